@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,9 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove them."""
+    """Remove them, by the machine's own program: of some ten thousand small files Python takes twice as long."""
     if _scratch in config.stash:
-        shutil.rmtree(config.stash[_scratch], ignore_errors=True)
+        subprocess.run(["rm", "-rf", config.stash[_scratch]], check=False, stderr=subprocess.DEVNULL)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Which stacks exist for a given configuration and context."""
+"""Creates the CDK app: the stacks that a configuration and a context ask for."""
 
 from __future__ import annotations
 
@@ -66,15 +66,7 @@ def build_app(
         else image_tags(root, config)
     )
     extensions = load_extensions(root, config)
-    # The flags are read here, too, so that the app gives the same templates without the CLI.
-    app = cdk.App(
-        outdir=str(outdir) if outdir else None,
-        context=_read_json(root / "cdk.json")["context"],
-        analytics_reporting=False,
-        stack_traces=False,  # they would name CDK's own files, and take a second
-        tree_metadata=False,  # for a tree view in editors; two seconds with 45 services
-    )
-    cdk.Validations.of(app).add_plugins(NovaChecks(), AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    app = _empty_app(root, outdir)
     if selected is not None:
         EnvironmentStacks(app, config=config, environment=selected, image_tags=tags, extensions=extensions)
         return app
@@ -92,15 +84,33 @@ def build_app(
         # no repository when its first image is built.
         pipeline.add_stack_dependency(registry)
         return app
-    for account in github_accounts(config):
-        roles = GitHubStack(app, f"NovaGitHubStack-{account}", account=account, config=config)
-        if account == config.toolchain.account:
-            registry.add_stack_dependency(roles)  # it is deployed by one of them
-            if config.early_branch is not None:
-                EarlyRegistryStack(app, EARLY_REGISTRY_STACK, config=config).add_stack_dependency(roles)
+    _add_github_roles(app, config, registry)
     for each in config.environments:
         EnvironmentStage(app, each.stage, config=config, environment=each, image_tags=tags, extensions=extensions)
     return app
+
+
+def _empty_app(root: Path, outdir: Path | None) -> cdk.App:
+    """An app with the checks of every synthesis. It reads the feature flags, so that it needs no CLI for them."""
+    app = cdk.App(
+        outdir=str(outdir) if outdir else None,
+        context=_read_json(root / "cdk.json")["context"],
+        analytics_reporting=False,
+        stack_traces=False,  # they would name CDK's own files, and take a second
+        tree_metadata=False,  # for a tree view in editors; two seconds with 45 services
+    )
+    cdk.Validations.of(app).add_plugins(NovaChecks(), AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    return app
+
+
+def _add_github_roles(app: cdk.App, config: Config, registry: RegistryStack) -> None:
+    """Add the roles of GitHub's jobs in each account, and the repositories that only one of them deploys."""
+    for account in github_accounts(config):
+        roles = GitHubStack(app, f"NovaGitHubStack-{account}", account=account, config=config)
+        if account == config.toolchain.account:
+            registry.add_stack_dependency(roles)
+            if config.early_branch is not None:
+                EarlyRegistryStack(app, EARLY_REGISTRY_STACK, config=config).add_stack_dependency(roles)
 
 
 def read_tool_versions(root: Path) -> ToolVersions:

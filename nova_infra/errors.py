@@ -1,4 +1,4 @@
-"""The one error that a user of Nova is meant to read."""
+"""The errors that a user of Nova reads: one line each, with the exit code of the command."""
 
 
 class NovaError(Exception):

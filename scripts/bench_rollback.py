@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -26,12 +25,11 @@ from urllib.parse import parse_qs
 
 import boto3
 import httpx
+from bench_server import CREDENTIALS, LATENCY_SECONDS, SlowServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 
-LATENCY_SECONDS = 0.08
 DESCRIBES_A_SECOND = 5
 RUNS = 3
 # Services to the seconds that may pass from Enter to the end, with updates that take none.
@@ -39,30 +37,23 @@ LIMITS = {4: 5.0, 45: 10.0}
 FIRST_CALL_SECONDS = 1.0
 FIRST_LINE_SECONDS = 2.0
 PREFIX, REGION, REGISTRY = "nova-prod", "us-east-1", "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_EC2_METADATA_DISABLED": "true"}
 NOVA = Path(sys.executable).with_name("nova")
 
 
-class Quiet(WSGIRequestHandler):
-    """Logs no requests."""
+class ThrottlingServer(SlowServer):
+    """AWS, which takes its time and throttles one operation.
 
-    def log(self, *_: object, **__: object) -> None:
-        """Say nothing."""
-
-
-class Server:
-    """An application whose answers take their time, and that throttles one operation."""
+    Attributes:
+        operations: When each call came, and its operation.
+        throttled: How many calls were throttled.
+    """
 
     def __init__(self) -> None:
         """Begin to answer, at once at first."""
-        self._application = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.seconds = 0.0
-        self.calls: list[tuple[float, str]] = []
-        self._described: list[float] = []
+        self.operations: list[tuple[float, str]] = []
         self.throttled = 0
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._described: list[float] = []
+        super().__init__(DomainDispatcherApplication(create_backend_app))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
@@ -72,22 +63,17 @@ class Server:
             environ["wsgi.input"] = io.BytesIO(body)
             operation = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
         now = time.perf_counter()
-        self.calls.append((now, operation))
-        time.sleep(self.seconds)
+        self.operations.append((now, operation))
         if self.seconds and operation == "DescribeStacks":
             self._described = [at for at in self._described if now - at < 1]
             if len(self._described) >= DESCRIBES_A_SECOND:
                 self.throttled += 1
+                time.sleep(self.seconds)
                 start_response("400 Bad Request", [("Content-Type", "text/xml")])
                 error = "<Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error>"
                 return [f"<ErrorResponse>{error}</ErrorResponse>".encode()]
             self._described.append(now)
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        return answer
-
-    def stop(self) -> None:
-        """Answer no more."""
-        self._server.shutdown()
+        return super().__call__(environ, start_response)
 
 
 def template(service: str, tag: str) -> dict[str, Any]:
@@ -160,11 +146,11 @@ def populate(url: str, count: int) -> None:
     logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
-def roll_back(server: Server, directory: str) -> tuple[float, float, float]:
+def roll_back(server: ThrottlingServer, directory: str) -> tuple[float, float, float]:
     """Seconds from the start to the first call of CloudFormation, and from Enter to its first and to the end."""
     master, slave = pty.openpty()
     began = time.perf_counter()
-    server.calls.clear()
+    server.operations.clear()
     process = subprocess.Popen(
         [NOVA, "rollback", "prod", "--region", REGION, "--wait", "0"],
         cwd=directory,
@@ -185,7 +171,7 @@ def roll_back(server: Server, directory: str) -> tuple[float, float, float]:
             break
         said += part
         if not entered and b"Type prod to roll it back" in said:
-            planned = len(server.calls)
+            planned = len(server.operations)
             entered = time.perf_counter()
             os.write(master, b"prod\n")
     process.wait()
@@ -194,12 +180,12 @@ def roll_back(server: Server, directory: str) -> tuple[float, float, float]:
     if process.returncode != 1 or b"rolling back" not in said or b"is scaled to zero" not in said:
         raise SystemExit(f"rollback: ended with {process.returncode}:\n{said.decode(errors='replace')[-2000:]}")
     theirs = {"DescribeStacks", "GetTemplate", "CreateChangeSet", "ExecuteChangeSet"}
-    start = next(at for at, operation in server.calls if operation in theirs) - began
-    first = next(at for at, operation in server.calls[planned:] if operation in theirs) - entered
+    start = next(at for at, operation in server.operations if operation in theirs) - began
+    first = next(at for at, operation in server.operations[planned:] if operation in theirs) - entered
     return start, first, ended - entered
 
 
-def first_line(server: Server, directory: str) -> float:
+def first_line(server: ThrottlingServer, directory: str) -> float:
     """Seconds until ``nova logs`` shows something."""
     began = time.perf_counter()
     command = [NOVA, "logs", "service-00", "prod", "--region", REGION]
@@ -221,7 +207,7 @@ def main() -> int:
     for count, limit in LIMITS.items():
         starts, firsts, totals, throttled = [], [], [], 0
         for _ in range(RUNS if count < 10 else 1):
-            server = Server()
+            server = ThrottlingServer()
             httpx.post(f"{server.url}/moto-api/reset").raise_for_status()
             populate(server.url, count)
             server.seconds = LATENCY_SECONDS

@@ -8,48 +8,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import boto3
+from bench_server import CREDENTIALS, LATENCY_SECONDS, SlowServer, project
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
 
-ROOT = Path(__file__).parents[1]
 SERVICES = 45
 ALARMS = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
-LATENCY_SECONDS = 0.08
 MAX_SECONDS = 5.0
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_EC2_METADATA_DISABLED": "true"}
-
-
-class Quiet(WSGIRequestHandler):
-    """Logs no requests."""
-
-    def log(self, *_: object, **__: object) -> None:
-        """Say nothing."""
-
-
-class Slow:
-    """An application whose answers take their time, once ``seconds`` is set."""
-
-    def __init__(self, application: Any) -> None:
-        """Wrap it."""
-        self._application = application
-        self.seconds = 0.0
-        self.calls = 0
-
-    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        """Answer a request."""
-        self.calls += 1
-        time.sleep(self.seconds)
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        return answer
 
 
 def populate(url: str, name: str, account: str, region: str) -> None:
@@ -90,31 +60,27 @@ def populate(url: str, name: str, account: str, region: str) -> None:
 def main() -> int:
     """Run it and print a line."""
     os.environ |= CREDENTIALS
-    application = Slow(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    with tempfile.TemporaryDirectory() as directory:
-        raw = (ROOT / "tests/unit/nova.toml").read_text(encoding="utf-8")
-        Path(directory, "nova.toml").write_text(raw, encoding="utf-8")
-        environments = tomllib.loads(raw)["environments"]
+    server = SlowServer(DomainDispatcherApplication(create_backend_app))
+    with project() as directory:
+        environments = tomllib.loads((directory / "nova.toml").read_text(encoding="utf-8"))["environments"]
         for environment in environments:
-            populate(url, environment["name"], environment["account"], environment["region"])
-        application.seconds, application.calls = LATENCY_SECONDS, 0
+            populate(server.url, environment["name"], environment["account"], environment["region"])
+        server.seconds = LATENCY_SECONDS
+        server.calls.clear()
         began = time.perf_counter()
         result = subprocess.run(
             [Path(sys.executable).with_name("nova"), "status"],
             cwd=directory,
-            env={**os.environ, "AWS_ENDPOINT_URL": url},
+            env={**os.environ, "AWS_ENDPOINT_URL": server.url},
             capture_output=True,
             text=True,
             check=False,
         )
         seconds = time.perf_counter() - began
-    server.shutdown()
+    server.stop()
     rows = sum("service-" in line for line in result.stdout.splitlines())
     print(
-        f"nova status: {len(environments)} environments, {rows} services, {application.calls} calls of "
+        f"nova status: {len(environments)} environments, {rows} services, {len(server.calls)} calls of "
         f"{LATENCY_SECONDS * 1000:.0f} ms and more: {seconds:.1f} s (at most {MAX_SECONDS:.0f} s)"
     )
     if result.returncode or rows != SERVICES * len(environments):

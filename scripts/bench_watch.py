@@ -9,30 +9,18 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from werkzeug.serving import WSGIRequestHandler, make_server
+from bench_server import CREDENTIALS, LATENCY_SECONDS, SlowServer, project
 
-ROOT = Path(__file__).parents[1]
 SERVICES = [f"service-{number:02}" for number in range(45)]
-LATENCY_SECONDS = 0.08
 MAX_SECONDS = 1.5
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_EC2_METADATA_DISABLED": "true"}
 ROLE = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
 <AccessKeyId>bench</AccessKeyId><SecretAccessKey>bench</SecretAccessKey><SessionToken>bench</SessionToken>
 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
-
-
-class Quiet(WSGIRequestHandler):
-    """Logs no requests."""
-
-    def log(self, *_: object, **__: object) -> None:
-        """Say nothing."""
 
 
 def arn(kind: str, name: str) -> str:
@@ -77,38 +65,24 @@ def answer(operation: str, asked: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError(f"{operation} is not part of the first picture")
 
 
-class Stub:
+def aws(environ: Any, start_response: Any) -> Iterable[bytes]:
     """AWS, as far as the first picture needs it."""
-
-    def __init__(self) -> None:
-        """Nothing was called yet."""
-        self.calls: list[str] = []
-
-    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        """Answer a request."""
-        time.sleep(LATENCY_SECONDS)
-        operation = environ.get("HTTP_X_AMZ_TARGET", "AssumeRole").rpartition(".")[2]
-        self.calls.append(operation)
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
-        return [
-            ROLE.encode() if operation == "AssumeRole" else json.dumps(answer(operation, json.loads(body))).encode()
-        ]
+    operation = environ.get("HTTP_X_AMZ_TARGET", "AssumeRole").rpartition(".")[2]
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+    return [ROLE.encode() if operation == "AssumeRole" else json.dumps(answer(operation, json.loads(body))).encode()]
 
 
 def main() -> int:
     """Run it until it has said something of every service, and print a line."""
-    stub = Stub()
-    server = make_server("127.0.0.1", 0, stub, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as directory:
-        raw = (ROOT / "tests/unit/nova.toml").read_text(encoding="utf-8")
-        Path(directory, "nova.toml").write_text(raw, encoding="utf-8")
+    server = SlowServer(aws)
+    server.seconds = LATENCY_SECONDS
+    with project() as directory:
         began = time.perf_counter()
         running = subprocess.Popen(
             [Path(sys.executable).with_name("nova"), "watch", "prod"],
             cwd=directory,
-            env={**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"},
+            env={**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": server.url},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -116,11 +90,11 @@ def main() -> int:
         assert running.stdout is not None, "it is a pipe"
         try:
             lines = [running.stdout.readline() for _ in SERVICES]
-            seconds, calls = time.perf_counter() - began, len(stub.calls)
+            seconds, calls = time.perf_counter() - began, len(server.calls)
         finally:
             running.terminate()
             running.wait()
-    server.shutdown()
+    server.stop()
     print(
         f"nova watch: first picture of {len(SERVICES)} rollouts, {calls} calls of {LATENCY_SECONDS * 1000:.0f} ms: "
         f"{seconds:.1f} s (at most {MAX_SECONDS} s)"

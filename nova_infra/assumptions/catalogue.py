@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from nova_infra.assumptions.experiments import capacity, failures, hooks, permissions, records, rollouts, tasks, traffic
 from nova_infra.assumptions.rows import rows
@@ -66,14 +66,7 @@ def ground_usd(chosen: Iterable[Experiment]) -> float:
     return float(hour * minutes(found) / 60)
 
 
-def estimate(chosen: Sequence[Experiment]) -> Iterator[str]:
-    """The dry run: what each experiment takes, and all of them."""
-    for each in chosen:
-        yield f"{each.name}: {each.minutes} min, {usd(each):.2f} USD: {', '.join(each.rows)}"
-    if shared := ground_usd(chosen):
-        yield f"network and load balancer that they share: {shared:.2f} USD"
-    total, basis = sum(map(usd, chosen)) + shared, f"list prices of us-east-1, {prices()['dated']}"
-    yield f"in all: {minutes(chosen)} min side by side, {total:.2f} USD at {basis}"
-    for id_, row in rows().items():
-        if row.unproven:
-            yield f"no experiment: {id_}: {row.unproven}"
+def total(chosen: Sequence[Experiment]) -> str:
+    """What all experiments take together."""
+    cost, basis = sum(map(usd, chosen)) + ground_usd(chosen), f"list prices of us-east-1, {prices()['dated']}"
+    return f"in all: {minutes(chosen)} min side by side, {cost:.2f} USD at {basis}"

@@ -1,4 +1,4 @@
-"""The options --assembly and --digest: commands that work on the assembly that a delivery has built."""
+"""The options --assembly and --digest: which assembly a command works on, and that it is the one that was built."""
 
 from __future__ import annotations
 
@@ -10,6 +10,24 @@ from typing import Any
 
 import click
 
+from nova_infra.errors import CheckFailedError, RefusedError
+
+SYNTHESIZED = click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cdk.out"),
+    show_default=True,
+    help="The synthesized assembly.",
+)
+"""For a command that takes the assembly as it is."""
+
+OR_SYNTHESIZE = click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The working tree's assembly. Default: synthesize it to cdk.out.",
+)
+"""For a command that synthesizes unless it is given an assembly."""
+
 
 def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options --assembly and --digest; one that is not what was built is refused."""
@@ -19,7 +37,6 @@ def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def checked(*arguments: Any, assembly: Path | None, digest: str | None, **options: Any) -> None:
         from nova_infra.deployed.connect import REHEARSAL_VARIABLE
-        from nova_infra.errors import RefusedError
 
         # A rehearsal plays the assembly itself, and says which.
         if digest is not None and not os.environ.get(REHEARSAL_VARIABLE):
@@ -33,7 +50,6 @@ def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
 
 def _compare(assembly: Path, digest: str) -> None:
     from nova_infra.assembly import digest_of_files
-    from nova_infra.errors import CheckFailedError, RefusedError
 
     if not (assembly / "manifest.json").exists():
         raise RefusedError(f"{assembly}: holds no assembly: run make synth")

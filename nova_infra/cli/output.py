@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from nova_infra.documents.render import Format
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_UNLIMITED = 10_000
 
 
 def format_option(command: _Command) -> _Command:
@@ -32,12 +31,18 @@ def format_option(command: _Command) -> _Command:
 
 
 def show(document: Document, form: Format = "text") -> None:
-    """Print a report: folded to the width of a terminal, and not at all in a pipe, which has none."""
-    from nova_infra.documents.render import render
+    """Print a report."""
+    click.echo(rendered(document, form), nl=False)
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
+
+def rendered(document: Document, form: Format = "text") -> str:
+    """A report as it is printed: folded to the width of a terminal, and not at all in a pipe, which has none."""
+    from nova_infra.documents.render import render
+    from nova_infra.documents.terminal import UNLIMITED
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
     # click leaves the colours out where there is no terminal. https://no-color.org
-    click.echo(render(document, form, width=width, colour=not os.environ.get("NO_COLOR")), nl=False)
+    return render(document, form, width=width, colour=not os.environ.get("NO_COLOR"))
 
 
 def notify(line: str, *, err: bool = False) -> None:

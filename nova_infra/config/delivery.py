@@ -1,4 +1,4 @@
-"""What is delivered, from where, how: every table of ``nova.toml`` but those of environments and services."""
+"""The tables of ``nova.toml`` about delivery: toolchain, source, images, notifications and the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which services of a release go together in an environment, and how long its deployments may take."""
+"""The services of a release that are deployed together, and how long their deployments may take."""
 
 from __future__ import annotations
 

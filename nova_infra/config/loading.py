@@ -15,10 +15,11 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.faults.salvage import usable_services
 from nova_infra.config.rehearsal.dependency import Dependency
 from nova_infra.config.rehearsal.rules import dependency_secrets, rehearsal_contradictions
-from nova_infra.config.root import CONFIG_FILE, Config
+from nova_infra.config.root import CONFIG_FILE, Config, ValidParts
 from nova_infra.config.rules.contradictions import contradictions
 from nova_infra.config.rules.limits import limits
 from nova_infra.config.rules.weaknesses import weaknesses
+from nova_infra.config.services.service import Service
 from nova_infra.config.wording import follows_from_another, in_one_line, key_of
 from nova_infra.errors import ConfigError
 from nova_infra.toml import TOO_DEEP, read_toml, unusable_values
@@ -65,27 +66,15 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
             for each in error.errors(include_url=False)
             if not follows_from_another(each) and (each["type"] == "extra_forbidden" or key_of(each) not in unusable)
         ]
-    count = len(data["environments"]) if isinstance(data.get("environments"), tuple) else 0
-    toolchain = _valid(Toolchain, [data.get("toolchain")]).get(0)
-    source = _valid(Source, [data.get("source")]).get(0)
-    images = _valid(Images, [data.get("images", {})]).get(0)
-    environments = _valid(Environment, data.get("environments"))
     services, refused = usable_services(data.get("services"))
+    parts = _parts(data, services)
     rehearsal = data.get("rehearsal")
     dependencies = _valid(Dependency, rehearsal.get("dependencies") if isinstance(rehearsal, dict) else None)
     found = chain(
-        contradictions(
-            toolchain=toolchain,
-            source=source,
-            delivery=_valid(Delivery, [data.get("delivery", {})]).get(0),
-            release=_valid(ReleaseSettings, [data.get("release", {})]).get(0, ReleaseSettings()),
-            environments=environments,
-            environment_count=count,
-            services=services,
-        ),
-        limits(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
-        weaknesses(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
-        rehearsal_contradictions(dependencies, environments, services, complete=config is not None),
+        contradictions(parts),
+        limits(parts),
+        weaknesses(parts),
+        rehearsal_contradictions(dependencies, parts.environments, services, complete=config is not None),
         dependency_secrets(dependencies),
     )
     faults += (f"{CONFIG_FILE}: {fault}" for fault in found if not refused.explains(fault))
@@ -95,6 +84,19 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
     if faults or config is None:
         raise ConfigError("\n".join(faults))
     return config
+
+
+def _parts(data: Mapping[str, Any], services: Mapping[int, Service]) -> ValidParts:
+    return ValidParts(
+        toolchain=_valid(Toolchain, [data.get("toolchain")]).get(0),
+        source=_valid(Source, [data.get("source")]).get(0),
+        delivery=_valid(Delivery, [data.get("delivery", {})]).get(0),
+        images=_valid(Images, [data.get("images", {})]).get(0),
+        release=_valid(ReleaseSettings, [data.get("release", {})]).get(0, ReleaseSettings()),
+        environments=_valid(Environment, data.get("environments")),
+        environment_count=len(data["environments"]) if isinstance(data.get("environments"), tuple) else 0,
+        services=services,
+    )
 
 
 def _frozen(value: Any) -> Any:

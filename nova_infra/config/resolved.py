@@ -1,4 +1,4 @@
-"""What a service is in one environment, and where each of its values comes from.
+"""A service as it runs in one environment, and the table that each of its values comes from.
 
 The most specific value wins, key by key: ``[services.environments.NAME]``, then ``[[services]]``, then
 ``[[environments]]``, then the default.

@@ -1,7 +1,9 @@
-"""All of ``nova.toml``."""
+"""The root model of ``nova.toml``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -15,6 +17,31 @@ from nova_infra.errors import ConfigError
 from nova_infra.names import early_repository_name, repository_name
 
 CONFIG_FILE = "nova.toml"
+
+
+@dataclass(frozen=True)
+class ValidParts:
+    """The parts of ``nova.toml`` that are valid by themselves, for the rules that compare them.
+
+    Attributes:
+        toolchain: None where it is not valid.
+        source: None where it is not valid.
+        delivery: None where it is not valid.
+        images: None where it is not valid.
+        release: Its defaults where it is not valid.
+        environments: By their place in the file.
+        environment_count: How many environments there are, valid or not.
+        services: By their place in the file.
+    """
+
+    toolchain: Toolchain | None
+    source: Source | None
+    delivery: Delivery | None
+    images: Images | None
+    release: ReleaseSettings
+    environments: Mapping[int, Environment]
+    environment_count: int
+    services: Mapping[int, Service]
 
 
 class Config(Model):

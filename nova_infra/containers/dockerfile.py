@@ -1,4 +1,4 @@
-"""What a Dockerfile says a container runs, for where no engine can build it."""
+"""Reads the entry point and command that a Dockerfile sets, for machines without an engine."""
 
 from __future__ import annotations
 

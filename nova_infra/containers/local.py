@@ -1,4 +1,4 @@
-"""Has a service's image in an engine's store: builds it, or gets the ready one that the service names."""
+"""Makes a service's image available in an engine's store: builds it, or pulls the ready one."""
 
 from __future__ import annotations
 

@@ -100,14 +100,18 @@ def connect_to_aws(name: str, *, role: Role, where: Whereabouts) -> AwsEnvironme
     return AwsEnvironment(name, platform=platform, aws=aws, own_cluster=entry is not None and not _cluster(entry))
 
 
+def _refuse_rehearsal(name: str, why: str) -> None:
+    if REHEARSAL_VARIABLE in os.environ:
+        raise RefusedError(f"environment: {name!r} is a rehearsal's{why}")
+
+
 def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
     """The environment of a name in AWS, for its operator.
 
     Raises:
         NovaError: There is no such environment, or no access to it.
     """
-    if REHEARSAL_VARIABLE in os.environ:
-        raise RefusedError(f"environment: {name!r} is a rehearsal's: its report has the logs and tasks")
+    _refuse_rehearsal(name, ": its report has the logs and tasks")
     return connect_to_aws(name, role="operator", where=where)
 
 
@@ -117,8 +121,7 @@ def connect_followed(name: str, *, where: Whereabouts) -> FollowedEnvironment:
     Raises:
         NovaError: There is no such environment, or no access to it.
     """
-    if REHEARSAL_VARIABLE in os.environ:
-        raise RefusedError(f"environment: {name!r} is a rehearsal's, which shows its own deployments")
+    _refuse_rehearsal(name, ", which shows its own deployments")
     return connect_to_aws(name, role="observer", where=where)
 
 
@@ -128,8 +131,7 @@ def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
     Raises:
         NovaError: There is no such environment, or no access to it.
     """
-    if REHEARSAL_VARIABLE in os.environ:
-        raise RefusedError(f"environment: {name!r} is a rehearsal's, which answers its own gates")
+    _refuse_rehearsal(name, ", which answers its own gates")
     from nova_infra.deployed.aws.client.errors import DeniedError
 
     try:

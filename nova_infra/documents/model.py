@@ -1,4 +1,4 @@
-"""What a report consists of: sections with items, paragraphs, tables and code.
+"""The parts of a report: sections with items, paragraphs, tables and code.
 
 A text is one of three kinds. A plain ``str`` is shown letter by letter. :class:`Foreign` is what others wrote (commit
 messages, log lines, AWS's words): it becomes no markup, link, mention or control character in any format.

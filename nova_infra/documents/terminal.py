@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from nova_infra.documents.model import MARKS, Block, Code, Document, Line, Paragraph, Section, Table, Tone
 from nova_infra.documents.text import printable
 
+UNLIMITED = 10_000
+"""The width of a text that is folded nowhere, as in a pipe or a log."""
 _NARROWEST = 8
 """Columns of a table that does not fit are narrowed down to this many characters."""
 _COLOURS: dict[Tone, str] = {"good": "32", "new": "32", "warn": "33", "unknown": "33", "bad": "31", "quiet": "2"}

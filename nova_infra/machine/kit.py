@@ -1,4 +1,4 @@
-"""Which directories of services are built on ``services/kit``, and so are linted, typed, locked and tested with it.
+"""Finds the services that are built on ``services/kit``, and so are linted, typed, locked and tested with it.
 
 The others may be in any language and style, with locks and tests of their own: nothing here judges them but a build.
 """

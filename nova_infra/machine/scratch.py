@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -26,6 +27,15 @@ def no_room(error: OSError) -> str:
     """What to say of a file that cannot be written, in a line with the remedy."""
     place = error.filename or tempfile.gettempdir()
     return f"{place}: {error.strerror}: make room there, or set TMPDIR to a directory that has some"
+
+
+def stopped_by(error: OSError, place: Path) -> str:
+    """What to say of what the system refused to a program that has been at work in a directory."""
+    if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+        return (
+            f"a port of this machine: {error.strerror}: another program took it meanwhile: run the same command again"
+        )
+    return f"{error.filename or place}: {error.strerror}: make room there"
 
 
 def remove_abandoned() -> list[Path]:

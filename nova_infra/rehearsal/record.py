@@ -1,4 +1,4 @@
-"""What happened in a rehearsal, as plain data: the report and the terminal show it, and ``--json`` writes it."""
+"""The record of a rehearsal as plain data, for the report, the terminal and ``--json``."""
 
 from __future__ import annotations
 

@@ -18,12 +18,14 @@ from nova_infra.assembly import Assembly
 from nova_infra.config import CONFIG_FILE, Config, load_config
 from nova_infra.containers.errors import EngineError
 from nova_infra.errors import NovaError
-from nova_infra.machine.scratch import remove_abandoned
+from nova_infra.machine.scratch import remove_abandoned, stopped_by
 from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.approvals import GateApprovals, approval
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
+from nova_infra.rehearsal.delivery.definition import Pipeline
 from nova_infra.rehearsal.delivery.delivery import delivery_of
 from nova_infra.rehearsal.delivery.weakened import weakened
+from nova_infra.rehearsal.delivery.workflow import Workflow
 from nova_infra.rehearsal.dependencies.needed import engine_for, prepare_dependencies, provided, unreached
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.drill import Drill, DrillResult
@@ -94,6 +96,54 @@ def rehearse(options: Options) -> bool:
     """
     remove_abandoned()
     console = open_console()
+    prepared = _prepare(options, console)
+    with baseline_of(prepared.candidate, options.baseline) as baseline:
+        precheck(baseline)
+        prepared.runtime.assets = {
+            **baseline.assembly.docker_assets(),
+            **prepared.candidate.assembly.docker_assets(),
+        }
+        record = _record(prepared, baseline)
+        refused = note_refusals(forecast(prepared.candidate, baseline), prepared.pipeline, record)
+        record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        began = time.monotonic()
+        results = [] if refused else _play(prepared, baseline, record, console)
+        record.seconds = time.monotonic() - began
+    return _show(record, results, options, console)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is played, once nothing refuses it.
+
+    Attributes:
+        options: What the user asked for.
+        candidate: The release.
+        config: The project's configuration; None where it has none.
+        runtime: What runs the tasks.
+        delivery: What delivers the release.
+        files: The requests that are written down.
+        drills: The drills that can be played.
+        gaps: What is not rehearsed.
+    """
+
+    options: Options
+    candidate: Release
+    config: Config | None
+    runtime: TaskRuntime
+    delivery: Workflow
+    files: RequestFiles
+    drills: list[Drill]
+    gaps: list[str]
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The stages to play."""
+        return self.delivery.pipeline.until(self.options.until)
+
+
+def _prepare(options: Options, console: Console) -> _Prepared:
+    """Refuse what cannot be played, before a minute's work."""
     drills = choose(options.drills)
     if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
         raise NovaError("approval: there is no terminal to ask on: approve in advance with --approve")
@@ -105,64 +155,69 @@ def rehearse(options: Options) -> bool:
     config = load_config(options.root) if (options.root / CONFIG_FILE).is_file() else None
     runtime = _runtime(options, candidate, config, console)
     delivery = delivery_of(candidate)
-    pipeline = delivery.pipeline.until(options.until)
-    not_rehearsed = precheck(candidate, provided(config))
-    not_rehearsed += [f"jobs beside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
-    drills = _playable(drills, candidate, runtime, not_rehearsed)
+    delivery.pipeline.until(options.until)  # refuses a stage that there is not
+    gaps = precheck(candidate, provided(config))
+    gaps += [f"jobs beside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
+    drills = _playable(drills, candidate, runtime, gaps)
     if options.what_if is not None:
         options.what_if.require_difference(candidate)
-    with baseline_of(candidate, options.baseline) as baseline:
-        precheck(baseline)
-        not_rehearsed += [f"links that lead out of the baseline: {', '.join(baseline.lacks)}"] if baseline.lacks else []
-        runtime.assets = {**baseline.assembly.docker_assets(), **candidate.assembly.docker_assets()}
-        record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
-        record.not_rehearsed += not_rehearsed
-        record.real_time, record.unsafe = options.real_time, [*delivery.unsafe, *delivery.pipeline.unsafe]
-        record.unsafe += weakened(baseline.pipeline(), candidate.pipeline())
-        record.not_rehearsed += unreached(config) if config is not None else []
-        record.until = options.until if pipeline != delivery.pipeline else None
-        refused = note_refusals(forecast(candidate, baseline), pipeline, record)
-        record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        began = time.monotonic()
-        view = View(console, record)
-        logs = options.root / WORK_DIRECTORY / "logs"
-        approve = approval(console, view, in_advance=options.approve)
-        player = Player(
-            pipeline,
-            candidate,
-            baseline,
-            record,
-            approve=approve,
-            tell=view.tell,
-            logs=logs,
-            runtime=runtime,
-            steering=GateApprovals(approve),
-            files=files,
-            seconds_per_minute=runtime.pace.seconds_per_minute,
-            ahead=not options.real_time,
-        )
-        if isinstance(runtime, ImageRuntime):
-            logs.mkdir(parents=True, exist_ok=True)
-            runtime.log = logs / "baseline-images.log"
-        results: list[DrillResult] = []
+    return _Prepared(options, candidate, config, runtime, delivery, files, drills, gaps)
 
-        async def play() -> None:
-            async with runtime:
-                if config is not None:
-                    await prepare_dependencies(runtime, config, options.root, logs)
-                await player.play()
-                if record.succeeded:
-                    runs = drill_runs(_measurable(drills, record, view), candidate, options.what_if)
-                    results.extend(await DrillPlayer(view, logs, runtime, files).play(runs))
 
-        if not refused:
-            with view.following():
-                try:
-                    asyncio.run(_until_stopped(play()))
-                except OSError as error:
-                    raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
-        record.seconds = time.monotonic() - began
-    return _show(record, results, options, console)
+def _record(prepared: _Prepared, baseline: Release) -> Record:
+    """An empty record, with what is known before anything is played."""
+    candidate, delivery, config = prepared.candidate, prepared.delivery, prepared.config
+    record = new_record(prepared.pipeline, candidate=candidate, baseline=baseline, runtime=prepared.runtime)
+    record.not_rehearsed += prepared.gaps
+    if baseline.lacks:
+        record.not_rehearsed.append(f"links that lead out of the baseline: {', '.join(baseline.lacks)}")
+    record.not_rehearsed += unreached(config) if config is not None else []
+    record.unsafe = [*delivery.unsafe, *delivery.pipeline.unsafe]
+    record.unsafe += weakened(baseline.pipeline(), candidate.pipeline())
+    record.real_time = prepared.options.real_time
+    record.until = prepared.options.until if prepared.pipeline != delivery.pipeline else None
+    return record
+
+
+def _play(prepared: _Prepared, baseline: Release, record: Record, console: Console) -> list[DrillResult]:
+    """Play the pipeline, and then the drills if the release went through."""
+    options, candidate, runtime, config = prepared.options, prepared.candidate, prepared.runtime, prepared.config
+    logs = options.root / WORK_DIRECTORY / "logs"
+    if isinstance(runtime, ImageRuntime):
+        logs.mkdir(parents=True, exist_ok=True)
+        runtime.log = logs / "baseline-images.log"
+    view = View(console, record)
+    approve = approval(console, view, in_advance=options.approve)
+    player = Player(
+        prepared.pipeline,
+        candidate,
+        baseline,
+        record,
+        approve=approve,
+        tell=view.tell,
+        logs=logs,
+        runtime=runtime,
+        steering=GateApprovals(approve),
+        files=prepared.files,
+        seconds_per_minute=runtime.pace.seconds_per_minute,
+        ahead=not options.real_time,
+    )
+
+    async def play() -> list[DrillResult]:
+        async with runtime:
+            if config is not None:
+                await prepare_dependencies(runtime, config, options.root, logs)
+            await player.play()
+            if not record.succeeded:
+                return []
+            runs = drill_runs(_measurable(prepared.drills, record, view), candidate, options.what_if)
+            return await DrillPlayer(view, logs, runtime, prepared.files).play(runs)
+
+    with view.following():
+        try:
+            return asyncio.run(_until_stopped(play()))
+        except OSError as error:
+            raise NovaError(stopped_by(error, logs)) from None
 
 
 def _runtime(options: Options, candidate: Release, config: Config | None, console: Console) -> TaskRuntime:
@@ -218,14 +273,14 @@ def _show(record: Record, results: list[DrillResult], options: Options, console:
     return said.passed
 
 
-async def _until_stopped(play: Coroutine[object, object, None]) -> None:
+async def _until_stopped(play: Coroutine[object, object, list[DrillResult]]) -> list[DrillResult]:
     """Play; on SIGTERM or a hang-up stop as cleanly as on Ctrl-C."""
     task = asyncio.current_task()
     assert task is not None, "runs in a task"
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        await play
+        return await play
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import aws_cdk as cdk
 from constructs import Construct
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import group, group_minutes
-from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.resolved import resolved
 from nova_infra.names import environment_prefix
 from nova_infra.stacks.overview import OverviewStack
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.services.background import BackgroundStack
 from nova_infra.stacks.services.infrastructure import Extension, extend
 from nova_infra.stacks.services.web import WebServiceStack
+from nova_infra.stacks.services.workload import WorkloadProps
 
 
 class EnvironmentStacks:
@@ -60,12 +60,16 @@ class EnvironmentStacks:
         )
         minutes = group_minutes(config.release, config.services, environment)
         self.services = {
-            each.service.name: self._service(
+            each.service.name: _service_stack(
                 scope,
-                each,
-                config=config,
-                image_tag=image_tags[each.service.name],
-                group_minutes=minutes if each.service.name in members else 0,
+                WorkloadProps(
+                    config,
+                    self.platform,
+                    each.environment,
+                    each.service,
+                    image_tags[each.service.name],
+                    group_minutes=minutes if each.service.name in members else 0,
+                ),
             )
             for each in (resolved(service, environment) for service in config.services)
         }
@@ -87,19 +91,9 @@ class EnvironmentStacks:
             services=self.services,
         )
 
-    def _service(
-        self, scope: Construct, each: Resolved, *, config: Config, image_tag: str, group_minutes: int
-    ) -> WebServiceStack | BackgroundStack:
-        about: dict[str, Any] = {
-            "config": config,
-            "platform": self.platform,
-            "environment": each.environment,
-            "service": each.service,
-            "image_tag": image_tag,
-        }
-        if each.service.kind != "web":
-            return BackgroundStack(scope, each.service.name, **about)
-        return WebServiceStack(scope, each.service.name, **about, group_minutes=group_minutes)
+
+def _service_stack(scope: Construct, props: WorkloadProps) -> WebServiceStack | BackgroundStack:
+    return WebServiceStack(scope, props) if props.service.kind == "web" else BackgroundStack(scope, props)
 
 
 class EnvironmentStage(cdk.Stage):
@@ -122,7 +116,6 @@ class EnvironmentStage(cdk.Stage):
         """Create the stage.
 
         Args:
-            scope: Parent.
             construct_id: Id under the parent; the pipeline names the stage after it.
             config: The configuration.
             environment: The environment.

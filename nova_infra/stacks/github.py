@@ -1,4 +1,4 @@
-"""What GitHub Actions may do in one account."""
+"""GitHub Actions' roles and their permissions in one account."""
 
 from __future__ import annotations
 
@@ -56,8 +56,6 @@ class GitHubStack(cdk.Stack):
         """Create the provider and the roles.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             account: The account: an environment's, several ones', the toolchain's.
             config: The configuration.
         """

@@ -35,8 +35,6 @@ class OverviewStack(cdk.Stack):
         """Create the composite alarm and the dashboard.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             environment: The environment.
             platform: The environment's shared stack.

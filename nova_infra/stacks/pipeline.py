@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -12,12 +12,14 @@ from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codestarnotifications as notifications
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import pipelines
 from constructs import Construct
 
-from nova_infra.config import Config, Environment, Source
+from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
 from nova_infra.config.resolved import suite_gated
 from nova_infra.constructs.images.image_publishing import origin_logins
@@ -28,7 +30,7 @@ from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
 from nova_infra.constructs.pipeline.built_assembly import WANTED, carry_cli, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
-from nova_infra.constructs.pipeline.connection import grant_connection
+from nova_infra.constructs.pipeline.connection import deliver_pushes, grant_connection, source_of
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
 from nova_infra.constructs.pipeline.steps import (
     BUILD_IMAGE,
@@ -87,8 +89,6 @@ class NovaPipelineStack(cdk.Stack):
         """Create the pipeline and its stages.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             config: The configuration.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
@@ -105,34 +105,10 @@ class NovaPipelineStack(cdk.Stack):
             boundary = iam.ManagedPolicy.from_managed_policy_name(self, "Boundary", boundary_name(config.platform.name))
             iam.PermissionsBoundary.of(self).apply(boundary)
         name = pipeline_name(config.platform.name)
-        log_group_name = pipeline_log_group(config.platform.name)
-        publisher = Publisher.pipeline_events(self)
-        key = EncryptionKey(
-            self,
-            "Encryption",
-            name=f"{name}: the pipeline's artifacts, logs and alert topic",
-            publishers=[publisher],
-            log_groups=[log_group_name],
-        ).key
-        self._key = key
-        self.topic = AlertTopic(
-            self,
-            "Alerts",
-            name=alert_topic_name(name),
-            publishers=[publisher],
-            key=key,
-            notifications=config.toolchain.notifications,
-        ).topic
-        log_group = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=log_group_name,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            encryption_key=key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        artifacts = ArtifactStore(self, "Artifacts", key=key).bucket
-        source = _source(config.source)
+        self._key, self.topic = self._encrypted_topic(name, config)
+        log_group = self._log_group(config)
+        artifacts = ArtifactStore(self, "Artifacts", key=self._key).bucket
+        source = source_of(config.source)
         build = BuildStep(source=source, tools_digest=tool_versions.own)
         self.pipeline = self._pipeline(
             name,
@@ -142,24 +118,8 @@ class NovaPipelineStack(cdk.Stack):
             tool_versions=tool_versions,
             several_accounts=any(e.account != config.toolchain.account for e in config.environments),
         )
-        repositories = self.format_arn(
-            service="ecr", resource="repository", resource_name=repository_name(config.platform.name, "*")
-        )
-        profiles = f"arn:{self.partition}:signer:{self.region}:{self.account}:/signing-profiles/*"
-        images = [
-            ImageStep(
-                source=source,
-                tools=build.tools,
-                repositories=repositories,
-                profiles=profiles,
-                architecture=architecture,
-                logins=origin_logins(self, config),
-            )
-            for architecture in dict.fromkeys(service.architecture for service in config.services)
-        ]
-        for first, second in pairwise(images):
-            second.add_step_dependency(first)
-        self.pipeline.add_wave("Images", post=images)
+        published = self._published(config)
+        images = self._add_images(config, source, build.tools, published)
         for environment in config.environments:
             stage = EnvironmentStage(
                 self,
@@ -171,23 +131,14 @@ class NovaPipelineStack(cdk.Stack):
             )
             self._add_environment(environment, stage, config=config, source=source, tools=build.tools)
         self.pipeline.build_pipeline()
-        synth = self.pipeline.synth_project.role
-        assert synth is not None, "CDK Pipelines gives every project a role"
-        [synthesis, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
-        made = [str(each.artifact_name) for each in synthesis.action_properties.outputs or ()]
-        write_only(synth, artifacts, artifacts=made)
+        self._limit_synthesis(artifacts)
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
         hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"])
         carry_cli(self.pipeline, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
-        for environment in config.environments:
-            if gated := suite_gated(config.services, environment):
-                prefix = environment_prefix(config.platform.name, environment.name)
-                stacks = [stack_name(prefix, name) for name in gated]
-                run_beside(self.pipeline.pipeline, stage=environment.stage, action="Gate", stacks=stacks)
-            add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
+        self._add_conditions(config)
         if config.source.connection_arn is not None:
-            _deliver_pushes(self.pipeline.pipeline, config.source)
+            deliver_pushes(self.pipeline.pipeline, config.source)
             grant_connection(self.pipeline, config.source.connection_arn, repository=config.source.repository)
         self._announce(name)
         if config.images.scanning == "enhanced":
@@ -196,9 +147,88 @@ class NovaPipelineStack(cdk.Stack):
                 "Vulnerabilities",
                 repositories=repository_name(config.platform.name, ""),
                 topic=self.topic,
-                key=key,
+                key=self._key,
             )
-        acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, published=[repositories, profiles])
+        acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, published=published)
+
+    def _encrypted_topic(self, name: str, config: Config) -> tuple[kms.IKey, sns.ITopic]:
+        """The key of the pipeline's artifacts, logs and messages, and the topic of its alerts."""
+        publishers = [Publisher.pipeline_events(self)]
+        key = EncryptionKey(
+            self,
+            "Encryption",
+            name=f"{name}: the pipeline's artifacts, logs and alert topic",
+            publishers=publishers,
+            log_groups=[pipeline_log_group(config.platform.name)],
+        ).key
+        alerts = AlertTopic(
+            self,
+            "Alerts",
+            name=alert_topic_name(name),
+            publishers=publishers,
+            key=key,
+            notifications=config.toolchain.notifications,
+        )
+        return key, alerts.topic
+
+    def _log_group(self, config: Config) -> logs.LogGroup:
+        return logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=pipeline_log_group(config.platform.name),
+            retention=logs.RetentionDays.THREE_MONTHS,
+            encryption_key=self._key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+
+    def _published(self, config: Config) -> list[str]:
+        """ARNs of what the image builds write to: the repositories, and the profiles that images are signed with."""
+        name = repository_name(config.platform.name, "*")
+        return [
+            self.format_arn(service="ecr", resource="repository", resource_name=name),
+            f"arn:{self.partition}:signer:{self.region}:{self.account}:/signing-profiles/*",
+        ]
+
+    def _add_images(
+        self,
+        config: Config,
+        source: pipelines.IFileSetProducer,
+        tools: Tools,
+        published: Sequence[str],
+    ) -> list[ImageStep]:
+        """Add one build for each architecture, one after the other."""
+        repositories, profiles = published
+        images = [
+            ImageStep(
+                source=source,
+                tools=tools,
+                repositories=repositories,
+                profiles=profiles,
+                architecture=architecture,
+                logins=origin_logins(self, config),
+            )
+            for architecture in dict.fromkeys(service.architecture for service in config.services)
+        ]
+        for first, second in pairwise(images):
+            second.add_step_dependency(first)
+        self.pipeline.add_wave("Images", post=images)
+        return images
+
+    def _limit_synthesis(self, artifacts: s3.IBucket) -> None:
+        """Let the synthesis write its own artifacts and delete nothing."""
+        synth = self.pipeline.synth_project.role
+        assert synth is not None, "CDK Pipelines gives every project a role"
+        [synthesis, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
+        made = [str(each.artifact_name) for each in synthesis.action_properties.outputs or ()]
+        write_only(synth, artifacts, artifacts=made)
+
+    def _add_conditions(self, config: Config) -> None:
+        for environment in config.environments:
+            if gated := suite_gated(config.services, environment):
+                prefix = environment_prefix(config.platform.name, environment.name)
+                stacks = [stack_name(prefix, name) for name in gated]
+                run_beside(self.pipeline.pipeline, stage=environment.stage, action="Gate", stacks=stacks)
+            add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
 
     def _pipeline(
         self,
@@ -317,34 +347,3 @@ class NovaPipelineStack(cdk.Stack):
                 notifications.CfnNotificationRule.TargetProperty(target_type="SNS", target_address=self.topic.topic_arn)
             ],
         )
-
-
-def _source(source: Source) -> pipelines.CodePipelineSource:
-    if source.connection_arn is not None:
-        return pipelines.CodePipelineSource.connection(
-            source.repository,
-            source.branch,
-            connection_arn=source.connection_arn,
-            # A clone instead of an archive keeps git's executable bits, which image tags depend on, and the commit.
-            code_build_clone_output=True,
-        )
-    assert source.token_secret is not None, "the model requires one of the two"
-    # This action can only hand on an archive: without git there is no commit to tag images with.
-    return pipelines.CodePipelineSource.git_hub(
-        source.repository, source.branch, authentication=cdk.SecretValue.secrets_manager(source.token_secret)
-    )
-
-
-def _deliver_pushes(pipeline: codepipeline.Pipeline, source: Source) -> None:
-    """Start the pipeline on pushes to the branch, but for those that change ignored paths only."""
-    pipeline.add_trigger(
-        provider_type=codepipeline.ProviderType.CODE_STAR_SOURCE_CONNECTION,
-        git_configuration=codepipeline.GitConfiguration(
-            source_action=pipeline.stages[0].actions[0],
-            push_filter=[
-                codepipeline.GitPushFilter(
-                    branches_includes=[source.branch], file_paths_excludes=list(source.ignore_paths) or None
-                )
-            ],
-        ),
-    )

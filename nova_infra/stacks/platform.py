@@ -1,8 +1,8 @@
-"""What the services of one environment share: network, cluster, load balancers, key, alert topic, release roles."""
+"""The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import aws_cdk as cdk
 import jsii
@@ -73,8 +73,6 @@ class PlatformStack(cdk.Stack):
         """Create the environment's shared resources.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             config: The configuration.
             environment: The environment.
@@ -94,18 +92,7 @@ class PlatformStack(cdk.Stack):
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
             publishers=publishers,
-            log_groups=[
-                f"{task_log_groups(stack_name(prefix, '*'))}*",
-                firewall_log_group(prefix),
-                *(
-                    [f"{stack_name(prefix, '*')}-BeforeDeploy*"]
-                    if any(s.before_deploy for s in config.services)
-                    else ()
-                ),
-                *([hook_log_group(smoke_name(prefix))] if _tests(config, environment) else ()),
-                *([hook_log_group(together_name(prefix))] if group else ()),
-                *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
-            ],
+            log_groups=list(_log_groups(prefix, config, environment, together=bool(group))),
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         vpc = self._vpc(prefix, environment, log_bucket)
@@ -113,18 +100,7 @@ class PlatformStack(cdk.Stack):
         self.cluster_name = cluster_name(prefix, network.cluster_name)
         self.cluster = self._cluster(environment, vpc)
         self.ingress: Ingress | ExistingIngress = self._ingress(prefix, environment, vpc, log_bucket)
-        if isinstance(self.ingress, Ingress):
-            # What services read is exported whether or not one does: what is still read cannot be removed, and the
-            # platform is deployed before its readers. Otherwise the last web service could not become a worker.
-            for value in (
-                self.ingress.load_balancer.load_balancer_dns_name,
-                self.ingress.load_balancer.load_balancer_full_name,
-                self.ingress.listener.listener_arn,
-                self.ingress.security_group.security_group_id,
-            ):
-                self.export_value(value)
-        if isinstance(self.cluster, ecs.Cluster):
-            self.export_value(self.cluster.cluster_name)
+        self._export()
         self.private_ingress = (
             PrivateIngress(
                 self,
@@ -139,19 +115,7 @@ class PlatformStack(cdk.Stack):
             if any(service.internal for service in config.services)
             else None
         )
-        if environment.waf:
-            Firewall(
-                self,
-                "Firewall",
-                name=prefix,
-                load_balancer_arn=self.ingress.load_balancer.load_balancer_arn,
-                key=self.key,
-                retention=retention(environment.log_retention_days),
-            )
-        elif isinstance(self.ingress, Ingress):
-            acknowledge(
-                self.ingress.load_balancer, "The configuration leaves the firewall out here", f"{NIST}-ALBWAFEnabled"
-            )
+        self._protect(prefix, environment)
         alerts = AlertTopic(
             self,
             "Alerts",
@@ -171,8 +135,9 @@ class PlatformStack(cdk.Stack):
             topic=self.topic,
             chat=alerts.chat,
         )
+        kept = retention(environment.log_retention_days)
         if _tests(config, environment):
-            SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=retention(environment.log_retention_days))
+            SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=kept)
         if group:
             ReleaseGroup(
                 self,
@@ -181,13 +146,46 @@ class PlatformStack(cdk.Stack):
                 cluster=self.cluster_name,
                 images=group,
                 key=self.key,
-                retention=retention(environment.log_retention_days),
+                retention=kept,
             )
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
         if network.cluster_name is not None:
             # The tools look for it where there is no cluster of the environment's own name.
             cdk.CfnOutput(self, CLUSTER_OUTPUT, value=self.cluster_name)
+
+    def _export(self) -> None:
+        """Export what services read, whether or not one does.
+
+        What is still read cannot be removed, and the platform is deployed before its readers. Otherwise the last web
+        service could not become a worker.
+        """
+        if isinstance(self.ingress, Ingress):
+            for value in (
+                self.ingress.load_balancer.load_balancer_dns_name,
+                self.ingress.load_balancer.load_balancer_full_name,
+                self.ingress.listener.listener_arn,
+                self.ingress.security_group.security_group_id,
+            ):
+                self.export_value(value)
+        if isinstance(self.cluster, ecs.Cluster):
+            self.export_value(self.cluster.cluster_name)
+
+    def _protect(self, prefix: str, environment: Environment) -> None:
+        """Put the firewall in front of the load balancer, unless the configuration leaves it out."""
+        if environment.waf:
+            Firewall(
+                self,
+                "Firewall",
+                name=prefix,
+                load_balancer_arn=self.ingress.load_balancer.load_balancer_arn,
+                key=self.key,
+                retention=retention(environment.log_retention_days),
+            )
+        elif isinstance(self.ingress, Ingress):
+            acknowledge(
+                self.ingress.load_balancer, "The configuration leaves the firewall out here", f"{NIST}-ALBWAFEnabled"
+            )
 
     def _release_roles(self, prefix: str, config: Config, environment: Environment) -> None:
         platform, toolchain = config.platform.name, config.toolchain
@@ -280,6 +278,20 @@ class PlatformStack(cdk.Stack):
     def availability_zones(self) -> list[str]:
         """The zones that the configuration names. CDK would look them up, which takes credentials."""
         return self._zones
+
+
+def _log_groups(prefix: str, config: Config, environment: Environment, *, together: bool) -> Iterator[str]:
+    """Names of the log groups that the key encrypts, with wildcards."""
+    yield f"{task_log_groups(stack_name(prefix, '*'))}*"
+    yield firewall_log_group(prefix)
+    if any(service.before_deploy for service in config.services):
+        yield f"{stack_name(prefix, '*')}-BeforeDeploy*"
+    if _tests(config, environment):
+        yield hook_log_group(smoke_name(prefix))
+    if together:
+        yield hook_log_group(together_name(prefix))
+    if any(service.kind == "job" for service in config.services):
+        yield job_log_group(stack_name(prefix, "*"))
 
 
 def _tests(config: Config, environment: Environment) -> bool:

@@ -1,4 +1,4 @@
-"""The image repositories, how ECR scans what is in them, and who signs it."""
+"""The image repositories, their scanning, and the signing of images."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ class RegistryStack(cdk.Stack):
         """Create the repositories.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             config: The configuration.
         """
         platform = config.platform.name
@@ -68,8 +66,6 @@ class EarlyRegistryStack(cdk.Stack):
         """Create the repositories.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             config: The configuration.
         """
         platform = config.platform.name

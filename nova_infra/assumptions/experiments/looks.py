@@ -1,4 +1,4 @@
-"""What experiments read of a service: its deployments, its rules and its tasks."""
+"""Reads a service for an experiment: its deployments, rules and tasks."""
 
 from __future__ import annotations
 

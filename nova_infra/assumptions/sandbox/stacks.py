@@ -1,4 +1,4 @@
-"""What an experiment may do in a sandbox account: deploy its one stack, call AWS, and wait.
+"""The actions of an experiment in a sandbox account: deploy its one stack, call AWS, wait.
 
 Everything that an experiment makes is in a stack with the tag :data:`TAG`, or goes with what is: so whatever is left
 by a run that was killed is found again.

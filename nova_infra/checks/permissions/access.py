@@ -1,4 +1,4 @@
-"""Who can do what before and after the approval, by the synthesized templates."""
+"""Lists who can do what before and after the approval, from the synthesized templates."""
 
 from __future__ import annotations
 

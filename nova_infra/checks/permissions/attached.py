@@ -1,4 +1,4 @@
-"""Which statements of a template hold for a role: those on the role, in separate policies, and on resources.
+"""Finds every statement that applies to a role: in the role, in separate policies, and in resource policies.
 
 What only CloudFormation knows counts as anything: a holder, a principal or a resource by a parameter, and a condition's
 two branches both. So does a policy that is named and not shown.

@@ -1,4 +1,4 @@
-"""Each way from what runs the repository's code before the approval to what the approval protects."""
+"""Finds each way from code of the repository, before the approval, to what the approval protects."""
 
 from __future__ import annotations
 

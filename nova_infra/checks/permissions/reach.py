@@ -1,4 +1,4 @@
-"""Which roles the projects that run the repository's code before the approval can assume, and what those may do.
+"""The roles that code of the repository can assume before the approval, and their permissions.
 
 A path begins at such a project's role, goes on to every role that it can take (by assuming or passing it, by changing
 or starting something that has it, or by sending what starts that), and ends where one of them may change what an

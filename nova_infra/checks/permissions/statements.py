@@ -1,4 +1,4 @@
-"""What the statements of policies let a role do, read as IAM would; in doubt, rather too much than too little.
+"""Reads policy statements as IAM would, and grants rather too much than too little where it is not certain.
 
 A condition of an Allow is taken as met, a permissions boundary that the template does not show as none, a policy of
 AWS's own that is not known to read only as everything, and a value that only CloudFormation knows as any value. See

@@ -1,4 +1,4 @@
-"""``NOVA-P09``, ``NOVA-P10``: who may take the roles on either side of the approval, and what looking means."""
+"""``NOVA-P09``, ``NOVA-P10``: who may assume the roles on either side of the approval, and that observers only read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``NOVA-R…`` about what gets no requests: workers, their queues, and jobs."""
+"""``NOVA-R…`` for services without requests: workers, their queues, and jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``NOVA-R21``: what a deployment waits for lets no untested revision through, and ends in time."""
+"""``NOVA-R21``: no untested revision passes a deployment hook, and every hook ends in time."""
 
 from __future__ import annotations
 

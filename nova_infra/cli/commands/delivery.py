@@ -7,15 +7,8 @@ from pathlib import Path
 
 import click
 
-from nova_infra.cli.built import built_assembly
-
-_ASSEMBLY = click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("cdk.out"),
-    show_default=True,
-    help="The synthesized assembly.",
-)
+from nova_infra.cli.built import SYNTHESIZED, built_assembly
+from nova_infra.errors import CheckFailedError
 
 
 @click.command()
@@ -64,7 +57,6 @@ def github_workflow(write: bool) -> None:
     differs from what nova.toml asks for.
     """
     from nova_infra.config import load_config
-    from nova_infra.errors import CheckFailedError
     from nova_infra.scaffold.workflows import drift, write_workflows
 
     root = Path.cwd()
@@ -101,7 +93,7 @@ def deploy(environment: str, assembly: Path | None, outputs: Path | None) -> Non
 
 
 @click.command()
-@_ASSEMBLY
+@SYNTHESIZED
 @click.option("--early", is_flag=True, help="Only those of the early branch.")
 def registry(assembly: Path, early: bool) -> None:
     """Deploy the image repositories from an assembly.
@@ -127,7 +119,6 @@ def diff(before: Path, after: Path, markdown: Path | None) -> None:
 
     Compares stack by stack and needs no credentials. Exits with 1 if access or the network becomes wider.
     """
-    from nova_infra.errors import CheckFailedError
     from nova_infra.operations.changes.review import WIDER, as_comment, changes, cost_difference
 
     found = changes(before, after)
@@ -152,7 +143,7 @@ def policy() -> None:
 
 @policy.command("cloudformation")
 @click.argument("account")
-@_ASSEMBLY
+@SYNTHESIZED
 def policy_cloudformation(account: str, assembly: Path) -> None:
     """Print what CloudFormation needs to deploy an assembly to ACCOUNT.
 

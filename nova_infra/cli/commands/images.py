@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from nova_infra.errors import CheckFailedError, NovaError, RefusedError
+
 if TYPE_CHECKING:
     from nova_infra.config import Config
-    from nova_infra.errors import NovaError
     from nova_infra.images.build import Check
     from nova_infra.images.registry import Registry, StoredImage
     from nova_infra.images.scanning.grype import Kind
+    from nova_infra.images.tags import ImageSource
 
 
 @click.group()
@@ -52,7 +55,6 @@ def exists(services: Sequence[str]) -> None:
 
     Checks the named SERVICEs, or every service. Exits with 0 if it has all of them and with 2 if one is missing.
     """
-    from nova_infra.errors import RefusedError
     from nova_infra.images.tags import image_sources
 
     root, config = _project()
@@ -87,10 +89,7 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
     if local or os.environ.get(REHEARSAL_VARIABLE):
         _build_here(root, config, names)
         return
-    from nova_infra.errors import NovaError, RefusedError
-    from nova_infra.images.build import docker, ensure_copy, ensure_image
     from nova_infra.images.promote import promote
-    from nova_infra.images.signing import wait_for_signature
     from nova_infra.images.tags import image_sources
 
     if early and config.early_branch is None:
@@ -98,11 +97,29 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
     commit = _commit(root, required=release)
     sources = image_sources(root, config, names)
     registries = {name: _registry(config, name, early=early) for name in names}
+    _publish(root, config, sources, registries, signed=not early)
+    tags = {source.service: source.tag for source in sources}
+    places = [registries]
+    if config.early_branch is not None and not early:
+        # The first environment pulls from nowhere else, whichever branch it gets a release of.
+        places.append(_copy_early(config, registries, tags))
+    # Last, so that only complete images that may be deployed carry a release's name.
+    for place in places if release and commit is not None else ():
+        click.echo("\n".join(promote(place, tags=tags, release=str(commit))))
+
+
+def _publish(
+    root: Path, config: Config, sources: Sequence[ImageSource], registries: Mapping[str, Registry], *, signed: bool
+) -> None:
+    """Build, push and scan what is not there. A fault of one image keeps none of the others from being published."""
+    from nova_infra.images.build import docker, ensure_image
+    from nova_infra.images.signing import wait_for_signature
+
     found: dict[str, StoredImage] = {}
     faults: list[NovaError] = []
     for source in sources:
         name = f"{registries[source.service].name}:{source.tag}"
-        try:
+        with _noting(faults):
             found[source.service], built = ensure_image(
                 registries[source.service],
                 source,
@@ -110,28 +127,24 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
                 check=_check(root, config, source.service, lambda *arguments: docker(*arguments, quiet=True)),
             )
             click.echo(f"built and pushed {name}" if built else f"{name} is in the registry already: not built again")
-        except NovaError as error:
-            faults.append(error)
     # After all builds: the registry scans the first ones meanwhile.
     for service, stored in found.items():
-        try:
+        with _noting(faults):
             _scan(root, registries[service], stored, service)
-            if not early:
+            if signed:
                 wait_for_signature(registries[service], stored)
-        except NovaError as error:
-            faults.append(error)
     _raise(faults)
-    tags = {source.service: source.tag for source in sources}
-    places = [registries]
-    if config.early_branch is not None and not early:
-        # The first environment pulls from nowhere else, whichever branch it gets a release of.
-        places.append({name: _registry(config, name, early=True) for name in names})
-        for name, registry in places[-1].items():
-            if ensure_copy(registry, registries[name], tags[name]):
-                click.echo(f"copied {registries[name].name}:{tags[name]} to {registry.name}")
-    # Last, so that only complete images that may be deployed carry a release's name.
-    for place in places if release and commit is not None else ():
-        click.echo("\n".join(promote(place, tags=tags, release=str(commit))))
+
+
+def _copy_early(config: Config, registries: Mapping[str, Registry], tags: Mapping[str, str]) -> dict[str, Registry]:
+    """Copy images to the early branch's repositories, and return those."""
+    from nova_infra.images.build import ensure_copy
+
+    copies = {name: _registry(config, name, early=True) for name in registries}
+    for name, registry in copies.items():
+        if ensure_copy(registry, registries[name], tags[name]):
+            click.echo(f"copied {registries[name].name}:{tags[name]} to {registry.name}")
+    return copies
 
 
 @image.command()
@@ -146,7 +159,6 @@ def scan(services: Sequence[str], local: bool) -> None:
     if local:
         _scan_here(*_project(), services)
         return
-    from nova_infra.errors import CheckFailedError, RefusedError
     from nova_infra.images.tags import image_sources
 
     root, config = _project()
@@ -203,8 +215,6 @@ def prune(dry_run: bool) -> None:
 
 def _chosen(config: Config, services: Sequence[str], architecture: str | None) -> list[str]:
     """The names of the services that a command is about: those that are named, or all of an architecture."""
-    from nova_infra.errors import RefusedError
-
     if bool(services) == bool(architecture):
         raise RefusedError("services: name them, or pass --architecture for all services of one, and not both")
     if architecture is None:
@@ -216,10 +226,17 @@ def _chosen(config: Config, services: Sequence[str], architecture: str | None) -
     return found
 
 
+@contextlib.contextmanager
+def _noting(faults: list[NovaError]) -> Iterator[None]:
+    """Note a fault instead of stopping there."""
+    try:
+        yield
+    except NovaError as error:
+        faults.append(error)
+
+
 def _raise(faults: Sequence[NovaError]) -> None:
     """Raise what went wrong, if anything did: the fault itself, or all of them in one."""
-    from nova_infra.errors import NovaError
-
     if len(faults) == 1:
         raise faults[0]
     if faults:
@@ -233,7 +250,6 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.containers.engine import detect
     from nova_infra.containers.local import have_image
     from nova_infra.deployed.connect import REHEARSAL_VARIABLE
-    from nova_infra.errors import NovaError
     from nova_infra.images.tags import image_sources
     from nova_infra.names import repository_name
 
@@ -241,11 +257,9 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     faults: list[NovaError] = []
     for source in image_sources(root, config, services):
         name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
-        try:
+        with _noting(faults):
             built = have_image(engine, source, name, tell=click.echo)
             click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
-        except NovaError as error:
-            faults.append(error)
     if os.environ.get(REHEARSAL_VARIABLE):
         click.echo("not covered: vulnerabilities in images: they are scanned before they are pushed")
     _raise(faults)
@@ -255,7 +269,6 @@ def _scan_here(root: Path, config: Config, services: Sequence[str]) -> None:
     """Scan the images of these files on this machine, as a pull request does: it may not ask a registry."""
     from nova_infra.containers.build import local_name
     from nova_infra.containers.engine import detect
-    from nova_infra.errors import NovaError
     from nova_infra.images.tags import image_sources
     from nova_infra.machine.scratch import scratch_directory
     from nova_infra.names import repository_name
@@ -269,17 +282,14 @@ def _scan_here(root: Path, config: Config, services: Sequence[str]) -> None:
         with scratch_directory("scan") as scratch:
             archive = Path(scratch, "image.tar")
             engine.run("save", f"--output={archive}", name)
-            try:
+            with _noting(faults):
                 _check(root, config, source.service, engine.run)(archive, "docker-archive")
                 click.echo(f"scanned {name}")
-            except NovaError as error:
-                faults.append(error)
     _raise(faults)
 
 
 def _check(root: Path, config: Config, service: str, run: Callable[..., str]) -> Check:
     """Judges an image that is a file, by what the scanner finds in it."""
-    from nova_infra.errors import CheckFailedError
     from nova_infra.images.accepted_vulnerabilities import read_accepted
     from nova_infra.images.scan import refusals
     from nova_infra.images.scanning.grype import scan_archive
@@ -319,7 +329,6 @@ def _scan(root: Path, registry: Registry, found: StoredImage, service: str) -> N
 
 
 def _commit(root: Path, *, required: bool) -> str | None:
-    from nova_infra.errors import RefusedError
     from nova_infra.images.tags import current_commit
     from nova_infra.machine.git import why_unreadable
 

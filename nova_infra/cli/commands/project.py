@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from nova_infra.errors import NovaError
+
 _MOST_MENTIONS = 8
 
 
@@ -173,7 +175,6 @@ def copilot(directory: Path, output: Path, force: bool, accounts: tuple[str, ...
     Each key that has no answer becomes a comment that says why, and what to do instead. Exits with 1 if the result
     still needs a change by hand before it can be used.
     """
-    from nova_infra.errors import NovaError
     from nova_infra.scaffold.copilot.options import placed
     from nova_infra.scaffold.copilot.project import import_copilot
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from nova_infra.cli.built import OR_SYNTHESIZE
 from nova_infra.cli.output import format_option, show
+from nova_infra.errors import NovaError
 
 if TYPE_CHECKING:
     from nova_infra.documents.render import Format
@@ -22,11 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the results to this file."
 )
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The working tree's assembly. Default: synthesize it to cdk.out.",
-)
+@OR_SYNTHESIZE
 @click.option(
     "--drill",
     "drills",
@@ -68,7 +66,6 @@ def rehearse(
 
     Exits with 0 if production would take the release and every drill ended as it must, and with 1 otherwise.
     """
-    from nova_infra.errors import NovaError
     from nova_infra.machine.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
     from nova_infra.rehearsal.drills.what_if import WhatIf
@@ -107,11 +104,7 @@ def rehearse(
 @click.option(
     "--baseline", default="HEAD", show_default=True, metavar="REV", help="The git revision that is deployed now."
 )
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The working tree's assembly. Default: synthesize it to cdk.out.",
-)
+@OR_SYNTHESIZE
 @format_option
 def plan(baseline: str, form: Format, assembly: Path | None) -> None:
     """Show what CloudFormation would do and what it would refuse.

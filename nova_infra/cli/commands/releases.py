@@ -1,8 +1,7 @@
-"""The ``nova`` commands about releases: list, verify, preflight, hold, accept red alarms and roll back."""
+"""The ``nova`` commands about releases: list, verify, preflight, hold, accept red alarms."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ import click
 
 from nova_infra.cli.built import built_assembly
 from nova_infra.cli.commands.reports import where_options, whereabouts
-from nova_infra.cli.output import ask, format_option, notify, show
-from nova_infra.errors import NovaError
+from nova_infra.cli.output import format_option, show
+from nova_infra.errors import CheckFailedError, NotDeployedError, RefusedError
 
 if TYPE_CHECKING:
     from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from nova_infra.names import Role
     from nova_infra.operations.gates.preflight import Known
     from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage
-
-
-class InterruptedOperationError(NovaError):
-    """The command was interrupted while AWS was working."""
-
-    exit_code = 130
 
 
 def in_environment(command: Callable[..., None]) -> Callable[..., None]:
@@ -126,7 +119,6 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     from datetime import UTC, datetime
 
     from nova_infra.assembly import digest_of
-    from nova_infra.errors import NotDeployedError
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
     from nova_infra.operations.gates.traffic import to_be_judged_by
@@ -236,56 +228,7 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     click.echo(f"To revoke the waiver: nova hold {target.name} {release} --why TEXT")
 
 
-@click.command()
-@in_environment
-@click.option("--to", metavar="RELEASE", help="A release from the ledger. Default: the last good one before this.")
-@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service. Repeatable.")
-@click.option("--plan", "plan_only", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--canary", is_flag=True, help="Use the normal rollout with its alarms, instead of all at once.")
-@click.option(
-    "--allow-other-changes", is_flag=True, help="Proceed even if more than task definitions and services would change."
-)
-@click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger and the hold.")
-@wait_option(600, "How long to wait for alarms and tasks to settle afterwards.")
-@click.option("--cancel", is_flag=True, help="First cancel the updates in progress and wait for them.")
-@click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
-def rollback(
-    to: str | None,
-    services: tuple[str, ...],
-    plan_only: bool,
-    canary: bool,
-    allow_other_changes: bool,
-    why: str,
-    patience: float,
-    cancel: bool,
-    yes: bool,
-    **where: Any,
-) -> None:
-    """Roll ENV back to an earlier release: only its images.
-
-    Shows what CloudFormation will do, and asks first. If it was interrupted, run it again to finish.
-    """
-    from nova_infra.deployed.connect import connect_to_change
-    from nova_infra.errors import RefusedError
-    from nova_infra.operations.rollback.run import Request, rollback
-
-    if not (yes or plan_only or sys.stdin.isatty()):
-        raise RefusedError("rollback: there is no terminal to ask on: check with --plan, then add --yes")
-    target = connect_to_change(where["environment"], where=whereabouts(where["region"], where["platform"]))
-    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
-
-    def confirm() -> bool:
-        return yes or ask(f"Type {target.name} to roll it back") == target.name
-
-    try:
-        rollback(target, request, confirm=confirm, notify=notify)
-    except KeyboardInterrupt:
-        raise InterruptedOperationError(
-            "interrupted: CloudFormation finishes what it has started; run the same command again to do the rest"
-        ) from None
-
-
-COMMANDS = (releases, verify, preflight, accept_red, hold, release_hold, rollback)
+COMMANDS = (releases, verify, preflight, accept_red, hold, release_hold)
 
 
 def _release(
@@ -321,7 +264,6 @@ def _known(environment: ObservedEnvironment, where: dict[str, Any], checkout: bo
 
 
 def _entry(environment: ObservedEnvironment, release: str | None) -> Entry:
-    from nova_infra.errors import RefusedError
     from nova_infra.operations.records.ledger import read_ledger
     from nova_infra.operations.records.lookup import matching
 
@@ -342,7 +284,6 @@ def _tell_unknown(environment: ObservedEnvironment, release: str) -> None:
 
 
 def _report(faults: list[str], otherwise: str) -> None:
-    from nova_infra.errors import CheckFailedError
 
     if faults:
         raise CheckFailedError("\n".join(faults))

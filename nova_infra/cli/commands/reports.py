@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nova_infra.cli.built import built_assembly
+from nova_infra.cli.built import OR_SYNTHESIZE, SYNTHESIZED, built_assembly
 from nova_infra.cli.output import format_option, show
+from nova_infra.errors import RefusedError
 
 if TYPE_CHECKING:
     from nova_infra.documents.render import Format
@@ -77,7 +78,6 @@ def explain(environment: str, form: Format, region: str | None, platform: str | 
     from datetime import UTC, datetime
 
     from nova_infra.deployed.connect import connect, connect_toolchain
-    from nova_infra.errors import RefusedError
     from nova_infra.operations.reports import explain as report
 
     where = whereabouts(region, platform)
@@ -138,7 +138,6 @@ def brief(environment: str, form: Format, publish: bool, assembly: Path | None) 
     from nova_infra.assembly import digest_of_files
     from nova_infra.deployed.connect import connect, connect_toolchain
     from nova_infra.documents.terminal import as_text
-    from nova_infra.errors import RefusedError
     from nova_infra.operations.release.candidate import read_candidate
     from nova_infra.operations.reports import brief as report
     from nova_infra.operations.reports.survey import survey
@@ -162,11 +161,7 @@ def brief(environment: str, form: Format, publish: bool, assembly: Path | None) 
 
 @click.command()
 @click.argument("environment", metavar="[ENV]", required=False)
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The synthesized assembly. Default: synthesize this directory to cdk.out.",
-)
+@OR_SYNTHESIZE
 @format_option
 def cost(environment: str | None, form: Format, assembly: Path | None) -> None:
     """Estimate what ENV costs a month at list prices.
@@ -191,13 +186,7 @@ def cost(environment: str | None, form: Format, assembly: Path | None) -> None:
 
 
 @click.command()
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("cdk.out"),
-    show_default=True,
-    help="The synthesized assembly.",
-)
+@SYNTHESIZED
 @click.option("--write", is_flag=True, help="Write docs/access.md instead of printing it.")
 def access(assembly: Path, write: bool) -> None:
     """Show who can do what before and after the approval.

@@ -1,17 +1,28 @@
-"""The ``nova`` commands that steer a rollout: watch it, and answer it."""
+"""The ``nova`` commands that steer a rollout: watch it, answer it, roll it back."""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nova_infra.cli.built import built_assembly
 from nova_infra.cli.commands.releases import in_environment, release_templates, wait_option
 from nova_infra.cli.commands.reports import whereabouts
-from nova_infra.errors import CheckFailedError, RefusedError
+from nova_infra.cli.output import ask, format_option, notify, rendered
+from nova_infra.errors import CheckFailedError, NovaError, RefusedError
+
+if TYPE_CHECKING:
+    from nova_infra.documents.render import Format
+
+
+class InterruptedOperationError(NovaError):
+    """The command was interrupted while AWS was working."""
+
+    exit_code = 130
 
 
 @click.command()
@@ -105,7 +116,66 @@ def gate(services: tuple[str, ...], command: str, patience: float, assembly: Pat
         raise CheckFailedError("\n".join(f"rolled back: {line}" for line in red))
 
 
-COMMANDS = (watch, promote, abort, gate)
+@click.command()
+@in_environment
+@click.option("--to", metavar="RELEASE", help="A release from the ledger. Default: the last good one before this.")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service. Repeatable.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--canary", is_flag=True, help="Use the normal rollout with its alarms, instead of all at once.")
+@click.option(
+    "--allow-other-changes", is_flag=True, help="Proceed even if more than task definitions and services would change."
+)
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger and the hold.")
+@wait_option(600, "How long to wait for alarms and tasks to settle afterwards.")
+@click.option("--cancel", is_flag=True, help="First cancel the updates in progress and wait for them.")
+@click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
+@format_option
+def rollback(
+    to: str | None,
+    services: tuple[str, ...],
+    plan_only: bool,
+    canary: bool,
+    allow_other_changes: bool,
+    why: str,
+    patience: float,
+    cancel: bool,
+    yes: bool,
+    form: Format,
+    **where: Any,
+) -> None:
+    """Roll ENV back to an earlier release: only its images.
+
+    Shows what CloudFormation will do, and asks first. If it was interrupted, run it again to finish.
+    """
+    from nova_infra.deployed.connect import connect_to_change
+    from nova_infra.operations.rollback.run import Request, rollback
+
+    if not (yes or plan_only or sys.stdin.isatty()):
+        raise RefusedError("rollback: there is no terminal to ask on: check with --plan, then add --yes")
+    if form != "text" and not plan_only:
+        raise RefusedError("--format: is how a plan is printed: add --plan, or leave it out")
+    target = connect_to_change(where["environment"], where=whereabouts(where["region"], where["platform"]))
+    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
+
+    def confirm() -> bool:
+        return yes or ask(f"Type {target.name} to roll it back") == target.name
+
+    try:
+        rollback(
+            target,
+            request,
+            confirm=confirm,
+            notify=partial(notify, err=form != "text"),
+            # By notify: a pipe that closes does not stop a rollback.
+            show=lambda plan: notify(rendered(plan, form).rstrip()),
+        )
+    except KeyboardInterrupt:
+        raise InterruptedOperationError(
+            "interrupted: CloudFormation finishes what it has started; run the same command again to do the rest"
+        ) from None
+
+
+COMMANDS = (watch, promote, abort, gate, rollback)
 
 
 def _operated(where: dict[str, Any]) -> Any:

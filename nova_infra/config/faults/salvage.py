@@ -1,4 +1,4 @@
-"""What is left of services when the keys that are refused are taken out, so that the others are judged as well."""
+"""Validates a service again without its faulty keys, so that the rules still judge the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in ``nova.toml`` a value that is at fault was written, when it took several tables to make the fault."""
+"""Finds the place in ``nova.toml`` that caused a fault when several tables contribute to a value."""
 
 from __future__ import annotations
 

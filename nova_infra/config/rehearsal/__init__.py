@@ -1,1 +1,1 @@
-"""What only the rehearsal reads of nova.toml: the containers that it starts beside the services."""
+"""The keys of ``nova.toml`` that only the rehearsal reads: containers that it starts beside the services."""

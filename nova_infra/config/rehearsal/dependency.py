@@ -1,4 +1,4 @@
-"""What a rehearsal starts beside the services: containers for what AWS, or somebody else, runs in production."""
+"""Containers that a rehearsal starts in place of what production connects to, such as a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What contradicts itself in the rehearsal's dependencies, and what services reach that nothing stands for."""
+"""Refuses contradictions between rehearsal dependencies, and connections that no dependency stands in for."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What no single value can show: contradictions, limits of AWS, weaknesses, addresses that lead nowhere."""
+"""Rules that no single value can break: contradictions, AWS limits, weaknesses, dead addresses."""

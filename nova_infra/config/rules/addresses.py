@@ -1,4 +1,4 @@
-"""Which addresses the variables of a service lead to: a port that is not open would show as a timeout."""
+"""Refuses addresses in variables that lead to a closed port, which would show only as a timeout."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import combinations
 
-from nova_infra.config.delivery import Delivery, ReleaseSettings, Source, Toolchain
+from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.root import ValidParts
 from nova_infra.config.rules.group import group_contradictions
 from nova_infra.config.rules.network.existing import between_environments, existing_parts
 from nova_infra.config.rules.rollouts import rollout_contradictions
@@ -37,32 +38,15 @@ _RESERVED_ENVIRONMENTS = {
 }
 
 
-def contradictions(
-    *,
-    toolchain: Toolchain | None,
-    source: Source | None,
-    delivery: Delivery | None,
-    release: ReleaseSettings,
-    environments: Mapping[int, Environment],
-    environment_count: int,
-    services: Mapping[int, Service],
-) -> Iterator[str]:
-    """Every contradiction, each as the key's path, the value, what is wrong and what to do.
-
-    Args:
-        toolchain: The toolchain, where it is valid by itself.
-        source: The source, where it is valid by itself.
-        delivery: The delivery, where it is valid by itself or left out.
-        release: How the services of a release go together; its defaults where it is not valid by itself.
-        environments: The environments that are valid by themselves, by their place in the file.
-        environment_count: How many environments there are, valid or not.
-        services: The services that are valid by themselves, by their place in the file.
-    """
+def contradictions(parts: ValidParts) -> Iterator[str]:
+    """Every contradiction, each as the key's path, the value, what is wrong and what to do."""
+    toolchain, source, delivery = parts.toolchain, parts.source, parts.delivery
+    environments, services = parts.environments, parts.services
     if source is not None and delivery is not None:
         yield from _engine(source, delivery, environments)
     if toolchain is not None and delivery is not None and toolchain.permissions_boundary:
         yield from _boundary(toolchain, delivery, environments)
-    yield from _promotion(environments, last=environment_count - 1)
+    yield from _promotion(environments, last=parts.environment_count - 1)
     for index, environment in environments.items():
         key = f"environments[{index}]"
         yield from _deployment(key, environment)
@@ -82,7 +66,7 @@ def contradictions(
     yield from smoke_contradictions(environments, services)
     in_job = delivery is not None and delivery.engine == "github-actions"
     yield from rollout_contradictions(environments, services, in_job=in_job)
-    yield from group_contradictions(release, environments, services, in_job=in_job)
+    yield from group_contradictions(parts.release, environments, services, in_job=in_job)
     yield from _prefixes(environments)
     yield from _stacks(environments, services)
 

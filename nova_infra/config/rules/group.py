@@ -1,4 +1,4 @@
-"""What keeps the services of a release from going together."""
+"""Refuses services that cannot be deployed together."""
 
 from __future__ import annotations
 

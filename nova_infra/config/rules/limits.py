@@ -1,12 +1,13 @@
-"""What AWS would refuse, of values that are valid alone and contradict nothing."""
+"""Refuses values over an AWS limit."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 
-from nova_infra.config.delivery import Images, Source, Toolchain
+from nova_infra.config.delivery import Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.root import ValidParts
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import aws_regions
 
@@ -23,23 +24,10 @@ MAX_OVERRIDE_CHARACTERS = 8_000
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html."""
 
 
-def limits(
-    *,
-    toolchain: Toolchain | None,
-    source: Source | None,
-    images: Images | None,
-    environments: Mapping[int, Environment],
-    services: Mapping[int, Service],
-) -> Iterator[str]:
-    """Every value over a limit, as the key's path, what is wrong and what to do.
-
-    Args:
-        toolchain: The toolchain, where it is valid by itself.
-        source: The source, where it is valid by itself.
-        images: How images are built, where that is valid by itself.
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
-    """
+def limits(parts: ValidParts) -> Iterator[str]:
+    """Every value over a limit, as the key's path, what is wrong and what to do."""
+    toolchain, source, images = parts.toolchain, parts.source, parts.images
+    environments, services = parts.environments, parts.services
     if toolchain is not None:
         yield from _partitions(toolchain, source, environments)
     for index, service in services.items():

@@ -1,4 +1,4 @@
-"""What contradicts itself in a rollout: its gates, and how long it may take."""
+"""Refuses rollouts that contradict themselves or outlast CloudFormation: gates, bakes, suites."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What contradicts itself in a service, or between a service and the environments that it runs in."""
+"""Refuses services that contradict themselves or their environments."""
 
 from __future__ import annotations
 

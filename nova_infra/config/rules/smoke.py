@@ -1,4 +1,4 @@
-"""What keeps a service's smoke paths from being asked."""
+"""Refuses smoke paths that a smoke test could not request."""
 
 from __future__ import annotations
 

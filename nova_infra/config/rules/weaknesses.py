@@ -1,16 +1,16 @@
-"""What AWS would accept, and nobody should deploy."""
+"""Refuses what AWS would accept and nobody should deploy."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 
-from nova_infra.config.delivery import Images, Source, Toolchain
+from nova_infra.config.delivery import Source
 from nova_infra.config.environment import Environment
+from nova_infra.config.root import ValidParts
 from nova_infra.config.rules.limits import variables_of
 from nova_infra.config.rules.service.powers import powers
 from nova_infra.config.rules.service.secrets import in_commands, in_variables
-from nova_infra.config.services.service import Service
 
 # Of each kind of file one that a release can depend on.
 _DELIVERED = (
@@ -25,23 +25,10 @@ _DELIVERED = (
 )
 
 
-def weaknesses(
-    *,
-    toolchain: Toolchain | None,
-    source: Source | None,
-    images: Images | None,
-    environments: Mapping[int, Environment],
-    services: Mapping[int, Service],
-) -> Iterator[str]:
-    """Every weakness, as the key's path, what is wrong and what to do.
-
-    Args:
-        toolchain: The toolchain, where it is valid by itself.
-        source: The source, where it is valid by itself.
-        images: How images are built, where that is valid by itself.
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
-    """
+def weaknesses(parts: ValidParts) -> Iterator[str]:
+    """Every weakness, as the key's path, what is wrong and what to do."""
+    toolchain, source, images = parts.toolchain, parts.source, parts.images
+    environments, services = parts.environments, parts.services
     for index, environment in environments.items():
         if environment.approval and index:  # on the first one it is refused anyway
             yield from _unprotected(f"environments[{index}]", environment)

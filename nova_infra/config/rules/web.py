@@ -1,4 +1,4 @@
-"""What contradicts itself in the ways that lead to web services."""
+"""Refuses paths, hosts and health checks of web services that contradict each other."""
 
 from __future__ import annotations
 

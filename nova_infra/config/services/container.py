@@ -1,4 +1,4 @@
-"""What a service runs: its image, or what that is built from, and how its container is started, watched and stopped."""
+"""The container of a service: image or build, command, size, health check and stop timeout."""
 
 from __future__ import annotations
 

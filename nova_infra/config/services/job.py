@@ -1,4 +1,4 @@
-"""What only a job has: when it runs, how long it may, and what its runs are to each other."""
+"""The keys of a job: schedule, time limit, overlap."""
 
 from __future__ import annotations
 

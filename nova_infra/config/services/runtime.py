@@ -1,4 +1,4 @@
-"""How services run: how a new revision takes over, how many tasks there are, how long their logs are kept."""
+"""How a service runs: rollout, scaling, log retention."""
 
 from __future__ import annotations
 
@@ -71,6 +71,12 @@ class Rollout(Model):
         return {"canary": 1, "linear": -(-100 // self.percent) - 1}.get(self.strategy, 0)
 
 
+def _not_below_min(max_tasks: int, info: ValidationInfo) -> int:
+    if max_tasks < info.data.get("min_tasks", 0):
+        raise refusal("is below min_tasks", "raise it, or lower min_tasks")
+    return max_tasks
+
+
 class ScheduledScaling(Model):
     """A different number of tasks, from a given time until the next schedule."""
 
@@ -83,12 +89,7 @@ class ScheduledScaling(Model):
     max_tasks: Annotated[int, Field(ge=0, le=1000)]
     """Maximum number of tasks from then on."""
 
-    @field_validator("max_tasks")
-    @classmethod
-    def _not_below_min(cls, max_tasks: int, info: ValidationInfo) -> int:
-        if max_tasks < info.data.get("min_tasks", 0):
-            raise refusal("is below min_tasks", "raise it, or lower min_tasks")
-        return max_tasks
+    _checked = field_validator("max_tasks")(_not_below_min)
 
 
 class Spot(Model):
@@ -123,12 +124,7 @@ class Scaling(Model):
         """The greatest number of tasks at any time, but for deployments."""
         return max([self.max_tasks, *(each.max_tasks for each in self.schedules)])
 
-    @field_validator("max_tasks")
-    @classmethod
-    def _not_below_min(cls, max_tasks: int, info: ValidationInfo) -> int:
-        if max_tasks < info.data.get("min_tasks", 0):
-            raise refusal("is below min_tasks", "raise it, or lower min_tasks")
-        return max_tasks
+    _checked = field_validator("max_tasks")(_not_below_min)
 
 
 class Runtime(Model):

@@ -1,4 +1,4 @@
-"""``[[services]]``: what is delivered."""
+"""``[[services]]``: one service of any kind, its overrides by environment, and its rule's priority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new revision has to answer before any user meets it."""
+"""The smoke paths that a new revision has to answer before any user meets it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service needs around its container: variables, secrets, permissions, connections, sidecars."""
+"""A container's surroundings: variables, secrets, permissions, connections, sidecars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only a web service has: the ways that lead to it, what each task is held to, and when its alarms fire."""
+"""The keys of a web service: paths, hosts, health check, targets of scaling, alarm thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only a worker has: the queue that it takes its work from."""
+"""The keys of a worker: its queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which actions IAM knows: a typo in a permission would otherwise show as a refusal at run time."""
+"""The actions that IAM knows, so that a typo in a permission is refused and not found at run time."""
 
 from __future__ import annotations
 

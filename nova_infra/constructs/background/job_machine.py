@@ -49,6 +49,22 @@ def definition(
             "Catch": [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "FindLate"}],
             "End": True,
         },
+        **_stop_late(partition, cluster, timeout_seconds),
+    }
+    if allow_overlap:
+        return {"StartAt": "Run", "States": states}
+    return {"StartAt": "FindOthers", "States": {**_leave_out(partition, cluster, family), **states}}
+
+
+def _stop_late(partition: str, cluster: str, timeout_seconds: int) -> dict[str, Any]:
+    """The states that find the task of a run that took too long, stop it, and fail."""
+    stop = {
+        "Type": "Task",
+        "Resource": f"arn:{partition}:states:::aws-sdk:ecs:stopTask",
+        "Parameters": {"Cluster": cluster, "Task.$": "$.Task", "Reason": "It took too long"},
+        "End": True,
+    }
+    return {
         "FindLate": {
             "Type": "Task",
             "Resource": f"arn:{partition}:states:::aws-sdk:ecs:listTasks",
@@ -60,17 +76,7 @@ def definition(
             "Type": "Map",
             "ItemsPath": "$.late.TaskArns",
             "ItemSelector": {"Task.$": "$$.Map.Item.Value"},
-            "ItemProcessor": {
-                "StartAt": "Stop",
-                "States": {
-                    "Stop": {
-                        "Type": "Task",
-                        "Resource": f"arn:{partition}:states:::aws-sdk:ecs:stopTask",
-                        "Parameters": {"Cluster": cluster, "Task.$": "$.Task", "Reason": "It took too long"},
-                        "End": True,
-                    }
-                },
-            },
+            "ItemProcessor": {"StartAt": "Stop", "States": {"Stop": stop}},
             "ResultPath": None,
             "Next": "TookTooLong",
         },
@@ -80,9 +86,11 @@ def definition(
             "Cause": f"The run took longer than {timeout_seconds} s and was stopped",
         },
     }
-    if allow_overlap:
-        return {"StartAt": "Run", "States": states}
-    others = {
+
+
+def _leave_out(partition: str, cluster: str, family: str) -> dict[str, Any]:
+    """The states that end a run where another one is still going."""
+    return {
         "FindOthers": {
             "Type": "Task",
             "Resource": f"arn:{partition}:states:::aws-sdk:ecs:listTasks",
@@ -97,4 +105,3 @@ def definition(
         },
         LEFT_OUT: {"Type": "Succeed"},
     }
-    return {"StartAt": "FindOthers", "States": {**others, **states}}

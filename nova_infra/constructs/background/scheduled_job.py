@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
@@ -17,12 +20,11 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.constructs.background.job_machine import definition
 from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.tasks.alarms import AlarmMetric, query, returned
 from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group, selected
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.names import alarm_name, job_log_group, schedule_name
 from nova_infra.schedules import expression
-
-_PERIOD_SECONDS = 60
 
 
 class ScheduledJob(Construct):
@@ -51,8 +53,6 @@ class ScheduledJob(Construct):
         """Create the state machine, its schedule and alarms.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster: The ECS cluster.
             task_definition: What a run does.
             settings: Schedule and time limit; ``name`` and ``cluster_name`` are needed.
@@ -61,13 +61,26 @@ class ScheduledJob(Construct):
             key: Key of the log group. Default: CloudWatch's own.
         """
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
         service, runtime = settings.service, settings.runtime
         self._name = name = settings.name or service.name
         cluster_name = settings.cluster_name or cluster.cluster_name
         self._actions = [topic.topic_arn] if topic is not None else None
         self.group = outbound_group(self, name, cluster.vpc, service.connects_to)
         where = selected(cluster.vpc, subnets)
+        partition = cdk.Stack.of(self).partition
+        machine = definition(
+            partition=partition,
+            cluster=cluster_name,
+            family=name,
+            task_definition=task_definition.task_definition_arn,
+            network={
+                "AssignPublicIp": "ENABLED" if where.has_public else "DISABLED",
+                "SecurityGroups": [self.group.security_group_id],
+                "Subnets": where.subnet_ids,
+            },
+            timeout_seconds=service.timeout_seconds,
+            allow_overlap=service.allow_overlap,
+        )
         role = self._role(task_definition, cluster_name)
         log_group = logs.LogGroup(
             self,
@@ -77,46 +90,35 @@ class ScheduledJob(Construct):
             encryption_key=key,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        self.machine = stepfunctions.CfnStateMachine(
-            self,
-            "Machine",
-            state_machine_name=name,
-            state_machine_type="STANDARD",
-            role_arn=role.role_arn,
-            definition_string=stack.to_json_string(
-                definition(
-                    partition=stack.partition,
-                    cluster=cluster_name,
-                    family=name,
-                    task_definition=task_definition.task_definition_arn,
-                    network={
-                        "AssignPublicIp": "ENABLED" if where.has_public else "DISABLED",
-                        "SecurityGroups": [self.group.security_group_id],
-                        "Subnets": where.subnet_ids,
-                    },
-                    timeout_seconds=service.timeout_seconds,
-                    allow_overlap=service.allow_overlap,
-                )
-            ),
-            logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
-                level="ALL",
-                include_execution_data=True,
-                destinations=[
-                    stepfunctions.CfnStateMachine.LogDestinationProperty(
-                        cloud_watch_logs_log_group=stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(
-                            log_group_arn=log_group.log_group_arn
-                        )
-                    )
-                ],
-            ),
-            tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
-        )
-        self.machine.node.add_dependency(role)
+        self.machine = self._machine(machine, role, log_group)
         if runtime.exec:
             acknowledge_exec(task_definition)
         self._failed()
         if service.schedule is not None and service.is_scheduled:
             self._schedule(expression(service.schedule), service.time_zone)
+
+    def _machine(
+        self, states: Mapping[str, Any], role: iam.Role, log_group: logs.ILogGroup
+    ) -> stepfunctions.CfnStateMachine:
+        destination = stepfunctions.CfnStateMachine.LogDestinationProperty(
+            cloud_watch_logs_log_group=stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(
+                log_group_arn=log_group.log_group_arn
+            )
+        )
+        machine = stepfunctions.CfnStateMachine(
+            self,
+            "Machine",
+            state_machine_name=self._name,
+            state_machine_type="STANDARD",
+            role_arn=role.role_arn,
+            definition_string=cdk.Stack.of(self).to_json_string(states),
+            logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
+                level="ALL", include_execution_data=True, destinations=[destination]
+            ),
+            tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
+        )
+        machine.node.add_dependency(role)
+        return machine
 
     def _schedule(self, when: str, time_zone: str) -> None:
         name = schedule_name(self._name)
@@ -148,24 +150,19 @@ class ScheduledJob(Construct):
         self._alarm(
             "Missed",
             "was not started at its time, after an hour of attempts",
-            namespace="AWS/Scheduler",
-            metrics=("InvocationDroppedCount",),
-            dimension=("ScheduleGroup", name),
+            [AlarmMetric("AWS/Scheduler", "InvocationDroppedCount", {"ScheduleGroup": name})],
         )
 
     def _failed(self) -> None:
+        names = ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted")
+        machine = {"StateMachineArn": self.machine.ref}
         self._alarm(
             "Failed",
             "has failed, was stopped, or took too long",
-            namespace="AWS/States",
-            metrics=("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"),
-            dimension=("StateMachineArn", self.machine.ref),
+            [AlarmMetric("AWS/States", name, machine) for name in names],
         )
 
-    def _alarm(
-        self, construct_id: str, what: str, *, namespace: str, metrics: tuple[str, ...], dimension: tuple[str, str]
-    ) -> None:
-        key, value = dimension
+    def _alarm(self, construct_id: str, what: str, metrics: Sequence[AlarmMetric]) -> None:
         cloudwatch.CfnAlarm(
             self,
             construct_id,
@@ -178,28 +175,8 @@ class ScheduledJob(Construct):
             datapoints_to_alarm=1,
             treat_missing_data="notBreaching",
             metrics=[
-                *(
-                    cloudwatch.CfnAlarm.MetricDataQueryProperty(
-                        id=f"m{number}",
-                        return_data=False,
-                        metric_stat=cloudwatch.CfnAlarm.MetricStatProperty(
-                            metric=cloudwatch.CfnAlarm.MetricProperty(
-                                namespace=namespace,
-                                metric_name=metric,
-                                dimensions=[cloudwatch.CfnAlarm.DimensionProperty(name=key, value=value)],
-                            ),
-                            period=_PERIOD_SECONDS,
-                            stat="Sum",
-                        ),
-                    )
-                    for number, metric in enumerate(metrics)
-                ),
-                cloudwatch.CfnAlarm.MetricDataQueryProperty(
-                    id="runs",
-                    expression="+".join(f"FILL(m{number},0)" for number in range(len(metrics))),
-                    label="runs",
-                    return_data=True,
-                ),
+                *(query(f"m{number}", metric, "Sum") for number, metric in enumerate(metrics)),
+                returned("runs", "+".join(f"FILL(m{number},0)" for number in range(len(metrics))), label="runs"),
             ],
             alarm_actions=self._actions,
             ok_actions=self._actions,

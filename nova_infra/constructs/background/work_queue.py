@@ -30,8 +30,6 @@ class WorkQueue(Construct):
         """Create or import the queues.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Name of the worker's ECS service, which the queues' names begin with by default.
             queue: What the configuration says.
             consumer: The task role, which may take messages and delete them, and put back the dead ones.

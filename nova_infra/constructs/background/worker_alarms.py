@@ -41,8 +41,6 @@ class WorkerAlarms(TaskAlarms):
         """Create the alarms and make them notify the topic.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster_name: Name of the ECS cluster.
             service_name: Name of the ECS service, and prefix of the alarms' names.
             queue: What the configuration says of the queue, and the names of both; None for a worker without one.

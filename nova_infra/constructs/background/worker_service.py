@@ -44,8 +44,6 @@ class WorkerService(Construct):
         """Create the service, its security group, scaling and alarms.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster: The ECS cluster.
             task_definition: What each task runs.
             settings: Size, rollout, scaling and thresholds; ``name`` and ``cluster_name`` are needed.

@@ -62,8 +62,6 @@ class BeforeDeploy(Construct):
         """Create the function and the custom resource.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             service: The service, with its command.
             task: What the command runs in.
             release: Tag of the image.
@@ -77,30 +75,9 @@ class BeforeDeploy(Construct):
         assert service.before_deploy is not None, "nothing to run"
         definition = task.definition
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=logs.RetentionDays.ONE_MONTH,
-            encryption_key=key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        group.grant_write(role)
+        function = self._function(role, key)
         task.log_group.grant(role, "logs:GetLogEvents")
         self._may_run(role, task, cluster_name, parameter)
-        source = handler_source()
-        function = lambda_.Function(
-            self,
-            "Function",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            handler="index.handler",
-            code=lambda_.Code.from_inline(source),
-            timeout=LIMIT,
-            role=role.without_policy_updates(),
-            log_group=group,
-            # Asked again, it would find its own task by the request's id; an error is an answer already.
-            retry_attempts=0,
-        )
-        function.node.add_dependency(role)
         self.resource = cdk.CustomResource(
             self,
             "Run",
@@ -121,6 +98,29 @@ class BeforeDeploy(Construct):
             },
         )
         self.resource.node.add_dependency(definition, role)
+
+    def _function(self, role: iam.Role, key: kms.IKey | None) -> lambda_.Function:
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=logs.RetentionDays.ONE_MONTH,
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        group.grant_write(role)
+        function = lambda_.Function(
+            self,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="index.handler",
+            code=lambda_.Code.from_inline(handler_source()),
+            timeout=LIMIT,
+            role=role.without_policy_updates(),
+            log_group=group,
+            # Asked again, it would find its own task by the request's id; an error is an answer already.
+            retry_attempts=0,
+        )
+        function.node.add_dependency(role)
         acknowledge(
             function,
             "It runs once in a deployment, CloudFormation waits for its answer, and it calls AWS alone",
@@ -129,6 +129,7 @@ class BeforeDeploy(Construct):
             f"{NIST}-LambdaInsideVPC",
             f"{AWS_SOLUTIONS}-L1",
         )
+        return function
 
     def _may_run(self, role: iam.Role, task: FargateTask, cluster_name: str, parameter: str) -> None:
         stack, definition = cdk.Stack.of(self), task.definition

@@ -1,4 +1,4 @@
-"""Where a deployment waits for an answer: ECS's lifecycle hooks that pause."""
+"""ECS's lifecycle hooks that pause a deployment until somebody answers."""
 
 from __future__ import annotations
 

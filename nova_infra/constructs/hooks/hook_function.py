@@ -39,8 +39,6 @@ class HookFunction(Construct):
         """Create the function, its log group and both roles.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Name of the function, and of its role.
             description: What it does, for the console.
             code: Its Python code, with a function ``handler``.
@@ -82,6 +80,18 @@ class HookFunction(Construct):
             timeout=cdk.Duration.minutes(5),
         )
         function.node.add_dependency(self.may)
+        self._let_ecs_call(name, function)
+        acknowledge(self.may, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
+        acknowledge(
+            function,
+            "ECS calls it and waits for its answer, a few times a deployment: there is nothing to queue, nothing to "
+            "limit, and it asks public addresses alone",
+            f"{NIST}-LambdaConcurrency",
+            f"{NIST}-LambdaDLQ",
+            f"{NIST}-LambdaInsideVPC",
+        )
+
+    def _let_ecs_call(self, name: str, function: lambda_.Function) -> None:
         calls = iam.Role(
             self,
             "Hook",
@@ -95,13 +105,4 @@ class HookFunction(Construct):
             statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])],
             roles=[calls],
         )
-        for policy in (self.may, may_call):
-            acknowledge(policy, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
-        acknowledge(
-            function,
-            "ECS calls it and waits for its answer, a few times a deployment: there is nothing to queue, nothing to "
-            "limit, and it asks public addresses alone",
-            f"{NIST}-LambdaConcurrency",
-            f"{NIST}-LambdaDLQ",
-            f"{NIST}-LambdaInsideVPC",
-        )
+        acknowledge(may_call, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")

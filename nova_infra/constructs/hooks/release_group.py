@@ -37,8 +37,6 @@ class ReleaseGroup(HookFunction):
         """Create the function.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             cluster: Name of the cluster.
             images: Name of each service of the group to the tag of its image.

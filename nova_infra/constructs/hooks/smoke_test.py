@@ -21,8 +21,6 @@ class SmokeTest(HookFunction):
         """Create the function.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             key: Key of the log group.
             retention: How long its log is kept.

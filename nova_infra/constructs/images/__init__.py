@@ -1,1 +1,1 @@
-"""Image repositories: who may publish to them, and who hears of vulnerabilities."""
+"""Image repositories: who may publish to them, and who is notified of vulnerabilities."""

@@ -29,8 +29,6 @@ class ImageRegistry(Construct):
         """Create the repository.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Name of the repository.
             pull_accounts: Accounts whose tasks run the images.
         """

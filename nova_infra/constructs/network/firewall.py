@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -34,8 +36,6 @@ class Firewall(Construct):
         """Create the firewall and put it in front of the load balancer.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Physical name.
             load_balancer_arn: The load balancer.
             key: Key of the log group.
@@ -49,30 +49,7 @@ class Firewall(Construct):
             scope="REGIONAL",
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow=wafv2.CfnWebACL.AllowActionProperty()),
             visibility_config=_visibility(name),
-            rules=[
-                wafv2.CfnWebACL.RuleProperty(
-                    name=group,
-                    priority=priority,
-                    override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
-                    visibility_config=_visibility(group),
-                    statement=wafv2.CfnWebACL.StatementProperty(
-                        managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
-                            vendor_name="AWS",
-                            name=group,
-                            rule_action_overrides=[
-                                wafv2.CfnWebACL.RuleActionOverrideProperty(
-                                    name=rule,
-                                    action_to_use=wafv2.CfnWebACL.RuleActionProperty(
-                                        count=wafv2.CfnWebACL.CountActionProperty()
-                                    ),
-                                )
-                                for rule in counted
-                            ],
-                        )
-                    ),
-                )
-                for priority, (group, counted) in enumerate(_GROUPS.items())
-            ],
+            rules=[_rule(group, priority, counted) for priority, (group, counted) in enumerate(_GROUPS.items())],
         )
         wafv2.CfnWebACLAssociation(self, "Association", resource_arn=load_balancer_arn, web_acl_arn=acl.attr_arn)
         group = logs.LogGroup(
@@ -97,6 +74,25 @@ class Firewall(Construct):
                 )
             ],
         )
+
+
+def _rule(group: str, priority: int, counted: Sequence[str]) -> wafv2.CfnWebACL.RuleProperty:
+    """One of AWS's groups, of which some rules only count."""
+    count = wafv2.CfnWebACL.RuleActionProperty(count=wafv2.CfnWebACL.CountActionProperty())
+    managed = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
+        vendor_name="AWS",
+        name=group,
+        rule_action_overrides=[
+            wafv2.CfnWebACL.RuleActionOverrideProperty(name=rule, action_to_use=count) for rule in counted
+        ],
+    )
+    return wafv2.CfnWebACL.RuleProperty(
+        name=group,
+        priority=priority,
+        override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
+        visibility_config=_visibility(group),
+        statement=wafv2.CfnWebACL.StatementProperty(managed_rule_group_statement=managed),
+    )
 
 
 def _visibility(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:

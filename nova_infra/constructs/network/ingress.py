@@ -43,8 +43,6 @@ class Ingress(Construct):
         """Create the load balancer in the VPC's public subnets.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             vpc: The VPC.
             cidr: The VPC's address range, the only one that the load balancer connects to.
             name: Physical name of the load balancer.
@@ -151,7 +149,6 @@ def application_load_balancer(
     """Create a load balancer that writes access logs and accepts nothing but well-formed requests.
 
     Args:
-        scope: Parent.
         vpc: The network that it is in.
         name: Its physical name.
         security_group: Its only security group.

@@ -40,8 +40,6 @@ class EnvironmentNetwork(Construct):
         """Lay out the subnets, the ways out of them, and the flow logs.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Prefix of the Name tags. CDK would take the construct path, which differs between a direct deployment
                 and one through the pipeline.
             region: Region of the VPC.
@@ -76,6 +74,20 @@ class EnvironmentNetwork(Construct):
                 ),
             ],
         )
+        self._acknowledge()
+        self._name_subnets(name, zones)
+        flow_log = self.vpc.add_flow_log(
+            "FlowLog",
+            destination=ec2.FlowLogDestination.to_s3(log_bucket, "flow-logs"),
+            traffic_type=ec2.FlowLogTrafficType.ALL,
+        )
+        cdk.Tags.of(flow_log).add("Name", name)
+        # Image layers come from S3; through NAT each gigabyte would be paid for.
+        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        if interface_endpoints:
+            self._interface_endpoints(name, cidr, interface_endpoints)
+
+    def _acknowledge(self) -> None:
         acknowledge(
             self.vpc,
             "Zones are chosen in the configuration: looked up, they would take credentials, and a new one move subnets",
@@ -87,22 +99,14 @@ class EnvironmentNetwork(Construct):
             "The load balancer and the NAT gateways are there to be reached from, or to reach, the internet",
             f"{NIST}-VPCNoUnrestrictedRouteToIGW",
         )
+
+    def _name_subnets(self, name: str, zones: Sequence[str]) -> None:
         for kind, subnets in (
             ("public", self.vpc.public_subnets),
             ("private", self.vpc.private_subnets or self.vpc.isolated_subnets),
         ):
             for letter, subnet in zip(zones, subnets, strict=True):
                 cdk.Tags.of(subnet).add("Name", f"{name}-{kind}-{letter}")
-        flow_log = self.vpc.add_flow_log(
-            "FlowLog",
-            destination=ec2.FlowLogDestination.to_s3(log_bucket, "flow-logs"),
-            traffic_type=ec2.FlowLogTrafficType.ALL,
-        )
-        cdk.Tags.of(flow_log).add("Name", name)
-        # Image layers come from S3; through NAT each gigabyte would be paid for.
-        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        if interface_endpoints:
-            self._interface_endpoints(name, cidr, interface_endpoints)
 
     def _interface_endpoints(self, name: str, cidr: str, services: Sequence[str]) -> None:
         group = ec2.SecurityGroup(
@@ -145,8 +149,6 @@ class ExistingNetwork(Construct):
         """Refer to the VPC by its ids, which takes no credentials.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             vpc: Its id.
             region: Its region.
             cidr: Its address range.

@@ -37,8 +37,6 @@ class PrivateIngress(Construct):
         """Create the load balancer.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             vpc: The VPC.
             cidr: The VPC's address range.
             name: Prefix of its physical name.

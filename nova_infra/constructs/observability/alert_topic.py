@@ -38,8 +38,6 @@ class AlertTopic(Construct):
         """Create the topic and its subscriptions.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Physical name of the topic.
             publishers: The services that may publish.
             key: Key that encrypts the messages; its policy must let the publishers use it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -40,8 +40,6 @@ class Dashboard(Construct):
         """Create the dashboard.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: Name of the dashboard and prefix of the services' names.
             cluster_name: Name of the ECS cluster.
             load_balancers: Service to the full name of the load balancer in front of it.
@@ -49,76 +47,17 @@ class Dashboard(Construct):
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
-        region = stack.region
+        self._prefix, self._cluster_name, self._region = prefix, cluster_name, stack.region
         # Asked of CDK once: there are seven for each service.
-        arn = stack.format_arn(
+        self._alarms = stack.format_arn(
             service="cloudwatch",
             resource="alarm",
             resource_name="",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-
-        def alarm(service: str, kind: str) -> str:
-            return f"{arn}{alarm_name(stack_name(prefix, service), kind)}"
-
-        # One widget holds 100 alarms at most, and there may be 45 services: two kinds in one at most.
-        widgets: list[dict[str, Any]] = [
-            _widget(
-                column * _WIDTH,
-                0,
-                {
-                    "title": f"{prefix}: {' and '.join(kinds)}, rolls back",
-                    "alarms": [alarm(service, kind) for service in target_groups for kind in kinds],
-                },
-                kind="alarm",
-            )
-            for column, kinds in enumerate(_ROLL_BACK)
-        ]
+        widgets = self._states(list(target_groups))
         for row, (service, colours) in enumerate(target_groups.items(), start=1):
-            graphs: list[dict[str, Any]] = [
-                {
-                    "title": f"{service}: requests by colour, and running tasks",
-                    "metrics": [
-                        *(
-                            [
-                                "AWS/ApplicationELB",
-                                "RequestCount",
-                                "LoadBalancer",
-                                load_balancers[service],
-                                "TargetGroup",
-                                group,
-                                {"label": colour, "color": _COLOURS[colour], "stat": "Sum"},
-                            ]
-                            for colour, group in colours.items()
-                        ),
-                        *(
-                            [
-                                "ECS/ContainerInsights",
-                                name,
-                                "ClusterName",
-                                cluster_name,
-                                "ServiceName",
-                                f"{prefix}-{service}",
-                                {"label": label, "yAxis": "right", "stat": "Maximum"},
-                            ]
-                            for name, label in (("RunningTaskCount", "tasks"), ("DeploymentCount", "deployments"))
-                        ),
-                    ],
-                    "stacked": False,
-                },
-                *(
-                    {"title": f"{service}: {kind}", "annotations": {"alarms": [alarm(service, kind)]}}
-                    for kind in _GRAPHS
-                ),
-            ]
-            widgets += [
-                _widget(
-                    column * _WIDTH,
-                    row * _HEIGHT,
-                    {"view": "timeSeries", "region": region, "period": PERIOD_SECONDS, **graph},
-                )
-                for column, graph in enumerate(graphs)
-            ]
+            widgets += self._row(row, service, load_balancers[service], colours)
         cloudwatch.CfnDashboard(
             self,
             "Dashboard",
@@ -126,6 +65,54 @@ class Dashboard(Construct):
             dashboard_body=stack.to_json_string({"start": "-PT3H", "widgets": widgets}),
         )
 
+    def _alarm(self, service: str, kind: str) -> str:
+        return f"{self._alarms}{alarm_name(stack_name(self._prefix, service), kind)}"
 
-def _widget(x: int, y: int, properties: dict[str, Any], *, kind: str = "metric", width: int = _WIDTH) -> dict[str, Any]:
-    return {"type": kind, "x": x, "y": y, "width": width, "height": _HEIGHT, "properties": properties}
+    def _states(self, services: Sequence[str]) -> list[dict[str, Any]]:
+        """The state of all rollback alarms. One widget holds 100, and there may be 45 services: two kinds at most."""
+        return [
+            _widget(
+                column,
+                0,
+                {
+                    "title": f"{self._prefix}: {' and '.join(kinds)}, rolls back",
+                    "alarms": [self._alarm(service, kind) for service in services for kind in kinds],
+                },
+                kind="alarm",
+            )
+            for column, kinds in enumerate(_ROLL_BACK)
+        ]
+
+    def _row(
+        self, row: int, service: str, load_balancer: str, target_groups: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """The graphs of one service, side by side."""
+        tasks = ["ClusterName", self._cluster_name, "ServiceName", f"{self._prefix}-{service}"]
+        traffic: dict[str, Any] = {
+            "title": f"{service}: requests by colour, and running tasks",
+            "metrics": [
+                *(
+                    [
+                        *("AWS/ApplicationELB", "RequestCount"),
+                        *("LoadBalancer", load_balancer, "TargetGroup", group),
+                        {"label": colour, "color": _COLOURS[colour], "stat": "Sum"},
+                    ]
+                    for colour, group in target_groups.items()
+                ),
+                *(
+                    ["ECS/ContainerInsights", name, *tasks, {"label": label, "yAxis": "right", "stat": "Maximum"}]
+                    for name, label in (("RunningTaskCount", "tasks"), ("DeploymentCount", "deployments"))
+                ),
+            ],
+            "stacked": False,
+        }
+        watched: list[dict[str, Any]] = [
+            {"title": f"{service}: {kind}", "annotations": {"alarms": [self._alarm(service, kind)]}} for kind in _GRAPHS
+        ]
+        seen = {"view": "timeSeries", "region": self._region, "period": PERIOD_SECONDS}
+        return [_widget(column, row, {**seen, **graph}) for column, graph in enumerate([traffic, *watched])]
+
+
+def _widget(column: int, row: int, properties: dict[str, Any], *, kind: str = "metric") -> dict[str, Any]:
+    place = {"x": column * _WIDTH, "y": row * _HEIGHT, "width": _WIDTH, "height": _HEIGHT}
+    return {"type": kind, **place, "properties": properties}

@@ -31,8 +31,6 @@ class EncryptionKey(Construct):
         """Create the key.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: What the key is for, in its description.
             publishers: Who publishes to the topic that the key encrypts.
             log_groups: Names of the log groups that it encrypts; ``*`` stands for any characters.

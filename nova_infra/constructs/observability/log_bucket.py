@@ -20,8 +20,6 @@ class LogBucket(Construct):
         """Create the bucket.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             retention_days: Days after which an object is deleted.
         """
         super().__init__(scope, construct_id)

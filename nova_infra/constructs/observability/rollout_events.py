@@ -43,6 +43,7 @@ _TURNS = (
     _Turn("Failed", _DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED", "did not take its new revision", "nova explain {0}"),
     _Turn("Waits", _HOOK, "HOOK_AWAITING_ACTION", "waits for an answer", "nova promote {0}, or nova abort {0}"),
 )
+_WENT_BACK = ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 
 
 class RolloutEvents(Construct):
@@ -66,8 +67,6 @@ class RolloutEvents(Construct):
         """Create the rules.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             environment: Name of the environment.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             cluster: Name of the cluster.
@@ -94,6 +93,7 @@ class RolloutEvents(Construct):
                 _target("Topic", topic, _text(json.dumps(said), known)),
                 chat and _target("Chat", chat, _text(shown, {**known, "id": "$.detail.deploymentId"})),
             )
+        self._stack_goes_back(environment, prefix, topic, chat)
         # As it is: a text with quotes in it would break a template. Without quotes around it, EventBridge writes it as
         # JSON.
         told = "$.detail.message"
@@ -103,6 +103,34 @@ class RolloutEvents(Construct):
             {"source": [EVENT_SOURCE], "detail-type": [prefix]},
             events.CfnRule.TargetProperty(id="Topic", arn=topic.topic_arn, input_path=told),
             chat and _target("Chat", chat, text),
+        )
+
+    def _stack_goes_back(self, environment: str, prefix: str, topic: sns.ITopic, chat: sns.ITopic | None) -> None:
+        """What no event of ECS tells: a job, a before_deploy or any other resource that fails takes its stack back.
+
+        Without CloudFormation's reason, which may have quotes in it that break a template: ``nova explain`` has it.
+
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/eventbridge-events.html
+        """
+        stacks = cdk.Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name=f"{prefix}-")
+        pattern = {
+            "source": ["aws.cloudformation"],
+            "detail-type": ["CloudFormation Stack Status Change"],
+            "detail": {"stack-id": [{"prefix": stacks}], "status-details": {"status": list(_WENT_BACK)}},
+        }
+        known = {
+            "stack": "$.detail.stack-id",
+            "at": "$.time",
+            "status": "$.detail.status-details.status",
+        }
+        said = f"<stack> did not take its update in {environment}: it is <status> since <at>. Next: nova explain "
+        text = json.dumps(f"{said}{environment}")
+        shown = _chat(text, f"A stack in {environment} did not take its update", thread="<stack>")
+        self._rule(
+            "StackWentBack",
+            pattern,
+            _target("Topic", topic, _text(text, known)),
+            chat and _target("Chat", chat, _text(shown, known)),
         )
 
     def _rule(self, rule_id: str, pattern: Mapping[str, Any], *targets: events.CfnRule.TargetProperty | None) -> None:

@@ -30,8 +30,6 @@ class ArtifactStore(Construct):
         """Create the bucket.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             key: Encrypts the artifacts. The deployments' accounts get leave to use it.
         """
         super().__init__(scope, construct_id)

@@ -1,12 +1,15 @@
-"""Who may read the source through a CodeConnections connection."""
+"""The pipeline's source: what starts it, and who may read it through a CodeConnections connection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import aws_cdk as cdk
+from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
+
+from nova_infra.config import Source
 
 _BY_OLD_NAME = "codestar-connections:UseConnection"
 _BY_NEW_NAME = "codeconnections:UseConnection"
@@ -45,3 +48,35 @@ def _denials(repository: str) -> Iterator[iam.PolicyStatement]:
             {"StringEquals": {f"{prefix}:ProviderPermissionsRequired": "read_write"}},
         ):
             yield iam.PolicyStatement(effect=iam.Effect.DENY, actions=[action], resources=["*"], conditions=conditions)
+
+
+def source_of(source: Source) -> pipelines.CodePipelineSource:
+    """The pipeline's source: by the connection, or by a token."""
+    if source.connection_arn is not None:
+        return pipelines.CodePipelineSource.connection(
+            source.repository,
+            source.branch,
+            connection_arn=source.connection_arn,
+            # A clone instead of an archive keeps git's executable bits, which image tags depend on, and the commit.
+            code_build_clone_output=True,
+        )
+    assert source.token_secret is not None, "the model requires one of the two"
+    # This action can only hand on an archive: without git there is no commit to tag images with.
+    return pipelines.CodePipelineSource.git_hub(
+        source.repository, source.branch, authentication=cdk.SecretValue.secrets_manager(source.token_secret)
+    )
+
+
+def deliver_pushes(pipeline: codepipeline.Pipeline, source: Source) -> None:
+    """Start the pipeline on pushes to the branch, but for those that change ignored paths only."""
+    pipeline.add_trigger(
+        provider_type=codepipeline.ProviderType.CODE_STAR_SOURCE_CONNECTION,
+        git_configuration=codepipeline.GitConfiguration(
+            source_action=pipeline.stages[0].actions[0],
+            push_filter=[
+                codepipeline.GitPushFilter(
+                    branches_includes=[source.branch], file_paths_excludes=list(source.ignore_paths) or None
+                )
+            ],
+        ),
+    )

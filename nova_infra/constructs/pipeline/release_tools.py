@@ -1,4 +1,4 @@
-"""The tools of a release's steps, known to the deployed pipeline by their digest: a commit's own run once approved.
+"""The tools that the release steps run: the deployed pipeline accepts only the approved ones, by their digest.
 
 Brief, preflight, gate and verify run what the commit's ``Makefile`` calls. The pipeline's template holds the digest of
 those files, and its steps refuse others before anything of the commit runs. So a commit that changes a tool changes the

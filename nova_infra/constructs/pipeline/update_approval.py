@@ -49,52 +49,11 @@ class UpdateApproval(Construct):
 
         Args:
             pipeline: The pipeline, after ``build_pipeline()``.
-            construct_id: Id under the pipeline.
             stacks: Names of the stacks that the update deploys, the pipeline's own first.
             logging: Where the comparison logs.
         """
         super().__init__(pipeline, construct_id)
-        stack = cdk.Stack.of(self)
-        project = codebuild.PipelineProject(
-            self,
-            "Compare",
-            environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0),
-            environment_variables={
-                name: codebuild.BuildEnvironmentVariable(value=value)
-                for name, value in {
-                    "STACKS": " ".join(stacks),
-                    "PLACE": f"aws://{stack.account}/{stack.region}",
-                    "QUALIFIER": BOOTSTRAP_QUALIFIER,
-                }.items()
-            },
-            build_spec=codebuild.BuildSpec.from_object(
-                {
-                    "version": "0.2",
-                    "env": {"exported-variables": [_VARIABLE, ASSEMBLY]},
-                    "phases": {
-                        "install": {"runtime-versions": {"python": DELIVERED}},
-                        "build": {
-                            "commands": [
-                                f"{COMPARE} && export {_VARIABLE} && echo ${_VARIABLE}",
-                                f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
-                            ]
-                        },
-                    },
-                }
-            ),
-            encryption_key=pipeline.pipeline.artifact_bucket.encryption_key,
-            timeout=cdk.Duration.minutes(10),
-            logging=logging,
-        )
-        arns = [
-            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
-        ]
-        project.add_to_role_policy(iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=arns))
-        acknowledge(
-            project,
-            "A stack's ARN ends with an id that nobody knows before",
-            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
-        )
+        project = self._project(pipeline, stacks, logging)
         stages = {stage.stage_name: stage for stage in pipeline.pipeline.stages}
         stages["Build"].add_action(
             codepipeline_actions.CodeBuildAction(
@@ -123,3 +82,49 @@ class UpdateApproval(Construct):
                 conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[changes])]
             ),
         )
+
+    def _project(
+        self, pipeline: pipelines.CodePipeline, stacks: Sequence[str], logging: codebuild.LoggingOptions
+    ) -> codebuild.PipelineProject:
+        """What compares: it runs nothing of the commit, and may read the deployed templates of these stacks."""
+        stack = cdk.Stack.of(self)
+        variables = {
+            "STACKS": " ".join(stacks),
+            "PLACE": f"aws://{stack.account}/{stack.region}",
+            "QUALIFIER": BOOTSTRAP_QUALIFIER,
+        }
+        commands = [
+            f"{COMPARE} && export {_VARIABLE} && echo ${_VARIABLE}",
+            f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
+        ]
+        project = codebuild.PipelineProject(
+            self,
+            "Compare",
+            environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0),
+            environment_variables={
+                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
+            },
+            build_spec=codebuild.BuildSpec.from_object(
+                {
+                    "version": "0.2",
+                    "env": {"exported-variables": [_VARIABLE, ASSEMBLY]},
+                    "phases": {
+                        "install": {"runtime-versions": {"python": DELIVERED}},
+                        "build": {"commands": commands},
+                    },
+                }
+            ),
+            encryption_key=pipeline.pipeline.artifact_bucket.encryption_key,
+            timeout=cdk.Duration.minutes(10),
+            logging=logging,
+        )
+        arns = [
+            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
+        ]
+        project.add_to_role_policy(iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=arns))
+        acknowledge(
+            project,
+            "A stack's ARN ends with an id that nobody knows before",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
+        )
+        return project

@@ -37,8 +37,6 @@ class GitHubRole(Construct):
         """Create the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Name of the role.
             description: What it is for.
             provider_arn: ARN of the account's identity provider for GitHub Actions.

@@ -51,8 +51,6 @@ class RegistryRole(Construct):
         """Create the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Name of the role.
             stack: Name of the stack that it deploys.
             assets: What the names of that stack's templates begin with in the bootstrap bucket.

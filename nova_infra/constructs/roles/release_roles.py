@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -49,8 +49,6 @@ class ReleaseRoles(Construct):
         """Create the roles.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             cluster: Name of its cluster. Tasks are named by ids alone: in one that others use, theirs are in reach.
             parameters: Path below which the ledger, holds and waivers are, without a slash at the end.
@@ -63,17 +61,31 @@ class ReleaseRoles(Construct):
             gatekeepers: ARNs of the roles that answer deployments for the test suite; none for no such role.
         """
         super().__init__(scope, construct_id)
-        place = _place(cdk.Stack.of(self))
+        self._prefix, self._parameters = prefix, parameters.lstrip("/")
+        self._place = _place(cdk.Stack.of(self))
+        self._in_cluster = {"ArnEquals": {"ecs:cluster": self._arn("ecs", "cluster", cluster)}}
+        self._own, self._tasks = services_in_cluster(prefix, cluster), self._arn("ecs", "task", f"{cluster}/*")
+        look = self._look(repositories)
+        self._role("observer", look, [*observers, *releasers])
+        self._role("release", [*look, *self._change(others)], releasers)
+        if operators:
+            self._role("operator", [*look, *self._operate()], operators)
+        if gatekeepers:
+            self._role("gate", [*look, *self._answer()], gatekeepers)
 
-        def arn(service: str, resource: str, name: str) -> str:
-            return f"{place(service)}:{resource}/{name}"
+    def _arn(self, service: str, resource: str, name: str) -> str:
+        return f"{self._place(service)}:{resource}/{name}"
 
-        in_cluster = {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster", cluster)}}
-        own, tasks = services_in_cluster(prefix, cluster), f"{cluster}/*"
-        stacks = arn("cloudformation", "stack", f"{prefix}-*/*")
-        below = arn("ssm", "parameter", f"{parameters.lstrip('/')}/*")
-        look = [
-            iam.PolicyStatement(actions=["ecs:ListServices", "ecs:ListTasks"], resources=["*"], conditions=in_cluster),
+    def _parameter(self, name: str) -> str:
+        return self._arn("ssm", "parameter", f"{self._parameters}/{name}")
+
+    def _look(self, repositories: str) -> list[iam.PolicyStatement]:
+        """What every role may do: read what the environment runs, and nothing that its tasks log."""
+        arn, prefix = self._arn, self._prefix
+        return [
+            iam.PolicyStatement(
+                actions=["ecs:ListServices", "ecs:ListTasks"], resources=["*"], conditions=self._in_cluster
+            ),
             iam.PolicyStatement(
                 actions=[
                     "ecs:DescribeServiceDeployments",
@@ -83,8 +95,8 @@ class ReleaseRoles(Construct):
                     "ecs:ListServiceDeployments",
                 ],
                 resources=[
-                    *(arn("ecs", kind, own) for kind in ("service", "service-deployment", "service-revision")),
-                    arn("ecs", "task", tasks),
+                    *(arn("ecs", kind, self._own) for kind in ("service", "service-deployment", "service-revision")),
+                    self._tasks,
                 ],
             ),
             iam.PolicyStatement(
@@ -99,39 +111,41 @@ class ReleaseRoles(Construct):
                 resources=["*"],
             ),
             iam.PolicyStatement(
-                actions=["states:ListExecutions"],
-                resources=[
-                    f"{place('states')}:stateMachine:{prefix}-*",
-                ],
+                actions=["states:ListExecutions"], resources=[f"{self._place('states')}:stateMachine:{prefix}-*"]
             ),
             iam.PolicyStatement(
                 actions=["scheduler:GetSchedule"], resources=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]
             ),
             # The queues of workers may have any names.
-            iam.PolicyStatement(actions=["sqs:GetQueueAttributes"], resources=[f"{place('sqs')}:*"]),
+            iam.PolicyStatement(actions=["sqs:GetQueueAttributes"], resources=[f"{self._place('sqs')}:*"]),
             iam.PolicyStatement(
                 actions=[
                     "cloudformation:DescribeStackEvents",
                     "cloudformation:GetTemplate",
                     "cloudformation:ListStackResources",
                 ],
-                resources=[stacks],
+                resources=[arn("cloudformation", "stack", f"{prefix}-*/*")],
             ),
             # All stacks in one call: asked for one by one, many are throttled. There is no narrower form of it.
             # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
             iam.PolicyStatement(
                 actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
             ),
-            iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
+            iam.PolicyStatement(
+                actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[self._parameter("*")]
+            ),
             iam.PolicyStatement(
                 actions=["ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"], resources=[repositories]
             ),
             iam.PolicyStatement(actions=["acm:DescribeCertificate"], resources=[arn("acm", "certificate", "*")]),
             iam.PolicyStatement(
-                actions=["servicequotas:GetServiceQuota"],
-                resources=[arn("servicequotas", "fargate", "*")],
+                actions=["servicequotas:GetServiceQuota"], resources=[arn("servicequotas", "fargate", "*")]
             ),
         ]
+
+    def _change(self, others: Sequence[str]) -> list[iam.PolicyStatement]:
+        """What the release role may do: roll back, record, hold, waive, and stop a task."""
+        arn, prefix = self._arn, self._prefix
         changes = [
             # Both are what a rollback that is refused says to do first.
             "cloudformation:CancelUpdateStack",
@@ -144,24 +158,20 @@ class ReleaseRoles(Construct):
         ]
         # The services' stacks, by a pattern: a policy has room for some 30 names.
         shared = [stack_name(prefix, "platform"), stack_name(prefix, "overview"), *(f"{each}-*" for each in others)]
-        change = [
-            iam.PolicyStatement(actions=changes, resources=[stacks]),
+        return [
+            iam.PolicyStatement(actions=changes, resources=[arn("cloudformation", "stack", f"{prefix}-*/*")]),
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
                 actions=changes,
                 resources=[arn("cloudformation", "stack", f"{each}/*") for each in shared],
             ),
             # To empty an old task whose memory keeps an alarm red: its service starts another one.
-            iam.PolicyStatement(actions=["ecs:StopTask"], resources=[arn("ecs", "task", tasks)], conditions=in_cluster),
-            steering(arn("ecs", "service-deployment", own)),
-            announcing(arn("events", "event-bus", "default"), prefix),
+            iam.PolicyStatement(actions=["ecs:StopTask"], resources=[self._tasks], conditions=self._in_cluster),
+            *self._steer(),
             # The ledger, the lock of a rollback, holds and waivers.
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
-                resources=[
-                    arn("ssm", "parameter", f"{parameters.lstrip('/')}/{name}")
-                    for name in ("release", "rollback", "hold/*", "accepted/*")
-                ],
+                resources=[self._parameter(name) for name in ("release", "rollback", "hold/*", "accepted/*")],
             ),
             iam.PolicyStatement(
                 # The templates read the version of CDK's bootstrap from there.
@@ -169,42 +179,32 @@ class ReleaseRoles(Construct):
                 resources=[arn("ssm", "parameter", "cdk-bootstrap/*")],
             ),
         ]
-        self._role("observer", prefix, look, [*observers, *releasers])
-        self._role("release", prefix, [*look, *change], releasers)
-        if operators:
-            self._role("operator", prefix, [*look, *self._operate(prefix, cluster, parameters, in_cluster)], operators)
-        if gatekeepers:
-            answers = [
-                steering(arn("ecs", "service-deployment", own)),
-                announcing(arn("events", "event-bus", "default"), prefix),
-                iam.PolicyStatement(
-                    actions=["ssm:PutParameter"],
-                    resources=[arn("ssm", "parameter", f"{parameters.lstrip('/')}/release")],
-                ),
-            ]
-            self._role("gate", prefix, [*look, *answers], gatekeepers)
 
-    def _operate(
-        self, prefix: str, cluster: str, parameters: str, in_cluster: Mapping[str, Mapping[str, str]]
-    ) -> list[iam.PolicyStatement]:
-        """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
-        stack = cdk.Stack.of(self)
-        place = _place(stack)
-        tasks, definitions = f"{place('ecs')}:task/{cluster}/*", f"{place('ecs')}:task-definition/{prefix}-*:*"
-        logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
-        ledger = f"{place('ssm')}:parameter/{parameters.lstrip('/')}/release"
+    def _steer(self) -> list[iam.PolicyStatement]:
+        """Answer a deployment's gate or stop the deployment, and announce it."""
         return [
-            steering(f"{place('ecs')}:service-deployment/{services_in_cluster(prefix, cluster)}"),
-            announcing(f"{place('events')}:event-bus/default", prefix),
+            steering(self._arn("ecs", "service-deployment", self._own)),
+            announcing(self._arn("events", "event-bus", "default"), self._prefix),
+        ]
+
+    def _answer(self) -> list[iam.PolicyStatement]:
+        """What the role of the test suite may do: answer, and write that to the ledger."""
+        ledger = iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[self._parameter("release")])
+        return [*self._steer(), ledger]
+
+    def _operate(self) -> list[iam.PolicyStatement]:
+        """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
+        stack, prefix, place = cdk.Stack.of(self), self._prefix, self._place
+        definitions = f"{place('ecs')}:task-definition/{prefix}-*:*"
+        logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
+        return [
+            *self._steer(),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
+            iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[f"{place('logs')}:log-group:*"]),
             iam.PolicyStatement(
-                actions=["logs:DescribeLogGroups"],
-                resources=[f"{place('logs')}:log-group:*"],
+                actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[self._tasks], conditions=self._in_cluster
             ),
-            iam.PolicyStatement(
-                actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=in_cluster
-            ),
-            iam.PolicyStatement(actions=["ecs:RunTask"], resources=[definitions], conditions=in_cluster),
+            iam.PolicyStatement(actions=["ecs:RunTask"], resources=[definitions], conditions=self._in_cluster),
             iam.PolicyStatement(
                 # A task of its own has the roles of the service's tasks.
                 actions=["iam:PassRole"],
@@ -233,10 +233,11 @@ class ReleaseRoles(Construct):
                     }
                 },
             ),
-            iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[ledger]),
+            iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[self._parameter("release")]),
         ]
 
-    def _role(self, name: Role, prefix: str, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
+    def _role(self, name: Role, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
+        prefix = self._prefix
         role = iam.Role(
             self,
             name.capitalize(),

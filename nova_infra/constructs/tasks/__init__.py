@@ -1,1 +1,1 @@
-"""What one task runs and may do, and how many tasks there are: the same for every kind of service."""
+"""One task and the number of tasks, the same for every kind of service."""

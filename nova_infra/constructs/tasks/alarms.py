@@ -54,8 +54,6 @@ class TaskAlarms(Construct):
         """Create no alarm yet.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster_name: Name of the ECS cluster.
             service_name: Name of the ECS service, and prefix of the alarms' names.
             topic: Notified of every change to ALARM and back; None for nobody.

@@ -1,4 +1,4 @@
-"""How many tasks of a service run."""
+"""Autoscaling: how many tasks of a service run."""
 
 from __future__ import annotations
 
@@ -35,8 +35,6 @@ class Autoscaling(Construct):
         """Create the scalable target and its policies.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             service: The service.
             cluster_name: Name of its cluster.
             name: Its name, the prefix of the policies' names.

@@ -18,7 +18,6 @@ def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.
 
     Args:
         scope: Parent of what it is imported as.
-        construct_id: Id under the parent.
         secret: Where the value is.
         role: The execution role, which may decrypt with the customer's key, if there is one.
     """
@@ -42,7 +41,6 @@ def registry_login(scope: Construct, construct_id: str, login: Login, role: iam.
 
     Args:
         scope: Parent of what it is imported as.
-        construct_id: Id under the parent.
         login: Where it is.
         role: The execution role, which may read the secret and decrypt with the customer's key, if there is one.
     """

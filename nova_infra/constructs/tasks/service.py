@@ -32,7 +32,6 @@ def fargate_service(
     """Create the service.
 
     Args:
-        scope: Parent.
         name: Name of the service.
         cluster: The ECS cluster.
         task_definition: What each task runs.

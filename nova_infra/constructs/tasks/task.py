@@ -1,4 +1,4 @@
-"""What one task of a service runs, and what it may do."""
+"""The task definition: container, logs, secrets, and the two roles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -50,8 +51,6 @@ class FargateTask(Construct):
         """Create the task definition.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Its family, and the name of its log group.
             image: The container image.
             service: Command, health check, user, size, architecture, port, variables, secrets and sidecars.
@@ -97,22 +96,8 @@ class FargateTask(Construct):
         )
         add_sidecars(self, container, service, logging)
         grant(self.definition.task_role, service.permissions)
-        acknowledge(
-            self.definition,
-            "Plain settings are environment variables; what is secret comes from Secrets Manager",
-            f"{AWS_SOLUTIONS}-ECS2",
-        )
-        acknowledge(
-            execution_role,
-            "ecr:GetAuthorizationToken knows no narrower resource",
-            f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
-        )
-        acknowledge(
-            execution_role,
-            "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+        _acknowledge(self.definition, execution_role)
 
     def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.LogGroup:
         """A log group that outlives its stack: only what a first deployment wrote says why it failed."""
@@ -143,3 +128,21 @@ def _command(service: Service) -> tuple[str, ...] | None:
     if service.command is None and service.kit:
         return ("python", "-m", "nova_kit.serve", f"{service.name.replace('-', '_')}.main:app")
     return service.command
+
+
+def _acknowledge(definition: ecs.TaskDefinition, execution_role: iam.IRole) -> None:
+    acknowledge(
+        definition,
+        "Plain settings are environment variables; what is secret comes from Secrets Manager",
+        f"{AWS_SOLUTIONS}-ECS2",
+    )
+    acknowledge(
+        execution_role,
+        "ecr:GetAuthorizationToken knows no narrower resource",
+        f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+    )
+    acknowledge(
+        execution_role,
+        "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+        f"{NIST}-IAMNoInlinePolicy",
+    )

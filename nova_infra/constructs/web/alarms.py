@@ -48,8 +48,6 @@ class ServiceAlarms(TaskAlarms):
         """Create the alarms and make them notify the topic.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster_name: Name of the ECS cluster.
             service_name: Name of the ECS service, and prefix of the alarms' names.
             load_balancer: Full name of the load balancer in front.

@@ -27,8 +27,6 @@ class HostNames(Construct):
         """Create the certificate, validated in the hosted zone, and a record for each name.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             hosts: The names; ``*.`` stands for any one label.
             zone_id: Id of the hosted zone that all of them are in.
             load_balancer: What they lead to.

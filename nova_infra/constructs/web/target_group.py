@@ -1,4 +1,4 @@
-"""Target groups with their health checks, and the conditions of a service's listener rule."""
+"""Target groups: health check, deregistration delay; and the conditions of a service's listener rule."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def target_group(scope: Construct, colour: str, *, vpc: ec2.IVpc, service: Servi
     """One of the service's two target groups.
 
     Args:
-        scope: Parent.
         colour: Its colour, which is also its id.
         vpc: The VPC.
         service: Protocol, health check, and how long requests may take when a task is taken out of service.

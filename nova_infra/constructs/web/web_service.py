@@ -1,10 +1,10 @@
-"""A web service on Fargate: rollout, hooks, health check grace, listener rules. What it shares: `tasks/service`."""
+"""A web service on Fargate: rollout, hooks, health check grace period, listener rules; the rest: `tasks/service`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -61,8 +61,6 @@ class WebService(Construct):
         """Create the service, its target groups, rule, security group, scaling and alarms.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster: The ECS cluster. The alarm on too few tasks reads its Container Insights.
             listener: The listener that gets the rule.
             image: What each task runs: an image, or a Fargate task definition whose default container takes the
@@ -101,12 +99,8 @@ class WebService(Construct):
         self.target_group_full_names = {
             colour: group.target_group_full_name for colour, group in self.target_groups.items()
         }
-        rule = self._rule("Rule", listener, service.priority, conditions(service))
-        rollout = runtime.rollout
-        tested = rollout.asks_suite or (settings.test is not None and rollout.strategy != "rolling")
-        # Right before the service's own, for requests with the tests' header. ECS sets its weights, too.
-        of_tests = [*conditions(service), elbv2.ListenerCondition.http_header(TEST_HEADER[0], [TEST_HEADER[1]])]
-        test_rule = self._rule("TestRule", listener, service.priority - 1, of_tests) if tested else None
+        tested = runtime.rollout.asks_suite or (settings.test is not None and runtime.rollout.strategy != "rolling")
+        rule, test_rule = self._rules(listener, service, tested=tested)
         self.alarms = ServiceAlarms(
             self,
             "Alarms",
@@ -131,31 +125,13 @@ class WebService(Construct):
             **_strategy(runtime.rollout),
         )
         resource = service_resource(self.service)
-        hooks = [settings.test] if tested and settings.test is not None else []
-        hooks += gate_hooks(rollout, after_tests=tested)
-        hooks += [settings.together] if settings.together is not None and runtime.rollout.strategy != "rolling" else []
-        if hooks:
+        if hooks := _hooks(settings, tested=tested):
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
         # They come with the first tasks, not before: nobody is woken because a service does not run yet.
         for alarm in self.alarms.notify_alarms:
             alarm.add_resource_dependency(resource)
-        self.service.load_balancer_target(
-            container_name=container.container_name,
-            container_port=port,
-            alternate_target=ecs.AlternateTarget(
-                "Green",
-                alternate_target_group=self.target_groups["green"],
-                production_listener=ecs.ListenerRuleConfiguration.application_listener_rule(rule),
-                test_listener=ecs.ListenerRuleConfiguration.application_listener_rule(test_rule) if test_rule else None,
-            ),
-        ).attach_to_application_target_group(self.target_groups["blue"])
-        acknowledge(
-            self.service.node.find_child("GreenRole"),
-            "AWS's own policy for what ECS does to the load balancer, kept up by AWS as ECS learns more",
-            f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
-            "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
-        )
+        self._attach(container.container_name, port, rule, test_rule)
         Autoscaling(
             self,
             "Scaling",
@@ -167,6 +143,42 @@ class WebService(Construct):
             load_balancer=self.load_balancer_full_name,
             target_groups=self.target_group_full_names,
         )
+
+    def _attach(
+        self,
+        container: str,
+        port: int,
+        rule: elbv2.ApplicationListenerRule,
+        test_rule: elbv2.ApplicationListenerRule | None,
+    ) -> None:
+        """Register the tasks with both target groups, whose weights ECS sets in the rules."""
+        by_rule = ecs.ListenerRuleConfiguration.application_listener_rule
+        self.service.load_balancer_target(
+            container_name=container,
+            container_port=port,
+            alternate_target=ecs.AlternateTarget(
+                "Green",
+                alternate_target_group=self.target_groups["green"],
+                production_listener=by_rule(rule),
+                test_listener=by_rule(test_rule) if test_rule else None,
+            ),
+        ).attach_to_application_target_group(self.target_groups["blue"])
+        acknowledge(
+            self.service.node.find_child("GreenRole"),
+            "AWS's own policy for what ECS does to the load balancer, kept up by AWS as ECS learns more",
+            f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
+            "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
+        )
+
+    def _rules(
+        self, listener: elbv2.IApplicationListener, service: Service, *, tested: bool
+    ) -> tuple[elbv2.ApplicationListenerRule, elbv2.ApplicationListenerRule | None]:
+        """The service's rule, and right before it the one for requests with the tests' header."""
+        rule = self._rule("Rule", listener, service.priority, conditions(service))
+        if not tested:
+            return rule, None
+        of_tests = [*conditions(service), elbv2.ListenerCondition.http_header(TEST_HEADER[0], [TEST_HEADER[1]])]
+        return rule, self._rule("TestRule", listener, service.priority - 1, of_tests)
 
     def _container(self, task_definition: ecs.TaskDefinition, port: int | None) -> ecs.ContainerDefinition:
         container = task_definition.default_container
@@ -226,6 +238,14 @@ class WebService(Construct):
         # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
         # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
         return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group_id, mutable=False)
+
+
+def _hooks(settings: ServiceSettings, *, tested: bool) -> list[Mapping[str, Any]]:
+    """The lifecycle hooks of its deployments: tests first, then gates, then the other services of the release."""
+    rollout = settings.runtime.rollout
+    hooks: list[Mapping[str, Any]] = [settings.test] if tested and settings.test is not None else []
+    hooks += gate_hooks(rollout, after_tests=tested)
+    return hooks + ([settings.together] if settings.together is not None and rollout.strategy != "rolling" else [])
 
 
 def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:

@@ -1,4 +1,4 @@
-"""What templates cost a month at list prices: an estimate for comparisons, not a bill."""
+"""Estimates what templates cost a month at list prices, for comparisons; not a bill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Network access that a template opens and another did not: security groups, network ACLs, public addresses.
+"""Finds network access that a new template opens: security groups, network ACLs, public addresses.
 
 A rule that an older one covers (a part of its addresses, a part of its ports) opens nothing; what cannot be compared
 (a CIDR that is an intrinsic function) counts as open unless it is the same.

@@ -1,4 +1,4 @@
-"""What CloudFormation replaces, and what would be lost with it.
+"""Facts about resource types: which properties force a replacement, and which types hold data.
 
 Which properties can only be set when a resource is created is in AWS's resource schemas. ``resource_types.json`` is
 drawn from those that cfn-lint ships, for every type in us-east-1: reading it takes milliseconds, where cfn-lint would

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
@@ -69,7 +70,7 @@ def diagnose(
     remedy = "" if own else f"sign in to {toolchain.account}, which can reach the others"
     who = Check(own or None, f"the credentials are of account {caller}{', the toolchain' if own else ''}", remedy)
 
-    def look(place: tuple[str, str, str, Callable[[Account], Iterator[Check]]]) -> PlaceChecks:
+    def look(place: _Place) -> PlaceChecks:
         title, account, region, checks = place
         try:
             access = open_account(account, region, account == caller)
@@ -77,34 +78,25 @@ def diagnose(
             return PlaceChecks(title, (_unreachable(config, account, region, own=own, error=error),))
         return PlaceChecks(title, tuple(checks(access)))
 
-    places = [
-        (
-            f"Toolchain ({toolchain.account}, {toolchain.region})",
-            toolchain.account,
-            toolchain.region,
-            lambda access: toolchain_checks(config, access, first=first),
-        ),
-        *(
-            (
-                f"Toolchain's artifacts in {region} ({toolchain.account}, {region})",
-                toolchain.account,
-                region,
-                _bootstrap_beside(config, region),
-            )
-            for region in _further_regions(config)
-        ),
-        *(
-            (
-                f"{environment.name} ({environment.account}, {environment.region})",
-                environment.account,
-                environment.region,
-                _environment_checks(config, environment, first=first),
-            )
-            for environment in config.environments
-        ),
-    ]
     with threads() as pool:
-        return (*parts, PlaceChecks("Credentials", (who,)), *pool.map(look, places))
+        return (*parts, PlaceChecks("Credentials", (who,)), *pool.map(look, _places(config, first=first)))
+
+
+_Place: TypeAlias = tuple[str, str, str, Callable[[Account], Iterator[Check]]]
+"""A title, an account, a region, and the checks to make there."""
+
+
+def _places(config: Config, *, first: bool) -> Iterator[_Place]:
+    account, home = config.toolchain.account, config.toolchain.region
+
+    def at(title: str, account: str, region: str, checks: Callable[[Account], Iterator[Check]]) -> _Place:
+        return f"{title} ({account}, {region})", account, region, checks
+
+    yield at("Toolchain", account, home, lambda access: toolchain_checks(config, access, first=first))
+    for region in _further_regions(config):
+        yield at(f"Toolchain's artifacts in {region}", account, region, _bootstrap_beside(config, region))
+    for each in config.environments:
+        yield at(each.name, each.account, each.region, _environment_checks(config, each, first=first))
 
 
 def tools(root: Path) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""What a first deployment trips over in an account that has never had one: ``nova doctor --first``.
+"""Checks what only the first deployment in an account needs: ``nova doctor --first``.
 
 Each is made by AWS when it is first needed, or by somebody else before, and is no part of a template.
 """

@@ -1,4 +1,4 @@
-"""What a first deployment would create and somebody has already: CloudFormation refuses it.
+"""Finds resources that a first deployment would create and that exist already, which CloudFormation refuses.
 
 Nothing of this is in a template that is deployed: a record that was made by hand, or the queue of a worker that was
 removed, which is kept for its messages.

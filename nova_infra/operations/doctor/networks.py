@@ -1,4 +1,4 @@
-"""Whether a VPC that exists is as ``nova.toml`` says: no template makes it, so AWS would find a mistake late."""
+"""Checks an existing VPC against ``nova.toml``, because no template creates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installation needs of an account's quotas, all environments in it counted together."""
+"""Checks an account's quotas for all environments in it together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would a release send traffic to a target group in which nothing runs?
+"""Refuses a release that would send traffic to an empty target group.
 
 CloudFormation writes the weights of the template into a listener rule whenever it updates the rule, and the template's
 are those before the first deployment: https://github.com/aws/aws-cdk/issues/36649. ECS does not shift them back.
@@ -30,8 +30,8 @@ def misdirected(
     """
     return [
         f"{service}: its listener rule changes ({', '.join(changed)}) while its second target group serves: "
-        "CloudFormation would send all traffic to the first one, where nothing runs: first release something else of "
-        f"{service}, which brings the traffic to the first group, then this"
+        "CloudFormation would send all traffic to the first one, where nothing runs: release another change of "
+        f"{service} first, so that the first group serves again, then this one"
         for service in sorted(on_alternate)
         if service in deployed
         and service in released

@@ -1,4 +1,4 @@
-"""Are a release's images signed by the registry that they were pushed to?
+"""Checks that the registry signed a release's images.
 
 ECR signs what the delivered branch's role pushes, with a profile that no other role may use, and says so by digest.
 """

@@ -1,4 +1,4 @@
-"""By how many requests alarms judge, and whether those are enough."""
+"""How many requests alarms are judged by, and whether those are enough."""
 
 from __future__ import annotations
 

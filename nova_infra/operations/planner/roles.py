@@ -1,4 +1,4 @@
-"""What the code of a task may do in AWS, as its role's policies say.
+"""The task role's permissions, for the rehearsal and the planner.
 
 In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
 """

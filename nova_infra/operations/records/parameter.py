@@ -1,4 +1,4 @@
-"""What ledger, holds, waivers and locks have in common: each is compact JSON in a parameter of Parameter Store.
+"""The common form of ledger, holds, waivers and locks: compact JSON in one parameter of Parameter Store.
 
 Whatever reads them has to live with what somebody else wrote there, and with what a newer Nova wrote.
 """

@@ -1,4 +1,4 @@
-"""Waivers: what is red in an environment, and may stay red for some hours while one release is deployed there.
+"""Waivers: red alarms, certificates or quotas that one release may be deployed despite, for some hours.
 
 They are for a preflight that is red for a reason outside the release, such as a leak of the old revision that keeps the
 memory alarm red and that the release fixes. Each waiver is a parameter below

@@ -1,4 +1,4 @@
-"""CDK's bootstrap of an environment's account, whose roles only the pipeline's own roles may take."""
+"""CDK's bootstrap template of an environment's account, which only the pipeline's roles may use."""
 
 from __future__ import annotations
 

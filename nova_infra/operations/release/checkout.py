@@ -1,4 +1,4 @@
-"""The release in a checkout of the repository, which is the one that the delivery's steps deliver."""
+"""The release in a checkout of the repository: the one that the delivery steps deliver."""
 
 from __future__ import annotations
 

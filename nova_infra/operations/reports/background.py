@@ -1,4 +1,4 @@
-"""What is said of workers' queues and of jobs."""
+"""Workers' queues and jobs, as rows of the reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an approver should read before a release goes to an environment, on one screen."""
+"""The brief: what an approver reads before a release goes to an environment, on one screen."""
 
 from __future__ import annotations
 

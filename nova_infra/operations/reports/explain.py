@@ -1,4 +1,4 @@
-"""Why a release failed: the first thing that went wrong, what it means, and what to do next, in one message."""
+"""Explains why a release failed: the first thing that went wrong, what it means, what to do next."""
 
 from __future__ import annotations
 

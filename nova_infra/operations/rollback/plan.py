@@ -1,4 +1,4 @@
-"""What a rollback would do, decided from what was read."""
+"""Decides which services a rollback changes, from what the survey read."""
 
 from __future__ import annotations
 

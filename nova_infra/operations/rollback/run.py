@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import ChangeSet
+from nova_infra.documents.model import Document
+from nova_infra.documents.terminal import UNLIMITED, as_text
 from nova_infra.errors import AwsError, CheckFailedError, RefusedError
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.holds import Hold, hold, read_holds
@@ -30,7 +32,7 @@ from nova_infra.operations.rollback.plan import (
     restored_release,
 )
 from nova_infra.operations.rollback.survey import Survey, images_of, survey
-from nova_infra.operations.rollback.text import plan_lines, refused_changes
+from nova_infra.operations.rollback.text import document, refused_changes
 from nova_infra.operations.rollout.announce import announce
 
 Tell = Callable[[str], None]
@@ -64,7 +66,14 @@ class Request:
     cancel: bool = False
 
 
-def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Callable[[], bool], notify: Tell) -> None:
+def rollback(
+    environment: DeployedEnvironment,
+    request: Request,
+    *,
+    confirm: Callable[[], bool],
+    notify: Tell,
+    show: Callable[[Document], object] | None = None,
+) -> None:
     """Bring an environment back to an earlier release.
 
     Running it again finishes one that was interrupted or failed half-way.
@@ -74,6 +83,7 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
         request: What the operator asked for.
         confirm: Asked when the plan has been shown; what is planned is only done if it says yes.
         notify: Called with a line about each step.
+        show: Called with the plan. Default: its lines are notified.
 
     Raises:
         RefusedError: It is not possible or not wise; nothing was changed.
@@ -95,12 +105,22 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
         notify(note)
     nonce = secrets.token_hex(8)
     with change_sets(environment, plan, nonce, canary=request.canary) as changes:
-        for line in plan_lines(environment.name, plan, changes, canary=request.canary, now=environment.now()):
-            notify(line)
+        shown = document(
+            environment.name,
+            plan,
+            changes,
+            canary=request.canary,
+            now=environment.now(),
+            plan_only=request.plan_only,
+        )
+        if show is not None:
+            show(shown)
+        else:
+            for line in as_text(shown, width=UNLIMITED).splitlines():
+                notify(line)
         if not request.allow_other_changes:
             refused_changes(plan, changes)
         if request.plan_only:
-            notify("This is a plan: nothing was changed.")
             return
         if not confirm():
             raise RefusedError("rollback: not confirmed: nothing was changed")

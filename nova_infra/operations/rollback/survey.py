@@ -1,4 +1,4 @@
-"""What a rollback reads before it decides, and again after it was confirmed."""
+"""Reads an environment for a rollback: before the plan, and again after the confirmation."""
 
 from __future__ import annotations
 

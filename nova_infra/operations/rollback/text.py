@@ -1,4 +1,4 @@
-"""A rollback's plan as text."""
+"""A rollback's plan as a report, and what a plan may not do."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from nova_infra.deployed.stack import ChangeSet
+from nova_infra.documents.model import Document, Line, Paragraph, Section
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.lookup import ago, short
 from nova_infra.operations.rollback.plan import Move, RollbackPlan
 from nova_infra.operations.rollback.template import other_changes, rollout_of
 
 
-def plan_lines(
-    environment: str, plan: RollbackPlan, changes: Mapping[str, ChangeSet], *, canary: bool, now: datetime
-) -> Iterator[str]:
-    """What a plan would do, line by line.
+def document(
+    environment: str,
+    plan: RollbackPlan,
+    changes: Mapping[str, ChangeSet],
+    *,
+    canary: bool,
+    now: datetime,
+    plan_only: bool = False,
+) -> Document:
+    """What a plan would do.
 
     Args:
         environment: Name of the environment.
@@ -23,42 +30,46 @@ def plan_lines(
         changes: Its change sets, by stack.
         canary: Whether traffic goes through the rollout in the template.
         now: The time, UTC.
+        plan_only: Whether it is shown and not carried out.
     """
     target = plan.target
-    yield (
-        f"Roll {environment} back to {short(target.release)}, {target.outcome} {ago(target.at, now)} "
-        f"({target.at:%Y-%m-%d %H:%M} UTC, by {target.by})"
+    moves = tuple(_move(move, changes[move.service.stack.name], canary=canary) for move in plan.moves)
+    settled = tuple(Line.of(f"{name}: already runs that release's image") for name in plan.settled)
+    hold = f"Then release {short(plan.bad)} is put on hold." if plan.bad else "No release is put on hold."
+    ends = (hold, "This is a plan: nothing was changed.") if plan_only else (hold,)
+    return Document(
+        title=f"Roll {environment} back to {short(target.release)}, {target.outcome} {ago(target.at, now)} "
+        f"({target.at:%Y-%m-%d %H:%M} UTC, by {target.by})",
+        sections=(
+            Section("", (*moves, *settled, *map(Line.of, plan.ignored))),
+            Section("", tuple(map(Paragraph.of, ends))),
+        ),
     )
-    for move in plan.moves:
-        yield from _move_lines(move, changes[move.service.stack.name], canary=canary)
-    for name in plan.settled:
-        yield f"  {name}: already runs that release's image"
-    for note in plan.ignored:
-        yield f"  {note}"
-    yield f"Then release {short(plan.bad)} is put on hold." if plan.bad else "No release is put on hold."
 
 
-def _move_lines(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[str]:
+def _move(move: Move, change_set: ChangeSet, *, canary: bool) -> Line:
     service = move.service
     if move.repair:
-        yield (
-            f"  {service.name}: repair: was pointed at {service.definition.revision} outside CloudFormation, and gets "
+        what = (
+            f"{service.name}: repair: was pointed at {service.definition.revision} outside CloudFormation, and gets "
             f"its own image {move.image.tag} ({move.image.digest[:19]}) again"
         )
     else:
         digest = service.image.digest or "unknown"
-        yield f"  {service.name}: {service.image.tag} ({digest[:19]}) -> {move.image.tag} ({move.image.digest[:19]})"
-    yield f"    rollout: {rollout_of(service.template) if canary else 'all at once, no bake, no alarms'}"
-    if not service.definition.active:
-        yield (
-            f"    if this fails, CloudFormation cannot roll back: {service.definition.revision}, which runs now, is "
-            "inactive"
-        )
+        what = f"{service.name}: {service.image.tag} ({digest[:19]}) -> {move.image.tag} ({move.image.digest[:19]})"
+    return Line((what,), below=tuple(Line.of(line) for line in _details(move, change_set, canary=canary)))
+
+
+def _details(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[str]:
+    definition = move.service.definition
+    yield f"rollout: {rollout_of(move.service.template) if canary else 'all at once, no bake, no alarms'}"
+    if not definition.active:
+        yield f"if this fails, CloudFormation cannot roll back: {definition.revision}, which runs now, is inactive"
     for change in change_set.changes:
         replaced = {"True": ", replaced", "Conditional": ", may be replaced"}.get(change.replacement, "")
-        yield f"    {change.action} {change.type} {change.logical_id}{replaced}"
+        yield f"{change.action} {change.type} {change.logical_id}{replaced}"
     if not change_set.changes:
-        yield "    CloudFormation finds nothing to change"
+        yield "CloudFormation finds nothing to change"
 
 
 def refused_changes(plan: RollbackPlan, changes: Mapping[str, ChangeSet]) -> None:

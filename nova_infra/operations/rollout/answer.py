@@ -1,4 +1,4 @@
-"""Answers deployments under way: lets them go on, or has them go back, and writes down who, when and why."""
+"""Answers deployments in progress: promotes or aborts them, and records who, when and why."""
 
 from __future__ import annotations
 

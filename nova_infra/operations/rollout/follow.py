@@ -1,4 +1,4 @@
-"""Follows rollouts: turns what AWS says at one moment, and what it said before, into what there is to see."""
+"""Follows rollouts: turns two consecutive answers of AWS into the events between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The story of rollouts, one line a turn: what changed from one look to the next."""
+"""The story of a rollout, one line for each change between two looks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to see of a rollout, as plain data: AWS and the rehearsal fill it, one renderer shows it."""
+"""A rollout as plain data: AWS and the rehearsal fill it, one renderer shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rehearsal knows of CloudFormation: resource types, and the values that their properties may have.
+"""The resource types and property values that the rehearsal knows of CloudFormation.
 
 A type is either played, and then every property of it that a template uses must be listed here, or it is known and not
 rehearsed, which the report says. Anything else is an error that names the resource and the property: what is left out

@@ -1,4 +1,4 @@
-"""What a CodeBuild project's build spec says, and what its commands are for."""
+"""Reads a CodeBuild project's build spec, and tells what each command is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What delivers a release: the pipeline in its assembly, or a workflow of GitHub Actions."""
+"""Finds what delivers a release: the pipeline in its assembly, or a workflow of GitHub Actions."""
 
 from __future__ import annotations
 

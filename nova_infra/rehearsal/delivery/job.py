@@ -1,4 +1,4 @@
-"""A job of a workflow, and why it would fail on GitHub whatever its commands do."""
+"""A job of a workflow, and the reasons why it would fail on GitHub before any command runs."""
 
 from __future__ import annotations
 

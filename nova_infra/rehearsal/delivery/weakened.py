@@ -1,4 +1,4 @@
-"""What a release takes away from the delivery itself: approvals, tests, environments that come first."""
+"""Finds what a release removes from the delivery itself: approvals, tests, environments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dependency's container: a database, say, that runs here in place of what production has."""
+"""A dependency's container, such as a database: it runs here in place of the one in production."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one environment needs beside its services: a container for each dependency, and what leads to it."""
+"""The dependencies of one environment: a container for each, and the names that lead to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which dependencies of nova.toml a rehearsal has to start."""
+"""Finds the dependencies of nova.toml that a rehearsal has to start."""
 
 from __future__ import annotations
 

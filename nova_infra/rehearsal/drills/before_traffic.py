@@ -1,4 +1,4 @@
-"""Drills of what a deployment waits for before users meet it: gates, smoke tests, the environment's test suite."""
+"""Drills that end before users meet the release: gates, smoke tests, the test suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a bad release got: the figures of one deployment, from its measurements minute by minute."""
+"""Measures how far a bad release got, minute by minute."""
 
 from __future__ import annotations
 

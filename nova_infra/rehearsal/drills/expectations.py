@@ -1,4 +1,4 @@
-"""What must follow from a fault: each expectation in words, together with the check of what happened."""
+"""The expectations of a drill: each in words, with its check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another canary than the configured one: how far would a fault have got with it?"""
+"""Repeats drills with another canary, to compare how far a fault gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a deployment is, and where each of its tasks is."""
+"""The phases of a deployment and of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a template says about an ECS service."""
+"""Reads an ECS service from a template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a deployment is, in ECS's words, as its API describes it."""
+"""A deployment's state, worded as ECS's API does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests that one service gets, and what each of its revisions answered."""
+"""Records the requests to one service, and the answers of each revision."""
 
 from __future__ import annotations
 
@@ -190,7 +190,8 @@ class Asked:
             return [call_of(health, b"", origin="paths")]
         if not found:
             self.left_out.append(
-                "it names no method by reflection (grpc.reflection.v1), and services have no file of requests for it"
+                "it names no method by reflection (grpc.reflection.v1 or v1alpha), and services have no file of "
+                "requests for it"
             )
         return found
 

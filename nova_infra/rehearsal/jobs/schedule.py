@@ -1,4 +1,4 @@
-"""When jobs run: once after they are deployed, and again while a run is still going."""
+"""Runs jobs: once after they are deployed, and again while a run is in progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a terminal shows while a rehearsal runs: lines that fit it, whatever its size and however much there is."""
+"""Draws a running rehearsal: lines that fit the terminal, whatever its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request goes: listener rules and weighted target groups."""
+"""Chooses the target group of a request: listener rules and weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CloudFormation would do with the candidate, over what the baseline left: the plan of a rehearsal."""
+"""Plans the candidate over the baseline, as CloudFormation would: refusals and replacements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which actions of a pipeline a rehearsal only simulates, and the empty record that it begins with."""
+"""Lists the actions that a rehearsal only simulates, and creates the empty record."""
 
 from __future__ import annotations
 

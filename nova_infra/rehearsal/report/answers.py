@@ -1,4 +1,4 @@
-"""Which operations answer worse than before the release."""
+"""Finds the operations that answer worse than before the release."""
 
 from __future__ import annotations
 

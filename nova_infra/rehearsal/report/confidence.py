@@ -1,4 +1,4 @@
-"""What a verdict rests on: what was played, projected, simulated or not covered, and open assumptions about AWS."""
+"""Says what a verdict rests on: played, projected, simulated, not covered, and open assumptions about AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users would notice of a release that nothing stops, now or soon."""
+"""Finds what users would notice of a release that nothing stops, now or soon."""
 
 from __future__ import annotations
 

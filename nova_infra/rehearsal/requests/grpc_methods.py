@@ -1,4 +1,4 @@
-"""What a service of gRPC can be asked: its own reflection says so, and turns JSON into messages.
+"""Lists a gRPC service's methods by reflection, and turns JSON into messages.
 
 See https://github.com/grpc/grpc/blob/master/doc/server-reflection.md.
 """

@@ -1,4 +1,4 @@
-"""What runs tasks: a container engine, or this machine's processes."""
+"""Runs tasks: in a container engine, or as processes of this machine."""
 
 from __future__ import annotations
 

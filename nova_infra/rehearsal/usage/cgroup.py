@@ -1,4 +1,4 @@
-"""What a whole container uses, including child processes, as its control group counts it on Linux."""
+"""Reads what a container uses from its control group, child processes included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much longer than on an idle machine a program may take, because others wait for the same processors."""
+"""Estimates how much longer a program takes because others use the processors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process and its children use, measured so that a busy machine does not change the answer."""
+"""Measures what a process and its children use, without the noise of a busy machine."""
 
 from __future__ import annotations
 

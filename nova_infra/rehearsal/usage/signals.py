@@ -1,4 +1,4 @@
-"""Whether a process handles a signal, as Linux lists it; elsewhere it is assumed to.
+"""Checks whether a process handles a signal, as Linux lists it.
 
 See https://man7.org/linux/man-pages/man5/proc_pid_status.5.html.
 """

@@ -1,4 +1,4 @@
-"""What ``nova import copilot`` does with each key of Copilot's manifests: reads ``keys.toml``."""
+"""The answers to the keys of Copilot's manifests, read from ``keys.toml``."""
 
 from __future__ import annotations
 

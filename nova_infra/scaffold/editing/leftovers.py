@@ -1,4 +1,4 @@
-"""What a service leaves behind in AWS when it is removed or renamed, and the commands that delete it.
+"""Lists what a removed or renamed service leaves in AWS, with the commands that delete it.
 
 A delivery creates and updates stacks and deletes none, so that no commit can take a service away.
 """

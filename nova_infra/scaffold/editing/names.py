@@ -1,4 +1,4 @@
-"""Which names a new service may have."""
+"""Checks the name of a new service."""
 
 from __future__ import annotations
 

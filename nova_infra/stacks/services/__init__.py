@@ -1,1 +1,1 @@
-"""The stacks of single services: what a web service, a worker and a job run in, and a service's own resources."""
+"""The stacks of single services: web service, worker, job, and their own resources."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from nova_infra.config import Config, Environment, Service
+from nova_infra.config import Environment, Service
 from nova_infra.constructs.background.scheduled_job import ScheduledJob
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_service import WorkerService
 from nova_infra.constructs.web.settings import ServiceSettings
-from nova_infra.names import alarm_name, dead_queue_name, environment_prefix, queue_name, stack_name
-from nova_infra.stacks.platform import PlatformStack
-from nova_infra.stacks.services.workload import WorkloadStack
+from nova_infra.names import alarm_name, dead_queue_name, queue_name
+from nova_infra.stacks.services.workload import WorkloadProps, WorkloadStack
 
 
 class BackgroundStack(WorkloadStack):
@@ -22,48 +21,20 @@ class BackgroundStack(WorkloadStack):
         worst: Name of the alarm that says most of it: a worker's on CPU, a job's on failed runs.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        config: Config,
-        platform: PlatformStack,
-        environment: Environment,
-        service: Service,
-        image_tag: str,
-    ) -> None:
-        """Create the worker or the job.
-
-        Args:
-            scope: Parent.
-            construct_id: Id under the parent.
-            config: The configuration.
-            platform: The environment's shared stack.
-            environment: The environment, as the service runs in it.
-            service: The worker or job, as it runs in the environment.
-            image_tag: Tag of the image to run.
-        """
-        name = stack_name(environment_prefix(config.platform.name, environment.name), service.name)
-        super().__init__(
-            scope,
-            construct_id,
-            config=config,
-            platform=platform,
-            environment=environment,
-            service=service,
-            image_tag=image_tag,
-            variables=_queue_variables(name, service, environment),
-        )
+    def __init__(self, scope: Construct, props: WorkloadProps) -> None:
+        """Create the worker or the job."""
+        service, environment, name = props.service, props.environment, props.name
+        super().__init__(scope, props, variables=_queue_variables(name, service, environment))
+        cluster_name = props.platform.cluster_name
         self.worst = alarm_name(name, "failed" if service.kind == "job" else "cpu")
-        settings = ServiceSettings(service=service, runtime=environment, name=name, cluster_name=platform.cluster_name)
+        settings = ServiceSettings(service=service, runtime=environment, name=name, cluster_name=cluster_name)
         if service.kind == "job":
             self._add_job(settings)
         else:
             self._add_worker(settings)
 
     def _add_job(self, settings: ServiceSettings) -> None:
-        service, platform = settings.service, self._platform
+        service, platform = settings.service, self._props.platform
         job = ScheduledJob(
             self,
             "Job",
@@ -83,11 +54,11 @@ class BackgroundStack(WorkloadStack):
         WorkerService(
             self,
             "Worker",
-            cluster=self._platform.cluster,
+            cluster=self._props.platform.cluster,
             task_definition=self.task.definition,
             settings=settings,
             queue=WorkQueue(self, "Work", name=self.stack_name, queue=queue, consumer=role) if queue else None,
-            topic=self._platform.topic,
+            topic=self._props.platform.topic,
             subnets=self._subnets,
         )
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from constructs import Construct
 
-from nova_infra.config import Config, Environment, Service
 from nova_infra.config.services.smoke import asked_at, smoke_paths
 from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
 from nova_infra.constructs.web.host_names import HostNames
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.web_service import WebService
-from nova_infra.names import environment_prefix
-from nova_infra.stacks.platform import PlatformStack
-from nova_infra.stacks.services.workload import WorkloadStack
+from nova_infra.stacks.services.workload import WorkloadProps, WorkloadStack
 
 
 class WebServiceStack(WorkloadStack):
@@ -23,43 +20,13 @@ class WebServiceStack(WorkloadStack):
         load_balancer: The load balancer in front of it.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        config: Config,
-        platform: PlatformStack,
-        environment: Environment,
-        service: Service,
-        image_tag: str,
-        group_minutes: int = 0,
-    ) -> None:
-        """Create the service.
-
-        Args:
-            scope: Parent.
-            construct_id: Id under the parent.
-            config: The configuration.
-            platform: The environment's shared stack.
-            environment: The environment, as the service runs in it.
-            service: The service, as it runs in the environment.
-            image_tag: Tag of the image to run.
-            group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
-        """
-        super().__init__(
-            scope,
-            construct_id,
-            config=config,
-            platform=platform,
-            environment=environment,
-            service=service,
-            image_tag=image_tag,
-            variables={"PORT": str(service.port)},
-        )
+    def __init__(self, scope: Construct, props: WorkloadProps) -> None:
+        """Create the service."""
+        config, platform = props.config, props.platform
+        environment, service = props.environment, props.service
+        super().__init__(scope, props, variables={"PORT": str(service.port)})
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
-        prefix = environment_prefix(config.platform.name, environment.name)
         base = asked_at(service, environment, platform.ingress.url)
         smoke = [f"{base}{path}" for path in smoke_paths(service, environment, config.services)]
         self.web_service = WebService(
@@ -73,8 +40,8 @@ class WebServiceStack(WorkloadStack):
                 runtime=environment,
                 name=self.stack_name,
                 cluster_name=platform.cluster_name,
-                test=smoke_hook(prefix, smoke, self) if smoke else None,
-                together=group_hook(prefix, group_minutes, self) if group_minutes else None,
+                test=smoke_hook(props.prefix, smoke, self) if smoke else None,
+                together=group_hook(props.prefix, props.group_minutes, self) if props.group_minutes else None,
             ),
             topic=platform.topic,
             load_balancer=ingress.load_balancer,

@@ -1,8 +1,9 @@
-"""What the stacks of web services, workers and jobs have in common: a name, a task, a command before the release."""
+"""The common part of the stacks of web services, workers and jobs: name, task, command before the release."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -19,6 +20,37 @@ from nova_infra.names import TASK_LOG_GROUP, environment_prefix, parameter_path,
 from nova_infra.stacks.platform import PlatformStack
 
 
+@dataclass(frozen=True)
+class WorkloadProps:
+    """A service, as it is deployed to one environment.
+
+    Attributes:
+        config: The configuration.
+        platform: The environment's shared stack.
+        environment: The environment, as the service runs in it.
+        service: The service, as it runs in the environment.
+        image_tag: Tag of the image to run.
+        group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
+    """
+
+    config: Config
+    platform: PlatformStack
+    environment: Environment
+    service: Service
+    image_tag: str
+    group_minutes: int = 0
+
+    @property
+    def prefix(self) -> str:
+        """``<platform>-<environment>``, the prefix of the environment's names."""
+        return environment_prefix(self.config.platform.name, self.environment.name)
+
+    @property
+    def name(self) -> str:
+        """The service's physical name, and that of its stack."""
+        return stack_name(self.prefix, self.service.name)
+
+
 class WorkloadStack(cdk.Stack):
     """A service in a stack of its own, so that services deploy in parallel and each rolls back alone.
 
@@ -26,39 +58,22 @@ class WorkloadStack(cdk.Stack):
         task: What each of its tasks runs.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        config: Config,
-        platform: PlatformStack,
-        environment: Environment,
-        service: Service,
-        image_tag: str,
-        variables: Mapping[str, str],
-    ) -> None:
-        """Create the stack with its task definition. The stack's name is the service's physical name.
+    def __init__(self, scope: Construct, props: WorkloadProps, *, variables: Mapping[str, str]) -> None:
+        """Create the stack with its task definition.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
-            config: The configuration.
-            platform: The environment's shared stack.
-            environment: The environment, as the service runs in it.
-            service: The service, as it runs in the environment.
-            image_tag: Tag of the image to run.
+            props: What it deploys.
             variables: What this kind of service gets besides the variables of every service.
         """
+        environment, service, platform = props.environment, props.service, props.platform
         super().__init__(
             scope,
-            construct_id,
-            stack_name=stack_name(environment_prefix(config.platform.name, environment.name), service.name),
+            service.name,
+            stack_name=props.name,
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
-        self._config, self._platform, self._environment = config, platform, environment
-        self._service, self._image_tag = service, image_tag
+        self._props = props
         self._subnets = ec2.SubnetSelection(subnet_group_name=PRIVATE)
         self.task = FargateTask(
             self,
@@ -71,7 +86,7 @@ class WorkloadStack(cdk.Stack):
                 **variables,
                 "STOP_TIMEOUT": str(service.stop_seconds),
                 "NOVA_SERVICE": service.name,
-                "NOVA_RELEASE": image_tag,
+                "NOVA_RELEASE": props.image_tag,
                 "NOVA_API_URL": platform.ingress.url,
                 **({"NOVA_INTERNAL_URL": platform.private_ingress.url} if platform.private_ingress else {}),
             },
@@ -82,11 +97,11 @@ class WorkloadStack(cdk.Stack):
         group.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which the tools find it
 
     def _image(self) -> ecs.ContainerImage:
-        name = self._config.repository(self._service.name, self._environment.name)
-        toolchain = self._config.toolchain
+        name = self._props.config.repository(self._props.service.name, self._props.environment.name)
+        toolchain = self._props.config.toolchain
         arn = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{name}"
         images = ecr.Repository.from_repository_attributes(self, "Images", repository_name=name, repository_arn=arn)
-        return ecs.ContainerImage.from_ecr_repository(images, self._image_tag)
+        return ecs.ContainerImage.from_ecr_repository(images, self._props.image_tag)
 
     def _run_first(
         self,
@@ -97,17 +112,18 @@ class WorkloadStack(cdk.Stack):
         before: Construct,
     ) -> None:
         """Run a command in the new image once, before a construct is deployed."""
-        platform, name = self._platform, self._service.name
+        props, platform = self._props, self._props.platform
         run = BeforeDeploy(
             self,
             construct_id,
-            service=self._service.model_copy(update={"before_deploy": tuple(command)}),
+            service=props.service.model_copy(update={"before_deploy": tuple(command)}),
             task=self.task,
-            release=self._image_tag,
+            release=self._props.image_tag,
             cluster_name=platform.cluster_name,
             subnets=platform.cluster.vpc.select_subnets(subnet_group_name=PRIVATE).subnets,
             security_groups=security_groups,
-            parameter=f"{parameter_path(self._config.platform.name, self._environment.name)}/before-deploy/{name}",
+            parameter=f"{parameter_path(props.config.platform.name, props.environment.name)}/before-deploy/"
+            f"{props.service.name}",
             key=platform.key,
         )
         before.node.add_dependency(run.resource)

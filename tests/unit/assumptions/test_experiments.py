@@ -6,18 +6,13 @@ from typing import Any
 
 import pytest
 
-from helpers.sandbox import BEGUN, SandboxAccount, denied, refused
-from nova_infra.assumptions.catalogue import EXPERIMENTS
-from nova_infra.assumptions.experiments import traffic
-from nova_infra.assumptions.run import read
-from nova_infra.assumptions.sandbox.requests import SandboxAnswer
+from helpers.experiments import BY_NAME, MADE, WENT_BACK, verdicts
+from helpers.sandbox import BEGUN, SandboxAccount
 
-BY_NAME = {each.name: each for each in EXPERIMENTS}
 TRIGGERED = {"deploymentCircuitBreaker": {"status": "TRIGGERED", "failureCount": 3, "threshold": 3}}
 WATCHED = {"deploymentCircuitBreaker": {"status": "MONITORING_COMPLETE", "failureCount": 7, "threshold": 9}}
 BACK = {"status": "ROLLBACK_SUCCESSFUL", **TRIGGERED}
 BAKING = {"status": "IN_PROGRESS", "lifecycleStage": "BAKE_TIME"}
-AWAITING = {"lifecycleHookDetails": [{"hookId": "hook-1", "status": "AWAITING_ACTION"}], "status": "IN_PROGRESS"}
 
 
 def then(*answers: Any) -> Callable[..., Any]:
@@ -85,16 +80,6 @@ def history(*numbers: int) -> dict[str, Any]:
     return {"Parameters": [{"Version": number, "LastModifiedDate": BEGUN} for number in numbers]}
 
 
-def steering(may: Any, may_not: Any) -> Callable[[SandboxAccount], None]:
-    def prepare(account: SandboxAccount) -> None:
-        for name, answer in (("May", may), ("MayNot", may_not)):
-            account.roles[name] = SandboxAccount()
-            for operation in ("continue_service_deployment", "stop_service_deployment"):
-                account.roles[name].answers[operation] = answer
-
-    return prepare
-
-
 def given(
     *, ends: list[str] | None = None, deployments: Any = None, failure: Any = None, **answers: Any
 ) -> Callable[[SandboxAccount, str], None]:
@@ -112,7 +97,6 @@ UNNAMED = {"lifecycleHookDetails": [{"status": "IN_PROGRESS"}], "status": "IN_PR
 FUNCTION = "arn:aws:iam::555555555555:x/Function"
 ASKED = {"lifecycleHookDetails": [{"status": "IN_PROGRESS", "targetArn": FUNCTION}], "status": "IN_PROGRESS"}
 FAILED = {"LogicalResourceId": "Service", "ResourceStatusReason": "Invalid request: not with ROLLING"}
-MADE, CHANGED, WENT_BACK = "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"
 TAKEN = {3: {"deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}}}
 NOT_TAKEN = {3: {"deploymentConfiguration": {"strategy": "CANARY", "bakeTimeInMinutes": 1}}}
 RUNS = {"run_task": then(started(1), started(1)), "stop_task": {}, "list_tasks": {"taskArns": ["arn:aws:ecs:task/1"]}}
@@ -266,21 +250,6 @@ CASES: list[tuple[str, Any, dict[str, str]]] = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every request is answered by a task."""
-    for module in ("records", "rollouts", "traffic"):
-        monkeypatch.setattr(
-            f"nova_infra.assumptions.experiments.{module}.ask", lambda *_, **__: SandboxAnswer(200, "0")
-        )
-
-
-def verdicts(name: str, account: SandboxAccount) -> dict[str, str]:
-    experiment = BY_NAME[name]
-    found = read(experiment, account.sandbox(name, minutes=experiment.minutes))
-    return {reading.row: reading.verdict for reading in found}
-
-
 @pytest.mark.parametrize(("name", "prepare", "expected"), CASES, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(CASES)])
 def test_an_experiment_reads_what_aws_answers(name: str, prepare: Any, expected: dict[str, str]) -> None:
     account = SandboxAccount()
@@ -291,84 +260,3 @@ def test_an_experiment_reads_what_aws_answers(name: str, prepare: Any, expected:
 def test_every_experiment_is_tried_or_has_a_test_of_its_own() -> None:
     own = {"steering-permissions", "first-pause", "path-normalization", "request-counts"}
     assert {name for name, _, _ in CASES} | own == set(BY_NAME)
-
-
-@pytest.mark.parametrize(
-    ("may", "may_not", "expected"),
-    [(refused, denied, "held"), (denied, denied, "refuted"), (refused, refused, "undecided")],
-)
-def test_a_role_that_may_steer_is_told_that_there_is_no_deployment(may: Any, may_not: Any, expected: str) -> None:
-    account = SandboxAccount()
-    steering(may, may_not)(account)
-    assert verdicts("steering-permissions", account) == {"steering-permissions": expected}
-
-
-@pytest.mark.parametrize(
-    ("statuses", "later", "expected"),
-    [
-        # The update ends without another deployment; with one that waits, too; the first never waited.
-        ((AWAITING, AWAITING), {}, "held"),
-        ((AWAITING, AWAITING), {3: AWAITING}, "refuted"),
-        (({}, AWAITING), {}, "refuted"),
-    ],
-)
-def test_a_gate_pauses_the_first_deployment_and_not_the_way_back(statuses: Any, later: Any, expected: str) -> None:
-    account = SandboxAccount()
-    account.ends["first-pause"] = [MADE, WENT_BACK]
-    account.deployments = dict(enumerate(statuses, 1)) | later
-
-    def answered(action: str, serviceDeploymentArn: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        account.deployments[int(serviceDeploymentArn[-1])] = {}
-        if action == "ROLLBACK" and later:
-            account.stacks["nova-prove-first-pause"]["deployed"] += 1
-        return {}
-
-    account.answers["continue_service_deployment"] = answered
-    assert verdicts("first-pause", account) == {"first-pause": expected}
-
-
-@pytest.mark.parametrize(
-    ("matched", "expected"), [({"/plain"}, "refuted"), ({"/plain", "/%70lain"}, "held"), (set(), "undecided")]
-)
-def test_paths_are_normalized_where_another_spelling_matches(monkeypatch, matched: set[str], expected: str) -> None:
-    monkeypatch.setattr(
-        traffic,
-        "ask",
-        lambda _, path, **__: SandboxAnswer(200, "matched") if path in matched else SandboxAnswer(404, "none"),
-    )
-    assert verdicts("path-normalization", SandboxAccount()) == {"path-normalization": expected}
-
-
-@pytest.mark.parametrize(
-    ("requests", "answered", "left", "expected"),
-    [
-        # What a load balancer counts that counts a request when it comes: all of them, in the first minute.
-        ([71, 1], [40, 7], 15, ["held", "held", "held", "held", "held"]),
-        # One that counts only what was answered, when that was.
-        ([40, 7], [40, 7], 0, ["refuted", "held", "refuted", "refuted", "refuted"]),
-        # One that counts those that it gave up, and not those who left.
-        ([56, 1], [40, 7], 15, ["held", "held", "held", "refuted", "held"]),
-    ],
-)
-def test_requests_are_counted_by_the_minute(monkeypatch, requests, answered, left: int, expected) -> None:
-    account = SandboxAccount()
-
-    def asked(_: str, path: str, *, patience: float = 90.0, **__: Any) -> SandboxAnswer:
-        if path.endswith("/hang"):
-            return SandboxAnswer(0) if patience < 60 else SandboxAnswer(504)
-        return SandboxAnswer(200, str(left))
-
-    def counted(MetricDataQueries: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
-        minutes = [BEGUN, BEGUN + timedelta(minutes=1)]
-        by_name = {"RequestCount": requests, "HTTPCode_Target_2XX_Count": answered}
-        found = []
-        for query in MetricDataQueries:
-            values = by_name.get(query["MetricStat"]["Metric"]["MetricName"], [])
-            values = [float(value) for value in values] if account.calls["get_metric_data"] > 2 else []
-            found.append({"Id": query["Id"], "Values": values, "Timestamps": minutes[: len(values)]})
-        return {"MetricDataResults": found}
-
-    account.answers["get_metric_data"] = counted
-    monkeypatch.setattr(traffic, "ask", asked)
-    rows = ["closed-to-target", "metric-delay", "unanswered-requests", "closed-by-client", "metric-minutes"]
-    assert verdicts("request-counts", account) == dict(zip(rows, expected, strict=True))

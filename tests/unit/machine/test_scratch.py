@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.machine.scratch import remove_abandoned, scratch_directory
+from nova_infra.machine.scratch import remove_abandoned, scratch_directory, stopped_by
 
 KILLED = """
 import os, signal
@@ -55,3 +56,11 @@ def test_what_a_killed_process_held_goes_with_the_next_and_nothing_else(place: P
 def test_a_directory_says_whose_it_is() -> None:
     with scratch_directory("stand-ins") as directory:
         assert Path(directory).name.startswith(f"nova-{os.getpid()}-stand-ins-")
+
+
+def test_a_port_that_is_taken_is_no_lack_of_room() -> None:
+    taken = stopped_by(OSError(errno.EADDRINUSE, "Address already in use"), Path("/logs"))
+    assert taken.startswith("a port of this machine: Address already in use: ")
+    assert "run the same command again" in taken
+    full = stopped_by(OSError(errno.ENOSPC, "No space left on device", "/logs/a.log"), Path("/logs"))
+    assert full == "/logs/a.log: No space left on device: make room there"

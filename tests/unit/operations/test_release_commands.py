@@ -1,6 +1,7 @@
 """The commands as an operator runs them, somewhere without a project, AWS over HTTP."""
 
 import contextlib
+import json
 import os
 import pty
 import shlex
@@ -48,6 +49,8 @@ def test_an_operator_rolls_back_from_anywhere(served, run: Any) -> None:
     assert "carts-service: v2 (sha256:" in planned.stdout
     assert "Modify AWS::ECS::TaskDefinition" in planned.stdout
     assert served.image_tag("carts-service") == "v2"
+    as_json = run("rollback", "prod", "--plan", "--format", "json")
+    assert "Roll prod back to 010101010101" in json.loads(as_json.stdout)["title"]
 
     # This implementation runs no tasks, which the verification at the end must not overlook.
     done = run("rollback", "prod", "--yes", "--why", "users hear noise", "--wait", "0")

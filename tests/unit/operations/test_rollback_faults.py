@@ -177,7 +177,7 @@ def test_a_change_set_that_cannot_be_deleted_hides_no_plan_and_goes_with_the_nex
     for name, (faults, said) in FAULTS.items():
         with subtests.test(name):
             local_aws.faults = {"DeleteChangeSet": list(faults)}
-            assert "This is a plan: nothing was changed." in back(plan_only=True)
+            assert "  This is a plan: nothing was changed." in back(plan_only=True)
             local_aws.faults = {}
             left += bool(said)
             assert len(end(served)["change sets"]) == left

@@ -224,7 +224,7 @@ def test_a_service_of_somebody_else_is_named_and_left_alone(deployment, back) ->
     ecs.register_task_definition(family="legacy", containerDefinitions=[container])
     ecs.create_service(cluster="nova-prod", serviceName="legacy", taskDefinition="legacy", desiredCount=1)
     told = back(confirm=lambda: True, plan_only=True)
-    assert any(line.startswith("  legacy: is left alone: ") for line in told)
+    assert any(line.startswith("  - legacy: is left alone: ") for line in told)
     with pytest.raises(RefusedError, match=r"service: .*legacy"):
         back(services=("legacy",))
 

@@ -107,6 +107,7 @@ def test_an_interruption_stops_what_runs(make, tmp_path):
     [
         ("....  [100%]\n236 passed in 17.64s\n", ["236 passed"]),
         ("== 1 passed, 2 warnings in 82.80s (0:01:22) ==\n", ["1 passed, 2 warnings"]),
+        ("7 passed, 3 deselected, 9 subtests passed in 4.49s\n", ["7 passed, 3 deselected, 9 subtests passed"]),
         ("Success: no issues found in 209 source files\n", []),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a permissions boundary leaves of a role's permissions.
+"""The permissions that a permissions boundary leaves a role.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 """

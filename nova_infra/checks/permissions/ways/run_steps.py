@@ -1,4 +1,4 @@
-"""What runs what is in the repository, or was made of it, and by which roles."""
+"""The steps that run code of the repository, or code made from it, and their roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What gives its caller the use of another role: changing or starting what runs by it, or sending what starts it.
+"""Actions that let a caller use another role: they change or start something that runs with it.
 
 A message, an object, an item, an event or a log line starts what is subscribed to it.
 """

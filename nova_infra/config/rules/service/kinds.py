@@ -1,4 +1,4 @@
-"""What a service says that its kind has no use for, or needs and lacks."""
+"""Refuses keys that a service's kind does not use, and asks for those that it needs."""
 
 from __future__ import annotations
 

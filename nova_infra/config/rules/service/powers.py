@@ -1,4 +1,4 @@
-"""Permissions by which a service could do whatever a deployment can."""
+"""Refuses permissions that would give a service the power of a deployment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What contradicts itself in the queues of workers, and between them."""
+"""Refuses queues that contradict themselves or each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets in plain text: in variables and in the arguments of commands."""
+"""Refuses secrets in plain text, in variables and in the arguments of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What contradicts itself in what a service needs around its container."""
+"""Refuses contradictions around a container: variables, permissions, connections, queues, sidecars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which operation of AWS a method and a path mean, for services that do not name it: by botocore's own models."""
+"""Finds the AWS operation for an HTTP method and path, from botocore's models."""
 
 from __future__ import annotations
 

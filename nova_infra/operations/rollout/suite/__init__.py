@@ -1,1 +1,1 @@
-"""Has an environment's test suite answer for new revisions: leads it to them, runs it, and sees that it met them."""
+"""Lets an environment's test suite answer for new revisions: routes it to them, runs it, checks that it met them."""

@@ -1,4 +1,4 @@
-"""A local address for a test suite: what is asked there meets the new revisions, whoever asks and however."""
+"""A local address for a test suite: every request to it reaches the new revisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has an environment's test suite answer the deployments that wait: green lets them go on, red sends them back.
+"""Lets an environment's test suite answer the waiting deployments: green promotes, red rolls back.
 
 Green counts only for new revisions that the suite has met.
 """

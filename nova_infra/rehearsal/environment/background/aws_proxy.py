@@ -1,4 +1,4 @@
-"""Where tasks call AWS: it denies what their roles do not allow, as AWS does, and passes the rest on to a stand-in."""
+"""Receives the tasks' calls to AWS: denies what their roles do not allow, and passes on the rest."""
 
 from __future__ import annotations
 

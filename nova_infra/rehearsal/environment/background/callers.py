@@ -1,4 +1,4 @@
-"""Who calls AWS: each task definition has an access key of its own, which leads to what its role may do."""
+"""Identifies the caller of AWS: each task definition has an access key, which leads to its role."""
 
 from __future__ import annotations
 
@@ -77,20 +77,28 @@ def access_key(revision: str) -> str:
 
 
 def _filled_in(stack: PlayedStack) -> dict[str, Any]:
-    """A stack's resources with the names and ARNs of what is stood in for; every other reference stays."""
+    """A stack's resources with the names and ARNs of what is stood in for; every other reference stays.
+
+    Where nobody says which account and region a stack is in, a policy of it is for any: the code of a task may know.
+    """
     resources: dict[str, Any] = stack.template["Resources"]
+    home = stack.home if stack.home.account != physical.Home.account else physical.Home("*", "*")
 
     def filled(value: Any) -> Any:
         match value:
             case list():
                 return [filled(each) for each in value]
-            case {"Ref": "AWS::AccountId" | "AWS::Region" | "AWS::Partition" as name}:
-                return stack.ref(name)
+            case {"Ref": "AWS::AccountId"}:
+                return home.account
+            case {"Ref": "AWS::Region"}:
+                return home.region
+            case {"Ref": "AWS::Partition"}:
+                return stack.ref("AWS::Partition")
             case {"Ref": str(name)} if _stood_in(resources, name):
-                return stack.ref(name)
+                return physical.reference(resources[name]["Type"], stack.physical_name(name), home)
             case {"Fn::GetAtt": [str(name), str(wanted)]} if _stood_in(resources, name):
                 kind = resources[name]["Type"]
-                return physical.attribute(kind, stack.physical_name(name), wanted, stack.properties(name), stack.home)
+                return physical.attribute(kind, stack.physical_name(name), wanted, stack.properties(name), home)
             case {"Fn::Join": [str(separator), list(parts)]}:
                 known = filled(parts)
                 whole = all(isinstance(each, str) for each in known)

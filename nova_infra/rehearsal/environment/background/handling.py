@@ -1,4 +1,4 @@
-"""How a worker handles its messages, as its queue shows: how long it takes, and which messages come back.
+"""Measures how a worker handles its messages: how long each takes, and which come back.
 
 Pure: it is told what the queue holds, again and again, and when.
 """

@@ -1,4 +1,4 @@
-"""Makes what templates declare in a server that stands in for AWS: queues, tables, buckets, parameters, secrets."""
+"""Creates the resources that templates declare in a server that stands in for AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in for AWS: a server that holds what templates declare, behind a proxy that obeys the tasks' roles."""
+"""The servers that stand in for AWS, behind a proxy that enforces the tasks' roles."""
 
 from __future__ import annotations
 

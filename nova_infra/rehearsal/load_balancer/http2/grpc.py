@@ -1,4 +1,4 @@
-"""What gRPC adds to HTTP/2: messages in a body, and a status of its own behind it.
+"""The parts that gRPC adds to HTTP/2: framed messages and a trailing status.
 
 See https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 """

@@ -1,4 +1,4 @@
-"""What an engine says of an image."""
+"""An image as the engine describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ports the programs of a container listen on, seen from outside of it."""
+"""Reads which ports the programs of a container listen on, from outside of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a container is created from a task definition."""
+"""Turns a task definition into the options that create a container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a rehearsal's containers are: an engine, a network of their own and a label by which all of it is found."""
+"""The place of a rehearsal's containers: an engine, a network and a label to find them by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a container does not start, in ECS's words: an error of the service, or of this machine's engine."""
+"""Explains why a container does not start: the service's fault, or the engine's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a service is reached: paths, host names, health checks, the network that it is in."""
+"""Converts how a service is reached: paths, host names, health checks, network."""
 
 from __future__ import annotations
 

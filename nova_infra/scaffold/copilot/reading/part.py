@@ -1,4 +1,4 @@
-"""What a converter reads a manifest through: it checks types, and remembers what has been converted."""
+"""A part of a manifest: checks types, and remembers which keys were converted."""
 
 from __future__ import annotations
 

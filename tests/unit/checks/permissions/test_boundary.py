@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from nova_infra.checks.rule import Finding
+from helpers.grants import (
+    PROD,
+    Template,
+    action_of,
+    grant,
+    policy,
+    project_of,
+    role_of,
+    role_of_the_tests,
+    starts_another_build,
+    statement,
+)
 from nova_infra.checks.rules import findings
 
-Template = dict[str, Any]
-PROD = "arn:aws:iam::333333333333:role"
 OWN = "arn:aws:iam::444444444444:role"
-
-
-def action_of(template: Template, stage: str, number: int = 0) -> dict[str, Any]:
-    [pipeline] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
-    [found] = [each for each in pipeline["Properties"]["Stages"] if each["Name"] == stage]
-    builds = [action for action in found["Actions"] if action["ActionTypeId"]["Category"] in ("Build", "Test")]
-    action: dict[str, Any] = builds[number]
-    return action
-
-
-def project_of(template: Template, action: dict[str, Any]) -> str:
-    project: str = action["Configuration"]["ProjectName"]["Ref"]
-    return project
-
-
-def role_of(template: Template, action: dict[str, Any]) -> str:
-    project = template["Resources"][project_of(template, action)]
-    role: str = project["Properties"]["ServiceRole"]["Fn::GetAtt"][0]
-    return role
-
-
-def statement(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource} | more
-
-
-def policy(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def grant(template: Template, *statements: dict[str, Any], stage: str = "Staging") -> None:
-    """Give the role of a stage's first project a policy of its own."""
-    role = {"Ref": role_of(template, action_of(template, stage))}
-    template["Resources"]["Added"] = {
-        "Type": "AWS::IAM::Policy",
-        "Properties": {"PolicyName": "added", "PolicyDocument": policy(*statements), "Roles": [role]},
-    }
-
-
-def role_of_the_tests(template: Template) -> dict[str, Any]:
-    role: dict[str, Any] = template["Resources"][role_of(template, action_of(template, "Staging"))]["Properties"]
-    return role
 
 
 def managed_policy(template: Template) -> None:
@@ -103,13 +70,6 @@ def trusted_by_the_pipeline(template: Template) -> None:
     role["AssumeRolePolicyDocument"]["Statement"].append(
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
     )
-
-
-def starts_another_build(template: Template) -> None:
-    """A build with commands of one's own has the project's role: here that of the step that verifies production."""
-    project = project_of(template, action_of(template, "Prod", -1))
-    arn = {"Fn::Sub": "arn:${AWS::Partition}:codebuild:${AWS::Region}:${AWS::AccountId}:project/${" + project + "}"}
-    grant(template, statement("codebuild:StartBuild", arn))
 
 
 def changes_another_project(template: Template) -> None:
@@ -383,70 +343,3 @@ def test_one_grant_is_a_way_around_the_approval(assembly: Any, added: Callable[[
     added(template)
     found = findings(template)
     assert {rule.id for rule, _ in found} == {"NOVA-P06"}
-
-
-HARMLESS: dict[str, Callable[[Template], None]] = {
-    "production's observer": lambda t: grant(t, statement("sts:AssumeRole", f"{PROD}/nova-prod-observer")),
-    "its own environment": lambda t: grant(t, statement("sts:AssumeRole", "arn:aws:iam::222222222222:role/anything")),
-    "reading stacks": lambda t: grant(t, statement("cloudformation:Describe*")),
-    "reading the pipeline": lambda t: grant(t, statement("codepipeline:List*")),
-    "pulling images": lambda t: grant(t, statement(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"])),
-    "a bucket of its own": lambda t: grant(t, statement("s3:*", "arn:aws:s3:::reports/*")),
-    "reading only": lambda t: role_of_the_tests(t).update(ManagedPolicyArns=["arn:aws:iam::aws:policy/ReadOnlyAccess"]),
-    "denied again": lambda t: grant(
-        t, statement("sts:AssumeRole", f"{PROD}/x"), {"Effect": "Deny", "Action": "sts:*", "Resource": f"{PROD}/*"}
-    ),
-    "a queue": lambda t: grant(t, statement(["sqs:SendMessage", "dynamodb:PutItem", "cloudwatch:PutMetricData"])),
-    "a service of another environment": lambda t: grant(
-        t, statement("ecs:*", "arn:aws:ecs:us-east-1:222222222222:service/nova-staging/*")
-    ),
-    "either of two that read": lambda t: grant(
-        t, {"Fn::If": ["Condition", statement("iam:Get*"), statement("codepipeline:List*")]}
-    ),
-    "after the approval": lambda t: grant(t, statement("sts:AssumeRole", f"{PROD}/nova-prod-release"), stage="Prod"),
-}
-
-
-@pytest.mark.parametrize("added", HARMLESS.values(), ids=HARMLESS.keys())
-def test_what_leads_nowhere_is_no_finding(assembly: Any, added: Callable[[Template], None]) -> None:
-    template = assembly.template("NovaPipelineStack")
-    added(template)
-    assert findings(template) == []
-
-
-@pytest.mark.parametrize(
-    "denial",
-    [
-        {"Effect": "Deny", "Action": "sts:*", "Resource": f"{PROD}/y"},
-        {"Effect": "Deny", "Action": "sts:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
-        {"Effect": "Deny", "NotAction": "sts:*", "Resource": "*"},
-        {"Effect": "Deny", "NotAction": "sts:AssumeRole", "Resource": "*"},
-        {"Effect": "Deny", "Action": "*", "NotResource": f"{PROD}/x"},
-    ],
-    ids=["another role", "under a condition", "everything else", "all but this action", "all but this role"],
-)
-@pytest.mark.parametrize(("action", "roles"), [("sts:AssumeRole", f"{PROD}/x"), ("sts:*", f"{PROD}/*"), ("*", "*")])
-def test_a_denial_that_does_not_cover_a_grant_changes_nothing(
-    assembly: Any, denial: dict[str, Any], action: str, roles: str
-) -> None:
-    template = assembly.template("NovaPipelineStack")
-    grant(template, statement(action, roles), denial)
-    assert {rule.id for rule, _ in findings(template)} == {"NOVA-P06"}
-
-
-def test_a_finding_names_the_step_the_way_and_the_end(assembly: Any) -> None:
-    template = assembly.template("NovaPipelineStack")
-    starts_another_build(template)
-    [finding, *_] = [finding for _, finding in findings(template)]
-    assert isinstance(finding, Finding)
-    verifier = role_of(template, action_of(template, "Prod", -1))
-    assert finding.detail.startswith(
-        f"{action_of(template, 'Staging')['Name']} takes {verifier}, which may sts:AssumeRole"
-    )
-    assert finding.detail.endswith(": a role in production's account")
-    assert "333333333333" in finding.detail
-
-
-def test_the_grants_of_the_pipeline_as_it_is_lead_nowhere(assembly: Any) -> None:
-    template = json.loads(assembly.texts["NovaPipelineStack"])
-    assert [finding for rule, finding in findings(template) if rule.id == "NOVA-P06"] == []

@@ -4,22 +4,8 @@ from typing import Any
 
 import pytest
 
+from helpers.changes import Resource, resource, template, told
 from nova_infra.operations.changes.differences import Kind, differences
-
-Resource = dict[str, Any]
-
-
-def template(**resources: Resource) -> dict[str, Any]:
-    return {"Resources": resources}
-
-
-def resource(kind: str, properties: dict[str, Any] | None = None, **attributes: Any) -> Resource:
-    return {"Type": f"AWS::{kind}", "Properties": properties or {}, **attributes}
-
-
-def told(before: dict[str, Any] | None, after: dict[str, Any], kind: Kind) -> list[str]:
-    return [f"{d.resource} {d.what}" for d in differences(before, after) if d.kind is kind]
-
 
 ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 

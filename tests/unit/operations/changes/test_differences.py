@@ -8,23 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.changes import resource, template, told
 from nova_infra.operations.changes.differences import Kind, differences
 from nova_infra.operations.changes.resource_types import drawn_from_schemas, resource_type
-
-Resource = dict[str, Any]
-
-
-def template(**resources: Resource) -> dict[str, Any]:
-    return {"Resources": resources}
-
-
-def resource(kind: str, properties: dict[str, Any] | None = None, **attributes: Any) -> Resource:
-    return {"Type": f"AWS::{kind}", "Properties": properties or {}, **attributes}
-
-
-def told(before: dict[str, Any] | None, after: dict[str, Any], kind: Kind) -> list[str]:
-    return [f"{d.resource} {d.what}" for d in differences(before, after) if d.kind is kind]
-
 
 values = st.recursive(
     st.sampled_from(["a", "b", 1, True, {"Ref": "X"}]),

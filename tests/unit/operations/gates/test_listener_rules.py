@@ -18,7 +18,7 @@ def template(path: str = "/shop/*", priority: int = 3, image: str = "shop:1") ->
 def test_a_changed_rule_of_a_service_on_its_second_target_group_is_refused_with_the_remedy() -> None:
     [said] = misdirected({"shop"}, {"shop": template()}, {"shop": template("/store/*", 4)})
     assert said.startswith("shop: its listener rule changes (Conditions, Priority) while its second target group")
-    assert "first release something else of shop" in said
+    assert "release another change of shop first" in said
 
 
 def test_a_changed_rule_is_no_matter_while_the_first_target_group_serves() -> None:

@@ -34,7 +34,7 @@ def test_only_what_the_release_changed_is_touched(deployment, back) -> None:
     before = deployment.stack("store-service")
     told = back()
     assert deployment.stack("store-service") == before
-    assert "  store-service: already runs that release's image" in told
+    assert "  - store-service: already runs that release's image" in told
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")

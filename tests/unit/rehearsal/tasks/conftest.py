@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from nova_infra.containers.engine import Engine, detect
-from nova_infra.containers.errors import EngineError
-from nova_infra.containers.probe import require_start
+from helpers.engines import engine_or_skip
+from nova_infra.containers.engine import Engine
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
@@ -26,12 +25,7 @@ SERVER = Path(__file__).with_name("server.c")
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """This machine's engine."""
-    try:
-        engine = detect()
-        require_start(engine)
-    except EngineError as error:
-        pytest.skip(f"runs containers, and {error}")
-    return engine
+    return engine_or_skip()
 
 
 @pytest.fixture(scope="session")

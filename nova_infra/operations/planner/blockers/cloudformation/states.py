@@ -52,7 +52,8 @@ def moved_stack(step: Step) -> Iterator[Refusal]:
             key.name,
             "",
             f"is deployed in {elsewhere[0].account} {elsewhere[0].region} and would be created again in {key.account} "
-            f"{key.region}: nothing moves, what is there runs on, and what people and steps need first is not there",
+            f"{key.region}: nothing moves, what runs there keeps running, and the new place lacks what people and "
+            "pipeline steps need first",
             "add it as a new environment under another name, move the traffic, then remove the old one",
         )
 

@@ -45,8 +45,8 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
             yield Consequence(
                 step.after.key.name,
                 logical_id,
-                "goes back to rolling: an outage if the second target group serves by then, because ECS registers "
-                "tasks with the first one alone: read the rule's weights, and deliver once more before if it does",
+                "goes back to rolling: ECS then registers tasks only with the first target group, which is an outage "
+                "if the second one serves: read the rule's weights first; if it does, deliver another release before",
             )
 
 

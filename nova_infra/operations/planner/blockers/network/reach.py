@@ -1,4 +1,4 @@
-"""Addresses that lead nowhere: of load balancers in networks without a way out, and those that a release closes.
+"""Finds addresses that lead nowhere: load balancers in networks without a way out, and routes that a release closes.
 
 See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html: an internet-facing load balancer has public
 addresses, and a subnet without a route to the internet reaches none of them.

@@ -1,0 +1,58 @@
+"""Grants and denials, put into the synthesized pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Template = dict[str, Any]
+
+
+PROD = "arn:aws:iam::333333333333:role"
+
+
+def action_of(template: Template, stage: str, number: int = 0) -> dict[str, Any]:
+    [pipeline] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
+    [found] = [each for each in pipeline["Properties"]["Stages"] if each["Name"] == stage]
+    builds = [action for action in found["Actions"] if action["ActionTypeId"]["Category"] in ("Build", "Test")]
+    action: dict[str, Any] = builds[number]
+    return action
+
+
+def project_of(template: Template, action: dict[str, Any]) -> str:
+    project: str = action["Configuration"]["ProjectName"]["Ref"]
+    return project
+
+
+def role_of(template: Template, action: dict[str, Any]) -> str:
+    project = template["Resources"][project_of(template, action)]
+    role: str = project["Properties"]["ServiceRole"]["Fn::GetAtt"][0]
+    return role
+
+
+def statement(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource} | more
+
+
+def policy(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def grant(template: Template, *statements: dict[str, Any], stage: str = "Staging") -> None:
+    """Give the role of a stage's first project a policy of its own."""
+    role = {"Ref": role_of(template, action_of(template, stage))}
+    template["Resources"]["Added"] = {
+        "Type": "AWS::IAM::Policy",
+        "Properties": {"PolicyName": "added", "PolicyDocument": policy(*statements), "Roles": [role]},
+    }
+
+
+def role_of_the_tests(template: Template) -> dict[str, Any]:
+    role: dict[str, Any] = template["Resources"][role_of(template, action_of(template, "Staging"))]["Properties"]
+    return role
+
+
+def starts_another_build(template: Template) -> None:
+    """A build with commands of one's own has the project's role: here that of the step that verifies production."""
+    project = project_of(template, action_of(template, "Prod", -1))
+    arn = {"Fn::Sub": "arn:${AWS::Partition}:codebuild:${AWS::Region}:${AWS::AccountId}:project/${" + project + "}"}
+    grant(template, statement("codebuild:StartBuild", arn))

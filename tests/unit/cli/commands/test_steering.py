@@ -1,0 +1,10 @@
+"""Options that do not go together are refused before AWS is asked."""
+
+from click.testing import CliRunner
+
+from nova_infra.cli.main import nova
+
+
+def test_only_a_plan_has_a_format() -> None:
+    refused = CliRunner().invoke(nova, ["rollback", "prod", "--yes", "--format", "json"])
+    assert str(refused.exception) == "--format: is how a plan is printed: add --plan, or leave it out"

@@ -1,0 +1,89 @@
+"""What the workflows may do, and who may have them do it."""
+
+import re
+
+from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands, steps
+from helpers.workflows import (
+    PINNED,
+    ROOT,
+    TEXTS,
+)
+from nova_infra.scaffold import workflows as generator
+
+
+def test_a_pull_request_is_judged_by_the_code_of_its_target_branch():
+    """What it made is an artifact of a job without rights; what judges it checks nothing of it out."""
+    review, judge = WORKFLOWS["pull-request.yml"]["jobs"], WORKFLOWS["judge.yml"]
+    assert judge["on"] == {
+        "workflow_run": {"workflows": [WORKFLOWS["pull-request.yml"]["name"]], "types": ["completed"]}
+    }
+    for job in review.values():
+        assert job["permissions"] == {"contents": "read"}
+    [upload] = [s["with"] for s in review["synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
+    diff = judge["jobs"]["diff"]["steps"]
+    [download] = [step["with"] for step in diff if "download-artifact" in step.get("uses", "")]
+    assert download["name"] == upload["name"]
+    assert download["path"].startswith("${{ runner.temp }}"), "beside the checkout, not in it"
+    assert [step["run"] for step in diff if "run" in step][:1] == ["make synth"]
+    for job in judge["jobs"].values():
+        for step in job["steps"]:
+            if "checkout" in step.get("uses", ""):
+                assert step["with"] == {"persist-credentials": False}
+            assert step.get("with", {}).get("cache") is None, "a cache of the default branch's runs"
+
+
+def test_what_may_write_runs_one_script_of_the_default_branch():
+    job = WORKFLOWS["judge.yml"]["jobs"]["verdict"]
+    assert job["permissions"] == {"contents": "read", "pull-requests": "write", "statuses": "write"}
+    assert [step["run"] for step in job["steps"] if "run" in step] == ['scripts/judge.sh verdict "$VERDICT"']
+
+
+def test_every_action_is_pinned_to_the_commit_of_its_release():
+    """Those of the templates were compared with the actions' repositories; the others are for Dependabot to move."""
+    used = set()
+    for file, text in {**TEXTS, **ACTION_TEXTS}.items():
+        for action, reference, comment in re.findall(r"uses: ([\w/.-]+)(?:@(\S+)(?: # (\S+))?)?$", text, re.MULTILINE):
+            if action.startswith("./"):
+                continue
+            assert re.fullmatch(r"[0-9a-f]{40}", reference), (file, action)
+            assert re.fullmatch(r"v[\d.]+", comment), (file, action)
+            if file in generator.NAMES:
+                assert PINNED[action] == (reference, comment), (file, action)
+                used.add(action)
+    assert used == set(PINNED)
+
+
+def test_every_local_action_exists():
+    for place, _, step in steps():
+        if (action := step.get("uses", "")).startswith("./"):
+            assert (ROOT / action / "action.yml").exists(), (place, action)
+
+
+def test_nothing_runs_with_a_repositorys_rights_for_a_stranger():
+    for file, workflow in WORKFLOWS.items():
+        allowed = {"push", "pull_request", "pull_request_review", "schedule", "workflow_dispatch"}
+        assert set(workflow["on"]) <= allowed | ({"workflow_run"} if file == "judge.yml" else set()), file
+
+
+def test_nothing_that_a_person_writes_is_part_of_a_command():
+    for place, line in commands():
+        assert "${{" not in line, (place, line)
+
+
+def test_no_secret_is_used_but_the_token_of_the_run_and_one_for_codecov_where_it_is_set():
+    for file, text in {**TEXTS, **ACTION_TEXTS}.items():
+        known = re.sub(r"\$\{\{ secrets\.CODECOV_TOKEN( != '')? \}\}", "", text)
+        assert not re.search(r"secrets\.|AWS_ACCESS_KEY|AWS_SECRET", known), file
+
+
+def test_a_job_that_gets_credentials_takes_no_cache_and_runs_for_no_pull_request():
+    for _, job, step in steps():
+        if job is not None and "id-token" in job.get("permissions", {}):
+            assert step.get("with", {}).get("cache") is None
+    assert "id-token" not in TEXTS["pull-request.yml"]
+
+
+def test_no_checkout_leaves_a_token_behind():
+    found = [step for _, _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(found) > 8
+    assert {step["with"]["persist-credentials"] for step in found} == {False}
