@@ -92,7 +92,7 @@ advisories:
 
 types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(addsuffix /src,kit $(KIT))))
 types: setup ## Strict type checks
-	@mypy $(TYPED) || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0 $(TYPED); } # its workers get 3 s to start
+	@mypy $(TYPED)
 
 # The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
