@@ -124,7 +124,7 @@ def test_without_credentials_there_is_one_line(run: Any, command: tuple[str, ...
 
 
 def test_expired_credentials_are_one_line(run: Any, aws: Any) -> None:
-    aws.faults = {"ListServices": [(400, "ExpiredTokenException")] * 2}
+    aws.faults = {"ListServices": [(400, "ExpiredTokenException")]}
     result = run(aws, "explain", "prod")
     assert (result.returncode, result.stdout) == (3, "")
     [line] = result.stderr.splitlines()
