@@ -217,10 +217,18 @@ def _plain(image_id: str) -> str:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Wait until no other build of this user's is under way."""
-    with Path(tempfile.gettempdir(), f"nova-build-{os.getuid()}.lock").open("w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    """Wait until no other build of this user's is under way. Who had the lock before has removed its file."""
+    path, held = Path(tempfile.gettempdir(), f"nova-build-{os.getuid()}.lock"), False
+    while not held:
+        with path.open("w", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                held = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            if held:
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
 
 
 def _stand_ins(engine: Engine, recipe: Recipe) -> list[tuple[str, str, str]]:
@@ -242,8 +250,7 @@ def base_images(dockerfile: str) -> list[str]:
     """The images that a Dockerfile begins its stages with, its own stages and ``scratch`` left out."""
     stages, images = {"scratch"}, []
     for line in dockerfile.splitlines():
-        match = re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE)
-        if match:
+        if match := re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE):
             image, stage = match.groups()
             if image.lower() not in stages and image not in images and "$" not in image:
                 images.append(image)

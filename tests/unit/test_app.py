@@ -12,6 +12,7 @@ import pytest
 from nova_infra.config import parse_config
 from nova_infra.errors import ConfigError
 from nova_infra.images.tags import image_tags
+from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -182,3 +183,36 @@ def test_another_share_of_traffic_also_holds_where_a_service_has_its_own_rollout
             assert resolved(service, environment).environment.rollout.percent == 3
     prod = resolved(changed.services[1], changed.environment("prod")).environment.rollout
     assert (prod.strategy, prod.step_bake_minutes) == ("canary", 12)
+
+
+def in_the_way(template):
+    """What has a name of its own and stays when its creation is undone: the next attempt then finds the name taken."""
+    return {
+        key: resource["Type"]
+        for key, resource in template["Resources"].items()
+        if (identity := IDENTITIES.get(resource["Type"])) is not None
+        and identity.properties[0] in resource.get("Properties", {})
+        and resource.get("DeletionPolicy", "Delete") not in ("Delete", "RetainExceptOnCreate")
+    }
+
+
+@pytest.mark.parametrize("fixture", ["assembly", "variant", "github_assembly"])
+def test_a_first_deployment_that_failed_can_be_repeated(request, fixture):
+    """Aws/aws-cdk#5140: *already exists*. Whoever keeps data keeps it when it is replaced, too."""
+    templates = request.getfixturevalue(fixture).templates
+    assert {stack: found for stack, template in templates.items() if (found := in_the_way(template))} == {}
+    kept = [
+        (stack, key, resource.get("UpdateReplacePolicy"))
+        for stack, template in templates.items()
+        for key, resource in template["Resources"].items()
+        if resource.get("DeletionPolicy", "Delete") != "Delete"
+    ]
+    assert len(kept) > 5
+    assert [each for each in kept if each[2] != "Retain"] == []
+
+
+@pytest.mark.parametrize(("policy", "found"), [("Retain", {"It": "AWS::SQS::Queue"}), ("RetainExceptOnCreate", {})])
+def test_a_name_that_stays_taken_is_found(policy, found):
+    queue = {"Type": "AWS::SQS::Queue", "DeletionPolicy": policy, "Properties": {"QueueName": "letters"}}
+    nameless = {"Type": "AWS::SQS::Queue", "DeletionPolicy": policy, "Properties": {}}
+    assert in_the_way({"Resources": {"It": queue, "Other": nameless}}) == found

@@ -47,6 +47,8 @@ def acknowledge_grants(
             _accept_project(node, stack=stack)
             _accept_artifacts(node.role, objects, writes=node.node.path == pipeline.synth_project.node.path)
     for support in pipeline.pipeline.cross_region_support.values():
+        # It has a name, which would be taken after a first deployment that failed.
+        support.replication_bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)
     for step in images:
         acknowledge(

@@ -15,6 +15,7 @@ from nova_infra.operations.planner.blockers.cloudformation.images import missing
 from nova_infra.operations.planner.blockers.cloudformation.links import circular_references, dangling_references
 from nova_infra.operations.planner.blockers.cloudformation.names import (
     changed_service_tokens,
+    kept_names,
     names_that_may_be_needed_twice,
     taken_names,
 )
@@ -70,6 +71,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     reset_weights,
     back_to_rolling,
     names_that_may_be_needed_twice,
+    kept_names,
     closed_addresses,
     replaced_services,
 )

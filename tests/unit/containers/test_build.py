@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -85,6 +87,24 @@ def test_what_is_there_is_not_built_again(said: Said) -> None:
     built = said.built
     assert not build(PODMAN, RECIPE, tell=lambda _: None)
     assert said.built == built != []
+
+
+def test_builds_wait_for_each_other_and_leave_no_file_behind(said: Said) -> None:
+    lock = Path(tempfile.gettempdir(), f"nova-build-{os.getuid()}.lock")
+    other = subprocess.Popen(["flock", str(lock), "sh", "-c", f"echo held; read _; rm {lock}"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    assert other.stdout is not None
+    assert other.stdin is not None
+    assert other.stdout.readline() == b"held\n"
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(build, PODMAN, RECIPE, tell=lambda _: None)
+        with pytest.raises(TimeoutError):
+            building.result(timeout=0.3)
+        assert said.built == []
+        other.communicate(b"go\n")
+        assert building.result(timeout=60)
+    assert said.built
+    assert not lock.exists()
 
 
 def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_image(said: Said) -> None:

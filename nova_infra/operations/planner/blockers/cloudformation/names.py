@@ -90,6 +90,24 @@ def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
             )
 
 
+def kept_names(step: Step) -> Iterator[Consequence]:
+    """Say what a stack leaves behind under its name, such as the queue of a worker that gets another one."""
+    for action in step.actions:
+        known = IDENTITIES.get(action.type)
+        before = step.before.resources.get(action.logical_id) if step.before is not None else None
+        if known is None or not known.named or before is None or step.identity_before(action.logical_id) is None:
+            continue
+        replaced = action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
+        if action.action is Action.KEEP or replaced:
+            left = "its messages, which nobody reads any more" if action.type == "AWS::SQS::Queue" else "what it holds"
+            yield Consequence(
+                step.after.key.name,
+                action.logical_id,
+                f"is kept with {left}, and its name stays taken: move that elsewhere, and delete it before anything "
+                "of that name is added again",
+            )
+
+
 def changed_service_tokens(step: Step) -> Iterator[Refusal]:
     """Refuse a custom resource that another function is to answer for.
 

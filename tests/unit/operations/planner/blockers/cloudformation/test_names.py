@@ -1,0 +1,46 @@
+"""What a stack leaves behind under its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
+
+KEY = StackKey("210987654321", "eu-north-1", "mailer")
+UNREAD = "is kept with its messages, which nobody reads any more, and its name stays taken"
+
+
+def resource(kind: str = "AWS::SQS::Queue", policy: str = "RetainExceptOnCreate", **properties: Any) -> dict[str, Any]:
+    return {"Type": kind, "DeletionPolicy": policy, "UpdateReplacePolicy": "Retain", "Properties": properties}
+
+
+LETTERS = {"QueueName": "letters"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        pytest.param(resource(**LETTERS), None, UNREAD, id="removed"),
+        pytest.param(resource(**LETTERS), resource(QueueName="parcels"), UNREAD, id="renamed"),
+        pytest.param(
+            resource("AWS::ECR::Repository", RepositoryName="nova/mailer"),
+            None,
+            "is kept with what it holds",
+            id="images",
+        ),
+        pytest.param(resource(**LETTERS), resource(**LETTERS, VisibilityTimeout=77), None, id="changed in place"),
+        pytest.param(resource(policy="Delete", **LETTERS), None, None, id="deleted"),
+        pytest.param(resource(VisibilityTimeout=77), None, None, id="without a name of its own"),
+        pytest.param(resource("AWS::Logs::LogGroup", RetentionInDays=7), None, None, id="a log without a name"),
+    ],
+)
+def test_what_stays_under_its_name_is_told(before: Any, after: Any, told: str | None) -> None:
+    other = resource("AWS::SNS::Topic", "Delete")
+    stacks = [
+        StackTemplate(KEY, {"Resources": {"Other": other} | ({"It": each} if each else {})}) for each in (before, after)
+    ]
+    consequences = [str(each) for each in plan(stacks[:1], [stacks[1:]]).stacks[0].consequences]
+    assert len(consequences) == (told is not None)
+    assert told is None or f"mailer.It: {told}" in consequences[0]
