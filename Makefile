@@ -35,7 +35,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-others .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-others .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,7 +92,7 @@ advisories:
 
 types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(addsuffix /src,kit $(KIT))))
 types: setup ## Strict type checks
-	@mypy $(TYPED) || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0 $(TYPED); } # its workers get 3 s to start
+	@mypy $(TYPED)
 
 # The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
@@ -202,6 +202,9 @@ bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the
 
 fuzz: setup ## Send damaged files and requests to the services for a minute: make fuzz SECONDS=600 SEED=7
 	@python scripts/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+fuzz-config: setup ## Read made-up configurations: make fuzz-config COUNT=10000 SEED=7
+	@python scripts/fuzz_config.py --count $(or $(COUNT),1000) --seed $(or $(SEED),1)
 
 # Checked before, so that its Build stage does not do it while the machine is kept busy.
 soak: check ## Play the rehearsal 20 times on a busy machine, and compare what became of it: make soak RUNS=3

@@ -64,9 +64,9 @@ class Toolchain(Model):
 Branch = Annotated[
     str,
     *matching(
-        r"(?!.*(\.\.|//|/\.|\.lock(/|$)|[/.]$))[\w][\w./-]{0,254}",
+        r"(?!refs/)(?!.*(\.\.|//|/\.|\.lock(/|$)|[/.]$))[\w][\w./-]{0,254}",
         "is not a branch",
-        "write its name without spaces, as in main",
+        "write its name without spaces and refs/heads/, as in main",
     ),
 ]
 

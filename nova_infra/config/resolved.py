@@ -48,7 +48,7 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     """
     data = _merged(given(service), given(service.environments.get(environment.name)))
     data.pop("environments", None)
-    shared = {key: _merged(given(getattr(environment, key)), data.get(key, {})) for key in SHARED}
+    shared = {key: _merged(given(getattr(environment, key)), data.get(key) or {}) for key in SHARED}
     data |= {key: filled(data[key], environment) for key in _FILLED if key in data}
     # Validated as in the file, so that a fault has the key's path there.
     final = Service.model_validate(data | {key: value for key, value in shared.items() if key in data})
@@ -151,5 +151,5 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in over.items()
     }
     if "secrets" in both and "secrets" in base:  # one names one place: it is replaced as a whole
-        both["secrets"] = {**base["secrets"], **over["secrets"]}
+        both["secrets"] = {**(base["secrets"] or {}), **(over["secrets"] or {})}
     return {**base, **both}

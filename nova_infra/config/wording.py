@@ -59,12 +59,18 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
             fault = f"has too few entries: write at least {context['min_length']}"
         case "string_too_long" | "too_long" if isinstance(error["input"], str):
             fault = f"is too long: write at most {context['max_length']} characters"
+        case "string_too_short":
+            fault = f"is too short: write at least {context['min_length']} {_characters(context['min_length'])}"
         case "too_long":
             fault = f"has too many entries: write at most {context['max_length']}"
         case kind:
             message = error["msg"].removeprefix("Input ")
             fault = _REMEDIES.get(kind, f"is out of range: it {message}")
     return fault
+
+
+def _characters(number: int) -> str:
+    return "character" if number == 1 else "characters"
 
 
 def shortened(value: object) -> str:

@@ -9,6 +9,8 @@ from nova_infra.errors import NovaError
 
 _LINES = 3
 _LINE_LENGTH = 240
+# BuildKit puts the place in the Dockerfile below the log of the step that failed.
+_FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+")
 
 
 class EngineError(NovaError):
@@ -27,7 +29,8 @@ class ImageError(NovaError):
 _MACHINE: tuple[tuple[str, str], ...] = (
     (r"no space left on device|disk quota exceeded", "the disk is full: free some space, with `nova image prune` say"),
     (
-        r"cannot connect to the docker daemon|is the docker daemon running|connect: (connection refused|no such file)"
+        r"cannot connect to the docker daemon|is the docker daemon running"
+        r"|dial unix .*connect: (connection refused|no such)"
         r"|docker\.sock.*permission denied|permission denied.*docker\.sock|unable to connect to podman",
         "it does not answer: start it, or give your user access to it",
     ),
@@ -43,7 +46,7 @@ _MACHINE: tuple[tuple[str, str], ...] = (
         "localhost/NAME:TAG with the last part of its name and its tag",
     ),
     (
-        r"unknown command: docker buildx|'buildx' is not a docker command",
+        r"unknown command: docker buildx|'buildx' is not a docker command|usage:\s+docker \[options\] command",
         "the Dockerfiles need BuildKit: install Docker's buildx (docker-buildx-plugin), or Podman",
     ),
     (
@@ -76,5 +79,5 @@ def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
 
 def last_lines(said: str, count: int = _LINES) -> str:
     """The last lines that say something, as one line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not _FRAME.fullmatch(line.strip())]
     return " / ".join(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]}…" for line in lines[-count:])

@@ -37,10 +37,15 @@ def _trust_is_named(template: Template) -> Iterator[Finding]:
     """Each way to take a role that names nobody in particular."""
     for logical_id, role in template.of_type(ROLE):
         ours = _name(role).endswith(_OURS)
+        # A service's own role may have such a name, and be trusted by nothing but AWS's services.
+        people = any(set(_principals(each)) - {"Service"} for each in _trust(role))
         for statement in _trust(role):
             if statement.get("Effect") == "Deny":
                 continue
-            for fault in _faults(statement, ours=ours):
+            found = list(_faults(statement, ours=ours))
+            if ours and people and not found:
+                found = list(_strangers(_name(role), statement))
+            for fault in found:
                 yield Finding(logical_id, _TRUST, f"{_name(role)}: {fault}")
 
 
@@ -50,9 +55,7 @@ def _trust(role: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
-    principal = statement.get("Principal", "*")
-    if not isinstance(principal, Mapping):
-        principal = {"AWS": principal}
+    principal = _principals(statement)
     conditions = statement.get("Condition", {})
     callers = _exact(conditions, "aws:PrincipalArn")
     for each in map(_shown, branches(principal.get("AWS"), mappings=False)):
@@ -75,6 +78,39 @@ def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
                 yield from _unclaimed(conditions)
             if _exact(conditions, f"{issuer}:aud") != [_AUDIENCE]:
                 yield f"a token for another audience than {_AUDIENCE} may take it"
+
+
+def _principals(statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    principal = statement.get("Principal", "*")
+    return principal if isinstance(principal, Mapping) else {"AWS": principal}
+
+
+def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
+    """Those whom a statement names word for word, but who have no work by this role.
+
+    Args:
+        name: The role's name: what an environment is deployed by is GitHub's jobs' alone, in that environment.
+        statement: A statement of its trust.
+    """
+    principal, conditions = _principals(statement), statement.get("Condition", {})
+    others = {key: list(branches(value, mappings=False)) for key, value in principal.items() if key != "Federated"}
+    for service in map(pattern_of, others.get("Service", ())):
+        yield f"{service} may take it, for whoever may have that service run something"
+    subjects = _exact(conditions, f"{ISSUER}:sub")
+    if "Federated" in principal and not subjects:
+        yield "another provider than GitHub's may say who takes it"
+    if not name.endswith("-deploy"):
+        return
+    if others.get("AWS"):
+        yield f"{pattern_of(others['AWS'][0])} may take it, which is no job of GitHub's"
+    workflows = [each.partition("/.github/")[0] for each in _exact(conditions, f"{ISSUER}:job_workflow_ref")]
+    owners = {re.sub(r"@\d+", "", each.split(":")[1]) for each in subjects if each.count(":") > 1} | set(workflows)
+    if len(owners) > 1:
+        yield f"jobs of more than one repository may take it: {', '.join(sorted(owners))}"
+    for subject in subjects:
+        environment = subject.rpartition(":environment:")[2]
+        if ":environment:" in subject and not name.endswith(f"-{environment}-deploy"):
+            yield f"jobs of the environment {environment} may take it"
 
 
 def _unclaimed(conditions: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,9 @@ from nova_infra.operations.gates.problems import Problem, Seen, answered_release
 from nova_infra.operations.records.ledger import ReleasedImage
 from nova_infra.operations.rollback.template import image_of, is_job
 
-_SECONDS_BETWEEN_LOOKS = 5.0
+SECONDS_BETWEEN_LOOKS = 5.0
+"""How long verify waits before it looks again at what may still come right."""
+
 _SERVED_BY_KIT = "nova_kit.serve"
 _NO_TARGET_ANSWERS = (0, 502, 503, 504)
 
@@ -52,7 +54,7 @@ def verify(
         if found[0].text != waited_for:
             waited_for = found[0].text
             notify(f"waiting: {waited_for}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
-        threading.Event().wait(min(_SECONDS_BETWEEN_LOOKS, left))
+        threading.Event().wait(min(SECONDS_BETWEEN_LOOKS, left))
 
 
 def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:

@@ -120,7 +120,7 @@ class _WorkflowReader:
         pushes = self._on_push()
         deploying = [job for job in self._jobs if job.deploys]
         relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
-        relevant |= {job.name for job in self._jobs if any(d.name in job.ancestors for d in deploying)}
+        relevant |= {j.name for j in self._jobs if not j.gates and any(d.name in j.ancestors for d in deploying)}
         stages: dict[str, Stage] = {}
         for job in self._jobs:
             if job.name not in relevant:
@@ -316,7 +316,7 @@ class _WorkflowReader:
             for test in self._jobs:
                 after = [other for other in deploying if other.name in test.ancestors]
                 tested = [other.deploys.replace("-", "") in earlier for other in after]
-                if not test.deploys and tested and all(tested) and test.name not in job.ancestors:
+                if not (test.deploys or test.gates) and tested and all(tested) and test.name not in job.ancestors:
                     yield f"{job.name} does not wait for {test.name}, so that it deploys what fails its tests"
             condition = str(job.content.get("if", ""))
             if job.needs and not self._why_skipped(job) and holds(condition, self._contexts(job), failed=True):

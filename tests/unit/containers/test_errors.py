@@ -16,6 +16,9 @@ MACHINE = [
     ("Get https://r.example: net/http: TLS handshake timeout", "cannot be pulled"),
     ("toomanyrequests: You have reached your pull rate limit", "cannot be pulled"),
     ("docker: unknown command: docker buildx", "install Docker's buildx"),
+    ("unknown flag: --platform\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]", "install Docker's buildx"),
+    ('failed to do request: Head "https://r.example/v2/x": connect: connection refused', "cannot be pulled"),
+    ('pinging container registry: Get "https://r.example/v2/": connect: connection refused', "cannot be pulled"),
     ("runc: error setting rlimit type 8: operation not permitted", "does not let it run containers"),
 ]  # fmt: skip
 
@@ -34,6 +37,14 @@ def test_everything_else_is_the_releases_fault_with_the_last_lines_of_its_log() 
     error = explain("docker", ["build", "."], "one\ntwo\n\nthree\nfour\n")
     assert isinstance(error, ImageError)
     assert (error.exit_code, str(error)) == (1, "docker build: two / three / four")
+
+
+def test_the_frame_around_a_failed_step_is_no_part_of_its_log() -> None:
+    said = (
+        "------\n > [2/2] RUN make:\n0.1 compiling\n0.2 no model here\n------\nDockerfile:2\n--------------------\n"
+        "   1 |     FROM base\n   2 | >>> RUN make\n   3 |     \n--------------------\nERROR: exit code: 3\n"
+    )
+    assert last_lines(said) == "0.1 compiling / 0.2 no model here / ERROR: exit code: 3"
 
 
 def test_a_long_line_is_cut() -> None:

@@ -132,7 +132,8 @@ def test_expired_credentials_are_one_line(run: Any, aws: Any) -> None:
 
 
 def test_a_missing_permission_is_one_line_that_names_it(run: Any, aws: Any) -> None:
-    aws.faults = {"ListServices": [(400, "AccessDeniedException")]}
+    # Asked twice: for the services, and for their requests, which may be missing.
+    aws.faults = {"ListServices": [(400, "AccessDeniedException")] * 2}
     result = run(aws, "status", "prod")
     assert (result.returncode, result.stdout) == (2, "")
     [line] = result.stderr.splitlines()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.checks.permissions.attached import ROLE, branches
-from nova_infra.checks.permissions.protected import CREDENTIALS, READING
+from nova_infra.checks.permissions.protected import CREDENTIALS, PARAMETERS, READING
 from nova_infra.checks.permissions.reach import Graph, account_of
 from nova_infra.checks.permissions.statements import Statement, contains, pattern_of
 from nova_infra.checks.permissions.trust import ISSUER
@@ -83,7 +83,7 @@ def _writing(statements: Sequence[Statement]) -> Iterator[tuple[Statement, str, 
     for statement in statements:
         actions = [
             *statement.actions_within(("*:*",), but=READING),
-            *statement.actions_within(CREDENTIALS),
+            *statement.actions_within((*CREDENTIALS, *PARAMETERS)),
         ]
         resources = [f"all but {', '.join(statement.resources)}"] if statement.not_resources else statement.resources
         for action in dict.fromkeys(actions):
@@ -128,6 +128,8 @@ def _publishing(account: str, registries: Sequence[str], taken: Sequence[str]) -
     )
     stored = ["early-registry" if kind else "registry" for kind in kinds]
     yield _Work(("s3:PutObject",), tuple(f"arn:*:s3:::cdk-*-assets-{account}-*/{each}/*" for each in stored))
+    # The version of the bootstrap, which CDK and CloudFormation compare.
+    yield _Work(("ssm:GetParameter*",), (f"arn:*:ssm:*:{account}:parameter/cdk-bootstrap/*",))
     yield _Work(("iam:PassRole",), tuple(f"${{{each}}}" for each in taken), conditional=True)
     # What CloudFormation does by the role that is passed to it.
     yield _Work(

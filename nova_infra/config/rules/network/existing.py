@@ -101,6 +101,11 @@ def _vpc(key: str, network: Network) -> Iterator[str]:
                 f"{key}.network.{each}: names {len(subnets)} subnets for {len(network.zones)} zones: name one in each "
                 "zone, in the order of zones"
             )
+    for each in sorted(set(network.public_subnets) & set(network.private_subnets)):
+        yield (
+            f"{key}.network.private_subnets: {each!r} is also a public one, where tasks, which have no public address, "
+            "reach nothing outside: name a subnet with a route to a NAT gateway"
+        )
 
 
 def _elsewhere(key: str, arn: str, environment: Environment) -> Iterator[str]:

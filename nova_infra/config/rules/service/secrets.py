@@ -13,7 +13,8 @@ _NAMES_A_SECRET = re.compile(
 )
 _IS_A_SECRET = re.compile(
     r"(?P<key>\b(AKIA|ASIA)[A-Z0-9]{16}\b)|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY)|(?P<url>\w://[^/\s:@]*:[^/\s@]+@)"
-    r"|(?P<token>\b(gh[pousr]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk_live_\w{10,}))"
+    r"|(?P<token>\b(gh[pousr]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk_live_\w{10,}"
+    r"|npm_\w{30,}|hf_\w{30,}|sk-[\w-]{32,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}))"
 )
 _SECRETS = {
     "key": "an AWS access key",

@@ -194,3 +194,78 @@ def test_a_role_that_takes_tokens_of_more_than_its_jobs_is_a_finding(
 
 def test_the_roles_of_githubs_jobs_are_named_and_keep_to_their_work(github_assembly: Any) -> None:
     assert [finding for name in github_assembly.texts for _, finding in findings(github_assembly.template(name))] == []
+
+
+def jobs(environment: str = "prod", owner: str = "org/shop", workflow: str = "org/shop") -> Properties:
+    """A statement that lets GitHub's jobs of one environment take a role."""
+    claims = {
+        f"{ISSUER}:aud": "sts.amazonaws.com",
+        f"{ISSUER}:sub": [f"repo:{owner}:environment:{environment}"],
+        f"{ISSUER}:ref": ["refs/heads/main"],
+        f"{ISSUER}:job_workflow_ref": [f"{workflow}/.github/workflows/deploy.yml@refs/heads/main"],
+    }
+    principal = {"Federated": f"arn:aws:iam::333333333333:oidc-provider/{ISSUER}"}
+    action = "sts:AssumeRoleWithWebIdentity"
+    return {"Effect": "Allow", "Action": action, "Principal": principal, "Condition": {"StringEquals": claims}}
+
+
+def taken_by(principal: Properties, **conditions: Any) -> Properties:
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": conditions}
+
+
+def told(name: str, *statements: Properties) -> list[str]:
+    properties = {"RoleName": name, "AssumeRolePolicyDocument": {"Statement": list(statements)}}
+    found = findings({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}})
+    return [finding.detail.removeprefix(f"{name}: ") for rule, finding in found if rule.id == "NOVA-P10"]
+
+
+OTHER_ISSUER = {
+    "Effect": "Allow",
+    "Action": "sts:AssumeRoleWithWebIdentity",
+    "Principal": {"Federated": "arn:aws:iam::333333333333:oidc-provider/evil.example.com"},
+    "Condition": {
+        "StringEquals": {"evil.example.com:sub": "x:environment:prod", "evil.example.com:aud": "sts.amazonaws.com"}
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (jobs("dev"), "jobs of the environment dev may take it"),
+        (jobs(owner="evil/shop"), "jobs of more than one repository may take it: evil/shop, org/shop"),
+        (jobs(workflow="evil/shop"), "jobs of more than one repository may take it: evil/shop, org/shop"),
+        (OTHER_ISSUER, "another provider than GitHub's may say who takes it"),
+        (
+            taken_by({"AWS": "arn:aws:iam::999999999999:role/x"}),
+            "arn:aws:iam::999999999999:role/x may take it, which is no job of GitHub's",
+        ),
+        (
+            taken_by({"AWS": {"Ref": "SomeParameter"}}),
+            "${SomeParameter} may take it, which is no job of GitHub's",
+        ),
+        (
+            taken_by({"Service": "lambda.amazonaws.com"}),
+            "lambda.amazonaws.com may take it, for whoever may have that service run something",
+        ),
+        (
+            taken_by({"AWS": "*"}, StringEquals={"aws:PrincipalArn": "arn:aws:iam::333333333333:role/a"}),
+            "* may take it, which is no job of GitHub's",
+        ),
+    ],
+)
+def test_a_role_that_deploys_is_for_the_jobs_of_its_own_environment_alone(statement: Properties, said: str) -> None:
+    assert told("nova-prod-deploy", jobs()) == []
+    assert told("nova-prod-deploy", jobs(owner="org@12/shop@34")) == [], "as some tokens name it"
+    assert told("nova-prod-deploy", jobs(), statement) == [said]
+
+
+def test_no_service_and_no_other_provider_may_take_what_a_step_takes() -> None:
+    step = taken_by({"AWS": "arn:aws:iam::444444444444:role/nova-prod-verify-step"})
+    assert told("nova-prod-release", step) == []
+    assert told("nova-prod-release", step, taken_by({"Service": "ecs-tasks.amazonaws.com"})) != []
+    assert told("nova-prod-release", step, OTHER_ISSUER) != []
+
+
+def test_a_services_own_role_may_be_called_alike() -> None:
+    assert told("database-operator", taken_by({"Service": "lambda.amazonaws.com"})) == []

@@ -162,9 +162,11 @@ CHANGES = [
 
 
 def test_every_template_passes(assembly, variant):
+    """With the account of the pipeline, which a synthesis knows: in the variant, production shares it."""
     for each in (assembly, variant):
         for name, template in each.templates.items():
-            assert findings(template) == [], name
+            account = "444444444444" if name.startswith("Nova") else None
+            assert findings(template, account=account) == [], name
 
 
 @pytest.mark.parametrize(("rule", "what", "change"), CHANGES, ids=[f"{rule}: {what}" for rule, what, _ in CHANGES])

@@ -83,6 +83,51 @@ def test_a_fault_is_found_and_waited_for_only_if_it_may_pass(seen, fault, may_pa
     assert found.may_pass is may_pass
 
 
+NIGHTLY = Stack("nova-prod-nightly", "UPDATE_COMPLETE")
+FAILED, MISSED = (Alarm(f"nova-prod-nightly-{kind}", "OK", "fine", None) for kind in ("failed", "missed"))
+JOB = replace(
+    WELL, stacks=(STACK, NIGHTLY), alarms=(ERRORS, FAILED, MISSED), jobs={"nightly": ("nova-prod-nightly", "v2")}
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "fault", "may_pass"),
+    [
+        (replace(JOB, stacks=(STACK,)), "nightly: has no stack nova-prod-nightly: it was not deployed by Nova", NOW),
+        (
+            replace(JOB, stacks=(STACK, replace(NIGHTLY, status="UPDATE_IN_PROGRESS"))),
+            "nightly: its stack is being updated (UPDATE_IN_PROGRESS)",
+            LATER,
+        ),
+        (
+            replace(JOB, stacks=(STACK, replace(NIGHTLY, status="ROLLBACK_COMPLETE"))),
+            "nightly: its stack is ROLLBACK_COMPLETE: ",
+            NOW,
+        ),
+        (replace(JOB, jobs={"nightly": ("nova-prod-nightly", "v1")}), "nightly: its next run takes v1 instead of", NOW),
+        (
+            replace(JOB, alarms=(ERRORS, replace(FAILED, state="ALARM", reason="1 run"), MISSED)),
+            "nova-prod-nightly-failed: is in ALARM: 1 run",
+            LATER,
+        ),
+        (
+            replace(JOB, alarms=(ERRORS, FAILED, replace(MISSED, state="ALARM", reason="0 runs"))),
+            "nova-prod-nightly-missed: is in ALARM: 0 runs",
+            LATER,
+        ),
+    ],
+)
+def test_a_job_is_judged_by_its_stack_its_next_image_and_its_own_alarms(seen, fault, may_pass):
+    release = RELEASE | {"nightly": ReleasedImage("v2", OTHER)}
+    [found] = faults(release, seen)
+    assert found.text.startswith(fault)
+    assert found.may_pass is may_pass
+    assert faults(release, JOB) == []
+    assert faults(release, replace(JOB, jobs={"nightly": ("nova-prod-nightly", OTHER)})) == [], "by its digest"
+    others = (ERRORS, FAILED, MISSED, replace(FAILED, name="nova-prod-weekly-failed", state="ALARM"))
+    assert faults(release, replace(JOB, alarms=others)) == []
+
+
 def test_a_rolled_back_update_is_named_where_the_wrong_image_runs():
     stack = replace(STACK, status="UPDATE_ROLLBACK_COMPLETE", reason="alarm errors")
     [found] = faults(RELEASE, replace(tasks(digest=OTHER), stacks=(stack,)))

@@ -1,4 +1,4 @@
-"""Of which services ``/version`` is asked for, and judged: those that promise to tell their release there."""
+"""What verify waits for, and of which services it asks ``/version``: those that promise to tell their release there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from nova_infra.deployed.model import Answer
-from nova_infra.operations.gates.verify import version_of
+from nova_infra.errors import PassingError
+from nova_infra.operations.gates import verify as module
+from nova_infra.operations.gates.problems import Problem
+from nova_infra.operations.gates.verify import verify, version_of
 
 KIT = ["python", "-m", "nova_kit.serve", "shop.main:app"]
 TOLD = Answer(200, '{"service": "shop", "release": "v2"}')
@@ -43,6 +46,53 @@ def test_another_container_need_not_have_such_a_page_and_one_on_the_kit_must(ans
     for command in (None, ["node", "server.js"]):
         assert version_of(environment(answer, command=command), "shop") is None
     assert version_of(environment(answer, command=KIT), "shop") == answer
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is seen, one look after the other; the last is seen for ever."""
+    looks: list[Any] = []
+
+    def look(*_: Any) -> list[Problem]:
+        found = looks.pop(0) if len(looks) > 1 else looks[0]
+        if isinstance(found, Exception):
+            raise found
+        problems: list[Problem] = found
+        return problems
+
+    monkeypatch.setattr(module, "look", look)
+    monkeypatch.setattr(module, "faults", lambda _, found: found)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0.0)
+    return looks
+
+
+def verified(patience: float) -> tuple[list[str], list[str]]:
+    """What is wrong in the end, and what was waited for."""
+    told: list[str] = []
+    environment: Any = SimpleNamespace(name="prod")
+    return [each.text for each in verify(environment, {}, patience=patience, notify=told.append)], told
+
+
+def test_what_may_pass_is_waited_for_and_each_first_fault_is_told_once(seen: list[Any]) -> None:
+    one, two = Problem("shop: 1 of 2 tasks run", may_pass=True), Problem("errors: is in ALARM", may_pass=True)
+    seen[:] = [[one, two], [one, two], [one], [two], PassingError("throttled"), []]
+    assert verified(60) == (
+        [],
+        [
+            "waiting: shop: 1 of 2 tasks run (and 1 more)",
+            "waiting: errors: is in ALARM",
+            "waiting: prod: cannot be read: throttled",
+        ],
+    )
+
+
+def test_what_stays_and_what_outlasts_the_patience_is_wrong(seen: list[Any]) -> None:
+    passing, staying = Problem("errors: is in ALARM", may_pass=True), Problem("shop: is scaled to zero")
+    seen[:] = [[passing, staying]]
+    assert verified(60) == (["errors: is in ALARM", "shop: is scaled to zero"], [])
+    seen[:] = [[passing]]
+    assert verified(0) == (["errors: is in ALARM"], [])
+    assert verified(0.05)[0] == ["errors: is in ALARM"]
 
 
 @pytest.mark.parametrize("status", [0, 502, 503, 504])

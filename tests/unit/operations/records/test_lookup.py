@@ -1,12 +1,12 @@
 """Which release a rollback goes back to, as a table."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
-from nova_infra.operations.records.lookup import current, find, last_good
+from nova_infra.operations.records.lookup import ago, current, find, last_good
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -80,3 +80,21 @@ def test_what_runs_is_the_latest_entry_or_nothing_known():
     assert current(known, deployed("1")) is None
     assert current(known, {"audio": None}) is None
     assert current(Ledger((), 0), deployed("1")) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-5, "0 s ago"),
+        (0, "0 s ago"),
+        (119, "119 s ago"),
+        (120, "2 min ago"),
+        (7199, "119 min ago"),
+        (7200, "2 h ago"),
+        (172_799, "47 h ago"),
+        (172_800, "2 d ago"),
+    ],
+)
+def test_how_long_ago_something_was_is_told_in_the_largest_unit_of_which_there_are_two(seconds, said):
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    assert ago(now - timedelta(seconds=seconds), now) == said

@@ -41,6 +41,17 @@ def test_too_few_releases_are_no_number_but_a_reason(count: int) -> None:
     assert told(daily(count))["Change failure rate"] == f"not enough releases to tell ({count}, of at least 5)"
 
 
+def test_five_releases_are_enough_for_every_metric() -> None:
+    story = [*daily(4), entry("r4", "failed", 5760, committed=5700), entry("r3", "rolled-back", 5770)]
+    assert told([*story, entry("r5", "verified", 7200, committed=7140)]) == {
+        "Deployment frequency": "7.0 a week (6 in 5 days)",
+        "Lead time": "60 min (median of 5)",
+        "Change failure rate": "17% (1 of 6)",
+        "Time to restore": "10 min (median of 1)",
+    }
+    assert told(daily(5))["Deployment frequency"] == "7.0 a week (5 in 4 days)"
+
+
 def test_a_release_that_is_rolled_back_has_failed_and_was_restored_by_the_rollback() -> None:
     story = [
         *daily(5),

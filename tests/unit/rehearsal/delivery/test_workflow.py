@@ -133,6 +133,13 @@ def test_a_job_that_answers_gates_runs_beside_the_deployments_that_wait_for_it()
     assert gate.run_order == deployments[-1].run_order != deployments[0].run_order
 
 
+def test_a_job_that_answers_gates_after_the_tests_of_the_environment_before_is_played_once_and_is_safe() -> None:
+    read_one = read(("  measure:\n", GATE))
+    played = [stage.name for stage in read_one.pipeline.stages for a in stage.actions if "gate" in a.name.lower()]
+    assert played == ["Live"]
+    assert not [line for line in read_one.unsafe if "gate" in line]
+
+
 def test_a_job_that_answers_gates_without_credentials_is_doomed() -> None:
     gate = GATE.replace("    permissions: {id-token: write}\n", "    permissions: {contents: read}\n")
     actions = stages(read(("  measure:\n", gate)))["Live"].actions

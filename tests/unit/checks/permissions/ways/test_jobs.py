@@ -108,6 +108,7 @@ GRANTS: dict[str, dict[str, Any]] = {
     "images of a name that begins alike": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova*"),
     "images removed": allow("ecr:BatchDeleteImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"),
     "tags that move": allow("ecr:PutImageTagMutability", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"),
+    "a parameter that may be a secret": allow("ssm:GetParameter", f"arn:aws:ssm:us-east-1:{TOOLS}:parameter/login"),
     "images that are replicated": allow("ecr:PutReplicationConfiguration"),
 }
 
