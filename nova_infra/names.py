@@ -177,7 +177,7 @@ def chat_topic_name(alerts: str) -> str:
 
 
 def role_name(prefix: str, role: Role) -> str:
-    """Name of one of the two roles of an environment."""
+    """Name of one of the roles of an environment."""
     return f"{prefix}-{role}"
 
 

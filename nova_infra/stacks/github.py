@@ -1,4 +1,4 @@
-"""GitHub Actions' roles and their permissions in one account."""
+"""GitHub Actions' roles in one account: who deploys, and who publishes images of the delivered and the early branch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker on Fargate: no listener, a queue, and rolling deployments that alarms roll back."""
+"""A worker on Fargate: no listener, a queue, scaling by its backlog, and rolling deployments that alarms roll back."""
 
 from __future__ import annotations
 

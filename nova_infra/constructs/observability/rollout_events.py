@@ -1,4 +1,8 @@
-"""Messages about deployments: events from ECS and from Nova reach the alert topic, one message each."""
+"""Messages about deployments: events from ECS, CloudFormation and Nova reach the alert topic, one message each.
+
+The words of what operators do are in ``operations/rollback/run`` and ``operations/rollout/answer``; those of alarms in
+``constructs/tasks/alarms``.
+"""
 
 from __future__ import annotations
 

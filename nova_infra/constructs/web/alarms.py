@@ -15,7 +15,7 @@ _FEW_REQUESTS = 3
 """A percentile of fewer requests is that of one or two of them."""
 
 
-class ServiceAlarms(TaskAlarms):
+class WebAlarms(TaskAlarms):
     """Those that roll back, and unhealthy targets and too few tasks, which only notify.
 
     What rolls back is what a new revision does to users within minutes: failing, not answering at all, being slow,

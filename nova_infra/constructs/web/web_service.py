@@ -21,7 +21,7 @@ from nova_infra.constructs.tasks.durations import minutes, seconds
 from nova_infra.constructs.tasks.scaling import Autoscaling
 from nova_infra.constructs.tasks.service import fargate_service, outbound_group, service_resource
 from nova_infra.constructs.tasks.task import FargateTask
-from nova_infra.constructs.web.alarms import ServiceAlarms
+from nova_infra.constructs.web.alarms import WebAlarms
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.target_group import conditions, target_group
 from nova_infra.names import TEST_HEADER
@@ -101,7 +101,7 @@ class WebService(Construct):
         }
         tested = runtime.rollout.asks_suite or (settings.test is not None and runtime.rollout.strategy != "rolling")
         rule, test_rule = self._rules(listener, service, tested=tested)
-        self.alarms = ServiceAlarms(
+        self.alarms = WebAlarms(
             self,
             "Alarms",
             cluster_name=cluster_name,

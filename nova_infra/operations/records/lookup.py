@@ -1,4 +1,4 @@
-"""Finds releases in the ledger: by name, and the one to roll back to."""
+"""Finds releases in the ledger: by name, and the last good one, which a rollback returns to."""
 
 from __future__ import annotations
 

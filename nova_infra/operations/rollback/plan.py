@@ -1,4 +1,4 @@
-"""Decides which services a rollback changes, from what the survey read."""
+"""Decides which release a rollback goes back to and which services it changes, from what the survey read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Announces what an operator did. A failed announcement does not stop the operation."""
+"""Sends what an operator did, in its caller's words. A failed announcement does not stop the operation."""
 
 from __future__ import annotations
 

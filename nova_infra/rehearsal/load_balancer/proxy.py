@@ -1,4 +1,4 @@
-"""The load balancer: a reverse proxy that obeys the listener's rules, checks its targets and drains them."""
+"""The load balancer: a reverse proxy that obeys the rules, checks and drains targets, closes idle connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a task closes a connection that nobody uses.
+"""When a task, not the load balancer, closes a connection that nobody uses.
 
 A load balancer keeps connections to its targets open. A target that closes one first may do so while a request is on
 its way to it, which the load balancer then answers with 502: see "HTTP 502" in

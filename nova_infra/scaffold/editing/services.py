@@ -1,4 +1,4 @@
-"""Adds, removes or renames a service of a project: all of it or nothing."""
+"""Adds a service from one of the templates, removes or renames one: all of it or nothing."""
 
 from __future__ import annotations
 

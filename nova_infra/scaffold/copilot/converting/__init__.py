@@ -1,1 +1,1 @@
-"""Turns what was read into tables of ``nova.toml``."""
+"""Turns what was read into tables of ``nova.toml``: each key of a manifest is mapped here."""

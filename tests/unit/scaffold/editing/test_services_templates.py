@@ -9,10 +9,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.cli.commands import project as commands
 from nova_infra.config import load_config
 from nova_infra.images.tags import image_sources
 from nova_infra.scaffold.editing.services import (
@@ -26,6 +28,12 @@ from nova_infra.scaffold.editing.services import (
 ROOT = Path(__file__).parents[4]
 NAME = "un-heard"
 OTHERS = [template for template in TEMPLATES if template != "python"]
+
+
+def test_the_command_offers_every_template() -> None:
+    [option] = [each for each in commands.add.params if each.name == "template"]
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(TEMPLATES)
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""What a stack takes away while others use it: exports and capacity providers; and imports that no stack exports.
+"""What a stack takes away while others use it: exports, also those of a VPC with a new CIDR; capacity providers.
+
+Imports that no stack exports are found here, too.
 
 See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html: an export that another
 stack imports can be neither deleted nor changed.

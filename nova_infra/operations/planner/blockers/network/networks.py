@@ -1,4 +1,7 @@
-"""Ranges of addresses that overlap while old and new subnets exist side by side."""
+"""Ranges of addresses that overlap while old and new subnets exist side by side in one VPC.
+
+For a VPC that is replaced, see ``cloudformation/exports``.
+"""
 
 from __future__ import annotations
 
