@@ -22,6 +22,9 @@ stop() {
   exit 2
 }
 
+# Python runs in the project's directory with -I: otherwise a venv.py or pip/ there would be imported before Python's own,
+# in steps that hold credentials. sys alone is part of the interpreter, and a Python that is too old may not know -I.
+
 # Such as 3.12.1; nothing where it does not run.
 version_of() {
   "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || :
@@ -90,12 +93,12 @@ unfit() {
 
 # Downloads the wheels of a lock, for this machine or for those that the options say.
 pack_wheels() {
-  python -m pip download --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --no-deps \
+  python -I -m pip download --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --no-deps \
     --dest "$tools/wheels" -r requirements-uv.txt -r "$@"
 }
 
 install_packages() {
-  python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt &&
+  python -I -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt &&
     uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-uv.txt "$lock"
 }
 
@@ -173,11 +176,11 @@ if [ -n "$fault" ] || [ ! -e .venv ]; then
     wanted=$(version_of "$python")
     is_supported "$wanted" || stop "python3 is Python $wanted: $needed: $(remedy)"
   fi
-  "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+  "$python" -I -c 'import ensurepip, venv' 2>/dev/null ||
     stop "$python cannot make a virtual environment: install its venv module (python${wanted%.*}-venv on Debian and Ubuntu)"
   [ -z "$fault" ] || echo "setting up: .venv is made again: $fault"
   rm -rf .venv || stop ".venv: cannot be removed: remove it, and repeat"
-  "$python" -m venv .venv || stop ".venv: $python could not make it: see above"
+  "$python" -I -m venv .venv || stop ".venv: $python could not make it: see above"
   printf '%s\n%s\n' "$wanted" "$here" >.venv/made
 fi
 
@@ -238,11 +241,11 @@ NOVA
 fi
 [ "${1:-}" != packages ] || exit 0
 
-[ -z "$developed" ] || python -m nova_infra.locks # Build has compared them, by the developers' packages
+[ -z "$developed" ] || python -I -m nova_infra.locks # Build has compared them, by the developers' packages
 # Python compiles a module where it is first imported: CDK's alone take ten seconds, and tests that start side by side
 # would each compile them. What fails here is shown by whoever imports it next.
 compile_modules() {
-  python -c "import $1" >/dev/null 2>&1 || :
+  python -I -c "import $1" >/dev/null 2>&1 || :
 }
 echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", and Python's bytecode")"
 if [ -n "$developed" ]; then

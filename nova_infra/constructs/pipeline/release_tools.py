@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 _FILES = (
@@ -52,7 +53,9 @@ def refuse_others(digest: str) -> str:
 
 
 def _all(root: Path) -> list[tuple[bytes, Path]]:
-    found = (path for pattern in _FILES for place in root.glob(pattern) for path in _within(place))
+    # By the names as they are stored: a disk that tells no case apart would find the Makefile as makefile, too.
+    places = (root / name for name in os.listdir(root) if any(fnmatchcase(name, pattern) for pattern in _FILES))
+    found = (path for place in places for path in _within(place))
     return sorted((path.relative_to(root).as_posix().encode(), path) for path in found)
 
 

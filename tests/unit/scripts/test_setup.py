@@ -16,7 +16,7 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 PYTHON = """#!/bin/sh
 case "$*" in
   *version_info*) echo {version} ;;
-  "-m venv .venv")
+  "-I -m venv .venv")
     mkdir -p .venv/bin
     cp "$0" .venv/bin/python
     printf '#!/bin/sh\\necho "$@" "${{UV_NO_INDEX:+no index}}" >> called\\n' > .venv/bin/uv
@@ -28,7 +28,7 @@ case "$*" in
   *ensurepip*) ;;
   *"pip download"*requirements-tests*) [ ! -e no-wheel ] || exit 1 ;;
   *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl; echo "$@" >> downloaded ;;
-  "-c import "*) echo "imports ${{2#import }}" >> called ;;
+  "-I -c import "*) echo "imports ${{3#import }}" >> called ;;
   *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
 esac
 """
@@ -119,6 +119,26 @@ def test_a_step_with_credentials_imports_the_tools_and_nothing_else_that_lies_be
     assert not list(project.glob(".venv/**/*.pth"))
 
 
+def test_python_imports_nothing_that_lies_in_the_projects_directory(project):
+    """The digest of the tools does not cover the root: what lies there must not run in a step with credentials."""
+    real = f"""given="$*"
+case $given in
+  *"-m venv .venv") {sys.executable} ${{given% .venv}} --without-pip ../another ;;
+  *"-m pip "*) {sys.executable} ${{given%%pip *}}pip --version ;;
+  *) {sys.executable} "$@" ;;
+esac >/dev/null
+"""
+    python = project.parent / "bin" / "python3"
+    python.write_text(python.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{real}"))
+    for module in ("venv", "ensurepip", "subprocess", "sitecustomize", "nova_infra", "pip/__init__", "pip/__main__"):
+        (project / module).parent.mkdir(exist_ok=True)
+        (project / f"{module}.py").write_text(f"open({str(project / 'ran')!r}, 'a').write({module!r})\n")
+    (project / "requirements.txt").touch()
+    done = setup(project, NOVA_SETUP="runtime")
+    assert (done.returncode, "pip" in (project / "called").read_text()) == (0, True)
+    assert not (project / "ran").exists()
+
+
 def test_a_developers_packages_are_never_taken_away(project):
     setup(project)
     (project / "package.json").write_text("{}")
@@ -163,7 +183,7 @@ def test_what_says_which_pythons_are_supported_agrees():
 
 def made_by_an_old_python(project):
     add_python(project.parent, "python3", "3.10.13")
-    subprocess.run([project.parent / "bin" / "python3", "-m", "venv", ".venv"], cwd=project, check=True)
+    subprocess.run([project.parent / "bin" / "python3", "-I", "-m", "venv", ".venv"], cwd=project, check=True)
     add_python(project.parent, "python3", "3.12.1")
     return project, "Python 3.10.13 made it"
 

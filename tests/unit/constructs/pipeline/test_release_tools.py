@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,19 @@ def test_what_is_delivered_is_no_tool(project: Path, name: str) -> None:
     digest = digest_of_tools(project)
     _write(project, name, "changed")
     assert _step(project, digest).returncode == 0
+
+
+def test_a_disk_that_tells_no_case_apart_gives_the_same_digest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = digest_of_tools(project)
+    exact, is_file = Path.exists, Path.is_file
+
+    def stored(path: Path) -> Path:
+        names = {each.lower(): each for each in os.listdir(path.parent)} if path.parent.is_dir() else {}
+        return path.with_name(names.get(path.name.lower(), path.name))
+
+    monkeypatch.setattr(Path, "exists", lambda path, **_: exact(stored(path)))
+    monkeypatch.setattr(Path, "is_file", lambda path, **_: is_file(stored(path)))
+    assert digest_of_tools(project) == digest
 
 
 def _into_services(project: Path, name: str) -> None:
