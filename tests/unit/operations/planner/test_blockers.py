@@ -206,6 +206,7 @@ TAKEN: list[Edit] = [
     token({"SecretString": '{"token": "a"}'}),
     token({"SecretString": {"Ref": "Given"}}),
     token({"SecretString": "plain"}, {"Ref": "Key"}),
+    token({"SecretString": "plain"}, {"Fn::Join": ["", [{"Ref": "Key"}, "::AWSPREVIOUS:"]]}),
     token({"GenerateSecretString": {"SecretStringTemplate": "{}", "GenerateStringKey": "token"}}),
     scaling(MinCapacity=4, MaxCapacity=4),
     rollout(BakeTimeInMinutes=1440),

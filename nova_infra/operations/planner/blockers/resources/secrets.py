@@ -63,7 +63,7 @@ def _named(value: Any) -> tuple[str, str]:
         or not all(isinstance(t, str) for t in rest)
     ):
         return "", ""
-    return str(first[0]["Ref"]), "".join(rest).lstrip(":").partition(":")[0]
+    return str(first[0]["Ref"]), "".join(rest).removeprefix(":").partition(":")[0]
 
 
 def _keys(secret: Mapping[str, Any]) -> set[str] | None:
