@@ -303,22 +303,6 @@ def test_the_tools_are_packed_and_kept_for_the_jobs_that_follow():
     assert DEPLOY["cdk-synth"]["steps"][packs + 1]["with"] == upload
 
 
-def test_only_jobs_that_may_read_other_runs_ask_for_their_tools_by_the_api(delivered):
-    """download-artifact asks the API where it has a token, and then needs the right; else it takes this run's own."""
-    setup = parsed((ROOT / ".github/actions/setup/action.yml").read_text(encoding="utf-8"))
-    [download] = [s["with"] for s in setup["runs"]["steps"] if s.get("uses", "").startswith("actions/download-artifact@")]
-    assert download["github-token"] == "${{ inputs.tools != format('{0}', github.run_id) && github.token || '' }}"
-    asking = {
-        (name, job["permissions"].get("actions"), step["with"]["tools"] == "${{ github.run_id }}")
-        for text in workflows(delivered, {}).values()
-        for name, job in parsed(text)["jobs"].items()
-        for step in job["steps"]
-        if step.get("with", {}).get("tools")
-    }
-    assert {own for *_, own in asking} == {True, False}
-    assert {right for _, right, own in asking if not own} == {"read"}
-
-
 def test_no_job_after_build_needs_a_registry_of_packages(delivered):
     texts = workflows(delivered, {})
     jobs = parsed(texts["deploy.yml"])["jobs"]

@@ -7,6 +7,7 @@ from helpers.workflows import (
     PINNED,
     ROOT,
     TEXTS,
+    parsed,
 )
 from nova_infra.scaffold import workflows as generator
 
@@ -87,3 +88,19 @@ def test_no_checkout_leaves_a_token_behind():
     found = [step for _, _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
     assert len(found) > 8
     assert {step["with"]["persist-credentials"] for step in found} == {False}
+
+
+def test_only_jobs_that_may_read_other_runs_ask_for_their_tools_by_the_api():
+    """download-artifact asks the API where it has a token, and then needs the right; else it takes this run's own."""
+    setup = parsed((ROOT / ".github/actions/setup/action.yml").read_text(encoding="utf-8"))
+    [download] = [step["with"] for step in setup["runs"]["steps"] if "download-artifact" in step.get("uses", "")]
+    assert download["github-token"] == "${{ inputs.tools != format('{0}', github.run_id) && github.token || '' }}"
+    asking = {
+        (name, job["permissions"].get("actions"), step["with"]["tools"] == "${{ github.run_id }}")
+        for workflow in WORKFLOWS.values()
+        for name, job in workflow["jobs"].items()
+        for step in job["steps"]
+        if step.get("with", {}).get("tools")
+    }
+    assert {own for *_, own in asking} == {True, False}
+    assert {right for _, right, own in asking if not own} == {"read"}

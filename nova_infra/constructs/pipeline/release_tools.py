@@ -54,7 +54,7 @@ def refuse_others(digest: str) -> str:
 
 def _all(root: Path) -> list[tuple[bytes, Path]]:
     # By the names as they are stored: a disk that tells no case apart would find the Makefile as makefile, too.
-    places = (root / name for name in os.listdir(root) if any(fnmatchcase(name, pattern) for pattern in _FILES))
+    places = (each for each in root.iterdir() if any(fnmatchcase(each.name, pattern) for pattern in _FILES))
     found = (path for place in places for path in _within(place))
     return sorted((path.relative_to(root).as_posix().encode(), path) for path in found)
 

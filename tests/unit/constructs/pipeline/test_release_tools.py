@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +63,7 @@ def test_a_disk_that_tells_no_case_apart_gives_the_same_digest(project: Path, mo
     exact, is_file = Path.exists, Path.is_file
 
     def stored(path: Path) -> Path:
-        names = {each.lower(): each for each in os.listdir(path.parent)} if path.parent.is_dir() else {}
+        names = {each.name.lower(): each.name for each in path.parent.iterdir()} if path.parent.is_dir() else {}
         return path.with_name(names.get(path.name.lower(), path.name))
 
     monkeypatch.setattr(Path, "exists", lambda path, **_: exact(stored(path)))

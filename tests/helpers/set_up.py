@@ -1,0 +1,58 @@
+"""Set-up by stand-ins: Pythons that only say their version and make a .venv of stand-ins."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+PYTHON = """#!/bin/sh
+case "$*" in
+  *version_info*) echo {version} ;;
+  "-I -m venv .venv")
+    mkdir -p .venv/bin
+    cp "$0" .venv/bin/python
+    printf '#!/bin/sh\\necho "$@" "${{UV_NO_INDEX:+no index}}" >> called\\n' > .venv/bin/uv
+    echo '[ ! -e no-wheel ] || [ -z "${{UV_NO_INDEX:-}}" ]' >> .venv/bin/uv
+    printf '#!/bin/sh\\necho "$@" "${{npm_config_offline:+offline}}" >> called\\n' > .venv/bin/npm
+    echo '[ ! -d ../wheels ] || {{ mkdir -p ../npm && echo npm > ../npm/packed; }}' >> .venv/bin/npm
+    echo '[ "$1" != pack ] || echo "$@" > ../cli/packed' >> .venv/bin/npm
+    chmod +x .venv/bin/* ;;
+  *ensurepip*) ;;
+  *"pip download"*requirements-tests*) [ ! -e no-wheel ] || exit 1 ;;
+  *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl; echo "$@" >> downloaded ;;
+  "-I -c import "*) echo "imports ${{3#import }}" >> called ;;
+  *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
+esac
+"""
+
+
+def project_of_stand_ins(tmp_path):
+    """A directory, with a space and letters beyond ASCII, that set-up runs in; beside it one of Pythons."""
+    root = tmp_path / "配送 platform"
+    (root / "scripts").mkdir(parents=True)
+    shutil.copy(SCRIPTS / "setup.sh", root / "scripts")
+    for name in ("requirements-uv.txt", "requirements-dev.txt", "requirements-tests.txt", "pyproject.toml"):
+        (root / name).touch()
+    (root / "package.json").write_text('{"devDependencies": {\n  "aws-cdk": "2.1.0"\n}}\n')
+    (tmp_path / "bin").mkdir()
+    for name, version in {"python3": "3.12.1", "python3.9": "3.9.18", "python3.13": "3.13.0"}.items():
+        add_python(tmp_path, name, version)
+    return root
+
+
+def add_python(directory, name, version):
+    path = directory / "bin" / name
+    path.unlink(missing_ok=True)
+    path.write_text(PYTHON.format(version=version))
+    path.chmod(0o755)
+
+
+def setup(root, **variables):
+    """Run it; the calls that it makes for packages are in `called`."""
+    (root / "called").unlink(missing_ok=True)
+    path = f"{root / '.venv' / 'bin'}:{root.parent / 'bin'}:{os.environ['PATH']}"  # as make and an activation have it
+    environment = {"PATH": path, "HOME": str(root.parent)} | variables
+    return subprocess.run(
+        [root / "scripts" / "setup.sh"], env=environment, cwd=root.parent, check=False, capture_output=True, text=True
+    )
