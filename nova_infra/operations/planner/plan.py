@@ -34,7 +34,12 @@ from nova_infra.operations.planner.blockers.network.reach import (
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions
-from nova_infra.operations.planner.blockers.resources.quotas import account_quotas, listener_limits, template_limits
+from nova_infra.operations.planner.blockers.resources.quotas import (
+    account_quotas,
+    listener_limits,
+    resource_quotas,
+    template_limits,
+)
 from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
 from nova_infra.operations.planner.blockers.resources.sizes import impossible_sizes
 from nova_infra.operations.planner.blockers.resources.tasks import refused_services, refused_task_definitions
@@ -74,6 +79,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     kept_names,
     closed_addresses,
     replaced_services,
+    resource_quotas,
 )
 
 

@@ -6,12 +6,11 @@ API_PutCompositeAlarm (CloudWatch), API_PutRule and the quotas of EventBridge, A
 API_ScheduleKeyDeletion (KMS), API_CreateProject (CodeBuild), API_CreatePipeline, API_ActionDeclaration and
 API_OutputArtifact (CodePipeline), API_CreateStateMachine (Step Functions), API_PutLifecyclePolicy (ECR),
 API_CreateWebACL (WAF), API_PutParameter (Systems Manager), API_TargetGroupAttribute and API_LoadBalancerAttribute
-(Elastic Load Balancing), https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html.
+(Elastic Load Balancing). What AWS raises on request is no limit but a quota: see ``quotas.py``.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -68,7 +67,7 @@ _LENGTHS: Mapping[str, Mapping[str, int]] = {
     "AWS::IAM::ManagedPolicy": {"ManagedPolicyName": 128, "Description": 1000},
     "AWS::CloudWatch::Alarm": {"AlarmName": 255, "AlarmDescription": 1024},
     "AWS::CloudWatch::CompositeAlarm": {"AlarmName": 255, "AlarmDescription": 1024, "AlarmRule": 10_240},
-    "AWS::Events::Rule": {"Name": 64, "EventPattern": 2048},
+    "AWS::Events::Rule": {"Name": 64},
     "AWS::Logs::MetricFilter": {"FilterName": 512, "FilterPattern": 1024},
     "AWS::CodePipeline::Pipeline": {
         "Name": 100,
@@ -81,15 +80,12 @@ _LENGTHS: Mapping[str, Mapping[str, int]] = {
     "AWS::ECR::Repository": {"RepositoryName": 256, "LifecyclePolicy.LifecyclePolicyText": 30_720},
     "AWS::WAFv2::WebACL": {"Name": 128},
 }
-# Type, and path of a list, to the most that it may hold. Quotas that can be raised say so.
+# Type, and path of a list, to the most that it may hold.
 _COUNTS: Mapping[str, Mapping[str, int]] = {
     "AWS::CloudWatch::Alarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
     "AWS::CloudWatch::CompositeAlarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
     "AWS::Events::Rule": {"Targets": 5},
-    "AWS::IAM::Role": {"ManagedPolicyArns": 10},
-    "AWS::EC2::SecurityGroup": {"SecurityGroupIngress": 60, "SecurityGroupEgress": 60},
 }
-_RAISED = ("ManagedPolicyArns", "SecurityGroupIngress", "SecurityGroupEgress", "EventPattern")
 _MOST_CHILDREN = 100
 _STANDARD_PARAMETER = 4096
 _MOST_TAGS = 50
@@ -119,14 +115,13 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         ):
             yield from _number(f"{name}.{key}", each.get("Value"), *limits[key])
     for path, most in _LENGTHS.get(kind, {}).items():
-        for value in _at(properties, path):
-            text = json.dumps(value, separators=(",", ":")) if path == "EventPattern" else value
+        for text in _at(properties, path):
             if isinstance(text, str) and len(text) > most:
-                yield path, f"has {len(text):,} characters, and AWS takes {most:,}", _remedy(path, "shorten it")
+                yield path, f"has {len(text):,} characters, and AWS takes {most:,}", "shorten it"
     for path, most in _COUNTS.get(kind, {}).items():
         for value in _at(properties, path):
-            if isinstance(value, list) and len(value) > most:
-                yield path, f"has {len(value)} entries, and AWS takes {most}", _remedy(path, "divide them")
+            if (count := len(certain_entries(value))) > most:
+                yield path, f"has {count} entries, and AWS takes {most}", "divide them"
     yield from _of_tags(properties.get("Tags"))
     if kind == "AWS::CloudWatch::CompositeAlarm":
         children = set(re.findall(r"ALARM\(\"?([^\")]+)", as_text(properties.get("AlarmRule", ""))))
@@ -142,6 +137,24 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         places = Counter(place for place in _at(properties, "Rules[].Priority") if isinstance(place, int | str))
         if twice := [place for place, count in places.items() if count > 1]:
             yield "Rules.Priority", f"has {twice[0]} twice", "give each rule a priority of its own"
+
+
+def certain_entries(entries: Any) -> list[Any]:
+    """The entries of a list that no condition leaves out; of a list that only CloudFormation knows, none.
+
+    Args:
+        entries: The list, as a template has it.
+    """
+    return [each for each in entries if not _may_be_left_out(each)] if isinstance(entries, list) else []
+
+
+def _may_be_left_out(value: Any) -> bool:
+    match value:
+        case {"Ref": "AWS::NoValue"}:
+            return True
+        case {"Fn::If": [_, then, otherwise]}:
+            return _may_be_left_out(then) or _may_be_left_out(otherwise)
+    return False
 
 
 def _number(path: str, value: Any, least: int, most: int) -> Iterator[_Fault]:
@@ -167,10 +180,6 @@ def _of_tags(tags: Any) -> Iterator[_Fault]:
         for part, what, most in ((key, "a key", 128), (value, "a value", 256)):
             if isinstance(part, str) and len(part) > most:
                 yield "Tags", f"has {what} of {len(part)} characters, and AWS takes {most}", "shorten it"
-
-
-def _remedy(path: str, otherwise: str) -> str:
-    return f"{otherwise}, or request a higher quota" if path in _RAISED else otherwise
 
 
 def _at(value: Any, path: str) -> Iterator[Any]:

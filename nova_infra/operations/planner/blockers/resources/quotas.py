@@ -1,17 +1,24 @@
-"""Limits of AWS on what a template, an account and a load balancer may hold.
+"""Limits of AWS on what a template, an account, a load balancer and some resources may hold.
+
+Quotas that AWS raises on request are told and refuse nothing: whether one has been raised, no template says.
 
 Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html,
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
-https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html.
+https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html,
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html,
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from nova_infra.operations.changes.template_values import shown
+from nova_infra.operations.planner.blockers.resources.limits import certain_entries
 from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import World
@@ -26,6 +33,59 @@ _BY_REGION = {
     "AWS::EC2::EIP": (5, "Elastic IP addresses"),
     f"{_ELB}::LoadBalancer": (50, "load balancers"),
 }
+
+
+def _rules(rules: Any) -> int:
+    """Rules as AWS counts them: those for IPv4 and IPv6 apart, a group or a prefix list as one of each."""
+    given = [each for each in certain_entries(rules) if isinstance(each, Mapping)]
+    return len(given) - min(sum("CidrIp" in each for each in given), sum("CidrIpv6" in each for each in given))
+
+
+def _characters(pattern: Any) -> int:
+    """Characters that a pattern has at least: of what only CloudFormation knows, none."""
+    known = _known(pattern)
+    return len(known if isinstance(known, str) else json.dumps(known, separators=(",", ":"), ensure_ascii=False))
+
+
+def _known(value: Any) -> Any:
+    match value:
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(part for part in map(_known, parts) if isinstance(part, str))
+        case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), _]}:
+            return re.sub(r"\$\{[^!}][^}]*\}", "", text)
+        case Mapping() if len(value) == 1 and (key := next(iter(value))) and (key == "Ref" or key.startswith("Fn::")):
+            return ""
+        case Mapping():
+            return {key: _known(each) for key, each in value.items()}
+        case list():
+            return [_known(each) for each in value]
+    return value
+
+
+# Type and property to its quota by default, what it counts, and how. Each can be raised.
+_BY_RESOURCE: Mapping[str, Mapping[str, tuple[int, str, Callable[[Any], int]]]] = {
+    "AWS::IAM::Role": {"ManagedPolicyArns": (10, "managed policies", lambda arns: len(certain_entries(arns)))},
+    "AWS::EC2::SecurityGroup": {
+        "SecurityGroupIngress": (60, "rules of one IP version", _rules),
+        "SecurityGroupEgress": (60, "rules of one IP version", _rules),
+    },
+    "AWS::Events::Rule": {"EventPattern": (2048, "characters", _characters)},
+}
+
+
+def resource_quotas(step: Step) -> Iterator[Consequence]:
+    """Say which resources have more of something than the default quota, and more than before."""
+    before = step.before.resources if step.before is not None else {}
+    for logical_id, resource in step.after.resources.items():
+        properties = resource.get("Properties", {})
+        had = before.get(logical_id, {}).get("Properties", {})
+        for name, (quota, what, count) in _BY_RESOURCE.get(shown(resource["Type"]), {}).items():
+            if name in properties and (has := count(properties[name])) > quota and has > count(had.get(name, [])):
+                yield Consequence(
+                    step.after.key.name,
+                    f"{logical_id}.{name}",
+                    f"has {has:,} {what}, but the default quota is {quota:,}: request a higher one first",
+                )
 
 
 def template_limits(step: Step) -> Iterator[Refusal]:
