@@ -8,8 +8,9 @@ from itertools import combinations
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment, Network
-from nova_infra.config.resolved import resolved
+from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.services.service import Service
+from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.config.values.fields import aws_regions
 
 
@@ -51,6 +52,8 @@ def existing_parts(key: str, environment: Environment) -> Iterator[str]:
 def between_environments(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
     """Rules of two environments that would have one priority on a listener that they share.
 
+    The rule of a service's tests stands right before its own.
+
     Args:
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
@@ -59,25 +62,42 @@ def between_environments(environments: Mapping[int, Environment], services: Mapp
         one, other = first.network.load_balancer, second.network.load_balancer
         if one is None or other is None or one.listener != other.listener:
             continue
-        taken = {priority: name for _, name, priority in _priorities(services, first)}
-        for index, name, priority in _priorities(services, second):
+        taken = _places(services, first)
+        for index, found in _public(services, second):
+            name, priority = found.service.name, found.service.priority
             if priority in taken:
-                yield (
-                    f"services[{index}].priority: {priority} of {name} in {second.name} is also that of "
-                    f"{taken[priority]} in {first.name}, on one listener: write priority = … with another number under "
-                    f"[services.environments.{second.name}]"
-                )
+                whose = f"also that of {taken[priority]} in {first.name}"
+            elif _is_tested(found, services) and not taken.get(priority - 1, "the tests").startswith("the tests"):
+                whose = f"right after that of {taken[priority - 1]} in {first.name}, where its tests have theirs"
+            else:
+                continue
+            yield (
+                f"services[{index}].priority: {priority} of {name} in {second.name} is {whose}, on one listener: "
+                f"write priority = … with another number under [services.environments.{second.name}]"
+            )
 
 
-def _priorities(services: Mapping[int, Service], environment: Environment) -> Iterator[tuple[int, str, int]]:
-    """Place, name and priority of the services on the environment's public load balancer."""
+def _places(services: Mapping[int, Service], environment: Environment) -> dict[int, str]:
+    """Whose rule has each priority on the environment's public load balancer: a service's, or that of its tests."""
+    found = [each for _, each in _public(services, environment)]
+    tests = {e.service.priority - 1: f"the tests of {e.service.name}" for e in found if _is_tested(e, services)}
+    return tests | {each.service.priority: each.service.name for each in found}
+
+
+def _is_tested(found: Resolved, services: Mapping[int, Service]) -> bool:
+    smoke = smoke_paths(found.service, found.environment, services.values())
+    return found.environment.rollout.asks_suite or bool(smoke)
+
+
+def _public(services: Mapping[int, Service], environment: Environment) -> Iterator[tuple[int, Resolved]]:
+    """Place and settings of the services on the environment's public load balancer."""
     for index, service in services.items():
         try:
-            found = resolved(service, environment).service
+            found = resolved(service, environment)
         except ValidationError:
             continue  # another check says so
-        if found.kind == "web" and not found.internal:
-            yield index, found.name, found.priority
+        if found.service.kind == "web" and not found.service.internal:
+            yield index, found
 
 
 def _vpc(key: str, network: Network) -> Iterator[str]:

@@ -152,6 +152,39 @@ def test_two_environments_on_one_listener_need_a_priority_each(twice):
     assert "is also that of carts-service in dev, on one listener: write priority = …" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("staging", "why"),
+    [
+        (300, "is also that of carts-service in dev"),
+        (301, "is right after that of carts-service in dev, where its tests have theirs"),
+        (299, "is also that of the tests of carts-service in dev"),
+        (302, None),
+        (298, None),
+    ],
+)
+def test_the_rule_of_a_services_tests_needs_a_priority_of_its_own_as_well(twice, staging, why):
+    del twice["services"][1:]
+    canary = {"strategy": "canary", "percent": 20, "step_bake_minutes": 6, "bake_minutes": 8}
+    twice["environments"][0]["rollout"] = canary  # a rolling deployment has no tests
+    twice["services"][0] |= {"smoke": ["/x"], "priority": 300, "environments": {"staging": {"priority": staging}}}
+    if why is None:
+        assert parse_config(twice)
+        return
+    [line] = faults(twice)
+    assert line.startswith(f"services[0].priority: {staging} of carts-service in staging {why}, on one listener: ")
+
+
+def test_without_tests_two_rules_stand_next_to_each_other(twice):
+    del twice["services"][1:]
+    twice["services"][0] |= {
+        "smoke": [],
+        "untested_reason": "it only counts visits",
+        "priority": 300,
+        "environments": {"staging": {"priority": 301}},
+    }
+    assert parse_config(twice)
+
+
 def test_a_service_may_have_another_priority_in_an_environment(twice):
     for number, service in enumerate(twice["services"]):
         service.setdefault("environments", {})["staging"] = {"priority": 100 + 10 * number}
