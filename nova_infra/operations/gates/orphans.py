@@ -30,7 +30,8 @@ class ListenerRule:
         priority: Its place; lower ones are tried first.
         paths: Patterns of paths; any path where it has none.
         hosts: Patterns of hosts; any host where it has none.
-        for_tests: Whether it takes only some requests of its hosts and paths, as tests of a new revision by a header.
+        for_tests: Whether it takes only some requests of its hosts and paths, as tests of a new revision by a header,
+            or by a regular expression.
         tested: Whether the place right before it is that of such a rule.
         internal: Whether it is on the private load balancer.
     """
@@ -89,7 +90,7 @@ def rule_of(properties: Mapping[str, Any]) -> ListenerRule:
         tuple(_values(conditions, "path-pattern", "PathPatternConfig")),
         tuple(_values(conditions, "host-header", "HostHeaderConfig")),
         # A rule that asks for more than a host and a path does not take all requests of either.
-        is_for_tests(properties) or any(each.get("Field") in _NARROWER for each in conditions),
+        is_for_tests(properties) or any(each.get("Field") in _NARROWER or _by_expression(each) for each in conditions),
     )
 
 
@@ -99,6 +100,11 @@ def is_for_tests(properties: Mapping[str, Any]) -> bool:
         condition.get("HttpHeaderConfig", {}).get("HttpHeaderName") == TEST_HEADER[0]
         for condition in properties.get("Conditions", ())
     )
+
+
+def _by_expression(condition: Mapping[str, Any]) -> bool:
+    """Whether a host or a path is asked for by regular expressions, whose hosts and paths nobody here works out."""
+    return any(isinstance(each, Mapping) and each.get("RegexValues") for each in condition.values())
 
 
 def _values(conditions: Iterable[Mapping[str, Any]], field: str, config: str) -> Iterator[str]:

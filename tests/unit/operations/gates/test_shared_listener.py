@@ -18,6 +18,8 @@ def described(priority: int, *conditions: dict[str, Any], arn: str = "theirs", d
 HOST = {"Field": "host-header", "HostHeaderConfig": {"Values": ["shop.example.com"]}}
 OTHER = {"Field": "host-header", "HostHeaderConfig": {"Values": ["other.example.com"]}}
 PATHS = {"Field": "path-pattern", "Values": ["/carts/*"]}  # as DescribeRules shortens it
+BY_HOST = {"Field": "host-header", "HostHeaderConfig": {"RegexValues": ["^api[.].*$"]}}
+BY_PATH = {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/old/[0-9]+$"]}}
 METHOD = {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["OPTIONS"]}}
 
 
@@ -32,6 +34,9 @@ METHOD = {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": 
         (described(5, OTHER), None),
         (described(5, OTHER, PATHS), None),
         (described(5, PATHS, METHOD), None),
+        (described(5, BY_HOST), None),
+        (described(5, HOST, BY_PATH), None),
+        (described(69, BY_HOST), "carts: the place of its tests' rule, 69, is that of the rule of somebody else"),
         (described(500, PATHS), None),
         (described(70, HOST, PATHS, arn="own"), None),
     ],
