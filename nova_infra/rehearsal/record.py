@@ -130,6 +130,7 @@ class DeploymentRecord:
         has_requests: Whether requests can reach it: it is behind a load balancer.
         not_asked: What synthetic users did not ask for, and why, in clauses.
         idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
+        kept_open: Revision to the seconds for which such a connection was seen to stay open.
         idle_timeout: Seconds for which the load balancer keeps such connections.
         most_tasks: How many tasks a rollout of it can have at once, at its autoscaler's maximum.
     """
@@ -170,6 +171,7 @@ class DeploymentRecord:
     has_requests: bool = True
     not_asked: list[str] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)
+    kept_open: dict[str, float] = field(default_factory=dict)
     idle_timeout: float = 60.0
     most_tasks: int = 0
 

@@ -184,7 +184,8 @@ class Services:
             from_alternate=service.serves_from_alternate,
             bake_is_given=rollout.bake_is_given,
         )
-        record.idle, record.idle_timeout = service.idle, service.load_balancer.idle_timeout
+        record.idle, record.kept_open = service.idle, service.kept_open
+        record.idle_timeout = service.load_balancer.idle_timeout
         self._record.deployments.append(record)
         asked = self._load.include(service, definition.repository, rollout)
         if not baseline:
