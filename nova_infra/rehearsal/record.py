@@ -116,6 +116,7 @@ class DeploymentRecord:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
+        red_before: Alarms that were in ALARM when it began.
         gates: What it waited for and where, a clause each.
         answers: What the new revision answered to synthetic users, the time after the deployment included.
         answers_before: The same of the old revision.
@@ -154,6 +155,7 @@ class DeploymentRecord:
     killed_at_stop: int = 0
     ignores_sigterm: bool = False
     unwatched: list[str] = field(default_factory=list)
+    red_before: list[str] = field(default_factory=list)
     gates: list[str] = field(default_factory=list)
     plan: str = ""
     takes_back: bool = False
