@@ -112,7 +112,8 @@ class Services:
         service.desired, service.grace = wanted.desired, wanted.grace
         service.test_rule = self._balancers.rule_named(wanted.test_rule)
         record = self._new_record(service, definition, rollout, baseline=baseline, takes_back=takes_back)
-        record.most_tasks = wanted.most_tasks
+        # What this release does not deploy has no second revision at once.
+        record.most_tasks = wanted.maximum if baseline else wanted.most_tasks
         deployment = PlayedDeployment(
             service=service,
             revision=Revision(definition, sources),

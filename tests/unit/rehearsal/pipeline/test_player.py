@@ -99,6 +99,8 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     prod = rehearsal.deployment("Prod")
     assert (prod.old, prod.new, prod.outcome) == ("prod-tiny:1", "prod-tiny:2", "completed")
     assert prod.from_alternate
+    [before] = [each for each in rehearsal.record.deployments if each.environment == "Prod" and each.baseline]
+    assert (before.most_tasks, prod.most_tasks) == (1, 2), "what a release leaves alone has no second revision"
     assert [step.percent for step in prod.traffic] == [25, 100]
     assert 5 < prod.samples[-1].memory < prod.memory == 512
     assert not prod.ignores_sigterm
