@@ -47,6 +47,11 @@ UNHURRIED = 5
 """How many times longer a minute may last that nobody waits for. More would hide what users see while tests are run."""
 
 
+def longest(seconds_per_minute: float) -> float:
+    """Real seconds that a minute lasts at most which nobody waits for: no more than a real one, unless all do."""
+    return min(UNHURRIED * seconds_per_minute, max(60.0, seconds_per_minute))
+
+
 class ClockStoppedError(Exception):
     """Somebody waited for a minute that will never end."""
 
@@ -107,8 +112,7 @@ class Clock:
 
     async def _until_awaited(self, began: float) -> None:
         """Let a minute that nobody waits for last longer, though no longer than a real one."""
-        longest = min(UNHURRIED * self.seconds_per_minute, max(60.0, self.seconds_per_minute))
-        left = began + longest - asyncio.get_running_loop().time()
+        left = began + longest(self.seconds_per_minute) - asyncio.get_running_loop().time()
         if left > 0 and not self._awaited.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._awaited.wait(), left)

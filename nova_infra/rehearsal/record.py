@@ -116,6 +116,7 @@ class DeploymentRecord:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
+        red_before: Alarms that were in ALARM when it began.
         gates: What it waited for and where, a clause each.
         answers: What the new revision answered to synthetic users, the time after the deployment included.
         answers_before: The same of the old revision.
@@ -130,6 +131,7 @@ class DeploymentRecord:
         has_requests: Whether requests can reach it: it is behind a load balancer.
         not_asked: What synthetic users did not ask for, and why, in clauses.
         idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
+        kept_open: Revision to the seconds for which such a connection was seen to stay open.
         idle_timeout: Seconds for which the load balancer keeps such connections.
         most_tasks: How many tasks a rollout of it can have at once, at its autoscaler's maximum.
     """
@@ -153,6 +155,7 @@ class DeploymentRecord:
     killed_at_stop: int = 0
     ignores_sigterm: bool = False
     unwatched: list[str] = field(default_factory=list)
+    red_before: list[str] = field(default_factory=list)
     gates: list[str] = field(default_factory=list)
     plan: str = ""
     takes_back: bool = False
@@ -170,6 +173,7 @@ class DeploymentRecord:
     has_requests: bool = True
     not_asked: list[str] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)
+    kept_open: dict[str, float] = field(default_factory=dict)
     idle_timeout: float = 60.0
     most_tasks: int = 0
 

@@ -12,6 +12,7 @@ from typing import cast
 import aiohttp
 from aiohttp import web
 
+from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.proxy import IDLE_TIMEOUT_SECONDS, LoadBalancer
@@ -98,6 +99,8 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
             return web.json_response({"path": request.raw_path, "headers": heard})
         case "/zipped":
             return web.Response(body=gzip.compress(b"text"), headers={"Content-Encoding": "gzip"})
+        case "/peer":
+            return web.Response(text=str(request.transport.get_extra_info("peername")[1]))
         case "/elsewhere":
             return web.Response(status=302, headers={"Location": "/fails"})
         case "/streams-as-fast-as-it-can":
@@ -124,7 +127,8 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
 class World:
     """A load balancer in front of one target."""
 
-    def __init__(self, *, idle_timeout: float = IDLE_TIMEOUT_SECONDS) -> None:
+    def __init__(self, *, idle_timeout: float = IDLE_TIMEOUT_SECONDS, pace: Pace = COMPRESSED) -> None:
+        self.pace = pace
         self.store = MetricStore()
         self.idle_timeout = idle_timeout
         self.siblings: dict[str, str] = {}
@@ -140,6 +144,7 @@ class World:
             public_port=port,
             siblings=self.siblings,
             store=self.store,
+            pace=self.pace,
             idle_timeout=self.idle_timeout,
         )
 

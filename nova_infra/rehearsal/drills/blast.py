@@ -140,7 +140,14 @@ def _alarm(deployment: DeploymentRecord, start: float | None) -> float | None:
     """End of the first minute after the start in which an alarm that ECS watched was red."""
     if start is None or deployment.unwatched:
         return None
-    return next((sample.minute for sample in deployment.samples if sample.red and sample.minute > start), None)
+    return next(
+        (
+            each.minute
+            for each in deployment.samples
+            if each.minute > start and set(each.red) - set(deployment.unlisted)
+        ),
+        None,
+    )
 
 
 def _traffic_back(deployment: DeploymentRecord) -> float | None:

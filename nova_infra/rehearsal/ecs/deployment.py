@@ -78,12 +78,13 @@ class PlayedDeployment:
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
             self.record.memory, self.record.desired = self.revision.definition.memory, self.service.desired
+            self.record.red_before = self._red()
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
                 self.rollout,
                 desired=self.service.desired,
                 running=list(self._running),
-                red_alarms=self._red(),
+                red_alarms=self.record.red_before,
                 takes_requests=self.service.is_asked,
             )
             self.record.unwatched = sorted(set(self.rollout.alarms) - scheduler.watched)

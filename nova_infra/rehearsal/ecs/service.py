@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from nova_infra.machine.parallel import gather
@@ -113,6 +114,8 @@ class PlayedService:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         deployments: Its deployments, as ECS describes them, the latest last.
         idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
+        kept_open: Revision to the seconds for which such a connection was seen to stay open: a task may not live long
+            enough to show that it closes them. Infinite where none outlives its answer.
     """
 
     name: str
@@ -130,6 +133,7 @@ class PlayedService:
     test_rule: RoutingRule | None = None
     deployments: list[DeploymentState] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)
+    kept_open: dict[str, float] = field(default_factory=dict)
     _ended: dict[str, Requests] = field(default_factory=dict)
 
     def arn(self, kind: str) -> str:
@@ -253,7 +257,8 @@ class PlayedService:
         first = self.tasks[-1:] and sum(each.task.definition.revision == revision for each in self.tasks) <= 1
         if not (self.is_asked and first and group.settings.version == "HTTP1"):
             return
-        kept = await seconds_kept(task.port, group.settings.health_path)
+        seen_open = partial(self.kept_open.__setitem__, revision)
+        kept = await seconds_kept(task.port, group.settings.health_path, seen_open)
         await asyncio.sleep(_SECONDS_TO_BE_SEEN)
         if kept is not None and task.running:
             self.idle[revision] = kept

@@ -22,6 +22,7 @@ from nova_infra.rehearsal.requests.files import RequestFiles
 
 # The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
 _SHARE = 0.9
+_USERS_WAIT = 60.0
 
 
 class Load:
@@ -66,8 +67,8 @@ class Load:
 
     async def start(self) -> None:
         """Open the client. Nothing is sent before :meth:`minute`."""
-        # The load balancer gives up long before its users do. Cookies would make one user of all.
-        self._session = open_client(timeout=aiohttp.ClientTimeout(total=60), cookie_jar=aiohttp.DummyCookieJar())
+        # Cookies would make one user of all.
+        self._session = open_client(cookie_jar=aiohttp.DummyCookieJar())
 
     async def stop(self) -> None:
         """Close the client."""
@@ -136,6 +137,7 @@ class Load:
                 headers=headers,
                 data=each.body or None,
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=_patience(balancer.idle_seconds)),
             ) as response:
                 status = status_for_users(response.status, response.headers)
                 await response.read()
@@ -152,6 +154,11 @@ class Load:
         )
         self._total.served += 1
         self._total.failed += status >= 500 or not status
+
+
+def _patience(idle_seconds: float) -> float:
+    """Seconds that a user waits for an answer: the load balancer gives a silent target up long before."""
+    return max(_USERS_WAIT, 2 * idle_seconds)
 
 
 def in_turns() -> Iterator[str]:

@@ -112,7 +112,8 @@ class Services:
         service.desired, service.grace = wanted.desired, wanted.grace
         service.test_rule = self._balancers.rule_named(wanted.test_rule)
         record = self._new_record(service, definition, rollout, baseline=baseline, takes_back=takes_back)
-        record.most_tasks = wanted.most_tasks
+        # What this release does not deploy has no second revision at once.
+        record.most_tasks = wanted.maximum if baseline else wanted.most_tasks
         deployment = PlayedDeployment(
             service=service,
             revision=Revision(definition, sources),
@@ -184,7 +185,8 @@ class Services:
             from_alternate=service.serves_from_alternate,
             bake_is_given=rollout.bake_is_given,
         )
-        record.idle, record.idle_timeout = service.idle, service.load_balancer.idle_timeout
+        record.idle, record.kept_open = service.idle, service.kept_open
+        record.idle_timeout = service.load_balancer.idle_timeout
         self._record.deployments.append(record)
         asked = self._load.include(service, definition.repository, rollout)
         if not baseline:

@@ -17,6 +17,7 @@ from nova_infra.rehearsal.load_balancer.http2.client import ask
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
 
+_CONNECT_SECONDS = 10.0
 _MOST_ANSWER_HEADER_BYTES = 32 * 1024
 """The load balancer answers 502 in place of longer headers, all together.
 
@@ -77,7 +78,7 @@ async def exchange(
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.
         public_port: The port that it asked in AWS.
         version: What the target speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
-        idle_seconds: How long a target that speaks HTTP/2 may take; for the others the client knows.
+        idle_seconds: How long a target may be silent; one that speaks HTTP/2, how long it may take.
 
     Raises:
         ClientGoneError: The client closed the connection.
@@ -104,6 +105,7 @@ async def exchange(
         headers=headers,
         data=_body(request) if request.body_exists else None,
         allow_redirects=False,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds),
     ) as upstream:
         seconds = asyncio.get_running_loop().time() - sent
         answer.added = target.interference.added_seconds(seconds) + target.added_seconds

@@ -42,7 +42,6 @@ class LoadBalancer:
         protocol: ``HTTP`` or ``HTTPS``. Without a certificate both are spoken in plain text here.
         rules: Its rules, the default one included.
         port: The port it listens on, once started.
-        idle_timeout: Seconds that it waits in AWS for a silent target.
         sent_to: Number of a request of the synthetic load to the revision that got it.
     """
 
@@ -68,7 +67,7 @@ class LoadBalancer:
             pace: How fast time passes.
             idle_timeout: Seconds that it waits in AWS for a silent target.
         """
-        self.idle_timeout = idle_timeout
+        self._idle_timeout = idle_timeout
         self.rules: list[RoutingRule] = []
         self.port = 0
         self.sent_to: dict[str, str] = {}
@@ -99,7 +98,6 @@ class LoadBalancer:
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=self.idle_timeout if self._pace.is_real else _KEEP_ALIVE_SECONDS
             ),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._idle_seconds),
         )
         server = web.Server(
             self._handle,
@@ -142,7 +140,18 @@ class LoadBalancer:
         return f"http://127.0.0.1:{port}"
 
     @property
-    def _idle_seconds(self) -> float:
+    def idle_timeout(self) -> float:
+        """Seconds that it waits in AWS for a silent target. A change holds from the next request on."""
+        return self._idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float) -> None:
+        self._idle_timeout = seconds
+        if self._pace.is_real and self._session is not None and self._session.connector is not None:
+            self._session.connector._keepalive_timeout = seconds  # There is no public way.
+
+    @property
+    def idle_seconds(self) -> float:
         """How long a silent target is waited for here: no shorter than some seconds, as targets answer in real time."""
         return max(self.idle_timeout / self._pace.timeouts, min(self.idle_timeout, _NEVER_SHORTER))
 
@@ -258,7 +267,7 @@ class LoadBalancer:
                 protocol=self.protocol,
                 public_port=self._public_port,
                 version=group.settings.version,
-                idle_seconds=self._idle_seconds,
+                idle_seconds=self.idle_seconds,
             )
         except ClientGoneError:
             blamed = False

@@ -12,6 +12,7 @@ from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
 from nova_infra.names import GATED_VARIABLE
+from nova_infra.rehearsal.clock import longest
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -294,8 +295,8 @@ class Player:
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"
             environment[REHEARSAL_VARIABLE] = f"{self._release_tools.url}/{release}"
-            # Alarms go back within simulated minutes.
-            environment["VERIFY_WAIT"] = str(_VERIFY_MINUTES * self.seconds_per_minute)
+            # Alarms go back within simulated minutes, which last longer while nothing here waits for them.
+            environment["VERIFY_WAIT"] = str(_VERIFY_MINUTES * longest(self.seconds_per_minute))
         log = self.logs / f"{stage.name}.{action.name}.log"
         log.unlink(missing_ok=True)
         for command in action.commands:

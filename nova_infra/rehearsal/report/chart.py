@@ -219,10 +219,9 @@ def _red_spans(deployment: DeploymentRecord) -> dict[str, list[tuple[float, floa
     spans: dict[str, list[tuple[float, float]]] = {}
     first = deployment.samples[:1]
     for sample, after in zip(deployment.samples, [*deployment.samples[1:], None], strict=True):
-        # Where ECS watches none, one was red before; so what is red in the first minute has been all along.
-        begin = deployment.began if deployment.unwatched and [sample] == first else sample.minute
         end = after.minute if after is not None else max(deployment.ended, sample.minute)
         for name in sample.red:
+            begin = deployment.began if name in deployment.red_before and [sample] == first else sample.minute
             known = spans.setdefault(name, [])
             if known and known[-1][1] == begin:
                 known[-1] = (known[-1][0], end)

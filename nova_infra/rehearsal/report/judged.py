@@ -6,6 +6,9 @@ from itertools import pairwise
 
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord
 
+_WHOLE = 0.9
+"""Of a minute: samples are taken some milliseconds after its end, never at the same distance."""
+
 
 def judged_by(deployment: DeploymentRecord) -> list[str]:
     """By how many requests its alarms judged, a clause for each that counts requests."""
@@ -30,7 +33,9 @@ def spared(deployment: DeploymentRecord) -> list[str]:
 
 def would_have_ended(deployment: DeploymentRecord) -> str:
     """Which alarms fired that could not end it, a clause; empty where none did."""
-    fired = {name for sample in deployment.samples for name in sample.red if name in spared(deployment)}
+    # One that was red all along says nothing of the release.
+    reds = [deployment.red_before, *(sample.red for sample in deployment.samples)]
+    fired = {name for was, now in pairwise(reds) for name in now if name not in was and name in spared(deployment)}
     if deployment.baseline or not fired:
         return ""
     names = ", ".join(sorted(fired))
@@ -57,5 +62,5 @@ def _span(rates: list[int]) -> str:
 
 def _per_minute(deployment: DeploymentRecord) -> list[int]:
     """Requests for which a target was chosen, of each whole minute: the first and the last one may be a part."""
-    whole = [sample for before, sample in pairwise(deployment.samples) if round(sample.minute - before.minute, 3) >= 1]
+    whole = [sample for before, sample in pairwise(deployment.samples) if sample.minute - before.minute > _WHOLE]
     return [sum(r.served for of, r in sample.requests.items() if of != NO_TARGET) for sample in whole]

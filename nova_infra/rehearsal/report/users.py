@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -86,14 +87,25 @@ def _killed(deployment: DeploymentRecord) -> str:
 
 
 def _closes_sooner(deployment: DeploymentRecord) -> str:
-    """A release that closes idle connections before the load balancer does, where what ran before did not."""
+    """A release that closes idle connections before the load balancer does, where what ran before kept them longer.
+
+    Nothing is said where what ran before was not watched for that long: it may have closed them as soon.
+    """
     seconds = closes_after(deployment)
-    if deployment.baseline or deployment.outcome != "completed" or seconds is None or deployment.old in deployment.idle:
+    if deployment.baseline or deployment.outcome != "completed" or seconds is None:
+        return ""
+    if deployment.old is not None and not _kept_longer(deployment, deployment.old, seconds):
         return ""
     return (
         f"{deployment.service} closes idle connections after {seconds:.2g} s, and the load balancer after "
         f"{deployment.idle_timeout:g} s: requests that cross the closing get a 502"
     )
+
+
+def _kept_longer(deployment: DeploymentRecord, revision: str, seconds: float) -> bool:
+    """Whether a revision was seen to keep idle connections for longer, and did not close them too soon itself."""
+    closed = deployment.idle.get(revision, math.inf) < deployment.idle_timeout
+    return not closed and deployment.kept_open.get(revision, 0.0) > seconds
 
 
 def closes_after(deployment: DeploymentRecord) -> float | None:

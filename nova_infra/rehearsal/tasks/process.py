@@ -31,7 +31,6 @@ from nova_infra.rehearsal.tasks.task import (
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
-from nova_infra.rehearsal.usage.signals import handles
 
 _LOG_LINES = 200
 _LOOK_SECONDS = 0.5
@@ -144,7 +143,7 @@ class ProcessTask(Task):
             await self._pressure.end()
         if self._process is not None:
             self._process.resume()
-            number = signal.SIGURG if self.is_spared else signal.SIGTERM  # nobody hears SIGURG
+            number = signal.SIGURG if self.is_spared else self.stop_signal  # nobody hears SIGURG
             if not await self._process.stop(self.grace(), number, alone=True):
                 self.killed_at_stop = True
         if self._guard is not None:
@@ -154,9 +153,10 @@ class ProcessTask(Task):
         if self._scratch is not None:
             self._scratch.cleanup()
 
-    def is_deaf(self) -> bool:
-        """Whether its process has no handler of SIGTERM: in a container it would be the first, which then stays."""
-        return self._process is not None and self.running and not handles(self._process.pid, signal.SIGTERM)
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """Without its image, the one of most images."""
+        return signal.SIGTERM
 
     @property
     def is_limited(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import time
 from abc import ABC, abstractmethod
@@ -13,11 +14,13 @@ from dataclasses import dataclass, field, replace
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL, WRONG_PORT
+from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.processes import Usage
+from nova_infra.rehearsal.usage.signals import handles, ignores
 
 STAY_SECONDS = 0.1
 """How long a task without a port has to stay, to count as started; its service looks at it again."""
-ELSEWHERE_SECONDS = 10.0
+ELSEWHERE_SECONDS = 30.0
 """How long a program that listens on other ports alone is waited for: those of metrics and debuggers come first."""
 DRILLED_ELSEWHERE_SECONDS = 1.0
 """The same where a drill has seen to it that it never listens on its own."""
@@ -60,7 +63,7 @@ class Task(ABC):
     @property
     def elsewhere_seconds(self) -> float:
         """How long it is waited for while it listens on other ports alone. ECS would wait for all of its patience."""
-        return DRILLED_ELSEWHERE_SECONDS if self.definition.fault == WRONG_PORT else ELSEWHERE_SECONDS
+        return DRILLED_ELSEWHERE_SECONDS if self.definition.fault == WRONG_PORT else with_others(ELSEWHERE_SECONDS)
 
     @property
     @abstractmethod
@@ -167,15 +170,27 @@ class Task(ABC):
     @property
     def is_spared(self) -> bool:
         """Whether its stop signal makes no difference to it."""
-        return self.ignores_its_signal or (self.is_deaf() and not self.definition.init)
+        return self.ignores_its_signal or (self._is_deaf() and not self.ends_at_once)
 
-    @abstractmethod
-    def is_deaf(self) -> bool:
-        """Whether its first process has no handler of its stop signal.
+    @property
+    def ends_at_once(self) -> bool:
+        """Whether its stop signal ends it without a handler of its own: an init process passes the signal on to it.
 
-        The kernel spares the first process of a container such a signal, and lets it end any other, also one that an
-        init process has started: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html.
+        The kernel spares the first process of a container a signal that it does not handle, and lets it end any other,
+        unless that ignores the signal: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html.
         """
+        number, pid = self.stop_signal, self.pid
+        return self.definition.init and self._is_deaf() and not (number and pid and ignores(pid, number))
+
+    @property
+    @abstractmethod
+    def stop_signal(self) -> signal.Signals | None:
+        """The signal that asks it to end; None where this machine has none of that name."""
+
+    def _is_deaf(self) -> bool:
+        """Whether its program has no handler of its stop signal. One that does not run any more is not called deaf."""
+        number, pid = self.stop_signal, self.pid or 0
+        return number is not None and self.running and pid > 0 and not handles(pid, number)
 
     @property
     def uptime(self) -> float:

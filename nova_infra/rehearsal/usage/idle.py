@@ -10,36 +10,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
+import io
+import math
+from collections.abc import Callable
 
 _FIRST_ANSWER_SECONDS = 10.0
+_NO_BODY = (204, 304)
 
 
-async def seconds_kept(port: int, path: str) -> float | None:
+async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None]) -> float | None:
     """Ask a task of this machine for something once, and wait until it closes the connection.
 
     Args:
         port: Its port.
         path: What to ask for, such as its health check.
+        seen_open: Called at the end, also where this is cancelled, with the seconds for which the connection was seen
+            to stay open; with infinity where it ends with its answer, so that nothing can cross its closing.
 
     Returns:
-        How many seconds it kept the connection; None where it says with its answer that it does not keep it, or gives
-        none. It may take for ever: cancel it.
+        How many seconds it kept the connection; None where the connection ends with the answer, or there is no answer.
+        It may take for ever: cancel it.
     """
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
         return None
+    loop = asyncio.get_running_loop()
     try:
         # A host without a port: that of this machine is none of its own.
         writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n".encode())
         async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        if not head.startswith("http/1.1") or "\r\nconnection: close\r\n" in head:
+            head = await reader.readuntil(b"\r\n\r\n")
+            while 100 <= _code(head) < 200:  # the answer itself is to come
+                head = await reader.readuntil(b"\r\n\r\n")
+        if not _is_kept(head):
+            seen_open(math.inf)
             return None
-        loop = asyncio.get_running_loop()
         last = loop.time()
-        while await reader.read(2**16):
-            last = loop.time()
+        try:
+            with contextlib.suppress(OSError):  # It may as well reset the connection.
+                while await reader.read(2**16):
+                    last = loop.time()
+        finally:
+            seen_open(loop.time() - last)
         return loop.time() - last
     except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
         return None
@@ -47,3 +61,35 @@ async def seconds_kept(port: int, path: str) -> float | None:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+def _is_kept(head: bytes) -> bool:
+    """Whether the connection outlives an answer with this status line and header fields.
+
+    It does not where the answer says so, or where nothing but its closing says where the body ends: RFC 9112, 6.3 and
+    9.3, https://www.rfc-editor.org/rfc/rfc9112.
+    """
+    status_line, _, fields = head.partition(b"\r\n")
+    if not status_line.upper().startswith(b"HTTP/1.1 "):
+        return False
+    try:
+        headers = http.client.parse_headers(io.BytesIO(fields))
+    except http.client.HTTPException:  # more of them than a client of Python's reads
+        return False
+    if "close" in _tokens(headers, "Connection"):
+        return False
+    coding = _tokens(headers, "Transfer-Encoding")
+    if coding:
+        return coding[-1] == "chunked"
+    return "Content-Length" in headers or _code(head) in _NO_BODY
+
+
+def _code(head: bytes) -> int:
+    """The status code of an answer; 0 where it has none."""
+    words = head.split(maxsplit=2)
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
+
+def _tokens(headers: http.client.HTTPMessage, name: str) -> list[str]:
+    """The members of a header field that is a list, in lower case."""
+    return [each.strip().lower() for value in headers.get_all(name, []) for each in value.split(",") if each.strip()]

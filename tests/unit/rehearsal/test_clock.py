@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from nova_infra.rehearsal import clock as module
-from nova_infra.rehearsal.clock import Clock, ClockStoppedError
+from nova_infra.rehearsal.clock import Clock, ClockStoppedError, longest
 
 
 async def nothing() -> None:
@@ -75,6 +75,11 @@ def test_nobody_waits_for_a_clock_that_was_stopped() -> None:
 @pytest.mark.parametrize(("minute", "seconds"), [(60, 1.0), (1, 1.0), (0.25, 0.25)])
 def test_lost_tasks_are_looked_for_within_seconds_however_long_a_minute_lasts(minute: float, seconds: float) -> None:
     assert Clock(seconds_per_minute=minute).seconds_between_looks == seconds
+
+
+@pytest.mark.parametrize(("minute", "seconds"), [(0.2, 1.0), (1, 5), (20, 60), (60, 60), (90, 90)])
+def test_a_minute_that_nobody_waits_for_lasts_no_longer_than_a_real_one(minute: float, seconds: float) -> None:
+    assert longest(minute) == seconds
 
 
 def test_a_minute_that_nobody_waits_for_lasts_until_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:

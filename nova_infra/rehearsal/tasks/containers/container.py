@@ -22,7 +22,6 @@ from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage
-from nova_infra.rehearsal.usage.signals import handles
 
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 3.0
@@ -293,8 +292,7 @@ class ContainerTask(Task):
         self._stopping = True
         if self.definition.fault == "paused":
             await self.engine.attempt("unpause", self.name)
-        ends = self.definition.init and self.is_deaf()  # an init process passes the signal on, and it ends
-        number = "SIGURG" if self.ignores_its_signal else "SIGKILL" if ends else self.image.stop_signal
+        number = "SIGURG" if self.ignores_its_signal else "SIGKILL" if self.ends_at_once else self.image.stop_signal
         await self.engine.attempt("kill", f"--signal={number}", self.name)
         if not await self._ends_within(self.grace()):
             self.killed_at_stop = True
@@ -306,10 +304,11 @@ class ContainerTask(Task):
             await self.engine.attempt("rm", "--force", "--volumes", self.name, directory=self.directory)
             self._gone.set()
 
-    def is_deaf(self) -> bool:
-        """Whether its first process has no handler of its stop signal: the kernel then spares it the signal."""
+    @property
+    def stop_signal(self) -> signal.Signals | None:
+        """That of its image."""
         number = getattr(signal, self.image.stop_signal, None)
-        return isinstance(number, signal.Signals) and self.pid > 0 and not handles(self.pid, number)
+        return number if isinstance(number, signal.Signals) else None
 
     @property
     def is_limited(self) -> bool:

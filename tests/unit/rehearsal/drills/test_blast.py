@@ -65,6 +65,12 @@ def test_times_run_from_the_first_bad_minute(went: DeploymentRecord, expected: t
     assert times(blast_radius(went)) == pytest.approx(expected)
 
 
+def test_an_alarm_that_ecs_was_not_given_stops_nothing() -> None:
+    went = deployment((9, 9, True), (9, 9, True), steps=((10, 0.5),), outcome="completed")
+    went.unlisted = ["errors"]
+    assert times(blast_radius(went)) == (FAILS, None, None, None)
+
+
 def blast(*, alarm: float | None, hit: int) -> BlastRadius:
     start: tuple[object, ...] = (FAILS, alarm, alarm, alarm)
     return BlastRadius(*start, old=Requests(9), new=Requests(1, 1), unserved=0, users=200, reached=9, hit=hit)  # type: ignore[arg-type]

@@ -42,16 +42,18 @@ class Failing(PlayedService):
 def test_what_a_task_printed_that_ended_so_holds_for_one_whose_output_is_lost(reasons: list[str], named: str) -> None:
     breaker = {"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True}}
     revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, revision="carts:2"))
+    record = DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:2", baseline=False)
     deployment = PlayedDeployment(
         service=Failing(reasons),
         revision=revision,
         rollout=read_rollout(breaker, "carts"),
-        record=DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:2", baseline=False),
+        record=record,
         clock=Clock(seconds_per_minute=0.01),
-        states={},
+        states={"carts-restarts": "ALARM", "carts-errors": "OK"},
         measured={},
         tell=lambda _: None,
     )
     with pytest.raises(DeploymentFailedError) as failed:
         asyncio.run(asyncio.wait_for(deployment.run(), 20))
     assert named in str(failed.value)
+    assert record.red_before == ["carts-restarts"]

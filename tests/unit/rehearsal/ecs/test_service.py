@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService
+from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 
@@ -69,3 +71,44 @@ def test_what_is_unhealthy_stays_where_its_replacement_fails() -> None:
     service = Watched([running("a", healthy=False)], starts_fail=True)
     assert asyncio.run(service.replace_lost()) == []
     assert service.did == ["start"]
+
+
+@pytest.mark.parametrize(("closes_after", "closes"), [(0.05, True), (30, False)])
+def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_ends_first(
+    closes_after: float, closes: bool
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await asyncio.wait([asyncio.create_task(reader.read())], timeout=closes_after)
+        writer.close()
+
+    async def nothing(*_: Any) -> bool:
+        return True
+
+    async def play() -> PlayedService:
+        server, ended = await asyncio.start_server(answer, "127.0.0.1", 0), asyncio.Event()
+        definition: Any = SimpleNamespace(revision="carts:7", health_check=None)
+        port = server.sockets[0].getsockname()[1]
+        task = SimpleNamespace(
+            definition=definition, port=port, running=True, start=nothing, suffer=nothing, ended=ended.wait
+        )
+        target = SimpleNamespace(draining=False)
+        balancer: Any = SimpleNamespace(
+            register=lambda *_: target, wait_healthy=nothing, keep_checking=lambda *_: ended.wait()
+        )
+        runtime: Any = SimpleNamespace(task=lambda *_: task)
+        group = TargetGroup("group", read_target_group({}))
+        service = PlayedService("carts", "shop", balancer, cast(Any, None), [group], runtime)
+        placed = await service.start(Revision(definition, Path()), group)
+        await asyncio.sleep(0.4)
+        ended.set()
+        await placed.checks
+        await asyncio.sleep(0.05)
+        server.close()
+        return service
+
+    service = asyncio.run(play())
+    assert service.kept_open["carts:7"] > 0.04
+    assert (service.idle.keys() == {"carts:7"}) is closes
+    assert (service.kept_open["carts:7"] > 0.2) is not closes

@@ -15,6 +15,7 @@ from aiohttp import web
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
+from nova_infra.rehearsal.environment import load as module
 from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.environment.load import Load, in_turns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
@@ -160,6 +161,14 @@ def test_a_minute_is_over_when_its_requests_are_answered_and_failures_are_counte
     behind = Behind(always(503))
     behind.run(1)
     assert behind.totals["Prod"] == Requests(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE)
+
+
+def test_users_wait_for_longer_than_the_load_balancer_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a long idle timeout, an answer may come after the time that users wait at least."""
+    monkeypatch.setattr(module, "_USERS_WAIT", 0.001)  # each answer takes 3 ms
+    behind = Behind(always(200))
+    behind.run(1)
+    assert behind.totals["Prod"] == Requests(REQUESTS_PER_MINUTE, 0)
 
 
 def test_requests_of_a_compressed_minute_do_not_meet_where_they_would_not_in_a_real_one() -> None:

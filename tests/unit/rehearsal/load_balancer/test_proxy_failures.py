@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from helpers.balancer import World, sent, task_on
+from nova_infra.rehearsal.clock import REAL_TIME
 from nova_infra.rehearsal.load_balancer.targets import Target
 
 
@@ -38,6 +39,34 @@ def test_a_target_that_hangs_is_asked_and_has_not_answered() -> None:
     world = World(idle_timeout=0.1).play(story)
     assert world.count("HTTPCode_ELB_504_Count") == 1
     assert world.counts_of_group() == {"RequestCount": 1}
+
+
+def test_another_idle_timeout_holds_from_the_next_request_on() -> None:
+    """A release may change it; the listener is the one that the baseline opened."""
+    world = World(idle_timeout=60)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        world.balancer.idle_timeout = 0.1
+        async with client.get(f"{url}/hangs", timeout=aiohttp.ClientTimeout(total=5)) as response:
+            assert response.status == 504
+
+    assert world.play(story).count("HTTPCode_ELB_504_Count") == 1
+
+
+def test_another_idle_timeout_holds_for_connections_that_nobody_uses() -> None:
+    world = World(idle_timeout=60, pace=REAL_TIME)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        ports = []
+        for _ in range(3):
+            async with client.get(f"{url}/peer") as response:
+                ports.append(await response.text())
+            if len(ports) == 2:
+                world.balancer.idle_timeout = 0.05
+                await asyncio.sleep(0.1)
+        assert ports[0] == ports[1] != ports[2]
+
+    world.play(story)
 
 
 def test_a_target_that_hangs_half_way_is_cut_off_after_an_answer_that_counts() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from helpers.exhaustive import one_of_each
 from nova_infra.assembly import Assembly
+from nova_infra.rehearsal.clock import longest
 from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import new_record
@@ -98,6 +99,8 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     prod = rehearsal.deployment("Prod")
     assert (prod.old, prod.new, prod.outcome) == ("prod-tiny:1", "prod-tiny:2", "completed")
     assert prod.from_alternate
+    [before] = [each for each in rehearsal.record.deployments if each.environment == "Prod" and each.baseline]
+    assert (before.most_tasks, prod.most_tasks) == (1, 2), "what a release leaves alone has no second revision"
     assert [step.percent for step in prod.traffic] == [25, 100]
     assert 5 < prod.samples[-1].memory < prod.memory == 512
     assert not prod.ignores_sigterm
@@ -255,7 +258,7 @@ def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
 def test_a_stage_that_retries_plays_what_failed_once_more_and_a_refused_approval_leaves_production_alone(
     write_assembly: Write, tmp_path: Path, sources: Path, mode: str, runs: int
 ) -> None:
-    count = f"echo >> {tmp_path}/builds"
+    count = f"echo $VERIFY_WAIT >> {tmp_path}/builds"
     retry = {"OnFailure": {"Result": "RETRY", "RetryConfiguration": {"RetryMode": mode}}}
     flaky = f"test -e {tmp_path}/seen || {{ touch {tmp_path}/seen; false; }}"
     rehearsal = Rehearsal(
@@ -265,7 +268,9 @@ def test_a_stage_that_retries_plays_what_failed_once_more_and_a_refused_approval
     assert rehearsal.stages["ApproveProduction"] == "failed"
     assert rehearsal.stages["Prod"] == "not reached"
     assert rehearsal.record.stages[1].note == "played again after Tests had failed, as its OnFailure says"
-    assert len((tmp_path / "builds").read_text()) == runs
+    five_minutes_that_nothing_hurries = 5 * longest(rehearsal.player.seconds_per_minute)
+    waits = [float(line) for line in (tmp_path / "builds").read_text().splitlines()]
+    assert waits == [five_minutes_that_nothing_hurries] * runs
 
 
 @pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")

@@ -46,7 +46,7 @@ def test_the_story_is_told_in_order_from_the_deployments_beginning(deployed: Mak
 
 def test_where_an_alarm_was_red_before_the_story_says_that_none_is_watched(deployed: Make) -> None:
     deployment = deployed("tiny")
-    deployment.unwatched = ["tiny-errors"]
+    deployment.unwatched = deployment.red_before = ["tiny-errors"]
     for sample in deployment.samples:
         sample.red = ["tiny-errors"]
     first, *others = events(deployment)

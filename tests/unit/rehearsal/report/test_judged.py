@@ -7,13 +7,19 @@ import pytest
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests
 from nova_infra.rehearsal.report.judged import judged_by, silent, would_have_ended
 
+LATE = 0.0013
+"""Minutes after its own end that a minute is sampled, at most."""
+
 
 def deployment(*rates: int, red: tuple[str, ...] = (), **changes: Any) -> DeploymentRecord:
-    """A deployment that begins within a minute, with some requests in each whole one and many in the part before."""
-    samples = [MinuteRecord(0.4, 10, {"shop:2": Requests(900)}, [])]
+    """A deployment that begins within a minute, with some requests in each whole one and many in the part before.
+
+    Samples come late, and no two as late as each other.
+    """
+    samples = [MinuteRecord(0.4, 10, {"shop:2": Requests(900)}, list(red))]
     for number, rate in enumerate(rates):
         got = {"shop:1": Requests(rate - rate // 4), "shop:2": Requests(rate // 4), NO_TARGET: Requests(500)}
-        samples.append(MinuteRecord(1.4 + number, 10, got, list(red)))
+        samples.append(MinuteRecord(1.4 + number - LATE * (number % 2), 10, got, list(red)))
     values = {"needs": {"acme-shop-errors": 30, "acme-shop-latency": 50}, **changes}
     return DeploymentRecord("Prod", "acme-shop", "CANARY", "shop:1", "shop:2", False, samples=samples, **values)
 
@@ -55,9 +61,18 @@ def test_alarms_with_too_few_requests_most_of_the_time_are_named(rates: tuple[in
         ({"unwatched": ["acme-shop-errors"]}, "but ECS did not watch them"),
         ({"unlisted": ["acme-shop-errors"]}, "but they are not among its deployment alarms"),
         ({"unlisted": ["acme-shop-latency"]}, ""),
+        ({"unlisted": ["acme-shop-errors"], "red_before": ["acme-shop-errors"]}, ""),
+        ({"unwatched": ["acme-shop-errors"], "red_before": ["acme-shop-latency"]}, "but ECS did not watch them"),
     ],
 )
 def test_an_alarm_that_fired_and_could_not_end_it_would_have(changes: dict[str, list[str]], ends: str) -> None:
     said = would_have_ended(deployment(40, red=("acme-shop-errors",), **changes))
     expected = f"acme-shop-errors fired and would have ended the deployment of acme-shop, {ends}" if ends else ""
     assert said == expected
+
+
+def test_an_alarm_that_was_red_cleared_and_fired_again_would_have_ended_it() -> None:
+    flapping = deployment(40, 40, 40, unlisted=["acme-shop-errors"], red_before=["acme-shop-errors"])
+    for sample, red in zip(flapping.samples, (True, True, False, True), strict=True):
+        sample.red = ["acme-shop-errors"] if red else []
+    assert would_have_ended(flapping).startswith("acme-shop-errors fired")

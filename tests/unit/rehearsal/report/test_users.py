@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict
 
 Make = Callable[..., Record]
+CLOSES_SOONER = "shop closes idle connections after 5 s, and the load balancer after 40 s"
 
 
 @pytest.mark.parametrize(
@@ -144,20 +146,41 @@ def test_connections_times_the_most_tasks_are_held_against_the_limit(
 
 
 @pytest.mark.parametrize(
-    ("idle", "said", "named"),
+    ("idle", "kept_open", "said", "named"),
     [
-        ({"shop:2": 5.04}, "shop closes idle connections after 5 s, and the load balancer after 40 s", True),
-        ({"shop:1": 5, "shop:2": 5}, "", True),
-        ({"shop:2": 41}, "", False),
-        ({"shop:1": 5}, "", False),
+        ({"shop:2": 5.04}, 6, CLOSES_SOONER, True),
+        ({"shop:2": 5.04}, math.inf, CLOSES_SOONER, True),
+        ({"shop:1": 41, "shop:2": 5.04}, 41, CLOSES_SOONER, True),
+        ({"shop:1": 5, "shop:2": 5}, 5, "", True),
+        ({"shop:2": 5.04}, 4.9, "", True),
+        ({"shop:2": 5.04}, None, "", True),
+        ({"shop:2": 41}, 50, "", False),
+        ({"shop:1": 5}, 5, "", False),
     ],
-    ids=["it is new", "it was so before", "later than the load balancer", "it is over"],
+    ids=[
+        "it is new",
+        "no connection was kept before",
+        "before, later than the load balancer",
+        "it was so before",
+        "what ran before ended too soon to tell",
+        "what ran before was not seen at all",
+        "later than the load balancer",
+        "it is over",
+    ],
 )
 def test_a_release_that_closes_idle_connections_first_is_seen(
-    deployed: Callable[..., DeploymentRecord], rehearsed: Make, idle: dict[str, float], said: str, named: bool
+    deployed: Callable[..., DeploymentRecord],
+    rehearsed: Make,
+    idle: dict[str, float],
+    kept_open: float | None,
+    said: str,
+    named: bool,
 ) -> None:
     record, deployment = rehearsed(), deployed("shop")
     deployment.old, deployment.new, deployment.idle, deployment.idle_timeout = "shop:1", "shop:2", idle, 40.0
+    deployment.kept_open = {} if kept_open is None else {"shop:1": kept_open}
     record.deployments = [deployment]
-    assert "; ".join(each for each in what_users_meet(record) if "idle" in each).startswith(said)
+    found = "; ".join(each for each in what_users_meet(record) if "idle" in each)
+    assert found.startswith(said)
+    assert bool(found) is bool(said)
     assert any("idle connections that" in each for each in confidence(record)) is named

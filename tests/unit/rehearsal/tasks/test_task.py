@@ -81,12 +81,41 @@ def test_a_task_whose_metrics_listen_first_is_waited_for(definition: Define, sou
     assert start(definition("metrics-first"), sources)[1] == ""
 
 
-def test_a_drill_of_a_wrong_port_is_not_waited_for_as_long(definition: Define) -> None:
+@pytest.mark.parametrize(
+    ("init", "handled", "ignored", "expected"),
+    [
+        (False, True, False, (False, False)),
+        (False, False, False, (False, True)),
+        (True, True, False, (False, False)),
+        (True, False, False, (True, False)),
+        (True, False, True, (False, True)),
+    ],
+    ids=["handles it", "is spared it", "handles it below an init", "is ended by its init", "ignores it below an init"],
+)
+def test_what_a_stop_signal_does_to_a_program(
+    definition: Define,
+    monkeypatch: pytest.MonkeyPatch,
+    init: bool,
+    handled: bool,
+    ignored: bool,
+    expected: tuple[bool, bool],
+) -> None:
+    """One that ignores the signal runs into its stop timeout, with an init process or without."""
+    monkeypatch.setattr(base, "handles", lambda *_: handled)
+    monkeypatch.setattr(base, "ignores", lambda *_: ignored)
+    for name, value in (("running", True), ("pid", 4_000_000)):
+        monkeypatch.setattr(ProcessTask, name, value)
+    task = ProcessTask(replace(definition(), init=init), asyncio.Semaphore(2), 20, sources=Path("/"))
+    assert (task.ends_at_once, task.is_spared) == expected
+
+
+def test_a_drill_of_a_wrong_port_is_not_waited_for_as_long(definition: Define, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "with_others", lambda seconds: 3 * seconds)
     seconds = [
         ProcessTask(each, asyncio.Semaphore(2), 20, sources=Path("/")).elsewhere_seconds
         for each in (replace(definition(), fault=WRONG_PORT), definition())
     ]
-    assert seconds == [base.DRILLED_ELSEWHERE_SECONDS, base.ELSEWHERE_SECONDS]
+    assert seconds == [base.DRILLED_ELSEWHERE_SECONDS, 3 * base.ELSEWHERE_SECONDS], "longer on a busy machine"
 
 
 def test_a_health_check_may_fail_while_the_container_has_time_to_start(

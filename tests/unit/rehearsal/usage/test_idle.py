@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -10,8 +11,14 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n"
 Kept = float | None
 
 
-def ask(answer: bytes, *, rest: bytes = b"", after: float = 0.05, port_of_nobody: bool = False) -> Kept | str:
-    """How long a server keeps the connection that answers so, sends a rest later, and closes it again later."""
+def ask(
+    answer: bytes, *, rest: bytes = b"", after: float = 0.05, port_of_nobody: bool = False
+) -> tuple[Kept | str, float | None]:
+    """How long a server keeps the connection that answers so, sends a rest later, and closes it again later.
+
+    Also for how long it was seen to stay open, if that is known.
+    """
+    seen: list[float] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -21,32 +28,65 @@ def ask(answer: bytes, *, rest: bytes = b"", after: float = 0.05, port_of_nobody
             writer.write(rest)
         writer.close()
 
-    async def play() -> Kept | str:
+    async def play() -> tuple[Kept | str, float | None]:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         if port_of_nobody:
             server.close()
         try:
-            return await asyncio.wait_for(seconds_kept(port, "/health"), 0.6)
+            kept: Kept | str = await asyncio.wait_for(seconds_kept(port, "/health", seen.append), 0.6)
         except TimeoutError:
-            return "kept"
+            kept = "kept"
         finally:
             server.close()
+        return kept, seen[0] if seen else None
 
     return asyncio.run(play())
 
 
 def test_a_connection_that_is_closed_by_itself_was_kept_since_the_last_byte() -> None:
-    kept = ask(OK + b"\r\n", rest=b"fi", after=0.2)
+    kept, seen_open = ask(OK + b"\r\n", rest=b"fi", after=0.2)
     assert isinstance(kept, float)
+    assert seen_open == pytest.approx(kept, abs=0.05)
     assert kept < 0.35, "the time before the last byte does not count"
 
 
 def test_a_connection_that_stays_open_is_waited_for() -> None:
-    assert ask(OK + b"\r\nfine", after=5) == "kept"
+    kept, seen_open = ask(OK + b"\r\nfine", after=5)
+    assert kept == "kept"
+    assert seen_open is not None
+    assert seen_open > 0.3, "until nobody looked any more"
 
 
-@pytest.mark.parametrize("answer", [OK + b"Connection: close\r\n\r\nfine", b"HTTP/1.0 200 OK\r\n\r\nfine", b""])
-def test_one_that_says_that_it_is_not_kept_is_none_to_cross(answer: bytes) -> None:
-    assert ask(answer) is None
-    assert ask(answer, port_of_nobody=True) is None
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"Connection: close\r\n\r\nfine",
+        OK + b"connection:close\r\n\r\nfine",
+        OK + b"Connection: X-Hop,  Close \r\n\r\nfine",
+        b"HTTP/1.1 200 OK\r\nServer: tiny\r\n\r\nfine",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nfine",
+        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\nfine",
+        b"HTTP/1.0 200 OK\r\n\r\nfine",
+    ],
+)
+def test_one_that_ends_with_its_answer_is_none_to_cross(answer: bytes) -> None:
+    assert ask(answer) == (None, math.inf)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nKeep-Alive: timeout=5\r\n\r\n",
+        b"HTTP/1.1 200\r\ncontent-length:0\r\n\r\n",
+    ],
+)
+def test_one_whose_answer_ends_by_itself_is_kept(answer: bytes) -> None:
+    assert isinstance(ask(answer)[0], float)
+
+
+def test_of_one_that_gets_no_answer_nothing_is_known() -> None:
+    assert ask(b"") == (None, None)
+    assert ask(OK, port_of_nobody=True) == (None, None)

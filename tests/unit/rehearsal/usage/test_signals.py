@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nova_infra.rehearsal.usage.signals import handles
+from nova_infra.rehearsal.usage.signals import handles, ignores
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
 
@@ -27,18 +27,20 @@ def program(line: str) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("line", "handled"),
+    ("line", "handled", "ignored"),
     [
-        ("signal.signal(signal.SIGTERM, lambda *_: None)", True),
-        ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", True),  # as tini, which waits for it
-        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", False),
-        ("pass", False),
+        ("signal.signal(signal.SIGTERM, lambda *_: None)", True, False),
+        ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", True, False),  # as tini, which waits for it
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", False, True),
+        ("pass", False, False),
     ],
 )
-def test_what_a_process_does_about_a_signal_is_known(line: str, handled: bool) -> None:
+def test_what_a_process_does_about_a_signal_is_known(line: str, handled: bool, ignored: bool) -> None:
     with program(line) as pid:
         assert handles(pid, signal.SIGTERM) is handled
+        assert ignores(pid, signal.SIGTERM) is ignored
 
 
 def test_a_process_that_is_gone_is_not_called_deaf() -> None:
     assert handles(2**22 + 1, signal.SIGTERM)
+    assert not ignores(2**22 + 1, signal.SIGTERM)
