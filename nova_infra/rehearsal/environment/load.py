@@ -22,7 +22,8 @@ from nova_infra.rehearsal.requests.files import RequestFiles
 
 # The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
 _SHARE = 0.9
-_USERS_WAIT = 60.0
+USERS_WAIT = 60.0
+"""Seconds that users wait for an answer at least."""
 
 
 class Load:
@@ -158,7 +159,7 @@ class Load:
 
 def _patience(idle_seconds: float) -> float:
     """Seconds that a user waits for an answer: the load balancer gives a silent target up long before."""
-    return max(_USERS_WAIT, 2 * idle_seconds)
+    return max(USERS_WAIT, 2 * idle_seconds)
 
 
 def in_turns() -> Iterator[str]:

@@ -165,7 +165,7 @@ def test_a_minute_is_over_when_its_requests_are_answered_and_failures_are_counte
 
 def test_users_wait_for_longer_than_the_load_balancer_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a long idle timeout, an answer may come after the time that users wait at least."""
-    monkeypatch.setattr(module, "_USERS_WAIT", 0.001)  # each answer takes 3 ms
+    monkeypatch.setattr(module, "USERS_WAIT", 0.001)  # each answer takes 3 ms
     behind = Behind(always(200))
     behind.run(1)
     assert behind.totals["Prod"] == Requests(REQUESTS_PER_MINUTE, 0)

@@ -99,8 +99,7 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     prod = rehearsal.deployment("Prod")
     assert (prod.old, prod.new, prod.outcome) == ("prod-tiny:1", "prod-tiny:2", "completed")
     assert prod.from_alternate
-    [before] = [each for each in rehearsal.record.deployments if each.environment == "Prod" and each.baseline]
-    assert (before.most_tasks, prod.most_tasks) == (1, 2), "what a release leaves alone has no second revision"
+    assert [d.most_tasks for d in rehearsal.record.deployments if d.environment == "Prod"] == [1, 2]
     assert [step.percent for step in prod.traffic] == [25, 100]
     assert 5 < prod.samples[-1].memory < prod.memory == 512
     assert not prod.ignores_sigterm
@@ -268,9 +267,7 @@ def test_a_stage_that_retries_plays_what_failed_once_more_and_a_refused_approval
     assert rehearsal.stages["ApproveProduction"] == "failed"
     assert rehearsal.stages["Prod"] == "not reached"
     assert rehearsal.record.stages[1].note == "played again after Tests had failed, as its OnFailure says"
-    five_minutes_that_nothing_hurries = 5 * longest(rehearsal.player.seconds_per_minute)
-    waits = [float(line) for line in (tmp_path / "builds").read_text().splitlines()]
-    assert waits == [five_minutes_that_nothing_hurries] * runs
+    assert (tmp_path / "builds").read_text() == f"{5 * longest(0.1)}\n" * runs
 
 
 @pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
