@@ -192,8 +192,10 @@ class LoadBalancers:
                 continue
             for host in (host for each in listener.rules if each.name == rule for host in each.hosts):
                 if not set("*?") & set(host):
-                    url = f"{listener.protocol}://{host}".lower()
-                    self._urls[url] = await listener.address_of(host, self._gateway)
+                    local = await listener.address_of(host, self._gateway)
+                    # Its certificate may be its owner's: nothing here says whether it takes HTTPS, and the real host
+                    # must not be asked.
+                    self._urls |= {f"{scheme}://{host}".lower(): local for scheme in ("http", "https")}
 
     def _rule(self, stack: PlayedStack, logical_id: str) -> None:
         """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""
@@ -216,5 +218,5 @@ class LoadBalancers:
         for url, local in list(self._urls.items()):
             scheme, _, host = url.partition("://")
             if host == alias:
-                [listener] = [each for each in self._listeners.values() if each.url == local]
-                self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._gateway)
+                listener = next((each for each in self._listeners.values() if each.url == local), None)
+                self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._gateway) if listener else local
