@@ -63,6 +63,8 @@ def test_a_listener_of_others_is_played_for_the_hosts_of_its_rules(scheme: str) 
             await balancers.apply(played("nova-dev-carts", service()))
             address = balancers.localize(f"{scheme}://shop.example.com")
             assert address.startswith("http://127.0.0.1:")
+            other = "http" if scheme == "https" else "https"
+            assert balancers.localize(f"{other}://shop.example.com") == address, "the real host is not asked"
             assert await ask(address, "/carts/1") == 503, "nothing runs behind its rule"
             assert await ask(address, "/theirs") == 404, "what others have there is not known"
             wanted: Any = SimpleNamespace(name="carts", groups=["nova-dev-carts/Group"], rule="nova-dev-carts/Rule")
