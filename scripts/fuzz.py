@@ -166,7 +166,7 @@ async def fuzz(service: str, seconds: float, seed: int) -> bool:
     ):
         run = Run(service, port, time.monotonic() + seconds)
         before = process.memory_info().rss
-        chances = [random.Random(f"{seed} {service} {number}") for number in range(2 * SENDERS)]  # noqa: S311
+        chances = [random.Random(f"{seed} {service} {number}") for number in range(2 * SENDERS)]  # noqa: S311 - a seed repeats them
         async with asyncio.TaskGroup() as group:
             group.create_task(watch(run, process))
             for files, heads in zip(chances[:SENDERS], chances[SENDERS:], strict=True):

@@ -137,9 +137,11 @@ def mutants(files: Sequence[Path]) -> Iterator[Mutant]:
         encoding="utf-8",
     )
     _cosmic_ray("init", str(settings), str(session))
-    names = "module_path, operator_name, occurrence, start_pos_row, start_pos_col"
     with sqlite3.connect(session) as database:
-        rows = database.execute(f"SELECT {names} FROM mutation_specs ORDER BY {names}").fetchall()  # noqa: S608
+        rows = database.execute(
+            "SELECT module_path, operator_name, occurrence, start_pos_row, start_pos_col FROM mutation_specs"
+            " ORDER BY module_path, operator_name, occurrence, start_pos_row, start_pos_col"
+        ).fetchall()
     left_out = {file: annotated(COPY / file) for file in files}
     for path, operator, occurrence, row, column in rows:
         module = Path(path)
@@ -223,7 +225,7 @@ def main(arguments: list[str]) -> int:
     everything = list(mutants(files))
     drawn = everything
     if options.sample is not None and options.sample < len(everything):
-        drawn = random.Random(options.seed).sample(everything, options.sample)  # noqa: S311
+        drawn = random.Random(options.seed).sample(everything, options.sample)  # noqa: S311 - draws that a seed repeats
     known, alive, same = argued(), 0, 0
     for number, mutant in enumerate(drawn, start=1):
         difference = survives(mutant, covering, timeout=options.timeout)

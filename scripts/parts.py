@@ -12,6 +12,7 @@ Usage: ``python scripts/parts.py TARGET...``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -95,7 +96,8 @@ class Parts:
         with self._lock:
             self.failed = True
             for process in self._running:
-                os.killpg(process.pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):  # It has ended in this very moment.
+                    os.killpg(process.pid, signal.SIGTERM)
 
     def _say(self, target: str, *words: str) -> None:
         print(f"{target:<{self.width}}  {'  '.join(words)}".rstrip(), flush=True)

@@ -130,7 +130,7 @@ class Process:
 
     async def gone(self) -> None:
         """Wait until it has ended, also where descendants go on: :meth:`wait` waits until they close its output."""
-        while self.exit_code is None:  # noqa: ASYNC110 - asyncio tells nobody before
+        while self.exit_code is None:  # noqa: ASYNC110 - asyncio's own wait needs closed pipes, too
             await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(

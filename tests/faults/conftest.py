@@ -100,7 +100,7 @@ def play(
         approve: Whether the approval is given.
         seconds: Seconds in a minute.
         both: Whether what runs before has the fault, too.
-        dependency: What runs beside it, as a container; skipped where there is no engine.
+        dependency: A container that runs beside it; skipped where there is no engine.
         pipeline: More for the miniature's assembly.
     """
     test = pipeline.pop("test", "true")

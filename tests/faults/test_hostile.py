@@ -164,7 +164,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"within": answer("b'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n4\\r\\nfine\\r\\n'")},
     ),
     "it speaks HTTP/1.0": ("✓", "", {"before": "http.server.BaseHTTPRequestHandler.protocol_version = 'HTTP/1.0'"}),
-    "it closes its listener when it is told to stop": ("✓", "", {"before": DRAINS}),
+    "it closes its listener on SIGTERM": ("✓", "", {"before": DRAINS}),
     "its shell does not pass SIGTERM on": (
         "!",
         "killed at the end of its stop timeout",

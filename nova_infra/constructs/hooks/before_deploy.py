@@ -29,7 +29,7 @@ _IMPORT = "from nova_infra.documents.last_words import telling_first\n"
 
 
 def handler_source() -> str:
-    """The function's code. It has no modules of Nova's beside it, so what it imports of them is written into it."""
+    """The function's code. Nova's modules are not deployed with it, so those that it imports are pasted in."""
     handler = (resources.files(__package__) / "before_deploy_handler.py").read_text(encoding="utf-8")
     return handler.replace(_IMPORT, inspect.getsource(last_words))
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import pipelines
 
@@ -69,7 +70,7 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
     """
     project = pipeline.self_mutation_project.node.default_child
     resource = pipeline.pipeline.node.default_child
-    assert isinstance(project, cdk.CfnResource)
+    assert isinstance(project, codebuild.CfnProject)
     assert isinstance(resource, codepipeline.CfnPipeline)
     stages = built_stages(resource)
     made = [
@@ -101,7 +102,7 @@ def install_commands(archive: str, version: str, integrity: str) -> list[str]:
     ]
 
 
-def _build_spec(project: cdk.CfnResource) -> dict[str, Any]:
-    source: dict[str, Any] = cdk.Stack.of(project).resolve(getattr(project, "source"))  # noqa: B009  of CfnProject
+def _build_spec(project: codebuild.CfnProject) -> dict[str, Any]:
+    source: dict[str, Any] = cdk.Stack.of(project).resolve(project.source)
     found: dict[str, Any] = json.loads(source["buildSpec"])
     return found

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 _ESTABLISHED = "01"
+
+
+class Socket(NamedTuple):
+    """A TCP socket as Linux lists it, in hexadecimal digits: https://docs.kernel.org/networking/proc_net_tcp.html."""
+
+    local: str
+    remote: str
+    state: str
+
+
+def sockets(pid: int, proc: Path = Path("/proc")) -> list[Socket] | None:
+    """The TCP sockets in a process's network, of IPv4 and IPv6; None where this machine does not show them."""
+    found: list[Socket] = []
+    seen = False
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (proc / str(pid) / "net" / name).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        seen = True
+        found += (Socket(*line.split()[1:4]) for line in lines)
+    return found if seen else None
 
 
 def connections(pid: int, address: str, port: int, *, own_network: bool, proc: Path = Path("/proc")) -> int | None:
@@ -40,20 +63,10 @@ def _of_processes(pid: int, address: str, port: int) -> int | None:
 
 
 def _of_network(pid: int, address: str, port: int, proc: Path) -> int | None:
-    """As Linux lists them: https://docs.kernel.org/networking/proc_net_tcp.html."""
     wanted = f"{''.join(f'{int(part):02X}' for part in reversed(address.split('.')))}:{port:04X}"
-    count, seen = 0, False
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = (proc / str(pid) / "net" / name).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        seen = True
-        for line in lines:
-            _, _, remote, state, *_ = line.split()
-            # Within IPv6, an IPv4 address comes last.
-            count += state == _ESTABLISHED and remote.endswith(wanted)
-    return count if seen else None
+    found = sockets(pid, proc)
+    # Within IPv6, an IPv4 address comes last.
+    return None if found is None else sum(each.state == _ESTABLISHED and each.remote.endswith(wanted) for each in found)
 
 
 def _plain(address: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.rehearsal.tasks.containers.watching import has_ended
+from nova_infra.rehearsal.usage.connections import sockets
 
 _LISTEN = "0A"
 # Addresses are little-endian: 127.0.0.0/8, ::1, and 127.0.0.0/8 within IPv6.
@@ -83,25 +84,17 @@ class ListeningWatch:
 
 
 def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
-    """What is listened on in a process's network; None where this machine does not show it.
-
-    See https://docs.kernel.org/networking/proc_net_tcp.html.
-    """
+    """What is listened on in a process's network; None where this machine does not show it."""
+    found = sockets(pid, proc)
+    if found is None:
+        return None
     reachable: set[int] = set()
     inside: set[int] = set()
-    seen = False
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = (proc / str(pid) / "net" / name).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        seen = True
-        for line in lines:
-            _, local, _, state, *_ = line.split()
-            address, _, port = local.partition(":")
-            if state == _LISTEN and address != _RESOLVER:
-                (inside if _LOOPBACK.fullmatch(address) else reachable).add(int(port, 16))
-    return Listening(frozenset(reachable), frozenset(inside - reachable)) if seen else None
+    for each in found:
+        address, _, port = each.local.partition(":")
+        if each.state == _LISTEN and address != _RESOLVER:
+            (inside if _LOOPBACK.fullmatch(address) else reachable).add(int(port, 16))
+    return Listening(frozenset(reachable), frozenset(inside - reachable))
 
 
 def elsewhere(port: int, reachable: frozenset[int], inside: frozenset[int]) -> str:

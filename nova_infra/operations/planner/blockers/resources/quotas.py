@@ -1,6 +1,6 @@
 """Limits of AWS on what a template, an account, a load balancer and some resources may hold.
 
-Quotas that AWS raises on request are told and refuse nothing: whether one has been raised, no template says.
+Quotas that AWS raises on request are only reported: no template says whether one has been raised.
 
 Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html,
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,

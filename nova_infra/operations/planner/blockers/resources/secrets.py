@@ -16,7 +16,7 @@ from nova_infra.checks.rule import as_list
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
-_SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a type of resource
+_SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type, not a password
 _OF_SUB = re.compile(r"\$\{(\w+)\}:(\w[^:]*):.*")
 
 
