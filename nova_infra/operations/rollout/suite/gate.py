@@ -1,6 +1,6 @@
 """Lets an environment's test suite answer the waiting deployments: green promotes, red rolls back.
 
-Green counts only for new revisions that the suite has met.
+Green counts only for new revisions that the suite has reached.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_TO_COUNT = 0.5
 """Share of the time that is left which counting the suite's requests may take."""
 
 _NEVER_MET = (
-    "the suite is green, but 0 requests reached the new revision: have it ask BASE_URL for the service, "
+    "the suite is green, but 0 requests reached the new revision: have it call the service at BASE_URL, "
     'or choose gate = "person"'
 )
 
@@ -92,7 +92,7 @@ class SuiteGate:
                     self.notify(f"not deployed, so nothing was tested: {', '.join(left)}")
                     return self._red
             except PassingError as error:
-                self.notify(f"the latest look: {error}")
+                self.notify(f"the last look failed: {error}")
             self.wait(self.seconds_between_looks)
 
     @property
@@ -123,7 +123,7 @@ class SuiteGate:
 
     def _run(self, waiting: Sequence[ServiceDeployment]) -> None:
         names = sorted(each.service for each in waiting)
-        self.notify(f"{', '.join(names)}: the suite is asked")
+        self.notify(f"{', '.join(names)}: running the suite")
 
         def still_wanted() -> bool:
             return any(each.waiting for each in self.environment.service_deployments(names))
@@ -135,7 +135,7 @@ class SuiteGate:
         still = [each for each in self.environment.service_deployments(names) if each.waiting]
         self._answered |= {each.arn for each in waiting}
         for name in sorted(set(names) - {each.service for each in still}):
-            self.notify(f"{name}: no longer waits: it was answered otherwise, or its time is over")
+            self.notify(f"{name}: no longer waits: somebody else answered it, or it timed out")
         if why:
             self._red.append(f"{', '.join(names)}: {why}")
             self._send_back(still, why)
@@ -165,7 +165,7 @@ class SuiteGate:
             unmet = [each.service for each in deployments if not found.get(each.service)]
             if not unmet or self.environment.now() >= ends:
                 return {
-                    name: _NEVER_MET if name in found else f"it is not known whether the suite met it{trouble}"
+                    name: _NEVER_MET if name in found else f"it is not known whether the suite reached it{trouble}"
                     for name in unmet
                 }
             if not told:
@@ -180,7 +180,7 @@ class SuiteGate:
         try:
             self._tell(abort(self.environment, names, why=why), "aborted")
         except RefusedError as error:
-            # Somebody was faster, or a first deployment has nothing to go back to: ECS ends it when its time is over.
+            # Somebody was faster, or a first deployment has nothing to go back to: ECS ends it when it times out.
             self.notify(str(error))
             self._left_alone |= {each.arn for each in deployments}
 
