@@ -1,13 +1,14 @@
 """A test suite that answers deployments, by ECS's own requests."""
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nova_infra.errors import PassingError
+from nova_infra.errors import AwsError, PassingError
 from nova_infra.operations.rollout.suite.gate import SuiteGate
 
 from .conftest import World, target_group
@@ -266,6 +267,129 @@ def test_the_tests_of_a_function_are_over_before_the_suite_begins(release: Relea
 
 def test_where_users_have_met_the_new_revision_requests_are_not_counted(release: Release) -> None:
     release.world.refused["GetMetricData"] = "AccessDenied"
+    release.world.pass_by(7)  # A count begins with the next whole minute.
+    began: list[datetime] = []
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service", weight=10.0)]
+    suite = release.suite(meanwhile=lambda: began.append(release.world.now))
+    waits = release.world.now + timedelta(seconds=20)
+    assert release.answer("s01-service", suite=suite) == []
+    assert release.told == [("continue", "s01-service")]
+    assert began == [waits], "nothing is counted, so there is nothing to wait for"
+
+
+def test_a_throttled_look_at_a_target_group_is_repeated_before_the_suite_runs(release: Release) -> None:
+    release.world.refused["DescribeServiceRevisions"] = "ThrottlingException"
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits("s01-service"),
+        lambda: None,
+        release.world.refused.clear,
+    ]
     assert release.answer("s01-service", suite=release.suite()) == []
     assert release.told == [("continue", "s01-service")]
+
+
+def test_a_target_group_that_stays_unknown_is_said_and_no_green(release: Release) -> None:
+    release.world.refused["DescribeServiceRevisions"] = "ThrottlingException"
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    [red] = release.answer("s01-service", suite=release.suite())
+    assert red == "s01-service: it is not known whether the suite met it: its target group is not known"
+
+
+@pytest.mark.parametrize("operation", ["DescribeServiceDeployments", "DescribeServices"])
+def test_a_suite_is_not_run_again_because_a_look_after_it_is_throttled(release: Release, operation: str) -> None:
+    refused = release.world.refused
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits("s01-service"),
+        lambda: None,  # The count begins.
+        refused.clear,
+    ]
+    suite = release.suite(meanwhile=lambda: refused.update({operation: "ThrottlingException"}))
+    assert release.answer("s01-service", suite=suite) == []
+    assert release.runs == [("s01-service",)]
+    assert release.told == [("continue", "s01-service")]
+
+
+def test_a_throttled_look_while_the_suite_runs_does_not_stop_it(release: Release) -> None:
+    still: list[bool] = []
+
+    def suite(still_wanted: Callable[[], bool], _: float) -> str:
+        release.world.refused["DescribeServices"] = "ThrottlingException"
+        still.append(still_wanted())
+        release.world.refused.clear()
+        return ""
+
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    assert release.answer("s01-service", suite=suite) == []
+    assert still == [True]
+
+
+@pytest.mark.parametrize(("what", "why"), [("continue", ""), ("stop", "FAILED test_cart")])
+def test_an_answer_that_one_service_did_not_get_is_given_again(
+    release: Release, monkeypatch: pytest.MonkeyPatch, what: str, why: str
+) -> None:
+    method = f"{what}_deployment"
+    give, failures = getattr(release.environment, method), [PassingError("too many calls")]
+
+    def sometimes(deployment: Any, *arguments: Any) -> None:
+        if deployment.service == "s02-service" and failures:
+            raise failures.pop()
+        give(deployment, *arguments)
+
+    monkeypatch.setattr(release.environment, method, sometimes)
+    release.plan = [
+        lambda: (release.begins("s01-service"), release.begins("s02-service")),
+        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+    ]
+    release.answer("s01-service", "s02-service", suite=release.suite(why))
+    assert release.told == [(what, "s01-service"), (what, "s02-service")]
+    assert len(release.runs) == 1
+
+
+def test_one_service_that_somebody_else_answers_does_not_keep_the_others(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release.plan = [
+        lambda: (release.begins("s01-service"), release.begins("s02-service")),
+        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+    ]
+    count = release.environment.count_requests
+
+    def meanwhile(deployments: Any) -> Any:
+        counted = count(deployments)
+
+        def read() -> Any:  # Between the look after the suite and its answer.
+            release.ends("s01-service")
+            return counted.read()
+
+        return replace(counted, read=read)
+
+    monkeypatch.setattr(release.environment, "count_requests", meanwhile)
+    assert release.answer("s01-service", "s02-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s02-service")]
+    assert len(release.runs) == 1
+
+
+def test_what_the_ledger_lacks_stops_no_release(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> int:
+        raise AwsError("AWS: ssm:put_parameter: no more")
+
+    monkeypatch.setattr(release.environment, "put_parameter", refuse)
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    assert release.answer("s01-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s01-service")]
+    assert any("the ledger does not have it" in line for line in release.lines)
+
+
+def test_an_answer_that_is_not_allowed_is_said_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    release.world.refused["ContinueServiceDeployment"] = "AccessDeniedException"
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits("s01-service"),
+        *[lambda: None] * 5,
+        lambda: release.ends("s01-service", "UPDATE_ROLLBACK_COMPLETE"),
+    ]
+    release.answer("s01-service", suite=release.suite())
+    assert len(release.runs) == 1
+    assert sum("AWS does not allow ecs:continue_service_deployment" in line for line in release.lines) == 1
