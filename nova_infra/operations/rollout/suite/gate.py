@@ -29,8 +29,6 @@ _MOST_TO_COUNT = 0.5
 
 _TO_ASK_AGAIN = timedelta(minutes=10)
 """How long AWS is asked what it does not answer, before all begins anew."""
-_LOOKS_FOR_GROUPS = 6
-"""How often is looked for the target groups whose requests are counted."""
 _NOTHING_TO_COUNT = RequestCount(0.0, dict)
 
 _NEVER_MET = (
@@ -149,8 +147,8 @@ class SuiteGate:
                 return True
 
         # Later steps have users' requests, too; and the same suite has met the new revision before the first one.
-        fresh = self._countable([each for each in waiting if not each.new.weight and each.arn not in self._met])
-        count = self.environment.count_requests(fresh) if fresh else _NOTHING_TO_COUNT
+        fresh = [each for each in waiting if not each.new.weight and each.arn not in self._met]
+        fresh, count = self._counting(fresh, waiting)
         self.wait(count.begins_in)
         why = self.suite(still_wanted, self._limit(waiting, count.lags))
         still = self._repeated(look, waiting)
@@ -188,18 +186,31 @@ class SuiteGate:
                 self.notify(f"asked again: {error}")
             self.wait(self.seconds_between_looks)
 
-    def _countable(self, deployments: list[ServiceDeployment]) -> list[ServiceDeployment]:
-        """The same, with the target groups that are counted: a throttled look leaves them out, so it is repeated."""
-        for _ in range(_LOOKS_FOR_GROUPS):
-            missing = [each.service for each in deployments if not each.new.target_group]
-            if not missing:
-                break
-            self.wait(self.seconds_between_looks)
-            arns = {each.arn for each in deployments}
-            names = [each.service for each in deployments]
-            found = self._repeated(partial(self.environment.service_deployments, names), deployments)
-            deployments = [each for each in found if each.arn in arns and each.waiting]
-        return deployments
+    def _counting(
+        self, fresh: list[ServiceDeployment], waiting: Sequence[ServiceDeployment]
+    ) -> tuple[list[ServiceDeployment], RequestCount]:
+        """Begin to count what new revisions get, after another look where ECS did not describe all of them.
+
+        Returns:
+            The deployments whose requests are counted, and what counts them.
+        """
+        names, arns = [each.service for each in fresh], {each.arn for each in fresh}
+
+        def begin() -> tuple[list[ServiceDeployment], RequestCount]:
+            nonlocal fresh
+            try:
+                return fresh, self.environment.count_requests(fresh)
+            except PassingError:
+                found = self.environment.service_deployments(names)
+                fresh = [each for each in found if each.arn in arns and each.waiting]
+                raise
+
+        if not fresh:
+            return fresh, _NOTHING_TO_COUNT
+        try:
+            return self._repeated(begin, waiting)
+        except PassingError as error:
+            return fresh, RequestCount(0.0, partial(_fail, error))
 
     def _unmet(self, deployments: Sequence[ServiceDeployment], count: RequestCount) -> dict[str, str]:
         """Why the suite's green says nothing of a service, by service: none of its requests reached the new revision.
@@ -209,7 +220,7 @@ class SuiteGate:
         ends = self.environment.now() + timedelta(seconds=min(count.lags, self._seconds_left(deployments)))
         told = False
         while True:
-            trouble = "" if all(each.new.target_group for each in deployments) else ": its target group is not known"
+            trouble = ""
             found: Mapping[str, int] = {}
             try:
                 found = count.read()
@@ -270,3 +281,7 @@ class SuiteGate:
         ends = [hook.expires for each in waiting for hook in each.waiting if hook.expires is not None]
         left = min(ends) - self.environment.now() - _TO_STOP if ends else timedelta(hours=24)
         return max(left.total_seconds(), 0.0)
+
+
+def _fail(error: NovaError) -> Mapping[str, int]:
+    raise error

@@ -277,23 +277,25 @@ def test_where_users_have_met_the_new_revision_requests_are_not_counted(release:
     assert began == [waits], "nothing is counted, so there is nothing to wait for"
 
 
-def test_a_throttled_look_at_a_target_group_is_repeated_before_the_suite_runs(release: Release) -> None:
-    release.world.refused["DescribeServiceRevisions"] = "ThrottlingException"
-    release.plan = [
-        lambda: release.begins("s01-service"),
-        lambda: release.waits("s01-service"),
-        lambda: None,
-        release.world.refused.clear,
-    ]
-    assert release.answer("s01-service", suite=release.suite()) == []
-    assert release.told == [("continue", "s01-service")]
+@pytest.mark.parametrize("looks", [2, 1000])
+def test_a_revision_that_ecs_does_not_describe_is_asked_for_again_before_the_suite_runs(
+    release: Release, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    count, failures = release.environment.count_requests, [PassingError("s01-service: not described")] * looks
 
+    def sometimes(deployments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return count(deployments)
 
-def test_a_target_group_that_stays_unknown_is_said_and_no_green(release: Release) -> None:
-    release.world.refused["DescribeServiceRevisions"] = "ThrottlingException"
+    monkeypatch.setattr(release.environment, "count_requests", sometimes)
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
-    [red] = release.answer("s01-service", suite=release.suite())
-    assert red == "s01-service: it is not known whether the suite met it: its target group is not known"
+    red = release.answer("s01-service", suite=release.suite())
+    if looks == 2:
+        assert (red, release.told) == ([], [("continue", "s01-service")])
+    else:
+        assert red == ["s01-service: it is not known whether the suite met it: s01-service: not described"]
+        assert release.told == [("stop", "s01-service")]
 
 
 @pytest.mark.parametrize("operation", ["DescribeServiceDeployments", "DescribeServices"])
