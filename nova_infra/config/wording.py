@@ -9,7 +9,7 @@ from nova_infra.toml import key_path
 
 
 def follows_from_another(error: ErrorDetails) -> bool:
-    """Whether it is no fault of its own: a list seems too short, or a default has nothing to follow."""
+    """Whether it only follows from another fault: a list seems too short, or a default has nothing to follow."""
     if error["type"] == "default_factory_not_called":
         return True
     return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]

@@ -119,7 +119,7 @@ def _differences(
         if str(found[name]).lower() != getattr(balancer, key).lower():
             yield f"has the {name} {found[name]}", f'{_correct(key, environment)}: {key} = "{found[name]}"'
     if (state := found.get("State", {}).get("Code", "active")) not in ("active", "active_impaired"):
-        yield f"is {state}", "wait until its owner has it active"
+        yield f"is {state}", "wait until its owner has activated it"
 
 
 def _listener_faults(environment: Environment, listener: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -129,7 +129,7 @@ def _listener_faults(environment: Environment, listener: Mapping[str, Any]) -> I
         yield f"the listener speaks {listener['Protocol']}, and {why}", _correct("listener", environment)
     port = 443 if wanted == "HTTPS" else 80
     if listener["Protocol"] == wanted and listener["Port"] != port:
-        yield f"the listener is on port {listener['Port']}, and users ask {port}", _correct("listener", environment)
+        yield f"the listener is on port {listener['Port']}, but users call {port}", _correct("listener", environment)
 
 
 def _public(config: Config, environment: Environment) -> list[Resolved]:

@@ -1,6 +1,6 @@
 """Lets an environment's test suite answer the waiting deployments: green promotes, red rolls back.
 
-Green counts only for new revisions that the suite has met.
+Green counts only for new revisions that the suite has reached.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TO_ASK_AGAIN = timedelta(minutes=10)
 _NOTHING_TO_COUNT = RequestCount(0.0, dict)
 
 _NEVER_MET = (
-    "the suite is green, but 0 requests reached the new revision: have it ask BASE_URL for the service, "
+    "the suite is green, but 0 requests reached the new revision: have it call the service at BASE_URL, "
     'or choose gate = "person"'
 )
 
@@ -69,7 +69,7 @@ class SuiteGate:
     _seen: set[str] = field(default_factory=set)
     _answered: set[str] = field(default_factory=set)
     _met: set[str] = field(default_factory=set)
-    _left_alone: set[str] = field(default_factory=set)
+    _left_alone: set[tuple[str, float | None]] = field(default_factory=set)
     _red: list[str] = field(default_factory=list)
 
     def answer(self) -> list[str]:
@@ -101,11 +101,11 @@ class SuiteGate:
                     self.notify(f"not deployed, so nothing was tested: {', '.join(left)}")
                     return self._red
             except PassingError as error:
-                self.notify(f"the latest look: {error}")
+                self.notify(f"the last look failed: {error}")
             self.wait(self.seconds_between_looks)
 
     def _is_left_alone(self, deployment: ServiceDeployment) -> bool:
-        return all(hook.id in self._left_alone for hook in deployment.waiting)
+        return _place(deployment) in self._left_alone
 
     @property
     def _most_to_arrive(self) -> timedelta:
@@ -135,7 +135,7 @@ class SuiteGate:
 
     def _run(self, waiting: Sequence[ServiceDeployment]) -> None:
         names = sorted(each.service for each in waiting)
-        self.notify(f"{', '.join(names)}: the suite is asked")
+        self.notify(f"{', '.join(names)}: running the suite")
 
         def look() -> list[ServiceDeployment]:
             return [each for each in self.environment.service_deployments(names) if each.waiting]
@@ -154,7 +154,7 @@ class SuiteGate:
         still = self._repeated(look, waiting)
         self._answered |= {each.arn for each in waiting}
         for name in sorted(set(names) - {each.service for each in still}):
-            self.notify(f"{name}: no longer waits: it was answered otherwise, or its time is over")
+            self.notify(f"{name}: no longer waits: somebody else answered it, or it timed out")
         if why:
             self._red.append(f"{', '.join(names)}: {why}")
             self._send_back(still, why)
@@ -229,7 +229,7 @@ class SuiteGate:
             unmet = [each.service for each in deployments if not found.get(each.service)]
             if not unmet or self.environment.now() >= ends:
                 return {
-                    name: _NEVER_MET if name in found else f"it is not known whether the suite met it{trouble}"
+                    name: _NEVER_MET if name in found else f"it is not known whether the suite reached it{trouble}"
                     for name in unmet
                 }
             if not told:
@@ -259,7 +259,7 @@ class SuiteGate:
                 if len(left) == 1:
                     # Somebody was faster; or a first deployment has nothing to go back to, which ECS ends in time.
                     self.notify(str(error))
-                    self._left_alone |= {hook.id for hook in left[0].waiting}
+                    self._left_alone.add(_place(left[0]))
                 return
             self._tell(done, action)
             left = [each for each in left if each.service not in done.done]
@@ -281,6 +281,11 @@ class SuiteGate:
         ends = [hook.expires for each in waiting for hook in each.waiting if hook.expires is not None]
         left = min(ends) - self.environment.now() - _TO_STOP if ends else timedelta(hours=24)
         return max(left.total_seconds(), 0.0)
+
+
+def _place(deployment: ServiceDeployment) -> tuple[str, float | None]:
+    """Where it waits: one hook may come again before every step, under the same id."""
+    return deployment.arn, deployment.new.weight
 
 
 def _fail(error: NovaError) -> Mapping[str, int]:

@@ -91,7 +91,7 @@ def test_a_look_that_aws_does_not_answer_is_repeated(release: Release, monkeypat
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     assert release.answer("s01-service", suite=release.suite()) == []
     assert release.told == [("continue", "s01-service")]
-    assert "the latest look: too many calls" in release.lines
+    assert "the last look failed: too many calls" in release.lines
 
 
 def test_a_first_deployment_that_is_red_is_left_to_ecs_after_one_run(
@@ -120,7 +120,7 @@ def test_a_green_suite_that_never_met_a_new_revision_is_red_for_that_one(release
     ]
     [red] = release.answer("s01-service", "s02-service", suite=release.suite())
     assert red.startswith(
-        "s01-service: the suite is green, but 0 requests reached the new revision: have it ask BASE_URL"
+        "s01-service: the suite is green, but 0 requests reached the new revision: have it call the service at BASE_URL"
     )
     assert release.told == [("stop", "s01-service"), ("continue", "s02-service")]
 
@@ -153,7 +153,7 @@ def test_requests_that_cannot_be_counted_are_no_green(release: Release) -> None:
     release.world.refused["GetMetricData"] = "ThrottlingException"
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     [red] = release.answer("s01-service", suite=release.suite())
-    assert red.startswith("s01-service: it is not known whether the suite met it: ")
+    assert red.startswith("s01-service: it is not known whether the suite reached it: ")
     assert release.told == [("stop", "s01-service")]
 
 

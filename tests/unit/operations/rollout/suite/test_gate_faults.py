@@ -28,7 +28,7 @@ def test_a_revision_that_ecs_does_not_describe_is_asked_for_again_before_the_sui
     if looks == 2:
         assert (red, release.told) == ([], [("continue", "s01-service")])
     else:
-        assert red == ["s01-service: it is not known whether the suite met it: s01-service: not described"]
+        assert red == ["s01-service: it is not known whether the suite reached it: s01-service: not described"]
         assert release.told == [("stop", "s01-service")]
 
 
