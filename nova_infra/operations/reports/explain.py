@@ -215,7 +215,7 @@ def observe(environment: ObservedEnvironment, toolchain: ToolchainAccount | None
     entries = answers.ask("the ledger", lambda: read_ledger(environment).entries, ())
     action = answers.ask("the pipeline", lambda: failed_action(toolchain), None)
     jobs = seen_of_jobs(environment, red, answers)
-    own = {alarm.name for each in (*seen, *jobs) for alarm in each.alarms}
+    own = {alarm.name for alarms in (*(s.alarms for s in seen), *(j.alarms for j in jobs)) for alarm in alarms}
     others = tuple(alarm for alarm in red if alarm.name not in own)
     return Facts(environment.name, seen, entries, action, answers.unread, others, jobs)
 
