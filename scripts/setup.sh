@@ -250,7 +250,8 @@ compile_modules() {
 # mypy keeps what it has read of a library, too: three quarters of a first check. The project's own code is left to
 # `make types`, and its faults are: the locks alone decide when this runs.
 read_types() {
-  mypy -c "$(python -I scripts/library_imports.py app.py examples nova_infra services/*/src)" >/dev/null 2>&1 || :
+  mkdir -p .nova && python -I scripts/library_imports.py app.py examples nova_infra services/*/src >.nova/libraries.py &&
+    mypy .nova/libraries.py >/dev/null 2>&1 || :
 }
 echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", Python's bytecode and the types of its packages")"
 if [ -n "$developed" ]; then

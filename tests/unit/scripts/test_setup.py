@@ -30,7 +30,8 @@ def test_it_sets_up_once(project):
     assert first.stdout == f"setting up: Python packages\nsetting up: the CDK CLI, {WARMED}\n"
     called = (project / "called").read_text()
     assert "imports nova_infra.app" in called
-    assert "mypy -c import library\n" in called
+    assert "mypy .nova/libraries.py\n" in called
+    assert (project / ".nova" / "libraries.py").read_text() == "import library\n"
     assert python_of(project) == "3.12.1"
     again = setup(project)
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
