@@ -96,7 +96,7 @@ def test_each_value_says_where_it_comes_from(raw):
             {"environments": {"prod": {"scaling": {"max_tasks": 1}}}},
             "prod.scaling.max_tasks: 1 is below min_tasks, where environments[2].scaling.min_tasks is 2: raise",
         ),
-        ({"environments": {"prod": {"paths": ["/x"]}}}, "environments.prod.paths: is not a key that Nova knows"),
+        ({"environments": {"prod": {"paths": ["/x"]}}}, "environments.prod.paths: cannot differ between environments"),
         (
             {"kit": False, "image": "ghcr.io/a/b:1"},
             "image: 'ghcr.io/a/b:1' is a tag, which may move, and prod requires an",
