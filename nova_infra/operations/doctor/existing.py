@@ -8,8 +8,8 @@ from typing import Any
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.rules.network.internal import asked_from_outside
 from nova_infra.config.services.runtime import MIN_BAKE_MINUTES
-from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.config.values.existing import ExistingLoadBalancer
 from nova_infra.errors import NovaError
 from nova_infra.names import environment_prefix, stack_name
@@ -91,7 +91,8 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
         *_exit_faults(public, environment, groups, own.get("AWS::EC2::SecurityGroup", ())),
     ]
     if found.get("Scheme") == "internal":
-        faults += _unreachable(public, config, environment)
+        is_last = environment.name == config.environments[-1].name
+        faults += asked_from_outside(environment, config.services, is_last=is_last)
     for fault, remedy in faults:
         yield Check(False, f"load balancer: {fault}", remedy)
     held = list(collisions(others, wanted_rules(config, environment), environment.name))
@@ -119,7 +120,7 @@ def _differences(
         if str(found[name]).lower() != getattr(balancer, key).lower():
             yield f"has the {name} {found[name]}", f'{_correct(key, environment)}: {key} = "{found[name]}"'
     if (state := found.get("State", {}).get("Code", "active")) not in ("active", "active_impaired"):
-        yield f"is {state}", "wait until its owner has it active"
+        yield f"is {state}", "wait until its owner has activated it"
 
 
 def _listener_faults(environment: Environment, listener: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -129,41 +130,13 @@ def _listener_faults(environment: Environment, listener: Mapping[str, Any]) -> I
         yield f"the listener speaks {listener['Protocol']}, and {why}", _correct("listener", environment)
     port = 443 if wanted == "HTTPS" else 80
     if listener["Protocol"] == wanted and listener["Port"] != port:
-        yield f"the listener is on port {listener['Port']}, and users ask {port}", _correct("listener", environment)
+        yield f"the listener is on port {listener['Port']}, but users call {port}", _correct("listener", environment)
 
 
 def _public(config: Config, environment: Environment) -> list[Resolved]:
     """The services on the environment's public load balancer, as they are there."""
     found = (resolved(service, environment) for service in config.services)
     return [each for each in found if each.service.kind == "web" and not each.service.internal]
-
-
-def _unreachable(public: list[Resolved], config: Config, environment: Environment) -> Iterator[tuple[str, str]]:
-    """Who asks from outside the VPC, where the name of an internal load balancer leads to private addresses.
-
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#load-balancer-scheme
-    """
-    smoked = [e.service.name for e in public if smoke_paths(e.service, e.environment, config.services)]
-    gated = [e.service.name for e in public if e.environment.rollout.asks_suite]
-    askers = {
-        f"the {environment.tests} tests after the deployment": "tests" if environment.tests else "",
-        f"the suite that {', '.join(gated)} wait for": "rollout.gate" if gated else "",
-        f"the smoke tests of {', '.join(smoked)}": "smoke" if smoked else "",
-    }
-    asking = {who: key for who, key in askers.items() if key}
-    if not asking:
-        return
-    remedy = "name one with the scheme internet-facing"
-    if environment.name == config.environments[-1].name:  # the others cannot do without tests
-        removed = " and ".join(key for key in asking.values() if key != "smoke")
-        ways = [f"remove {removed} of {environment.name}"] if removed else []
-        ways += ['write smoke = [] with untested_reason = "…" in [[services]]'] if smoked else []
-        remedy += f", or {', and '.join(ways)}"
-    yield (
-        f"is internal, and {', '.join(asking)} ask it from outside its VPC, where it does not answer: every "
-        "deployment would fail",
-        remedy,
-    )
 
 
 def _attribute_faults(

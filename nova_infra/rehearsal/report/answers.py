@@ -50,7 +50,7 @@ def untested(deployment: DeploymentRecord) -> str:
     if deployment.baseline or deployment.outcome != "completed" or asked:
         return ""
     why = f" ({'; '.join(deployment.not_asked)})" if deployment.not_asked else ""
-    return f"nobody asked {deployment.service} anything{why}"
+    return f"nobody sent {deployment.service} a request{why}"
 
 
 def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:

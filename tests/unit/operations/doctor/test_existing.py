@@ -164,7 +164,7 @@ def test_spot_needs_the_clusters_capacity_providers_and_the_remedy_keeps_those_t
         ),
         (
             {"describe_listeners": {"Listeners": [{"Protocol": "HTTPS", "Port": 8443}]}},
-            "the listener is on port 8443, and users ask 443",
+            "the listener is on port 8443, but users call 443",
             "network.load_balancer.listener of staging",
         ),
         (
