@@ -199,6 +199,7 @@ def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_pat
     stack = PlayedStack("dev-mails", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
     asyncio.run(queues.include(stack, tmp_path))
     asyncio.run(queues.minute())
+    assert [(each.workers, each.sent) for each in queues._records.values()] == [(["dev-mails"], 0)]
     assert len(gaps) == 1
     assert "mails: its worker gets no messages" in gaps[0]
     waiting = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "mails"})
