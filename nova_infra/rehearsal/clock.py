@@ -106,7 +106,7 @@ class Clock:
             # Time stands still from here on: without this, present and later waiters would wait for ever.
             tick = self._current_tick()
             tick.set_exception(ClockStoppedError("the clock was stopped") if _is_cancellation(error) else error)
-            tick.exception()  # Marks it as seen: it is no fault if nobody waits.
+            tick.exception()  # Marks it as seen: perhaps nobody waits for it.
             raise
 
     async def _until_awaited(self, began: float) -> None:

@@ -271,7 +271,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"before": CALL, "within": "if path == '/tiny/1': call('SendMessage')"},
     ),
     "it spins": ("✗", "prod-cpu went to ALARM", {"before": SPIN, "edit_both": with_cpu_alarm, "seconds": 1.0}),
-    "another image alone": ("✓", "", {}),
+    "only another image": ("✓", "", {}),
     "more tasks": ("✓", "", {"edit": service(DesiredCount=2)}),
     "another canary": (
         "✓",

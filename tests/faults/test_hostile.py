@@ -201,7 +201,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "OutOfMemoryError",
         {"within": LEAKS_UPLOADS, "requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"},
     ),
-    "it answers to its own name alone": (
+    "it answers only to its own name": (
         "✓",
         "",
         {

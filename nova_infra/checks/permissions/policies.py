@@ -74,7 +74,7 @@ def _inline(template: Template) -> Iterator[Finding]:
             yield Finding(
                 largest[kind, owner][1],
                 "Properties.PolicyDocument",
-                f"the inline policies of the {what} {owner} have {size:,} characters, and IAM takes {limit:,}",
+                f"the inline policies of the {what} {owner} have {size:,} characters, but IAM allows {limit:,}",
             )
 
 
@@ -111,7 +111,7 @@ def _resources(template: Template) -> Iterator[Finding]:
 
 def _over(logical_id: str, properties: Mapping[str, Any], name: str, limit: int) -> Iterator[Finding]:
     if name in properties and (size := policy_size(properties[name])) > limit:
-        yield Finding(logical_id, f"Properties.{name}", f"{size:,} characters, and AWS takes {limit:,}")
+        yield Finding(logical_id, f"Properties.{name}", f"{size:,} characters, but AWS allows {limit:,}")
 
 
 _QUOTAS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
@@ -134,7 +134,7 @@ POLICY_RULES = (
     Rule(
         "NOVA-L03",
         "A trust policy has at most 2,048 characters",
-        "list fewer operators: one role that a group of people may take, instead of one for each of them",
+        "list fewer operators: one role that a group of people may assume, instead of one for each of them",
         _QUOTAS,
         _trust,
     ),

@@ -123,7 +123,7 @@ class BeforeDeploy(Construct):
         function.node.add_dependency(role)
         acknowledge(
             function,
-            "It runs once in a deployment, CloudFormation waits for its answer, and it calls AWS alone",
+            "It runs once in a deployment, CloudFormation waits for its answer, and it calls only AWS",
             f"{NIST}-LambdaConcurrency",
             f"{NIST}-LambdaDLQ",
             f"{NIST}-LambdaInsideVPC",

@@ -85,7 +85,7 @@ class HookFunction(Construct):
         acknowledge(
             function,
             "ECS calls it and waits for its answer, a few times a deployment: there is nothing to queue, nothing to "
-            "limit, and it asks public addresses alone",
+            "limit, and it calls only public addresses",
             f"{NIST}-LambdaConcurrency",
             f"{NIST}-LambdaDLQ",
             f"{NIST}-LambdaInsideVPC",
@@ -96,7 +96,7 @@ class HookFunction(Construct):
             self,
             "Hook",
             role_name=hook_role_name(name),
-            description=f"By which ECS calls {name}",
+            description=f"Lets ECS call {name}",
             assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"),
         )
         may_call = iam.Policy(

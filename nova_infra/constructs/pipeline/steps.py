@@ -127,7 +127,7 @@ class ImageStep(pipelines.CodeBuildStep):
 class ReleaseStep(pipelines.CodeBuildStep):
     """Runs one of the release tools about an environment, by a role in the environment's account.
 
-    The step's own role has a fixed name, which the role in the environment's account names as the one that may take it.
+    The step's own role has a fixed name, and the role in the environment's account lets only that one assume it.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
 
 
 class GateStep(ReleaseStep):
-    """Runs the environment's test suite on new revisions before users meet them, and answers the deployments for it.
+    """Runs the environment's test suite on new revisions before users reach them, and answers the deployments for it.
 
     It has to run beside the deployments that wait for it: :func:`run_beside` gives it their run order.
     """

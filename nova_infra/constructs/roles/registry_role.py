@@ -28,9 +28,9 @@ _REPOSITORY_WRITES = (
 
 
 class RegistryRole(Construct):
-    """Creates repositories, and may set how they are scanned and signed, and nothing else, for CloudFormation alone.
+    """Creates repositories, and may set how they are scanned and signed, and nothing else, only for CloudFormation.
 
-    CDK's own deploy role would do, but whoever may take it may deploy anything to the account, perhaps production's.
+    CDK's own deploy role would do, but whoever may assume it may deploy anything to the account, perhaps production's.
 
     Attributes:
         role: The role.

@@ -100,7 +100,7 @@ class ReleaseRoles(Construct):
                 ],
             ),
             iam.PolicyStatement(
-                # None of these can be allowed for some resources alone.
+                # None of these can be allowed for only some resources.
                 actions=[
                     "cloudwatch:DescribeAlarms",
                     "cloudwatch:GetMetricData",
@@ -315,7 +315,7 @@ def named_roles(arns: Iterable[str]) -> iam.IPrincipal:
     anew. The account is named as the principal therefore, and the role in a condition.
     """
     roles = sorted(set(arns))
-    assert roles, "somebody takes the role"
+    assert roles, "somebody assumes the role"
     # One condition for all accounts, so that CDK writes one statement: a trust policy takes 2,048 characters.
     condition = {"ArnEquals": {"aws:PrincipalArn": roles}}
     accounts = sorted({arn.split(":")[4] for arn in roles})

@@ -134,7 +134,7 @@ async def exchange(
             return await _over_http2(request, target, answer, headers)
     async with client.request(
         request.method,
-        # A request may name the whole address instead of the path alone.
+        # A request may name the whole address instead of only the path.
         URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
         headers=headers,
         data=_body(request) if request.body_exists else None,

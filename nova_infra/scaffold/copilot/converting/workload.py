@@ -203,7 +203,7 @@ def _count(part: Part, table: TomlTable) -> None:
             table.put("scaling", {"min_tasks": number, "max_tasks": number})
         else:
             table.notes.append(
-                part.note("count", what="Nova keeps one task at least: remove a service that is not to run.")
+                part.note("count", what="Nova keeps at least one task: remove a service that is not to run.")
             )
         return
     if isinstance(count, str) and part.manifest.letter == "R":

@@ -6,7 +6,8 @@ API_PutCompositeAlarm (CloudWatch), API_PutRule and the quotas of EventBridge, A
 API_ScheduleKeyDeletion (KMS), API_CreateProject (CodeBuild), API_CreatePipeline, API_ActionDeclaration and
 API_OutputArtifact (CodePipeline), API_CreateStateMachine (Step Functions), API_PutLifecyclePolicy (ECR),
 API_CreateWebACL (WAF), API_CreateFunction (Lambda), API_CreateService (ECS), API_PutParameter (Systems Manager),
-API_TargetGroupAttribute and API_LoadBalancerAttribute (Elastic Load Balancing). What AWS raises on request is no limit but a quota: see ``quotas.py``.
+API_TargetGroupAttribute and API_LoadBalancerAttribute (Elastic Load Balancing). What AWS raises on request is not a
+limit but a quota: see ``quotas.py``.
 """
 
 from __future__ import annotations
@@ -119,16 +120,16 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for path, most in _LENGTHS.get(kind, {}).items():
         for text in values_at(properties, path):
             if isinstance(text, str) and len(text) > most:
-                yield path, f"has {len(text):,} characters, and AWS takes {most:,}", "shorten it"
+                yield path, f"has {len(text):,} characters, but AWS allows {most:,}", "shorten it"
     for path, most in _COUNTS.get(kind, {}).items():
         for value in values_at(properties, path):
             if (count := len(certain_entries(value))) > most:
-                yield path, f"has {count} entries, and AWS takes {most}", "divide them"
+                yield path, f"has {count} entries, but AWS allows {most}", "divide them"
     yield from _of_tags(properties.get("Tags"))
     if kind == "AWS::CloudWatch::CompositeAlarm":
         children = set(re.findall(r"ALARM\(\"?([^\")]+)", as_text(properties.get("AlarmRule", ""))))
         if len(children) > _MOST_CHILDREN:
-            fault = f"refers to {len(children)} alarms, and AWS takes {_MOST_CHILDREN}"
+            fault = f"refers to {len(children)} alarms, but AWS allows {_MOST_CHILDREN}"
             yield "AlarmRule", fault, "combine some of them in composite alarms of their own"
     if kind == "AWS::SSM::Parameter" and properties.get("Tier", "Standard") == "Standard":
         value = properties.get("Value")
@@ -175,13 +176,13 @@ def _of_tags(tags: Any) -> Iterator[_Fault]:
         else []
     )
     if len(pairs) > _MOST_TAGS:
-        yield "Tags", f"has {len(pairs)} tags, and AWS takes {_MOST_TAGS}", "remove some"
+        yield "Tags", f"has {len(pairs)} tags, but AWS allows {_MOST_TAGS}", "remove some"
     for key, value in pairs:
         if isinstance(key, str) and key.lower().startswith("aws:"):
             yield "Tags", f"has {key}, and AWS keeps names that begin with aws: for itself", "rename it"
         for part, what, most in ((key, "a key", 128), (value, "a value", 256)):
             if isinstance(part, str) and len(part) > most:
-                yield "Tags", f"has {what} of {len(part)} characters, and AWS takes {most}", "shorten it"
+                yield "Tags", f"has {what} of {len(part)} characters, but AWS allows {most}", "shorten it"
 
 
 def values_at(value: Any, path: str) -> Iterator[Any]:

@@ -65,7 +65,7 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if len(values) > _MOST_VALUES:
         yield "Conditions", f"has {len(values)} values", f"a rule has {_MOST_VALUES} at most: split it"
     if long := [value for value in values if isinstance(value, str) and len(value) > _MOST_PATH]:
-        yield "Conditions", f"has a value of {len(long[0])} characters", f"{_MOST_PATH} are the most: shorten it"
+        yield "Conditions", f"has a value of {len(long[0])} characters", f"{_MOST_PATH} are allowed: shorten it"
 
 
 def _listener(properties: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -18,7 +18,7 @@ def details(template: Template) -> list[str]:
 
 
 def with_function(**properties: Any) -> Template:
-    """The pipeline, and a function whose role takes one of production's."""
+    """The pipeline, and a function whose role assumes one of production's."""
     template = small_pipeline()
     put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sts:AssumeRole", PROD)}])
     put(template, "Function", "AWS::Lambda::Function", Role=arn("Role"), **properties)
