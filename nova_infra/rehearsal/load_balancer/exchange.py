@@ -17,7 +17,11 @@ from nova_infra.rehearsal.load_balancer.http2.client import ask
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
 
-_CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
+"""How long it waits for a connection: then it answers 504, as for a target that is silent for its idle timeout.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html, "HTTP 504".
+"""
 _SHORT_SECONDS = 10.0
 """How long a request is waited for if the one before it was silent to the end, and no answer ever took this long."""
 _MOST_ANSWER_HEADER_BYTES = 32 * 1024
@@ -139,7 +143,7 @@ async def exchange(
         headers=headers,
         data=_body(request) if request.body_exists else None,
         allow_redirects=False,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
     ) as upstream:
         seconds = asyncio.get_running_loop().time() - sent
         answer.added = target.interference.added_seconds(seconds) + target.added_seconds

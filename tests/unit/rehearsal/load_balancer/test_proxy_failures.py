@@ -65,7 +65,7 @@ def test_a_compressed_minute_gives_no_answer_up_that_comes_within_a_real_one(idl
 def test_a_target_that_accepts_no_connection_in_time_is_a_connection_that_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exchange, "_CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(exchange, "CONNECT_SECONDS", 0.1)
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         with contextlib.ExitStack() as opened:

@@ -80,8 +80,8 @@ def _combinations(step: Step, kind: str, properties: Mapping[str, Any]) -> Itera
 
 def _task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for log in values_at(properties, "ContainerDefinitions[].LogConfiguration"):
-        options = log.get("Options", {}) if _is_map(log) and log.get("LogDriver") == "awslogs" else None
-        if _is_map(options) and "awslogs-group" not in options:
+        options = log.get("Options", {}) if isinstance(log, Mapping) and log.get("LogDriver") == "awslogs" else None
+        if isinstance(options, Mapping) and "awslogs-group" not in options:
             yield "LogConfiguration.Options", "lacks awslogs-group, which awslogs needs", "add it"
 
 
@@ -112,7 +112,8 @@ def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         elif not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", base) or len(name) > 80:
             yield "QueueName", f"is {_short(name)}", "use up to 80 letters, digits, hyphens and underscores"
     target = properties.get("RedrivePolicy", {})
-    other = step.after.resources.get(referenced(target.get("deadLetterTargetArn")) or "" if _is_map(target) else "", {})
+    dead = referenced(target.get("deadLetterTargetArn")) if isinstance(target, Mapping) else None
+    other = step.after.resources.get(dead or "", {})
     if other.get("Type") == _QUEUE and _is_fifo(other.get("Properties", {})) is not is_fifo:
         kinds = ("FIFO", "standard") if is_fifo else ("standard", "FIFO")
         fault = f"leads from a {kinds[0]} queue to a {kinds[1]} one"
@@ -171,10 +172,6 @@ def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:
             yield where, f"has {len(fields)} fields", "write minutes, hours, day, month, weekday and year"
         elif (fields[2] == "?") is (fields[4] == "?"):
             yield where, f"is {text}", "write ? for either the day of the month or the weekday, not for both or none"
-
-
-def _is_map(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _is_fifo(properties: Mapping[str, Any]) -> bool:

@@ -177,7 +177,7 @@ def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, sta
     release.world.GetMetricData = unread  # type: ignore[method-assign]
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     [red] = release.answer("s01-service", suite=release.suite())
-    assert red.startswith("s01-service: it is not known whether the suite met it")
+    assert red.startswith("s01-service: it is not known whether the suite reached it")
 
 
 def test_requests_that_cannot_be_counted_are_no_green(release: Release) -> None:
