@@ -151,7 +151,7 @@ class ContainerTask(Task):
                 self._lacks_directory = True
             elif "address already in use" not in said.lower() or attempt == _TRIES:
                 raise start_error(said, self.definition, self.image, self.engine)
-            # Another program took the port between its choice and its use. That is no fault of the service.
+            # Another program took the port between its choice and its use. That is not the service's fault.
             await self._remove()
             self.port, self._created, self._removed, self._gone = free_port(), False, False, asyncio.Event()
             await self.create()

@@ -96,7 +96,7 @@ def template_limits(step: Step) -> Iterator[Refusal]:
             yield Refusal(
                 step.after.key.name,
                 "",
-                f"has {count} {section.lower()}, and CloudFormation takes {limit}",
+                f"has {count} {section.lower()}, but CloudFormation allows {limit}",
                 "split the stack",
             )
     size = len(json.dumps(template, separators=(",", ":")))
@@ -104,7 +104,7 @@ def template_limits(step: Step) -> Iterator[Refusal]:
         yield Refusal(
             step.after.key.name,
             "",
-            f"its template has {size:,} bytes, and CloudFormation takes {_BYTES:,}",
+            f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}",
             "divide it",
         )
 
@@ -116,7 +116,7 @@ def listener_limits(step: Step) -> Iterator[Refusal]:
             yield Refusal(
                 step.after.key.name,
                 "",
-                f"{listener.rpartition('/')[2]} would have {count} rules, and a load balancer takes {_RULES}",
+                f"{listener.rpartition('/')[2]} would have {count} rules, but a load balancer allows {_RULES}",
                 "remove rules, request a higher quota, or use a second load balancer",
             )
 
