@@ -91,6 +91,14 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             next_step=_FIX,
             warns=True,
         )
+    if record.lost:
+        return Verdict(
+            passed=True,
+            headline=f"{headline}, but its tasks do not last",
+            why=f"{why}, but {', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes.",
+            next_step="Read its log, fix it and play it again: make rehearse; in real time: nova rehearse --real-time",
+            warns=True,
+        )
     if fired:
         return Verdict(
             passed=True,
