@@ -166,15 +166,24 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{_cause(record, stage)}{_denied(record)}{taken_back}{_what_serves(record, stage)}",
+        why=f"{name}: {reason}{more}.{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}",
         next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 
 
-def _cause(record: Record, stage: StageRecord) -> str:
-    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that."""
-    found = [what_breaks(each) for each in record.deployments if each.environment == stage.name and not each.takes_back]
-    return "".join(f" The cause: {clause}." for clause in list(filter(None, found))[:1])
+def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> str:
+    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that.
+
+    Where a revision did not even serve, what is worse of other services is not why.
+    """
+    there = [each for each in record.deployments if each.environment == stage.name and not each.takes_back]
+    own = {each.service for each in there if action is not None and each.service == short_name(action.name)}
+    served = any(each.requests_to(each.new).served for each in there if each.service in own)
+    for each in there:
+        if clause := what_breaks(each):
+            is_cause = not own or served or each.service in own
+            return f" The cause: {clause}." if is_cause else f" Besides: {clause}."
+    return ""
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:
