@@ -14,7 +14,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.config.resolved import resolved, suite_gated
+from nova_infra.config.resolved import resolved, suite_asked
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
 from nova_infra.constructs.hooks.smoke_test import SmokeTest
@@ -228,7 +228,7 @@ class PlatformStack(cdk.Stack):
                 step_role_arn(self.partition, toolchain, prefix, "gate"),
                 f"arn:{self.partition}:iam::{environment.account}:role/{deployer}",
             ]
-            if suite_gated(config.services, environment)
+            if suite_asked(config.services, environment)
             else (),
         )
 
