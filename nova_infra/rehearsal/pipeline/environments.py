@@ -27,7 +27,6 @@ from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _LOOKS = 5
-_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass
@@ -44,6 +43,7 @@ class Environments:
         seconds_per_minute: Real seconds in a simulated minute.
         steering: Who answers deployments that wait.
         files: The requests that are written down.
+        seconds_between_looks: Seconds between two looks at a task that seems to be unhealthy at the end.
     """
 
     pipeline: Pipeline
@@ -55,6 +55,7 @@ class Environments:
     seconds_per_minute: float
     steering: SuiteAnswers
     files: RequestFiles
+    seconds_between_looks: float = 1.0
     _ahead: dict[str, asyncio.Task[PlayedEnvironment]] = field(default_factory=dict)
     _closing: list[asyncio.Task[None]] = field(default_factory=list)
     _resting: PlayedEnvironment | None = None
@@ -128,7 +129,7 @@ class Environments:
         for service in environment.services():
             for placed in service.tasks:
                 revision = placed.task.definition.revision
-                if revision in released and (fault := await _lasting(placed)) is not None:
+                if revision in released and (fault := await _lasting(placed, self.seconds_between_looks)) is not None:
                     within = f"within {placed.task.uptime:.0f} s of its start"
                     self.record.lost.append(f"a task of {revision} did not last: {within} {fault}")
                     break  # the others are of one image
@@ -182,12 +183,12 @@ class Environments:
                 ) from None
 
 
-async def _lasting(placed: PlacedTask) -> str | None:
+async def _lasting(placed: PlacedTask, seconds: float) -> str | None:
     """What is wrong with a task, if that does not pass: a busy machine may be slow to answer a check or two."""
     fault = placed.fault()
     for _ in range(_LOOKS):
         if fault is None or not placed.task.running:
             break
-        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        await asyncio.sleep(seconds)
         fault = placed.fault()
     return fault

@@ -147,10 +147,11 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     # A deployment's note begins with the name of its service, which its stack mostly has too.
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
+    besides = f"{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}"
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}",
+        why=f"{name}: {reason}{more}.{besides}",
         next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 

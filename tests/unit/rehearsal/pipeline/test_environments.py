@@ -11,7 +11,6 @@ import pytest
 
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn
 from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
-from nova_infra.rehearsal.pipeline import environments
 from nova_infra.rehearsal.pipeline.environments import Environments
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.requests.files import RequestFiles
@@ -55,7 +54,7 @@ def played(*tasks: Placed, rests: bool = True) -> tuple[list[str], list[str]]:
     ]
     nothing = cast(Any, None)
     opened = Environments(
-        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(Path())
+        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(Path()), 0.0
     )
 
     async def play() -> None:
@@ -68,11 +67,6 @@ def played(*tasks: Placed, rests: bool = True) -> tuple[list[str], list[str]]:
 
     asyncio.run(play())
     return did, record.lost
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments, "_SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def test_the_first_environment_ends_with_the_pipeline_and_the_others_at_once() -> None:
