@@ -285,6 +285,14 @@ def test_a_suite_that_answers_a_gate_has_a_job_beside_the_deployment():
     }
 
 
+def test_a_suite_that_is_load_alone_has_the_same_job(raw):
+    raw["environments"][-1]["tests"] = "e2e"
+    raw["services"][1]["environments"] = {raw["environments"][-1]["name"]: {"rollout": {"load": "suite"}}}
+    delivered = parse_config(raw)
+    gate = parsed(workflows(delivered, {})["deploy.yml"])["jobs"][f"gate-{delivered.environments[-1].name}"]
+    assert gate["steps"][-1]["env"] == {"LOADED": delivered.services[1].name, "SUITE": "make e2e"}
+
+
 def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_other_job_does(delivered):
     for file, text in workflows(delivered, {}).items():
         for name, job in parsed(text)["jobs"].items():
