@@ -1,4 +1,4 @@
-"""Turns an engine's failure into one line that names the fault and the remedy."""
+"""Turns an engine's failure into one line with the fault and the remedy."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SECONDS = 60
 
 
 def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
-    """See that an engine starts a container and has, or gets, the images that builds begin with.
+    """Check that an engine starts a container and has, or can pull, the base images.
 
     Args:
         engine: The engine.
@@ -38,7 +38,7 @@ def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
 
 
 def require_start(engine: Engine) -> None:
-    """Start a container of an image that holds nothing: all that may fail is that its program is missing.
+    """Start a container of an empty image: the only failure allowed is that its program is missing.
 
     Raises:
         EngineError: This machine does not let the engine run containers.

@@ -1,4 +1,4 @@
-"""How many requests alarms are judged by, and whether those are enough."""
+"""Checks whether alarms have enough requests to judge by."""
 
 from __future__ import annotations
 

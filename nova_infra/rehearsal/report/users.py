@@ -11,6 +11,8 @@ from nova_infra.rehearsal.report.answers import what_breaks
 from nova_infra.rehearsal.report.connections import too_many_connections
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
+_MOST_WAITING = 20
+"""Messages of two minutes: what waits for longer is not just being taken."""
 _NO_ANSWER = (0, 502, 504)
 _CHANGING = ("POST", "PATCH")
 """Methods that are not idempotent (RFC 9110, 9.2.2): sent twice, they are done twice."""
@@ -58,6 +60,8 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
         yield f"of {name}, {count} received and not deleted, so the queue hands out again what was processed"
+    if queue.left > _MOST_WAITING and not queue.dead:
+        yield f"{queue.left} of {queue.sent} messages of {name} waited in the end: its worker takes none, or too few"
     if queue.dead:
         yield f"{queue.dead} of {queue.sent} messages of {name} ended in its dead-letter queue"
 

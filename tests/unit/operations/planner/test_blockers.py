@@ -185,6 +185,8 @@ REFUSED: list[tuple[Edit, str]] = [
         "CanaryBakeTimeInMinutes: is 2000 minutes",
     ),
     (rollout(BakeTimeInMinutes=1441), "DeploymentConfiguration.BakeTimeInMinutes: is 1441 minutes: choose 0 to 1440"),
+    (change("Group", HealthCheckTimeoutSeconds=9), "waits 9 s for a health check that is repeated every 9 s"),
+    (rollout(Strategy="LINEAR", LinearConfiguration={"StepPercent": 2}), "StepPercent: is 2 %: choose 3 to 100"),
     (change("Group", HealthCheckTimeoutSeconds=10), "waits 10 s for a health check that is repeated every 9 s"),
     (change("Group", UnhealthyThresholdCount=1), "carts.Group.UnhealthyThresholdCount: is 1: choose 2 to 10"),
     (change("Rule", Priority=0), "carts.Rule.Priority: is 0: choose 1 to 50000"),

@@ -18,7 +18,7 @@ from nova_infra.operations.planner.step import Step
 
 _TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 # Property of a health check to the least and the most that it may be.
-_CHECK = {"Interval": (5, 300), "Timeout": (2, 120), "Retries": (1, 10), "StartPeriod": (0, 300)}
+_CHECK = {"Interval": (5, 300), "Timeout": (2, 60), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging

@@ -149,6 +149,37 @@ def test_late_requests_are_waited_for_and_met(release: Release) -> None:
     assert release.told == [("continue", "s01-service")]
 
 
+def test_a_revision_that_is_not_described_is_looked_at_again_and_not_taken_for_one_without_requests(
+    release: Release,
+) -> None:
+    release.world.refused["DescribeServiceRevisions"] = "ThrottlingException"
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits("s01-service"),
+        *[lambda: None] * 3,
+        release.world.refused.clear,
+    ]
+    assert release.answer("s01-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s01-service")]
+    assert any("s01-service: ECS did not describe the new revision" in line for line in release.lines)
+
+
+@pytest.mark.parametrize("status", ["InternalError", "Forbidden"])
+def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, status: str) -> None:
+    answer = release.world.GetMetricData
+
+    def unread(params: dict[str, Any]) -> dict[str, Any]:
+        results = answer(params)["MetricDataResults"]
+        return {
+            "MetricDataResults": [{**each, "Values": [], "Timestamps": [], "StatusCode": status} for each in results]
+        }
+
+    release.world.GetMetricData = unread  # type: ignore[method-assign]
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    [red] = release.answer("s01-service", suite=release.suite())
+    assert red.startswith("s01-service: it is not known whether the suite reached it")
+
+
 def test_requests_that_cannot_be_counted_are_no_green(release: Release) -> None:
     release.world.refused["GetMetricData"] = "ThrottlingException"
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]

@@ -39,6 +39,9 @@ NUMBERS = [
     ("AWS::CodeBuild::Project", "TimeoutInMinutes", 5, 2160),
     ("AWS::CodeBuild::Project", "QueuedTimeoutInMinutes", 5, 480),
     ("AWS::WAFv2::WebACL", "Rules[].Statement.RateBasedStatement.Limit", 10, 2_000_000_000),
+    ("AWS::Lambda::Function", "Timeout", 1, 900),
+    ("AWS::Lambda::Function", "MemorySize", 128, 10_240),
+    ("AWS::ECS::Service", "HealthCheckGracePeriodSeconds", 0, 2_147_483_647),
 ]
 
 
