@@ -23,6 +23,9 @@ TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
 GATED_VARIABLE = "GATED"
 """The variable in which the step that answers gates with a test suite gets the names of the services that wait."""
 
+LOADED_VARIABLE = "LOADED"
+"""The variable in which the same step gets the names of the services that it sends requests while they bake."""
+
 REQUEST_ALARMS = ("errors", "unanswered", "latency")
 """The alarms of a web service that judge by its requests, and say nothing of too few."""
 
