@@ -130,7 +130,7 @@ class Assembly:
             prefix: ``<platform>-<environment>``, with which the names of its stacks begin.
 
         Raises:
-            AssemblyError: The directory is no assembly, or the environment is not in it.
+            AssemblyError: The directory is not an assembly, or the environment is not in it.
         """
         found = {
             stack.name: self.template(stack.template_path)
@@ -148,7 +148,7 @@ class Assembly:
             prefixes: Environment to the prefix of its stacks' names.
 
         Raises:
-            AssemblyError: The directory is no assembly.
+            AssemblyError: The directory is not an assembly.
         """
         found: dict[str, list[Template]] = {name: [] for name in (*prefixes, "delivery")}
         for stack in self.stacks():
@@ -199,7 +199,7 @@ def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
                 names = (properties.get("stackName", artifact_id), artifact.get("displayName", artifact_id))
                 # They become arguments of programs and parts of reports: an assembly may be somebody else's.
                 if not all(_NAME.fullmatch(name) for name in (artifact_id, *names)):
-                    raise AssemblyError(f"{path}: {names[0]!r} is no name of a stack: run `make synth`")
+                    raise AssemblyError(f"{path}: {names[0]!r} is not the name of a stack: run `make synth`")
                 yield AssembledStack(
                     artifact_id,
                     names[0],

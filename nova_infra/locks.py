@@ -89,7 +89,7 @@ def read_lock(text: str) -> Lock:
 def splits(name: str, lock: Lock) -> Iterator[str]:
     """Each package that a lock does not install in one version everywhere, as a line with the remedy.
 
-    What only other platforms install, such as colorama on Windows, is no split.
+    What only other platforms install, such as colorama on Windows, is not a split.
 
     Args:
         name: Path of the lock.
@@ -170,7 +170,7 @@ def npm_drift(
 
 
 _REHEARSED = ("stand-ins",)
-"""Extras that are in the developers' lock alone."""
+"""Extras that are only in the developers' lock."""
 
 
 def check(root: Path) -> None:

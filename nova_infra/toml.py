@@ -18,7 +18,7 @@ MAX_INTEGER = 2**63 - 1
 
 TOO_DEEP = "is nested too deeply: flatten it"
 
-# What no template, log line or API of AWS takes: control characters but tabs and line ends, and what is no character.
+# What no template, log line or API of AWS takes: control characters but tabs and line ends, and noncharacters.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _BARE = re.compile(r"[\w-]+", re.ASCII)
 _REPLACED = re.compile(r"[$#]\{Token\[|\{\{resolve:")

@@ -1,6 +1,6 @@
 """What the timings of ``nova`` against AWS share: a local server that answers each call after a while.
 
-The command gets a directory with the tests' ``nova.toml`` and made-up credentials: nothing leaves the machine.
+The command gets a directory with a ``nova.toml`` and made-up credentials: nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ class SlowServer:
 
 
 @contextlib.contextmanager
-def project() -> Iterator[Path]:
-    """A directory with the tests' ``nova.toml``, to run the command in."""
+def project(services: Iterable[str]) -> Iterator[Path]:
+    """A directory with the tests' ``nova.toml``, but these services, to run the command in."""
     with tempfile.TemporaryDirectory() as directory:
-        raw = (ROOT / "tests/unit/nova.toml").read_text(encoding="utf-8")
-        Path(directory, "nova.toml").write_text(raw, encoding="utf-8")
+        environments, _, _ = (ROOT / "tests/unit/nova.toml").read_text(encoding="utf-8").partition("[[services]]")
+        tables = (f'[[services]]\nname = "{name}"\npaths = ["/{name}/*"]\n' for name in services)
+        Path(directory, "nova.toml").write_text(environments + "\n".join(tables), encoding="utf-8")
         yield Path(directory)

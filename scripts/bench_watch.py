@@ -77,7 +77,7 @@ def main() -> int:
     """Run it until it has said something of every service, and print a line."""
     server = SlowServer(aws)
     server.seconds = LATENCY_SECONDS
-    with project() as directory:
+    with project(SERVICES) as directory:
         began = time.perf_counter()
         running = subprocess.Popen(
             [Path(sys.executable).with_name("nova"), "watch", "prod"],

@@ -247,10 +247,17 @@ fi
 compile_modules() {
   python -I -c "import $1" >/dev/null 2>&1 || :
 }
-echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", and Python's bytecode")"
+# mypy keeps what it has read of a library, too: three quarters of a first check. The project's own code is left to
+# `make types`, and its faults are: the locks alone decide when this runs.
+read_types() {
+  mkdir -p .nova && python -I scripts/library_imports.py app.py examples nova_infra services/*/src >.nova/libraries.py &&
+    mypy .nova/libraries.py >/dev/null 2>&1 || :
+}
+echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", Python's bytecode and the types of its packages")"
 if [ -n "$developed" ]; then
   unset PYTHONDONTWRITEBYTECODE
   { compile_modules nova_infra.app && compile_modules "pytest, hypothesis, moto.server, cfnlint.api, schemathesis, fastapi"; } &
+  read_types &
 fi
 npm ci --silent --ignore-scripts
 wait

@@ -31,7 +31,7 @@ class InterruptedCleaningError(LeftoversError):
 
 
 def refuse_account(account: str | None, named: Collection[str], *, signed_in: str | None = None) -> None:
-    """Refuse an account that is no sandbox.
+    """Refuse an account that is not a sandbox.
 
     Args:
         account: The account that was asked for.
@@ -129,7 +129,7 @@ def read(experiment: Experiment, sandbox: Sandbox) -> Iterator[Reading]:
     except (UndecidedError, NovaError) as error:
         why = str(error)
     except (KeyError, ValueError, IndexError) as error:
-        why = f"AWS answered in another shape than expected ({type(error).__name__}: {error})"
+        why = f"AWS answered in an unexpected form ({type(error).__name__}: {error})"
     for row in missing:
         yield Reading(row, "undecided", why)
 

@@ -66,7 +66,7 @@ def _accounts(action: Mapping[str, Any]) -> set[str]:
 
 
 def _update_approved(template: Template) -> Iterator[Finding]:
-    """The stage before the one that updates the pipeline is an approval, and is skipped for one reason alone."""
+    """The stage before the one that updates the pipeline is an approval, and is skipped for only one reason."""
     for logical_id, pipeline in template.of_type(PIPELINE):
         found = stages(pipeline)
         for place, stage in enumerate(found):

@@ -33,7 +33,7 @@ def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options --assembly and --digest; one that is not what was built is refused."""
 
     @click.option("--assembly", type=click.Path(path_type=Path, file_okay=False), help="The release's assembly.")
-    @click.option("--digest", metavar="SHA256", help="What the assembly was known by when it was built.")
+    @click.option("--digest", metavar="SHA256", help="The assembly's digest when it was built.")
     @functools.wraps(command)
     def checked(*arguments: Any, assembly: Path | None, digest: str | None, **options: Any) -> None:
         from nova_infra.deployed.connect import REHEARSAL_VARIABLE
@@ -41,7 +41,7 @@ def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
         # A rehearsal plays the assembly itself, and says which.
         if digest is not None and not os.environ.get(REHEARSAL_VARIABLE):
             if assembly is None:
-                raise RefusedError("--digest: needs --assembly, the directory that it is about")
+                raise RefusedError("--digest: needs --assembly, the directory that it belongs to")
             _compare(assembly, digest)
         command(*arguments, assembly=assembly, **options)
 

@@ -136,7 +136,7 @@ class Delivery(Model):
     """A branch that GitHub Actions delivers to the first environment, and no further. Default: none."""
     github_ids: GitHubIds | None = None
     """Required for a repository that was created, renamed or transferred since July 2026, or that has opted in: its
-    tokens name it by these numbers as well, and a role that expects the name alone would refuse them. Default: none.
+    tokens name it by these numbers as well, and a role that expects only the name would refuse them. Default: none.
     https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims"""
     existing_oidc_providers: tuple[Account, ...] = ()
     """Accounts that already have an identity provider for GitHub Actions; an account can have only one. Default: none,

@@ -148,7 +148,7 @@ class Environment(Runtime):
         ],
         ...,
     ] = ()
-    """IAM roles that may roll this environment back and put releases on hold. Default: the pipeline alone."""
+    """IAM roles that may roll this environment back and put releases on hold. Default: only the pipeline."""
 
     @property
     def stage(self) -> str:

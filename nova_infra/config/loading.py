@@ -143,7 +143,7 @@ def _directory_faults(services: Any, directory: Path) -> Iterator[str]:
             yield f"{CONFIG_FILE}: services: {name!r} has no {own}: create it, name an image, or remove the entry"
         context = entry.get("context")
         if isinstance(context, str) and ".." not in context and not (directory.parent / context).is_dir():
-            yield f"{CONFIG_FILE}: services: {name!r} has the context {context}, which is no directory: create it"
+            yield f"{CONFIG_FILE}: services: {name!r} has the context {context}, which is not a directory: create it"
     for name in sorted(present - named.keys()):
         yield (
             f"{CONFIG_FILE}: services: services/{name} has no entry: "

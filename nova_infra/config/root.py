@@ -73,7 +73,7 @@ class Config(Model):
 
     @property
     def early_branch(self) -> str | None:
-        """The branch that is delivered to the first environment alone; None where there is none."""
+        """The branch that is delivered only to the first environment; None where there is none."""
         return self.delivery.early_branch if self.delivery.engine == "github-actions" else None
 
     def takes_early_images(self, environment: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pydantic_core import ErrorDetails
 
 from nova_infra.config.root import CONFIG_FILE
+from nova_infra.config.services.service import Service
 from nova_infra.toml import key_path
 
 
 def follows_from_another(error: ErrorDetails) -> bool:
-    """Whether it is no fault of its own: a list seems too short, or a default has nothing to follow."""
+    """Whether it only follows from another fault: a list seems too short, or a default has nothing to follow."""
     if error["type"] == "default_factory_not_called":
         return True
     return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
@@ -38,8 +39,18 @@ def key_of(error: ErrorDetails) -> str:
 def in_one_line(error: ErrorDetails) -> str:
     """One fault as one line: the key's path, the value where it helps, what is wrong and what to do."""
     key, value = key_of(error), error["input"]
+    if error["type"] == "extra_forbidden" and _is_of_every_environment(error):
+        return f"{CONFIG_FILE}: {key}: cannot differ between environments: write {error['loc'][-1]} in [[services]]"
     shown = "" if isinstance(value, dict | list | tuple) or error["type"] == "missing" else shortened(value)
     return " ".join(f"{CONFIG_FILE}: {f'{key}:' if key else ''} {shown} {fault_of(error)}".split())
+
+
+def _is_of_every_environment(error: ErrorDetails) -> bool:
+    """Whether an override is of a key that a service has, but the same in every environment."""
+    match error["loc"]:
+        case ("services", int(), "environments", str(), str(key)):
+            return key in Service.model_fields and key not in ("name", "environments")
+    return False
 
 
 def fault_of(error: ErrorDetails, where: str = "") -> str:
@@ -76,7 +87,7 @@ def _characters(number: int) -> str:
 def shortened(value: object) -> str:
     """The value as one reads it in the file, cut where it is long."""
     try:
-        text = repr(value)
+        text = repr(value).lower() if isinstance(value, bool) else repr(value)
     except ValueError:  # Python writes no number of more than some thousand digits
         return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}…"

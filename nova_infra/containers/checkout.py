@@ -39,7 +39,7 @@ def source(checkout: Path, service: str, architecture: str) -> ImageSource:
 
 
 def services_of(checkout: Path) -> set[str]:
-    """Names of the services whose images a checkout can build or get: none where it is no project of Nova's."""
+    """Names of the services whose images a checkout can build or get: none where it is not a Nova project."""
     if not (checkout / CONFIG_FILE).is_file():
         return set()
     try:

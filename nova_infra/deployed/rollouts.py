@@ -117,7 +117,7 @@ class ServiceDeployment:
 
     @property
     def tested_by(self) -> tuple[LifecycleHook, ...]:
-        """The functions that test the new revision now, before any user meets it."""
+        """The functions that test the new revision now, before any user reaches it."""
         if self.stage != "POST_TEST_TRAFFIC_SHIFT":
             return ()
         return tuple(h for h in self.hooks if h.kind == "AWS_LAMBDA" and h.status == "IN_PROGRESS")

@@ -89,11 +89,11 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
     """
     shown = directory.relative_to(root).as_posix()
     if not directory.is_dir():
-        raise NovaError(f"{shown}: is no directory in {root}: create it, or correct the context")
+        raise NovaError(f"{shown}: is not a directory in {root}: create it, or correct the context")
     kinds = _git_index(directory) or dict(_walk(directory, directory))
     ignore = _docker_ignore(directory)
     own = (root / dockerfile).relative_to(directory).as_posix() if (root / dockerfile).is_relative_to(directory) else ""
-    # What the service's stack is made of is no part of its image: a change of it builds nothing.
+    # What the service's stack is made of is not part of its image: changing it builds nothing.
     left_out = {"infrastructure.py"}
     paths = {
         path: kind for path, kind in kinds.items() if path == own or not (path in left_out or ignore.ignores(path))

@@ -59,7 +59,7 @@ def run_to_end(
             stderr=subprocess.PIPE if quiet else None,
             text=True,
             errors="replace",
-            start_new_session=True,  # Ctrl-C reaches this process alone, and it sees to the rest.
+            start_new_session=True,  # Ctrl-C reaches only this process, and it sees to the rest.
         )
         try:
             _, said = process.communicate()

@@ -16,7 +16,7 @@ _BAR = 10
 
 
 def open_console() -> Console:
-    """The standard output; wide where it is no terminal, so that names stay whole in a log file.
+    """The standard output; wide where it is not a terminal, so that names stay whole in a log file.
 
     When its reader goes away, the command stops as cleanly as when it is told to: nobody is listening any more.
     """
@@ -37,7 +37,7 @@ def open_console() -> Console:
 def can_redraw(console: Console) -> bool:
     """Whether a picture can be redrawn there.
 
-    A colour that was asked for is no terminal: in a file, a picture would be nothing but control codes.
+    Asking for colour does not make it a terminal: in a file, a picture would be nothing but control codes.
     """
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 

@@ -24,8 +24,7 @@ class Pace:
     Attributes:
         seconds_per_minute: Real seconds in a simulated minute, at least.
         checks: How much faster health-check intervals pass: 10 s between checks become half a second.
-        timeouts: How much faster the load balancer gives a request up: its 60 s become ten. Less than for health
-            checks, because services answer in real time, and on a busy machine they may take seconds.
+        timeouts: How much faster what takes more than a minute is given up, such as an idle timeout of an hour.
     """
 
     seconds_per_minute: float = 1.0
@@ -107,7 +106,7 @@ class Clock:
             # Time stands still from here on: without this, present and later waiters would wait for ever.
             tick = self._current_tick()
             tick.set_exception(ClockStoppedError("the clock was stopped") if _is_cancellation(error) else error)
-            tick.exception()  # Marks it as seen: it is no fault if nobody waits.
+            tick.exception()  # Marks it as seen: perhaps nobody waits for it.
             raise
 
     async def _until_awaited(self, began: float) -> None:

@@ -197,6 +197,8 @@ class QueueRecord:
         slowest: Seconds that its worker took for a message, at most; 0 where that was not seen.
         came_back: Messages that could be received again after they had been received.
         dead: Messages that its dead-letter queue has got.
+        workers: Services that take its messages: those of its stack without a load balancer.
+        left: Messages of the last minute's end that nobody had taken.
     """
 
     hidden: float
@@ -204,6 +206,8 @@ class QueueRecord:
     slowest: float = 0.0
     came_back: int = 0
     dead: int = 0
+    workers: list[str] = field(default_factory=list)
+    left: int = 0
 
 
 @dataclass

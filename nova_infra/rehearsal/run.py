@@ -22,6 +22,7 @@ from nova_infra.machine.scratch import remove_abandoned, stopped_by
 from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.approvals import GateApprovals, approval
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.delivery.definition import Pipeline
 from nova_infra.rehearsal.delivery.delivery import delivery_of
 from nova_infra.rehearsal.delivery.weakened import weakened
@@ -98,13 +99,17 @@ def rehearse(options: Options) -> bool:
     console = open_console()
     prepared = _prepare(options, console)
     with baseline_of(prepared.candidate, options.baseline) as baseline:
-        precheck(baseline)
         prepared.runtime.assets = {
             **baseline.assembly.docker_assets(),
             **prepared.candidate.assembly.docker_assets(),
         }
         record = _record(prepared, baseline)
         refused = note_refusals(forecast(prepared.candidate, baseline), prepared.pipeline, record)
+        if not refused:
+            # What AWS would refuse, the plan has said: what is left is what the rehearsal does not know.
+            if prepared.unknown is not None:
+                raise prepared.unknown
+            precheck(baseline)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
         results = [] if refused else _play(prepared, baseline, record, console)
@@ -125,6 +130,7 @@ class _Prepared:
         files: The requests that are written down.
         drills: The drills that can be played.
         gaps: What is not rehearsed.
+        unknown: What the rehearsal does not know, and what only the plan may say better.
     """
 
     options: Options
@@ -135,6 +141,7 @@ class _Prepared:
     files: RequestFiles
     drills: list[Drill]
     gaps: list[str]
+    unknown: UnresolvableError | None = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -156,7 +163,10 @@ def _prepare(options: Options, console: Console) -> _Prepared:
     runtime = _runtime(options, candidate, config, console)
     delivery = delivery_of(candidate)
     delivery.pipeline.until(options.until)  # refuses a stage that there is not
-    gaps = precheck(candidate, provided(config))
+    try:
+        gaps = precheck(candidate, provided(config))
+    except UnresolvableError as error:
+        return _Prepared(options, candidate, config, runtime, delivery, files, [], [], unknown=error)
     gaps += [f"jobs beside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
     drills = _playable(drills, candidate, runtime, gaps)
     if options.what_if is not None:

@@ -36,7 +36,7 @@ class EnvironmentJobs:
         environment: The environment.
         needs: Jobs that the deployment waits for.
         session_seconds: How long its credentials are good.
-        gated: Names of the services that wait for its test suite before users meet them.
+        gated: Names of the services that wait for its test suite before users reach them.
         suffix: Distinguishes its tests from those of an earlier environment with the same suite; empty for the first
             one.
     """

@@ -47,8 +47,8 @@ _BOOTSTRAP_ROLES = ("deploy-role", "file-publishing-role", "lookup-role")
 class GitHubStack(cdk.Stack):
     """The identity provider of one account, and the roles that the repository's jobs take there.
 
-    An environment's role is taken by jobs of the GitHub environment of the same name alone, which GitHub lets run once
-    its reviewers have agreed. The image builders' role, in the toolchain's account, is taken by jobs of the delivered
+    Only jobs of the GitHub environment of the same name assume an environment's role. GitHub lets them run once
+    its reviewers have agreed. The image builders' role, in the toolchain's account, is assumed by jobs of the delivered
     branch; those of the early branch take another one, whose repositories only the first environment pulls from.
     """
 
@@ -207,5 +207,5 @@ class GitHubStack(cdk.Stack):
 
 
 def _branches(config: Config) -> list[str]:
-    """The branches that are delivered: to production, and to the first environment alone."""
+    """The branches that are delivered: the one to production, and the early one to the first environment."""
     return [config.source.branch, *([config.early_branch] if config.early_branch else [])]

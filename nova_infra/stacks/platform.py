@@ -295,6 +295,6 @@ def _log_groups(prefix: str, config: Config, environment: Environment, *, togeth
 
 
 def _tests(config: Config, environment: Environment) -> bool:
-    """Whether a service's new revisions are tested in an environment before any user meets them."""
+    """Whether a service's new revisions are tested in an environment before any user reaches them."""
     found = (resolved(service, environment) for service in config.services)
     return any(smoke_paths(each.service, each.environment, config.services) for each in found)

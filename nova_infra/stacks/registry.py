@@ -25,7 +25,7 @@ SIGNING_PLATFORM = "Notation-OCI-SHA384-ECDSA"
 
 
 class RegistryStack(cdk.Stack):
-    """One image repository per service, in the toolchain account: what production runs comes from there alone."""
+    """One image repository per service, in the toolchain account: what production runs comes only from there."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         """Create the repositories.
@@ -48,7 +48,7 @@ class RegistryStack(cdk.Stack):
             early = [early_repository_name(platform, "*")] if config.early_branch else []
             _scan_continuously(self, [repository_name(platform, "*"), *early])
         _sign(self, repository_name(platform, "*"))
-        # An early branch's environment pulls from its own repositories alone.
+        # An early branch's environment pulls only from its own repositories.
         accounts = {each.account for each in config.environments if not config.takes_early_images(each.name)}
         for service in config.services:
             ImageRegistry(

@@ -93,7 +93,7 @@ def play(
         directory: Where to work.
         before: Python that the service runs when it starts, where the fault is.
         within: Python that handles a request, where the fault is; ``path``, ``status`` and ``body`` may change.
-        only_production: Whether the fault is in Prod alone.
+        only_production: Whether the fault is only in Prod.
         edit: Changes the candidate's templates, by file name.
         edit_both: Changes the templates of both releases.
         requests: What ``requests.http`` holds.

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from faults.test_faults import FAILS, alarm, changed, container, container_of, groups, resource, rule, service
+from faults.edits import alarm, changed, container, container_of, groups, resource, rule, service
+from faults.programs import FAILS
 from nova_infra.assembly import Template
 from nova_infra.config import Dependency
 
@@ -201,7 +202,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "OutOfMemoryError",
         {"within": LEAKS_UPLOADS, "requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"},
     ),
-    "it answers to its own name alone": (
+    "it answers only to its own name": (
         "✓",
         "",
         {

@@ -73,7 +73,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a file is missing": ("✗", "No such file", {"fault": "open('/opt/nova/model.bin')", "service": VIDEO}),
     "a dependency is missing": ("✗", "No module named 'pandas'", {"fault": "import pandas"}),
     "it listens on another port": ("✗", "listens on", {"change": variable("PORT", "9000")}),
-    "it listens on loopback alone": ("✗", "", {"change": variable("HOST", "127.0.0.1")}),
+    "it listens only on loopback": ("✗", "", {"change": variable("HOST", "127.0.0.1")}),
     "a variable has no number": ("✗", "STOP_TIMEOUT", {"change": variable("STOP_TIMEOUT", "soon")}),
     "it exits after 5 s": (
         "✗",
@@ -115,7 +115,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "every operation is forbidden": (
         "✗",
-        "its tests failed before any user met it",
+        "its tests failed before any user reached it",
         {"fault": f"on_request(lambda path: 403 if {OTHERS} else None)", "service": SEARCH},
     ),
     "an operation is gone": ("!", "answers 404", {"fault": f"on_request(lambda path: 404 if {ANALYZE} else None)"}),

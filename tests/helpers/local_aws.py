@@ -47,7 +47,7 @@ STOPPING: dict[str, tuple[list[Fault], str]] = {
 }
 """What stops a command: the faults of its next calls, and the words that name the cause."""
 
-# If no answer ever comes although the call is carried out, that is recognized, and is no failure either.
+# If no answer ever comes although the call is carried out, that is recognized, and is not a failure either.
 HARMLESS: dict[str, list[Fault]] = {
     **{name: [fault] for name, fault in PASSING.items()},
     "silent": ["cut after"] * MORE_THAN_TRIED,

@@ -80,7 +80,7 @@ def make_definition(fault: str = "", *, stop_timeout: float = 2, memory: int = 5
 
 def environment_template(name: str, *, release: str = "one", fault: str = "", strategy: str = "CANARY") -> Any:
     """The one stack of an environment: load balancer, service, alarm."""
-    group = {"HealthCheckPath": "/health", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 5}
+    group = {"HealthCheckPath": "/health", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 4}
     rollout: dict[str, Any] = {
         "Strategy": strategy,
         "BakeTimeInMinutes": 2,

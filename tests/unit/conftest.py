@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import botocore.hooks
 import botocore.session
 import pytest
 import yaml
@@ -36,6 +37,9 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 yaml.Loader = yaml.CLoader
 # Every session of botocore would read the descriptions of AWS's services again.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+# For every session it would work out again which of its hooks take keywords.
+_takes_keywords = functools.cache(botocore.hooks.accepts_kwargs)
+botocore.hooks.accepts_kwargs = lambda hook: _takes_keywords(getattr(hook, "__func__", hook))
 # Git's samples of hooks are most of the files of a small repository.
 os.environ["GIT_TEMPLATE_DIR"] = ""
 

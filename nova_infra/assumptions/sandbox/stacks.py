@@ -133,7 +133,7 @@ class Sandbox:
         return self._account.call(service, operation, **arguments)
 
     def assume(self, role_arn: str) -> SandboxAccount | None:
-        """The account by a role in it; None while the role cannot be taken yet."""
+        """The account by a role in it; None while the role cannot be assumed yet."""
         try:
             return self._account.assumed(role_arn)
         except NovaError:
@@ -218,7 +218,7 @@ class Sandbox:
     def _failure(self) -> str:
         events = self.call("cloudformation", "describe_stack_events", StackName=self.stack_name)["StackEvents"]
         failed = [event for event in events if str(event.get("ResourceStatus", "")).endswith("_FAILED")]
-        # The newest is first; what was cancelled because of another one is no cause.
+        # The newest is first; what was cancelled because of another one is not a cause.
         causes = [event for event in failed if "cancelled" not in event.get("ResourceStatusReason", "")]
         if not causes:
             return ""

@@ -75,7 +75,7 @@ def resource(kind: str, properties: Mapping[str, Any], *, after: Sequence[str] =
 
 
 def role(service: str, *, managed: str = "", statements: Sequence[Mapping[str, Any]] = ()) -> Resource:
-    """A role that a service of AWS may take."""
+    """A role that an AWS service may assume."""
     return _role({"Service": f"{service}.amazonaws.com"}, managed, statements)
 
 
@@ -132,7 +132,7 @@ def ground() -> Template:
         "Inside": resource(
             "AWS::EC2::SecurityGroup",
             {
-                "GroupDescription": "Tasks of the experiments, from the load balancer alone",
+                "GroupDescription": "Tasks of the experiments, only from the load balancer",
                 "VpcId": ref("Network"),
                 "SecurityGroupIngress": [
                     {

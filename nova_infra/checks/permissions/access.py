@@ -32,7 +32,7 @@ class Holder:
         name: A step of the pipeline with its stage, a GitHub environment or branch, or a role's name.
         after: Whether it begins only after the last approval.
         runs_repository: Whether it runs what is in the repository.
-        takers: Who may take the role, where that is no step.
+        takers: Who may assume the role, where that is not a step.
         takes: Roles that it can take, in one step or in several.
         changes: What it may change, each as actions and resources.
     """

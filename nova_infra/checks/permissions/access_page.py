@@ -10,8 +10,8 @@ from nova_infra.documents.markdown import as_markdown
 from nova_infra.documents.model import Block, Cell, Document, Foreign, Line, Paragraph, Prose, Section, Table
 
 _INTRODUCTION = """\
-What each step and each role may take and change, by the templates; reading, and a step's own logs and reports, are left
-out, and so is what is denied on everything that it is allowed on. A role that a step can take counts with the step.
+What each step and each role may assume and change, by the templates. Reading is left out, as are a step's own logs and
+reports, and what is denied on everything that it is allowed on. A role that a step can assume counts with the step.
 `${Name}` is a resource of the template, `*` anything."""
 _BOOTSTRAP = """\
 `cdk bootstrap` makes them in every account. They are not in these templates; this is what CDK's own template gives
@@ -80,12 +80,12 @@ def _steps(holders: Iterable[Holder]) -> Table:
     rows = (
         (each.name, "yes" if each.runs_repository else "no", _codes(each.takes), _changes(each)) for each in holders
     )
-    return Table(tuple(rows), ("Step", "Runs the repository's code", "May take", "May change"))
+    return Table(tuple(rows), ("Step", "Runs the repository's code", "May assume", "May change"))
 
 
 def _roles(holders: Iterable[Holder]) -> Table:
     rows = ((_codes([each.name]), _codes(each.takers), _codes(each.takes), _changes(each)) for each in holders)
-    return Table(tuple(rows), ("Role", "Who may take it", "May take", "May change"))
+    return Table(tuple(rows), ("Role", "Who may assume it", "May assume", "May change"))
 
 
 def _changes(holder: Holder) -> Cell:

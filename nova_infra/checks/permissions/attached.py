@@ -73,7 +73,7 @@ class Attached:
         return found
 
     def trusts(self, role: str, other: str) -> bool:
-        """Whether a role's trust names another one, so that it needs no further permission to take it."""
+        """Whether a role's trust names another one, so that it needs no further permission to assume it."""
         document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
         return any(
             self._means(principal, other)

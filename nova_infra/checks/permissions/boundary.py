@@ -40,7 +40,7 @@ def _ways(graph: Graph, step: RunStep, reached: list[Goal], pipeline_id: str) ->
     told = set()
     for role in step.roles:
         if role is None:
-            said = f"{step.name} runs by a role that the template does not show: nobody can tell what it may do"
+            said = f"{step.name} assumes a role that the template does not show: nobody can tell what it may do"
             yield Finding(pipeline_id, "Properties.Stages", said)
             continue
         for path in graph.paths(role, reached):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.checks.permissions.attached import branches
 from nova_infra.checks.rule import Finding, Rule, Template, as_list, referenced
 
 _INLINE = {"Roles": ("role", 10_240), "Users": ("user", 2_048), "Groups": ("group", 5_120)}
@@ -74,7 +75,7 @@ def _inline(template: Template) -> Iterator[Finding]:
             yield Finding(
                 largest[kind, owner][1],
                 "Properties.PolicyDocument",
-                f"the inline policies of the {what} {owner} have {size:,} characters, and IAM takes {limit:,}",
+                f"the inline policies of the {what} {owner} have {size:,} characters, but IAM allows {limit:,}",
             )
 
 
@@ -82,7 +83,7 @@ def _inline_documents(template: Template) -> Iterator[tuple[list[tuple[str, str]
     """Each inline policy: whom it is of, its resource, and its document."""
     for resource_type, kind in _OWNERS.items():
         for logical_id, properties in template.of_type(resource_type):
-            for policy in properties.get("Policies", ()):
+            for policy in branches(properties.get("Policies")):
                 yield [(kind, logical_id)], logical_id, policy.get("PolicyDocument")
         single = resource_type + "Policy"
         for logical_id, properties in template.of_type(single):
@@ -111,7 +112,7 @@ def _resources(template: Template) -> Iterator[Finding]:
 
 def _over(logical_id: str, properties: Mapping[str, Any], name: str, limit: int) -> Iterator[Finding]:
     if name in properties and (size := policy_size(properties[name])) > limit:
-        yield Finding(logical_id, f"Properties.{name}", f"{size:,} characters, and AWS takes {limit:,}")
+        yield Finding(logical_id, f"Properties.{name}", f"{size:,} characters, but AWS allows {limit:,}")
 
 
 _QUOTAS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
@@ -134,7 +135,7 @@ POLICY_RULES = (
     Rule(
         "NOVA-L03",
         "A trust policy has at most 2,048 characters",
-        "list fewer operators: one role that a group of people may take, instead of one for each of them",
+        "list fewer operators: one role that a group of people may assume, instead of one for each of them",
         _QUOTAS,
         _trust,
     ),

@@ -120,7 +120,7 @@ class Graph:
                             yield Path(way, statement.policy, action, pattern, goal)
 
     def ways(self, start: str) -> dict[str, tuple[str, ...]]:
-        """Every role that can be taken from one, to the roles on the way there; the nearest first."""
+        """Every role that can be assumed from one, to the roles on the way there; the nearest first."""
         ways: dict[str, tuple[str, ...]] = {start: (start,)}
         for role in (queue := [start]):
             for taken in self._taken_by(role):

@@ -22,7 +22,7 @@ ISSUER = "token.actions.githubusercontent.com"
 
 
 def _observers_read(template: Template) -> Iterator[Finding]:
-    """Each permission of an observer that is more than to look: a step before the approval may take it."""
+    """Each permission of an observer that is more than to look: a step before the approval may assume it."""
     attached = Attached(template)
     for logical_id, role in template.of_type(ROLE):
         if not _name(role).endswith("-observer"):
@@ -34,7 +34,7 @@ def _observers_read(template: Template) -> Iterator[Finding]:
 
 
 def _trust_is_named(template: Template) -> Iterator[Finding]:
-    """Each way to take a role that names nobody in particular."""
+    """Each way to assume a role that names nobody in particular."""
     for logical_id, role in template.of_type(ROLE):
         ours = _name(role).endswith(_OURS)
         # A service's own role may have such a name, and be trusted by nothing but AWS's services.
@@ -61,15 +61,15 @@ def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
     for each in map(_shown, branches(principal.get("AWS"), mappings=False)):
         role = each.rpartition(":")[2]
         if "*" in each and not callers:
-            yield "anybody may take it"
+            yield "anybody may assume it"
         elif ours and (role == "root" or each.isdigit()) and not callers:
-            yield f"every role of {each} may take it"
+            yield f"every role of {each} may assume it"
     for provider in map(pattern_of, branches(principal.get("Federated"), mappings=False)):
         keys = {key for operator in conditions.values() for key in operator}
         issuers = {key.rpartition(":")[0] for key in keys if key.endswith((":sub", ":aud"))} or {""}
         for issuer in issuers:
             if not _exact(conditions, f"{issuer}:sub"):
-                yield f"whatever {provider} signs may take it: no subject is named word for word"
+                yield f"whatever {provider} signs may assume it: no subject is named word for word"
             elif any(
                 ":environment:" not in each and ":ref:" not in each for each in _exact(conditions, f"{issuer}:sub")
             ):
@@ -77,7 +77,7 @@ def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
             if issuer == ISSUER:
                 yield from _unclaimed(conditions)
             if _exact(conditions, f"{issuer}:aud") != [_AUDIENCE]:
-                yield f"a token for another audience than {_AUDIENCE} may take it"
+                yield f"a token for another audience than {_AUDIENCE} may assume it"
 
 
 def _principals(statement: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -89,28 +89,28 @@ def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
     """Those whom a statement names word for word, but who have no work by this role.
 
     Args:
-        name: The role's name: what an environment is deployed by is GitHub's jobs' alone, in that environment.
+        name: The role's name: only GitHub's jobs in an environment may assume the role that deploys it.
         statement: A statement of its trust.
     """
     principal, conditions = _principals(statement), statement.get("Condition", {})
     others = {key: list(branches(value, mappings=False)) for key, value in principal.items() if key != "Federated"}
     for service in map(pattern_of, others.get("Service", ())):
-        yield f"{service} may take it, for whoever may have that service run something"
+        yield f"{service} may assume it, for whoever may have that service run something"
     subjects = _exact(conditions, f"{ISSUER}:sub")
     if "Federated" in principal and not subjects:
-        yield "another provider than GitHub's may say who takes it"
+        yield "another provider than GitHub's may say who may assume it"
     if not name.endswith("-deploy"):
         return
     if others.get("AWS"):
-        yield f"{pattern_of(others['AWS'][0])} may take it, which is no job of GitHub's"
+        yield f"{pattern_of(others['AWS'][0])} may assume it, which is not a GitHub job"
     workflows = [each.partition("/.github/")[0] for each in _exact(conditions, f"{ISSUER}:job_workflow_ref")]
     owners = {re.sub(r"@\d+", "", each.split(":")[1]) for each in subjects if each.count(":") > 1} | set(workflows)
     if len(owners) > 1:
-        yield f"jobs of more than one repository may take it: {', '.join(sorted(owners))}"
+        yield f"jobs of more than one repository may assume it: {', '.join(sorted(owners))}"
     for subject in subjects:
         environment = subject.rpartition(":environment:")[2]
         if ":environment:" in subject and not name.endswith(f"-{environment}-deploy"):
-            yield f"jobs of the environment {environment} may take it"
+            yield f"jobs of the environment {environment} may assume it"
 
 
 def _unclaimed(conditions: Mapping[str, Any]) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _unclaimed(conditions: Mapping[str, Any]) -> Iterator[str]:
         yield "no branch is named word for word: a subject with an environment says none"
     workflows = _exact(conditions, f"{ISSUER}:job_workflow_ref")
     if not all(re.fullmatch(r"[^/]+/[^/]+/\.github/workflows/[^@]+@refs/heads/.+", each) for each in workflows or [""]):
-        yield "no workflow is named word for word: any other one of the branch could take it"
+        yield "no workflow is named word for word: any other one of the branch could assume it"
 
 
 def _exact(conditions: Mapping[str, Any], key: str) -> list[str]:
@@ -135,7 +135,7 @@ def _exact(conditions: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _shown(principal: object) -> str:
-    """A principal as a pattern in which its own account is no wildcard."""
+    """A principal as a pattern in which its own account is not a wildcard."""
     text = json.dumps(principal).replace("${AWS::AccountId}", _OWN).replace('{"Ref": "AWS::AccountId"}', f'"{_OWN}"')
     return pattern_of(json.loads(text))
 
@@ -148,13 +148,13 @@ TRUST_RULES = (
     Rule(
         "NOVA-P09",
         "An environment's observer only looks: it changes nothing, and reads no logs, no data and no credentials",
-        "give the permission to the release role, which steps after the approval take",
-        "Steps before the approval take the observer of production",
+        "give the permission to the release role, which steps after the approval assume",
+        "Steps before the approval assume the observer of production",
         _observers_read,
     ),
     Rule(
         "NOVA-P10",
-        "Roles name who may take them: roles by their ARN, GitHub's jobs by their whole subject and audience",
+        "Roles name who may assume them: roles by their ARN, GitHub's jobs by their whole subject and audience",
         "name them in the trust's condition, without wildcards: aws:PrincipalArn, or the provider's sub and aud",
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html",
         _trust_is_named,

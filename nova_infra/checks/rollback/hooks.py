@@ -12,7 +12,7 @@ _SERVICE = "AWS::ECS::Service"
 _HOOKS = "Properties.DeploymentConfiguration.LifecycleHooks"
 
 _NO_PAUSE = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
-"""Where ECS takes no pause, because it is shifting traffic there."""
+"""Where ECS allows no pause, because it is shifting traffic there."""
 
 _EVERY_STEP = ("PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
 """Stages that canary and linear deployments come to once for each step.
@@ -46,7 +46,7 @@ def _faults(template: Template, service: str, hook: Mapping[str, Any]) -> Iterat
     if hook.get("TargetType") == "PAUSE":
         for stage in _NO_PAUSE:
             if stage in hook.get("LifecycleStages", ()):
-                yield ".LifecycleStages", f"ECS takes no pause at {stage}"
+                yield ".LifecycleStages", f"ECS allows no pause at {stage}"
         return
     role = referenced(hook.get("RoleArn"))
     if "RoleArn" not in hook:
@@ -55,7 +55,7 @@ def _faults(template: Template, service: str, hook: Mapping[str, Any]) -> Iterat
         trusted = made["Properties"].get("AssumeRolePolicyDocument", {}).get("Statement", [])
         principals = [statement.get("Principal") for statement in trusted]
         if principals != [{"Service": "ecs.amazonaws.com"}]:
-            yield ".RoleArn", f"{role} is not a role of its own: others than ECS may take it"
+            yield ".RoleArn", f"{role} is not a role of its own: others than ECS may assume it"
         needed = template.resources[service].get("DependsOn", [])
         if not set(_policies(template, role)) <= set([needed] if isinstance(needed, str) else needed):
             yield ".RoleArn", f"the service may be deployed before {role} may call the function"
@@ -94,7 +94,7 @@ def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
 HOOK_RULES = (
     Rule(
         "NOVA-R21",
-        "Every lifecycle hook rolls back when its time is over, has a role of its own that exists before the service, "
+        "Every lifecycle hook rolls back when it times out, has a role of its own that exists before the service, "
         "and ends before CloudFormation gives up",
         "set TimeoutConfiguration with TimeoutInMinutes and ROLLBACK; pass role= to the hook's target, and make the "
         "service depend on it; shorten gates or bakes",

@@ -32,7 +32,7 @@ def github() -> None:
 @github.command("outputs")
 @click.argument("environment", required=False)
 @click.option("--branch", default="", help="The branch that the job runs for. Default: the delivered one.")
-@click.option("--built", type=click.Path(path_type=Path, file_okay=False), help="Also what this assembly is known by.")
+@click.option("--built", type=click.Path(path_type=Path, file_okay=False), help="Also print this assembly's digest.")
 def github_outputs(environment: str | None, branch: str, built: Path | None) -> None:
     """Print the settings that a job needs, as name=value lines.
 

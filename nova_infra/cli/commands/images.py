@@ -73,12 +73,12 @@ def exists(services: Sequence[str]) -> None:
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 @click.option("--architecture", help="Instead of SERVICEs: every service of x86-64 or of arm64.")
 @click.option("--release", is_flag=True, help="Also tag them with the commit, which needs a clean tree.")
-@click.option("--early", is_flag=True, help="Publish them to the early branch's repositories alone.")
+@click.option("--early", is_flag=True, help="Publish them only to the early branch's repositories.")
 @click.option("--local", is_flag=True, help="Only build them on this machine, with Docker, Podman or Buildah.")
 def build(services: Sequence[str], architecture: str | None, release: bool, early: bool, local: bool) -> None:
     """Build, push and scan the images of SERVICEs, unless they exist. ECR signs what is released.
 
-    One that does not build keeps none of the others from being built. Exits with 1 if a build fails, or if an image has
+    A build that fails does not stop the others. Exits with 1 if a build fails, or if an image has
     a serious vulnerability that has a fix and was not accepted. Exits with 2 if this machine cannot build images.
     """
     from nova_infra.deployed.connect import REHEARSAL_VARIABLE

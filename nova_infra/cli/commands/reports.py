@@ -93,7 +93,7 @@ def explain(environment: str, form: Format, region: str | None, platform: str | 
 @click.option(
     "--first",
     is_flag=True,
-    help="Also check what only a first deployment in an account trips over.",
+    help="Also check what only a first deployment in an account runs into.",
 )
 @format_option
 def doctor(first: bool, form: Format) -> None:

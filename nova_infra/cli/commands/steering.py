@@ -153,7 +153,7 @@ def rollback(
     if not (yes or plan_only or sys.stdin.isatty()):
         raise RefusedError("rollback: there is no terminal to ask on: check with --plan, then add --yes")
     if form != "text" and not plan_only:
-        raise RefusedError("--format: is how a plan is printed: add --plan, or leave it out")
+        raise RefusedError("--format: applies only to a plan: add --plan, or leave it out")
     target = connect_to_change(where["environment"], where=whereabouts(where["region"], where["platform"]))
     request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
 

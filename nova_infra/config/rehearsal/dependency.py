@@ -13,6 +13,7 @@ from nova_infra.config.values.fields import Model, ProjectPath, Variable, also, 
 # Each service has its own: a dependency cannot know them.
 _RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|ECS_.*")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_ENDPOINTS = "AWS_ENDPOINT_URL"  # and one for each service, such as AWS_ENDPOINT_URL_SQS
 PLACEHOLDERS = ("host", "port")
 """What ``{…}`` in a value of ``provides`` may name."""
 
@@ -102,6 +103,8 @@ class Dependency(Model):
     @classmethod
     def _usable_variables(cls, variables: dict[str, str]) -> dict[str, str]:
         for name, value in variables.items():
+            if name.startswith(_ENDPOINTS) and not re.match(r"https?://", value):
+                raise refusal(f"has no URL in {name}", 'write one such as "http://{host}:{port}"')
             if _RESERVED_VARIABLES.fullmatch(name):
                 raise refusal(f"sets {name}, which the platform sets", "choose another name")
             for found in _PLACEHOLDER.findall(value):

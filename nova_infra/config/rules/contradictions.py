@@ -11,6 +11,7 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.root import ValidParts
 from nova_infra.config.rules.group import group_contradictions
 from nova_infra.config.rules.network.existing import between_environments, existing_parts
+from nova_infra.config.rules.network.internal import internal_load_balancers
 from nova_infra.config.rules.rollouts import rollout_contradictions
 from nova_infra.config.rules.services import largest, service_contradictions, services_in
 from nova_infra.config.rules.smoke import smoke_contradictions
@@ -61,6 +62,7 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
                 "give each environment its own range, so that the networks can be connected later"
             )
     yield from between_environments(environments, services)
+    yield from internal_load_balancers(environments, services, last=parts.environment_count - 1)
     yield from _services(services, environments)
     yield from service_contradictions(environments, services)
     yield from smoke_contradictions(environments, services)

@@ -38,7 +38,7 @@ def limits(parts: ValidParts) -> Iterator[str]:
         characters = len(json.dumps(service.before_deploy or ()))
         if characters > MAX_OVERRIDE_CHARACTERS:
             yield (
-                f"services[{index}].before_deploy: takes {characters:,} characters, but ECS takes "
+                f"services[{index}].before_deploy: takes {characters:,} characters, but ECS allows "
                 f"{MAX_OVERRIDE_CHARACTERS:,} for a task's command: put the rest into a file of the image"
             )
     if images is not None:

@@ -122,7 +122,7 @@ def _numbers_of_tasks(key: str, found: Resolved) -> Iterator[str]:
         return
     if environment.approval and scaling.least == 0:
         yield (
-            f"{key}.scaling.schedules: {environment.name} takes an approval, and there a service is never without "
+            f"{key}.scaling.schedules: {environment.name} requires an approval, and there a service is never without "
             "tasks: write min_tasks = 1 or more"
         )
     elif any(each.max_tasks == 0 for each in scaling.schedules) and not any(
@@ -153,7 +153,7 @@ def _moving_tags(key: str, service: Service, environment: Environment) -> Iterat
     for name, image in ((f"{key}.image", service.image), *images):
         if environment.approval and image is not None and "@" not in image:
             yield (
-                f"{name}: {image!r} is a tag, which may move, and {environment.name} takes an approval: "
+                f"{name}: {image!r} is a tag, which may move, and {environment.name} requires an approval: "
                 "add its digest, @sha256:…, as docker buildx imagetools inspect prints it"
             )
 

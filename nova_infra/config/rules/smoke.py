@@ -25,7 +25,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
         untested = "smoke" in service.model_fields_set and not service.smoke
         if untested and approved and service.untested_reason is None:
             yield (
-                f"services[{index}].smoke: is empty, so users of {approved}, which takes an approval, would meet "
+                f"services[{index}].smoke: is empty, so users of {approved}, which requires an approval, would get "
                 'revisions that nothing has tested: name paths, or say why not: untested_reason = "…"'
             )
         if service.untested_reason is not None and not untested:

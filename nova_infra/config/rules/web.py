@@ -127,7 +127,7 @@ def between(services: Sequence[tuple[str, Service]], environment: Environment) -
     named = [service for _, service in services if service.hosts and environment.domain is not None]
     if len(named) > MAX_CERTIFICATES:
         yield (
-            f"services: {len(named)} have hosts in {environment.name}, but a load balancer takes {MAX_CERTIFICATES} "
+            f"services: {len(named)} have hosts in {environment.name}, but a load balancer allows {MAX_CERTIFICATES} "
             "certificates besides its own: let some share the domain by paths"
         )
 

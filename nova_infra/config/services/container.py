@@ -69,7 +69,7 @@ class Container(Model):
     """What every service has, whatever its kind: an image and a container."""
 
     image: ImageReference | None = None
-    """A ready image, of any registry, by its digest, or by a tag where no environment takes an approval. It is copied
+    """A ready image of any registry, by its digest, or by a tag where no environment requires an approval. It is copied
     into this project's repository once, so a tag that moves changes nothing. Default: built from the service's
     Dockerfile."""
     kit: bool = False

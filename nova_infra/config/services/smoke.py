@@ -1,4 +1,4 @@
-"""The smoke paths that a new revision has to answer before any user meets it."""
+"""The smoke paths that a new revision has to answer before any user reaches it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 def smoke_paths(service: Service, environment: Environment, services: Iterable[Service]) -> tuple[str, ...]:
     """The smoke paths of a service in an environment: those that it says, else the default.
 
-    By default, a service is tested in environments that take an approval: at what the kit answers, or else at the path
+    By default, a service is tested in environments that need an approval: at what the kit answers, or else at the path
     of its health check. Not where a rolling deployment has no moment before its users, where nothing leads to these
     paths through the load balancer, or where no place is left there for the rule of the tests.
 

@@ -29,7 +29,7 @@ SecretName = Annotated[
 LoginName = Annotated[
     str,
     *matching(
-        _NAME_OR_ARN, "is not the name of a secret", "write the name alone, as in nova/registry: all of it is read"
+        _NAME_OR_ARN, "is not the name of a secret", "write only the name, as in nova/registry: all of it is read"
     ),
 ]
 KeyArn = Annotated[

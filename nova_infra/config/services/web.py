@@ -79,10 +79,10 @@ class Web(Model):
     ] = ()
     """Paths that a new revision must answer with 2xx or 3xx before any user reaches it. A function in the environment
     requests them through the load balancer; if one fails, ECS rolls back. Not for rolling rollouts, which have no such
-    moment. Default: none, and where an environment takes an approval, what the kit answers, or the path of the
+    moment. Default: none, and where an environment requires an approval, what the kit answers, or the path of the
     health check where the load balancer leads to it."""
     untested_reason: Annotated[str, Field(min_length=10, max_length=200)] | None = None
-    """Why new revisions reach users untested; needed with ``smoke = []`` where an environment takes an approval.
+    """Why new revisions reach users untested; needed with ``smoke = []`` where an environment requires an approval.
     Default: they do not."""
     internal: bool = False
     """Whether only the environment's other services reach it, over a private load balancer at ``NOVA_INTERNAL_URL``,

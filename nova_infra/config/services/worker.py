@@ -60,7 +60,7 @@ class Worker(Model):
     """What a service of ``kind = "worker"`` may say besides."""
 
     queue: Queue | None = None
-    """Where its work comes from. Default: no queue, and it is scaled by its CPU alone."""
+    """Where its work comes from. Default: no queue, and only its CPU scales it."""
     targets: Targets = Targets()
     """What scaling holds each task to; of its keys, a worker has ``cpu_percent``."""
     alarms: Thresholds = Thresholds()

@@ -25,7 +25,7 @@ _ARNS_OF_THEIR_OWN = frozenset(
     {"dynamodb", "elasticfilesystem", "events", "kinesis", "kms", "lambda", "logs", "rds-db", "s3", "secretsmanager"}
     | {"sns", "sqs", "states"}
 )
-"""Services whose actions are about resources of theirs alone."""
+"""Services whose actions are only about resources of their own."""
 
 
 def misspelt(permission: Permission) -> Iterator[str]:

@@ -43,7 +43,8 @@ class ExistingLoadBalancer(Model):
     """
 
     arn: Annotated[str, AfterValidator(_load_balancer)]
-    """Its ARN. It is in the network's ``vpc``, and in the environment's account and region."""
+    """Its ARN. It is in the network's ``vpc``, and in the environment's account and region. Tests and smoke paths ask
+    it from outside the VPC: an internal one fits only a last environment without either."""
     listener: Annotated[
         str,
         *matching(

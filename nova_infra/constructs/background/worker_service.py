@@ -47,7 +47,7 @@ class WorkerService(Construct):
             cluster: The ECS cluster.
             task_definition: What each task runs.
             settings: Size, rollout, scaling and thresholds; ``name`` and ``cluster_name`` are needed.
-            queue: Where its work comes from. Default: nothing, and it is scaled by its CPU alone.
+            queue: Where its work comes from. Default: nothing, and only its CPU scales it.
             topic: Notified when an alarm changes. Default: nobody is.
             subnets: Where tasks run. Default: the VPC's private subnets.
         """

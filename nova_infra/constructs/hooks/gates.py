@@ -13,7 +13,7 @@ _TEST_MINUTES = 10
 """How long tests before the first user's request may take."""
 
 _STAGES = {
-    # Once: the new tasks run and no user has met them.
+    # Once: the new tasks run and no user has reached them.
     "traffic": "POST_SCALE_UP",
     # Canary and linear come to this stage before every step.
     "steps": "PRE_PRODUCTION_TRAFFIC_SHIFT",
@@ -25,7 +25,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycl
 
 
 TESTED = "POST_TEST_TRAFFIC_SHIFT"
-"""The stage at which requests with a header reach the new revision alone."""
+"""The stage at which requests with a header reach only the new revision."""
 
 
 def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:

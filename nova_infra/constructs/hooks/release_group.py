@@ -53,7 +53,7 @@ class ReleaseGroup(HookFunction):
             scope,
             construct_id,
             name=together_name(prefix),
-            description=f"Has the services of a release in {prefix} wait for one another, before any user meets them",
+            description=f"Makes a release's services in {prefix} wait for one another, before any user reaches them",
             code=f"{code}\n\nRELEASE.update({json.dumps(tags)})\n",
             key=key,
             retention=retention,

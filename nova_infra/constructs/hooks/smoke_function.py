@@ -1,6 +1,6 @@
-"""What runs in the environment's function: asks a new revision for its smoke paths, before any user meets it.
+"""What runs in the environment's function: asks a new revision for its smoke paths, before any user reaches it.
 
-ECS calls it at POST_TEST_TRAFFIC_SHIFT, when requests with the header reach the new revision alone. It stands in the
+ECS calls it at POST_TEST_TRAFFIC_SHIFT, when requests with the header reach only the new revision. It stands in the
 template as text, so it knows nothing but Python's own library.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hooks.html
 """

@@ -29,7 +29,7 @@ class SmokeTest(HookFunction):
             scope,
             construct_id,
             name=smoke_name(prefix),
-            description=f"Asks new revisions in {prefix} for their smoke paths, before any user meets them",
+            description=f"Requests the smoke paths of new revisions in {prefix}, before any user reaches them",
             code=Path(__file__).with_name("smoke_function.py").read_text(encoding="utf-8"),
             key=key,
             retention=retention,

@@ -177,7 +177,7 @@ def application_load_balancer(
     if not deletion_protection:
         acknowledge(
             load_balancer,
-            "Only what takes an approval to change takes one to remove",
+            "What needs an approval to change needs one to remove",
             f"{NIST}-ELBDeletionProtectionEnabled",
         )
     load_balancer.log_access_logs(log_bucket, log_prefix)

@@ -12,7 +12,7 @@ from nova_infra.constructs.network.ingress import application_load_balancer, not
 
 
 class PrivateIngress(Construct):
-    """A load balancer in the private subnets, which answers plain HTTP to this VPC alone.
+    """A load balancer in the private subnets, which answers plain HTTP only to this VPC.
 
     Its addresses are the VPC's own, so that tasks reach it without a NAT gateway.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from aws_cdk import CfnOutput, Duration, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
@@ -127,7 +128,7 @@ class ImageStep(pipelines.CodeBuildStep):
 class ReleaseStep(pipelines.CodeBuildStep):
     """Runs one of the release tools about an environment, by a role in the environment's account.
 
-    The step's own role has a fixed name, which the role in the environment's account names as the one that may take it.
+    The step's own role has a fixed name, and the role in the environment's account lets only that one assume it.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
 
 
 class GateStep(ReleaseStep):
-    """Runs the environment's test suite on new revisions before users meet them, and answers the deployments for it.
+    """Runs the environment's test suite on new revisions before users reach them, and answers the deployments for it.
 
     It has to run beside the deployments that wait for it: :func:`run_beside` gives it their run order.
     """
@@ -227,45 +228,32 @@ class GateStep(ReleaseStep):
         )
 
 
-class IntegrationTestStep(pipelines.CodeBuildStep):
-    """Calls a deployed environment's services over HTTP."""
+class EnvironmentTestStep(pipelines.CodeBuildStep):
+    """Calls a deployed environment's services over HTTP, or drives them in a browser."""
 
-    def __init__(self, *, source: pipelines.IFileSetProducer, tools: Tools, url: CfnOutput) -> None:
+    def __init__(
+        self,
+        suite: Literal["integration", "e2e"],
+        *,
+        source: pipelines.IFileSetProducer,
+        tools: Tools,
+        url: CfnOutput,
+    ) -> None:
         """Create the step.
 
         Args:
+            suite: Which tests: ``e2e`` are those in a browser.
             source: The commit.
             tools: What it runs.
             url: The environment's base URL.
         """
+        browser = suite == "e2e"
         super().__init__(
-            "IntegrationTests",
+            "E2ETests" if browser else "IntegrationTests",
             input=source,
             additional_inputs={TOOLS: tools.archive},
             env={**TESTS, **FROM_TOOLS},
-            install_commands=[SETUP],
-            commands=["make integration"],
-            env_from_cfn_outputs={"API_BASE_URL": url},
-        )
-
-
-class EndToEndTestStep(pipelines.CodeBuildStep):
-    """Drives a deployed environment in a browser."""
-
-    def __init__(self, *, source: pipelines.IFileSetProducer, tools: Tools, url: CfnOutput) -> None:
-        """Create the step.
-
-        Args:
-            source: The commit.
-            tools: What it runs.
-            url: The environment's base URL.
-        """
-        super().__init__(
-            "E2ETests",
-            input=source,
-            additional_inputs={TOOLS: tools.archive},
-            env={**TESTS, **FROM_TOOLS},
-            install_commands=[SETUP, "make browser"],
-            commands=["make e2e"],
-            env_from_cfn_outputs={"BASE_URL": url},
+            install_commands=[SETUP, *(["make browser"] if browser else [])],
+            commands=[f"make {suite}"],
+            env_from_cfn_outputs={"BASE_URL" if browser else "API_BASE_URL": url},
         )

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import NIST, acknowledge
+from nova_infra.checks.acknowledge import acknowledge_own_policy
 from nova_infra.names import GITHUB_ISSUER
 
 
@@ -41,10 +41,10 @@ class GitHubRole(Construct):
             description: What it is for.
             provider_arn: ARN of the account's identity provider for GitHub Actions.
             subjects: The tokens' ``sub`` claims, such as ``repo:org/name:environment:prod``, without wildcards.
-            branches: The branches whose jobs may take it: a token for an environment does not name its branch.
-            workflows: The workflows whose jobs may take it, such as ``org/name/.github/workflows/deploy.yml``: others
+            branches: The branches whose jobs may assume it: a token for an environment does not name its branch.
+            workflows: The workflows whose jobs may assume it, such as ``org/name/.github/workflows/deploy.yml``: others
                 of the branch, such as one that a pull request starts there, have tokens of the same subject.
-            repository_id: What GitHub knows the repository by, which no other one ever gets; None for its name alone.
+            repository_id: What GitHub knows the repository by, which no other one ever gets; None for only its name.
             statements: What the role may do.
             max_session: How long credentials may be good for; from 1 to 12 hours.
         """
@@ -71,11 +71,7 @@ class GitHubRole(Construct):
             assumed_by=iam.WebIdentityPrincipal(provider_arn, {"StringEquals": claims}),
         )
         policy = iam.Policy(self, "Policy", statements=list(statements), roles=[self.role])
-        acknowledge(
-            policy,
-            "A policy of one role cannot be attached elsewhere by mistake",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
+        acknowledge_own_policy(policy)
 
 
 def subject_prefix(repository: str, *, owner_id: int | None, repository_id: int | None) -> str:

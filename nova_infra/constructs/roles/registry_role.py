@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.names import bootstrap_bucket_name
 
 # The resource types' handlers call these: https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-ecr.
@@ -28,9 +28,9 @@ _REPOSITORY_WRITES = (
 
 
 class RegistryRole(Construct):
-    """Creates repositories, and may set how they are scanned and signed, and nothing else, for CloudFormation alone.
+    """Creates repositories, and may set how they are scanned and signed, and nothing else, only for CloudFormation.
 
-    CDK's own deploy role would do, but whoever may take it may deploy anything to the account, perhaps production's.
+    CDK's own deploy role would do, but whoever may assume it may deploy anything to the account, perhaps production's.
 
     Attributes:
         role: The role.
@@ -88,7 +88,7 @@ class RegistryRole(Construct):
                 *(_settings() if settings else ()),
             ],
         )
-        acknowledge(policy, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
+        acknowledge_own_policy(policy)
         acknowledge(
             policy,
             "Repositories get names later; a registry's setting and AWS's own key have no name",

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Toolchain
 from nova_infra.names import (
     EVENT_SOURCE,
@@ -100,7 +100,7 @@ class ReleaseRoles(Construct):
                 ],
             ),
             iam.PolicyStatement(
-                # None of these can be allowed for some resources alone.
+                # None of these can be allowed for only some resources.
                 actions=[
                     "cloudwatch:DescribeAlarms",
                     "cloudwatch:GetMetricData",
@@ -251,11 +251,7 @@ class ReleaseRoles(Construct):
             assumed_by=named_roles(takers),
         )
         policy = iam.Policy(self, f"{name.capitalize()}Policy", statements=list(statements), roles=[role])
-        acknowledge(
-            policy,
-            "A policy of one role, which nothing else may have",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
+        acknowledge_own_policy(policy)
         written = cdk.Stack.of(self).resolve(policy.document)["Statement"]
         resources = dict.fromkeys(
             each for statement in written if statement["Effect"] == "Allow" for each in _listed(statement["Resource"])
@@ -315,7 +311,7 @@ def named_roles(arns: Iterable[str]) -> iam.IPrincipal:
     anew. The account is named as the principal therefore, and the role in a condition.
     """
     roles = sorted(set(arns))
-    assert roles, "somebody takes the role"
+    assert roles, "somebody assumes the role"
     # One condition for all accounts, so that CDK writes one statement: a trust policy takes 2,048 characters.
     condition = {"ArnEquals": {"aws:PrincipalArn": roles}}
     accounts = sorted({arn.split(":")[4] for arn in roles})

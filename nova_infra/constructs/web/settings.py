@@ -20,7 +20,7 @@ class ServiceSettings:
             service's.
         cluster_name: Physical name of the cluster, where a reference to it would tie two stacks together. Default: the
             cluster's own.
-        test: The lifecycle hook, as CloudFormation takes it, that tests a new revision before any user meets it.
+        test: The lifecycle hook, as CloudFormation takes it, that tests a new revision before any user reaches it.
             Default: none.
         together: The lifecycle hook, as CloudFormation takes it, that waits for the other services of a release before
             each step. Default: none.

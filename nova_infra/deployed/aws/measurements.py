@@ -11,6 +11,7 @@ from typing import Any
 from nova_infra.deployed.aws.deployments import load_balancer_of, needed_requests
 from nova_infra.deployed.aws.tasks import AwsTasks
 from nova_infra.deployed.rollouts import RequestCount, RequestRate, ServiceDeployment, Traffic
+from nova_infra.errors import PassingError
 from nova_infra.names import REQUEST_ALARMS, alarm_name
 
 _PERIOD = 60
@@ -24,6 +25,11 @@ _METRICS_LAG = 300.0
 """Seconds after which a minute's requests are known: load balancers send them every minute, and CloudWatch takes a few.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+"""
+_NOT_ALL = ("InternalError", "Forbidden")
+"""Status of a metric whose values could not be read, although the call itself was answered.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html
 """
 _TRAFFIC = (
     ("requests", "RequestCount", "Sum"),
@@ -171,7 +177,12 @@ class AwsMeasurements(AwsTasks):
         """Count the requests that the new revisions of some deployments get, from the next whole minute on.
 
         ``RequestCount`` is per minute, and only of requests for which the load balancer has chosen a target.
+
+        Raises:
+            PassingError: ECS did not say which target group a revision has: left out, it would seem to get nothing.
         """
+        if unread := [each.service for each in deployments if not each.new.revision]:
+            raise PassingError(f"{', '.join(unread)}: ECS did not describe the new revision, whose requests count")
         now = self.aws.now()
         begins = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
         groups = {d.service: (d.new.target_group, load_balancer_of(d.rule)) for d in deployments if d.new.target_group}
@@ -180,8 +191,13 @@ class AwsMeasurements(AwsTasks):
             services = list(groups)
             queries = [count_query(number, *groups[service]) for number, service in enumerate(services)]
             until = max(self.aws.now(), begins + timedelta(minutes=1))
-            found = {result["Id"]: result.get("Values", ()) for result in self._values(queries, begins, until)}
-            return {service: round(sum(found.get(f"c{number}", ()))) for number, service in enumerate(services)}
+            results = self._values(queries, begins, until)
+            lost = {each["Id"] for each in results if each.get("StatusCode") in _NOT_ALL}
+            sums = {f"c{number}": 0.0 for number in range(len(services))}
+            for each in results:
+                sums[each["Id"]] += sum(each.get("Values", ()))
+            # What could not be read is not 0.
+            return {s: round(sums[f"c{n}"]) for n, s in enumerate(services) if sums[f"c{n}"] or f"c{n}" not in lost}
 
         return RequestCount((begins - now).total_seconds(), read, _METRICS_LAG)
 

@@ -251,7 +251,7 @@ def _uncovered(needed: Sequence[PolicyStatement], by: Sequence[PolicyStatement])
 
 
 def _without_repeats(grants: list[Grant]) -> list[Grant]:
-    """Grants that differ in the principal alone become one."""
+    """Grants that differ only in the principal become one."""
     together: dict[Grant, list[str]] = defaultdict(list)
     for grant in grants:
         key = Grant((), grant.actions, grant.resources, grant.conditions, grant.lost_conditions)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_network
 from typing import Any
 
 from nova_infra.config import Config, Environment
-from nova_infra.config.resolved import resolved
+from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.rules.network.internal import asked_from_outside
+from nova_infra.config.services.runtime import MIN_BAKE_MINUTES
 from nova_infra.config.values.existing import ExistingLoadBalancer
 from nova_infra.errors import NovaError
 from nova_infra.names import environment_prefix, stack_name
@@ -15,7 +18,7 @@ from nova_infra.operations.gates.orphans import wanted_rules
 from nova_infra.operations.gates.shared_listener import collisions, of_others
 
 _IDLE_SECONDS = 60
-"""After which a request without an answer counts: the alarm on those fires within a bake only if it is not longer."""
+"""After which a request without an answer counts, where nothing else is set; the shortest bake allows for this much."""
 
 
 def existing_cluster(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
@@ -69,8 +72,10 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
         found = access.call("elbv2", "describe_load_balancers", LoadBalancerArns=[balancer.arn])["LoadBalancers"][0]
         listener = access.call("elbv2", "describe_listeners", ListenerArns=[balancer.listener])["Listeners"][0]
         attributes = access.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=balancer.arn)
-        [group] = access.call("ec2", "describe_security_groups", GroupIds=[balancer.security_group])["SecurityGroups"]
-        others = of_others(_rules(balancer, access), _own_rules(config, environment, access))
+        names = sorted({balancer.security_group, *found.get("SecurityGroups", ())})
+        groups = access.call("ec2", "describe_security_groups", GroupIds=names)["SecurityGroups"]
+        own = _own_resources(config, environment, access)
+        others = of_others(_rules(balancer, access), own.get("AWS::ElasticLoadBalancingV2::ListenerRule", ()))
     except NovaError as error:
         if "NotFound" in (code := getattr(error, "code", "")):
             key = {"ListenerNotFound": "listener", "InvalidGroup.NotFound": "security_group"}.get(code, "arn")
@@ -78,12 +83,16 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
         else:
             yield not_known(f"the load balancer {balancer.full_name}", error)
         return
+    public = _public(config, environment)
     faults = [
         *_differences(environment, balancer, found),
         *_listener_faults(environment, listener),
-        *_attribute_faults(balancer, {each["Key"]: each["Value"] for each in attributes["Attributes"]}),
-        *_exit_faults(config, environment, group),
+        *_attribute_faults(public, balancer, {each["Key"]: each["Value"] for each in attributes["Attributes"]}),
+        *_exit_faults(public, environment, groups, own.get("AWS::EC2::SecurityGroup", ())),
     ]
+    if found.get("Scheme") == "internal":
+        is_last = environment.name == config.environments[-1].name
+        faults += asked_from_outside(environment, config.services, is_last=is_last)
     for fault, remedy in faults:
         yield Check(False, f"load balancer: {fault}", remedy)
     held = list(collisions(others, wanted_rules(config, environment), environment.name))
@@ -111,7 +120,7 @@ def _differences(
         if str(found[name]).lower() != getattr(balancer, key).lower():
             yield f"has the {name} {found[name]}", f'{_correct(key, environment)}: {key} = "{found[name]}"'
     if (state := found.get("State", {}).get("Code", "active")) not in ("active", "active_impaired"):
-        yield f"is {state}", "wait until its owner has it active"
+        yield f"is {state}", "wait until its owner has activated it"
 
 
 def _listener_faults(environment: Environment, listener: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -121,30 +130,78 @@ def _listener_faults(environment: Environment, listener: Mapping[str, Any]) -> I
         yield f"the listener speaks {listener['Protocol']}, and {why}", _correct("listener", environment)
     port = 443 if wanted == "HTTPS" else 80
     if listener["Protocol"] == wanted and listener["Port"] != port:
-        yield f"the listener is on port {listener['Port']}, and users ask {port}", _correct("listener", environment)
+        yield f"the listener is on port {listener['Port']}, but users call {port}", _correct("listener", environment)
 
 
-def _attribute_faults(balancer: ExistingLoadBalancer, attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _public(config: Config, environment: Environment) -> list[Resolved]:
+    """The services on the environment's public load balancer, as they are there."""
+    found = (resolved(service, environment) for service in config.services)
+    return [each for each in found if each.service.kind == "web" and not each.service.internal]
+
+
+def _attribute_faults(
+    public: list[Resolved], balancer: ExistingLoadBalancer, attributes: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Bakes that end before the alarm on requests without an answer can fire."""
     seconds = int(attributes.get("idle_timeout.timeout_seconds", _IDLE_SECONDS))
-    if seconds > _IDLE_SECONDS:
+    needed = MIN_BAKE_MINUTES + max(0, -(-(seconds - _IDLE_SECONDS) // 60))
+    short: dict[str, list[str]] = {}
+    for each in public:
+        rollout = each.environment.rollout
+        stepwise = rollout.strategy in ("canary", "linear")
+        for key in ("step_bake_minutes", "bake_minutes") if stepwise else ("bake_minutes",):
+            if getattr(rollout, key) < needed:
+                short.setdefault(key, []).append(each.service.name)
+    if short:
+        names = dict.fromkeys(name for listed in short.values() for name in listed)
         yield (
-            f"waits {seconds} s for an answer, so that a bake may end before requests count as unanswered",
-            f"have its owner set idle_timeout.timeout_seconds to {_IDLE_SECONDS} on {balancer.full_name}, or raise "
-            "bake_minutes by as much",
+            f"waits {seconds} s for an answer, so a bake of {', '.join(names)} ends before requests count as "
+            "unanswered",
+            f"raise {' and '.join(short)} to {needed} or more, or have its owner set idle_timeout.timeout_seconds to "
+            f"{_IDLE_SECONDS} on {balancer.full_name}",
         )
 
 
-def _exit_faults(config: Config, environment: Environment, group: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Ports of services that the load balancer's security group does not let out."""
-    found = (resolved(service, environment).service for service in config.services)
-    ports = sorted({each.port for each in found if each.kind == "web" and not each.internal})
-    closed = [port for port in ports if not any(_opens(rule, port) for rule in group.get("IpPermissionsEgress", ()))]
-    if closed:
+def _exit_faults(
+    public: list[Resolved], environment: Environment, groups: list[Mapping[str, Any]], own: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Ports of services that none of the load balancer's security groups lets out to the tasks.
+
+    What one of several groups allows is allowed:
+    https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
+
+    Args:
+        public: The services that the load balancer sends requests to.
+        environment: The environment.
+        groups: The load balancer's groups, as EC2 describes them.
+        own: Ids of the groups that tasks have already.
+    """
+    ports = sorted({each.service.port for each in public})
+    rules = [
+        rule
+        for group in groups
+        for rule in group.get("IpPermissionsEgress", ())
+        if _leads_to_tasks(rule, environment.network.cidr, own)
+    ]
+    if closed := [port for port in ports if not any(_opens(rule, port) for rule in rules)]:
         listed = ", ".join(map(str, closed))
+        named = " and ".join(group["GroupId"] for group in groups)
         yield (
-            f"{group['GroupId']} lets nothing out to port {listed}, so targets never become healthy",
+            f"{named} {'lets' if len(groups) == 1 else 'let'} nothing out to port {listed} of tasks, so targets never "
+            "become healthy",
             f"have its owner let TCP {listed} out to {environment.network.cidr}",
         )
+
+
+def _leads_to_tasks(rule: Mapping[str, Any], cidr: str, own: Collection[str]) -> bool:
+    """Whether any destination of a rule may hold tasks; who is in a prefix list is not looked up."""
+    tasks = ip_network(cidr)
+    ranges = (ip_network(each["CidrIp"], strict=False) for each in rule.get("IpRanges", ()))
+    return (
+        any(tasks.overlaps(each) for each in ranges)
+        or any(each.get("GroupId") in own for each in rule.get("UserIdGroupPairs", ()))
+        or bool(rule.get("PrefixListIds"))
+    )
 
 
 def _opens(rule: Mapping[str, Any], port: int) -> bool:
@@ -163,9 +220,10 @@ def _rules(balancer: ExistingLoadBalancer, access: Account) -> Iterator[Mapping[
         which["Marker"] = marker
 
 
-def _own_rules(config: Config, environment: Environment, access: Account) -> Iterator[str]:
-    """ARNs of the rules that the services' stacks have made."""
+def _own_resources(config: Config, environment: Environment, access: Account) -> dict[str, list[str]]:
+    """Physical ids of what the services' stacks have made, by type."""
     prefix = environment_prefix(config.platform.name, environment.name)
+    own: dict[str, list[str]] = {}
     for service in config.services:
         try:
             found = access.call(
@@ -176,8 +234,8 @@ def _own_rules(config: Config, environment: Environment, access: Account) -> Ite
                 raise
             continue
         for resource in found["StackResources"]:
-            if resource["ResourceType"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
-                yield str(resource.get("PhysicalResourceId", ""))
+            own.setdefault(resource["ResourceType"], []).append(str(resource.get("PhysicalResourceId", "")))
+    return own
 
 
 def _correct(key: str, environment: Environment) -> str:

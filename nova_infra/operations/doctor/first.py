@@ -1,6 +1,6 @@
 """Checks what only the first deployment in an account needs: ``nova doctor --first``.
 
-Each is made by AWS when it is first needed, or by somebody else before, and is no part of a template.
+Each is made by AWS when it is first needed, or by somebody else before, and is not part of a template.
 """
 
 from __future__ import annotations

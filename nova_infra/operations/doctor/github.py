@@ -102,7 +102,7 @@ def _branch(config: Config, ask: Ask) -> Check:
         unknown.append(str(error))
     missing = [name for name in REQUIRED_CHECKS if name not in checked]
     if reviewed and not missing:
-        return Check(True, f"{branch} takes reviewed pull requests with {', '.join(REQUIRED_CHECKS)} alone")
+        return Check(True, f"{branch} accepts only reviewed pull requests with {', '.join(REQUIRED_CHECKS)}")
     if len(unknown) == 2:
         return Check(None, f"the rules of {branch}: not known: {unknown[0]}")
     lacks = [*([] if reviewed else ["a review by code owners"]), *(f"the check {name}" for name in missing)]
@@ -120,8 +120,8 @@ def _environment(environment: Environment, found: Mapping[str, Any] | None) -> C
     elif environment.approval and not any(rule.get("prevent_self_review") for rule in rules):
         faults.append("lets people approve what they started")
     if not found.get("deployment_branch_policy"):
-        faults.append("takes deployments from any branch")
+        faults.append("accepts deployments from any branch")
     if faults:
         return Check(False, f"the environment {name} {' and '.join(faults)}", f"set it up: {_SETTINGS}")
     approved = ", after an approval" if environment.approval else ""
-    return Check(True, f"the environment {name} takes deployments from chosen branches{approved}")
+    return Check(True, f"the environment {name} accepts deployments from chosen branches{approved}")

@@ -30,7 +30,7 @@ def leftovers(config: Config, environment: Environment, access: Account) -> Iter
             for queue in queues:
                 yield from _queue(queue, access)
         except NovaError as error:
-            yield not_known(f"what {stack} would find in its way", error)
+            yield not_known(f"what would block {stack}", error)
 
 
 def _made(
@@ -76,7 +76,7 @@ def _record(host: str, environment: Environment, access: Account) -> Iterator[Ch
     if taken := [kind for kind in ("A", "CNAME") if (host, kind) in names]:
         yield Check(
             False,
-            f"{host} has a record of type {taken[0]} already, and CloudFormation would refuse to make its own",
+            f"{host} has a record of type {taken[0]} already, and CloudFormation would refuse to create its own",
             f"delete it from the hosted zone {zone} right before the first deployment, or choose another name",
         )
 
@@ -90,6 +90,6 @@ def _queue(name: str, access: Account) -> Iterator[Check]:
         raise
     yield Check(
         False,
-        f"the queue {name} is there already, and CloudFormation would refuse to make its own",
+        f"the queue {name} is there already, and CloudFormation would refuse to create its own",
         "set existing = true in the worker's queue, with name and dead; or delete it and wait a minute",
     )

@@ -42,7 +42,7 @@ def misdirected(
 def _rules(template: Template) -> dict[str, Any]:
     resources = template.get("Resources", {})
     rules = {key: r.get("Properties", {}) for key, r in resources.items() if r.get("Type") == _RULE}
-    # ECS sets the weights of the tests' rule at the next deployment, and no user meets them before.
+    # ECS sets the weights of the tests' rule at the next deployment, and no user reaches them before.
     return {key: properties for key, properties in rules.items() if not is_for_tests(properties)}
 
 

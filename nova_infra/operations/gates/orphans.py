@@ -95,7 +95,7 @@ def rule_of(properties: Mapping[str, Any]) -> ListenerRule:
 
 
 def is_for_tests(properties: Mapping[str, Any]) -> bool:
-    """Whether a rule of these properties takes tests of a new revision alone."""
+    """Whether a rule of these properties takes only tests of a new revision."""
     return any(
         condition.get("HttpHeaderConfig", {}).get("HttpHeaderName") == TEST_HEADER[0]
         for condition in properties.get("Conditions", ())

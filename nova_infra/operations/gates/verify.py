@@ -95,7 +95,7 @@ def version_of(environment: ObservedEnvironment, service: str) -> Answer | None:
 
 
 def _job(environment: ObservedEnvironment, name: str) -> tuple[str, str] | None:
-    """The stack of a job, and the tag or digest of its image; None for what is no job of Nova's."""
+    """The stack of a job, and the tag or digest of its image; None for what is not a job of Nova's."""
     stack = environment.stack_name(name)
     template = environment.template(stack)
     if not is_job(template):

@@ -101,7 +101,7 @@ def _show(
 ) -> int:
     """Write what is new of a task's output, and say how many lines that was."""
     before = len(seen)
-    # Before the first line there is no stream, which is no error here: what the log lacks, the exit code shows.
+    # Before the first line there is no stream, which is not an error here: what the log lacks, the exit code shows.
     with contextlib.suppress(NovaError):
         for event in environment.log_events(service, since=since, streams=[task.log_stream]):
             if event.id not in seen:

@@ -43,6 +43,7 @@ from nova_infra.operations.planner.blockers.resources.quotas import (
 from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
 from nova_infra.operations.planner.blockers.resources.sizes import impossible_sizes
 from nova_infra.operations.planner.blockers.resources.tasks import refused_services, refused_task_definitions
+from nova_infra.operations.planner.blockers.resources.texts import refused_texts
 from nova_infra.operations.planner.blockers.resources.values import refused_values
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -70,6 +71,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_services,
     refused_values,
     beyond_limits,
+    refused_texts,
     closed_ways,
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (

@@ -85,7 +85,7 @@ class Ledger:
     Attributes:
         entries: Newest first.
         version: Number of the latest version; 0 where there is none.
-        unreadable: What was skipped because it is no entry, a line for each.
+        unreadable: What was skipped because it is not an entry, a line for each.
         scalings: Services that were scaled for an incident, newest first.
         answers: Deployments that were promoted or aborted, newest first.
     """
@@ -212,4 +212,4 @@ def _long(text: str) -> str:
     try:
         return "sha256:" + base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
     except ValueError as error:
-        raise UnreadableError(f"images: {text!r} is no digest: {error}") from None
+        raise UnreadableError(f"images: {text!r} is not a digest: {error}") from None

@@ -28,7 +28,7 @@ def matching(ledger: Ledger, release: str) -> list[Entry]:
     if release in names:
         names = {release: None}
     if len(names) > 1:
-        raise RefusedError(f"release: {release!r} is ambiguous: it begins {', '.join(names)}: give more digits")
+        raise RefusedError(f"release: {release!r} is ambiguous: it could be {', '.join(names)}: give more digits")
     if not names:
         known = ", ".join(short(name) for name in list(dict.fromkeys(e.release for e in ledger.entries if e.good))[:5])
         raise RefusedError(

@@ -67,7 +67,7 @@ def releases(entries: Sequence[Entry]) -> list[DeliveredRelease]:
     running: str | None = None
     for entry in sorted(entries, key=lambda e: e.at):
         if entry.outcome in ("rolled-back", "deployed"):
-            # It brought back something older, which is no release: whatever was released last has failed.
+            # It brought back something older, which is not a release: whatever was released last has failed.
             if found and found[-1].name != entry.release:
                 found[-1].failed_at = found[-1].failed_at or found[-1].deployed_at
             if entry.good:

@@ -70,7 +70,7 @@ class Fields:
         """A text."""
         found = self._get(key, default)
         if not isinstance(found, str):
-            raise UnreadableError(f"{key} is {found!r}, which is no text")
+            raise UnreadableError(f"{key} is {found!r}, which is not text")
         return found
 
     def one_of(self, key: str, known: tuple[str, ...]) -> Any:
@@ -84,7 +84,7 @@ class Fields:
         """A whole number."""
         found = self._get(key, default)
         if not isinstance(found, int):
-            raise UnreadableError(f"{key} is {found!r}, which is no whole number")
+            raise UnreadableError(f"{key} is {found!r}, which is not a whole number")
         return found
 
     def time(self, key: str) -> datetime:
@@ -99,14 +99,14 @@ class Fields:
         """A list of texts."""
         found = self._get(key, default)
         if not isinstance(found, list | tuple):
-            raise UnreadableError(f"{key} is {found!r}, which is no list")
+            raise UnreadableError(f"{key} is {found!r}, which is not a list")
         return tuple(map(str, found))
 
     def mapping(self, key: str) -> dict[str, str]:
         """Texts by name."""
         found = self._get(key, None)
         if not isinstance(found, dict):
-            raise UnreadableError(f"{key} is {found!r}, which is no object")
+            raise UnreadableError(f"{key} is {found!r}, which is not an object")
         return {str(name): str(each) for name, each in found.items()}
 
     def _get(self, key: str, default: Any) -> Any:

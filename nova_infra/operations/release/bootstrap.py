@@ -18,7 +18,7 @@ _TAKERS = {
     "FilePublishingRole": "PipelineAssetsFileRole",
     "ImagePublishingRole": "PipelineAssetsDockerRole",
 }
-"""Role of the bootstrap to what the names of the pipeline's role that takes it begin with, after the stack's name."""
+"""Role of the bootstrap to what the names of the pipeline's role that assumes it begin with, after the stack's name."""
 
 
 def bootstrap_template(config: Config, *, toolchain: bool = False) -> dict[str, Any]:

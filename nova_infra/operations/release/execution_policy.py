@@ -2,7 +2,7 @@
 
 CDK's bootstrap lets CloudFormation do everything unless it is given a policy. This policy is drawn from the templates:
 the services whose resources they hold, in the regions that they go to; roles of the installation's own names, and
-nothing of the bootstrap. It keeps a deployment out of everything else in the account. It is no boundary for the roles
+nothing of the bootstrap. It keeps a deployment out of everything else in the account. It does not limit the roles
 that a template makes: those may do what the template says.
 """
 
@@ -96,7 +96,8 @@ def execution_policy(assembly: Assembly, account: str, *, platform: str) -> dict
     }
     size = len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
     if size > MAX_CHARACTERS:
-        raise RefusedError(f"policy: has {size:,} characters, and IAM takes {MAX_CHARACTERS:,}: split the installation")
+        fault = f"has {size:,} characters, but IAM allows {MAX_CHARACTERS:,}"
+        raise RefusedError(f"policy: {fault}: split the installation")
     return document
 
 

@@ -45,7 +45,7 @@ def boundary_document(config: Config) -> dict[str, Any]:
     size = len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
     if size > MAX_CHARACTERS:
         raise RefusedError(
-            f"permissions boundary: has {size:,} characters, and IAM takes {MAX_CHARACTERS:,}: split the installation"
+            f"permissions boundary: has {size:,} characters, but IAM allows {MAX_CHARACTERS:,}: split the installation"
         )
     return document
 

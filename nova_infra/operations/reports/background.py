@@ -103,7 +103,7 @@ def _next(job: RunningJob, now: datetime) -> datetime | None:
 
 def _next_in_words(job: RunningJob, moment: datetime | None, now: datetime) -> str:
     if not job.schedule:
-        return "runs with releases alone"
+        return "runs only with releases"
     if not job.enabled:
         return "its schedule is disabled"
     return f"next in {duration(moment - now)}" if moment else "never comes again"

@@ -230,7 +230,7 @@ def _carry_out(
             ),
         )
     except RefusedError as error:
-        # From here on something was changed, so that this is no refusal any more.
+        # From here on something was changed, so this is no longer a refusal.
         raise AwsError(f"{error}; the rollback is not complete: run the same command again") from None
     if found:
         faults = [problem.text for problem in found]

@@ -14,6 +14,10 @@ from nova_infra.operations.rollout.announce import announce
 from nova_infra.operations.rollout.follow import gate_in_words, stage_in_words, state_of
 
 
+class UnrecordedError(AwsError):
+    """ECS has the answer, and the ledger does not."""
+
+
 @dataclass(frozen=True)
 class Answered:
     """What came of an answer.
@@ -125,7 +129,7 @@ def _answer(
     try:
         environment.put_parameter(parameter_name(environment, "release"), encode_answer(answer))
     except NovaError as error:
-        raise AwsError(f"{action}: {', '.join(done)}; the ledger does not have it: {error}") from None
+        raise UnrecordedError(f"{action}: {', '.join(done)}; the ledger does not have it: {error}") from None
     what = ", ".join(f"{service} {stood}" for service, stood in done.items())
     reason = f": {why}" if why else ""
     said = f"{what} {action} in {environment.name} by {answer.by}{reason}. Next: nova watch {environment.name}"

@@ -193,7 +193,7 @@ def next_commands(environment: str, service: str, state: State) -> tuple[str, ..
 def _told(deployments: Sequence[ServiceDeployment]) -> ServiceDeployment:
     """The deployment of a service to show.
 
-    When ECS has rolled one back, CloudFormation deploys what was there before: that this is completed is no success.
+    When ECS has rolled one back, CloudFormation deploys what was there before: completing that is not a success.
     """
     *_, last = deployments
     bad = [each for each in deployments if state_of(each) in ("rolled back", "failed")]

@@ -50,7 +50,7 @@ def looks(
     patience: float = 0.0,
     wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[ReleaseView]:
-    """Look until all rollouts have ended: the first look is quick and knows ECS alone.
+    """Look until all rollouts have ended: the first look is quick and asks only ECS.
 
     Args:
         environment: The environment.
@@ -97,7 +97,7 @@ def looks(
         except PassingError as error:
             if view is None:
                 raise
-            yield replace(view, unread=(f"the latest look: {error}",))
+            yield replace(view, unread=(f"the last look failed: {error}",))
         wait(seconds_between_looks(len(services) or len(names), len(known)))
 
 

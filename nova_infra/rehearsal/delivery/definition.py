@@ -126,7 +126,7 @@ class Stage:
         name: Its name.
         actions: Its actions, in the order of the template.
         on_failure: What follows when it fails: ``ROLLBACK``, ``RETRY``, or None for nothing.
-        retries_all: Whether a retry plays all of its actions again, and not those alone that failed.
+        retries_all: Whether a retry plays all of its actions again, and not only those that failed.
         window: When it may be entered, in words; None at any time.
         skipped_unless: What has to be so for it to be entered, in words; None where it always is.
         closed_because: Why nothing may enter it, where its inbound transition is disabled.

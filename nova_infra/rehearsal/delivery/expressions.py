@@ -18,7 +18,7 @@ _STATUS = ("success", "failure", "always", "cancelled")
 
 
 class ExpressionError(ValueError):
-    """It is no expression, or one that the rehearsal does not know."""
+    """It is not an expression, or one that the rehearsal does not know."""
 
 
 def fill(text: str, contexts: Mapping[str, Any], *, failed: bool = False) -> str:
@@ -45,7 +45,7 @@ def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = Fal
     """The value of an expression.
 
     Raises:
-        ExpressionError: It is no expression.
+        ExpressionError: It is not an expression.
     """
     tokens, at = [], 0
     stripped = expression.rstrip()

@@ -15,7 +15,7 @@ Combination = dict[str, Any]
 def combinations(content: Mapping[str, Any]) -> list[tuple[str, Combination]]:
     """What a job runs for: the end of each one's name, and the values of its ``matrix`` context.
 
-    A matrix that an expression gives is known on GitHub alone: the job then counts as one, without values.
+    A matrix that an expression gives is known only on GitHub: the job then counts as one, without values.
 
     Args:
         content: The job.

@@ -85,7 +85,7 @@ def read_workflow(
         bakes: Minutes that what a deployment deploys bakes.
 
     Raises:
-        WorkflowError: It is no workflow, or says something that the rehearsal does not know.
+        WorkflowError: It is not a workflow, or says something that the rehearsal does not know.
     """
     return _WorkflowReader(path, text, delivered, branch, engine, approved, bakes).read()
 
@@ -147,7 +147,7 @@ class _WorkflowReader:
             problem = getattr(error, "problem", None) or "it is not YAML"
             raise WorkflowError(f"{self._path}:{line}: cannot be read ({problem}): correct it") from None
         if not isinstance(content, dict) or not isinstance(content.get("jobs"), dict):
-            raise WorkflowError(f"{self._path}:1: has no jobs, so it is no workflow: write jobs:")
+            raise WorkflowError(f"{self._path}:1: has no jobs, so it is not a workflow: write jobs:")
         return content
 
     def _read_jobs(self) -> dict[str, WorkflowJob]:
@@ -170,7 +170,7 @@ class _WorkflowReader:
         for job in jobs.values():
             for other in job.needs:
                 if other not in self._content["jobs"]:
-                    raise self._error(job.base, f"job {job.name} needs {other!r}, which is no job", "correct needs")
+                    raise self._error(job.base, f"job {job.name} needs {other!r}, which is not a job", "correct needs")
             # Who needs a job with a matrix waits for all of its combinations.
             job.needs = [each.name for other in job.needs for each in jobs.values() if each.base == other]
         return jobs
@@ -288,7 +288,7 @@ class _WorkflowReader:
     def _deployments(self, job: WorkflowJob, name: str, environment: str, order: int) -> Iterator[StageAction]:
         stage = self._environments.get(environment.replace("-", ""))
         if stage is None:
-            reason = f"{environment} is no environment"
+            reason = f"{environment} is not an environment"
             yield DoomedAction(name, order, (), (), {}, False, False, reason=reason)
             return
         deployments = [action for action in stage.actions if isinstance(action, DeployAction)]

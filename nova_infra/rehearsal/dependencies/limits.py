@@ -20,6 +20,7 @@ class _Product:
         port: Its port.
         default: Its default ``max_connections``.
         reserved: How many of them it keeps for its administrators.
+        of_rds: How many RDS takes by default for each GiB of its instance's memory.
     """
 
     name: str
@@ -27,15 +28,18 @@ class _Product:
     port: int
     default: int
     reserved: int
+    of_rds: int
 
 
+# Of RDS: memory / 9,531,392 for PostgreSQL, and memory / 12,582,880 for MySQL and MariaDB.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
 _PRODUCTS = (
     # max_connections and superuser_reserved_connections:
     # https://www.postgresql.org/docs/current/runtime-config-connection.html
-    _Product("PostgreSQL", re.compile(r"postg|pgvector|timescale"), 5432, 100, 3),
+    _Product("PostgreSQL", re.compile(r"postg|pgvector|timescale"), 5432, 100, 3, 112),
     # max_connections; one more is for administrators:
     # https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_max_connections
-    _Product("MySQL", re.compile(r"mysql|mariadb|percona"), 3306, 151, 0),
+    _Product("MySQL", re.compile(r"mysql|mariadb|percona"), 3306, 151, 0, 85),
 )
 
 
@@ -67,7 +71,9 @@ def limit_of(dependency: Dependency) -> Limit | None:
         return Limit(int(set_to[1]) - reserved, f"the max_connections of {set_to[1]} in its command{kept}")
     if product is None:
         return None
-    return Limit(product.default - reserved, f"{product.name}'s default max_connections of {product.default}{kept}")
+    other = f"RDS has about {product.of_rds} for each GiB of its instance class: state max_connections in nova.toml"
+    origin = f"{product.name}'s own default max_connections of {product.default}{kept}; {other}"
+    return Limit(product.default - reserved, origin)
 
 
 def _product(dependency: Dependency) -> _Product | None:

@@ -1,4 +1,4 @@
-"""Drills that end before users meet the release: gates, smoke tests, the test suite."""
+"""Drills that end before users reach the release: gates, smoke tests, the test suite."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GATE_DRILLS = (
     Drill(
         "gate-unanswered",
         "nobody answers its gate",
-        (rolls_back("it rolls back when its time is over", because="nobody answered"), NO_TRAFFIC, *STOPPED),
+        (rolls_back("it rolls back when it times out", because="nobody answered"), NO_TRAFFIC, *STOPPED),
         answers="nobody",
         gated=True,
     ),
@@ -64,7 +64,7 @@ GATE_DRILLS = (
     Drill(
         "smoke-function-hangs",
         "the function of its smoke test never ends",
-        (rolls_back("it rolls back when its time is over", because="did not end"), NO_USER, *STOPPED),
+        (rolls_back("it rolls back when it times out", because="did not end"), NO_USER, *STOPPED),
         tested=True,
         function="hangs",
     ),
@@ -79,7 +79,7 @@ GATE_DRILLS = (
     Drill(
         "suite-hangs",
         "the test suite that answers its gate never ends",
-        (rolls_back("it rolls back when its time is over", because="nobody answered"), NO_USER, *_SUITE_STOPPED),
+        (rolls_back("it rolls back when it times out", because="nobody answered"), NO_USER, *_SUITE_STOPPED),
         suite="hangs",
     ),
     Drill(

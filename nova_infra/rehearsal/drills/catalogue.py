@@ -70,10 +70,10 @@ DRILLS = (
         needs_images=True,
     ),
     Drill("full-tmp", "the mount at its /tmp is full", (BACK_OR_HARMLESS,), fault="full-tmp", needs_images=True),
-    Drill("never-healthy", "its health check is answered with 500", _NEVER_STARTS, fault="unhealthy"),
+    Drill("never-healthy", "it answers its health check with 500", _NEVER_STARTS, fault="unhealthy"),
     Drill(
         "errors",
-        "four of five requests are answered with 500",
+        "it answers four of five requests with 500",
         (
             rolls_back("the errors alarm rolls the canary back", because="-errors went to ALARM"),
             IN_CANARY,
@@ -95,7 +95,7 @@ DRILLS = (
     ),
     Drill(
         "deadlock",
-        "its health check is answered, and nine of ten requests are left without an answer",
+        "it answers its health check, and leaves nine of ten requests unanswered",
         (
             rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
             IN_CANARY,
@@ -275,7 +275,7 @@ DRILLS = (
         "approval-rejected",
         "nobody approves the release",
         (
-            told("the pipeline's topic is asked for the approval", "waits for an approval"),
+            told("the pipeline's topic gets the approval request", "waits for an approval"),
             stops_at("the pipeline stops there, and production is not reached", "approval"),
             PIPELINE_TELLS,
         ),

@@ -141,7 +141,7 @@ def _others_went_back(record: Record, service: str) -> list[str]:
     ]
     clauses = [f"{each.service} ended {each.outcome}" for each in others if each.outcome != "rolled back"]
     met = [each.service for each in others if any(sample.reached for sample in each.samples)]
-    return clauses + [f"users met {each}" for each in met] + ([] if others else ["no other service was deployed"])
+    return clauses + [f"users reached {each}" for each in met] + ([] if others else ["no other service was deployed"])
 
 
 def _lost_request(record: Record, _: str) -> list[str]:
@@ -189,14 +189,14 @@ def _seen_slower(record: Record, service: str) -> list[str]:
 def _one_at_once(record: Record, service: str) -> list[str]:
     counts = [count for stack, count in record.at_once.items() if stack.endswith(service)]
     if not counts:
-        return [f"no second run of {service} was due while the first was going"]
-    return [f"{max(counts)} runs of {service} went on at once"] if max(counts) > 1 else []
+        return [f"no second run of {service} was due while the first was running"]
+    return [f"{max(counts)} runs of {service} ran at once"] if max(counts) > 1 else []
 
 
 def _met_a_user(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     met = {user for sample in deployment.samples for user in sample.reached} if deployment else set()
-    return [f"{len(met)} users met it"] if met else []
+    return [f"{len(met)} users reached it"] if met else []
 
 
 def _waited_once(record: Record, service: str) -> list[str]:
@@ -212,14 +212,14 @@ def _waited_once(record: Record, service: str) -> list[str]:
 
 
 ONE_AT_ONCE = Expectation("the second run is left out", _one_at_once)
-NO_USER = Expectation("before any user meets it", _met_a_user)
+NO_USER = Expectation("before any user reaches it", _met_a_user)
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
 IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
 OLD_SERVES = Expectation("the old revision answers every request meanwhile", _old_failed)
 NOT_DEPLOYED = Expectation("before anything is deployed", _deployed)
 GOES_THROUGH = Expectation("the release goes through", _completed)
 OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
-OTHERS_GO_BACK = Expectation("the others go back before any user meets them", _others_went_back)
+OTHERS_GO_BACK = Expectation("the others go back before any user reaches them", _others_went_back)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
 WAITED_ONCE = Expectation("it waits once at each place", _waited_once)
 UNWATCHED = Expectation("ECS watches no alarm", _unwatched)

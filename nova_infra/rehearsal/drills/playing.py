@@ -138,6 +138,6 @@ class DrillPlayer:
             record,
             drill.place,
         )
-        came = "; ".join(result.misses) or "all that must follow did"
+        came = "; ".join(result.misses) or "all that had to follow did"
         self.view.ended(f"{'✓' if result.passed else '✗'} drill {drill.name}, {run.canary}: {came}")
         return result

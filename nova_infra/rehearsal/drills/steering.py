@@ -14,7 +14,7 @@ GATE_MINUTES = 2
 
 
 class DrillSteering:
-    """Answers as a drill says; the faulty service alone is treated badly."""
+    """Answers as a drill says; only the faulty service is treated badly."""
 
     def __init__(self, answers: Answers, service: str) -> None:
         """Take a part.

@@ -251,7 +251,7 @@ class PlayedDeployment:
         self.record.traffic.append(step)
 
     def _shift_tests(self, *, to_new: bool) -> None:
-        """Lead tests to the new revision alone, or back to the one that serves."""
+        """Lead tests only to the new revision, or back to the one that serves."""
         production, *alternates = self.service.groups
         if self.service.test_rule is None or not alternates or self.service.revision is None:
             return

@@ -37,7 +37,7 @@ class DeploymentState:
         self.stage, self.hooks[number] = stage, {"hookId": str(number), "targetType": kind, "status": status, **target}
 
     def answered(self, number: int) -> None:
-        """A hook was answered: ECS describes those alone that are active."""
+        """A hook was answered: ECS describes only active ones."""
         self.hooks.pop(number, None)
         if not self.hooks and self.stage == BEFORE_STEP:
             self.stage = "PRODUCTION_TRAFFIC_SHIFT"

@@ -109,7 +109,12 @@ class Load:
                 late = asyncio.get_running_loop().time() - began - number * self._seconds / count
                 await asyncio.sleep(max(-late, 0))
                 while len(under_way) >= asked.most_at_once and not self._pace.is_real:
-                    _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                    # In a real minute the next request follows after so long, whatever became of this one.
+                    done, under_way = await asyncio.wait(
+                        under_way, timeout=60 / count, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    if not done:
+                        break
                 under_way.add(asyncio.create_task(self._request(asked)))
         except BaseException:
             for task in under_way:

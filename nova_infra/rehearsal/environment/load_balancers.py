@@ -88,7 +88,7 @@ class LoadBalancers:
         """
         found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
         if arn is not None and found is None:
-            raise UnresolvableError(f"TestListenerRule: {arn} is no rule of this environment: add it, or leave it out")
+            raise UnresolvableError(f"TestListenerRule: {arn} is not a rule of this environment: add or remove it")
         return found
 
     def place_of(self, wanted: ServiceDefinition) -> tuple[LoadBalancer, RoutingRule, list[TargetGroup]]:

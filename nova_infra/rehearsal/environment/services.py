@@ -213,4 +213,4 @@ def _long_over(rollout: DeploymentConfiguration) -> DeploymentConfiguration:
 
 
 def _say_nothing(_: str) -> None:
-    """The baseline's own start is no part of the story."""
+    """The baseline's own start is not part of the story."""

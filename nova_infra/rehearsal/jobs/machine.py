@@ -167,7 +167,7 @@ class StateMachine:
     async def _map(self, state: Mapping[str, Any], data: Any, context: Any, states: list[str]) -> list[Any]:
         items = look_up(str(state.get("ItemsPath", "$")), data, context)
         if not isinstance(items, list):
-            raise StateError("States.Runtime", f"{state.get('ItemsPath', '$')} is no list")
+            raise StateError("States.Runtime", f"{state.get('ItemsPath', '$')} is not a list")
         inner = state.get("ItemProcessor", state.get("Iterator", {}))
         results = []
         for number, item in enumerate(items):

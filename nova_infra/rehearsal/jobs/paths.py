@@ -40,7 +40,7 @@ def look_up(path: str, data: Any, context: Any) -> Any:
         UnresolvableError: The path is more than names and places.
     """
     if not _PATH.fullmatch(path):
-        raise UnresolvableError(f"{path}: is no path that the rehearsal knows: use names and places, as in $.a.b[0]")
+        raise UnresolvableError(f"{path}: is not a path that the rehearsal knows: use names and places, as in $.a.b[0]")
     found = context if path.startswith("$$") else data
     for name, place in _STEP.findall(path):
         try:
@@ -84,7 +84,7 @@ def put(path: str | None, result: Any, data: Any) -> Any:
         return result
     names = [name for name, _ in _STEP.findall(path)]
     if not all(names) or path.startswith("$$"):
-        raise UnresolvableError(f"ResultPath {path}: is no path that the rehearsal knows: use names, as in $.a.b")
+        raise UnresolvableError(f"ResultPath {path}: is not a path that the rehearsal knows: use names, as in $.a.b")
     made = dict(data) if isinstance(data, Mapping) else {}
     inner = made
     for name in names[:-1]:

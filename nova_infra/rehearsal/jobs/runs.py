@@ -74,7 +74,7 @@ class JobRuns:
                 await self._stop(str(parameters["Task"]))
                 return {}
             case _:
-                raise UnresolvableError(f"{resource}: is not stood in for by the rehearsal: leave it out")
+                raise UnresolvableError(f"{resource}: has no stand-in in the rehearsal: leave it out")
 
     async def stop(self) -> None:
         """Stop all that run."""

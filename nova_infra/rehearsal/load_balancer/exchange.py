@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Hashable, Iterator
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
@@ -17,7 +17,13 @@ from nova_infra.rehearsal.load_balancer.http2.client import ask
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
 
-_CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
+"""How long it waits for a connection: then it answers 504, as for a target that is silent for its idle timeout.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html, "HTTP 504".
+"""
+_SHORT_SECONDS = 10.0
+"""How long a request is waited for if the one before it was silent to the end, and no answer ever took this long."""
 _MOST_ANSWER_HEADER_BYTES = 32 * 1024
 """The load balancer answers 502 in place of longer headers, all together.
 
@@ -52,6 +58,38 @@ class TargetAnswer:
     def failed(self) -> bool:
         """Whether the client has no good answer."""
         return not self.whole or self.status is None or (self.for_users or self.status) >= 500
+
+
+@dataclass
+class Silence:
+    """Which requests were silent to the end of the idle timeout.
+
+    Targets answer in real time, so an answer that takes 30 s is one, here as in AWS. A target that hangs would make
+    every later request take as long to show what the first one has shown.
+    """
+
+    _silent: set[Hashable] = field(default_factory=set)
+    _slow: set[Hashable] = field(default_factory=set)
+
+    def seconds(self, asked: Hashable, most: float) -> float:
+        """How long to wait for an answer.
+
+        Args:
+            asked: What was asked of which revision.
+            most: Seconds for which the load balancer waits.
+        """
+        return min(most, _SHORT_SECONDS) if asked in self._silent - self._slow else most
+
+    def note(self, asked: Hashable, seconds: float, *, answered: bool) -> None:
+        """Note how a request ended.
+
+        Args:
+            asked: What was asked of which revision.
+            seconds: How long it took.
+            answered: Whether there was a whole answer.
+        """
+        if seconds >= _SHORT_SECONDS:
+            (self._slow if answered else self._silent).add(asked)
 
 
 async def exchange(
@@ -100,12 +138,12 @@ async def exchange(
             return await _over_http2(request, target, answer, headers)
     async with client.request(
         request.method,
-        # A request may name the whole address instead of the path alone.
+        # A request may name the whole address instead of only the path.
         URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
         headers=headers,
         data=_body(request) if request.body_exists else None,
         allow_redirects=False,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
     ) as upstream:
         seconds = asyncio.get_running_loop().time() - sent
         answer.added = target.interference.added_seconds(seconds) + target.added_seconds

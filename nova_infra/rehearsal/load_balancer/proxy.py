@@ -13,7 +13,7 @@ from yarl import URL
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, open_client, probe
-from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, TargetAnswer, exchange
+from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, Silence, TargetAnswer, exchange
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, RoutingRule
@@ -30,7 +30,7 @@ _MOST_LINE_BYTES = 16 * 1024
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 IDLE_TIMEOUT_SECONDS = 60.0
 """AWS's default."""
-_NEVER_SHORTER = 10.0
+_NEVER_SHORTER = 60.0
 _CLIENT_GONE = 460
 
 
@@ -68,6 +68,7 @@ class LoadBalancer:
             idle_timeout: Seconds that it waits in AWS for a silent target.
         """
         self._idle_timeout = idle_timeout
+        self._silence = Silence()
         self.rules: list[RoutingRule] = []
         self.port = 0
         self.sent_to: dict[str, str] = {}
@@ -152,7 +153,7 @@ class LoadBalancer:
 
     @property
     def idle_seconds(self) -> float:
-        """How long a silent target is waited for here: no shorter than some seconds, as targets answer in real time."""
+        """How long a silent target is waited for here: up to a minute, as targets answer in real time."""
         return max(self.idle_timeout / self._pace.timeouts, min(self.idle_timeout, _NEVER_SHORTER))
 
     @property
@@ -255,6 +256,7 @@ class LoadBalancer:
         """
         began = asyncio.get_running_loop().time()
         answer, blamed = TargetAnswer(), True
+        asked = (target.revision, request.method, request.path)
         if (number := request.headers.get(REQUEST_HEADER)) is not None:
             self.sent_to[number] = target.revision
         target.enter()
@@ -267,12 +269,14 @@ class LoadBalancer:
                 protocol=self.protocol,
                 public_port=self._public_port,
                 version=group.settings.version,
-                idle_seconds=self.idle_seconds,
+                idle_seconds=self._silence.seconds(asked, self.idle_seconds),
             )
         except ClientGoneError:
             blamed = False
             return web.Response(status=_CLIENT_GONE)
-        except TimeoutError:
+        except TimeoutError as error:
+            if isinstance(error, aiohttp.ConnectionTimeoutError):
+                self._count(group, "TargetConnectionErrorCount", 1)
             return self._answer_instead(request, 504, "the target did not answer in time")
         except (aiohttp.ClientError, ConnectionError) as error:
             if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
@@ -280,6 +284,7 @@ class LoadBalancer:
             return self._answer_instead(request, 502, "the target closed the connection")
         finally:
             target.leave()
+            self._silence.note(asked, asyncio.get_running_loop().time() - began, answered=answer.whole)
             if blamed:
                 target.answered(asyncio.get_running_loop().time() - began + answer.added, failed=answer.failed)
                 group.audience.note(request.headers.get(USER_HEADER), target.revision, failed=answer.failed)

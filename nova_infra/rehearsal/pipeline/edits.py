@@ -80,7 +80,7 @@ def canary(percent: float, bake_minutes: int) -> Edit:
 
 
 def gate(minutes: int) -> Edit:
-    """Have every deployment that shifts traffic wait for an answer before a user meets it.
+    """Have every deployment that shifts traffic wait for an answer before a user reaches it.
 
     One that waits for a person already keeps its gate, with another time to answer it.
 
@@ -133,7 +133,7 @@ def function_that(does: str, minutes: int) -> Edit:
 
 
 def tests_before_traffic(template: Template) -> bool:
-    """Whether a service of a template has a function test it before any user meets it."""
+    """Whether a service of a template has a function test it before any user reaches it."""
     return any(map(_is_smoke, _hooks(template)))
 
 

@@ -59,7 +59,7 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
         notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
     if existing:
         notes.append(
-            f"load balancers: what others have on {', '.join(sorted(existing))}, whose listener is stood in for"
+            f"load balancers: what others have on {', '.join(sorted(existing))}, whose listener has a stand-in"
         )
     if sidecars:
         notes.append(f"sidecars: {', '.join(sorted(sidecars))} did not run, and nothing answered in their place")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nova_infra.documents.text import listed
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_in_words
-from nova_infra.rehearsal.record import DeploymentRecord
+from nova_infra.rehearsal.record import DeploymentRecord, Record
 
 _MOST_NAMED = 3
 
@@ -44,13 +44,26 @@ def what_breaks(deployment: DeploymentRecord) -> str:
     return f"of {deployment.service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
 
 
-def untested(deployment: DeploymentRecord) -> str:
-    """Why nothing is known about a release's answers, a clause; empty where something is."""
-    asked = not deployment.has_requests or deployment.answers or deployment.requests_to(deployment.new).served
-    if deployment.baseline or deployment.outcome != "completed" or asked:
+def untested(record: Record, deployment: DeploymentRecord) -> str:
+    """Why nothing is known about what a release does for its users, a clause; empty where something is."""
+    if deployment.baseline or deployment.outcome != "completed":
+        return ""
+    if not deployment.has_requests:
+        return _unworked(record, deployment)
+    if deployment.answers or deployment.requests_to(deployment.new).served:
         return ""
     why = f" ({'; '.join(deployment.not_asked)})" if deployment.not_asked else ""
-    return f"nobody asked {deployment.service} anything{why}"
+    return f"nobody sent {deployment.service} a request{why}"
+
+
+def _unworked(record: Record, deployment: DeploymentRecord) -> str:
+    """Why a service that no request reaches had nothing to do, a clause; empty where it had."""
+    queues = {name: queue for name, queue in record.queues.items() if deployment.service in queue.workers}
+    if any(queue.sent for queue in queues.values()):
+        return ""
+    if queues:
+        return f"{deployment.service} got no messages: that its tasks stay up was played, and nothing of its work"
+    return f"nothing here gives {deployment.service} work: that its tasks stay up was played"
 
 
 def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:

@@ -68,7 +68,7 @@ def confidence(record: Record) -> list[str]:
         )
     if counted := counted_connections(record):
         said.append(
-            f"Projected: connections at the most tasks of a rollout, {'; '.join(counted)}. They were counted at this "
+            f"Projected: connections at a rollout's maximum of tasks, {'; '.join(counted)}. They were counted at this "
             "traffic: a pool that grows with its load opens more."
         )
     said.append(
@@ -80,12 +80,12 @@ def confidence(record: Record) -> list[str]:
         which = ", ".join(f"{service} after {seconds:.2g} s" for service, seconds in sooner.items())
         said.append(
             f"Not played: idle connections that {which} closed, before the load balancer does: in AWS a request that "
-            "crosses the closing gets a 502. Keep them longer than its idle timeout."
+            "arrives as it closes one gets a 502. Keep them longer than its idle timeout."
         )
     if record.not_rehearsed:
         said.append(f"Not covered: {'; '.join(record.not_rehearsed)}.")
     if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:
-        said.append(f"Open, and it rests on it: {'; '.join(rests)}. See docs/assumptions.md.")
+        said.append(f"Unproven, and this result rests on it: {'; '.join(rests)}. See docs/assumptions.md.")
     return said
 
 
@@ -94,7 +94,7 @@ def _played(record: Record, released: list[DeploymentRecord]) -> str:
     sources = Counter(each.asked_from for each in released if each.asked_from)
     came = ", ".join(f"{words} of {number}" for words, number in sources.most_common())
     services = f"services {record.tasks}" if record.tasks else "services"
-    asked = f"; {len(operations)} operations were asked, from {came} deployments" if operations and came else ""
+    asked = f"; {len(operations)} operations were requested, from {came} deployments" if operations and came else ""
     unasked = sorted({each.service for each in released if not each.answers and each.outcome == "completed"})
-    silent = f"; nobody asked {', '.join(unasked)} anything" if unasked else ""
+    silent = f"; nobody sent {', '.join(unasked)} a request" if unasked else ""
     return f"Played: commands for real, {services}{asked}{silent}."

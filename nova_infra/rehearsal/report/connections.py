@@ -25,9 +25,9 @@ def too_many_connections(record: Record) -> list[str]:
 def counted_connections(record: Record) -> list[str]:
     """What was counted of dependencies whose limit is known and not passed, a clause each."""
     return [
-        f"{name} in {environment}: {terms}, of {limit}"
+        f"{name} in {environment}: {terms}, of {held.limit} ({held.origin})"
         for environment, name, total, terms in _sums(record)
-        if (limit := record.connections[environment][name].limit) is not None and total <= limit
+        if (held := record.connections[environment][name]).limit is not None and total <= held.limit
     ]
 
 

@@ -11,6 +11,8 @@ from nova_infra.rehearsal.report.answers import what_breaks
 from nova_infra.rehearsal.report.connections import too_many_connections
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
+_MOST_WAITING = 20
+"""Messages of two minutes: what waits for longer is not just being taken."""
 _NO_ANSWER = (0, 502, 504)
 _CHANGING = ("POST", "PATCH")
 """Methods that are not idempotent (RFC 9110, 9.2.2): sent twice, they are done twice."""
@@ -57,7 +59,9 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
         )
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
-        yield f"of {name}, {count} received and not deleted, so that the queue hands out again what has been worked on"
+        yield f"of {name}, {count} received and not deleted, so the queue hands out again what was processed"
+    if queue.left > _MOST_WAITING and not queue.dead:
+        yield f"{queue.left} of {queue.sent} messages of {name} waited in the end: its worker takes none, or too few"
     if queue.dead:
         yield f"{queue.dead} of {queue.sent} messages of {name} ended in its dead-letter queue"
 
@@ -98,7 +102,7 @@ def _closes_sooner(deployment: DeploymentRecord) -> str:
         return ""
     return (
         f"{deployment.service} closes idle connections after {seconds:.2g} s, and the load balancer after "
-        f"{deployment.idle_timeout:g} s: requests that cross the closing get a 502"
+        f"{deployment.idle_timeout:g} s: requests that arrive as it closes one get a 502"
     )
 
 
@@ -123,7 +127,7 @@ def _slower(deployment: DeploymentRecord) -> str:
     seconds = new.seconds / new.served
     if seconds * (1 - 1 / times) < _NOTICED_SECONDS:
         return ""
-    return f"{deployment.service} takes {times:.0f} times as long for an answer as before ({1000 * seconds:.0f} ms)"
+    return f"{deployment.service} takes {times:.0f} times as long to answer as before ({1000 * seconds:.0f} ms)"
 
 
 def _leak(deployment: DeploymentRecord) -> str:

@@ -67,7 +67,10 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             + ".",
             next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
         )
-    wrong, unknown = what_users_meet(record), list(filter(None, map(untested, record.deployments)))
+    wrong, unknown = (
+        what_users_meet(record),
+        list(filter(None, (untested(record, each) for each in record.deployments))),
+    )
     busy = list(filter(None, (_too_busy(record, each) for each in record.deployments)))
     fired = list(filter(None, map(would_have_ended, record.deployments)))
     few = list(filter(None, map(silent, record.deployments)))
@@ -101,13 +104,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             passed=True,
             headline=f"{headline}, but not all of it was tested",
             why=f"{why}, but {', and '.join([*unknown, *few, *busy])}.",
-            next_step="Test what it deploys in an environment before the last"
-            if not record.runs_tasks
-            else "Write requests down in services/<name>/requests.http, and play it again: make rehearse"
-            if unknown
-            else "Lower alarms.min_requests, and play it again: make rehearse"
-            if few
-            else "Play it again when this machine is quiet: make rehearse",
+            next_step=_to_test(record, unknown, few),
             warns=True,
         )
     if record.until is not None:
@@ -125,6 +122,20 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         if drills
         else "See what stops a bad release: make drills",
     )
+
+
+def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
+    """How to test what was not."""
+    silent = [each for each in record.deployments if untested(record, each)]
+    if any(each.has_requests for each in silent):
+        return "Write requests down in services/<name>/requests.http, and play it again: make rehearse"
+    if any(each.service in queue.workers for each in silent for queue in record.queues.values()):
+        return "Put examples of its messages into services/<name>/messages, and play it again: make rehearse"
+    if unknown:
+        return "Test what it deploys in an environment before the last"
+    if few:
+        return "Lower alarms.min_requests, and play it again: make rehearse"
+    return "Play it again when this machine is quiet: make rehearse"
 
 
 def _all_stages(count: int) -> str:

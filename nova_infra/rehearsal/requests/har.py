@@ -31,7 +31,7 @@ def read_har(path: Path, text: str) -> list[SampleRequest]:
         raise RequestFileError(f"{path}:{line}: is not JSON ({error}): {_EXPORT}") from None
     entries = content.get("log", {}).get("entries") if isinstance(content, dict) else None
     if not isinstance(entries, list):
-        raise RequestFileError(f"{path}:1: has no log.entries, so it is no HAR file: {_EXPORT}")
+        raise RequestFileError(f"{path}:1: has no log.entries, so it is not a HAR file: {_EXPORT}")
     lines = [text.count("\n", 0, match.start()) + 1 for match in re.finditer(r'"request"\s*:', text)]
     found: dict[SampleRequest, None] = {}
     for index, entry in enumerate(entries):

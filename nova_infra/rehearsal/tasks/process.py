@@ -74,7 +74,7 @@ class ProcessTask(Task):
         async with self.starts:
             await self._start_process()
             while not await (self._wait_for_port() if self.definition.port else self._stay()):
-                # Another program took the port between its choice and its use. That is no fault of the service.
+                # Another program took the port between its choice and its use. That is not the service's fault.
                 await self.stop()
                 self.port = free_port()
                 await self._start_process()

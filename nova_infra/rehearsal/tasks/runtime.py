@@ -72,7 +72,7 @@ class TaskRuntime(ABC):
 
     @abstractmethod
     async def prepare(self, definition: TaskDefinition, count: int) -> None:
-        """Do beforehand what takes time and is no part of a start.
+        """Do in advance what takes time and is not part of a start.
 
         Args:
             definition: What will be started.

@@ -21,7 +21,7 @@ from nova_infra.rehearsal.usage.signals import handles, ignores
 STAY_SECONDS = 0.1
 """How long a task without a port has to stay, to count as started; its service looks at it again."""
 ELSEWHERE_SECONDS = 30.0
-"""How long a program that listens on other ports alone is waited for: those of metrics and debuggers come first."""
+"""How long a program that listens only on other ports is waited for: those of metrics and debuggers come first."""
 DRILLED_ELSEWHERE_SECONDS = 1.0
 """The same where a drill has seen to it that it never listens on its own."""
 SPARE_STOP_SECONDS = 1.0
@@ -62,7 +62,7 @@ class Task(ABC):
 
     @property
     def elsewhere_seconds(self) -> float:
-        """How long it is waited for while it listens on other ports alone. ECS would wait for all of its patience."""
+        """How long it is waited for while it listens only on other ports. ECS would wait for all of its patience."""
         return DRILLED_ELSEWHERE_SECONDS if self.definition.fault == WRONG_PORT else with_others(ELSEWHERE_SECONDS)
 
     @property
@@ -229,7 +229,7 @@ def free_port() -> int:
 
 
 def in_a_line(said: str) -> str:
-    """What a program said, short enough for a sentence; of a log line in JSON its level and message alone."""
+    """What a program said, short enough for a sentence; of a log line in JSON only its level and message."""
     try:
         entry = json.loads(said)
         said = f"{entry['level']}: {entry['message']}"

@@ -55,7 +55,7 @@ class ControlGroup:
         places = {}
         for line in lines:
             _, controllers, path = line.split(":", 2)
-            # A container that sees its own group alone shows up as a path from above: those are not followed.
+            # A container that sees only its own group shows up as a path from above: those are not followed.
             if container not in path:
                 continue
             for controller in controllers.split(",") if controllers else [""]:

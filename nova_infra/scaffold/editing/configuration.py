@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.config import CONFIG_FILE, parse_config
-from nova_infra.errors import NovaError
+from nova_infra.errors import ConfigError, NovaError
 
 _HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
 
@@ -50,7 +50,10 @@ def without_entry(text: str, name: str) -> str:
         start -= 1  # the empty lines above the last entry
     data = tomllib.loads(text)
     data["services"] = [service for service in data["services"] if service["name"] != name]
-    return _checked("".join(lines[:start] + lines[stop:]), data)
+    try:
+        return _checked("".join(lines[:start] + lines[stop:]), data)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(f"{CONFIG_FILE}: ", f"{CONFIG_FILE} without {name}: ")) from None
 
 
 def with_renamed_entry(text: str, old: str, new: str) -> str:

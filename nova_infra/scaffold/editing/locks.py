@@ -1,7 +1,7 @@
 """Changes a lock's entries for services as ``make lock`` would, without asking a registry.
 
 A lock says of every package which others, and which manifests, it is there for. A service that goes takes the packages
-with it that nothing else needs; a service that comes depends on the kit alone, which is locked already; and another
+with it that nothing else needs; a service that comes depends only on the kit, which is locked already; and another
 name changes no version.
 """
 
@@ -18,12 +18,12 @@ _MANIFEST = re.compile(r"\(\S*pyproject\.toml(?::\w+)?\)$")
 
 
 def with_service(lock: str, name: str) -> str:
-    """The lock once a service that depends on the kit alone has been added."""
+    """The lock once a service that depends only on the kit has been added."""
     return _with_manifests(lock, lambda manifests: [*manifests, _manifest(name)])
 
 
 def without_service(lock: str, name: str) -> str:
-    """The lock once a service has been removed, and with it whatever was there for that service alone."""
+    """The lock once a service has been removed, and with it whatever was there only for that service."""
     lock = _with_manifests(lock, lambda manifests: [each for each in manifests if each != _manifest(name)])
     head, *entries = _ENTRY.split(lock)
     reasons = [[each for each in _reasons(entry) if f"({_manifest(name)})" not in each] for entry in entries]

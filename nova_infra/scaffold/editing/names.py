@@ -13,7 +13,7 @@ from nova_infra.config import CONFIG_FILE, Service
 from nova_infra.config.wording import in_one_line
 from nova_infra.errors import NovaError
 
-# Directories in `services/` that are no services, the project's own modules, and paths that every service answers.
+# Directories in `services/` that are not services, the project's own modules, and paths that every service answers.
 _RESERVED = frozenset(
     {"kit", "tests", "app", "conftest", "nova-kit", "nova-infra", "health", "ready", "platform", "overview"}
 )

@@ -53,7 +53,7 @@ def test_a_run_tells_every_row_and_leaves_nothing_but_what_is_not_its_own():
     [
         (UndecidedError("a task did not come within 3 minutes"), "a task did not come within 3 minutes"),
         (EXPIRED, "sign in again"),
-        (KeyError("services"), "another shape than expected"),
+        (KeyError("services"), "an unexpected form"),
     ],
 )
 def test_an_experiment_that_cannot_go_on_leaves_its_row_undecided_and_the_others_alone(fault, said):

@@ -231,7 +231,7 @@ def test_nobody_can_judge_a_project_of_another_stack(assembly):
     test_action(template)["Configuration"]["ProjectName"] = "elsewhere"
     [(rule, finding)] = findings(template)
     assert rule.id == "NOVA-P06"
-    assert finding.detail.startswith("E2ETests runs by a role that the template does not show")
+    assert finding.detail.startswith("E2ETests assumes a role that the template does not show")
 
 
 def test_tests_may_assume_the_observer_of_production(assembly):

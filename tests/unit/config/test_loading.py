@@ -81,7 +81,7 @@ def test_an_unknown_service_is_named_with_the_choices(config):
             "is not one of the choices",
         ),
         ("environments.0.window", {"cron": "daily"}, "environments[0].window.cron: 'daily'", "is not a schedule"),
-        ("environments.1.allow_plain_http", True, "environments[1].allow_plain_http: True", "contradicts the domain"),
+        ("environments.1.allow_plain_http", True, "environments[1].allow_plain_http: true", "contradicts the domain"),
         ("environments.1.domain", {"name": "a.b", "zone_id": "Z12345"}, "domain.name: 'a.b'", "is not a domain name"),
         ("environments.1.domain", {"name": "a.example.com", "zone_id": "x"}, "zone_id: 'x'", "hosted zone"),
         ("environments.1.domain", {"name": "a.example.com"}, "environments[1].domain.zone_id:", "is missing"),

@@ -71,6 +71,11 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], tuple[str, ...], str]] = {
     ),
     "a misspelt placeholder": ([DATABASE | {"provides": {"URL": "{hots}"}}], (), "write {host} or {port}"),
     "a variable of the platform's": ([DATABASE | {"provides": {"PORT": "1"}}], (), "sets PORT, which the platform"),
+    "an endpoint without a scheme": (
+        [DATABASE | {"provides": {"AWS_ENDPOINT_URL_SQS": "{host}:{port}"}}],
+        (),
+        '[0].provides: has no URL in AWS_ENDPOINT_URL_SQS: write one such as "http://{host}:{port}"',
+    ),
     "two ways to be ready": ([DATABASE | {"ready": {"command": ["a"], "port": 1}}], (), "keep one of them"),
     "a path without a slash": ([DATABASE | {"ready": "health"}], (), "'health' is not a path: start it with /"),
     "an image without a tag": ([DATABASE | {"image": "postgres"}], (), "is not an image by a digest or a tag"),

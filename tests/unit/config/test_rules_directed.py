@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
         schedule(min_tasks=3),
         "environments[2].scaling.schedules[0].max_tasks: 2 is below min_tasks",
     ),
-    "production without tasks": (schedule(min_tasks=0), "environments[2].scaling.schedules: prod takes an approval"),
+    "production without tasks": (schedule(min_tasks=0), "environments[2].scaling.schedules: prod requires an approval"),
     "a day that never comes": (
         schedule(schedule="cron(0 0 30 2 ? *)"),
         "environments[2].scaling.schedules[0].schedule: 'cron(0 0 30 2 ? *)' never comes",

@@ -99,7 +99,7 @@ REFUSED = {
     "a command for which there is no room": (
         "services.0.before_deploy",
         ["x" * 8_000],
-        "takes 8,004 characters, but ECS takes 8,000 for a task's command",
+        "takes 8,004 characters, but ECS allows 8,000 for a task's command",
     ),
     "a sidecar without end": (
         "services.0.sidecars",

@@ -254,7 +254,7 @@ def test_a_dockerfile_outside_of_the_context_is_sent_along(own: Path) -> None:
 @pytest.mark.parametrize(
     ("context", "dockerfile", "fault"),
     [
-        ("services/none", "services/shop/Dockerfile", "services/none: is no directory"),
+        ("services/none", "services/shop/Dockerfile", "services/none: is not a directory"),
         ("services/shop", "services/shop/Dockerfile.prod", "services/shop/Dockerfile.prod: not found"),
     ],
 )

@@ -214,7 +214,7 @@ def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable) 
     now = target.capacity(carts)
     assert (now.least, now.most, now.scaled) == (2, 10, False)
     ledger = read_ledger(target)
-    assert ledger.entries == released  # a scaling is no release
+    assert ledger.entries == released  # a scaling is not a release
     assert [(each.least, each.why) for each in ledger.scalings] == [(2, "over"), (12, "more"), (6, "sale")]
     assert "carts-service: 12 to 12 tasks until" in as_text(listing.document(ledger, []), width=200)
     with pytest.raises(RefusedError, match="has its usual 2 to 10 tasks: there is nothing to end"):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,33 @@ def test_another_canary_that_changes_nothing_is_refused_before_anything_runs(
     assembly = write_assembly(tmp_path / "assembly")
     with pytest.raises(NovaError, match=r"--what-if: 25 % for 2 min is already configured, or no service shifts"):
         rehearse(options(tmp_path, assembly=assembly, drills=("errors",), what_if=WhatIf(25, 2)))
+
+
+def edited(assembly: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
+    """The assembly with another template for Prod."""
+    template = json.loads((assembly / "Prod.json").read_text())
+    edit(template["Resources"]["Service"]["Properties"])
+    (assembly / "Prod.json").write_text(json.dumps(template))
+    return assembly
+
+
+def test_what_aws_refuses_is_the_releases_fault_and_what_the_rehearsal_does_not_know_is_its_own(
+    tmp_path: Path, write_assembly: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Neither can be played. One ends the release in its stage, the other the rehearsal."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("COLUMNS", "400")
+    long = edited(
+        write_assembly(tmp_path / "long"),
+        lambda service: service["DeploymentConfiguration"].update(BakeTimeInMinutes=2000),
+    )
+    assert not rehearse(options(tmp_path, assembly=long, app="python app.py"))
+    said = capsys.readouterr().out
+    assert "would be stopped in Prod" in said
+    assert "prod.Service.DeploymentConfiguration.BakeTimeInMinutes: is 2000 minutes: choose 0 to 1440" in said
+    strange = edited(write_assembly(tmp_path / "strange"), lambda service: service.update(Strange=1))
+    with pytest.raises(NovaError, match=r"Service\.Strange: is a property that the rehearsal does not know"):
+        rehearse(options(tmp_path, assembly=strange, app="python app.py"))
 
 
 @pytest.mark.exhaustive("test_another_canary_that_changes_nothing_is_refused_before_anything_runs")

@@ -12,6 +12,8 @@ from helpers.exhaustive import one_of_each
 from helpers.set_up import PYTHON, SCRIPTS, add_python, project_of_stand_ins, setup
 from nova_infra.machine.pythons import SUPPORTED
 
+WARMED = "Python's bytecode and the types of its packages"
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -25,8 +27,11 @@ def python_of(root):
 def test_it_sets_up_once(project):
     first = setup(project)
     assert first.returncode == 0
-    assert first.stdout == "setting up: Python packages\nsetting up: the CDK CLI, and Python's bytecode\n"
-    assert "imports nova_infra.app" in (project / "called").read_text()
+    assert first.stdout == f"setting up: Python packages\nsetting up: the CDK CLI, {WARMED}\n"
+    called = (project / "called").read_text()
+    assert "imports nova_infra.app" in called
+    assert "mypy .nova/libraries.py\n" in called
+    assert (project / ".nova" / "libraries.py").read_text() == "import library\n"
     assert python_of(project) == "3.12.1"
     again = setup(project)
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
@@ -45,6 +50,7 @@ def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(
     assert "requirements-uv.txt requirements.txt" in called
     assert "requirements-dev.txt" not in called
     assert "--editable" not in called
+    assert "mypy" not in called
     assert "imports nova_infra.app" not in called, "a step runs a command or two: it compiles what that needs"
     assert (project / ".venv/bin/nova").read_text().startswith(f"#!{project}/.venv/bin/python\n")
     assert (setup(project).stdout, (project / "called").exists()) == ("", False)

@@ -50,7 +50,7 @@ class _Work:
 
 
 def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
-    """Each permission of a role of GitHub's jobs, or of a role that it can take, that is none of the job's own."""
+    """Each permission of a role of GitHub's jobs, or of a role that it can assume, that is none of the job's own."""
     graph = None
     for logical_id, role in template.of_type(ROLE):
         if not any(ISSUER in str(each) for each in subjects_and_provider(role)):
@@ -70,7 +70,7 @@ def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
 
 
 def subjects_and_provider(role: Mapping[str, Any]) -> Iterator[Any]:
-    """Who may take a role by a token: its providers, and the conditions on their claims."""
+    """Who may assume a role by a token: its providers, and the conditions on their claims."""
     for document in branches(role.get("AssumeRolePolicyDocument")):
         for statement in branches(document.get("Statement")):
             principal = statement.get("Principal")

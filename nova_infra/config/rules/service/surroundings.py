@@ -134,6 +134,6 @@ def _elsewhere(key: str, service: Service, environment: Environment) -> Iterator
             if "*" not in of and of != partition:
                 yield f"{where} is in {of}, and {environment.name} is in {partition}: write arn:{partition}:…"
             if region and "*" not in region and region not in aws_regions():
-                yield f"{where} is in {region}, which is no region of AWS: correct it, or write {{region}}"
+                yield f"{where} is in {region}, which is not an AWS region: correct it, or write {{region}}"
             if account not in ("", "aws") and "*" not in account and not re.fullmatch(r"\d{12}", account):
                 yield f"{where} has the account {account}, which has no 12 digits: correct it, or write {{account}}"

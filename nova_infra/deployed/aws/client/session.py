@@ -160,7 +160,7 @@ class Aws:
         """The same region by a role, for an hour at most.
 
         Raises:
-            NovaError: The role may not be taken.
+            NovaError: The role may not be assumed.
         """
         answer = self.call("sts", "assume_role", RoleArn=role_arn, RoleSessionName=_session_name())["Credentials"]
         inside = Session()

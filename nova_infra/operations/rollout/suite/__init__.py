@@ -1,1 +1,1 @@
-"""Lets an environment's test suite answer for new revisions: routes it to them, runs it, checks that it met them."""
+"""Lets an environment's test suite answer for new revisions: routes it there, runs it, checks that it reached them."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -16,6 +16,13 @@ _MOST_HEAD = 2**17
 """Bytes that the head of a request or an answer may have: a load balancer takes 64 KB."""
 _CHUNK = 2**16
 _PORTS = {"http": 80, "https": 443}
+_PREFIXED = re.compile(r"__(?:host|secure|http)-", re.IGNORECASE)
+"""How the names of cookies begin that clients take from https alone, such as ``__Host-Http-``.
+
+https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
+"""
+_COPY = "copy-of-"
+"""How the names of their copies begin."""
 
 
 @asynccontextmanager
@@ -25,7 +32,8 @@ async def open_entrance(url: str) -> AsyncIterator[str]:
     The environment sees its own name in ``Host`` and ``Origin``, and each request on a connection of its own, since the
     header has to be added to every one. Upgraded connections, such as WebSockets, are passed on as they are. Redirects
     to the environment's own address stay here; of cookies, ``Secure`` and ``Domain`` are left out, by which a client
-    would not send them back here.
+    would not send them back here. A cookie whose name begins with ``__Host-`` or ``__Secure-`` needs ``Secure``: it is
+    set as it is, which browsers accept from this machine, and once more under a name that all other clients send back.
 
     Args:
         url: The environment's base URL.
@@ -102,13 +110,15 @@ class _Entrance:
     def _request(self, head: bytes) -> bytes:
         name, value = TEST_HEADER
 
-        def changed(key: str, said: str) -> str | None:
+        def changed(key: str, said: str) -> list[str]:
             match key:
                 case "host":
-                    return self._name
+                    return [self._name]
                 case "origin" | "referer":
-                    return said.replace(self.address, self._url)
-            return None if key == name else said
+                    return [said.replace(self.address, self._url)]
+                case "cookie":
+                    return [_without_copies(said)]
+            return [] if key == name else [said]
 
         kept = [(name, value)]
         if not re.search(rb"\r\nupgrade:", head, re.IGNORECASE):
@@ -116,23 +126,42 @@ class _Entrance:
         return _with_headers(head, changed, kept)
 
     def _answer(self, head: bytes) -> bytes:
-        def changed(key: str, said: str) -> str | None:
+        def changed(key: str, said: str) -> list[str]:
             if key == "location" and (said + "/").startswith((self._url + "/", self._url + "?")):
-                return self.address + said[len(self._url) :]
-            if key == "set-cookie":
-                said = re.sub(r";\s*(secure|domain=[^;]*)(?=;|$)", "", said, flags=re.IGNORECASE)
-                return re.sub(r";\s*samesite=none(?=;|$)", "", said, flags=re.IGNORECASE)
-            return said
+                return [self.address + said[len(self._url) :]]
+            return _here(said) if key == "set-cookie" else [said]
 
         return _with_headers(head, changed, [("Connection", "close")])
 
 
-def _with_headers(head: bytes, changed: Callable[[str, str], str | None], more: list[tuple[str, str]]) -> bytes:
+def _here(cookie: str) -> list[str]:
+    """The values of ``Set-Cookie`` by which clients send a cookie back to an address without TLS."""
+    said = re.sub(r";\s*domain=[^;]*(?=;|$)", "", cookie, flags=re.IGNORECASE)
+    plain = re.sub(r";\s*(secure|samesite=none)\s*(?=;|$)", "", said, flags=re.IGNORECASE)
+    return [said, _COPY + plain] if _PREFIXED.match(cookie) else [plain]
+
+
+def _without_copies(cookies: str) -> str:
+    """The value of ``Cookie`` as the environment has set them: a copy stands for a cookie that was not sent."""
+    pairs = [pair.strip() for pair in cookies.split(";")]
+    names = {pair.partition("=")[0] for pair in pairs}
+    sent = []
+    for pair in pairs:
+        original = pair.removeprefix(_COPY)
+        if original == pair or not _PREFIXED.match(original):
+            sent.append(pair)
+        elif original.partition("=")[0] not in names:
+            sent.append(original)
+    return "; ".join(sent)
+
+
+def _with_headers(head: bytes, changed: Callable[[str, str], Sequence[str]], more: list[tuple[str, str]]) -> bytes:
     """The head of a message with other headers.
 
     Args:
         head: Up to the empty line, included.
-        changed: Gives a header's new value by its name in small letters and its value; None leaves it out.
+        changed: Gives a header's new value by its name in small letters and its value, one for each
+            line: none leaves it out.
         more: Headers that replace those of the same name.
     """
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
@@ -140,9 +169,8 @@ def _with_headers(head: bytes, changed: Callable[[str, str], str | None], more: 
     kept = [first]
     for line in lines:
         name, _, value = line.partition(":")
-        new = changed(name.lower(), value.strip()) if name.lower() not in replaced else None
-        if new is not None:
-            kept.append(f"{name}: {new}")
+        new = changed(name.lower(), value.strip()) if name.lower() not in replaced else ()
+        kept += [f"{name}: {each}" for each in new]
     kept += [f"{name}: {value}" for name, value in more]
     return "\r\n".join([*kept, "", ""]).encode("latin-1")
 

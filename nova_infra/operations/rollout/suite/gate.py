@@ -1,6 +1,6 @@
 """Lets an environment's test suite answer the waiting deployments: green promotes, red rolls back.
 
-Green counts only for new revisions that the suite has met.
+Green counts only for new revisions that the suite has reached.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from nova_infra.deployed.protocol import SteeredEnvironment
 from nova_infra.deployed.rollouts import RequestCount, ServiceDeployment
 from nova_infra.deployed.stack import Template
 from nova_infra.errors import NovaError, PassingError, RefusedError
-from nova_infra.operations.rollout.answer import Answered, abort, promote
+from nova_infra.operations.rollout.answer import Answered, UnrecordedError, abort, promote
 
 _TO_ARRIVE = timedelta(minutes=2)
 """How long a deployment waits for the others of its release, so that one run of the suite answers all of them."""
@@ -25,10 +27,16 @@ _TO_STOP = timedelta(minutes=1)
 _MOST_TO_COUNT = 0.5
 """Share of the time that is left which counting the suite's requests may take."""
 
+_TO_ASK_AGAIN = timedelta(minutes=10)
+"""How long AWS is asked what it does not answer, before all begins anew."""
+_NOTHING_TO_COUNT = RequestCount(0.0, dict)
+
 _NEVER_MET = (
-    "the suite is green, but 0 requests reached the new revision: have it ask BASE_URL for the service, "
+    "the suite is green, but 0 requests reached the new revision: have it call the service at BASE_URL, "
     'or choose gate = "person"'
 )
+
+_T = TypeVar("_T")
 
 Suite = Callable[[Callable[[], bool], float], str]
 """Runs the suite: told what says whether somebody still waits for it, and its time limit in seconds.
@@ -60,7 +68,8 @@ class SuiteGate:
     wait: Callable[[float], None] = time.sleep
     _seen: set[str] = field(default_factory=set)
     _answered: set[str] = field(default_factory=set)
-    _left_alone: set[str] = field(default_factory=set)
+    _met: set[str] = field(default_factory=set)
+    _left_alone: set[tuple[str, float | None]] = field(default_factory=set)
     _red: list[str] = field(default_factory=list)
 
     def answer(self) -> list[str]:
@@ -80,7 +89,7 @@ class SuiteGate:
                 if self._seen & set(left):
                     active = now
                 found = self.environment.service_deployments(tuple(self.wanted))
-                waiting = [e for e in found if e.waiting and not e.tested_by and e.arn not in self._left_alone]
+                waiting = [e for e in found if e.waiting and not e.tested_by and not self._is_left_alone(e)]
                 if not waiting:
                     waiting_since = now
                 elif now - waiting_since >= self._most_to_arrive or not self._arriving(left, found):
@@ -92,8 +101,11 @@ class SuiteGate:
                     self.notify(f"not deployed, so nothing was tested: {', '.join(left)}")
                     return self._red
             except PassingError as error:
-                self.notify(f"the latest look: {error}")
+                self.notify(f"the last look failed: {error}")
             self.wait(self.seconds_between_looks)
+
+    def _is_left_alone(self, deployment: ServiceDeployment) -> bool:
+        return _place(deployment) in self._left_alone
 
     @property
     def _most_to_arrive(self) -> timedelta:
@@ -123,30 +135,82 @@ class SuiteGate:
 
     def _run(self, waiting: Sequence[ServiceDeployment]) -> None:
         names = sorted(each.service for each in waiting)
-        self.notify(f"{', '.join(names)}: the suite is asked")
+        self.notify(f"{', '.join(names)}: running the suite")
+
+        def look() -> list[ServiceDeployment]:
+            return [each for each in self.environment.service_deployments(names) if each.waiting]
 
         def still_wanted() -> bool:
-            return any(each.waiting for each in self.environment.service_deployments(names))
+            try:
+                return bool(look())
+            except PassingError:  # Not known: the suite goes on.
+                return True
 
         # Later steps have users' requests, too; and the same suite has met the new revision before the first one.
-        count = self.environment.count_requests([each for each in waiting if not each.new.weight])
+        fresh = [each for each in waiting if not each.new.weight and each.arn not in self._met]
+        fresh, count = self._counting(fresh, waiting)
         self.wait(count.begins_in)
         why = self.suite(still_wanted, self._limit(waiting, count.lags))
-        still = [each for each in self.environment.service_deployments(names) if each.waiting]
+        still = self._repeated(look, waiting)
         self._answered |= {each.arn for each in waiting}
         for name in sorted(set(names) - {each.service for each in still}):
-            self.notify(f"{name}: no longer waits: it was answered otherwise, or its time is over")
+            self.notify(f"{name}: no longer waits: somebody else answered it, or it timed out")
         if why:
             self._red.append(f"{', '.join(names)}: {why}")
             self._send_back(still, why)
             return
-        fresh = [each for each in still if not each.new.weight]
+        counted = {each.arn for each in fresh}
+        fresh = [each for each in still if each.arn in counted]
         unmet = self._unmet(fresh, count) if fresh else {}
         for each in fresh:
             if each.service in unmet:
                 self._red.append(f"{each.service}: {unmet[each.service]}")
                 self._send_back([each], unmet[each.service])
-        self._let_go_on([each for each in still if each.service not in unmet])
+        met = [each for each in still if each.service not in unmet]
+        self._met |= {each.arn for each in met}
+        self._let_go_on(met)
+
+    def _repeated(self, ask: Callable[[], _T], waiting: Sequence[ServiceDeployment]) -> _T:
+        """Ask until AWS answers: the suite is not run again for that.
+
+        Raises:
+            PassingError: It did not in ten minutes, or in the time that the deployments wait.
+        """
+        ends = self.environment.now() + min(_TO_ASK_AGAIN, timedelta(seconds=self._seconds_left(waiting)))
+        while True:
+            try:
+                return ask()
+            except PassingError as error:
+                if self.environment.now() >= ends:
+                    raise
+                self.notify(f"asked again: {error}")
+            self.wait(self.seconds_between_looks)
+
+    def _counting(
+        self, fresh: list[ServiceDeployment], waiting: Sequence[ServiceDeployment]
+    ) -> tuple[list[ServiceDeployment], RequestCount]:
+        """Begin to count what new revisions get, after another look where ECS did not describe all of them.
+
+        Returns:
+            The deployments whose requests are counted, and what counts them.
+        """
+        names, arns = [each.service for each in fresh], {each.arn for each in fresh}
+
+        def begin() -> tuple[list[ServiceDeployment], RequestCount]:
+            nonlocal fresh
+            try:
+                return fresh, self.environment.count_requests(fresh)
+            except PassingError:
+                found = self.environment.service_deployments(names)
+                fresh = [each for each in found if each.arn in arns and each.waiting]
+                raise
+
+        if not fresh:
+            return fresh, _NOTHING_TO_COUNT
+        try:
+            return self._repeated(begin, waiting)
+        except PassingError as error:
+            return fresh, RequestCount(0.0, partial(_fail, error))
 
     def _unmet(self, deployments: Sequence[ServiceDeployment], count: RequestCount) -> dict[str, str]:
         """Why the suite's green says nothing of a service, by service: none of its requests reached the new revision.
@@ -165,7 +229,7 @@ class SuiteGate:
             unmet = [each.service for each in deployments if not found.get(each.service)]
             if not unmet or self.environment.now() >= ends:
                 return {
-                    name: _NEVER_MET if name in found else f"it is not known whether the suite met it{trouble}"
+                    name: _NEVER_MET if name in found else f"it is not known whether the suite reached it{trouble}"
                     for name in unmet
                 }
             if not told:
@@ -174,24 +238,33 @@ class SuiteGate:
             self.wait(self.seconds_between_looks)
 
     def _send_back(self, deployments: Sequence[ServiceDeployment], why: str) -> None:
-        names = [each.service for each in deployments]
-        if not names:
-            return
-        try:
-            self._tell(abort(self.environment, names, why=why), "aborted")
-        except RefusedError as error:
-            # Somebody was faster, or a first deployment has nothing to go back to: ECS ends it when its time is over.
-            self.notify(str(error))
-            self._left_alone |= {each.arn for each in deployments}
+        self._answer("aborted", partial(abort, why=why), deployments)
 
     def _let_go_on(self, deployments: Sequence[ServiceDeployment]) -> None:
-        if not deployments:
-            return
-        try:
-            done = promote(self.environment, [each.service for each in deployments], why="the suite is green")
-            self._tell(done, "promoted")
-        except RefusedError as error:  # Somebody was faster.
-            self.notify(str(error))
+        self._answer("promoted", partial(promote, why="the suite is green"), deployments)
+
+    def _answer(self, action: str, give: Callable[..., Answered], deployments: Sequence[ServiceDeployment]) -> None:
+        """Give an answer until ECS has it for each deployment, or refuses it: the suite is not run again for that."""
+        left = list(deployments)
+        while left and self._seconds_left(left):
+            names = [each.service for each in left]
+            try:
+                done = self._repeated(partial(give, self.environment, names), left)
+            except UnrecordedError as error:  # What the ledger lacks stops no release.
+                self.notify(str(error))
+                return
+            except RefusedError as error:
+                for each in left if len(left) > 1 else ():
+                    self._answer(action, give, [each])
+                if len(left) == 1:
+                    # Somebody was faster; or a first deployment has nothing to go back to, which ECS ends in time.
+                    self.notify(str(error))
+                    self._left_alone.add(_place(left[0]))
+                return
+            self._tell(done, action)
+            left = [each for each in left if each.service not in done.done]
+            if left:
+                self.wait(self.seconds_between_looks)
 
     def _tell(self, done: Answered, action: str) -> None:
         for service, stood in done.done.items():
@@ -208,3 +281,12 @@ class SuiteGate:
         ends = [hook.expires for each in waiting for hook in each.waiting if hook.expires is not None]
         left = min(ends) - self.environment.now() - _TO_STOP if ends else timedelta(hours=24)
         return max(left.total_seconds(), 0.0)
+
+
+def _place(deployment: ServiceDeployment) -> tuple[str, float | None]:
+    """Where it waits: one hook may come again before every step, under the same id."""
+    return deployment.arn, deployment.new.weight
+
+
+def _fail(error: NovaError) -> Mapping[str, int]:
+    raise error

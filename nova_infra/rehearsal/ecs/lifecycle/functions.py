@@ -90,7 +90,7 @@ def is_playable(properties: Mapping[str, Any]) -> bool:
 
 
 def _failed(call: HookCall) -> str:
-    return "its tests failed before any user met it" if call.stage == TESTED else f"its hook at {call.stage} failed"
+    return "its tests failed before any user reached it" if call.stage == TESTED else f"its hook at {call.stage} failed"
 
 
 def _call(code: str, event: Mapping[str, Any], context: object, boto3: ModuleType) -> tuple[Mapping[str, Any], str]:

@@ -129,7 +129,7 @@ class Steering(Protocol):
     """Whoever answers deployments under way, or stops them."""
 
     async def answer(self, call: HookCall, /) -> HookAnswer:
-        """Answer a hook; one that nobody answers is cancelled when its time is over."""
+        """Answer a hook; one that nobody answers is cancelled when it times out."""
 
     def aborts(self, service: str, percent: float, /) -> str:
         """Why a deployment is stopped that has just come to a share of the traffic; empty where it is not."""
@@ -165,7 +165,7 @@ def _read(hook: Mapping[str, Any], where: str) -> Hook:
         if stage not in _PLAYED:
             raise UnresolvableError(f"{where}: {stage} is not a stage that the rehearsal plays")
         if kind == "PAUSE" and stage == "TEST_TRAFFIC_SHIFT":
-            raise UnresolvableError(f"{where}: ECS takes no PAUSE at {stage}")
+            raise UnresolvableError(f"{where}: ECS allows no PAUSE at {stage}")
     timeout = hook.get("TimeoutConfiguration", {})
     return Hook(
         kind,

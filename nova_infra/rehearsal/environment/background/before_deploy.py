@@ -75,4 +75,4 @@ def _reference(stack: PlayedStack, logical_id: str, family: str) -> str:
     for each in stack.resources("AWS::ECS::TaskDefinition"):
         if stack.properties(each).get("Family") == family:
             return stack.ref(each)
-    raise UnresolvableError(f"{stack.name}.{logical_id}.Family: {family!r} is no task definition of this stack")
+    raise UnresolvableError(f"{stack.name}.{logical_id}.Family: {family!r} is not a task definition of this stack")

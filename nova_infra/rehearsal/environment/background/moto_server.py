@@ -18,7 +18,7 @@ _EVERY_SECONDS = 0.2
 
 
 class MotoServer:
-    """The server, reached by this machine alone.
+    """The server, which only this machine reaches.
 
     Attributes:
         url: Its address, once started.
@@ -55,7 +55,7 @@ class MotoServer:
         for _ in range(_TRIES):
             if self._process.exit_code is not None:
                 raise UnresolvableError(
-                    "queues, tables and buckets are stood in for by moto's server, which does not start: "
+                    "moto's server, which stands in for queues, tables and buckets, does not start: "
                     "pip install 'nova-infra[stand-ins]'"
                 )
             try:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudformation.physical import QUEUE
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.environment.background.handling import Handling
 from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.record import QueueRecord
@@ -89,19 +91,20 @@ class Queues:
     async def include(self, stack: PlayedStack, sources: Path) -> None:
         """Make what a stack declares, and send messages to its queues from the next minute on."""
         await self._stand_ins.apply(stack)
-        for logical_id in stack.resources(QUEUE):
-            properties = stack.properties(logical_id)
-            name = stack.physical_name(logical_id)
-            if "RedrivePolicy" not in properties or name in self._queues:
+        workers = _workers_of(stack)
+        queues = {stack.physical_name(each): stack.properties(each) for each in stack.resources(QUEUE)}
+        dead_letters = {name: _dead_letters_of(properties) for name, properties in queues.items()}
+        for name, properties in queues.items():
+            dead = dead_letters[name]
+            if name in self._queues or name in dead_letters.values() or not (dead or workers):
                 continue
-            dead = str(properties["RedrivePolicy"]["deadLetterTargetArn"]).rpartition(":")[2]
             examples = [text for service in _service_of(stack, sources) for text in messages_of(sources, service)]
             if not examples:
                 self._gaps.append(
                     f"{name}: its worker gets no messages: put examples into services/<name>/{MESSAGES}, a file each"
                 )
             samples = itertools.cycle(examples) if examples else None
-            record = QueueRecord(float(properties.get("VisibilityTimeout", 30)))
+            record = QueueRecord(float(properties.get("VisibilityTimeout", 30)), workers=workers)
             self._records[name] = record
             hide = max(record.hidden * self._pace.seconds_per_minute / 60, 1.0)
             self._queues[name] = _Queue(samples, dead, record, hide)
@@ -122,7 +125,7 @@ class Queues:
                 queue.poisoned += 1
             waiting, taken = await self._stand_ins.waiting(name)
             dead = sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
-            queue.record.dead = dead - queue.poisoned
+            queue.record.dead, queue.record.left = dead - queue.poisoned, waiting
             done = queue.total - waiting - taken - dead
             while queue.sent and queue.sent[0][1] <= done:
                 queue.sent.popleft()
@@ -153,6 +156,17 @@ class Queues:
 
     def _record(self, queue: str, name: str, value: float) -> None:
         self._store.record(Metric.of("AWS/SQS", name, {"QueueName": queue}), value)
+
+
+def _dead_letters_of(properties: Mapping[str, Any]) -> str:
+    """Name of a queue's dead-letter queue; empty where it has none."""
+    return str(properties.get("RedrivePolicy", {}).get("deadLetterTargetArn", "")).rpartition(":")[2]
+
+
+def _workers_of(stack: PlayedStack) -> list[str]:
+    """The services of a stack that no load balancer leads to."""
+    services = [read_service(stack, each) for each in stack.resources("AWS::ECS::Service")]
+    return [service.name for service in services if not service.groups]
 
 
 def messages_of(root: Path, service: str) -> list[str]:

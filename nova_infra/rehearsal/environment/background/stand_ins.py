@@ -86,7 +86,7 @@ class StandIns:
 
         Args:
             stack: The stack.
-            judged: Whether it is the release's: what the baseline is denied is no fault of it.
+            judged: Whether it is the release's: what the baseline is denied is not its fault.
         """
         for revision, caller in callers_of(stack, judged=judged).items():
             self._callers[access_key(revision)] = caller
@@ -117,7 +117,7 @@ class StandIns:
             except Exception as error:  # botocore and the template have their own, without a common base class
                 what = " ".join(str(error).split())
                 where = f"{stack.name}.{found[resource.name][0]}"
-                raise UnresolvableError(f"{where}: cannot be stood in for: {what}") from None
+                raise UnresolvableError(f"{where}: has no stand-in: {what}") from None
             self._resources[key] = resource
             if resource.kind == QUEUE:  # Another server than moto's may have an account of its own.
                 answer = await asyncio.to_thread(self._aws.call, "sqs", "get_queue_url", QueueName=resource.name)
@@ -195,7 +195,7 @@ class StandIns:
         """
         if ":secretsmanager:" in origin:
             name, _, rest = origin.partition(":secret:")[2].partition(":")
-            # What Secrets Manager puts behind the name is no part of it.
+            # What Secrets Manager puts behind the name is not part of it.
             for each in (name, re.sub(r"-\w{6}$", "", name, flags=re.ASCII)):
                 if (found := self._resources.get((physical.SECRET, each))) is not None:
                     value, field = secret_value(found.properties), rest.partition(":")[0]

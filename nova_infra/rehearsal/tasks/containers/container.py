@@ -150,7 +150,7 @@ class ContainerTask(Task):
                 break
             if "address already in use" not in said.lower() or attempt == _TRIES:
                 raise start_error(said, self.definition, self.image, self.engine)
-            # Another program took the port between its choice and its use. That is no fault of the service.
+            # Another program took the port between its choice and its use. That is not the service's fault.
             await self._remove()
             self.port, self._created, self._removed = free_port(), False, False
             await self.create()

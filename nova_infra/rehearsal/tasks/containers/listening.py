@@ -26,7 +26,7 @@ class Listening:
 
     Attributes:
         reachable: From outside of the container.
-        inside: From within it alone, because the program listens on 127.0.0.1 or ::1.
+        inside: Only from within it, because the program listens on 127.0.0.1 or ::1.
     """
 
     reachable: frozenset[int]

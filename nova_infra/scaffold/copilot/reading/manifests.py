@@ -68,7 +68,7 @@ class Workspace:
         workloads: Manifests of services and jobs, by name.
         environments: Manifests of environments, by name.
         pipelines: Manifests of pipelines.
-        others: Files that belong to Copilot and are no manifests, such as add-ons, relative to the directory.
+        others: Files that belong to Copilot but are not manifests, such as add-ons, relative to the directory.
     """
 
     application: str | None

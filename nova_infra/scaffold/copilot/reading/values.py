@@ -53,7 +53,7 @@ def task_range(value: Any) -> tuple[int, int]:
     """Fewest and most tasks, as in ``1-10``.
 
     Raises:
-        ValueError: It is no range.
+        ValueError: It is not a range.
     """
     found = re.fullmatch(r"(\d{1,4})-(\d{1,4})", str(value))
     if found is None or int(found[1]) > int(found[2]):
@@ -86,9 +86,7 @@ def filled_in(text: str, application: str) -> str:
     known = {**_FILLED_IN, "COPILOT_APPLICATION_NAME": application}
     others = [name for name in re.findall(r"\$\{(\w+)\}", text) if name not in known]
     if others:
-        raise ValueError(
-            f"asks the shell that deploys for {others[0]}, and a template says all beforehand: write the value"
-        )
+        raise ValueError(f"reads {others[0]} from the shell that deploys, but a template holds values: write the value")
     # Braces that were literal stay so: only Nova's own three names mean something.
     return re.sub(r"\$\{(\w+)\}", lambda found: known[found[1]], text)
 

@@ -63,7 +63,7 @@ def administrator_by_join(template: Template) -> None:
 
 
 def trusted_by_the_pipeline(template: Template) -> None:
-    """The pipeline's own role, which deploys production, says that the tests may take it."""
+    """The pipeline's own role, which deploys production, says that the tests may assume it."""
     [pipeline] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
     role = template["Resources"][pipeline["Properties"]["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
     principal = {"AWS": {"Fn::GetAtt": [role_of(template, action_of(template, "Staging")), "Arn"]}}
@@ -263,7 +263,7 @@ def in_a_functions_policy(template: Template) -> None:
 
 
 def trusted_by_name(template: Template) -> None:
-    """The role that verifies production says that a role of this name may take it."""
+    """The role that verifies production says that a role of this name may assume it."""
     verifier = template["Resources"][role_of(template, action_of(template, "Prod", -1))]["Properties"]
     role_of_the_tests(template)["RoleName"] = "tests"
     verifier["AssumeRolePolicyDocument"]["Statement"].append(

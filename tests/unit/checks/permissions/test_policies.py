@@ -67,7 +67,7 @@ def test_inline_policies_count_together_wherever_they_are_written(kind: str, key
 def test_a_finding_says_whose_policies_they_are_and_how_large() -> None:
     policy = resource("AWS::IAM::Policy", PolicyDocument=document(12_345), Roles=[{"Ref": "Builder"}])
     [(rule, finding)] = findings({"Resources": {"Builder": ROLE, "Policy": policy}})
-    assert "role Builder have 12,345 characters, and IAM takes 10,240" in finding.detail
+    assert "role Builder have 12,345 characters, but IAM allows 10,240" in finding.detail
     assert "by a pattern" in rule.remedy
 
 

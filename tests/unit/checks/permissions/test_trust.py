@@ -1,4 +1,4 @@
-"""Who may take the roles on either side of the approval: loosened in one place each."""
+"""Who may assume the roles on either side of the approval: loosened in one place each."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_role_of_an_environment_that_the_whole_account_may_take_is_a_finding(n
     properties = {"RoleName": f"nova-prod-{name}", "AssumeRolePolicyDocument": trust}
     found = findings({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}})
     assert [(rule.id, finding.detail) for rule, finding in found] == [
-        ("NOVA-P10", f"nova-prod-{name}: every role of 444444444444 may take it")
+        ("NOVA-P10", f"nova-prod-{name}: every role of 444444444444 may assume it")
     ]
 
 
@@ -197,7 +197,7 @@ def test_the_roles_of_githubs_jobs_are_named_and_keep_to_their_work(github_assem
 
 
 def jobs(environment: str = "prod", owner: str = "org/shop", workflow: str = "org/shop") -> Properties:
-    """A statement that lets GitHub's jobs of one environment take a role."""
+    """A statement that lets GitHub's jobs of one environment assume a role."""
     claims = {
         f"{ISSUER}:aud": "sts.amazonaws.com",
         f"{ISSUER}:sub": [f"repo:{owner}:environment:{environment}"],
@@ -232,25 +232,25 @@ OTHER_ISSUER = {
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        (jobs("dev"), "jobs of the environment dev may take it"),
-        (jobs(owner="evil/shop"), "jobs of more than one repository may take it: evil/shop, org/shop"),
-        (jobs(workflow="evil/shop"), "jobs of more than one repository may take it: evil/shop, org/shop"),
-        (OTHER_ISSUER, "another provider than GitHub's may say who takes it"),
+        (jobs("dev"), "jobs of the environment dev may assume it"),
+        (jobs(owner="evil/shop"), "jobs of more than one repository may assume it: evil/shop, org/shop"),
+        (jobs(workflow="evil/shop"), "jobs of more than one repository may assume it: evil/shop, org/shop"),
+        (OTHER_ISSUER, "another provider than GitHub's may say who may assume it"),
         (
             taken_by({"AWS": "arn:aws:iam::999999999999:role/x"}),
-            "arn:aws:iam::999999999999:role/x may take it, which is no job of GitHub's",
+            "arn:aws:iam::999999999999:role/x may assume it, which is not a GitHub job",
         ),
         (
             taken_by({"AWS": {"Ref": "SomeParameter"}}),
-            "${SomeParameter} may take it, which is no job of GitHub's",
+            "${SomeParameter} may assume it, which is not a GitHub job",
         ),
         (
             taken_by({"Service": "lambda.amazonaws.com"}),
-            "lambda.amazonaws.com may take it, for whoever may have that service run something",
+            "lambda.amazonaws.com may assume it, for whoever may have that service run something",
         ),
         (
             taken_by({"AWS": "*"}, StringEquals={"aws:PrincipalArn": "arn:aws:iam::333333333333:role/a"}),
-            "* may take it, which is no job of GitHub's",
+            "* may assume it, which is not a GitHub job",
         ),
     ],
 )

@@ -83,5 +83,5 @@ def test_a_job_whose_failures_nobody_hears_of_is_refused() -> None:
     resources = template()
     del resources["Failed"]
     assert found(resources) == [("NOVA-R20", "Machine")]
-    resources["Machine"]["Properties"]["DefinitionString"] = "{}"  # one that runs no task is no job
+    resources["Machine"]["Properties"]["DefinitionString"] = "{}"  # one that runs no task is not a job
     assert found(resources) == []

@@ -181,7 +181,7 @@ def test_an_image_is_built_once_and_every_release_of_it_only_tagged(project: Pat
             f"{CARTS}:{tag} is {first}",
         ],
     )
-    (project / "README.md").write_text("documentation alone")
+    (project / "README.md").write_text("only documentation")
     git("add", ".")
     git("commit", "--quiet", "--message", "second")
     code, out, _ = run("image", "build", "carts-service", "--release")

@@ -7,4 +7,4 @@ from nova_infra.cli.main import nova
 
 def test_only_a_plan_has_a_format() -> None:
     refused = CliRunner().invoke(nova, ["rollback", "prod", "--yes", "--format", "json"])
-    assert str(refused.exception) == "--format: is how a plan is printed: add --plan, or leave it out"
+    assert str(refused.exception) == "--format: applies only to a plan: add --plan, or leave it out"

@@ -78,6 +78,26 @@ def test_what_looks_like_it_is_accepted(service: dict[str, Any]) -> None:
     assert [line for line in lines(case) if "is a tag, which may move" not in line] == []
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("kind", "worker", "cannot differ between environments: write kind in [[services]]"),
+        ("before_deploy", ["migrate"], "cannot differ between environments: write before_deploy in [[services]]"),
+        ("knid", "worker", "'worker' is not a key that Nova knows: remove it, or correct its spelling"),
+        ("name", "api", "'api' is not a key that Nova knows: remove it, or correct its spelling"),
+    ],
+)
+def test_what_is_the_same_in_every_environment_is_told_from_a_misspelt_key(key: str, value: Any, said: str) -> None:
+    assert lines({"services": [{"name": "api", "environments": {"dev": {key: value}}}]}) == [
+        f"services[0].environments.dev.{key}: {said}"
+    ]
+
+
+def test_values_are_shown_as_the_file_has_them() -> None:
+    [line] = lines({"services": [{"name": "mailer", "kind": "worker", "queue": False}]})
+    assert line.startswith("services[0].queue: false is not a table")
+
+
 def test_a_service_of_all_paths_comes_last_by_itself() -> None:
     services = [{"name": name, "paths": [path]} for name, path in (("all", "/*"), ("b", "/b/*"), ("c", "/c"))]
     assert lines({"services": services}) == []

@@ -96,10 +96,10 @@ def test_each_value_says_where_it_comes_from(raw):
             {"environments": {"prod": {"scaling": {"max_tasks": 1}}}},
             "prod.scaling.max_tasks: 1 is below min_tasks, where environments[2].scaling.min_tasks is 2: raise",
         ),
-        ({"environments": {"prod": {"paths": ["/x"]}}}, "environments.prod.paths: is not a key that Nova knows"),
+        ({"environments": {"prod": {"paths": ["/x"]}}}, "environments.prod.paths: cannot differ between environments"),
         (
             {"kit": False, "image": "ghcr.io/a/b:1"},
-            "image: 'ghcr.io/a/b:1' is a tag, which may move, and prod takes an",
+            "image: 'ghcr.io/a/b:1' is a tag, which may move, and prod requires an",
         ),
         ({"image": f"ghcr.io/a/b@{DIGEST}"}, "image: is ready, so kit would build nothing"),
         ({"image": "nginx"}, "image: 'nginx' is not an image by a digest or a tag other than latest"),
@@ -151,7 +151,7 @@ def test_each_value_says_where_it_comes_from(raw):
         ),
         (
             {"scaling": {"schedules": [{"schedule": "0 20 * * *", "min_tasks": 0, "max_tasks": 0}]}},
-            "scaling.schedules: prod takes an approval, and there a service is never without tasks",
+            "scaling.schedules: prod requires an approval, and there a service is never without tasks",
         ),
         (
             {"scaling": {"schedules": [{"schedule": "0 25 * * *", "min_tasks": 1, "max_tasks": 2}]}},

@@ -1,4 +1,4 @@
-"""What new revisions are asked before any user meets them."""
+"""What new revisions are asked before any user reaches them."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_it_is_asked_what_leads_to_it(raw, service, asked):
 
 def test_no_smoke_paths_need_a_reason(raw, refused):
     raw["services"][0]["smoke"] = []
-    assert "services[0].smoke: is empty, so users of prod, which takes an approval" in refused()
+    assert "services[0].smoke: is empty, so users of prod, which requires an approval" in refused()
 
 
 def test_a_reason_that_excuses_nothing(raw, refused):

@@ -40,7 +40,7 @@ def allowed(assembly, environment, name):
 
 
 def takers(assembly, environment, name):
-    """The roles that may take the role."""
+    """The roles that may assume the role."""
     _, properties = role(assembly, environment, name)
     [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
     found = statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]
@@ -106,7 +106,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
             assert statement["Condition"] == {"ArnEquals": {"ecs:cluster": own}}
     shared = {
         "acm:DescribeCertificate": "certificate/*",
-        "events:PutEvents": "event-bus/default",  # by a condition: of its own kind alone
+        "events:PutEvents": "event-bus/default",  # by a condition: only of its own kind
         "sqs:GetQueueAttributes": "*",  # queues have the names that the configuration gives them
         "servicequotas:GetServiceQuota": "fargate/*",
         "ssm:GetParameters": "parameter/cdk-bootstrap/*",

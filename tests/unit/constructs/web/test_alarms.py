@@ -100,7 +100,7 @@ def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, me
         "a thin canary that hangs shows by itself",
         "whichever colour it is",
         "too few requests",
-        "answers to what was asked the minute before are no error",
+        "answers to what was asked the minute before are not an error",
     ],
 )
 def test_what_is_left_when_all_answers_are_taken_away_is_unanswered(assembly, metrics, percent):

@@ -88,7 +88,7 @@ def test_a_policy_that_allows_the_same_or_less_widens_nothing(before: list[State
             [READ],
             [{**READ, "Action": ["s3:GetObject", "s3:PutObject"]}],
             f"may s3:PutObject on {ARN}/a",
-            id="one action more: that one alone",
+            id="one action more: only that one",
         ),
         pytest.param([READ], [{**READ, "Action": "s3:*"}], f"may s3:* on {ARN}/a", id="a wildcard in an action"),
         pytest.param([READ], [{**READ, "Resource": "*"}], "may s3:GetObject on *", id="every resource"),

@@ -19,11 +19,17 @@ STAGING = "222222222222"
 OWN = "arn:aws:elasticloadbalancing:us-east-1:222222222222:listener-rule/app/shared/1/2/"
 
 
-def configured(**staging: Any) -> Config:
+def configured(*, service: dict[str, Any] | None = None, last: bool = False, **staging: Any) -> Config:
     raw = tomllib.loads((Path(__file__).parents[2] / "nova.toml").read_text())
     raw["environments"][1] |= {"network": existing_network(STAGING), **staging}
+    if last:
+        del raw["environments"][2:]
+        raw["environments"][1] = {"approval": True, **raw["environments"][1]}
+        if "tests" not in staging:
+            del raw["environments"][1]["tests"]
     del raw["environments"][1]["waf"]
-    raw["services"] = [{"name": "carts", "kit": True, "priority": 70}, {"name": "stock", "kit": True, "port": 9000}]
+    both = {"kit": True, **(service or {})}
+    raw["services"] = [{"name": "carts", "priority": 70, **both}, {"name": "stock", "port": 9000, **both}]
     return parse_config(raw)
 
 
@@ -43,6 +49,14 @@ def rule(arn: str, priority: int, *, hosts: tuple[str, ...] = (), paths: tuple[s
     return {"RuleArn": arn, "Priority": str(priority), "Conditions": conditions, "IsDefault": False}
 
 
+def group(name: str, *egress: dict[str, Any]) -> dict[str, Any]:
+    return {"GroupId": name, "IpPermissionsEgress": list(egress)}
+
+
+def tcp(first: int, last: int, **destination: Any) -> dict[str, Any]:
+    return {"IpProtocol": "tcp", "FromPort": first, "ToPort": last, **destination}
+
+
 class Account:
     """An account in which all is as nova.toml says, but for what a test says."""
 
@@ -53,7 +67,7 @@ class Account:
             "describe_listeners": {"Listeners": [{"Protocol": "HTTPS", "Port": 443}]},
             "describe_load_balancer_attributes": {"Attributes": []},
             "describe_security_groups": {
-                "SecurityGroups": [{"GroupId": GROUP, "IpPermissionsEgress": [{"IpProtocol": "-1"}]}]
+                "SecurityGroups": [group(GROUP, {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]})]
             },
             "describe_rules": {"Rules": [{"IsDefault": True, "Priority": "default", "RuleArn": "d"}]},
             "describe_stack_resources": ServiceError("does not exist", "ValidationError"),
@@ -150,31 +164,8 @@ def test_spot_needs_the_clusters_capacity_providers_and_the_remedy_keeps_those_t
         ),
         (
             {"describe_listeners": {"Listeners": [{"Protocol": "HTTPS", "Port": 8443}]}},
-            "the listener is on port 8443, and users ask 443",
+            "the listener is on port 8443, but users call 443",
             "network.load_balancer.listener of staging",
-        ),
-        (
-            {
-                "describe_load_balancer_attributes": {
-                    "Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "300"}]
-                }
-            },
-            "waits 300 s for an answer",
-            f"to 60 on {BALANCER}",
-        ),
-        (
-            {
-                "describe_security_groups": {
-                    "SecurityGroups": [
-                        {
-                            "GroupId": GROUP,
-                            "IpPermissionsEgress": [{"IpProtocol": "tcp", "FromPort": 8000, "ToPort": 8999}],
-                        }
-                    ]
-                }
-            },
-            f"{GROUP} lets nothing out to port 9000",
-            "let TCP 9000 out to 10.40.0.0/16",
         ),
         (
             {"describe_listeners": ServiceError("no such listener", "ListenerNotFound")},
@@ -193,6 +184,99 @@ def test_what_is_otherwise_than_written_is_said_with_what_to_write(answers: Any,
     assert check.right is False
     assert fault in check.what
     assert remedy in check.remedy
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rollout", "remedy"),
+    [
+        ("60", {}, ""),
+        ("121", {"step_bake_minutes": 7, "bake_minutes": 8}, ""),  # 5 minutes, and two more to wait
+        ("181", {"step_bake_minutes": 7, "bake_minutes": 8}, "raise step_bake_minutes to 8 or more, or have"),
+        ("300", {}, "raise step_bake_minutes and bake_minutes to 9 or more, or have"),
+        ("300", {"strategy": "blue-green", "bake_minutes": 6}, "raise bake_minutes to 9 or more, or have"),
+        ("4000", {"step_bake_minutes": 90, "bake_minutes": 71}, ""),
+    ],
+)
+def test_bakes_are_as_long_as_the_load_balancer_waits_for_an_answer(
+    seconds: str, rollout: dict[str, Any], remedy: str
+) -> None:
+    config = configured(rollout={"strategy": "canary", "step_bake_minutes": 5, "bake_minutes": 6, **rollout})
+    attributes = {"Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": seconds}]}
+    [check] = balancer_checks(config, describe_load_balancer_attributes=attributes)
+    assert check.right is not bool(remedy)
+    assert remedy in check.remedy
+    assert not remedy or f"waits {seconds} s for an answer, so a bake of carts, stock ends before" in check.what
+
+
+VPC = {"IpRanges": [{"CidrIp": "10.40.0.0/16"}]}
+TASKS = "sg-0aaaaaaaaaaaaaaaa"
+
+
+@pytest.mark.parametrize(
+    ("groups", "closed"),
+    [
+        ([group(GROUP, tcp(8000, 8999, **VPC))], "9000"),
+        ([group(GROUP)], "8080, 9000"),
+        ([group(GROUP), group("sg-11111111", tcp(8000, 9999, **VPC))], ""),
+        ([group(GROUP, tcp(8080, 8080, **VPC)), group("sg-11111111", tcp(9000, 9000, **VPC))], ""),
+        ([group(GROUP, tcp(8000, 9999, IpRanges=[{"CidrIp": "10.41.0.0/16"}]))], "8080, 9000"),
+        ([group(GROUP, tcp(8000, 9999, IpRanges=[{"CidrIp": "10.40.128.0/17"}]))], ""),
+        ([group(GROUP, tcp(8000, 9999, UserIdGroupPairs=[{"GroupId": "sg-of-others"}]))], "8080, 9000"),
+        ([group(GROUP, tcp(8000, 9999, UserIdGroupPairs=[{"GroupId": TASKS}]))], ""),
+    ],
+)
+def test_what_any_group_of_the_load_balancer_lets_out_to_tasks_is_open(groups: list[Any], closed: str) -> None:
+    resources = [{"ResourceType": "AWS::EC2::SecurityGroup", "PhysicalResourceId": TASKS}]
+    [check] = balancer_checks(
+        describe_security_groups={"SecurityGroups": groups}, describe_stack_resources={"StackResources": resources}
+    )
+    assert check.right is not bool(closed)
+    if closed:
+        names = " and ".join(each["GroupId"] for each in groups)
+        assert f"{names} lets nothing out to port {closed} of tasks" in check.what
+        assert f"let TCP {closed} out to 10.40.0.0/16" in check.remedy
+
+
+INTERNAL = {"LoadBalancers": [BALANCERS | {"Scheme": "internal"}]}
+
+
+UNTESTED = {"smoke": [], "untested_reason": "clients alone reach it"}
+NAMED = "name one with the scheme internet-facing"
+
+
+@pytest.mark.parametrize(
+    ("last", "staging", "service", "asking", "remedy"),
+    [
+        (False, {"tests": "e2e"}, {}, "the e2e tests after the deployment ask", NAMED),
+        (True, {"tests": "e2e"}, UNTESTED, "the e2e tests after the deployment ask", "or remove tests of staging"),
+        (
+            True,
+            {"rollout": {"strategy": "canary", "gate": "suite"}, "tests": "integration"},
+            {},
+            "the integration tests after the deployment, the suite that carts, stock wait for, the smoke tests of "
+            "carts, stock ask",
+            'or remove tests and rollout.gate of staging, and write smoke = [] with untested_reason = "…" in '
+            "[[services]]",
+        ),
+        (True, {}, {}, "the smoke tests of carts, stock ask", "in [[services]]"),
+    ],
+)
+def test_an_internal_load_balancer_is_refused_where_something_asks_it_from_outside(
+    *, last: bool, staging: dict[str, Any], service: dict[str, Any], asking: str, remedy: str
+) -> None:
+    config = configured(service=service, last=last, **staging)
+    [check] = balancer_checks(config, describe_load_balancers=INTERNAL)
+    assert check.right is False
+    assert f"is internal, and {asking} it from outside its VPC" in check.what
+    assert check.remedy.startswith(NAMED)
+    assert check.remedy.endswith(remedy)
+    facing = {"LoadBalancers": [BALANCERS | {"Scheme": "internet-facing"}]}
+    assert balancer_checks(config, describe_load_balancers=facing)[0].right
+
+
+def test_an_internal_load_balancer_is_right_where_nothing_asks_it_from_outside() -> None:
+    [check] = balancer_checks(configured(service=UNTESTED, last=True), describe_load_balancers=INTERNAL)
+    assert check.right
 
 
 def test_a_role_that_may_not_look_makes_nothing_right() -> None:

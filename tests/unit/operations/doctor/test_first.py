@@ -1,4 +1,4 @@
-"""What only a first deployment in an account trips over."""
+"""What only a first deployment in an account runs into."""
 
 from typing import Any
 

@@ -58,10 +58,10 @@ def answers() -> dict[str, Any]:
 def test_settings_as_they_should_be(github_config: Config, answers: dict[str, Any]) -> None:
     assert look(github_config, answers) == [
         (True, "the default branch is main"),
-        (True, "main takes reviewed pull requests with Test, CDK Synth, Wider access alone"),
-        (True, "the environment dev takes deployments from chosen branches"),
-        (True, "the environment staging takes deployments from chosen branches"),
-        (True, "the environment prod takes deployments from chosen branches, after an approval"),
+        (True, "main accepts only reviewed pull requests with Test, CDK Synth, Wider access"),
+        (True, "the environment dev accepts deployments from chosen branches"),
+        (True, "the environment staging accepts deployments from chosen branches"),
+        (True, "the environment prod accepts deployments from chosen branches, after an approval"),
     ]
 
 
@@ -96,7 +96,7 @@ def test_rules_that_nobody_may_read_are_not_known(config: Config, answers: dict[
             {"protection_rules": [{"type": "required_reviewers", "reviewers": [1], "prevent_self_review": False}]},
             "lets people approve what they started",
         ),
-        ({"deployment_branch_policy": None}, "takes deployments from any branch"),
+        ({"deployment_branch_policy": None}, "accepts deployments from any branch"),
     ],
 )
 def test_an_environment_that_protects_nothing(

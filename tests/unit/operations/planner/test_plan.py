@@ -285,11 +285,11 @@ def test_a_custom_resource_stays_with_its_function(function: str, role: str, rig
 
 def test_a_template_has_limits() -> None:
     many = {f"Q{number}": resource("AWS::SQS::Queue") for number in range(501)}
-    assert "shop: has 501 resources, and CloudFormation takes 500" in refused(plan([], [[stack("shop", **many)]]))
+    assert "shop: has 501 resources, but CloudFormation allows 500" in refused(plan([], [[stack("shop", **many)]]))
     del many["Q0"]
     assert plan([], [[stack("shop", **many)]]).refusals == []
     large = stack("shop", Q=resource("AWS::SQS::Queue", Metadata={"note": "x" * 1_000_000}))
-    assert "CloudFormation takes 1,000,000" in refused(plan([], [[large]]))
+    assert "CloudFormation allows 1,000,000" in refused(plan([], [[large]]))
 
 
 def test_more_addresses_than_a_new_account_has_are_said() -> None:

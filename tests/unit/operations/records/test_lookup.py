@@ -70,7 +70,7 @@ def test_a_release_is_found_by_its_beginning():
 
 def test_a_beginning_of_two_releases_is_refused():
     two = Ledger(tuple(Entry(f"abcd{n}", {}, AT, "verified", "nova") for n in (1, 2)), 2)
-    with pytest.raises(RefusedError, match="is ambiguous: it begins"):
+    with pytest.raises(RefusedError, match="is ambiguous: it could be"):
         find(two, "abcd")
 
 

@@ -132,7 +132,7 @@ def test_a_boundary_over_iams_limit_is_refused(bounding: Config) -> None:
     many = tuple(
         last.model_copy(update={"name": f"environment-{number}", "account": f"{number:012}"}) for number in range(70)
     )
-    with pytest.raises(RefusedError, match=r"permissions boundary: has 1\d,\d{3} characters, and IAM takes 6,144"):
+    with pytest.raises(RefusedError, match=r"permissions boundary: has 1\d,\d{3} characters, but IAM allows 6,144"):
         boundary_document(bounding.model_copy(update={"environments": many}))
 
 

@@ -38,7 +38,7 @@ def job(*runs: JobRun, schedule: str = "cron(0 6 * * ? *)", **changes: Any) -> R
         (job(), 0, "never ran", "next in 8.5 h", True),
         (job(run("RUNNING", 3)), 1, "its first run is going", "next in 8.5 h", True),
         (job(run("SUCCEEDED", 64), enabled=False), 0, "succeeded 60 min ago", "its schedule is disabled", False),
-        (job(run("SUCCEEDED", 64), schedule=""), 0, "succeeded 60 min ago", "runs with releases alone", True),
+        (job(run("SUCCEEDED", 64), schedule=""), 0, "succeeded 60 min ago", "runs only with releases", True),
         (job(run("SUCCEEDED", 50), schedule="rate(1 hour)"), 0, "succeeded 46 min ago", "next in 10 min", True),
         (job(schedule="cron(0 6 1 1 ? 2020)"), 0, "never ran", "never comes again", True),
     ],

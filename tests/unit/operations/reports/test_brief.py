@@ -93,7 +93,7 @@ def test_the_verdict_counts_what_must_not_be_missed_and_it_comes_first(brief: An
         ),
         ({"tests": None}, "! not known: the pipeline could not be read"),
         ({"tests": ()}, "! nothing: the pipeline has run no build or test"),
-        ({"commits": Commits(unknown="this is no clone")}, "! not known: this is no clone"),
+        ({"commits": Commits(unknown="this is not a clone")}, "! not known: this is not a clone"),
         ({"commits": Commits()}, "- none: this commit already runs"),
         ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ It leaves out 1 of the commits that run now"),
         ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ left out: dddddddddd Fix by Eve"),

@@ -151,7 +151,7 @@ def test_it_goes_on_when_an_answer_is_lost_and_says_so(environment, world) -> No
     world.refused["DescribeServiceDeployments"] = "ThrottlingException"
     lost = next(running)
     assert lost.rollouts[0].stage == "bakes"
-    assert "the latest look" in lost.unread[0]
+    assert "the last look failed" in lost.unread[0]
     world.refused.clear()
     assert next(running).unread == ()
 

@@ -175,7 +175,7 @@ def test_what_needs_a_skipped_job_is_skipped_too() -> None:
             ("with: {name: cdk-out}\n  deploy-lab", "with: {name: cdk-oout}\n  deploy-lab"),
             "no job that it needs uploads the artifact 'cdk-out'",
         ),
-        (("nova deploy live", "nova deploy life"), "life is no environment"),
+        (("nova deploy live", "nova deploy life"), "life is not an environment"),
     ],
 )
 def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: str) -> None:
@@ -286,7 +286,7 @@ def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:31: job try-lab needs 'deploy-lap', which is no job"),
+        (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:31: job try-lab needs 'deploy-lap', which is not"),
         (("name: Delivery", "name: [Delivery"), "deploy.yml:2: cannot be read"),
         (("    needs: check\n", "    needs: deploy-live\n"), "need each other"),
         (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:38: job deploy-live: if: "),

@@ -164,8 +164,8 @@ def test_a_migration_that_fails_must_stop_the_stage_before_anything_is_deployed(
 def test_two_runs_of_a_job_at_once_fail_the_drill_and_so_does_none(candidate: Release) -> None:
     [drill] = choose(["job-overlaps"])
     record = new_record(candidate.pipeline(), candidate=candidate, baseline=candidate)
-    assert drill.check(record, "report") == ["no second run of report was due while the first was going"]
+    assert drill.check(record, "report") == ["no second run of report was due while the first was running"]
     record.at_once = {"nova-prod-report": 2}
-    assert drill.check(record, "report") == ["2 runs of report went on at once"]
+    assert drill.check(record, "report") == ["2 runs of report ran at once"]
     record.at_once = {"nova-prod-report": 1}
     assert drill.check(record, "report") == []

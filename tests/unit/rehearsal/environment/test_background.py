@@ -18,7 +18,7 @@ from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.background.queues import Queues
 from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
-from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.record import QueueRecord, Record
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 WORKER = """
@@ -194,11 +194,12 @@ class Nothing(StandIns):
 
 
 def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_path: Path) -> None:
-    gaps, store = list[str](), MetricStore()
-    queues = Queues(Nothing(COMPRESSED, None), store, gaps)
+    gaps, store, records = list[str](), MetricStore(), dict[str, QueueRecord]()
+    queues = Queues(Nothing(COMPRESSED, None), store, gaps, records=records)
     stack = PlayedStack("dev-mails", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
     asyncio.run(queues.include(stack, tmp_path))
     asyncio.run(queues.minute())
+    assert [(each.workers, each.sent) for each in records.values()] == [(["dev-mails"], 0)]
     assert len(gaps) == 1
     assert "mails: its worker gets no messages" in gaps[0]
     waiting = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "mails"})

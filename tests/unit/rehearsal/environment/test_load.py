@@ -16,7 +16,7 @@ from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
 from nova_infra.rehearsal.environment import load as module
-from nova_infra.rehearsal.environment.asked import Asked
+from nova_infra.rehearsal.environment.asked import MOST_REQUESTS_PER_MINUTE, Asked
 from nova_infra.rehearsal.environment.load import Load, in_turns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, RoutingRule, WeightedGroup
@@ -43,6 +43,7 @@ class Behind:
         self.at_once: list[int] = []
         self.totals: dict[str, Requests] = {}
         self.most_at_once = 0
+        self.hangs: asyncio.Event | None = None
         self._under_way = 0
 
     def run(
@@ -113,6 +114,10 @@ class Behind:
                 self.asked.append(request)
                 self._under_way += 1
                 self.most_at_once = max(self.most_at_once, self._under_way)
+                if self.hangs is not None and len(self.asked) == 1:
+                    await self.hangs.wait()
+                elif self.hangs is not None:
+                    self.hangs.set()
                 await asyncio.sleep(0.003)
                 self._under_way -= 1
             return self.answer(request, revision)
@@ -176,6 +181,13 @@ def test_requests_of_a_compressed_minute_do_not_meet_where_they_would_not_in_a_r
     behind = Behind(always(200))
     behind.run(2)
     assert behind.most_at_once == 1
+
+
+def test_a_request_that_hangs_holds_up_no_other_for_longer_than_in_a_real_minute() -> None:
+    behind = Behind(always(200))
+    behind.hangs = asyncio.Event()  # until the second one has come
+    behind.run(1, config=rollout(0.1, 1))
+    assert len(behind.asked) == MOST_REQUESTS_PER_MINUTE
 
 
 def test_slow_answers_are_as_many_at_once_as_in_a_real_minute() -> None:

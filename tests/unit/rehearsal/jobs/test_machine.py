@@ -137,8 +137,8 @@ def test_a_machine_that_takes_too_long_as_a_whole_has_timed_out() -> None:
     [
         ({"Type": "Parallel", "Branches": []}, "state Only: Parallel: is not played by the rehearsal: leave it out"),
         ({"Type": "Task", "Resource": "arn:aws:states:::x", "HeartbeatSeconds": 3}, "state Only: HeartbeatSeconds: is"),
-        ({"Type": "Task", "Resource": "arn:aws:states:::sns:publish"}, "sns:publish: is not stood in for"),
-        ({"Type": "Pass", "Parameters": {"A.$": "States.UUID()"}}, "is no path that the rehearsal knows"),
+        ({"Type": "Task", "Resource": "arn:aws:states:::sns:publish"}, "sns:publish: has no stand-in"),
+        ({"Type": "Pass", "Parameters": {"A.$": "States.UUID()"}}, "is not a path that the rehearsal knows"),
         (
             {"Type": "Choice", "Choices": [{"Variable": "$$.Execution.Name", "StringMatches": "a*", "Next": "Only"}]},
             "StringMatches: is a comparison that the rehearsal does not know",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import aiohttp
@@ -11,6 +12,8 @@ import pytest
 
 from helpers.balancer import World, sent, task_on
 from nova_infra.rehearsal.clock import REAL_TIME
+from nova_infra.rehearsal.load_balancer import exchange
+from nova_infra.rehearsal.load_balancer.exchange import Silence
 from nova_infra.rehearsal.load_balancer.targets import Target
 
 
@@ -39,6 +42,41 @@ def test_a_target_that_hangs_is_asked_and_has_not_answered() -> None:
     world = World(idle_timeout=0.1).play(story)
     assert world.count("HTTPCode_ELB_504_Count") == 1
     assert world.counts_of_group() == {"RequestCount": 1}
+
+
+def test_a_slow_answer_is_waited_for_as_long_as_in_aws_until_the_target_was_silent_to_the_end() -> None:
+    silence, asked = Silence(), ("tiny:2", "GET", "/hangs")
+    assert silence.seconds(asked, 60) == 60
+    silence.note(asked, 9, answered=False)
+    assert silence.seconds(asked, 60) == 60, "a connection that was closed sooner shows no silence"
+    silence.note(asked, 60, answered=False)
+    assert [silence.seconds(each, 60) for each in (asked, ("tiny:2", "GET", "/slow"))] == [10, 60]
+    assert silence.seconds(asked, 4) == 4, "never longer than the load balancer waits"
+    silence.note(asked, 10.5, answered=True)
+    assert silence.seconds(asked, 60) == 60, "it does answer, late"
+
+
+@pytest.mark.parametrize(("idle", "waits"), [(60.0, 60.0), (4.0, 4.0), (600.0, 100.0)])
+def test_a_compressed_minute_gives_no_answer_up_that_comes_within_a_real_one(idle: float, waits: float) -> None:
+    assert World(idle_timeout=idle).balancer.idle_seconds == waits
+    assert World(idle_timeout=idle, pace=REAL_TIME).balancer.idle_seconds == idle
+
+
+def test_a_target_that_accepts_no_connection_in_time_is_a_connection_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exchange, "CONNECT_SECONDS", 0.1)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        with contextlib.ExitStack() as opened:
+            full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            opened.enter_context(socket.create_connection(full.getsockname()))  # takes the only place there is
+            target.task = task_on(full.getsockname()[1])
+            async with client.get(url) as response:
+                assert response.status == 504
+
+    world = World().play(story)
+    assert world.counts_of_group() == {"RequestCount": 1, "TargetConnectionErrorCount": 1}
 
 
 def test_another_idle_timeout_holds_from_the_next_request_on() -> None:

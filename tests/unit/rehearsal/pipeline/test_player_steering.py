@@ -206,7 +206,7 @@ def test_a_group_goes_on_when_all_of_it_are_ready(
     deployments = [each for each in record.deployments if not each.baseline]
     assert [each.outcome for each in deployments] == ["completed", "completed"]
     began = [next(step.began for step in each.traffic if step.percent == 25) for each in deployments]
-    assert abs(began[0] - began[1]) <= 1, "no user met one of them before the other one was ready"
+    assert abs(began[0] - began[1]) <= 1, "no user reached one of them before the other one was ready"
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ def test_it_says_what_was_asked_and_what_was_not(rehearsed: Make) -> None:
         deployment.answers = {"GET /a": {200: 9}, "GET /b": {200: 8}}
         deployment.asked_from = "their OpenAPI documents"
     said = line(record, "Played")
-    assert "4 operations were asked, from their OpenAPI documents of 3 deployments" in said
-    assert line(rehearsed(1), "Played").endswith("nobody asked service-1 anything.")
+    assert "4 operations were requested, from their OpenAPI documents of 3 deployments" in said
+    assert line(rehearsed(1), "Played").endswith("nobody sent service-1 a request.")
 
 
 def test_what_a_compressed_minute_cannot_show_is_said_and_nothing_of_a_real_one(rehearsed: Make) -> None:
@@ -46,5 +46,5 @@ def test_open_assumptions_are_named_where_the_verdict_rests_on_them(
     record = rehearsed(bad=1)
     [back] = [each for each in record.deployments if each.outcome == "rolled back"]
     back.reason = reason
-    assert rests_on in line(record, "Open")
-    assert line(rehearsed(), "Open") == ""
+    assert rests_on in line(record, "Unproven")
+    assert line(rehearsed(), "Unproven") == ""

@@ -77,7 +77,7 @@ def test_drills_are_rows_of_figures_with_another_canary_below(rehearsed: Make, d
 def test_a_drill_that_deployed_nothing_says_so(rehearsed: Make, drilled: Drilled) -> None:
     result = drilled("approval-rejected")
     result.record.deployments = []
-    assert "✓ approval-rejected   was not deployed: no user met it" in printed(rehearsed(), [result])
+    assert "✓ approval-rejected   was not deployed: no user reached it" in printed(rehearsed(), [result])
 
 
 def test_of_many_deployments_those_that_went_through_are_counted(rehearsed: Make) -> None:

@@ -113,7 +113,7 @@ def test_what_nobody_asked_is_not_tested_and_no_tick(rehearsed: Make) -> None:
     record.deployments[-1].samples = [MinuteRecord(1, 100, {record.deployments[-1].new: Requests()}, [])]
     said = verdict(record)
     assert (said.sign, said.passed) == ("!", True)
-    assert "nobody asked service-1 anything" in said.why
+    assert "nobody sent service-1 a request" in said.why
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_connections_times_the_most_tasks_are_held_against_the_limit(
         record.deployments.append(each)
     record.connections = {"Prod": {"database": ConnectionsRecord(limit, "as tried", {"a:1": 6, "a:2": 99, "b:1": 2})}}
     assert [each for each in what_users_meet(record) if "connections" in each] == ([said] if said else [])
-    counted = [each for each in confidence(record) if "connections at the most tasks" in each]
+    counted = [each for each in confidence(record) if "connections at a rollout's maximum of tasks" in each]
     assert bool(counted) is (limit == 78)
 
 

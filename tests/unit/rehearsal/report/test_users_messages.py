@@ -19,6 +19,8 @@ from nova_infra.rehearsal.report.verdict import verdict
         ),
         (QueueRecord(hidden=30, sent=90, came_back=1), "of mails, a message was received and not deleted"),
         (QueueRecord(hidden=30, sent=90, came_back=7), "of mails, 7 messages were received and not deleted"),
+        (QueueRecord(hidden=30, sent=90, left=20), ""),
+        (QueueRecord(hidden=30, sent=90, left=21), "21 of 90 messages of mails waited in the end"),
         (QueueRecord(hidden=30, sent=90, dead=4), "4 of 90 messages of mails ended in its dead-letter queue"),
     ],
 )
@@ -30,3 +32,31 @@ def test_what_becomes_of_messages_is_what_users_meet(
     assert bool(what_users_meet(record)) is bool(said)
     assert said in " ".join(what_users_meet(record))
     assert verdict(record).warns is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("queue", "sign", "said", "remedy"),
+    [
+        (QueueRecord(hidden=30, sent=70, workers=["service-2"]), "✓", "All 3 stages succeeded", "make drills"),
+        (QueueRecord(hidden=30, workers=["service-2"]), "!", "service-2 got no messages", "services/<name>/messages"),
+        (
+            QueueRecord(hidden=30, sent=70, workers=["other"]),
+            "!",
+            "nothing here gives service-2 work",
+            "before the last",
+        ),
+    ],
+    ids=["a worker with messages", "a worker without", "neither a worker nor behind a load balancer"],
+)
+def test_what_had_nothing_to_do_was_not_tested(
+    rehearsed: Callable[..., Record], queue: QueueRecord, sign: str, said: str, remedy: str
+) -> None:
+    record = rehearsed()
+    record.queues["mails"] = queue
+    for deployment in record.deployments:
+        if deployment.service == "service-2":
+            deployment.has_requests, deployment.samples = False, []
+    found = verdict(record)
+    assert found.sign == sign
+    assert said in found.why
+    assert remedy in found.next_step

@@ -96,7 +96,7 @@ def test_a_har_file_holds_each_different_request_once() -> None:
     ("text", "said"),
     [
         ('{"log":\n oops}', "r.har:2: is not JSON"),
-        ("[]", "r.har:1: has no log.entries, so it is no HAR file"),
+        ("[]", "r.har:1: has no log.entries, so it is not a HAR file"),
         (har({"method": "GET", "url": "/a"}, {"method": "GET"}), "r.har:11: log.entries[1].request is not a request"),
         (har({"method": "GET", "url": "about:blank"}), "r.har:5: log.entries[0].request is not a request"),
     ],

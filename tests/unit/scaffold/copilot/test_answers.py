@@ -125,7 +125,7 @@ def imported(directory: Path, key: ManifestKey, letter: str) -> str:
         else:
             data = {"name": "other" if least == "W" else "prod", "type": TYPES[least], **LEAST[least]}
         path.write_text(yaml.safe_dump({**data, "name": "prod"} if least == "E" else data))
-    if letter == "S":  # which is no service, and one there has to be
+    if letter == "S":  # which is not a service, and there has to be one
         path = copilot / "other" / "manifest.yml"
         path.parent.mkdir()
         path.write_text(yaml.safe_dump({"name": "other", "type": TYPES["W"], **LEAST["W"]}))

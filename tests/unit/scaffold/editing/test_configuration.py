@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_infra.errors import NovaError
+from nova_infra.errors import ConfigError, NovaError
 from nova_infra.scaffold.editing.configuration import with_entry, with_renamed_entry, without_entry
 
 HEAD = """# What is delivered.
@@ -100,6 +100,17 @@ def test_a_new_name_that_contradicts_another_entry_is_refused() -> None:
     text = toml(HEAD, ENVIRONMENTS, BILLS, LAST)
     with pytest.raises(NovaError, match="'carts' is used twice"):
         with_renamed_entry(text, "bills", "carts")
+
+
+def test_a_service_that_something_else_refers_to_is_not_removed() -> None:
+    connects = '[[services]]\nname = "orders"\nconnects_to = ["db.internal:5432"]\n'
+    database = '[[rehearsal.dependencies]]\nname = "db"\nimage = "postgres:17"\nport = 5432\n'
+    database += 'stands_for = ["db.internal"]\n'
+    with pytest.raises(ConfigError) as raised:
+        without_entry(toml(HEAD, ENVIRONMENTS, BILLS, connects, database), "orders")
+    assert str(raised.value).startswith(
+        "nova.toml without orders: rehearsal.dependencies[0].stands_for[0]: no service connects to db.internal"
+    )
 
 
 def test_a_name_that_is_written_in_escapes_is_refused_not_missed() -> None:

@@ -73,7 +73,7 @@ def test_its_dockerfile_passes_the_linter_and_runs_as_nobody(project: Path, temp
 
 @pytest.mark.parametrize("name", ["a", NAME, "a-name-of-many-words"])
 def test_no_column_of_what_is_written_for_go_is_as_wide_as_the_name(name: str) -> None:
-    """gofmt lines the values of keys up, so that a column with the name in it is right for one length alone."""
+    """gofmt lines the values of keys up, so that a column with the name in it is right for only one length."""
     for path, text in other_files("go", name, "Says hello to everybody.").items():
         lined_up = [line for line in text.splitlines() if re.search(r"[:,] {2,}\S", line)]
         assert not any(f'"/{name}' in line or '"/health"' in line for line in lined_up), path

@@ -185,7 +185,7 @@ def test_a_command_runs_before_the_service_takes_the_new_image(mixed):
 
 
 def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed):
-    """So CloudFormation does not call it: nova rollback changes the image of the task definition alone."""
+    """So CloudFormation does not call it: nova rollback changes only the task definition's image."""
     [run] = mixed.properties(SHOP, "Custom::NovaBeforeDeploy")
     [definition] = mixed.resources(SHOP, "AWS::ECS::TaskDefinition")
     assert definition not in json.dumps(run)

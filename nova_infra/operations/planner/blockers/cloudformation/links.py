@@ -45,7 +45,7 @@ def circular_references(step: Step) -> Iterator[Refusal]:
     while (following := min(waiting[path[-1]] & waiting.keys())) not in path:
         path.append(following)
     circle = path[path.index(following) :]
-    fault = f"waits for itself: {' → '.join([*circle, circle[0]])}"
+    fault = f"depends on itself: {' → '.join([*circle, circle[0]])}"
     yield Refusal(step.after.key.name, circle[0], fault, "take one of these references or DependsOn out")
 
 

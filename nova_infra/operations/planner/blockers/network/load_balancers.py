@@ -60,7 +60,7 @@ def too_many_groups(step: Step) -> Iterator[Refusal]:
             yield Refusal(
                 step.after.key.name,
                 "",
-                f"the load balancer {_name(balancer)} would have {len(found)} target groups, and AWS takes {_GROUPS}",
+                f"the load balancer {_name(balancer)} would have {len(found)} target groups, but AWS allows {_GROUPS}",
                 "remove services, or move some to another load balancer",
             )
 

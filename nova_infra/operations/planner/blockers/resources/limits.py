@@ -5,8 +5,9 @@ API_SetQueueAttributes (SQS), API_CreateSchedule (Scheduler), API_CreateRole (IA
 API_PutCompositeAlarm (CloudWatch), API_PutRule and the quotas of EventBridge, API_PutMetricFilter (CloudWatch Logs),
 API_ScheduleKeyDeletion (KMS), API_CreateProject (CodeBuild), API_CreatePipeline, API_ActionDeclaration and
 API_OutputArtifact (CodePipeline), API_CreateStateMachine (Step Functions), API_PutLifecyclePolicy (ECR),
-API_CreateWebACL (WAF), API_PutParameter (Systems Manager), API_TargetGroupAttribute and API_LoadBalancerAttribute
-(Elastic Load Balancing). What AWS raises on request is no limit but a quota: see ``quotas.py``.
+API_CreateWebACL (WAF), API_CreateFunction (Lambda), API_CreateService (ECS), API_PutParameter (Systems Manager),
+API_TargetGroupAttribute and API_LoadBalancerAttribute (Elastic Load Balancing). What AWS raises on request is not a
+limit but a quota: see ``quotas.py``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "AWS::KMS::Key": {"PendingWindowInDays": (7, 30)},
     "AWS::CodeBuild::Project": {"TimeoutInMinutes": (5, 2160), "QueuedTimeoutInMinutes": (5, 480)},
     "AWS::WAFv2::WebACL": {"Rules[].Statement.RateBasedStatement.Limit": (10, 2_000_000_000)},
+    "AWS::Lambda::Function": {"Timeout": (1, 900), "MemorySize": (128, 10_240)},
+    "AWS::ECS::Service": {"HealthCheckGracePeriodSeconds": (0, 2_147_483_647)},
 }
 # The same of attributes, which are lists of keys and values. A slow start of 0 is none.
 _ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
@@ -103,7 +106,7 @@ def beyond_limits(step: Step) -> Iterator[Refusal]:
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for path, (least, most) in _NUMBERS.get(kind, {}).items():
-        for value in _at(properties, path):
+        for value in values_at(properties, path):
             yield from _number(path, value, least, most)
     name, limits = _ATTRIBUTES.get(kind, ("", {}))
     for each in as_list(properties.get(name)):
@@ -115,18 +118,18 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         ):
             yield from _number(f"{name}.{key}", each.get("Value"), *limits[key])
     for path, most in _LENGTHS.get(kind, {}).items():
-        for text in _at(properties, path):
+        for text in values_at(properties, path):
             if isinstance(text, str) and len(text) > most:
-                yield path, f"has {len(text):,} characters, and AWS takes {most:,}", "shorten it"
+                yield path, f"has {len(text):,} characters, but AWS allows {most:,}", "shorten it"
     for path, most in _COUNTS.get(kind, {}).items():
-        for value in _at(properties, path):
+        for value in values_at(properties, path):
             if (count := len(certain_entries(value))) > most:
-                yield path, f"has {count} entries, and AWS takes {most}", "divide them"
+                yield path, f"has {count} entries, but AWS allows {most}", "divide them"
     yield from _of_tags(properties.get("Tags"))
     if kind == "AWS::CloudWatch::CompositeAlarm":
         children = set(re.findall(r"ALARM\(\"?([^\")]+)", as_text(properties.get("AlarmRule", ""))))
         if len(children) > _MOST_CHILDREN:
-            fault = f"refers to {len(children)} alarms, and AWS takes {_MOST_CHILDREN}"
+            fault = f"refers to {len(children)} alarms, but AWS allows {_MOST_CHILDREN}"
             yield "AlarmRule", fault, "combine some of them in composite alarms of their own"
     if kind == "AWS::SSM::Parameter" and properties.get("Tier", "Standard") == "Standard":
         value = properties.get("Value")
@@ -134,7 +137,7 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
             fault = f"has {len(value.encode()):,} bytes, and a standard parameter holds {_STANDARD_PARAMETER:,}"
             yield "Value", fault, "make its Tier Advanced, which holds 8,192"
     if kind == "AWS::WAFv2::WebACL":
-        places = Counter(place for place in _at(properties, "Rules[].Priority") if isinstance(place, int | str))
+        places = Counter(place for place in values_at(properties, "Rules[].Priority") if isinstance(place, int | str))
         if twice := [place for place, count in places.items() if count > 1]:
             yield "Rules.Priority", f"has {twice[0]} twice", "give each rule a priority of its own"
 
@@ -173,17 +176,22 @@ def _of_tags(tags: Any) -> Iterator[_Fault]:
         else []
     )
     if len(pairs) > _MOST_TAGS:
-        yield "Tags", f"has {len(pairs)} tags, and AWS takes {_MOST_TAGS}", "remove some"
+        yield "Tags", f"has {len(pairs)} tags, but AWS allows {_MOST_TAGS}", "remove some"
     for key, value in pairs:
         if isinstance(key, str) and key.lower().startswith("aws:"):
             yield "Tags", f"has {key}, and AWS keeps names that begin with aws: for itself", "rename it"
         for part, what, most in ((key, "a key", 128), (value, "a value", 256)):
             if isinstance(part, str) and len(part) > most:
-                yield "Tags", f"has {what} of {len(part)} characters, and AWS takes {most}", "shorten it"
+                yield "Tags", f"has {what} of {len(part)} characters, but AWS allows {most}", "shorten it"
 
 
-def _at(value: Any, path: str) -> Iterator[Any]:
-    """Every value at a path, without those that only CloudFormation knows."""
+def values_at(value: Any, path: str) -> Iterator[Any]:
+    """Every value at a path, without those that only CloudFormation knows.
+
+    Args:
+        value: The properties, as a template has them.
+        path: Names, joined by dots; ``[]`` after one stands for every entry of a list, ``*`` for every name.
+    """
     step, _, rest = path.partition(".")
     name = step.removesuffix("[]")
     if not isinstance(value, Mapping) or (name != "*" and name not in value):
@@ -191,6 +199,6 @@ def _at(value: Any, path: str) -> Iterator[Any]:
     found = list(value.values()) if name == "*" else as_list(value[name]) if step.endswith("[]") else [value[name]]
     for each in found:
         if rest:
-            yield from _at(each, rest)
+            yield from values_at(each, rest)
         else:
             yield each

@@ -95,7 +95,7 @@ def template_limits(step: Step) -> Iterator[Refusal]:
             yield Refusal(
                 step.after.key.name,
                 "",
-                f"has {count} {section.lower()}, and CloudFormation takes {limit}",
+                f"has {count} {section.lower()}, but CloudFormation allows {limit}",
                 "split the stack",
             )
     size = len(json.dumps(template, separators=(",", ":")))
@@ -103,7 +103,7 @@ def template_limits(step: Step) -> Iterator[Refusal]:
         yield Refusal(
             step.after.key.name,
             "",
-            f"its template has {size:,} bytes, and CloudFormation takes {_BYTES:,}",
+            f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}",
             "divide it",
         )
 

@@ -105,7 +105,7 @@ def _writes(kind: str) -> bool:
 
 
 def _keys(secret: Mapping[str, Any]) -> set[str] | None:
-    """The keys of a new secret's JSON, none where it is no object; None where the template does not say."""
+    """The keys of a new secret's JSON, none where it is not an object; None where the template does not say."""
     if isinstance(text := secret.get("SecretString"), str):
         return _object(text)
     generated = secret.get("GenerateSecretString")

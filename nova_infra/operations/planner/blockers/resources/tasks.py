@@ -18,7 +18,7 @@ from nova_infra.operations.planner.step import Step
 
 _TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 # Property of a health check to the least and the most that it may be.
-_CHECK = {"Interval": (5, 300), "Timeout": (2, 120), "Retries": (1, 10), "StartPeriod": (0, 300)}
+_CHECK = {"Interval": (5, 300), "Timeout": (2, 60), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging
@@ -55,16 +55,14 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if "FARGATE" in properties.get("RequiresCompatibilities", ()):
         mode = properties.get("NetworkMode", "bridge")
         if isinstance(mode, str) and mode != "awsvpc":
-            yield "NetworkMode", f"is {mode}, and Fargate has awsvpc only", "make it awsvpc"
+            yield "NetworkMode", f"is {mode}, but Fargate supports only awsvpc", "make it awsvpc"
         for container in properties.get("ContainerDefinitions", ()):
             if (seconds := _number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
-                said = (
-                    f"{_name(container)} may take {seconds:g} s to stop, and Fargate gives {_MOST_STOP_SECONDS} at most"
-                )
+                said = f"{_name(container)} may take {seconds:g} s to stop, but Fargate allows {_MOST_STOP_SECONDS}"
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
             driver = _table(container.get("LogConfiguration")).get("LogDriver")
             if isinstance(driver, str) and driver not in _LOG_DRIVERS:
-                said = f"{_name(container) or 'the container'} logs by {driver}, which Fargate does not have"
+                said = f"{_name(container) or 'the container'} logs by {driver}, which Fargate does not support"
                 yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
     size = _number(properties.get("EphemeralStorage", {}).get("SizeInGiB"))
     if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
@@ -76,7 +74,7 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     names = [_name(each) for each in containers]
     volumes = {each.get("Name") for each in properties.get("Volumes", ())}
     if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
-        yield "ContainerDefinitions", f"has several containers of the name {repeated[0]}", "rename one"
+        yield "ContainerDefinitions", f"has several containers named {repeated[0]}", "rename one"
     if containers and not any(each.get("Essential", True) in (True, "true") for each in containers):
         yield "ContainerDefinitions", "has no essential container", "make one essential"
     for key, unit in (("Memory", "MiB"), ("Cpu", "CPU units")):
@@ -96,7 +94,7 @@ def _of_ports(container: Mapping[str, Any]) -> Iterator[_Fault]:
         inside, host = (_number(_table(mapping).get(key)) for key in ("ContainerPort", "HostPort"))
         if host and inside is not None and host != inside:
             name = _name(container) or "the container"
-            fault = f"{name} maps port {inside:g} to {host:g} of the host, and awsvpc has no other"
+            fault = f"{name} maps port {inside:g} to {host:g} of the host, but awsvpc maps a port only to itself"
             yield "PortMappings.HostPort", fault, "leave it out"
 
 
@@ -113,14 +111,14 @@ def _of_container(container: Mapping[str, Any], names: Sequence[str], volumes: s
     for mount in as_list(container.get("MountPoints")):
         source = mount.get("SourceVolume") if isinstance(mount, Mapping) else None
         if isinstance(source, str) and source not in volumes:
-            yield "MountPoints", f"{name} mounts {source}, which is no volume of the task", "add it to Volumes"
+            yield "MountPoints", f"{name} mounts {source}, which is not a volume of the task", "add it to Volumes"
     for other in as_list(container.get("DependsOn")):
         if (
             isinstance(other, Mapping)
             and isinstance(other.get("ContainerName"), str)
             and other["ContainerName"] not in names
         ):
-            yield "DependsOn", f"{name} waits for {other['ContainerName']}, which is no container", "correct the name"
+            yield "DependsOn", f"{name} waits for {other['ContainerName']}, not a container here", "correct the name"
 
 
 def _of_balancer(balancer: Any, task: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -46,7 +46,7 @@ def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         if value is not None and not least <= value <= most:
             yield key, f"is {value}", f"choose {least} to {most}"
     interval, seconds = (_whole(properties.get(f"HealthCheck{key}Seconds")) for key in ("Interval", "Timeout"))
-    if interval is not None and seconds is not None and seconds > interval:
+    if interval is not None and seconds is not None and seconds >= interval:
         fault = f"waits {seconds} s for a health check that is repeated every {interval} s"
         yield "HealthCheckTimeoutSeconds", fault, "make it less than the interval"
 
@@ -65,7 +65,7 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if len(values) > _MOST_VALUES:
         yield "Conditions", f"has {len(values)} values", f"a rule has {_MOST_VALUES} at most: split it"
     if long := [value for value in values if isinstance(value, str) and len(value) > _MOST_PATH]:
-        yield "Conditions", f"has a value of {len(long[0])} characters", f"{_MOST_PATH} are the most: shorten it"
+        yield "Conditions", f"has a value of {len(long[0])} characters", f"{_MOST_PATH} are allowed: shorten it"
 
 
 def _listener(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -102,11 +102,11 @@ def _scaling(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     configuration = properties.get("DeploymentConfiguration", {})
-    shares = (("CanaryConfiguration", "CanaryPercent"), ("LinearConfiguration", "StepPercent"))
-    for part, key in shares:
+    shares = (("CanaryConfiguration", "CanaryPercent", 0.1), ("LinearConfiguration", "StepPercent", 3))
+    for part, key, least in shares:
         given = configuration.get(part, {}).get(key)
-        if isinstance(given, int | float) and not 0.1 <= given <= 100:
-            yield f"DeploymentConfiguration.{part}.{key}", f"is {given:g} %", "choose 0.1 to 100"
+        if isinstance(given, int | float) and not least <= given <= 100:
+            yield f"DeploymentConfiguration.{part}.{key}", f"is {given:g} %", f"choose {least:g} to 100"
     for part, key in (
         ("CanaryConfiguration", "CanaryBakeTimeInMinutes"),
         ("LinearConfiguration", "StepBakeTimeInMinutes"),

@@ -127,6 +127,32 @@ def test_a_load_balancer_that_exists_is_in_a_network_that_exists(raw):
     ]
 
 
+INTERNAL = "Internal-shared-1234567890.us-east-1.elb.amazonaws.com"
+
+
+def test_an_internal_load_balancer_has_no_place_where_tests_are_needed(shared):
+    shared["environments"][1]["network"]["load_balancer"]["dns_name"] = INTERNAL
+    assert faults(shared) == [
+        f"{OWN}: is internal, and the e2e tests after the deployment ask it from outside its VPC, where it does not "
+        "answer: every deployment would fail: name one with the scheme internet-facing"
+    ]
+
+
+def test_an_internal_load_balancer_fits_the_last_environment_where_nothing_asks_it(shared):
+    del shared["environments"][2]
+    staging = shared["environments"][1]
+    staging["network"]["load_balancer"]["dns_name"] = INTERNAL
+    staging["approval"] = True
+    del staging["tests"]
+    [line] = faults(shared)
+    names = ", ".join(each["name"] for each in shared["services"])
+    assert f"the smoke tests of {names} ask it" in line
+    assert line.endswith('internet-facing, or write smoke = [] with untested_reason = "…" in [[services]]')
+    for service in shared["services"]:
+        service |= {"smoke": [], "untested_reason": "its clients alone reach it"}
+    parse_config(shared)
+
+
 def test_nova_puts_no_firewall_before_a_load_balancer_of_others(shared):
     shared["environments"][1]["waf"] = True
     [line] = faults(shared)

@@ -120,6 +120,33 @@ def test_answers_lead_back_to_the_entrance(header: str, expected: str) -> None:
     assert expected.replace("ADDRESS", address).replace("URL", environment.url) in said.split("\r\n")
 
 
+@pytest.mark.parametrize("prefix", ["__Host-", "__Secure-", "__Host-Http-", "__host-"])
+def test_a_cookie_for_https_alone_is_set_for_browsers_and_for_all_other_clients(prefix: str) -> None:
+    cookie = f"Set-Cookie: {prefix}id=7; Path=/; Secure; HttpOnly; SameSite=None"
+    _, said, _ = play(
+        b"GET / HTTP/1.1\r\nHost: ADDRESS\r\n\r\n",
+        f"HTTP/1.1 200 OK\r\n{cookie}\r\nContent-Length: 0\r\n\r\n".encode(),
+    )
+    assert [line for line in said.split("\r\n") if line.startswith("Set-Cookie")] == [
+        cookie,
+        f"Set-Cookie: copy-of-{prefix}id=7; Path=/; HttpOnly",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ("a=1; copy-of-__Host-id=7", "a=1; __Host-id=7"),
+        ("__Host-id=7; copy-of-__Host-id=7; b=2", "__Host-id=7; b=2"),
+        ("copy-of-a=1", "copy-of-a=1"),
+    ],
+    ids=["the copy alone", "both", "a name of the environment's own"],
+)
+def test_the_environment_gets_the_cookies_that_it_has_set(sent: str, expected: str) -> None:
+    environment, _, _ = play(f"GET / HTTP/1.1\r\nHost: ADDRESS\r\nCookie: {sent}\r\n\r\n".encode())
+    assert f"Cookie: {expected}" in environment.heads[0].split("\r\n")
+
+
 def test_an_upgraded_connection_is_passed_on_as_it_is() -> None:
     environment, said, _ = play(
         b"GET /socket HTTP/1.1\r\nHost: ADDRESS\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello",

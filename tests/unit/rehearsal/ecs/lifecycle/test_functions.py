@@ -33,7 +33,7 @@ def test_a_function_whose_code_is_not_here_is_an_error_only_where_a_deployment_c
     hook = SimpleNamespace(kind="AWS_LAMBDA", function="arn:aws:lambda:x:1:function:judge", details=None)
     call = cast(HookCall, SimpleNamespace(hook=hook, stage="POST_SCALE_UP", arn="", service="shop"))
     if playable:
-        assert asyncio.run(functions.answer(call)).action == "ROLLBACK"  # What its code says is no handler.
+        assert asyncio.run(functions.answer(call)).action == "ROLLBACK"  # What its code says is not a handler.
     else:
         with pytest.raises(UnresolvableError, match=r"shop\.Judge: a deployment calls it, and only a Python function"):
             asyncio.run(functions.answer(call))

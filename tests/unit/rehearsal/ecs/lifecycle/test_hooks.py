@@ -108,7 +108,7 @@ def test_nobody_answers() -> None:
     assert world.outcome() == "rolled back"
     assert world.finish is not None
     assert world.finish.reason == "nobody answered the gate at POST_SCALE_UP within 7 minutes"
-    assert not [each for each in world.told if "%" in each], "no user met it"
+    assert not [each for each in world.told if "%" in each], "no user reached it"
 
 
 def test_nobody_has_to_answer_where_the_hook_says_go_on() -> None:
@@ -182,7 +182,7 @@ def test_hooks_are_read_from_the_template_with_ecs_s_defaults() -> None:
     [
         ("ROLLING", "PAUSE", "POST_SCALE_UP", "of a rolling deployment are not rehearsed"),
         ("BLUE_GREEN", "PAUSE", "PRODUCTION_TRAFFIC_SHIFT", "is not a stage that the rehearsal plays"),
-        ("BLUE_GREEN", "PAUSE", "TEST_TRAFFIC_SHIFT", "ECS takes no PAUSE at TEST_TRAFFIC_SHIFT"),
+        ("BLUE_GREEN", "PAUSE", "TEST_TRAFFIC_SHIFT", "ECS allows no PAUSE at TEST_TRAFFIC_SHIFT"),
     ],
 )
 def test_what_is_not_played_is_named(strategy, kind, stage, fault) -> None:

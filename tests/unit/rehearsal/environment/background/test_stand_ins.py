@@ -109,7 +109,7 @@ def led(stand_ins: StandIns, stack: PlayedStack) -> TaskDefinition:
 
 
 class Aws:
-    """AWS as a task sees it: by its environment alone."""
+    """AWS as a task sees it: only by its environment."""
 
     def __init__(self, definition: TaskDefinition) -> None:
         self.variables = definition.environment

@@ -79,7 +79,7 @@ def test_no_load_balancer_takes_more_than_a_hundred_target_groups(at_once: bool)
     deployed, wave = ([], services) if at_once else (services[:-1], services[-1:])
     [refusal] = plan([PLATFORM, *deployed], [wave]).refusals
     assert str(refusal) == (
-        "s051: the load balancer shop.Balancer would have 102 target groups, and AWS takes 100: "
+        "s051: the load balancer shop.Balancer would have 102 target groups, but AWS allows 100: "
         "remove services, or move some to another load balancer"
     )
     assert plan([PLATFORM], [services[:-1]]).refusals == []

@@ -39,6 +39,9 @@ NUMBERS = [
     ("AWS::CodeBuild::Project", "TimeoutInMinutes", 5, 2160),
     ("AWS::CodeBuild::Project", "QueuedTimeoutInMinutes", 5, 480),
     ("AWS::WAFv2::WebACL", "Rules[].Statement.RateBasedStatement.Limit", 10, 2_000_000_000),
+    ("AWS::Lambda::Function", "Timeout", 1, 900),
+    ("AWS::Lambda::Function", "MemorySize", 128, 10_240),
+    ("AWS::ECS::Service", "HealthCheckGracePeriodSeconds", 0, 2_147_483_647),
 ]
 
 
@@ -100,7 +103,7 @@ LENGTHS = [
 def test_a_text_is_taken_up_to_its_limit_and_refused_beyond(kind: str, path: str, most: int) -> None:
     assert refusals(kind, nested(path, "x" * most)) == []
     [found] = refusals(kind, nested(path, "x" * (most + 1)))
-    assert (found.fault, found.remedy) == (f"has {most + 1:,} characters, and AWS takes {most:,}", "shorten it")
+    assert (found.fault, found.remedy) == (f"has {most + 1:,} characters, but AWS allows {most:,}", "shorten it")
 
 
 COUNTS = [
@@ -116,7 +119,7 @@ def test_a_list_is_taken_up_to_its_limit_and_refused_beyond(kind: str, path: str
     maybe = [nothing, {"Fn::If": ["Some", {"Number": -1}, nothing]}]
     assert refusals(kind, {path: [{"Number": n} for n in range(most)] + maybe}) == []
     [found] = refusals(kind, {path: [{"Number": n} for n in range(most + 1)] + maybe})
-    assert (found.fault, found.remedy) == (f"has {most + 1} entries, and AWS takes {most}", "divide them")
+    assert (found.fault, found.remedy) == (f"has {most + 1} entries, but AWS allows {most}", "divide them")
 
 
 def test_a_composite_alarm_has_a_hundred_others_below_it() -> None:
@@ -126,7 +129,7 @@ def test_a_composite_alarm_has_a_hundred_others_below_it() -> None:
 
     assert refusals("AWS::CloudWatch::CompositeAlarm", combined(99)) == []
     [found] = refusals("AWS::CloudWatch::CompositeAlarm", combined(100))
-    assert found.fault == "refers to 101 alarms, and AWS takes 100"
+    assert found.fault == "refers to 101 alarms, but AWS allows 100"
 
 
 @pytest.mark.parametrize(
@@ -150,13 +153,13 @@ def test_two_rules_of_a_firewall_have_two_priorities() -> None:
 @pytest.mark.parametrize(
     ("tags", "fault"),
     [
-        ([{"Key": f"k{n}", "Value": "v"} for n in range(51)], "has 51 tags, and AWS takes 50"),
+        ([{"Key": f"k{n}", "Value": "v"} for n in range(51)], "has 51 tags, but AWS allows 50"),
         ([{"Key": f"k{n}", "Value": "v"} for n in range(50)], None),
         ([{"Key": "AWS:mine", "Value": "v"}], "has AWS:mine, and AWS keeps names that begin with aws: for itself"),
         ({"aws:mine": "v"}, "has aws:mine, and AWS keeps names that begin with aws: for itself"),
-        ([{"Key": "k" * 129, "Value": "v"}], "has a key of 129 characters, and AWS takes 128"),
+        ([{"Key": "k" * 129, "Value": "v"}], "has a key of 129 characters, but AWS allows 128"),
         ([{"Key": "k" * 128, "Value": {"Ref": "Given"}}], None),
-        ([{"Key": "k", "Value": "v" * 257}], "has a value of 257 characters, and AWS takes 256"),
+        ([{"Key": "k", "Value": "v" * 257}], "has a value of 257 characters, but AWS allows 256"),
     ],
 )
 def test_tags_are_those_that_aws_takes(tags: Any, fault: str | None) -> None:

@@ -1,103 +1,15 @@
 """A test suite that answers deployments, by ECS's own requests."""
 
 from collections.abc import Callable
-from datetime import datetime
-from types import SimpleNamespace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from nova_infra.errors import PassingError
-from nova_infra.operations.rollout.suite.gate import SuiteGate
 
-from .conftest import World, target_group
-
-OLD, NEW = {"Resources": {"Image": "old"}}, {"Resources": {"Image": "new"}}
-
-
-class Release:
-    """A release of some services, as CloudFormation and ECS go through it while the gate looks on."""
-
-    def __init__(self, environment: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.world, self.environment = world, environment
-        self.status: dict[str, str] = {}
-        self.deployed: dict[str, Any] = {}
-        self.plan: list[Callable[[], None]] = []
-        self.lines: list[str] = []
-        self.runs: list[tuple[str, ...]] = []
-        monkeypatch.setattr(environment, "stacks", self._stacks)
-        monkeypatch.setattr(environment, "template", lambda name: self.deployed[name.removeprefix("nova-prod-")])
-        monkeypatch.setattr(environment, "put_parameter", lambda *_: 1)
-        monkeypatch.setattr(environment, "caller", lambda: "the gate")
-        for service in ("s01-service", "s02-service"):
-            world.requests[target_group(service, "green")] = 3
-
-    def _stacks(self, names: tuple[str, ...]) -> list[SimpleNamespace]:
-        known = {f"nova-prod-{name}": status for name, status in self.status.items()}
-        return [SimpleNamespace(name=name, status=known[name]) for name in names if name in known]
-
-    def runs_old(self, *services: str) -> None:
-        for service in services:
-            self.status[service], self.deployed[service] = "UPDATE_COMPLETE", OLD
-
-    def begins(self, service: str) -> None:
-        self.status[service] = "UPDATE_IN_PROGRESS"
-        self.world.begin(service)
-
-    def waits(self, service: str, weight: float = 0.0) -> None:
-        [rollout] = [each for each in self.world.rollouts if each.service == service]
-        rollout.stage, rollout.weight = "POST_TEST_TRAFFIC_SHIFT", weight
-        rollout.hooks = [{"hookId": service, "targetType": "PAUSE", "status": "AWAITING_ACTION"}]
-
-    def ends(self, service: str, status: str = "UPDATE_COMPLETE") -> None:
-        self.status[service] = status
-        self.deployed[service] = NEW if status == "UPDATE_COMPLETE" else OLD
-        for rollout in self.world.rollouts:
-            if rollout.service == service:
-                rollout.status, rollout.hooks = "SUCCESSFUL", []
-
-    def suite(self, why: str = "", meanwhile: Callable[[], None] = lambda: None) -> Callable[..., str]:
-        def run(still_wanted: Callable[[], bool], _: float) -> str:
-            assert still_wanted()
-            self.runs.append(tuple(sorted(r.service for r in self.world.rollouts if r.hooks)))
-            meanwhile()
-            return why
-
-        return run
-
-    def answer(self, *services: str, suite: Callable[..., str], patience: float = 600) -> list[str]:
-        def wait(seconds: float) -> None:
-            self.world.pass_by(seconds)
-            if self.plan:
-                self.plan.pop(0)()
-            for what, params in self.world.answered:  # ECS does what it is told.
-                arn = params.get("serviceDeploymentArn")
-                for rollout in self.world.rollouts:
-                    if rollout.arn == arn and rollout.hooks:
-                        rollout.hooks = []
-                        self.ends(
-                            rollout.service, "UPDATE_COMPLETE" if what == "continue" else "UPDATE_ROLLBACK_COMPLETE"
-                        )
-
-        wanted = dict.fromkeys(services, NEW)
-        gate = SuiteGate(self.environment, wanted, suite, patience, self.lines.append, 10.0, wait)
-        return gate.answer()
-
-    @property
-    def told(self) -> list[tuple[str, str]]:
-        """What ECS was told, and about which service."""
-        return [
-            (what, params["serviceDeploymentArn"].split("/")[-2].removeprefix("nova-prod-"))
-            for what, params in self.world.answered
-            if what != "event"
-        ]
-
-
-@pytest.fixture
-def release(environment: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> Release:
-    made = Release(environment, world, monkeypatch)
-    made.runs_old("s01-service", "s02-service")
-    return made
+from ..conftest import target_group
+from .conftest import Release
 
 
 def test_a_green_suite_lets_all_that_wait_go_on_after_one_run(release: Release) -> None:
@@ -179,7 +91,7 @@ def test_a_look_that_aws_does_not_answer_is_repeated(release: Release, monkeypat
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     assert release.answer("s01-service", suite=release.suite()) == []
     assert release.told == [("continue", "s01-service")]
-    assert "the latest look: too many calls" in release.lines
+    assert "the last look failed: too many calls" in release.lines
 
 
 def test_a_first_deployment_that_is_red_is_left_to_ecs_after_one_run(
@@ -208,7 +120,7 @@ def test_a_green_suite_that_never_met_a_new_revision_is_red_for_that_one(release
     ]
     [red] = release.answer("s01-service", "s02-service", suite=release.suite())
     assert red.startswith(
-        "s01-service: the suite is green, but 0 requests reached the new revision: have it ask BASE_URL"
+        "s01-service: the suite is green, but 0 requests reached the new revision: have it call the service at BASE_URL"
     )
     assert release.told == [("stop", "s01-service"), ("continue", "s02-service")]
 
@@ -237,11 +149,42 @@ def test_late_requests_are_waited_for_and_met(release: Release) -> None:
     assert release.told == [("continue", "s01-service")]
 
 
+def test_a_revision_that_is_not_described_is_looked_at_again_and_not_taken_for_one_without_requests(
+    release: Release,
+) -> None:
+    release.world.refused["DescribeServiceRevisions"] = "ThrottlingException"
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits("s01-service"),
+        *[lambda: None] * 3,
+        release.world.refused.clear,
+    ]
+    assert release.answer("s01-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s01-service")]
+    assert any("s01-service: ECS did not describe the new revision" in line for line in release.lines)
+
+
+@pytest.mark.parametrize("status", ["InternalError", "Forbidden"])
+def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, status: str) -> None:
+    answer = release.world.GetMetricData
+
+    def unread(params: dict[str, Any]) -> dict[str, Any]:
+        results = answer(params)["MetricDataResults"]
+        return {
+            "MetricDataResults": [{**each, "Values": [], "Timestamps": [], "StatusCode": status} for each in results]
+        }
+
+    release.world.GetMetricData = unread  # type: ignore[method-assign]
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    [red] = release.answer("s01-service", suite=release.suite())
+    assert red.startswith("s01-service: it is not known whether the suite reached it")
+
+
 def test_requests_that_cannot_be_counted_are_no_green(release: Release) -> None:
     release.world.refused["GetMetricData"] = "ThrottlingException"
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     [red] = release.answer("s01-service", suite=release.suite())
-    assert red.startswith("s01-service: it is not known whether the suite met it: ")
+    assert red.startswith("s01-service: it is not known whether the suite reached it: ")
     assert release.told == [("stop", "s01-service")]
 
 
@@ -266,6 +209,11 @@ def test_the_tests_of_a_function_are_over_before_the_suite_begins(release: Relea
 
 def test_where_users_have_met_the_new_revision_requests_are_not_counted(release: Release) -> None:
     release.world.refused["GetMetricData"] = "AccessDenied"
+    release.world.pass_by(7)  # A count begins with the next whole minute.
+    began: list[datetime] = []
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service", weight=10.0)]
-    assert release.answer("s01-service", suite=release.suite()) == []
+    suite = release.suite(meanwhile=lambda: began.append(release.world.now))
+    waits = release.world.now + timedelta(seconds=20)
+    assert release.answer("s01-service", suite=suite) == []
     assert release.told == [("continue", "s01-service")]
+    assert began == [waits], "nothing is counted, so there is nothing to wait for"

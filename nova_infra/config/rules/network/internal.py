@@ -1,0 +1,81 @@
+"""What asks an environment from outside its VPC, where an internal load balancer does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from pydantic import ValidationError
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.services.service import Service
+from nova_infra.config.services.smoke import smoke_paths
+
+
+def internal_load_balancers(
+    environments: Mapping[int, Environment], services: Mapping[int, Service], *, last: int
+) -> Iterator[str]:
+    """Load balancers that are internal by their DNS name, where something asks from outside.
+
+    Their DNS names begin with ``internal-``, and those of others cannot:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+
+    Args:
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+        last: The place of the last environment.
+    """
+    for index, environment in environments.items():
+        balancer = environment.network.load_balancer
+        if balancer is not None and balancer.dns_name.startswith("internal-"):
+            found = asked_from_outside(environment, services.values(), is_last=index == last)
+            for fault, remedy in found:
+                yield f"environments[{index}].network.load_balancer: {fault}: {remedy}"
+
+
+def asked_from_outside(
+    environment: Environment, services: Iterable[Service], *, is_last: bool
+) -> Iterator[tuple[str, str]]:
+    """Why an internal load balancer cannot serve an environment, and what to do; nothing where it can.
+
+    The name of an internal load balancer leads to private addresses:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#load-balancer-scheme
+
+    Args:
+        environment: The environment.
+        services: All services.
+        is_last: Whether it is the last environment; the others cannot do without tests.
+    """
+    services = tuple(services)
+    public = list(_public(environment, services))
+    smoked = [e.service.name for e in public if smoke_paths(e.service, e.environment, services)]
+    gated = [e.service.name for e in public if e.environment.rollout.asks_suite]
+    askers = {
+        f"the {environment.tests} tests after the deployment": "tests" if environment.tests else "",
+        f"the suite that {', '.join(gated)} wait for": "rollout.gate" if gated else "",
+        f"the smoke tests of {', '.join(smoked)}": "smoke" if smoked else "",
+    }
+    asking = {who: key for who, key in askers.items() if key}
+    if not asking:
+        return
+    remedy = "name one with the scheme internet-facing"
+    if is_last:
+        removed = " and ".join(key for key in asking.values() if key != "smoke")
+        ways = [f"remove {removed} of {environment.name}"] if removed else []
+        ways += ['write smoke = [] with untested_reason = "…" in [[services]]'] if smoked else []
+        remedy += f", or {', and '.join(ways)}"
+    yield (
+        f"is internal, and {', '.join(asking)} ask it from outside its VPC, where it does not answer: every deployment "
+        "would fail",
+        remedy,
+    )
+
+
+def _public(environment: Environment, services: Iterable[Service]) -> Iterator[Resolved]:
+    for service in services:
+        try:
+            found = resolved(service, environment)
+        except ValidationError:
+            continue  # another check says so
+        if found.service.kind == "web" and not found.service.internal:
+            yield found

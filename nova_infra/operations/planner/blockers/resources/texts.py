@@ -1,0 +1,194 @@
+"""Names, words and combinations that the service behind a resource does not take.
+
+Each is a pattern, a list of valid values or a sentence of the service's API reference: API_RegisterTaskDefinition,
+API_CreateService, API_RuntimePlatform, API_AwsVpcConfiguration and the awslogs log driver (ECS), API_CreateTargetGroup,
+API_Matcher and API_CreateRule (Elastic Load Balancing), API_CreateQueue (SQS), API_CreateTopic (SNS), API_CreateTable
+(DynamoDB), bucket naming rules (S3), AWS::SSM::Parameter (CloudFormation), API_PutMetricAlarm (CloudWatch), cron and
+rate expressions (EventBridge and its Scheduler).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from zoneinfo import available_timezones
+
+from nova_infra.checks.rule import referenced
+from nova_infra.operations.planner.blockers.resources.limits import certain_entries, values_at
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_Fault = tuple[str, str, str]
+_ECS_NAME = (r"[A-Za-z0-9_-]{1,255}", "use up to 255 letters, digits, hyphens and underscores")
+_ELB_NAME = (
+    r"(?!-)(?!internal-)[A-Za-z0-9-]{1,32}(?<!-)",
+    "use up to 32 letters, digits and hyphens, none of them at an end, and do not begin with internal-",
+)
+# Type, and path of a text, to the pattern that it must match as a whole, and what to do.
+_PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "AWS::ECS::TaskDefinition": {
+        "Family": _ECS_NAME,
+        "ContainerDefinitions[].Name": _ECS_NAME,
+        "RuntimePlatform.CpuArchitecture": ("X86_64|ARM64", "make it X86_64 or ARM64"),
+    },
+    "AWS::ECS::Service": {
+        "ServiceName": _ECS_NAME,
+        "PlatformVersion": (r"LATEST|1\.[34]\.0", "make it LATEST, or leave it out"),
+    },
+    "AWS::ECS::Cluster": {"ClusterName": _ECS_NAME},
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": {"Name": _ELB_NAME},
+    "AWS::ElasticLoadBalancingV2::TargetGroup": {
+        "Name": (_ELB_NAME[0].replace("(?!internal-)", ""), _ELB_NAME[1].partition(", and")[0]),
+        "HealthCheckPath": (r"/.*", "begin it with a slash"),
+        "Matcher.HttpCode": (r"[2-4]\d\d([,-][2-4]\d\d)*", "name statuses from 200 to 499, such as 200,204 or 200-299"),
+    },
+    "AWS::SNS::Topic": {"TopicName": (r"[A-Za-z0-9_-]{1,256}(\.fifo)?", "use letters, digits, hyphens, underscores")},
+    "AWS::S3::Bucket": {
+        "BucketName": (
+            r"(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]",
+            "use 3 to 63 small letters, digits, dots and hyphens, with a letter or digit at both ends",
+        )
+    },
+}
+_NUMBER_OF_FIELDS = 6
+_TASK, _QUEUE = "AWS::ECS::TaskDefinition", "AWS::SQS::Queue"
+
+
+def refused_texts(step: Step) -> Iterator[Refusal]:
+    """Refuse names, words and combinations that the service behind a resource does not take."""
+    for logical_id, resource in step.after.resources.items() if step.actions else ():
+        properties, kind = resource.get("Properties"), str(resource.get("Type"))
+        if isinstance(properties, Mapping):
+            for where, fault, remedy in (*_patterns(kind, properties), *_combinations(step, kind, properties)):
+                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+
+
+def _patterns(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    for path, (pattern, remedy) in _PATTERNS.get(kind, {}).items():
+        for text in values_at(properties, path):
+            if isinstance(text, str) and "${" not in text and not re.fullmatch(pattern, text):
+                yield path, f"is {_short(text)}", remedy
+
+
+def _combinations(step: Step, kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    if (judge := _JUDGES.get(kind)) is not None:
+        yield from judge(properties)
+    if kind == _QUEUE:
+        yield from _queue(step, properties)
+
+
+def _task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    for log in values_at(properties, "ContainerDefinitions[].LogConfiguration"):
+        options = log.get("Options", {}) if isinstance(log, Mapping) and log.get("LogDriver") == "awslogs" else None
+        if isinstance(options, Mapping) and "awslogs-group" not in options:
+            yield "LogConfiguration.Options", "lacks awslogs-group, which awslogs needs", "add it"
+
+
+def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    for key, most in (("SecurityGroups", 5), ("Subnets", 16)):
+        for entries in values_at(properties, f"NetworkConfiguration.AwsvpcConfiguration.{key}"):
+            if (count := len(certain_entries(entries))) > most:
+                where = f"NetworkConfiguration.AwsvpcConfiguration.{key}"
+                yield where, f"has {count} entries, and a task takes {most}", "name fewer"
+
+
+def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    conditions = properties.get("Conditions")
+    if conditions == []:
+        yield "Conditions", "is empty, and a rule needs a condition", "say which requests it is for"
+    for values in values_at(properties, "Conditions[].*.Values"):
+        if values == []:
+            yield "Conditions", "has a condition without values", "say what it compares with, or leave it out"
+
+
+def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    is_fifo, name = _is_fifo(properties), properties.get("QueueName")
+    if isinstance(name, str):
+        base = name.removesuffix(".fifo")
+        if is_fifo is not name.endswith(".fifo"):
+            fault = f"is {name}, and the queue is {'a' if is_fifo else 'no'} FIFO queue"
+            yield "QueueName", fault, "end the name in .fifo, and the name of no other queue"
+        elif not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", base) or len(name) > 80:
+            yield "QueueName", f"is {_short(name)}", "use up to 80 letters, digits, hyphens and underscores"
+    target = properties.get("RedrivePolicy", {})
+    dead = referenced(target.get("deadLetterTargetArn")) if isinstance(target, Mapping) else None
+    other = step.after.resources.get(dead or "", {})
+    if other.get("Type") == _QUEUE and _is_fifo(other.get("Properties", {})) is not is_fifo:
+        kinds = ("FIFO", "standard") if is_fifo else ("standard", "FIFO")
+        fault = f"leads from a {kinds[0]} queue to a {kinds[1]} one"
+        yield "RedrivePolicy.deadLetterTargetArn", fault, "make both the same"
+
+
+def _table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    defined = set(values_at(properties, "AttributeDefinitions[].AttributeName"))
+    indexes = ("GlobalSecondaryIndexes[].KeySchema[]", "LocalSecondaryIndexes[].KeySchema[]", "KeySchema[]")
+    used = {name for path in indexes for name in values_at(properties, f"{path}.AttributeName")}
+    if not all(isinstance(each, str) for each in defined | used) or not defined:
+        return
+    if missing := sorted(used - defined):
+        yield "KeySchema", f"has the key {missing[0]}, which AttributeDefinitions lacks", "define it there"
+    elif spare := sorted(defined - used):
+        yield "AttributeDefinitions", f"has {spare[0]}, which is no key of the table or an index", "leave it out"
+
+
+def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    if properties.get("Type") == "SecureString":
+        yield "Type", "is SecureString, which CloudFormation does not make", "use a secret of Secrets Manager"
+
+
+def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    if "Statistic" in properties and "ExtendedStatistic" in properties:
+        yield "Statistic", "stands beside ExtendedStatistic", "keep one of them"
+    if "Metrics" in properties and "MetricName" in properties:
+        yield "MetricName", "stands beside Metrics", "keep one of them"
+
+
+def _events(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    yield from _expression(properties.get("ScheduleExpression"), ("rate", "cron"))
+
+
+def _scheduler(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    yield from _expression(properties.get("ScheduleExpression"), ("rate", "cron", "at"))
+    zone = properties.get("ScheduleExpressionTimezone")
+    if isinstance(zone, str) and available_timezones() and zone not in available_timezones():
+        yield "ScheduleExpressionTimezone", f"is {zone}, which is no time zone", "name one such as Europe/Berlin"
+
+
+def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html."""
+    if not isinstance(text, str):
+        return
+    where, shape = "ScheduleExpression", re.fullmatch(r"(\w+)\((.*)\)", text)
+    if shape is None or shape[1] not in kinds:
+        yield where, f"is {_short(text)}", f"write {' or '.join(f'{each}(…)' for each in kinds)}"
+    elif shape[1] == "rate":
+        rate = re.fullmatch(r"([1-9]\d*) (minute|hour|day)(s?)", shape[2])
+        if rate is None or (rate[1] == "1") is bool(rate[3]):
+            yield where, f"is {text}", "write a number and a unit, such as rate(1 hour) or rate(5 minutes)"
+    elif shape[1] == "cron":
+        fields = shape[2].split()
+        if len(fields) != _NUMBER_OF_FIELDS:
+            yield where, f"has {len(fields)} fields", "write minutes, hours, day, month, weekday and year"
+        elif (fields[2] == "?") is (fields[4] == "?"):
+            yield where, f"is {text}", "write ? for either the day of the month or the weekday, not for both or none"
+
+
+def _is_fifo(properties: Mapping[str, Any]) -> bool:
+    return str(properties.get("FifoQueue", "")).lower() == "true"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+_JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
+    _TASK: _task,
+    "AWS::ECS::Service": _service,
+    "AWS::ElasticLoadBalancingV2::ListenerRule": _rule,
+    "AWS::DynamoDB::Table": _table,
+    "AWS::SSM::Parameter": _parameter,
+    "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::Events::Rule": _events,
+    "AWS::Scheduler::Schedule": _scheduler,
+}
