@@ -169,9 +169,9 @@ preflight: setup ## May this commit be deployed to an environment now? make pref
 
 # Where the gate is the environment's suite, the delivery says what waits for it and what to run.
 gate: setup ## Run a test suite on new revisions and answer for it: make gate ENVIRONMENT=prod GATED=shop SUITE='make e2e'
-	@: $(call given,ENVIRONMENT,prod) $(call given,GATED,shop) $(call given,SUITE,'make e2e')
+	@: $(call given,ENVIRONMENT,prod) $(if $(LOADED),,$(call given,GATED,shop)) $(call given,SUITE,'make e2e')
 	@$(if $(BUILT),:,$(MAKE) --no-print-directory synth)
-	@nova gate $(ENVIRONMENT) $(GATED) --run "$(SUITE)" $(ASSEMBLY_OPTIONS)
+	@nova gate $(ENVIRONMENT) $(GATED) $(addprefix --load ,$(LOADED)) --run "$(SUITE)" $(ASSEMBLY_OPTIONS)
 
 verify: setup ## Does an environment run this commit? Write it to the ledger: make verify ENVIRONMENT=prod
 	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT) $(if $(ASSEMBLY),$(ASSEMBLY_OPTIONS))

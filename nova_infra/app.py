@@ -19,7 +19,7 @@ from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
 from nova_infra.images.tags import checked_tag, image_tags
 from nova_infra.names import EARLY_REGISTRY_STACK, REGISTRY_STACK
-from nova_infra.stacks.environment import EnvironmentStacks, EnvironmentStage
+from nova_infra.stacks.environment import EnvironmentStacks
 from nova_infra.stacks.github import GitHubStack
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
 from nova_infra.stacks.registry import EarlyRegistryStack, RegistryStack
@@ -86,7 +86,8 @@ def build_app(
         return app
     _add_github_roles(app, config, registry)
     for each in config.environments:
-        EnvironmentStage(app, each.stage, config=config, environment=each, image_tags=tags, extensions=extensions)
+        stage = cdk.Stage(app, each.stage)
+        EnvironmentStacks(stage, config=config, environment=each, image_tags=tags, extensions=extensions)
     return app
 
 
@@ -114,7 +115,7 @@ def _add_github_roles(app: cdk.App, config: Config, registry: RegistryStack) -> 
 
 
 def read_tool_versions(root: Path) -> ToolVersions:
-    """The pinned versions of the command-line tools, and what the CDK CLI and the project's own tools are known by."""
+    """The pinned versions of the command-line tools, and the digests of the CDK CLI and the project's own tools."""
     pinned: Mapping[str, str] = _read_json(root / "package.json")["devDependencies"]
     locked = _read_json(root / "package-lock.json")["packages"]["node_modules/aws-cdk"]
     return ToolVersions(

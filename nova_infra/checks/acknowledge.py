@@ -18,3 +18,12 @@ def acknowledge(construct: IConstruct, reason: str, *ids: str) -> None:
         ids: The findings as the validation report names them, ``<pack>::<rule>`` or ``<pack>::<rule>[<detail>]``.
     """
     cdk.Validations.of(construct).acknowledge(*(cdk.Acknowledgment(id=each, reason=reason) for each in ids))
+
+
+def acknowledge_own_policy(construct: IConstruct) -> None:
+    """Accept the inline policies of a role: a managed policy could be attached elsewhere by mistake.
+
+    Args:
+        construct: The role, or the policy.
+    """
+    acknowledge(construct, "A policy of one role cannot be attached elsewhere by mistake", f"{NIST}-IAMNoInlinePolicy")

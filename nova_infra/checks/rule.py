@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,12 +13,16 @@ class Template:
     """A synthesized CloudFormation template.
 
     Attributes:
-        resources: Logical id to resource.
+        resources: Logical id to resource, each policy as an object: many types accept it as text, too.
         account: The account that it is deployed to; None where that is not known.
     """
 
     resources: Mapping[str, Mapping[str, Any]]
     account: str | None = None
+
+    def __post_init__(self) -> None:
+        """Read the policies that are written as text."""
+        object.__setattr__(self, "resources", {name: _readable(each) for name, each in self.resources.items()})
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of each resource of a type."""
@@ -60,6 +65,52 @@ class Rule:
     source: str
     check: Callable[[Template], Iterator[Finding]]
     severity: Literal["error", "warning"] = "error"
+
+
+_DOCUMENTS = (
+    *("AssumeRolePolicyDocument", "FileSystemPolicy", "KeyPolicy", "Policy", "PolicyDocument", "PolicyText"),
+    *("RepositoryPolicyText", "ResourcePolicy"),
+)
+# What a document may say that only CloudFormation knows, such as by Fn::Transform.
+_ANYTHING = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+
+
+def _readable(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = resource.get("Properties")
+    if not isinstance(properties, Mapping):
+        return resource
+    identity = resource["Type"].startswith("AWS::IAM::")
+    read = {key: _document(properties[key], identity=identity) for key in _DOCUMENTS if key in properties}
+    if isinstance(inline := properties.get("Policies"), list) and identity:
+        read["Policies"] = [
+            {**each, "PolicyDocument": _document(each["PolicyDocument"], identity=True)}
+            if isinstance(each, Mapping) and "PolicyDocument" in each
+            else each
+            for each in inline
+        ]
+    return {**resource, "Properties": {**properties, **read}} if read else resource
+
+
+def _document(value: Any, *, identity: bool) -> Any:
+    """A policy as an object; an unknown one of an identity may say anything, of a resource it stays what it is."""
+    match value:
+        case {"Fn::If": [condition, *choices]}:
+            return {"Fn::If": [condition, *(_document(each, identity=identity) for each in choices)]}
+        case {"Ref": "AWS::NoValue"} | {"Statement": _} | {"Principal": _}:
+            return value
+        case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), *_]}:
+            pass
+        case str() | {"Fn::Join": _}:
+            text = as_text(value)
+        case {**keys} if not any(str(key).startswith("Fn::") or key == "Ref" for key in keys):
+            return value
+        case _:
+            return _ANYTHING if identity else value
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return found if isinstance(found, Mapping) else _ANYTHING if identity else value
 
 
 def referenced(value: object) -> str | None:

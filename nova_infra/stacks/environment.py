@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import aws_cdk as cdk
 from constructs import Construct
 
 from nova_infra.config import Config, Environment
@@ -94,35 +93,3 @@ class EnvironmentStacks:
 
 def _service_stack(scope: Construct, props: WorkloadProps) -> WebServiceStack | BackgroundStack:
     return WebServiceStack(scope, props) if props.service.kind == "web" else BackgroundStack(scope, props)
-
-
-class EnvironmentStage(cdk.Stage):
-    """One environment as a stage of the pipeline.
-
-    Attributes:
-        stacks: Its stacks.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        config: Config,
-        environment: Environment,
-        image_tags: Mapping[str, str],
-        extensions: Mapping[str, Extension],
-    ) -> None:
-        """Create the stage.
-
-        Args:
-            construct_id: Id under the parent; the pipeline names the stage after it.
-            config: The configuration.
-            environment: The environment.
-            image_tags: Service name to image tag, for every service.
-            extensions: Service name to what makes its own resources, for those that have some.
-        """
-        super().__init__(scope, construct_id)
-        self.stacks = EnvironmentStacks(
-            self, config=config, environment=environment, image_tags=image_tags, extensions=extensions
-        )

@@ -21,7 +21,7 @@ from constructs import Construct
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
-from nova_infra.config.resolved import suite_gated
+from nova_infra.config.resolved import suite_asked, suite_gated, suite_loaded
 from nova_infra.constructs.images.image_publishing import origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
@@ -35,10 +35,9 @@ from nova_infra.constructs.pipeline.grants import acknowledge_grants
 from nova_infra.constructs.pipeline.steps import (
     BUILD_IMAGE,
     BuildStep,
-    EndToEndTestStep,
+    EnvironmentTestStep,
     GateStep,
     ImageStep,
-    IntegrationTestStep,
     ReleaseStep,
     Tools,
 )
@@ -54,7 +53,7 @@ from nova_infra.names import (
     repository_name,
     stack_name,
 )
-from nova_infra.stacks.environment import EnvironmentStage
+from nova_infra.stacks.environment import EnvironmentStacks
 from nova_infra.stacks.services.infrastructure import Extension
 
 
@@ -121,15 +120,12 @@ class NovaPipelineStack(cdk.Stack):
         published = self._published(config)
         images = self._add_images(config, source, build.tools, published)
         for environment in config.environments:
-            stage = EnvironmentStage(
-                self,
-                environment.stage,
-                config=config,
-                environment=environment,
-                image_tags=image_tags,
-                extensions=extensions,
+            stage = cdk.Stage(self, environment.stage)
+            stacks = EnvironmentStacks(
+                stage, config=config, environment=environment, image_tags=image_tags, extensions=extensions
             )
-            self._add_environment(environment, stage, config=config, source=source, tools=build.tools)
+            url = stacks.platform.url_output
+            self._add_environment(environment, stage, url, config=config, source=source, tools=build.tools)
         self.pipeline.build_pipeline()
         self._limit_synthesis(artifacts)
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
@@ -224,9 +220,9 @@ class NovaPipelineStack(cdk.Stack):
 
     def _add_conditions(self, config: Config) -> None:
         for environment in config.environments:
-            if gated := suite_gated(config.services, environment):
+            if asked := suite_asked(config.services, environment):
                 prefix = environment_prefix(config.platform.name, environment.name)
-                stacks = [stack_name(prefix, name) for name in gated]
+                stacks = [stack_name(prefix, name) for name in asked]
                 run_beside(self.pipeline.pipeline, stage=environment.stage, action="Gate", stacks=stacks)
             add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
 
@@ -281,7 +277,8 @@ class NovaPipelineStack(cdk.Stack):
     def _add_environment(
         self,
         environment: Environment,
-        stage: EnvironmentStage,
+        stage: cdk.Stage,
+        url: cdk.CfnOutput,
         *,
         config: Config,
         source: pipelines.IFileSetProducer,
@@ -299,21 +296,19 @@ class NovaPipelineStack(cdk.Stack):
             brief = about("brief", role="observer", more=self._may_brief(config))
             approval.add_step_dependency(brief)
             self.pipeline.add_wave(f"Approve{name}", post=[brief, approval])
-        url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
-        if environment.tests == "integration":
-            tests = [IntegrationTestStep(source=source, tools=tools, url=url)]
-        elif environment.tests == "e2e":
-            tests = [EndToEndTestStep(source=source, tools=tools, url=url)]
+        if environment.tests is not None:
+            tests = [EnvironmentTestStep(environment.tests, source=source, tools=tools, url=url)]
         verify = about("verify", role="release")
         for test in tests:
             # Not side by side: a new account may run one build at a time.
             test.add_step_dependency(verify)
         gates: list[pipelines.Step] = []
-        if gated := suite_gated(config.services, environment):
+        if suite_asked(config.services, environment):
             minutes = deployment_minutes(config.release, config.services, environment)
             beside = partial(GateStep, self.pipeline, source=source, tools=tools, prefix=prefix)
-            gates = [beside(environment=environment, services=gated, minutes=minutes)]
+            gated, loaded = suite_gated(config.services, environment), suite_loaded(config.services, environment)
+            gates = [beside(environment=environment, gated=gated, loaded=loaded, minutes=minutes)]
         self.pipeline.add_stage(
             stage,
             pre=[about("preflight", role="observer")] if environment.approval else [],

@@ -5,189 +5,32 @@ Each is played from beginning to end on a miniature: a service of one file, Dev 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from nova_infra.assembly import Template
+from faults.edits import (
+    changed,
+    container,
+    groups,
+    in_dev,
+    network,
+    operations,
+    paths,
+    port_of_nobody,
+    resource,
+    role,
+    rollout,
+    rule,
+    service,
+    with_cpu_alarm,
+    without,
+    without_a_variable,
+)
+from faults.programs import CALL, CUT, FAILS, HALF, LOOP, SPIN, WORK
 from nova_infra.errors import NovaError
 
-Templates = dict[str, Template]
-
-
-def service_of(templates: dict[str, Template], place: str = "Prod") -> dict[str, Any]:
-    """The properties of a place's service."""
-    properties: dict[str, Any] = templates[place]["Resources"]["Service"]["Properties"]
-    return properties
-
-
-def container_of(templates: dict[str, Template], place: str = "Prod") -> dict[str, Any]:
-    """The one container of a place's task definition."""
-    [container] = templates[place]["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
-    found: dict[str, Any] = container
-    return found
-
-
-def alarm(name: str, metric: str, namespace: str, dimensions: Sequence[tuple[str, Any]], **more: Any) -> dict[str, Any]:
-    """An alarm on one metric, above a threshold."""
-    return {
-        "Type": "AWS::CloudWatch::Alarm",
-        "Properties": {
-            "AlarmName": name,
-            "MetricName": metric,
-            "Namespace": namespace,
-            "Period": 60,
-            "Statistic": "Maximum",
-            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
-            "EvaluationPeriods": 1,
-            "ComparisonOperator": "GreaterThanThreshold",
-            **more,
-        },
-    }
-
-
-def service(**changes: Any) -> Callable[[Templates], None]:
-    return lambda templates: service_of(templates).update(changes)
-
-
-def rollout(**changes: Any) -> Callable[[Templates], None]:
-    return lambda templates: service_of(templates)["DeploymentConfiguration"].update(changes)
-
-
-def container(**changes: Any) -> Callable[[Templates], None]:
-    return lambda templates: container_of(templates).update(changes)
-
-
-def resource(name: str, resource_type: str, place: str = "Prod", **properties: Any) -> Callable[[Templates], None]:
-    def edit(templates: Templates) -> None:
-        templates[place]["Resources"][name] = {"Type": resource_type, "Properties": properties}
-
-    return edit
-
-
-def rule(**changes: Any) -> Callable[[Templates], None]:
-    return lambda templates: templates["Prod"]["Resources"]["Rule"]["Properties"].update(changes)
-
-
-def paths(*values: str) -> list[Any]:
-    return [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(values)}}]
-
-
-def with_cpu_alarm(templates: Templates) -> None:
-    dimensions = [("ClusterName", "prod"), ("ServiceName", "prod-tiny")]
-    found = alarm("prod-cpu", "CPUUtilization", "AWS/ECS", dimensions, Threshold=80, TreatMissingData="notBreaching")
-    templates["Prod"]["Resources"]["Cpu"] = found
-    templates["Prod"]["Resources"]["Task"]["Properties"]["Cpu"] = "256"
-    service_of(templates)["DeploymentConfiguration"]["Alarms"]["AlarmNames"].append("prod-cpu")
-
-
-def operations(count: int) -> Callable[[Templates], None]:
-    def edit(templates: Templates) -> None:
-        for place in ("Dev", "Prod"):
-            container_of(templates, place)["Environment"].append({"Name": "OPERATIONS", "Value": str(count)})
-
-    return edit
-
-
-def network(cidr: str) -> Callable[[Templates], None]:
-    def edit(templates: Templates) -> None:
-        resource("Vpc", "AWS::EC2::VPC", CidrBlock="10.0.0.0/16")(templates)
-        resource("Subnet", "AWS::EC2::Subnet", VpcId={"Ref": "Vpc"}, CidrBlock=cidr)(templates)
-
-    return edit
-
-
-def role(path: str) -> Callable[[Templates], None]:
-    return resource("Role", "AWS::IAM::Role", RoleName="acme", Path=path, AssumeRolePolicyDocument={"Statement": []})
-
-
-def changed(name: str, place: str = "Prod", **changes: Any) -> Callable[[Templates], None]:
-    return lambda templates: templates[place]["Resources"][name]["Properties"].update(changes)
-
-
-def all_of(*edits: Callable[[Templates], None]) -> Callable[[Templates], None]:
-    def edit(templates: Templates) -> None:
-        for each in edits:
-            each(templates)
-
-    return edit
-
-
-def groups(**changes: Any) -> Callable[[Templates], None]:
-    return all_of(changed("Blue", **changes), changed("Green", **changes))
-
-
-def in_dev(**changes: Any) -> Callable[[Templates], None]:
-    return lambda templates: service_of(templates, "Dev")["DeploymentConfiguration"].update(changes)
-
-
-def without(*names: str) -> Callable[[Templates], None]:
-    """Without some stages or actions of the pipeline."""
-
-    def edit(templates: Templates) -> None:
-        properties = templates["pipeline"]["Resources"]["Pipeline"]["Properties"]
-        kept = [stage for stage in properties["Stages"] if stage["Name"] not in names]
-        properties["Stages"] = [
-            {**stage, "Actions": [each for each in stage["Actions"] if each["Name"] not in names]} for stage in kept
-        ]
-
-    return edit
-
-
-def without_a_variable(templates: Templates) -> None:
-    found = container_of(templates)
-    found["Environment"] = [each for each in found["Environment"] if each["Name"] != "RELEASE"]
-
-
-def port_of_nobody(templates: Templates) -> None:
-    container_of(templates)["Name"] = "tiny"
-    service_of(templates)["LoadBalancers"][0].update(ContainerName="tiny", ContainerPort=9999)
-
-
-FAILS = "if path in OPERATIONS: status = 500"
-LOOP = """
-if path == '/tiny/1':
-    self.send_response(302)
-    self.send_header('Location', path)
-    self.send_header('Content-Length', '0')
-    self.end_headers()
-    return
-"""
-HALF = """
-if path == '/tiny/1':
-    self.send_response(200)
-    self.send_header('Content-Length', '100')
-    self.end_headers()
-    self.wfile.write(b'x')
-    self.wfile.flush()
-    self.connection.shutdown(2)
-    self.close_connection = True
-    return
-"""
-CUT = """
-if self.command == 'POST' and count[0] % 4 == 0:
-    self.connection.shutdown(2)
-    self.close_connection = True
-    return
-"""
-SPIN = "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()"
-WORK = "end = time.process_time() + 0.06\nwhile time.process_time() < end: pass"
 OTHER = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
-
-# Signs as a client of AWS does; nobody looks at the signature.
-CALL = """
-import urllib.error, urllib.request
-def call(action):
-    key = os.environ["AWS_ACCESS_KEY_ID"]
-    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{action}",
-               "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sqs/aws4_request"}
-    body = json.dumps({"QueueUrl": "https://sqs.us-east-1.amazonaws.com/333333333333/mails"}).encode()
-    try:
-        urllib.request.urlopen(urllib.request.Request(os.environ["AWS_ENDPOINT_URL"], body, headers))
-    except urllib.error.HTTPError as error:
-        return error.code
-"""
 
 FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     # What is wrong: the verdict, a part of its reason, and how it is put in.

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from faults.test_faults import FAILS, alarm, changed, container, container_of, groups, resource, rule, service
+from faults.edits import alarm, changed, container, container_of, groups, resource, rule, service
+from faults.programs import FAILS
 from nova_infra.assembly import Template
 from nova_infra.config import Dependency
 

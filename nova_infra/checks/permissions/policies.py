@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.checks.permissions.attached import branches
 from nova_infra.checks.rule import Finding, Rule, Template, as_list, referenced
 
 _INLINE = {"Roles": ("role", 10_240), "Users": ("user", 2_048), "Groups": ("group", 5_120)}
@@ -82,7 +83,7 @@ def _inline_documents(template: Template) -> Iterator[tuple[list[tuple[str, str]
     """Each inline policy: whom it is of, its resource, and its document."""
     for resource_type, kind in _OWNERS.items():
         for logical_id, properties in template.of_type(resource_type):
-            for policy in properties.get("Policies", ()):
+            for policy in branches(properties.get("Policies")):
                 yield [(kind, logical_id)], logical_id, policy.get("PolicyDocument")
         single = resource_type + "Policy"
         for logical_id, properties in template.of_type(single):

@@ -20,7 +20,7 @@ _TAKING = ("iam:PassRole", "sts:AssumeRole")
 
 @dataclass(frozen=True)
 class Goal:
-    """Something that nobody may reach.
+    """Something that nothing before the approval may reach.
 
     Attributes:
         what: What it is, as the end of "may".
@@ -80,7 +80,7 @@ class Path:
 
 @dataclass
 class Graph:
-    """The roles of a template and what each can take.
+    """The roles of a template and which roles each can assume.
 
     Attributes:
         template: The template.

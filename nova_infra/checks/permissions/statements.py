@@ -1,4 +1,4 @@
-"""Reads policy statements as IAM would, and grants rather too much than too little where it is not certain.
+"""Reads policy statements as IAM would; where it is not certain, it assumes that they grant more.
 
 A condition of an Allow is taken as met, a permissions boundary that the template does not show as none, a policy of
 AWS's own that is not known to read only as everything, and a value that only CloudFormation knows as any value. See
@@ -42,13 +42,13 @@ class Statement:
     by_resource: bool = False
 
     def names(self, action: str) -> bool:
-        """Whether it may speak of an action on anything."""
+        """Whether it applies to an action, on any resource."""
         if self.not_actions:
             return not any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
         return any(overlap(pattern.lower(), action.lower()) for pattern in self.actions)
 
     def covers(self, action: str, resource: str) -> bool:
-        """Whether it may speak of an action on a resource, which may be patterns themselves."""
+        """Whether it applies to an action on a resource; both may be patterns."""
         if not self.names(action):
             return False
         if self.not_resources:
@@ -76,7 +76,7 @@ class Statement:
             yield from (one for one in found if not any(contains(other.lower(), one.lower()) for other in but))
 
     def resources_within(self, wanted: Sequence[str]) -> Iterator[str]:
-        """Patterns of the resources that it speaks of, as far as they are some of those that are wanted."""
+        """Patterns of its resources that are among the wanted ones."""
         for each in wanted:
             if not self.not_resources:
                 yield from (one for one in self.resources if overlap(one, each))

@@ -17,7 +17,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.constructs.background.job_machine import definition
 from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.tasks.alarms import AlarmMetric, query, returned
@@ -125,7 +125,7 @@ class ScheduledJob(Construct):
         group = scheduler.CfnScheduleGroup(self, "Schedules", name=name)
         role = iam.Role(self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.ref]))
-        _acknowledge_inline(role)
+        acknowledge_own_policy(role)
         schedule = scheduler.CfnSchedule(
             self,
             "Schedule",
@@ -220,7 +220,7 @@ class ScheduledJob(Construct):
                     conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
                 )
             )
-        _acknowledge_inline(role)
+        acknowledge_own_policy(role)
         acknowledge(
             role,
             "Listing tasks, delivering logs and traces know no narrower resource; tasks have no ARN before they run",
@@ -230,11 +230,3 @@ class ScheduledJob(Construct):
             ),
         )
         return role
-
-
-def _acknowledge_inline(role: iam.Role) -> None:
-    acknowledge(
-        role,
-        "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-        f"{NIST}-IAMNoInlinePolicy",
-    )

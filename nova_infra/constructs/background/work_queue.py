@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import NIST, acknowledge
+from nova_infra.checks.acknowledge import acknowledge_own_policy
 from nova_infra.config import Queue
 from nova_infra.names import dead_queue_name, queue_name
 
@@ -49,11 +49,7 @@ class WorkQueue(Construct):
             )
         self.url = work.queue_url
         work.grant_consume_messages(consumer)
-        acknowledge(
-            consumer,
-            "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
+        acknowledge_own_policy(consumer)
 
     def _made(
         self,

@@ -15,7 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, acknowledge_own_policy
 from nova_infra.config import Service
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.documents import last_words
@@ -156,11 +156,7 @@ class BeforeDeploy(Construct):
             "Its tasks have no names before they run, and each revision of the family has another number",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in (family, tasks)),
         )
-        acknowledge(
-            role,
-            "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
+        acknowledge_own_policy(role)
 
 
 def _key(service: Service, release: str) -> str:

@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import NIST, acknowledge
+from nova_infra.checks.acknowledge import NIST, acknowledge, acknowledge_own_policy
 from nova_infra.names import hook_log_group, hook_role_name
 
 
@@ -81,7 +81,7 @@ class HookFunction(Construct):
         )
         function.node.add_dependency(self.may)
         self._let_ecs_call(name, function)
-        acknowledge(self.may, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
+        acknowledge_own_policy(self.may)
         acknowledge(
             function,
             "ECS calls it and waits for its answer, a few times a deployment: there is nothing to queue, nothing to "
@@ -105,4 +105,4 @@ class HookFunction(Construct):
             statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])],
             roles=[calls],
         )
-        acknowledge(may_call, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
+        acknowledge_own_policy(may_call)

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, acknowledge_own_policy
 
 _READ = ("kms:GenerateDataKey*", "kms:ReEncrypt*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
 _WRITE = ("s3:Abort*", "s3:DeleteObject*")
@@ -38,11 +38,7 @@ def acknowledge_grants(
     _accept_artifacts(pipeline.pipeline.role, objects, writes=True)
     for node in pipeline.node.find_all():
         if isinstance(node, iam.Policy):
-            acknowledge(
-                node,
-                "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-                f"{NIST}-IAMNoInlinePolicy",
-            )
+            acknowledge_own_policy(node)
         if isinstance(node, codebuild.Project):
             _accept_project(node, stack=stack)
             _accept_artifacts(node.role, objects, writes=node.node.path == pipeline.synth_project.node.path)

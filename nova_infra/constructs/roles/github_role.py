@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import NIST, acknowledge
+from nova_infra.checks.acknowledge import acknowledge_own_policy
 from nova_infra.names import GITHUB_ISSUER
 
 
@@ -71,11 +71,7 @@ class GitHubRole(Construct):
             assumed_by=iam.WebIdentityPrincipal(provider_arn, {"StringEquals": claims}),
         )
         policy = iam.Policy(self, "Policy", statements=list(statements), roles=[self.role])
-        acknowledge(
-            policy,
-            "A policy of one role cannot be attached elsewhere by mistake",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
+        acknowledge_own_policy(policy)
 
 
 def subject_prefix(repository: str, *, owner_id: int | None, repository_id: int | None) -> str:

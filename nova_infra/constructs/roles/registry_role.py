@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.names import bootstrap_bucket_name
 
 # The resource types' handlers call these: https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-ecr.
@@ -88,7 +88,7 @@ class RegistryRole(Construct):
                 *(_settings() if settings else ()),
             ],
         )
-        acknowledge(policy, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
+        acknowledge_own_policy(policy)
         acknowledge(
             policy,
             "Repositories get names later; a registry's setting and AWS's own key have no name",

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Toolchain
 from nova_infra.names import (
     EVENT_SOURCE,
@@ -251,11 +251,7 @@ class ReleaseRoles(Construct):
             assumed_by=named_roles(takers),
         )
         policy = iam.Policy(self, f"{name.capitalize()}Policy", statements=list(statements), roles=[role])
-        acknowledge(
-            policy,
-            "A policy of one role, which nothing else may have",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
+        acknowledge_own_policy(policy)
         written = cdk.Stack.of(self).resolve(policy.document)["Statement"]
         resources = dict.fromkeys(
             each for statement in written if statement["Effect"] == "Allow" for each in _listed(statement["Resource"])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Permission
 
 
@@ -27,8 +27,4 @@ def grant(role: iam.IRole, permissions: Sequence[Permission]) -> None:
             reason = permission.reason or "The configuration names the resources that it means by a pattern"
             acknowledge(role, reason, *(f"{AWS_SOLUTIONS}-IAM5[{each}]" for each in wide))
     if permissions:
-        acknowledge(
-            role,
-            "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-            f"{NIST}-IAMNoInlinePolicy",
-        )
+        acknowledge_own_policy(role)

@@ -11,7 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config.services.runtime import Runtime, Spot
 from nova_infra.constructs.tasks.connections import open_connections
 from nova_infra.constructs.tasks.durations import minutes
@@ -139,11 +139,7 @@ def acknowledge_exec(task_definition: ecs.TaskDefinition) -> None:
         "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",
         f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
     )
-    acknowledge(
-        task_definition.task_role,
-        "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-        f"{NIST}-IAMNoInlinePolicy",
-    )
+    acknowledge_own_policy(task_definition.task_role)
 
 
 def _capacity(cluster: ecs.ICluster, spot: Spot | None) -> list[ecs.CapacityProviderStrategy] | None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from nova_infra.config import Service
+from nova_infra.config import Service, Sidecar
 from nova_infra.constructs.tasks.durations import seconds
 from nova_infra.constructs.tasks.secrets import registry_login, secret_value
+
+_IN_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
+)
 
 
 def add_sidecars(
@@ -27,12 +37,7 @@ def add_sidecars(
     for sidecar in service.sidecars:
         added = container.task_definition.add_container(
             sidecar.name,
-            image=ecs.ContainerImage.from_registry(
-                sidecar.image,
-                credentials=registry_login(scope, f"Login{sidecar.name}", sidecar.credentials, role)
-                if sidecar.credentials
-                else None,
-            ),
+            image=_image(scope, sidecar, role),
             command=list(sidecar.command) if sidecar.command else None,
             environment=dict(sidecar.environment),
             secrets={
@@ -59,3 +64,22 @@ def add_sidecars(
             container.add_container_dependencies(
                 ecs.ContainerDependency(container=added, condition=ecs.ContainerDependencyCondition.HEALTHY)
             )
+
+
+def _image(scope: Construct, sidecar: Sidecar, role: iam.IRole) -> ecs.ContainerImage:
+    """Where a sidecar's image is. A repository of ECR lets nobody pull whose role may not, also in its own account.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
+    """
+    found = _IN_ECR.fullmatch(sidecar.image)
+    if found is None or sidecar.credentials:
+        login = sidecar.credentials and registry_login(scope, f"Login{sidecar.name}", sidecar.credentials, role)
+        return ecs.ContainerImage.from_registry(sidecar.image, credentials=login or None)
+    stack = cdk.Stack.of(scope)
+    repository = ecr.Repository.from_repository_attributes(
+        scope,
+        f"Images{sidecar.name}",
+        repository_name=found["name"],
+        repository_arn=f"arn:{stack.partition}:ecr:{found['region']}:{found['account']}:repository/{found['name']}",
+    )
+    return ecs.ContainerImage.from_ecr_repository(repository, found["digest"] or found["tag"])

@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.tasks.durations import seconds
@@ -141,8 +141,4 @@ def _acknowledge(definition: ecs.TaskDefinition, execution_role: iam.IRole) -> N
         "ecr:GetAuthorizationToken knows no narrower resource",
         f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
     )
-    acknowledge(
-        execution_role,
-        "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-        f"{NIST}-IAMNoInlinePolicy",
-    )
+    acknowledge_own_policy(execution_role)

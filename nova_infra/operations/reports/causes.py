@@ -279,7 +279,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r"alarm",
         Cause(
-            "An alarm went red while the new revision took traffic, so ECS rolled back to the old one.",
+            "An alarm went red during the deployment, so ECS rolled back to the old revision.",
             "look at what the alarm measures on the dashboard, fix the service and release again",
             f"{_ECS}/deployment-alarm-failure.html",
         ),

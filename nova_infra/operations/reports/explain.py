@@ -19,6 +19,7 @@ from nova_infra.operations.records.ledger import Entry, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
 from nova_infra.operations.reports.causes import Cause, cause_of
+from nova_infra.operations.reports.failed_jobs import JobFacts, job_trouble, seen_of_jobs
 
 _LOG_LINES = 8
 # What ECS calls a deployment that did not end well, or will not.
@@ -72,7 +73,8 @@ class Facts:
         entries: Its ledger, newest first.
         action: What stopped the pipeline, if something did.
         unseen: What could not be looked at, and why.
-        others: Alarms in ALARM that belong to no service that keeps tasks, such as those of jobs.
+        others: Alarms in ALARM that belong to no service, such as the platform's.
+        jobs: Its jobs.
     """
 
     environment: str
@@ -81,6 +83,7 @@ class Facts:
     action: FailedAction | None = None
     unseen: tuple[str, ...] = ()
     others: tuple[Alarm, ...] = ()
+    jobs: tuple[JobFacts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Trouble:
 def troubles(facts: Facts) -> list[Trouble]:
     """What went wrong, the earliest first."""
     found = [trouble for seen in facts.services if (trouble := _trouble(seen)) is not None]
+    found += [trouble for each in facts.jobs if (trouble := _trouble_of_job(each)) is not None]
     return sorted(found, key=lambda trouble: trouble.since or datetime.now(UTC))
 
 
@@ -133,6 +137,13 @@ def _trouble(seen: ServiceFacts) -> Trouble | None:
                 cause.source,
             )
     return Trouble(seen.service.name, what, cause, words, task, seen.alarms, since)
+
+
+def _trouble_of_job(seen: JobFacts) -> Trouble | None:
+    found = job_trouble(seen)
+    if found is None:
+        return None
+    return Trouble(seen.job.name, found.what, found.cause, found.words, None, seen.alarms, found.since)
 
 
 def _what(seen: ServiceFacts, latest: PastDeployment | None) -> tuple[str, datetime | None]:
@@ -203,9 +214,10 @@ def observe(environment: ObservedEnvironment, toolchain: ToolchainAccount | None
         seen = (*map(facts, services[:1]), *pool.map(facts, services[1:]))
     entries = answers.ask("the ledger", lambda: read_ledger(environment).entries, ())
     action = answers.ask("the pipeline", lambda: failed_action(toolchain), None)
-    own = {alarm.name for each in seen for alarm in each.alarms}
+    jobs = seen_of_jobs(environment, red, answers)
+    own = {alarm.name for alarms in (*(s.alarms for s in seen), *(j.alarms for j in jobs)) for alarm in alarms}
     others = tuple(alarm for alarm in red if alarm.name not in own)
-    return Facts(environment.name, seen, entries, action, answers.unread, others)
+    return Facts(environment.name, seen, entries, action, answers.unread, others, jobs)
 
 
 def failed_action(toolchain: ToolchainAccount | None) -> FailedAction | None:

@@ -11,7 +11,7 @@ from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
-from nova_infra.names import GATED_VARIABLE
+from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE
 from nova_infra.rehearsal.clock import longest
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
@@ -267,7 +267,7 @@ class Player:
             case DoomedAction():
                 record.played = "simulated"
                 raise ActionFailedError(action.reason)
-            case BuildAction() if GATED_VARIABLE in action.environment:
+            case BuildAction() if {GATED_VARIABLE, LOADED_VARIABLE} & action.environment.keys():
                 with self._suite.running():
                     await self._build(stage, action, record)
             case BuildAction():

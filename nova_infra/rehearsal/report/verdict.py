@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nova_infra.documents.text import listed
 from nova_infra.rehearsal.drills.drill import DrillResult
@@ -58,70 +59,57 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         return _stopped(record, *failed)
     drills = [result for result in drills if result.counts]
     if bad := [result for result in drills if not result.passed]:
-        name = bad[0].drill
-        return Verdict(
-            passed=False,
-            headline=f"{_production(record)} would take this release, but would not stop a bad one as it must",
-            why=f"{len(bad)} of {_drills(len(drills))} failed: "
-            + "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
-            + ".",
-            next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
-        )
-    wrong, unknown = (
-        what_users_meet(record),
-        list(filter(None, (untested(record, each) for each in record.deployments))),
-    )
-    busy = list(filter(None, (_too_busy(record, each) for each in record.deployments)))
-    fired = list(filter(None, map(would_have_ended, record.deployments)))
-    few = list(filter(None, map(silent, record.deployments)))
+        return _missed(record, bad, len(drills))
+    headline, why = _went_through(record, drills)
+    if wrong := what_users_meet(record):
+        noticed = f"no alarm and no test notices that {', and that '.join(wrong)}"
+        return _warning(f"{headline}, but your users would notice its faults", f"{why}, but {noticed}.", _FIX)
+    if fired := _of_each(record, would_have_ended):
+        return _warning(f"{headline}, but an alarm would have stopped it", f"{why}, but {', and '.join(fired)}.", _FIX)
+    unknown = _of_each(record, partial(untested, record))
     if not record.runs_tasks:
         unknown.append("nothing of it was played: it deploys no service, worker or job that the rehearsal knows")
+    few = _of_each(record, silent)
+    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record))]:
+        headline, why = f"{headline}, but not all of it was tested", f"{why}, but {', and '.join(gaps)}."
+        return _warning(headline, why, _to_test(record, unknown, few))
+    if record.until is not None:
+        why, next_step = f"{why}; those after {record.until} were not played.", "Play all of it: make rehearse"
+    elif drills:
+        why, next_step = f"{why}.", "Push it; the report shows what a bad release would have done."
+    else:
+        why, next_step = f"{why}.", "See what stops a bad release: make drills"
+    return Verdict(passed=True, headline=headline, why=why, next_step=next_step)
+
+
+def _of_each(record: Record, clause: Callable[[DeploymentRecord], str]) -> list[str]:
+    """What there is to say of the deployments, one by one."""
+    return list(filter(None, map(clause, record.deployments)))
+
+
+def _warning(headline: str, why: str, next_step: str) -> Verdict:
+    return Verdict(passed=True, headline=headline, why=why, next_step=next_step, warns=True)
+
+
+def _missed(record: Record, bad: Sequence[DrillResult], count: int) -> Verdict:
+    """The verdict where drills did not end as they must."""
+    name = bad[0].drill
+    misses = "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
+    return Verdict(
+        passed=False,
+        headline=f"{_production(record)} would take this release, but would not stop a bad one as it must",
+        why=f"{len(bad)} of {_drills(count)} failed: {misses}.",
+        next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
+    )
+
+
+def _went_through(record: Record, drills: Sequence[DrillResult]) -> tuple[str, str]:
+    """Headline and reason of a release that nothing stops, without full stops."""
     if record.until is not None:
         headline, why = f"Nothing stops this release up to {record.until}", _played(len(record.stages))
     else:
         headline, why = f"{_production(record)} would take this release", _all_stages(len(record.stages))
-    why += " succeeded"
-    if drills:
-        why += f", and {_all_drills(len(drills))} ended as it must"
-    if wrong:
-        return Verdict(
-            passed=True,
-            headline=f"{headline}, but your users would notice its faults",
-            why=f"{why}, but no alarm and no test notices that {', and that '.join(wrong)}.",
-            next_step=_FIX,
-            warns=True,
-        )
-    if fired:
-        return Verdict(
-            passed=True,
-            headline=f"{headline}, but an alarm would have stopped it",
-            why=f"{why}, but {', and '.join(fired)}.",
-            next_step=_FIX,
-            warns=True,
-        )
-    if unknown or few or busy:
-        return Verdict(
-            passed=True,
-            headline=f"{headline}, but not all of it was tested",
-            why=f"{why}, but {', and '.join([*unknown, *few, *busy])}.",
-            next_step=_to_test(record, unknown, few),
-            warns=True,
-        )
-    if record.until is not None:
-        return Verdict(
-            passed=True,
-            headline=headline,
-            why=f"{why}; those after {record.until} were not played.",
-            next_step="Play all of it: make rehearse",
-        )
-    return Verdict(
-        passed=True,
-        headline=f"{_production(record)} would take this release",
-        why=f"{why}.",
-        next_step="Push it; the report shows what a bad release would have done."
-        if drills
-        else "See what stops a bad release: make drills",
-    )
+    return headline, f"{why} succeeded" + (f", and {_all_drills(len(drills))} ended as it must" if drills else "")
 
 
 def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:

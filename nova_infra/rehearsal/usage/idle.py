@@ -29,8 +29,8 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
             to stay open; with infinity where it ends with its answer, so that nothing can cross its closing.
 
     Returns:
-        How many seconds it kept the connection; None where the connection ends with the answer, or there is no answer.
-        It may take for ever: cancel it.
+        How many seconds it kept the connection; None where the connection ends with the answer, there is no answer, or
+        the task has ended and its connections with it. It may take for ever: cancel it.
     """
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -38,13 +38,7 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
         return None
     loop = asyncio.get_running_loop()
     try:
-        # A host without a port: that of this machine is none of its own.
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n".encode())
-        async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
-            head = await reader.readuntil(b"\r\n\r\n")
-            while 100 <= _code(head) < 200:  # the answer itself is to come
-                head = await reader.readuntil(b"\r\n\r\n")
-        if not _is_kept(head):
+        if not _is_kept(await _asked(path, reader, writer)):
             seen_open(math.inf)
             return None
         last = loop.time()
@@ -53,14 +47,40 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
                 while await reader.read(2**16):
                     last = loop.time()
         finally:
-            seen_open(loop.time() - last)
-        return loop.time() - last
+            kept = loop.time() - last
+            seen_open(kept)
+        return kept if await _answers(port, path) else None
     except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
         return None
     finally:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+async def _asked(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Ask for something on a connection, and give the status line and the header fields of the answer."""
+    # A host without a port: that of this machine is none of its own.
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n".encode())
+    async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
+        head = await reader.readuntil(b"\r\n\r\n")
+        while 100 <= _code(head) < 200:  # the answer itself is to come
+            head = await reader.readuntil(b"\r\n\r\n")
+    return head
+
+
+async def _answers(port: int, path: str) -> bool:
+    """Whether a task answers still: one that was killed closed its connections, too, and is not seen to be gone yet."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        return bool(await _asked(path, reader, writer))
+    except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
+        return False
+    finally:
+        writer.close()
 
 
 def _is_kept(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from nova_infra.scaffold.copilot.fitting import fit
 from nova_infra.scaffold.copilot.reading.manifests import Workspace, read_workspace
 from nova_infra.scaffold.copilot.reading.part import TomlTable
 from nova_infra.scaffold.copilot.writing import comments, lines
-from nova_infra.scaffold.projects.answers import ACCOUNTS, REGION, default_name
+from nova_infra.scaffold.projects.answers import ACCOUNTS, default_name
 
 _HEADER = """\
 #:schema docs/nova.schema.json
@@ -59,14 +60,16 @@ def import_copilot(
     application = default_name(Path(workspace.application or "nova"))
     found = [workload.convert(each, workspace.application or application, names) for each in workspace.workloads]
     services = [each for each in found if each is not None]
-    region = regions.get("", REGION)
+    region = regions.get("")
     stages = environments.convert(
         workspace, services, accounts=accounts, regions=regions, region=region, application=application
     )
     toolchain = TomlTable({"account": accounts.get("toolchain", ACCOUNTS["toolchain"])})
-    toolchain.put("region", regions.get("toolchain", region))
+    toolchain.put("region", regions.get("toolchain") or region or stages[-1].values["region"])
     if "toolchain" not in accounts:
         toolchain.notes.append("TODO the account of the pipeline and the images; this one is a placeholder.")
+    if region is None and "toolchain" not in regions:
+        toolchain.notes.append("TODO the region of the pipeline; this one is that of the last environment.")
     source = environments.source(
         workspace,
         account=toolchain.values["account"],
@@ -86,7 +89,9 @@ def import_copilot(
     ]
     refused = fit(tables)
     text = _HEADER + "".join(f"{line}\n" for line in _body(workspace, tables))
-    noted = sum(line.startswith("# ") and "TODO" not in line for line in text.removeprefix(_HEADER).splitlines())
+    # A comment's further lines are indented.
+    comments_of = re.findall(r"^# \S.*", text.removeprefix(_HEADER), re.MULTILINE)
+    noted = sum("TODO" not in comment for comment in comments_of)
     return Imported(text, len(services), len(stages), noted, refused)
 
 

@@ -13,12 +13,11 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from agent_service.handbook import handbook, passages_of
+from agent_service.handbook import handbook
 from agent_service.main import build_app
 from agent_service.names import SiblingNames
 from agent_service.siblings import Patience, Siblings
-from nova_kit.problems import Problem
-from nova_kit.settings import Settings, SettingsError
+from nova_kit.settings import Settings
 
 SOUND = {"duration_seconds": 1.0, "peak_dbfs": -20.0, "loudness_lufs": -23.0, "waveform": [0.1]}
 VIDEO = {"duration_seconds": 2.0, "width": 64, "height": 48, "video_codec": "h264"}
@@ -353,30 +352,3 @@ def test_a_sibling_that_is_not_configured_is_said_and_never_called() -> None:
     assert search["status"] == "succeeded"
     assert neighbours.paths == ["/finder/rank"]
     assert run(client, WAV).status_code == 422, "whoever asks for what is not offered is told so; nobody is paged"
-
-
-def test_the_siblings_are_named_by_variables() -> None:
-    assert SiblingNames.from_environment({"SOUND_SERVICE": "ears", "VIDEO_SERVICE": ""}) == SiblingNames(sound="ears")
-    with pytest.raises(SettingsError, match=r"SEARCH_SERVICE='\.\./x' is not the name of a service"):
-        SiblingNames.from_environment({"SEARCH_SERVICE": "../x"})
-
-
-def test_a_text_with_too_many_passages_is_refused() -> None:
-    with pytest.raises(Problem, match="413"):
-        passages_of(b"\n\n".join([b"word " * 100] * 2001))
-
-
-def test_no_word_of_a_text_is_lost_in_its_passages() -> None:
-    text = "First paragraph.\n\nSecond " + "long " * 600 + "end.\n\n" + "x" * 3000
-    assert "".join("".join(passage.text for passage in passages_of(text.encode())).split()) == "".join(text.split())
-
-
-def test_the_console_is_one_page_that_asks_no_other_host() -> None:
-    response = agent(Neighbours()).get("/")
-    policy = response.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert "http" not in policy
-    assert "/*css*/" not in response.text
-    assert " src=" not in response.text
-    assert "@import" not in response.text

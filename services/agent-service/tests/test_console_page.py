@@ -123,3 +123,14 @@ def test_the_page_is_whole() -> None:
     assert re.findall(r"/\*\w+\*/", text) == []
     data = text.partition('id="words">')[2].partition("</script>")[0]
     assert set(json.loads(data)["words"]) == {"en", "ja"}
+
+
+def test_the_console_is_one_page_that_asks_no_other_host() -> None:
+    response = page()
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert "/*css*/" not in response.text
+    assert " src=" not in response.text
+    assert "@import" not in response.text

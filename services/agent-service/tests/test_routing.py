@@ -14,7 +14,7 @@ from agent_service.names import SiblingNames
 from agent_service.siblings import Siblings
 from agent_service.texts import read_text
 from nova_kit.problems import Problem
-from nova_kit.settings import Settings
+from nova_kit.settings import Settings, SettingsError
 
 NAMES = SiblingNames(sound="ears", video="eyes", search="finder")
 
@@ -184,3 +184,19 @@ def test_the_handbook_has_the_same_articles_in_both_languages() -> None:
     assert all(
         article.text and article.title and article.id for language in ("en", "ja") for article in handbook(language)
     )
+
+
+def test_a_text_with_too_many_passages_is_refused() -> None:
+    with pytest.raises(Problem, match="413"):
+        passages_of(b"\n\n".join([b"word " * 100] * 2001))
+
+
+def test_no_word_of_a_text_is_lost_in_its_passages() -> None:
+    text = "First paragraph.\n\nSecond " + "long " * 600 + "end.\n\n" + "x" * 3000
+    assert "".join("".join(passage.text for passage in passages_of(text.encode())).split()) == "".join(text.split())
+
+
+def test_the_siblings_are_named_by_variables() -> None:
+    assert SiblingNames.from_environment({"SOUND_SERVICE": "ears", "VIDEO_SERVICE": ""}) == SiblingNames(sound="ears")
+    with pytest.raises(SettingsError, match=r"SEARCH_SERVICE='\.\./x' is not the name of a service"):
+        SiblingNames.from_environment({"SEARCH_SERVICE": "../x"})

@@ -68,7 +68,8 @@ def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int
 def projects_beside(template: Template) -> Iterator[RunStep]:
     """The projects that fetch a repository themselves: a push or a pull request may start them."""
     for project_id, project in template.of_type(_PROJECT):
-        if project.get("Source", {}).get("Type") not in _FROM_NOWHERE:
+        sources = [project.get("Source", {}), *as_list(project.get("SecondarySources"))]
+        if any(each.get("Type") not in _FROM_NOWHERE for each in sources):
             yield RunStep(project_id, "", _project_roles(template, project), project, stores=False)
 
 

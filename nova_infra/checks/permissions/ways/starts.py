@@ -1,6 +1,6 @@
 """Actions that let a caller use another role: they change or start something that runs with it.
 
-A message, an object, an item, an event or a log line starts what is subscribed to it.
+A message, an object, an item, an event, an image, a metric or a log line starts what is subscribed to it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _SENDS = {
     "kinesis": ("kinesis:PutRecord", "kinesis:PutRecords"),
 }
 _STORES = ("s3:PutObject", "s3:DeleteObject")
+_PUSHES = ("ecr:PutImage", "ecr:BatchDeleteImage")
+_ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,13 @@ def _wires(template: Template) -> Iterator[_Wire]:
             case "AWS::Pipes::Pipe":
                 source = properties.get("Source")
                 yield _Wire(source, _sending(template, source), properties.get("Target"), properties.get("RoleArn"))
-            case "AWS::Events::Rule" if _may_be_sent(properties.get("EventPattern")):
-                bus = properties.get("EventBusName", "arn:*:events:*:event-bus/default")
-                for each in as_list(properties.get("Targets")):
-                    yield _Wire(bus, ("events:PutEvents",), each.get("Arn"), each.get("RoleArn"))
+            case "AWS::Events::Rule":
+                for source, actions in _events(template, properties):
+                    for each in as_list(properties.get("Targets")):
+                        yield _Wire(source, actions, each.get("Arn"), each.get("RoleArn"))
+            case "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" if _may_be_measured(properties):
+                for each in (one for key in _ALARM_ACTIONS for one in as_list(properties.get(key))):
+                    yield _Wire("*", ("cloudwatch:PutMetricData",), each)
             case "AWS::S3::Bucket":
                 yield from _notifications(own, properties.get("NotificationConfiguration", {}))
             case "AWS::Logs::SubscriptionFilter":
@@ -150,15 +155,35 @@ def _sending(template: Template, source: object) -> tuple[str, ...]:
     return tuple(action for actions in (known or _SENDS.values()) for action in actions)
 
 
-def _may_be_sent(pattern: object) -> bool:
-    """Whether an event of one's own can match a rule: the names of AWS's own sources are reserved.
+def _events(template: Template, rule: Mapping[str, Any]) -> Iterator[tuple[object, tuple[str, ...]]]:
+    """What a rule's events come from: events of one's own, and those that AWS sends of what somebody has done.
 
+    The names of AWS's own sources are reserved:
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
     """
+    pattern = rule.get("EventPattern")
     if not isinstance(pattern, Mapping):
-        return False
+        return
     sources = as_list(pattern.get("source"))
-    return not sources or not all(isinstance(each, str) and each.startswith("aws.") for each in sources)
+    named = [each for each in sources if isinstance(each, str) and each.startswith("aws.")]
+    if len(named) < len(sources) or not sources:
+        yield rule.get("EventBusName", "arn:*:events:*:event-bus/default"), ("events:PutEvents",)
+    if "aws.ecr" in named or not sources:
+        yield "*", _PUSHES
+    if "aws.s3" in named or not sources:
+        for bucket, properties in template.of_type("AWS::S3::Bucket"):
+            if "EventBridgeConfiguration" in properties.get("NotificationConfiguration", {}):
+                yield {"Ref": bucket}, _STORES
+
+
+def _may_be_measured(alarm: Mapping[str, Any]) -> bool:
+    """Whether somebody may put values of an alarm's metrics: namespaces that begin with ``AWS/`` are AWS's own.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+    """
+    stats = [each.get("MetricStat", {}).get("Metric", {}) for each in as_list(alarm.get("Metrics"))]
+    spaces = [each.get("Namespace") for each in (alarm, *stats) if "Namespace" in each]
+    return not spaces or not all(isinstance(each, str) and each.startswith("AWS/") for each in spaces)
 
 
 def _resource(template: Template, value: object) -> str | None:

@@ -5,22 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from nova_infra.config.rules.service.tokens import tokens
 from nova_infra.config.services.service import Service
 
 _NAMES_A_SECRET = re.compile(
     r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)",
     re.IGNORECASE,
 )
-_IS_A_SECRET = re.compile(
-    r"(?P<key>\b(AKIA|ASIA)[A-Z0-9]{16}\b)|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY)|(?P<url>\w://[^/\s:@]*:[^/\s@]+@)"
-    r"|(?P<token>\b(gh[pousr]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk_live_\w{10,}"
-    r"|npm_\w{30,}|hf_\w{30,}|sk-[\w-]{32,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}))"
-)
-_SECRETS = {
-    "key": "an AWS access key",
-    "pem": "a private key",
-    "url": "a URL with a password",
-    "token": "an access token",
+_FORMS = {
+    "an AWS access key": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+    "a URL with a password": re.compile(r"\w://[^/\s:@]*:[^/\s@]+@"),
 }
 _OPTION = re.compile(r"--?(?P<name>\w[\w-]*)(=(?P<value>.*))?", re.DOTALL)
 _ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_]\w*)=(?P<value>[^\s;&|]*)")
@@ -40,8 +35,8 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     if key.endswith("build_arguments"):
         remedy = "let the Dockerfile mount it instead"
     for name, value in variables.items():
-        if found := _IS_A_SECRET.search(value):
-            yield f"{key}.{name}: holds {_SECRETS[found.lastgroup or 'token']}, which everybody could read: {remedy}"
+        if found := next(_secrets(value), None):
+            yield f"{key}.{name}: holds {found}, which everybody could read: {remedy}"
         elif value and _NAMES_A_SECRET.fullmatch(name):
             yield f"{key}.{name}: is named like a secret, but everybody could read it here: {remedy}, or rename it"
 
@@ -54,12 +49,24 @@ def in_commands(service: Service) -> Iterator[str]:
     """
     for key, command in _commands(service):
         for place, argument in enumerate(command):
-            # A password of a URL may come from a variable.
-            if (found := _IS_A_SECRET.search(argument)) and ":$" not in found[0]:
-                what = _SECRETS[found.lastgroup or "token"]
-                yield f"{key}[{place}]: holds {what}, which everybody could read: {_COMMAND}"
+            if found := next(_secrets(argument, expanded=True), None):
+                yield f"{key}[{place}]: holds {found}, which everybody could read: {_COMMAND}"
             elif name := _passed(argument, command[place + 1 : place + 2]):
                 yield f"{key}[{place}]: gives {name} in plain text, which everybody could read: {_COMMAND}"
+
+
+def _secrets(text: str, *, expanded: bool = False) -> Iterator[str]:
+    """What a text holds that is secret.
+
+    Args:
+        text: The text.
+        expanded: Whether a shell may fill in variables, such as the password of a URL.
+    """
+    for what, form in _FORMS.items():
+        if any(not (expanded and ":$" in found[0]) for found in form.finditer(text)):
+            yield what
+    for token in tokens(text):
+        yield f"an access token ({token.vendor})"
 
 
 def _passed(argument: str, following: Sequence[str]) -> str | None:

@@ -12,6 +12,8 @@ from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 _DOCKERS_LAST = "Error: failed to start containers"
 """What Docker says below the reason."""
+_OF_THE_ENGINE = re.compile(r"docker\.sock|slirp4netns|\bpasta\b|netavark|/dev/net/tun|cni plugin")
+"""Whatever it says of a program or a permission is about the engine's own."""
 _NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
 
 
@@ -21,14 +23,22 @@ def start_error(said: str, definition: TaskDefinition, image: EngineImage, engin
     lowered, program = said.lower(), _program(definition, image)
     if "exec format error" in lowered and image.architecture in ("", engine.architecture):
         return TaskFailedError(f"CannotStartContainerError: exec format error: {program} is not a program")
-    if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
+    if not _OF_THE_ENGINE.search(lowered) and any(each in lowered for each in _NO_PROGRAM):
         return TaskFailedError(f"CannotStartContainerError: {program}: {_reason(said)}")
-    if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
+    if re.search(r"unable to find (user|group)|no matching entries in (passwd|group)", lowered):
         return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
     if "no command" in lowered:
         return TaskFailedError("CannotStartContainerError: neither its task definition nor its image has a command")
     error = explain(engine.program, ["start"], said)
     return error if isinstance(error, EngineError) else EngineError(f"{error}: see docs/rehearsal.md")
+
+
+def lacks_working_directory(said: str) -> bool:
+    """Whether Podman does not start a container because its working directory is not there.
+
+    https://github.com/containers/podman/issues/11352
+    """
+    return re.search(r'workdir ".*" does not exist', said) is not None
 
 
 def _program(definition: TaskDefinition, image: EngineImage) -> str:

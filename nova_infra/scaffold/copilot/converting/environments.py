@@ -11,10 +11,11 @@ from nova_infra.config import Environment
 from nova_infra.scaffold.copilot.converting.workload import Workload
 from nova_infra.scaffold.copilot.reading.manifests import Manifest, Workspace
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable, left_over
-from nova_infra.scaffold.projects.answers import ACCOUNTS
+from nova_infra.scaffold.projects.answers import ACCOUNTS, REGION
 
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 _ZONE = re.compile(r"Z[A-Z0-9]{5,31}")
+_CERTIFICATE = re.compile(r"arn:[\w-]+:acm:([a-z0-9-]+):(\d{12}):certificate/")
 _COPILOTS_OWN_RANGE = "10.0.0.0/16"
 _DAYS: list[int] = sorted(
     days
@@ -46,7 +47,7 @@ def convert(
     *,
     accounts: Mapping[str, str],
     regions: Mapping[str, str],
-    region: str,
+    region: str | None,
     application: str,
 ) -> list[TomlTable]:
     """The ``[[environments]]`` tables.
@@ -54,9 +55,9 @@ def convert(
     Args:
         workspace: All manifests, to which faults are added.
         workloads: The converted services, which some keys of an environment follow from.
-        accounts: Accounts of environments, by name; a placeholder stands for one that is missing.
+        accounts: Accounts of environments, by name; a placeholder stands for one that no manifest tells either.
         regions: Regions of environments, by name.
-        region: Region of the others.
+        region: Region of the others; None where a placeholder stands for one that no manifest tells.
         application: The platform's name, for placeholders of domains.
     """
     manifests = {manifest.data["name"]: manifest for manifest in workspace.environments}
@@ -71,17 +72,22 @@ def convert(
     ranges: list[IPv4Network] = []
     for number, name in enumerate(order):
         last = number == len(order) - 1
-        table = TomlTable({"name": name, "account": accounts.get(name, list(ACCOUNTS.values())[1 + number % 3])})
-        if name not in accounts:
+        found = manifests.get(name)
+        said = _place_of(found) if found is not None else (None, None)
+        account, place = accounts.get(name, said[0]), regions.get(name) or said[1] or region
+        table = TomlTable({"name": name, "account": account or list(ACCOUNTS.values())[1 + number % 3]})
+        if account is None:
             table.notes.append("TODO the account of this environment; this one is a placeholder.")
-        table.put("region", regions.get(name, region))
+        table.put("region", place)
+        if place is None:
+            table.put("region", REGION)
+            table.notes.append("TODO the region of this environment; this one is a placeholder.")
         stage = stages.get(name)
         _promotion(table, stage, first=number == 0, last=last)
         table.put("exec", any({"*", name} & workload.exec_in for workload in workloads) or None)
         table.put("log_retention_days", _retention(workloads, name))
         _domain(table, workloads, name, application, last=last)
         table.put("rollout", _rollout(last))
-        found = manifests.get(name)
         table.put("network", _network(found, table, ranges))
         if found is not None:
             found.used |= {("name",), ("type",)}
@@ -133,6 +139,24 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     if pipeline is not None:
         table.notes += left_over(pipeline)
     return table
+
+
+def _place_of(manifest: Manifest) -> tuple[str | None, str | None]:
+    """Account and region of an environment, as far as its certificates and its subnets' zones tell them.
+
+    A load balancer's certificates are in its own account and region:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/https-listener-certificates.html
+    """
+    part = Part(manifest)
+    listed = part.peek("http", "public", "certificates")
+    texts = [text for text in (listed if isinstance(listed, list) else []) if isinstance(text, str)]
+    found = next((match for text in texts if (match := _CERTIFICATE.match(text))), None)
+    if found is not None:
+        return found[2], found[1]
+    subnets = [part.peek("network", "vpc", "subnets", place) for place in ("public", "private")]
+    zones = [each.get("az") for group in subnets if isinstance(group, list) for each in group if isinstance(each, dict)]
+    matches = (re.fullmatch(r"([a-z]{2}(?:-[a-z]+)+-\d)[a-f]", zone) for zone in zones if isinstance(zone, str))
+    return None, next((match[1] for match in matches if match), None)
 
 
 def _promotion(table: TomlTable, stage: Part | None, *, first: bool, last: bool) -> None:

@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from nova_infra.config import FARGATE_MEMORY_MIB, Overrides
-from nova_infra.scaffold.copilot.converting import messages, traffic
+from nova_infra.scaffold.copilot.converting import messages, scaling, traffic
 from nova_infra.scaffold.copilot.reading.manifests import Manifest
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable, left_over
-from nova_infra.scaffold.copilot.reading.values import filled_in, task_range, words
+from nova_infra.scaffold.copilot.reading.values import filled_in, words
 
 _KINDS = {"L": "web", "B": "web", "R": "web", "W": "worker", "J": "job"}
 _ARCHITECTURES = {"arm64": "arm64", "arm": "arm64", "x86_64": "x86-64", "amd64": "x86-64"}
@@ -89,9 +89,14 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
         else:
             notes += table.notes
     result.table.notes += notes
-    # A host name leads to one environment: to the last one, whose domain it gives the name.
+    # A host name leads to one environment: to the last one that has none of its own, whose domain it gives the name.
     if len(environments) > 1 and (hosts := result.table.values.pop("hosts", None)):
-        inner.setdefault(environments[-1], TomlTable()).values.setdefault("hosts", hosts)
+        others = [name for name in environments if not result.hosts.get(name)]
+        if others:
+            inner.setdefault(others[-1], TomlTable()).values["hosts"] = hosts
+            result.hosts[others[-1]] = result.hosts["*"]
+    replaced = {name: each.get("count") for name, each in (overrides or {}).items() if isinstance(each, dict)}
+    scaling.separate_spot(result.table, inner, replaced, environments)
     if inner:
         result.table.values["environments"] = TomlTable(inner)
     return result
@@ -109,7 +114,7 @@ def _convert(part: Part, result: Workload, table: TomlTable, environment: str, a
     if table.values.get("kind", "") == "web" or part.manifest.letter in "LBR":
         traffic.convert(part, table, result.hosts.setdefault(environment, {}))
     if part.manifest.letter != "J":
-        _count(part, table)
+        scaling.convert(part, table)
     messages.convert(part, table)
     _variables(part, table, application)
     _deployment(part, table)
@@ -194,50 +199,6 @@ def _size(part: Part, table: TomlTable) -> None:
             table.put("architecture", _ARCHITECTURES[wanted])
         else:
             part.fault("platform", what=f"{wanted!r} is not an architecture: write x86_64 or arm64")
-
-
-def _count(part: Part, table: TomlTable) -> None:
-    count = part.peek("count")
-    if isinstance(count, int) and not isinstance(count, bool):
-        if number := part.take("count", kind=int):
-            table.put("scaling", {"min_tasks": number, "max_tasks": number})
-        else:
-            table.notes.append(
-                part.note("count", what="Nova keeps at least one task: remove a service that is not to run.")
-            )
-        return
-    if isinstance(count, str) and part.manifest.letter == "R":
-        part.take("count", kind=str)
-        table.notes.append(part.note("count", what="App Runner's configuration does not count tasks: set `scaling`."))
-        return
-    if count is not None and not isinstance(count, dict):
-        part.fault("count", what="is neither a number of tasks nor a map: write one of them")
-        return
-    if spot := part.take("count", "spot", kind=int):
-        table.put("scaling", {"min_tasks": spot, "max_tasks": spot, "spot": {"percent": 100, "base": 0}})
-    if isinstance(part.peek("count", "range"), dict):
-        fewest, most = part.take("count", "range", "min", kind=int), part.take("count", "range", "max", kind=int)
-        if fewest is None or most is None or fewest > most:
-            part.fault("count", "range", what="has no min up to max: write both")
-            return
-        table.put("scaling", {"min_tasks": fewest, "max_tasks": most})
-        if first_spot := part.take("count", "range", "spot_from", kind=int):
-            table.put("scaling.spot", {"percent": 100, "base": max(0, first_spot - 1)})
-    elif (bounds := part.take("count", "range", kind=object, convert=task_range)) is not None:
-        table.put("scaling", {"min_tasks": bounds[0], "max_tasks": bounds[1]})
-    _target(part, table, "cpu_percentage", "targets.cpu_percent")
-    _target(part, table, "requests", "targets.requests_per_minute")
-
-
-def _target(part: Part, table: TomlTable, theirs: str, ours: str) -> None:
-    nested = isinstance(part.peek("count", theirs), dict)
-    value = part.take("count", theirs, *(["value"] if nested else []), kind=int)
-    if value is not None and ours.endswith("percent") and not 10 <= value <= 90:
-        table.notes.append(
-            part.note("count", theirs, what=f"Nova holds tasks between 10 and 90 %: {ours} is left out.")
-        )
-    else:
-        table.put(ours, value)
 
 
 def _variables(part: Part, table: TomlTable, application: str) -> None:

@@ -1,11 +1,12 @@
 """``nova explain``: the first thing that went wrong, what it means, and what to do next."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, failed_tests_in
+from nova_infra.deployed.background import JobRun, RunningJob
 from nova_infra.deployed.stack import StackEvent
 from nova_infra.documents.terminal import as_text
 from nova_infra.errors import NovaError
@@ -233,3 +234,66 @@ def test_a_red_alarm_of_a_job_is_told_although_every_service_is_well(make: Any) 
     assert lines[0] == "prod: its services run as they should; nova-prod-report-failed is red."
     assert any(line.startswith("  Alarm") and "nova-prod-report-failed is red" in line for line in lines)
     assert any("`nova logs JOB prod` shows what a job's runs printed" in line for line in lines)
+
+
+HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+def job(*statuses: str) -> RunningJob:
+    """A job whose latest runs, newest first, came to this; each took a minute."""
+    runs = [
+        JobRun(status, HOUR_AGO - timedelta(hours=n), HOUR_AGO - timedelta(hours=n, minutes=-1))
+        for n, status in enumerate(statuses)
+    ]
+    return RunningJob("report", "nova-prod-report", tuple(runs), "rate(1 hour)")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "what", "why"),
+    [
+        (("FAILED", "SUCCEEDED"), "its latest run failed", "The program ended with an error, or its"),
+        (
+            ("RUNNING", "TIMED_OUT"),
+            "its latest run took too long",
+            "took longer than its `timeout_seconds`",
+        ),
+        (("ABORTED", "FAILED"), "its latest run failed", "The program ended with an error"),
+        (("RUNNING", "SUCCEEDED", "FAILED"), "", ""),
+        (("ABORTED",), "", ""),
+        ((), "", ""),
+    ],
+)
+def test_a_run_of_a_job_that_failed_is_told(make: Any, statuses: tuple[str, ...], what: str, why: str) -> None:
+    stub = make.stub(held_services=(make.service("audio"),), held_jobs=(job(*statuses),))
+    text = message(stub, width=200)
+    assert text.startswith(f"prod: report: {what}, " if what else "prod: no failure is visible.")
+    assert why in text
+    assert ("`nova logs report prod`" in text) is bool(what)
+
+
+def test_a_failed_job_is_told_with_its_own_alarms_and_those_of_others_stay_apart(make: Any) -> None:
+    alarms = (
+        make.alarm("report-failed", "ALARM", "1 run failed"),
+        make.alarm("nightly-failed", "ALARM", "2 runs failed"),
+    )
+    stub = make.stub(held_jobs=(job("FAILED"),), held_alarms=alarms)
+    lines = message(stub, width=120).splitlines()
+    assert lines[0].startswith("prod: report: its latest run failed")
+    red = [line for line in lines if "is red" in line]
+    assert [sum(name in line for line in red) for name in ("report-failed", "nightly-failed")] == [1, 1]
+
+
+def test_a_job_whose_stack_could_not_be_deployed_is_told(make: Any) -> None:
+    event = StackEvent("Ran", "Custom::Run", "CREATE_FAILED", "report exited with 3: no such table", HOUR_AGO)
+    stub = make.stub(held_jobs=(job("SUCCEEDED"),), failed={"nova-prod-report": (event,)})
+    text = message(stub, width=200)
+    assert text.startswith("prod: report: its stack could not be deployed, ")
+    assert "AWS says  Ran: report exited with 3: no such table" in text
+
+
+def test_what_is_said_of_a_workers_rollback_knows_nothing_of_traffic(make: Any) -> None:
+    worker = make.service("mailer", balanced=False)
+    past = make.past("ROLLBACK_SUCCESSFUL", "alarm detected", "nova-prod-mailer-dead")
+    text = message(make.stub(held_services=(worker,), past={"mailer": (past,)}), width=200)
+    assert "An alarm went red during the deployment, so ECS rolled back to the old revision." in text
+    assert "traffic" not in text

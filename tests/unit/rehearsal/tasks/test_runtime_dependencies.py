@@ -48,7 +48,12 @@ class Scripted(Engine):
         object.__setattr__(self, "answers", answers)
         object.__setattr__(self, "asked", [])
 
-    async def attempt(self, *arguments: str, directory: str | None = None) -> tuple[int, str, str]:  # noqa: ARG002
+    async def attempt(
+        self,
+        *arguments: str,
+        directory: str | None = None,  # noqa: ARG002 - as an engine's
+        seconds: float | None = None,  # noqa: ARG002 - as an engine's
+    ) -> tuple[int, str, str]:
         self.asked.append(arguments)  # type: ignore[attr-defined]
         answers = self.answers.get(arguments[0], [(0, "", "")])  # type: ignore[attr-defined]
         answer: tuple[int, str, str] = answers.pop(0) if len(answers) > 1 else answers[0]

@@ -12,16 +12,26 @@ Kept = float | None
 
 
 def ask(
-    answer: bytes, *, rest: bytes = b"", after: float = 0.05, port_of_nobody: bool = False
+    answer: bytes, *, rest: bytes = b"", after: float = 0.05, port_of_nobody: bool = False, ends: str = ""
 ) -> tuple[Kept | str, float | None]:
     """How long a server keeps the connection that answers so, sends a rest later, and closes it again later.
 
-    Also for how long it was seen to stay open, if that is known.
+    Also for how long it was seen to stay open, if that is known. One that ``ends`` refuses the next connection, or
+    closes it without an answer.
     """
     seen: list[float] = []
+    asked: list[bool] = []
+
+    server: asyncio.Server
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if ends == "silent" and asked:
+            writer.close()
+            return
+        asked.append(True)
         await reader.readuntil(b"\r\n\r\n")
+        if ends == "refuses":
+            server.close()
         writer.write(answer)
         for _ in range(2 if rest else 1):
             await asyncio.sleep(after)
@@ -29,6 +39,7 @@ def ask(
         writer.close()
 
     async def play() -> tuple[Kept | str, float | None]:
+        nonlocal server
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         if port_of_nobody:
@@ -85,6 +96,13 @@ def test_one_that_ends_with_its_answer_is_none_to_cross(answer: bytes) -> None:
 )
 def test_one_whose_answer_ends_by_itself_is_kept(answer: bytes) -> None:
     assert isinstance(ask(answer)[0], float)
+
+
+@pytest.mark.parametrize("ends", ["refuses", "silent"])
+def test_a_task_that_is_gone_has_not_closed_an_idle_connection(ends: str) -> None:
+    kept, seen_open = ask(OK + b"\r\nfine", ends=ends)
+    assert kept is None
+    assert seen_open is not None
 
 
 def test_of_one_that_gets_no_answer_nothing_is_known() -> None:

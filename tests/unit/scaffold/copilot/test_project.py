@@ -143,6 +143,83 @@ def test_a_host_name_leads_to_the_last_environment(write: Write) -> None:
     assert found.refused == ()
 
 
+def test_a_host_name_leads_to_the_environment_that_has_none_of_its_own(write: Write) -> None:
+    api = {
+        **API,
+        "http": {"path": "api", "alias": "shop.example.com", "hosted_zone": "Z0123456789"},
+        "environments": {"prod": {"http": {"alias": "www.example.com"}}},
+    }
+    found = import_copilot(
+        write(
+            api=api,
+            environments__test={"name": "test", "type": "Environment"},
+            environments__prod={"name": "prod", "type": "Environment"},
+        )
+    )
+    data = tomllib.loads(found.text)
+    assert [each["domain"]["name"] for each in data["environments"]] == ["shop.example.com", "www.example.com"]
+    assert {name: each["hosts"] for name, each in data["services"][0]["environments"].items()} == {
+        "test": ["shop.example.com"],
+        "prod": ["www.example.com"],
+    }
+    assert found.refused == ()
+
+
+@pytest.mark.parametrize(
+    ("count", "test", "prod"),
+    [
+        (1, {"min_tasks": 1, "max_tasks": 1}, {"spot": {"percent": 100, "base": 3}}),
+        ({"range": "1-3"}, {"min_tasks": 1, "max_tasks": 3}, {"spot": {"percent": 100, "base": 3}}),
+        ({"spot": 5}, {"min_tasks": 5, "max_tasks": 5, "spot": {"percent": 100, "base": 0}},
+         {"spot": {"percent": 100, "base": 3}}),
+        ({"range": {"min": 6, "max": 7}}, {"min_tasks": 6, "max_tasks": 7}, None),
+    ],
+)  # fmt: skip
+def test_a_count_of_an_environment_takes_the_place_of_the_services_spot(
+    write: Write, count: object, test: dict[str, Any], prod: dict[str, Any] | None
+) -> None:
+    api = {
+        **API,
+        "count": {"range": {"min": 4, "max": 9, "spot_from": 4}},
+        "environments": {"test": {"count": count}},
+    }
+    environments = {f"environments__{name}": {"name": name, "type": "Environment"} for name in ("test", "prod")}
+    found = import_copilot(write(api=api, **environments))
+    [service] = tomllib.loads(found.text)["services"]
+    assert service["environments"]["test"]["scaling"] == test
+    assert service["environments"].get("prod", {}).get("scaling") == prod
+    assert ("spot" in service["scaling"]) is (prod is None)
+    assert found.refused == ()
+
+
+def test_account_and_region_are_those_of_the_certificates_or_of_the_subnets_zones(write: Write) -> None:
+    certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
+    subnets = {"public": [{"cidr": "10.0.0.0/24", "az": "ap-southeast-2a"}, {"az": "ap-southeast-2c"}]}
+    manifests: dict[str, Any] = {
+        "api": API,
+        "environments__dev": {"name": "dev", "type": "Environment"},
+        "environments__test": {"name": "test", "type": "Environment", "network": {"vpc": {"subnets": subnets}}},
+        "environments__prod": {
+            "name": "prod", "type": "Environment", "http": {"public": {"certificates": [certificate]}},
+        },
+    }  # fmt: skip
+    made = import_copilot(write(**manifests))
+    _, test, prod = tomllib.loads(made.text)["environments"]
+    assert (test["region"], prod["region"], prod["account"]) == ("ap-southeast-2", "eu-central-1", "123456789012")
+    assert made.text.count("TODO the region of this environment") == 1
+    assert made.text.count("TODO the account of this environment") == 2
+    given = read(write(**manifests), regions={"": "us-west-2", "prod": "eu-west-1"}, accounts={"prod": "900000000001"})
+    assert [each["region"] for each in given["environments"]] == ["us-west-2", "ap-southeast-2", "eu-west-1"]
+    assert given["environments"][2]["account"] == "900000000001"
+
+
+def test_comments_are_counted_not_their_lines(write: Write) -> None:
+    made = import_copilot(write(api={**API, "http": {"path": "api", "stickiness": True}, "network": {"connect": True}}))
+    assert made.unanswered == sum(
+        text in made.text for text in ("stickiness = True", "connect = True", "becomes read-")
+    )
+
+
 def test_a_network_that_exists_is_named_by_id(write: Write) -> None:
     ids = [f"subnet-0123456789abcdef{number}" for number in range(6)]
     subnets = {"public": [{"id": each} for each in ids[:3]], "private": [{"id": each} for each in ids[3:]]}

@@ -50,9 +50,19 @@ def started_in_another_account(template: Template) -> None:
     stage(template, "Staging")[1]["RoleArn"] = PROD
 
 
+NOTHING = {"Type": "NO_SOURCE", "BuildSpec": "version: 0.2"}
+
+
 def project_that_a_push_starts(template: Template) -> None:
     source = {"Type": "GITHUB", "Location": "https://github.com/org/shop"}
     put(template, "Beside", "AWS::CodeBuild::Project", ServiceRole=powerful(template), Source=source)
+
+
+def project_with_a_second_source(template: Template) -> None:
+    """A schedule may start it; what it fetches is whatever the branch then has."""
+    second = [{"Type": "GITHUB", "Location": "https://github.com/org/shop", "SourceIdentifier": "shop"}]
+    role = powerful(template)
+    put(template, "Beside", "AWS::CodeBuild::Project", ServiceRole=role, Source=NOTHING, SecondarySources=second)
 
 
 def another_pipeline(template: Template) -> None:
@@ -93,6 +103,7 @@ BEGINNINGS = (
     *(role_of_a_batch, function_in_the_pipeline, state_machine_in_the_pipeline, function_of_another_template),
     *(started_in_another_account, project_that_a_push_starts, another_pipeline, only_environment),
     *(policy_by_a_condition, trust_by_a_condition, role_by_letters, bootstrap_role_by_letters),
+    project_with_a_second_source,
 )
 
 

@@ -141,9 +141,33 @@ def state_machine() -> Template:
     return template
 
 
+def objects_by_an_event() -> Template:
+    template = with_function()
+    configuration = {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    put(template, "Reports", "AWS::S3::Bucket", NotificationConfiguration=configuration)
+    put(template, "Rule", "AWS::Events::Rule", EventPattern={"source": ["aws.s3"]}, Targets=[{"Arn": arn("Function")}])
+    grant(template, allow("s3:PutObject", {"Fn::Sub": "${Reports.Arn}/*"}))
+    return template
+
+
+def an_alarm_of_a_metric() -> Template:
+    template = with_function()
+    put(template, "Alarm", "AWS::CloudWatch::Alarm", Namespace="own", AlarmActions=[arn("Function")])
+    grant(template, allow("cloudwatch:PutMetricData"))
+    return template
+
+
+def an_alarm_of_several_metrics() -> Template:
+    template = topic()
+    metrics = [{"MetricStat": {"Metric": {"Namespace": each}}} for each in ("AWS/ECS", "own")]
+    put(template, "Alarm", "AWS::CloudWatch::Alarm", Metrics=metrics, OKActions=[{"Ref": "Topic"}])
+    return without_the_grant(template, "cloudwatch:PutMetricData")
+
+
 WAYS = (
     *(topic, topic_with_its_subscriptions, topic_by_name, topic_of_another_template, queue, topic_to_a_queue, table),
     *(event, role_of_an_event_rule, objects, log_lines, pipe, state_machine),
+    *(objects_by_an_event, an_alarm_of_a_metric, an_alarm_of_several_metrics),
 )
 
 
@@ -155,6 +179,14 @@ def test_what_is_sent_starts_what_is_subscribed_to_it(way: Any) -> None:
 def test_the_pipeline_of_these_tests_has_no_way_itself() -> None:
     assert details(small_pipeline()) == []
     assert details(with_function()) == []
+
+
+def test_an_image_starts_what_deploys_on_a_push() -> None:
+    """The step that makes images may push them, and nothing else."""
+    template = with_function()
+    put(template, "Rule", "AWS::Events::Rule", EventPattern={"source": ["aws.ecr"]}, Targets=[{"Arn": arn("Function")}])
+    grant(template, allow("ecr:PutImage", "arn:aws:ecr:us-east-1:444444444444:repository/nova/*"))
+    assert [each for each in details(template) if each.startswith("Tests takes Role, which may sts:AssumeRole")]
 
 
 def without_the_grant(template: Template, action: str) -> Template:
@@ -176,6 +208,19 @@ def a_schedule() -> Template:
     return template
 
 
+def objects_of_a_bucket_that_sends_no_events() -> Template:
+    template = objects_by_an_event()
+    del template["Resources"]["Reports"]["Properties"]["NotificationConfiguration"]
+    return template
+
+
+def an_alarm_of_aws_own_metric() -> Template:
+    """Nobody can put a value of such a metric but AWS."""
+    template = an_alarm_of_a_metric()
+    template["Resources"]["Alarm"]["Properties"]["Namespace"] = "AWS/ApplicationELB"
+    return template
+
+
 def another_topic() -> Template:
     template = topic()
     put(template, "Other", "AWS::SNS::Topic")
@@ -188,6 +233,12 @@ def another_kind_of_sending() -> Template:
     return without_the_grant(queue(), "dynamodb:PutItem")
 
 
-@pytest.mark.parametrize("way", [aws_own_events, a_schedule, another_topic, another_kind_of_sending])
+@pytest.mark.parametrize(
+    "way",
+    [
+        *(aws_own_events, a_schedule, another_topic, another_kind_of_sending),
+        *(objects_of_a_bucket_that_sends_no_events, an_alarm_of_aws_own_metric),
+    ],
+)
 def test_what_starts_nothing_is_no_way(way: Any) -> None:
     assert details(way()) == []

@@ -25,6 +25,11 @@ DOCKERS_LAST = "\nError: failed to start containers: nova-1-2"
             "passwd file",
         ),
         (
+            'Error: unable to start container "12ab": unable to find group staff: no matching entries in group file',
+            'CannotStartContainerError: Error: unable to start container "12ab": unable to find group staff: no '
+            "matching entries in group file",
+        ),
+        (
             "Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
             'create failed: runc create failed: unable to start container process: exec: "/serve": stat /serve: no '
             "such file or directory: unknown",
@@ -45,7 +50,16 @@ def test_a_fault_of_the_service_is_told_as_ecs_tells_it(said: str, line: str, be
     assert str(error) == line
 
 
-@pytest.mark.parametrize("said", ["no space left on device", "cannot clone: Operation not permitted"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no space left on device",
+        "cannot clone: Operation not permitted",
+        'could not find slirp4netns: exec: "slirp4netns": executable file not found in $PATH',
+        '/usr/bin/slirp4netns failed: "open(/dev/net/tun): Permission denied"',
+        "netavark: code: 3, msg: iptables: Permission denied",
+    ],
+)
 def test_a_fault_of_the_machine_is_no_fault_of_the_service(said: str) -> None:
     error = start_error(said + DOCKERS_LAST, TINY, IMAGE, Engine("docker", "amd64"))
     assert isinstance(error, EngineError)

@@ -1,0 +1,102 @@
+"""Recognizes the access tokens that vendors mark as such: by the whole form, not by how a name begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Token(NamedTuple):
+    """A token in a text.
+
+    Attributes:
+        vendor: Who accepts it.
+        text: The token.
+    """
+
+    vendor: str
+    text: str
+
+
+_HEX = "[0-9a-f]"
+_ALNUM = "[A-Za-z0-9]"
+_WORD = r"[\w-]"
+# Words alone are no token: names of packages, models and settings begin like one.
+_DIGIT = rf"(?={_WORD}{{0,99}}\d)"
+_MIXED = rf"{_DIGIT}(?={_WORD}{{0,99}}[A-Z])"
+# Vendor; words that mark its tokens; the whole form, with @ for these: from the vendors' pages and gitleaks' rules.
+_FORMS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("GitHub", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), rf"@({_ALNUM}{{30,}}|\d+_eyJ[\w.-]{{30,}})"),
+    ("GitHub", ("github_pat_",), rf"@{_DIGIT}\w{{22,}}"),
+    ("GitLab", ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glsoat-"), rf"@{_DIGIT}[\w.-]{{20,}}"),
+    (
+        "Slack",
+        ("xoxa-", "xoxb-", "xoxe-", "xoxe.xoxp-", "xoxo-", "xoxp-", "xoxr-", "xoxs-"),
+        rf"@{_DIGIT}{_WORD}{{10,}}",
+    ),
+    ("Slack", ("xapp-",), rf"@\d-[A-Z0-9]{{8,}}-\d+-{_HEX}{{20,}}"),
+    ("Slack", ("hooks.slack.com/services/",), rf"@T{_ALNUM}+/B{_ALNUM}+/{_ALNUM}{{20,}}"),
+    ("Discord", ("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"), rf"@\d{{17,}}/{_WORD}{{60,}}"),
+    ("Stripe", ("sk_live_", "rk_live_", "sk_test_", "rk_test_"), rf"@{_DIGIT}{_ALNUM}{{10,}}"),
+    ("npm", ("npm_",), rf"@{_ALNUM}{{36}}"),
+    ("PyPI", ("pypi-AgE",), rf"@{_WORD}{{50,}}"),
+    ("RubyGems", ("rubygems_",), rf"@{_HEX}{{48}}"),
+    ("Docker", ("dckr_pat_", "dckr_oat_"), rf"@{_WORD}{{27,}}"),
+    ("Hugging Face", ("hf_", "api_org_"), rf"@{_ALNUM}{{30,}}"),
+    ("OpenAI, Anthropic or the like", ("sk-",), rf"@{_MIXED}{_WORD}{{32,}}"),
+    ("DeepSeek, OpenRouter or the like", ("sk-",), rf"@(or-v1-)?{_HEX}{{32,}}"),
+    ("Groq", ("gsk_",), rf"@{_ALNUM}{{40,}}"),
+    ("Replicate", ("r8_",), rf"@{_ALNUM}{{37}}"),
+    ("Perplexity", ("pplx-",), rf"@{_ALNUM}{{40,}}"),
+    ("xAI", ("xai-",), rf"@{_ALNUM}{{60,}}"),
+    ("Google", ("AIza",), rf"@{_WORD}{{35}}"),
+    ("Google", ("GOCSPX-",), rf"@{_WORD}{{28}}"),
+    ("Google", ("ya29.",), rf"@{_WORD}{{30,}}"),
+    ("SendGrid", ("SG.",), rf"@{_WORD}{{20,24}}\.{_WORD}{{39,50}}"),
+    ("Mailgun", ("key-",), rf"@{_DIGIT}{_HEX}{{32}}"),
+    ("Mailchimp", ("-us",), rf"{_HEX}{{32}}@\d{{1,2}}"),
+    ("Twilio", ("SK",), rf"@{_HEX}{{32}}"),
+    ("DigitalOcean", ("dop_v1_", "doo_v1_", "dor_v1_"), rf"@{_HEX}{{64}}"),
+    ("Databricks", ("dapi",), rf"@{_HEX}{{32}}(-\d)?"),
+    ("Shopify", ("shpat_", "shpca_", "shppa_", "shpss_"), r"@[0-9A-Fa-f]{32}"),
+    ("Square", ("sq0atp-", "sq0csp-"), rf"@{_WORD}{{22,}}"),
+    ("Linear", ("lin_api_",), rf"@{_ALNUM}{{40}}"),
+    ("Notion", ("ntn_",), rf"@{_ALNUM}{{40,}}"),
+    ("Atlassian", ("ATATT3", "ATCTT3"), r"@[\w=-]{60,}"),
+    ("HashiCorp Vault", ("hvs.", "hvb."), rf"@{_DIGIT}{_WORD}{{24,}}"),
+    ("Terraform Cloud", (".atlasv1.",), rf"{_ALNUM}{{14}}@{_WORD}{{60,}}"),
+    ("Grafana", ("glsa_",), rf"@{_ALNUM}{{32}}_[0-9A-Fa-f]{{8}}"),
+    ("Grafana", ("glc_",), rf"@{_ALNUM}{{32,}}={{0,2}}"),
+    ("New Relic", ("NRAK-",), r"@[A-Z0-9]{27}"),
+    ("Sentry", ("sntryu_",), rf"@{_HEX}{{64}}"),
+    ("Sentry", ("sntrys_eyJ",), r"@[\w+/=-]{40,}"),
+    ("Dynatrace", ("dt0c01.",), r"@[A-Z0-9]{24}\.[A-Z0-9]{64}"),
+    ("PlanetScale", ("pscale_tkn_", "pscale_pw_", "pscale_oauth_"), r"@[\w.=-]{32,}"),
+    ("Supabase", ("sbp_",), rf"@{_HEX}{{40}}"),
+    ("Doppler", ("dp.pt.", "dp.st.", "dp.ct.", "dp.sa."), r"@[\w.-]{40,}"),
+    ("Tailscale", ("tskey-",), rf"@[a-z]+-{_ALNUM}+(CNTRL)?-{_ALNUM}{{20,}}"),
+    ("Pulumi", ("pul-",), rf"@{_HEX}{{40}}"),
+    ("Postman", ("PMAK-",), rf"@{_HEX}{{24}}-{_HEX}{{34}}"),
+    ("Airtable", ("pat",), rf"@{_ALNUM}{{14}}\.{_HEX}{{64}}"),
+    ("Fly.io", ("fm1_", "fm2_", "fo1_"), r"@[\w+/=-]{40,}"),
+    ("Telegram", (":AA",), rf"\d{{8,10}}@{_WORD}{{33}}"),
+    ("age", ("AGE-SECRET-KEY-1",), r"@[0-9A-Z]{58}"),
+    ("Azure", ("AccountKey=", "SharedAccessKey="), r"@[A-Za-z0-9+/]{42,}={1,2}"),
+    ("whoever signed it", ("eyJ",), rf"@{_WORD}{{8,}}\.eyJ{_WORD}{{8,}}\.{_WORD}{{8,}}"),
+)
+_APART = r"(?<![A-Za-z0-9_]){}(?![A-Za-z0-9_])"
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Each access token in a text.
+
+    Args:
+        text: Such as a variable's value, or an argument of a command.
+    """
+    for vendor, words, form in _FORMS:
+        # Few texts have any of these, and a pattern takes much longer to compile than a word to be found.
+        if any(word in text for word in words):
+            marks = f"(?:{'|'.join(map(re.escape, words))})"
+            for found in re.finditer(_APART.format(form.replace("@", marks)), text, re.ASCII):
+                yield Token(vendor, found[0])

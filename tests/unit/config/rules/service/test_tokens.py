@@ -1,0 +1,136 @@
+"""Access tokens of many vendors are refused where everybody could read them, and names that begin like one are not."""
+
+from __future__ import annotations
+
+import random
+import string
+from typing import Any
+
+import pytest
+
+from nova_infra.config import parse_config
+from nova_infra.config.rules.service.tokens import tokens
+from nova_infra.errors import ConfigError
+
+HEX = "0123456789abcdef"
+ALNUM = string.ascii_letters + string.digits
+WORD = ALNUM + "-_"
+UPPER = string.ascii_uppercase + string.digits
+
+
+def drawn(alphabet: str, length: int) -> str:
+    """Characters as if by chance, the same in every run; a digit and a capital where the alphabet has them."""
+    chance = random.Random(f"{alphabet} {length}")
+    text = "".join(chance.choice(alphabet.replace("-", "").replace("_", "")) for _ in range(length - 2))
+    return f"{text}7{'Q' if 'Q' in alphabet else '8'}"
+
+
+# In pieces: whole, each would look like one that somebody has left here.
+TOKENS = {
+    "GitHub, classic": ("ghp_", drawn(ALNUM, 36)),
+    "GitHub, app": ("ghs_", drawn(ALNUM, 36)),
+    "GitHub, app, stateless": ("ghs_", "123456_eyJ", drawn(ALNUM, 40), ".eyJ", drawn(ALNUM, 60), ".", drawn(WORD, 80)),
+    "GitHub, fine-grained": ("github_pat_", drawn(ALNUM, 22), "_", drawn(ALNUM, 59)),
+    "GitLab": ("glpat-", drawn(WORD, 20)),
+    "GitLab, routable": ("glpat-", drawn(ALNUM, 27), ".01.", drawn(ALNUM, 9)),
+    "GitLab, runner": ("glrt-", drawn(WORD, 20)),
+    "Slack, bot": ("xoxb-", "123456789012-1234567890123-", drawn(ALNUM, 24)),
+    "Slack, rotating": ("xoxe.xoxp-", "1-", drawn(ALNUM, 60)),
+    "Slack, app": ("xapp-", "1-A0123456789-1234567890123-", drawn(HEX, 64)),
+    "Slack, webhook": ("https://hooks.slack.com/", "services/T01234567/B01234567/", drawn(ALNUM, 24)),
+    "Stripe": ("sk_live_", drawn(ALNUM, 24)),
+    "Stripe, restricted": ("rk_live_", drawn(ALNUM, 99)),
+    "npm": ("npm_", drawn(ALNUM, 36)),
+    "PyPI": ("pypi-AgE", "IcHlwaS5vcmc", drawn(WORD, 120)),
+    "RubyGems": ("rubygems_", drawn(HEX, 48)),
+    "Docker Hub": ("dckr_pat_", drawn(WORD, 27)),
+    "Hugging Face": ("hf_", drawn(string.ascii_letters, 34)),
+    "OpenAI, project": ("sk-proj-", drawn(WORD, 48), "T3BlbkFJ", drawn(WORD, 48)),
+    "OpenAI, old": ("sk-", drawn(ALNUM, 20), "T3BlbkFJ", drawn(ALNUM, 20)),
+    "Anthropic": ("sk-ant-api03-", drawn(WORD, 93), "AA"),
+    "OpenRouter": ("sk-or-v1-", drawn(HEX, 64)),
+    "DeepSeek": ("sk-", drawn(HEX, 32)),
+    "Groq": ("gsk_", drawn(ALNUM, 52)),
+    "Replicate": ("r8_", drawn(ALNUM, 37)),
+    "Perplexity": ("pplx-", drawn(ALNUM, 48)),
+    "Google, API key": ("AIza", drawn(WORD, 35)),
+    "Google, OAuth client": ("GOCSPX-", drawn(WORD, 28)),
+    "SendGrid": ("SG.", drawn(WORD, 22), ".", drawn(WORD, 43)),
+    "Mailgun": ("key-", drawn(HEX, 32)),
+    "Mailchimp": (drawn(HEX, 32), "-us14"),
+    "Twilio": ("SK", drawn(HEX, 32)),
+    "DigitalOcean": ("dop_v1_", drawn(HEX, 64)),
+    "Databricks": ("dapi", drawn(HEX, 32), "-2"),
+    "Shopify": ("shpat_", drawn(HEX, 32)),
+    "Square": ("sq0csp-", drawn(WORD, 43)),
+    "Linear": ("lin_api_", drawn(ALNUM, 40)),
+    "Notion": ("ntn_", drawn(ALNUM, 46)),
+    "Atlassian": ("ATATT3", "xFfGF0", drawn(WORD, 170), "=1A2B3C4D"),
+    "HashiCorp Vault": ("hvs.", drawn(WORD, 95)),
+    "Terraform Cloud": (drawn(ALNUM, 14), ".atlasv1.", drawn(WORD, 67)),
+    "Grafana": ("glsa_", drawn(ALNUM, 32), "_", drawn(HEX, 8)),
+    "New Relic": ("NRAK-", drawn(UPPER, 27)),
+    "Sentry": ("sntryu_", drawn(HEX, 64)),
+    "Dynatrace": ("dt0c01.", drawn(UPPER, 24), ".", drawn(UPPER, 64)),
+    "PlanetScale": ("pscale_tkn_", drawn(WORD, 43)),
+    "Supabase": ("sbp_", drawn(HEX, 40)),
+    "Doppler": ("dp.st.", "prd.", drawn(ALNUM, 43)),
+    "Tailscale": ("tskey-", "auth-k", drawn(ALNUM, 11), "CNTRL-", drawn(ALNUM, 32)),
+    "Pulumi": ("pul-", drawn(HEX, 40)),
+    "Postman": ("PMAK-", drawn(HEX, 24), "-", drawn(HEX, 34)),
+    "Airtable": ("pat", drawn(ALNUM, 14), ".", drawn(HEX, 64)),
+    "Telegram": ("1234567890", ":AA", drawn(WORD, 33)),
+    "age": ("AGE-SECRET-KEY-1", drawn(UPPER, 58)),
+    "Azure": ("AccountKey=", drawn(ALNUM, 86), "=="),
+    "a login": ("eyJ", drawn(ALNUM, 20), ".eyJ", drawn(ALNUM, 40), ".", drawn(WORD, 43)),
+}
+
+DIGEST = drawn(HEX, 64)
+HARMLESS = (
+    *("npm_config_registry", "npm_package_dependencies_of_the_frontend_service", f"npm_{'x' * 35}", f"npm_{'x' * 37}"),
+    *("hf_hub_download_timeout_in_seconds_by_default", "hf_home", "org/hf_transformers-base-uncased-2024"),
+    *("sk-learn-pipelines-for-recommendation-models-v2", "sk-Learn-Pipelines-For-Recommendation-Models", "sk-SK"),
+    *("disk-usage-of-Production-Database-Replica-Number-2", "task-Worker-0123456789-Of-The-Nightly-Batch-Import"),
+    *("sk_live_migrations_enabled", "sk_test_fixtures_directory", "rk_live_replication"),
+    *("ghp_is_how_personal_access_tokens_begin_there", "ghs_", "github_pat_" + "is_how_fine_grained_ones_begin"),
+    *("glpat-is-how-a-token-of-gitlab-begins", "xoxb-" + "is-how-a-token-of-slack-begins", "xapp-desktop-files"),
+    *("key-rotation-of-the-nightly-database-backups-2024", "mrk-" + drawn(HEX, 32), f"sha256:{DIGEST}", DIGEST),
+    *("SKU-0123456789-of-the-warehouse", "SK", drawn(HEX, 40), drawn(HEX, 32), "dapi", "daphne-server-0123456789"),
+    *("0a1b2c3d-0000-4000-8000-000000000001", "pattern-0123456789.abcdef", "pull-0123456789", "pul-request-templates"),
+    "arn:aws:kms:us-east-1:333333333333:key/mrk-" + drawn(HEX, 32),
+    f"444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/api@sha256:{DIGEST}",
+    *("https://hooks.slack.com/services/", "https://discord.com/api/webhooks/", "https://example.com:8443/a/b@c"),
+    *("postgres://reader@database:5432/orders", "redis://:6379/0", "hvs.example.com", "AIzawa", "ya29.txt"),
+    *("eyJhIjoxfQ==", "eyJhbGciOiJub25lIn0.example.com", "SG.Management.Service", "ntn_notifications", "r8_tests"),
+    *(
+        "xai-explainable-models-for-credit-scoring-2024",
+        "gsk_pharmaceuticals_catalogue",
+        "api_org_unit_of_the_customer",
+    ),
+    *("AccountKey=from-the-vault", "AGE-SECRET-KEY-1", "12:AAB", "2024-01-01T00:00:00Z", "main-us1", "cache-us14"),
+    "lin_api_gateway_of_the_tracker_with_a_long_name_0",
+)
+
+
+@pytest.mark.parametrize("pieces", TOKENS.values(), ids=TOKENS.keys())
+def test_a_token_is_found_wherever_it_stands(pieces: tuple[str, ...]) -> None:
+    token = "".join(pieces)
+    for around in ("{}", "token={}", "'{}'", "https://example.com/?key={}&a=b", "Bearer {}\n"):
+        found = list(tokens(around.format(token)))
+        assert [each for each in found if each.text in token or token in each.text], around
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_a_name_that_begins_like_a_token_is_none(text: str) -> None:
+    assert list(tokens(text)) == []
+
+
+@pytest.mark.parametrize("pieces", [TOKENS["Stripe"], TOKENS["Telegram"], TOKENS["Slack, webhook"]])
+def test_a_token_is_refused_where_it_stands_and_its_vendor_named(raw: dict[str, Any], pieces: tuple[str, ...]) -> None:
+    raw["services"][0]["environment"] = {"A": "".join(pieces)}
+    raw["services"][1]["command"] = ["serve", "".join(pieces)]
+    with pytest.raises(ConfigError) as refused:
+        parse_config(raw)
+    said = [line for line in str(refused.value).splitlines() if "an access token (" in line]
+    assert ["services[0].environment.A: " in said[0], "services[1].command[1]: " in said[1]] == [True, True]
+    assert not any(pieces[-1] in line for line in said), "the line is read by more people than the file"
