@@ -9,6 +9,8 @@ from nova_infra.rehearsal.load_balancer.http2.grpc import status_in_words
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 
 _MOST_NAMED = 3
+_SINCE = 0.05
+"""Share of all answers of the previous revision, those from before the release included."""
 _NOTICED = 0.2
 """Share of requests that nothing handles, or that nobody may send any more, where none was refused so before."""
 
@@ -51,13 +53,15 @@ def breaks_since(deployment: DeploymentRecord) -> str:
 
     A release may leave something behind that what ran before cannot use, such as a changed schema.
     """
+    if deployment.old is None or deployment.takes_back:
+        return ""
     samples = [each.requests[deployment.old] for each in deployment.samples[-2:] if deployment.old in each.requests]
     if not any(each.failed for each in samples):
         return ""
     found = [
         f"{operation} answers {status_in_words(operation, max(failed, key=answers.__getitem__))}"
         for operation, answers in deployment.answers_before.items()
-        if (failed := [status for status in answers if status >= 500]) and _share(answers, _failed) >= _NOTICED
+        if (failed := [status for status in answers if status >= 500]) and _share(answers, _failed) >= _SINCE
     ]
     return listed(found[:_MOST_NAMED])
 

@@ -80,6 +80,8 @@ def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehe
         ({422: 9}, {404: 4}, True),
         ({400: 5, 422: 4}, {403: 3, 422: 1}, True),
         ({422: 9}, {404: 1, 422: 8}, False),
+        ({422: 9}, {405: 2, 422: 8}, True),
+        ({422: 9, 405: 1}, {405: 2, 422: 8}, False),
         ({404: 9}, {404: 4}, False),
         ({401: 9}, {403: 4}, False),
         ({200: 9}, {200: 3, 500: 1}, True),
