@@ -115,7 +115,7 @@ def _add_github_roles(app: cdk.App, config: Config, registry: RegistryStack) -> 
 
 
 def read_tool_versions(root: Path) -> ToolVersions:
-    """The pinned versions of the command-line tools, and what the CDK CLI and the project's own tools are known by."""
+    """The pinned versions of the command-line tools, and the digests of the CDK CLI and the project's own tools."""
     pinned: Mapping[str, str] = _read_json(root / "package.json")["devDependencies"]
     locked = _read_json(root / "package-lock.json")["packages"]["node_modules/aws-cdk"]
     return ToolVersions(
@@ -143,7 +143,7 @@ def with_canary_percentage(config: Config, value: str) -> Config:
     """
     try:
         percent = float(value)
-        # A rollout of its own, so that the limits are those of nova.toml. 100 is no canary, and not one there either.
+        # A rollout of its own, so that the limits are those of nova.toml. 100 means no canary, there as well.
         Rollout(strategy="blue-green", percent=percent)
     except (ValueError, ValidationError):
         raise ConfigError(

@@ -51,7 +51,7 @@ class AssembledStack:
 
 @dataclass(frozen=True)
 class DockerAsset:
-    """An image that an assembly holds the sources of.
+    """An image whose sources are in an assembly.
 
     Attributes:
         directory: Its build context.
@@ -102,7 +102,7 @@ class Assembly:
         return list(_stacks(self.directory, PurePosixPath()))
 
     def docker_assets(self) -> dict[str, DockerAsset]:
-        """The images that it holds the sources of, by their tags.
+        """The images whose sources it holds, by their tags.
 
         Raises:
             AssemblyError: A list of assets is not what ``cdk synth`` writes.
@@ -235,7 +235,7 @@ def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:
 
 
 def digest_of(templates: Mapping[str, Template]) -> str:
-    """What a set of templates is known by, whoever has written them to whichever files: ``sha256:…``.
+    """The digest of a set of templates, whichever files hold them: ``sha256:…``.
 
     Args:
         templates: Stack name to template.
@@ -245,7 +245,7 @@ def digest_of(templates: Mapping[str, Template]) -> str:
 
 
 def digest_of_files(directory: Path) -> str:
-    """What an assembly is known by as it was built, to the last file: 64 hexadecimal digits.
+    """The digest of every file of an assembly as it was built: 64 hexadecimal digits.
 
     It is what the pipeline itself computes, by a command of its own: see ``update_approval.py``. Hidden files are left
     out, because GitHub keeps none in artifacts.

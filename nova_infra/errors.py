@@ -24,7 +24,7 @@ class AwsError(NovaError):
 
 
 class PassingError(AwsError):
-    """AWS did not answer, or asks for fewer calls: what is looked at again and again is looked at once more."""
+    """AWS did not answer, or asks for fewer calls: a command that polls just polls again."""
 
 
 class CheckFailedError(NovaError):

@@ -23,6 +23,9 @@ TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
 GATED_VARIABLE = "GATED"
 """The variable in which the step that answers gates with a test suite gets the names of the services that wait."""
 
+LOADED_VARIABLE = "LOADED"
+"""The variable in which the same step gets the names of the services that it sends requests while they bake."""
+
 REQUEST_ALARMS = ("errors", "unanswered", "latency")
 """The alarms of a web service that judge by its requests, and say nothing of too few."""
 
@@ -58,7 +61,7 @@ BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
 
 
 def environment_prefix(platform: str, environment: str) -> str:
-    """What all names of an environment begin with. An ECS cluster of its own has this name itself."""
+    """The prefix of all names of an environment, and the name of an ECS cluster of its own."""
     return f"{platform}-{environment}"
 
 
@@ -72,7 +75,7 @@ def cluster_name(prefix: str, existing: str | None) -> str:
 
 
 def services_in_cluster(prefix: str, cluster: str) -> str:
-    """What follows the kind in the ARNs of an environment's services, deployments and revisions; ``*`` for any."""
+    """The part after the kind in the ARNs of an environment's services, deployments and revisions; ``*`` for any."""
     return f"{prefix}/*" if cluster == prefix else f"{cluster}/{prefix}-*"
 
 
@@ -139,12 +142,12 @@ def task_log_groups(stack: str) -> str:
 
 
 def smoke_name(prefix: str) -> str:
-    """Name of the function that asks new revisions for their smoke paths, and of its role."""
+    """Name of the function that requests the smoke paths of new revisions, and of its role."""
     return f"{prefix}-smoke"
 
 
 def together_name(prefix: str) -> str:
-    """Name of the function by which the services of a release wait for one another, and of its role."""
+    """Name of the function that makes the services of a release wait for one another, and of its role."""
     return f"{prefix}-together"
 
 
@@ -154,7 +157,7 @@ def hook_log_group(function: str) -> str:
 
 
 def hook_role_name(function: str) -> str:
-    """Name of the role by which ECS calls such a function."""
+    """Name of the role that ECS assumes to call such a function."""
     return f"{function}-hook"
 
 
@@ -187,7 +190,7 @@ def step_role_name(prefix: str, step: str) -> str:
 
 
 def deploy_role_name(prefix: str) -> str:
-    """Name of the role by which GitHub Actions deploys an environment."""
+    """Name of the role with which GitHub Actions deploys an environment."""
     return f"{prefix}-deploy"
 
 
@@ -197,27 +200,27 @@ def github_stack_name(platform: str) -> str:
 
 
 def image_role_name(platform: str) -> str:
-    """Name of the role by which GitHub Actions publishes images, in the toolchain's account."""
+    """Name of the role with which GitHub Actions publishes images, in the toolchain's account."""
     return f"{platform}-image-builder"
 
 
 def early_image_role_name(platform: str) -> str:
-    """Name of the role by which GitHub Actions publishes the early branch's images, in the toolchain's account."""
+    """Name of the role with which GitHub Actions publishes the early branch's images, in the toolchain's account."""
     return f"{platform}-early-image-builder"
 
 
 def image_alerts_name(platform: str) -> str:
-    """What the topic about images' vulnerabilities belongs to, where no pipeline has a topic of its own."""
+    """The owner in the name of the topic about images' vulnerabilities, where no pipeline has a topic."""
     return f"{platform}-images"
 
 
 def registry_role_name(platform: str) -> str:
-    """Name of the role by which CloudFormation deploys the image repositories for GitHub Actions."""
+    """Name of the role with which CloudFormation deploys the image repositories for GitHub Actions."""
     return f"{platform}-registry"
 
 
 def early_registry_role_name(platform: str) -> str:
-    """Name of the role by which CloudFormation deploys the early branch's image repositories."""
+    """Name of the role with which CloudFormation deploys the early branch's image repositories."""
     return f"{platform}-early-registry"
 
 
@@ -237,7 +240,7 @@ def repository_name(platform: str, service: str) -> str:
 
 
 def early_repository_name(platform: str, service: str) -> str:
-    """Name of the repository of what the early branch builds of a service. No pattern means both."""
+    """Name of the repository for the early branch's images of a service. No pattern matches both repositories."""
     return f"{platform}-early/{service}"
 
 
@@ -247,7 +250,7 @@ def parameter_path(platform: str, environment: str) -> str:
 
 
 def boundary_name(platform: str) -> str:
-    """Name of the permissions boundary of what the toolchain's account makes."""
+    """Name of the permissions boundary in the toolchain's account."""
     return f"{platform}-boundary"
 
 

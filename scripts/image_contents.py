@@ -76,7 +76,7 @@ def _paths(engine: Engine, image: str) -> list[str]:
         ):
             return [member.name.removeprefix("./") for member in tar if not member.isdir()]
     finally:
-        engine.run("rm", "--force", container)
+        engine.run("rm", "--force", "--volumes", container)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Interrupts whole rehearsals at chosen moments, and says what they leave behind: ``python scripts/interrupted.py``.
 
 ``python scripts/interrupted.py baseline traffic`` plays two of the moments. It needs an engine, and takes a few
-minutes for each that comes late. Exits with 1 if anything is left: a process, a container, a network, a mount, a file.
+minutes for each that comes late. Exits with 1 if anything is left: a process, a container, a network, a volume, a
+mount, a file.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ MOMENTS = {
     "baseline": Moment(r"Dev: starting what runs there now", 4, (signal.SIGINT,)),
     "twice": Moment(r"Dev\..*-service\.Deploy$", 3, (signal.SIGINT, signal.SIGINT)),
     "traffic": Moment(r"-prod-.*: 10 % of the traffic", 2, (signal.SIGTERM,)),
-    "drill": Moment(r"stage Prod$", 12, (signal.SIGINT,)),
+    "drill": Moment(r"stage Prod$", 5, (signal.SIGINT,)),
     "report": Moment(r"✓ drill", 0, (signal.SIGTERM,)),
 }
 
@@ -73,7 +74,7 @@ def interrupt(moment: Moment, engine: Engine, *, drilled: bool) -> tuple[int, fl
         Its exit code, the seconds that it took to end, and what it left behind.
     """
     mark, drill = uuid.uuid4().hex, ["--drill", "errors"] if drilled else []
-    mounts = set(_mounts())
+    mounts, volumes = set(_mounts()), set(_volumes(engine))
     with tempfile.TemporaryDirectory(prefix="interrupted-") as place:
         process = subprocess.Popen(
             ["nova", "rehearse", "--approve", "--tasks", "images", *drill],
@@ -94,6 +95,7 @@ def interrupt(moment: Moment, engine: Engine, *, drilled: bool) -> tuple[int, fl
         left = [f"process {each}" for each in _marked(mark)]
         left += [f"{kind} {each}" for kind, each in _of_the_engine(engine, process.pid)]
         left += [f"mount {each}" for each in set(_mounts()) - mounts if place in each]
+        left += [f"volume {each}" for each in set(_volumes(engine)) - volumes]
         left += [f"file {each.relative_to(place)}" for each in Path(place).rglob("*") if each.is_file()]
     return process.returncode, seconds, left
 
@@ -101,8 +103,9 @@ def interrupt(moment: Moment, engine: Engine, *, drilled: bool) -> tuple[int, fl
 def _wait_for(process: subprocess.Popen[str], moment: Moment, *, again: bool) -> None:
     """Read what it prints up to the moment; of a drill's stages, the first time is the release's own."""
     assert process.stdout is not None, "opened with a pipe"
-    ends, matched = time.monotonic() + SECONDS, 0
+    ends, matched, last = time.monotonic() + SECONDS, 0, ""
     for line in process.stdout:
+        last = line.strip() or last
         matched += bool(re.search(moment.line, line.rstrip()))
         if matched > (again and "stage" in moment.line):
             time.sleep(moment.after)
@@ -110,7 +113,7 @@ def _wait_for(process: subprocess.Popen[str], moment: Moment, *, again: bool) ->
         if time.monotonic() > ends:
             break
     process.kill()
-    raise SystemExit(f"it never printed {moment.line!r}, or took more than {SECONDS} s")
+    raise SystemExit(f"it never printed {moment.line!r}, or took more than {SECONDS} s; its last line was: {last}")
 
 
 def _marked(mark: str) -> Iterator[str]:
@@ -132,6 +135,11 @@ def _of_the_engine(engine: Engine, pid: int) -> Iterator[tuple[str, str]]:
         ("network", engine.run("network", "ls", label, "--format={{.Name}}")),
     ):
         yield from ((kind, name) for name in listed.split() if name.startswith(f"nova-{pid}-"))
+
+
+def _volumes(engine: Engine) -> list[str]:
+    """Volumes that no container has: whatever else runs meanwhile may leave some, too."""
+    return engine.run("volume", "ls", "--quiet", "--filter=dangling=true").split()
 
 
 def _mounts() -> list[str]:

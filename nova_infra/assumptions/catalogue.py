@@ -50,7 +50,7 @@ def minutes(chosen: Iterable[Experiment]) -> int:
 
 
 def usd(experiment: Experiment) -> float:
-    """What one experiment costs: its tasks for as long as they are there, each with a public address."""
+    """What one experiment costs: its tasks while they exist, each with a public address."""
     rate, network = prices()["fargate"]["x86_64"], prices()["network"]
     hour = rate["vcpu_hour"] / 4 + rate["gb_hour"] / 2 + network["address_hour"]
     return float(experiment.tasks * hour * (experiment.minutes + MARGIN_MINUTES) / 60 + experiment.usd)

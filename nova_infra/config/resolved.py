@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -25,6 +26,9 @@ SHARED = ("scaling", "rollout")
 """What an environment says for all of its services."""
 _FILLED = ("environment", "secrets", "permissions", "connects_to", "hosts", "sidecars", "queue")
 """Keys whose texts may have placeholders."""
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,26 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     Raises:
         pydantic.ValidationError: An override contradicts what it is merged with.
     """
+    return _resolved(_Same(service), _Same(environment))
+
+
+@dataclass(frozen=True, eq=False)
+class _Same(Generic[_Model]):
+    """A model as a key, equal to itself alone: to compare two takes longer than to resolve them."""
+
+    model: _Model
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.model is other.model
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+
+# Each of a dozen rules asks for every service in every environment, and so do stacks and commands.
+@lru_cache(maxsize=4096)
+def _resolved(one: _Same[Service], where: _Same[Environment]) -> Resolved:
+    service, environment = one.model, where.model
     data = _merged(given(service), given(service.environments.get(environment.name)))
     data.pop("environments", None)
     shared = {key: _merged(given(getattr(environment, key)), data.get(key) or {}) for key in SHARED}
@@ -53,8 +77,8 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     # Validated as in the file, so that a fault has the key's path there.
     final = Service.model_validate(data | {key: value for key, value in shared.items() if key in data})
     rollout = Rollout.model_validate(shared["rollout"])
-    if rollout.gate == "suite" and not is_reachable(final):
-        rollout = rollout.model_copy(update={"gate": None})  # No suite can tell its new revision from the old one.
+    if not is_reachable(final):  # No suite can tell its new revision from the old one.
+        rollout = rollout.model_copy(update={"load": None, **({"gate": None} if rollout.gate == "suite" else {})})
     host = environment.shared_host
     if host is not None and final.kind == "web" and not (final.internal or final.hosts):
         # By its paths alone, it would take requests of others on the listener that it shares with them.
@@ -69,8 +93,31 @@ def suite_gated(services: Iterable[Service], environment: Environment) -> tuple[
     Raises:
         pydantic.ValidationError: An override contradicts what it is merged with.
     """
-    rollouts = {each.name: resolved(each, environment).environment.rollout for each in services if each.kind == "web"}
-    return tuple(name for name, rollout in rollouts.items() if rollout.asks_suite)
+    return tuple(name for name, rollout in _asking_suite(services, environment) if rollout.gate == "suite")
+
+
+def suite_loaded(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
+    """Names of the services that an environment's test suite sends requests while they bake.
+
+    Raises:
+        pydantic.ValidationError: An override contradicts what it is merged with.
+    """
+    return tuple(name for name, rollout in _asking_suite(services, environment) if rollout.load == "suite")
+
+
+def suite_asked(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
+    """Names of the services whose new revisions an environment's test suite calls: for a gate, or as load.
+
+    Raises:
+        pydantic.ValidationError: An override contradicts what it is merged with.
+    """
+    return tuple(name for name, _ in _asking_suite(services, environment))
+
+
+def _asking_suite(services: Iterable[Service], environment: Environment) -> Iterator[tuple[str, Rollout]]:
+    for each in services:
+        if each.kind == "web" and (rollout := resolved(each, environment).environment.rollout).asks_suite:
+            yield each.name, rollout
 
 
 def filled(value: Any, environment: Environment) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import platform
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,14 @@ from typing import Any
 from nova_infra.containers.errors import EngineError, explain, last_lines
 
 ANSWER_SECONDS = 20
+HANG_SECONDS = 300
+"""A command that takes longer hangs: to create a container takes some storage drivers tens of seconds."""
+_AS_LONG_AS_IT_TAKES = ("build", "buildx", "pull", "load", "import", "export", "exec", "wait")
+_SAYS_WHERE = {
+    "docker": ("DOCKER_HOST", "DOCKER_CONTEXT"),
+    "podman": ("CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"),
+}
+"""Variables that lead an engine's program somewhere else."""
 _TRIES = 5
 PAUSE_SECONDS = 0.5
 _ARCHIVE = "image.tar"
@@ -58,13 +67,35 @@ class Engine:
         Raises:
             NovaError: It failed; the error says whether the machine is at fault.
         """
-        command = [self.program, *arguments]
-        result = subprocess.run(
-            command, cwd=directory, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
+        result = self._run(arguments, directory)
         if result.returncode:
             raise explain(self.program, arguments, result.stderr or result.stdout)
         return result.stdout.strip()
+
+    def _run(self, arguments: Sequence[str], directory: str | None = None) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [self.program, *arguments],
+                cwd=directory,
+                check=False,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=_limit(arguments),
+            )
+        except subprocess.TimeoutExpired:
+            raise self.hangs(arguments) from None
+        except OSError as error:
+            raise EngineError(f"{self.program}: cannot be run: {error.strerror}: reinstall it") from None
+
+    def hangs(self, arguments: Sequence[str]) -> EngineError:
+        """What to say of a command that does not end."""
+        return EngineError(f"{self.program} {arguments[0]}: did not end within {HANG_SECONDS:g} s: restart it")
+
+    def rubbish(self, command: str, said: str) -> EngineError:
+        """What to say of an answer that means nothing."""
+        return EngineError(f"{self.program} {command}: its answer means nothing: {said[:80]!r}: reinstall it")
 
     async def call(self, *arguments: str, directory: str | None = None) -> str:
         """As :meth:`run`, without blocking. When cancelled, the command still ends: half a container would be left.
@@ -77,30 +108,53 @@ class Engine:
             raise explain(self.program, arguments, said or out)
         return out
 
-    async def attempt(self, *arguments: str, directory: str | None = None) -> tuple[int, str, str]:
+    async def attempt(
+        self, *arguments: str, directory: str | None = None, seconds: float | None = None
+    ) -> tuple[int, str, str]:
         """Run a command that may fail.
+
+        Args:
+            arguments: The command and what it takes.
+            directory: Where it runs.
+            seconds: How long it may take; what it has started in a container then goes on.
 
         Returns:
             Its exit code, and what it printed to its output and to its error output.
+
+        Raises:
+            EngineError: It hangs, or cannot be run.
+            TimeoutError: It takes longer than it may.
         """
-        running = asyncio.ensure_future(self._communicate(arguments, directory))
+        running = asyncio.ensure_future(self._communicate(arguments, directory, seconds))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             await running
             raise
 
-    async def _communicate(self, arguments: Sequence[str], directory: str | None) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            self.program,
-            *arguments,
-            cwd=directory,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C ends the rehearsal, which then cleans up by further commands.
-        )
-        out, said = await process.communicate()
+    async def _communicate(
+        self, arguments: Sequence[str], directory: str | None, seconds: float | None
+    ) -> tuple[int, str, str]:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self.program,
+                *arguments,
+                cwd=directory,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C ends the rehearsal, which then cleans up by further commands.
+            )
+        except OSError as error:
+            raise EngineError(f"{self.program}: cannot be run: {error.strerror}: reinstall it") from None
+        try:
+            out, said = await asyncio.wait_for(process.communicate(), seconds or _limit(arguments))
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            if seconds:
+                raise
+            raise self.hangs(arguments) from None
         return process.returncode or 0, out.decode(errors="replace").strip(), said.decode(errors="replace").strip()
 
     def image(self, name: str) -> dict[str, Any] | None:
@@ -109,11 +163,9 @@ class Engine:
         for attempt in range(_TRIES):
             if attempt:
                 time.sleep(PAUSE_SECONDS)
-            result = subprocess.run([self.program, *arguments], check=False, capture_output=True, text=True)
+            result = self._run(arguments)
             if not result.returncode:
-                found = json.loads(result.stdout)
-                first: dict[str, Any] = found[0] if isinstance(found, list) else found
-                return first
+                return self._described(result.stdout)
             said = result.stderr.lower()
             if "no such" in said or "not known" in said:
                 return None
@@ -121,6 +173,14 @@ class Engine:
             if "locating item" not in said:
                 break
         raise explain(self.program, arguments, result.stderr)
+
+    def _described(self, said: str) -> dict[str, Any]:
+        with contextlib.suppress(ValueError):
+            found = json.loads(said)
+            first = found[0] if isinstance(found, list) and found else found
+            if isinstance(first, dict):
+                return first
+        raise self.rubbish("image inspect", said)
 
     def image_names(self) -> dict[str, str]:
         """Every name in the store, with its tag, to the image's id."""
@@ -181,9 +241,7 @@ def _architecture_of(program: str) -> str:
     Raises:
         EngineError: It does not.
     """
-    if program == "buildah":
-        return _ARCHITECTURES.get(platform.machine().lower(), platform.machine())
-    field = "{{.Architecture}}" if program == "docker" else "{{.Host.Arch}}"
+    field = {"docker": "{{.Architecture}}", "podman": "{{.Host.Arch}}"}.get(program, "{{.host.arch}}")
     try:
         result = subprocess.run(
             [program, "info", "--format", field],
@@ -197,10 +255,23 @@ def _architecture_of(program: str) -> str:
         raise EngineError(f"{program}: did not answer within {ANSWER_SECONDS} s: restart it") from None
     except OSError as error:
         raise EngineError(f"{program}: cannot be run: {error.strerror}: reinstall it") from None
-    answer = result.stdout.strip().splitlines()[-1:] or [""]
-    if result.returncode or not answer[0]:
-        fault = explain(program, ["info"], result.stderr or "no answer")
-        if isinstance(fault, EngineError):
-            raise fault
-        raise EngineError(f"{program}: does not answer: {last_lines(result.stderr, 1)}: start it") from None
-    return _ARCHITECTURES.get(answer[0].lower(), answer[0])
+    [answer] = result.stdout.strip().splitlines()[-1:] or [""]
+    if result.returncode or not answer:
+        said = last_lines(result.stderr, 1) or "it says nothing"
+        raise EngineError(f"{program}: does not answer: {said}: {_way_to(program)}")
+    if (architecture := _ARCHITECTURES.get(answer.lower())) is None:
+        known = " or ".join(sorted({*_ARCHITECTURES.values()}))
+        raise EngineError(f"{program}: says that it runs {answer[:80]!r}, and images are for {known}: reinstall it")
+    return architecture
+
+
+def _way_to(program: str) -> str:
+    """What to do about an engine that does not answer."""
+    given = [name for name in _SAYS_WHERE.get(program, ()) if os.environ.get(name)]
+    corrected = "".join(f", or correct {name}, which says {os.environ[name]}" for name in given)
+    return f"start it, give your user access to it{corrected}"
+
+
+def _limit(arguments: Sequence[str]) -> float | None:
+    """Seconds after which a command hangs; None for one that takes as long as it takes."""
+    return None if arguments[0] in _AS_LONG_AS_IT_TAKES else HANG_SECONDS

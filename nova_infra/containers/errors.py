@@ -1,4 +1,4 @@
-"""Turns an engine's failure into one line that names the fault and the remedy."""
+"""Turns an engine's failure into one line with the fault and the remedy."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ class ImageError(NovaError):
     exit_code = 1
 
 
+_OF_AN_IMAGE = ("build", "buildx", "create", "run", "start", "pull", "exec")
+"""Commands that an image can make fail; others, such as to list what there is, fail only for the machine's reasons."""
 # Said by Docker, Podman and Buildah; the first that matches counts.
 _MACHINE: tuple[tuple[str, str], ...] = (
     (r"no space left on device|disk quota exceeded", "the disk is full: free some space, with `nova image prune` say"),
     (
         r"cannot connect to the docker daemon|is the docker daemon running"
+        r"|error during connect: |unable to resolve docker endpoint"
         r"|dial unix .*connect: (connection refused|no such)"
         r"|docker\.sock.*permission denied|permission denied.*docker\.sock|unable to connect to podman",
         "it does not answer: start it, or give your user access to it",
@@ -50,7 +53,8 @@ _MACHINE: tuple[tuple[str, str], ...] = (
         "the Dockerfiles need BuildKit: install Docker's buildx (docker-buildx-plugin), or Podman",
     ),
     (
-        r"cannot clone: operation not permitted|newuidmap|rlimit_|error setting rlimit"
+        r"cannot clone: operation not permitted|newuidmap|rlimit_|error setting rlimit|slirp4netns|\bpasta\b|netavark"
+        r"|/dev/net/tun|cni plugin|resource limits are not supported|requested cgroup controller"
         r"|operation not permitted.*(mount|clone)"
         r"|oci runtime error.*cgroup|cgroup.*permission denied",
         "this machine does not let it run containers: see what it says, and docs/rehearsal.md",
@@ -74,7 +78,9 @@ def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
     for pattern, remedy in _MACHINE:
         if re.search(pattern, lowered):
             return EngineError(f"{program} {step}: {last_lines(said, 1)}: {remedy}")
-    return ImageError(f"{program} {step}: {last_lines(said)}")
+    if step in _OF_AN_IMAGE:
+        return ImageError(f"{program} {step}: {last_lines(said)}")
+    return EngineError(f"{program} {step}: {last_lines(said)}: see what it says")
 
 
 def last_lines(said: str, count: int = _LINES) -> str:

@@ -18,7 +18,7 @@ SECONDS = 60
 
 
 def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
-    """See that an engine starts a container and has, or gets, the images that builds begin with.
+    """Check that an engine starts a container and has, or can pull, the base images.
 
     Args:
         engine: The engine.
@@ -38,7 +38,9 @@ def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
 
 
 def require_start(engine: Engine) -> None:
-    """Start a container of an image that holds nothing: all that may fail is that its program is missing.
+    """Start a container of an empty image: the only failure allowed is that its program is missing.
+
+    It has a network and limits, as tasks have: engines without root often cannot give them.
 
     Raises:
         EngineError: This machine does not let the engine run containers.
@@ -49,7 +51,7 @@ def require_start(engine: Engine) -> None:
             with tarfile.open(archive, "w") as tar:
                 tar.addfile(tarfile.TarInfo("probe"), io.BytesIO())
             engine.run("import", str(archive), _PROBE)
-    said = _said(engine, "run", "--rm", "--network=none", _PROBE, "/missing")
+    said = _said(engine, "run", "--rm", "--publish=127.0.0.1::80", "--memory=64m", "--cpus=0.5", _PROBE, "/missing")
     error = explain(engine.program, ["run"], said)
     if isinstance(error, EngineError):
         raise error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool, warn: Callable[[str], None]) -> list[str]:
-    """Remove images that neither the files here nor a branch's are the sources of.
+    """Remove images that were built neither from the files here nor from a branch's.
 
     Args:
         engine: The engine.
@@ -53,7 +53,7 @@ def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool, warn: Ca
 
 
 def unused_images(names: Iterable[str], used: set[str], *, prefix: str) -> list[str]:
-    """Of an engine's images those of this project that are not used: others are nobody's business.
+    """This project's unused images in an engine; images of others are ignored.
 
     Args:
         names: Names with tags.

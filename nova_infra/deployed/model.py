@@ -187,7 +187,7 @@ class Alarm:
 
     @property
     def condition(self) -> str:
-        """What a person accepts of it: one that is accepted without data is not accepted in ALARM."""
+        """What a waiver covers: one for an alarm without data does not cover it in ALARM."""
         return f"{self.name} {'without data' if self.state == 'INSUFFICIENT_DATA' else f'in {self.state}'}"
 
 

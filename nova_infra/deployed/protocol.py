@@ -105,7 +105,7 @@ class ObservedEnvironment(Protocol):
         """
 
     def signatures(self, images: Sequence[Image]) -> tuple[tuple[str, ...], ...]:
-        """How far the registry's signing of images is, by their digests.
+        """The status of the registry's signing of images, by their digests.
 
         Returns:
             For each image ``IN_PROGRESS``, ``COMPLETE`` or ``FAILED`` by each signing profile; nothing where it has
@@ -174,23 +174,23 @@ class SteeredEnvironment(FollowedEnvironment, RecordedEnvironment, Protocol):
     """What the release role and the operator may do to deployments under way, and write down."""
 
     def announce(self, message: str) -> None:
-        """Tell everybody who hears of the environment, in one message."""
+        """Notify everybody who subscribes to the environment's alerts, in one message."""
 
     def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:
         """Count the requests that the new revisions of some deployments get from about now on."""
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
-        """Let a deployment go on that waits at a hook."""
+        """Continue a deployment that waits at a hook."""
 
     def stop_deployment(self, deployment: ServiceDeployment) -> None:
-        """Have ECS go back to what ran before a deployment that is under way."""
+        """Stop a deployment under way: ECS returns to what ran before."""
 
 
 class DeployedEnvironment(RecordedEnvironment, Protocol):
     """What the release role may change besides, which a rehearsal does not play."""
 
     def announce(self, message: str) -> None:
-        """Tell everybody who hears of the environment, in one message."""
+        """Notify everybody who subscribes to the environment's alerts, in one message."""
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         """Create a change set from another template, with all else of the stack as it is, and wait for it.
@@ -213,7 +213,7 @@ class DeployedEnvironment(RecordedEnvironment, Protocol):
         """Delete a change set that was not executed, by its ARN or its name."""
 
     def cancel_update(self, stack: str) -> None:
-        """Have CloudFormation bring back what a stack was before the update that is under way."""
+        """Cancel a stack's update under way: CloudFormation restores what was before."""
 
     def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
         """Each stack when no operation on it is under way any more, the first one first."""

@@ -244,7 +244,7 @@ class RehearsedEnvironment:
         """Messages about deployments are not rehearsed."""
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
-        """Let a deployment go on that waits at a hook."""
+        """Continue a deployment that waits at a hook."""
         self._ask(f"{self._url}/{self.prefix}/rollouts", {"continue": deployment.service})
 
     def stop_deployment(self, deployment: ServiceDeployment) -> None:

@@ -1,4 +1,4 @@
-"""Puts the line that says why a program failed before the others that it printed last."""
+"""Puts the line that says why a program failed before its other last lines."""
 
 import re
 from collections.abc import Sequence

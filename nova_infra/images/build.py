@@ -71,7 +71,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images, chec
 
 
 def ensure_copy(registry: Registry, origin: Registry, tag: str) -> bool:
-    """Have an image of one repository in another one, as it is and under the same tag.
+    """Copy an image to another repository, unchanged and under the same tag.
 
     Args:
         registry: Where it is to be. What has the tag there is left alone: only what comes from there can tell.
@@ -156,7 +156,7 @@ def registry_of(image: str) -> str:
 
 @cache
 def nearest(image: str) -> str:
-    """Where an image is pulled from that its digest names: a mirror of Docker Hub that has it, or where it says.
+    """Where to pull an image given by digest: a Docker Hub mirror that has it, or its own registry.
 
     Docker Hub limits anonymous pulls by address, and builds share their addresses with strangers. A digest names the
     same image wherever it comes from, so the mirror need not be trusted.

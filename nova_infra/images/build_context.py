@@ -109,7 +109,7 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
 
 
 def write_context(files: Iterable[ContextFile], directory: Path) -> None:
-    """Lay a build context out in an empty directory, with the modes that git gives: nothing else can be built.
+    """Write a build context to an empty directory, with git's file modes, so that nothing else can be built.
 
     Args:
         files: The context.

@@ -9,7 +9,7 @@ from nova_infra.images.registry import Registry
 
 
 def promote(registries: Mapping[str, Registry], *, tags: Mapping[str, str], release: str) -> list[str]:
-    """Give each service's image a further tag: all of them, or none.
+    """Add a tag to each service's image: to all of them or none.
 
     Nothing is copied or built: the environments run images from the one registry, so what was tested under one name is,
     bit for bit, what is deployed under the other.

@@ -74,7 +74,7 @@ class Registry:
         return None
 
     def add_tag(self, image: StoredImage, tag: str) -> bool:
-        """Give an image a further tag.
+        """Add a tag to an image.
 
         Returns:
             False where it has that tag already.
@@ -168,7 +168,7 @@ class Registry:
         }
 
     def signing(self, digest: str) -> list[tuple[str, str]]:
-        """How far the registry's own signing of an image is, for each profile: status, and why it failed.
+        """The status of the registry's own signing of an image, by profile, and why it failed.
 
         https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageSigningStatus.html
 

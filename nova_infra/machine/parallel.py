@@ -1,4 +1,4 @@
-"""Concurrency: calls in threads, coroutines, and collecting answers of which some may be missing."""
+"""Concurrency: threads, coroutines, and collecting answers of which some may be missing."""
 
 from __future__ import annotations
 

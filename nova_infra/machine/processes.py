@@ -181,7 +181,7 @@ class Process:
         return sorted(ports)
 
     def pause(self) -> None:
-        """Keep it and its descendants from running, until :meth:`resume`."""
+        """Suspend it and its descendants until :meth:`resume`."""
         self._signal_group(signal.SIGSTOP)
 
     def resume(self) -> None:

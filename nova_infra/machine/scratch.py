@@ -1,4 +1,4 @@
-"""Temporary directories that say whose they are, so that those of a killed process can be removed."""
+"""Temporary directories that name their owner, so that those of a killed process can be removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"nova-(\d+)-[a-z-]+-[a-z0-9_]{8}")
 
 
 def scratch_directory(purpose: str) -> tempfile.TemporaryDirectory[str]:
-    """A temporary directory that is removed with its context, or after this process's violent end.
+    """A temporary directory that is removed with its context, or by a later run if this process is killed.
 
     Args:
         purpose: What it is for, in lower case, such as ``baseline``.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.config import Config, Environment
-from nova_infra.config.resolved import suite_gated
+from nova_infra.config.resolved import suite_gated, suite_loaded
 from nova_infra.github import deploy_session_seconds
 from nova_infra.scaffold.changes import Changes
 from nova_infra.scaffold.rendering import render
@@ -37,6 +37,7 @@ class EnvironmentJobs:
         needs: Jobs that the deployment waits for.
         session_seconds: How long its credentials are good.
         gated: Names of the services that wait for its test suite before users reach them.
+        loaded: Names of the services that it sends requests while they bake.
         suffix: Distinguishes its tests from those of an earlier environment with the same suite; empty for the first
             one.
     """
@@ -45,6 +46,7 @@ class EnvironmentJobs:
     needs: tuple[str, ...]
     session_seconds: int
     gated: tuple[str, ...]
+    loaded: tuple[str, ...]
     suffix: str
 
     @property
@@ -85,8 +87,8 @@ def deployments(config: Config) -> Iterator[EnvironmentJobs]:
     seen: set[str] = set()
     for environment in config.environments:
         suffix = f"-{environment.name}" if environment.tests in seen else ""
-        gated = suite_gated(config.services, environment)
-        each = EnvironmentJobs(environment, needs, deploy_session_seconds(config, environment), gated, suffix)
+        gated, loaded = suite_gated(config.services, environment), suite_loaded(config.services, environment)
+        each = EnvironmentJobs(environment, needs, deploy_session_seconds(config, environment), gated, loaded, suffix)
         yield each
         if environment.tests:
             seen.add(environment.tests)

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.config.resolved import suite_gated
+from nova_infra.config.resolved import suite_asked
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing, origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
@@ -124,7 +124,7 @@ class GitHubStack(cdk.Stack):
     def _roles_to_take(self, environment: Environment, config: Config) -> Sequence[str]:
         prefix = environment_prefix(config.platform.name, environment.name)
         bootstrap = [bootstrap_role_name(role, environment.account, environment.region) for role in _BOOTSTRAP_ROLES]
-        gate = [role_name(prefix, "gate")] if suite_gated(config.services, environment) else []
+        gate = [role_name(prefix, "gate")] if suite_asked(config.services, environment) else []
         return [*bootstrap, role_name(prefix, "observer"), role_name(prefix, "release"), *gate]
 
     def _add_image_roles(self, config: Config) -> None:

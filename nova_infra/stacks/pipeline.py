@@ -21,7 +21,7 @@ from constructs import Construct
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
-from nova_infra.config.resolved import suite_gated
+from nova_infra.config.resolved import suite_asked, suite_gated, suite_loaded
 from nova_infra.constructs.images.image_publishing import origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
@@ -220,9 +220,9 @@ class NovaPipelineStack(cdk.Stack):
 
     def _add_conditions(self, config: Config) -> None:
         for environment in config.environments:
-            if gated := suite_gated(config.services, environment):
+            if asked := suite_asked(config.services, environment):
                 prefix = environment_prefix(config.platform.name, environment.name)
-                stacks = [stack_name(prefix, name) for name in gated]
+                stacks = [stack_name(prefix, name) for name in asked]
                 run_beside(self.pipeline.pipeline, stage=environment.stage, action="Gate", stacks=stacks)
             add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
 
@@ -304,10 +304,11 @@ class NovaPipelineStack(cdk.Stack):
             # Not side by side: a new account may run one build at a time.
             test.add_step_dependency(verify)
         gates: list[pipelines.Step] = []
-        if gated := suite_gated(config.services, environment):
+        if suite_asked(config.services, environment):
             minutes = deployment_minutes(config.release, config.services, environment)
             beside = partial(GateStep, self.pipeline, source=source, tools=tools, prefix=prefix)
-            gates = [beside(environment=environment, services=gated, minutes=minutes)]
+            gated, loaded = suite_gated(config.services, environment), suite_loaded(config.services, environment)
+            gates = [beside(environment=environment, gated=gated, loaded=loaded, minutes=minutes)]
         self.pipeline.add_stage(
             stage,
             pre=[about("preflight", role="observer")] if environment.approval else [],

@@ -210,6 +210,11 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a service renamed": {("services", 0, "name"): "baskets"},
     "other paths": {("services", 0, "paths"): ["/cart/*", "/basket"]},
     "a priority": {("services", 0, "priority"): 41},
+    "the suite as load": {
+        ("environments", 2, "tests"): "integration",
+        ("environments", 2, "rollout"): {**CANARY, "load": "suite"},
+        ("services", 0, "rollout"): {**CANARY, "load": "suite"},
+    },
     "a service's gate": {
         ("services", 0, "rollout"): {**CANARY, "gate": "person", "gate_before": "traffic", "gate_minutes": 14},
     },

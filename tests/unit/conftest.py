@@ -71,7 +71,7 @@ tests = "e2e"
 allow_plain_http = true
 waf = true
 on_failure = "retry"
-rollout = { strategy = "linear", percent = 20, step_bake_minutes = 5, bake_minutes = 6, gate = "suite" }
+rollout = { strategy = "linear", percent = 20, step_bake_minutes = 5, bake_minutes = 6, gate = "suite", load = "suite" }
 [[environments]]
 name = "live"
 account = "444444444444"

@@ -15,7 +15,7 @@ _TRIES = 2
 
 
 def leftovers(account: SandboxAccount) -> list[dict[str, Any]]:
-    """The stacks that experiments made and that are still there, by their tag."""
+    """The stacks that experiments left behind, by their tag."""
     found: list[dict[str, Any]] = []
     more: dict[str, str] = {}
     while True:

@@ -54,7 +54,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class SandboxStack:
-    """A stack after CloudFormation is through with it.
+    """A stack after CloudFormation has finished with it.
 
     Attributes:
         name: Its name.
@@ -187,7 +187,7 @@ class Sandbox:
         self._has_stack = True
 
     def settled(self, *, minutes: float = _STACK_MINUTES) -> SandboxStack:
-        """The experiment's stack, once CloudFormation is through with it."""
+        """The experiment's stack, once CloudFormation has finished with it."""
         return self.wait(f"the end of {self.stack_name}'s deployment", self._look, minutes=minutes)
 
     def try_to_deploy(self, template: Template) -> SandboxStack:

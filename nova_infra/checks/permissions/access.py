@@ -26,7 +26,7 @@ _SUBJECT = "token.actions.githubusercontent.com:sub"
 
 @dataclass(frozen=True)
 class Holder:
-    """Somebody with permissions.
+    """A role or person with permissions.
 
     Attributes:
         name: A step of the pipeline with its stage, a GitHub environment or branch, or a role's name.
@@ -83,7 +83,7 @@ def jobs(template: Template, *, protected: Sequence[str]) -> Iterator[Holder]:
 
 
 def roles(template: Template) -> Iterator[Holder]:
-    """Each role of a template that named roles may take."""
+    """Each role of a template that named roles may assume."""
     graph = Graph(template)
     for logical_id, role in template.of_type(_ROLE):
         takers = sorted(_conditions(role, "aws:PrincipalArn"))

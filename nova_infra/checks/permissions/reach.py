@@ -20,7 +20,7 @@ _TAKING = ("iam:PassRole", "sts:AssumeRole")
 
 @dataclass(frozen=True)
 class Goal:
-    """Something that nobody may reach.
+    """Something that nothing before the approval may reach.
 
     Attributes:
         what: What it is, as the end of "may".
@@ -74,13 +74,13 @@ class Path:
 
     def __str__(self) -> str:
         """The way in words."""
-        by = "".join(f" takes {role}, which" for role in self.roles[1:])
+        by = "".join(f" assumes {role}, which" for role in self.roles[1:])
         return f"{by} may {self.action} on {self.resource}: {self.goal.what}".strip()
 
 
 @dataclass
 class Graph:
-    """The roles of a template and what each can take.
+    """The roles of a template and which roles each can assume.
 
     Attributes:
         template: The template.

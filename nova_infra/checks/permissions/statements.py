@@ -1,4 +1,4 @@
-"""Reads policy statements as IAM would, and grants rather too much than too little where it is not certain.
+"""Reads policy statements as IAM would; where it is not certain, it assumes that they grant more.
 
 A condition of an Allow is taken as met, a permissions boundary that the template does not show as none, a policy of
 AWS's own that is not known to read only as everything, and a value that only CloudFormation knows as any value. See
@@ -42,13 +42,11 @@ class Statement:
     by_resource: bool = False
 
     def names(self, action: str) -> bool:
-        """Whether it may speak of an action on anything."""
-        if self.not_actions:
-            return not any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
-        return any(overlap(pattern.lower(), action.lower()) for pattern in self.actions)
+        """Whether it applies to an action, on any resource."""
+        return _name(self.actions, action, negated=self.not_actions)
 
     def covers(self, action: str, resource: str) -> bool:
-        """Whether it may speak of an action on a resource, which may be patterns themselves."""
+        """Whether it applies to an action on a resource; both may be patterns."""
         if not self.names(action):
             return False
         if self.not_resources:
@@ -62,21 +60,11 @@ class Statement:
             wanted: Patterns of the actions.
             but: Patterns of actions that do not count.
         """
-        if not self.allows:
-            return
-        for each in wanted:
-            if self.not_actions:
-                found = [] if any(contains(one.lower(), each.lower()) for one in self.actions) else [each]
-            else:
-                found = [
-                    one if contains(each.lower(), one.lower()) else each if contains(one.lower(), each.lower()) else one
-                    for one in self.actions
-                    if overlap(one.lower(), each.lower())
-                ]
-            yield from (one for one in found if not any(contains(other.lower(), one.lower()) for other in but))
+        if self.allows:
+            yield from _within(self.actions, tuple(wanted), tuple(but), negated=self.not_actions)
 
     def resources_within(self, wanted: Sequence[str]) -> Iterator[str]:
-        """Patterns of the resources that it speaks of, as far as they are some of those that are wanted."""
+        """Patterns of its resources that are among the wanted ones."""
         for each in wanted:
             if not self.not_resources:
                 yield from (one for one in self.resources if overlap(one, each))
@@ -110,6 +98,32 @@ def allowing(statements: Sequence[Statement], action: str, resource: str) -> lis
         for pattern in (("*",) if statement.not_resources else statement.resources)
         if overlap(pattern, resource) and not any(each.forbids(action, pattern) for each in statements)
     ]
+
+
+# A template's roles may do mostly the same, and each is asked about the same goals: a few lists meet again and again.
+@cache
+def _name(patterns: tuple[str, ...], action: str, *, negated: bool) -> bool:
+    if negated:
+        return not any(contains(pattern.lower(), action.lower()) for pattern in patterns)
+    return any(overlap(pattern.lower(), action.lower()) for pattern in patterns)
+
+
+@cache
+def _within(
+    patterns: tuple[str, ...], wanted: tuple[str, ...], but: tuple[str, ...], *, negated: bool
+) -> tuple[str, ...]:
+    within: list[str] = []
+    for each in wanted:
+        if negated:
+            found = [] if any(contains(one.lower(), each.lower()) for one in patterns) else [each]
+        else:
+            found = [
+                one if contains(each.lower(), one.lower()) else each if contains(one.lower(), each.lower()) else one
+                for one in patterns
+                if overlap(one.lower(), each.lower())
+            ]
+        within += (one for one in found if not any(contains(other.lower(), one.lower()) for other in but))
+    return tuple(within)
 
 
 def pattern_of(value: object) -> str:

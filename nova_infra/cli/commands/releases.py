@@ -121,7 +121,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     from nova_infra.assembly import digest_of
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
-    from nova_infra.operations.gates.traffic import to_be_judged_by
+    from nova_infra.operations.gates.traffic import loaded_by_suite, to_be_judged_by
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
     from nova_infra.operations.release.checkout import unsigned
@@ -143,7 +143,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     judged = judge(conditions, name, images, now=datetime.now(UTC))
     for stack in conditions.orphans:
         click.echo(told(stack))
-    for line in to_be_judged_by(target):
+    for line in to_be_judged_by(target, loaded_by_suite(Path.cwd(), target.name) if checkout else ()):
         click.echo(line)
     for blocker, waiver in judged.waived:
         click.echo(f"{blocker.text}: {waiver}: {blocker.lost}")

@@ -138,6 +138,7 @@ def brief(environment: str, form: Format, publish: bool, assembly: Path | None) 
     from nova_infra.assembly import digest_of_files
     from nova_infra.deployed.connect import connect, connect_toolchain
     from nova_infra.documents.terminal import as_text
+    from nova_infra.operations.gates.traffic import loaded_by_suite
     from nova_infra.operations.release.candidate import read_candidate
     from nova_infra.operations.reports import brief as report
     from nova_infra.operations.reports.survey import survey
@@ -150,7 +151,7 @@ def brief(environment: str, form: Format, publish: bool, assembly: Path | None) 
     if publish and toolchain is None:
         raise RefusedError("--publish: the approval topic is in the toolchain's account: sign in to that account")
     candidate = read_candidate(target, root, lambda: assembly or synthesize(root))
-    found = survey(target, toolchain, candidate, root=root)
+    found = survey(target, toolchain, candidate, root=root, loaded=loaded_by_suite(root, environment))
     if assembly is not None and target.played() is None:
         found = replace(found, assembly=digest_of_files(assembly))
     document = report.document(found)

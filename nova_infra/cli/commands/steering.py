@@ -75,27 +75,43 @@ def abort(services: tuple[str, ...], why: str, **where: Any) -> None:
 
 @click.command()
 @in_environment
-@click.argument("services", metavar="SERVICE...", nargs=-1, required=True)
+@click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option("--load", "loaded", multiple=True, metavar="NAME", help="Be this service's load, too. Repeatable.")
 @click.option("--run", "command", required=True, metavar="COMMAND", help="The suite, as in --run 'make integration'.")
 @wait_option(3600, "How long to wait for the first deployment to begin.")
 @built_assembly
-def gate(services: tuple[str, ...], command: str, patience: float, assembly: Path | None, **where: Any) -> None:
+def gate(
+    services: tuple[str, ...],
+    loaded: tuple[str, ...],
+    command: str,
+    patience: float,
+    assembly: Path | None,
+    **where: Any,
+) -> None:
     """Run a test suite on new revisions in ENV, and answer for it.
 
     COMMAND finds an address in BASE_URL that leads to the new revisions. If it succeeds, and each new revision got some
     of its requests, the deployments that wait at a gate go on, else they go back.
 
+    For a service with --load, COMMAND runs again and again while its new revision bakes, so that its alarms have
+    requests to judge by. They alone decide then.
+
     Exits with 0 if every run was green, with 1 if one was red, and with 2 if nothing can be asked.
     """
     import tempfile
+    from dataclasses import replace
 
     from nova_infra.deployed.connect import connect_gate
     from nova_infra.operations.rollout.suite.command import SuiteCommand
     from nova_infra.operations.rollout.suite.gate import SuiteGate
+    from nova_infra.operations.rollout.suite.load import SuiteLoad
 
+    everyone = tuple(dict.fromkeys((*services, *loaded)))
+    if not everyone:
+        raise RefusedError("service: not given: name the services that wait for the suite, or pass --load NAME")
     target = connect_gate(where["environment"], where=whereabouts(where["region"], where["platform"]))
     wanted = release_templates(target, assembly)
-    stacks = {service: target.stack_name(service) for service in services}
+    stacks = {service: target.stack_name(service) for service in everyone}
     if missing := [service for service, stack in stacks.items() if stack not in wanted]:
         raise RefusedError(f"service: {missing[0]!r} is not in the release: pass --assembly cdk.out, or correct it")
     seconds = 10.0
@@ -103,6 +119,8 @@ def gate(services: tuple[str, ...], command: str, patience: float, assembly: Pat
         seconds, patience = 0.5, min(patience, 30)
     with tempfile.TemporaryDirectory(prefix="nova-gate-") as directory:
         suite = SuiteCommand(command, target.url, Path.cwd(), Path(directory, "suite.log"), click.echo, seconds)
+        # Whatever runs again and again says only what is wrong, and keeps the output of its latest run.
+        quiet = replace(suite, log=Path(directory, "load.log"), tell=lambda _: None, afresh=True)
         asked = SuiteGate(
             target,
             {service: wanted[stack] for service, stack in stacks.items()},
@@ -110,6 +128,8 @@ def gate(services: tuple[str, ...], command: str, patience: float, assembly: Pat
             patience,
             click.echo,
             seconds,
+            load=SuiteLoad(target, loaded, quiet.run, click.echo) if loaded else None,
+            only_loaded=set(loaded) - set(services),
         )
         red = asked.answer()
     if red:

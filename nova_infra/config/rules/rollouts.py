@@ -52,28 +52,32 @@ def rollout_contradictions(
             where = f" in {environment.name}"
             found = [*_faults(f"services[{place}].rollout", rollout, environment, in_job=in_job, where=where)]
             said = [service.rollout, own.rollout if own is not None else None]
-            says = [each.gate for each in said if each is not None]
-            if "suite" in says and not is_reachable(service):
+            for name in ("gate", "load") if not is_reachable(service) else ():
+                if "suite" not in [getattr(each, name) for each in said if each is not None]:
+                    continue
+                instead = 'write gate = "person", or remove it' if name == "gate" else "remove it"
                 found.append(
-                    f"services[{place}].rollout.gate: no suite can ask for the new revision, because of "
+                    f"services[{place}].rollout.{name}: no suite can ask for the new revision, because of "
                     f"{'protocol' if service.protocol == 'grpc' else 'internal' if service.internal else 'hosts'}: "
-                    'write gate = "person", or remove it'
+                    f"{instead}"
                 )
             lines |= dict.fromkeys(map(whereabouts.line, found))
         yield from lines
 
 
 def _faults(key: str, rollout: Rollout, environment: Environment, *, in_job: bool, where: str = "") -> Iterator[str]:
-    if rollout.gate and rollout.strategy == "rolling":
-        yield (
-            f"{key}.gate: needs a strategy that shifts traffic, and this one is rolling{where}: "
-            'write strategy = "canary", "linear" or "blue-green", or remove gate'
-        )
-    if rollout.gate == "suite" and rollout.strategy != "rolling" and environment.tests is None:
-        yield (
-            f'{key}.gate: {environment.name} has no suite that could answer: write tests = "integration" or '
-            f'"e2e" for {environment.name}, or gate = "person"'
-        )
+    for name, does, instead in (("gate", "that could answer", 'gate = "person"'), ("load", "to run", "remove load")):
+        who = getattr(rollout, name)
+        if who and rollout.strategy == "rolling":
+            yield (
+                f"{key}.{name}: needs a strategy that shifts traffic, and this one is rolling{where}: "
+                f'write strategy = "canary", "linear" or "blue-green", or remove {name}'
+            )
+        elif who == "suite" and environment.tests is None:
+            yield (
+                f'{key}.{name}: {environment.name} has no suite {does}: write tests = "integration" or '
+                f'"e2e" for {environment.name}, or {instead}'
+            )
     if not rollout.gate:
         for name in ("gate_before", "gate_minutes"):
             if name in rollout.model_fields_set:

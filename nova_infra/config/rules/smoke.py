@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.resolved import suite_gated
+from nova_infra.config.resolved import suite_asked
 from nova_infra.config.services.service import Service
 
 
@@ -67,7 +67,7 @@ def _waits_for_suite(service: Service, environments: Iterable[Environment]) -> b
     """Whether an environment's test suite asks for its new revisions, by the same rule as smoke tests."""
     for environment in environments:
         try:
-            if suite_gated([service], environment):
+            if suite_asked([service], environment):
                 return True
         except ValidationError:
             continue  # Another check says so.

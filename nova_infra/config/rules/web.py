@@ -66,7 +66,7 @@ def _conditions(key: str, service: Service, environment: Environment) -> Iterato
     elif (service.smoke or environment.rollout.asks_suite) and values == RULE_VALUES:
         yield (
             f"{key}.paths: {values} values{included} leave no room for the header of its tests, as a rule has "
-            f"{RULE_VALUES}: remove one, or remove {'smoke' if service.smoke else 'the gate'}"
+            f"{RULE_VALUES}: remove one, or remove {_what_tests(service, environment)}"
         )
     wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
     if wildcards > MAX_WILDCARDS:
@@ -74,6 +74,10 @@ def _conditions(key: str, service: Service, environment: Environment) -> Iterato
             f"{key}.paths: has {wildcards} wildcards, but a rule of the load balancer may have {MAX_WILDCARDS}: "
             "write fewer, or split the service"
         )
+
+
+def _what_tests(service: Service, environment: Environment) -> str:
+    return "smoke" if service.smoke else "the gate" if environment.rollout.gate == "suite" else "load"
 
 
 def _of_grpc(key: str, service: Service) -> Iterator[str]:

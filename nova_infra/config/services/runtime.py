@@ -38,6 +38,11 @@ class Rollout(Model):
     gate_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """How long each gate waits for an answer. Default: 60."""
 
+    load: Literal["suite"] | None = None
+    """What sends the new revision requests while it bakes, so that its alarms have enough to judge by: the
+    environment's own test ``suite``, which the delivery runs again and again against it. Not for rolling.
+    Default: only users."""
+
     @field_validator("percent")
     @classmethod
     def _a_step_of_its_strategy(cls, percent: float, info: ValidationInfo) -> float:
@@ -63,8 +68,8 @@ class Rollout(Model):
 
     @property
     def asks_suite(self) -> bool:
-        """Whether it waits for the environment's test suite."""
-        return self.gate == "suite" and self.strategy != "rolling"
+        """Whether the environment's test suite calls its new revision: for a gate, or as load."""
+        return "suite" in (self.gate, self.load) and self.strategy != "rolling"
 
     @property
     def _steps_before_all(self) -> float:

@@ -81,5 +81,5 @@ class ExistingLoadBalancer(Model):
 
     @property
     def full_name(self) -> str:
-        """What CloudWatch knows it by: ``app/<name>/<id>``."""
+        """Its name in CloudWatch: ``app/<name>/<id>``."""
         return self.arn.partition(":loadbalancer/")[2]

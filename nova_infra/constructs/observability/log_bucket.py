@@ -10,7 +10,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 
 
 class LogBucket(Construct):
-    """A private bucket in which nothing is overwritten, and which forgets what is in it after a while.
+    """A private, versioned bucket whose objects expire.
 
     Attributes:
         bucket: The bucket.

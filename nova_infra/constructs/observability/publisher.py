@@ -11,7 +11,7 @@ import aws_cdk as cdk
 
 @dataclass(frozen=True)
 class Publisher:
-    """A service that publishes to an encrypted topic, and what narrows its leave to do so.
+    """A service that publishes to an encrypted topic, and the conditions on its permission.
 
     Attributes:
         principal: The service principal.

@@ -20,7 +20,7 @@ _SHORTENED = 8
 
 
 class ArtifactStore(Construct):
-    """An encrypted, versioned bucket that forgets what no rollback needs any more.
+    """An encrypted, versioned bucket whose objects expire once no rollback needs them.
 
     Attributes:
         bucket: The bucket.

@@ -31,7 +31,7 @@ def stacks(directory: str, top: bool = True) -> Iterator[tuple[str, Any, bool]]:
 
 
 def differences() -> Iterator[str]:
-    """What updating the pipeline would change or do besides."""
+    """What updating the pipeline would change, and what else it would do."""
     names, place, qualifier = os.environ["STACKS"].split(), os.environ["PLACE"], os.environ["QUALIFIER"]
     account, region = place.removeprefix("aws://").split("/")
     for name, artifact, top in stacks("."):

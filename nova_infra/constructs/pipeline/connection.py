@@ -16,7 +16,7 @@ _BY_NEW_NAME = "codeconnections:UseConnection"
 
 
 def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, repository: str) -> None:
-    """Let every role that CDK lets use the connection read this repository by it, and nothing else.
+    """Let the roles that CDK gives the connection read only this repository with it.
 
     CDK grants ``codestar-connections:UseConnection`` alone, which a connection that was made since the service has been
     renamed refuses (awslabs/landing-zone-accelerator-on-aws#828): neither the source nor a build could read anything.

@@ -30,7 +30,7 @@ _DIGEST = (
 
 
 def digest_of_tools(root: Path) -> str:
-    """What the tools of a project are known by: 64 hexadecimal digits.
+    """The digest of a project's release tools: 64 hexadecimal digits.
 
     Args:
         root: The project's directory.

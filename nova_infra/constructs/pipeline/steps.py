@@ -19,7 +19,7 @@ from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
 from nova_infra.constructs.pipeline.release_tools import refuse_others
-from nova_infra.names import GATED_VARIABLE, Role, role_name, step_role_name
+from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE, Role, role_name, step_role_name
 
 SETUP = "make setup"
 
@@ -187,7 +187,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
 
 
 class GateStep(ReleaseStep):
-    """Runs the environment's test suite on new revisions before users reach them, and answers the deployments for it.
+    """Runs the environment's test suite on new revisions: answers the deployments for it, and is their load.
 
     It has to run beside the deployments that wait for it: :func:`run_beside` gives it their run order.
     """
@@ -200,7 +200,8 @@ class GateStep(ReleaseStep):
         tools: Tools,
         prefix: str,
         environment: Environment,
-        services: Sequence[str],
+        gated: Sequence[str],
+        loaded: Sequence[str],
         minutes: float,
     ) -> None:
         """Create the step.
@@ -211,7 +212,8 @@ class GateStep(ReleaseStep):
             tools: What it runs.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment, with a suite.
-            services: Names of the services that wait for the suite.
+            gated: Names of the services that wait for the suite.
+            loaded: Names of those that it sends requests while they bake.
             minutes: How long the slowest deployment takes.
         """
         super().__init__(
@@ -223,7 +225,12 @@ class GateStep(ReleaseStep):
             environment=environment,
             role="gate",
             install_commands=[SETUP, *(["make browser"] if environment.tests == "e2e" else [])],
-            env={**TESTS, GATED_VARIABLE: " ".join(services), "SUITE": f"make {environment.tests}"},
+            env={
+                **TESTS,
+                **({GATED_VARIABLE: " ".join(gated)} if gated else {}),
+                **({LOADED_VARIABLE: " ".join(loaded)} if loaded else {}),
+                "SUITE": f"make {environment.tests}",
+            },
             timeout=Duration.minutes(min(minutes + _GATE_SLACK_MINUTES, _LONGEST_BUILD_MINUTES)),
         )
 

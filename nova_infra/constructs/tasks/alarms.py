@@ -23,7 +23,7 @@ AT_LEAST = "GreaterThanOrEqualToThreshold"
 
 
 class AlarmMetric(NamedTuple):
-    """What CloudWatch knows a metric by."""
+    """A metric's namespace, name and dimensions in CloudWatch."""
 
     namespace: str
     name: str

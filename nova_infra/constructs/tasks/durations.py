@@ -1,4 +1,4 @@
-"""CDK durations, each created once: creating one costs a message to the process that CDK runs in."""
+"""CDK durations, each created once, because creating one costs a message to CDK's Node process."""
 
 from __future__ import annotations
 

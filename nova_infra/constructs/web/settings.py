@@ -11,7 +11,7 @@ from nova_infra.config import Rollout, Runtime, Service
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """How a service runs. ``Service`` and ``Runtime`` say the default of each of their fields.
+    """How a service runs. ``Service`` and ``Runtime`` have a default for each of their fields.
 
     Attributes:
         service: Its paths, size, port, variables, scaling targets and alarm thresholds.

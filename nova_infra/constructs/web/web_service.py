@@ -1,4 +1,4 @@
-"""A web service on Fargate: rollout, hooks, health check grace period, listener rules; the rest: `tasks/service`."""
+"""A web service on Fargate: rollout, hooks, health check grace period, listener rules. See also `tasks/service`."""
 
 from __future__ import annotations
 

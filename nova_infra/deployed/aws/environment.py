@@ -242,7 +242,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         }
 
     def signatures(self, images: Sequence[Image]) -> tuple[tuple[str, ...], ...]:
-        """How far the registry's signing of images is, by their digests: one call for each, side by side."""
+        """The status of the registry's signing of images, by their digests: one call for each, side by side."""
         return tuple(self.aws.each(self._signature_of, images))
 
     def _signature_of(self, image: Image) -> tuple[str, ...]:

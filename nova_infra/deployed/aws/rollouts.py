@@ -114,7 +114,7 @@ class AwsRollouts(AwsMeasurements):
         return [alarm_name(stack, kind) for kind in WEB_ALARMS] if deployment.rule and deployment.watched else []
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
-        """Let a deployment go on that waits at a hook.
+        """Continue a deployment that waits at a hook.
 
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
         """
@@ -128,7 +128,7 @@ class AwsRollouts(AwsMeasurements):
         )
 
     def stop_deployment(self, deployment: ServiceDeployment) -> None:
-        """Have ECS go back to what ran before a deployment that is under way.
+        """Stop a deployment under way: ECS returns to what ran before.
 
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
         """

@@ -272,7 +272,7 @@ class AwsStacks(ABC):
                 raise
 
     def cancel_update(self, stack: str) -> None:
-        """Have CloudFormation bring back what a stack was before the update that is under way; no news if it has ended.
+        """Cancel a stack's update under way: CloudFormation restores what was before; no news if it has ended.
 
         https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
         """

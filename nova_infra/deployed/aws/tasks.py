@@ -229,7 +229,7 @@ class AwsTasks(AwsStacks):
         return next(iter(targets), None), next(ends, None)
 
     def set_capacity(self, service: str, least: int, most: int) -> None:
-        """Let a service have other numbers of tasks."""
+        """Set a service's least and most tasks."""
         numbers = {"MinCapacity": least, "MaxCapacity": most}
 
         def done() -> bool:
@@ -256,7 +256,7 @@ class AwsTasks(AwsStacks):
         self._scale("put_scheduled_action", service, done, **planned)
 
     def forget_end(self, service: str) -> None:
-        """Take away what :meth:`plan_end` planned, if there is anything."""
+        """Remove what :meth:`plan_end` planned, if anything."""
         try:
             self._scale(
                 "delete_scheduled_action", service, lambda: self._scaling(service)[1] is None, ScheduledActionName=_END

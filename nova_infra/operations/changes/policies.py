@@ -119,7 +119,7 @@ class PolicyStatement:
     conditions: frozenset[Condition]
 
     def meets(self, conditions: Iterable[Condition]) -> bool:
-        """Whether every request that this statement speaks of meets all the conditions."""
+        """Whether every request that this statement applies to meets all the conditions."""
         return all(any(mine.implies(condition) for mine in self.conditions) for condition in conditions)
 
 

@@ -42,7 +42,7 @@ def ask_github(path: str) -> Any:
 
 
 def github_checks(config: Config, ask: Ask) -> Iterator[Check]:
-    """What of the repository's settings is as the delivery needs it.
+    """Checks whether the repository's settings are as the delivery needs them.
 
     Args:
         config: The configuration.

@@ -1,1 +1,1 @@
-"""May a release start, and does an environment run what it should: preflight and verify."""
+"""Decides whether a release may start (preflight) and whether an environment runs it (verify)."""

@@ -1,4 +1,4 @@
-"""May a release be deployed to an environment now?
+"""Decides whether a release may be deployed to an environment now.
 
 The alarms come first: where one is in ALARM when a deployment starts, ECS watches none of the service's alarms in it,
 so that a bad release would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
@@ -55,7 +55,7 @@ class Blocker:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What keeps a deployment from beginning, and what would have.
+    """What keeps a deployment from starting, and what would without its waiver.
 
     Attributes:
         refused: What keeps it from beginning.
@@ -68,7 +68,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a deployment would begin with.
+    """The state of the environment when a deployment would start.
 
     Attributes:
         services: The environment's services.
@@ -227,10 +227,10 @@ def blockers(conditions: Conditions, release: str | None, images: Mapping[str, s
 
 
 def waivable(conditions: Conditions, release: str, *, now: datetime) -> tuple[list[Blocker], list[Blocker]]:
-    """What may be waived for a release, and what blocks it all the same.
+    """What may be waived for a release, and what would block it anyway.
 
     Args:
-        conditions: What a deployment would begin with.
+        conditions: The state of the environment when a deployment would start.
         release: The release, or the beginning of its commit.
         now: The time, UTC.
 

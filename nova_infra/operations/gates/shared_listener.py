@@ -1,4 +1,4 @@
-"""Would a rule of a release meet rules of others, on a listener that exists besides the environment?
+"""Checks whether a release's listener rules collide with those of others on a shared listener.
 
 CreateRule refuses a priority that is in use, and an earlier rule that fits takes the requests:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html.
@@ -13,7 +13,7 @@ from nova_infra.operations.gates.orphans import ListenerRule, held, rule_of
 
 
 def of_others(rules: Iterable[Mapping[str, Any]], own: Iterable[str]) -> list[ListenerRule]:
-    """The rules on a listener that are not the environment's.
+    """The rules on a listener that belong to others.
 
     Args:
         rules: The rules, as DescribeRules has them.

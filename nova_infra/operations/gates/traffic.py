@@ -1,32 +1,79 @@
-"""How many requests alarms are judged by, and whether those are enough."""
+"""Checks whether alarms have enough requests to judge by."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from nova_infra.config import load_config
+from nova_infra.config.resolved import suite_loaded
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
+from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import PartialAnswers
+from nova_infra.operations.records.ledger import Ledger, read_ledger
 
 _MOST = 5
+_UNSEEN = (
+    'a canary that fails there would not be seen: send it requests while it bakes, as rollout.load = "suite" does, '
+    "or lower alarms.min_requests"
+)
 
 
-def too_thin(environment: str, rates: Mapping[str, RequestRate]) -> list[str]:
+def too_thin(
+    environment: str, rates: Mapping[str, RequestRate], loads: Mapping[str, int | None] | None = None
+) -> list[str]:
     """What has too few requests for its alarms to judge, a line each, the thinnest first; at most six lines.
 
     Args:
         environment: Name of the environment.
         rates: Service to its requests.
+        loads: Service that a test suite is the load of, to the requests a minute that it had in the latest release that
+            measured it; None where none has. Default: no service has such a load.
     """
     thin = sorted((rate.per_minute, name) for name, rate in rates.items() if rate.silent)
     lines = [
-        f"{name}: {environment} has {per_minute:.3g} requests a minute, and {_need(rates[name])}: a canary that fails "
-        "there would not be seen: send it requests while it bakes, or lower alarms.min_requests"
+        f"{name}: {environment} has {per_minute:.3g} requests a minute, and {_need(rates[name])}: "
+        + (_adds(rates[name], loads[name]) if loads and name in loads else _UNSEEN)
         for per_minute, name in thin[:_MOST]
     ]
     if len(thin) > _MOST:
         lines.append(f"{len(thin) - _MOST} more services of {environment} have too few requests for their alarms")
     return lines
+
+
+def _adds(rate: RequestRate, load: int | None) -> str:
+    """What a suite as load changes about too few requests."""
+    if load is None:
+        return "the suite is its load while it bakes; verify says afterwards how many requests that made"
+    if load < max(rate.needs[kind] for kind in rate.silent):
+        return (
+            f"with the suite as its load, the new revision had {load} in the last release that measured it: "
+            "have the suite send it more, or lower alarms.min_requests"
+        )
+    return f"the suite is its load, with which the new revision had {load} in the last release that measured it"
+
+
+def loaded_by_suite(root: Path, environment: str) -> tuple[str, ...]:
+    """Names of the services that a test suite is the load of, by nova.toml; none without a usable one.
+
+    Args:
+        root: The project.
+        environment: Name of the environment.
+    """
+    try:
+        config = load_config(root)
+        return suite_loaded(config.services, config.environment(environment))
+    except NovaError:  # The commands that need it say so.
+        return ()
+
+
+def suite_loads(services: Iterable[str], ledger: Ledger) -> dict[str, int | None]:
+    """Service to what it had when it was measured last with a test suite as its load; None where it never was."""
+    return {
+        name: next((load.per_minute[name] for load in ledger.loads if name in load.per_minute), None)
+        for name in services
+    }
 
 
 def _need(rate: RequestRate) -> str:
@@ -47,10 +94,19 @@ def judged_by(environment: ObservedEnvironment) -> list[str]:
     return [*lines, *unread]
 
 
-def to_be_judged_by(environment: ObservedEnvironment) -> list[str]:
-    """What :func:`too_thin` says of an environment."""
+def to_be_judged_by(environment: ObservedEnvironment, loaded: Iterable[str] = ()) -> list[str]:
+    """What :func:`too_thin` says of an environment.
+
+    Args:
+        environment: The environment.
+        loaded: Names of the services that a test suite is the load of.
+    """
     rates, unread = _read(environment)
-    return [*too_thin(environment.name, rates), *unread]
+    thin = [name for name in loaded if name in rates and rates[name].silent]
+    answers = PartialAnswers()
+    ledger = answers.ask("the ledger", lambda: read_ledger(environment), Ledger((), 0)) if thin else Ledger((), 0)
+    unread += [f"not read: {line}" for line in answers.unread]
+    return [*too_thin(environment.name, rates, suite_loads(thin, ledger)), *unread]
 
 
 def _read(environment: ObservedEnvironment) -> tuple[Mapping[str, RequestRate], list[str]]:

@@ -1,4 +1,4 @@
-"""Does an environment run what it should?"""
+"""Checks whether an environment runs what it should."""
 
 from __future__ import annotations
 

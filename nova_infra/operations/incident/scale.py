@@ -23,7 +23,7 @@ class Scalable(DeployedEnvironment, Protocol):
         """How many tasks a service may have."""
 
     def set_capacity(self, service: str, least: int, most: int) -> None:
-        """Let a service have other numbers of tasks."""
+        """Set a service's least and most tasks."""
 
     def plan_end(self, service: str, usual: tuple[int, int], until: datetime) -> None:
         """Have AWS restore the usual numbers of tasks at a time, UTC."""
@@ -70,7 +70,7 @@ def scale(
 
 
 def end(environment: Scalable, service: str, *, why: str) -> IncidentScaling:
-    """Take a scaling back before its time.
+    """End a scaling early.
 
     Raises:
         RefusedError: The service is not scaled for an incident; nothing was changed.

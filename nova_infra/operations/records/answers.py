@@ -1,4 +1,4 @@
-"""Answers to deployments under way, as the ledger keeps them: who promoted or aborted what, when and why."""
+"""What was done to deployments under way, as the ledger keeps it: promotions, aborts, and a test suite's load."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from nova_infra.operations.records.parameter import Fields, encode
+from nova_infra.operations.records.parameter import Fields, UnreadableError, encode
 
 Action = Literal["promoted", "aborted"]
 
 KIND = "answer"
+LOAD_KIND = "load"
 _MAX_WHY = 400
 
 
@@ -51,3 +52,33 @@ def read_answer(fields: Fields) -> RolloutAnswer:
         fields.text("by"),
         fields.text("why"),
     )
+
+
+@dataclass(frozen=True)
+class MeasuredLoad:
+    """What new revisions got while a test suite was their load.
+
+    Attributes:
+        per_minute: Service to requests a minute.
+        at: When it was measured, UTC.
+    """
+
+    per_minute: dict[str, int]
+    at: datetime
+
+
+def encode_load(load: MeasuredLoad) -> str:
+    """The measured load as compact JSON, which no other one equals."""
+    return encode({"kind": LOAD_KIND, "services": {n: str(v) for n, v in load.per_minute.items()}, "at": load.at})
+
+
+def read_load(fields: Fields) -> MeasuredLoad:
+    """Read what :func:`encode_load` wrote.
+
+    Raises:
+        UnreadableError: It is broken.
+    """
+    said = fields.mapping("services")
+    if not all(value.isdecimal() for value in said.values()):
+        raise UnreadableError(f"services are {said!r}, which are not numbers of requests")
+    return MeasuredLoad({name: int(value) for name, value in said.items()}, fields.time("at"))

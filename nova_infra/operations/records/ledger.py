@@ -19,7 +19,7 @@ from typing import Literal, get_args
 
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.operations.records import answers, scaling
-from nova_infra.operations.records.answers import RolloutAnswer
+from nova_infra.operations.records.answers import MeasuredLoad, RolloutAnswer
 from nova_infra.operations.records.parameter import Fields, UnreadableError, encode, parameter_name
 from nova_infra.operations.records.scaling import IncidentScaling
 
@@ -88,6 +88,7 @@ class Ledger:
         unreadable: What was skipped because it is not an entry, a line for each.
         scalings: Services that were scaled for an incident, newest first.
         answers: Deployments that were promoted or aborted, newest first.
+        loads: What new revisions got while a test suite was their load, newest first.
     """
 
     entries: tuple[Entry, ...]
@@ -95,6 +96,7 @@ class Ledger:
     unreadable: tuple[str, ...] = ()
     scalings: tuple[IncidentScaling, ...] = ()
     answers: tuple[RolloutAnswer, ...] = ()
+    loads: tuple[MeasuredLoad, ...] = ()
 
 
 def read_ledger(environment: ObservedEnvironment) -> Ledger:
@@ -108,6 +110,7 @@ def read_ledger(environment: ObservedEnvironment) -> Ledger:
     entries: list[Entry] = []
     scalings = []
     answered = []
+    loads = []
     unreadable = []
     for version in reversed(versions):
         try:
@@ -119,6 +122,9 @@ def read_ledger(environment: ObservedEnvironment) -> Ledger:
             if kind == answers.KIND:
                 answered.append(answers.read_answer(fields))
                 continue
+            if kind == answers.LOAD_KIND:
+                loads.append(answers.read_load(fields))
+                continue
             entry = read_entry(fields)
         except UnreadableError as error:
             unreadable.append(
@@ -129,7 +135,12 @@ def read_ledger(environment: ObservedEnvironment) -> Ledger:
         if not entry.nonce or all(entry.nonce != other.nonce for other in entries):
             entries.append(entry)
     return Ledger(
-        tuple(entries), versions[-1].version if versions else 0, tuple(unreadable), tuple(scalings), tuple(answered)
+        tuple(entries),
+        versions[-1].version if versions else 0,
+        tuple(unreadable),
+        tuple(scalings),
+        tuple(answered),
+        tuple(loads),
     )
 
 
@@ -161,15 +172,6 @@ def encode_entry(entry: Entry) -> str:
         "images": images,
     }
     return encode({**value, "nonce": entry.nonce} if entry.nonce else value)
-
-
-def decode_entry(text: str) -> Entry:
-    """Read what :func:`encode_entry` wrote.
-
-    Raises:
-        UnreadableError: It is something else.
-    """
-    return read_entry(Fields(text))
 
 
 def read_entry(fields: Fields) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from nova_infra.machine.parallel import PartialAnswers, threads
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
 from nova_infra.operations.gates.problems import under_way
-from nova_infra.operations.gates.traffic import too_thin
+from nova_infra.operations.gates.traffic import suite_loads, too_thin
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
@@ -41,6 +41,7 @@ def survey(
     candidate: Candidate,
     *,
     root: Path,
+    loaded: Collection[str] = (),
 ) -> Brief:
     """Look at everything that a brief reports, side by side.
 
@@ -49,6 +50,7 @@ def survey(
         toolchain: The pipeline; None where it cannot be reached.
         candidate: What is to be released.
         root: A clone of the sources, if it is one.
+        loaded: Names of the services that a test suite is the load of.
 
     Raises:
         NovaError: The environment cannot be looked at, for another reason than that it does not exist yet.
@@ -68,7 +70,7 @@ def survey(
         stacks=_changes(found.deployed, templates) if found.deployed is not None else (),
         tests=found.tests,
         alarms=found.alarms,
-        warnings=tuple(_warnings(environment.name, candidate, found)),
+        warnings=tuple(_warnings(environment.name, candidate, found, suite_loads(loaded, found.ledger))),
         unseen=answers.unread,
         cost=difference(found.deployed.values(), templates.values()) if found.deployed is not None else "",
     )
@@ -129,13 +131,15 @@ def _ask(
         )
 
 
-def _warnings(environment: str, candidate: Candidate, found: _Answers) -> Iterator[str]:
+def _warnings(
+    environment: str, candidate: Candidate, found: _Answers, loads: Mapping[str, int | None]
+) -> Iterator[str]:
     release = candidate.release
     yield from refusals(found.holds, release, found.built)
     for subject, waiver in waived(found.waivers, release, now=datetime.now(UTC)).items():
         yield f"{subject}: for this release {waiver}"
     yield from under_way(found.services, found.stacks)
-    yield from too_thin(environment, found.rates)
+    yield from too_thin(environment, found.rates, loads)
     if found.newer is not None:
         yield _newer(found.newer)
     for service in found.services:

@@ -82,7 +82,7 @@ class DependencyContainer:
 
     @property
     def out_of_reach(self) -> list[str]:
-        """What it stands for that is no name that could lead to it: an address, a range, or any name of a domain."""
+        """What it stands for that is not a name that could lead to it: an address, a range, or any name of a domain."""
         return [host for host in sorted(self.needed.hosts) if host not in self.hosts]
 
     def provided(self, *, on_this_machine: bool = False) -> dict[str, str]:
@@ -167,9 +167,11 @@ class DependencyContainer:
         """Why it is not ready, in a clause; empty where it is."""
         ready = self.needed.wanted.ready
         try:
-            async with asyncio.timeout(_ONE_CHECK_SECONDS):
+            async with asyncio.timeout(None if ready.command else _ONE_CHECK_SECONDS):
                 if ready.command is not None:
-                    code, out, said = await self._engine("exec", self._container, *ready.command)
+                    code, out, said = await self._engine(
+                        "exec", self._container, *ready.command, seconds=_ONE_CHECK_SECONDS
+                    )
                     return f"{ready.command[0]} exited with {code}: {last_lines(said or out, 1)}" if code else ""
                 port = self._ports[ready.port or self.needed.wanted.port]
                 if ready.path is None:
@@ -191,8 +193,8 @@ class DependencyContainer:
         _, out, said = await self._engine("logs", f"--tail={2 * _LAST_LINES}", self._container)
         return last_lines("\n".join([out, said]), _LAST_LINES) or "nothing"
 
-    async def _engine(self, *arguments: str) -> tuple[int, str, str]:
-        return await self.place.engine.attempt(*arguments, directory=self.place.directory)
+    async def _engine(self, *arguments: str, seconds: float | None = None) -> tuple[int, str, str]:
+        return await self.place.engine.attempt(*arguments, directory=self.place.directory, seconds=seconds)
 
     def _error(self, fault: str, remedy: str) -> EngineError:
         return EngineError(f"rehearsal.dependencies: {self.name} {fault}: {remedy}")

@@ -13,7 +13,7 @@ from functools import partial
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
-from nova_infra.names import GATED_VARIABLE
+from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE
 from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
@@ -183,7 +183,8 @@ def _waiting_for(action: BuildAction) -> list[str]:
 
 
 def _answering_for(action: BuildAction, service: str) -> BuildAction:
-    return replace(action, environment={**action.environment, GATED_VARIABLE: service})
+    kept = {key: value for key, value in action.environment.items() if key != LOADED_VARIABLE}
+    return replace(action, environment={**kept, GATED_VARIABLE: service})
 
 
 def _with_suite(command: str, action: StageAction) -> StageAction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -34,23 +35,89 @@ def test_the_first_engine_that_answers_is_taken(install: Path) -> None:
     assert detect() == Engine("docker", "amd64")
 
 
+NO_DAEMON = "Cannot connect to the Docker daemon at tcp://127.0.0.1:9. Is the docker daemon running?"
+NO_HOST = 'error during connect: Get "http://nowhere:2375/info": dial tcp: lookup nowhere: no such host'
+NO_FILE = "Failed to initialize: unable to resolve docker endpoint: open ca.pem: no such file or directory"
+NO_SCHEME = 'Error: unable to create connection. "" is not a supported schema'
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "variable"),
+    [
+        ("docker", NO_DAEMON, "DOCKER_HOST"),
+        ("docker", NO_HOST, "DOCKER_HOST"),
+        ("docker", NO_FILE, "DOCKER_CONTEXT"),
+        ("podman", NO_SCHEME, "CONTAINER_HOST"),
+        ("podman", "", ""),
+    ],
+)
 def test_an_engine_that_does_not_answer_is_named_with_its_remedy(
-    install: Path, monkeypatch: pytest.MonkeyPatch
+    install: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str, variable: str
 ) -> None:
-    program(install / "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
-    with pytest.raises(EngineError, match=r"docker info: Cannot connect .*: it does not answer: start it"):
+    for each in ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINERS_CONF"):
+        monkeypatch.delenv(each, raising=False)
+    program(install / name, f"echo '{said}' >&2; exit 125")
+    remedy = "start it, give your user access to it"
+    if variable:
+        monkeypatch.setenv(variable, "tcp://nowhere:1")
+        remedy += f", or correct {variable}, which says tcp://nowhere:1"
+    with pytest.raises(EngineError) as raised:
         detect()
+    assert str(raised.value) == f"{name}: does not answer: {said or 'it says nothing'}: {remedy}"
+
+
+@pytest.mark.parametrize("answer", ["<html>502 Bad Gateway</html>", "sparc64"])
+def test_an_engine_that_answers_with_no_architecture_of_a_task_is_not_taken(install: Path, answer: str) -> None:
+    program(install / "podman", f"echo '{answer}'")
+    with pytest.raises(EngineError, match=f"podman: says that it runs '{answer}', and images are for amd64 or"):
+        detect()
+
+
+def test_an_engine_that_hangs_is_given_up(install: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
-    program(install / "docker", "exec sleep 20")
-    with pytest.raises(EngineError, match=r"docker: did not answer within 0\.2 s: restart it"):
+    monkeypatch.setattr(module, "HANG_SECONDS", 0.2)
+    program(install / "podman", "exec sleep 20")
+    with pytest.raises(EngineError, match=r"podman: did not answer within 0\.2 s: restart it"):
         detect()
+    podman = Engine("podman", "amd64")
+    for call in (lambda: podman.run("images"), lambda: podman.image("shop:1")):
+        with pytest.raises(EngineError, match=r"podman image.*: did not end within 0\.2 s: restart it"):
+            call()
+    with pytest.raises(EngineError, match=r"podman create: did not end within 0\.2 s: restart it"):
+        asyncio.run(podman.attempt("create", "shop:1"))
+    program(install / "podman", "sleep 0.5; echo pulled")
+    assert podman.run("pull", "shop:1") == "pulled", "which takes as long as it takes"
+
+
+def test_a_health_check_that_hangs_is_left_at_its_timeout(install: Path) -> None:
+    program(install / "podman", "exec sleep 20")
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(Engine("podman", "amd64").attempt("exec", "shop", "check", seconds=0.2), 10))
+
+
+def test_an_engine_that_is_gone_meanwhile_says_so(install: Path) -> None:
+    (install / "podman").write_text("no program")
+    podman = Engine(str(install / "podman"), "amd64")
+    for call in (lambda: podman.run("images"), lambda: podman.image("shop:1"), lambda: asyncio.run(podman.call("ps"))):
+        with pytest.raises(EngineError, match="cannot be run: Permission denied: reinstall it"):
+            call()
+
+
+@pytest.mark.parametrize("answer", ["", "<html>", "[]", '["shop"]', "7"])
+def test_an_answer_that_means_nothing_is_the_engines_fault(install: Path, answer: str) -> None:
+    program(install / "podman", f"echo '{answer}'")
+    with pytest.raises(EngineError, match="podman image inspect: its answer means nothing: "):
+        Engine("podman", "amd64").image("shop:1")
 
 
 def test_without_an_engine_there_is_a_line_that_says_so(install: Path) -> None:
     with pytest.raises(EngineError, match="docker, podman: not found: install Podman or Docker"):
         detect()
-    program(install / "buildah", "exit 0")
+    program(install / "buildah", '[ "$3" = "{{.host.arch}}" ] && printf amd64')
     assert detect(("docker", "podman", "buildah")).program == "buildah", "which builds, and runs nothing"
+    program(install / "buildah", "echo boom >&2; exit 125")
+    with pytest.raises(EngineError, match="buildah: does not answer: boom: start it"):
+        detect(("docker", "podman", "buildah"))
 
 
 def test_an_image_that_is_not_there_is_none_and_one_half_stored_is_asked_for_again(

@@ -9,6 +9,8 @@ from nova_infra.containers.errors import EngineError, ImageError, explain, last_
 MACHINE = [
     ("Error: write /var/tmp/x: no space left on device", "the disk is full"),
     ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "start it"),
+    ('error during connect: Get "http://nowhere:2375/info": dial tcp: lookup nowhere: no such host', "start it"),
+    ("Failed to initialize: unable to resolve docker endpoint: open ca.pem: no such file or directory", "start it"),
     ("dial unix /run/podman/podman.sock: connect: no such file or directory", "start it"),
     ("permission denied while trying to connect to the daemon socket at docker.sock: permission denied", "your user"),
     ("exec /server: exec format error", "another architecture"),
@@ -19,6 +21,9 @@ MACHINE = [
     ("unknown flag: --platform\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]", "install Docker's buildx"),
     ('failed to do request: Head "https://r.example/v2/x": connect: connection refused', "cannot be pulled"),
     ('pinging container registry: Get "https://r.example/v2/": connect: connection refused', "cannot be pulled"),
+    ('/usr/bin/slirp4netns failed: "open(\\"/dev/net/tun\\"): Permission denied"', "does not let it run containers"),
+    ("Resource limits are not supported and ignored on cgroups V1 rootless systems", "does not let it run containers"),
+    ("crun: the requested cgroup controller `cpu` is not available: OCI runtime error", "does not let it run"),
     ("runc: error setting rlimit type 8: operation not permitted", "does not let it run containers"),
 ]  # fmt: skip
 
@@ -37,6 +42,12 @@ def test_everything_else_is_the_releases_fault_with_the_last_lines_of_its_log() 
     error = explain("docker", ["build", "."], "one\ntwo\n\nthree\nfour\n")
     assert isinstance(error, ImageError)
     assert (error.exit_code, str(error)) == (1, "docker build: two / three / four")
+
+
+def test_what_no_image_has_a_part_in_is_the_machines_fault() -> None:
+    error = explain("podman", ["network", "create"], "internal boom")
+    assert isinstance(error, EngineError)
+    assert str(error) == "podman network: internal boom: see what it says"
 
 
 def test_the_frame_around_a_failed_step_is_no_part_of_its_log() -> None:

@@ -181,7 +181,8 @@ def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it
     assert commands(variant, gate)[-3:] == ["make setup", "make browser", "make gate ENVIRONMENT=test-eu"]
     built = project(variant, gate)
     told = {each["Name"]: each["Value"] for each in built["Environment"]["EnvironmentVariables"]}
-    assert told == {"GATED": "search", "SUITE": "make e2e", "NOVA_SETUP": "tests", "NOVA_TOOLS": ".nova/tools"}
+    suite = {"GATED": "search", "LOADED": "search", "SUITE": "make e2e"}
+    assert told == {**suite, "NOVA_SETUP": "tests", "NOVA_TOOLS": ".nova/tools"}
     bakes, waits = 4 * 5 + 6, 60 + 60 + 35  # its own gate, and the others of its release
     assert built["TimeoutInMinutes"] == bakes + waits + 60
     assert "Gate" not in [action["Name"] for action in stage(variant, "Live")["Actions"]]

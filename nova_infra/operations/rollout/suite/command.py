@@ -37,6 +37,7 @@ class SuiteCommand:
         log: File that its output is added to.
         tell: Told the last lines of its output.
         seconds_between_looks: How often it is seen whether somebody still waits for it.
+        afresh: Whether the log keeps only the latest run.
     """
 
     command: str
@@ -45,6 +46,7 @@ class SuiteCommand:
     log: Path
     tell: Callable[[str], None]
     seconds_between_looks: float = 10.0
+    afresh: bool = False
 
     def run(self, still_wanted: Callable[[], bool], seconds: float) -> str:
         """Run it to its end, or until nobody waits for it, or its time is over.
@@ -66,6 +68,8 @@ class SuiteCommand:
         header, value = TEST_HEADER
         variables = {"API_BASE_URL": address, "BASE_URL": address, TEST_HEADER_VARIABLE: f"{header}: {value}"}
         environment = {**variables, **_past_proxies(), **dict.fromkeys(_TOKENS, "")}
+        if self.afresh:
+            self.log.unlink(missing_ok=True)
         began, said_before = time.monotonic(), len(self._log())
         running = asyncio.create_task(
             run_command(self.command, directory=self.directory, environment=environment, log=self.log, without_aws=True)

@@ -6,7 +6,7 @@ Green counts only for new revisions that the suite has reached.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from nova_infra.deployed.rollouts import RequestCount, ServiceDeployment
 from nova_infra.deployed.stack import Template
 from nova_infra.errors import NovaError, PassingError, RefusedError
 from nova_infra.operations.rollout.answer import Answered, UnrecordedError, abort, promote
+from nova_infra.operations.rollout.suite.load import Suite, SuiteLoad
 
 _TO_ARRIVE = timedelta(minutes=2)
 """How long a deployment waits for the others of its release, so that one run of the suite answers all of them."""
@@ -38,12 +39,6 @@ _NEVER_MET = (
 
 _T = TypeVar("_T")
 
-Suite = Callable[[Callable[[], bool], float], str]
-"""Runs the suite: told what says whether somebody still waits for it, and its time limit in seconds.
-
-It returns why the suite is red, in a clause; empty where it is green.
-"""
-
 
 @dataclass
 class SuiteGate:
@@ -57,6 +52,8 @@ class SuiteGate:
         notify: Told a line about each turn.
         seconds_between_looks: How often to look.
         wait: Waits so many seconds.
+        load: What the suite sends requests to while they bake; None for nothing.
+        only_loaded: Names of the services that it answers for nobody: people do, or nobody has to.
     """
 
     environment: SteeredEnvironment
@@ -66,6 +63,8 @@ class SuiteGate:
     notify: Callable[[str], None]
     seconds_between_looks: float = 10.0
     wait: Callable[[float], None] = time.sleep
+    load: SuiteLoad | None = None
+    only_loaded: Collection[str] = ()
     _seen: set[str] = field(default_factory=set)
     _answered: set[str] = field(default_factory=set)
     _met: set[str] = field(default_factory=set)
@@ -81,6 +80,13 @@ class SuiteGate:
         Raises:
             AwsError: AWS refuses to answer.
         """
+        try:
+            return self._answer_all()
+        finally:
+            if self.load is not None:
+                self.load.record()
+
+    def _answer_all(self) -> list[str]:
         active = waiting_since = self.environment.now()
         while True:
             try:
@@ -89,11 +95,13 @@ class SuiteGate:
                 if self._seen & set(left):
                     active = now
                 found = self.environment.service_deployments(tuple(self.wanted))
-                waiting = [e for e in found if e.waiting and not e.tested_by and not self._is_left_alone(e)]
+                waiting = self._waiting(found)
                 if not waiting:
                     waiting_since = now
                 elif now - waiting_since >= self._most_to_arrive or not self._arriving(left, found):
                     self._run(waiting)
+                if not waiting and self.load is not None and (baking := self.load.baking(found)):
+                    self.load.send(baking, partial(self._is_load_wanted, self.load))
                 if not (left or waiting):
                     return self._red
                 most = _TO_FOLLOW.total_seconds() if self._seen else self.patience
@@ -104,8 +112,23 @@ class SuiteGate:
                 self.notify(f"the last look failed: {error}")
             self.wait(self.seconds_between_looks)
 
-    def _is_left_alone(self, deployment: ServiceDeployment) -> bool:
-        return _place(deployment) in self._left_alone
+    def _waiting(self, found: Sequence[ServiceDeployment]) -> list[ServiceDeployment]:
+        """The deployments that wait for the suite's answer."""
+        return [
+            each
+            for each in found
+            if each.waiting
+            and not each.tested_by
+            and each.service not in self.only_loaded
+            and _place(each) not in self._left_alone
+        ]
+
+    def _is_load_wanted(self, load: SuiteLoad) -> bool:
+        try:
+            found = self.environment.service_deployments(tuple(self.wanted))
+        except PassingError:  # Not known: the run goes on.
+            return True
+        return bool(load.baking(found)) and not self._waiting(found)
 
     @property
     def _most_to_arrive(self) -> timedelta:
@@ -131,7 +154,7 @@ class SuiteGate:
         """Whether another deployment is on its way to its first gate."""
         there = {each.service for each in found if each.waiting or each.arn in self._answered or each.new.weight}
         gone = {each.service for each in found if each.over or each.status not in ("PENDING", "IN_PROGRESS")}
-        return bool(set(left) - there - gone)
+        return bool(set(left) - there - gone - set(self.only_loaded))
 
     def _run(self, waiting: Sequence[ServiceDeployment]) -> None:
         names = sorted(each.service for each in waiting)

@@ -133,13 +133,14 @@ class StandIns:
         environment = {name: self._local(value) for name, value in definition.environment.items()}
         known = {name: self._secret(origin) for name, origin in definition.secrets.items()}
         values = {name: value for name, value in known.items() if value is not None}
-        # Fargate sets the region; harmless credentials take the place of the task role's.
+        # Fargate sets the region and where it runs; harmless credentials take the place of the task role's.
         aws = {
             "AWS_ENDPOINT_URL": self._reached,
             "AWS_ACCESS_KEY_ID": access_key(definition.revision),
             "AWS_SECRET_ACCESS_KEY": KEY,
             "AWS_REGION": self._home.region,
             "AWS_DEFAULT_REGION": self._home.region,
+            "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
         }
         return replace(
             definition,

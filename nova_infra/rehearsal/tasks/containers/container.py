@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, last_lines
+from nova_infra.rehearsal.tasks.containers import watching
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, elsewhere
-from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
-from nova_infra.rehearsal.tasks.containers.start_errors import start_error
-from nova_infra.rehearsal.tasks.containers.watching import end_in_words, last_output, last_words, read_end, until_gone
+from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
+from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
+from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.crowding import with_others
@@ -63,6 +64,7 @@ class ContainerTask(Task):
     _pressure: Pressure | None = None
     _stopping: bool = False
     _removed: bool = False
+    _lacks_directory: bool = False
 
     @property
     def running(self) -> bool:
@@ -78,15 +80,12 @@ class ContainerTask(Task):
         """
         if self._created:
             return
+        paths = bare_mounts(self.definition, self.image)
+        paths += [self.definition.working_directory] if self._lacks_directory else []
         options = create_options(
-            self.definition,
-            self.image,
-            self.network,
-            name=self.name,
-            label=self.label,
-            port=self.port,
-            podman=not self.engine.is_docker,
-        )
+            self.definition, self.image, self.network, name=self.name, label=self.label, port=self.port,
+            podman=not self.engine.is_docker, directories=empty_directories(self.directory, self.name, paths),
+        )  # fmt: skip
         code, _, said = await self.engine.attempt("create", *options, directory=self.directory)
         if code:
             raise start_error(said, self.definition, self.image, self.engine)
@@ -131,7 +130,7 @@ class ContainerTask(Task):
 
     async def said_now(self) -> list[str]:
         """What it has printed last, while it runs."""
-        return await last_output(self.engine, self.name)
+        return await watching.last_output(self.engine, self.name)
 
     async def _prepare(self) -> None:
         self.check_secrets()
@@ -148,15 +147,15 @@ class ContainerTask(Task):
             code, _, said = await self.engine.attempt("start", self.name, directory=self.directory)
             if not code:
                 break
-            if "address already in use" not in said.lower() or attempt == _TRIES:
+            if lacks_working_directory(said) and not self._lacks_directory:
+                self._lacks_directory = True
+            elif "address already in use" not in said.lower() or attempt == _TRIES:
                 raise start_error(said, self.definition, self.image, self.engine)
             # Another program took the port between its choice and its use. That is not the service's fault.
             await self._remove()
-            self.port, self._created, self._removed = free_port(), False, False
+            self.port, self._created, self._removed, self._gone = free_port(), False, False, asyncio.Event()
             await self.create()
-        state = await self.engine.call("inspect", "--format={{.Id}} {{.State.Pid}}", self.name)
-        self._id, pid = state.split()
-        self.pid = int(pid) or -1
+        self._id, self.pid = await watching.read_start(self.engine, self.name)
         self._group = ControlGroup.of(self.pid, self._id) if sys.platform == "linux" else None
         if self._group is not None:
             self._meter = GroupMeter(self._group, self.definition.cpu)
@@ -169,10 +168,10 @@ class ContainerTask(Task):
     async def _watch(self) -> None:
         """Wait for its end, and note how it ended."""
         try:
-            await until_gone(self.pid if self._group is not None else 0, self.engine, self.name)
+            await watching.until_gone(self.pid if self._group is not None else 0, self.engine, self.name)
             self._count_kills()
             # Nobody asks how a task ended that was asked to: each question costs the engine a tenth of a second.
-            end = None if self._stopping else await read_end(self.engine, self.name)
+            end = None if self._stopping else await watching.read_end(self.engine, self.name)
             if end is None:
                 return
             self._exit_code = end.exit_code
@@ -200,7 +199,7 @@ class ContainerTask(Task):
         """
         if await self._ends_within(seconds):
             await self.hear_out()
-            raise TaskFailedError(self.stopped_reason())
+            raise end_error(self._log, self.stopped_reason(), self.image, self.engine)
         self._listening_since = time.monotonic()
 
     async def _ends_within(self, seconds: float) -> bool:
@@ -214,7 +213,7 @@ class ContainerTask(Task):
         while True:
             if not self.running:
                 await self.hear_out()
-                raise TaskFailedError(self.stopped_reason())
+                raise end_error(self._log, self.stopped_reason(), self.image, self.engine)
             found = watch.look() if self._group is not None else None
             self._started_in = self._meter.seconds_on_its_share() if self._meter else time.monotonic() - began
             if found is None:  # This machine does not show it: the health checks decide, unless it ends at once.
@@ -227,8 +226,10 @@ class ContainerTask(Task):
                 raise TaskFailedError(elsewhere(self.definition.port, found.reachable, found.inside))
             if self._started_in > self.patience:
                 raise TaskFailedError(
-                    f"nothing listens on port {self.definition.port} after {self.patience:g} s, all the time that its "
-                    f"health checks give it to start: {last_words(await self.said_now())}"
+                    elsewhere(self.definition.port, found.reachable, found.inside)
+                    if found.anywhere
+                    else f"nothing listens on port {self.definition.port} after {self.patience:g} s, all the time that "
+                    f"its health checks give it to start: {watching.last_words(await self.said_now())}"
                 )
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -248,8 +249,7 @@ class ContainerTask(Task):
         kind, *words = check.command
         command = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
         try:
-            executed = self.engine.attempt("exec", self.name, *command)
-            code, out, said = await asyncio.wait_for(executed, with_others(check.timeout))
+            code, out, said = await self.engine.attempt("exec", self.name, *command, seconds=with_others(check.timeout))
         except TimeoutError:
             return f"it did not end within {check.timeout:g} s"
         if code == 0:
@@ -284,8 +284,8 @@ class ContainerTask(Task):
             if self.running:
                 await self._end()
         finally:
-            for watching in self._watching:
-                watching.cancel()
+            for each in self._watching:
+                each.cancel()
             await self._remove()
 
     async def _end(self) -> None:
@@ -302,6 +302,7 @@ class ContainerTask(Task):
         if self._created and not self._removed:
             self._removed = True
             await self.engine.attempt("rm", "--force", "--volumes", self.name, directory=self.directory)
+            remove_directories(self.directory, self.name)
             self._gone.set()
 
     @property
@@ -321,7 +322,8 @@ class ContainerTask(Task):
 
     async def hear_out(self) -> None:
         """Wait for what it said last."""
-        await asyncio.wait(self._watching, timeout=2) if self._watching else None
+        for each in (await asyncio.wait(self._watching, timeout=2))[0] if self._watching else ():
+            each.result()  # Raises what kept it from being heard.
 
     @property
     def memory(self) -> float:
@@ -338,10 +340,10 @@ class ContainerTask(Task):
         """Why it is not running."""
         if not self.pid:
             return "it was never started"
-        return end_in_words(
+        return watching.end_in_words(
             self._exit_code,
             killed_for_memory=self._oom_kills > 0,
             peak=self._peak,
             memory=self.definition.memory,
-            said=last_words(self._log),
+            said=watching.last_words(self._log),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
@@ -40,6 +40,7 @@ def create_options(
     label: str,
     port: int,
     podman: bool,
+    directories: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The options of an engine's create command: all that the task definition says, and nothing else.
 
@@ -51,14 +52,10 @@ def create_options(
         label: Label by which everything of the rehearsal is found.
         port: The port of this machine that leads to it.
         podman: Whether the engine is Podman, which has options of its own.
+        directories: Path in the container to the empty directory of this machine that is there, for Podman.
     """
     variables = {**definition.environment, **dict.fromkeys(definition.secrets, SECRET)}
-    size = ",size=4k" if definition.fault == "full-tmp" else ""
-    mounts = []
-    for path in definition.mounts:
-        # ECS gives a volume to root, unless the image declares its path: then to whom the image does.
-        mode = "1777" if path.rstrip("/") in {volume.rstrip("/") for volume in image.volumes} else "0755"
-        mounts.append(f"--tmpfs={path}:rw,exec,mode={mode}{size}")
+    mounts = _mounts(definition, image, directories or {}, podman=podman)
     if definition.fault == "no-tmp":
         # Docker cannot leave out a volume that the image declares.
         mounts += ["--image-volume=ignore"] if podman else [f"--tmpfs={path}:ro" for path in image.volumes]
@@ -73,7 +70,8 @@ def create_options(
         f"--memory={definition.memory}m",
         f"--memory-swap={definition.memory}m",
         "--no-healthcheck",
-        *(["--http-proxy=false"] if podman else []),
+        # A user whom the image does not name gets a comment in place of the line that Podman writes for him.
+        *(["--http-proxy=false", "--passwd-entry=#"] if podman else []),
         *([f"--add-host=host.docker.internal:{network.gateway}"] if network.gateway else []),
         *(f"--add-host={host}:{address}" for host, address in sorted(definition.hosts.items())),
         *(["--read-only"] if definition.read_only_root else []),
@@ -86,6 +84,37 @@ def create_options(
         image.name,
         *command,
     ]
+
+
+def bare_mounts(definition: TaskDefinition, image: EngineImage) -> list[str]:
+    """Paths of volumes that the image does not declare: ECS gives them to root, 0755, whatever the image has there.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
+    """
+    declared = {volume.rstrip("/") for volume in image.volumes}
+    return [path for path in definition.mounts if path.rstrip("/") not in declared]
+
+
+def _mounts(
+    definition: TaskDefinition, image: EngineImage, directories: Mapping[str, str], *, podman: bool
+) -> list[str]:
+    """What is mounted in a container.
+
+    A path that the image declares gets a volume by itself, with the owner, the mode and the files that the image has
+    there, as ECS does it. Of any other, runc gives a tmpfs the mode that the image has there, and so does Podman with
+    a volume.
+    """
+    if definition.fault == "full-tmp":
+        return [f"--tmpfs={path}:rw,exec,mode=1777,size=4k" for path in definition.mounts]
+    bare = bare_mounts(definition, image)
+    if not podman:
+        return [f"--mount=type=volume,destination={path},volume-nocopy" for path in bare]
+    found = [f"--volume={directories[path]}:{path}:rw,z" for path in bare]
+    # Docker makes a working directory that is not there, and so does the runtime of containers; Podman looks before.
+    made = definition.working_directory
+    if made in directories and made not in bare:
+        found.append(f"--volume={directories[made]}:{made}:{'ro' if definition.read_only_root else 'rw'},z")
+    return found
 
 
 def _capabilities(changes: Sequence[str], *, podman: bool) -> list[str]:

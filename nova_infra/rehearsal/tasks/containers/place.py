@@ -7,9 +7,12 @@ import contextlib
 import ipaddress
 import os
 import random
+import shutil
 import tempfile
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -81,6 +84,30 @@ class Place:
             _, system, _ = await self.engine.attempt("info", "--format={{.OperatingSystem}}")
             return None if "Docker Desktop" in system else address
         return address
+
+
+def empty_directories(directory: str, container: str, paths: Iterable[str]) -> dict[str, str]:
+    """Make empty directories of this machine for a container: root's there, and closed to others.
+
+    Args:
+        directory: Where.
+        container: The container's name.
+        paths: Where they are in it.
+
+    Returns:
+        Path in the container to the directory.
+    """
+    made = {path: Path(directory, f"{container}-{number}") for number, path in enumerate(dict.fromkeys(paths))}
+    for each in made.values():
+        each.mkdir(exist_ok=True)
+        each.chmod(0o755)  # Whatever this machine's mask is.
+    return {path: str(each) for path, each in made.items()}
+
+
+def remove_directories(directory: str, container: str) -> None:
+    """Remove what :func:`empty_directories` has made for a container, with what it has written there."""
+    for each in Path(directory).glob(f"{container}-*"):
+        shutil.rmtree(each, ignore_errors=True)
 
 
 async def remove_orphans(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, explain, last_lines
@@ -12,6 +13,8 @@ from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 _DOCKERS_LAST = "Error: failed to start containers"
 """What Docker says below the reason."""
+_OF_THE_ENGINE = re.compile(r"docker\.sock|slirp4netns|\bpasta\b|netavark|/dev/net/tun|cni plugin")
+"""Whatever it says of a program or a permission is about the engine's own."""
 _NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
 
 
@@ -21,14 +24,40 @@ def start_error(said: str, definition: TaskDefinition, image: EngineImage, engin
     lowered, program = said.lower(), _program(definition, image)
     if "exec format error" in lowered and image.architecture in ("", engine.architecture):
         return TaskFailedError(f"CannotStartContainerError: exec format error: {program} is not a program")
-    if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
+    if not _OF_THE_ENGINE.search(lowered) and any(each in lowered for each in _NO_PROGRAM):
         return TaskFailedError(f"CannotStartContainerError: {program}: {_reason(said)}")
-    if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
+    if re.search(r"unable to find (user|group)|no matching entries in (passwd|group)", lowered):
         return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
     if "no command" in lowered:
         return TaskFailedError("CannotStartContainerError: neither its task definition nor its image has a command")
     error = explain(engine.program, ["start"], said)
     return error if isinstance(error, EngineError) else EngineError(f"{error}: see docs/rehearsal.md")
+
+
+def end_error(said: Sequence[str], reason: str, image: EngineImage, engine: Engine) -> Exception:
+    """The error of a task that ended before it served.
+
+    A program for another architecture starts and ends at once: where the task definition wants that one, AWS would
+    run it and this machine cannot.
+
+    Args:
+        said: What it printed last.
+        reason: Why it ended.
+        image: What it was made of.
+        engine: What ran it.
+    """
+    is_foreign = image.architecture not in ("", engine.architecture)
+    if is_foreign and (not said or "exec format error" in said[-1].lower()):
+        return explain(engine.program, ["start"], f"{image.name}: exec format error: it is for {image.architecture}")
+    return TaskFailedError(reason)
+
+
+def lacks_working_directory(said: str) -> bool:
+    """Whether Podman does not start a container because its working directory is not there.
+
+    https://github.com/containers/podman/issues/11352
+    """
+    return re.search(r'workdir ".*" does not exist', said) is not None
 
 
 def _program(definition: TaskDefinition, image: EngineImage) -> str:

@@ -63,15 +63,38 @@ class ContainerEnd:
     said: list[str] = field(default_factory=list)
 
 
+async def read_start(engine: Engine, name: str) -> tuple[str, int]:
+    """The id of a container that has been started, and its first process; -1 where that has ended already.
+
+    Raises:
+        EngineError: The engine does not say.
+    """
+    said = await engine.call("inspect", "--format={{.Id}} {{.State.Pid}}", name)
+    try:
+        container_id, pid = said.split()
+        return container_id, int(pid) or -1
+    except ValueError:
+        raise engine.rubbish("inspect", said) from None
+
+
 async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
-    """How a container ended that is gone; None where the engine does not know it any more."""
+    """How a container ended that is gone; None where the engine does not know it any more.
+
+    Raises:
+        EngineError: The engine does not say.
+    """
+    exit_code = out_of_memory = ""
     for _ in range(_LOOKS):
         code, state, _ = await engine.attempt(
             "inspect", "--format={{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}", name
         )
         if code:
             return None
-        running, exit_code, out_of_memory = state.split()
+        try:
+            running, exit_code, out_of_memory = state.split()
+            int(exit_code)
+        except ValueError:
+            raise engine.rubbish("inspect", state) from None
         if running == "false":
             break
         await asyncio.sleep(_POLL_SECONDS)

@@ -3,7 +3,7 @@
 import pytest
 
 from nova_infra.config import Service, parse_config
-from nova_infra.config.resolved import suite_gated
+from nova_infra.config.resolved import suite_asked, suite_gated, suite_loaded
 from nova_infra.config.services.smoke import is_reachable
 from nova_infra.errors import ConfigError
 
@@ -57,6 +57,26 @@ def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw, refused):
     assert raw["services"][1]["name"] in suite_gated(config.services, config.environments[2])
     raw["services"][0]["environments"] = {"prod": {"rollout": {"gate": "suite"}}}
     assert "rollout.gate: no suite can ask for the new revision, because of internal: " in refused()
+
+
+def test_a_suite_as_load_needs_a_suite_a_shift_and_a_way_to_the_service(raw, refused):
+    raw["environments"][0]["rollout"] |= {"load": "suite"}
+    assert "environments[0].rollout.load: needs a strategy that shifts traffic" in refused()
+    del raw["environments"][0]["rollout"]["load"]
+    raw["environments"][2].pop("tests", None)
+    raw["environments"][2]["rollout"] |= {"load": "suite"}
+    assert "environments[2].rollout.load: prod has no suite to run: write tests =" in refused()
+    raw["environments"][2] |= {"tests": "e2e"}
+    del raw["services"][0]["kit"]
+    raw["services"][0]["internal"] = True
+    raw["services"][1]["environments"] = {"prod": {"rollout": {"load": None, "gate": "suite"}}}
+    config = parse_config(raw)
+    names = [service.name for service in config.services]
+    assert suite_loaded(config.services, config.environments[2]) == tuple(names[2:])
+    assert suite_gated(config.services, config.environments[2]) == (names[1],)
+    assert suite_asked(config.services, config.environments[2]) == tuple(names[1:])
+    raw["services"][0]["environments"] = {"prod": {"rollout": {"load": "suite"}}}
+    assert "rollout.load: no suite can ask for the new revision, because of internal: remove it" in refused()
 
 
 def test_a_suite_needs_room_for_the_rule_of_the_tests(raw, refused):

@@ -1,13 +1,16 @@
 """By how many requests alarms judge, and what has too few for them."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from nova_infra.deployed.model import ParameterVersion
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import AwsError
 from nova_infra.operations.gates.traffic import judged_by, to_be_judged_by, too_thin
+from nova_infra.operations.records.answers import MeasuredLoad, encode_load
 
 
 def rate(per_minute: float, **needs: int) -> RequestRate:
@@ -31,6 +34,33 @@ def test_a_service_with_too_few_requests_is_named_with_all_numbers(needs: dict[s
 
 def test_a_service_whose_alarms_need_none_is_never_too_thin() -> None:
     assert too_thin("prod", {"carts": rate(0)}) == []
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        (None, "the suite is its load while it bakes; verify says afterwards how many"),
+        (31, "the suite is its load, with which the new revision had 31 in the last release that measured it"),
+        (19, "with the suite as its load, the new revision had 19 in the last release that measured it: have the"),
+    ],
+)
+def test_what_a_suite_as_load_adds_is_said(measured: int | None, said: str) -> None:
+    rates = {"carts": rate(4, errors=20), "bills": rate(5, errors=20)}
+    carts, bills = too_thin("prod", rates, {"carts": measured})
+    assert carts.startswith(f"carts: prod has 4 requests a minute, and its errors alarm needs 20: {said}")
+    assert "a canary that fails there would not be seen" in bills
+
+
+def test_the_latest_measured_load_is_read_from_the_ledger() -> None:
+    at = datetime(2026, 11, 2, 9, 8, 7, tzinfo=UTC)
+    written = [encode_load(MeasuredLoad({"carts": n, "bills": 7}, at)) for n in (11, 31)]
+    versions = tuple(ParameterVersion(n, value) for n, value in enumerate([*written, '{"kind":"load"}'], 1))
+    rates = {"carts": rate(4, errors=20), "store": rate(400, errors=20)}
+    environment: Any = SimpleNamespace(
+        name="prod", prefix="nova-prod", request_rates=lambda: rates, history=lambda _: versions
+    )
+    [line] = to_be_judged_by(environment, ["carts", "store"])
+    assert "had 31 in the last release" in line
 
 
 def test_of_many_the_thinnest_five_are_named_and_the_rest_counted() -> None:

@@ -39,8 +39,10 @@ def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     )
     if made.returncode:
         pytest.skip("the C compiler makes no static programs")
+    (context / "tmp").mkdir()
     (context / "Dockerfile").write_text(
-        'FROM scratch\nCOPY server /server\nUSER 10001\nVOLUME ["/tmp"]\nENTRYPOINT ["/server"]\n'
+        "FROM scratch\nCOPY server /server\nCOPY --chown=10001:10001 tmp /tmp\n"
+        'USER 10001\nVOLUME ["/tmp"]\nENTRYPOINT ["/server"]\n'
     )
     name = f"localhost/nova-test/scratch:{uuid.uuid4().hex[:16]}"
     host = [] if engine.is_docker else ["--network=host"]

@@ -48,7 +48,12 @@ class Scripted(Engine):
         object.__setattr__(self, "answers", answers)
         object.__setattr__(self, "asked", [])
 
-    async def attempt(self, *arguments: str, directory: str | None = None) -> tuple[int, str, str]:  # noqa: ARG002
+    async def attempt(
+        self,
+        *arguments: str,
+        directory: str | None = None,  # noqa: ARG002 - as an engine's
+        seconds: float | None = None,  # noqa: ARG002 - as an engine's
+    ) -> tuple[int, str, str]:
         self.asked.append(arguments)  # type: ignore[attr-defined]
         answers = self.answers.get(arguments[0], [(0, "", "")])  # type: ignore[attr-defined]
         answer: tuple[int, str, str] = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -140,7 +145,7 @@ def test_what_it_provides_wins_over_variables_and_secrets_of_the_same_name(place
     assert definition.secrets == {"KEY": "b"}, "what nobody provides keeps its made-up value"
     assert definition.hosts == {"tiny": "10.97.7.9", "db.internal": "10.97.7.9"}
     [gap] = gaps
-    assert gap.startswith("nothing answers at 10.0.0.0/8 itself: tiny is reached by the variables that it provides")
+    assert gap.startswith("nothing answers at 10.0.0.0/8 itself: tiny is reached only by the variables")
     made = EngineImage("shop:1", "amd64", (), "SIGTERM", ())
     options = create_options(
         definition, made, runtime.place.network, name="n", label="l", port=8123, podman=not engine.is_docker

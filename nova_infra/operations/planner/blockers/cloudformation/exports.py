@@ -1,4 +1,4 @@
-"""What a stack takes away while others use it: exports, also those of a VPC with a new CIDR; capacity providers.
+"""What a stack removes while others use it: exports, also those of a VPC with a new CIDR; capacity providers.
 
 Imports that no stack exports are found here, too.
 
@@ -24,7 +24,7 @@ _BY_THEMSELVES = (
 
 
 def locked_exports(step: Step) -> Iterator[Refusal]:
-    """Refuse to take away or to change what a deployed stack imports."""
+    """Refuse to remove or change what a deployed stack imports."""
     if step.before is None or (not step.actions and step.before.exports == step.after.exports) or changes_kind(step):
         return
     replaced = {action.logical_id: action for action in step.actions if action.action is Action.REPLACE}

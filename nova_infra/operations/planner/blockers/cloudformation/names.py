@@ -24,7 +24,7 @@ def changes_kind(step: Step) -> bool:
 
 
 def taken_names(step: Step) -> Iterator[Refusal]:
-    """Refuse what another resource is already.
+    """Refuse a name that another resource has already.
 
     CloudFormation makes and updates everything before it deletes anything, also in the same stack.
     """
@@ -109,7 +109,7 @@ def kept_names(step: Step) -> Iterator[Consequence]:
 
 
 def changed_service_tokens(step: Step) -> Iterator[Refusal]:
-    """Refuse a custom resource that another function is to answer for.
+    """Refuse to change the function of a custom resource.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html,
     ServiceToken: updates are not supported.

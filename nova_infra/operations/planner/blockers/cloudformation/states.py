@@ -32,7 +32,7 @@ _STUCK = {
 
 
 def stuck_stack(step: Step) -> Iterator[Refusal]:
-    """Refuse the update of a stack in a state in which CloudFormation takes none."""
+    """Refuse to update a stack in a state in which CloudFormation accepts no update."""
     status = step.before.status if step.before is not None else ""
     if status in _STUCK:
         fault, remedy = _STUCK[status]
@@ -42,7 +42,7 @@ def stuck_stack(step: Step) -> Iterator[Refusal]:
 
 
 def moved_stack(step: Step) -> Iterator[Refusal]:
-    """Refuse a stack that exists under the same name in another account or region, and not where it is to go."""
+    """Refuse a stack that exists under its name only in another account or region than its own."""
     if step.before is not None:
         return
     key = step.after.key

@@ -63,19 +63,21 @@ class Release:
 
         return run
 
+    def obey(self) -> None:
+        """ECS does what it is told."""
+        for what, params in self.world.answered:
+            arn = params.get("serviceDeploymentArn")
+            for rollout in self.world.rollouts:
+                if rollout.arn == arn and rollout.hooks:
+                    rollout.hooks = []
+                    self.ends(rollout.service, "UPDATE_COMPLETE" if what == "continue" else "UPDATE_ROLLBACK_COMPLETE")
+
     def answer(self, *services: str, suite: Callable[..., str], patience: float = 600) -> list[str]:
         def wait(seconds: float) -> None:
             self.world.pass_by(seconds)
             if self.plan:
                 self.plan.pop(0)()
-            for what, params in self.world.answered:  # ECS does what it is told.
-                arn = params.get("serviceDeploymentArn")
-                for rollout in self.world.rollouts:
-                    if rollout.arn == arn and rollout.hooks:
-                        rollout.hooks = []
-                        self.ends(
-                            rollout.service, "UPDATE_COMPLETE" if what == "continue" else "UPDATE_ROLLBACK_COMPLETE"
-                        )
+            self.obey()
 
         wanted = dict.fromkeys(services, NEW)
         gate = SuiteGate(self.environment, wanted, suite, patience, self.lines.append, 10.0, wait)

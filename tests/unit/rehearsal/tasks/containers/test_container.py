@@ -69,6 +69,9 @@ def test_the_user_of_the_definition_counts_before_that_of_the_image(run: Run, de
             # ECS gives a mount to root, unless the image declares its path as a volume.
             ("/data/written", {"mounts": ("/data",)}, "Permission denied"),
             ("/data/written", {"mounts": ("/data",), "user": "0"}, ""),
+            ("/tmp/written", {"user": "10002"}, "Permission denied"),  # It is the image's user's.
+            # Docker makes it, as the runtime of containers does.
+            ("/tmp/written", {"working_directory": "/nowhere"}, ""),
         ]
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.vocabulary import check_properties
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
-from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
+from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.definition import read_task_definition
 
 IMAGE = EngineImage("shop:7", "amd64", ("/shop",), "SIGTERM", ())
@@ -63,3 +64,41 @@ def test_shared_memory_and_low_ports_are_as_on_fargate_with_either_engine(podman
 def test_what_fargate_does_not_take_is_refused(linux: dict[str, Any], said: str) -> None:
     with pytest.raises(UnresolvableError, match=said):
         check_properties("AWS::ECS::TaskDefinition", properties(linux), "Task")
+
+
+def mounted(*paths: str, podman: bool, volumes: tuple[str, ...] = (), **container: Any) -> list[str]:
+    """The options that say what is where, for a task that mounts these paths."""
+    mounts = [{"SourceVolume": "v", "ContainerPath": path} for path in paths]
+    found = properties({})
+    found["ContainerDefinitions"][0] |= {"MountPoints": mounts, **container}
+    image = replace(IMAGE, volumes=volumes)
+    definition = read_task_definition(found, "shop:1")
+    directories = {path: f"/host{path}" for path in (*bare_mounts(definition, image), "/nowhere")}
+    made = create_options(
+        definition, image, ContainerNetwork("n1", None), name="n1-2", label="l=3", port=8123, podman=podman,
+        directories=directories,
+    )  # fmt: skip
+    return [each for each in made if each.startswith(("--tmpfs", "--volume", "--mount"))]
+
+
+def test_a_mount_that_the_image_does_not_declare_is_roots_whatever_the_image_has_there() -> None:
+    """No tmpfs: runc gives one the mode of the image's directory, so that anybody could write to /tmp."""
+    assert mounted("/tmp", "/data", podman=True) == ["--volume=/host/tmp:/tmp:rw,z", "--volume=/host/data:/data:rw,z"]
+    assert mounted("/data", podman=False) == ["--mount=type=volume,destination=/data,volume-nocopy"]
+
+
+@pytest.mark.parametrize("podman", [True, False])
+def test_a_mount_that_the_image_declares_is_the_engines_own_with_the_owner_and_mode_of_the_image(podman: bool) -> None:
+    assert mounted("/data", podman=podman, volumes=("/data/",)) == []
+
+
+def test_a_working_directory_that_is_not_there_is_made_as_writable_as_the_root() -> None:
+    given = {"WorkingDirectory": "/nowhere"}
+    assert mounted(podman=True, **given) == ["--volume=/host/nowhere:/nowhere:rw,z"]
+    assert mounted(podman=True, ReadonlyRootFilesystem=True, **given) == ["--volume=/host/nowhere:/nowhere:ro,z"]
+    assert mounted("/nowhere", podman=True, **given) == ["--volume=/host/nowhere:/nowhere:rw,z"], "a mount already"
+
+
+def test_podman_writes_no_user_into_the_image_which_fargate_does_not_either() -> None:
+    assert "--passwd-entry=#" in options({}, podman=True)
+    assert "--passwd-entry=#" not in options({}, podman=False), "which knows no such option"

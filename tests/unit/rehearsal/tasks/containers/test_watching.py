@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
+from pathlib import Path
 
 import psutil
+import pytest
 
-from nova_infra.rehearsal.tasks.containers.watching import has_ended
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError
+from nova_infra.rehearsal.tasks.containers.watching import has_ended, read_end, read_start
 
 
 def test_a_process_is_over_as_soon_as_it_has_ended_although_nobody_has_asked_for_its_exit_code() -> None:
@@ -18,3 +23,14 @@ def test_a_process_is_over_as_soon_as_it_has_ended_although_nobody_has_asked_for
         assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
         assert has_ended(process.pid)
     assert has_ended(process.pid)
+
+
+@pytest.mark.parametrize("answer", ["", "<html>", "false soon false", "12ab none"])
+def test_an_engine_that_does_not_say_how_it_is_with_a_container_is_at_fault(tmp_path: Path, answer: str) -> None:
+    program = tmp_path / "podman"
+    program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    program.chmod(0o755)
+    engine = Engine(str(program), "amd64")
+    for ask in (read_start, read_end):
+        with pytest.raises(EngineError, match="inspect: its answer means nothing: "):
+            asyncio.run(ask(engine, "tiny"))
