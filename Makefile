@@ -49,7 +49,7 @@ rehearse: setup ## Play the whole pipeline on this machine, and three bad releas
 drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
 
-faults: setup .nova/rehearsed/manifest.json ## Some eighty faults and edits, played on a miniature and on the services: is the verdict that of AWS?
+faults: setup .nova/rehearsed/manifest.json ## Faults and edits, played on a miniature, in images and on the services: is the verdict that of AWS?
 	@pytest -q -rs -p no:schemathesis tests/faults
 
 test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some

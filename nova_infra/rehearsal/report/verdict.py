@@ -14,6 +14,7 @@ from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
 _FIX = "Fix that and play it again: make rehearse"
+_TO_LAST = "Read its log, fix it and play it again: make rehearse; in real time: nova rehearse --real-time"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
     if wrong := what_users_meet(record):
         noticed = f"no alarm and no test notices that {', and that '.join(wrong)}"
         return _warning(f"{headline}, but your users would notice its faults", f"{why}, but {noticed}.", _FIX)
+    if record.lost:
+        why = f"{why}, but {', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes."
+        return _warning(f"{headline}, but its tasks do not last", why, _TO_LAST)
     if fired := _of_each(record, would_have_ended):
         return _warning(f"{headline}, but an alarm would have stopped it", f"{why}, but {', and '.join(fired)}.", _FIX)
     unknown = _of_each(record, partial(untested, record))
@@ -143,18 +147,28 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     # A deployment's note begins with the name of its service, which its stack mostly has too.
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
+    besides = f"{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}"
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{_cause(record, stage)}{_denied(record)}{taken_back}{_what_serves(record, stage)}",
+        why=f"{name}: {reason}{more}.{besides}",
         next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 
 
-def _cause(record: Record, stage: StageRecord) -> str:
-    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that."""
-    found = [what_breaks(each) for each in record.deployments if each.environment == stage.name and not each.takes_back]
-    return "".join(f" The cause: {clause}." for clause in list(filter(None, found))[:1])
+def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> str:
+    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that.
+
+    Where a revision did not even serve, what is worse of other services is not why.
+    """
+    there = [each for each in record.deployments if each.environment == stage.name and not each.takes_back]
+    own = {each.service for each in there if action is not None and each.service == short_name(action.name)}
+    served = any(each.requests_to(each.new).served for each in there if each.service in own)
+    for each in there:
+        if clause := what_breaks(each):
+            is_cause = not own or served or each.service in own
+            return f" The cause: {clause}." if is_cause else f" Besides: {clause}."
+    return ""
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:

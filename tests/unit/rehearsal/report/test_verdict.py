@@ -197,6 +197,16 @@ def test_what_a_busy_machine_could_not_measure_is_not_said_to_be_good(
     assert ("when this machine is quiet" in said.next_step) is (sign == "!")
 
 
+def test_tasks_that_do_not_outlast_the_bakes_are_no_good_release(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.lost = ["a task of gate:2 did not last: within 47 s of its start it failed its checks"]
+    said = verdict(record)
+    assert (said.passed, said.sign) == (True, "!")
+    assert said.headline == "Prod would take this release, but its tasks do not last"
+    assert "but a task of gate:2 did not last: within 47 s of its start it failed its checks. Bakes" in said.why
+    assert said.next_step.endswith("nova rehearse --real-time")
+
+
 def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: Callable[..., Record]) -> None:
     record = rehearsed()
     record.runs_tasks = False
