@@ -3,7 +3,8 @@
 The tree is copied to `.nova/mutants` first: what is broken there is nobody's. The tests run there once to see which of
 them run which line (`scripts/covering.py`). A mutant meets only those, the near and fast ones first, and all tests of
 its room, of `HABITS` and of `ALSO` before it counts as a survivor. cosmic-ray makes the mutants, as
-`requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all files, the same for each seed.
+`requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all
+files, the same for each seed.
 
 Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one in
 `scripts/equivalent_mutants.toml`: those that change nothing that anybody could see are counted apart.
