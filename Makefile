@@ -49,7 +49,7 @@ rehearse: setup ## Play the whole pipeline on this machine, and three bad releas
 drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
 
-faults: setup .nova/rehearsed/manifest.json ## Some eighty faults and edits, played on a miniature and on the services: is the verdict that of AWS?
+faults: setup .nova/rehearsed/manifest.json ## Faults and edits, played on a miniature, in images and on the services: is the verdict that of AWS?
 	@pytest -q -rs -p no:schemathesis tests/faults
 
 test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some
@@ -97,7 +97,7 @@ types: setup ## Strict type checks
 # The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
 # plugin that is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
-UNIT_PARTS = unit-synthesis unit-rehearsal unit-operations unit-others
+UNIT_PARTS = unit-rehearsal unit-others unit-synthesis unit-operations
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
 CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'

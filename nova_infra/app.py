@@ -143,7 +143,7 @@ def with_canary_percentage(config: Config, value: str) -> Config:
     """
     try:
         percent = float(value)
-        # A rollout of its own, so that the limits are those of nova.toml. 100 is no canary, and not one there either.
+        # A rollout of its own, so that the limits are those of nova.toml. 100 means no canary, there as well.
         Rollout(strategy="blue-green", percent=percent)
     except (ValueError, ValidationError):
         raise ConfigError(

@@ -47,7 +47,7 @@ MOMENTS = {
     "baseline": Moment(r"Dev: starting what runs there now", 4, (signal.SIGINT,)),
     "twice": Moment(r"Dev\..*-service\.Deploy$", 3, (signal.SIGINT, signal.SIGINT)),
     "traffic": Moment(r"-prod-.*: 10 % of the traffic", 2, (signal.SIGTERM,)),
-    "drill": Moment(r"stage Prod$", 12, (signal.SIGINT,)),
+    "drill": Moment(r"stage Prod$", 5, (signal.SIGINT,)),
     "report": Moment(r"✓ drill", 0, (signal.SIGTERM,)),
 }
 

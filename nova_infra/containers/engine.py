@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -242,9 +241,7 @@ def _architecture_of(program: str) -> str:
     Raises:
         EngineError: It does not.
     """
-    if program == "buildah":
-        return _ARCHITECTURES.get(platform.machine().lower(), platform.machine())
-    field = "{{.Architecture}}" if program == "docker" else "{{.Host.Arch}}"
+    field = {"docker": "{{.Architecture}}", "podman": "{{.Host.Arch}}"}.get(program, "{{.host.arch}}")
     try:
         result = subprocess.run(
             [program, "info", "--format", field],

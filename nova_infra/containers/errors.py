@@ -26,7 +26,7 @@ class ImageError(NovaError):
 
 
 _OF_AN_IMAGE = ("build", "buildx", "create", "run", "start", "pull", "exec")
-"""Commands that an image can make fail; others, such as to list what there is, fail for the machine's reasons alone."""
+"""Commands that an image can make fail; others, such as to list what there is, fail only for the machine's reasons."""
 # Said by Docker, Podman and Buildah; the first that matches counts.
 _MACHINE: tuple[tuple[str, str], ...] = (
     (r"no space left on device|disk quota exceeded", "the disk is full: free some space, with `nova image prune` say"),

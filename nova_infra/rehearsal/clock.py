@@ -1,4 +1,4 @@
-"""Compressed time.
+"""The clock of a rehearsal: a simulated minute lasts a second, and waits for what is slow.
 
 Bakes and alarm periods are counted in simulated minutes, and a simulated minute lasts a second by default. Processes
 start, drain and answer in real time. A minute never ends before the load that belongs to it has been sent and answered,

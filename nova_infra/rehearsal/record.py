@@ -302,6 +302,7 @@ class Record:
         at_once: Stack of a job whose next time came while it was running, to how many of its runs went on at once.
         denied: Revision of the release to the calls to AWS that its task role does not allow, a clause each.
         connections: Environment to its dependencies, and the connections to each.
+        lost: Tasks that went through their bakes and did not stay up or healthy for long after, a clause each.
         unknown_cpu: Service to the minutes in which this machine was too busy to tell what processor time it used.
     """
 
@@ -327,6 +328,7 @@ class Record:
     at_once: dict[str, int] = field(default_factory=dict)
     denied: dict[str, list[str]] = field(default_factory=dict)
     connections: dict[str, dict[str, ConnectionsRecord]] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
     unknown_cpu: dict[str, int] = field(default_factory=dict)
 
     @property

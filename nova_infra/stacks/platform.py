@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
@@ -102,20 +103,35 @@ class PlatformStack(cdk.Stack):
         self.ingress: Ingress | ExistingIngress = self._ingress(prefix, environment, vpc, log_bucket)
         self._export()
         self.private_ingress = (
-            PrivateIngress(
-                self,
-                "PrivateIngress",
-                vpc=vpc,
-                cidr=network.cidr,
-                name=prefix,
-                subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
-                deletion_protection=environment.approval,
-                log_bucket=log_bucket,
-            )
+            self._private_ingress(prefix, environment, vpc, log_bucket)
             if any(service.internal for service in config.services)
             else None
         )
         self._protect(prefix, environment)
+        self.topic = self._alerts(prefix, environment, publishers)
+        self._add_hooks(prefix, config, environment, group)
+        self._release_roles(prefix, config, environment)
+        self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
+        if network.cluster_name is not None:
+            # The tools look for it where there is no cluster of the environment's own name.
+            cdk.CfnOutput(self, CLUSTER_OUTPUT, value=self.cluster_name)
+
+    def _private_ingress(
+        self, prefix: str, environment: Environment, vpc: ec2.IVpc, log_bucket: s3.IBucket
+    ) -> PrivateIngress:
+        return PrivateIngress(
+            self,
+            "PrivateIngress",
+            vpc=vpc,
+            cidr=environment.network.cidr,
+            name=prefix,
+            subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
+            deletion_protection=environment.approval,
+            log_bucket=log_bucket,
+        )
+
+    def _alerts(self, prefix: str, environment: Environment, publishers: Sequence[Publisher]) -> sns.ITopic:
+        """The topic of the environment's alerts, and what turns events about deployments into messages."""
         alerts = AlertTopic(
             self,
             "Alerts",
@@ -125,16 +141,19 @@ class PlatformStack(cdk.Stack):
             notifications=environment.notifications,
             own_messages=[Publisher.events()],
         )
-        self.topic = alerts.topic
         RolloutEvents(
             self,
             "Events",
             environment=environment.name,
             prefix=prefix,
             cluster=self.cluster_name,
-            topic=self.topic,
+            topic=alerts.topic,
             chat=alerts.chat,
         )
+        return alerts.topic
+
+    def _add_hooks(self, prefix: str, config: Config, environment: Environment, group: Mapping[str, str]) -> None:
+        """The functions that ECS calls during deployments, where a service has a use for them."""
         kept = retention(environment.log_retention_days)
         if _tests(config, environment):
             SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=kept)
@@ -148,11 +167,6 @@ class PlatformStack(cdk.Stack):
                 key=self.key,
                 retention=kept,
             )
-        self._release_roles(prefix, config, environment)
-        self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
-        if network.cluster_name is not None:
-            # The tools look for it where there is no cluster of the environment's own name.
-            cdk.CfnOutput(self, CLUSTER_OUTPUT, value=self.cluster_name)
 
     def _export(self) -> None:
         """Export what services read, whether or not one does.

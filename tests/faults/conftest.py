@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,30 +9,19 @@ from typing import Any
 
 import pytest
 
-from helpers.faulty_services import Played, remove_images
+from helpers.engines import engine_or_skip
+from helpers.faulty_services import Played, play_to_end, remove_images
+from helpers.miniature import make_assembly
 from nova_infra.assembly import Assembly, Template
 from nova_infra.config import Dependency
-from nova_infra.containers.engine import Engine, detect
-from nova_infra.containers.errors import EngineError
-from nova_infra.containers.probe import require_start
 from nova_infra.rehearsal.delivery.weakened import weakened
 from nova_infra.rehearsal.dependencies.container import Needed
-from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
-from nova_infra.rehearsal.pipeline.player import Player
+from nova_infra.rehearsal.pipeline.forecast import forecast
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import new_record
-from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
-
-_spec = importlib.util.spec_from_file_location(
-    "miniature", Path(__file__).parents[1] / "unit" / "rehearsal" / "conftest.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-miniature = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(miniature)
 
 SERVER = """
 import http.server, json, os, signal, sys, threading, time
@@ -107,7 +94,7 @@ def play(
     assemblies = {}
     for name, release in (("old", "one"), ("new", "two")):
         given = {**pipeline, "test": test if name == "new" else "true"}
-        assemblies[name] = miniature.make_assembly(directory / name, release=release, **given)
+        assemblies[name] = make_assembly(directory / name, release=release, **given)
     checkouts = {}
     for name, faulty in (("old", False), ("new", True)):
         source = directory / f"sources-{name}" / "services" / "tiny"
@@ -136,19 +123,10 @@ def play(
             (assemblies[name] / f"{each}.json").write_text(json.dumps(template))
     if requests:
         (checkouts["new"] / "requests.http").write_text(requests)
-    runtime = SourceRuntime(_engine() if dependency else None)
+    runtime = SourceRuntime(engine_or_skip() if dependency else None)
     if dependency:
         runtime.dependencies = (Needed(dependency, dependency.image or ""),)
     return _play(directory, assemblies, checkouts, runtime, approve=approve, seconds=seconds)
-
-
-def _engine() -> Engine:
-    try:
-        engine = detect()
-        require_start(engine)
-    except EngineError as error:
-        pytest.skip(f"runs a container, and {error}")
-    return engine
 
 
 def _play(
@@ -163,26 +141,22 @@ def _play(
     baseline = Release("baseline", Assembly(assemblies["old"]), checkouts["old"])
     candidate = Release("candidate", Assembly(assemblies["new"]), checkouts["new"])
     pipeline = candidate.pipeline()
-    precheck(candidate)
+    if not forecast(candidate, baseline).refusals:  # As in a rehearsal, where the plan comes first.
+        precheck(candidate)
     record = new_record(pipeline, candidate=candidate, baseline=baseline)
     record.unsafe += weakened(baseline.pipeline(), pipeline)
-    story: list[str] = []
-
-    async def answer(_: str) -> bool:
-        return approve
-
-    player = Player(
-        pipeline, candidate, baseline, record, approve=answer, tell=story.append, logs=directory / "logs",
-        seconds_per_minute=seconds, files=RequestFiles.load(checkouts["new"]), runtime=runtime,
-    )  # fmt: skip
-
-    async def played() -> None:
-        async with runtime:
-            await player.play()
-
-    if not note_refusals(forecast(candidate, baseline), pipeline, record):
-        asyncio.run(asyncio.wait_for(played(), 120))
-    return Played(verdict(record), record, story)
+    return play_to_end(
+        pipeline,
+        candidate,
+        baseline,
+        record,
+        runtime=runtime,
+        files=RequestFiles.load(checkouts["new"]),
+        logs=directory / "logs",
+        most_seconds=240,
+        approve=approve,
+        seconds_per_minute=seconds,
+    )
 
 
 @pytest.fixture(name="play")

@@ -7,7 +7,7 @@ from nova_infra.assumptions.run import read
 BY_NAME = {each.name: each for each in EXPERIMENTS}
 
 
-MADE, CHANGED, WENT_BACK = "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"
+MADE, WENT_BACK = "CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"
 
 
 def verdicts(name: str, account: SandboxAccount) -> dict[str, str]:

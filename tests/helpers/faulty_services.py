@@ -32,7 +32,7 @@ from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.confidence import confidence
 from nova_infra.rehearsal.report.verdict import Verdict, verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import ImageRuntime
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime
 
 Change = Callable[[dict[str, dict[str, Any]]], None]
 """Changes the resources of the service's stack."""
@@ -201,18 +201,50 @@ def play(
     pipeline = Pipeline(whole.name, (replace(narrow, actions=kept),), whole.told)
     precheck(candidate)
     record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
-    story: list[str] = []
     files = RequestFiles.load(sources)
     if requests:
         (logs / "requests.http").write_text(requests, encoding="utf-8")
         files = RequestFiles.load(logs)
+    return play_to_end(
+        pipeline, candidate, baseline, record, runtime=runtime, files=files, logs=logs / "logs", most_seconds=400
+    )
+
+
+def play_to_end(
+    pipeline: Pipeline,
+    candidate: Release,
+    baseline: Release,
+    record: Record,
+    *,
+    runtime: ImageRuntime | SourceRuntime,
+    files: RequestFiles,
+    logs: Path,
+    most_seconds: float,
+    approve: bool = True,
+    seconds_per_minute: float = 1.0,
+) -> Played:
+    """Play a release, unless CloudFormation would refuse it, and judge it.
+
+    Args:
+        pipeline: What is played.
+        candidate: The release.
+        baseline: What it replaces.
+        record: What happens is written here.
+        runtime: What runs tasks.
+        files: What users ask.
+        logs: Where to write what commands say.
+        most_seconds: How long it may take.
+        approve: The answer to every approval.
+        seconds_per_minute: How long a simulated minute lasts.
+    """
+    story: list[str] = []
 
     async def answer(_: str) -> bool:
-        return True
+        return approve
 
     player = Player(
-        pipeline, candidate, baseline, record, approve=answer, tell=story.append, logs=logs / "logs", runtime=runtime,
-        files=files,
+        pipeline, candidate, baseline, record, approve=answer, tell=story.append, logs=logs, runtime=runtime,
+        files=files, seconds_per_minute=seconds_per_minute,
     )  # fmt: skip
 
     async def played() -> None:
@@ -220,7 +252,7 @@ def play(
             await player.play()
 
     if not note_refusals(forecast(candidate, baseline), pipeline, record):
-        asyncio.run(asyncio.wait_for(played(), 400))
+        asyncio.run(asyncio.wait_for(played(), most_seconds))
     return Played(verdict(record), record, story)
 
 

@@ -1,9 +1,13 @@
 """What the workflows may do, and who may have them do it."""
 
 import re
+import subprocess
+
+import pytest
 
 from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands, steps
 from helpers.workflows import (
+    CONFIGURATIONS,
     PINNED,
     ROOT,
     TEXTS,
@@ -104,3 +108,85 @@ def test_only_jobs_that_may_read_other_runs_ask_for_their_tools_by_the_api():
     }
     assert {own for *_, own in asking} == {True, False}
     assert {right for _, right, own in asking if not own} == {"read"}
+
+
+def approved_tools(jobs, name):
+    """The steps of a job until its set-up, the first thing of the commit that it runs."""
+    found = jobs[name]["steps"]
+    place = next(at for at, step in enumerate(found) if step.get("uses") == "./.github/actions/setup")
+    return found[:place]
+
+
+def refused(directory, digest):
+    """What the step says of a commit's tools; nothing where it lets them run."""
+    [_, step] = approved_tools(WORKFLOWS["deploy.yml"]["jobs"], "deploy-prod")
+    command = ["bash", "-e", "-c", step["run"]]
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env={"PATH": "/usr/bin:/bin", "APPROVED_TOOLS": digest},
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == bool(done.stdout)
+    return done.stdout.decode()
+
+
+@pytest.fixture
+def commit(tmp_path):
+    """A commit with tools, and the digest that its first refusal shows."""
+    for name in (
+        "Makefile",
+        "requirements.txt",
+        "scripts/setup.sh",
+        "nova_infra/cli.py",
+        ".github/actions/x/action.yml",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    digest = re.search(r"the commit is ([0-9a-f]{64}), and unset is approved", refused(tmp_path, "unset"))
+    return tmp_path, digest[1]
+
+
+def test_nothing_of_a_commit_runs_with_productions_credentials_before_its_tools_are_compared():
+    """The job's text is the commit's, too, but the digest is not: SECURITY.md says what is left."""
+    for delivered in CONFIGURATIONS.values():
+        jobs = parsed(generator.workflows(delivered, {})["deploy.yml"])["jobs"]
+        for each in delivered.environments:
+            checkout, *compare = approved_tools(jobs, f"deploy-{each.name}")
+            assert "checkout" in checkout["uses"]
+            assert [step["if"] for step in compare] == ["vars.APPROVED_TOOLS != ''"] * each.approval
+            assert all(step["env"] == {"APPROVED_TOOLS": "${{ vars.APPROVED_TOOLS }}"} for step in compare)
+
+
+@pytest.mark.parametrize("name", ["services/audio/main.py", "nova.toml", "docs/delivery.md", "tests/test_new.py"])
+def test_a_commit_with_the_approved_tools_is_let_through(commit, name):
+    directory, digest = commit
+    (directory / name).parent.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_text("changed")
+    assert refused(directory, digest) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Makefile",
+            "GNUmakefile",
+            "requirements.txt",
+            "requirements-dev.txt",
+            "package-lock.json",
+            ".npmrc",
+            "uv.toml",
+        ),
+        *("scripts/setup.sh", "nova_infra/cli.py", "nova_infra/__pycache__/cli.pyc", ".github/actions/x/action.yml"),
+        *(".venv/bin/python", "node_modules/.bin/cdk"),
+    ],
+)
+def test_a_commit_with_other_tools_is_refused_and_the_line_says_what_to_do(commit, name):
+    directory, digest = commit
+    (directory / name).parent.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_text("changed")
+    [line] = refused(directory, digest).splitlines()
+    assert line.startswith("::error::tools: what this job would run")
+    assert f"and {digest} is approved: read what has changed in it, then set the variable" in line

@@ -74,7 +74,7 @@ class Path:
 
     def __str__(self) -> str:
         """The way in words."""
-        by = "".join(f" takes {role}, which" for role in self.roles[1:])
+        by = "".join(f" assumes {role}, which" for role in self.roles[1:])
         return f"{by} may {self.action} on {self.resource}: {self.goal.what}".strip()
 
 

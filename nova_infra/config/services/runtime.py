@@ -41,7 +41,7 @@ class Rollout(Model):
     load: Literal["suite"] | None = None
     """What sends the new revision requests while it bakes, so that its alarms have enough to judge by: the
     environment's own test ``suite``, which the delivery runs again and again against it. Not for rolling.
-    Default: users alone."""
+    Default: only users."""
 
     @field_validator("percent")
     @classmethod

@@ -61,20 +61,25 @@ class Ingress(Construct):
             log_bucket=log_bucket,
             log_prefix="load-balancer",
         )
-        if domain is None:
-            self.listener = self.load_balancer.add_listener(
-                "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found()
-            )
-            acknowledge(
-                self.listener,
-                "The configuration allows plain HTTP here, and there is no domain to have a certificate for",
-                f"{NIST}-ALBHttpToHttpsRedirection",
-                f"{NIST}-ELBv2ACMCertificateRequired",
-            )
-            self.url = f"http://{self.load_balancer.load_balancer_dns_name}"
-            return
+        self.listener = self._listener() if domain is None else self._tls_listener(domain)
+        self.url = f"http://{self.load_balancer.load_balancer_dns_name}" if domain is None else f"https://{domain.name}"
+
+    def _listener(self) -> elbv2.ApplicationListener:
+        listener = self.load_balancer.add_listener(
+            "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found()
+        )
+        acknowledge(
+            listener,
+            "The configuration allows plain HTTP here, and there is no domain to have a certificate for",
+            f"{NIST}-ALBHttpToHttpsRedirection",
+            f"{NIST}-ELBv2ACMCertificateRequired",
+        )
+        return listener
+
+    def _tls_listener(self, domain: Domain) -> elbv2.ApplicationListener:
+        """The listener with the domain's certificate, a redirect to it, and the domain's DNS record."""
         zone = route53.HostedZone.from_hosted_zone_id(self, "Zone", domain.zone_id)
-        self.listener = self.load_balancer.add_listener(
+        listener = self.load_balancer.add_listener(
             "Listener",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
@@ -98,7 +103,7 @@ class Ingress(Construct):
             open=False,
             default_action=elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
         )
-        redirect.node.add_dependency(self.listener)  # which leaves port 80 first, where the domain is new
+        redirect.node.add_dependency(listener)  # which leaves port 80 first, where the domain is new
         acknowledge(redirect, "It serves nothing but the redirect to TLS", f"{NIST}-ELBv2ACMCertificateRequired")
         route53.ARecord(
             self,
@@ -107,7 +112,7 @@ class Ingress(Construct):
             record_name=f"{domain.name}.",  # with its dot, CDK takes it as it is and asks for no zone name
             target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
         )
-        self.url = f"https://{domain.name}"
+        return listener
 
     def _security_group(self, vpc: ec2.IVpc, *, cidr: str, name: str, tls: bool) -> ec2.SecurityGroup:
         # CDK would write the construct path into the description, and a changed description replaces the group.

@@ -174,15 +174,6 @@ def encode_entry(entry: Entry) -> str:
     return encode({**value, "nonce": entry.nonce} if entry.nonce else value)
 
 
-def decode_entry(text: str) -> Entry:
-    """Read what :func:`encode_entry` wrote.
-
-    Raises:
-        UnreadableError: It is something else.
-    """
-    return read_entry(Fields(text))
-
-
 def read_entry(fields: Fields) -> Entry:
     """Read the fields of what :func:`encode_entry` wrote.
 

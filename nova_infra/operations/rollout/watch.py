@@ -28,9 +28,6 @@ REDRAWS = 4
 LEAST_SECONDS = 2.0
 """Between two looks."""
 
-SERVICES_AT_EASE = 5
-"""So many rollouts may be looked at that often; more are looked at less often, for fewer than three calls a second."""
-
 
 def seconds_between_looks(services: int, rollouts: int) -> float:
     """How long to wait between two looks, so that they make fewer than 2.5 calls a second.

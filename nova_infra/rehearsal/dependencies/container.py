@@ -82,7 +82,7 @@ class DependencyContainer:
 
     @property
     def out_of_reach(self) -> list[str]:
-        """What it stands for that is no name that could lead to it: an address, a range, or any name of a domain."""
+        """What it stands for that is not a name that could lead to it: an address, a range, or any name of a domain."""
         return [host for host in sorted(self.needed.hosts) if host not in self.hosts]
 
     def provided(self, *, on_this_machine: bool = False) -> dict[str, str]:

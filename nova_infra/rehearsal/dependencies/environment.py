@@ -55,8 +55,8 @@ class Dependencies:
         for container in self._containers:
             if hosts := container.out_of_reach if self._in_network else sorted(container.needed.hosts):
                 self._gap(
-                    f"nothing answers at {' and '.join(hosts)} itself: {container.name} is reached by the variables "
-                    "that it provides alone"
+                    f"nothing answers at {' and '.join(hosts)} itself: {container.name} is reached only by the "
+                    "variables that it provides"
                 )
 
     async def stop(self) -> None:

@@ -202,13 +202,17 @@ class PlayedEnvironment:
         """Wait until the current simulated minute has ended."""
         await self._clock.next_minute()
 
+    async def rest(self) -> None:
+        """Let time stand still again, without users; tasks stay up, and what is lost is not replaced."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
     async def __aexit__(self, *_: object) -> None:
         """Stop the load, every task and every load balancer."""
         self._record.slow_minutes += self._clock.slow_minutes
         self._services.note_uptimes()
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.rest()
         await self._load.stop()
         await self._services.stop()
         await self._balancers.stop()

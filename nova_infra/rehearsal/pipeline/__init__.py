@@ -1,1 +1,1 @@
-"""The pipeline: what its template states, and how it is played."""
+"""Plays a pipeline: its actions, the environments that they deploy to, and the release with its edits."""

@@ -17,6 +17,7 @@ from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
+from nova_infra.rehearsal.ecs.service import PlacedTask
 from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.colours import starts_from_alternate
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
@@ -24,6 +25,8 @@ from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, te
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+
+_LOOKS = 5
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Environments:
         seconds_per_minute: Real seconds in a simulated minute.
         steering: Who answers deployments that wait.
         files: The requests that are written down.
+        seconds_between_looks: Seconds between two looks at a task that seems to be unhealthy at the end.
     """
 
     pipeline: Pipeline
@@ -51,8 +55,10 @@ class Environments:
     seconds_per_minute: float
     steering: SuiteAnswers
     files: RequestFiles
+    seconds_between_looks: float = 1.0
     _ahead: dict[str, asyncio.Task[PlayedEnvironment]] = field(default_factory=dict)
     _closing: list[asyncio.Task[None]] = field(default_factory=list)
+    _resting: PlayedEnvironment | None = None
 
     async def __aenter__(self) -> Environments:
         """Nothing is open yet."""
@@ -69,6 +75,9 @@ class Environments:
             self.record.load.pop(name, None)
             self.record.deployments[:] = [each for each in self.record.deployments if each.environment != name]
         self._ahead.clear()
+        if self._resting is not None:
+            await self._look_again(self._resting)
+            self._closing.append(asyncio.create_task(self._resting.__aexit__()))
         closed = await asyncio.gather(*self._closing, return_exceptions=True)
         for error in closed:
             if isinstance(error, BaseException):
@@ -100,9 +109,30 @@ class Environments:
                     self._ahead[stage.name] = asyncio.create_task(self._open(stage))
                 return
 
-    def close(self, environment: PlayedEnvironment) -> None:
-        """Stop what runs in an environment, while the pipeline goes on."""
-        self._closing.append(asyncio.create_task(environment.__aexit__()))
+    def close(self, environment: PlayedEnvironment, *, rests: bool = False) -> None:
+        """Stop what runs in an environment, while the pipeline goes on.
+
+        Args:
+            environment: The environment.
+            rests: Whether its tasks may stay up until the pipeline has ended. The first one's do: what takes more
+                uptime than a short minute's bake shows there, and costs no time.
+        """
+        if rests and self._resting is None:
+            self._resting = environment
+            self._closing.append(asyncio.create_task(environment.rest()))
+        else:
+            self._closing.append(asyncio.create_task(environment.__aexit__()))
+
+    async def _look_again(self, environment: PlayedEnvironment) -> None:
+        """Note which tasks of the release have ended or become unhealthy since their environment was played."""
+        released = {each.new for each in self.record.deployments if not each.baseline}
+        for service in environment.services():
+            for placed in service.tasks:
+                revision = placed.task.definition.revision
+                if revision in released and (fault := await _lasting(placed, self.seconds_between_looks)) is not None:
+                    within = f"within {placed.task.uptime:.0f} s of its start"
+                    self.record.lost.append(f"a task of {revision} did not last: {within} {fault}")
+                    break  # the others are of one image
 
     async def _open(self, stage: Stage) -> PlayedEnvironment:
         environment = PlayedEnvironment(
@@ -151,3 +181,14 @@ class Environments:
                 raise NovaError(
                     f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"
                 ) from None
+
+
+async def _lasting(placed: PlacedTask, seconds: float) -> str | None:
+    """What is wrong with a task, if that does not pass: a busy machine may be slow to answer a check or two."""
+    fault = placed.fault()
+    for _ in range(_LOOKS):
+        if fault is None or not placed.task.running:
+            break
+        await asyncio.sleep(seconds)
+        fault = placed.fault()
+    return fault

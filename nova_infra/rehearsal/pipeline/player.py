@@ -158,7 +158,7 @@ class Player:
             return await self._play_with(None, stage, record, records)
         assert self._environments is not None, "open while stages are played"
         self._suite.leave(left_to_suite(stage))
-        environment = await self._environments.open(stage)
+        environment, passed = await self._environments.open(stage), False
         try:
             if self._release_tools is not None:
                 stacks = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
@@ -166,9 +166,10 @@ class Player:
             environment.let_time_pass()
             for _ in range(self.minutes_before):
                 await environment.next_minute()
-            return await self._play_with(environment, stage, record, records)
+            passed = await self._play_with(environment, stage, record, records)
+            return passed
         finally:
-            self._environments.close(environment)
+            self._environments.close(environment, rests=passed and self.ahead)
 
     async def _play_with(
         self, environment: PlayedEnvironment | None, stage: Stage, record: StageRecord, records: dict[str, ActionRecord]

@@ -1,1 +1,1 @@
-"""How a rehearsal is shown: live, at its end, and as a page."""
+"""What a rehearsal comes to: the verdict, what it rests on, the summary, and the HTML page."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nova_infra.documents.text import listed
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
-from nova_infra.rehearsal.report.answers import untested, what_breaks
+from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks
 from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
 _FIX = "Fix that and play it again: make rehearse"
+_TO_LAST = "Read its log, fix it and play it again: make rehearse; in real time: nova rehearse --real-time"
 
 
 @dataclass(frozen=True)
@@ -58,70 +60,60 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         return _stopped(record, *failed)
     drills = [result for result in drills if result.counts]
     if bad := [result for result in drills if not result.passed]:
-        name = bad[0].drill
-        return Verdict(
-            passed=False,
-            headline=f"{_production(record)} would take this release, but would not stop a bad one as it must",
-            why=f"{len(bad)} of {_drills(len(drills))} failed: "
-            + "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
-            + ".",
-            next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
-        )
-    wrong, unknown = (
-        what_users_meet(record),
-        list(filter(None, (untested(record, each) for each in record.deployments))),
-    )
-    busy = list(filter(None, (_too_busy(record, each) for each in record.deployments)))
-    fired = list(filter(None, map(would_have_ended, record.deployments)))
-    few = list(filter(None, map(silent, record.deployments)))
+        return _missed(record, bad, len(drills))
+    headline, why = _went_through(record, drills)
+    if wrong := what_users_meet(record):
+        noticed = f"no alarm and no test notices that {', and that '.join(wrong)}"
+        return _warning(f"{headline}, but your users would notice its faults", f"{why}, but {noticed}.", _FIX)
+    if record.lost:
+        why = f"{why}, but {', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes."
+        return _warning(f"{headline}, but its tasks do not last", why, _TO_LAST)
+    if fired := _of_each(record, would_have_ended):
+        return _warning(f"{headline}, but an alarm would have stopped it", f"{why}, but {', and '.join(fired)}.", _FIX)
+    unknown = _of_each(record, partial(untested, record))
     if not record.runs_tasks:
         unknown.append("nothing of it was played: it deploys no service, worker or job that the rehearsal knows")
+    few = _of_each(record, silent)
+    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record))]:
+        headline, why = f"{headline}, but not all of it was tested", f"{why}, but {', and '.join(gaps)}."
+        return _warning(headline, why, _to_test(record, unknown, few))
+    if record.until is not None:
+        why, next_step = f"{why}; those after {record.until} were not played.", "Play all of it: make rehearse"
+    elif drills:
+        why, next_step = f"{why}.", "Push it; the report shows what a bad release would have done."
+    else:
+        why, next_step = f"{why}.", "See what stops a bad release: make drills"
+    return Verdict(passed=True, headline=headline, why=why, next_step=next_step)
+
+
+def _of_each(record: Record, clause: Callable[[DeploymentRecord], str]) -> list[str]:
+    """What there is to say of the deployments, one by one."""
+    return list(filter(None, map(clause, record.deployments)))
+
+
+def _warning(headline: str, why: str, next_step: str) -> Verdict:
+    return Verdict(passed=True, headline=headline, why=why, next_step=next_step, warns=True)
+
+
+def _missed(record: Record, bad: Sequence[DrillResult], count: int) -> Verdict:
+    """The verdict where drills did not end as they must."""
+    name = bad[0].drill
+    misses = "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
+    return Verdict(
+        passed=False,
+        headline=f"{_production(record)} would take this release, but would not stop a bad one as it must",
+        why=f"{len(bad)} of {_drills(count)} failed: {misses}.",
+        next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
+    )
+
+
+def _went_through(record: Record, drills: Sequence[DrillResult]) -> tuple[str, str]:
+    """Headline and reason of a release that nothing stops, without full stops."""
     if record.until is not None:
         headline, why = f"Nothing stops this release up to {record.until}", _played(len(record.stages))
     else:
         headline, why = f"{_production(record)} would take this release", _all_stages(len(record.stages))
-    why += " succeeded"
-    if drills:
-        why += f", and {_all_drills(len(drills))} ended as it must"
-    if wrong:
-        return Verdict(
-            passed=True,
-            headline=f"{headline}, but your users would notice its faults",
-            why=f"{why}, but no alarm and no test notices that {', and that '.join(wrong)}.",
-            next_step=_FIX,
-            warns=True,
-        )
-    if fired:
-        return Verdict(
-            passed=True,
-            headline=f"{headline}, but an alarm would have stopped it",
-            why=f"{why}, but {', and '.join(fired)}.",
-            next_step=_FIX,
-            warns=True,
-        )
-    if unknown or few or busy:
-        return Verdict(
-            passed=True,
-            headline=f"{headline}, but not all of it was tested",
-            why=f"{why}, but {', and '.join([*unknown, *few, *busy])}.",
-            next_step=_to_test(record, unknown, few),
-            warns=True,
-        )
-    if record.until is not None:
-        return Verdict(
-            passed=True,
-            headline=headline,
-            why=f"{why}; those after {record.until} were not played.",
-            next_step="Play all of it: make rehearse",
-        )
-    return Verdict(
-        passed=True,
-        headline=f"{_production(record)} would take this release",
-        why=f"{why}.",
-        next_step="Push it; the report shows what a bad release would have done."
-        if drills
-        else "See what stops a bad release: make drills",
-    )
+    return headline, f"{why} succeeded" + (f", and {_all_drills(len(drills))} ended as it must" if drills else "")
 
 
 def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
@@ -155,18 +147,28 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     # A deployment's note begins with the name of its service, which its stack mostly has too.
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
+    besides = f"{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}"
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{_cause(record, stage)}{_denied(record)}{taken_back}{_what_serves(record, stage)}",
+        why=f"{name}: {reason}{more}.{besides}",
         next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 
 
-def _cause(record: Record, stage: StageRecord) -> str:
-    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that."""
-    found = [what_breaks(each) for each in record.deployments if each.environment == stage.name and not each.takes_back]
-    return "".join(f" The cause: {clause}." for clause in list(filter(None, found))[:1])
+def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> str:
+    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that.
+
+    Where a revision did not even serve, what is worse of other services is not why.
+    """
+    there = [each for each in record.deployments if each.environment == stage.name and not each.takes_back]
+    own = {each.service for each in there if action is not None and each.service == short_name(action.name)}
+    served = any(each.requests_to(each.new).served for each in there if each.service in own)
+    for each in there:
+        if clause := what_breaks(each):
+            is_cause = not own or served or each.service in own
+            return f" The cause: {clause}." if is_cause else f" Besides: {clause}."
+    return ""
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:
@@ -196,7 +198,8 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
     said = [f"{name} gets {percent:g} % of its requests answered by the release" for name, percent in stuck.items()]
     said += [f"the release serves {listed(new)}"] if new else []
     said += [f"the previous release serves {listed(old)}"] if old else []
-    return f" In {stage.name} now: {'; '.join(said)}."
+    failing = [f"{name} fails, too: {clause}" for name in old if (clause := breaks_since(last[name]))]
+    return f" In {stage.name} now: {'; '.join([*said, *failing])}."
 
 
 def _share_of_failed(deployment: DeploymentRecord) -> float | None:

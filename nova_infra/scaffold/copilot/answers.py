@@ -43,11 +43,6 @@ class ManifestKey:
     sentence: str
 
     @property
-    def groups_others(self) -> bool:
-        """Whether it only holds other keys."""
-        return "answered by its own row" in self.sentence
-
-    @property
     def path(self) -> Path:
         """The key as a path, in which every entry of a list is ``[]``."""
         return tuple(self.key.replace("[]", ".[]").split("."))

@@ -51,7 +51,7 @@ def test_a_trust_counts_however_it_is_written() -> None:
     template = small_pipeline()
     trust = {"Fn::Sub": json.dumps(allow("sts:AssumeRole", Principal={"AWS": "*"}))}
     template["Resources"]["PipelineRole"]["Properties"]["AssumeRolePolicyDocument"] = trust
-    assert [each for each in details(template) if each.startswith("Tests takes PipelineRole, which may")]
+    assert [each for each in details(template) if each.startswith("Tests assumes PipelineRole, which may")]
 
 
 def test_the_policy_of_a_resource_counts_however_it_is_written() -> None:

@@ -113,8 +113,11 @@ def test_an_answer_that_means_nothing_is_the_engines_fault(install: Path, answer
 def test_without_an_engine_there_is_a_line_that_says_so(install: Path) -> None:
     with pytest.raises(EngineError, match="docker, podman: not found: install Podman or Docker"):
         detect()
-    program(install / "buildah", "exit 0")
+    program(install / "buildah", '[ "$3" = "{{.host.arch}}" ] && printf amd64')
     assert detect(("docker", "podman", "buildah")).program == "buildah", "which builds, and runs nothing"
+    program(install / "buildah", "echo boom >&2; exit 125")
+    with pytest.raises(EngineError, match="buildah: does not answer: boom: start it"):
+        detect(("docker", "podman", "buildah"))
 
 
 def test_an_image_that_is_not_there_is_none_and_one_half_stored_is_asked_for_again(

@@ -61,7 +61,7 @@ def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
         held = {each: graph.statements(each) for each in ways}
         work = _work_of(name, template.account or _first_account(held[logical_id]), taken=tuple(ways)[1:])
         for way, statements in held.items():
-            by = "" if way == logical_id else f" takes {way}, which"
+            by = "" if way == logical_id else f" assumes {way}, which"
             for statement, action, resource in _writing(statements):
                 if not any(each.has(statement, action, resource) for each in work):
                     yield Finding(

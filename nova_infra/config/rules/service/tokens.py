@@ -22,7 +22,7 @@ class Token(NamedTuple):
 _HEX = "[0-9a-f]"
 _ALNUM = "[A-Za-z0-9]"
 _WORD = r"[\w-]"
-# Words alone are no token: names of packages, models and settings begin like one.
+# Words alone are not a token: names of packages, models and settings begin like one.
 _DIGIT = rf"(?={_WORD}{{0,99}}\d)"
 _MIXED = rf"{_DIGIT}(?={_WORD}{{0,99}}[A-Z])"
 # Vendor; words that mark its tokens; the whole form, with @ for these: from the vendors' pages and gitleaks' rules.

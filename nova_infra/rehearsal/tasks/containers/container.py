@@ -17,7 +17,7 @@ from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, elsewhere
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
-from nova_infra.rehearsal.tasks.containers.start_errors import lacks_working_directory, start_error
+from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.crowding import with_others
@@ -199,7 +199,7 @@ class ContainerTask(Task):
         """
         if await self._ends_within(seconds):
             await self.hear_out()
-            raise TaskFailedError(self.stopped_reason())
+            raise end_error(self._log, self.stopped_reason(), self.image, self.engine)
         self._listening_since = time.monotonic()
 
     async def _ends_within(self, seconds: float) -> bool:
@@ -213,7 +213,7 @@ class ContainerTask(Task):
         while True:
             if not self.running:
                 await self.hear_out()
-                raise TaskFailedError(self.stopped_reason())
+                raise end_error(self._log, self.stopped_reason(), self.image, self.engine)
             found = watch.look() if self._group is not None else None
             self._started_in = self._meter.seconds_on_its_share() if self._meter else time.monotonic() - began
             if found is None:  # This machine does not show it: the health checks decide, unless it ends at once.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, explain, last_lines
@@ -31,6 +32,24 @@ def start_error(said: str, definition: TaskDefinition, image: EngineImage, engin
         return TaskFailedError("CannotStartContainerError: neither its task definition nor its image has a command")
     error = explain(engine.program, ["start"], said)
     return error if isinstance(error, EngineError) else EngineError(f"{error}: see docs/rehearsal.md")
+
+
+def end_error(said: Sequence[str], reason: str, image: EngineImage, engine: Engine) -> Exception:
+    """The error of a task that ended before it served.
+
+    A program for another architecture starts and ends at once: where the task definition wants that one, AWS would
+    run it and this machine cannot.
+
+    Args:
+        said: What it printed last.
+        reason: Why it ended.
+        image: What it was made of.
+        engine: What ran it.
+    """
+    is_foreign = image.architecture not in ("", engine.architecture)
+    if is_foreign and (not said or "exec format error" in said[-1].lower()):
+        return explain(engine.program, ["start"], f"{image.name}: exec format error: it is for {image.architecture}")
+    return TaskFailedError(reason)
 
 
 def lacks_working_directory(said: str) -> bool:

@@ -77,7 +77,7 @@ def test_a_finding_names_the_step_the_way_and_the_end(assembly: Any) -> None:
     assert isinstance(finding, Finding)
     verifier = role_of(template, action_of(template, "Prod", -1))
     assert finding.detail.startswith(
-        f"{action_of(template, 'Staging')['Name']} takes {verifier}, which may sts:AssumeRole"
+        f"{action_of(template, 'Staging')['Name']} assumes {verifier}, which may sts:AssumeRole"
     )
     assert finding.detail.endswith(": a role in production's account")
     assert "333333333333" in finding.detail

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nova_infra.operations.records.ledger import Entry, ReleasedImage, decode_entry, encode_entry
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry, read_entry
+from nova_infra.operations.records.parameter import Fields
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 AT = datetime(2026, 11, 24, 2, 10, 11, tzinfo=UTC)
@@ -32,7 +33,7 @@ def entry(services: int = 2, **changes: object) -> Entry:
     ],
 )
 def test_an_entry_is_read_as_it_was_written(changes: dict[str, object]) -> None:
-    assert decode_entry(encode_entry(entry(**changes))) == entry(**changes)
+    assert read_entry(Fields(encode_entry(entry(**changes)))) == entry(**changes)
 
 
 def test_an_entry_of_as_many_services_as_an_environment_can_have_fits_into_a_parameter() -> None:
@@ -44,7 +45,7 @@ def test_the_tags_of_earlier_releases_are_read_as_they_were_written() -> None:
         images = {"carts-service": ReleasedImage(tag, f"sha256:{'ab' * 32}")}
         written = encode_entry(entry(images=images))
         assert f'"{tag}@' in written
-        assert decode_entry(written).images == images
+        assert read_entry(Fields(written)).images == images
 
 
 def test_a_tag_that_repeats_the_release_takes_no_room() -> None:
@@ -65,7 +66,7 @@ def test_a_tag_that_repeats_the_release_takes_no_room() -> None:
 )
 def test_what_is_no_entry_is_not_taken_for_one(text: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
-        decode_entry(text)
+        read_entry(Fields(text))
 
 
 def test_only_what_was_seen_to_run_is_good_to_go_back_to() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -70,6 +71,21 @@ def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehe
     assert "The cause: of service-1, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
 
 
+def test_what_broke_elsewhere_is_not_why_a_revision_did_not_start(rehearsed: Make) -> None:
+    record = rehearsed(bad=1)
+    [back] = [each for each in record.deployments if each.outcome == "rolled back"]
+    other = replace(back, service="greet", outcome="completed")
+    other.answers, other.answers_before = {"GET /rare": {500: 4}}, {"GET /rare": {200: 7}}
+    record.deployments.append(other)
+    [stage] = [each for each in record.stages if each.status == "failed"]
+    [failed] = [each for each in stage.actions if each.status == "failed"]
+    failed.name = f"{back.service}.Deploy"
+    back.samples = []
+    assert "Besides: of greet, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
+    back.samples = [MinuteRecord(1, 100, {back.new: Requests(40, 4, 0.4)}, [])]
+    assert "The cause: of greet, GET /rare" in verdict(record).why
+
+
 @pytest.mark.parametrize(
     ("before", "after", "worse"),
     [
@@ -80,6 +96,8 @@ def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehe
         ({422: 9}, {404: 4}, True),
         ({400: 5, 422: 4}, {403: 3, 422: 1}, True),
         ({422: 9}, {404: 1, 422: 8}, False),
+        ({422: 9}, {405: 2, 422: 8}, True),
+        ({422: 9, 405: 1}, {405: 2, 422: 8}, False),
         ({404: 9}, {404: 4}, False),
         ({401: 9}, {403: 4}, False),
         ({200: 9}, {200: 3, 500: 1}, True),

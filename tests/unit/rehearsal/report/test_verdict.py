@@ -79,6 +79,25 @@ def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed:
     assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
 
 
+@pytest.mark.parametrize(
+    ("failed", "answers", "said"),
+    [
+        (9, {500: 4, 200: 6}, "the previous release serves service-1; service-1 fails, too: GET /a answers 500."),
+        (0, {500: 4, 200: 6}, "the previous release serves service-1."),
+        (9, {500: 1, 200: 29}, "the previous release serves service-1."),
+    ],
+)
+def test_a_previous_release_that_fails_since_is_said_to_fail(
+    rehearsed: Make, failed: int, answers: dict[int, int], said: str
+) -> None:
+    """What a release leaves behind, such as a changed schema, stays when it has been rolled back."""
+    record = rehearsed(1, bad=1)
+    deployment = record.deployments[-1]
+    deployment.answers_before = {"GET /a": answers}
+    deployment.samples[-1].requests["service-1:1"].failed = failed
+    assert verdict(record).why.endswith(f"In Prod now: {said}")
+
+
 def test_a_deployment_that_did_not_go_back_serves_the_failed_release(rehearsed: Make) -> None:
     record = rehearsed(1, bad=1)
     deployment = record.deployments[-1]
@@ -195,6 +214,16 @@ def test_what_a_busy_machine_could_not_measure_is_not_said_to_be_good(
     assert said.sign == sign
     assert ("this machine was too busy to measure the processor time of" in said.why) is (sign == "!")
     assert ("when this machine is quiet" in said.next_step) is (sign == "!")
+
+
+def test_tasks_that_do_not_outlast_the_bakes_are_no_good_release(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.lost = ["a task of gate:2 did not last: within 47 s of its start it failed its checks"]
+    said = verdict(record)
+    assert (said.passed, said.sign) == (True, "!")
+    assert said.headline == "Prod would take this release, but its tasks do not last"
+    assert "but a task of gate:2 did not last: within 47 s of its start it failed its checks. Bakes" in said.why
+    assert said.next_step.endswith("nova rehearse --real-time")
 
 
 def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: Callable[..., Record]) -> None:

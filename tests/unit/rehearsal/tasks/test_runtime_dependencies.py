@@ -145,7 +145,7 @@ def test_what_it_provides_wins_over_variables_and_secrets_of_the_same_name(place
     assert definition.secrets == {"KEY": "b"}, "what nobody provides keeps its made-up value"
     assert definition.hosts == {"tiny": "10.97.7.9", "db.internal": "10.97.7.9"}
     [gap] = gaps
-    assert gap.startswith("nothing answers at 10.0.0.0/8 itself: tiny is reached by the variables that it provides")
+    assert gap.startswith("nothing answers at 10.0.0.0/8 itself: tiny is reached only by the variables")
     made = EngineImage("shop:1", "amd64", (), "SIGTERM", ())
     options = create_options(
         definition, made, runtime.place.network, name="n", label="l", port=8123, podman=not engine.is_docker

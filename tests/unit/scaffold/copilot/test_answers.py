@@ -17,6 +17,12 @@ from nova_infra.scaffold.copilot.project import import_copilot
 
 ROOT = Path(__file__).parents[4]
 
+
+def groups_others(key: ManifestKey) -> bool:
+    """Whether a key only holds other keys."""
+    return "answered by its own row" in key.sentence
+
+
 # What a manifest of each type has to say at least.
 LEAST: dict[str, dict[str, Any]] = {
     "L": {"image": {"build": "./it/Dockerfile", "port": 8081}, "http": {"path": "it"}},
@@ -138,7 +144,7 @@ def says(text: str, sentence: str) -> bool:
     return " ".join(sentence.split()) in " ".join(words)
 
 
-KEYS = [key for key in answers() if not key.groups_others and key.key not in MAPS]
+KEYS = [key for key in answers() if not groups_others(key) and key.key not in MAPS]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_the_importer_answers_every_key(key: ManifestKey, tmp_path: Path) -> Non
 def test_every_key_says_something_about_each_of_its_types(key: ManifestKey) -> None:
     assert key.sentence.endswith(".")
     assert set(key.types) <= set(TYPES)
-    assert key.nova or key.groups_others or len(key.sentence) > 20
+    assert key.nova or groups_others(key) or len(key.sentence) > 20
     for letter in key.types:
         assert answer(letter, tuple("[3]" if part == "[]" else part for part in key.path)) == key
 

@@ -129,7 +129,7 @@ def _table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if missing := sorted(used - defined):
         yield "KeySchema", f"has the key {missing[0]}, which AttributeDefinitions lacks", "define it there"
     elif spare := sorted(defined - used):
-        yield "AttributeDefinitions", f"has {spare[0]}, which is no key of the table or an index", "leave it out"
+        yield "AttributeDefinitions", f"has {spare[0]}, which is not a key of the table or an index", "leave it out"
 
 
 def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -152,7 +152,7 @@ def _scheduler(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     yield from _expression(properties.get("ScheduleExpression"), ("rate", "cron", "at"))
     zone = properties.get("ScheduleExpressionTimezone")
     if isinstance(zone, str) and available_timezones() and zone not in available_timezones():
-        yield "ScheduleExpressionTimezone", f"is {zone}, which is no time zone", "name one such as Europe/Berlin"
+        yield "ScheduleExpressionTimezone", f"is {zone}, which is not a time zone", "name one such as Europe/Berlin"
 
 
 def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:

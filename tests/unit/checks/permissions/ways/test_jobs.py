@@ -143,7 +143,7 @@ def test_the_early_branch_does_none_of_the_delivered_ones_work(added: dict[str, 
 def test_the_role_that_a_job_passes_counts_with_it() -> None:
     template = images()
     grant(template, allow("iam:PutRolePolicy"), role="Registry")
-    assert found(template, TOOLS) == ["nova-image-builder takes Registry, which may iam:PutRolePolicy on *"]
+    assert found(template, TOOLS) == ["nova-image-builder assumes Registry, which may iam:PutRolePolicy on *"]
 
 
 def test_a_role_is_passed_under_a_condition_alone() -> None:

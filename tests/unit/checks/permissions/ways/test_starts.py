@@ -173,7 +173,7 @@ WAYS = (
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_sent_starts_what_is_subscribed_to_it(way: Any) -> None:
-    assert f"Tests takes Role, which may sts:AssumeRole on {PROD}: a role in production's account" in details(way())
+    assert f"Tests assumes Role, which may sts:AssumeRole on {PROD}: a role in production's account" in details(way())
 
 
 def test_the_pipeline_of_these_tests_has_no_way_itself() -> None:
@@ -186,7 +186,7 @@ def test_an_image_starts_what_deploys_on_a_push() -> None:
     template = with_function()
     put(template, "Rule", "AWS::Events::Rule", EventPattern={"source": ["aws.ecr"]}, Targets=[{"Arn": arn("Function")}])
     grant(template, allow("ecr:PutImage", "arn:aws:ecr:us-east-1:444444444444:repository/nova/*"))
-    assert [each for each in details(template) if each.startswith("Tests takes Role, which may sts:AssumeRole")]
+    assert [each for each in details(template) if each.startswith("Tests assumes Role, which may sts:AssumeRole")]
 
 
 def without_the_grant(template: Template, action: str) -> Template:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
-from nova_infra.rehearsal.tasks.containers.start_errors import start_error
+from nova_infra.rehearsal.tasks.containers.start_errors import end_error, start_error
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
@@ -64,3 +66,25 @@ def test_a_fault_of_the_machine_is_no_fault_of_the_service(said: str) -> None:
     error = start_error(said + DOCKERS_LAST, TINY, IMAGE, Engine("docker", "amd64"))
     assert isinstance(error, EngineError)
     assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "architecture", "of_the_machine"),
+    [
+        (["exec /serve: exec format error"], "arm64", True),
+        ([], "arm64", True),  # Podman has lost what it printed.
+        (["exec /serve: exec format error"], "amd64", False),  # a text without its first line
+        (["cannot find my model"], "arm64", False),  # emulated
+    ],
+)
+def test_a_program_that_aws_would_run_and_this_machine_cannot_is_no_fault_of_the_release(
+    said: list[str], architecture: str, of_the_machine: bool
+) -> None:
+    image = replace(IMAGE, architecture=architecture)
+    error = end_error(said, "essential container exited with code 1", image, Engine("podman", "amd64"))
+    if of_the_machine:
+        assert isinstance(error, EngineError)
+        assert "it is for arm64: the image is for another architecture than this machine" in str(error)
+    else:
+        assert isinstance(error, TaskFailedError)
+        assert str(error) == "essential container exited with code 1"

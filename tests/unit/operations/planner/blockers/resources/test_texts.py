@@ -109,7 +109,7 @@ TOGETHER = [
     ("AWS::SQS::Queue", {"QueueName": "mails", "FifoQueue": True}, "is mails, and the queue is a FIFO queue"),
     ("AWS::SQS::Queue", {"QueueName": "mails.fifo", "FifoQueue": "true"}, None),
     ("AWS::DynamoDB::Table", table("other"), "has the key id, which AttributeDefinitions lacks"),
-    ("AWS::DynamoDB::Table", table("id", "day"), "has day, which is no key of the table or an index"),
+    ("AWS::DynamoDB::Table", table("id", "day"), "has day, which is not a key of the table or an index"),
     ("AWS::DynamoDB::Table", table("id", "day", GlobalSecondaryIndexes=INDEX), None),
     ("AWS::CloudWatch::Alarm", {"Statistic": "Sum", "ExtendedStatistic": "p95"}, "stands beside ExtendedStatistic"),
     ("AWS::CloudWatch::Alarm", {"MetricName": "a", "Metrics": []}, "stands beside Metrics"),

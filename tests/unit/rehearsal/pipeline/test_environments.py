@@ -1,0 +1,94 @@
+"""The first environment's tasks stay up until the pipeline has ended: what becomes of them is noted."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn
+from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
+from nova_infra.rehearsal.pipeline.environments import Environments
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.requests.files import RequestFiles
+
+
+class Placed:
+    """A task whose faults, look after look, are given; the last one stays."""
+
+    def __init__(self, revision: str, *faults: str | None, running: bool = True) -> None:
+        self.task = SimpleNamespace(definition=SimpleNamespace(revision=revision), running=running, uptime=47.4)
+        self._faults = list(faults)
+
+    def fault(self) -> str | None:
+        return self._faults.pop(0) if len(self._faults) > 1 else self._faults[0]
+
+
+class Opened:
+    """An environment that tells what is done to it."""
+
+    def __init__(self, name: str, did: list[str], *tasks: Placed) -> None:
+        self._name, self._did, self._tasks = name, did, tasks
+
+    def services(self) -> list[Any]:
+        self._did.append(f"{self._name} is looked at")
+        return [SimpleNamespace(tasks=list(self._tasks))]
+
+    async def rest(self) -> None:
+        self._did.append(f"{self._name} rests")
+
+    async def __aexit__(self, *_: object) -> None:
+        self._did.append(f"{self._name} ends")
+
+
+def played(*tasks: Placed, rests: bool = True) -> tuple[list[str], list[str]]:
+    """What was done to two environments, the first of which has these tasks, and which tasks were lost."""
+    did: list[str] = []
+    record = Record("pipeline", "new", "old", [])
+    record.deployments += [
+        DeploymentRecord("Dev", "gate", "ROLLING", None, "gate:1", baseline=True),
+        DeploymentRecord("Dev", "gate", "ROLLING", "gate:1", "gate:2", baseline=False),
+    ]
+    nothing = cast(Any, None)
+    opened = Environments(
+        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(Path()), 0.0
+    )
+
+    async def play() -> None:
+        async with opened:
+            opened.close(cast(Any, Opened("Dev", did, *tasks)), rests=rests)
+            await asyncio.sleep(0)
+            opened.close(cast(Any, Opened("Prod", did)), rests=rests)
+            await asyncio.sleep(0)
+            did.append("the pipeline ends")
+
+    asyncio.run(play())
+    return did, record.lost
+
+
+def test_the_first_environment_ends_with_the_pipeline_and_the_others_at_once() -> None:
+    did, lost = played(Placed("gate:2", None))
+    assert did == ["Dev rests", "Prod ends", "the pipeline ends", "Dev is looked at", "Dev ends"]
+    assert lost == []
+
+
+def test_an_environment_that_failed_ends_at_once() -> None:
+    did, _ = played(Placed("gate:2", "it ended", running=False), rests=False)
+    assert did == ["Dev ends", "Prod ends", "the pipeline ends"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "lost"),
+    [
+        ([Placed("gate:2", "it ended: exit code 3", running=False)], "it ended: exit code 3"),
+        ([Placed("gate:2", None), Placed("gate:2", "it failed its checks")], "it failed its checks"),
+        ([Placed("gate:2", "it failed its checks", "it failed its checks", None)], ""),  # the machine was busy
+        ([Placed("gate:1", "it failed its checks")], ""),  # what ran before
+    ],
+)
+def test_a_task_of_the_release_that_did_not_last_is_noted_once(tasks: list[Placed], lost: str) -> None:
+    _, noted = played(*tasks, *tasks)
+    assert noted == ([f"a task of gate:2 did not last: within 47 s of its start {lost}"] if lost else [])
