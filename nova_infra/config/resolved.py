@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -25,6 +26,9 @@ SHARED = ("scaling", "rollout")
 """What an environment says for all of its services."""
 _FILLED = ("environment", "secrets", "permissions", "connects_to", "hosts", "sidecars", "queue")
 """Keys whose texts may have placeholders."""
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,26 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     Raises:
         pydantic.ValidationError: An override contradicts what it is merged with.
     """
+    return _resolved(_Same(service), _Same(environment))
+
+
+@dataclass(frozen=True, eq=False)
+class _Same(Generic[_Model]):
+    """A model as a key, equal to itself alone: to compare two takes longer than to resolve them."""
+
+    model: _Model
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.model is other.model
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+
+# Each of a dozen rules asks for every service in every environment, and so do stacks and commands.
+@lru_cache(maxsize=4096)
+def _resolved(one: _Same[Service], where: _Same[Environment]) -> Resolved:
+    service, environment = one.model, where.model
     data = _merged(given(service), given(service.environments.get(environment.name)))
     data.pop("environments", None)
     shared = {key: _merged(given(getattr(environment, key)), data.get(key) or {}) for key in SHARED}

@@ -43,9 +43,7 @@ class Statement:
 
     def names(self, action: str) -> bool:
         """Whether it applies to an action, on any resource."""
-        if self.not_actions:
-            return not any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
-        return any(overlap(pattern.lower(), action.lower()) for pattern in self.actions)
+        return _name(self.actions, action, negated=self.not_actions)
 
     def covers(self, action: str, resource: str) -> bool:
         """Whether it applies to an action on a resource; both may be patterns."""
@@ -62,18 +60,8 @@ class Statement:
             wanted: Patterns of the actions.
             but: Patterns of actions that do not count.
         """
-        if not self.allows:
-            return
-        for each in wanted:
-            if self.not_actions:
-                found = [] if any(contains(one.lower(), each.lower()) for one in self.actions) else [each]
-            else:
-                found = [
-                    one if contains(each.lower(), one.lower()) else each if contains(one.lower(), each.lower()) else one
-                    for one in self.actions
-                    if overlap(one.lower(), each.lower())
-                ]
-            yield from (one for one in found if not any(contains(other.lower(), one.lower()) for other in but))
+        if self.allows:
+            yield from _within(self.actions, tuple(wanted), tuple(but), negated=self.not_actions)
 
     def resources_within(self, wanted: Sequence[str]) -> Iterator[str]:
         """Patterns of its resources that are among the wanted ones."""
@@ -92,7 +80,7 @@ class Statement:
         named = any(covers(pattern.lower(), action.lower()) for pattern in self.actions)
         covers = overlap if self.not_resources else contains
         meant = any(covers(pattern, resource) for pattern in self.resources)
-        return named is not self.not_actions and meant is not self.not_resources
+        return named != self.not_actions and meant != self.not_resources
 
 
 def allowing(statements: Sequence[Statement], action: str, resource: str) -> list[tuple[str, str]]:
@@ -110,6 +98,32 @@ def allowing(statements: Sequence[Statement], action: str, resource: str) -> lis
         for pattern in (("*",) if statement.not_resources else statement.resources)
         if overlap(pattern, resource) and not any(each.forbids(action, pattern) for each in statements)
     ]
+
+
+# A template's roles may do mostly the same, and each is asked about the same goals: a few lists meet again and again.
+@cache
+def _name(patterns: tuple[str, ...], action: str, *, negated: bool) -> bool:
+    if negated:
+        return not any(contains(pattern.lower(), action.lower()) for pattern in patterns)
+    return any(overlap(pattern.lower(), action.lower()) for pattern in patterns)
+
+
+@cache
+def _within(
+    patterns: tuple[str, ...], wanted: tuple[str, ...], but: tuple[str, ...], *, negated: bool
+) -> tuple[str, ...]:
+    within: list[str] = []
+    for each in wanted:
+        if negated:
+            found = [] if any(contains(one.lower(), each.lower()) for one in patterns) else [each]
+        else:
+            found = [
+                one if contains(each.lower(), one.lower()) else each if contains(one.lower(), each.lower()) else one
+                for one in patterns
+                if overlap(one.lower(), each.lower())
+            ]
+        within += (one for one in found if not any(contains(other.lower(), one.lower()) for other in but))
+    return tuple(within)
 
 
 def pattern_of(value: object) -> str:

@@ -149,6 +149,9 @@ async def exchange(
         answer.added = target.interference.added_seconds(seconds) + target.added_seconds
         if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
             raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
+        if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
+            # RFC 9112, 6.1: nobody may chunk twice. Proxies take it for malformed, and so says AWS of a 502.
+            raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
         answer.status, answer.seconds = upstream.status, seconds + answer.added
         response = web.StreamResponse(status=upstream.status)
         response.headers.extend(passed_on(upstream.headers))

@@ -9,6 +9,10 @@ from nova_infra.rehearsal.load_balancer.http2.grpc import status_in_words
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 
 _MOST_NAMED = 3
+_SINCE = 0.05
+"""Share of all answers of the previous revision, those from before the release included."""
+_NOTICED = 0.2
+"""Share of requests that nothing handles, or that nobody may send any more, where none was refused so before."""
 
 
 def broken_operations(deployment: DeploymentRecord) -> list[str]:
@@ -44,6 +48,24 @@ def what_breaks(deployment: DeploymentRecord) -> str:
     return f"of {deployment.service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
 
 
+def breaks_since(deployment: DeploymentRecord) -> str:
+    """Which operations the previous revision fails now, in a clause; empty where none.
+
+    A release may leave something behind that what ran before cannot use, such as a changed schema.
+    """
+    if deployment.old is None or deployment.takes_back:
+        return ""
+    samples = [each.requests[deployment.old] for each in deployment.samples[-2:] if deployment.old in each.requests]
+    if not any(each.failed for each in samples):
+        return ""
+    found = [
+        f"{operation} answers {status_in_words(operation, max(failed, key=answers.__getitem__))}"
+        for operation, answers in deployment.answers_before.items()
+        if (failed := [status for status in answers if status >= 500]) and _share(answers, _failed) >= _SINCE
+    ]
+    return listed(found[:_MOST_NAMED])
+
+
 def untested(record: Record, deployment: DeploymentRecord) -> str:
     """Why nothing is known about what a release does for its users, a clause; empty where something is."""
     if deployment.baseline or deployment.outcome != "completed":
@@ -70,7 +92,8 @@ def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
     if _share(after, _failed) > 2 * _share(before, _failed):
         return True
     # What handles a made-up request may refuse it; where nothing does any more, it is gone or closed.
-    if before and _share(before, _unhandled) < 0.5 <= _share(after, _unhandled):
+    least = 0.5 if _share(before, _unhandled) else _NOTICED
+    if before and _share(before, _unhandled) < least <= _share(after, _unhandled):
         return True
     # Who asks for data gets none from an address, and a redirect may lead back to where it came from.
     if _share(before, _direct) >= 0.5 <= _share(after, _redirected):

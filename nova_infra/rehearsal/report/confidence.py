@@ -9,6 +9,7 @@ from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.connections import counted_connections
 from nova_infra.rehearsal.report.users import closes_after
 
+_MOST_NAMED = 5
 _Assumption = tuple[Callable[[DeploymentRecord], bool], str]
 
 _ASSUMPTIONS: tuple[_Assumption, ...] = (
@@ -82,11 +83,30 @@ def confidence(record: Record) -> list[str]:
             f"Not played: idle connections that {which} closed, before the load balancer does: in AWS a request that "
             "arrives as it closes one gets a 502. Keep them longer than its idle timeout."
         )
+    if refused := _only_refused(released):
+        said.append(
+            f"Not covered: what {refused} do: every request was refused, before and after. Write requests that "
+            "succeed in services/<name>/requests.http."
+        )
     if record.not_rehearsed:
         said.append(f"Not covered: {'; '.join(record.not_rehearsed)}.")
     if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:
         said.append(f"Unproven, and this result rests on it: {'; '.join(rests)}. See docs/assumptions.md.")
     return said
+
+
+def _only_refused(released: list[DeploymentRecord]) -> str:
+    """Operations that only ever refused what they were sent, such as a request that was made up; empty without any."""
+    found: dict[str, str] = {}
+    for each in released:
+        for operation, after in each.answers.items():
+            known = {**each.answers_before.get(operation, {}), **after}
+            if known and all(400 <= status < 500 for status in known):
+                found[f"{each.service} {operation}"] = f"{operation} of {each.service} ({min(known)})"
+            elif known:
+                found.pop(f"{each.service} {operation}", None)
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return ", ".join(list(found.values())[:_MOST_NAMED]) + more
 
 
 def _played(record: Record, released: list[DeploymentRecord]) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from nova_infra.documents.text import listed
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
-from nova_infra.rehearsal.report.answers import untested, what_breaks
+from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks
 from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
@@ -198,7 +198,8 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
     said = [f"{name} gets {percent:g} % of its requests answered by the release" for name, percent in stuck.items()]
     said += [f"the release serves {listed(new)}"] if new else []
     said += [f"the previous release serves {listed(old)}"] if old else []
-    return f" In {stage.name} now: {'; '.join(said)}."
+    failing = [f"{name} fails, too: {clause}" for name in old if (clause := breaks_since(last[name]))]
+    return f" In {stage.name} now: {'; '.join([*said, *failing])}."
 
 
 def _share_of_failed(deployment: DeploymentRecord) -> float | None:

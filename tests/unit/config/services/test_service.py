@@ -27,6 +27,13 @@ def faults(raw, **keys):
     return str(raised.value).splitlines()
 
 
+def test_it_is_worked_out_once_and_a_service_of_the_same_name_is_another_one(config):
+    one, prod = config.services[0], config.environment("prod")
+    assert resolved(one, prod) is resolved(one, prod)
+    changed = one.model_copy(update={"memory": one.memory * 2})
+    assert resolved(changed, prod).service.memory == 2 * resolved(one, prod).service.memory
+
+
 def test_the_most_specific_value_wins_key_by_key(raw):
     keys = {
         "scaling": {"max_tasks": 20},

@@ -62,6 +62,24 @@ def test_a_compressed_minute_gives_no_answer_up_that_comes_within_a_real_one(idl
     assert World(idle_timeout=idle, pace=REAL_TIME).balancer.idle_seconds == idle
 
 
+@pytest.mark.parametrize(("times", "status"), [(1, 200), (2, 502)])
+def test_an_answer_that_is_chunked_twice_is_malformed(times: int, status: int) -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            chunked = b"Transfer-Encoding: chunked\r\n" * times
+            writer.write(b"HTTP/1.1 200 OK\r\n" + chunked + b"\r\n4\r\nfine\r\n0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            target.task = task_on(server.sockets[0].getsockname()[1])
+            async with client.get(url) as response:
+                assert response.status == status
+
+    World().play(story)
+
+
 def test_a_target_that_accepts_no_connection_in_time_is_a_connection_that_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

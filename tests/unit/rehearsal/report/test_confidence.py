@@ -24,6 +24,20 @@ def test_it_says_what_was_asked_and_what_was_not(rehearsed: Make) -> None:
     assert line(rehearsed(1), "Played").endswith("nobody sent service-1 a request.")
 
 
+def test_an_operation_that_only_ever_refused_is_not_covered(rehearsed: Make) -> None:
+    """A made-up request may be refused for what it says, so nothing is known of what the operation does."""
+    record = rehearsed(1)
+    [released, *_] = [each for each in record.deployments if not each.baseline]
+    released.answers = {"POST /refused": {422: 9}, "GET /fine": {200: 8}, "POST /mixed": {422: 3, 200: 1}}
+    released.answers_before = {"POST /refused": {422: 7}, "POST /mixed": {422: 4}}
+    said = line(record, "Not covered: what")
+    assert "what POST /refused of service-1 (422) do: every request was refused" in said
+    assert "/fine" not in said
+    assert "/mixed" not in said
+    released.answers_before["POST /refused"][200] = 1
+    assert line(record, "Not covered: what") == "", "it is known, and worse now"
+
+
 def test_what_a_compressed_minute_cannot_show_is_said_and_nothing_of_a_real_one(rehearsed: Make) -> None:
     record = rehearsed()
     record.lived = 13.4

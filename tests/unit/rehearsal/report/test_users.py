@@ -96,6 +96,8 @@ def test_what_broke_elsewhere_is_not_why_a_revision_did_not_start(rehearsed: Mak
         ({422: 9}, {404: 4}, True),
         ({400: 5, 422: 4}, {403: 3, 422: 1}, True),
         ({422: 9}, {404: 1, 422: 8}, False),
+        ({422: 9}, {405: 2, 422: 8}, True),
+        ({422: 9, 405: 1}, {405: 2, 422: 8}, False),
         ({404: 9}, {404: 4}, False),
         ({401: 9}, {403: 4}, False),
         ({200: 9}, {200: 3, 500: 1}, True),

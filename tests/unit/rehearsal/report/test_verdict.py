@@ -79,6 +79,25 @@ def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed:
     assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
 
 
+@pytest.mark.parametrize(
+    ("failed", "answers", "said"),
+    [
+        (9, {500: 4, 200: 6}, "the previous release serves service-1; service-1 fails, too: GET /a answers 500."),
+        (0, {500: 4, 200: 6}, "the previous release serves service-1."),
+        (9, {500: 1, 200: 29}, "the previous release serves service-1."),
+    ],
+)
+def test_a_previous_release_that_fails_since_is_said_to_fail(
+    rehearsed: Make, failed: int, answers: dict[int, int], said: str
+) -> None:
+    """What a release leaves behind, such as a changed schema, stays when it has been rolled back."""
+    record = rehearsed(1, bad=1)
+    deployment = record.deployments[-1]
+    deployment.answers_before = {"GET /a": answers}
+    deployment.samples[-1].requests["service-1:1"].failed = failed
+    assert verdict(record).why.endswith(f"In Prod now: {said}")
+
+
 def test_a_deployment_that_did_not_go_back_serves_the_failed_release(rehearsed: Make) -> None:
     record = rehearsed(1, bad=1)
     deployment = record.deployments[-1]

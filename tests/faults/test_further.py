@@ -1,0 +1,81 @@
+"""Faults that were found on the project's own services and templates, played on the miniature: `make faults`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from faults.edits import groups, resource, rollout
+from faults.test_hostile import answer
+
+MARK = "import pathlib; MARK = pathlib.Path(__file__).parents[4] / 'schema'; OLD = os.environ['RELEASE'] == 'one'"
+TWICE = "b'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n'"
+REFUSED = "CloudFormation would refuse"
+KEY = [{"AttributeName": "id", "KeyType": "HASH"}]
+FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "an answer is chunked twice": ("!", "GET /tiny/1 answers 502", {"within": answer(TWICE)}),
+    "it leaves a schema behind that the previous release cannot use": (
+        "✗",
+        "prod-tiny fails, too: GET /tiny/1 answers 500",
+        {
+            "before": f"{MARK}\nif not OLD: MARK.touch()",
+            "within": "if path == '/tiny/1' and OLD and MARK.exists(): status = 500",
+            "both": True,
+        },
+    ),
+    "an operation is gone for a third of its requests": (
+        "!",
+        "GET /tiny/1 answers 405",
+        {"within": "if path == '/tiny/1' and count[0] % 3 == 0: status = 405"},
+    ),
+    "an answer takes twelve seconds, and the load balancer waits for 60": (
+        "!",
+        "times as long",
+        {"within": "if path == '/tiny/1' and count[0] in (9, 10, 11): time.sleep(12)"},
+    ),
+    "its health check's path has no slash": ("✗", REFUSED, {"edit": groups(HealthCheckPath="health")}),
+    "its health check wants a status of 500": ("✗", REFUSED, {"edit": groups(Matcher={"HttpCode": "200-500"})}),
+    "its health check lasts as long as its interval": (
+        "✗",
+        REFUSED,
+        {"edit": groups(HealthCheckIntervalSeconds=7, HealthCheckTimeoutSeconds=7)},
+    ),
+    "a linear deployment moves two percent at a time": (
+        "✗",
+        REFUSED,
+        {"edit": rollout(Strategy="LINEAR", LinearConfiguration={"StepPercent": 2, "StepBakeTimeInMinutes": 7})},
+    ),
+    "a FIFO queue is named like another": (
+        "✗",
+        REFUSED,
+        {"edit": resource("Queue", "AWS::SQS::Queue", QueueName="mails", FifoQueue=True)},
+    ),
+    "a schedule has five fields": (
+        "✗",
+        REFUSED,
+        {"edit": resource("Clock", "AWS::Events::Rule", ScheduleExpression="cron(0 12 * * *)")},
+    ),
+    "nothing defines a table's key": (
+        "✗",
+        REFUSED,
+        {
+            "edit": resource(
+                "Table",
+                "AWS::DynamoDB::Table",
+                KeySchema=KEY,
+                AttributeDefinitions=[{"AttributeName": "day", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_verdict_is_that_of_aws(fault: str, play: Any, tmp_path: Any) -> None:
+    sign, why, given = FAULTS[fault]
+    played = play(tmp_path, **given)
+    assert (played.verdict.sign, why) == (sign, why if why in played.verdict.why else played.verdict.why), "\n".join(
+        [played.verdict.headline, played.verdict.why, *played.story[-12:]]
+    )
