@@ -31,7 +31,7 @@ def test_it_clears_away_whatever_comes_meanwhile(signals: list[signal.Signals]) 
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(KeyboardInterrupt):
-            asyncio.run(run._until_stopped(play()))
+            asyncio.run(run.until_stopped(play()))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert cleared == ["containers"]
