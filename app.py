@@ -39,10 +39,7 @@ def synthesize(config: Config) -> None:
         RuntimeError: A check has findings.
     """
     # CDK starts Node as it is imported, which takes a second, so a mistake in the configuration is answered before.
-    os.environ.setdefault("JSII_NODE", tools.node())
-    # Node would compile CDK's validator a second time, in the background, for a process that has ended by then: a sixth
-    # of a synthesis's processor time.
-    os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")
+    tools.prepare_node(os.environ)
     # Little of what a synthesis makes becomes garbage before its end: to look for it takes a twentieth of the time.
     gc.disable()
     trust_types()

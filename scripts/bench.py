@@ -20,8 +20,7 @@ from typing import Any
 
 from nova_infra.machine import tools
 
-os.environ.setdefault("JSII_NODE", tools.node())
-os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
+tools.prepare_node(os.environ)
 
 ROOT = Path(__file__).parents[1]
 SIZES = (4, 16, 45)

@@ -10,6 +10,7 @@ from typing import Any
 
 from nova_infra.config import Config, Service
 from nova_infra.config.services.worker import Queue
+from nova_infra.machine import tools
 
 
 def with_every_kind(config: Config) -> Config:
@@ -29,8 +30,7 @@ def with_every_kind(config: Config) -> Config:
 
 def synthesize(config: Config, directory: Path) -> None:
     """Write the cloud assembly of a configuration."""
-    os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
-    os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
+    tools.prepare_node(os.environ)
     from nova_infra.app import build_app
 
     with contextlib.redirect_stdout(sys.stderr):

@@ -2,8 +2,9 @@
 
 The tree is copied to `.nova/mutants` first: what is broken there is nobody's. The tests run there once to see which of
 them run which line (`scripts/covering.py`). A mutant meets only those, the near and fast ones first, and all tests of
-its room and of `ALSO` before it counts as a survivor. cosmic-ray makes the mutants, as `requirements-mutants.txt` has
-it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all files, the same for each seed.
+its room, of `HABITS` and of `ALSO` before it counts as a survivor. cosmic-ray makes the mutants, as
+`requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all
+files, the same for each seed.
 
 Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one in
 `scripts/equivalent_mutants.toml`: those that change nothing that anybody could see are counted apart.
@@ -43,6 +44,8 @@ ALSO = {
     "nova_infra/constructs": ["tests/unit/stacks", "tests/unit/test_security.py"],
     "nova_infra/stacks": ["tests/unit/test_security.py", "tests/unit/test_engines.py"],
 }
+HABITS = ["tests/unit/test_habits.py"]
+"""They read the code instead of running it, so no line is known to be theirs."""
 SLOW_FIXTURES = {"app", "synthesize"}
 """What those tests ask for that synthesize: they meet a mutant last."""
 
@@ -164,7 +167,7 @@ def survives(mutant: Mutant, covering: Covering, *, timeout: float) -> str:
     _cosmic_ray("apply", str(mutant.module), mutant.operator, str(mutant.occurrence))
     try:
         broken = file.read_text(encoding="utf-8")
-        for tests in (near, far, slow, tests_of(mutant.module)):
+        for tests in (near, far, HABITS, slow, tests_of(mutant.module)):
             if tests and not _pass(tests, timeout=timeout):
                 return ""
     finally:

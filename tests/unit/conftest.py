@@ -27,8 +27,7 @@ from helpers.own_project import guarded, refuse_what_is_the_users
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.machine import tools
 
-os.environ.setdefault("JSII_NODE", tools.node())
-os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
+tools.prepare_node(os.environ)
 # Where a rehearsal's Build stage runs these tests, the release tools would ask that rehearsal.
 os.environ.pop(REHEARSAL_VARIABLE, None)
 

@@ -134,7 +134,7 @@ def test_a_class_name_has_one_meaning() -> None:
 
 WHOLE_PROJECT = {
     *("architecture", "cfn_lint", "changes", "conftest", "engines", "every_edit"),
-    *("example", "exhaustive", "privacy", "security", "workflows", "workflows_rights"),
+    *("example", "exhaustive", "habits", "privacy", "security", "workflows", "workflows_rights"),
 }
 """Tests of what no single room holds: both engines, every template, the suite itself."""
 

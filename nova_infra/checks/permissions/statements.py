@@ -80,7 +80,7 @@ class Statement:
         named = any(covers(pattern.lower(), action.lower()) for pattern in self.actions)
         covers = overlap if self.not_resources else contains
         meant = any(covers(pattern, resource) for pattern in self.resources)
-        return named is not self.not_actions and meant is not self.not_resources
+        return named != self.not_actions and meant != self.not_resources
 
 
 def allowing(statements: Sequence[Statement], action: str, resource: str) -> list[tuple[str, str]]:

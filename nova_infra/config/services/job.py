@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,12 +17,18 @@ from nova_infra.schedules import parse
 def _schedule(text: str) -> str:
     remedy = "write one such as rate(15 minutes), cron(0 3 * * ? *) or 0 3 * * *"
     try:
-        schedule = parse(text)
+        comes = _comes(text)
     except ValueError as error:
         raise refusal(str(error), remedy) from None
-    if next(schedule.times(datetime.now(UTC), ZoneInfo("UTC")), None) is None:
+    if not comes:
         raise refusal("never comes", "correct its day, month or year")
     return text
+
+
+# A service is validated again for every environment and by all that resolve it there.
+@cache
+def _comes(text: str) -> bool:
+    return next(parse(text).times(datetime.now(UTC), ZoneInfo("UTC")), None) is not None
 
 
 Schedule = Annotated[str, AfterValidator(_schedule)]

@@ -25,6 +25,7 @@ from nova_infra.operations.planner.blockers.network.listener_rules import (
     groups_of_another_load_balancer,
     reset_weights,
 )
+from nova_infra.operations.planner.blockers.network.load_balancers import rule_quotas, too_many_groups
 from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets
 from nova_infra.operations.planner.blockers.network.reach import (
     closed_addresses,
@@ -36,7 +37,6 @@ from nova_infra.operations.planner.blockers.resources.limits import beyond_limit
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
     account_quotas,
-    listener_limits,
     resource_quotas,
     template_limits,
 )
@@ -60,7 +60,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     changed_service_tokens,
     groups_of_another_load_balancer,
     overlapping_subnets,
-    listener_limits,
+    too_many_groups,
     missing_repositories,
     missing_permissions,
     missing_secret_keys,
@@ -126,7 +126,7 @@ def plan(
         claims = _claims(world, wave)
         for stack in changing:
             before = world.stacks.get(stack.key)
-            step = Step(world, before, stack, resource_actions(before, stack), claims, never_deployed)
+            step = Step(world, before, stack, resource_actions(before, stack), claims, never_deployed, changing)
             refusals = tuple(dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step)))
             consequences = tuple(consequence for observe in _OBSERVERS for consequence in observe(step))
             planned.append(PlannedStack(stack, number, before is None, tuple(step.actions), refusals, consequences))
@@ -136,6 +136,7 @@ def plan(
     consequences = (
         *left_behind(had, wanted, never_deployed),
         *account_quotas(had, world),
+        *rule_quotas(had, world),
         *unreachable_siblings(wanted),
     )
     return Plan(tuple(planned), consequences)

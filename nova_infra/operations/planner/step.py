@@ -20,6 +20,7 @@ class Step:
         actions: What happens to its resources.
         claims: Identities of all resources that are deployed at the same time, this stack's included.
         never_deployed: Stacks of the release that its pipeline does not deploy.
+        wave: The stacks that change at the same time, this one included.
     """
 
     world: World
@@ -28,6 +29,7 @@ class Step:
     actions: Sequence[ResourceAction]
     claims: Mapping[str, Sequence[Owner]] = field(default_factory=dict)
     never_deployed: Sequence[StackTemplate] = ()
+    wave: Sequence[StackTemplate] = ()
 
     def identity_before(self, logical_id: str) -> str | None:
         """The identity that a resource had."""

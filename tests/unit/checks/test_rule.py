@@ -77,3 +77,11 @@ def test_a_choice_of_inline_policies_is_read_by_every_rule() -> None:
     role = template["Resources"]["TestRole"]["Properties"]
     role["Policies"] = {"Fn::If": ["Wide", wide, {"Ref": "AWS::NoValue"}]}
     assert "NOVA-P06" in {rule.id for rule, _ in findings(template)}
+
+
+def test_a_policy_of_the_template_is_read_by_its_name() -> None:
+    template = small_pipeline()
+    template["Resources"]["TestRole"]["Properties"]["ManagedPolicyArns"] = ["arn:aws:iam::444444444444:policy/looks"]
+    assert details(template), "nobody knows what a policy of another template says"
+    put(template, "Looks", "AWS::IAM::ManagedPolicy", ManagedPolicyName="looks", PolicyDocument=json.loads(HARMLESS))
+    assert details(template) == []

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,23 @@ def test_node_is_the_program_itself_and_not_one_that_starts_it():
 def test_where_node_is_no_package_it_is_the_one_beside_python(monkeypatch):
     monkeypatch.setattr(tools, "find_spec", lambda _: None)
     assert tools.node() == str(Path(sys.executable).with_name("node"))
+
+
+@pytest.mark.parametrize("directory", ["plain", "with a space", 'with "quotes"', "with\\backslash"])
+def test_what_node_loads_before_cdk_is_found_wherever_the_project_is(tmp_path, monkeypatch, directory):
+    there = tmp_path / directory
+    there.mkdir()
+    shutil.copy(Path(tools.__file__).with_name("node.cjs"), there)
+    monkeypatch.setattr(tools, "__file__", str(there / "tools.py"))
+    variables = dict(os.environ)
+    variables.pop("NODE_OPTIONS", None)
+    tools.prepare_node(variables)
+    loaded = [variables["JSII_NODE"], "-p", "Object.keys(require.cache).join()"]
+    said = subprocess.run(loaded, env=variables, check=True, capture_output=True, text=True)
+    assert (said.stdout.strip(), said.stderr) == (str((there / "node.cjs").resolve()), "")
+
+
+def test_what_somebody_sets_for_node_stays():
+    variables = {"JSII_NODE": "/opt/node", "NODE_OPTIONS": "--max-http-header-size=7777"}
+    tools.prepare_node(variables)
+    assert variables == {"JSII_NODE": "/opt/node", "NODE_OPTIONS": "--max-http-header-size=7777"}

@@ -3,9 +3,11 @@ from __future__ import annotations
 import re
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nova_infra.checks.permissions.reach import account_of
 from nova_infra.checks.permissions.statements import contains, overlap, pattern_of
 
 patterns = st.text("ab*?", max_size=4)
@@ -35,3 +37,21 @@ def test_a_value_that_only_cloudformation_knows_may_be_anything() -> None:
         "arn:aws:s3:::${Bucket}/${aws:username}"
     )
     assert pattern_of({"Fn::GetAtt": ["Role", "Arn"]}) == "${Role}"
+
+
+@pytest.mark.parametrize(
+    ("arn", "account"),
+    [
+        ("arn:aws:sqs:us-east-1:333333333333:orders", "333333333333"),
+        ("arn:*:sqs:*:333333333333:*", "333333333333"),
+        ("arn:aws:s3:::bucket", None),
+        ("arn:aws:iam::3333*:role/x", None),
+        ("arn:aws*:sqs:us-east-1:333333333333:orders", None),
+        ("arn:aws:s*:us-east-1:333333333333:orders", None),
+        ("aws:arn:sqs:us-east-1:333333333333:orders", None),
+        ("${Queue}", None),
+        ("*", None),
+    ],
+)
+def test_an_account_is_known_only_where_no_other_can_be_meant(arn: str, account: str | None) -> None:
+    assert account_of(arn) == account

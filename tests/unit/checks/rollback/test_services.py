@@ -146,6 +146,7 @@ CHANGES = [
     ("NOVA-R12", "a rule that is not there", lambda t: set_(advanced(t), "ProductionListenerRule", {"Ref": "None"})),
     ("NOVA-R12", "no second colour", lambda t: advanced(t).pop("AlternateTargetGroupArn")),
     ("NOVA-R12", "both colours get traffic", lambda t: set_(weighted(t, 1), "Weight", 50)),
+    ("NOVA-R12", "a part of the traffic is lost", lambda t: set_(weighted(t, 0), "Weight", 50)),
     ("NOVA-R13", "stopped before drained", lambda t: set_(container(t), "StopTimeout", 20)),
     (
         "NOVA-R13",

@@ -115,13 +115,16 @@ def values(*given: str) -> Edit:
     return change("Rule", Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": list(given)}}])
 
 
-def token(secret: Any, reference: Any = None) -> Edit:
-    """A secret that is made with the task which needs its key ``token``."""
+def token(secret: Any, reference: Any = None, key: str = "token", **writers: Any) -> Edit:
+    """A secret that is made with the task which needs a key of it, and what else writes to the secret."""
 
     def edit(resources: Resources) -> None:
         resources["Key"] = {"Type": "AWS::SecretsManager::Secret", "Properties": secret}
         resources["Given"] = {"Type": "AWS::SSM::Parameter", "Properties": {}}
-        value = reference or {"Fn::Join": ["", [{"Ref": "Key"}, ":token::"]]}
+        resources |= {
+            name: {"Type": kind, "Properties": {"SecretId": {"Ref": "Key"}}} for name, kind in writers.items()
+        }
+        value = reference or {"Fn::Join": ["", [{"Ref": "Key"}, f":{key}::"]]}
         app(Secrets=[{"Name": "TOKEN", "ValueFrom": value}])(resources)
 
     return edit
@@ -154,6 +157,8 @@ CLOSED = [{"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.2
 DNS = [{"IpProtocol": "udp", "FromPort": 0, "ToPort": 65535, "CidrIp": "0.0.0.0/0"}]
 HTTP = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}]
 
+ATTACHED = "AWS::SecretsManager::SecretTargetAttachment"
+
 REFUSED: list[tuple[Edit, str]] = [
     (lambda resources: resources.pop("Group"), "refers to Group, which is not in the template"),
     (depend("Service", "Policy"), "carts.Service: refers to Policy, which is not in the template"),
@@ -176,6 +181,11 @@ REFUSED: list[tuple[Edit, str]] = [
     (token({"GenerateSecretString": {"PasswordLength": 20}}), "so no task starts (ResourceInitializationError)"),
     (token({"GenerateSecretString": {"SecretStringTemplate": "{}", "GenerateStringKey": "k"}}), "Key, which has k"),
     (token({"SecretString": "{}"}, {"Fn::Sub": "${Key}:token::"}), "correct the key, or add it to Key"),
+    (token({"SecretString": "{}"}, key="hostname", Attached=ATTACHED), "TOKEN is the key hostname of Key, which has"),
+    (
+        token({"SecretString": "{}"}, {"Fn::Join": ["", [{"Ref": "Attached"}, ":token::"]]}, Attached=ATTACHED),
+        "TOKEN is the key token of Key, which has",
+    ),
     (scaling(MinCapacity=4, MaxCapacity=3), "carts.Scaling.MaxCapacity: is 3, and MinCapacity is 4"),
     (check(Interval=2), "carts.Task.HealthCheck.Interval: app has 2: choose 5 to 300"),
     (check(Retries=11), "carts.Task.HealthCheck.Retries: app has 11: choose 1 to 10"),
@@ -219,6 +229,10 @@ TAKEN: list[Edit] = [
     token({"SecretString": "plain"}, {"Ref": "Key"}),
     token({"SecretString": "plain"}, {"Fn::Join": ["", [{"Ref": "Key"}, "::AWSPREVIOUS:"]]}),
     token({"GenerateSecretString": {"SecretStringTemplate": "{}", "GenerateStringKey": "token"}}),
+    token({"SecretString": "{}"}, key="host", Attached=ATTACHED),
+    token({"SecretString": "{}"}, {"Fn::Join": ["", [{"Ref": "Attached"}, ":port::"]]}, Attached=ATTACHED),
+    token({"SecretString": "{}"}, Rotation="AWS::SecretsManager::RotationSchedule"),
+    token({"SecretString": "{}"}, Filled="Custom::Filler", Attached=ATTACHED),
     scaling(MinCapacity=4, MaxCapacity=4),
     rollout(BakeTimeInMinutes=1440),
     change("Tasks", SecurityGroupEgress=[]),

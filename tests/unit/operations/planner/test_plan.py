@@ -292,12 +292,6 @@ def test_a_template_has_limits() -> None:
     assert "CloudFormation allows 1,000,000" in refused(plan([], [[large]]))
 
 
-def test_a_listener_takes_a_hundred_rules_of_all_stacks_together() -> None:
-    stacks = [stack(f"s{number:03}", Rule=rule(number)) for number in range(1, 102)]
-    assert "Listener} would have 101 rules" in refused(plan([PLATFORM, *stacks[1:]], [[stacks[0]]]))
-    assert plan([PLATFORM, *stacks[2:]], [[stacks[0]]]).refusals == []
-
-
 def test_more_addresses_than_a_new_account_has_are_said() -> None:
     six = {f"E{number}": resource("AWS::EC2::EIP") for number in range(6)}
     [consequence] = plan([], [[stack("shop", **six)]]).consequences

@@ -1,10 +1,13 @@
 """What is written in the ledger is what is read from it, and it fits into a parameter."""
 
+import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry, read_entry
+from nova_infra.deployed.model import ParameterVersion
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry, read_entry, read_ledger
 from nova_infra.operations.records.parameter import Fields
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -72,3 +75,15 @@ def test_what_is_no_entry_is_not_taken_for_one(text: str) -> None:
 def test_only_what_was_seen_to_run_is_good_to_go_back_to() -> None:
     good = {outcome: entry(outcome=outcome).good for outcome in ("deployed", "verified", "failed", "rolled-back")}
     assert good == {"deployed": False, "verified": True, "failed": False, "rolled-back": True}
+
+
+def test_an_entry_that_was_written_twice_counts_once() -> None:
+    """A call that was repeated writes the same again; entries without a nonce are older than it, and all count."""
+    values = [encode_entry(entry(nonce=nonce)) for nonce in ("a", "a", "b", "a")]
+    fields = json.loads(values[0])
+    del fields["nonce"]
+    values += [json.dumps(fields)] * 2
+    versions = [ParameterVersion(number, value) for number, value in enumerate(values, start=1)]
+    environment = SimpleNamespace(prefix="nova-prod", name="prod", history=lambda _: versions)
+    ledger = read_ledger(environment)  # type: ignore[arg-type]
+    assert ([each.nonce for each in ledger.entries], ledger.version) == (["", "", "a", "b"], 6)

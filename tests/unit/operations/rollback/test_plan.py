@@ -7,7 +7,7 @@ import pytest
 from nova_infra.deployed.model import Image, TaskRevision
 from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
-from nova_infra.operations.rollback.plan import Deployed, blockers, make_plan
+from nova_infra.operations.rollback.plan import Deployed, blockers, change_set_prefix, make_plan
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 GOOD, BAD = "a" * 40, "b" * 40
@@ -49,3 +49,11 @@ def test_a_stack_that_cannot_be_changed_is_told_with_its_own_way_out(status: str
     [why] = blockers(plan, {"audio": (there, there)})
     assert f"nova-prod-audio: is {status} and cannot be updated: " in why
     assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in why
+
+
+@pytest.mark.parametrize(
+    ("release", "named"),
+    [("v1.4", "nova-rollback-v1-4-n0nce"), ("0123456789abcdef" * 2 + "01234567", "nova-rollback-0123456789ab-n0nce")],
+)
+def test_change_sets_are_named_by_the_release_as_cloudformation_takes_names(release: str, named: str) -> None:
+    assert change_set_prefix(entry(release), "n0nce") == named

@@ -3,7 +3,7 @@
 import pytest
 
 from nova_infra.deployed.stack import Change
-from nova_infra.operations.rollback.template import other_changes
+from nova_infra.operations.rollback.template import by_itself, is_job, other_changes
 
 TEMPLATE = {
     "Resources": {
@@ -58,3 +58,27 @@ def test_what_takes_its_values_from_the_service_follows_it(following) -> None:
 )
 def test_anything_else_is_another_change(other, said) -> None:
     assert other_changes((*ROLLBACK, other), TEMPLATE) == [said]
+
+
+def hooked(*functions: str) -> dict[str, object]:
+    hooks = [
+        {"HookTargetArn": {"Fn::Sub": f"arn:aws:lambda:us-east-1:333333333333:function:{name}"}} for name in functions
+    ]
+    return {
+        "Resources": {
+            "S": {"Type": "AWS::ECS::Service", "Properties": {"DeploymentConfiguration": {"LifecycleHooks": hooks}}}
+        }
+    }
+
+
+def test_a_service_that_goes_back_waits_for_no_other_and_keeps_its_other_hooks() -> None:
+    before = hooked("nova-prod-gate", "nova-prod-together", "nova-prod-smoke")
+    assert by_itself(before) == hooked("nova-prod-gate", "nova-prod-smoke")
+    assert before == hooked("nova-prod-gate", "nova-prod-together", "nova-prod-smoke")
+    assert by_itself(hooked("nova-prod-gate")) == hooked("nova-prod-gate")
+
+
+@pytest.mark.parametrize(("kinds", "job"), [("", False), ("S", False), ("M", True), ("SM", False)])
+def test_a_job_has_a_state_machine_and_no_service(kinds: str, job: bool) -> None:
+    types = {"S": "AWS::ECS::Service", "M": "AWS::StepFunctions::StateMachine"}
+    assert is_job({"Resources": {kind: {"Type": types[kind]} for kind in kinds}}) is job

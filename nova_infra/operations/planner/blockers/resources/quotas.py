@@ -1,4 +1,4 @@
-"""Limits of AWS on what a template, an account, a load balancer and some resources may hold.
+"""Limits of AWS on what a template, an account and some resources may hold.
 
 Quotas that AWS raises on request are only reported: no template says whether one has been raised.
 
@@ -25,7 +25,6 @@ from nova_infra.operations.planner.world import World
 
 _RESOURCES, _OUTPUTS, _PARAMETERS, _BYTES = 500, 200, 200, 1_000_000
 _ELB = "AWS::ElasticLoadBalancingV2"
-_RULES, _GROUPS = 100, 100
 
 # Type to what an account has of it by default in a region, and what it is called. The quota can be raised.
 _BY_REGION = {
@@ -107,37 +106,6 @@ def template_limits(step: Step) -> Iterator[Refusal]:
             f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}",
             "divide it",
         )
-
-
-def listener_limits(step: Step) -> Iterator[Refusal]:
-    """Refuse more rules on a listener than its load balancer takes."""
-    for listener, count in _rules_by_listener(step).items():
-        if count > _RULES:
-            yield Refusal(
-                step.after.key.name,
-                "",
-                f"{listener.rpartition('/')[2]} would have {count} rules, but a load balancer allows {_RULES}",
-                "remove rules, request a higher quota, or use a second load balancer",
-            )
-
-
-def _rules_by_listener(step: Step) -> Mapping[str, int]:
-    """Rules of the listeners that this stack adds rules to, all stacks counted."""
-    mine = {
-        step.world.meaning(step.after, properties.get("ListenerArn"))
-        for _, properties in step.after.of_type(f"{_ELB}::ListenerRule")
-    }
-    if not mine or not any(action.type == f"{_ELB}::ListenerRule" and action.makes_new for action in step.actions):
-        return {}
-    stacks = {**step.world.stacks, step.after.key: step.after}.values()
-    place = step.after.key[:2]
-    return Counter(
-        listener
-        for stack in stacks
-        if stack.key[:2] == place
-        for _, properties in stack.of_type(f"{_ELB}::ListenerRule")
-        if (listener := step.world.meaning(stack, properties.get("ListenerArn"))) in mine
-    )
 
 
 def account_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:

@@ -13,27 +13,40 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
+from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
 _SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type, not a password
+_ATTACHMENT = "AWS::SecretsManager::SecretTargetAttachment"
+_ROTATION = "AWS::SecretsManager::RotationSchedule"
+# What an attachment adds to a secret's JSON; each database has some of them. No template says whether it has a dbname:
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
+_OF_DATABASES = frozenset(
+    {
+        *("engine", "host", "port", "dbname", "ssl", "masterarn"),
+        *("dbInstanceIdentifier", "dbClusterIdentifier", "namespaceName", "workgroupName"),
+    }
+)
 _OF_SUB = re.compile(r"\$\{(\w+)\}:(\w[^:]*):.*")
 
 
 def missing_secret_keys(step: Step) -> Iterator[Refusal]:
     """Refuse a task that needs a key which a secret that is made with it has not.
 
-    What a secret holds that is deployed already, only AWS knows: somebody may have changed it.
+    What a secret holds that is deployed already, only AWS knows: somebody may have changed it. The same goes for a new
+    one that a rotation or a custom resource may write to.
     """
     before = step.before.resources if step.before is not None else {}
     for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition") if step.actions else ():
         for container in properties.get("ContainerDefinitions", ()):
             for each in as_list(container.get("Secrets")):
-                secret, key = _named(each.get("ValueFrom")) if isinstance(each, Mapping) else ("", "")
+                named, key = _named(each.get("ValueFrom")) if isinstance(each, Mapping) else ("", "")
+                secret = _attached_to(step, named)
                 resource = step.after.resources.get(secret, {})
                 if not key or resource.get("Type") != _SECRET or secret in before:
                     continue
-                keys = _keys(resource.get("Properties", {}))
+                keys = _keys_when_made(step, secret, resource.get("Properties", {}))
                 if keys is not None and key not in keys:
                     has = f"has {' and '.join(sorted(keys))}" if keys else "is no JSON object"
                     yield Refusal(
@@ -64,6 +77,31 @@ def _named(value: Any) -> tuple[str, str]:
     ):
         return "", ""
     return str(first[0]["Ref"]), "".join(rest).removeprefix(":").partition(":")[0]
+
+
+def _attached_to(step: Step, logical_id: str) -> str:
+    """The secret that a logical id stands for: an attachment's is the secret's as well."""
+    resource = step.after.resources.get(logical_id, {})
+    if resource.get("Type") != _ATTACHMENT:
+        return logical_id
+    return next(iter(references(resource.get("Properties", {}).get("SecretId"))), "")
+
+
+def _keys_when_made(step: Step, secret: str, properties: Mapping[str, Any]) -> set[str] | None:
+    """The keys of a new secret with all that its stack adds to them; None where the templates do not say."""
+    writers = {
+        str(resource["Type"])
+        for resource in step.after.resources.values()
+        if _writes(str(resource["Type"])) and secret in set(references(resource.get("Properties", {})))
+    }
+    keys = _keys(properties)
+    if keys is None or writers - {_ATTACHMENT}:
+        return None
+    return keys | _OF_DATABASES if writers else keys
+
+
+def _writes(kind: str) -> bool:
+    return kind in (_ATTACHMENT, _ROTATION, "AWS::CloudFormation::CustomResource") or kind.startswith("Custom::")
 
 
 def _keys(secret: Mapping[str, Any]) -> set[str] | None:

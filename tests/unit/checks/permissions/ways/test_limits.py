@@ -155,3 +155,13 @@ def test_a_boundary_does_not_limit_what_a_resource_gives_the_role_but_its_denial
         template = bounded(boundary)
         put(template, "Key", "AWS::KMS::Key", KeyPolicy=allow("kms:CreateGrant", Principal=principal))
         assert len(details(template)) == ways
+
+
+def test_what_one_side_excepts_the_other_cannot_give() -> None:
+    """Each side may name what it means or what it excepts."""
+    named = Statement("named", True, ("s3:Get*", "iam:List*"), False, ("*",), False, conditional=False)
+    excepting = Statement("excepting", True, ("s3:*",), True, ("*",), False, conditional=True)
+    for held, limit in ((named, excepting), (excepting, named)):
+        [left] = limited([held], [limit])
+        assert (left.policy, left.actions, left.not_actions) == (held.policy, ("iam:list*",), False)
+        assert left.conditional, "a condition of either holds for both"

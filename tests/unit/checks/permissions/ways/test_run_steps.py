@@ -73,6 +73,11 @@ def another_pipeline(template: Template) -> None:
     put(template, "Other", "AWS::CodeBuild::Project", ServiceRole=powerful(template), Source={"Type": "CODEPIPELINE"})
 
 
+def another_pipeline_that_follows_by_name(template: Template) -> None:
+    another_pipeline(template)
+    template["Resources"]["Promotion"] = template["Resources"].pop("OtherPipeline")
+
+
 def only_environment(template: Template) -> None:
     """One environment, which waits for an approval."""
     stages = template["Resources"]["Pipeline"]["Properties"]["Stages"]
@@ -103,7 +108,7 @@ BEGINNINGS = (
     *(role_of_a_batch, function_in_the_pipeline, state_machine_in_the_pipeline, function_of_another_template),
     *(started_in_another_account, project_that_a_push_starts, another_pipeline, only_environment),
     *(policy_by_a_condition, trust_by_a_condition, role_by_letters, bootstrap_role_by_letters),
-    project_with_a_second_source,
+    *(project_with_a_second_source, another_pipeline_that_follows_by_name),
 )
 
 

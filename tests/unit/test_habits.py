@@ -1,0 +1,51 @@
+"""Habits of the code that decides what is delivered: what it does would not show if one were dropped."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2] / "nova_infra"
+AREAS = ("checks", "constructs", "stacks", "operations/gates", "operations/records", "operations/rollback")
+NODES = [
+    (f"{path.relative_to(ROOT)}:{node.lineno}", node)
+    for area in AREAS
+    for path in sorted((ROOT / area).rglob("*.py"))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Compare | ast.Call)
+]
+
+
+def test_values_do_not_change() -> None:
+    """But for the graph of roles, which remembers what it has read, and a release that is counted together."""
+    changing = [
+        f"{place.partition(':')[0]} {node.name}"
+        for place, node in NODES
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if "dataclass" in ast.unparse(decorator) and "frozen=True" not in ast.unparse(decorator)
+    ]
+    assert changing == ["checks/permissions/reach.py Graph", "operations/records/metrics.py DeliveredRelease"]
+
+
+def test_no_parameter_is_known_by_its_place_alone() -> None:
+    functions = [(place, node) for place, node in NODES if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert len(functions) > 500
+    assert [place for place, node in functions if node.args.posonlyargs] == []
+
+
+def test_only_what_there_is_one_of_is_compared_by_identity() -> None:
+    compared = [
+        (place, ast.unparse(right))
+        for place, node in NODES
+        if isinstance(node, ast.Compare)
+        for operator, right in zip(node.ops, node.comparators, strict=True)
+        if isinstance(operator, ast.Is | ast.IsNot)
+    ]
+    assert len(compared) > 50
+    assert [each for each in compared if each[1] not in ("None", "True", "False")] == []
+
+
+def test_what_is_paired_is_of_one_length() -> None:
+    zips = [(place, ast.unparse(node)) for place, node in NODES if isinstance(node, ast.Call)]
+    zips = [(place, text) for place, text in zips if text.startswith("zip(")]
+    assert zips
+    assert [place for place, text in zips if not text.endswith("strict=True)")] == []
