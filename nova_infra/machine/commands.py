@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from nova_infra.machine.processes import start_process
+from nova_infra.machine.processes import Process, start_process
 
 OUTPUT_LINES = 40
 GRACE_SECONDS = 3.0
 _SPARED_SECONDS = 40.0
+_LAST_WORDS_SECONDS = 1.0
+"""How long output is read of a command that has ended, while something that it has started keeps it open."""
+_MOST_LAST_WORDS = 2**20
+"""Bytes of it: more than a pipe holds, and no more than that of what goes on printing."""
+_MOST_REST = 2**16
+"""Bytes of a line that are kept."""
 _NOT_COVERED = re.compile(r"^not covered: (.+)$", re.MULTILINE)
 
 
@@ -30,7 +38,9 @@ async def run_command(
     spare: tuple[str, ...] = (),
     without_aws: bool = False,
 ) -> tuple[int, list[str]]:
-    """Run a shell command to its end; on cancellation stop it and everything it started.
+    """Run a shell command to its end; then, or on cancellation, stop it and everything it started.
+
+    What it has left running in the background is not waited for.
 
     Args:
         command: As in a build spec.
@@ -54,14 +64,44 @@ async def run_command(
     )
     lines: deque[str] = deque(maxlen=OUTPUT_LINES)
     rest = b""
+    ended = asyncio.create_task(process.gone())
     try:
         with log.open("ab") as file:
             file.write(f"$ {command}\n".encode())
-            while chunk := await process.output.read(2**16):
+            last_words = _MOST_LAST_WORDS
+            while last_words > 0 and (chunk := await _next_chunk(process, ended)):
+                last_words -= len(chunk) if ended.done() else 0
                 file.write(chunk)
                 *whole, rest = (rest + chunk).split(b"\n")
+                rest = rest[-_MOST_REST:]
                 lines.extend(line.decode(errors="replace").rstrip() for line in whole)
         lines.append(rest.decode(errors="replace").rstrip())
-        return await process.wait(), [line for line in lines if line]
+        await ended
+        code = process.exit_code
+        assert code is not None, "it has ended"
+        return code, [line for line in lines if line]
     finally:
+        ended.cancel()
         await process.stop(_SPARED_SECONDS if spare else GRACE_SECONDS, spare=spare)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_drain(process), _LAST_WORDS_SECONDS)
+
+
+async def _drain(process: Process) -> None:
+    """Read the rest of what it printed, so that its pipe is closed."""
+    while await process.output.read(2**16):
+        pass
+
+
+async def _next_chunk(process: Process, ended: asyncio.Task[None]) -> bytes:
+    """What a command prints next; empty where it has ended, and prints no more."""
+    reading = asyncio.ensure_future(process.output.read(2**16))
+    try:
+        await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            await asyncio.wait({reading}, timeout=_LAST_WORDS_SECONDS)
+        return reading.result() if reading.done() else b""
+    finally:
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading

@@ -54,6 +54,24 @@ def test_a_command_gives_its_exit_code_and_last_lines_and_logs_all(tmp_path: Pat
     assert "\n1\n2\n" in (tmp_path / "log").read_text()
 
 
+def test_what_a_command_leaves_running_is_stopped_and_not_waited_for(tmp_path: Path) -> None:
+    code, [pid] = run("sleep 600 & echo $!; exit 3", tmp_path)
+    assert code == 3
+    assert gone(int(pid))
+
+
+def test_what_goes_on_printing_in_the_background_keeps_no_command(tmp_path: Path) -> None:
+    code, _ = run("yes & exit 5", tmp_path)
+    assert code == 5
+
+
+def test_a_line_without_an_end_is_logged_whole_and_kept_in_part(tmp_path: Path) -> None:
+    code, [line] = run("head -c 3000000 /dev/zero | tr '\\0' x", tmp_path)
+    assert code == 0
+    assert len(line) < 200_000
+    assert (tmp_path / "log").stat().st_size > 3_000_000
+
+
 def test_an_enclosing_make_is_not_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKEFLAGS", "-j8")
     assert run('echo "flags:$MAKEFLAGS"', tmp_path)[1] == ["flags:"]
