@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 from nova_infra.config import CONFIG_FILE, Config, parse_config
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.scaffold import workflows
@@ -119,7 +120,8 @@ def is_committed(target: Path) -> bool:
 def _written(root: Path, old: list[str], answers: Answers) -> tuple[Config, dict[str, str]]:
     """What a project has instead of the files that it is made from."""
     zones = {place: _ZONES.get(region, ("a", "b", "c")) for place, region in answers.regions.items()}
-    text = render("project_template/nova.toml.j2", {**vars(answers), "zones": zones})
+    partition = aws_regions()[answers.regions["toolchain"]]
+    text = render("project_template/nova.toml.j2", {**vars(answers), "zones": zones, "partition": partition})
     config = parse_config(tomllib.loads(text))
     written = {CONFIG_FILE: text}
     for path in LOCKS:

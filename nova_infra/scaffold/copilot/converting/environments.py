@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from nova_infra.config import Environment
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.scaffold.copilot.converting.workload import Workload
 from nova_infra.scaffold.copilot.reading.manifests import Manifest, Workspace
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable, left_over
@@ -131,10 +132,8 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     if token:
         table.put("token_secret", token)
     else:
-        table.put(
-            "connection_arn",
-            f"arn:aws:codeconnections:{region}:{account}:connection/00000000-0000-4000-8000-000000000000",
-        )
+        connection = f"codeconnections:{region}:{account}:connection/00000000-0000-4000-8000-000000000000"
+        table.put("connection_arn", f"arn:{aws_regions().get(region, 'aws')}:{connection}")
         table.notes.append("TODO the ARN of the connection; the console of CodeConnections shows it beside the name.")
     if pipeline is not None:
         table.notes += left_over(pipeline)

@@ -124,12 +124,12 @@ def test_the_whole_of_this_project_can_be_made_anew(target: Path) -> None:
     assert git(target, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("engine", ["codepipeline", "github-actions"])
-def test_either_engine_has_what_it_needs(root: Path, target: Path, engine: str) -> None:
-    source = create_project(root, target, replace(ANSWERS, engine=engine)).source
-    assert (source.connection_arn is not None) == (engine == "codepipeline")
-    if source.connection_arn:
-        assert source.connection_arn.startswith("arn:aws:codeconnections:eu-central-1:900000000001:connection/")
+@pytest.mark.parametrize(("region", "partition"), [("eu-central-1", "aws"), ("us-gov-west-1", "aws-us-gov")])
+def test_either_engine_has_what_it_needs(root: Path, target: Path, region: str, partition: str) -> None:
+    answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, region))
+    assert create_project(root, target / "one", replace(answers, engine="github-actions")).source.connection_arn is None
+    arn = create_project(root, target / "other", answers).source.connection_arn or "none"
+    assert arn.startswith(f"arn:{partition}:codeconnections:{region}:900000000001:connection/")
 
 
 def test_an_empty_clone_gets_its_first_commit_and_one_with_commits_is_left_to_its_owner(
