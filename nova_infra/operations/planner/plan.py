@@ -32,7 +32,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
     replaced_services,
     unreachable_siblings,
 )
-from nova_infra.operations.planner.blockers.network.security_groups import closed_ways
+from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
@@ -73,6 +73,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     beyond_limits,
     refused_texts,
     closed_ways,
+    repeated_rules,
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     reset_weights,

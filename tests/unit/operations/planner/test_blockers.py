@@ -145,6 +145,14 @@ def beside(**rule: Any) -> Edit:
     return lambda resources: resources.update(More={"Type": "AWS::EC2::SecurityGroupIngress", "Properties": properties})
 
 
+def twice(condition: str | None = None, **second: Any) -> Edit:
+    """Two rules of a group, as resources of their own."""
+    rule = {"GroupId": {"Fn::GetAtt": ["Tasks", "GroupId"]}, "IpProtocol": "tcp", "FromPort": 81, "ToPort": 82}
+    parts = {"Condition": condition} if condition else {}
+    one, other = ({"Type": "AWS::EC2::SecurityGroupIngress", "Properties": {**rule, **more}} for more in ({}, second))
+    return lambda resources: resources.update(One=one, Other={**other, **parts})
+
+
 CLOSED = [{"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32"}]
 DNS = [{"IpProtocol": "udp", "FromPort": 0, "ToPort": 65535, "CidrIp": "0.0.0.0/0"}]
 HTTP = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}]
@@ -211,6 +219,7 @@ REFUSED: list[tuple[Edit, str]] = [
     (change("Tasks", SecurityGroupEgress=DNS), "lets nothing out to port 443"),
     (change("Tasks", SecurityGroupIngress=HTTP), "lets nobody in to port 8123, so the targets of Service never become"),
     (change("Tasks", SecurityGroupIngress=[]), "let the load balancer in to port 8123"),
+    (twice(Description="the same"), "carts.Other: is the same rule as One: remove one of them"),
 ]
 TAKEN: list[Edit] = [
     app(LogConfiguration={"LogDriver": "awsfirelens"}),
@@ -227,6 +236,8 @@ TAKEN: list[Edit] = [
     scaling(MinCapacity=4, MaxCapacity=4),
     rollout(BakeTimeInMinutes=1440),
     change("Tasks", SecurityGroupEgress=[]),
+    twice(ToPort=83),
+    twice(condition="Either"),
     change("Tasks", SecurityGroupIngress=[{"IpProtocol": "-1"}]),
     lambda given: (change("Tasks", SecurityGroupIngress=[])(given), beside(**HTTP[0] | {"ToPort": 9000})(given)),
     change("Task", Memory={"Ref": "AWS::NoValue"}),

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,6 +39,21 @@ def closed_ways(step: Step) -> Iterator[Refusal]:
             if not any(_opens(rule, port) for group in groups for rule in _rules(step, group, "Ingress")):
                 fault = f"lets nobody in to port {port}, so the targets of {logical_id} never become healthy"
                 yield Refusal(place, name, fault, f"let the load balancer in to port {port}", _FAILS)
+
+
+def repeated_rules(step: Step) -> Iterator[Refusal]:
+    """Refuse a rule that a template adds to a group twice: EC2 answers InvalidPermission.Duplicate.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html. Descriptions are not compared.
+    """
+    for kind in ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress") if step.actions else ():
+        known: dict[str, str] = {}
+        for logical_id, properties in step.after.of_type(kind):
+            if "Condition" in step.after.resources[logical_id]:
+                continue  # one of them may stand for the other
+            rule = json.dumps({k: v for k, v in properties.items() if k != "Description"}, sort_keys=True, default=str)
+            if (first := known.setdefault(rule, logical_id)) != logical_id:
+                yield Refusal(step.after.key.name, logical_id, f"is the same rule as {first}", "remove one of them")
 
 
 def _closes_exit(step: Step, group: str) -> bool:

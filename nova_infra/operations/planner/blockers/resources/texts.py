@@ -9,6 +9,7 @@ rate expressions (EventBridge and its Scheduler).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -151,8 +152,14 @@ def _events(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 def _scheduler(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     yield from _expression(properties.get("ScheduleExpression"), ("rate", "cron", "at"))
     zone = properties.get("ScheduleExpressionTimezone")
-    if isinstance(zone, str) and available_timezones() and zone not in available_timezones():
+    if isinstance(zone, str) and _zones() and zone not in _zones():
         yield "ScheduleExpressionTimezone", f"is {zone}, which is not a time zone", "name one such as Europe/Berlin"
+
+
+@functools.cache
+def _zones() -> set[str]:
+    """Names of time zones, as this machine knows them; none where it has no list. Looking for them takes a while."""
+    return available_timezones()
 
 
 def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:
