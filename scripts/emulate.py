@@ -3,7 +3,8 @@
 moto's server takes the place of AWS. The CLI bootstraps the accounts, deploys the registry, the pipeline and the first
 environment, to which a worker and a job are added where the project has none; then come a second release of a service
 of each kind, the way back, and services that were removed. What the emulator cannot make is taken out of the templates
-first. Both, what was taken out and what an emulator cannot show, are printed.
+first. Both, what was taken out and what an emulator cannot show, are printed. A project with a pipeline is played a
+second time as GitHub Actions would deliver it, in an emulator of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from emulated_project import synthesize, with_every_kind
+from emulated_project import by_each_engine, synthesize, with_every_kind
 from emulated_server import server
 from emulated_templates import makeable, set_image, write
 
@@ -38,8 +39,20 @@ NOT_SHOWN = (
 
 
 def main() -> int:
-    """Play all of it; 1 where a step did not do what it should."""
+    """Play all of it by each engine; 1 where a step did not do what it should."""
     config = with_every_kind(load_config(Path.cwd()))
+    began = time.monotonic()
+    for each in by_each_engine(config):
+        print(f"delivered by {each.delivery.engine}", flush=True)
+        if not play(each):
+            return 1
+    print(f"not shown: {NOT_SHOWN}")
+    print(f"{time.monotonic() - began:.0f} s")
+    return 0
+
+
+def play(config: Config) -> bool:
+    """Deploy a project to an emulator of its own and change it; whether every step did what it should."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="nova-emulate-") as directory, server(Path(directory)) as url:
         assembly = Path(directory, "assembly")
@@ -48,7 +61,7 @@ def main() -> int:
         emulation = Emulation(config, assembly, Path(directory), url)
         steps = (
             ("bootstrap", emulation.bootstrap),
-            ("registry and pipeline", emulation.deploy_toolchain),
+            ("registry and what delivers", emulation.deploy_toolchain),
             (f"first release to {emulation.environment.name}", emulation.first_release),
             ("second release", emulation.second_release),
             ("rollback", emulation.roll_back),
@@ -60,12 +73,10 @@ def main() -> int:
                 said = step()
             except AssertionError as error:
                 print(f"✗ {name}: {error}", file=sys.stderr)
-                return 1
+                return False
             print(f"✓ {name}: {said} ({time.monotonic() - at:.0f} s)", flush=True)
         print(f"not deployed, because the emulator cannot make it: {emulation.stripped()}")
-    print(f"not shown: {NOT_SHOWN}")
-    print(f"{time.monotonic() - began:.0f} s")
-    return 0
+    return True
 
 
 class Emulation:
@@ -126,7 +137,12 @@ class Emulation:
         found = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
         wanted = {f"{self._config.platform.name}/{service.name}" for service in self._config.services}
         assert wanted <= found, f"no repository {', '.join(sorted(wanted - found))}"
-        return f"{len(wanted)} repositories"
+        client = self._client("cloudformation", self._config.toolchain.account, self._config.toolchain.region)
+        stacks = {each["StackName"]: each["StackStatus"] for each in client.describe_stacks()["Stacks"]}
+        deployed = {each.name for each in Assembly(self._source).stacks() if each.artifact_id in self._delivering()}
+        assert deployed, "the assembly has no stack of what delivers"
+        assert deployed <= stacks.keys(), f"not deployed: {', '.join(sorted(deployed - stacks.keys()))}"
+        return f"{len(wanted)} repositories, {' and '.join(sorted(deployed))}"
 
     def first_release(self) -> str:
         """The environment's stacks, by CDK's own roles in its account."""
@@ -203,6 +219,14 @@ class Emulation:
     def _toolchain_stacks(self) -> list[str]:
         names = [stack.artifact_id for stack in Assembly(self._source).stacks()]
         return [name for name in (REGISTRY_STACK, "NovaPipelineStack") if name in names]
+
+    def _delivering(self) -> set[str]:
+        """The stacks of what delivers, by their ids: the pipeline, or the roles of GitHub's jobs."""
+        account = self._config.toolchain.account
+        return {"NovaPipelineStack" if self._has_pipeline() else f"NovaGitHubStack-{account}"}
+
+    def _has_pipeline(self) -> bool:
+        return self._config.delivery.engine == "codepipeline"
 
     def _stage(self) -> str:
         stage = self.environment.stage

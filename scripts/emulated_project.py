@@ -28,6 +28,17 @@ def with_every_kind(config: Config) -> Config:
     return config.model_copy(update={"services": (*config.services, *added)})
 
 
+def by_each_engine(config: Config) -> list[Config]:
+    """The configuration, and as GitHub Actions delivers it where it has a pipeline.
+
+    The other way round there is nothing to play: a pipeline needs a connection to the repository.
+    """
+    if config.delivery.engine == "github-actions":
+        return [config]
+    delivery = config.delivery.model_copy(update={"engine": "github-actions"})
+    return [config, config.model_copy(update={"delivery": delivery})]
+
+
 def synthesize(config: Config, directory: Path) -> None:
     """Write the cloud assembly of a configuration."""
     tools.prepare_node(os.environ)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,9 @@ from nova_infra.config.services.service import Service
 from nova_infra.config.wording import follows_from_another, in_one_line, key_of
 from nova_infra.errors import ConfigError
 from nova_infra.toml import TOO_DEEP, read_toml, unusable_values
+
+_MOST = 200
+"""How many faults are shown at once."""
 
 
 def load_config(root: Path) -> Config:
@@ -55,7 +58,7 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
     unusable = dict(unusable_values(data))
     faults = [f"{CONFIG_FILE}: {key}: {fault}" for key, fault in unusable.items()]
     if TOO_DEEP in unusable.values():  # nothing below could walk it
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(_as_lines(faults))
     data = {key: _frozen(value) for key, value in data.items()}
     config = None
     try:
@@ -82,8 +85,15 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
         faults += _directory_faults(data.get("services"), directory)
         faults += _missing_builds(dependencies, directory.parent)
     if faults or config is None:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(_as_lines(faults))
     return config
+
+
+def _as_lines(faults: Sequence[str]) -> str:
+    """The faults, each in a line; of more than anybody reads, the first ones."""
+    more = len(faults) - _MOST
+    shown = [*faults[:_MOST], f"{CONFIG_FILE}: has {more:,} more faults: fix these first"] if more > 0 else faults
+    return "\n".join(shown)
 
 
 def _parts(data: Mapping[str, Any], services: Mapping[int, Service]) -> ValidParts:

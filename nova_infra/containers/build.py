@@ -155,7 +155,8 @@ def _build(
             engine.load_output(scratch)
         else:
             _seal(engine, recipe, base, scratch, tell)
-            _keep_cache(engine, recipe, tuple(used))
+            with suppress(EngineError, ImageError):  # Podman lists no images while another process removes one.
+                _keep_cache(engine, recipe, tuple(used))
 
 
 def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callable[[str], None]) -> None:
@@ -197,10 +198,8 @@ def untagged_images(engine: Engine) -> list[str]:
     """The ids of images that builds have left, and that have no name any more."""
     found: set[str] = set()
     for label in (STAGE_LABEL, _BASE_LABEL):
-        listed = engine.run(
-            "images", "--quiet", "--no-trunc", "--filter=dangling=true", f"--filter=label={label}"
-        ).split()
-        found.update(each for each in map(_plain, listed) if re.fullmatch(r"[0-9a-f]{64}", each))
+        listed = engine.run("images", "--quiet", "--no-trunc", "--filter=dangling=true", f"--filter=label={label}")
+        found.update(each for each in map(_plain, listed.split()) if re.fullmatch(r"[0-9a-f]{64}", each))
     return sorted(found)
 
 

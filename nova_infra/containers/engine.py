@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.containers.errors import EngineError, explain, last_lines
+from nova_infra.machine.parallel import to_the_end
 
 ANSWER_SECONDS = 20
 HANG_SECONDS = 300
@@ -68,6 +69,12 @@ class Engine:
             NovaError: It failed; the error says whether the machine is at fault.
         """
         result = self._run(arguments, directory)
+        for _ in range(_TRIES):
+            # An image that somebody else removes while Podman lists them all.
+            if arguments[0] != "images" or not result.returncode or "image not known" not in result.stderr:
+                break
+            time.sleep(PAUSE_SECONDS)
+            result = self._run(arguments, directory)
         if result.returncode:
             raise explain(self.program, arguments, result.stderr or result.stdout)
         return result.stdout.strip()
@@ -125,12 +132,7 @@ class Engine:
             EngineError: It hangs, or cannot be run.
             TimeoutError: It takes longer than it may.
         """
-        running = asyncio.ensure_future(self._communicate(arguments, directory, seconds))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await running
-            raise
+        return await to_the_end(self._communicate(arguments, directory, seconds))
 
     async def _communicate(
         self, arguments: Sequence[str], directory: str | None, seconds: float | None

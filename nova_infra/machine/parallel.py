@@ -72,6 +72,24 @@ class PartialAnswers:
             return otherwise
 
 
+async def to_the_end(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine to its end, however often its caller is cancelled meanwhile, and only then be cancelled.
+
+    A task that is cancelled while it starts a process can wait for it forever, and half of a container would be left.
+    """
+    running, cancelled = asyncio.ensure_future(coroutine), False
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            cancelled = True
+        except BaseException:  # Its own, which is raised below.
+            break
+    if cancelled:
+        raise asyncio.CancelledError
+    return running.result()
+
+
 async def gather(*coroutines: Coroutine[Any, Any, _Result]) -> list[_Result]:
     """Run coroutines side by side; when one raises, cancel the others, wait for them, and raise what it raised.
 

@@ -225,7 +225,7 @@ def _play(prepared: _Prepared, baseline: Release, record: Record, console: Conso
 
     with view.following():
         try:
-            return asyncio.run(_until_stopped(play()))
+            return asyncio.run(until_stopped(play()))
         except OSError as error:
             raise NovaError(stopped_by(error, logs)) from None
 
@@ -283,12 +283,17 @@ def _show(record: Record, results: list[DrillResult], options: Options, console:
     return said.passed
 
 
-async def _until_stopped(play: Coroutine[object, object, list[DrillResult]]) -> list[DrillResult]:
-    """Play; on SIGTERM or a hang-up stop as cleanly as on Ctrl-C."""
+async def until_stopped(play: Coroutine[object, object, list[DrillResult]]) -> list[DrillResult]:
+    """Play; on Ctrl-C, SIGTERM or a hang-up stop cleanly. Further ones change nothing: it is being stopped already."""
     task = asyncio.current_task()
     assert task is not None, "runs in a task"
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+    def stop() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
         return await play
     except asyncio.CancelledError:

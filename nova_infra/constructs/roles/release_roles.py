@@ -20,6 +20,9 @@ from nova_infra.names import (
     task_log_groups,
 )
 
+_RECORDS = ("release", "rollback", "hold/*", "accepted/*")
+"""The environment's parameters: the ledger, the lock, holds and waivers."""
+
 
 class ReleaseRoles(Construct):
     """An observer, a release role, an operator, and one that answers for the test suite.
@@ -131,8 +134,10 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
             ),
+            # Nothing else below that path: a step before the approval could read a service's secret there.
             iam.PolicyStatement(
-                actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[self._parameter("*")]
+                actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"],
+                resources=[self._parameter(name) for name in (*_RECORDS, "hold", "accepted")],
             ),
             iam.PolicyStatement(
                 actions=["ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"], resources=[repositories]
@@ -171,7 +176,7 @@ class ReleaseRoles(Construct):
             # The ledger, the lock of a rollback, holds and waivers.
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
-                resources=[self._parameter(name) for name in ("release", "rollback", "hold/*", "accepted/*")],
+                resources=[self._parameter(name) for name in _RECORDS],
             ),
             iam.PolicyStatement(
                 # The templates read the version of CDK's bootstrap from there.

@@ -73,7 +73,7 @@ class PlayedDeployment:
         """
         async with self.service.deploying:
             self._running = dict(enumerate(self.service.tasks, start=1))
-            self._state = DeploymentState(len(self.service.deployments) + 1)
+            self._state = DeploymentState(len(self.service.deployments) + 1, strategy=self.rollout.strategy)
             self.service.deployments.append(self._state)
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()

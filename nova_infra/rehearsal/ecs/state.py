@@ -20,6 +20,7 @@ class DeploymentState:
         hooks: The hooks that it has come to, as ECS details them, by their places.
         created: When it began, UTC.
         finished: When it ended, UTC; None before.
+        strategy: Its strategy.
     """
 
     number: int
@@ -29,6 +30,7 @@ class DeploymentState:
     hooks: dict[int, dict[str, str]] = field(default_factory=dict)
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished: datetime | None = None
+    strategy: str = "ROLLING"
 
     def come_to(self, number: int, stage: str, kind: str, function: str) -> None:
         """Come to a hook at a stage."""

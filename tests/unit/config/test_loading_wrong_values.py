@@ -95,3 +95,19 @@ def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
     if isinstance(node, dict):
         node[key] = value
         assert [line for line in faults(data) if f"{_key((*path, key))}: " in line and "is not a key" in line]
+
+
+@pytest.mark.parametrize(
+    "path", [("services", 0, "paths"), ("environments", 1, "network", "interface_endpoints"), ("services",)]
+)
+def test_of_very_many_faults_the_first_are_shown_and_the_others_counted(path):
+    data = tomllib.loads(_RAW)
+    table = data
+    for part in path[:-1]:
+        table = table[part] if isinstance(part, int) else table.setdefault(part, {})
+    table[path[-1]] = [f"not usable {number}" for number in range(5000)]
+    *shown, last = _refusal(data)
+    assert len(shown) == 200
+    assert all(line.startswith(f"nova.toml: {_key(path)}") for line in shown)
+    assert last.startswith("nova.toml: has 4,8")
+    assert last.endswith(" more faults: fix these first")

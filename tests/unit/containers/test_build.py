@@ -42,6 +42,7 @@ if sys.argv[1:3] == ["image", "inspect"]:
     found = said["images"].get(sys.argv[3])
     if found is None: sys.exit("Error: " + sys.argv[3] + ": image not known")
     print(json.dumps([found])); sys.exit()
+if sys.argv[1] == "images" and said["unlisted"]: sys.exit("Error: retrieving label: " + said["unlisted"])
 for word in sys.argv:
     if word.startswith("--iidfile="): open(word.partition("=")[2], "w").write("sha256:f00d")
     if word.startswith("--file=") and "--omit-history" in sys.argv: print(open(word.partition("=")[2]).read())
@@ -55,12 +56,13 @@ class Said:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.images: dict[str, object] = {}
+        self.unlisted = ""
         (place / "podman").write_text(ENGINE.format(python=sys.executable, place=str(place)))
         (place / "podman").chmod(0o755)
         self.answer()
 
     def answer(self, *log: str, code: int = 0) -> None:
-        says = {"images": self.images, "log": log, "code": code}
+        says = {"images": self.images, "unlisted": self.unlisted, "log": log, "code": code}
         (self.place / "says.json").write_text(json.dumps(says))
 
     @property
@@ -87,6 +89,13 @@ def test_what_is_there_is_not_built_again(said: Said) -> None:
     built = said.built
     assert not build(PODMAN, RECIPE, tell=lambda _: None)
     assert said.built == built != []
+
+
+def test_a_build_succeeds_while_another_process_removes_images(said: Said) -> None:
+    said.unlisted = "image not known"  # what Podman 4 says of one that goes while it lists them
+    said.answer()
+    assert build(PODMAN, RECIPE, tell=lambda _: None)
+    assert said.built
 
 
 def test_builds_wait_for_each_other_and_leave_no_file_behind(said: Said) -> None:

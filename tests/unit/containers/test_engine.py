@@ -135,6 +135,18 @@ def test_an_image_that_is_not_there_is_none_and_one_half_stored_is_asked_for_aga
     assert podman.image("half:1") == {"Id": "1"}
 
 
+def test_images_are_listed_again_where_one_was_removed_meanwhile(
+    install: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    program(
+        install / "podman",
+        f"[ -e {install}/again ] && echo 'localhost/shop:1 12ab' && exit; touch {install}/again; "
+        "echo 'Error: locating image with ID 34cd: image not known' >&2; exit 125",
+    )
+    assert Engine("podman", "amd64").image_names() == {"localhost/shop:1": "12ab"}
+
+
 @pytest.mark.parametrize(
     ("store", "builder", "packed", "told"),
     [

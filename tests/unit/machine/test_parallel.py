@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nova_infra.machine.parallel import gather
+from nova_infra.machine.parallel import gather, to_the_end
 
 
 def test_results_come_in_the_order_of_the_coroutines() -> None:
@@ -38,3 +38,32 @@ def test_when_one_fails_the_others_are_cancelled_and_waited_for() -> None:
         return story
 
     assert asyncio.run(play()) == ["cleaned up"]
+
+
+def test_what_has_to_end_does_however_often_its_caller_is_cancelled() -> None:
+    ended: list[str] = []
+
+    async def clean() -> str:
+        await asyncio.sleep(0.05)
+        ended.append("removed")
+        return "clean"
+
+    async def whole() -> None:
+        assert await to_the_end(clean()) == "clean"
+        task = asyncio.create_task(to_the_end(clean()))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == ["removed", "removed"]
+
+    asyncio.run(whole())
+
+
+def test_the_fault_of_what_has_to_end_is_raised() -> None:
+    async def fail() -> None:
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        asyncio.run(to_the_end(fail()))

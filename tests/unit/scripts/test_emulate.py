@@ -1,11 +1,15 @@
 """What `make emulate` leaves out of templates: what the emulator cannot make, and whatever refers to that."""
 
+import importlib
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nova_infra.config import parse_config
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 
@@ -72,3 +76,20 @@ def test_a_template_is_uploaded_under_the_hash_of_what_it_has_become(templates: 
     assert key != "1234.json"
     assert properties["stackTemplateAssetObjectUrl"] == f"s3://bucket/{key}"
     assert json.loads((tmp_path / "a.template.json").read_text()) == {"Resources": {}}
+
+
+@pytest.mark.parametrize(
+    ("engine", "played"),
+    [("codepipeline", ["codepipeline", "github-actions"]), ("github-actions", ["github-actions"])],
+)
+def test_a_project_with_a_pipeline_is_played_by_both_engines(
+    monkeypatch: pytest.MonkeyPatch, engine: str, played: list[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    project = importlib.import_module("emulated_project")
+    raw = tomllib.loads((SCRIPTS.parent / "tests" / "unit" / "nova.toml").read_text(encoding="utf-8"))
+    raw["delivery"]["engine"] = engine
+    config = project.with_every_kind(parse_config(raw))
+    found = project.by_each_engine(config)
+    assert [each.delivery.engine for each in found] == played
+    assert all({service.kind for service in each.services} == {"web", "worker", "job"} for each in found)

@@ -36,6 +36,7 @@ class EcsApi:
                     "lifecycleStage": state.stage,
                     "lifecycleHookDetails": list(state.hooks.values()),
                     "targetServiceRevision": {"requestedProductionTrafficWeight": state.percent},
+                    "deploymentConfiguration": {"strategy": state.strategy},
                     "sourceServiceRevisions": [{"arn": service.arn("service-revision")}] if service.revision else [],
                 }
                 for service in self._services()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import os
@@ -18,6 +17,7 @@ import psutil
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
+from nova_infra.machine.parallel import to_the_end
 from nova_infra.machine.scratch import scratch_directory
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
 
@@ -61,9 +61,11 @@ class Place:
 
     async def __aexit__(self, *_: object) -> None:
         """Remove every container and the network, also of an interrupted rehearsal."""
-        await asyncio.shield(asyncio.ensure_future(_remove_labelled(self.engine, self.label)))
-        if self._scratch is not None:
-            self._scratch.cleanup()
+        try:
+            await to_the_end(_remove_labelled(self.engine, self.label))
+        finally:
+            if self._scratch is not None:
+                self._scratch.cleanup()
 
     async def _make_network(self) -> ContainerNetwork:
         """A network of its own: the engine's default one may be claimed by another engine, too."""

@@ -1,4 +1,5 @@
 import json
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_the_observer_changes_nothing(assembly, environment):
     for action in allowed(assembly, environment, "observer"):
         assert not action.partition(":")[2].startswith(WRITES), action
         assert "*" not in action
+
+
+@pytest.mark.parametrize("role_name", ["observer", "release"])
+def test_of_parameters_the_records_alone_are_read_and_no_secret_beside_them(assembly, role_name):
+    """A service's secret may be a parameter below the same path, encrypted by the key that every role here may use."""
+    parameter = "arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/{}".format
+    records = [parameter(name) for name in ("accepted", "accepted/*", "hold", "hold/*", "release", "rollback")]
+    readable = allowed(assembly, "prod", role_name)
+    assert {action: sorted(readable[action]) for action in readable if action.startswith("ssm:GetParameter")} == {
+        "ssm:GetParameterHistory": records,
+        "ssm:GetParametersByPath": records,
+    } | ({"ssm:GetParameters": readable["ssm:GetParameters"]} if role_name == "release" else {})
+    for resources in readable.values():
+        assert not any(fnmatchcase(parameter("carts/database-password"), each) for each in resources if each != "*")
 
 
 def test_the_release_role_changes_its_environment_s_services_tasks_and_parameters_alone(assembly):

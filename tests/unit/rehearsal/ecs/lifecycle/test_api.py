@@ -9,7 +9,7 @@ from nova_infra.rehearsal.ecs.state import DeploymentState
 
 
 def test_a_deployment_that_waits_can_go_on_or_back() -> None:
-    state = DeploymentState(3)
+    state = DeploymentState(3, strategy="CANARY")
     state.come_to(0, "POST_TEST_TRAFFIC_SHIFT", "PAUSE", "")
     service: Any = SimpleNamespace(
         name="nova-prod-shop",
@@ -23,3 +23,7 @@ def test_a_deployment_that_waits_can_go_on_or_back() -> None:
     assert (read.service, read.stage, read.over) == ("shop", "POST_TEST_TRAFFIC_SHIFT", False)
     assert [hook.kind for hook in read.waiting] == ["PAUSE"]
     assert read.old is not None
+    assert read.new.weight == 0
+    state.shift(10.0)
+    [shifted] = EcsApi(lambda: [service]).under_way()
+    assert read_deployment(shifted, {}, {}, prefix="nova-prod").new.weight == 10
