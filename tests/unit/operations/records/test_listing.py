@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from nova_infra.documents.terminal import as_text
 from nova_infra.operations.records.holds import Hold
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
@@ -44,3 +46,21 @@ def test_each_metric_is_shown_with_its_definition() -> None:
 
 def test_an_empty_ledger_says_so() -> None:
     assert as_text(document(Ledger((), 0), [])).startswith("nothing was released here yet\n")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (0, "no image"),
+        (1, "a"),
+        (3, "a, b, c"),
+        (4, "a, b and 2 more"),
+        (7, "a, b and 5 more"),
+    ],
+)
+def test_of_many_changed_services_two_are_named_and_the_others_counted(changed: int, said: str) -> None:
+    names = "abcdefg"
+    after = entry(2, **{each: "new" if place < changed else "old" for place, each in enumerate(names)})
+    ledger = Ledger((after, entry(1, **dict.fromkeys(names, "old"))), 2)
+    row = as_text(document(ledger, []), width=200).splitlines()[0]
+    assert row.split("verified")[1].removesuffix("pipeline").strip() == said

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from helpers.small_pipeline import Template, action, allow, arn, deployment, grant, put, small_pipeline
+from nova_infra.checks.permissions.ways.run_steps import project_of
+from nova_infra.checks.rule import Template as Loaded
 from nova_infra.checks.rules import findings
 
 PROD = "arn:aws:iam::333333333333:role/deployer"
@@ -221,3 +223,14 @@ def test_environments_that_share_an_account_deploy_there_each_its_own_stacks() -
     template = small_pipeline()
     stage(template, "Staging")[0] = deployment("nova-staging-shop", "333333333333")
     assert found(template, "NOVA-P01") == []
+
+
+@pytest.mark.parametrize(
+    ("named", "known"), [("tests", True), ({"Ref": "Test"}, True), ("others", False), (None, False)]
+)
+def test_a_project_is_known_by_its_reference_and_by_its_name(named: Any, known: bool) -> None:
+    template = small_pipeline()
+    project = template["Resources"]["Test"]["Properties"]
+    project["Name"] = "tests"
+    started = action("Tests", "Build", {} if named is None else {"ProjectName": named})
+    assert project_of(Loaded(template["Resources"]), started) == (project if known else {})
