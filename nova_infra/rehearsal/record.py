@@ -285,6 +285,7 @@ class Record:
         pipeline: Name of the pipeline.
         candidate: What is being released.
         baseline: What runs before.
+        app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
         stages: The stages, in order.
         deployments: All ECS deployments, in the order they began.
         notifications: All messages.
@@ -332,6 +333,7 @@ class Record:
     connections: dict[str, dict[str, ConnectionsRecord]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     unknown_cpu: dict[str, int] = field(default_factory=dict)
+    app: str = ""
 
     @property
     def measured(self) -> bool:
