@@ -104,6 +104,7 @@ class Services:
         service = self.running.get(name)
         if service is None:
             service = self.running[name] = self._new_service(wanted)
+            service.test_rule = self._balancers.rule_named(wanted.test_rule)
             if from_alternate and rollout.shifts_traffic:
                 service.serve_from_alternate()
         if baseline or self._runtime.asset_of(definition) is not None:
@@ -197,6 +198,7 @@ class Services:
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
             record.unlisted = self._monitoring.unlisted(service.name, rollout.alarms)
             record.needs = self._monitoring.needs([*rollout.alarms, *record.unlisted])
+            record.needs_of_each = self._monitoring.needs_of_each([*rollout.alarms, *record.unlisted])
         return record
 
     def _new_service(self, wanted: ServiceDefinition) -> PlayedService:

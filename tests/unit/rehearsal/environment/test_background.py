@@ -202,8 +202,37 @@ def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_pat
     assert [(each.workers, each.sent) for each in records.values()] == [(["dev-mails"], 0)]
     assert len(gaps) == 1
     assert "mails: its worker gets no messages" in gaps[0]
+    assert "messages beside cdk.json" in gaps[0]
     waiting = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "mails"})
     assert store.values(waiting, range(1)) == [3]
+
+
+class Sent(Nothing):
+    """Keeps what it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(COMPRESSED, None)
+        self.bodies: set[str] = set()
+
+    async def send(self, _: str, bodies: list[str]) -> None:
+        self.bodies |= set(bodies)
+
+    async def waiting(self, _: str) -> tuple[int, int]:
+        return 0, 0
+
+
+@pytest.mark.parametrize("in_project", [False, True])
+def test_an_app_may_have_one_place_for_the_messages_of_all_its_workers(in_project: bool, tmp_path: Path) -> None:
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "one.json").write_text("{}")
+    if in_project:
+        (tmp_path / "nova.toml").write_text("")
+    sent = Sent()
+    queues = Queues(sent, MetricStore(), [], records={})
+    stack = PlayedStack("Test-Worker", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
+    asyncio.run(queues.include(stack, tmp_path))
+    asyncio.run(queues.minute())
+    assert sent.bodies == (set() if in_project else {"{}"})
 
 
 def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:
