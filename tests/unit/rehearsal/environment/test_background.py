@@ -206,6 +206,54 @@ def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_pat
     assert store.values(waiting, range(1)) == [3]
 
 
+def with_output(*, dead_letters: bool, receives: tuple[str, ...]) -> dict[str, Any]:
+    """A worker's stack with another queue, and a task role that may receive from some."""
+    stack = worker("one")
+    resources = stack["Resources"]
+    redrive = {"deadLetterTargetArn": {"Fn::GetAtt": ["Lost", "Arn"]}, "maxReceiveCount": 3}
+    more = {"RedrivePolicy": redrive} if dead_letters else {}
+    resources["Results"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "results", **more}}
+    resources["Lost"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "results-lost"}}
+    statements = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}]
+    statements += [
+        {"Effect": "Allow", "Action": "sqs:Receive*", "Resource": {"Fn::GetAtt": [each, "Arn"]}} for each in receives
+    ]
+    policy = {"PolicyName": "queues", "PolicyDocument": {"Statement": statements}}
+    resources["Role"] = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [policy]}}
+    resources["Task"]["Properties"]["TaskRoleArn"] = {"Fn::GetAtt": ["Role", "Arn"]}
+    return stack
+
+
+@pytest.mark.parametrize(
+    ("dead_letters", "receives", "judged"),
+    [
+        (False, ("Queue",), {"mails"}),
+        (True, ("Queue",), {"mails"}),
+        (False, ("Queue", "Results"), {"mails", "results"}),
+        (False, (), {"mails"}),  # A permission that is missing keeps no worker from its messages.
+    ],
+)
+def test_a_queue_that_the_worker_only_writes_to_gets_no_messages(
+    messages: Path, dead_letters: bool, receives: tuple[str, ...], judged: set[str]
+) -> None:
+    sent, records = list[str](), dict[str, QueueRecord]()
+
+    class Sent(Nothing):
+        async def send(self, queue: str, bodies: list[str]) -> None:
+            assert bodies
+            sent.append(queue)
+
+        async def waiting(self, _: str) -> tuple[int, int]:
+            return 0, 0
+
+    queues = Queues(Sent(COMPRESSED, None), MetricStore(), [], records=records)
+    template = with_output(dead_letters=dead_letters, receives=receives)
+    stack = PlayedStack("dev-mails", template, exports={}, revisions={"Task": "dev-mails:1"})
+    asyncio.run(queues.include(stack, messages))
+    asyncio.run(queues.minute())
+    assert set(records) == set(sent) == judged
+
+
 def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:
     states: list[str] = []
 
