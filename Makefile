@@ -97,7 +97,7 @@ types: setup ## Strict type checks
 # The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
 # plugin that is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
-UNIT_PARTS = unit-rehearsal unit-others unit-synthesis unit-operations
+UNIT_PARTS = unit-synthesis unit-rehearsal unit-operations unit-others
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
 CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'

@@ -29,7 +29,7 @@ from nova_infra.deployed.model import (
     StoppedTask,
     TaskRevision,
 )
-from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment
+from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment, Traffic
 from nova_infra.deployed.stack import Certificate, Stack, StackEvent, Template
 from nova_infra.errors import NotDeployedError, RefusedError
 from nova_infra.names import environment_prefix, parameter_path, stack_name
@@ -216,7 +216,8 @@ class RehearsedEnvironment:
         """The deployments that are under way, and those that are known, by service."""
         read = (read_deployment(each, {}, {}, prefix=self.prefix) for each in self._rollouts()["deployments"])
         return tuple(
-            each
+            # No revision is described here: what its target group got is found by its deployment.
+            replace(each, new=replace(each.new, target_group=each.arn))
             for each in sorted(read, key=lambda each: each.service)
             if (not services or each.service in services) and (not each.over or each.arn in known)
         )
@@ -226,8 +227,10 @@ class RehearsedEnvironment:
         return {}
 
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
-        """The rehearsal's own picture shows them."""
-        return Readings()
+        """What the new revisions got in the latest minute: the rehearsal's own picture shows the rest."""
+        got: dict[str, int] = self._rollouts()["per_minute"]
+        known = [each for each in deployments if each.service in got]
+        return Readings(traffic={each.new.target_group: Traffic(per_minute=got[each.service]) for each in known})
 
     def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:
         """Count the requests that new revisions get from now on: here, every request is known at once."""

@@ -186,6 +186,7 @@ class AlarmReading:
         comparison: CloudWatch's operator, such as ``GreaterThanThreshold``.
         minutes: Minutes that it looks at.
         needs: Requests a minute, over both revisions, below which it says nothing; 0 where it needs none.
+        needs_of_each: Requests a minute of one revision below which it leaves that one out; 0 where it needs none.
     """
 
     name: str
@@ -195,6 +196,7 @@ class AlarmReading:
     comparison: str = "GreaterThanThreshold"
     minutes: int = 1
     needs: int = 0
+    needs_of_each: int = 0
 
     @property
     def breaching(self) -> bool:

@@ -125,6 +125,7 @@ class DeploymentRecord:
         watched: Deployment alarms that may end it.
         unlisted: Alarms of its service that would end it, were they among its deployment alarms.
         needs: Alarm, of either kind, to the requests a minute below which it says nothing.
+        needs_of_each: Alarm to the requests a minute of one revision below which it leaves that one out.
         bakes: Whether anything of it bakes.
         bake_is_given: Whether the template says how long it bakes in the end.
         asked_from: Where the requests of synthetic users came from, in words.
@@ -167,6 +168,7 @@ class DeploymentRecord:
     watched: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     needs: dict[str, int] = field(default_factory=dict)
+    needs_of_each: dict[str, int] = field(default_factory=dict)
     bakes: bool = False
     bake_is_given: bool = True
     asked_from: str = ""
@@ -283,6 +285,7 @@ class Record:
         pipeline: Name of the pipeline.
         candidate: What is being released.
         baseline: What runs before.
+        app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
         stages: The stages, in order.
         deployments: All ECS deployments, in the order they began.
         notifications: All messages.
@@ -330,6 +333,7 @@ class Record:
     connections: dict[str, dict[str, ConnectionsRecord]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     unknown_cpu: dict[str, int] = field(default_factory=dict)
+    app: str = ""
 
     @property
     def measured(self) -> bool:

@@ -292,13 +292,14 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "none of the 1 requests in its file is for its paths",
         {"requests": "GET /elsewhere\n"},
     ),
-}
-
-REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a target group is gone": (
+        "✗",
         "refers to Green, which is not in the template",
         {"edit": lambda templates: templates["Prod"]["Resources"].pop("Green")},
     ),
+}
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "an alarm that does not exist": (
         "is not an alarm of this environment",
         {"edit": rollout(Alarms={"AlarmNames": ["none"], "Enable": True, "Rollback": True})},

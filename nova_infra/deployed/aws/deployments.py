@@ -117,3 +117,17 @@ def needed_requests(alarm: Mapping[str, Any]) -> int:
     expressions = (metric.get("Expression", "") for metric in alarm.get("Metrics", ()))
     guards = (int(n) for each in expressions if "requests" in each for n in re.findall(r">=\s*(\d+)", each))
     return max(guards, default=0)
+
+
+def needed_of_each(alarm: Mapping[str, Any]) -> int:
+    """Requests a minute of one revision below which a percentile of Nova's leaves it out; 0 for any other alarm.
+
+    A share of few requests still shows in the share over both revisions. A percentile has no such sum: that of a
+    canary with fewer requests counts as 0, however slow they were.
+    """
+    metrics = alarm.get("Metrics", ())
+    if not any(str(metric.get("MetricStat", {}).get("Stat", "")).startswith("p") for metric in metrics):
+        return 0
+    # One revision's guard names its requests alone, the guard over both names two sums of them.
+    guards = (re.match(r"IF\(FILL\(requests_\w+,0\)>=(\d+),FILL\(", m.get("Expression", "")) for m in metrics)
+    return max((int(guard[1]) for guard in guards if guard), default=0)

@@ -13,6 +13,7 @@ from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.deployed.aws.deployments import (
     listener_of,
     load_balancer_of,
+    needed_of_each,
     needed_requests,
     read_deployment,
     revision_arns,
@@ -257,6 +258,7 @@ class AwsRollouts(AwsMeasurements):
                 kept[name].get("ComparisonOperator", ""),
                 int(kept[name].get("EvaluationPeriods", 1)),
                 needed_requests(kept[name]),
+                needed_of_each(kept[name]),
             )
             for name in names
             if name in kept

@@ -16,7 +16,7 @@ from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import JOB_ALARMS, alarm_name
 from nova_infra.operations.gates.orphans import left_environments, orphans, told
-from nova_infra.operations.gates.problems import alarms_of, way_out
+from nova_infra.operations.gates.problems import alarms_of, way_out, would_roll_back
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
@@ -40,6 +40,7 @@ class ServiceStatus:
         queue: How full a worker's queues are, in words; empty for other services.
         judged_by: Requests a minute by which its alarms judged in the last hour; None where they are not known.
         silent: Kinds of its alarms that say nothing because of too few requests, to how many they need.
+        would_stop: Kinds of its alarms in ALARM that would stop a deployment, were they in ECS's list.
     """
 
     service: str
@@ -54,6 +55,7 @@ class ServiceStatus:
     queue: str = ""
     judged_by: float | None = None
     silent: Mapping[str, int] = field(default_factory=dict)
+    would_stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,9 @@ def service_status(
         queue=queue_in_words(backlog) if backlog else "",
         judged_by=rate.per_minute if rate and rate.needs else None,
         silent={kind: rate.needs[kind] for kind in rate.silent} if rate else {},
+        would_stop=tuple(
+            kind for kind in kinds["ALARM"] if alarm_name(service.stack, kind) in would_roll_back(service)
+        ),
     )
 
 

@@ -58,6 +58,11 @@ def _faults(environment: EnvironmentStatus) -> Iterator[str]:
     yield from (fault for service in environment.services for fault in service.faults)
     if environment.alarms:
         yield f"{environment.environment}: in ALARM: {', '.join(environment.alarms)}"
+    if would := [f"{s.service} ({', '.join(s.would_stop)})" for s in environment.services if s.would_stop]:
+        yield (
+            f"{environment.environment}: in ALARM, and would stop a deployment, were they among the deployment alarms: "
+            f"{listed(would)}"
+        )
 
 
 def _heading(environment: EnvironmentStatus) -> tuple[Cell, ...]:

@@ -82,10 +82,10 @@ class Follower:
             stage=stage_in_words(deployment, state),
             wanted=wanted,
             actual=actual if wanted is not None else None,
-            new=_revision(deployment.new, readings),
-            old=_revision(deployment.old, readings) if deployment.old else None,
+            new=_revision(deployment.new, deployment, readings),
+            old=_revision(deployment.old, deployment, readings) if deployment.old else None,
             alarms=tuple(
-                _alarm(readings.alarms[name], name, deployment, _per_minute(deployment, readings))
+                _alarm(readings.alarms[name], deployment, readings)
                 for name in (*deployment.watched, *_unlisted(deployment, readings))
                 if name in readings.alarms
             ),
@@ -219,12 +219,14 @@ def _left(deployment: ServiceDeployment, state: State, phase: _Phase, now: datet
     return max(left, 0.0), not phase.seen_to_begin
 
 
-def _revision(state: RevisionState, readings: Readings) -> RevisionView:
+def _revision(state: RevisionState, deployment: ServiceDeployment, readings: Readings) -> RevisionView:
     view = RevisionView(state.revision, state.running, state.wanted_tasks)
     traffic = readings.traffic.get(state.target_group)
     if traffic is None:
         return view
-    latency = None if traffic.latency is None else 1000 * traffic.latency
+    names = (*deployment.watched, *_unlisted(deployment, readings))
+    needed = max((readings.alarms[name].needs_of_each for name in names if name in readings.alarms), default=0)
+    latency = None if traffic.latency is None or traffic.per_minute < needed else 1000 * traffic.latency
     return replace(view, requests=traffic.requests, failed=traffic.errors, latency_ms=latency)
 
 
@@ -242,14 +244,17 @@ def _unlisted(deployment: ServiceDeployment, readings: Readings) -> list[str]:
     return [name for name in names if name in readings.alarms and name not in deployment.watched]
 
 
-def _alarm(reading: AlarmReading, name: str, deployment: ServiceDeployment, requests: int | None) -> AlarmView:
+def _alarm(reading: AlarmReading, deployment: ServiceDeployment, readings: Readings) -> AlarmView:
+    traffic = readings.traffic.get(deployment.new.target_group) if deployment.new.weight else None
     return AlarmView(
-        kind=name.rpartition(f"-{deployment.service}-")[2],
+        kind=reading.name.rpartition(f"-{deployment.service}-")[2],
         red=reading.state == "ALARM",
         value=reading.value,
         threshold=reading.threshold,
         breaching=reading.breaching,
-        watched=deployment.watching and name in deployment.watched,
-        requests=requests if reading.needs else None,
+        watched=deployment.watching and reading.name in deployment.watched,
+        requests=_per_minute(deployment, readings) if reading.needs else None,
         needs=reading.needs,
+        of_new=traffic.per_minute if traffic is not None and reading.needs_of_each else None,
+        needs_of_each=reading.needs_of_each,
     )

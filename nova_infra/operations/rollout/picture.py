@@ -181,6 +181,8 @@ def alarm_in_words(alarm: AlarmView) -> str:
         said += f" {'no data' if alarm.value is None else f'{alarm.value:.3g}'} of {alarm.threshold:g}"
     if alarm.requests is not None and alarm.needs:
         said += f" by {alarm.requests}/min"
+    if not alarm.judges_new and not alarm.red:
+        said += f", not of the new one: {alarm.of_new} of {alarm.needs_of_each}/min"
     if not alarm.watched and (alarm.red or alarm.breaching):
         said += " (would stop it, not watched)"
     return said

@@ -21,7 +21,7 @@ class RevisionView:
         wanted: Number of tasks that it is meant to have.
         requests: Requests that it got; None where they are not known.
         failed: How many of them it failed.
-        latency_ms: 95th percentile of the latest minute; None where there is none.
+        latency_ms: 95th percentile of the latest minute; None where there is none, or of too few requests to be one.
     """
 
     name: str
@@ -45,6 +45,8 @@ class AlarmView:
         watched: Whether ECS watches it during this rollout.
         requests: Requests of the latest minute that it judged, over both revisions; None where they are not known.
         needs: Requests a minute below which it says nothing; 0 where it needs none.
+        of_new: Requests that the new revision got in that minute; None where they are not known, or it has no users.
+        needs_of_each: Requests a minute below which it leaves a revision out; 0 where it needs none.
     """
 
     kind: str
@@ -55,11 +57,18 @@ class AlarmView:
     watched: bool = True
     requests: int | None = None
     needs: int = 0
+    of_new: int | None = None
+    needs_of_each: int = 0
 
     @property
     def judges(self) -> bool:
         """Whether it had enough requests to judge by, as far as that is known."""
         return self.requests is None or self.requests >= self.needs
+
+    @property
+    def judges_new(self) -> bool:
+        """Whether the new revision had enough of them to be judged, as far as that is known."""
+        return self.judges and (self.of_new is None or self.of_new >= self.needs_of_each)
 
 
 @dataclass(frozen=True)

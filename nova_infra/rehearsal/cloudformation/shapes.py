@@ -113,4 +113,4 @@ def _choice(values: tuple[str, ...]) -> str:
 
 def unknown(where: str, fault: str) -> UnresolvableError:
     """The error of what the rehearsal does not know: its name, and what is wrong with it."""
-    return UnresolvableError(f"{where}: {fault}: leave it out, or add it below nova_infra/rehearsal/cloudformation/")
+    return UnresolvableError(f"{where}: {fault}: leave it out")

@@ -209,6 +209,7 @@ class PlayedDeployment:
         while True:
             await self.clock.next_minute()
             self._sample()
+            self._state.per_minute = self.record.samples[-1].requests.get(self.revision.name, Requests()).served
             red = self._red()
             self._events.put_nowait(partial(scheduler.minute_passed, red))
 

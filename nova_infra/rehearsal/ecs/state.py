@@ -21,6 +21,7 @@ class DeploymentState:
         created: When it began, UTC.
         finished: When it ended, UTC; None before.
         strategy: Its strategy.
+        per_minute: Requests that the new revision got in the latest whole minute.
     """
 
     number: int
@@ -31,6 +32,7 @@ class DeploymentState:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished: datetime | None = None
     strategy: str = "ROLLING"
+    per_minute: int = 0
 
     def come_to(self, number: int, stage: str, kind: str, function: str) -> None:
         """Come to a hook at a stage."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from nova_infra.deployed.aws.deployments import needed_requests
+from nova_infra.deployed.aws.deployments import needed_of_each, needed_requests
 from nova_infra.names import WEB_ALARMS, alarm_name
 from nova_infra.rehearsal.cloudwatch.alarms import CompositeAlarm, PlayedAlarm, State, read_alarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
@@ -54,6 +54,7 @@ class Monitoring:
         self._composites: dict[str, CompositeAlarm] = {}
         self._means: dict[str, str] = {}
         self._needs: dict[str, int] = {}
+        self._needs_of_each: dict[str, int] = {}
         self._ran_before: frozenset[str] = frozenset()
 
     def begin(self) -> None:
@@ -73,6 +74,7 @@ class Monitoring:
         self._alarms[alarm.name] = alarm
         self._means[alarm.name] = str(properties.get("AlarmDescription") or "")
         self._needs[alarm.name] = needed_requests(properties)
+        self._needs_of_each[alarm.name] = needed_of_each(properties)
         self.states.setdefault(alarm.name, "INSUFFICIENT_DATA")
 
     def put_composite_alarm(self, properties: Mapping[str, Any]) -> None:
@@ -89,6 +91,11 @@ class Monitoring:
     def needs(self, names: Iterable[str]) -> dict[str, int]:
         """Those of some alarms that judge by requests, to how many a minute each needs to say anything."""
         found = {part: self._needs[part] for name in names for part in self._parts(name)}
+        return {name: needed for name, needed in found.items() if needed}
+
+    def needs_of_each(self, names: Iterable[str]) -> dict[str, int]:
+        """Those of some alarms that leave out a revision with few requests, to how many a minute it has to have."""
+        found = {part: self._needs_of_each[part] for name in names for part in self._parts(name)}
         return {name: needed for name, needed in found.items() if needed}
 
     def unlisted(self, service: str, watched: Collection[str]) -> list[str]:

@@ -197,6 +197,7 @@ class Services:
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
             record.unlisted = self._monitoring.unlisted(service.name, rollout.alarms)
             record.needs = self._monitoring.needs([*rollout.alarms, *record.unlisted])
+            record.needs_of_each = self._monitoring.needs_of_each([*rollout.alarms, *record.unlisted])
         return record
 
     def _new_service(self, wanted: ServiceDefinition) -> PlayedService:

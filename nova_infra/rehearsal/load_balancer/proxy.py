@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 
 import aiohttp
@@ -177,11 +176,15 @@ class LoadBalancer:
     async def deregister(self, group: TargetGroup, target: Target) -> None:
         """Stop sending requests to a target, wait for those under way, and remove it.
 
-        They get all of the time that they have in AWS, as they take as long as there.
+        They get all of the time that they have in AWS, as they take as long as there. After that users get 502,
+        whatever the target would have answered: see "HTTP 502" in
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html.
         """
         target.draining = True
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(target.idle.wait(), group.settings.drain)
+        except TimeoutError:
+            target.cut_off()
         group.targets.remove(target)
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:
@@ -260,7 +263,9 @@ class LoadBalancer:
         waits = self.idle_seconds if self._pace.is_real else self._silence.seconds(asked, self.idle_seconds)
         if (number := request.headers.get(REQUEST_HEADER)) is not None:
             self.sent_to[number] = target.revision
-        target.enter()
+        handler = asyncio.current_task()
+        assert handler is not None, "requests are handled in tasks"
+        target.enter(handler)
         try:
             return await exchange(
                 self._client,
@@ -275,6 +280,10 @@ class LoadBalancer:
         except ClientGoneError:
             blamed = False
             return web.Response(status=_CLIENT_GONE)
+        except asyncio.CancelledError:
+            if not target.was_cut(handler):
+                raise
+            return self._answer_instead(request, 502, "the target's deregistration delay is over")
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 self._count(group, "TargetConnectionErrorCount", 1)
@@ -287,7 +296,7 @@ class LoadBalancer:
                 self._count(group, "TargetConnectionErrorCount", 1)
             return self._answer_instead(request, 502, "the target closed the connection")
         finally:
-            target.leave()
+            target.leave(handler)
             took = asyncio.get_running_loop().time() - began
             if answer.whole:
                 self._silence.answered(asked, took)

@@ -69,6 +69,8 @@ class Target:
     interference: Interference = field(default_factory=lambda: Interference("", "/"))
     added_seconds: float = 0.0
     _in_flight: int = 0
+    _handlers: set[asyncio.Task[Any]] = field(default_factory=set)
+    _cut: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.idle.set()
@@ -78,9 +80,11 @@ class Target:
         """Name of the revision that the task is of."""
         return self.task.definition.revision
 
-    def enter(self) -> None:
-        """A request is on its way to the target."""
+    def enter(self, handler: asyncio.Task[Any] | None = None) -> None:
+        """A request is on its way to the target, handled by a task that `cut_off` cancels."""
         self._in_flight += 1
+        if handler is not None:
+            self._handlers.add(handler)
         self.idle.clear()
 
     def answered(self, seconds: float, *, failed: bool) -> None:
@@ -94,11 +98,26 @@ class Target:
         self.failed += failed
         self.seconds += seconds
 
-    def leave(self) -> None:
+    def leave(self, handler: asyncio.Task[Any] | None = None) -> None:
         """A request has been answered, or given up."""
         self._in_flight -= 1
+        if handler is not None:
+            self._handlers.discard(handler)
         if not self._in_flight:
             self.idle.set()
+
+    def cut_off(self) -> None:
+        """End the requests under way: each is cancelled, and `was_cut` tells its handler why."""
+        self._cut |= self._handlers
+        for handler in self._handlers:
+            handler.cancel()
+
+    def was_cut(self, handler: asyncio.Task[Any]) -> bool:
+        """Whether a handler was cancelled because its target was cut off, and by nobody else; then it goes on."""
+        if handler not in self._cut:
+            return False
+        self._cut.remove(handler)
+        return handler.uncancel() == 0
 
 
 @dataclass(frozen=True)

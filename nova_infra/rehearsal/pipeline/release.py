@@ -136,7 +136,8 @@ def synthesize_checkout(checkout: Path, *, tools: Path, app: str) -> None:
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     cdk = shutil.which("cdk", path=path)
     if cdk is None:
-        raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
+        remedy = "install the CDK CLI with `npm install aws-cdk`" if app else "run `make setup`, then `make rehearse`"
+        raise NovaError(f"cdk: not found: {remedy}")
     command = app or f"{shlex.quote(sys.executable)} app.py"
     code, said = run_to_end(
         [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", command],

@@ -56,6 +56,7 @@ def new_record(
         pipeline=pipeline.name,
         candidate=candidate.name,
         baseline=baseline.name,
+        app=candidate.app,
         not_rehearsed=[
             _PUSH if runtime.kind == "images" else UNPROVEN,
             _PIPELINE_UPDATE,

@@ -154,6 +154,7 @@ class ReleaseTools:
                     "url": "",
                     "deployments": [],
                     "reached": {},
+                    "per_minute": {},
                     "stacks": [asdict(each) for each in stacks],
                     "templates": templates,
                 }
@@ -166,6 +167,11 @@ class ReleaseTools:
                 "deployments": json.loads(json.dumps(deployments, default=str)),
                 "reached": {
                     each.name.removeprefix(f"{prefix}-"): each.reached_on_alternate for each in environment.services()
+                },
+                "per_minute": {
+                    each.name.removeprefix(f"{prefix}-"): each.deployments[-1].per_minute
+                    for each in environment.services()
+                    if each.deployments
                 },
                 "stacks": [
                     asdict(Stack(name, _status(name in deploying, reason), reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from nova_infra.rehearsal.advice import REQUESTS, place_of
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.connections import counted_connections
 from nova_infra.rehearsal.report.users import closes_after
@@ -86,7 +87,7 @@ def confidence(record: Record) -> list[str]:
     if refused := _only_refused(released):
         said.append(
             f"Not covered: what {refused} do: every request was refused, before and after. Write requests that "
-            "succeed in services/<name>/requests.http."
+            f"succeed in {place_of(REQUESTS, in_project=not record.app)}."
         )
     if record.not_rehearsed:
         said.append(f"Not covered: {'; '.join(record.not_rehearsed)}.")

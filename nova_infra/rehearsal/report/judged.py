@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests
 
 _WHOLE = 0.9
 """Of a minute: samples are taken some milliseconds after its end, never at the same distance."""
@@ -49,7 +49,20 @@ def _clause(deployment: DeploymentRecord, name: str, needed: int, rates: list[in
     minutes = f"in {len(enough)} of {len(rates)} minutes"
     if not enough:
         return f"{kind} said nothing: {_span(rates)} of {needed} requests a minute"
-    return f"{kind} judged by {_span(enough)} requests a minute {minutes}, and needs {needed}"
+    left_out = _left_out(deployment, deployment.needs_of_each.get(name, 0))
+    return f"{kind} judged by {_span(enough)} requests a minute {minutes}, and needs {needed}{left_out}"
+
+
+def _left_out(deployment: DeploymentRecord, needed: int) -> str:
+    """In how many minutes an alarm left out the new revision: it had users, but too few requests for a percentile."""
+    got = (sample.requests.get(deployment.new, Requests()).served for sample in _whole(deployment))
+    rates = [rate for rate in got if rate]
+    few = [rate for rate in rates if rate < needed]
+    if not few:
+        return ""
+    return (
+        f"; it left out the new revision in {len(few)} of {len(rates)} minutes: a p95 of {_span(few)} requests is none"
+    )
 
 
 def _kind(deployment: DeploymentRecord, name: str) -> str:
@@ -62,5 +75,8 @@ def _span(rates: list[int]) -> str:
 
 def _per_minute(deployment: DeploymentRecord) -> list[int]:
     """Requests for which a target was chosen, of each whole minute: the first and the last one may be a part."""
-    whole = [sample for before, sample in pairwise(deployment.samples) if sample.minute - before.minute > _WHOLE]
-    return [sum(r.served for of, r in sample.requests.items() if of != NO_TARGET) for sample in whole]
+    return [sum(r.served for of, r in each.requests.items() if of != NO_TARGET) for each in _whole(deployment)]
+
+
+def _whole(deployment: DeploymentRecord) -> list[MinuteRecord]:
+    return [sample for before, sample in pairwise(deployment.samples) if sample.minute - before.minute > _WHOLE]

@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from nova_infra.documents.text import listed
+from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks
 from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
-
-_FIX = "Fix that and play it again: make rehearse"
-_TO_LAST = "Read its log, fix it and play it again: make rehearse; in real time: nova rehearse --real-time"
 
 
 @dataclass(frozen=True)
@@ -64,12 +62,13 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
     headline, why = _went_through(record, drills)
     if wrong := what_users_meet(record):
         noticed = f"no alarm and no test notices that {', and that '.join(wrong)}"
-        return _warning(f"{headline}, but your users would notice its faults", f"{why}, but {noticed}.", _FIX)
+        return _warning(f"{headline}, but your users would notice its faults", f"{why}, but {noticed}.", _fix(record))
     if record.lost:
         why = f"{why}, but {', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes."
-        return _warning(f"{headline}, but its tasks do not last", why, _TO_LAST)
+        return _warning(f"{headline}, but its tasks do not last", why, _to_last(record))
     if fired := _of_each(record, would_have_ended):
-        return _warning(f"{headline}, but an alarm would have stopped it", f"{why}, but {', and '.join(fired)}.", _FIX)
+        why = f"{why}, but {', and '.join(fired)}."
+        return _warning(f"{headline}, but an alarm would have stopped it", why, _fix(record))
     unknown = _of_each(record, partial(untested, record))
     if not record.runs_tasks:
         unknown.append("nothing of it was played: it deploys no service, worker or job that the rehearsal knows")
@@ -78,11 +77,12 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         headline, why = f"{headline}, but not all of it was tested", f"{why}, but {', and '.join(gaps)}."
         return _warning(headline, why, _to_test(record, unknown, few))
     if record.until is not None:
-        why, next_step = f"{why}; those after {record.until} were not played.", "Play all of it: make rehearse"
+        why = f"{why}; those after {record.until} were not played."
+        next_step = f"Play all of it: {to_play(record.app)}"
     elif drills:
         why, next_step = f"{why}.", "Push it; the report shows what a bad release would have done."
     else:
-        why, next_step = f"{why}.", "See what stops a bad release: make drills"
+        why, next_step = f"{why}.", f"See what stops a bad release: {to_play_every_drill(record.app)}"
     return Verdict(passed=True, headline=headline, why=why, next_step=next_step)
 
 
@@ -103,7 +103,7 @@ def _missed(record: Record, bad: Sequence[DrillResult], count: int) -> Verdict:
         passed=False,
         headline=f"{_production(record)} would take this release, but would not stop a bad one as it must",
         why=f"{len(bad)} of {_drills(count)} failed: {misses}.",
-        next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
+        next_step=f"Look at {name} in the report; play it alone with: {to_play(record.app, '--drill', name)}",
     )
 
 
@@ -118,16 +118,27 @@ def _went_through(record: Record, drills: Sequence[DrillResult]) -> tuple[str, s
 
 def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
     """How to test what was not."""
-    silent = [each for each in record.deployments if untested(record, each)]
+    silent, again = [each for each in record.deployments if untested(record, each)], to_play(record.app)
     if any(each.has_requests for each in silent):
-        return "Write requests down in services/<name>/requests.http, and play it again: make rehearse"
+        return f"Write requests down in {place_of(REQUESTS, in_project=not record.app)}, and play it again: {again}"
     if any(each.service in queue.workers for each in silent for queue in record.queues.values()):
-        return "Put examples of its messages into services/<name>/messages, and play it again: make rehearse"
+        place = place_of(MESSAGES, in_project=not record.app)
+        return f"Put examples of its messages into {place}, and play it again: {again}"
     if unknown:
         return "Test what it deploys in an environment before the last"
     if few:
-        return "Lower alarms.min_requests, and play it again: make rehearse"
-    return "Play it again when this machine is quiet: make rehearse"
+        fewer = "Let its alarms judge by fewer requests" if record.app else "Lower alarms.min_requests"
+        return f"{fewer}, and play it again: {again}"
+    return f"Play it again when this machine is quiet: {again}"
+
+
+def _fix(record: Record) -> str:
+    return f"Fix that and play it again: {to_play(record.app)}"
+
+
+def _to_last(record: Record) -> str:
+    again, in_real_time = to_play(record.app), to_play(record.app, "--real-time")
+    return f"Read its log, fix it and play it again: {again}; in real time: {in_real_time}"
 
 
 def _all_stages(count: int) -> str:
@@ -152,7 +163,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
         why=f"{name}: {reason}{more}.{besides}",
-        next_step="Answer y to approve, or add --approve" if refused else _FIX,
+        next_step="Answer y to approve, or add --approve" if refused else _fix(record),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nova_infra.rehearsal.advice import MESSAGES, is_project, place_of
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.physical import QUEUE
@@ -29,9 +30,6 @@ _TIMES_LONGER = 3
 _RECEIVE = "sqs:ReceiveMessage"
 
 POISON = "a message that no worker can process"
-
-MESSAGES = "messages"
-"""Directory of a service with examples of its messages, a file each: what goes into a queue cannot be guessed."""
 
 
 @dataclass
@@ -103,12 +101,10 @@ class Queues:
             if name in self._queues or name in dead_letters.values() or not (dead or workers):
                 continue
             is_taken = name in taken
-            services = _service_of(stack, sources) if is_taken else []
-            examples = [text for service in services for text in messages_of(sources, service)]
+            examples = _examples(stack, sources) if is_taken else []
             if is_taken and not examples:
-                self._gaps.append(
-                    f"{name}: its worker gets no messages: put examples into services/<name>/{MESSAGES}, a file each"
-                )
+                place = place_of(MESSAGES, in_project=is_project(sources))
+                self._gaps.append(f"{name}: its worker gets no messages: put examples into {place}, a file each")
             samples = itertools.cycle(examples) if examples else None
             record = QueueRecord(float(properties.get("VisibilityTimeout", 30)), workers=workers)
             if is_taken:  # What nobody here takes messages of is measured, and no worker is judged by it.
@@ -199,7 +195,16 @@ def _workers_of(stack: PlayedStack) -> list[str]:
 
 def messages_of(root: Path, service: str) -> list[str]:
     """Bodies of messages of a worker, in the order of their files' names; none where there are no examples."""
-    directory = root / "services" / service / MESSAGES
+    return _texts(root / "services" / service / MESSAGES)
+
+
+def _examples(stack: PlayedStack, sources: Path) -> list[str]:
+    """Bodies of messages of a stack's worker: its own, or else those that an app has for all of its workers."""
+    own = [text for service in _service_of(stack, sources) for text in messages_of(sources, service)]
+    return own or ([] if is_project(sources) else _texts(sources / MESSAGES))
+
+
+def _texts(directory: Path) -> list[str]:
     files = sorted(path for path in directory.iterdir() if path.is_file()) if directory.is_dir() else []
     return [path.read_text(encoding="utf-8") for path in files]
 

@@ -1,5 +1,6 @@
 import pytest
 
+from nova_infra.deployed.aws.deployments import needed_of_each, needed_requests
 from nova_infra.rehearsal.cloudwatch.metric_math import evaluate
 
 STACK = "nova-prod-carts-service"
@@ -136,6 +137,17 @@ def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_takes(asse
 )
 def test_latency_is_that_of_the_slower_colour(assembly, metrics, milliseconds):
     assert value(alarm(assembly, "latency"), **metrics) == pytest.approx(milliseconds)
+
+
+@pytest.mark.parametrize(("kind", "of_both", "of_each"), [("errors", 20, 0), ("latency", 20, 3), ("cpu", 0, 0)])
+def test_how_many_requests_an_alarm_needs_can_be_read_from_it(assembly, kind, of_both, of_each):
+    found = alarm(assembly, kind)
+    assert (needed_requests(found), needed_of_each(found)) == (of_both, of_each)
+    if of_each:
+        few, enough = (
+            value(found, requests_blue=90, requests_green=n, seconds_green=9) for n in (of_each - 1, of_each)
+        )
+        assert (few, enough) == (0, 9000)
 
 
 def test_latency_is_the_95th_percentile(assembly):

@@ -120,6 +120,7 @@ def test_programs_get_everything_as_json(make: Any) -> None:
         "queue": "",
         "judged_by": 4,
         "silent": {"errors": 20, "latency": 20},
+        "would_stop": [],
     }
 
 
@@ -211,6 +212,23 @@ def test_it_says_by_how_many_requests_alarms_judged(make: Any, rate: RequestRate
     [row] = [line for line in lines if "audio" in line and "2/2" in line]
     assert row.endswith(cell)
     assert lines[-1] == (f"prod: too few requests a minute for alarms: {below}" if below else row)
+
+
+@pytest.mark.parametrize(
+    ("listed", "would"),
+    [(("cpu",), ("errors",)), (("errors", "cpu"), ()), ((), ()), (("errors",), ("cpu",))],
+    ids=["not in the list", "in the list", "no list: it rolls nothing back", "another one"],
+)
+def test_an_alarm_that_is_not_trusted_with_a_rollback_would_stop_a_deployment(
+    make: Any, listed: Any, would: Any
+) -> None:
+    audio = make.service(deployment_alarms=tuple(f"nova-prod-audio-{kind}" for kind in listed))
+    red = [make.alarm(f"audio-{kind}", "ALARM") for kind in ("unhealthy", *(would or ("errors",)))]
+    found = service_status(audio, red, [])
+    assert found.would_stop == would
+    text = shown([EnvironmentStatus("prod", services=(found,))], width=200)
+    said = "prod: in ALARM, and would stop a deployment, were they among the deployment alarms: audio"
+    assert (f"{said} ({', '.join(would)})" in text) is bool(would)
 
 
 def test_requests_that_cannot_be_read_keep_nothing_from_the_rest(make: Any) -> None:

@@ -142,6 +142,14 @@ def test_an_alarm_says_by_how_many_requests_it_judged() -> None:
     assert line == "carts-service: ALARM errors: 9.5 of 5, judged by 204 requests/min"
 
 
+def test_an_alarm_that_leaves_out_the_new_revision_says_so() -> None:
+    latency = AlarmView("latency", False, 41.0, 2000.0, requests=204, needs=20, of_new=2, needs_of_each=3)
+    assert alarm_in_words(latency) == "latency 41 of 2000 by 204/min, not of the new one: 2 of 3/min"
+    assert alarm_in_words(replace(latency, of_new=3)) == "latency 41 of 2000 by 204/min"
+    assert alarm_in_words(replace(latency, of_new=None)) == "latency 41 of 2000 by 204/min"
+    assert alarm_in_words(replace(latency, requests=12)) == "latency says nothing: 12 of 20 requests/min"
+
+
 def test_an_alarm_that_ecs_does_not_watch_would_have_stopped_it() -> None:
     unwatched = replace(CANARY, alarms=(AlarmView("errors", red=True, value=9.0, threshold=5.0, watched=False),))
     [line] = turns(ReleaseView("prod", (CANARY,)), ReleaseView("prod", (unwatched,)))

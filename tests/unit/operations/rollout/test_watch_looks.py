@@ -2,12 +2,14 @@
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import AwsError, RefusedError
+from nova_infra.operations.rollout.follow import Follower
 from nova_infra.operations.rollout.picture import alarm_in_words
 from nova_infra.operations.rollout.watch import looks, seconds_between_looks
 
@@ -123,6 +125,22 @@ def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(
     assert (alarms["errors"].requests, alarms["errors"].needs, alarms["errors"].judges) == (19, 20, False)
     assert (alarms["cpu"].requests, alarms["cpu"].judges) == (None, True)
     assert alarm_in_words(alarms["errors"]) == "errors says nothing: 19 of 20 requests/min"
+
+
+@pytest.mark.parametrize(("per_minute", "of_new", "latency"), [(2.0, 2, None), (3.0, 3, 40.0)])
+def test_a_percentile_of_few_requests_is_none(environment, world, per_minute, of_new, latency) -> None:
+    world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    world.requests = {target_group("s01-service", "green"): per_minute, target_group("s01-service", "blue"): 36.0}
+    world.pass_by(240)
+    deployments = environment.service_deployments()
+    readings = environment.readings(deployments)
+    name = f"{PREFIX}-s01-service-latency"
+    alarms = {**readings.alarms, name: replace(readings.alarms[name], needs_of_each=3)}
+    [rollout] = Follower("prod").view(deployments, replace(readings, alarms=alarms), world.now).rollouts
+    assert rollout.old is not None
+    assert (rollout.new.latency_ms, rollout.old.latency_ms) == (latency, 40.0)
+    shown = {alarm.kind: (alarm.of_new, alarm.judges_new) for alarm in rollout.alarms}
+    assert shown == {"errors": (None, True), "latency": (of_new, latency is not None), "cpu": (None, True)}
 
 
 def test_request_rates_are_those_that_the_alarms_count_over_the_last_hour_in_few_calls(environment, world) -> None:

@@ -202,8 +202,39 @@ def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_pat
     assert [(each.workers, each.sent) for each in records.values()] == [(["dev-mails"], 0)]
     assert len(gaps) == 1
     assert "mails: its worker gets no messages" in gaps[0]
+    assert "messages beside cdk.json" in gaps[0]
     waiting = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "mails"})
     assert store.values(waiting, range(1)) == [3]
+
+
+class Sent(Nothing):
+    """Keeps what it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(COMPRESSED, None)
+        self.queues: set[str] = set()
+        self.bodies: set[str] = set()
+
+    async def send(self, queue: str, bodies: list[str]) -> None:
+        self.queues.add(queue)
+        self.bodies |= set(bodies)
+
+    async def waiting(self, _: str) -> tuple[int, int]:
+        return 0, 0
+
+
+@pytest.mark.parametrize("in_project", [False, True])
+def test_an_app_may_have_one_place_for_the_messages_of_all_its_workers(in_project: bool, tmp_path: Path) -> None:
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "one.json").write_text("{}")
+    if in_project:
+        (tmp_path / "nova.toml").write_text("")
+    sent = Sent()
+    queues = Queues(sent, MetricStore(), [], records={})
+    stack = PlayedStack("Test-Worker", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
+    asyncio.run(queues.include(stack, tmp_path))
+    asyncio.run(queues.minute())
+    assert sent.bodies == (set() if in_project else {"{}"})
 
 
 def with_output(*, dead_letters: bool, receives: tuple[str, ...]) -> dict[str, Any]:
@@ -236,22 +267,13 @@ def with_output(*, dead_letters: bool, receives: tuple[str, ...]) -> dict[str, A
 def test_a_queue_that_the_worker_only_writes_to_gets_no_messages(
     messages: Path, dead_letters: bool, receives: tuple[str, ...], judged: set[str]
 ) -> None:
-    sent, records = list[str](), dict[str, QueueRecord]()
-
-    class Sent(Nothing):
-        async def send(self, queue: str, bodies: list[str]) -> None:
-            assert bodies
-            sent.append(queue)
-
-        async def waiting(self, _: str) -> tuple[int, int]:
-            return 0, 0
-
-    queues = Queues(Sent(COMPRESSED, None), MetricStore(), [], records=records)
+    sent, records = Sent(), dict[str, QueueRecord]()
+    queues = Queues(sent, MetricStore(), [], records=records)
     template = with_output(dead_letters=dead_letters, receives=receives)
     stack = PlayedStack("dev-mails", template, exports={}, revisions={"Task": "dev-mails:1"})
     asyncio.run(queues.include(stack, messages))
     asyncio.run(queues.minute())
-    assert set(records) == set(sent) == judged
+    assert set(records) == sent.queues == judged
 
 
 def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from helpers.balancer import World, task_on
@@ -52,6 +53,33 @@ def test_a_target_is_drained_before_it_leaves() -> None:
         assert await asking == 200
 
     world.play(story)
+
+
+@pytest.mark.parametrize("path", ["/slow", "/ends-slowly"])
+def test_what_outlasts_the_deregistration_delay_is_cut_off_though_the_target_would_answer(path: str) -> None:
+    world = World()
+    world.group.settings = replace(world.group.settings, drain=0.05)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async def ask() -> int:
+            async with client.get(f"{url}{path}") as response:
+                await response.read()
+                return response.status
+
+        asking = asyncio.create_task(ask())
+        while target.idle.is_set():
+            await asyncio.sleep(0.001)
+        await world.balancer.deregister(world.group, target)
+        if path == "/slow":
+            assert await asking == 502
+        else:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await asking
+        assert target.idle.is_set()
+        assert (target.served, target.failed) == (1, 1)
+
+    world.play(story)
+    assert world.count("HTTPCode_ELB_502_Count") == (path == "/slow"), "half an answer is none to count"
 
 
 def test_a_target_becomes_unhealthy_and_healthy_again_after_its_thresholds() -> None:

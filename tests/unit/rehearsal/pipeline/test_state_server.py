@@ -22,6 +22,7 @@ from nova_infra.operations.reports.survey import survey as survey_brief
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
@@ -134,6 +135,22 @@ def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Pa
         [blocker] = blockers(red, "working-tree", {}, now=datetime.now(UTC))
         assert "nova-prod-errors: is already in ALARM" in blocker.text
         assert blockers(red, "0123456789", {}, now=datetime.now(UTC)) == []
+
+    rehearse(template, sources, story)
+
+
+def test_what_a_new_revision_gets_in_a_minute_can_be_read_while_it_is_deployed(template, sources: Path) -> None:
+    async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
+        tools.open(environment, STACKS)
+        target = Tools(tools.url, "candidate").environment
+        [played] = environment.services()
+        state = DeploymentState(1, strategy="CANARY", per_minute=31)
+        played.deployments.append(state)
+        deployments = await asyncio.to_thread(target.service_deployments)
+        traffic = (await asyncio.to_thread(target.readings, deployments)).traffic
+        assert [traffic[each.new.target_group].per_minute for each in deployments] == [31]
+        state.end("SUCCESSFUL")
+        assert (await asyncio.to_thread(target.readings, deployments)).traffic == traffic, "the load ends with the bake"
 
     rehearse(template, sources, story)
 

@@ -20,8 +20,8 @@ def deployment(*rates: int, red: tuple[str, ...] = (), **changes: Any) -> Deploy
     for number, rate in enumerate(rates):
         got = {"shop:1": Requests(rate - rate // 4), "shop:2": Requests(rate // 4), NO_TARGET: Requests(500)}
         samples.append(MinuteRecord(1.4 + number - LATE * (number % 2), 10, got, list(red)))
-    values = {"needs": {"acme-shop-errors": 30, "acme-shop-latency": 50}, **changes}
-    return DeploymentRecord("Prod", "acme-shop", "CANARY", "shop:1", "shop:2", False, samples=samples, **values)
+    values = {"needs": {"acme-shop-errors": 30, "acme-shop-latency": 50}, "new": "shop:2", **changes}
+    return DeploymentRecord("Prod", "acme-shop", "CANARY", "shop:1", baseline=False, samples=samples, **values)
 
 
 def test_each_alarm_says_by_how_many_requests_it_judged() -> None:
@@ -33,6 +33,25 @@ def test_each_alarm_says_by_how_many_requests_it_judged() -> None:
         "errors judged by 40 requests a minute in 2 of 2 minutes, and needs 30",
         "latency said nothing: 40 of 50 requests a minute",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((60, 80), ""),
+        ((60, 56, 80), "; it left out the new revision in 1 of 3 minutes: a p95 of 14 requests is none"),
+        ((60, 56, 52), "; it left out the new revision in 2 of 3 minutes: a p95 of 13 to 14 requests is none"),
+    ],
+)
+def test_a_percentile_of_few_requests_of_the_new_revision_is_none(rates: tuple[int, ...], said: str) -> None:
+    errors, latency = judged_by(deployment(*rates, needs_of_each={"acme-shop-latency": 15}))
+    assert latency.partition(", and needs 50")[2] == said
+    assert errors.endswith(", and needs 30"), "a share of few requests shows in the share over both"
+
+
+def test_before_it_has_users_the_new_revision_is_left_out_of_nothing() -> None:
+    _, latency = judged_by(deployment(60, new="shop:3", needs_of_each={"acme-shop-latency": 15}))
+    assert latency.endswith(", and needs 50")
 
 
 def test_a_deployment_of_no_whole_minute_was_judged_by_nothing_that_could_be_said() -> None:
