@@ -88,3 +88,29 @@ def grant(template: Template, *documents: dict[str, Any], role: str = "TestRole"
     """Add policies to a role."""
     properties = template["Resources"][role]["Properties"]
     properties["Policies"] = [*properties.get("Policies", []), *({"PolicyDocument": each} for each in documents)]
+
+
+def with_function(**properties: Any) -> Template:
+    """The pipeline, and a function whose role assumes one of production's."""
+    template = small_pipeline()
+    put(
+        template,
+        "Role",
+        "AWS::IAM::Role",
+        Policies=[{"PolicyDocument": allow("sts:AssumeRole", "arn:aws:iam::333333333333:role/deployer")}],
+    )
+    put(template, "Function", "AWS::Lambda::Function", Role=arn("Role"), **properties)
+    return template
+
+
+def without_the_grant(template: Template, action: str) -> Template:
+    """The template, where the tests' role may do one action and nothing else."""
+    template["Resources"]["TestRole"]["Properties"]["Policies"] = []
+    grant(template, allow(action))
+    return template
+
+
+def with_rule(template: Template, **pattern: Any) -> Template:
+    """The template, with a rule that starts the function."""
+    put(template, "Rule", "AWS::Events::Rule", EventPattern=pattern, Targets=[{"Arn": arn("Function")}])
+    return template

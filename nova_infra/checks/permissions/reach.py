@@ -140,7 +140,9 @@ class Graph:
             ):
                 yield logical_id
         for start in self._starts:
-            if any(allowing(statements, action, name) for action in start.actions for name in start.names):
+            if start.by == role or any(
+                allowing(statements, action, name) for action in start.actions for name in start.names
+            ):
                 yield start.role
 
     def statements(self, role: str) -> list[Statement]:

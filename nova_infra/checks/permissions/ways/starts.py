@@ -6,11 +6,13 @@ A message, an object, an item, an event, an image, a metric or a log line starts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.checks.permissions.statements import pattern_of
+from nova_infra.checks.permissions.ways.alarms import ALARMS, actions_of, alarms_of, is_measured, watched_by
+from nova_infra.checks.permissions.ways.events import event_pattern, may_be_own, may_come_from, wanted
 from nova_infra.checks.rule import Template, as_list, referenced
 
 _RUNS = {
@@ -29,16 +31,27 @@ _RUNS = {
 _ROLES = ("ServiceRole", "Role", "RoleArn")
 _NAMES = (
     *("Name", "FunctionName", "StateMachineName", "TopicName", "QueueName", "BucketName", "TableName", "LogGroupName"),
-    "EventBusName",
+    *("EventBusName", "AlarmName"),
 )
 _SENDS = {
     "sqs": ("sqs:SendMessage",),
-    "dynamodb": ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
+    "dynamodb": (
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
+        "dynamodb:PartiQL*",
+    ),
     "kinesis": ("kinesis:PutRecord", "kinesis:PutRecords"),
 }
-_STORES = ("s3:PutObject", "s3:DeleteObject")
+_STORES = ("s3:PutObject*", "s3:DeleteObject*", "s3:RestoreObject")
 _PUSHES = ("ecr:PutImage", "ecr:BatchDeleteImage")
-_ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
+_BUILDS = ("codebuild:StartBuild", "codebuild:StartBuildBatch")
+_MEASURES = ("cloudwatch:PutMetricData",)
+_REDDENS = ("cloudwatch:SetAlarmState",)
+# What one bucket's notifications are called in its own resource, and in the one of CDK's that adds them to any bucket.
+_NOTIFIED = (
+    *(("LambdaConfigurations", "Function"), ("QueueConfigurations", "Queue"), ("TopicConfigurations", "Topic")),
+    *(("LambdaFunctionConfigurations", "LambdaFunctionArn"), ("QueueConfigurations", "QueueArn")),
+    ("TopicConfigurations", "TopicArn"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,11 +62,13 @@ class Start:
         role: Logical id of the role.
         actions: Each of these starts or changes what has the role.
         names: Patterns of what the action is done to.
+        by: Logical id of a role that does so whatever it may do; None where there is none.
     """
 
     role: str
     actions: tuple[str, ...]
     names: tuple[str, ...]
+    by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,7 @@ class _Wire:
     actions: tuple[str, ...]
     target: object
     role: object = None
+    by: str | None = None
 
 
 def starts(template: Template) -> list[Start]:
@@ -76,19 +92,27 @@ def starts(template: Template) -> list[Start]:
             role = next((known for key in _ROLES if (known := referenced(properties.get(key)))), None)
             if role is not None:
                 found.append(Start(role, actions, names_of(template, {"Ref": logical_id})))
-                found += [Start(role, wire.actions, names) for wire, names in _leading(template, wires, logical_id)]
+                found += _starting(template, role, _leading(template, wires, logical_id))
     for wire in wires:
         role = referenced(wire.role)
         if role is not None:
-            found.append(Start(role, wire.actions, names_of(template, wire.source)))
+            source = _resource(template, wire.source)
+            before = _leading(template, wires, source) if source is not None else ()
+            found += _starting(template, role, (wire, *before))
     return found
+
+
+def _starting(template: Template, role: str, wires: Iterable[_Wire]) -> list[Start]:
+    return [Start(role, wire.actions, names_of(template, wire.source), wire.by) for wire in wires]
 
 
 def names_of(template: Template, value: object) -> tuple[str, ...]:
     """Patterns of how permissions may name a thing, and what is within it: by reference, by name, by ARN."""
     logical_id = _resource(template, value)
     if logical_id is None:
-        return (f"{pattern_of(value)}*",)
+        # Parameters are known to CloudFormation alone.
+        name = re.sub(r"\$\{\w+\}", "*", pattern_of(value))
+        return (f"{name}*", *(() if name.startswith(("arn:", "*")) else (f"arn:*:{name}*", f"arn:*/{name}*")))
     properties = template.resources[logical_id].get("Properties", {})
     named = [pattern_of(properties[key]) for key in _NAMES if key in properties]
     return tuple(
@@ -98,14 +122,14 @@ def names_of(template: Template, value: object) -> tuple[str, ...]:
     )
 
 
-def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterator[tuple[_Wire, tuple[str, ...]]]:
+def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterator[_Wire]:
     """The wires that end at a resource, and those that end where they begin."""
     seen, queue = {target}, [target]
     for at in queue:
         for wire in wires:
             if _resource(template, wire.target) != at:
                 continue
-            yield wire, names_of(template, wire.source)
+            yield wire
             source = _resource(template, wire.source)
             if source is not None and source not in seen:
                 seen.add(source)
@@ -128,23 +152,33 @@ def _wires(template: Template) -> Iterator[_Wire]:
                 source = properties.get("Source")
                 yield _Wire(source, _sending(template, source), properties.get("Target"), properties.get("RoleArn"))
             case "AWS::Events::Rule":
-                for source, actions in _events(template, properties):
+                for source, actions, by in _events(template, properties):
                     for each in as_list(properties.get("Targets")):
-                        yield _Wire(source, actions, each.get("Arn"), each.get("RoleArn"))
-            case "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" if _may_be_measured(properties):
-                for each in (one for key in _ALARM_ACTIONS for one in as_list(properties.get(key))):
-                    yield _Wire("*", ("cloudwatch:PutMetricData",), each)
+                        yield _Wire(source, actions, each.get("Arn"), each.get("RoleArn"), by)
+            case kind if kind in ALARMS:
+                if is_measured(properties):
+                    yield _Wire("*", _MEASURES, own)
+                for each in watched_by(template, properties):
+                    yield _Wire({"Ref": each}, _REDDENS, own)
+                for each in actions_of(properties):
+                    yield _Wire(own, _REDDENS, each)
+            case "AWS::Logs::MetricFilter":
+                for each in alarms_of(template, properties):
+                    yield _Wire(properties.get("LogGroupName"), ("logs:PutLogEvents",), {"Ref": each})
             case "AWS::S3::Bucket":
                 yield from _notifications(own, properties.get("NotificationConfiguration", {}))
+            case "Custom::S3BucketNotifications":
+                yield from _notifications(properties.get("BucketName"), properties.get("NotificationConfiguration", {}))
             case "AWS::Logs::SubscriptionFilter":
                 group = properties.get("LogGroupName")
                 yield _Wire(group, ("logs:PutLogEvents",), properties.get("DestinationArn"), properties.get("RoleArn"))
 
 
 def _notifications(bucket: object, configuration: Mapping[str, Any]) -> Iterator[_Wire]:
-    for kind, key in (("Lambda", "Function"), ("Queue", "Queue"), ("Topic", "Topic")):
-        for each in as_list(configuration.get(f"{kind}Configurations")):
-            yield _Wire(bucket, _STORES, each.get(key))
+    for kind, key in _NOTIFIED:
+        for each in as_list(configuration.get(kind)):
+            if key in each:
+                yield _Wire(bucket, _STORES, each[key])
 
 
 def _sending(template: Template, source: object) -> tuple[str, ...]:
@@ -155,35 +189,53 @@ def _sending(template: Template, source: object) -> tuple[str, ...]:
     return tuple(action for actions in (known or _SENDS.values()) for action in actions)
 
 
-def _events(template: Template, rule: Mapping[str, Any]) -> Iterator[tuple[object, tuple[str, ...]]]:
+def _events(template: Template, rule: Mapping[str, Any]) -> Iterator[tuple[object, tuple[str, ...], str | None]]:
     """What a rule's events come from: events of one's own, and those that AWS sends of what somebody has done.
 
-    The names of AWS's own sources are reserved:
-    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+    Yields:
+        What it is done to, the actions, and the role that does so without any of them.
     """
-    pattern = rule.get("EventPattern")
-    if not isinstance(pattern, Mapping):
+    pattern = event_pattern(rule)
+    if pattern is None:
         return
-    sources = as_list(pattern.get("source"))
-    named = [each for each in sources if isinstance(each, str) and each.startswith("aws.")]
-    if len(named) < len(sources) or not sources:
-        yield rule.get("EventBusName", "arn:*:events:*:event-bus/default"), ("events:PutEvents",)
-    if "aws.ecr" in named or not sources:
-        yield "*", _PUSHES
-    if "aws.s3" in named or not sources:
-        for bucket, properties in template.of_type("AWS::S3::Bucket"):
-            if "EventBridgeConfiguration" in properties.get("NotificationConfiguration", {}):
-                yield {"Ref": bucket}, _STORES
+    if may_be_own(pattern):
+        yield rule.get("EventBusName", "arn:*:events:*:event-bus/default"), ("events:PutEvents",), None
+    if may_come_from(pattern, "ecr"):
+        yield "*", _PUSHES, None
+    if may_come_from(pattern, "s3"):
+        for bucket in _event_buckets(template, pattern):
+            yield bucket, _STORES, None
+    if may_come_from(pattern, "cloudwatch"):
+        yield "*", _MEASURES, None
+        for kind in ALARMS:
+            for alarm, _ in template.of_type(kind):
+                yield {"Ref": alarm}, _REDDENS, None
+    if may_come_from(pattern, "codebuild"):
+        names = wanted(pattern, "detail", "project-name")
+        for project, properties in template.of_type("AWS::CodeBuild::Project"):
+            if not names or any(_may_name(template, each, project) for each in names):
+                # A build needs no permission for the event of its own.
+                yield {"Ref": project}, _BUILDS, referenced(properties.get("ServiceRole"))
 
 
-def _may_be_measured(alarm: Mapping[str, Any]) -> bool:
-    """Whether somebody may put values of an alarm's metrics: namespaces that begin with ``AWS/`` are AWS's own.
+def _event_buckets(template: Template, pattern: Mapping[str, Any]) -> Iterator[object]:
+    """The buckets of the template that send their events to EventBridge, and those of others that a pattern names."""
+    key = "EventBridgeConfiguration"
+    for bucket, properties in template.of_type("AWS::S3::Bucket"):
+        if key in properties.get("NotificationConfiguration", {}):
+            yield {"Ref": bucket}
+    for _, properties in template.of_type("Custom::S3BucketNotifications"):
+        if key in properties.get("NotificationConfiguration", {}):
+            yield properties.get("BucketName")
+    for each in wanted(pattern, "detail", "bucket", "name"):
+        if _resource(template, each) is None:
+            yield each
 
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
-    """
-    stats = [each.get("MetricStat", {}).get("Metric", {}) for each in as_list(alarm.get("Metrics"))]
-    spaces = [each.get("Namespace") for each in (alarm, *stats) if "Namespace" in each]
-    return not spaces or not all(isinstance(each, str) and each.startswith("AWS/") for each in spaces)
+
+def _may_name(template: Template, condition: object, logical_id: str) -> bool:
+    """Whether a condition of a pattern may mean a resource by its name."""
+    meant = _resource(template, condition)
+    return meant == logical_id or (meant is None and not isinstance(condition, str))
 
 
 def _resource(template: Template, value: object) -> str | None:
@@ -192,9 +244,9 @@ def _resource(template: Template, value: object) -> str | None:
     for each in re.findall(r"\$\{(\w+)\}", pattern):
         if each in template.resources:
             return str(each)
-    tail = re.split(r"[:/]", pattern)[-1]
+    tails = {each for each in (pattern, re.split(r"[:/]", pattern)[-1]) if each and "*" not in each}
     for logical_id, resource in template.resources.items():
         properties = resource.get("Properties", {})
-        if tail and "*" not in tail and tail in [properties.get(key) for key in _NAMES]:
+        if any(properties.get(key) in tails for key in _NAMES if isinstance(properties.get(key), str)):
             return logical_id
     return None

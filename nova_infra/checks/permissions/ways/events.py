@@ -1,0 +1,76 @@
+"""Which events a rule of EventBridge may match; where that is not certain, it does.
+
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.checks.permissions.statements import contains
+from nova_infra.checks.rule import as_list
+
+_RESERVED = "aws."
+"""What the names of AWS's own sources begin with, and nobody else's:
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html"""
+
+
+def event_pattern(rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A rule's pattern, also one that is written as text; an empty one where only CloudFormation knows it.
+
+    Returns:
+        None where a rule has none, as a schedule.
+    """
+    pattern = rule.get("EventPattern")
+    if isinstance(pattern, str):
+        try:
+            pattern = json.loads(pattern)
+        except ValueError:
+            pattern = {}
+    return None if pattern is None else pattern if isinstance(pattern, Mapping) else {}
+
+
+def wanted(pattern: Mapping[str, Any], *keys: str) -> list[Any]:
+    """What a pattern says of a field of the event; nothing where any value matches."""
+    found: Any = pattern
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return as_list(found)
+
+
+def may_come_from(pattern: Mapping[str, Any], service: str) -> bool:
+    """Whether a pattern may match an event that AWS sends of a service, such as ``ecr``."""
+    sources = wanted(pattern, "source")
+    return not sources or any(_may_be(each, f"{_RESERVED}{service}") for each in sources)
+
+
+def may_be_own(pattern: Mapping[str, Any]) -> bool:
+    """Whether a pattern may match an event that is not AWS's."""
+    sources = wanted(pattern, "source")
+    return not sources or not all(_is_reserved(each) for each in sources)
+
+
+def _is_reserved(condition: object) -> bool:
+    match condition:
+        case str(text) | {"prefix": str(text)} | {"wildcard": str(text)}:
+            return text.startswith(_RESERVED)
+    return False
+
+
+def _may_be(condition: object, value: str) -> bool:
+    match condition:
+        case str():
+            return condition == value
+        case {"prefix": str(start)}:
+            return value.startswith(start)
+        case {"suffix": str(end)}:
+            return value.endswith(end)
+        case {"equals-ignore-case": str(same)}:
+            return value == same.lower()
+        case {"wildcard": str(text)}:
+            return contains(text, value)
+        case {"anything-but": str() | list() as others}:
+            return value not in as_list(others)
+    return True
