@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,11 @@ from nova_infra.machine.parallel import to_the_end
 ANSWER_SECONDS = 20
 HANG_SECONDS = 300
 """A command that takes longer hangs: to create a container takes some storage drivers tens of seconds."""
-_AS_LONG_AS_IT_TAKES = ("build", "buildx", "pull", "load", "import", "export", "exec", "wait")
+_AS_LONG_AS_IT_TAKES = (
+    *("build", "buildx", "pull", "load", "save", "import", "export"),
+    *("run", "exec", "wait", "rm", "rmi"),
+)
+"""Commands that work for as long as there is work: an engine that hangs is found by the others."""
 _SAYS_WHERE = {
     "docker": ("DOCKER_HOST", "DOCKER_CONTEXT"),
     "podman": ("CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"),
@@ -152,7 +157,9 @@ class Engine:
         try:
             out, said = await asyncio.wait_for(process.communicate(), seconds or _limit(arguments))
         except TimeoutError:
-            process.kill()
+            # An engine's program may be a script, whose children hold the pipes that are waited for.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             if seconds:
                 raise

@@ -27,6 +27,11 @@ class ImageError(NovaError):
 
 _OF_AN_IMAGE = ("build", "buildx", "create", "run", "start", "pull", "exec")
 """Commands that an image can make fail; others, such as to list what there is, fail only for the machine's reasons."""
+PASTA = r"(?<![-\w])pasta failed|(could not find|failed to start) pasta\b"
+"""What Podman says where its network program fails, whose name others have, too.
+
+https://github.com/containers/common/blob/main/libnetwork/pasta/pasta_linux.go
+"""
 # Said by Docker, Podman and Buildah; the first that matches counts.
 _MACHINE: tuple[tuple[str, str], ...] = (
     (r"no space left on device|disk quota exceeded", "the disk is full: free some space, with `nova image prune` say"),
@@ -53,7 +58,7 @@ _MACHINE: tuple[tuple[str, str], ...] = (
         "the Dockerfiles need BuildKit: install Docker's buildx (docker-buildx-plugin), or Podman",
     ),
     (
-        r"cannot clone: operation not permitted|newuidmap|rlimit_|error setting rlimit|slirp4netns|\bpasta\b|netavark"
+        rf"cannot clone: operation not permitted|newuidmap|rlimit_|error setting rlimit|slirp4netns|{PASTA}|netavark"
         r"|/dev/net/tun|cni plugin|resource limits are not supported|requested cgroup controller"
         r"|operation not permitted.*(mount|clone)"
         r"|oci runtime error.*cgroup|cgroup.*permission denied",
@@ -85,5 +90,11 @@ def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
 
 def last_lines(said: str, count: int = _LINES) -> str:
     """The last lines that say something, as one line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not _FRAME.fullmatch(line.strip())]
-    return " / ".join(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]}…" for line in lines[-count:])
+    lines = ending(said, count)
+    return " / ".join(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]}…" for line in lines)
+
+
+def ending(said: str, count: int) -> list[str]:
+    """The last lines that say something, whole."""
+    lines = [line.strip() for line in said.splitlines()]
+    return [line for line in lines if line and not _FRAME.fullmatch(line)][-count:]

@@ -65,15 +65,15 @@ def _pull(engine: Engine, image: str) -> None:
 
 
 def _said(engine: Engine, *arguments: str) -> str:
-    """What a command of the engine that may fail prints to its error output.
+    """What a command of the engine that may fail prints to its error output. A pull takes as long as it takes.
 
     Raises:
         EngineError: It does not end.
     """
-    command = [engine.program, *arguments]
+    command, limit = [engine.program, *arguments], None if arguments[0] == "pull" else SECONDS
     try:
         return subprocess.run(
-            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS
+            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=limit
         ).stderr
     except subprocess.TimeoutExpired:
         raise EngineError(

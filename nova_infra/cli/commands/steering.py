@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InterruptedOperationError(NovaError):
-    """The command was interrupted while AWS was working."""
+    """The command was interrupted while AWS works on."""
 
     exit_code = 130
 
@@ -33,7 +33,8 @@ class InterruptedOperationError(NovaError):
 def watch(service: str | None, as_json: bool, patience: float, **where: Any) -> None:
     """Watch the deployments to ENV, whoever started them.
 
-    Exits with 0 if every deployment was completed, with 1 if one was not, and with 2 if none is under way.
+    Exits with 0 if every deployment was completed, with 1 if one was not, and with 2 if none is under way. Ctrl-C ends
+    only the watching.
     """
     from nova_infra.deployed.connect import connect_followed
     from nova_infra.machine.terminal import open_console
@@ -41,7 +42,13 @@ def watch(service: str | None, as_json: bool, patience: float, **where: Any) -> 
     from nova_infra.operations.rollout.watch import watch as show
 
     target = connect_followed(where["environment"], where=whereabouts(where["region"], where["platform"]))
-    last = show(looks(target, (service,) if service else (), patience=patience), open_console(), as_json=as_json)
+    try:
+        last = show(looks(target, (service,) if service else (), patience=patience), open_console(), as_json=as_json)
+    except KeyboardInterrupt:
+        name = where["environment"]
+        raise InterruptedOperationError(
+            f"interrupted: the deployments in {name} go on: `nova watch {name}` shows them again"
+        ) from None
     sys.exit(0 if last.succeeded else 1)
 
 

@@ -169,10 +169,14 @@ class PlayedService:
         return sum(each.target.served for each in self.tasks if each.group in self.groups[1:])
 
     def serve_from_alternate(self) -> None:
-        """Have production use the alternate target group, as after an odd number of deployments."""
+        """Have production use the alternate target group, as after an odd number of deployments.
+
+        So do requests with the tests' header: a deployment leaves them where it led them, to the revision that serves.
+        """
         if len(self.groups) > 1:
             self.groups.reverse()
-            self.rule.set_weights({group.name: 100.0 * (group is self.groups[0]) for group in self.groups})
+            for rule in filter(None, (self.rule, self.test_rule)):
+                rule.set_weights({group.name: 100.0 * (group is self.groups[0]) for group in self.groups})
 
     def audience(self) -> Audience:
         """Who asked since the last call, and what they met."""

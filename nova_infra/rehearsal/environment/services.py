@@ -104,6 +104,7 @@ class Services:
         service = self.running.get(name)
         if service is None:
             service = self.running[name] = self._new_service(wanted)
+            service.test_rule = self._balancers.rule_named(wanted.test_rule)
             if from_alternate and rollout.shifts_traffic:
                 service.serve_from_alternate()
         if baseline or self._runtime.asset_of(definition) is not None:

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from nova_infra.errors import NovaError
-from nova_infra.machine.parallel import gather
+from nova_infra.machine.parallel import gather, to_the_end
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
@@ -64,8 +64,18 @@ class Environments:
         """Nothing is open yet."""
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Close the open environments, and silently those that were prepared and never used."""
+    async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        """Close the open environments, and silently those that were prepared and never used.
+
+        What has been interrupted, or went wrong, is closed at once, and however often it is interrupted.
+        """
+        try:
+            if kind is None and self._resting is not None:
+                await self._look_again(self._resting)
+        finally:
+            await to_the_end(self._close_all())
+
+    async def _close_all(self) -> None:
         for opening in self._ahead.values():
             opening.cancel()
         opened = await asyncio.gather(*self._ahead.values(), return_exceptions=True)
@@ -76,7 +86,6 @@ class Environments:
             self.record.deployments[:] = [each for each in self.record.deployments if each.environment != name]
         self._ahead.clear()
         if self._resting is not None:
-            await self._look_again(self._resting)
             self._closing.append(asyncio.create_task(self._resting.__aexit__()))
         closed = await asyncio.gather(*self._closing, return_exceptions=True)
         for error in closed:

@@ -50,6 +50,9 @@ print("\\n".join(said["log"])); sys.exit(said["code"])
 """
 
 
+NOISE = [f"STEP {number}/9: RUN true" for number in range(2, 9)]
+
+
 class Said:
     """An engine that answers what it is told to."""
 
@@ -196,6 +199,22 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
                 "its image does not build",
             ),
             (["Error: committing: no space left on device"], EngineError, "the disk is full"),
+            (
+                ["pip: [Errno 28] No space left on device", *NOISE, "Error: while running runtime: exit status 1"],
+                EngineError,
+                "the disk is full",
+            ),
+            # An earlier step met these and went on.
+            (
+                ["WARNING: Connection reset by peer, trying again", "netavark is set up", *NOISE, "Error: no app.py"],
+                ImageError,
+                "its image does not build",
+            ),
+            (
+                ["reading manifest", "/bin/sh: gcc: not found", "Error: while running runtime: exit status 127"],
+                ImageError,
+                "its image does not build",
+            ),
             (
                 ['pinging container registry: Get "https://mirror.example/v2/": no such host'],
                 EngineError,

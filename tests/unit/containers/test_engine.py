@@ -85,14 +85,49 @@ def test_an_engine_that_hangs_is_given_up(install: Path, monkeypatch: pytest.Mon
             call()
     with pytest.raises(EngineError, match=r"podman create: did not end within 0\.2 s: restart it"):
         asyncio.run(podman.attempt("create", "shop:1"))
-    program(install / "podman", "sleep 0.5; echo pulled")
-    assert podman.run("pull", "shop:1") == "pulled", "which takes as long as it takes"
 
 
-def test_a_health_check_that_hangs_is_left_at_its_timeout(install: Path) -> None:
+def test_a_command_that_works_takes_as_long_as_it_takes(install: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HANG_SECONDS", 0.2)
+    program(install / "podman", 'sleep 0.5; echo "$1"')
+    podman, commands = Engine("podman", "amd64"), ["pull", "save", "run", "rmi", "rm"]
+
+    async def whole() -> list[tuple[int, str, str]]:
+        return await asyncio.gather(*(podman.attempt(command, "shop:1") for command in commands))
+
+    assert [said for _, said, _ in asyncio.run(whole())] == commands
+    assert podman.run("save", "shop:1") == "save"
+
+
+@pytest.mark.parametrize("command", ["exec", "create"])
+def test_a_command_that_hangs_is_ended_with_what_it_has_started(
+    install: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A program that is a script has a child, which holds its output open."""
+    monkeypatch.setattr(module, "HANG_SECONDS", 0.2)
+    program(install / "podman", f"(sleep 2; touch {install}/outlived); exit 0")
+    with pytest.raises(TimeoutError if command == "exec" else EngineError):
+        asyncio.run(Engine("podman", "amd64").attempt(command, "shop", seconds=0.2 if command == "exec" else None))
+    assert not (install / "outlived").exists()
+
+
+@pytest.mark.parametrize("command", ["exec", "create"])
+def test_a_command_that_is_cancelled_and_then_hangs_is_cancelled(
+    install: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Whoever waits for it with a timeout of his own, or stops it, does so once."""
+    monkeypatch.setattr(module, "HANG_SECONDS", 0.3)
     program(install / "podman", "exec sleep 20")
-    with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(Engine("podman", "amd64").attempt("exec", "shop", "check", seconds=0.2), 10))
+
+    async def whole() -> None:
+        podman = Engine("podman", "amd64")
+        asked = asyncio.create_task(podman.attempt(command, "shop", seconds=0.3 if command == "exec" else None))
+        await asyncio.sleep(0.05)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    asyncio.run(whole())
 
 
 def test_an_engine_that_is_gone_meanwhile_says_so(install: Path) -> None:

@@ -22,6 +22,9 @@ MACHINE = [
     ('failed to do request: Head "https://r.example/v2/x": connect: connection refused', "cannot be pulled"),
     ('pinging container registry: Get "https://r.example/v2/": connect: connection refused', "cannot be pulled"),
     ('/usr/bin/slirp4netns failed: "open(\\"/dev/net/tun\\"): Permission denied"', "does not let it run containers"),
+    ("Error: pasta failed with exit code 1:\nExternal interface not usable", "does not let it run containers"),
+    ("Error: could not find pasta, the network namespace can't be configured: exec", "does not let it run containers"),
+    ("Error: failed to start pasta: fork/exec /usr/bin/pasta: permission denied", "does not let it run containers"),
     ("Resource limits are not supported and ignored on cgroups V1 rootless systems", "does not let it run containers"),
     ("crun: the requested cgroup controller `cpu` is not available: OCI runtime error", "does not let it run"),
     ("runc: error setting rlimit type 8: operation not permitted", "does not let it run containers"),
@@ -42,6 +45,11 @@ def test_everything_else_is_the_releases_fault_with_the_last_lines_of_its_log() 
     error = explain("docker", ["build", "."], "one\ntwo\n\nthree\nfour\n")
     assert isinstance(error, ImageError)
     assert (error.exit_code, str(error)) == (1, "docker build: two / three / four")
+
+
+@pytest.mark.parametrize("said", ["ERROR: no wheel of google-pasta", "/opt/pasta: not executable", "no pasta today"])
+def test_what_is_called_like_a_program_of_the_engine_is_none(said: str) -> None:
+    assert isinstance(explain("podman", ["build", "."], said), ImageError)
 
 
 def test_what_no_image_has_a_part_in_is_the_machines_fault() -> None:

@@ -61,6 +61,15 @@ def test_an_engine_that_hangs_is_given_up(podman: Path, monkeypatch: pytest.Monk
         require_start(install(podman, run="exec sleep 20"))
 
 
+def test_a_pull_takes_as_long_as_it_takes(podman: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\n")
+    engine = install(podman, run=STARTS, pull=f'sleep 0.3; echo "$3" >> {podman / "images"}')
+    monkeypatch.setattr(probe, "require_start", lambda _: None)
+    monkeypatch.setattr(probe, "SECONDS", 0.1)
+    require_usable(engine, [tmp_path / "Dockerfile"])
+    assert BASE in (podman / "images").read_text()
+
+
 def test_a_base_image_is_there_or_has_a_stand_in_or_can_be_pulled(podman: Path, tmp_path: Path) -> None:
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text(f"FROM {BASE} AS base\nFROM base AS next\nFROM scratch\n")

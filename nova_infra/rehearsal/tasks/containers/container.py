@@ -323,7 +323,8 @@ class ContainerTask(Task):
     async def hear_out(self) -> None:
         """Wait for what it said last."""
         for each in (await asyncio.wait(self._watching, timeout=2))[0] if self._watching else ():
-            each.result()  # Raises what kept it from being heard.
+            if not each.cancelled():  # by stop()
+                each.result()  # Raises what kept it from being heard.
 
     @property
     def memory(self) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -16,6 +18,13 @@ from nova_infra.rehearsal.tasks.task import SECRET
 # https://github.com/aws/containers-roadmap/issues/1721
 _OF_DOCKER = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
 _AS_FARGATE = ("--shm-size=64m", "--sysctl=net.ipv4.ip_unprivileged_port_start=1024")
+
+RELABEL = ",z" if Path("/sys/fs/selinux").exists() else ""
+"""SELinux lets a container into a directory of this machine only if it has a label for that."""
+SHARES_DIRECTORIES = sys.platform != "darwin"
+"""Whether Podman gives its containers the directories of this machine itself. The virtual machine in between gives
+their files to the Mac's user, and cannot label them: https://github.com/containers/podman/issues/13631
+"""
 
 
 @dataclass(frozen=True)
@@ -102,19 +111,25 @@ def _mounts(
 
     A path that the image declares gets a volume by itself, with the owner, the mode and the files that the image has
     there, as ECS does it. Of any other, runc gives a tmpfs the mode that the image has there, and so does Podman with
-    a volume.
+    a volume: only where it has to is one mounted.
     """
     if definition.fault == "full-tmp":
         return [f"--tmpfs={path}:rw,exec,mode=1777,size=4k" for path in definition.mounts]
     bare = bare_mounts(definition, image)
     if not podman:
         return [f"--mount=type=volume,destination={path},volume-nocopy" for path in bare]
-    found = [f"--volume={directories[path]}:{path}:rw,z" for path in bare]
+    found = [_bare_mount(path, directories[path], "rw") for path in bare]
     # Docker makes a working directory that is not there, and so does the runtime of containers; Podman looks before.
     made = definition.working_directory
     if made in directories and made not in bare:
-        found.append(f"--volume={directories[made]}:{made}:{'ro' if definition.read_only_root else 'rw'},z")
+        found.append(_bare_mount(made, directories[made], "ro" if definition.read_only_root else "rw"))
     return found
+
+
+def _bare_mount(path: str, directory: str, access: str) -> str:
+    if SHARES_DIRECTORIES:
+        return f"--volume={directory}:{path}:{access}{RELABEL}"
+    return f"--tmpfs={path}:{access},exec,mode=0755"
 
 
 def _capabilities(changes: Sequence[str], *, podman: bool) -> list[str]:

@@ -55,8 +55,13 @@ class Place:
     async def __aenter__(self) -> Place:
         """Clear away what killed rehearsals have left, and make a network."""
         self._scratch = scratch_directory("containers")
-        await remove_orphans(self.engine)
-        self._network = await self._make_network()
+        try:
+            await remove_orphans(self.engine)
+            self._network = await self._make_network()
+        except BaseException:
+            with contextlib.suppress(EngineError):  # What failed first is what to say.
+                await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -124,12 +129,14 @@ async def remove_orphans(engine: Engine) -> None:
 
 
 async def _remove_labelled(engine: Engine, label: str) -> None:
-    _, containers, _ = await engine.attempt("ps", "--all", "--quiet", f"--filter=label={label}")
-    if containers:
-        await engine.attempt("rm", "--force", "--volumes", *containers.split())
-    _, networks, _ = await engine.attempt("network", "ls", "--quiet", f"--filter=label={label}")
-    for network in networks.split():
-        await engine.attempt("network", "rm", network)
+    try:
+        _, containers, _ = await engine.attempt("ps", "--all", "--quiet", f"--filter=label={label}")
+        if containers:
+            await engine.attempt("rm", "--force", "--volumes", *containers.split())
+    finally:
+        _, networks, _ = await engine.attempt("network", "ls", "--quiet", f"--filter=label={label}")
+        for network in networks.split():
+            await engine.attempt("network", "rm", network)
 
 
 def _free_subnets() -> list[ipaddress.IPv4Network]:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 
 from nova_infra.containers.engine import Engine
-from nova_infra.containers.errors import EngineError, explain, last_lines
+from nova_infra.containers.errors import PASTA, EngineError, explain, last_lines
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 _DOCKERS_LAST = "Error: failed to start containers"
 """What Docker says below the reason."""
-_OF_THE_ENGINE = re.compile(r"docker\.sock|slirp4netns|\bpasta\b|netavark|/dev/net/tun|cni plugin")
+_OF_THE_ENGINE = re.compile(rf"docker\.sock|slirp4netns|{PASTA}|netavark|/dev/net/tun|cni plugin")
 """Whatever it says of a program or a permission is about the engine's own."""
 _NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
 

@@ -41,32 +41,38 @@ class Opened:
         self._did.append(f"{self._name} rests")
 
     async def __aexit__(self, *_: object) -> None:
+        await asyncio.sleep(0.01)
         self._did.append(f"{self._name} ends")
 
 
-def played(*tasks: Placed, rests: bool = True) -> tuple[list[str], list[str]]:
-    """What was done to two environments, the first of which has these tasks, and which tasks were lost."""
-    did: list[str] = []
+def environments(*, seconds: float) -> Environments:
+    """Environments of a rehearsal, with the seconds between two looks at a task."""
     record = Record("pipeline", "new", "old", [])
     record.deployments += [
         DeploymentRecord("Dev", "gate", "ROLLING", None, "gate:1", baseline=True),
         DeploymentRecord("Dev", "gate", "ROLLING", "gate:1", "gate:2", baseline=False),
     ]
     nothing = cast(Any, None)
-    opened = Environments(
-        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(Path()), 0.0
+    return Environments(
+        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(Path()), seconds
     )
+
+
+def played(*tasks: Placed, rests: bool = True) -> tuple[list[str], list[str]]:
+    """What was done to two environments, the first of which has these tasks, and which tasks were lost."""
+    did: list[str] = []
+    opened = environments(seconds=0.0)
 
     async def play() -> None:
         async with opened:
             opened.close(cast(Any, Opened("Dev", did, *tasks)), rests=rests)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
             opened.close(cast(Any, Opened("Prod", did)), rests=rests)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
             did.append("the pipeline ends")
 
     asyncio.run(play())
-    return did, record.lost
+    return did, opened.record.lost
 
 
 def test_the_first_environment_ends_with_the_pipeline_and_the_others_at_once() -> None:
@@ -92,3 +98,44 @@ def test_an_environment_that_failed_ends_at_once() -> None:
 def test_a_task_of_the_release_that_did_not_last_is_noted_once(tasks: list[Placed], lost: str) -> None:
     _, noted = played(*tasks, *tasks)
     assert noted == ([f"a task of gate:2 did not last: within 47 s of its start {lost}"] if lost else [])
+
+
+@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError])
+def test_nothing_is_looked_at_again_where_the_rehearsal_went_wrong_or_was_interrupted(
+    error: type[BaseException],
+) -> None:
+    did: list[str] = []
+    opened = environments(seconds=0.0)
+
+    async def play() -> None:
+        async with opened:
+            opened.close(cast(Any, Opened("Dev", did, Placed("gate:2", "it failed its checks"))), rests=True)
+            await asyncio.sleep(0)
+            raise error
+
+    with pytest.raises(error):
+        asyncio.run(play())
+    assert did == ["Dev rests", "Dev ends"]
+
+
+def test_an_interruption_at_the_last_look_leaves_nothing_open_however_often_it_comes() -> None:
+    did: list[str] = []
+    opened = environments(seconds=2.0)
+
+    async def play() -> None:
+        async with opened:
+            opened.close(cast(Any, Opened("Dev", did, Placed("gate:2", "it failed its checks"))), rests=True)
+            await asyncio.sleep(0)
+
+    async def whole() -> None:
+        playing = asyncio.create_task(play())
+        while "Dev is looked at" not in did:
+            await asyncio.sleep(0)
+        for _ in range(3):
+            playing.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+        assert did[-1] == "Dev ends"
+
+    asyncio.run(whole())

@@ -9,6 +9,7 @@ import pytest
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.vocabulary import check_properties
+from nova_infra.rehearsal.tasks.containers import options as module
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.definition import read_task_definition
@@ -81,10 +82,27 @@ def mounted(*paths: str, podman: bool, volumes: tuple[str, ...] = (), **containe
     return [each for each in made if each.startswith(("--tmpfs", "--volume", "--mount"))]
 
 
-def test_a_mount_that_the_image_does_not_declare_is_roots_whatever_the_image_has_there() -> None:
+@pytest.fixture(params=["", ",z"], ids=["", "SELinux"])
+def label(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a directory of a Linux machine is mounted with, without SELinux and with it."""
+    monkeypatch.setattr(module, "SHARES_DIRECTORIES", True)
+    monkeypatch.setattr(module, "RELABEL", request.param)
+    return str(request.param)
+
+
+def test_a_mount_that_the_image_does_not_declare_is_roots_whatever_the_image_has_there(label: str) -> None:
     """No tmpfs: runc gives one the mode of the image's directory, so that anybody could write to /tmp."""
-    assert mounted("/tmp", "/data", podman=True) == ["--volume=/host/tmp:/tmp:rw,z", "--volume=/host/data:/data:rw,z"]
+    wanted = [f"--volume=/host/tmp:/tmp:rw{label}", f"--volume=/host/data:/data:rw{label}"]
+    assert mounted("/tmp", "/data", podman=True) == wanted
     assert mounted("/data", podman=False) == ["--mount=type=volume,destination=/data,volume-nocopy"]
+
+
+def test_no_directory_of_a_mac_is_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its virtual machine neither labels the files nor gives them to root."""
+    monkeypatch.setattr(module, "SHARES_DIRECTORIES", False)
+    given = {"WorkingDirectory": "/nowhere", "ReadonlyRootFilesystem": True}
+    wanted = ["--tmpfs=/tmp:rw,exec,mode=0755", "--tmpfs=/nowhere:ro,exec,mode=0755"]
+    assert mounted("/tmp", podman=True, **given) == wanted
 
 
 @pytest.mark.parametrize("podman", [True, False])
@@ -92,11 +110,11 @@ def test_a_mount_that_the_image_declares_is_the_engines_own_with_the_owner_and_m
     assert mounted("/data", podman=podman, volumes=("/data/",)) == []
 
 
-def test_a_working_directory_that_is_not_there_is_made_as_writable_as_the_root() -> None:
+def test_a_working_directory_that_is_not_there_is_made_as_writable_as_the_root(label: str) -> None:
     given = {"WorkingDirectory": "/nowhere"}
-    assert mounted(podman=True, **given) == ["--volume=/host/nowhere:/nowhere:rw,z"]
-    assert mounted(podman=True, ReadonlyRootFilesystem=True, **given) == ["--volume=/host/nowhere:/nowhere:ro,z"]
-    assert mounted("/nowhere", podman=True, **given) == ["--volume=/host/nowhere:/nowhere:rw,z"], "a mount already"
+    assert mounted(podman=True, **given) == [f"--volume=/host/nowhere:/nowhere:rw{label}"]
+    assert mounted(podman=True, ReadonlyRootFilesystem=True, **given) == [f"--volume=/host/nowhere:/nowhere:ro{label}"]
+    assert mounted("/nowhere", podman=True, **given) == [f"--volume=/host/nowhere:/nowhere:rw{label}"], "once"
 
 
 def test_podman_writes_no_user_into_the_image_which_fargate_does_not_either() -> None:

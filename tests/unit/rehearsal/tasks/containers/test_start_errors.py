@@ -42,6 +42,10 @@ DOCKERS_LAST = "\nError: failed to start containers: nova-1-2"
             'exec: "/serve": permission denied: OCI permission denied',
             'CannotStartContainerError: /serve: exec: "/serve": permission denied',
         ),
+        (
+            'Error: runc: exec: "/opt/pasta": permission denied: OCI permission denied',
+            'CannotStartContainerError: /serve: exec: "/opt/pasta": permission denied',
+        ),
         ("exec /serve: exec format error", "CannotStartContainerError: exec format error: /serve is not a program"),
     ],
 )
@@ -60,6 +64,7 @@ def test_a_fault_of_the_service_is_told_as_ecs_tells_it(said: str, line: str, be
         'could not find slirp4netns: exec: "slirp4netns": executable file not found in $PATH',
         '/usr/bin/slirp4netns failed: "open(/dev/net/tun): Permission denied"',
         "netavark: code: 3, msg: iptables: Permission denied",
+        "failed to start pasta: fork/exec /usr/bin/pasta: Permission denied",
     ],
 )
 def test_a_fault_of_the_machine_is_no_fault_of_the_service(said: str) -> None:

@@ -6,12 +6,15 @@ import asyncio
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
+from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.containers.watching import has_ended, read_end, read_start
 
 
@@ -34,3 +37,24 @@ def test_an_engine_that_does_not_say_how_it_is_with_a_container_is_at_fault(tmp_
     for ask in (read_start, read_end):
         with pytest.raises(EngineError, match="inspect: its answer means nothing: "):
             asyncio.run(ask(engine, "tiny"))
+
+
+def test_whoever_hears_out_a_container_that_is_being_stopped_is_not_cancelled_himself() -> None:
+    async def whole() -> None:
+        watching = asyncio.create_task(asyncio.sleep(20))
+        await asyncio.sleep(0)
+        watching.cancel()
+        await ContainerTask.hear_out(cast(Any, SimpleNamespace(_watching=[watching])))
+
+    asyncio.run(whole())
+
+
+def test_what_kept_a_container_from_being_heard_is_raised() -> None:
+    async def fail() -> None:
+        raise EngineError("podman inspect: its answer means nothing")
+
+    async def whole() -> None:
+        await ContainerTask.hear_out(cast(Any, SimpleNamespace(_watching=[asyncio.create_task(fail())])))
+
+    with pytest.raises(EngineError, match="its answer means nothing"):
+        asyncio.run(whole())
