@@ -8,7 +8,7 @@ from nova_infra.rehearsal.record import DeploymentRecord
 
 SLOWER_TIMES = 5
 """What counts as slower: busy machines make small answers twice as slow by themselves."""
-_FEWEST_ANSWERS = 10
+_FEWEST_ANSWERS = 6
 """Of each revision, in the minutes that are compared."""
 
 
@@ -16,7 +16,7 @@ def times_slower(deployment: DeploymentRecord) -> float:
     """How many times as long the new revision took for an answer as the old one; 0 where that is not known.
 
     Minutes in which both answered are compared, and the middle one counts: a busy machine slows down both. Its start
-    slows down one of them alone, so a few answers of a release that was never compared again say nothing.
+    slows down one of them alone, and so does a single wait for a processor: a handful of answers says nothing.
     """
     ratios, answers = [], 0
     for sample in deployment.samples:

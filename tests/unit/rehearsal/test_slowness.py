@@ -13,9 +13,11 @@ from nova_infra.rehearsal.slowness import times_slower
 @pytest.mark.parametrize(
     ("minutes", "times"),
     [
-        ([(20, 0.2, 20, 1.6)], 8),
-        ([(9, 0.09, 40, 4.0)], 0),
-        ([(40, 0.4, 9, 0.9)], 0),
+        ([(6, 0.06, 7, 0.56)], 8),
+        ([(5, 0.05, 40, 4.0)], 0),
+        ([(40, 0.4, 5, 0.5)], 0),
+        ([(30, 0.3, 4, 0.32), (12, 0.12, 2, 0.16)], 8),
+        ([(36, 0.36, 2, 0.2), (36, 0.36, 1, 0.1), (36, 0.36, 2, 0.2)], 0),
         ([(38, 0.38, 2, 1.4)], 0),
         ([(36, 0.36, 4, 2.8), (36, 0.72, 4, 0.08), (36, 0.36, 4, 0.04)], 1),
         ([(36, 0.36, 4, 0.24), (36, 0.72, 4, 0.48), (36, 0.36, 4, 0.24)], 6),
@@ -23,9 +25,11 @@ from nova_infra.rehearsal.slowness import times_slower
         ([], 0),
     ],
     ids=[
-        "it is slower",
+        "it is slower in a minute",
         "few answers of the old one",
         "few answers of the new one",
+        "it is slower in two minutes",
+        "few answers in three minutes",
         "two answers while it starts",
         "it is slow at its start alone",
         "it is slower all the time",
