@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from nova_infra.checks.plugin import NovaChecks
 from nova_infra.config import Config, Environment, Overrides, Rollout, Service, shortened
 from nova_infra.config.resolved import resolved
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.constructs.pipeline.release_tools import digest_of_tools
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
@@ -185,7 +186,7 @@ def _with_pipeline(config: Config) -> Config:
     toolchain, source = config.toolchain, config.source
     if source.connection_arn is None and source.token_secret is None:
         nothing = "connection/00000000-0000-4000-8000-000000000000"
-        arn = f"arn:aws:codeconnections:{toolchain.region}:{toolchain.account}:{nothing}"
+        arn = f"arn:{aws_regions()[toolchain.region]}:codeconnections:{toolchain.region}:{toolchain.account}:{nothing}"
         source = source.model_copy(update={"connection_arn": arn})
     delivery = config.delivery.model_copy(update={"engine": "codepipeline"})
     return config.model_copy(update={"source": source, "delivery": delivery})

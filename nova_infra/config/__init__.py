@@ -10,7 +10,6 @@ from nova_infra.config.environment import Domain, Environment, Network, Window
 from nova_infra.config.loading import load_config, parse_config
 from nova_infra.config.rehearsal.dependency import Dependency, Ready, Rehearsal
 from nova_infra.config.root import CONFIG_FILE, Config
-from nova_infra.config.rules.contradictions import MAX_SERVICES
 from nova_infra.config.services.container import FARGATE_MEMORY_MIB, Health
 from nova_infra.config.services.runtime import Rollout, Runtime, Scaling
 from nova_infra.config.services.service import Overrides, Service
@@ -23,7 +22,6 @@ from nova_infra.config.wording import shortened
 __all__ = [
     "CONFIG_FILE",
     "FARGATE_MEMORY_MIB",
-    "MAX_SERVICES",
     "Config",
     "Delivery",
     "Dependency",

@@ -19,9 +19,11 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import pipelines
 from constructs import Construct
 
+from nova_infra.checks.acknowledge import acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
 from nova_infra.config.resolved import suite_asked, suite_gated, suite_loaded
+from nova_infra.config.values.regions import has_notification_rules
 from nova_infra.constructs.images.image_publishing import origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
@@ -328,6 +330,10 @@ class NovaPipelineStack(cdk.Stack):
         ]
 
     def _announce(self, name: str) -> None:
+        if not has_notification_rules(self.region):
+            reason = "It is only rehearsed: nova.toml refuses a pipeline in such a region"
+            acknowledge(self.pipeline, reason, "Nova::NOVA-P07")
+            return
         notifications.CfnNotificationRule(
             self,
             "Notifications",

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import Finding, Rule, Template, deployment, referenced, resource
+from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced, resource
 
 _SERVICE = "AWS::ECS::Service"
 _HOOKS = "Properties.DeploymentConfiguration.LifecycleHooks"
+
+_GROUP = "-together"
+"""How the name of Nova's function ends by which a release waits for its others."""
 
 _NO_PAUSE = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
 """Where ECS allows no pause, because it is shifting traffic there."""
@@ -88,7 +91,18 @@ def _bakes(configuration: Mapping[str, Any]) -> float:
 
 def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
     minutes = float(hook.get("TimeoutConfiguration", {}).get("TimeoutInMinutes", 1440))
-    return minutes * sum(_steps(configuration) if s in _EVERY_STEP else 1 for s in hook.get("LifecycleStages", ()))
+    stages = hook.get("LifecycleStages", ())
+    if _is_group(hook):
+        return minutes * len(stages)
+    return minutes * sum(_steps(configuration) if stage in _EVERY_STEP else 1 for stage in stages)
+
+
+def _is_group(hook: Mapping[str, Any]) -> bool:
+    """Whether it is Nova's function by which a release waits for its others.
+
+    It waits only before the first step: once the new revision has users, it lets every further step pass.
+    """
+    return as_text(hook.get("HookTargetArn", "")).endswith(_GROUP)
 
 
 HOOK_RULES = (

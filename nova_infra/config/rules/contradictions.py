@@ -18,8 +18,9 @@ from nova_infra.config.rules.smoke import smoke_contradictions
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.repeats import repeated
 
-MAX_SERVICES = 45
-"""A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:
+MAX_ACTIONS = 50
+"""Actions in one stage of a pipeline: https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html. So many
+services also fit one load balancer, which takes 100 target groups, two for each web service:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
 
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
@@ -71,6 +72,18 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
     yield from group_contradictions(parts.release, environments, services, in_job=in_job)
     yield from _prefixes(environments)
     yield from _stacks(environments, services)
+
+
+def actions_besides(environment: Environment, services: Mapping[int, Service]) -> int:
+    """How many actions an environment's stage in the pipeline has, besides the one of each service.
+
+    Args:
+        environment: The environment.
+        services: The services, by their place in the file.
+    """
+    asks = any(e.service.kind == "web" and e.environment.rollout.asks_suite for e in services_in(services, environment))
+    # The stacks platform and overview, and the step that verifies; then the preflight, the tests and the gate.
+    return 3 + environment.approval + (environment.tests is not None) + asks
 
 
 def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Environment]) -> Iterator[str]:
@@ -189,10 +202,14 @@ def _private_network(
 
 
 def _services(services: Mapping[int, Service], environments: Mapping[int, Environment]) -> Iterator[str]:
-    if len(services) > MAX_SERVICES:
+    besides, name = max(
+        ((actions_besides(each, services), each.name) for each in environments.values()), default=(0, "")
+    )
+    if besides + len(services) > MAX_ACTIONS:
         yield (
-            f"services: has {len(services)} entries, but one load balancer has 100 target groups, and a service needs "
-            f"two of them while it is replaced: keep at most {MAX_SERVICES} services"
+            f"services: has {len(services)} entries, but the stage of {name} in the pipeline, which every engine's "
+            f"delivery is rehearsed as, takes {MAX_ACTIONS} actions, {besides} of which deploy no service: keep at "
+            f"most {MAX_ACTIONS - besides} services, or split them between two installations"
         )
     for index, name, _ in repeated({index: service.name for index, service in services.items()}):
         yield f"services[{index}].name: {name!r} is used twice: give each its own name"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from nova_infra.config.delivery import Source, Toolchain
+from nova_infra.config.delivery import Delivery, Notifications, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.root import ValidParts
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import aws_regions
+from nova_infra.config.values.regions import has_chat, unfit_for_toolchain
 
 MAX_VARIABLES_BYTES = 48 * 1024
 """What variables may take of a task definition, which has 64 KiB for everything:
@@ -30,6 +31,7 @@ def limits(parts: ValidParts) -> Iterator[str]:
     environments, services = parts.environments, parts.services
     if toolchain is not None:
         yield from _partitions(toolchain, source, environments)
+        yield from _offered(toolchain, parts.delivery, environments)
     for index, service in services.items():
         for key, variables in variables_of(service):
             arguments = key.endswith("build_arguments")
@@ -70,6 +72,19 @@ def _partitions(toolchain: Toolchain, source: Source | None, environments: Mappi
     connection = source.connection_arn if source is not None else None
     if connection is not None and connection.split(":")[1] != own:
         yield f"source.connection_arn: {connection!r} is not in {own}, but {remedy}: name a connection in {own}"
+
+
+def _offered(toolchain: Toolchain, delivery: Delivery | None, environments: Mapping[int, Environment]) -> Iterator[str]:
+    if delivery is not None and (why := unfit_for_toolchain(toolchain.region, delivery.engine)):
+        yield f"toolchain.region: {why}"
+    told: list[tuple[str, str, Notifications]] = [("toolchain", toolchain.region, toolchain.notifications)]
+    told += [(f"environments[{index}]", each.region, each.notifications) for index, each in environments.items()]
+    for key, region, notifications in told:
+        if notifications.slack is not None and not has_chat(region):
+            yield (
+                f"{key}.notifications.slack: {region} has no Amazon Q Developer in chat applications, which writes to "
+                "Slack: remove it, and write emails"
+            )
 
 
 def _size(key: str, variables: Mapping[str, str], most: int) -> Iterator[str]:

@@ -92,13 +92,13 @@ def _accept_project(project: codebuild.Project, *, stack: cdk.Stack) -> None:
     resource = project.node.default_child
     assert isinstance(resource, cdk.CfnResource)
     name = f"<{stack.get_logical_id(resource)}>"
-    place = f"{stack.region}:{stack.account}"
+    here = f"{stack.region}:{stack.account}"
     assert project.role is not None, "CDK Pipelines gives every project a role"
     acknowledge(
         project.role,
         "Streams of the project's own log group, and its own test reports",
-        _iam5(f"Resource::arn:aws:logs:{place}:log-group:/aws/codebuild/{name}:*"),
-        _iam5(f"Resource::arn:aws:codebuild:{place}:report-group/{name}-*"),
+        _iam5(f"Resource::arn:{stack.partition}:logs:{here}:log-group:/aws/codebuild/{name}:*"),
+        _iam5(f"Resource::arn:{stack.partition}:codebuild:{here}:report-group/{name}-*"),
     )
 
 

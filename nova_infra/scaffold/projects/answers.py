@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from nova_infra.config import CONFIG_FILE, Platform, Source, Toolchain
+from nova_infra.config.values.regions import unfit_for_toolchain
 from nova_infra.config.wording import in_one_line
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.editing.names import require_usable
@@ -91,6 +92,18 @@ def checked_region(value: str) -> str:
         NovaError: There is none.
     """
     return _checked(Toolchain, "region", value, account=ACCOUNTS["toolchain"])
+
+
+def checked_toolchain_region(value: str, *, engine: str) -> str:
+    """The region, if the pipeline and the images can be there.
+
+    Raises:
+        NovaError: There is none of that name, or it has not what they need.
+    """
+    region = checked_region(value)
+    if why := unfit_for_toolchain(region, engine):
+        raise NovaError(f"toolchain.region: {why}")
+    return region
 
 
 def checked_engine(value: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,13 +74,15 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
         "Repository on GitHub", answers.default_repository(name, remote_of(target)), answers.checked_repository
     )
     engine = engine or question(f"What delivers: {' or '.join(ENGINES)}", ENGINES[0], answers.checked_engine)
+    fits = partial(answers.checked_toolchain_region, engine=engine)
     if not regions:
-        region = question("AWS region", REGION, answers.checked_region)
+        region = question("AWS region", REGION, fits)
         regions = dict.fromkeys(ACCOUNTS, region)
     for place, placeholder in ACCOUNTS.items():
         of = "the pipeline and the images" if place == "toolchain" else place
         accounts[place] = accounts.get(place) or question(f"AWS account of {of}", placeholder, answers.checked_account)
         regions.setdefault(place, REGION)
+    _option("--region", regions["toolchain"], fits)
     services = services or question("Services to start with", SERVICE, answers.checked_services)
     return Answers(name, repository, engine, accounts, regions, services)
 

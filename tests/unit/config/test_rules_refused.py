@@ -42,6 +42,8 @@ REFUSED = {
     ),
     "the government's": ("environments.2.region", "us-gov-west-1", "is in aws-us-gov, but us-east-1"),
     "an operator elsewhere": ("environments.2.operators", [OPERATOR.replace("aws", "aws-cn")], "name a role in aws"),
+    "a toolchain where nothing is signed": ("toolchain.region", "eu-south-2", "has no signing of images in ECR"),
+    "a pipeline where none calls": ("toolchain.region", "eu-south-1", 'or write engine = "github-actions"'),
     "a connection elsewhere": ("source.connection_arn", CONNECTION, "name a connection in aws"),
     "seven wildcards": ("services.0.paths", ["/a*b*c*d*", "/e?f?g?"], "has 7 wildcards, but a rule"),
     "sixteen wildcards": ("services.0.paths", ["/*" * 16], "has 16 wildcards, but a rule"),

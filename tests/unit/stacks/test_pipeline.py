@@ -4,7 +4,7 @@ import pytest
 
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
-from nova_infra.config import MAX_SERVICES
+from nova_infra.config.rules.contradictions import MAX_ACTIONS, actions_besides
 from nova_infra.machine.pythons import DELIVERED
 
 
@@ -87,10 +87,12 @@ def test_whoever_reads_the_source_may_use_the_connection_by_its_old_name_and_its
     assert build_roles < new
 
 
-def test_as_many_services_as_a_load_balancer_takes_fit_in_every_stage(assembly, config):
-    for stage_ in pipeline(assembly)["Stages"]:
-        besides_services = len(stage_["Actions"]) - len(config.services)
-        assert besides_services + MAX_SERVICES <= MAX_ACTIONS_PER_STAGE, stage_["Name"]
+def test_nova_toml_counts_what_a_stage_does_besides_deploying_services(assembly, config):
+    services = dict(enumerate(config.services))
+    for environment in config.environments:
+        besides = len(stage(assembly, environment.stage)["Actions"]) - len(services)
+        assert actions_besides(environment, services) == besides, environment.name
+    assert MAX_ACTIONS == MAX_ACTIONS_PER_STAGE
 
 
 def test_no_build_runs_for_longer_than_an_hour_but_that_of_all_images(assembly):

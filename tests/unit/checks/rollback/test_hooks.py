@@ -10,6 +10,7 @@ import pytest
 
 from nova_infra.checks.rollback.hooks import HOOK_RULES
 from nova_infra.checks.rule import Template
+from nova_infra.names import together_name
 
 [RULE] = HOOK_RULES
 
@@ -94,3 +95,18 @@ def test_hooks_that_break_it(change: Callable[..., object], where: str, fault: s
 
 def test_a_role_of_another_stack_is_there_before() -> None:
     assert found(lambda _, h: h[0].update(RoleArn="arn:aws:iam::111122223333:role/x-hook")) == []
+
+
+def test_the_function_of_a_release_that_goes_together_waits_once_and_others_at_every_step():
+    def together(_: dict[str, Any], hooks: list[dict[str, Any]]) -> None:
+        function = {"HookTargetArn": f"arn:aws:lambda:us-east-1:1:function:{together_name('nova-prod')}"}
+        hooks[1] |= {"TargetType": "AWS_LAMBDA", "RoleArn": hooks[0]["RoleArn"], **function}
+        hooks[1]["TimeoutConfiguration"] = {"TimeoutInMinutes": 2100 - 3 * 7 - 11 - 13}
+
+    def another(service: dict[str, Any], hooks: list[dict[str, Any]]) -> None:
+        together(service, hooks)
+        hooks[1]["HookTargetArn"] = "arn:aws:lambda:us-east-1:1:function:nova-prod-look"
+
+    assert found(together) == []
+    [(_, fault)] = found(another)
+    assert "may take" in fault

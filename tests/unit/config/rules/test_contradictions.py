@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.config import MAX_SERVICES, parse_config
+from nova_infra.config import parse_config
 from nova_infra.errors import ConfigError
 
 ROOT = Path(__file__).parents[4]
@@ -124,17 +124,24 @@ def test_a_service_whose_stack_or_directory_exists_already(raw, refused, name):
 
 
 def _services(count: int):
-    return [{"name": f"service-{number}", "priority": number} for number in range(1, count + 1)]
+    return [{"name": f"service-{number}", "priority": 2 * number} for number in range(1, count + 1)]
 
 
-def test_as_many_services_as_one_load_balancer_takes(raw):
-    raw["services"] = _services(MAX_SERVICES)
-    assert len(parse_config(raw).services) == MAX_SERVICES == 45
-
-
-def test_one_service_more_than_a_load_balancer_takes_names_the_quota(raw, refused):
-    raw["services"] = _services(46)
-    assert "services: has 46 entries, but one load balancer has 100 target groups" in refused()
+@pytest.mark.parametrize(
+    ("besides", "most"), [({}, 46), ({"tests": "e2e"}, 45), ({"tests": "e2e", "gate": "suite"}, 44)]
+)
+@pytest.mark.parametrize("kind", ["web", "worker"])
+def test_as_many_services_as_a_stage_has_actions_for(raw, refused, besides, most, kind):
+    gate, tests = {"gate": "suite"} if "gate" in besides else {}, besides.get("tests")
+    last = raw["environments"][-1]
+    last.pop("tests", None)
+    last |= {"rollout": {"strategy": "canary", "percent": 7, **gate}, **({"tests": tests} if tests else {})}
+    raw["services"] = _services(most)
+    assert len(parse_config(raw).services) == most
+    more = {"kind": "worker"} if kind == "worker" else {"priority": 102}
+    raw["services"].append({"name": "more", **more})
+    assert f"services: has {most + 1} entries, but the stage of " in refused()
+    assert f"keep at most {most} services" in refused()
 
 
 def test_a_pipeline_without_a_way_to_its_source(raw, refused):

@@ -19,7 +19,6 @@ from nova_infra.locks import check
 from nova_infra.scaffold.editing.services import LOCKS
 from nova_infra.scaffold.projects import interview as interviewing
 from nova_infra.scaffold.projects.answers import Answers, default_name, default_repository
-from nova_infra.scaffold.projects.interview import Given, interview
 from nova_infra.scaffold.projects.project import create_project, require_place
 from nova_infra.scaffold.workflows import drift
 
@@ -124,11 +123,16 @@ def test_the_whole_of_this_project_can_be_made_anew(target: Path) -> None:
     assert git(target, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize(("region", "partition"), [("eu-central-1", "aws"), ("us-gov-west-1", "aws-us-gov")])
-def test_either_engine_has_what_it_needs(root: Path, target: Path, region: str, partition: str) -> None:
+@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1"])
+def test_github_actions_needs_no_connection(root: Path, target: Path, region: str) -> None:
+    answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, region), engine="github-actions")
+    assert create_project(root, target, answers).source.connection_arn is None
+
+
+@pytest.mark.parametrize(("region", "partition"), [("eu-central-1", "aws"), ("eusc-de-east-1", "aws-eusc")])
+def test_a_pipeline_needs_a_connection_of_its_partition(root: Path, target: Path, region: str, partition: str) -> None:
     answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, region))
-    assert create_project(root, target / "one", replace(answers, engine="github-actions")).source.connection_arn is None
-    arn = create_project(root, target / "other", answers).source.connection_arn or "none"
+    arn = create_project(root, target, answers).source.connection_arn or "none"
     assert arn.startswith(f"arn:{partition}:codeconnections:{region}:900000000001:connection/")
 
 
@@ -229,20 +233,6 @@ def test_a_project_that_cannot_be_written_leaves_nothing(
     assert target.exists() == existed
     assert target.parent.exists() == existed
     assert list(target.parent.rglob("*")) == ([target] if existed else [])
-
-
-NOTHING = Given(None, None, None, (), (), ())
-
-
-def test_what_is_not_given_has_a_default(target: Path) -> None:
-    answers = interview(NOTHING, target.parent / "Acme Shop", ask=False)
-    assert (answers.name, answers.repository, answers.engine) == ("acme-shop", "org/acme-shop-platform", "codepipeline")
-    assert len({answers.accounts[place] for place in answers.accounts}) == 4
-    assert set(answers.regions.values()) == {"us-east-1"}
-    given = replace(NOTHING, accounts=("prod=900000000001", "900000000002"), regions=("eu-west-1", "dev=us-west-2"))
-    answers = interview(given, target, ask=False)
-    assert answers.accounts == dict.fromkeys(["toolchain", "dev", "staging"], "900000000002") | {"prod": "900000000001"}
-    assert answers.regions == dict.fromkeys(["toolchain", "staging", "prod"], "eu-west-1") | {"dev": "us-west-2"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nova_infra.rehearsal.drills.catalogue import DRILLS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 def test_what_shows_a_promise_exists() -> None:

@@ -1,0 +1,61 @@
+"""What some AWS regions do not offer, of what Nova makes there.
+
+From the resource types that CloudFormation lists for each region, as cfn-lint carries them: a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nova_infra.config.values.fields import aws_regions
+
+_FEW_TOOLS = (
+    *("ap-east-2", "ap-northeast-3", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+    *("ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-2", "il-central-1"),
+    *("me-central-1", "mx-central-1"),
+)
+_NEAR = {"ap": "ap-northeast-1", "ca": "ca-central-1", "eu": "eu-central-1"}
+_CHINA = ("cn-north-1", "cn-northwest-1")
+_GOVERNMENT = ("us-gov-east-1", "us-gov-west-1")
+
+MISSING: Mapping[str, frozenset[str]] = {
+    "AWS::Chatbot::SlackChannelConfiguration": frozenset((*_CHINA, *_GOVERNMENT)),
+    "AWS::CodeStarNotifications::NotificationRule": frozenset(
+        (*_FEW_TOOLS, *_CHINA, *_GOVERNMENT, "af-south-1", "eu-south-1")
+    ),
+    "AWS::ECR::SigningConfiguration": frozenset((*_FEW_TOOLS, *_CHINA)),
+}
+"""Resource type to the regions that do not have it."""
+
+_SIGNING = "AWS::ECR::SigningConfiguration"
+_NOTIFIES = "AWS::CodeStarNotifications::NotificationRule"
+_CHATS = "AWS::Chatbot::SlackChannelConfiguration"
+
+
+def has_notification_rules(region: str) -> bool:
+    """Whether a pipeline there can announce that it failed or waits."""
+    return region not in MISSING[_NOTIFIES]
+
+
+def has_chat(region: str) -> bool:
+    """Whether Amazon Q Developer brings a topic's messages into Slack from there."""
+    return region not in MISSING[_CHATS]
+
+
+def unfit_for_toolchain(region: str, engine: str) -> str | None:
+    """Why the toolchain cannot be in a region, and what to do; None where it can.
+
+    Args:
+        region: The region.
+        engine: ``codepipeline`` or ``github-actions``.
+    """
+    if region in MISSING[_SIGNING]:
+        what = f"{region!r} has no signing of images in ECR, and an approved environment takes none unsigned"
+        if region in _CHINA:
+            return f"{what}: deliver to another partition, as no region of {aws_regions()[region]} has it"
+        near = _NEAR.get(region.partition("-")[0], "us-east-1")
+        return f"{what}: choose another one for the toolchain, such as {near}; environments may stay"
+    if engine == "codepipeline" and not has_notification_rules(region):
+        what = f"{region!r} has no notification rules, by which a pipeline says that it failed or waits for an approval"
+        return f'{what}: choose another one for the toolchain, or write engine = "github-actions"'
+    return None

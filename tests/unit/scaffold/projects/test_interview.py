@@ -1,0 +1,30 @@
+"""The answers that a new project is made from: options, and defaults for the rest."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nova_infra.errors import NovaError
+from nova_infra.scaffold.projects.interview import Given, interview
+
+NOTHING = Given(None, None, None, (), (), ())
+
+
+def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
+    answers = interview(NOTHING, tmp_path / "Acme Shop", ask=False)
+    assert (answers.name, answers.repository, answers.engine) == ("acme-shop", "org/acme-shop-platform", "codepipeline")
+    assert len({answers.accounts[place] for place in answers.accounts}) == 4
+    assert set(answers.regions.values()) == {"us-east-1"}
+    given = replace(NOTHING, accounts=("prod=900000000001", "900000000002"), regions=("eu-west-1", "dev=us-west-2"))
+    answers = interview(given, tmp_path / "acme", ask=False)
+    assert answers.accounts == dict.fromkeys(["toolchain", "dev", "staging"], "900000000002") | {"prod": "900000000001"}
+    assert answers.regions == dict.fromkeys(["toolchain", "staging", "prod"], "eu-west-1") | {"dev": "us-west-2"}
+
+
+@pytest.mark.parametrize("region", ["eu-south-2", "us-gov-west-1", "cn-north-1"])
+def test_a_region_that_cannot_deliver_is_refused_before_anything_is_written(tmp_path: Path, region: str) -> None:
+    with pytest.raises(NovaError, match=f"--region '{region}' has no ") as raised:
+        interview(replace(NOTHING, regions=(region,)), tmp_path, ask=False)
+    assert "\n" not in str(raised.value)
+    interview(replace(NOTHING, regions=(region, "toolchain=us-east-1")), tmp_path, ask=False)
