@@ -195,14 +195,21 @@ def access(assembly: Path, write: bool) -> None:
     Computed from the templates that `make synth` has written.
     """
     from nova_infra.assembly import Assembly
-    from nova_infra.checks.permissions.access_page import page
+    from nova_infra.checks.permissions.access.page import page
+    from nova_infra.checks.permissions.access.reading import Production
     from nova_infra.checks.rule import Template
     from nova_infra.config import load_config
+    from nova_infra.names import repository_name
 
     config, found = load_config(Path.cwd()), Assembly(assembly)
+    protected = [each for each in config.environments if each.approval]
+    place = f"{config.toolchain.region}:{config.toolchain.account}"
+    repositories = f"arn:aws:ecr:{place}:repository/{repository_name(config.platform.name, '*')}"
     text = page(
-        [Template(found.template(stack.template_path)["Resources"]) for stack in found.stacks()],
-        protected=[each.name for each in config.environments if each.approval],
+        [Template(found.template(stack.template_path)["Resources"], stack.account) for stack in found.stacks()],
+        protected=[each.name for each in protected],
+        # Without an approval, the last stage counts as what comes after it.
+        production=Production(frozenset(each.account for each in protected or config.environments[-1:]), repositories),
         shared=[(each.name, each.shared_account) for each in config.environments if each.shared_account],
     )
     if write:

@@ -70,7 +70,7 @@ def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifacts: Iterable[str])
     """Let a role that CDK lets write to the whole bucket write its own artifacts, and delete nothing.
 
     CodePipeline puts an artifact under the pipeline's and the artifact's name, both shortened, and a random one. So
-    what the role wrote for an earlier execution stays within its reach, as long as it guesses that name.
+    what the role wrote for an earlier execution stays within its reach: it may list the bucket.
 
     Args:
         role: The role of the project that makes the artifacts.

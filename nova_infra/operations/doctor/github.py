@@ -119,6 +119,8 @@ def _environment(environment: Environment, found: Mapping[str, Any] | None) -> C
         faults.append("has no required reviewers")
     elif environment.approval and not any(rule.get("prevent_self_review") for rule in rules):
         faults.append("lets people approve what they started")
+    if environment.approval and found.get("can_admins_bypass"):
+        faults.append("lets administrators go past its rules")
     if not found.get("deployment_branch_policy"):
         faults.append("accepts deployments from any branch")
     if faults:

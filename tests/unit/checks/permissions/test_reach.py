@@ -109,6 +109,9 @@ GRANTS: dict[str, Callable[[Template], None]] = {
     "a shell in a build": named("codebuild:StartSandbox"),
     "a pipe": named("pipes:CreatePipe"),
     "an experiment with faults": named("fis:StartExperiment"),
+    "what reads production's logs and tables": named(
+        "sts:AssumeRole", f"{PROD}/cdk-hnb659fds-lookup-role-333333333333-us-east-1"
+    ),
 }
 
 
@@ -140,6 +143,13 @@ HARMLESS: dict[str, Callable[[Template], None]] = {
         "ssm:GetParameter", "arn:aws:ssm:us-east-1:222222222222:parameter/nova/staging/release"
     ),
     "a role by its name": _role_by_its_name,
+    "what looks up in another environment, and here": named(
+        "sts:AssumeRole",
+        [
+            "arn:aws:iam::222222222222:role/cdk-hnb659fds-lookup-role-222222222222-us-east-1",
+            f"{OWN}/cdk-hnb659fds-lookup-role-444444444444-us-east-1",
+        ],
+    ),
     "denied everywhere else": lambda t: grant(
         t,
         statement("sts:AssumeRole", f"{PROD}/x"),

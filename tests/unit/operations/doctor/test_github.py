@@ -27,7 +27,13 @@ GOOD: dict[str, Any] = {
     ],
     f"{PLACE}/environments": {
         "environments": [
-            {"name": "dev", "protection_rules": [], "deployment_branch_policy": BRANCHES},
+            # No approval, so nothing for an administrator to go past.
+            {
+                "name": "dev",
+                "protection_rules": [],
+                "deployment_branch_policy": BRANCHES,
+                "can_admins_bypass": True,
+            },
             {"name": "staging", "protection_rules": [], "deployment_branch_policy": BRANCHES},
             {
                 "name": "prod",
@@ -35,6 +41,7 @@ GOOD: dict[str, Any] = {
                     {"type": "required_reviewers", "reviewers": [{"type": "Team"}], "prevent_self_review": True}
                 ],
                 "deployment_branch_policy": BRANCHES,
+                "can_admins_bypass": False,
             },
         ]
     },
@@ -96,6 +103,7 @@ def test_rules_that_nobody_may_read_are_not_known(config: Config, answers: dict[
             {"protection_rules": [{"type": "required_reviewers", "reviewers": [1], "prevent_self_review": False}]},
             "lets people approve what they started",
         ),
+        ({"can_admins_bypass": True}, "lets administrators go past its rules"),
         ({"deployment_branch_policy": None}, "accepts deployments from any branch"),
     ],
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nova_infra.checks.permissions.access.reading import Read, reads
 from nova_infra.checks.permissions.attached import role_patterns
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.reach import Graph
@@ -35,6 +36,8 @@ class Holder:
         takers: Who may assume the role, where that is not a step.
         takes: Roles that it can take, in one step or in several.
         changes: What it may change, each as actions and resources.
+        reads: What it may read.
+        account: The account of its role; None where that is not known.
     """
 
     name: str
@@ -43,6 +46,13 @@ class Holder:
     takers: tuple[str, ...]
     takes: tuple[str, ...]
     changes: tuple[tuple[str, str], ...]
+    reads: tuple[Read, ...] = ()
+    account: str | None = None
+
+    @property
+    def arn(self) -> str:
+        """Pattern of the ARN of a role of this name."""
+        return f"arn:aws:iam::{self.account or '*'}:role/{self.name}"
 
 
 def steps(template: Template) -> Iterator[Holder]:
@@ -56,14 +66,12 @@ def steps(template: Template) -> Iterator[Holder]:
                 _, role = project_and_role(template, action)
                 if role is None:
                     continue
-                held = [each for way in graph.ways(role) for each in graph.statements(way)]
-                yield Holder(
+                yield _holder(
+                    template,
                     f"{stage['Name']}: {action['Name']}",
-                    place >= production,
-                    id(action) in of_repository,
-                    (),
-                    _takes(held),
-                    _changes(held),
+                    [graph.statements(way) for way in graph.ways(role)],
+                    after=place >= production,
+                    runs_repository=id(action) in of_repository,
                 )
 
 
@@ -78,8 +86,8 @@ def jobs(template: Template, *, protected: Sequence[str]) -> Iterator[Holder]:
     for logical_id, role in template.of_type(_ROLE):
         for subject in _conditions(role, _SUBJECT):
             environment = subject.partition(":environment:")[2]
-            held = graph.statements(logical_id)
-            yield Holder(subject, environment in protected, True, (), _takes(held), _changes(held))
+            held = [graph.statements(logical_id)]
+            yield _holder(template, subject, held, after=environment in protected, runs_repository=True)
 
 
 def roles(template: Template) -> Iterator[Holder]:
@@ -88,14 +96,35 @@ def roles(template: Template) -> Iterator[Holder]:
     for logical_id, role in template.of_type(_ROLE):
         takers = sorted(_conditions(role, "aws:PrincipalArn"))
         if takers:
-            held = graph.statements(logical_id)
             name = pattern_of(role.get("RoleName", role_patterns(logical_id, role)[0]))
-            yield Holder(name, False, False, tuple(takers), _takes(held), _changes(held))
+            yield _holder(template, name, [graph.statements(logical_id)], takers=tuple(takers))
 
 
 def ways_around(template: Template) -> list[str]:
     """Each way around the approval that the template has."""
     return [each.detail for rule in (production_out_of_reach, jobs_keep_to_their_work) for each in rule(template)]
+
+
+def _holder(
+    template: Template,
+    name: str,
+    held: Sequence[Sequence[Statement]],
+    *,
+    after: bool = False,
+    runs_repository: bool = False,
+    takers: tuple[str, ...] = (),
+) -> Holder:
+    """What somebody may do by one role after another: what one of them is denied, another may be allowed."""
+    return Holder(
+        name,
+        after,
+        runs_repository,
+        takers,
+        _takes([each for role in held for each in role]),
+        _changes(held),
+        tuple(dict.fromkeys(each for role in held for each in reads(role))),
+        template.account,
+    )
 
 
 def _conditions(role: Mapping[str, Any], key: str) -> Iterator[str]:
@@ -115,21 +144,19 @@ def _takes(statements: Sequence[Statement]) -> tuple[str, ...]:
     return tuple(sorted(taken))
 
 
-def _changes(statements: Sequence[Statement]) -> tuple[tuple[str, str], ...]:
+def _changes(held: Sequence[Sequence[Statement]]) -> tuple[tuple[str, str], ...]:
     found: dict[str, set[str]] = {}
-    for each in statements:
-        if not each.allows:
-            continue
-        names = [f"all but {', '.join(each.actions)}"] if each.not_actions else each.actions
-        changing = {
-            name
-            for name in names
-            if not all(any(other.forbids(name, one) for other in statements) for one in each.resources)
-            and not contains(_TAKE, name.lower())
-            and not _READS.fullmatch(name)
-            and not _OWN.fullmatch(name)
-        }
-        resources = ", ".join(sorted(each.resources))
-        if changing:
-            found.setdefault(f"all but {resources}" if each.not_resources else resources, set()).update(changing)
+    for statements in held:
+        for each in statements:
+            names = [f"all but {', '.join(each.actions)}"] if each.not_actions else each.actions
+            changing = {name for name in names if each.allows and _changing(name, each, statements)}
+            resources = ", ".join(sorted(each.resources))
+            if changing:
+                found.setdefault(f"all but {resources}" if each.not_resources else resources, set()).update(changing)
     return tuple((", ".join(sorted(names)), resources) for resources, names in sorted(found.items()))
+
+
+def _changing(name: str, statement: Statement, statements: Sequence[Statement]) -> bool:
+    denied = all(any(other.forbids(name, one) for other in statements) for one in statement.resources)
+    reading = contains(_TAKE, name.lower()) or _READS.fullmatch(name) or _OWN.fullmatch(name)
+    return not denied and not reading

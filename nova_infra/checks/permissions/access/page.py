@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from nova_infra.checks.permissions.access import Holder, jobs, roles, steps, ways_around
+from nova_infra.checks.permissions.access.holders import Holder, jobs, roles, steps, ways_around
+from nova_infra.checks.permissions.access.reading import Production, grouped
+from nova_infra.checks.permissions.reach import account_of
+from nova_infra.checks.permissions.statements import overlap
 from nova_infra.checks.rule import Template
 from nova_infra.documents.markdown import as_markdown
 from nova_infra.documents.model import Block, Cell, Document, Foreign, Line, Paragraph, Prose, Section, Table
 
 _INTRODUCTION = """\
-What each step and each role may assume and change, by the templates. Reading is left out, as are a step's own logs and
-reports, and what is denied on everything that it is allowed on. A role that a step can assume counts with the step.
-`${Name}` is a resource of the template, `*` anything."""
+What each step and each role may assume and change, by the templates. What may be read of production before the
+approval has a section of its own. A step's own logs and reports are left out, and so is what is denied on everything
+that it is allowed on. A role of the same template that a step can assume counts with the step. `${Name}` is a resource
+of the template, `*` anything."""
+_READING = """\
+A step reads by its own role, or by a role of production that it may assume. It may read no kind that it has no row
+for. `*` is anything in the account of the role that reads; another account's is read only by a permission that names
+it. "Code, variables" describes tasks, functions and stacks, with their variables and parameters: keep secrets out of
+these. What is encrypted needs its key as well."""
 _BOOTSTRAP = """\
 `cdk bootstrap` makes them in every account. They are not in these templates; this is what CDK's own template gives
 them."""
@@ -24,7 +33,10 @@ _BOOTSTRAP_ROLES = (
     ),
     ("`cdk-…-file-publishing-role-…`", "the bucket from which CloudFormation takes templates"),
     ("`cdk-…-image-publishing-role-…`", "the bootstrap's image repository, which Nova does not use"),
-    ("`cdk-…-lookup-role-…`", "nothing: it reads"),
+    (
+        "`cdk-…-lookup-role-…`",
+        "nothing: it reads what AWS's `ReadOnlyAccess` does, such as logs, tables and buckets, and decrypts nothing",
+    ),
 )
 _NO_WAY = (
     "NOVA-P06 found no path from a step before the approval that runs the repository's code to what the approval "
@@ -36,12 +48,19 @@ _UPDATE = (
 )
 
 
-def page(templates: Sequence[Template], *, protected: Sequence[str], shared: Iterable[tuple[str, str]] = ()) -> str:
+def page(
+    templates: Sequence[Template],
+    *,
+    protected: Sequence[str],
+    production: Production,
+    shared: Iterable[tuple[str, str]] = (),
+) -> str:
     """The page.
 
     Args:
         templates: All templates of the assembly.
         protected: Names of the environments that wait for an approval.
+        production: What there is of them to read.
         shared: Environments that share their account with an earlier one, each with the reason.
     """
     delivering = [each for template in templates for each in steps(template)]
@@ -55,6 +74,10 @@ def page(templates: Sequence[Template], *, protected: Sequence[str], shared: Ite
             sections=(
                 Section("", (Paragraph.of(Prose(_INTRODUCTION)),)),
                 Section("Before the approval", (_steps(each for each in delivering if not each.after),)),
+                Section(
+                    "What may be read of production before the approval",
+                    (Paragraph.of(Prose(_READING)), _readings(delivering, held, production)),
+                ),
                 Section("After the approval", (_steps(each for each in delivering if each.after),)),
                 Section("Roles in the environments", (_roles(held),)),
                 Section("CDK's bootstrap roles", (Paragraph.of(Prose(_BOOTSTRAP)), bootstrap)),
@@ -83,13 +106,43 @@ def _steps(holders: Iterable[Holder]) -> Table:
     return Table(tuple(rows), ("Step", "Runs the repository's code", "May assume", "May change"))
 
 
+def _readings(delivering: Iterable[Holder], held: Iterable[Holder], production: Production) -> Table:
+    known = [each for each in held if each.account is None or each.account in production.accounts]
+    rows = [row for each in delivering if not each.after for row in _read_by(each, known, production)]
+    return Table(tuple(rows), ("Step", "By", "Kind", "May read"))
+
+
+def _read_by(holder: Holder, known: Sequence[Holder], production: Production) -> Iterator[tuple[Cell, ...]]:
+    """The rows of one step or job: by its own role, and by each of production's that it may assume."""
+    taken = [each for each in known if any(overlap(pattern, each.arn) for pattern in holder.takes)]
+    rows = 0
+    for each in (holder, *taken):
+        by = "its own role" if each is holder else _codes([each.name])
+        for kind, what in grouped(one for one in each.reads if production.has(one, owner=each.account)).items():
+            rows += 1
+            yield holder.name, by, kind, _lines(what)
+    unknown = [
+        arn
+        for arn in holder.takes
+        if account_of(arn) in production.accounts and not any(overlap(arn, one.arn) for one in taken)
+    ]
+    for arn in unknown:
+        yield holder.name, _codes([arn]), "unknown", "whatever that role may: it is not in these templates"
+    if not rows and not unknown:
+        yield holder.name, "–", "–", "nothing"
+
+
 def _roles(holders: Iterable[Holder]) -> Table:
     rows = ((_codes([each.name]), _codes(each.takers), _codes(each.takes), _changes(each)) for each in holders)
     return Table(tuple(rows), ("Role", "Who may assume it", "May assume", "May change"))
 
 
 def _changes(holder: Holder) -> Cell:
-    return tuple(Line.of(Foreign(names), " on ", Foreign(resources)) for names, resources in holder.changes) or "–"
+    return _lines(holder.changes)
+
+
+def _lines(permissions: Iterable[tuple[str, str]]) -> Cell:
+    return tuple(Line.of(Foreign(names), " on ", Foreign(resources)) for names, resources in permissions) or "–"
 
 
 def _codes(texts: Iterable[str]) -> Cell:

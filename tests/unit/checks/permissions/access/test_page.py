@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from nova_infra.checks.permissions.access import jobs, roles, steps, ways_around
-from nova_infra.checks.permissions.access_page import page
+from nova_infra.checks.permissions.access.holders import jobs, roles, steps, ways_around
+from nova_infra.checks.permissions.access.page import page
+from nova_infra.checks.permissions.access.reading import Production
 from nova_infra.checks.rule import Template
 
 PROD = "arn:aws:iam::333333333333:role"
+PRODUCTION = Production(frozenset({"333333333333"}), "arn:aws:ecr:us-east-1:444444444444:repository/nova/*")
 
 
 @pytest.fixture
@@ -41,6 +43,8 @@ def test_steps_are_in_the_pipelines_order_and_begin_after_the_approval_at_produc
 def test_a_role_that_a_step_can_take_counts_with_it(pipeline: Template) -> None:
     [update] = [each for each in steps(pipeline) if each.name.startswith("UpdatePipeline")]
     assert any("deploy-role-333333333333" in role for role in update.takes)
+    # Denied to the build, which it can start, and not to the pipeline, which it can be.
+    assert "s3:DeleteObject*" in str(update.changes)
 
 
 def test_only_images_are_pushed_by_the_steps_of_images(pipeline: Template) -> None:
@@ -100,7 +104,7 @@ def test_the_page_names_each_way_around_and_each_shared_account(assembly: Any) -
     }
     changed = Template(template["Resources"])
     assert len(ways_around(changed)) == 1
-    text = page([changed], protected=["prod"], shared=[("prod", "only one | account")])
+    text = page([changed], protected=["prod"], production=PRODUCTION, shared=[("prod", "only one | account")])
     before, _, after = text.partition("## After the approval")
     assert f"{PROD}/deployer\\|x" in before
     assert f"{PROD}/deployer" not in after.partition("## Ways around")[0]
@@ -109,6 +113,8 @@ def test_the_page_names_each_way_around_and_each_shared_account(assembly: Any) -
 
 
 def test_the_page_of_the_pipeline_as_it_is_names_no_way_around_but_its_own_update(pipeline: Template) -> None:
-    _, _, ways = page([pipeline], protected=["prod"]).partition("## Ways around the approval\n\n")
+    _, _, ways = page([pipeline], protected=["prod"], production=PRODUCTION).partition(
+        "## Ways around the approval\n\n"
+    )
     assert ways.startswith("NOVA-P06 found no path")
     assert [line[:17] for line in ways.splitlines() if line.startswith("- ")] == ["- UpdatePipeline "]
