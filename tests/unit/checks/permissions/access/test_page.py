@@ -82,7 +82,10 @@ def _job_and_its_registry(repositories: str) -> dict[str, Any]:
         "Action": "ecr:SetRepositoryPolicy",
         "Resource": f"arn:aws:ecr:us-east-1:444444444444:repository/{repositories}/*",
     }
-    statements = {"Job": ({"Federated": "github"}, subject, passing), "Registry": ({"Service": "c"}, {}, setting)}
+    statements: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+        "Job": ({"Federated": "github"}, subject, passing),
+        "Registry": ({"Service": "c"}, {}, setting),
+    }
     return {
         name: {
             "Type": "AWS::IAM::Role",
