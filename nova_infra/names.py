@@ -68,6 +68,9 @@ def environment_prefix(platform: str, environment: str) -> str:
 CLUSTER_OUTPUT = "ClusterName"
 """Output of the platform's stack: name of the ECS cluster, where that is one that exists."""
 
+SCHEME_OUTPUT = "LoadBalancerScheme"
+"""Output of the platform's stack: ``internal``, where its load balancer does not answer outside its VPC."""
+
 
 def cluster_name(prefix: str, existing: str | None) -> str:
     """Name of the ECS cluster that an environment's services run in, by the name of the existing one, if any."""

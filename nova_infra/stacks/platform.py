@@ -32,6 +32,7 @@ from nova_infra.constructs.observability.rollout_events import RolloutEvents
 from nova_infra.constructs.roles.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.names import (
     CLUSTER_OUTPUT,
+    SCHEME_OUTPUT,
     alert_topic_name,
     cluster_name,
     deploy_role_name,
@@ -115,6 +116,9 @@ class PlatformStack(cdk.Stack):
         if network.cluster_name is not None:
             # The tools look for it where there is no cluster of the environment's own name.
             cdk.CfnOutput(self, CLUSTER_OUTPUT, value=self.cluster_name)
+        if network.load_balancer is not None and network.load_balancer.is_internal:
+            # Verify asks from outside the VPC, where this one does not answer.
+            cdk.CfnOutput(self, SCHEME_OUTPUT, value="internal")
 
     def _private_ingress(
         self, prefix: str, environment: Environment, vpc: ec2.IVpc, log_bucket: s3.IBucket

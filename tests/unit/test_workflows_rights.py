@@ -12,7 +12,9 @@ from helpers.workflows import (
     ROOT,
     TEXTS,
     parsed,
+    two,
 )
+from nova_infra.config import parse_config
 from nova_infra.scaffold import workflows as generator
 
 
@@ -148,15 +150,32 @@ def commit(tmp_path):
     return tmp_path, digest[1]
 
 
-def test_nothing_of_a_commit_runs_with_productions_credentials_before_its_tools_are_compared():
+NOT_COMPARED = {("rollback.yml", "rollback")}
+"""Jobs with production's credentials that compare no tools: SECURITY.md says why, and what is left."""
+
+
+def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_they_run_any():
     """The job's text is the commit's, too, but the digest is not: SECURITY.md says what is left."""
-    for delivered in CONFIGURATIONS.values():
-        jobs = parsed(generator.workflows(delivered, {})["deploy.yml"])["jobs"]
-        for each in delivered.environments:
-            checkout, *compare = approved_tools(jobs, f"deploy-{each.name}")
-            assert "checkout" in checkout["uses"]
-            assert [step["if"] for step in compare] == ["vars.APPROVED_TOOLS != ''"] * each.approval
-            assert all(step["env"] == {"APPROVED_TOOLS": "${{ vars.APPROVED_TOOLS }}"} for step in compare)
+    gated = two()
+    gated["environments"][1] |= {"tests": "e2e", "rollout": {"strategy": "canary", "gate": "suite"}}
+    compared = set()
+    for delivered in (*CONFIGURATIONS.values(), parse_config(gated)):
+        approval = {each.name: each.approval for each in delivered.environments}
+        for file, text in generator.workflows(delivered, {}).items():
+            for name, job in parsed(text)["jobs"].items():
+                where = job.get("environment")
+                if "id-token" not in job["permissions"] or where is None:
+                    continue
+                assert any(step.get("uses") == "./.github/actions/sign-in" for step in job["steps"]), name
+                environment = where["name"] if isinstance(where, dict) else where
+                compares = approval.get(environment, True) and (file, name) not in NOT_COMPARED
+                checkout, *steps_before = approved_tools({name: job}, name)
+                compare = [step for step in steps_before if "APPROVED_TOOLS" in str(step)]
+                assert "checkout" in checkout["uses"]
+                assert [step["if"] for step in compare] == ["vars.APPROVED_TOOLS != ''"] * compares, (file, name)
+                assert all(step["env"] == {"APPROVED_TOOLS": "${{ vars.APPROVED_TOOLS }}"} for step in compare)
+                compared |= {name.partition("-")[0]} if compare else set()
+    assert compared == {"deploy", "gate"}, "a configuration of the tests has each of them"
 
 
 @pytest.mark.parametrize("name", ["services/audio/main.py", "nova.toml", "docs/delivery.md", "tests/test_new.py"])

@@ -44,7 +44,7 @@ class ExistingLoadBalancer(Model):
 
     arn: Annotated[str, AfterValidator(_load_balancer)]
     """Its ARN. It is in the network's ``vpc``, and in the environment's account and region. Tests and smoke paths ask
-    it from outside the VPC: an internal one fits only a last environment without either."""
+    it from outside the VPC: an internal one fits only a last environment without either, and verify does not ask it."""
     listener: Annotated[
         str,
         *matching(
@@ -78,6 +78,14 @@ class ExistingLoadBalancer(Model):
         ),
     ]
     """Id of the hosted zone that AWS keeps its DNS name in."""
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether it answers in its VPC alone. The DNS names of internal ones begin so, and those of others cannot.
+
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+        """
+        return self.dns_name.startswith("internal-")
 
     @property
     def full_name(self) -> str:

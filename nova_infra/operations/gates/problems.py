@@ -36,8 +36,9 @@ class Seen:
         stacks: The stacks of its services.
         alarms: Its alarms.
         versions: Service to what its ``/version`` answered through the load balancer; services that no rule leads to
-            under that path are left out.
+            from outside the VPC under that path are left out.
         jobs: Service that is a job, which ECS does not keep running, to its stack and the tag that its template names.
+        unasked: Why no service was asked for its ``/version``; empty where they were asked.
     """
 
     services: tuple[RunningService, ...]
@@ -45,6 +46,7 @@ class Seen:
     alarms: tuple[Alarm, ...]
     versions: Mapping[str, Answer]
     jobs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    unasked: str = ""
 
 
 def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Problem]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 
 from nova_infra.deployed.model import Answer
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Template
 from nova_infra.errors import PassingError
 from nova_infra.machine.parallel import threads
+from nova_infra.operations.gates.asked import is_internal, leads_to
 from nova_infra.operations.gates.problems import Problem, Seen, answered_release, faults
 from nova_infra.operations.records.ledger import ReleasedImage
 from nova_infra.operations.rollback.template import image_of, is_job
@@ -36,20 +36,23 @@ def verify(
         environment: The environment.
         release: Service to the image that it should run.
         patience: Seconds to wait for what may still come right, such as an alarm that has not cleared yet.
-        notify: Called with what is waited for.
+        notify: Called with what is waited for, and with what was not asked.
 
     Returns:
         What is wrong; nothing where all is well.
     """
     until = time.monotonic() + patience
-    waited_for = ""
+    waited_for = unasked = ""
     while True:
         try:
-            found = faults(release, look(environment, tuple(release)))
+            seen = look(environment, tuple(release))
+            found, unasked = faults(release, seen), seen.unasked
         except PassingError as error:
             found = [Problem(f"{environment.name}: cannot be read: {error}", may_pass=True)]
         left = until - time.monotonic()
         if not found or not all(problem.may_pass for problem in found) or left <= 0:
+            if unasked:
+                notify(f"{environment.name}: {unasked}")
             return found
         if found[0].text != waited_for:
             waited_for = found[0].text
@@ -63,7 +66,9 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
         services = pool.submit(environment.services)
         stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
         alarms = pool.submit(environment.alarms)
-        versions = dict(zip(names, pool.map(lambda name: version_of(environment, name), names), strict=True))
+        platform = environment.template(environment.stack_name("platform"))
+        asked = () if is_internal(platform) else names
+        versions = dict(zip(asked, pool.map(lambda name: version_of(environment, name, platform), asked), strict=True))
         known = {service.name for service in services.result()}
         deployed = {stack.name for stack in stacks.result()}
         others = [name for name in names if name not in known and environment.stack_name(name) in deployed]
@@ -74,14 +79,20 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
             alarms.result(),
             {name: answer for name, answer in versions.items() if answer is not None},
             {name: found for name, found in jobs.items() if found is not None},
+            "" if asked == names else "/version of its services was not asked: its load balancer is internal",
         )
 
 
-def version_of(environment: ObservedEnvironment, service: str) -> Answer | None:
+def version_of(environment: ObservedEnvironment, service: str, platform: Template) -> Answer | None:
     """What the service's ``/version`` answers; None where its rule does not lead there, or it promises no such answer.
 
     Services on the kit, and those that ``nova service add`` writes, tell their release there. Of any other container,
     only what the load balancer says itself counts: that nothing answers.
+
+    Args:
+        environment: The environment.
+        service: Name of the service.
+        platform: The template of the environment's platform.
     """
     path = f"/{service}/version"
     answer = environment.get(path)
@@ -89,7 +100,7 @@ def version_of(environment: ObservedEnvironment, service: str) -> Answer | None:
         return answer
     template = environment.template(environment.stack_name(service))
     # Where another service takes every path, it answers for those that no rule leads to.
-    if not leads_to(template, path) or (not _on_kit(template) and answer.status not in _NO_TARGET_ANSWERS):
+    if not leads_to(template, platform, path) or (not _on_kit(template) and answer.status not in _NO_TARGET_ANSWERS):
         return None
     return answer
 
@@ -112,15 +123,3 @@ def _on_kit(template: Template) -> bool:
         if resource["Type"] == "AWS::ECS::TaskDefinition"
         for container in resource["Properties"].get("ContainerDefinitions", ())
     )
-
-
-def leads_to(template: Template, path: str) -> bool:
-    """Whether a rule in a service's template matches a path."""
-    patterns = [
-        str(pattern)
-        for resource in template.get("Resources", {}).values()
-        if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule"
-        for condition in resource["Properties"]["Conditions"]
-        for pattern in condition.get("PathPatternConfig", condition).get("Values", ())
-    ]
-    return any(fnmatchcase(path, pattern) for pattern in patterns)

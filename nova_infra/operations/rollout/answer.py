@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nova_infra.deployed.protocol import SteeredEnvironment
@@ -15,7 +15,16 @@ from nova_infra.operations.rollout.follow import gate_in_words, stage_in_words, 
 
 
 class UnrecordedError(AwsError):
-    """ECS has the answer, and the ledger does not."""
+    """ECS has the answer, and the ledger does not.
+
+    Attributes:
+        done: Service to where its deployment stood, of those that ECS was answered for.
+    """
+
+    def __init__(self, message: str, done: Mapping[str, str]) -> None:
+        """Keep what was done."""
+        super().__init__(message)
+        self.done = dict(done)
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,9 @@ def _answer(
     try:
         environment.put_parameter(parameter_name(environment, "release"), encode_answer(answer))
     except NovaError as error:
-        raise UnrecordedError(f"{action}: {', '.join(done)}; the ledger does not have it: {error}") from None
+        others = "".join(f"; {line}" for line in lines)
+        said = f"{action}: {', '.join(done)}; the ledger does not have it: {error}{others}"
+        raise UnrecordedError(said, done) from None
     what = ", ".join(f"{service} {stood}" for service, stood in done.items())
     reason = f": {why}" if why else ""
     said = f"{what} {action} in {environment.name} by {answer.by}{reason}. Next: nova watch {environment.name}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.errors import RefusedError
-from nova_infra.names import GATED_VARIABLE
+from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -297,10 +297,11 @@ class _WorkflowReader:
             # `nova deploy --outputs` writes what the platform's stack says.
             namespace = job.deploys if action.stack_name.endswith("-platform") else None
             yield replace(action, run_order=order + action.run_order - first, namespace=namespace)
-        # A job that answers gates waits for deployments: it goes beside those that wait for it.
+        # A job that answers gates, or is the load, waits for deployments: it goes beside those that it is for.
         for each in (a for gate in self._jobs if gate.gates == environment for a in self._actions(gate)):
             if isinstance(each, BuildAction) and (isinstance(each, DoomedAction) or _GATE.match(each.commands[0])):
-                names = tuple(f"-{name}" for name in each.environment.get(GATED_VARIABLE, "").split())
+                told = (each.environment.get(key, "") for key in (GATED_VARIABLE, LOADED_VARIABLE))
+                names = tuple(f"-{name}" for name in " ".join(told).split())
                 beside = [action.run_order for action in deployments if action.stack_name.endswith(names)]
                 yield replace(each, run_order=order + min(beside, default=first) - first)
 

@@ -22,8 +22,8 @@ CONNECT_SECONDS = 10.0
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html, "HTTP 504".
 """
-_SHORT_SECONDS = 10.0
-"""How long a request is waited for if the one before it was silent to the end, and no answer ever took this long."""
+SHORT_SECONDS = 10.0
+"""How long a request is waited for if its operation was silent twice, and no answer of it ever took this long."""
 _MOST_ANSWER_HEADER_BYTES = 32 * 1024
 """The load balancer answers 502 in place of longer headers, all together.
 
@@ -62,12 +62,14 @@ class TargetAnswer:
 
 @dataclass
 class Silence:
-    """Which requests were silent to the end of the idle timeout.
+    """Which operations were silent to the end of the idle timeout, twice.
 
     Targets answer in real time, so an answer that takes 30 s is one, here as in AWS. A target that hangs would make
-    every later request take as long to show what the first one has shown.
+    every later request take as long to show what the first ones have shown. One silence shows little: a first answer
+    may take longer than all others, and every request that was under way by then waits for the same thing.
     """
 
+    _first: dict[Hashable, float] = field(default_factory=dict)
     _silent: set[Hashable] = field(default_factory=set)
     _slow: set[Hashable] = field(default_factory=set)
 
@@ -78,18 +80,23 @@ class Silence:
             asked: What was asked of which revision.
             most: Seconds for which the load balancer waits.
         """
-        return min(most, _SHORT_SECONDS) if asked in self._silent - self._slow else most
+        return min(most, SHORT_SECONDS) if asked in self._silent - self._slow else most
 
-    def note(self, asked: Hashable, seconds: float, *, answered: bool) -> None:
-        """Note how a request ended.
+    def silent(self, asked: Hashable, *, began: float, ended: float) -> None:
+        """Note that a request was given up because the target was silent.
 
         Args:
             asked: What was asked of which revision.
-            seconds: How long it took.
-            answered: Whether there was a whole answer.
+            began: When, in seconds of any clock.
+            ended: When it was given up, by the same clock.
         """
-        if seconds >= _SHORT_SECONDS:
-            (self._slow if answered else self._silent).add(asked)
+        if began >= self._first.setdefault(asked, ended):
+            self._silent.add(asked)
+
+    def answered(self, asked: Hashable, seconds: float) -> None:
+        """Note a whole answer, and how many seconds it took."""
+        if seconds >= SHORT_SECONDS:
+            self._slow.add(asked)
 
 
 async def exchange(

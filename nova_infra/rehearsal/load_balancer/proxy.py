@@ -260,6 +260,7 @@ class LoadBalancer:
         began = asyncio.get_running_loop().time()
         answer, blamed = TargetAnswer(), True
         asked = (target.revision, request.method, request.path)
+        waits = self.idle_seconds if self._pace.is_real else self._silence.seconds(asked, self.idle_seconds)
         if (number := request.headers.get(REQUEST_HEADER)) is not None:
             self.sent_to[number] = target.revision
         handler = asyncio.current_task()
@@ -274,7 +275,7 @@ class LoadBalancer:
                 protocol=self.protocol,
                 public_port=self._public_port,
                 version=group.settings.version,
-                idle_seconds=self._silence.seconds(asked, self.idle_seconds),
+                idle_seconds=waits,
             )
         except ClientGoneError:
             blamed = False
@@ -286,6 +287,9 @@ class LoadBalancer:
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 self._count(group, "TargetConnectionErrorCount", 1)
+            else:
+                self._silence.silent(asked, began=began, ended=asyncio.get_running_loop().time())
+                answer.added += max(self.idle_timeout - waits, 0.0)
             return self._answer_instead(request, 504, "the target did not answer in time")
         except (aiohttp.ClientError, ConnectionError) as error:
             if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
@@ -293,9 +297,11 @@ class LoadBalancer:
             return self._answer_instead(request, 502, "the target closed the connection")
         finally:
             target.leave(handler)
-            self._silence.note(asked, asyncio.get_running_loop().time() - began, answered=answer.whole)
+            took = asyncio.get_running_loop().time() - began
+            if answer.whole:
+                self._silence.answered(asked, took)
             if blamed:
-                target.answered(asyncio.get_running_loop().time() - began + answer.added, failed=answer.failed)
+                target.answered(took + answer.added, failed=answer.failed)
                 group.audience.note(request.headers.get(USER_HEADER), target.revision, failed=answer.failed)
             self._count(group, "RequestCount", 1)
             if answer.status is not None:

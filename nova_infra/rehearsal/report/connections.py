@@ -5,8 +5,8 @@ from __future__ import annotations
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 
 
-def too_many_connections(record: Record) -> list[str]:
-    """A clause for each dependency that would refuse connections during a rollout.
+def too_many_connections(record: Record) -> list[tuple[str, str]]:
+    """Environment and clause for each dependency that would refuse connections during a rollout.
 
     The rehearsal's traffic opens few connections: what is too many here is too many in production, and the reverse
     does not hold.
@@ -15,10 +15,11 @@ def too_many_connections(record: Record) -> list[str]:
     for environment, name, total, terms in _sums(record):
         held = record.connections[environment][name]
         if held.limit is not None and total > held.limit:
-            found.append(
+            clause = (
                 f"{name} in {environment} takes {held.limit} connections ({held.origin}), and a rollout at the most "
                 f"tasks needs {total}: {terms}"
             )
+            found.append((environment, clause))
     return found
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from statistics import median
 
+from nova_infra.documents.text import in_words, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks
 from nova_infra.rehearsal.report.connections import too_many_connections
@@ -29,25 +31,36 @@ does where a cache fills up or a program warms up."""
 
 def what_users_meet(record: Record) -> list[str]:
     """What is wrong although nothing stopped the release: for users, or soon. A clause each."""
-    found = [
-        f"{requests.failed} of {requests.served} requests in {environment} failed"
-        for environment, requests in record.load.items()
-        if requests.failed
-    ]
-    found += record.unsafe
-    found += [f"AWS denies {revision} {clause}" for revision, clauses in record.denied.items() for clause in clauses]
-    for deployment in record.deployments:
-        if count := len(deployment.losses):
-            tasks = "a task was" if count == 1 else f"{count} tasks were"
-            found.append(
-                f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
-            )
+    return [*_failed(record), *record.unsafe, *said_once(_of_environments(record))]
+
+
+def _failed(record: Record) -> list[str]:
+    """How many requests failed, environment by environment, in one clause."""
+    failed = [(name, each.failed, each.served) for name, each in record.load.items() if each.failed]
+    likewise = in_words([f"{count} of {total} in {name}" for name, count, total in failed[1:]])
+    besides = f" (likewise {likewise})" if likewise else ""
+    return [f"{count} of {total} requests in {name} failed{besides}" for name, count, total in failed[:1]]
+
+
+def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
+    """Environments, and what is wrong in them, a clause each."""
+    of_revision = {each.new: each.environment for each in record.deployments}
+    of_service = {each.service: each.environment for each in record.deployments}
+    for revision, clauses in record.denied.items():
+        yield from ((of_revision.get(revision, ""), f"AWS denies {revision} {clause}") for clause in clauses)
     for name, queue in record.queues.items():
-        found += _messages(name, queue)
-    found += too_many_connections(record)
-    for clause in (what_breaks, _cut, _leak, _slower, _killed, _closes_sooner):
-        found += filter(None, map(clause, record.deployments))
-    return found
+        environment = next((of_service[each] for each in queue.workers if each in of_service), "")
+        yield from ((environment, clause) for clause in _messages(name, queue))
+    yield from too_many_connections(record)
+    for said in (_lost, what_breaks, _cut, _leak, _slower, _killed, _closes_sooner):
+        yield from ((each.environment, clause) for each in record.deployments if (clause := said(each)))
+
+
+def _lost(deployment: DeploymentRecord) -> str:
+    if not deployment.losses:
+        return ""
+    tasks = "a task was" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks were"
+    return f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
 
 
 def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
@@ -137,7 +150,8 @@ def _leak(deployment: DeploymentRecord) -> str:
     steps = [after - before for before, after in pairwise(held)]
     if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
         return ""
-    growth, room = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute), deployment.memory - held[-1]
+    mean, room = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute), deployment.memory - held[-1]
+    growth = min(mean, median(steps))  # One great step is a program that was still starting, as on a busy machine.
     soon = sum(step > 0 for step in steps) >= _STEADY * len(steps) and growth * _SOON_MINUTES >= room
     if not soon and not (_goes_on(steps) and growth * _DAY_MINUTES >= room):
         return ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nova_infra.documents.text import listed
+from nova_infra.documents.text import listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
@@ -87,8 +87,9 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
 
 
 def _of_each(record: Record, clause: Callable[[DeploymentRecord], str]) -> list[str]:
-    """What there is to say of the deployments, one by one."""
-    return list(filter(None, map(clause, record.deployments)))
+    """What there is to say of the deployments: once, where it is the same in several environments."""
+    found = ((each.environment, clause(each)) for each in record.deployments)
+    return said_once((environment, said) for environment, said in found if said)
 
 
 def _warning(headline: str, why: str, next_step: str) -> Verdict:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from helpers.existing import BALANCER, GROUP, existing_network, listener_arn
-from nova_infra.config import parse_config
+from nova_infra.config import Network, parse_config
+from nova_infra.names import SCHEME_OUTPUT
 
 ROOT = Path(__file__).parents[3]
 STAGING = "222222222222"
@@ -113,3 +114,18 @@ def test_events_of_others_in_the_cluster_are_not_announced(templates):
 
 def test_the_tools_find_the_cluster_in_the_platforms_outputs(templates):
     assert templates["platform"]["Outputs"]["ClusterName"]["Value"] == "everybodys"
+
+
+def test_an_internal_load_balancer_is_known_by_an_output_because_nothing_outside_can_ask_it(app, config, templates):
+    from aws_cdk.assertions import Template
+
+    from nova_infra.stacks.platform import PlatformStack
+
+    assert SCHEME_OUTPUT not in templates["platform"]["Outputs"]
+    environment = config.environments[1]
+    network = existing_network(STAGING)
+    network["load_balancer"]["dns_name"] = "internal-shared-1234567890.us-east-1.elb.amazonaws.com"
+    inside = environment.model_copy(update={"network": Network.model_validate(network), "waf": False})
+    bare = app.cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"])
+    stack = PlatformStack(bare, "Platform", prefix="nova-staging", config=config, environment=inside, group={})
+    assert Template.from_stack(stack).to_json()["Outputs"][SCHEME_OUTPUT]["Value"] == "internal"

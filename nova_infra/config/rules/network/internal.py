@@ -17,9 +17,6 @@ def internal_load_balancers(
 ) -> Iterator[str]:
     """Load balancers that are internal by their DNS name, where something asks from outside.
 
-    Their DNS names begin with ``internal-``, and those of others cannot:
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
-
     Args:
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
@@ -27,7 +24,7 @@ def internal_load_balancers(
     """
     for index, environment in environments.items():
         balancer = environment.network.load_balancer
-        if balancer is not None and balancer.dns_name.startswith("internal-"):
+        if balancer is not None and balancer.is_internal:
             found = asked_from_outside(environment, services.values(), is_last=index == last)
             for fault, remedy in found:
                 yield f"environments[{index}].network.load_balancer: {fault}: {remedy}"
@@ -49,10 +46,13 @@ def asked_from_outside(
     services = tuple(services)
     public = list(_public(environment, services))
     smoked = [e.service.name for e in public if smoke_paths(e.service, e.environment, services)]
-    gated = [e.service.name for e in public if e.environment.rollout.asks_suite]
+    asking_suite = [e for e in public if e.environment.rollout.asks_suite]
+    gated = [e.service.name for e in asking_suite if e.environment.rollout.gate == "suite"]
+    loaded = [e.service.name for e in asking_suite if e.environment.rollout.load == "suite"]
     askers = {
         f"the {environment.tests} tests after the deployment": "tests" if environment.tests else "",
         f"the suite that {', '.join(gated)} wait for": "rollout.gate" if gated else "",
+        f"the suite that sends {', '.join(loaded)} requests": "rollout.load" if loaded else "",
         f"the smoke tests of {', '.join(smoked)}": "smoke" if smoked else "",
     }
     asking = {who: key for who, key in askers.items() if key}

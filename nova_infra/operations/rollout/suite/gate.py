@@ -30,6 +30,8 @@ _MOST_TO_COUNT = 0.5
 
 _TO_ASK_AGAIN = timedelta(minutes=10)
 """How long AWS is asked what it does not answer, before all begins anew."""
+_UNLIMITED = timedelta(hours=24)
+"""How long a gate waits that names no end."""
 _NOTHING_TO_COUNT = RequestCount(0.0, dict)
 
 _NEVER_MET = (
@@ -174,7 +176,7 @@ class SuiteGate:
         fresh, count = self._counting(fresh, waiting)
         self.wait(count.begins_in)
         why = self.suite(still_wanted, self._limit(waiting, count.lags))
-        still = self._repeated(look, waiting)
+        still = self._repeated(look, waiting, self._seconds_to_answer(waiting))
         self._answered |= {each.arn for each in waiting}
         for name in sorted(set(names) - {each.service for each in still}):
             self.notify(f"{name}: no longer waits: somebody else answered it, or it timed out")
@@ -193,18 +195,24 @@ class SuiteGate:
         self._met |= {each.arn for each in met}
         self._let_go_on(met)
 
-    def _repeated(self, ask: Callable[[], _T], waiting: Sequence[ServiceDeployment]) -> _T:
+    def _repeated(self, ask: Callable[[], _T], waiting: Sequence[ServiceDeployment], seconds: float) -> _T:
         """Ask until AWS answers: the suite is not run again for that.
 
+        Args:
+            ask: Asks once.
+            waiting: The deployments that it is about: those whose time is over by then are left to ECS.
+            seconds: For how long, at most ten minutes.
+
         Raises:
-            PassingError: It did not in ten minutes, or in the time that the deployments wait.
+            PassingError: AWS did not answer in that time.
         """
-        ends = self.environment.now() + min(_TO_ASK_AGAIN, timedelta(seconds=self._seconds_left(waiting)))
+        ends = self.environment.now() + min(_TO_ASK_AGAIN, timedelta(seconds=seconds))
         while True:
             try:
                 return ask()
             except PassingError as error:
                 if self.environment.now() >= ends:
+                    self._in_time(waiting)
                     raise
                 self.notify(f"asked again: {error}")
             self.wait(self.seconds_between_looks)
@@ -231,7 +239,7 @@ class SuiteGate:
         if not fresh:
             return fresh, _NOTHING_TO_COUNT
         try:
-            return self._repeated(begin, waiting)
+            return self._repeated(begin, waiting, self._seconds_left(waiting))
         except PassingError as error:
             return fresh, RequestCount(0.0, partial(_fail, error))
 
@@ -267,15 +275,18 @@ class SuiteGate:
         self._answer("promoted", partial(promote, why="the suite is green"), deployments)
 
     def _answer(self, action: str, give: Callable[..., Answered], deployments: Sequence[ServiceDeployment]) -> None:
-        """Give an answer until ECS has it for each deployment, or refuses it: the suite is not run again for that."""
+        """Give an answer until ECS has it for each deployment, refuses it, or has waited for as long as it does.
+
+        The suite is not run again for that.
+        """
         left = list(deployments)
-        while left and self._seconds_left(left):
+        while left:
             names = [each.service for each in left]
             try:
-                done = self._repeated(partial(give, self.environment, names), left)
+                done = self._repeated(partial(give, self.environment, names), left, self._seconds_to_answer(left))
             except UnrecordedError as error:  # What the ledger lacks stops no release.
                 self.notify(str(error))
-                return
+                done = Answered(error.done, ())
             except RefusedError as error:
                 for each in left if len(left) > 1 else ():
                     self._answer(action, give, [each])
@@ -285,7 +296,7 @@ class SuiteGate:
                     self._left_alone.add(_place(left[0]))
                 return
             self._tell(done, action)
-            left = [each for each in left if each.service not in done.done]
+            left = self._in_time([each for each in left if each.service not in done.done])
             if left:
                 self.wait(self.seconds_between_looks)
 
@@ -301,9 +312,25 @@ class SuiteGate:
         return max(left - min(to_count, left * _MOST_TO_COUNT), 1.0)
 
     def _seconds_left(self, waiting: Sequence[ServiceDeployment]) -> float:
-        ends = [hook.expires for each in waiting for hook in each.waiting if hook.expires is not None]
-        left = min(ends) - self.environment.now() - _TO_STOP if ends else timedelta(hours=24)
-        return max(left.total_seconds(), 0.0)
+        """How long the suite may take, and what follows before the answer."""
+        return max(min(map(self._waits, waiting)) - _TO_STOP.total_seconds(), 0.0)
+
+    def _seconds_to_answer(self, waiting: Sequence[ServiceDeployment]) -> float:
+        """How long one of them still waits for its answer: the last minute is kept for that."""
+        return max(map(self._waits, waiting))
+
+    def _in_time(self, waiting: Sequence[ServiceDeployment]) -> list[ServiceDeployment]:
+        """Those that still wait. The others are left to ECS."""
+        over = [each for each in waiting if self._waits(each) <= 0]
+        self._left_alone |= set(map(_place, over))
+        for each in over:
+            self.notify(f"{each.service}: ECS was not answered in time, so its gate times out")
+        return [each for each in waiting if each not in over]
+
+    def _waits(self, deployment: ServiceDeployment) -> float:
+        """Seconds for which ECS still waits for an answer."""
+        ends = [hook.expires for hook in deployment.waiting if hook.expires is not None]
+        return (min(ends) - self.environment.now()).total_seconds() if ends else _UNLIMITED.total_seconds()
 
 
 def _place(deployment: ServiceDeployment) -> tuple[str, float | None]:

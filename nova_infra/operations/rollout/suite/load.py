@@ -44,8 +44,8 @@ class SuiteLoad:
     _measured: dict[str, list[int]] = field(default_factory=dict)
 
     def baking(self, found: Sequence[ServiceDeployment]) -> list[ServiceDeployment]:
-        """Those of some deployments whose new revision has users, and alarms that judge it."""
-        return [e for e in found if e.service in self.services and bakes(e)]
+        """Those of some deployments whose new revision has users, and alarms that ECS watches to judge it."""
+        return [e for e in found if e.service in self.services and bakes(e) and e.watched and e.watching]
 
     def send(self, deployments: Sequence[ServiceDeployment], still_wanted: Callable[[], bool]) -> None:
         """Run the suite once, which ends early where nobody needs it any more.

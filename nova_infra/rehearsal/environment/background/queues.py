@@ -12,10 +12,12 @@ from typing import Any
 
 from nova_infra.rehearsal.advice import MESSAGES, is_project, place_of
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
+from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.physical import QUEUE
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service_definition import read_service
+from nova_infra.rehearsal.environment.background.callers import callers_of
 from nova_infra.rehearsal.environment.background.handling import Handling
 from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.record import QueueRecord
@@ -25,16 +27,17 @@ MESSAGES_PER_MINUTE = 10
 
 _EVERY_SECONDS = 0.1
 _TIMES_LONGER = 3
+_RECEIVE = "sqs:ReceiveMessage"
 
 POISON = "a message that no worker can process"
 
 
 @dataclass
 class _Queue:
-    """A queue whose worker gets messages.
+    """A queue that is measured.
 
     Attributes:
-        samples: Bodies of its messages, one after the other, without an end; None where there are no examples.
+        samples: Bodies of its messages, one after the other, without an end; None where it gets none.
         dead: Name of its dead-letter queue; empty where it has none.
         record: What is seen of it.
         hide: Seconds of this machine for which it hides a message.
@@ -92,17 +95,20 @@ class Queues:
         workers = _workers_of(stack)
         queues = {stack.physical_name(each): stack.properties(each) for each in stack.resources(QUEUE)}
         dead_letters = {name: _dead_letters_of(properties) for name, properties in queues.items()}
+        taken = _taken_of(stack, dead_letters)
         for name, properties in queues.items():
             dead = dead_letters[name]
             if name in self._queues or name in dead_letters.values() or not (dead or workers):
                 continue
-            examples = _examples(stack, sources)
-            if not examples:
+            is_taken = name in taken
+            examples = _examples(stack, sources) if is_taken else []
+            if is_taken and not examples:
                 place = place_of(MESSAGES, in_project=is_project(sources))
                 self._gaps.append(f"{name}: its worker gets no messages: put examples into {place}, a file each")
             samples = itertools.cycle(examples) if examples else None
             record = QueueRecord(float(properties.get("VisibilityTimeout", 30)), workers=workers)
-            self._records[name] = record
+            if is_taken:  # What nobody here takes messages of is measured, and no worker is judged by it.
+                self._records[name] = record
             hide = max(record.hidden * self._pace.seconds_per_minute / 60, 1.0)
             self._queues[name] = _Queue(samples, dead, record, hide)
 
@@ -158,6 +164,27 @@ class Queues:
 def _dead_letters_of(properties: Mapping[str, Any]) -> str:
     """Name of a queue's dead-letter queue; empty where it has none."""
     return str(properties.get("RedrivePolicy", {}).get("deadLetterTargetArn", "")).rpartition(":")[2]
+
+
+def _taken_of(stack: PlayedStack, dead_letters: Mapping[str, str]) -> set[str]:
+    """Names of the queues whose messages tasks of a stack take; the others are outputs, or dead letters.
+
+    Those that a task role surely lets them receive from. Where that is none, because the role is defined elsewhere or
+    lacks the permission: those with a dead-letter queue, or all if none has one.
+
+    Args:
+        stack: The stack.
+        dead_letters: Name of each of its queues to that of its dead-letter queue; empty where it has none.
+    """
+    inputs = set(dead_letters) - set(dead_letters.values())
+    roles = [caller.role for caller in callers_of(stack, judged=False).values()] if inputs else []
+    taken = {
+        name
+        for name in inputs
+        for role in roles
+        if role.name and not role.denied([(_RECEIVE, physical.arn(QUEUE, name, stack.home))])
+    }
+    return taken or {name for name in inputs if dead_letters[name]} or inputs
 
 
 def _workers_of(stack: PlayedStack) -> list[str]:

@@ -258,6 +258,13 @@ NAMED = "name one with the scheme internet-facing"
             'or remove tests and rollout.gate of staging, and write smoke = [] with untested_reason = "…" in '
             "[[services]]",
         ),
+        (
+            True,
+            {"rollout": {"strategy": "canary", "load": "suite"}, "tests": "integration"},
+            UNTESTED,
+            "the integration tests after the deployment, the suite that sends carts, stock requests ask",
+            "or remove tests and rollout.load of staging",
+        ),
         (True, {}, {}, "the smoke tests of carts, stock ask", "in [[services]]"),
     ],
 )

@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.model import Answer
+from nova_infra.deployed.model import Answer, Deployment, RunningService, RunningTask
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import PassingError
+from nova_infra.names import SCHEME_OUTPUT
 from nova_infra.operations.gates import verify as module
 from nova_infra.operations.gates.problems import Problem
 from nova_infra.operations.gates.verify import verify, version_of
+from nova_infra.operations.records.ledger import ReleasedImage
 
 KIT = ["python", "-m", "nova_kit.serve", "shop.main:app"]
+PLATFORM: dict[str, Any] = {}
 TOLD = Answer(200, '{"service": "shop", "release": "v2"}')
 OTHERS = Answer(200, '{"service": "console", "release": "v7"}')
 
@@ -35,7 +39,7 @@ def environment(answer: Answer, *, command: list[str] | None, paths: tuple[str, 
 @pytest.mark.parametrize("command", [KIT, None, ["/shop"]])
 @pytest.mark.parametrize("paths", [("/shop/*",), ("/else/*",)])
 def test_whoever_tells_a_release_is_judged_by_it(command: list[str] | None, paths: tuple[str, ...]) -> None:
-    assert version_of(environment(TOLD, command=command, paths=paths), "shop") == TOLD
+    assert version_of(environment(TOLD, command=command, paths=paths), "shop", PLATFORM) == TOLD
 
 
 @pytest.mark.parametrize(
@@ -44,8 +48,8 @@ def test_whoever_tells_a_release_is_judged_by_it(command: list[str] | None, path
 )
 def test_another_container_need_not_have_such_a_page_and_one_on_the_kit_must(answer: Answer) -> None:
     for command in (None, ["node", "server.js"]):
-        assert version_of(environment(answer, command=command), "shop") is None
-    assert version_of(environment(answer, command=KIT), "shop") == answer
+        assert version_of(environment(answer, command=command), "shop", PLATFORM) is None
+    assert version_of(environment(answer, command=KIT), "shop", PLATFORM) == answer
 
 
 @pytest.fixture
@@ -53,15 +57,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is seen, one look after the other; the last is seen for ever."""
     looks: list[Any] = []
 
-    def look(*_: Any) -> list[Problem]:
+    def look(*_: Any) -> Any:
         found = looks.pop(0) if len(looks) > 1 else looks[0]
         if isinstance(found, Exception):
             raise found
-        problems: list[Problem] = found
-        return problems
+        return SimpleNamespace(problems=found, unasked="")
 
     monkeypatch.setattr(module, "look", look)
-    monkeypatch.setattr(module, "faults", lambda _, found: found)
+    monkeypatch.setattr(module, "faults", lambda _, found: found.problems)
     monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0.0)
     return looks
 
@@ -98,5 +101,45 @@ def test_what_stays_and_what_outlasts_the_patience_is_wrong(seen: list[Any]) -> 
 @pytest.mark.parametrize("status", [0, 502, 503, 504])
 def test_that_nothing_answers_is_judged_of_every_service_that_a_rule_leads_to(status: int) -> None:
     answer = Answer(status, "no target")
-    assert version_of(environment(answer, command=None), "shop") == answer
-    assert version_of(environment(answer, command=None, paths=("/else/*",)), "shop") is None
+    assert version_of(environment(answer, command=None), "shop", PLATFORM) == answer
+    assert version_of(environment(answer, command=None, paths=("/else/*",)), "shop", PLATFORM) is None
+
+
+def prod(platform: dict[str, Any]) -> Any:
+    """An environment with one service, which is as it should be but answers nothing over HTTP."""
+    digest = "sha256:1"
+    revision = "nova-prod-shop:1"
+    task = RunningTask(revision, "RUNNING", True, "repository/shop:v2", digest, 256)
+    deployments = (Deployment("PRIMARY", "COMPLETED", "", revision, None, 1, 1, 0),)
+    shop = RunningService("shop", "nova-prod-shop", revision, 1, 1, deployments, (task,))
+    template = environment(TOLD, command=KIT).template("nova-prod-shop")
+    return SimpleNamespace(
+        name="prod",
+        services=lambda: (shop,),
+        stacks=lambda _: (Stack("nova-prod-shop", "UPDATE_COMPLETE"),),
+        alarms=lambda: (),
+        stack_name=lambda name: f"nova-prod-{name}",
+        template={"nova-prod-platform": platform, "nova-prod-shop": template}.__getitem__,
+        get=lambda _: Answer(0, "timed out"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("outputs", "fault", "said"),
+    [
+        ({}, ["shop: /version does not answer through the load balancer: timed out"], []),
+        (
+            {SCHEME_OUTPUT: {"Value": "internal"}},
+            [],
+            ["prod: /version of its services was not asked: its load balancer is internal"],
+        ),
+    ],
+)
+def test_behind_an_internal_load_balancer_nothing_is_asked_and_the_line_says_so(
+    outputs: dict[str, Any], fault: list[str], said: list[str]
+) -> None:
+    told: list[str] = []
+    found = verify(
+        prod({"Outputs": outputs}), {"shop": ReleasedImage("v2", "sha256:1")}, patience=0, notify=told.append
+    )
+    assert ([each.text for each in found], told) == (fault, said)

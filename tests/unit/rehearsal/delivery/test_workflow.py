@@ -123,13 +123,14 @@ GATE = """\
 """
 
 
-def test_a_job_that_answers_gates_runs_beside_the_deployments_that_wait_for_it() -> None:
-    read_one = read(("  measure:\n", GATE))
+@pytest.mark.parametrize("variable", ["GATED", "LOADED"])
+def test_a_job_that_answers_gates_or_is_the_load_runs_beside_the_deployments_that_it_is_for(variable: str) -> None:
+    read_one = read(("  measure:\n", GATE.replace("GATED", variable)))
     assert read_one.beside == ("measure",)
     *deployments, gate = stages(read_one)["Live"].actions
     assert isinstance(gate, BuildAction)
     assert gate.commands == ("make gate ENVIRONMENT=live",)
-    assert (gate.environment["GATED"], gate.environment["SUITE"]) == ("shop", "make e2e")
+    assert (gate.environment[variable], gate.environment["SUITE"]) == ("shop", "make e2e")
     assert gate.run_order == deployments[-1].run_order != deployments[0].run_order
 
 

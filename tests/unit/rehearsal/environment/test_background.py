@@ -212,9 +212,11 @@ class Sent(Nothing):
 
     def __init__(self) -> None:
         super().__init__(COMPRESSED, None)
+        self.queues: set[str] = set()
         self.bodies: set[str] = set()
 
-    async def send(self, _: str, bodies: list[str]) -> None:
+    async def send(self, queue: str, bodies: list[str]) -> None:
+        self.queues.add(queue)
         self.bodies |= set(bodies)
 
     async def waiting(self, _: str) -> tuple[int, int]:
@@ -233,6 +235,45 @@ def test_an_app_may_have_one_place_for_the_messages_of_all_its_workers(in_projec
     asyncio.run(queues.include(stack, tmp_path))
     asyncio.run(queues.minute())
     assert sent.bodies == (set() if in_project else {"{}"})
+
+
+def with_output(*, dead_letters: bool, receives: tuple[str, ...]) -> dict[str, Any]:
+    """A worker's stack with another queue, and a task role that may receive from some."""
+    stack = worker("one")
+    resources = stack["Resources"]
+    redrive = {"deadLetterTargetArn": {"Fn::GetAtt": ["Lost", "Arn"]}, "maxReceiveCount": 3}
+    more = {"RedrivePolicy": redrive} if dead_letters else {}
+    resources["Results"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "results", **more}}
+    resources["Lost"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "results-lost"}}
+    statements = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}]
+    statements += [
+        {"Effect": "Allow", "Action": "sqs:Receive*", "Resource": {"Fn::GetAtt": [each, "Arn"]}} for each in receives
+    ]
+    policy = {"PolicyName": "queues", "PolicyDocument": {"Statement": statements}}
+    resources["Role"] = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [policy]}}
+    resources["Task"]["Properties"]["TaskRoleArn"] = {"Fn::GetAtt": ["Role", "Arn"]}
+    return stack
+
+
+@pytest.mark.parametrize(
+    ("dead_letters", "receives", "judged"),
+    [
+        (False, ("Queue",), {"mails"}),
+        (True, ("Queue",), {"mails"}),
+        (False, ("Queue", "Results"), {"mails", "results"}),
+        (False, (), {"mails"}),  # A permission that is missing keeps no worker from its messages.
+    ],
+)
+def test_a_queue_that_the_worker_only_writes_to_gets_no_messages(
+    messages: Path, dead_letters: bool, receives: tuple[str, ...], judged: set[str]
+) -> None:
+    sent, records = Sent(), dict[str, QueueRecord]()
+    queues = Queues(sent, MetricStore(), [], records=records)
+    template = with_output(dead_letters=dead_letters, receives=receives)
+    stack = PlayedStack("dev-mails", template, exports={}, revisions={"Task": "dev-mails:1"})
+    asyncio.run(queues.include(stack, messages))
+    asyncio.run(queues.minute())
+    assert set(records) == sent.queues == judged
 
 
 def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:

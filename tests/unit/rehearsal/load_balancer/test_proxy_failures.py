@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from typing import Any
 
 import aiohttp
 import psutil
 import pytest
 
 from helpers.balancer import World, sent, task_on
-from nova_infra.rehearsal.clock import REAL_TIME
-from nova_infra.rehearsal.load_balancer import exchange
+from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME, Pace
+from nova_infra.rehearsal.load_balancer import exchange, proxy
 from nova_infra.rehearsal.load_balancer.exchange import Silence
 from nova_infra.rehearsal.load_balancer.targets import Target
 
@@ -44,16 +45,82 @@ def test_a_target_that_hangs_is_asked_and_has_not_answered() -> None:
     assert world.counts_of_group() == {"RequestCount": 1}
 
 
-def test_a_slow_answer_is_waited_for_as_long_as_in_aws_until_the_target_was_silent_to_the_end() -> None:
+def test_a_slow_answer_is_waited_for_as_long_as_in_aws_until_the_target_was_silent_twice() -> None:
     silence, asked = Silence(), ("tiny:2", "GET", "/hangs")
     assert silence.seconds(asked, 60) == 60
-    silence.note(asked, 9, answered=False)
-    assert silence.seconds(asked, 60) == 60, "a connection that was closed sooner shows no silence"
-    silence.note(asked, 60, answered=False)
+    silence.silent(asked, began=0, ended=60)
+    silence.silent(asked, began=7, ended=67)
+    assert silence.seconds(asked, 60) == 60, "both may have waited for what happens once, such as a first answer"
+    silence.silent(asked, began=60, ended=120)
     assert [silence.seconds(each, 60) for each in (asked, ("tiny:2", "GET", "/slow"))] == [10, 60]
     assert silence.seconds(asked, 4) == 4, "never longer than the load balancer waits"
-    silence.note(asked, 10.5, answered=True)
+    silence.answered(asked, 9.5)
+    assert silence.seconds(asked, 60) == 10
+    silence.answered(asked, 10.5)
     assert silence.seconds(asked, 60) == 60, "it does answer, late"
+
+
+@pytest.mark.parametrize("ending", ["the target closes", "the client leaves", "no connection"])
+def test_only_a_silent_target_is_given_up_early_the_next_time(monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    monkeypatch.setattr(exchange, "SHORT_SECONDS", 0.1)
+    monkeypatch.setattr(exchange, "CONNECT_SECONDS", 0.2)
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.4)
+            if asked > 2 or ending != "the target closes":
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+                await writer.drain()
+        writer.close()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            with contextlib.ExitStack() as opened:
+                target.task = task_on(server.sockets[0].getsockname()[1])
+                if ending == "no connection":
+                    full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+                    opened.enter_context(socket.create_connection(full.getsockname()))
+                    target.task = task_on(full.getsockname()[1])
+                seconds = 0.2 if ending == "the client leaves" else None
+                for _ in range(2):
+                    with contextlib.suppress(TimeoutError):
+                        async with client.get(url, timeout=aiohttp.ClientTimeout(total=seconds)) as response:
+                            assert response.status in (502, 504)
+                    await target.idle.wait()
+                target.task = task_on(server.sockets[0].getsockname()[1])
+                async with client.get(url) as response:
+                    assert (response.status, await response.text()) == (200, "late")
+
+    World().play(story)
+
+
+@pytest.mark.parametrize("pace", [COMPRESSED, REAL_TIME])
+def test_a_request_that_is_given_up_early_counts_as_if_it_had_waited(
+    monkeypatch: pytest.MonkeyPatch, pace: Pace
+) -> None:
+    monkeypatch.setattr(exchange, "SHORT_SECONDS", 0.01)
+    waited: list[float] = []
+    ask = proxy.exchange
+
+    async def observed(*arguments: Any, idle_seconds: float, **more: Any) -> Any:
+        waited.append(idle_seconds)
+        return await ask(*arguments, idle_seconds=idle_seconds, **more)
+
+    monkeypatch.setattr(proxy, "exchange", observed)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        for _ in range(3):
+            async with client.get(f"{url}/hangs") as response:
+                assert response.status == 504
+        assert (target.served, target.failed) == (3, 3)
+        assert target.seconds > 0.44
+
+    World(idle_timeout=0.15, pace=pace).play(story)
+    assert waited == ([0.15] * 3 if pace.is_real else [0.15, 0.15, 0.01]), "real time has no minute to save"
 
 
 @pytest.mark.parametrize(("idle", "waits"), [(60.0, 60.0), (4.0, 4.0), (600.0, 100.0)])

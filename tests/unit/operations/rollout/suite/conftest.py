@@ -1,6 +1,7 @@
 """A release whose deployments wait for a suite."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from nova_infra.operations.rollout.suite.gate import SuiteGate
 
 from ..conftest import World, target_group
 
+_LONGEST = timedelta(hours=6)
 OLD, NEW = {"Resources": {"Image": "old"}}, {"Resources": {"Image": "new"}}
 
 
@@ -47,6 +49,12 @@ class Release:
         rollout.stage, rollout.weight = "POST_TEST_TRAFFIC_SHIFT", weight
         rollout.hooks = [{"hookId": service, "targetType": "PAUSE", "status": "AWAITING_ACTION"}]
 
+    def waits_until(self, service: str, *, minutes: float) -> None:
+        """At a later step, for so long."""
+        self.waits(service, weight=10.0)
+        [rollout] = [each for each in self.world.rollouts if each.service == service]
+        rollout.hooks[0]["expiresAt"] = self.world.now + timedelta(minutes=minutes)
+
     def ends(self, service: str, status: str = "UPDATE_COMPLETE") -> None:
         self.status[service] = status
         self.deployed[service] = NEW if status == "UPDATE_COMPLETE" else OLD
@@ -73,7 +81,10 @@ class Release:
                     self.ends(rollout.service, "UPDATE_COMPLETE" if what == "continue" else "UPDATE_ROLLBACK_COMPLETE")
 
     def answer(self, *services: str, suite: Callable[..., str], patience: float = 600) -> list[str]:
+        until = self.world.now + _LONGEST
+
         def wait(seconds: float) -> None:
+            assert self.world.now < until, "the gate goes on for ever"
             self.world.pass_by(seconds)
             if self.plan:
                 self.plan.pop(0)()

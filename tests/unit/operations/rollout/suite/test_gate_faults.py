@@ -83,6 +83,48 @@ def test_an_answer_that_one_service_did_not_get_is_given_again(
     assert len(release.runs) == 1
 
 
+@pytest.mark.parametrize(("what", "why"), [("continue", ""), ("stop", "it took too long")])
+@pytest.mark.parametrize("after", [True, False], ids=["after the suite", "before the next answer"])
+def test_an_answer_of_the_last_minute_is_given_after_one_run(
+    release: Release, monkeypatch: pytest.MonkeyPatch, what: str, why: str, after: bool
+) -> None:
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits_until("s01-service", minutes=20)]
+    limits: list[float] = []
+
+    def suite(_: Callable[[], bool], limit: float) -> str:
+        limits.append(limit)
+        release.world.pass_by(limit)
+        failing = release.environment, "service_deployments" if after else f"{what}_deployment"
+        call, failures = getattr(*failing), [PassingError("too many calls")] * 3
+
+        def sometimes(*arguments: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return call(*arguments)
+
+        monkeypatch.setattr(*failing, sometimes)
+        return why
+
+    red = release.answer("s01-service", suite=suite)
+    assert release.told == [(what, "s01-service")]
+    assert red == ([f"s01-service: {why}"] if why else [])
+    assert limits == [19 * 60], "a minute is kept for the answer"
+
+
+def test_a_gate_that_times_out_unanswered_is_left_to_ecs(release: Release) -> None:
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits_until("s01-service", minutes=3),
+        *[lambda: None] * 60,
+        lambda: release.ends("s01-service", "UPDATE_ROLLBACK_COMPLETE"),
+    ]
+    throttled = {"ContinueServiceDeployment": "ThrottlingException"}
+    suite = release.suite(meanwhile=lambda: release.world.refused.update(throttled))
+    assert release.answer("s01-service", suite=suite) == []
+    assert release.runs == [("s01-service",)]
+    assert sum("was not answered in time" in line for line in release.lines) == 1
+
+
 def test_one_service_that_somebody_else_answers_does_not_keep_the_others(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +158,32 @@ def test_what_the_ledger_lacks_stops_no_release(release: Release, monkeypatch: p
     assert release.answer("s01-service", suite=release.suite()) == []
     assert release.told == [("continue", "s01-service")]
     assert any("the ledger does not have it" in line for line in release.lines)
+
+
+def test_without_a_ledger_a_service_that_ecs_did_not_answer_for_is_answered_for_again(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> int:
+        raise AwsError("AWS: ssm:put_parameter: no more")
+
+    give, failures = release.environment.continue_deployment, [PassingError("too many calls")]
+
+    def sometimes(deployment: Any, hook: Any) -> None:
+        if deployment.service == "s02-service" and failures:
+            raise failures.pop()
+        give(deployment, hook)
+
+    monkeypatch.setattr(release.environment, "put_parameter", refuse)
+    monkeypatch.setattr(release.environment, "continue_deployment", sometimes)
+    release.plan = [
+        lambda: (release.begins("s01-service"), release.begins("s02-service")),
+        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+    ]
+    assert release.answer("s01-service", "s02-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s01-service"), ("continue", "s02-service")]
+    assert release.runs == [("s01-service", "s02-service")]
+    [first, _] = [line for line in release.lines if "the ledger does not have it" in line]
+    assert "s02-service: not promoted: too many calls" in first
 
 
 def test_an_answer_that_is_not_allowed_is_said_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:

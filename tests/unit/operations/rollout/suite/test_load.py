@@ -68,6 +68,27 @@ def test_it_runs_again_and_again_while_the_new_revision_bakes_and_at_no_other_ti
     assert release.runs == release.told == [], "nobody is answered"
 
 
+@pytest.mark.parametrize(
+    ("where", "alarms"),
+    [
+        ("alarms", {"status": "DISABLED"}),
+        ("deploymentConfiguration", {"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 10.0}}),
+    ],
+)
+def test_a_bake_that_no_alarm_judges_gets_no_load(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, where: str, alarms: dict[str, Any]
+) -> None:
+    release, described = loaded.release, loaded.release.world.described
+    monkeypatch.setattr(release.world, "described", lambda rollout: {**described(rollout), where: alarms})
+    plan = [
+        lambda: (release.begins("s02-service"), shifts(release, 10.0)),
+        *[lambda: None] * 3,
+        lambda: release.ends("s02-service"),
+    ]
+    assert loaded.answer(suite=release.suite(), plan=plan) == []
+    assert loaded.runs == []
+
+
 def test_what_the_new_revision_got_is_said_and_kept_for_the_next_brief(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:

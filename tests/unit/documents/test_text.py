@@ -1,0 +1,65 @@
+"""One line of output: what is said, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_infra.documents.text import in_words, said_once
+
+
+@pytest.mark.parametrize(
+    ("clauses", "said"),
+    [
+        (
+            [("Dev", "acme-dev-shop does not stop"), ("Prod", "acme-prod-shop does not stop")],
+            ["acme-dev-shop does not stop (likewise in Prod)"],
+        ),
+        (
+            [(place, "nobody sent shop a request") for place in ("Dev", "Staging", "Prod")],
+            ["nobody sent shop a request (likewise in Staging and Prod)"],
+        ),
+        (
+            [
+                ("Dev", "of dev-shop, GET /a answers 500 to 3 of 9 requests (200 before)"),
+                ("Prod", "of prod-shop, GET /a answers 500 to 11 of 40 requests (200 before)"),
+                ("Prod", "of prod-mail, GET /a answers 500 to 11 of 40 requests (200 before)"),
+            ],
+            [
+                "of dev-shop, GET /a answers 500 to 3 of 9 requests (200 before) (likewise in Prod)",
+                "of prod-mail, GET /a answers 500 to 11 of 40 requests (200 before)",
+            ],
+        ),
+        (
+            [("Dev", "dev-shop had 7 to 9 requests a minute"), ("Prod", "prod-shop had 40 requests a minute")],
+            ["dev-shop had 7 to 9 requests a minute (likewise in Prod)"],
+        ),
+        (
+            [
+                ("Dev", "dev-shop took 2.5 MiB more: killed in 7 hours"),
+                ("Prod", "prod-shop took 2 MiB more: killed in 9 hours"),
+            ],
+            ["dev-shop took 2.5 MiB more: killed in 7 hours (likewise in Prod)"],
+        ),
+        # Another status, service or operation is another fault, and so is what is nowhere.
+        *(
+            ([("Dev", first), ("Prod", second)], [first, second])
+            for first, second in [
+                ("GET /a answers 500 to 3 of 9 requests", "GET /a answers 404 to 3 of 9 requests"),
+                ("service-1 does not stop", "service-2 does not stop"),
+                ("GET /items/1 gets no answer", "GET /items/2 gets no answer"),
+                ("devops does not stop", "prodops does not stop"),
+            ]
+        ),
+        ([("", "a of 3 requests"), ("", "a of 4 requests")], ["a of 3 requests", "a of 4 requests"]),
+        ([("Dev", "shop failed"), ("Dev", "shop failed")], ["shop failed"]),
+    ],
+)
+def test_what_is_the_same_in_several_places_is_said_once(clauses: list[tuple[str, str]], said: list[str]) -> None:
+    assert said_once(clauses) == said
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [([], ""), (["Dev"], "Dev"), (["Dev", "Prod"], "Dev and Prod"), (["a", "b", "c"], "a, b and c")]
+)
+def test_all_names_stand_in_a_sentence(names: list[str], said: str) -> None:
+    assert in_words(names) == said
