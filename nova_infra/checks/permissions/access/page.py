@@ -133,7 +133,7 @@ def _read_by(holder: Holder, known: Sequence[Holder], production: Production) ->
     taken = [each for each in known if any(overlap(pattern, each.arn) for pattern in holder.takes)]
     rows = 0
     for each in (holder, *taken):
-        by = "its own role" if each is holder else _codes([each.name])
+        by = "its own role" if each == holder else _codes([each.name])
         for kind, what in grouped(one for one in each.reads if production.has(one, owner=each.account)).items():
             rows += 1
             yield holder.name, by, kind, _lines(what)
