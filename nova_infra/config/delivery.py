@@ -52,6 +52,8 @@ class Toolchain(Model):
 
     account: Account
     region: Region
+    """One where ECR signs images and, with CodePipeline, where there are notification rules. Environments may be in
+    other regions of its partition."""
     notifications: Notifications = Notifications()
     """Who gets a message when the pipeline fails or waits for an approval."""
     permissions_boundary: bool = False

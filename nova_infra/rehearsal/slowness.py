@@ -8,16 +8,20 @@ from nova_infra.rehearsal.record import DeploymentRecord
 
 SLOWER_TIMES = 5
 """What counts as slower: busy machines make small answers twice as slow by themselves."""
+_FEWEST_ANSWERS = 6
+"""Of each revision, in the minutes that are compared."""
 
 
 def times_slower(deployment: DeploymentRecord) -> float:
     """How many times as long the new revision took for an answer as the old one; 0 where that is not known.
 
-    Minutes in which both answered are compared, and the middle one counts: a busy machine slows down both.
+    Minutes in which both answered are compared, and the middle one counts: a busy machine slows down both. Its start
+    slows down one of them alone, and so does a single wait for a processor: a handful of answers says nothing.
     """
-    ratios = []
+    ratios, answers = [], 0
     for sample in deployment.samples:
         old, new = sample.requests.get(deployment.old or ""), sample.requests.get(deployment.new)
         if old and new and old.served and new.served and old.seconds:
             ratios.append((new.seconds / new.served) / (old.seconds / old.served))
-    return median(ratios) if ratios else 0.0
+            answers += min(new.served, old.served)
+    return median(ratios) if answers >= _FEWEST_ANSWERS else 0.0

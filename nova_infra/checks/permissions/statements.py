@@ -15,6 +15,7 @@ from functools import cache
 from nova_infra.checks.rule import referenced
 
 _WILDCARD = re.compile(r"[*?]")
+_PARTITION = re.compile(r"arn:aws-[a-z-]+:")
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,21 @@ def _within(
 
 
 def pattern_of(value: object) -> str:
-    """A value as a pattern: resources of the template become ``${LogicalId}``, and what is not known ``*``."""
+    """A value as a pattern: resources of the template become ``${LogicalId}``, and what is not known ``*``.
+
+    An ARN of another partition, such as GovCloud's, becomes that of ``aws``: nothing reaches from one partition into
+    another, so what is compared is all in the same, which the other side of the comparison need not know.
+    """
+    pattern = _pattern_of(value)
+    return _PARTITION.sub("arn:aws:", pattern) if "arn:aws-" in pattern else pattern
+
+
+def _pattern_of(value: object) -> str:
     match value:
         case str():
             return re.sub(r"\$\{(?!AWS::|\*)[^}]*\}", "*", _pseudo(value)) if "${" in value else value
         case {"Fn::Join": [str(separator), list(parts)]}:
-            return separator.join(map(pattern_of, parts))
+            return separator.join(map(_pattern_of, parts))
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{(?!AWS::)([^}.]*)[^}]*\}", r"${\1}", _pseudo(text))
         case {"Ref": str(name)} if name.startswith("AWS::"):

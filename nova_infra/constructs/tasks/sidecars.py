@@ -14,8 +14,11 @@ from nova_infra.config import Service, Sidecar
 from nova_infra.constructs.tasks.durations import seconds
 from nova_infra.constructs.tasks.secrets import registry_login, secret_value
 
+# Each registry has further names, for FIPS 140 and for IPv6: https://docs.aws.amazon.com/general/latest/gr/ecr.html,
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html.
 _IN_ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<account>\d{12})\.dkr(?:(?P<usual>\.ecr)|\.ecr-fips|-ecr(?:-fips)?)\.(?P<region>[a-z0-9-]+)"
+    r"\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)/"
     r"(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
 
@@ -82,4 +85,7 @@ def _image(scope: Construct, sidecar: Sidecar, role: iam.IRole) -> ecs.Container
         repository_name=found["name"],
         repository_arn=f"arn:{stack.partition}:ecr:{found['region']}:{found['account']}:repository/{found['name']}",
     )
-    return ecs.ContainerImage.from_ecr_repository(repository, found["digest"] or found["tag"])
+    if found["usual"]:
+        return ecs.ContainerImage.from_ecr_repository(repository, found["digest"] or found["tag"])
+    repository.grant_pull(role)
+    return ecs.ContainerImage.from_registry(sidecar.image)

@@ -39,7 +39,7 @@ from nova_infra.names import environment_prefix
 
 # The most that these operations list at once; unless they are asked for more, they list ten, or fifty.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
-_ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
+_ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
 
 class AwsEnvironment(AwsBackground, AwsRollouts):

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.documents.model import Document, Line, Paragraph, Prose, Section, Tone
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
@@ -217,7 +218,8 @@ def bootstrap_checks(access: Account, account: str, region: str, toolchain: str)
 def bootstrap_command(account: str, region: str, toolchain: str) -> str:
     """The command that bootstraps an account for the toolchain."""
     trust = f" --trust {toolchain}" if account != toolchain else ""
-    policies = " --cloudformation-execution-policies arn:aws:iam::aws:policy/AdministratorAccess" if trust else ""
+    everything = f"arn:{aws_regions()[region]}:iam::aws:policy/AdministratorAccess"
+    policies = f" --cloudformation-execution-policies {everything}" if trust else ""
     return f"npx cdk bootstrap aws://{account}/{region}{trust}{policies}"
 
 

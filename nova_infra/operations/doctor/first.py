@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nova_infra.config import Config, Environment
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.names import GITHUB_ISSUER, environment_prefix, github_stack_name, platform_stack_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
@@ -117,7 +118,7 @@ def _identity_provider(config: Config, account: str, access: Account) -> Iterato
     """An account has one identity provider for GitHub at most: a second one is refused."""
     if config.delivery.engine != "github-actions":
         return
-    arn = f"arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}"
+    arn = f"arn:{aws_regions()[config.toolchain.region]}:iam::{account}:oidc-provider/{GITHUB_ISSUER}"
     listed = account in config.delivery.existing_oidc_providers
     try:
         access.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)

@@ -17,6 +17,7 @@ from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.names import TEST_HEADER, stack_name
+from nova_infra.operations.changes.certain import is_known
 
 _SHARED = ("platform", "overview")
 _NARROWER = ("http-header", "http-request-method", "query-string", "source-ip")
@@ -76,10 +77,13 @@ def left_environments(environment: ObservedEnvironment, known: Collection[str]) 
 
 
 def rules_of(template: Mapping[str, Any]) -> Iterator[ListenerRule]:
-    """The rules of the load balancer in a template."""
+    """The rules of the load balancer in a template, but those of which only CloudFormation knows what they take."""
     for resource in template.get("Resources", {}).values():
-        if resource.get("Type") == "AWS::ElasticLoadBalancingV2::ListenerRule":
-            yield rule_of(resource.get("Properties", {}))
+        properties = resource.get("Properties", {})
+        if resource.get("Type") == "AWS::ElasticLoadBalancingV2::ListenerRule" and is_known(
+            [properties.get(key) for key in ("Priority", "Conditions")]
+        ):
+            yield rule_of(properties)
 
 
 def rule_of(properties: Mapping[str, Any]) -> ListenerRule:

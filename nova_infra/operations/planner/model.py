@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from nova_infra.operations.changes.certain import without_no_value
 from nova_infra.operations.changes.template_values import shown
 
 Template = Mapping[str, Any]
@@ -37,9 +38,9 @@ class StackTemplate:
 
     @cached_property
     def resources(self) -> dict[str, Mapping[str, Any]]:
-        """Logical id to resource, without CDK's metadata."""
+        """Logical id to resource, without CDK's metadata and without what the template leaves out by AWS::NoValue."""
         return {
-            logical_id: resource
+            logical_id: without_no_value(resource)
             for logical_id, resource in self.template.get("Resources", {}).items()
             if isinstance(resource, Mapping) and resource.get("Type") not in (None, "AWS::CDK::Metadata")
         }

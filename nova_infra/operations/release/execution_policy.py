@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.assembly import Assembly, Template
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.errors import RefusedError
 from nova_infra.names import BOOTSTRAP_QUALIFIER, REGISTRY_STACK
 
@@ -88,11 +89,13 @@ def execution_policy(assembly: Assembly, account: str, *, platform: str) -> dict
         known = ", ".join(sorted({stack.account for stack in assembly.stacks()}))
         raise RefusedError(f"account: no stack of {assembly.directory} goes to {account}: choose one of {known}")
     templates = [assembly.template(stack.template_path) for stack in stacks]
+    regions = sorted({stack.region for stack in stacks})
+    statements = list(_statements(templates, account, regions, _role_names(platform, stacks)))
+    # An account is in one partition; the statements are written for the usual one.
+    partition = aws_regions().get(regions[0], "aws")
     document = {
         "Version": "2012-10-17",
-        "Statement": list(
-            _statements(templates, account, sorted({stack.region for stack in stacks}), _role_names(platform, stacks))
-        ),
+        "Statement": json.loads(json.dumps(statements).replace('"arn:aws:', f'"arn:{partition}:')),
     }
     size = len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
     if size > MAX_CHARACTERS:

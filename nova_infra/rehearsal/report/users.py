@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from statistics import median
 
 from nova_infra.documents.text import in_words, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
@@ -149,7 +150,8 @@ def _leak(deployment: DeploymentRecord) -> str:
     steps = [after - before for before, after in pairwise(held)]
     if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
         return ""
-    growth, room = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute), deployment.memory - held[-1]
+    mean, room = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute), deployment.memory - held[-1]
+    growth = min(mean, median(steps))  # One great step is a program that was still starting, as on a busy machine.
     soon = sum(step > 0 for step in steps) >= _STEADY * len(steps) and growth * _SOON_MINUTES >= room
     if not soon and not (_goes_on(steps) and growth * _DAY_MINUTES >= room):
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -284,7 +285,7 @@ class ImageRuntime(TaskRuntime):
         return self._images[name]
 
     def _pulled(self, name: str) -> EngineImage:
-        if ".dkr.ecr." in name or name.startswith("localhost/"):
+        if re.search(r"\.dkr[.-]ecr(-fips)?\.", name) or name.startswith("localhost/"):
             raise ImageError(f"{name}: is not in {self.engine.program}'s store: nova image build --local builds it")
         self.engine.run("pull", "--quiet", name)
         return EngineImage.read(name, self.engine.image(name) or {})

@@ -132,6 +132,8 @@ def extend(
     """
     container = task.definition.find_container(CONTAINER)
     assert container is not None, "every task has it"
+    definition = task.definition.node.default_child
+    assert isinstance(definition, cdk.CfnResource)
     before = {each.node.path for each in stack.node.find_all()}
     try:
         extension(
@@ -149,17 +151,22 @@ def extend(
     except Exception as error:
         raise _fault(error, name) from None
     for construct in stack.node.find_all():
-        if isinstance(construct, cdk.CfnResource) and construct.node.path not in before:
-            _keep(construct)
+        if construct.node.path in before or not isinstance(construct, cdk.CfnResource) or not _holds_data(construct):
+            continue
+        _keep(construct)
+        # A task may know it by its name alone, such as a worker its queue, and must not start before it.
+        definition.add_resource_dependency(construct)
+
+
+def _holds_data(resource: cdk.CfnResource) -> bool:
+    kind = resource.cfn_resource_type
+    return kind.startswith(_KEPT) and kind not in _NOT_KEPT
 
 
 def _keep(resource: cdk.CfnResource) -> None:
-    kind = resource.cfn_resource_type
     # CDK itself writes that a queue is deleted, so what the file itself says of one cannot be distinguished.
-    said = resource.cfn_options.deletion_policy is not None and kind != "AWS::SQS::Queue"
-    if said or kind in _NOT_KEPT or not kind.startswith(_KEPT):
-        return
-    resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+    if resource.cfn_options.deletion_policy is None or resource.cfn_resource_type == "AWS::SQS::Queue":
+        resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
 
 
 def _fault(error: Exception, name: str) -> ConfigError:

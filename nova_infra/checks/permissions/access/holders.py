@@ -86,7 +86,7 @@ def jobs(template: Template, *, protected: Sequence[str]) -> Iterator[Holder]:
     for logical_id, role in template.of_type(_ROLE):
         for subject in _conditions(role, _SUBJECT):
             environment = subject.partition(":environment:")[2]
-            held = [graph.statements(logical_id)]
+            held = [graph.statements(way) for way in graph.ways(logical_id)]
             yield _holder(template, subject, held, after=environment in protected, runs_repository=True)
 
 

@@ -24,12 +24,15 @@ _ALNUM = "[A-Za-z0-9]"
 _WORD = r"[\w-]"
 # Words alone are not a token: names of packages, models and settings begin like one.
 _DIGIT = rf"(?={_WORD}{{0,99}}\d)"
+# By chance, few tokens have no digit; those have capitals among small letters, as in none of these words.
+_CHANCE = rf"(?={_WORD}{{0,99}}\d|{_WORD}{{0,99}}[a-z][A-Z])"
 _MIXED = rf"{_DIGIT}(?={_WORD}{{0,99}}[A-Z])"
+# What is public by design is none of them, such as Google's keys of web pages (AIza…) and Twilio's SIDs (SK…).
 # Vendor; words that mark its tokens; the whole form, with @ for these: from the vendors' pages and gitleaks' rules.
 _FORMS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("GitHub", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), rf"@({_ALNUM}{{30,}}|\d+_eyJ[\w.-]{{30,}})"),
     ("GitHub", ("github_pat_",), rf"@{_DIGIT}\w{{22,}}"),
-    ("GitLab", ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glsoat-"), rf"@{_DIGIT}[\w.-]{{20,}}"),
+    ("GitLab", ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glsoat-"), rf"@{_CHANCE}[\w.-]{{20,}}"),
     (
         "Slack",
         ("xoxa-", "xoxb-", "xoxe-", "xoxe.xoxp-", "xoxo-", "xoxp-", "xoxr-", "xoxs-"),
@@ -50,13 +53,11 @@ _FORMS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("Replicate", ("r8_",), rf"@{_ALNUM}{{37}}"),
     ("Perplexity", ("pplx-",), rf"@{_ALNUM}{{40,}}"),
     ("xAI", ("xai-",), rf"@{_ALNUM}{{60,}}"),
-    ("Google", ("AIza",), rf"@{_WORD}{{35}}"),
     ("Google", ("GOCSPX-",), rf"@{_WORD}{{28}}"),
     ("Google", ("ya29.",), rf"@{_WORD}{{30,}}"),
     ("SendGrid", ("SG.",), rf"@{_WORD}{{20,24}}\.{_WORD}{{39,50}}"),
-    ("Mailgun", ("key-",), rf"@{_DIGIT}{_HEX}{{32}}"),
+    ("Mailgun", ("key-",), rf"(?<!-)@{_DIGIT}{_HEX}{{32}}"),
     ("Mailchimp", ("-us",), rf"{_HEX}{{32}}@\d{{1,2}}"),
-    ("Twilio", ("SK",), rf"@{_HEX}{{32}}"),
     ("DigitalOcean", ("dop_v1_", "doo_v1_", "dor_v1_"), rf"@{_HEX}{{64}}"),
     ("Databricks", ("dapi",), rf"@{_HEX}{{32}}(-\d)?"),
     ("Shopify", ("shpat_", "shpca_", "shppa_", "shpss_"), r"@[0-9A-Fa-f]{32}"),

@@ -55,3 +55,12 @@ def test_a_value_that_only_cloudformation_knows_may_be_anything() -> None:
 )
 def test_an_account_is_known_only_where_no_other_can_be_meant(arn: str, account: str | None) -> None:
     assert account_of(arn) == account
+
+
+def test_what_is_compared_is_in_one_partition():
+    account = {"Ref": "AWS::AccountId"}
+    for partition in ("aws", "aws-us-gov", "aws-cn", "aws-iso-b"):
+        assert pattern_of(f"arn:{partition}:iam::1:role/x") == "arn:aws:iam::1:role/x"
+        assert pattern_of({"Fn::Join": ["", [f"arn:{partition}:iam::", account, ":role/x"]]}) == "arn:aws:iam::*:role/x"
+        assert pattern_of({"Fn::Join": ["", ["arn:", partition, ":s3:::b"]]}) == "arn:aws:s3:::b"
+    assert pattern_of("arn:aws*:s3:::b") == "arn:aws*:s3:::b"

@@ -121,3 +121,23 @@ def test_githubs_identity_provider_is_there_once_and_known(
     assert check.right is right
     assert said in f"{check.what} {check.remedy}"
     assert list(first_in_environment(config, config.environments[0], Account(answers))) == found[:-1]
+
+
+def test_commands_and_arns_are_of_the_installations_partition(config: Config) -> None:
+    from nova_infra.operations.doctor.doctor import bootstrap_command
+    from nova_infra.operations.doctor.first import first_in_environment
+
+    asked: list[str] = []
+
+    class Asked(Account):
+        def call(self, service: str, operation: str, /, **arguments: Any) -> dict[str, Any]:
+            asked.append(str(arguments.get("OpenIDConnectProviderArn")))
+            return super().call(service, operation, **arguments)
+
+    delivered = delivered_by_github(config)
+    toolchain = delivered.toolchain.model_copy(update={"region": "us-gov-west-1"})
+    delivered = delivered.model_copy(update={"toolchain": toolchain})
+    answers = {**FIRST, "describe_stacks": missing("ValidationError")}
+    list(first_in_environment(delivered, delivered.environments[0], Asked(answers)))
+    assert [arn.split(":oidc")[0] for arn in asked if "oidc" in arn] == [f"arn:aws-us-gov:iam::{DEV}"]
+    assert "arn:aws-us-gov:iam::aws:policy/" in bootstrap_command(DEV, "us-gov-west-1", TOOLCHAIN)

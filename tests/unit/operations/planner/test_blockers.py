@@ -30,7 +30,12 @@ def good() -> Resources:
         "MountPoints": [{"SourceVolume": "tmp", "ContainerPath": "/tmp"}],
         "DependsOn": [{"ContainerName": "router", "Condition": "START"}],
     }
-    group = {"HealthCheckIntervalSeconds": 9, "HealthCheckTimeoutSeconds": 4, "UnhealthyThresholdCount": 3}
+    group = {
+        "Protocol": "HTTP",
+        "HealthCheckIntervalSeconds": 9,
+        "HealthCheckTimeoutSeconds": 4,
+        "UnhealthyThresholdCount": 3,
+    }
     paths = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/carts/*", "/basket/*"]}}
     types: dict[str, tuple[str, Resources]] = {
         "Balancer": ("AWS::ElasticLoadBalancingV2::LoadBalancer", {}),

@@ -155,3 +155,18 @@ def test_the_command_prints_it(written: dict[str, Path], nova: Any) -> None:
     printed = nova("policy", "cloudformation", PROD, "--assembly", str(written["codepipeline"]))
     assert printed.returncode == 0
     assert json.loads(printed.stdout) == execution_policy(Assembly(written["codepipeline"]), PROD, platform="nova")
+
+
+def test_it_is_written_for_the_partition_of_its_stacks(tmp_path: Path) -> None:
+    kinds = ("AWS::ECR::Repository", "AWS::IAM::Role")
+    resources = {kind.replace(":", ""): {"Type": kind, "Properties": {}} for kind in kinds}
+    (tmp_path / "one.json").write_text(json.dumps({"Resources": resources}))
+    one = {
+        "type": "aws:cloudformation:stack",
+        "environment": f"aws://{PROD}/us-gov-west-1",
+        "properties": {"templateFile": "one.json", "stackName": "nova-prod-one"},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": {"one": one}}))
+    policy = execution_policy(Assembly(tmp_path), PROD, platform="nova")
+    assert "arn:aws:" not in json.dumps(policy)
+    assert allowed(policy, "iam:CreateRole", f"arn:aws-us-gov:iam::{PROD}:role/nova-prod-x")

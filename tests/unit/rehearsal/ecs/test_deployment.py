@@ -11,7 +11,7 @@ from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError, PlayedDep
 from nova_infra.rehearsal.ecs.rollout import read_rollout
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
-from nova_infra.rehearsal.record import DeploymentRecord
+from nova_infra.rehearsal.record import DeploymentRecord, Requests
 from nova_infra.rehearsal.tasks.task import SILENT, TaskFailedError
 
 SAID = "exited with code 2: LEVEL is missing"
@@ -57,3 +57,44 @@ def test_what_a_task_printed_that_ended_so_holds_for_one_whose_output_is_lost(re
         asyncio.run(asyncio.wait_for(deployment.run(), 20))
     assert named in str(failed.value)
     assert record.red_before == ["carts-restarts"]
+
+
+def test_while_a_deployment_runs_its_state_says_what_the_new_revision_got_in_the_latest_minute() -> None:
+    class Asked(Failing):
+        minutes = 0
+
+        def requests(self) -> dict[str, Requests]:
+            self.minutes += 1
+            return {"carts:1": Requests(500 * self.minutes), "carts:2": Requests(31 * self.minutes)}
+
+        async def start(self, revision: Any, group: Any) -> Any:
+            while self.minutes < 4:
+                await asyncio.sleep(0.01)
+            return await super().start(revision, group)
+
+    service = Asked([SAID] * 3)
+    revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, revision="carts:2"))
+    deployment = PlayedDeployment(
+        service=service,
+        revision=revision,
+        rollout=read_rollout({"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True}}, "carts"),
+        record=DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:2", baseline=False),
+        clock=Clock(seconds_per_minute=0.01),
+        states={},
+        measured={},
+        tell=lambda _: None,
+    )
+
+    async def nothing() -> None:
+        pass
+
+    async def play() -> None:
+        ticking = asyncio.create_task(deployment.clock.run(nothing, lambda: None))
+        try:
+            await deployment.run()
+        finally:
+            ticking.cancel()
+
+    with pytest.raises(DeploymentFailedError):
+        asyncio.run(asyncio.wait_for(play(), 20))
+    assert service.deployments[-1].per_minute == 31

@@ -17,6 +17,27 @@ CLOSES_SOONER = "shop closes idle connections after 5 s, and the load balancer a
 
 
 @pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ([20, 24, 28, 32], "in 2 hours"),
+        ([10, 29, 29.1, 29.2, 29.3], ""),
+        ([10, 12, 29, 29.1, 29.2, 29.3, 29.4], ""),
+    ],
+    ids=["it leaks", "it is still starting", "it starts for longer"],
+)
+def test_a_program_that_is_still_starting_does_not_leak(
+    deployed: Callable[..., DeploymentRecord], rehearsed: Make, held: list[float], said: str
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.memory = 512
+    deployment.samples = [MinuteRecord(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
+    record.deployments = [deployment]
+    found = "; ".join(what_users_meet(record))
+    assert said in found
+    assert bool(found) is bool(said)
+
+
+@pytest.mark.parametrize(
     ("held", "hours"),
     [
         ([100, 100.5, 101, 101.5, 102, 102.5, 103], 14),

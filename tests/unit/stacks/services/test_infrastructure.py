@@ -70,6 +70,12 @@ def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made):
     assert of_type(made, "AWS::SQS::Queue")[1]["Properties"]["QueueName"] == "nova-live-shop-mail-live"
 
 
+def test_no_task_starts_before_what_it_may_know_by_name_alone(made):
+    _, definition = of_type(made, "AWS::ECS::TaskDefinition")
+    kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
+    assert set(definition["DependsOn"]) == {of_type(made, kind)[0] for kind in kinds}
+
+
 def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made):
     policies = {
         kind: of_type(made, kind)[1].get("DeletionPolicy")

@@ -9,8 +9,11 @@ stack imports can be neither deleted nor changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from nova_infra.checks.rule import as_list
 from nova_infra.documents.text import listed
+from nova_infra.operations.changes.certain import is_whole, tables
 from nova_infra.operations.changes.template_values import references, same
 from nova_infra.operations.planner.blockers.cloudformation.names import changes_kind
 from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
@@ -74,15 +77,17 @@ def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
         return
     for logical_id, before in step.before.of_type(_ASSOCIATIONS):
         after = step.after.resources.get(logical_id, {}).get("Properties", {})
-        gone = set(before.get("CapacityProviders", ())) - set(after.get("CapacityProviders", ()))
+        left = after.get("CapacityProviders")
+        gone = {*_texts(before.get("CapacityProviders"))} - {*_texts(left)} if is_whole(left) else set[str]()
         users = {
             (stack.key.name, provider)
             for stack in step.world.stacks.values()
             if stack.key[:2] == step.after.key[:2]
             for _, service in stack.of_type("AWS::ECS::Service")
-            if step.world.meaning(stack, service.get("Cluster")) == step.world.meaning(step.before, before["Cluster"])
+            if step.world.meaning(stack, service.get("Cluster"))
+            == step.world.meaning(step.before, before.get("Cluster"))
             for provider in gone
-            & {each.get("CapacityProvider") for each in service.get("CapacityProviderStrategy", ())}
+            & {*_texts([each.get("CapacityProvider") for each in tables(service.get("CapacityProviderStrategy"))])}
         }
         if users:
             yield Refusal(
@@ -92,6 +97,10 @@ def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
                 f"{listed(sorted({name for name, _ in users}), 3)} still uses it",
                 _BY_THEMSELVES,
             )
+
+
+def _texts(entries: Any) -> Iterator[str]:
+    yield from (each for each in as_list(entries) if isinstance(each, str))
 
 
 def _root(logical_id: str, replaced: Mapping[str, ResourceAction]) -> str:

@@ -6,18 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.certain import tables
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.blockers.cloudformation.identity import identity
 from nova_infra.operations.planner.model import Refusal, StackKey
 from nova_infra.operations.planner.step import Step
 
-_ECR_IMAGE = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+")
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+"
+)
 
 
 def missing_repositories(step: Step) -> Iterator[Refusal]:
     """Refuse a task whose image would be in a repository that the release describes, but does not deploy."""
     for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition"):
-        for container in properties.get("ContainerDefinitions", ()):
+        for container in tables(properties.get("ContainerDefinitions")):
             wanted = _repository(container)
             if wanted is None or step.world.owners(wanted):
                 continue
@@ -33,10 +36,9 @@ def missing_repositories(step: Step) -> Iterator[Refusal]:
                     break
 
 
-def _repository(container: Any) -> str | None:
+def _repository(container: Mapping[str, Any]) -> str | None:
     """The identity of a container's repository in ECR; None where the image is somewhere else."""
-    image = shown(container.get("Image")) if isinstance(container, Mapping) else ""
-    if (match := _ECR_IMAGE.fullmatch(image)) is None:
+    if (match := _ECR_IMAGE.fullmatch(shown(container.get("Image")))) is None:
         return None
     resource = {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": match["repository"]}}
     return identity(resource, StackKey(match["account"], match["region"], ""), shown)

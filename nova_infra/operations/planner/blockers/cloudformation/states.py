@@ -67,8 +67,9 @@ def left_behind(
         if stack.key in known:
             continue
         runs = any(True for _ in stack.of_type("AWS::ECS::Service"))
-        rules = [int(p.get("Priority", 0)) for _, p in stack.of_type("AWS::ElasticLoadBalancingV2::ListenerRule")]
-        holds = [*(["its tasks run on"] if runs else []), *([f"its rule keeps priority {max(rules)}"] if rules else [])]
+        rules = [rule.priority for rule in rules_of(stack.template)]
+        keeps = [f"its rule keeps priority {max(rules)}"] if any(rules) else []
+        holds = [*(["its tasks run on"] if runs else []), *keeps]
         what = f" ({', '.join(holds)})" if holds else ""
         yield Consequence(stack.key.name, "", f"is no longer part of the release and stays as it is{what}: delete it")
         left, beside = list(rules_of(stack.template)), [each for each in wanted if _same_listener(each, stack)]

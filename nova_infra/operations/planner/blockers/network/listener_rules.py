@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.template_values import references
+from nova_infra.operations.changes.certain import is_function, table, tables
+from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 
@@ -72,12 +73,13 @@ def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
 
 
 def _strategy(service: Mapping[str, Any]) -> str:
-    return str(service.get("DeploymentConfiguration", {}).get("Strategy", "ROLLING"))
+    configuration = service.get("DeploymentConfiguration")
+    return shown(table(configuration).get("Strategy", "ROLLING") if not is_function(configuration) else configuration)
 
 
 def _steered(stack: StackTemplate) -> Iterator[str]:
     """The rules whose weights ECS changes: those that a service with another strategy than rolling names."""
     for _, properties in stack.of_type("AWS::ECS::Service"):
         if _strategy(properties) != "ROLLING":
-            for load_balancer in properties.get("LoadBalancers", ()):
-                yield from references(load_balancer.get("AdvancedConfiguration", {}).get("ProductionListenerRule"))
+            for load_balancer in tables(properties.get("LoadBalancers")):
+                yield from references(table(load_balancer.get("AdvancedConfiguration")).get("ProductionListenerRule"))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
+from nova_infra.operations.changes.certain import table
 from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -23,7 +24,7 @@ _FAILS = "this would fail"
 def closed_ways(step: Step) -> Iterator[Refusal]:
     """Refuse a service whose tasks nothing reaches, or that reach nothing."""
     for logical_id, properties in step.after.of_type("AWS::ECS::Service") if step.actions else ():
-        network = properties.get("NetworkConfiguration", {}).get("AwsvpcConfiguration", {})
+        network = table(table(properties.get("NetworkConfiguration")).get("AwsvpcConfiguration"))
         groups = [referenced(each) or "" for each in as_list(network.get("SecurityGroups"))]
         if not groups or any(step.after.resources.get(each, {}).get("Type") != _GROUP for each in groups):
             continue

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list, as_text
+from nova_infra.operations.changes.certain import certain_entries, may_be_left_out, table, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -47,6 +48,8 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "AWS::Lambda::Function": {"Timeout": (1, 900), "MemorySize": (128, 10_240)},
     "AWS::ECS::Service": {"HealthCheckGracePeriodSeconds": (0, 2_147_483_647)},
 }
+# The same of functions on instances of their own: API_CreateFunction says the most of both kinds only.
+_ON_INSTANCES = {"Timeout": (1, 5400), "MemorySize": (128, 32_768)}
 # The same of attributes, which are lists of keys and values. A slow start of 0 is none.
 _ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
     "AWS::ElasticLoadBalancingV2::TargetGroup": (
@@ -105,7 +108,10 @@ def beyond_limits(step: Step) -> Iterator[Refusal]:
 
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for path, (least, most) in _NUMBERS.get(kind, {}).items():
+    numbers = _NUMBERS.get(kind, {})
+    if kind == "AWS::Lambda::Function" and "CapacityProviderConfig" in properties:
+        numbers = _ON_INSTANCES
+    for path, (least, most) in numbers.items():
         for value in values_at(properties, path):
             yield from _number(path, value, least, most)
     name, limits = _ATTRIBUTES.get(kind, ("", {}))
@@ -142,24 +148,6 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Rules.Priority", f"has {twice[0]} twice", "give each rule a priority of its own"
 
 
-def certain_entries(entries: Any) -> list[Any]:
-    """The entries of a list that no condition leaves out; of a list that only CloudFormation knows, none.
-
-    Args:
-        entries: The list, as a template has it.
-    """
-    return [each for each in entries if not _may_be_left_out(each)] if isinstance(entries, list) else []
-
-
-def _may_be_left_out(value: Any) -> bool:
-    match value:
-        case {"Ref": "AWS::NoValue"}:
-            return True
-        case {"Fn::If": [_, then, otherwise]}:
-            return _may_be_left_out(then) or _may_be_left_out(otherwise)
-    return False
-
-
 def _number(path: str, value: Any, least: int, most: int) -> Iterator[_Fault]:
     number = int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
     if isinstance(number, int | float) and not isinstance(number, bool) and not least <= number <= most:
@@ -169,11 +157,9 @@ def _number(path: str, value: Any, least: int, most: int) -> Iterator[_Fault]:
 def _of_tags(tags: Any) -> Iterator[_Fault]:
     """Tags that no service takes: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html."""
     pairs = (
-        [(each.get("Key"), each.get("Value")) for each in tags if isinstance(each, Mapping)]
+        [(each.get("Key"), each.get("Value")) for each in certain_entries(tags) if isinstance(each, Mapping)]
         if isinstance(tags, list)
-        else list(tags.items())
-        if isinstance(tags, Mapping)
-        else []
+        else [pair for pair in table(tags).items() if not may_be_left_out(pair[1])]
     )
     if len(pairs) > _MOST_TAGS:
         yield "Tags", f"has {len(pairs)} tags, but AWS allows {_MOST_TAGS}", "remove some"
@@ -183,22 +169,3 @@ def _of_tags(tags: Any) -> Iterator[_Fault]:
         for part, what, most in ((key, "a key", 128), (value, "a value", 256)):
             if isinstance(part, str) and len(part) > most:
                 yield "Tags", f"has {what} of {len(part)} characters, but AWS allows {most}", "shorten it"
-
-
-def values_at(value: Any, path: str) -> Iterator[Any]:
-    """Every value at a path, without those that only CloudFormation knows.
-
-    Args:
-        value: The properties, as a template has them.
-        path: Names, joined by dots; ``[]`` after one stands for every entry of a list, ``*`` for every name.
-    """
-    step, _, rest = path.partition(".")
-    name = step.removesuffix("[]")
-    if not isinstance(value, Mapping) or (name != "*" and name not in value):
-        return
-    found = list(value.values()) if name == "*" else as_list(value[name]) if step.endswith("[]") else [value[name]]
-    for each in found:
-        if rest:
-            yield from values_at(each, rest)
-        else:
-            yield each

@@ -14,15 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.checks.permissions.attached import statements_of
+from nova_infra.checks.permissions.attached import branches, statements_of
 from nova_infra.checks.permissions.statements import Statement, allowing, pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
+from nova_infra.operations.changes.certain import is_function, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
 _ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 _SCHEDULE, _MACHINE = "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"
-_ECR = re.compile(r"(?P<account>[^.]+)\.dkr\.ecr\.(?P<region>[^./]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+")
+_ECR = re.compile(r"(?P<account>[^.]+)\.dkr[.-]ecr(?:-fips)?\.(?P<region>[^./]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+")
 
 _FAILS = "this would fail"
 _NEVER_RUNS = "its schedule starts nothing"
@@ -93,12 +94,14 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
 
 def _all_statements(template: Template, role: str) -> list[Statement]:
     """What holds for a role; everything where a policy that the template does not hold may allow it."""
+    properties = template.resources[role].get("Properties", {})
     arns = [
         pattern_of(arn)
-        for arn in as_list(template.resources[role].get("Properties", {}).get("ManagedPolicyArns"))
+        for arn in as_list(properties.get("ManagedPolicyArns"))
         if referenced(arn) not in template.resources
     ]
-    if any(not arn.endswith(_TASK_EXECUTION) for arn in arns):
+    hidden = any(map(is_function, branches(properties.get("Policies"))))
+    if hidden or any(not arn.endswith(_TASK_EXECUTION) for arn in arns):
         return [Statement(role, True, ("*",), False, ("*",), False, conditional=False)]
     found = [each for each in statements_of(template, role) if each.actions != ("*",) or not arns]
     if arns:
@@ -122,28 +125,29 @@ def _needs(template: Template, place: str, kind: str, properties: Mapping[str, A
 def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
     if (role := _role(template, properties.get("ExecutionRoleArn"))) is None:
         return
-    for container in properties.get("ContainerDefinitions", ()):
-        if match := _ECR.fullmatch(pattern_of(container.get("Image"))):
+    for container in tables(properties.get("ContainerDefinitions")):
+        if match := _ECR.fullmatch(_pattern(template, container.get("Image"))):
             why = "its image cannot be pulled"
             yield Need(role, "ecr:GetAuthorizationToken", ("*",), why)
             repository = ("arn:aws:ecr:{region}:{account}:repository/{repository}".format_map(match.groupdict()),)
             yield Need(role, "ecr:BatchGetImage", repository, why)
             yield Need(role, "ecr:GetDownloadUrlForLayer", repository, why)
-        log = container.get("LogConfiguration", {})
+        log = table(container.get("LogConfiguration"))
         if log.get("LogDriver") == "awslogs":
-            group = log.get("Options", {}).get("awslogs-group")
+            group = table(log.get("Options")).get("awslogs-group")
             names = _names(template, group, "LogGroupName", f"arn:aws:logs:{place}:log-group:{{}}", ":*")
             yield Need(role, "logs:CreateLogStream", names, "its tasks cannot start without their log")
-        for secret in container.get("Secrets", ()):
+        for secret in tables(container.get("Secrets")):
             yield from _of_a_secret(template, place, role, secret)
-        if login := container.get("RepositoryCredentials", {}).get("CredentialsParameter"):
+        if login := table(container.get("RepositoryCredentials")).get("CredentialsParameter"):
             name = f"that its image's registry takes a login by, of {container.get('Name')}"
             yield from _of_a_secret(template, place, role, {"Name": name, "ValueFrom": login})
 
 
 def _of_a_secret(template: Template, place: str, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:
     value, why = secret.get("ValueFrom"), f"its tasks cannot start without the secret {secret.get('Name')}"
-    text = pattern_of(value)
+    if (text := _pattern(template, value)) == "*":
+        return  # a secret or a parameter, as only CloudFormation knows
     logical_id = referenced(value) or next(iter(re.findall(r"\$\{(\w+)\}", text)), None)
     resource = template.resources.get(logical_id or "", {})
     if ":secretsmanager:" in text or resource.get("Type") == "AWS::SecretsManager::Secret":
@@ -160,21 +164,21 @@ def _of_a_secret(template: Template, place: str, role: str, secret: Mapping[str,
 
 
 def _of_a_service(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
-    for hook in properties.get("DeploymentConfiguration", {}).get("LifecycleHooks", ()):
+    for hook in tables(table(properties.get("DeploymentConfiguration")).get("LifecycleHooks")):
         role = _role(template, hook.get("RoleArn"))
         if role is not None and "HookTargetArn" in hook:
             names = _names(
                 template, hook["HookTargetArn"], "FunctionName", f"arn:aws:lambda:{place}:function:{{}}", ":*"
             )
             yield Need(role, "lambda:InvokeFunction", names, "its lifecycle hook fails and ECS rolls back")
-    for balancer in properties.get("LoadBalancers", ()):
-        role = _role(template, balancer.get("AdvancedConfiguration", {}).get("RoleArn"))
+    for balancer in tables(properties.get("LoadBalancers")):
+        role = _role(template, table(balancer.get("AdvancedConfiguration")).get("RoleArn"))
         if role is not None:
             yield Need(role, "elasticloadbalancing:ModifyRule", ("*",), "ECS cannot shift its traffic")
 
 
 def _of_a_schedule(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
-    target = properties.get("Target", {})
+    target = table(properties.get("Target"))
     role, started = _role(template, target.get("RoleArn")), referenced(target.get("Arn"))
     kind = template.resources.get(started or "", {}).get("Type", "")
     if role is None:
@@ -182,7 +186,8 @@ def _of_a_schedule(template: Template, place: str, properties: Mapping[str, Any]
     if kind in _STARTS:
         yield Need(role, _STARTS[kind], (pattern_of(target["Arn"]), f"{pattern_of(target['Arn'])}:*"), _NEVER_RUNS)
     elif "EcsParameters" in target:
-        yield from _starting_tasks(template, place, role, target["EcsParameters"].get("TaskDefinitionArn"), _NEVER_RUNS)
+        definition = table(target["EcsParameters"]).get("TaskDefinitionArn")
+        yield from _starting_tasks(template, place, role, definition, _NEVER_RUNS)
     elif pattern_of(target.get("Arn")).endswith(":aws-sdk:sfn:startExecution"):
         yield Need(role, "states:StartExecution", ("*",), _NEVER_RUNS)
 
@@ -207,7 +212,7 @@ def _starting_tasks(template: Template, place: str, role: str, definition: Any, 
     properties = template.resources.get(logical_id or "", {}).get("Properties")
     if properties is None:
         return
-    family = pattern_of(properties.get("Family", "*"))
+    family = _pattern(template, properties.get("Family", "*"))
     names = (f"${{{logical_id}}}", f"${{{logical_id}}}:*", f"arn:aws:ecs:{place}:task-definition/{family}:*")
     yield Need(role, "ecs:RunTask", names, why)
     for name in ("ExecutionRoleArn", "TaskRoleArn"):
@@ -217,12 +222,18 @@ def _starting_tasks(template: Template, place: str, role: str, definition: Any, 
 
 def _names(template: Template, value: Any, name: str, arn: str, ending: str) -> tuple[str, ...]:
     """How policies may name a resource: by its reference, by the ARN of its name, with or without an ending."""
-    pattern = pattern_of(value)
+    pattern = _pattern(template, value)
     resource = template.resources.get(referenced(value) or "", {}).get("Properties", {})
-    known = pattern_of(resource[name]) if name in resource else pattern
+    known = _pattern(template, resource[name]) if name in resource else pattern
     if pattern.startswith("arn:"):
         return (pattern, f"{pattern}{ending}")
     return (pattern, f"{pattern}{ending}", arn.format(known), f"{arn.format(known)}{ending}")
+
+
+def _pattern(template: Template, value: Any) -> str:
+    """A value as a pattern: what refers to no resource of the template may be anything."""
+    found = pattern_of(value)
+    return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in template.resources else "*", found)
 
 
 def _role(template: Template, value: Any) -> str | None:
@@ -232,10 +243,15 @@ def _role(template: Template, value: Any) -> str | None:
 
 
 def _trusts(template: Template, role: str, service: str) -> bool:
-    statements = as_list(
-        template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {}).get("Statement")
-    )
-    principals = [each.get("Principal") for each in statements if each.get("Effect") == "Allow"]
-    named = [p for each in principals for p in (as_list(each.get("Service")) if isinstance(each, Mapping) else ["*"])]
-    # A name that only CloudFormation knows may be any.
-    return any(not isinstance(each, str) or each in (service, "*") or "${" in each for each in named)
+    document = template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument")
+    statements = [each for one in branches(document) for each in branches(one.get("Statement"))]
+    allowed = [each for each in statements if each.get("Effect") != "Deny"]
+    principals = [p for each in allowed for p in branches(each.get("Principal"), mappings=False)]
+    named = [
+        name
+        for each in principals
+        for name in (branches(each.get("Service"), mappings=False) if table(each) else [each])
+    ]
+    # What only CloudFormation knows may be any.
+    unknown = any(map(is_function, (*branches(document), *statements, *named)))
+    return unknown or any(isinstance(each, str) and (each in (service, "*") or "${" in each) for each in named)

@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.certain import certain_entries
 from nova_infra.operations.changes.template_values import shown
-from nova_infra.operations.planner.blockers.resources.limits import certain_entries
 from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import World

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import as_list
+from nova_infra.operations.changes.certain import is_function, tables
 from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -39,9 +39,9 @@ def missing_secret_keys(step: Step) -> Iterator[Refusal]:
     """
     before = step.before.resources if step.before is not None else {}
     for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition") if step.actions else ():
-        for container in properties.get("ContainerDefinitions", ()):
-            for each in as_list(container.get("Secrets")):
-                named, key = _named(each.get("ValueFrom")) if isinstance(each, Mapping) else ("", "")
+        for container in tables(properties.get("ContainerDefinitions")):
+            for each in tables(container.get("Secrets")):
+                named, key = _named(each.get("ValueFrom"))
                 secret = _attached_to(step, named)
                 resource = step.after.resources.get(secret, {})
                 if not key or resource.get("Type") != _SECRET or secret in before:
@@ -109,12 +109,12 @@ def _keys(secret: Mapping[str, Any]) -> set[str] | None:
     if isinstance(text := secret.get("SecretString"), str):
         return _object(text)
     generated = secret.get("GenerateSecretString")
-    if not isinstance(generated, Mapping):
+    if not isinstance(generated, Mapping) or is_function(generated):
         return None
     template, key = generated.get("SecretStringTemplate"), generated.get("GenerateStringKey")
     if template is None:
         return set()
-    return _object(template) | {str(key)} if isinstance(template, str) else None
+    return _object(template) | {key} if isinstance(template, str) and isinstance(key, str) else None
 
 
 def _object(text: str) -> set[str]:

@@ -28,7 +28,7 @@ def impossible_sizes(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition for Fargate whose CPU and memory do not go together."""
     for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition") if step.actions else ():
         size = [properties.get(name) for name in ("Cpu", "Memory")]
-        if "FARGATE" not in properties.get("RequiresCompatibilities", ()) or not all(str(v).isdigit() for v in size):
+        if "FARGATE" not in properties.get("RequiresCompatibilities", ()) or not all(str(v).isdecimal() for v in size):
             continue
         cpu, memory = (int(str(value)) for value in size)
         if memory in _MEMORY.get(cpu, ()):

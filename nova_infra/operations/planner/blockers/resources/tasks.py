@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import as_list, referenced
+from nova_infra.checks.rule import referenced
+from nova_infra.operations.changes.certain import is_whole, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -37,10 +38,13 @@ def refused_services(step: Step) -> Iterator[Refusal]:
     """Refuse a service that does not fit its task definition, and one whose deployment could not replace a task."""
     for logical_id, properties in step.after.of_type(_SERVICE) if step.actions else ():
         task = step.after.resources.get(referenced(properties.get("TaskDefinition")) or "", {})
-        for balancer in as_list(properties.get("LoadBalancers")):
+        for balancer in tables(properties.get("LoadBalancers")):
             for where, fault, remedy in _of_balancer(balancer, task.get("Properties", {})):
                 yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
-        desired, configuration = _desired(step, logical_id, properties), properties.get("DeploymentConfiguration", {})
+        desired, configuration = (
+            _desired(step, logical_id, properties),
+            table(properties.get("DeploymentConfiguration")),
+        )
         if (stuck := _stuck(configuration, desired)) is not None:
             yield Refusal(
                 step.after.key.name,
@@ -56,26 +60,25 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         mode = properties.get("NetworkMode", "bridge")
         if isinstance(mode, str) and mode != "awsvpc":
             yield "NetworkMode", f"is {mode}, but Fargate supports only awsvpc", "make it awsvpc"
-        for container in properties.get("ContainerDefinitions", ()):
+        for container in tables(properties.get("ContainerDefinitions")):
             if (seconds := _number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
                 said = f"{_name(container)} may take {seconds:g} s to stop, but Fargate allows {_MOST_STOP_SECONDS}"
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
-            driver = _table(container.get("LogConfiguration")).get("LogDriver")
+            driver = table(container.get("LogConfiguration")).get("LogDriver")
             if isinstance(driver, str) and driver not in _LOG_DRIVERS:
                 said = f"{_name(container) or 'the container'} logs by {driver}, which Fargate does not support"
                 yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
-    size = _number(properties.get("EphemeralStorage", {}).get("SizeInGiB"))
+    size = _number(table(properties.get("EphemeralStorage")).get("SizeInGiB"))
     if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
         yield "EphemeralStorage", f"is {size:g} GiB", f"choose {_STORAGE[0]} to {_STORAGE[1]}"
 
 
 def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    containers: Sequence[Mapping[str, Any]] = properties.get("ContainerDefinitions", ())
-    names = [_name(each) for each in containers]
-    volumes = {each.get("Name") for each in properties.get("Volumes", ())}
-    if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
+    containers, names = tables(properties.get("ContainerDefinitions")), _names(properties, "ContainerDefinitions")
+    volumes = _names(properties, "Volumes")
+    if repeated := [name for name, count in Counter(map(_name, containers)).items() if name and count > 1]:
         yield "ContainerDefinitions", f"has several containers named {repeated[0]}", "rename one"
-    if containers and not any(each.get("Essential", True) in (True, "true") for each in containers):
+    if containers and names is not None and all(str(each.get("Essential")).lower() == "false" for each in containers):
         yield "ContainerDefinitions", "has no essential container", "make one essential"
     for key, unit in (("Memory", "MiB"), ("Cpu", "CPU units")):
         whole, parts = _number(properties.get(key)), [_number(each.get(key)) or 0 for each in containers]
@@ -90,50 +93,50 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _of_ports(container: Mapping[str, Any]) -> Iterator[_Fault]:
     """With awsvpc a port of the host is the same or none: API_PortMapping in the API reference."""
-    for mapping in as_list(container.get("PortMappings")):
-        inside, host = (_number(_table(mapping).get(key)) for key in ("ContainerPort", "HostPort"))
+    for mapping in tables(container.get("PortMappings")):
+        inside, host = (_number(mapping.get(key)) for key in ("ContainerPort", "HostPort"))
         if host and inside is not None and host != inside:
             name = _name(container) or "the container"
             fault = f"{name} maps port {inside:g} to {host:g} of the host, but awsvpc maps a port only to itself"
             yield "PortMappings.HostPort", fault, "leave it out"
 
 
-def _of_container(container: Mapping[str, Any], names: Sequence[str], volumes: set[Any]) -> Iterator[_Fault]:
+def _of_container(
+    container: Mapping[str, Any], names: Collection[str] | None, volumes: Collection[str] | None
+) -> Iterator[_Fault]:
     name = _name(container) or "the container"
     for key, (least, most) in _CHECK.items():
-        value = _number(container.get("HealthCheck", {}).get(key))
+        value = _number(table(container.get("HealthCheck")).get(key))
         if value is not None and not least <= value <= most:
             yield f"HealthCheck.{key}", f"{name} has {value:g}", f"choose {least} to {most}"
-    variables = {each.get("Name") for each in as_list(container.get("Environment")) if isinstance(each, Mapping)}
-    for secret in as_list(container.get("Secrets")):
-        if isinstance(secret, Mapping) and secret.get("Name") in variables:
-            yield "Secrets", f"{name} has {secret['Name']} among its variables and its secrets", "keep one of them"
-    for mount in as_list(container.get("MountPoints")):
-        source = mount.get("SourceVolume") if isinstance(mount, Mapping) else None
-        if isinstance(source, str) and source not in volumes:
+    variables = {_name(each) for each in tables(container.get("Environment"))}
+    for secret in map(_name, tables(container.get("Secrets"))):
+        if secret and secret in variables:
+            yield "Secrets", f"{name} has {secret} among its variables and its secrets", "keep one of them"
+    for mount in tables(container.get("MountPoints")):
+        source = mount.get("SourceVolume")
+        if isinstance(source, str) and volumes is not None and source not in volumes:
             yield "MountPoints", f"{name} mounts {source}, which is not a volume of the task", "add it to Volumes"
-    for other in as_list(container.get("DependsOn")):
-        if (
-            isinstance(other, Mapping)
-            and isinstance(other.get("ContainerName"), str)
-            and other["ContainerName"] not in names
-        ):
-            yield "DependsOn", f"{name} waits for {other['ContainerName']}, not a container here", "correct the name"
+    for other in (each.get("ContainerName") for each in tables(container.get("DependsOn"))):
+        if isinstance(other, str) and names is not None and other not in names:
+            yield "DependsOn", f"{name} waits for {other}, not a container here", "correct the name"
 
 
-def _of_balancer(balancer: Any, task: Mapping[str, Any]) -> Iterator[_Fault]:
-    containers = {_name(each): each for each in task.get("ContainerDefinitions", ()) if _name(each)}
-    name, port = (
-        balancer.get(key) if isinstance(balancer, Mapping) else None for key in ("ContainerName", "ContainerPort")
-    )
-    if not containers or not isinstance(name, str):
+def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterator[_Fault]:
+    if not _names(task, "ContainerDefinitions"):
+        return
+    containers = {_name(each): each for each in tables(task["ContainerDefinitions"]) if _name(each)}
+    name, port = (balancer.get(key) for key in ("ContainerName", "ContainerPort"))
+    if not isinstance(name, str):
         return
     if name not in containers:
         fault = f"sends requests to the container {name}, and its task definition has {' and '.join(containers)}"
         yield "LoadBalancers", fault, "correct ContainerName"
         return
-    ports = [_number(each.get("ContainerPort")) for each in as_list(containers[name].get("PortMappings"))]
-    if (wanted := _number(port)) is not None and None not in ports and wanted not in ports:
+    mappings = containers[name].get("PortMappings")
+    ports = [_number(each.get("ContainerPort")) for each in tables(mappings)]
+    unknown = None in ports or not is_whole(mappings)
+    if (wanted := _number(port)) is not None and not unknown and wanted not in ports:
         has = f"has {' and '.join(f'{each:g}' for each in ports)}" if ports else "has none"
         yield "LoadBalancers", f"sends requests to port {wanted:g} of {name}, which {has}", "correct ContainerPort"
 
@@ -166,8 +169,11 @@ def _desired(step: Step, logical_id: str, properties: Mapping[str, Any]) -> int:
     return 1
 
 
-def _table(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _names(properties: Mapping[str, Any], key: str) -> list[str] | None:
+    """The names of all entries of a list; None where only CloudFormation knows one of them."""
+    entries = properties.get(key)
+    names = [each.get("Name") for each in tables(entries)]
+    return [*map(str, names)] if is_whole(entries) and all(isinstance(each, str) for each in names) else None
 
 
 def _name(container: Mapping[str, Any]) -> str:
@@ -180,6 +186,7 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

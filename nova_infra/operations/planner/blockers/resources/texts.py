@@ -16,7 +16,14 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from nova_infra.checks.rule import referenced
-from nova_infra.operations.planner.blockers.resources.limits import certain_entries, values_at
+from nova_infra.operations.changes.certain import (
+    certain_entries,
+    is_function,
+    is_known,
+    may_be_left_out,
+    tables,
+    values_at,
+)
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -35,14 +42,13 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "AWS::ECS::Service": {
         "ServiceName": _ECS_NAME,
-        "PlatformVersion": (r"LATEST|1\.[34]\.0", "make it LATEST, or leave it out"),
+        "PlatformVersion": (r"LATEST|1\.[034]\.0", "make it LATEST, or leave it out"),
     },
     "AWS::ECS::Cluster": {"ClusterName": _ECS_NAME},
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {"Name": _ELB_NAME},
     "AWS::ElasticLoadBalancingV2::TargetGroup": {
         "Name": (_ELB_NAME[0].replace("(?!internal-)", ""), _ELB_NAME[1].partition(", and")[0]),
         "HealthCheckPath": (r"/.*", "begin it with a slash"),
-        "Matcher.HttpCode": (r"[2-4]\d\d([,-][2-4]\d\d)*", "name statuses from 200 to 499, such as 200,204 or 200-299"),
     },
     "AWS::SNS::Topic": {"TopicName": (r"[A-Za-z0-9_-]{1,256}(\.fifo)?", "use letters, digits, hyphens, underscores")},
     "AWS::S3::Bucket": {
@@ -53,6 +59,11 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
 }
 _NUMBER_OF_FIELDS = 6
+# Only rules of EventBridge tell the singular from the plural, its Scheduler takes either:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html,
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based
+_RATE = re.compile(r"rate\(([1-9]\d*) (?:minute|hour|day)(s?)\)")
+_KEYS = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 _TASK, _QUEUE = "AWS::ECS::TaskDefinition", "AWS::SQS::Queue"
 
 
@@ -80,9 +91,9 @@ def _combinations(step: Step, kind: str, properties: Mapping[str, Any]) -> Itera
 
 
 def _task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for log in values_at(properties, "ContainerDefinitions[].LogConfiguration"):
-        options = log.get("Options", {}) if isinstance(log, Mapping) and log.get("LogDriver") == "awslogs" else None
-        if isinstance(options, Mapping) and "awslogs-group" not in options:
+    for log in tables([*values_at(properties, "ContainerDefinitions[].LogConfiguration")]):
+        options = log.get("Options", {}) if log.get("LogDriver") == "awslogs" else None
+        if isinstance(options, Mapping) and not is_function(options) and "awslogs-group" not in options:
             yield "LogConfiguration.Options", "lacks awslogs-group, which awslogs needs", "add it"
 
 
@@ -105,6 +116,8 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     is_fifo, name = _is_fifo(properties), properties.get("QueueName")
+    if is_fifo is None:
+        return
     if isinstance(name, str):
         base = name.removesuffix(".fifo")
         if is_fifo is not name.endswith(".fifo"):
@@ -115,17 +128,18 @@ def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     target = properties.get("RedrivePolicy", {})
     dead = referenced(target.get("deadLetterTargetArn")) if isinstance(target, Mapping) else None
     other = step.after.resources.get(dead or "", {})
-    if other.get("Type") == _QUEUE and _is_fifo(other.get("Properties", {})) is not is_fifo:
+    if other.get("Type") == _QUEUE and _is_fifo(other.get("Properties", {})) is (not is_fifo):
         kinds = ("FIFO", "standard") if is_fifo else ("standard", "FIFO")
         fault = f"leads from a {kinds[0]} queue to a {kinds[1]} one"
         yield "RedrivePolicy.deadLetterTargetArn", fault, "make both the same"
 
 
 def _table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    defined = set(values_at(properties, "AttributeDefinitions[].AttributeName"))
+    if not all(is_known(properties.get(name)) for name in _KEYS):
+        return
     indexes = ("GlobalSecondaryIndexes[].KeySchema[]", "LocalSecondaryIndexes[].KeySchema[]", "KeySchema[]")
-    used = {name for path in indexes for name in values_at(properties, f"{path}.AttributeName")}
-    if not all(isinstance(each, str) for each in defined | used) or not defined:
+    used = {str(name) for path in indexes for name in values_at(properties, f"{path}.AttributeName")}
+    if not (defined := set(map(str, values_at(properties, "AttributeDefinitions[].AttributeName")))):
         return
     if missing := sorted(used - defined):
         yield "KeySchema", f"has the key {missing[0]}, which AttributeDefinitions lacks", "define it there"
@@ -139,14 +153,17 @@ def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    if "Statistic" in properties and "ExtendedStatistic" in properties:
+    given = {name for name, value in properties.items() if not may_be_left_out(value)}
+    if {"Statistic", "ExtendedStatistic"} <= given:
         yield "Statistic", "stands beside ExtendedStatistic", "keep one of them"
-    if "Metrics" in properties and "MetricName" in properties:
+    if {"Metrics", "MetricName"} <= given:
         yield "MetricName", "stands beside Metrics", "keep one of them"
 
 
 def _events(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    yield from _expression(properties.get("ScheduleExpression"), ("rate", "cron"))
+    yield from _expression(text := properties.get("ScheduleExpression"), ("rate", "cron"))
+    if isinstance(text, str) and (rate := _RATE.fullmatch(text)) and (rate[1] == "1") is bool(rate[2]):
+        yield "ScheduleExpression", f"is {text}", "write one in the singular and more in the plural, as in rate(1 hour)"
 
 
 def _scheduler(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -170,8 +187,7 @@ def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:
     if shape is None or shape[1] not in kinds:
         yield where, f"is {_short(text)}", f"write {' or '.join(f'{each}(…)' for each in kinds)}"
     elif shape[1] == "rate":
-        rate = re.fullmatch(r"([1-9]\d*) (minute|hour|day)(s?)", shape[2])
-        if rate is None or (rate[1] == "1") is bool(rate[3]):
+        if not _RATE.fullmatch(text):
             yield where, f"is {text}", "write a number and a unit, such as rate(1 hour) or rate(5 minutes)"
     elif shape[1] == "cron":
         fields = shape[2].split()
@@ -181,8 +197,19 @@ def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:
             yield where, f"is {text}", "write ? for either the day of the month or the weekday, not for both or none"
 
 
-def _is_fifo(properties: Mapping[str, Any]) -> bool:
-    return str(properties.get("FifoQueue", "")).lower() == "true"
+def _is_fifo(properties: Mapping[str, Any]) -> bool | None:
+    """Whether a queue is a FIFO queue; None where only CloudFormation knows."""
+    given = properties.get("FifoQueue", False)
+    return None if isinstance(given, Mapping | list) else str(given).lower() == "true"
+
+
+def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html."""
+    most = 4 if properties.get("Protocol") in ("HTTP", "HTTPS") else 5
+    for codes in values_at(properties, "Matcher.HttpCode"):
+        if isinstance(codes, str) and not re.fullmatch(rf"[2-{most}]\d\d([,-][2-{most}]\d\d)*", codes):
+            remedy = f"name statuses from 200 to {most}99, such as 200,204 or 200-299"
+            yield "Matcher.HttpCode", f"is {_short(codes)}", remedy
 
 
 def _short(text: str) -> str:
@@ -193,6 +220,7 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     _TASK: _task,
     "AWS::ECS::Service": _service,
     "AWS::ElasticLoadBalancingV2::ListenerRule": _rule,
+    "AWS::ElasticLoadBalancingV2::TargetGroup": _group,
     "AWS::DynamoDB::Table": _table,
     "AWS::SSM::Parameter": _parameter,
     "AWS::CloudWatch::Alarm": _alarm,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
+from nova_infra.operations.changes.certain import certain_entries, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -22,6 +23,10 @@ _MOST_PRIORITY = 50_000
 _MOST_VALUES = 5
 _DAY_MINUTES = 1440
 _DAY = 86_400
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+# The API's reference says 6 s for HTTP and 10 s for HTTPS; the least of these refuses only what is sure. Reported of an
+# interval of 5 s alone: https://github.com/terraform-linters/tflint-ruleset-aws/issues/404
+_INTERVAL, _TIMEOUT = 30, 5
 # Property of a target group to the least and the most that it may be.
 _GROUP = {
     "HealthCheckIntervalSeconds": (5, 300),
@@ -45,10 +50,16 @@ def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         value = _whole(properties.get(key))
         if value is not None and not least <= value <= most:
             yield key, f"is {value}", f"choose {least} to {most}"
-    interval, seconds = (_whole(properties.get(f"HealthCheck{key}Seconds")) for key in ("Interval", "Timeout"))
-    if interval is not None and seconds is not None and seconds >= interval:
+    # Those of an Application Load Balancer have known defaults; of the others only what is given is sure.
+    web = properties.get("Protocol") in ("HTTP", "HTTPS")
+    interval, seconds = (
+        _whole(properties.get(f"HealthCheck{key}Seconds", default if web else None))
+        for key, default in (("Interval", _INTERVAL), ("Timeout", _TIMEOUT))
+    )
+    if interval is not None and seconds is not None and (seconds >= interval if web else seconds > interval):
         fault = f"waits {seconds} s for a health check that is repeated every {interval} s"
-        yield "HealthCheckTimeoutSeconds", fault, "make it less than the interval"
+        remedy = "make it less than the interval" if web else "make it no more than the interval"
+        yield "HealthCheckTimeoutSeconds", fault, remedy
 
 
 def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -60,7 +71,7 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         for condition in as_list(properties.get("Conditions"))
         if isinstance(condition, Mapping)
         for part in (condition, *(each for each in condition.values() if isinstance(each, Mapping)))
-        for value in as_list(part.get("Values"))
+        for value in certain_entries(as_list(part.get("Values")))
     ]
     if len(values) > _MOST_VALUES:
         yield "Conditions", f"has {len(values)} values", f"a rule has {_MOST_VALUES} at most: split it"
@@ -83,7 +94,8 @@ def _logs(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     periods, needed = (_whole(properties.get(key)) for key in ("EvaluationPeriods", "DatapointsToAlarm"))
     seconds = _whole(properties.get("Period")) or max(
-        (_whole(each.get("MetricStat", {}).get("Period")) or 0 for each in properties.get("Metrics", ())), default=0
+        (_whole(table(each.get("MetricStat")).get("Period")) or 0 for each in tables(properties.get("Metrics"))),
+        default=0,
     )
     if periods is not None and needed is not None and needed > periods:
         fault = f"needs {needed} data points of {periods}"
@@ -101,10 +113,10 @@ def _scaling(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    configuration = properties.get("DeploymentConfiguration", {})
+    configuration = table(properties.get("DeploymentConfiguration"))
     shares = (("CanaryConfiguration", "CanaryPercent", 0.1), ("LinearConfiguration", "StepPercent", 3))
     for part, key, least in shares:
-        given = configuration.get(part, {}).get(key)
+        given = table(configuration.get(part)).get(key)
         if isinstance(given, int | float) and not least <= given <= 100:
             yield f"DeploymentConfiguration.{part}.{key}", f"is {given:g} %", f"choose {least:g} to 100"
     for part, key in (
@@ -112,7 +124,7 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         ("LinearConfiguration", "StepBakeTimeInMinutes"),
         ("", "BakeTimeInMinutes"),
     ):
-        minutes = _whole((configuration.get(part, {}) if part else configuration).get(key))
+        minutes = _whole((table(configuration.get(part)) if part else configuration).get(key))
         if minutes is not None and not 0 <= minutes <= _DAY_MINUTES:
             where = ".".join(filter(None, ["DeploymentConfiguration", part, key]))
             yield where, f"is {minutes} minutes", f"choose 0 to {_DAY_MINUTES}"

@@ -74,6 +74,39 @@ def test_a_job_of_githubs_is_after_the_approval_in_a_protected_environment_alone
     assert not [each for each in again if each.after]
 
 
+def _job_and_its_registry(repositories: str) -> dict[str, Any]:
+    """A branch's role that passes CloudFormation another one, by which repositories are deployed."""
+    subject = {"StringEquals": {"token.actions.githubusercontent.com:sub": f"repo:org/name:ref:{repositories}"}}
+    passing = {"Action": "iam:PassRole", "Resource": {"Fn::GetAtt": ["Registry", "Arn"]}}
+    setting = {
+        "Action": "ecr:SetRepositoryPolicy",
+        "Resource": f"arn:aws:ecr:us-east-1:444444444444:repository/{repositories}/*",
+    }
+    statements: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+        "Job": ({"Federated": "github"}, subject, passing),
+        "Registry": ({"Service": "c"}, {}, setting),
+    }
+    return {
+        name: {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {
+                    "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:A", "Condition": when}]
+                },
+                "Policies": [{"PolicyDocument": {"Statement": [{"Effect": "Allow", **statement}]}}],
+            },
+        }
+        for name, (principal, when, statement) in statements.items()
+    }
+
+
+def test_the_page_says_which_job_sets_the_policies_of_productions_repositories_by_the_role_that_it_passes() -> None:
+    templates = [Template(_job_and_its_registry(each), "444444444444") for each in ("nova", "nova-early")]
+    _, _, ways = page(templates, protected=["prod"], production=PRODUCTION).partition("## Ways around the approval")
+    [line] = [line for line in ways.splitlines() if "may set the policies of production's repositories" in line]
+    assert "`repo:org/name:ref:nova`" in line
+
+
 def test_the_roles_of_an_environment_name_who_takes_them_and_what_they_change(assembly: Any) -> None:
     found = {each.name: each for each in roles(Template(assembly.template("nova-prod-platform")["Resources"]))}
     assert found["nova-prod-observer"].changes == ()

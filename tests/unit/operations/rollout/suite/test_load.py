@@ -68,7 +68,13 @@ def test_it_runs_again_and_again_while_the_new_revision_bakes_and_at_no_other_ti
     assert release.runs == release.told == [], "nobody is answered"
 
 
-@pytest.mark.parametrize(("where", "alarms"), [("alarms", {"status": "DISABLED"}), ("deploymentConfiguration", {})])
+@pytest.mark.parametrize(
+    ("where", "alarms"),
+    [
+        ("alarms", {"status": "DISABLED"}),
+        ("deploymentConfiguration", {"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 10.0}}),
+    ],
+)
 def test_a_bake_that_no_alarm_judges_gets_no_load(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch, where: str, alarms: dict[str, Any]
 ) -> None:

@@ -76,6 +76,14 @@ def test_an_attribute_is_taken_up_to_its_limits_and_refused_beyond(
         assert (found.where, found.remedy) == (f"It.{name}.{key}", f"choose {least:,} to {most:,}")
 
 
+@pytest.mark.parametrize(("key", "most"), [("MemorySize", 32_768), ("Timeout", 5400)])
+def test_a_function_on_instances_of_its_own_may_be_larger(key: str, most: int) -> None:
+    provider = {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {}}}
+    assert refusals("AWS::Lambda::Function", {key: most, **provider}) == []
+    assert [each.where for each in refusals("AWS::Lambda::Function", {key: most + 1, **provider})] == [f"It.{key}"]
+    assert [each.where for each in refusals("AWS::Lambda::Function", {key: most})] == [f"It.{key}"]
+
+
 def test_no_slow_start_is_written_as_zero() -> None:
     attribute = {"Key": "slow_start.duration_seconds", "Value": "0"}
     assert refusals("AWS::ElasticLoadBalancingV2::TargetGroup", {"TargetGroupAttributes": [attribute]}) == []

@@ -32,7 +32,7 @@ NAMES = [
     ("AWS::ECS::TaskDefinition", "ContainerDefinitions[].Name", ["app-1"], ["app 1", ""]),
     ("AWS::ECS::TaskDefinition", "RuntimePlatform.CpuArchitecture", ["ARM64", "X86_64"], ["x86_64", "AMD64"]),
     ("AWS::ECS::Service", "ServiceName", ["cart"], ["cart.eu"]),
-    ("AWS::ECS::Service", "PlatformVersion", ["LATEST", "1.4.0", "1.3.0"], ["latest", "1.5.0"]),
+    ("AWS::ECS::Service", "PlatformVersion", ["LATEST", "1.4.0", "1.3.0", "1.0.0"], ["latest", "1.5.0", "1.1.0"]),
     (
         f"{ELB}LoadBalancer",
         "Name",
@@ -41,7 +41,7 @@ NAMES = [
     ),
     (f"{ELB}TargetGroup", "Name", ["cart-blue", "internal-cart"], ["cart_blue", "cart-", "x" * 33]),
     (f"{ELB}TargetGroup", "HealthCheckPath", ["/", "/up?deep=1"], ["up", ""]),
-    (f"{ELB}TargetGroup", "Matcher.HttpCode", ["200", "200,204", "200-299", "499"], ["199", "200-500", "ok", "503"]),
+    (f"{ELB}TargetGroup", "Matcher.HttpCode", ["200", "200,204", "200-599"], ["199", "200-600", "ok"]),
     ("AWS::SNS::Topic", "TopicName", ["alerts", "alerts.fifo"], ["all alerts", "x" * 257]),
     ("AWS::S3::Bucket", "BucketName", ["my.bucket-1"], ["MyBucket", "ab", "-bucket", "a..b", "x" * 64]),
     ("AWS::SQS::Queue", "QueueName", ["mails"], ["mails.fifo", "my mails", "x" * 81]),
@@ -55,8 +55,8 @@ NAMES = [
     (
         "AWS::Scheduler::Schedule",
         "ScheduleExpression",
-        ["at(2030-01-01T00:00:00)", "rate(2 days)"],
-        ["rate(1 days)", "cron(0 12 * * *)", "in(1 day)"],
+        ["at(2030-01-01T00:00:00)", "rate(2 days)", "rate(1 days)", "rate(1 hours)"],
+        ["rate(0 days)", "rate(1.5 hours)", "rate(1 week)", "cron(0 12 * * *)", "in(1 day)"],
     ),
     ("AWS::Scheduler::Schedule", "ScheduleExpressionTimezone", ["Asia/Tokyo", "UTC"], ["Asia/Tokio"]),
 ]
@@ -74,6 +74,14 @@ def test_a_word_that_aws_does_not_take_is_refused_by_its_property(
         [found] = refusals(kind, nested(path, value))
         assert (found.stack, found.where) == ("carts", f"It.{path}"), value
         assert found.remedy
+
+
+@pytest.mark.parametrize("protocol", ["HTTP", "HTTPS"])
+def test_an_application_load_balancer_takes_no_server_error_for_health(protocol: str) -> None:
+    for codes, fits in (("200,204", True), ("200-499", True), ("200-500", False), ("503", False)):
+        properties = {"Protocol": protocol, "Matcher": {"HttpCode": codes}}
+        found = [each.where for each in refusals(f"{ELB}TargetGroup", properties)]
+        assert found == ([] if fits else ["It.Matcher.HttpCode"]), codes
 
 
 NETWORK = "NetworkConfiguration.AwsvpcConfiguration"
@@ -111,6 +119,9 @@ TOGETHER = [
     ("AWS::DynamoDB::Table", table("other"), "has the key id, which AttributeDefinitions lacks"),
     ("AWS::DynamoDB::Table", table("id", "day"), "has day, which is not a key of the table or an index"),
     ("AWS::DynamoDB::Table", table("id", "day", GlobalSecondaryIndexes=INDEX), None),
+    ("AWS::DynamoDB::Table", table("other", GlobalSecondaryIndexes={"Fn::If": ["Big", INDEX, GIVEN]}), None),
+    ("AWS::SQS::Queue", {"QueueName": "mails.fifo", "FifoQueue": GIVEN}, None),
+    ("AWS::CloudWatch::Alarm", {"Statistic": {"Ref": "AWS::NoValue"}, "ExtendedStatistic": "p95"}, None),
     ("AWS::CloudWatch::Alarm", {"Statistic": "Sum", "ExtendedStatistic": "p95"}, "stands beside ExtendedStatistic"),
     ("AWS::CloudWatch::Alarm", {"MetricName": "a", "Metrics": []}, "stands beside Metrics"),
 ]

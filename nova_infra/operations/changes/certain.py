@@ -1,0 +1,119 @@
+"""What a template says for certain, and what only CloudFormation knows: a parameter, a condition, another function.
+
+Any property may be a function instead of its value, and any entry of a list as well:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html.
+A check that reads properties by these functions neither fails on one nor takes it for a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.checks.rule import as_list
+
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def is_function(value: Any) -> bool:
+    """Whether a value is one that only CloudFormation knows.
+
+    Args:
+        value: The value, as a template has it.
+    """
+    return isinstance(value, Mapping) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
+
+
+def is_known(value: Any) -> bool:
+    """Whether no part of a value is a function.
+
+    Args:
+        value: The value, as a template has it.
+    """
+    if isinstance(value, Mapping):
+        return not is_function(value) and all(map(is_known, value.values()))
+    return not isinstance(value, list) or all(map(is_known, value))
+
+
+def is_whole(entries: Any) -> bool:
+    """Whether a template says which entries a list has, so that what is missing there is missing.
+
+    Args:
+        entries: The list, or an entry that stands for a list of one.
+    """
+    return not any(map(is_function, as_list(entries)))
+
+
+def table(value: Any) -> Mapping[str, Any]:
+    """An object that a template states; an empty one for everything else.
+
+    Args:
+        value: The value, as a template has it.
+    """
+    return value if isinstance(value, Mapping) and not is_function(value) else {}
+
+
+def tables(entries: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list that a template states.
+
+    Args:
+        entries: The list, or an entry that stands for a list of one.
+    """
+    return [each for each in as_list(entries) if isinstance(each, Mapping) and not is_function(each)]
+
+
+def without_no_value(value: Any) -> Any:
+    """A value without the properties and entries that a template gives as AWS::NoValue, which means to leave them out.
+
+    A branch of a condition is not among them. See
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html.
+
+    Args:
+        value: The value, as a template has it.
+    """
+    if isinstance(value, Mapping) and not is_function(value):
+        return {key: without_no_value(each) for key, each in value.items() if each != _NO_VALUE}
+    return [without_no_value(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value
+
+
+def certain_entries(entries: Any) -> list[Any]:
+    """The entries of a list that no condition leaves out; of a list that only CloudFormation knows, none.
+
+    Args:
+        entries: The list, as a template has it.
+    """
+    return [each for each in entries if not may_be_left_out(each)] if isinstance(entries, list) else []
+
+
+def may_be_left_out(value: Any) -> bool:
+    """Whether a value is none at all, or none under a condition.
+
+    Args:
+        value: The value, as a template has it.
+    """
+    match value:
+        case {"Ref": "AWS::NoValue"}:
+            return True
+        case {"Fn::If": [_, then, otherwise]}:
+            return may_be_left_out(then) or may_be_left_out(otherwise)
+    return False
+
+
+def values_at(value: Any, path: str) -> Iterator[Any]:
+    """Every value at a path, without those that only CloudFormation knows.
+
+    Args:
+        value: The properties, as a template has them.
+        path: Names, joined by dots; ``[]`` after one stands for every entry of a list, ``*`` for every name.
+    """
+    step, _, rest = path.partition(".")
+    name = step.removesuffix("[]")
+    known = table(value)
+    if name != "*" and name not in known:
+        return
+    found = list(known.values()) if name == "*" else as_list(known[name]) if step.endswith("[]") else [known[name]]
+    for each in found:
+        if rest:
+            yield from values_at(each, rest)
+        elif not is_function(each):
+            yield each

@@ -1,0 +1,78 @@
+"""What only CloudFormation knows is never refused, and never ends a plan: a parameter, a condition, a function."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from helpers import valid_resources, valid_services
+from nova_infra.operations.planner import Refusal, StackKey, StackTemplate, plan
+
+KEY = StackKey("210987654321", "eu-north-1", "carts")
+GIVEN, NOTHING, ELSEWHERE = {"Ref": "Given"}, {"Ref": "AWS::NoValue"}, {"Fn::GetAtt": ["Other", "Arn"]}
+STACKS = {**valid_services.STACKS, **valid_resources.STACKS}
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place in a value that a function may stand at, but not those within a function."""
+    if isinstance(value, dict) and not ("Ref" in value or any(str(key).startswith("Fn::") for key in value)):
+        for key, part in value.items():
+            yield (*path, key)
+            yield from places(part, (*path, key))
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield (*path, number)
+            yield from places(part, (*path, number))
+
+
+def at(properties: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        properties = properties[step]
+    return properties
+
+
+def stand_ins(value: Any) -> list[Any]:
+    """What a template may have in place of a value."""
+    condition, function = {"Fn::If": ["Big", value, NOTHING]}, {"Fn::If": ["Big", GIVEN, value]}
+    return [
+        GIVEN,
+        ELSEWHERE,
+        condition,
+        function,
+        {"Fn::Sub": "${Given}"},
+        *([[GIVEN], [condition, NOTHING]] if isinstance(value, list) else []),
+    ]
+
+
+def changed(name: str, path: tuple[str | int, ...], put: Any) -> dict[str, Any]:
+    resources = copy.deepcopy(STACKS[name])
+    inner = at(resources["It"]["Properties"], path[:-1])
+    if put is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = put
+    return resources
+
+
+def refusals(resources: dict[str, Any]) -> list[Refusal]:
+    template = {
+        "Parameters": {"Given": {"Type": "String"}, "Other": {"Type": "String"}},
+        "Conditions": {"Big": {"Fn::Equals": [GIVEN, "big"]}},
+        "Resources": resources,
+    }
+    before, further = StackTemplate(KEY, template), {**resources, "Further": {"Type": "AWS::SNS::Topic"}}
+    assert plan([before], []).refusals == [], "a stack that stays behind"
+    return plan([before], [[StackTemplate(KEY, {**template, "Resources": further})]]).refusals
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_what_only_cloudformation_knows_is_neither_refused_nor_ends_a_plan(name: str) -> None:
+    assert refusals(STACKS[name]) == []
+    for path in places(STACKS[name]["It"]["Properties"]):
+        for put in stand_ins(at(STACKS[name]["It"]["Properties"], path)):
+            assert refusals(changed(name, path, put)) == [], (path, put)
+        if isinstance(path[-1], str):
+            assert refusals(changed(name, path, NOTHING)) == refusals(changed(name, path, None)), path
