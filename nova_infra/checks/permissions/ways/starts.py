@@ -112,7 +112,7 @@ def names_of(template: Template, value: object) -> tuple[str, ...]:
     if logical_id is None:
         # Parameters are known to CloudFormation alone.
         name = re.sub(r"\$\{\w+\}", "*", pattern_of(value))
-        return (f"{name}*", *(() if name.startswith(("arn:", "*")) else (f"arn:*:{name}*", f"arn:*/{name}*")))
+        return (f"{name}*",) if name.startswith(("arn:", "*")) else (f"{name}*", f"arn:*:{name}*")
     properties = template.resources[logical_id].get("Properties", {})
     named = [pattern_of(properties[key]) for key in _NAMES if key in properties]
     return tuple(

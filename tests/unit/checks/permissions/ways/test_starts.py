@@ -96,14 +96,6 @@ def event() -> Template:
     return template
 
 
-def event_on_a_bus_that_exists() -> Template:
-    template = event()
-    template["Resources"]["Rule"]["Properties"]["EventBusName"] = "orders"
-    template["Resources"]["TestRole"]["Properties"]["Policies"] = []
-    grant(template, allow("events:PutEvents", "arn:aws:events:us-east-1:444444444444:event-bus/orders"))
-    return template
-
-
 def role_of_an_event_rule() -> Template:
     template = with_function()
     targets = [{"Arn": "arn:aws:codepipeline:us-east-1:444444444444:p", "RoleArn": arn("Role")}]
@@ -178,7 +170,7 @@ def a_topic_before_a_pipe() -> Template:
 WAYS = (
     *(topic, topic_with_its_subscriptions, topic_by_name, topic_of_another_template, queue, topic_to_a_queue, table),
     *(event, role_of_an_event_rule, objects, log_lines, pipe, state_machine),
-    *(objects_by_an_event, event_on_a_bus_that_exists, an_event_as_text, a_topic_before_a_pipe),
+    *(objects_by_an_event, an_event_as_text, a_topic_before_a_pipe),
 )
 
 

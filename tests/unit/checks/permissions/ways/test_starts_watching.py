@@ -68,6 +68,12 @@ def objects_by_an_event_that_cdks_own_resource_turned_on() -> Template:
     return with_rule(objects_by_cdks_own_resource(EventBridgeConfiguration={}), source=["aws.s3"])
 
 
+def objects_by_an_event_of_a_bucket_that_exists() -> Template:
+    template = with_rule(with_function(), source=["aws.s3"], detail={"bucket": {"name": ["reports"]}})
+    grant(template, allow("s3:PutObject", "arn:aws:s3:::reports/*"))
+    return template
+
+
 def log_lines_that_redden_an_alarm() -> Template:
     template = an_alarm_of_a_metric()
     made = [{"MetricNamespace": "own", "MetricName": "errors", "MetricValue": "1"}]
@@ -126,6 +132,7 @@ WAYS = (
     *(an_alarm_of_a_metric, an_alarm_of_several_metrics, an_alarm_that_finds_its_metrics),
     *(objects_by_cdks_own_resource, objects_of_a_bucket_that_exists, objects_to_a_queue_and_a_topic),
     *(objects_by_an_event_that_cdks_own_resource_turned_on, log_lines_that_redden_an_alarm),
+    objects_by_an_event_of_a_bucket_that_exists,
     *(log_lines_that_redden_an_alarm_of_an_alarm, an_alarm_whose_state_is_an_event),
     *(log_lines_whose_alarm_is_an_event, a_build_that_is_an_event, a_build_of_this_project_that_is_an_event),
 )
