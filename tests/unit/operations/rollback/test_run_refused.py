@@ -106,8 +106,9 @@ def test_other_changes_in_the_plan_are_refused_unless_they_are_allowed(deploymen
 
     def drifted(stack: str) -> dict[str, Any]:
         read = template(stack)
-        rule, *_ = [key for key, r in read["Resources"].items() if r["Type"].endswith("::ListenerRule")]
-        read["Resources"][rule]["Properties"]["Priority"] = 7
+        for resource in read["Resources"].values():
+            if resource["Type"].endswith("::ListenerRule"):
+                resource["Properties"]["Priority"] = 7
         return read
 
     monkeypatch.setattr(deployment.environment, "template", drifted)
