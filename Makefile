@@ -53,12 +53,12 @@ faults: setup .nova/rehearsed/manifest.json ## Faults and edits, played on a min
 	@pytest -q -rs -p no:schemathesis tests/faults
 
 test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some
-	@python scripts/parts.py $(UNIT_PARTS) types unit-services lint
+	@python scripts/parts.py $(PARTS)
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
 test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
 	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS) insecure; \
-		else CASES= python scripts/parts.py $(UNIT_PARTS) types unit-services lint insecure; fi
+		else CASES= python scripts/parts.py $(PARTS) insecure; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
@@ -101,7 +101,8 @@ types: setup ## Strict type checks
 # are two, because they mostly wait for what they have started. Without the plugin that is the services'. Of what
 # Hypothesis makes up, `make test` tries a fifth.
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
-UNIT_PARTS = unit-synthesis unit-others unit-rehearsal unit-tasks unit-operations
+PARTS = unit-others unit-operations unit-services unit-rehearsal unit-tasks unit-synthesis types lint
+UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
 CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'
