@@ -101,7 +101,7 @@ types: setup ## Strict type checks
 # are two, because they mostly wait for what they have started. Without the plugin that is the services'. Of what
 # Hypothesis makes up, `make test` tries a fifth.
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
-PARTS = unit-others unit-operations unit-services unit-rehearsal unit-tasks unit-synthesis types lint
+PARTS = unit-others unit-operations unit-tasks unit-services unit-rehearsal unit-synthesis types lint
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"

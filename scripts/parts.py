@@ -1,6 +1,6 @@
 """Runs targets of the Makefile side by side, and says of each when it starts and how it ends: ``make test``.
 
-Twice as many run as there are processors, because some mostly wait for processes that they have started. Give the
+More than twice as many run as there are processors, because some mostly wait for what they have started. Give the
 longest first: what is short then fills the end, where nothing else is left. What several targets read and one has to
 make, such as a synthesized assembly, they find in the directory that ``NOVA_SHARED`` names.
 
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LANES = 2 * (os.cpu_count() or 1)
+LANES = 2 * (os.cpu_count() or 1) + 1
 _SUMMARY = re.compile(r"^=*\s*(\d+ [a-z]+(?: [a-z]+)?(?:, \d+ [a-z]+(?: [a-z]+)?)*) in [\d.]+s\b.*$", re.MULTILINE)
 _LEFT_OUT = re.compile(r"^\d+ exhaustive cases are not run here: .*$", re.MULTILINE)
 _SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] (.*)$", re.MULTILINE)
