@@ -45,7 +45,7 @@ def said_once(clauses: Iterable[tuple[str, str]]) -> list[str]:
         clauses: The place, such as ``Dev``, and the clause, such as ``a task of dev-shop took 2 MiB more``.
 
     Returns:
-        The first clause of each kind, with the other places behind it: ``… (likewise in Staging and Prod)``.
+        The first clause of each kind, with the other places behind it: ``… (also in Staging and Prod)``.
     """
     first: dict[str, str] = {}
     places: dict[str, list[str]] = {}
@@ -55,8 +55,8 @@ def said_once(clauses: Iterable[tuple[str, str]]) -> list[str]:
         first.setdefault(kind, clause)
         if place not in places.setdefault(kind, []):
             places[kind].append(place)
-    return [f"{clause}{_likewise(places[kind][1:])}" for kind, clause in first.items()]
+    return [f"{clause}{_also_in(places[kind][1:])}" for kind, clause in first.items()]
 
 
-def _likewise(places: Sequence[str]) -> str:
-    return f" (likewise in {in_words(places)})" if places else ""
+def _also_in(places: Sequence[str]) -> str:
+    return f" (also in {in_words(places)})" if places else ""

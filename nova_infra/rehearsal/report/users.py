@@ -37,8 +37,8 @@ def what_users_meet(record: Record) -> list[str]:
 def _failed(record: Record) -> list[str]:
     """How many requests failed, environment by environment, in one clause."""
     failed = [(name, each.failed, each.served) for name, each in record.load.items() if each.failed]
-    likewise = in_words([f"{count} of {total} in {name}" for name, count, total in failed[1:]])
-    besides = f" (likewise {likewise})" if likewise else ""
+    others = in_words([f"{count} of {total} in {name}" for name, count, total in failed[1:]])
+    besides = f" (also {others})" if others else ""
     return [f"{count} of {total} requests in {name} failed{besides}" for name, count, total in failed[:1]]
 
 

@@ -12,11 +12,11 @@ from nova_infra.documents.text import in_words, said_once
     [
         (
             [("Dev", "acme-dev-shop does not stop"), ("Prod", "acme-prod-shop does not stop")],
-            ["acme-dev-shop does not stop (likewise in Prod)"],
+            ["acme-dev-shop does not stop (also in Prod)"],
         ),
         (
             [(place, "nobody sent shop a request") for place in ("Dev", "Staging", "Prod")],
-            ["nobody sent shop a request (likewise in Staging and Prod)"],
+            ["nobody sent shop a request (also in Staging and Prod)"],
         ),
         (
             [
@@ -25,20 +25,20 @@ from nova_infra.documents.text import in_words, said_once
                 ("Prod", "of prod-mail, GET /a answers 500 to 11 of 40 requests (200 before)"),
             ],
             [
-                "of dev-shop, GET /a answers 500 to 3 of 9 requests (200 before) (likewise in Prod)",
+                "of dev-shop, GET /a answers 500 to 3 of 9 requests (200 before) (also in Prod)",
                 "of prod-mail, GET /a answers 500 to 11 of 40 requests (200 before)",
             ],
         ),
         (
             [("Dev", "dev-shop had 7 to 9 requests a minute"), ("Prod", "prod-shop had 40 requests a minute")],
-            ["dev-shop had 7 to 9 requests a minute (likewise in Prod)"],
+            ["dev-shop had 7 to 9 requests a minute (also in Prod)"],
         ),
         (
             [
                 ("Dev", "dev-shop took 2.5 MiB more: killed in 7 hours"),
                 ("Prod", "prod-shop took 2 MiB more: killed in 9 hours"),
             ],
-            ["dev-shop took 2.5 MiB more: killed in 7 hours (likewise in Prod)"],
+            ["dev-shop took 2.5 MiB more: killed in 7 hours (also in Prod)"],
         ),
         # Another status, service or operation is another fault, and so is what is nowhere.
         *(

@@ -85,5 +85,5 @@ def test_an_entry_that_was_written_twice_counts_once() -> None:
     values += [json.dumps(fields)] * 2
     versions = [ParameterVersion(number, value) for number, value in enumerate(values, start=1)]
     environment = SimpleNamespace(prefix="nova-prod", name="prod", history=lambda _: versions)
-    ledger = read_ledger(environment)  # type: ignore[arg-type]
+    ledger = read_ledger(environment)  # type: ignore[arg-type]  # it has what is read here, and no more
     assert ([each.nonce for each in ledger.entries], ledger.version) == (["", "", "a", "b"], 6)

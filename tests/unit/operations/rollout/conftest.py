@@ -100,10 +100,10 @@ class World:
         answer: dict[str, Any] = getattr(self, operation)(params)
         return answer
 
-    def ListServices(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def ListServices(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         return {"serviceArns": [arn("service", f"{PREFIX}-{name}") for name in self.services]}
 
-    def DescribeServices(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def DescribeServices(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         assert len(params["services"]) <= 10
         return {"services": [self._service(name.removeprefix(f"{PREFIX}-")) for name in params["services"]]}
 
@@ -125,7 +125,7 @@ class World:
             **({"currentServiceDeployment": under_way[-1].arn} if under_way else {}),
         }
 
-    def DescribeServiceDeployments(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def DescribeServiceDeployments(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         wanted = params["serviceDeploymentArns"]
         assert len(wanted) <= 20
         return {"serviceDeployments": [self.described(r) for r in self.rollouts if r.arn in wanted]}
@@ -166,7 +166,7 @@ class World:
             },
         }
 
-    def DescribeServiceRevisions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def DescribeServiceRevisions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         assert len(params["serviceRevisionArns"]) <= 20
         return {"serviceRevisions": [self._revision(each) for each in params["serviceRevisionArns"]]}
 
@@ -183,7 +183,7 @@ class World:
     def _is_worker(self, name: str) -> bool:
         return name.removeprefix(f"{PREFIX}-") in self.workers
 
-    def DescribeRules(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def DescribeRules(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         assert params["ListenerArn"] == f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/nova/1a/2b"
         latest = {rollout.service: rollout for rollout in self.rollouts}
         return {"Rules": [self._rule(name, latest.get(name)) for name in self.services]}
@@ -197,7 +197,7 @@ class World:
         ]
         return {"RuleArn": rule(name), "Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]}
 
-    def DescribeAlarms(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def DescribeAlarms(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         names = params.get("AlarmNames") or [f"{PREFIX}-{s}-{kind}" for s in self.services for kind in KINDS]
         assert len(names) <= 100 or "AlarmNames" not in params
         names = [name for name in names if name.rpartition("-")[2] in KINDS]
@@ -238,7 +238,7 @@ class World:
             ],
         }
 
-    def GetMetricData(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def GetMetricData(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         queries = {query["Id"]: query for query in params["MetricDataQueries"]}
         assert len(queries) == len(params["MetricDataQueries"]) <= 500
         found = []
@@ -268,7 +268,7 @@ class World:
             metric["MetricName"]
         ]
 
-    def ListStateMachines(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def ListStateMachines(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         return {"stateMachines": [self._machine(name) for name in self.jobs]}
 
     @staticmethod
@@ -276,19 +276,19 @@ class World:
         machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{PREFIX}-{name}"
         return {"name": f"{PREFIX}-{name}", "stateMachineArn": machine, "type": "STANDARD", "creationDate": NOW}
 
-    def ListExecutions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def ListExecutions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         name = params["stateMachineArn"].rpartition(f"{PREFIX}-")[2]
         return {"executions": self.jobs[name]}
 
-    def GetSchedule(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def GetSchedule(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": "ENABLED"}
 
-    def DescribeTaskDefinition(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def DescribeTaskDefinition(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         url = f"https://sqs.example/{params['taskDefinition'].partition(':')[0]}"
         variables = [{"name": "QUEUE_URL", "value": url}, {"name": "DEAD_QUEUE_URL", "value": f"{url}-dead"}]
         return {"taskDefinition": {"containerDefinitions": [{"name": "app", "environment": variables}]}}
 
-    def GetQueueAttributes(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def GetQueueAttributes(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         waiting, in_work = (2, 0) if params["QueueUrl"].endswith("-dead") else self.messages
         return {
             "Attributes": {
@@ -297,16 +297,16 @@ class World:
             }
         }
 
-    def PutEvents(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def PutEvents(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         self.answered.append(("event", params))
         failed = [entry for entry in params["Entries"] if len(entry["Detail"]) > 300]
         return {"FailedEntryCount": len(failed), "Entries": [{"ErrorMessage": "too long"}]}
 
-    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         self.answered.append(("continue", params))
         return {"serviceDeploymentArn": params["serviceDeploymentArn"]}
 
-    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         self.answered.append(("stop", params))
         return {"serviceDeploymentArn": params["serviceDeploymentArn"]}
 

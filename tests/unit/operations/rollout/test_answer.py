@@ -26,7 +26,7 @@ def ledger(environment, monkeypatch) -> list[str]:
 
     monkeypatch.setattr(environment, "put_parameter", put)
     monkeypatch.setattr(environment, "caller", lambda: "role/on-call/ann")
-    versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731
+    versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731 - a line
     monkeypatch.setattr(environment, "history", versions)
     return written
 

@@ -29,14 +29,14 @@ class FirstWins(World):
             self.meanwhile.pop()()
         return super().answer(operation, params)
 
-    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         rollout = self._rollout(params)
         if rollout.hooks[0]["status"] != "AWAITING_ACTION" or rollout.status != "IN_PROGRESS":
             raise refusal("ContinueServiceDeployment", f"hook {params['hookId']} is not awaiting an action")
         rollout.hooks[0]["status"] = "SUCCEEDED"
         return super().ContinueServiceDeployment(params)
 
-    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         rollout = self._rollout(params)
         if rollout.status != "IN_PROGRESS":
             raise refusal("StopServiceDeployment", "the deployment is already stopping")
@@ -67,7 +67,7 @@ def ledger(environment, monkeypatch) -> list[str]:
     written: list[str] = []
     monkeypatch.setattr(environment, "put_parameter", lambda _, value: written.append(value) or len(written))
     monkeypatch.setattr(environment, "caller", lambda: "role/on-call/ann")
-    versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731
+    versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731 - a line
     monkeypatch.setattr(environment, "history", versions)
     monkeypatch.setattr(environment, "announce", lambda _: None)
     return written

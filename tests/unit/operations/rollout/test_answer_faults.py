@@ -36,14 +36,14 @@ class Answered(World):
             raise ConnectionClosedError(endpoint_url="https://ecs")
         return answer
 
-    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         [rollout] = [each for each in self.rollouts if each.arn == params["serviceDeploymentArn"]]
         [hook] = rollout.hooks
         assert hook["status"] == "AWAITING_ACTION", "ECS was answered twice"
         hook["status"] = "SUCCEEDED"
         return super().ContinueServiceDeployment(params)
 
-    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         [rollout] = [each for each in self.rollouts if each.arn == params["serviceDeploymentArn"]]
         assert rollout.status == "IN_PROGRESS", "ECS was told twice"
         rollout.status = "ROLLBACK_IN_PROGRESS"
@@ -65,7 +65,7 @@ def ledger(environment, monkeypatch) -> list[str]:
     monkeypatch.setattr("nova_infra.deployed.aws.client.session.pause", lambda _: None)
     monkeypatch.setattr(environment, "put_parameter", lambda _, value: written.append(value) or len(written))
     monkeypatch.setattr(environment, "caller", lambda: "role/on-call/ann")
-    versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731
+    versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731 - a line
     monkeypatch.setattr(environment, "history", versions)
     monkeypatch.setattr(environment, "announce", lambda _: None)
     return written

@@ -169,10 +169,10 @@ def test_what_is_wrong_in_every_environment_is_said_once(rehearsed: Make, deploy
         each.ignores_sigterm = True
         each.answers, each.answers_before = {"GET /a": {500: count, 200: 9}}, {"GET /a": {200: 9}}
     assert verdict(record).why == (
-        "All 3 stages succeeded, but no alarm and no test notices that 3 of 80 requests in Dev failed (likewise 7 of "
-        "100 in Prod), and that of dev-shop, GET /a answers 500 to 1 of 10 requests (200 before) (likewise in Staging "
+        "All 3 stages succeeded, but no alarm and no test notices that 3 of 80 requests in Dev failed (also 7 of "
+        "100 in Prod), and that of dev-shop, GET /a answers 500 to 1 of 10 requests (200 before) (also in Staging "
         "and Prod), and that every task of dev-shop was killed at the end of its stop timeout, with whatever it was "
-        "doing: it does not stop on SIGTERM, or not in time (likewise in Staging and Prod)."
+        "doing: it does not stop on SIGTERM, or not in time (also in Staging and Prod)."
     )
 
 
@@ -181,7 +181,7 @@ def test_what_nobody_asked_in_any_environment_is_said_once(rehearsed: Make, depl
     record.deployments = [deployed(f"{place}-shop", place.title()) for place in ("dev", "prod")]
     for each in record.deployments:
         each.samples = []
-    assert verdict(record).why == "All 3 stages succeeded, but nobody sent dev-shop a request (likewise in Prod)."
+    assert verdict(record).why == "All 3 stages succeeded, but nobody sent dev-shop a request (also in Prod)."
 
 
 def test_a_stage_that_may_not_be_entered_says_why(rehearsed: Make) -> None:

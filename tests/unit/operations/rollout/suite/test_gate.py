@@ -174,7 +174,7 @@ def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, sta
             "MetricDataResults": [{**each, "Values": [], "Timestamps": [], "StatusCode": status} for each in results]
         }
 
-    release.world.GetMetricData = unread  # type: ignore[method-assign]
+    release.world.GetMetricData = unread  # type: ignore[method-assign]  # as if throttled
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     [red] = release.answer("s01-service", suite=release.suite())
     assert red.startswith("s01-service: it is not known whether the suite reached it")

@@ -148,7 +148,7 @@ def test_a_gate_that_waits_for_the_suite_goes_before_the_load(loaded: Loaded) ->
         wanted.append(still_wanted())
         return "it was stopped"
 
-    loaded.run = run  # type: ignore[method-assign]
+    loaded.run = run  # type: ignore[method-assign]  # a gate waits meanwhile
     plan = [
         lambda: (release.begins("s01-service"), release.begins("s02-service"), shifts(release, 10.0)),
         lambda: release.ends("s02-service"),
