@@ -109,7 +109,8 @@ def lacking(drill: Drill, candidate: Release) -> str:
     service = _first_service(pipeline, candidate.assembly, drill)
     if service is None:
         return f"no {drill.kind} {_WITH[drill.has]}is delivered"
-    if not _places(pipeline.stages, drill.reach):
+    places = _places(pipeline.stages, drill.reach)
+    if not places:
         return _without(drill.reach)
     if drill.kind == "worker" and not messages_of(candidate.sources, service):
         return f"services/{service}/messages has no examples of messages"
@@ -126,8 +127,8 @@ def lacking(drill: Drill, candidate: Release) -> str:
         return f"the services of a release {'do not wait' if drill.group == 'together' else 'wait'} for one another"
     if drill.gated and gate(GATE_MINUTES)(template) == template:
         return "a rolling deployment has no gate"
-    if drill.suite and not any(name.endswith(f"-{service}") for s in pipeline.stages for name in left_to_suite(s)):
-        return "no test suite answers its gate"
+    if drill.suite and not any(each.endswith(f"-{service}") for each in left_to_suite(pipeline.stages[places[0]])):
+        return "no test suite answers its gate where it is played"
     return "no smoke paths are configured" if drill.tested and not tests_before_traffic(template) else ""
 
 

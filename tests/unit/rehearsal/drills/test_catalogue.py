@@ -124,7 +124,21 @@ def test_a_drill_of_one_service_keeps_the_suite_that_answers_for_it_alone() -> N
 
 def test_without_a_suite_there_is_no_drill_about_one(candidate: Release) -> None:
     for drill in choose(["suite-red", "suite-hangs", "suite-elsewhere"]):
-        assert lacking(drill, candidate) == "no test suite answers its gate"
+        assert lacking(drill, candidate) == "no test suite answers its gate where it is played"
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("Dev", "no test suite answers its gate where it is played"), ("Prod", "")]
+)
+def test_a_suite_that_answers_elsewhere_is_not_drilled(
+    candidate: Release, monkeypatch: pytest.MonkeyPatch, place: str, said: str
+) -> None:
+    pipeline, drills = candidate.pipeline(), choose(["suite-red", "suite-hangs", "suite-elsewhere"])
+    service = f"acme-{plan(drills[0], candidate).service}"
+    gate = BuildAction("Gate", 9, (), ("make gate",), {"GATED": service}, False, False)
+    stages = [replace(s, actions=(*s.actions, gate)) if s.name == place else s for s in pipeline.stages]
+    monkeypatch.setattr(Release, "pipeline", lambda _: replace(pipeline, stages=tuple(stages)))
+    assert [lacking(drill, candidate) for drill in drills] == [said] * 3
 
 
 @pytest.fixture
