@@ -30,7 +30,7 @@ esac
 
 
 def project_of_stand_ins(tmp_path):
-    """A directory, with a space and letters beyond ASCII, that set-up runs in; beside it one of Pythons."""
+    """A directory for set-up whose name has a space and letters beyond ASCII, and a directory of Pythons."""
     root = tmp_path / "配送 platform"
     (root / "scripts").mkdir(parents=True)
     shutil.copy(SCRIPTS / "setup.sh", root / "scripts")

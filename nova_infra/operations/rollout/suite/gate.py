@@ -29,7 +29,7 @@ _MOST_TO_COUNT = 0.5
 """Share of the time that is left which counting the suite's requests may take."""
 
 _TO_ASK_AGAIN = timedelta(minutes=10)
-"""How long AWS is asked what it does not answer, before all begins anew."""
+"""How long to ask AWS again for an answer that it did not give, before the suite starts again."""
 _UNLIMITED = timedelta(hours=24)
 """How long a gate waits that names no end."""
 _NOTHING_TO_COUNT = RequestCount(0.0, dict)

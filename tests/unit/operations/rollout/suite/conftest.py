@@ -72,7 +72,7 @@ class Release:
         return run
 
     def obey(self) -> None:
-        """ECS does what it is told."""
+        """Have ECS do what was planned for this look."""
         for what, params in self.world.answered:
             arn = params.get("serviceDeploymentArn")
             for rollout in self.world.rollouts:
