@@ -72,7 +72,7 @@ class Release:
         return run
 
     def obey(self) -> None:
-        """Have ECS do what was planned for this look."""
+        """Have the stand-in of ECS carry out the answers that it got."""
         for what, params in self.world.answered:
             arn = params.get("serviceDeploymentArn")
             for rollout in self.world.rollouts:
