@@ -71,7 +71,6 @@ class MinuteRecord:
     """One simulated minute of a deployment; the first and the last one may be a part of a minute.
 
     Attributes:
-        minute: Its end.
         percent: Share of the traffic that the new revision had at its end.
         requests: Revision to the requests it got in this minute; those that found no target are under ``NO_TARGET``.
         red: Deployment alarms, and unlisted ones, that were in ALARM at its end.
@@ -219,8 +218,6 @@ class Notification:
     Attributes:
         environment: Name of the environment.
         minute: Simulated minute in which it was sent.
-        topic: The SNS topic.
-        message: What it says.
     """
 
     environment: str
@@ -234,7 +231,6 @@ class ActionRecord:
     """One action of the pipeline.
 
     Attributes:
-        name: Its name.
         kind: What it is: source, build, deploy or approval.
         run_order: Its place in the stage.
         status: How it ended.
@@ -261,7 +257,6 @@ class StageRecord:
     """One stage of the pipeline.
 
     Attributes:
-        name: Its name.
         actions: Its actions, in the order of the template.
         status: How it ended.
         note: What came of it besides: why nothing entered it, whether it was played again or taken back.
@@ -288,7 +283,6 @@ class Record:
         app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
         stages: The stages, in order.
         deployments: All ECS deployments, in the order they began.
-        notifications: All messages.
         load: Environment to the synthetic requests sent to it.
         queues: Queue of a worker to what was seen of it.
         lived: Seconds that the longest-lived task of the candidate was up.

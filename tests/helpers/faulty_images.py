@@ -122,7 +122,6 @@ def play(
     """Release the miniature with a fault over the miniature without.
 
     Args:
-        engine: What runs it.
         directory: Where to work.
         dockerfile: What builds the image that has the fault; otherwise what builds the one without.
         before: Python that the service runs when it starts, where the fault is.

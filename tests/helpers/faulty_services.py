@@ -79,8 +79,6 @@ class Played:
     """What a rehearsal came to.
 
     Attributes:
-        verdict: The verdict.
-        record: What happened.
         story: What was told meanwhile.
     """
 
@@ -97,7 +95,6 @@ def prepare(engine: Engine, assembly: Assembly, services: Sequence[str]) -> dict
     """Make the further images.
 
     Args:
-        engine: The engine.
         assembly: Names the images that they are made of.
         services: Names of the services.
 
@@ -163,9 +160,7 @@ def play(
     Args:
         runtime: What runs containers.
         assembly: The project's templates.
-        sources: The project.
         logs: Where to write what commands say.
-        service: The service.
         image: The image that runs what FAULT says.
         fault: Python that the server runs when it starts.
         environment: Name of the stage that is played.
@@ -227,8 +222,6 @@ def play_to_end(
 
     Args:
         pipeline: What is played.
-        candidate: The release.
-        baseline: What it replaces.
         record: What happens is written here.
         runtime: What runs tasks.
         files: What users ask.

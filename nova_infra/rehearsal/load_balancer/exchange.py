@@ -117,7 +117,6 @@ async def exchange(
 
     Args:
         client: Sends requests to targets.
-        request: The request.
         target: Where it goes.
         answer: Says how far the target got, also where this raises.
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.

@@ -46,7 +46,6 @@ class Target:
     """A task registered with a target group.
 
     Attributes:
-        task: The task.
         healthy: Whether it passes its health checks; None until it has been checked for the first time.
         draining: Whether it only finishes what it has.
         idle: Set while no request is under way.
