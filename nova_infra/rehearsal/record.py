@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
@@ -10,9 +10,7 @@ from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""
 
-UNMEASURED = (
-    "CPU and memory: this machine does not show what a container uses, so alarms on them have no data and cannot fire"
-)
+UNMEASURED = "CPU and memory: this machine cannot measure containers, so their alarms have no data and cannot fire"
 
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
@@ -34,19 +32,21 @@ class Requests:
         served: How many were answered.
         failed: How many of them with a 5xx, or not at all.
         seconds: How long the answers took, together.
+        log_seconds: The natural logarithms of those times, together: for a mean that a few waits do not move.
     """
 
     served: int = 0
     failed: int = 0
     seconds: float = 0.0
+    log_seconds: float = 0.0
 
     def __add__(self, other: Requests) -> Requests:
         """Both together."""
-        return Requests(self.served + other.served, self.failed + other.failed, self.seconds + other.seconds)
+        return Requests(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: Requests) -> Requests:
         """What came on top of the other."""
-        return Requests(self.served - other.served, self.failed - other.failed, self.seconds - other.seconds)
+        return Requests(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass
