@@ -3,8 +3,6 @@
 Only Prod is played: the image without the fault runs there, and the one with it replaces it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

@@ -4,8 +4,6 @@ Of each service one further image is made: the same, with a module that runs wha
 server starts. So a fault costs no build, and what is played is the service itself.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import fcntl

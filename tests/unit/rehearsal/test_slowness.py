@@ -1,7 +1,5 @@
 """How many times as long answers take, and what is too little to tell."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

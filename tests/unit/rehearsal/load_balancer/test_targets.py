@@ -1,7 +1,5 @@
 """Targets: when they take requests, and when they do not."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 
