@@ -31,8 +31,8 @@ class SuiteCommand:
 
     Attributes:
         command: The command, such as ``make integration``.
-        url: The environment's base URL. The command finds another one in ``BASE_URL``, that of an entrance which leads to
-            the new revisions.
+        url: The environment's base URL. The command finds another one in ``BASE_URL``, which leads to the new
+            revisions.
         directory: Where it runs.
         log: File that its output is added to.
         tell: Told the last lines of its output.
