@@ -85,7 +85,6 @@ class StandIns:
         """From now on the task definitions of a stack may call AWS, as their roles allow.
 
         Args:
-            stack: The stack.
             judged: Whether it is the release's: what the baseline is denied is not its fault.
         """
         for revision, caller in callers_of(stack, judged=judged).items():
@@ -234,7 +233,7 @@ class StandIns:
             said.append(clause)
 
     def _miss(self, caller: Caller, clause: str) -> None:
-        said = f"{caller.revision} asks for {clause}, which no stack makes here: in AWS it may be there"
+        said = f"{caller.revision} uses {clause}, which no stack here creates; it may exist in AWS"
         if caller.judged and said not in self._gaps:
             self._gaps.append(said)
 
