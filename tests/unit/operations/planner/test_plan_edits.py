@@ -3,8 +3,6 @@
 The templates are edited as a synthesis of the edited nova.toml differs from the one before.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What is lost with a resource that is deleted or replaced."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
