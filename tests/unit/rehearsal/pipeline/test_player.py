@@ -348,18 +348,3 @@ def test_from_the_other_colour_the_traffic_moves_as_well_and_nothing_fails(
     assert (deployment.outcome, deployment.from_alternate) == ("completed", False)
     assert [step.percent for step in deployment.traffic] == [25, 100]
     assert rehearsal.record.load["Prod"].failed == 0
-
-
-@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
-def test_a_service_that_the_release_deletes_is_stopped_and_its_users_find_no_rule(
-    write_assembly: Write, tmp_path: Path, sources: Path
-) -> None:
-    rehearsal = Rehearsal(write_assembly, tmp_path, sources)
-    file = tmp_path / "new" / "Prod.json"
-    template = json.loads(file.read_text())
-    for name in ("Service", "Rule", "Task"):
-        del template["Resources"][name]
-    file.write_text(json.dumps(template))
-    rehearsal.play()
-    assert "prod-tiny: deleted" in rehearsal.story
-    assert rehearsal.record.elsewhere["Prod"]["prod-tiny"].by_nobody["GET /tiny/version"].get(404)
