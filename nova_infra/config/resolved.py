@@ -138,7 +138,6 @@ class Origin:
 
     Attributes:
         key: Its path under ``[[services]]``, such as ``scaling.min_tasks``.
-        value: The value.
         source: Where it comes from: the table of ``nova.toml`` that has it, or ``default``.
     """
 

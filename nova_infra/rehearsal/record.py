@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
@@ -10,9 +10,7 @@ from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""
 
-UNMEASURED = (
-    "CPU and memory: this machine does not show what a container uses, so alarms on them have no data and cannot fire"
-)
+UNMEASURED = "CPU and memory: this machine cannot measure containers, so their alarms have no data and cannot fire"
 
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
@@ -34,19 +32,21 @@ class Requests:
         served: How many were answered.
         failed: How many of them with a 5xx, or not at all.
         seconds: How long the answers took, together.
+        log_seconds: The natural logarithms of those times, together: for a mean that a few waits do not move.
     """
 
     served: int = 0
     failed: int = 0
     seconds: float = 0.0
+    log_seconds: float = 0.0
 
     def __add__(self, other: Requests) -> Requests:
         """Both together."""
-        return Requests(self.served + other.served, self.failed + other.failed, self.seconds + other.seconds)
+        return Requests(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: Requests) -> Requests:
         """What came on top of the other."""
-        return Requests(self.served - other.served, self.failed - other.failed, self.seconds - other.seconds)
+        return Requests(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass
@@ -71,7 +71,6 @@ class MinuteRecord:
     """One simulated minute of a deployment; the first and the last one may be a part of a minute.
 
     Attributes:
-        minute: Its end.
         percent: Share of the traffic that the new revision had at its end.
         requests: Revision to the requests it got in this minute; those that found no target are under ``NO_TARGET``.
         red: Deployment alarms, and unlisted ones, that were in ALARM at its end.
@@ -219,8 +218,6 @@ class Notification:
     Attributes:
         environment: Name of the environment.
         minute: Simulated minute in which it was sent.
-        topic: The SNS topic.
-        message: What it says.
     """
 
     environment: str
@@ -234,7 +231,6 @@ class ActionRecord:
     """One action of the pipeline.
 
     Attributes:
-        name: Its name.
         kind: What it is: source, build, deploy or approval.
         run_order: Its place in the stage.
         status: How it ended.
@@ -261,7 +257,6 @@ class StageRecord:
     """One stage of the pipeline.
 
     Attributes:
-        name: Its name.
         actions: Its actions, in the order of the template.
         status: How it ended.
         note: What came of it besides: why nothing entered it, whether it was played again or taken back.
@@ -288,7 +283,6 @@ class Record:
         app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
         stages: The stages, in order.
         deployments: All ECS deployments, in the order they began.
-        notifications: All messages.
         load: Environment to the synthetic requests sent to it.
         queues: Queue of a worker to what was seen of it.
         lived: Seconds that the longest-lived task of the candidate was up.

@@ -123,7 +123,6 @@ class _Prepared:
 
     Attributes:
         options: What the user asked for.
-        candidate: The release.
         config: The project's configuration; None where it has none.
         runtime: What runs the tasks.
         delivery: What delivers the release.

@@ -1,7 +1,5 @@
 """Every key of nova.toml, edited: what an adopter may write, and the nova.toml that holds it."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

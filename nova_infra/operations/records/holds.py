@@ -28,7 +28,6 @@ class Hold:
 
     Attributes:
         release: The release, or the beginning of its commit.
-        why: The reason.
         by: Who set it.
         at: When, UTC.
         images: Service to the digest of an image that must not be deployed either, whatever the release.
@@ -126,7 +125,6 @@ def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -
 
     Args:
         holds: The environment's holds.
-        release: The release.
         images: Service to the digest of its image in the release.
     """
     found = []

@@ -40,7 +40,6 @@ class Waiver:
     Attributes:
         release: The release, or the beginning of its commit.
         subjects: Alarms with their state, and whatever else the preflight found red, by their names.
-        why: The reason.
         by: Who wrote it, as STS says.
         at: When, UTC.
         until: When it ends, UTC.
@@ -107,10 +106,8 @@ def waive(environment: RecordedEnvironment, release: str, subjects: Sequence[str
     """Write a waiver for what is red now, for one release. It replaces an earlier one for the same release.
 
     Args:
-        environment: The environment.
         release: The release, as :func:`waivable_release` has it.
         subjects: What is red.
-        why: The reason.
         by: Who writes it, as STS says: what started a build is a name that the build can set.
     """
     now = datetime.now(UTC).replace(microsecond=0)
@@ -125,7 +122,6 @@ def waived(waivers: Sequence[Waiver], release: str, *, now: datetime) -> dict[st
 
     Args:
         waivers: The environment's waivers, newest first.
-        release: The release.
         now: The time, UTC.
     """
     return {

@@ -154,7 +154,6 @@ def check_properties(resource_type: str, properties: Mapping[str, Any], where: s
     """Refuse a resource of a played type with a property or value that is not known.
 
     Args:
-        resource_type: Its type.
         properties: Its properties, resolved.
         where: Its name, for messages.
 

@@ -123,7 +123,6 @@ class Stage:
     """A stage of the pipeline.
 
     Attributes:
-        name: Its name.
         actions: Its actions, in the order of the template.
         on_failure: What follows when it fails: ``ROLLBACK``, ``RETRY``, or None for nothing.
         retries_all: Whether a retry plays all of its actions again, and not only those that failed.
@@ -153,7 +152,6 @@ class Pipeline:
     """A pipeline.
 
     Attributes:
-        name: Its name.
         stages: Its stages, in order.
         told: Event, such as ``pipeline-execution-failed``, to the topics that it notifies.
         mode: What becomes of executions that meet: ``SUPERSEDED``, ``QUEUED`` or ``PARALLEL``.

@@ -32,7 +32,6 @@ class Asked:
     """A service, the requests that its users send, and the answers.
 
     Attributes:
-        service: The service.
         written: Requests from files. Without any, they come from its OpenAPI document, or from its paths.
         canary_minutes: Minutes of the canary times its share of the traffic, such as 0.5 for 10 % for 5 minutes; 0
             where nothing bakes before all traffic.
@@ -130,7 +129,6 @@ class Asked:
         A request that was made up and that the baseline already answers with a 5xx is left out: real users send others.
 
         Args:
-            session: A client.
             port: The task's port.
             revision: The revision of the task.
             baseline: Whether it ran before the rehearsal.

@@ -233,7 +233,6 @@ class PlayedEnvironment:
 
         Args:
             stack_name: Name of the stack.
-            template: Its template.
             sources: Checkout that holds what the template's images contain.
             baseline: Whether this is part of the state that the rehearsal starts from.
             from_alternate: Whether services that shift traffic then serve from their alternate target group.

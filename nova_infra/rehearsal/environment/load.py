@@ -54,7 +54,6 @@ class Load:
         """Include a service, or its next rollout.
 
         Args:
-            service: The service.
             repository: Name of its image's repository, by which files of requests are found.
             rollout: How its revision is deployed.
         """

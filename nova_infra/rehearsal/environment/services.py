@@ -55,7 +55,6 @@ class Services:
             runtime: What runs the tasks.
             clock: Simulated time.
             load: The users of the services.
-            monitoring: The alarms.
             balancers: What leads to the services.
             steering: What answers deployments that wait.
         """

@@ -76,7 +76,6 @@ class PlayedJobs:
         """The time of a stack's jobs has come.
 
         Args:
-            stack: The stack.
             definition_of: The task definition of a reference.
             sources: The checkout that belongs to it.
             again: Whether it comes a second time while the first run is going, whatever the schedule says.

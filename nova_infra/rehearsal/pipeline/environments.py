@@ -122,7 +122,6 @@ class Environments:
         """Stop what runs in an environment, while the pipeline goes on.
 
         Args:
-            environment: The environment.
             rests: Whether its tasks may stay up until the pipeline has ended. The first one's do: what takes more
                 uptime than a short minute's bake shows there, and costs no time.
         """

@@ -79,7 +79,6 @@ def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
     """Write into a record what AWS would refuse and what else is foreseen.
 
     Args:
-        planned: The plan.
         pipeline: What is to be played.
         record: Its record, in which nothing has been reached yet.
 

@@ -29,7 +29,6 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     """Read everything that the release's pipeline deploys.
 
     Args:
-        release: The release.
         provided: Variables that dependencies provide.
 
     Returns:

@@ -24,7 +24,6 @@ def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | 
     """What stands for an action that is not carried out; None for one that is.
 
     Args:
-        action: The action.
         stage: The stage that it is in.
         with_images: Whether tasks run from images.
     """

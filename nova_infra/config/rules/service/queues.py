@@ -42,7 +42,6 @@ def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
 
     Args:
         key: Path of the table.
-        queue: The table.
     """
     if queue is not None and queue.existing:
         for other in ("tries", "visibility_seconds"):

@@ -25,7 +25,6 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
     Args:
         key: The service's place in the file.
         service: The service, as it is in the environment.
-        environment: The environment.
     """
     yield from _placeholders(key, service)
     yield from queues.of_one(key, service)

@@ -173,7 +173,6 @@ def _taken_of(stack: PlayedStack, dead_letters: Mapping[str, str]) -> set[str]:
     lacks the permission: those with a dead-letter queue, or all if none has one.
 
     Args:
-        stack: The stack.
         dead_letters: Name of each of its queues to that of its dead-letter queue; empty where it has none.
     """
     inputs = set(dead_letters) - set(dead_letters.values())

@@ -85,7 +85,6 @@ class StandIns:
         """From now on the task definitions of a stack may call AWS, as their roles allow.
 
         Args:
-            stack: The stack.
             judged: Whether it is the release's: what the baseline is denied is not its fault.
         """
         for revision, caller in callers_of(stack, judged=judged).items():

@@ -1,7 +1,5 @@
 """Edits of workers, jobs and a service's own resources, on a model of their stacks: what the plan says to each."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.documents.terminal import as_text

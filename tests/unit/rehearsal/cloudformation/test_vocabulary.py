@@ -1,7 +1,5 @@
 """What the rehearsal does not know is never passed over: every property of the real templates is changed in turn."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import json

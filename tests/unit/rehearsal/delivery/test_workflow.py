@@ -1,7 +1,5 @@
 """A delivery by GitHub Actions in small: two environments, each deployed and tested, the second one approved."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius, compared
@@ -133,8 +131,8 @@ def test_the_figures_are_in_the_json_with_their_shares() -> None:
         "to_alarm": 0.5,
         "to_traffic_back": 0.5,
         "to_old_alone": 1,
-        "old": {"served": 90, "failed": 0, "seconds": 0},
-        "new": {"served": 10, "failed": 4, "seconds": 0},
+        "old": {"served": 90, "failed": 0, "seconds": 0, "log_seconds": 0},
+        "new": {"served": 10, "failed": 4, "seconds": 0, "log_seconds": 0},
         "unserved": 0,
         "users": 200,
         "reached": 1,

@@ -1,7 +1,5 @@
 """What a drill expects of its release, and what misses it."""
 
-from __future__ import annotations
-
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.pipeline.release import Release

@@ -1,7 +1,5 @@
 """What a service of gRPC is asked: the calls in its file, what its reflection names, or its health check."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from types import SimpleNamespace

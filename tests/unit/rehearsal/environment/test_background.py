@@ -1,7 +1,5 @@
 """Workers get messages from a queue that is stood in for, and jobs get their time."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

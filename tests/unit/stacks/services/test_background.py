@@ -1,7 +1,5 @@
 """Workers and jobs, as they are synthesized, with every check of a synthesis."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from typing import Any

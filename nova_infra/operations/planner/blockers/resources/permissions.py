@@ -58,7 +58,6 @@ class Need:
 
     Attributes:
         role: Logical id of the role.
-        action: The action.
         names: Patterns by which a policy may name what it is done to; one that is allowed is enough.
         why: What it is needed for, as the end of "so".
     """

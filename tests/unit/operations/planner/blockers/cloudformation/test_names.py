@@ -1,7 +1,5 @@
 """What a stack leaves behind under its name."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
