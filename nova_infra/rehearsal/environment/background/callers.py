@@ -5,12 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from nova_infra.checks.rule import as_text, referenced
 from nova_infra.deployed.aws.client.wire import AwsCall
 from nova_infra.operations.planner.roles import TaskRole
 from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+
+_WITH_A_KEY = {
+    "sqs:ReceiveMessage": ("kms:Decrypt",),
+    "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "secretsmanager:GetSecretValue": ("kms:Decrypt",),
+}
+"""What else a call takes where a customer's key encrypts what it is about:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html."""
 
 
 class Caller:
@@ -21,7 +32,15 @@ class Caller:
         judged: Whether what it is denied is said of the release; of the baseline it is not.
     """
 
-    def __init__(self, stack: PlayedStack, task: str, revision: str, *, judged: bool) -> None:
+    def __init__(
+        self,
+        stack: PlayedStack,
+        task: str,
+        revision: str,
+        *,
+        judged: bool,
+        keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Keep what its role is read from; that takes time, and most tasks call nothing.
 
         Args:
@@ -29,11 +48,13 @@ class Caller:
             task: Logical id of the task definition.
             revision: ``family:number``.
             judged: Whether it belongs to the release.
+            keys: ARN of what a customer's key encrypts to that key, in any stack.
         """
         self.revision = revision
         self.judged = judged
         self._stack = stack
         self._task = task
+        self._keys = keys
         self._role: TaskRole | None = None
 
     @property
@@ -51,7 +72,13 @@ class Caller:
 
     def denied(self, call: AwsCall) -> tuple[str, str] | None:
         """The action and resource that its role does not allow; None where it may make a call."""
-        return self.role.denied(call.needs)
+        decrypted = [
+            (action, self._keys[resource])
+            for needed, resource in call.needs
+            if resource in self._keys
+            for action in _WITH_A_KEY.get(needed, ())
+        ]
+        return self.role.denied([*call.needs, *decrypted])
 
     def remedy(self, action: str, resource: str) -> str:
         """What it lacks, and where to grant it, in a clause."""
@@ -61,14 +88,39 @@ class Caller:
         return f"{on}: grant it to its task role, {self.role.name} (with Nova: permissions in nova.toml)"
 
 
-def callers_of(stack: PlayedStack, *, judged: bool) -> dict[str, Caller]:
+def callers_of(
+    stack: PlayedStack, *, judged: bool, keys: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Caller]:
     """Revision to caller, of each task definition of a stack."""
     found = {}
     for task in stack.resources("AWS::ECS::TaskDefinition"):
         family = stack.properties(task).get("Family", task)
         revision = f"{family}:{stack.revisions[task].rpartition(':')[2]}"
-        found[revision] = Caller(stack, task, revision, judged=judged)
+        found[revision] = Caller(stack, task, revision, judged=judged, keys=keys)
     return found
+
+
+def keys_of(stack: PlayedStack) -> dict[str, str]:
+    """ARN of each queue and secret of a stack that a customer's key encrypts, to the ARN of that key.
+
+    Only keys of the same stack, whose policy leaves it to IAM who may decrypt: of others this is not known.
+    """
+    found = {}
+    resources = stack.template["Resources"]
+    for kind, names_it in ((physical.QUEUE, "KmsMasterKeyId"), (physical.SECRET, "KmsKeyId")):
+        for each in stack.resources(kind):
+            key = referenced(resources[each].get("Properties", {}).get(names_it)) or ""
+            if resources.get(key, {}).get("Type") == "AWS::KMS::Key" and _is_left_to_iam(resources[key]):
+                arn = physical.arn(kind, stack.physical_name(each), stack.home)
+                found[arn] = f"arn:aws:kms:{stack.home.region}:{stack.home.account}:key/{key}"
+    return found
+
+
+def _is_left_to_iam(key: Mapping[str, Any]) -> bool:
+    """Whether a key's policy lets nobody in but its account, whose identities then need a permission of their own."""
+    statements = key.get("Properties", {}).get("KeyPolicy", {}).get("Statement", [])
+    principals = [each.get("Principal") for each in statements if each.get("Effect") == "Allow"]
+    return all(isinstance(each, dict) and as_text(each.get("AWS", "")).endswith(":root") for each in principals)
 
 
 def access_key(revision: str) -> str:
