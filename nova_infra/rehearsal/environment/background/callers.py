@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from nova_infra.checks.rule import as_text, referenced
 from nova_infra.deployed.aws.client.wire import AwsCall
-from nova_infra.operations.planner.roles import TaskRole
+from nova_infra.operations.planner.roles import TaskRole, encrypting_keys
 from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 
@@ -101,26 +100,12 @@ def callers_of(
 
 
 def keys_of(stack: PlayedStack) -> dict[str, str]:
-    """ARN of each queue and secret of a stack that a customer's key encrypts, to the ARN of that key.
-
-    Only keys of the same stack, whose policy leaves it to IAM who may decrypt: of others this is not known.
-    """
+    """ARN of each queue and secret of a stack that a key of the stack encrypts, to the ARN of that key."""
     found = {}
-    resources = stack.template["Resources"]
-    for kind, names_it in ((physical.QUEUE, "KmsMasterKeyId"), (physical.SECRET, "KmsKeyId")):
-        for each in stack.resources(kind):
-            key = referenced(resources[each].get("Properties", {}).get(names_it)) or ""
-            if resources.get(key, {}).get("Type") == "AWS::KMS::Key" and _is_left_to_iam(resources[key]):
-                arn = physical.arn(kind, stack.physical_name(each), stack.home)
-                found[arn] = f"arn:aws:kms:{stack.home.region}:{stack.home.account}:key/{key}"
+    for each, key in encrypting_keys(stack.template["Resources"]).items():
+        arn = physical.arn(stack.template["Resources"][each]["Type"], stack.physical_name(each), stack.home)
+        found[arn] = f"arn:aws:kms:{stack.home.region}:{stack.home.account}:key/{key}"
     return found
-
-
-def _is_left_to_iam(key: Mapping[str, Any]) -> bool:
-    """Whether a key's policy lets nobody in but its account, whose identities then need a permission of their own."""
-    statements = key.get("Properties", {}).get("KeyPolicy", {}).get("Statement", [])
-    principals = [each.get("Principal") for each in statements if each.get("Effect") == "Allow"]
-    return all(isinstance(each, dict) and as_text(each.get("AWS", "")).endswith(":root") for each in principals)
 
 
 def access_key(revision: str) -> str:
