@@ -75,7 +75,7 @@ def untested(record: Record, deployment: DeploymentRecord) -> str:
     if deployment.answers or deployment.requests_to(deployment.new).served:
         return ""
     why = f" ({'; '.join(deployment.not_asked)})" if deployment.not_asked else ""
-    return f"nobody sent {deployment.service} a request{why}"
+    return f"{deployment.service} got no requests{why}"
 
 
 def _unworked(record: Record, deployment: DeploymentRecord) -> str:
