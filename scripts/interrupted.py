@@ -5,8 +5,6 @@ minutes for each that comes late. Exits with 1 if anything is left: a process, a
 mount, a file.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal
