@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.deployed.aws.client.wire import AwsCall
+from nova_infra.names import partition_of
 from nova_infra.operations.planner.roles import TaskRole
 from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
@@ -40,7 +41,8 @@ class Caller:
     def arn(self) -> str:
         """Who AWS says is calling."""
         name = self.role.name or self._task
-        return f"arn:aws:sts::{self._stack.home.account}:assumed-role/{name}/rehearsal"
+        home = self._stack.home
+        return f"arn:{partition_of(home.region)}:sts::{home.account}:assumed-role/{name}/rehearsal"
 
     @property
     def role(self) -> TaskRole:
