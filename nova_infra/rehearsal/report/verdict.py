@@ -10,7 +10,7 @@ from nova_infra.documents.text import listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
-from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks
+from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
 from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
@@ -181,7 +181,7 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
         if clause := what_breaks(each):
             is_cause = not own or served or each.service in own
             return f" The cause: {clause}." if is_cause else f" Also: {clause}."
-    return ""
+    return "".join(f" The cause: {clause}." for clause in what_others_break(record, stage.name)[:1])
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:
