@@ -104,7 +104,12 @@ def interrupt(moment: Moment, engine: Engine) -> tuple[int, float, list[str]]:
             env={**os.environ, "TMPDIR": place, MARK: mark},
             start_new_session=True,
         )
-        _wait_for(process, moment)
+        try:
+            _wait_for(process, moment)
+        except BaseException:
+            process.terminate()
+            process.communicate()
+            raise
         began = time.monotonic()
         for number in moment.signals:
             (os.killpg if number is signal.SIGINT else os.kill)(process.pid, number)
@@ -160,7 +165,6 @@ def _wait_for(process: subprocess.Popen[str], moment: Moment) -> None:
                 return
         if time.monotonic() > ends:
             break
-    process.kill()
     raise SystemExit(f"it never printed {ahead[0]!r}, or took more than {SECONDS} s; its last line was: {last}")
 
 
