@@ -37,8 +37,8 @@ Kind = Literal["images", "sources"]
 
 PREVIOUS = "-previous"
 """Ends the tag of an image that stands for the one before: its content is the same."""
-_UNPROVEN = "their images, users, file systems, dependencies, and limits of CPU"
-UNPROVEN = f"building and pushing images: services run from their sources; {_UNPROVEN} are unproven"
+_UNPROVEN = "their images, users, file systems, dependencies and CPU limits"
+UNPROVEN = f"building and pushing images: services ran from their sources, which does not prove {_UNPROVEN}"
 _STARTS_PER_PROCESSOR = 4
 _HOST_NAME = "host.docker.internal"
 
@@ -134,7 +134,7 @@ class SourceRuntime(TaskRuntime):
 
     @property
     def words(self) -> str:
-        return f"from their sources: unproven are {_UNPROVEN}"
+        return f"from their sources, which does not prove {_UNPROVEN}"
 
     async def __aenter__(self) -> SourceRuntime:
         """Make a place for the dependencies, if there are any."""

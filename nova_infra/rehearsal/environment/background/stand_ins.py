@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
@@ -122,6 +123,12 @@ class StandIns:
                 answer = await asyncio.to_thread(self._aws.call, "sqs", "get_queue_url", QueueName=resource.name)
                 self._account = str(answer["QueueUrl"]).split("/")[-2]
 
+    async def apply_neighbours(self, templates: Mapping[str, Template]) -> None:
+        """Make what stacks declare that are there and not deployed, by their names: tasks use it all the same."""
+        for name, template in templates.items():
+            revisions = dict.fromkeys(resources_of_type(template, "AWS::ECS::TaskDefinition"), name)
+            await self.apply(PlayedStack(name, template, exports=_Anything(), revisions=revisions, home=self._home))
+
     def lead(self, definition: TaskDefinition) -> TaskDefinition:
         """The definition with the server's address for AWS's, and the values of secrets that are known here.
 
@@ -233,9 +240,16 @@ class StandIns:
             said.append(clause)
 
     def _miss(self, caller: Caller, clause: str) -> None:
-        said = f"{caller.revision} asks for {clause}, which no stack makes here: in AWS it may be there"
+        said = f"{caller.revision} uses {clause}, which no stack here creates; it may exist in AWS"
         if caller.judged and said not in self._gaps:
             self._gaps.append(said)
+
+
+class _Anything(dict[str, Any]):
+    """What stacks export that are not deployed here: nothing that is stood in for depends on it."""
+
+    def __missing__(self, name: str) -> str:
+        return name
 
 
 def needs_stand_ins(template: Template) -> bool:
