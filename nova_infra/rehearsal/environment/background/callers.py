@@ -106,7 +106,7 @@ def keys_of(stack: PlayedStack) -> dict[str, str]:
     found = {}
     for each, key in encrypting_keys(stack.template["Resources"]).items():
         arn = physical.arn(stack.template["Resources"][each]["Type"], stack.physical_name(each), stack.home)
-        found[arn] = f"arn:aws:kms:{stack.home.region}:{stack.home.account}:key/{key}"
+        found[arn] = f"arn:{partition_of(stack.home.region)}:kms:{stack.home.region}:{stack.home.account}:key/{key}"
     return found
 
 
