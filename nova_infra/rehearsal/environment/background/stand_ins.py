@@ -19,7 +19,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.physical import QUEUE, Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.environment.background.aws_proxy import AwsProxy
-from nova_infra.rehearsal.environment.background.callers import Caller, access_key, callers_of
+from nova_infra.rehearsal.environment.background.callers import Caller, access_key, callers_of, keys_of
 from nova_infra.rehearsal.environment.background.moto_server import MotoServer
 from nova_infra.rehearsal.environment.background.resources import Resource, in_order, make, secret_value
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -57,6 +57,7 @@ class StandIns:
         self._denied = denied if denied is not None else {}
         self._gaps = gaps if gaps is not None else []
         self._callers: dict[str, Caller] = {}
+        self._keys: dict[str, str] = {}
         self._moto = MotoServer(home.account)
         self._proxy = AwsProxy(home.account, self._callers.get, self._behind, self._note, self._miss)
         self._aws: StandInAws | None = None
@@ -88,7 +89,8 @@ class StandIns:
         Args:
             judged: Whether it is the release's: what the baseline is denied is not its fault.
         """
-        for revision, caller in callers_of(stack, judged=judged).items():
+        self._keys |= keys_of(stack)
+        for revision, caller in callers_of(stack, judged=judged, keys=self._keys).items():
             self._callers[access_key(revision)] = caller
 
     async def apply(self, stack: PlayedStack) -> None:
