@@ -32,7 +32,6 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
     """What a job has to know, as name and value.
 
     Args:
-        config: The configuration.
         environment: Name of the environment that the job deploys. Default: it builds images.
         branch: The branch that it runs for: the early branch's images are published by a role of their own.
 

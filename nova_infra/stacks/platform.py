@@ -76,8 +76,6 @@ class PlatformStack(cdk.Stack):
 
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            config: The configuration.
-            environment: The environment.
             group: Each service of a release that goes together to the tag of its image.
         """
         super().__init__(

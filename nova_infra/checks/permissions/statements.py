@@ -89,7 +89,6 @@ def allowing(statements: Sequence[Statement], action: str, resource: str) -> lis
 
     Args:
         statements: All statements of a role.
-        action: The action.
         resource: The resource, which may be a pattern.
     """
     return [

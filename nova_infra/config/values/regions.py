@@ -46,7 +46,6 @@ def unfit_for_toolchain(region: str, engine: str) -> str | None:
     """Why the toolchain cannot be in a region, and what to do; None where it can.
 
     Args:
-        region: The region.
         engine: ``codepipeline`` or ``github-actions``.
     """
     if region in MISSING[_SIGNING]:

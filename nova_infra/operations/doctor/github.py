@@ -45,7 +45,6 @@ def github_checks(config: Config, ask: Ask) -> Iterator[Check]:
     """Checks whether the repository's settings are as the delivery needs them.
 
     Args:
-        config: The configuration.
         ask: GitHub.
     """
     repository = f"repos/{config.source.repository}"

@@ -38,7 +38,6 @@ def read_checkout(root: Path, environment: str) -> Checkout:
     """The release of a directory, as an environment pulls it.
 
     Args:
-        root: The directory.
         environment: Name of the environment.
 
     Raises:
@@ -79,7 +78,6 @@ def unsigned(environment: ObservedEnvironment, images: Mapping[str, ReleasedImag
     Args:
         environment: Where the release is to go.
         images: Service to its image.
-        root: The directory.
     """
     config = load_config(root)
     if environment.played() is not None or config.takes_early_images(environment.name):

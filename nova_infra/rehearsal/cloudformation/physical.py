@@ -23,12 +23,7 @@ SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a type
 
 @dataclass(frozen=True)
 class Home:
-    """Where a stack is.
-
-    Attributes:
-        account: Its AWS account.
-        region: Its region.
-    """
+    """Where a stack is."""
 
     account: str = "000000000000"
     region: str = "local"

@@ -55,7 +55,6 @@ class PlayedStack:
 
         Args:
             name: Name of the stack.
-            template: The template.
             exports: What other stacks of the environment export.
             revisions: Logical id of each task definition to its ``family:number``.
             home: The account and region that it is in. Default: ones that do not exist.

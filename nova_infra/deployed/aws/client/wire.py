@@ -61,10 +61,8 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes,
     """What a request asks for; None where it is not signed.
 
     Args:
-        method: Its method.
         target: Its path and query, as sent.
         headers: Its headers, whatever their case.
-        body: Its body.
         account: The account of what it names without an account.
     """
     headers = {name.lower(): value for name, value in headers.items()}
@@ -98,9 +96,7 @@ def denial(call: AwsCall, action: str, resource: str, caller: str) -> tuple[int,
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 
     Args:
-        call: The call.
         action: The action that is not allowed.
-        resource: On what.
         caller: ARN of the role.
     """
     on = f" on resource: {resource}" if resource != "*" else ""

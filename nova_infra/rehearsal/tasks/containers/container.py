@@ -36,7 +36,6 @@ class ContainerTask(Task):
     """A container.
 
     Attributes:
-        engine: What runs it.
         image: What it is made of.
         network: Where it is.
         name: What it is called.
@@ -242,7 +241,6 @@ class ContainerTask(Task):
             raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
 
     async def check(self) -> str | None:
-        """Run the container health check once, in the container; None when it passes, else what it said."""
         check = self.definition.health_check
         if check is None:
             return None if self.running else "the container does not run"
@@ -257,7 +255,6 @@ class ContainerTask(Task):
         return (tail([*out.splitlines(), *said.splitlines()], 1) or [f"it exited with {code}"])[0]
 
     async def suffer(self) -> None:
-        """Begin with the fault that its definition names, if it is one of a running container."""
         match self.definition.fault.partition(":")[0]:
             case "killed":
                 code, _, said = await self.engine.attempt("kill", "--signal=KILL", self.name)
@@ -313,15 +310,12 @@ class ContainerTask(Task):
 
     @property
     def is_limited(self) -> bool:
-        """It gets its CPU units, and no more."""
         return True
 
     async def ended(self) -> None:
-        """Wait until the container is gone."""
         await self._gone.wait()
 
     async def hear_out(self) -> None:
-        """Wait for what it said last."""
         for each in (await asyncio.wait(self._watching, timeout=2))[0] if self._watching else ():
             if not each.cancelled():  # by stop()
                 each.result()  # Raises what kept it from being heard.
@@ -338,7 +332,6 @@ class ContainerTask(Task):
         return None if self.running else Usage(0.0, 0.0)
 
     def stopped_reason(self) -> str:
-        """Why it is not running."""
         if not self.pid:
             return "it was never started"
         return watching.end_in_words(

@@ -1,7 +1,5 @@
 """What signed requests ask of AWS, as clients of AWS write them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import botocore.awsrequest
