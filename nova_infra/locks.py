@@ -6,8 +6,6 @@ tested. A lock is split when it installs something else on another Python or pla
 ships on another untested. All of it shows in the files themselves, so neither the network nor a resolver is needed.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

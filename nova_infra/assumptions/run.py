@@ -1,7 +1,5 @@
 """Runs experiments side by side in a sandbox account, and removes everything afterwards, whatever happens."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from threading import Event

@@ -1,7 +1,5 @@
 """Experiments about who may do what: roles, keys and secrets."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

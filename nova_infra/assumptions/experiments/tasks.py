@@ -1,7 +1,5 @@
 """Experiments with tasks that no service has: running them, and a state machine that does."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Iterator

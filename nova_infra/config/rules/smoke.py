@@ -1,7 +1,5 @@
 """Refuses smoke paths that a smoke test could not request."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import ValidationError

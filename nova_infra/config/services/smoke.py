@@ -1,7 +1,5 @@
 """The smoke paths that a new revision has to answer before any user reaches it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 

@@ -1,7 +1,5 @@
 """A job on Fargate: it runs on a schedule, and an alarm fires when a run fails."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

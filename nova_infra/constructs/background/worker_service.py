@@ -1,7 +1,5 @@
 """A worker on Fargate: no listener, a queue, scaling by its backlog, and rolling deployments that alarms roll back."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs

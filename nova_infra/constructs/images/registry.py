@@ -1,7 +1,5 @@
 """The repository for a service's images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

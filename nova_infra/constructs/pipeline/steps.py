@@ -4,8 +4,6 @@ A fixed step then needs no deployment of the pipeline, which mutates only after 
 (aws/aws-cdk#36120).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -253,5 +251,5 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
             env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP, *(["make browser"] if browser else [])],
             commands=[f"make {suite}"],
-            env_from_cfn_outputs={"BASE_URL" if browser else "API_BASE_URL": url},
+            env_from_cfn_outputs={"BASE_URL": url},
         )

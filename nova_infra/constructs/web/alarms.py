@@ -1,7 +1,5 @@
 """A web service's alarms on errors, latency, CPU and memory: some roll a deployment back, the others only notify."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from aws_cdk import aws_cloudwatch as cloudwatch

@@ -1,7 +1,5 @@
 """How a web service, a worker or a job runs, from the models of the configuration."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """A web service on Fargate: rollout, hooks, health check grace period, listener rules. See also `tasks/service`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict

@@ -1,7 +1,5 @@
 """The plan of a release: its stacks in order, each checked against what is deployed at that moment."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Task definitions: what one revision of a task runs, as its template says."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

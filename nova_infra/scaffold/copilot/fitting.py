@@ -1,7 +1,5 @@
 """Removes values that ``nova.toml`` would refuse, and leaves a comment that says why."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any

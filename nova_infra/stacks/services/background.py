@@ -1,7 +1,5 @@
 """One worker or one job in one environment."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from constructs import Construct
 

@@ -1,7 +1,5 @@
 """One web service in one environment."""
 
-from __future__ import annotations
-
 from constructs import Construct
 
 from nova_infra.config.services.smoke import asked_at, smoke_paths

@@ -1,7 +1,5 @@
 """Converts how a service is reached: paths, host names, health checks, network."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.config import Health

@@ -1,7 +1,5 @@
 """Services and jobs: one manifest becomes one ``[[services]]`` table and its overrides by environment."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath

@@ -1,7 +1,5 @@
 """A part of a manifest: checks types, and remembers which keys were converted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
