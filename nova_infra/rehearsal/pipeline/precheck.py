@@ -1,5 +1,7 @@
 """Reads everything that a release's pipeline would deploy before anything starts, to report unknowns at once."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from typing import Any
 
