@@ -104,7 +104,7 @@ def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
     if others.get("AWS"):
         yield f"{pattern_of(others['AWS'][0])} may assume it, which is not a GitHub job"
     workflows = [each.partition("/.github/")[0] for each in _exact(conditions, f"{ISSUER}:job_workflow_ref")]
-    owners = {re.sub(r"@\d+", "", each.split(":")[1]) for each in subjects if each.count(":") > 1} | set(workflows)
+    owners = {re.sub(r"@\d+", "", each.split(":")[1]) for each in subjects} | set(workflows)
     if len(owners) > 1:
         yield f"jobs of more than one repository may assume it: {', '.join(sorted(owners))}"
     for subject in subjects:
