@@ -6,7 +6,14 @@ import math
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
-from nova_infra.names import deploy_role_name, early_image_role_name, environment_prefix, image_role_name
+from nova_infra.names import (
+    REGISTRY_ENVIRONMENT,
+    deploy_role_name,
+    early_image_role_name,
+    environment_prefix,
+    image_role_name,
+    repositories_role_name,
+)
 
 IMAGE_SESSION_SECONDS = 3600
 _HOUR = 3600
@@ -33,7 +40,8 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
 
     Args:
         config: The configuration.
-        environment: Name of the environment that the job deploys. Default: it builds images.
+        environment: Name of the environment that the job deploys, or ``registry`` for the image repositories. Default:
+            it builds images.
         branch: The branch that it runs for: the early branch's images are published by a role of their own.
 
     Raises:
@@ -48,6 +56,9 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
             "region": config.toolchain.region,
             "session-seconds": str(IMAGE_SESSION_SECONDS),
         }
+    if environment == REGISTRY_ENVIRONMENT:
+        role = repositories_role_name(config.platform.name)
+        return {**outputs(config), "role": f"arn:aws:iam::{config.toolchain.account}:role/{role}"}
     chosen = config.environment(environment)
     role = deploy_role_name(environment_prefix(config.platform.name, chosen.name))
     return {

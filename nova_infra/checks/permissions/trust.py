@@ -108,8 +108,10 @@ def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
     if len(owners) > 1:
         yield f"jobs of more than one repository may assume it: {', '.join(sorted(owners))}"
     for subject in subjects:
-        environment = subject.rpartition(":environment:")[2]
-        if ":environment:" in subject and not name.endswith(f"-{environment}-deploy"):
+        environment = subject.partition(":environment:")[2]
+        if not environment:
+            yield "jobs of no environment may assume it, which wait for nobody"
+        elif not name.endswith(f"-{environment}-deploy"):
             yield f"jobs of the environment {environment} may assume it"
 
 
