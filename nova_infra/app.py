@@ -40,7 +40,6 @@ def build_app(
     """Create the app and its stacks.
 
     Args:
-        config: The configuration.
         root: The project's directory: its ``services/`` give the image tags, its ``package.json`` the tool versions and
             its ``cdk.json`` the feature flags.
         environment: Name of the one environment to synthesize; without it, the registry, what delivers, and all.
@@ -136,7 +135,6 @@ def with_canary_percentage(config: Config, value: str) -> Config:
     """The configuration with another share of traffic for its canaries.
 
     Args:
-        config: The configuration.
         value: The share in percent; 100 means no canary: everything moves at once, still baked and watched.
 
     Raises:

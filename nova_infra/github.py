@@ -12,6 +12,7 @@ from nova_infra.names import (
     early_image_role_name,
     environment_prefix,
     image_role_name,
+    partition_of,
     repositories_role_name,
 )
 
@@ -39,7 +40,6 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
     """What a job has to know, as name and value.
 
     Args:
-        config: The configuration.
         environment: Name of the environment that the job deploys, or ``registry`` for the image repositories. Default:
             it builds images.
         branch: The branch that it runs for: the early branch's images are published by a role of their own.
@@ -52,18 +52,19 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
         role = name(config.platform.name)
         return {
             "engine": config.delivery.engine,
-            "role": f"arn:aws:iam::{config.toolchain.account}:role/{role}",
+            "role": f"arn:{partition_of(config.toolchain.region)}:iam::{config.toolchain.account}:role/{role}",
             "region": config.toolchain.region,
             "session-seconds": str(IMAGE_SESSION_SECONDS),
         }
     if environment == REGISTRY_ENVIRONMENT:
-        role = repositories_role_name(config.platform.name)
-        return {**outputs(config), "role": f"arn:aws:iam::{config.toolchain.account}:role/{role}"}
+        known = outputs(config)
+        place, _, _ = known["role"].rpartition("/")
+        return {**known, "role": f"{place}/{repositories_role_name(config.platform.name)}"}
     chosen = config.environment(environment)
     role = deploy_role_name(environment_prefix(config.platform.name, chosen.name))
     return {
         "engine": config.delivery.engine,
-        "role": f"arn:aws:iam::{chosen.account}:role/{role}",
+        "role": f"arn:{partition_of(chosen.region)}:iam::{chosen.account}:role/{role}",
         "region": chosen.region,
         "session-seconds": str(deploy_session_seconds(config, chosen)),
     }

@@ -93,7 +93,6 @@ def splits(name: str, lock: Lock) -> Iterator[str]:
 
     Args:
         name: Path of the lock.
-        lock: The lock.
     """
     for package, versions in sorted(lock.pins.items()):
         if len(versions) > 1:
@@ -115,7 +114,6 @@ def drift(name: str, lock: Lock, asked: Iterable[Requirement], *, tested: Lock |
 
     Args:
         name: Path of the lock.
-        lock: The lock.
         asked: What its manifests ask for.
         tested: The lock that the tests run with, whose versions this one must have.
     """

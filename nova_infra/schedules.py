@@ -20,11 +20,7 @@ _YEARS_AHEAD = 30  # more than the longest pause of a schedule that comes at all
 
 @dataclass(frozen=True)
 class Rate:
-    """A schedule that comes at intervals.
-
-    Attributes:
-        minutes: The interval.
-    """
+    """A schedule that comes at intervals."""
 
     minutes: int
 
@@ -45,7 +41,6 @@ class Cron:
         days: The field for days of the month, or ``?``.
         months: Numbers of months.
         weekdays: The field for days of the week, or ``?``.
-        years: Years.
     """
 
     minutes: tuple[int, ...]

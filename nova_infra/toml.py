@@ -27,9 +27,6 @@ _REPLACED = re.compile(r"[$#]\{Token\[|\{\{resolve:")
 def read_toml(path: Path) -> dict[str, Any]:
     """What a TOML file holds, after a byte order mark if there is one.
 
-    Args:
-        path: The file.
-
     Raises:
         ConfigError: It cannot be read, or is not TOML.
         FileNotFoundError: It does not exist.

@@ -90,8 +90,6 @@ class Emulation:
         """Take an assembly.
 
         Args:
-            config: The configuration.
-            assembly: The assembly.
             directory: Where copies of it and the CLI's files go.
             url: Where the emulator answers.
         """

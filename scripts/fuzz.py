@@ -39,7 +39,6 @@ class Run:
     """What is known about one service.
 
     Attributes:
-        service: Its name.
         port: Where it listens.
         end: When to stop, on the clock of ``time.monotonic``.
         sent: Requests so far.

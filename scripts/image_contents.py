@@ -59,7 +59,6 @@ def faults_of(megabytes: float, paths: Iterable[str]) -> list[str]:
     """What is wrong with an image.
 
     Args:
-        megabytes: Its size.
         paths: The files in it, without a slash at their beginning.
     """
     faults = [f"has {megabytes:.0f} MB, more than {MOST_MEGABYTES}"] if megabytes > MOST_MEGABYTES else []

@@ -14,7 +14,6 @@ def mutated(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
 
     Args:
         random: Where chance comes from.
-        content: What to change.
         others: What to splice in.
     """
     for _ in range(random.choice((1, 1, 2, 3, 8))):

@@ -62,7 +62,6 @@ def prove(
 
     Args:
         account: Calls AWS.
-        chosen: The experiments.
         notify: Called with each reading as soon as it is known.
         pause: Waits for some seconds; for tests.
 

@@ -36,7 +36,6 @@ class Finding:
     """A place in a template that breaks a rule.
 
     Attributes:
-        logical_id: The resource.
         location: The property, such as ``Properties.DesiredCount``.
         detail: What is wrong there, where the rule's sentence does not say it.
     """

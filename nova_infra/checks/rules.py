@@ -28,7 +28,6 @@ def findings(template: Mapping[str, Any], *, account: str | None = None) -> list
     """Each rule that a template breaks, and where.
 
     Args:
-        template: A CloudFormation template.
         account: The account that it is deployed to, if that is known.
     """
     loaded = Template(template.get("Resources", {}), account)

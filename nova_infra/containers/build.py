@@ -57,7 +57,6 @@ class Recipe:
         dockerfile: Path of its Dockerfile in the context.
         platform: As engines name it, such as ``linux/amd64``.
         arguments: Build arguments.
-        files: The build context.
         target: The stage to build; empty for the last.
     """
 
@@ -85,7 +84,6 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
     """Have an image in the engine's store: where its content tag is there, on the same base, nothing is built.
 
     Args:
-        engine: The engine.
         recipe: What it is built from.
         tell: Told each line that the engine prints.
 

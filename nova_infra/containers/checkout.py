@@ -27,7 +27,6 @@ def source(checkout: Path, service: str, architecture: str) -> ImageSource:
     """What a service's image is built from.
 
     Args:
-        checkout: The checkout.
         service: The service's name.
         architecture: ``amd64`` or ``arm64``.
 

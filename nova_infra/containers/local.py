@@ -14,7 +14,6 @@ def have_image(engine: Engine, source: ImageSource, name: str, *, tell: Callable
     """Have a service's image in the engine's store under a name.
 
     Args:
-        engine: The engine.
         source: What it is built from, or copied from.
         name: What it is called there, with its content tag.
         tell: Told each line that the engine prints.

@@ -21,7 +21,6 @@ def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
     """Check that an engine starts a container and has, or can pull, the base images.
 
     Args:
-        engine: The engine.
         dockerfiles: What would be built.
 
     Raises:

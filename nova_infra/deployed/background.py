@@ -11,7 +11,6 @@ class Backlog:
     """The queue of a worker.
 
     Attributes:
-        queue: Its name.
         waiting: About how many messages wait.
         in_flight: About how many were received, and not deleted yet.
         dead: About how many are in the dead-letter queue; None where that is not known.

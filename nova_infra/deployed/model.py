@@ -134,7 +134,6 @@ class RunningService:
         desired: Number of tasks that it is meant to run.
         running: Number of tasks that run.
         deployments: Newest first; more than one while a deployment is under way.
-        tasks: Its tasks.
         deployment_alarms: Names of the alarms that roll its deployments back.
         events: ECS's latest messages, newest first.
         balanced: Whether a load balancer sends it requests; a worker has none.
@@ -172,7 +171,6 @@ class Alarm:
     """A CloudWatch alarm.
 
     Attributes:
-        name: Its name.
         state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
         reason: Why it is in that state, with the values that it saw.
         since: Since when, UTC.
@@ -197,7 +195,6 @@ class ParameterVersion:
 
     Attributes:
         version: Its number, counted from 1.
-        value: Its value.
         at: When it was written, by the clock of the store, UTC; None where that keeps no time.
     """
 
@@ -224,7 +221,6 @@ class PlayedRelease:
     """The release that a rehearsal plays in an environment.
 
     Attributes:
-        release: Its name.
         images: Service to image, with a digest.
         templates: Stack name to template of the environment's stacks.
     """

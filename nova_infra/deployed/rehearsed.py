@@ -57,7 +57,6 @@ class RehearsedEnvironment:
         self._parameters_url = f"{url.rpartition('/')[0]}/parameters{parameter_path(platform, name)}"
 
     def caller(self) -> str:
-        """Who asks, for the record."""
         return "the rehearsal"
 
     def played(self) -> PlayedRelease:
@@ -71,7 +70,6 @@ class RehearsedEnvironment:
         )
 
     def services(self) -> tuple[RunningService, ...]:
-        """Every service with its tasks and deployments, by name."""
         return tuple(
             RunningService(
                 **{
@@ -86,7 +84,6 @@ class RehearsedEnvironment:
         )
 
     def service_names(self) -> tuple[str, ...]:
-        """The names of the services."""
         return tuple(service.name for service in self.services())
 
     def jobs(self) -> tuple[RunningJob, ...]:
@@ -118,11 +115,9 @@ class RehearsedEnvironment:
         raise RefusedError(f"{revision}: does not run in the rehearsal")
 
     def stack_name(self, name: str) -> str:
-        """The name of a service's stack, or of ``platform`` or ``overview``."""
         return stack_name(self.prefix, name)
 
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
-        """Stacks by their names, or all of the environment's; those that do not exist are left out."""
         found = (Stack(**stack) for stack in self._rollouts()["stacks"])
         return tuple(stack for stack in found if names is None or stack.name in names)
 
@@ -135,7 +130,6 @@ class RehearsedEnvironment:
         return {}
 
     def template(self, stack: str) -> Template:
-        """The template that a stack was last deployed with."""
         templates: dict[str, Template] = self._rollouts()["templates"]
         if stack not in templates:
             raise RefusedError(f"{stack}: is not a stack of the rehearsal")
@@ -146,7 +140,6 @@ class RehearsedEnvironment:
         return ()
 
     def on_alternate(self) -> frozenset[str]:
-        """Names of the services whose alternate target group gets traffic now."""
         return frozenset(self._state()["on_alternate"])
 
     def rules_on(self, listener: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
@@ -154,7 +147,6 @@ class RehearsedEnvironment:
         return (), ()
 
     def alarms(self) -> tuple[Alarm, ...]:
-        """The environment's alarms, by name."""
         alarms = self._state()["alarms"]
         if alarms is None:
             raise NotDeployedError(f"the rehearsal starts {self.name} only in its own stage, so it has no alarms yet")
@@ -181,16 +173,13 @@ class RehearsedEnvironment:
         return None
 
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
-        """The versions of a parameter, oldest first; none where it does not exist."""
         versions = self._parameters().get(parameter, [])
         return tuple(ParameterVersion(number, value) for number, value in enumerate(versions, 1))
 
     def parameters(self, path: str) -> Mapping[str, str]:
-        """Name to value of all parameters below a path."""
         return {name: versions[-1] for name, versions in self._parameters().items() if name.startswith(f"{path}/")}
 
     def put_parameter(self, name: str, value: str) -> int:
-        """Write a parameter, and return the number of the new version."""
         return int(self._ask(self._parameters_url, {"name": name, "value": value})["version"])
 
     def now(self) -> datetime:
@@ -198,7 +187,6 @@ class RehearsedEnvironment:
         return datetime.now(UTC)
 
     def get(self, path: str) -> Answer:
-        """Ask the environment's address on this machine."""
         return http_get(f"{self._address}{path}")
 
     @cached_property
@@ -213,7 +201,6 @@ class RehearsedEnvironment:
     def service_deployments(
         self, services: Collection[str] = (), known: Collection[str] = ()
     ) -> tuple[ServiceDeployment, ...]:
-        """The deployments that are under way, and those that are known, by service."""
         read = (read_deployment(each, {}, {}, prefix=self.prefix) for each in self._rollouts()["deployments"])
         return tuple(
             # No revision is described here: what its target group got is found by its deployment.
@@ -247,7 +234,6 @@ class RehearsedEnvironment:
         """Messages about deployments are not rehearsed."""
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
-        """Continue a deployment that waits at a hook."""
         self._ask(f"{self._url}/{self.prefix}/rollouts", {"continue": deployment.service})
 
     def stop_deployment(self, deployment: ServiceDeployment) -> None:

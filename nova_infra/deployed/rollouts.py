@@ -63,7 +63,6 @@ class ServiceDeployment:
 
     Attributes:
         service: Name of the service in ``nova.toml``.
-        arn: Its ARN.
         status: ECS's word, such as ``IN_PROGRESS``.
         reason: Why it is in that state, in ECS's words.
         stage: Its lifecycle stage, such as ``BAKE_TIME``; empty where it has none.
@@ -179,7 +178,6 @@ class AlarmReading:
     """An alarm, and how far from its threshold its metric is.
 
     Attributes:
-        name: Its name.
         state: ``ALARM``; anything else where it is not red.
         value: The latest value; None where there is none.
         threshold: Its threshold; None where it has no single one.

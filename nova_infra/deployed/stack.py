@@ -16,7 +16,6 @@ class Stack:
     """A deployed stack.
 
     Attributes:
-        name: Its name.
         status: CloudFormation's word for its state.
         reason: Why it is in that state, if CloudFormation says so.
         change_set: ARN of the change set that it was last changed by; empty where it was none.
@@ -25,7 +24,6 @@ class Stack:
         tags: Key to value.
         notifications: ARNs of the topics that are notified of its events.
         outputs: Output to value.
-        arn: Its ARN.
     """
 
     name: str
@@ -55,8 +53,6 @@ class StackEvent:
     """Something that CloudFormation did to a resource.
 
     Attributes:
-        logical_id: The resource.
-        type: Its type.
         status: What came of it.
         reason: Why, if CloudFormation says so.
         at: When, UTC.
@@ -75,8 +71,6 @@ class Change:
 
     Attributes:
         action: ``Add``, ``Modify``, ``Remove``, …
-        logical_id: The resource.
-        type: Its type.
         replacement: ``True``, ``False`` or ``Conditional``; empty where the question does not arise.
         causes: What makes it change: ``direct`` for its own properties, else the logical id of the resource that it
             takes a value from.

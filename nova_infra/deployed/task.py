@@ -11,7 +11,6 @@ class TaskDetail:
     """A task, as an operator looks at it.
 
     Attributes:
-        arn: Its ARN.
         revision: ``family:revision`` of its task definition.
         status: ECS's word for its state.
         health: ``healthy``, ``unhealthy`` or ``unknown``.
@@ -47,9 +46,7 @@ class OneOff:
     """A task that was started by itself.
 
     Attributes:
-        arn: Its ARN.
         log_group: Where its log is.
-        log_stream: The stream in it.
     """
 
     arn: str
@@ -82,7 +79,6 @@ class LogEvent:
         id: What CloudWatch knows it by.
         at: When it was written, UTC.
         task: Id of the task that wrote it.
-        message: The line.
     """
 
     id: str

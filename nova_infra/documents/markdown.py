@@ -15,7 +15,6 @@ def as_markdown(document: Document, *, level: int = 1) -> str:
     """The document as Markdown.
 
     Args:
-        document: The document.
         level: The level of its title; its sections are one below it.
     """
     parts = [f"{'#' * level} {_part(document.title)}"] if document.title else []

@@ -33,7 +33,6 @@ class Line:
     """One statement: an item of a list, or what a cell of a table says.
 
     Attributes:
-        parts: Its text.
         tone: How it is meant.
         below: Details, each on a line of its own.
     """
@@ -69,7 +68,6 @@ class Table:
     """Rows of equally many cells.
 
     Attributes:
-        rows: The rows.
         columns: The columns' titles; empty for rows that need none, such as labels and values.
         right: Indices of the columns that are aligned to the right.
     """
@@ -116,7 +114,6 @@ class Document:
     Attributes:
         title: Its title; empty where it needs none.
         verdict: The one thing to remember.
-        sections: The rest.
         source: How to change it, where it is a page that is generated.
     """
 

@@ -18,8 +18,6 @@ def render(document: Document, form: Format, *, width: int = 80, colour: bool = 
     """The document in a format.
 
     Args:
-        document: The document.
-        form: The format.
         width: Columns to fold text to.
         colour: Whether text has colours.
     """

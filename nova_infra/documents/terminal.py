@@ -20,7 +20,6 @@ def as_text(document: Document, *, width: int = 80, colour: bool = False) -> str
     """The document as text.
 
     Args:
-        document: The document.
         width: Columns to fold it to. Commands and the last column of a table keep their words whole.
         colour: Whether lines have the colours of their tones.
     """

@@ -30,7 +30,6 @@ class ContextFile:
     Attributes:
         path: Relative to the context, with slashes.
         kind: What it is; a link's content is its target.
-        content: What it holds.
     """
 
     path: str
@@ -112,7 +111,6 @@ def write_context(files: Iterable[ContextFile], directory: Path) -> None:
     """Write a build context to an empty directory, with git's file modes, so that nothing else can be built.
 
     Args:
-        files: The context.
         directory: Where it goes.
     """
     for file in files:

@@ -59,7 +59,6 @@ class Registry:
         """Prepare to ask for a repository; nothing is asked yet.
 
         Args:
-            name: Its name.
             aws: Its account and region.
         """
         self.name = name

@@ -55,8 +55,6 @@ def check_image(
     """Wait until an image has been scanned, and judge it.
 
     Args:
-        registry: Its repository.
-        image: The image.
         service: Name of its service.
         accepted: The vulnerabilities that have been accepted.
         today: The day on which they must not have expired.

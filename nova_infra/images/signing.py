@@ -17,8 +17,6 @@ def wait_for_signature(registry: Registry, image: StoredImage, *, pause: Callabl
     """Wait until an image is signed.
 
     Args:
-        registry: Its repository.
-        image: The image.
         pause: Waits for a number of seconds.
 
     Raises:

@@ -73,7 +73,6 @@ def image_sources(root: Path, config: Config, services: Iterable[str] | None = N
 
     Args:
         root: The project's directory.
-        config: The configuration.
         services: Names of services. Default: all.
 
     Raises:

@@ -21,8 +21,6 @@ class GitAnswer:
     """What git answers.
 
     Attributes:
-        code: Its exit code.
-        out: What it prints.
         error: What it says about itself, and about what is wrong.
     """
 
@@ -40,7 +38,6 @@ def run(root: Path, *arguments: str) -> GitAnswer:
     """Run git in a directory.
 
     Args:
-        root: The directory.
         arguments: What follows ``git``.
     """
     try:

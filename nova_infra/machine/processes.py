@@ -145,7 +145,6 @@ class Process:
 
         Args:
             grace: Seconds from the signal to SIGKILL.
-            number: The signal.
             spare: Descendants with these names, and theirs, get no signal before the time is over.
             alone: Whether none of its descendants do.
 

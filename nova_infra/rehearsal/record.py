@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
+from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""
 
-UNMEASURED = (
-    "CPU and memory: this machine does not show what a container uses, so alarms on them have no data and cannot fire"
-)
+UNMEASURED = "CPU and memory: this machine cannot measure containers, so their alarms have no data and cannot fire"
 
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
@@ -21,9 +20,6 @@ REQUESTS_PER_MINUTE = 40
 
 USERS = 200
 """Users of each service: every one asks once in five simulated minutes."""
-
-Answers = dict[str, dict[int, int]]
-"""Operation, such as ``GET /items/{id}``, to its answers by status; 0 stands for none."""
 
 
 @dataclass
@@ -34,19 +30,21 @@ class Requests:
         served: How many were answered.
         failed: How many of them with a 5xx, or not at all.
         seconds: How long the answers took, together.
+        log_seconds: The natural logarithms of those times, together: for a mean that a few waits do not move.
     """
 
     served: int = 0
     failed: int = 0
     seconds: float = 0.0
+    log_seconds: float = 0.0
 
     def __add__(self, other: Requests) -> Requests:
         """Both together."""
-        return Requests(self.served + other.served, self.failed + other.failed, self.seconds + other.seconds)
+        return Requests(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: Requests) -> Requests:
         """What came on top of the other."""
-        return Requests(self.served - other.served, self.failed - other.failed, self.seconds - other.seconds)
+        return Requests(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass
@@ -71,7 +69,6 @@ class MinuteRecord:
     """One simulated minute of a deployment; the first and the last one may be a part of a minute.
 
     Attributes:
-        minute: Its end.
         percent: Share of the traffic that the new revision had at its end.
         requests: Revision to the requests it got in this minute; those that found no target are under ``NO_TARGET``.
         red: Deployment alarms, and unlisted ones, that were in ALARM at its end.
@@ -120,8 +117,7 @@ class DeploymentRecord:
         gates: What it waited for and where, a clause each.
         answers: What the new revision answered to synthetic users, the time after the deployment included.
         answers_before: The same of the old revision.
-        answers_without_target: The same of the load balancer itself, where no target was asked.
-        taken: Operation to the revisions of other services that answered it: their rules come first.
+        elsewhere: What its users were answered by others.
         watched: Deployment alarms that may end it.
         unlisted: Alarms of its service that would end it, were they among its deployment alarms.
         needs: Alarm, of either kind, to the requests a minute below which it says nothing.
@@ -163,8 +159,7 @@ class DeploymentRecord:
     from_alternate: bool = False
     answers: Answers = field(default_factory=dict)
     answers_before: Answers = field(default_factory=dict)
-    answers_without_target: Answers = field(default_factory=dict)
-    taken: dict[str, list[str]] = field(default_factory=dict)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     watched: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     needs: dict[str, int] = field(default_factory=dict)
@@ -219,8 +214,6 @@ class Notification:
     Attributes:
         environment: Name of the environment.
         minute: Simulated minute in which it was sent.
-        topic: The SNS topic.
-        message: What it says.
     """
 
     environment: str
@@ -234,7 +227,6 @@ class ActionRecord:
     """One action of the pipeline.
 
     Attributes:
-        name: Its name.
         kind: What it is: source, build, deploy or approval.
         run_order: Its place in the stage.
         status: How it ended.
@@ -261,7 +253,6 @@ class StageRecord:
     """One stage of the pipeline.
 
     Attributes:
-        name: Its name.
         actions: Its actions, in the order of the template.
         status: How it ended.
         note: What came of it besides: why nothing entered it, whether it was played again or taken back.
@@ -288,8 +279,8 @@ class Record:
         app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
         stages: The stages, in order.
         deployments: All ECS deployments, in the order they began.
-        notifications: All messages.
         load: Environment to the synthetic requests sent to it.
+        elsewhere: Environment to the services that the release does not deploy there, each with what others answered.
         queues: Queue of a worker to what was seen of it.
         lived: Seconds that the longest-lived task of the candidate was up.
         real_time: Whether a minute lasted a minute.
@@ -316,6 +307,7 @@ class Record:
     deployments: list[DeploymentRecord] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
+    elsewhere: dict[str, dict[str, Elsewhere]] = field(default_factory=dict)
     queues: dict[str, QueueRecord] = field(default_factory=dict)
     lived: float = 0.0
     real_time: bool = False

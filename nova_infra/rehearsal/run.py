@@ -89,7 +89,7 @@ def rehearse(options: Options) -> bool:
         options: What the user asked for.
 
     Returns:
-        Whether every stage succeeded and every drill ended as it must.
+        Whether every stage succeeded and every drill ended as expected.
 
     Raises:
         NovaError: The rehearsal cannot be held.
@@ -123,7 +123,6 @@ class _Prepared:
 
     Attributes:
         options: What the user asked for.
-        candidate: The release.
         config: The project's configuration; None where it has none.
         runtime: What runs the tasks.
         delivery: What delivers the release.
@@ -167,7 +166,7 @@ def _prepare(options: Options, console: Console) -> _Prepared:
         gaps = precheck(candidate, provided(config))
     except UnresolvableError as error:
         return _Prepared(options, candidate, config, runtime, delivery, files, [], [], unknown=error)
-    gaps += [f"jobs beside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
+    gaps += [f"jobs outside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
     drills = _playable(drills, candidate, runtime, gaps)
     if options.what_if is not None:
         options.what_if.require_difference(candidate)
@@ -180,7 +179,7 @@ def _record(prepared: _Prepared, baseline: Release) -> Record:
     record = new_record(prepared.pipeline, candidate=candidate, baseline=baseline, runtime=prepared.runtime)
     record.not_rehearsed += prepared.gaps
     if baseline.lacks:
-        record.not_rehearsed.append(f"links that lead out of the baseline: {', '.join(baseline.lacks)}")
+        record.not_rehearsed.append(f"links that point outside the baseline: {', '.join(baseline.lacks)}")
     record.not_rehearsed += unreached(config) if config is not None else []
     record.unsafe = [*delivery.unsafe, *delivery.pipeline.unsafe]
     record.unsafe += weakened(baseline.pipeline(), candidate.pipeline())
@@ -257,7 +256,7 @@ def _playable(drills: list[Drill], candidate: Release, runtime: TaskRuntime, not
         else:
             played.append(drill)
     if left_out:
-        not_rehearsed.append(f"the drills {', '.join(left_out)}, which need images")
+        not_rehearsed.append(f"the drills {', '.join(left_out)}: they need images")
     return played
 
 
@@ -266,8 +265,8 @@ def _measurable(drills: list[Drill], record: Record, view: View) -> list[Drill]:
     left_out = [] if record.measured else [drill for drill in drills if drill.needs_measuring]
     if left_out:
         names = ", ".join(drill.name for drill in left_out)
-        record.not_rehearsed.append(f"the drills {names}, which need to be measured")
-        view.tell(f"left out: the drills {names}: this machine does not show what containers use")
+        record.not_rehearsed.append(f"the drills {names}: this machine cannot measure what they use")
+        view.tell(f"left out the drills {names}: this machine does not show what containers use")
     return [drill for drill in drills if drill not in left_out]
 
 

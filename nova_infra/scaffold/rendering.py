@@ -17,7 +17,6 @@ def render(template: str, values: Mapping[str, object]) -> str:
 
     Args:
         template: Path of the template below ``nova_infra/scaffold/``.
-        values: What it names.
     """
     return _environment().get_template(template).render(values)
 

@@ -33,7 +33,6 @@ class EnvironmentJobs:
     """One environment's jobs: its deployment, the tests that its gates wait for, and the tests that follow.
 
     Attributes:
-        environment: The environment.
         needs: Jobs that the deployment waits for.
         session_seconds: How long its credentials are good.
         gated: Names of the services that wait for its test suite before users reach them.
@@ -99,7 +98,6 @@ def workflows(config: Config, present: Mapping[str, str]) -> dict[str, str]:
     """The workflows that deliver a configuration.
 
     Args:
-        config: The configuration.
         present: The workflows as they are, by name. Their pins of actions are kept: Dependabot moves them.
 
     Returns:

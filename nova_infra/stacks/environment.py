@@ -42,8 +42,6 @@ class EnvironmentStacks:
 
         Args:
             scope: A stage or the app.
-            config: The configuration.
-            environment: The environment.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
         """

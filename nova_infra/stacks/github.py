@@ -60,7 +60,6 @@ class GitHubStack(cdk.Stack):
 
         Args:
             account: The account: an environment's, several ones', the toolchain's.
-            config: The configuration.
         """
         environments = [each for each in config.environments if each.account == account]
         toolchain = config.toolchain.account == account

@@ -36,7 +36,6 @@ class OverviewStack(cdk.Stack):
 
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            environment: The environment.
             platform: The environment's shared stack.
             services: Service name to its stack.
         """

@@ -90,7 +90,6 @@ class NovaPipelineStack(cdk.Stack):
         """Create the pipeline and its stages.
 
         Args:
-            config: The configuration.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
             tool_versions: Versions of the tools that it uses.

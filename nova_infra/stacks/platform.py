@@ -76,8 +76,6 @@ class PlatformStack(cdk.Stack):
 
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            config: The configuration.
-            environment: The environment.
             group: Each service of a release that goes together to the tag of its image.
         """
         super().__init__(
@@ -182,6 +180,7 @@ class PlatformStack(cdk.Stack):
             for value in (
                 self.ingress.load_balancer.load_balancer_dns_name,
                 self.ingress.load_balancer.load_balancer_full_name,
+                self.ingress.load_balancer.load_balancer_canonical_hosted_zone_id,
                 self.ingress.listener.listener_arn,
                 self.ingress.security_group.security_group_id,
             ):

@@ -28,11 +28,6 @@ class RegistryStack(cdk.Stack):
     """One image repository per service, in the toolchain account: what production runs comes only from there."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
-        """Create the repositories.
-
-        Args:
-            config: The configuration.
-        """
         platform = config.platform.name
         role = registry_role_name(platform)
         super().__init__(
@@ -63,11 +58,6 @@ class EarlyRegistryStack(cdk.Stack):
     """One repository per service for what the early branch builds, where GitHub Actions delivers one."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
-        """Create the repositories.
-
-        Args:
-            config: The configuration.
-        """
         platform = config.platform.name
         super().__init__(
             scope,

@@ -1,7 +1,5 @@
 """The services of one environment, asked over HTTP; and which of them bring tests of their own for it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

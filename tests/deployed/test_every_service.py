@@ -1,7 +1,5 @@
 """What every service answers in a deployed environment, through the load balancer: `make integration`, `make e2e`."""
 
-from __future__ import annotations
-
 import httpx
 
 

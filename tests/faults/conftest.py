@@ -1,7 +1,5 @@
 """A service of one file that can have many faults, and the miniature assembly of the rehearsal's own tests."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Edits of the miniature's templates, for faults and changes that are put into a release."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Lines that make a miniature's program do something wrong, or call AWS."""
 
-from __future__ import annotations
-
 FAILS = "if path in OPERATIONS: status = 500"
 LOOP = """
 if path == '/tiny/1':

@@ -3,8 +3,6 @@
 Each is played from beginning to end on a miniature: a service of one file, Dev (rolling), an approval and Prod (canary).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Faults that were found on the project's own services and templates, played on the miniature: `make faults`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

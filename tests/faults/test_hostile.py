@@ -1,7 +1,5 @@
 """Further faults and edits on the miniature: of HTTP, of processes, and of values that AWS does not take: `make faults`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What the images of the project's own services hold, and what they do not: `make faults`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Each is played on the miniature, as a container: what AWS Fargate and the load balancer would do is the verdict.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Faults of the project's own services, played as containers of their images: `make faults`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -14,7 +14,6 @@ class Assembly:
     Attributes:
         templates: Stack name to template.
         texts: Stack name to template as it is written.
-        report: The validation report.
         order: Stack name to the names of the stacks that it is deployed after.
         acknowledgements: Construct path and finding of each acknowledgement in the code.
         protected: Names of the stacks that `cdk deploy` protects from deletion.

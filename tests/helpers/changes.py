@@ -1,7 +1,5 @@
 """Two templates that differ, and what is said of a change."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.operations.changes.differences import Kind, differences

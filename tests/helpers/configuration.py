@@ -1,7 +1,5 @@
 """Configurations with one value changed, and the lines that refuse them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Every key of nova.toml, edited: what an adopter may write, and the nova.toml that holds it."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 
@@ -86,7 +84,16 @@ PACKER = {
         "visibility_seconds": 95,
     },
 }
-MOVER = {"name": "mover", "kind": "worker", "queue": {"name": "waiting", "dead": "given-up", "existing": True}}
+MOVER = {
+    "name": "mover",
+    "kind": "worker",
+    "queue": {
+        "name": "waiting",
+        "dead": "given-up",
+        "existing": True,
+        "key": "arn:aws:kms:{region}:{account}:key/of-{environment}",
+    },
+}
 REPORT = {
     "name": "report",
     "kind": "job",

@@ -1,7 +1,5 @@
 """This machine's container engine, for the tests that need one."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.containers.engine import Engine, detect

@@ -3,8 +3,6 @@
 Only Prod is played: the image without the fault runs there, and the one with it replaces it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json
@@ -122,7 +120,6 @@ def play(
     """Release the miniature with a fault over the miniature without.
 
     Args:
-        engine: What runs it.
         directory: Where to work.
         dockerfile: What builds the image that has the fault; otherwise what builds the one without.
         before: Python that the service runs when it starts, where the fault is.

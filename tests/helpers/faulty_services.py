@@ -4,8 +4,6 @@ Of each service one further image is made: the same, with a module that runs wha
 server starts. So a fault costs no build, and what is played is the service itself.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import fcntl
@@ -79,8 +77,6 @@ class Played:
     """What a rehearsal came to.
 
     Attributes:
-        verdict: The verdict.
-        record: What happened.
         story: What was told meanwhile.
     """
 
@@ -97,7 +93,6 @@ def prepare(engine: Engine, assembly: Assembly, services: Sequence[str]) -> dict
     """Make the further images.
 
     Args:
-        engine: The engine.
         assembly: Names the images that they are made of.
         services: Names of the services.
 
@@ -163,9 +158,7 @@ def play(
     Args:
         runtime: What runs containers.
         assembly: The project's templates.
-        sources: The project.
         logs: Where to write what commands say.
-        service: The service.
         image: The image that runs what FAULT says.
         fault: Python that the server runs when it starts.
         environment: Name of the stage that is played.
@@ -196,7 +189,7 @@ def play(
         [test] = [build for build in builds if any("#{" in value for value in build.environment.values())]
         kept = (
             *kept,
-            replace(test, commands=(f'BASE_URL="$API_BASE_URL" pytest -q services/{service}/tests/integration',)),
+            replace(test, commands=(f"pytest -q services/{service}/tests/integration",)),
         )
     pipeline = Pipeline(whole.name, (replace(narrow, actions=kept),), whole.told)
     precheck(candidate)
@@ -227,8 +220,6 @@ def play_to_end(
 
     Args:
         pipeline: What is played.
-        candidate: The release.
-        baseline: What it replaces.
         record: What happens is written here.
         runtime: What runs tasks.
         files: What users ask.

@@ -1,7 +1,5 @@
 """Grants and denials, put into the synthesized pipeline."""
 
-from __future__ import annotations
-
 from typing import Any
 
 Template = dict[str, Any]

@@ -1,7 +1,5 @@
 """A server of HTTP/2 without TLS for tests: a function answers each request."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable

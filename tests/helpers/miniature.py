@@ -1,7 +1,5 @@
 """A miniature of what the rehearsal plays: one service in a few lines of the standard library, and its assembly."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Records of rehearsals, as a report reads them."""
 
-from __future__ import annotations
-
 from nova_infra.rehearsal.drills.drill import CONFIGURED, DrillResult
 from nova_infra.rehearsal.record import (
     ActionRecord,

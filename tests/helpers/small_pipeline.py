@@ -1,7 +1,5 @@
 """A pipeline as small as the rules can read one: a build, a test before the approval, and production; and grants."""
 
-from __future__ import annotations
-
 from typing import Any
 
 Template = dict[str, Any]

@@ -1,7 +1,5 @@
 """Stacks of further resources, of which AWS would refuse nothing: each has one resource, It, and what it needs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from helpers.valid_services import ELB, arn, it, role

@@ -1,7 +1,5 @@
 """Stacks around tasks, of which AWS would refuse nothing: each has one resource, It, and those that it needs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 ELB = "AWS::ElasticLoadBalancingV2::"

@@ -1,7 +1,5 @@
 """Schedules: the table of AWS's examples, and what never comes."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from itertools import islice
 from zoneinfo import ZoneInfo

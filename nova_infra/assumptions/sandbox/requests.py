@@ -13,7 +13,6 @@ class SandboxAnswer:
 
     Attributes:
         status: HTTP's; 0 where nothing came.
-        text: The body.
     """
 
     status: int
@@ -26,7 +25,6 @@ def ask(address: str, path: str, *, headers: Mapping[str, str] | None = None, pa
     Args:
         address: Host name of the load balancer.
         path: The path, as it goes over the wire.
-        headers: Headers.
         patience: Seconds to wait; then the connection is closed.
     """
     connection = http.client.HTTPConnection(address, timeout=patience)

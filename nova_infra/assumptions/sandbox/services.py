@@ -33,7 +33,6 @@ class SandboxService:
         bake: Minutes of the bake.
         step_bake: Minutes of the canary's first share.
         tasks: How many.
-        code: What each runs.
         variables: Environment variables; another value is another release.
         hooks: Lifecycle hooks.
         test_header: A header whose requests a test rule sends to the new revision; empty for no test rule.

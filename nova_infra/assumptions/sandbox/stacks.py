@@ -57,7 +57,6 @@ class SandboxStack:
     """A stack after CloudFormation has finished with it.
 
     Attributes:
-        name: Its name.
         status: Such as ``CREATE_COMPLETE``.
         outputs: Output to value.
         failure: The first resource that failed, and why; empty where none did.
@@ -103,7 +102,6 @@ class Sandbox:
             stopped: Set when the run is interrupted.
             minutes: How long the experiment may take; it is undecided then.
             pause: Waits for some seconds, or until ``stopped`` is set, which it does by default.
-            clock: The time.
         """
         self.name, self.ground = name, ground
         self._account, self._stopped, self.now = account, stopped, clock

@@ -29,11 +29,6 @@ class Attached:
     """The policies of a template, to be asked for those of one role after the other."""
 
     def __init__(self, template: Template) -> None:
-        """Find them.
-
-        Args:
-            template: The template.
-        """
         self._template = template
         self._beside = list(self._policies_beside())
         self._on_resources = list(self._resource_policies())

@@ -61,7 +61,6 @@ class Path:
     Attributes:
         roles: Logical ids of the roles, from the first to the one that reaches the goal.
         policy: Logical id of the resource whose permission is the last step.
-        action: The action.
         resource: The pattern of resources of that permission.
         goal: What is reached.
     """
@@ -80,12 +79,7 @@ class Path:
 
 @dataclass
 class Graph:
-    """The roles of a template and which roles each can assume.
-
-    Attributes:
-        template: The template.
-        attached: Its policies.
-    """
+    """The roles of a template and which roles each can assume."""
 
     template: Template
     attached: Attached = field(init=False)

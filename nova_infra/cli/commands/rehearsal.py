@@ -64,7 +64,7 @@ def rehearse(
 ) -> None:
     """Play the pipeline here, to see if Prod would take the tree.
 
-    Exits with 0 if production would take the release and every drill ended as it must, and with 1 otherwise.
+    Exits with 0 if production would take the release and every drill ended as expected, and with 1 otherwise.
     """
     from nova_infra.machine.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose

@@ -56,8 +56,6 @@ class Address:
 
     Attributes:
         variable: Name of the variable.
-        host: The host.
-        port: The port.
     """
 
     variable: str
@@ -110,7 +108,6 @@ def is_open(address: Address, connections: tuple[str, ...]) -> bool:
     """Whether a task may reach an address.
 
     Args:
-        address: The address.
         connections: The service's ``connects_to``.
     """
     if address.port in OPEN_PORTS:

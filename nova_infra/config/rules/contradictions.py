@@ -79,7 +79,6 @@ def actions_besides(environment: Environment, services: Mapping[int, Service]) -
     """How many actions an environment's stage in the pipeline has, besides the one of each service.
 
     Args:
-        environment: The environment.
         services: The services, by their place in the file.
     """
     asks = any(e.service.kind == "web" and e.environment.rollout.asks_suite for e in services_in(services, environment))

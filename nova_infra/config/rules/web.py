@@ -24,7 +24,6 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
     Args:
         key: The service's place in the file.
         service: The service, as it is in the environment.
-        environment: The environment.
     """
     if not (service.paths or service.hosts):
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
@@ -99,7 +98,6 @@ def between(services: Sequence[tuple[str, Service]], environment: Environment) -
 
     Args:
         services: The services that are behind one load balancer, each with its place in the file.
-        environment: The environment.
     """
     seen: dict[tuple[str, str], Service] = {}
     alike: set[frozenset[str]] = set()

@@ -37,7 +37,6 @@ def asked_at(service: Service, environment: Environment, url: str) -> str:
 
     Args:
         service: The service, as it is in the environment.
-        environment: The environment.
         url: The environment's own base URL.
     """
     if not service.hosts or service.hosts[0] == environment.shared_host:

@@ -46,7 +46,6 @@ def unfit_for_toolchain(region: str, engine: str) -> str | None:
     """Why the toolchain cannot be in a region, and what to do; None where it can.
 
     Args:
-        region: The region.
         engine: ``codepipeline`` or ``github-actions``.
     """
     if region in MISSING[_SIGNING]:
@@ -57,5 +56,7 @@ def unfit_for_toolchain(region: str, engine: str) -> str | None:
         return f"{what}: choose another one for the toolchain, such as {near}; environments may stay"
     if engine == "codepipeline" and not has_notification_rules(region):
         what = f"{region!r} has no notification rules, by which a pipeline says that it failed or waits for an approval"
+        if all(each in MISSING[_NOTIFIES] for each, of in aws_regions().items() if of == aws_regions()[region]):
+            return f'{what}, nor has another one of {aws_regions()[region]}: write engine = "github-actions"'
         return f'{what}: choose another one for the toolchain, or write engine = "github-actions"'
     return None

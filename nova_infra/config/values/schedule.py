@@ -19,7 +19,6 @@ class _Field:
 
     Attributes:
         name: What it is called in a message.
-        least: Its least value.
         most: Its greatest value.
         words: Words that stand for the values from 1 on.
         special: Further values, as a pattern.

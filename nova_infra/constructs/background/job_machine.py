@@ -26,10 +26,8 @@ def definition(
     https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html.
 
     Args:
-        partition: The AWS partition.
         cluster: Name of the cluster.
         family: Family of the task definition.
-        task_definition: Its ARN.
         network: Subnets and security groups of the task, as RunTask takes them.
         timeout_seconds: How long a run may take.
         allow_overlap: Whether a run begins while another one is going.

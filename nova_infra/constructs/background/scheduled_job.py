@@ -53,7 +53,6 @@ class ScheduledJob(Construct):
         """Create the state machine, its schedule and alarms.
 
         Args:
-            cluster: The ECS cluster.
             task_definition: What a run does.
             settings: Schedule and time limit; ``name`` and ``cluster_name`` are needed.
             topic: Notified when an alarm changes. Default: nobody is.

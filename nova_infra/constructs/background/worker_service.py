@@ -44,7 +44,6 @@ class WorkerService(Construct):
         """Create the service, its security group, scaling and alarms.
 
         Args:
-            cluster: The ECS cluster.
             task_definition: What each task runs.
             settings: Size, rollout, scaling and thresholds; ``name`` and ``cluster_name`` are needed.
             queue: Where its work comes from. Default: nothing, and only its CPU scales it.

@@ -33,7 +33,6 @@ def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]
 
     Args:
         prefix: ``<platform>-<environment>``, which the function's name begins with.
-        urls: The addresses.
         stack: The service's stack.
     """
     header, value = TEST_HEADER
@@ -66,7 +65,6 @@ def gate_hooks(rollout: Rollout, *, after_tests: bool) -> list[dict[str, Any]]:
     """The hooks of a rollout's gate, as CloudFormation takes them; none without a gate.
 
     Args:
-        rollout: The rollout.
         after_tests: Whether something is tested before the first user's request, so that the gate is best asked then.
     """
     if rollout.gate is None:

@@ -60,7 +60,6 @@ class Group:
         """Ask for all of them in few calls.
 
         Args:
-            ecs: The client.
             cluster: Name of the cluster.
             function: ARN of this function, by which its hook is known.
         """

@@ -34,8 +34,6 @@ class ExistingIngress(Construct):
         """Refer to the load balancer, and make the domain lead to it.
 
         Args:
-            vpc: The VPC that it is in.
-            balancer: The load balancer.
             domain: The environment's name, which gets a certificate on the listener and a DNS record. None for plain
                 HTTP.
         """

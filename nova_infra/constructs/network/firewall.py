@@ -37,7 +37,6 @@ class Firewall(Construct):
 
         Args:
             name: Physical name.
-            load_balancer_arn: The load balancer.
             key: Key of the log group.
             retention: How long logs are kept.
         """

@@ -43,7 +43,6 @@ class Ingress(Construct):
         """Create the load balancer in the VPC's public subnets.
 
         Args:
-            vpc: The VPC.
             cidr: The VPC's address range, the only one that the load balancer connects to.
             name: Physical name of the load balancer.
             domain: Its name, served with TLS. None for plain HTTP.
@@ -155,7 +154,6 @@ def application_load_balancer(
 
     Args:
         vpc: The network that it is in.
-        name: Its physical name.
         security_group: Its only security group.
         deletion_protection: Whether it refuses to be deleted.
         log_bucket: Where access logs go.

@@ -149,8 +149,6 @@ class ExistingNetwork(Construct):
         """Refer to the VPC by its ids, which takes no credentials.
 
         Args:
-            vpc: Its id.
-            region: Its region.
             cidr: Its address range.
             zones: Letters of the availability zones.
             public_subnets: Ids of the subnets of the load balancer, one in each zone.

@@ -37,7 +37,6 @@ class PrivateIngress(Construct):
         """Create the load balancer.
 
         Args:
-            vpc: The VPC.
             cidr: The VPC's address range.
             name: Prefix of its physical name.
             subnets: Where it is: where the tasks are.

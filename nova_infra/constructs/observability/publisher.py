@@ -14,7 +14,6 @@ class Publisher:
     """A service that publishes to an encrypted topic, and the conditions on its permission.
 
     Attributes:
-        principal: The service principal.
         topic_conditions: Conditions on publishing to the topic.
         key_conditions: Conditions on using the topic's key.
     """

@@ -158,7 +158,6 @@ def _chat(description: str, title: str, *, thread: str = "") -> str:
 
     Args:
         description: The text, as JSON or as one of EventBridge's variables.
-        title: Its title.
         thread: What the messages of one thread have in common; empty for none.
     """
     metadata = f',"metadata":{json.dumps({"threadId": thread, "summary": title})}' if thread else ""

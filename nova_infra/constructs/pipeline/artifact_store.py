@@ -74,7 +74,6 @@ def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifacts: Iterable[str])
 
     Args:
         role: The role of the project that makes the artifacts.
-        bucket: The bucket.
         artifacts: The artifacts' names.
     """
     own = [bucket.arn_for_objects(f"*/{name[:_SHORTENED]}*") for name in artifacts]

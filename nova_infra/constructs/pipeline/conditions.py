@@ -19,7 +19,6 @@ def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environ
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
         stage: Name of the environment's stage.
-        environment: The environment.
     """
     resource = pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)

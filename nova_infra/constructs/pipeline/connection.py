@@ -25,7 +25,6 @@ def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, r
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
-        connection_arn: The connection.
         repository: ``owner/name``.
     """
     stack = cdk.Stack.of(pipeline)

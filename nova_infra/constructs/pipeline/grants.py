@@ -27,7 +27,6 @@ def acknowledge_grants(
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
-        artifacts: Its artifact bucket.
         images: The steps that log in to the image registry.
         published: ARNs of the repositories that they write to, and of what signs images there.
     """

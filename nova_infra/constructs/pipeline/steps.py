@@ -71,7 +71,6 @@ class BuildStep(pipelines.CodeBuildStep):
         """Create the step.
 
         Args:
-            source: The commit.
             tools_digest: What the files of the commit are known by that the later steps run.
         """
         super().__init__(
@@ -103,7 +102,6 @@ class ImageStep(pipelines.CodeBuildStep):
         """Create the step.
 
         Args:
-            source: The commit.
             tools: The archive of tools that Build has made, for every architecture of the services.
             repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
             profiles: ARN of the profiles that may sign its images, with the same wildcard.
@@ -151,10 +149,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         Args:
             scope: Parent of its role.
             step: ``preflight``, ``verify`` or ``brief``: the make target.
-            source: The commit.
-            tools: What it runs.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
-            environment: The environment.
             role: ``observer`` or ``release``: what it may do there.
             more: What it may do here besides.
             install_commands: What installs its tools.
@@ -208,8 +203,6 @@ class GateStep(ReleaseStep):
 
         Args:
             scope: Parent of its role.
-            source: The commit.
-            tools: What it runs.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment, with a suite.
             gated: Names of the services that wait for the suite.
@@ -250,8 +243,6 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
 
         Args:
             suite: Which tests: ``e2e`` are those in a browser.
-            source: The commit.
-            tools: What it runs.
             url: The environment's base URL.
         """
         browser = suite == "e2e"
@@ -262,5 +253,5 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
             env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP, *(["make browser"] if browser else [])],
             commands=[f"make {suite}"],
-            env_from_cfn_outputs={"BASE_URL" if browser else "API_BASE_URL": url},
+            env_from_cfn_outputs={"BASE_URL": url},
         )

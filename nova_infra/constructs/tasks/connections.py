@@ -15,7 +15,6 @@ def open_connections(group: ec2.SecurityGroup, connections: Sequence[str]) -> No
     range of them.
 
     Args:
-        group: The security group.
         connections: What a service's ``connects_to`` says.
     """
     ports: dict[tuple[str, int], list[str]] = {}

@@ -14,7 +14,6 @@ def grant(role: iam.IRole, permissions: Sequence[Permission]) -> None:
     """Let a task role do what a service's permissions say.
 
     Args:
-        role: The task role.
         permissions: The permissions. Wildcards are accepted for the reason that they give.
     """
     for permission in permissions:

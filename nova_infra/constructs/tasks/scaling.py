@@ -35,7 +35,6 @@ class Autoscaling(Construct):
         """Create the scalable target and its policies.
 
         Args:
-            service: The service.
             cluster_name: Name of its cluster.
             name: Its name, the prefix of the policies' names.
             range_: The least and the most tasks.
@@ -89,7 +88,6 @@ def scale_on_cpu(
     """Let a service have as many tasks as its CPU needs, within the range of the time of day.
 
     Args:
-        service: The service.
         cluster_name: Name of its cluster.
         name: Its name, the prefix of the policy's name. CDK would take the construct path, which differs between a
             direct deployment and one through the pipeline, and a changed name replaces the policy.

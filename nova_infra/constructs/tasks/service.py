@@ -33,7 +33,6 @@ def fargate_service(
 
     Args:
         name: Name of the service.
-        cluster: The ECS cluster.
         task_definition: What each task runs.
         runtime: Its bake time, its share on Spot, and whether ECS Exec is on.
         rollback_alarms: Alarms that roll a deployment back.

@@ -31,7 +31,6 @@ def target_group(scope: Construct, colour: str, *, vpc: ec2.IVpc, service: Servi
 
     Args:
         colour: Its colour, which is also its id.
-        vpc: The VPC.
         service: Protocol, health check, and how long requests may take when a task is taken out of service.
     """
     health = service.health

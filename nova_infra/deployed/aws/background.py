@@ -25,7 +25,6 @@ class AwsBackground(AwsStacks):
         self._kept_variables: dict[str, Mapping[str, str]] = {}
 
     def jobs(self) -> tuple[RunningJob, ...]:
-        """Every job with its latest runs and its schedule, by name."""
         try:
             machines = [
                 machine
@@ -63,11 +62,9 @@ class AwsBackground(AwsStacks):
         )
 
     def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
-        """Worker to its queue; services without a queue are left out."""
         return self.queues({service.name: service.revision for service in services if not service.balanced})
 
     def queues(self, revisions: Mapping[str, str]) -> Mapping[str, Backlog]:
-        """Service to the queue that its revision takes messages from; those without are left out."""
         found = self.aws.each(self._backlog, list(revisions.items()))
         return {name: backlog for name, backlog in found if backlog is not None}
 

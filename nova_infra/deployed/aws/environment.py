@@ -60,7 +60,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         self._cluster = self.prefix if own_cluster else ""
 
     def caller(self) -> str:
-        """Who asks, for the record: the last part of an ARN, or what started the build."""
         return self._caller
 
     @cached_property
@@ -75,7 +74,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(name.removeprefix(f"{self.prefix}-") for name in self._names())
 
     def environments(self) -> tuple[str, ...]:
-        """Names of the installation's environments in this account and region, itself included."""
         installation = self.prefix.removesuffix(self.name)
         try:
             found = [
@@ -89,7 +87,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(dict.fromkeys(match[1] for match in platforms if match))
 
     def services(self) -> tuple[RunningService, ...]:
-        """Every service with its tasks and deployments, by name."""
         names = self._ecs_names()
         # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
         whose: list[dict[str, str]] = [{}] if self._has_own_cluster else [{"serviceName": name} for name in names]
@@ -136,13 +133,11 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         ]
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
-        """The tasks of a service that ended within the hour, newest first."""
         tasks = self._tasks(serviceName=self.stack_name(service), desiredStatus="STOPPED")
         earliest = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(map(read_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
 
     def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
-        """The last lines of a log stream of a service; none where there is no such stream."""
         for group in self.log_groups(service):
             try:
                 found = self.aws.call(
@@ -161,7 +156,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return ()
 
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
-        """The latest deployments of a service, newest first."""
         listed = self.aws.call(
             "ecs", "list_service_deployments", cluster=self.cluster, service=self.stack_name(service), maxResults=20
         )["serviceDeployments"]
@@ -182,13 +176,11 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(sorted(found, key=lambda deployment: deployment.started_at or earliest, reverse=True))
 
     def task_definition(self, revision: str) -> TaskRevision:
-        """A revision of a task definition, ``family:revision``."""
         found = self.aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
         image = str(own_container(found.get("containerDefinitions", ())).get("image", ""))
         return TaskRevision(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
 
     def alarms(self) -> tuple[Alarm, ...]:
-        """The environment's alarms, composite ones included, by name."""
         which = {"AlarmNamePrefix": f"{self.prefix}-", **_HUNDRED}
         metric = self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmTypes=["MetricAlarm"], **which)
         composite = self.aws.pages(
@@ -201,7 +193,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(sorted(alarms, key=lambda alarm: alarm.name))
 
     def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
-        """Find images by their digest, or by their tag where they have none."""
         by_repository: dict[str, list[Image]] = defaultdict(list)
         for image in wanted:
             by_repository[image.repository].append(image)
@@ -212,10 +203,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def _images_of(self, question: tuple[str, list[Image]]) -> dict[Image, Image]:
         repository, wanted = question
-        match = _ECR.fullmatch(repository)
-        if match is None:
-            raise StrangerError(f"{repository}: is not an ECR repository, where Nova keeps its images")
-        account, region, name = match.groups()
+        account, region, name = _registry(repository)
         ids = [{"imageDigest": i.digest} if i.digest else {"imageTag": i.tag} for i in dict.fromkeys(wanted)]
         digests: dict[str, str] = {}
         try:
@@ -246,10 +234,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(self.aws.each(self._signature_of, images))
 
     def _signature_of(self, image: Image) -> tuple[str, ...]:
-        match = _ECR.fullmatch(image.repository)
-        if match is None:
-            raise StrangerError(f"{image.repository}: is not an ECR repository, where Nova keeps its images")
-        account, region, name = match.groups()
+        account, region, name = _registry(image.repository)
         answer = self.aws.call(
             "ecr",
             "describe_image_signing_status",
@@ -261,7 +246,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(each["status"] for each in answer.get("signingStatuses", ()))
 
     def vcpu_quota(self) -> float | None:
-        """How many vCPUs Fargate may run in the account and region; None where that is not known."""
         try:
             which = {"ServiceCode": "fargate", "QuotaCode": VCPU_QUOTA}
             return float(self.aws.call("service-quotas", "get_service_quota", **which)["Quota"]["Value"])
@@ -269,7 +253,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
             return None
 
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
-        """The versions of a parameter that are kept, oldest first; none where it does not exist."""
         try:
             versions = list(self.aws.pages("ssm", "get_parameter_history", "Parameters", Name=parameter))
         except ServiceError as error:
@@ -282,13 +265,10 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         )
 
     def parameters(self, path: str) -> Mapping[str, str]:
-        """Name to value of all parameters below a path."""
         found = self.aws.pages("ssm", "get_parameters_by_path", "Parameters", Path=path, Recursive=True)
         return {parameter["Name"]: parameter["Value"] for parameter in found}
 
     def put_parameter(self, name: str, value: str) -> int:
-        """Write a value that no other version has, of at most 8 KB; return the new version's number, from 1."""
-
         def versions() -> list[int]:
             return [version.version for version in self.history(name) if version.value == value]
 
@@ -318,8 +298,16 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return url
 
     def get(self, path: str) -> Answer:
-        """Ask the environment's public address over HTTP."""
         return http_get(f"{self.url}{path}")
+
+
+def _registry(repository: str) -> tuple[str, str, str]:
+    """Account, region and name of an ECR repository."""
+    match = _ECR.fullmatch(repository)
+    if match is None:
+        raise StrangerError(f"{repository}: is not an ECR repository, where Nova keeps its images")
+    account, region, name = match.groups()
+    return account, region, name
 
 
 def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:

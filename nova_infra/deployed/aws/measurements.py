@@ -45,7 +45,6 @@ def traffic_queries(number: int, target_group: str, load_balancer: str) -> list[
 
     Args:
         number: Distinguishes its answers from others'.
-        target_group: Its ARN.
         load_balancer: ``app/<name>/<id>``.
     """
     return [_query(f"t{number}_{key}", name, stat, target_group, load_balancer) for key, name, stat in _TRAFFIC]
@@ -148,7 +147,6 @@ class AwsMeasurements(AwsTasks):
     """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that counts requests."""
 
     def request_rates(self) -> Mapping[str, RequestRate]:
-        """Service to how many requests it gets, and how many its alarms need; one without such alarms is left out."""
         prefix, now = f"{self.prefix}-", self.aws.now()
         names = {alarm_name(stack, kind): (stack, kind) for stack in self._names() for kind in REQUEST_ALARMS}
         found: dict[str, dict[str, dict[str, Any]]] = {}

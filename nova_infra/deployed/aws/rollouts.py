@@ -67,15 +67,6 @@ class AwsRollouts(AwsMeasurements):
     def service_deployments(
         self, services: Collection[str] = (), known: Collection[str] = ()
     ) -> tuple[ServiceDeployment, ...]:
-        """The deployments that are under way, and those that are known, by service.
-
-        Args:
-            services: Names of the services to look at; none for all.
-            known: ARNs of deployments to describe even if they have ended.
-
-        Raises:
-            NovaError: The environment does not exist.
-        """
         described = self._services_described(services)
         arns = list(dict.fromkeys((*known, *self._under_way(described))))
         questions = [partial(self._deployments_described, batch) for batch in batches(arns, _TWENTY)]
@@ -88,7 +79,6 @@ class AwsRollouts(AwsMeasurements):
         return tuple(sorted(read, key=lambda deployment: (deployment.service, str(deployment.started))))
 
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
-        """What CloudWatch and the load balancer know of deployments; what cannot be read is left out."""
         answers = PartialAnswers()
         rules = {deployment.rule for deployment in deployments if deployment.rule}
         weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(rules), {})
@@ -192,7 +182,6 @@ class AwsRollouts(AwsMeasurements):
         return kept
 
     def on_alternate(self) -> frozenset[str]:
-        """Names of the services whose alternate target group gets traffic now, as after every other deployment."""
         steered = {
             service["serviceName"].removeprefix(f"{self.prefix}-"): balancer["advancedConfiguration"]
             for service in self._services_described(())
@@ -205,7 +194,6 @@ class AwsRollouts(AwsMeasurements):
         )
 
     def rules_on(self, listener: str) -> tuple[list[dict[str, Any]], set[str]]:
-        """All rules on a listener, as DescribeRules has them, and ARNs of those that the services stand on."""
         rules = list(self.aws.pages("elbv2", "describe_rules", "Rules", ListenerArn=listener))
         own = {
             balancer.get("advancedConfiguration", {}).get(key, "")

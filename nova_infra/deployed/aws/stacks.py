@@ -56,15 +56,10 @@ class AwsStacks(ABC):
         """The names of the services."""
 
     def stack_name(self, name: str) -> str:
-        """The name of a service's stack, or of ``platform`` or ``overview``."""
         return stack_name(self.prefix, name)
 
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
-        """Stacks by their names, or all of the environment's; those that do not exist are left out.
-
-        All are read in one paginated call: DescribeStacks is throttled at a few calls a second.
-        """
-        if self._lists_stacks:
+        if self._lists_stacks:  # in one paginated call: DescribeStacks is throttled at a few calls a second
             try:
                 found = [read_stack(s) for s in self.aws.pages("cloudformation", "describe_stacks", "Stacks")]
             except DeniedError:
@@ -84,8 +79,6 @@ class AwsStacks(ABC):
         return _stack(self.aws, name)
 
     def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
-        """Stack to the task definition, ``family:revision``, that it made last; those that cannot tell are left out."""
-
         def revision(stack: str) -> str:
             found = self.aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
             arns = [str(r["PhysicalResourceId"]) for r in found if r["ResourceType"] == "AWS::ECS::TaskDefinition"]
@@ -94,11 +87,9 @@ class AwsStacks(ABC):
         return {stack: made for stack, made in zip(stacks, self.aws.each(revision, stacks), strict=True) if made}
 
     def template(self, stack: str) -> Template:
-        """The template that a stack was last deployed with, as it was handed in."""
         return _template(self.aws, stack)
 
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
-        """What failed in a stack's latest operation, the first failure first."""
         failed = []
         for event in self.aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack):
             status = event.get("ResourceStatus", "")
@@ -122,7 +113,6 @@ class AwsStacks(ABC):
         return tuple(reversed(failed))
 
     def certificates(self) -> tuple[Certificate, ...]:
-        """The certificates in the platform's stack."""
         resources = self.aws.pages(
             "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=self.stack_name("platform")
         )
@@ -135,7 +125,6 @@ class AwsStacks(ABC):
         return tuple(found)
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
-        """Create a change set from another template, with all else of the stack as it is, and wait for it."""
         body = json.dumps(template, separators=(",", ":"))
         if len(body.encode()) > _MAX_TEMPLATE_BYTES:
             raise RefusedError(
@@ -208,7 +197,6 @@ class AwsStacks(ABC):
         raise AwsError(f"{stack.name}: CloudFormation made no change set ({state['Status']}): {reason}")
 
     def execute_change_set(self, change_set: ChangeSet) -> bool:
-        """Start a change set's execution; False where it cannot be executed any more."""
         stack, name = change_set.stack, change_set.name
         try:
             self.aws.write(
@@ -234,7 +222,6 @@ class AwsStacks(ABC):
         return stack is not None and bool(stack.change_set) and stack.change_set == change_set.name
 
     def change_set_names(self, stack: str) -> tuple[str, ...]:
-        """The names of a stack's change sets that are ready and were not executed."""
         listed = self.aws.pages("cloudformation", "list_change_sets", "Summaries", StackName=stack)
         return tuple(
             each["ChangeSetName"]
@@ -243,7 +230,6 @@ class AwsStacks(ABC):
         )
 
     def delete_change_set(self, change_set: ChangeSet) -> None:
-        """Delete a change set that was not executed, by its ARN or its name."""
         try:
             self.aws.write(
                 "cloudformation",
@@ -257,11 +243,7 @@ class AwsStacks(ABC):
                 raise
 
     def cancel_update(self, stack: str) -> None:
-        """Cancel a stack's update under way: CloudFormation restores what was before; no news if it has ended.
-
-        https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
-        """
-
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
         def done() -> bool:
             found = self._stack(stack)
             return found is None or found.status != "UPDATE_IN_PROGRESS"
@@ -279,13 +261,7 @@ class AwsStacks(ABC):
                 raise
 
     def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
-        """Each stack when no operation on it is under way any more, the first one first.
-
-        One call asks for all of them. Calls that are throttled or unanswered are repeated, for ten minutes.
-
-        Raises:
-            AwsError: AWS does not answer, or a stack was deleted meanwhile.
-        """
+        # One call asks for all of them. Calls that are throttled or unanswered are repeated, for ten minutes.
         waiting, unanswered_since = set(names), None
         seconds = _SECONDS_UNTIL_BEGUN
         while waiting:

@@ -21,8 +21,6 @@ class PipelineAction:
     """What an action of an execution came to.
 
     Attributes:
-        stage: Its stage.
-        name: Its name.
         status: ``Succeeded``, ``Failed``, ``InProgress`` or ``Abandoned``, in CodePipeline's words.
         summary: What CodePipeline says about it.
         build: The build that it started, if it did.
@@ -45,7 +43,6 @@ class Execution:
     """One run of the pipeline.
 
     Attributes:
-        id: Its id.
         status: ``InProgress``, ``Succeeded``, ``Failed``, ``Superseded``, …
         commit: What it delivers, if it knows.
         message: The commit's message, as far as the source gives it.

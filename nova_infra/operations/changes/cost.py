@@ -42,11 +42,7 @@ def prices() -> Mapping[str, Any]:
 
 
 def cost(templates: Iterable[Template]) -> list[Item]:
-    """What the resources of some stacks cost a month, the most expensive first.
-
-    Args:
-        templates: Their templates.
-    """
+    """What the resources of some stacks cost a month, the most expensive first."""
     found: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
     for template in templates:
         resources = template.get("Resources", {})

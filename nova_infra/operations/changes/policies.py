@@ -107,8 +107,6 @@ class PolicyStatement:
     Attributes:
         allows: Whether its effect is Allow.
         principals: Who; empty in a policy that is attached to an identity.
-        actions: What.
-        resources: On what.
         conditions: All of which have to be met.
     """
 

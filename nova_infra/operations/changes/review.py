@@ -86,7 +86,6 @@ def as_comment(found: list[StackChange], cost: str = "") -> str:
     """The changes as a comment: what must not be missed first, then every stack in full, as far as there is room.
 
     Args:
-        found: The stacks that change.
         cost: What :func:`cost_difference` says.
     """
     comment = as_markdown(Document("What this changes in AWS", sections=tuple(_sections(found, cost))), level=3)

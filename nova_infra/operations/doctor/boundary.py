@@ -19,7 +19,6 @@ def boundary_checks(config: Config, access: Account) -> Iterator[Check]:
     """The boundary that ``permissions_boundary = true`` asks for; nothing where nobody asks.
 
     Args:
-        config: The configuration.
         access: The toolchain's account.
     """
     toolchain = config.toolchain

@@ -55,7 +55,6 @@ def diagnose(
     """Check everything, the accounts side by side.
 
     Args:
-        config: The configuration.
         root: The project's directory.
         account_of_caller: Finds the account of the current credentials, or raises NovaError.
         open_account: Gives access to an account and region; the flag says whether it is the caller's own.

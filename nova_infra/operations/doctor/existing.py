@@ -172,7 +172,6 @@ def _exit_faults(
 
     Args:
         public: The services that the load balancer sends requests to.
-        environment: The environment.
         groups: The load balancer's groups, as EC2 describes them.
         own: Ids of the groups that tasks have already.
     """

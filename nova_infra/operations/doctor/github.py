@@ -47,7 +47,6 @@ def github_checks(config: Config, ask: Ask, *, tools: str) -> Iterator[Check]:
     """Checks whether the repository's settings are as the delivery needs them.
 
     Args:
-        config: The configuration.
         ask: GitHub.
         tools: The digest of this checkout's tools, with which an environment's ``APPROVED_TOOLS`` is compared.
     """

@@ -72,13 +72,8 @@ class Conditions:
 
     Attributes:
         services: The environment's services.
-        stacks: Its stacks.
-        alarms: Its alarms.
-        holds: Its holds.
-        certificates: Its certificates.
         vcpu_quota: How many vCPUs Fargate may run; None where that is not known.
         last_good: The release that was last seen to run as it should, if any.
-        waivers: Its waivers.
         rollback: The rollback that is under way, in a sentence; empty where none is.
         misdirected: Services whose traffic the release would send to where nothing runs, a sentence each.
         orphans: Stacks of services that the release does not have; none of the above is about them.
@@ -120,7 +115,6 @@ def survey(
     """Ask for everything that :func:`blockers` decides from, side by side.
 
     Args:
-        environment: The environment.
         known: What nova.toml says; without it, every service that runs there counts as one of the release.
         released: Stack to its template in the release; None where only the environment is asked about.
     """

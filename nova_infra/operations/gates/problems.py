@@ -32,9 +32,7 @@ class Seen:
     """An environment, as it was seen at one moment.
 
     Attributes:
-        services: Its services.
         stacks: The stacks of its services.
-        alarms: Its alarms.
         versions: Service to what its ``/version`` answered through the load balancer; services that no rule leads to
             from outside the VPC under that path are left out.
         jobs: Service that is a job, which ECS does not keep running, to its stack and the tag that its template names.
@@ -54,7 +52,6 @@ def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Problem]:
 
     Args:
         release: Service to the image that it should run.
-        seen: What was seen.
     """
     services = {service.name: service for service in seen.services}
     stacks = {stack.name: stack for stack in seen.stacks}

@@ -58,7 +58,6 @@ def loaded_by_suite(root: Path, environment: str) -> tuple[str, ...]:
     """Names of the services that a test suite is the load of, by nova.toml; none without a usable one.
 
     Args:
-        root: The project.
         environment: Name of the environment.
     """
     try:
@@ -98,7 +97,6 @@ def to_be_judged_by(environment: ObservedEnvironment, loaded: Iterable[str] = ()
     """What :func:`too_thin` says of an environment.
 
     Args:
-        environment: The environment.
         loaded: Names of the services that a test suite is the load of.
     """
     rates, unread = _read(environment)

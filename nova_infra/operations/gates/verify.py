@@ -33,7 +33,6 @@ def verify(
     """Look at an environment until it runs a release as it should, or does not.
 
     Args:
-        environment: The environment.
         release: Service to the image that it should run.
         patience: Seconds to wait for what may still come right, such as an alarm that has not cleared yet.
         notify: Called with what is waited for, and with what was not asked.
@@ -90,7 +89,6 @@ def version_of(environment: ObservedEnvironment, service: str, platform: Templat
     only what the load balancer says itself counts: that nothing answers.
 
     Args:
-        environment: The environment.
         service: Name of the service.
         platform: The template of the environment's platform.
     """

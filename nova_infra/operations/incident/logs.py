@@ -57,7 +57,6 @@ def tasks_of(images: Iterable[tuple[str, str | None]], released: ReleasedImage) 
 
     Args:
         images: Each task's id, and the digest of its image.
-        released: The image.
     """
     return frozenset(task for task, digest in images if digest == released.digest)
 

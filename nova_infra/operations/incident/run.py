@@ -46,7 +46,6 @@ def run(
 
     Args:
         environment: Where it runs.
-        service: The service.
         command: The command and its arguments.
         notify: Called with what happens to the task.
         write: Given each line of its output.

@@ -38,12 +38,9 @@ def scale(
     """Scale a service for an incident, and write that to the ledger.
 
     Args:
-        environment: The environment.
-        service: The service.
         least: The least tasks; None to leave them.
         most: The most tasks; None to leave them, or to raise them to the least.
         lasts: How long.
-        why: The reason.
 
     Raises:
         RefusedError: The numbers are none, or the service does not scale; nothing was changed.

@@ -28,7 +28,6 @@ class StackTemplate:
 
     Attributes:
         key: Account, region and name.
-        template: The template.
         status: CloudFormation's status where it is deployed, such as ``UPDATE_COMPLETE``.
     """
 
@@ -82,9 +81,7 @@ class ResourceAction:
     """What happens to one resource.
 
     Attributes:
-        logical_id: Its logical id.
         type: Its type, such as ``AWS::S3::Bucket``.
-        action: What happens.
         because: Why it is replaced, or updated although its own properties stay; empty otherwise.
         follows: The resource whose replacement is the reason, if one is.
     """
@@ -114,7 +111,6 @@ class Refusal:
         stack: Name of the stack whose deployment would fail.
         where: Resource, and its property where one is meant, such as ``Vpc.CidrBlock``; empty for the whole stack.
         fault: What is wrong, in a clause.
-        remedy: What to do.
         verdict: What AWS would make of it, the beginning of a sentence.
     """
 
@@ -137,14 +133,15 @@ class Consequence:
     Attributes:
         stack: Name of the stack.
         where: Resource; empty for the whole stack.
-        what: A clause.
         hurts: Whether users would notice.
+        loses: Whether something is gone afterwards that no deployment brings back.
     """
 
     stack: str
     where: str
     what: str
     hurts: bool = False
+    loses: bool = False
 
     def __str__(self) -> str:
         """One line."""

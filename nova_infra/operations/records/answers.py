@@ -24,7 +24,6 @@ class RolloutAnswer:
         services: Service to where its deployment stood, in words.
         at: When it was done, UTC.
         by: Who did it.
-        why: The reason.
     """
 
     action: Action

@@ -36,7 +36,6 @@ class ReleasedImage:
     """A service's image in a release.
 
     Attributes:
-        tag: Its tag.
         digest: ``sha256:`` and 64 hexadecimal digits.
     """
 
@@ -49,7 +48,6 @@ class Entry:
     """One line of the ledger.
 
     Attributes:
-        release: The commit.
         images: Service to its image.
         at: When it was written, UTC.
         outcome: ``verified``: it was delivered and runs as it should; ``failed``: it was delivered and does not;

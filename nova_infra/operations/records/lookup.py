@@ -18,7 +18,6 @@ def matching(ledger: Ledger, release: str) -> list[Entry]:
     """The entries of a release, newest first.
 
     Args:
-        ledger: The ledger.
         release: Its name, or the beginning of it.
 
     Raises:
@@ -63,7 +62,6 @@ def last_good(ledger: Ledger, held: Container[str], deployed: Mapping[str, str |
     should is finished first, too.
 
     Args:
-        ledger: The ledger.
         held: Releases on hold.
         deployed: Service to the digest of the image that it is meant to run now.
 

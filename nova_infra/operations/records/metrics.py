@@ -23,7 +23,6 @@ class DeliveredRelease:
     """One release to an environment: what the ledger says from its deployment to the next one.
 
     Attributes:
-        name: The commit.
         committed_at: When the commit was made, if that is known.
         deployed_at: When the ledger first names it.
         good_at: When it was first seen to run as it should; None where it never was.

@@ -17,13 +17,9 @@ class IncidentScaling:
     """A service that was scaled for an incident.
 
     Attributes:
-        service: Its name.
-        least: The least tasks.
-        most: The most tasks.
         until: When AWS restores what is usual, UTC; when it was ended, that moment.
         at: When it was done, UTC.
         by: Who did it.
-        why: The reason.
     """
 
     service: str

@@ -25,7 +25,6 @@ def bootstrap_template(config: Config, *, toolchain: bool = False) -> dict[str, 
     """The template, limited to this installation's pipeline.
 
     Args:
-        config: The configuration.
         toolchain: Whether it is for the pipeline's own account, which trusts no other one; an environment's otherwise.
 
     Raises:

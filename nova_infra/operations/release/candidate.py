@@ -32,7 +32,6 @@ def read_candidate(environment: ObservedEnvironment, root: Path, assembly: Calla
 
     Args:
         environment: Where it is to go.
-        root: The directory.
         assembly: Finds, or synthesizes, its assembly.
 
     Raises:

@@ -15,6 +15,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.images.tags import current_commit, image_tags
 from nova_infra.machine import git
+from nova_infra.names import domain_of
 from nova_infra.operations.gates import signatures
 from nova_infra.operations.records.ledger import ReleasedImage
 
@@ -38,7 +39,6 @@ def read_checkout(root: Path, environment: str) -> Checkout:
     """The release of a directory, as an environment pulls it.
 
     Args:
-        root: The directory.
         environment: Name of the environment.
 
     Raises:
@@ -79,7 +79,6 @@ def unsigned(environment: ObservedEnvironment, images: Mapping[str, ReleasedImag
     Args:
         environment: Where the release is to go.
         images: Service to its image.
-        root: The directory.
     """
     config = load_config(root)
     if environment.played() is not None or config.takes_early_images(environment.name):
@@ -107,7 +106,8 @@ def with_digests(environment: ObservedEnvironment, checkout: Checkout) -> dict[s
 
 
 def _registry(config: Config) -> str:
-    return f"{config.toolchain.account}.dkr.ecr.{config.toolchain.region}.amazonaws.com"
+    region = config.toolchain.region
+    return f"{config.toolchain.account}.dkr.ecr.{region}.{domain_of(region)}"
 
 
 def _stored(image: Image) -> ReleasedImage:

@@ -20,7 +20,6 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
     CLI waits for every stack, and CloudFormation for every bake.
 
     Args:
-        config: The configuration.
         environment: Name of the environment.
         assembly: Where ``make synth`` wrote it.
 
@@ -52,7 +51,6 @@ def deploy_registry(config: Config, *, assembly: Path, early: bool = False) -> N
     """Deploy the image repositories from an assembly that was made before, so that each service has one.
 
     Args:
-        config: The configuration.
         assembly: Where ``make synth`` wrote it.
         early: Whether the early branch's are meant, which its jobs may deploy, and not those of releases.
 

@@ -77,8 +77,6 @@ def execution_policy(assembly: Assembly, account: str, *, platform: str) -> dict
     """The policy document by which CloudFormation can deploy an assembly's stacks to an account.
 
     Args:
-        assembly: The assembly.
-        account: The account.
         platform: Name of the installation, with which the names of its roles begin.
 
     Raises:

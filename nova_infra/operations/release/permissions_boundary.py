@@ -35,9 +35,6 @@ _BUILDING = ("PipelineImages",)
 def boundary_document(config: Config) -> dict[str, Any]:
     """The boundary's policy document.
 
-    Args:
-        config: The configuration.
-
     Raises:
         RefusedError: It is too large for IAM.
     """
@@ -55,7 +52,6 @@ def bounded(template: Mapping[str, Any], config: Config) -> dict[str, Any]:
 
     Args:
         template: What ``cdk bootstrap --show-template`` gives.
-        config: The configuration.
 
     Raises:
         ConfigError: The configuration does not ask for a boundary.

@@ -20,7 +20,6 @@ class JobStatus:
     """One job in one environment.
 
     Attributes:
-        job: Its name.
         running: Number of runs that are going.
         last: What came of the latest run that has ended, and how long ago, in words.
         next: When it runs next, in words.
@@ -42,7 +41,6 @@ def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobSt
     """What is to be said about a job.
 
     Args:
-        job: The job.
         alarms: The environment's alarms.
         now: The time, UTC.
     """

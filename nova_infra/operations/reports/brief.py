@@ -38,8 +38,6 @@ class StackChanges:
     """What changes in one stack.
 
     Attributes:
-        stack: Its name.
-        differences: The differences.
         new: It does not exist yet.
     """
 
@@ -60,7 +58,6 @@ class Brief:
         last_good: The release to go back to; None where there is none.
         commits: The commits that it brings.
         images: Service to the tag that runs, None where it is new, and the tag that is to run.
-        stacks: What changes in each stack.
         tests: What the pipeline ran for this commit; None where that is not known.
         alarms: The environment's alarms.
         warnings: What speaks against it.

@@ -47,7 +47,6 @@ def commits_between(root: Path, running: str | None, candidate: str) -> Commits:
     """The commits by which a candidate differs from what runs.
 
     Args:
-        root: The clone.
         running: The commit that runs; None where none is known.
         candidate: The commit that is to be released.
     """

@@ -32,11 +32,9 @@ class ServiceFacts:
     """What was seen of one service.
 
     Attributes:
-        service: The service.
         stopped: Its tasks that ended within the hour.
         past: Its latest deployments, newest first.
         failures: What failed in its stack's latest operation, the first failure first.
-        alarms: Its alarms that are in ALARM.
     """
 
     service: RunningService
@@ -68,13 +66,10 @@ class Facts:
     """What was seen of an environment.
 
     Attributes:
-        environment: Its name.
-        services: Its services.
         entries: Its ledger, newest first.
         action: What stopped the pipeline, if something did.
         unseen: What could not be looked at, and why.
         others: Alarms in ALARM that belong to no service, such as the platform's.
-        jobs: Its jobs.
     """
 
     environment: str
@@ -91,12 +86,10 @@ class Trouble:
     """What went wrong with one service.
 
     Attributes:
-        service: Its name.
         what: What happened to it.
         cause: Why.
         words: AWS's own words.
         task: The first task that failed, if one did.
-        alarms: Its alarms that are in ALARM.
         since: When it began, if that is known.
     """
 
@@ -251,7 +244,6 @@ def document(facts: Facts, logs: Sequence[str] = (), *, now: datetime) -> Docume
     Args:
         facts: What was seen.
         logs: The last log lines of the first failed task.
-        now: The time.
     """
     found = troubles(facts)
     lines = _about(facts, found[0], logs, now) if found else _about_nothing(facts)

@@ -41,7 +41,6 @@ class JobFacts:
     """What was seen of one job.
 
     Attributes:
-        job: The job.
         failures: What failed in its stack's latest operation, the first failure first.
         alarms: Its alarms that are in ALARM, where it is in trouble.
     """
@@ -74,8 +73,6 @@ def seen_of_jobs(
     """Look at an environment's jobs.
 
     Args:
-        environment: The environment.
-        red: Its alarms that are in ALARM.
         answers: Remembers what could not be looked at.
     """
     found = []

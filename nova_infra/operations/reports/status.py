@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -28,7 +28,6 @@ class ServiceStatus:
     """One service in one environment.
 
     Attributes:
-        service: Its name.
         release: The release that its image belongs to, by the ledger; else the image's tag; empty where nothing runs.
         running: Number of tasks that run.
         desired: Number of tasks that it is meant to run.
@@ -63,7 +62,6 @@ class EnvironmentStatus:
     """One environment.
 
     Attributes:
-        environment: Its name.
         release: What was released last, by the ledger; empty where nothing was.
         outcome: What came of it.
         released_at: When that was written, UTC; None where nothing was released.
@@ -97,7 +95,6 @@ def status(
     """Look at environments side by side. One that cannot be looked at says why and keeps nothing from the others.
 
     Args:
-        names: The environments.
         connect: Finds an environment; it may raise NovaError.
         known: The services in nova.toml; without it, no stack is reported as one that nobody needs.
         environments: The environments in nova.toml, for the same purpose.
@@ -110,7 +107,7 @@ def status(
 def _status(
     name: str,
     connect: Callable[[str], ObservedEnvironment],
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     known: Collection[str] | None,
     environments: Collection[str] | None,
 ) -> EnvironmentStatus:
@@ -198,8 +195,6 @@ def service_status(
     """What is to be said about a service.
 
     Args:
-        service: The service.
-        alarms: Its alarms.
         entries: The environment's ledger, newest first.
         faults: What :func:`faults_of` found.
         backlog: The queue of a worker.
@@ -243,7 +238,6 @@ def faults_of(
     """What is wrong with a service that ECS itself calls steady, in sentences with the remedy.
 
     Args:
-        service: The service.
         stack: Its stack; None where it has none.
         revision: The task definition that its stack made last; None where that is not known.
         entries: The environment's ledger, newest first.

@@ -30,7 +30,6 @@ def cancel_updates(
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
 
     Args:
-        environment: The environment.
         only: Names of the services to touch; none for all.
         confirm: Asked before anything is stopped; None to show what would be, and stop nothing.
         notify: Called with a line about each step.

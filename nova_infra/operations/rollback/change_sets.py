@@ -28,8 +28,6 @@ def change_sets(
     They are deleted by their names, which are known before they are made: an interruption in the middle leaves none.
 
     Args:
-        environment: The environment.
-        plan: The plan.
         nonce: What the rollback is known by.
         canary: Whether traffic goes through the rollout in the template, instead of moving at once.
 
@@ -82,7 +80,6 @@ def execute(
     """Execute change sets side by side and wait for all: as long as the slowest takes. What failed, in sentences.
 
     Args:
-        environment: The environment.
         changes: The change sets, by stack; those that begin are taken out, those that change nothing are left alone.
         may_begin: Asked before each stack; raises NovaError where it must not be changed any more.
         notify: Called with a line about each step.

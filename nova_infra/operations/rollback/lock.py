@@ -114,7 +114,6 @@ class RollbackLock:
         """Prepare to take it.
 
         Args:
-            environment: The environment.
             claim: What is to be done, with a nonce of its own.
             notify: Called with where the claim could not be given back.
         """

@@ -26,8 +26,6 @@ class Deployed:
     """A service, as it is deployed.
 
     Attributes:
-        name: Its name.
-        stack: Its stack.
         template: The template that the stack was deployed with.
         definition: The task definition that it is meant to run.
         image: The image that the template names, with its digest if that is known.
@@ -130,7 +128,6 @@ def make_plan(
     """Decide which services go back.
 
     Args:
-        ledger: The ledger.
         target: The release to go back to.
         deployed: The services that are deployed.
         only: Names of the services to touch; none for all.
@@ -227,7 +224,6 @@ def blockers(plan: RollbackPlan, found: Mapping[str, tuple[Image | None, Image |
     """Why a plan cannot be carried out, in sentences; none where it can.
 
     Args:
-        plan: The plan.
         found: Service to what the registry has under its image's digest, and under its tag.
     """
     reasons = []

@@ -79,7 +79,6 @@ def rollback(
     Running it again finishes one that was interrupted or failed half-way.
 
     Args:
-        environment: The environment.
         request: What the operator asked for.
         confirm: Asked when the plan has been shown; what is planned is only done if it says yes.
         notify: Called with a line about each step.

@@ -22,8 +22,6 @@ class Survey:
     """An environment, as a rollback sees it.
 
     Attributes:
-        ledger: Its ledger.
-        holds: Its holds.
         claim: The rollback that has it, or had it last.
         deployed: Its services, jobs included.
         strangers: Services that Nova did not deploy, and how that is known.

@@ -26,7 +26,6 @@ def document(
 
     Args:
         environment: Name of the environment.
-        plan: The plan.
         changes: Its change sets, by stack.
         canary: Whether traffic goes through the rollout in the template.
         now: The time, UTC.

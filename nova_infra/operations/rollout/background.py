@@ -40,11 +40,7 @@ class BackgroundLooks:
     """Remembers what was seen of queues and jobs, and when to look again."""
 
     def __init__(self, environment: FollowedEnvironment) -> None:
-        """Nothing was seen yet.
-
-        Args:
-            environment: The environment.
-        """
+        """Nothing was seen yet."""
         self._environment = environment
         self._queues, self._jobs = _Seldom(), _Seldom()
         self._in_words: dict[str, str] = {}
@@ -54,8 +50,6 @@ class BackgroundLooks:
         """A look with its workers' queues, and the environment's jobs; what cannot be read is named in it.
 
         Args:
-            view: The look.
-            deployments: What it shows.
             jobs: Whether jobs are shown: where some services are asked for, they are not.
         """
         now = self._environment.now()

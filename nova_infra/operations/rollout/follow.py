@@ -60,7 +60,6 @@ class Follower:
         """What there is to see now.
 
         Args:
-            deployments: The deployments.
             readings: What CloudWatch and the load balancer know of them.
             now: The time by AWS's clock, UTC.
         """

@@ -94,7 +94,6 @@ def compact(rollout: RolloutView, width: int, longest: int, *, figures: bool = T
     """A rollout in one line: its share of the traffic, its requests and what is red.
 
     Args:
-        rollout: The rollout.
         width: Columns.
         longest: Length of the longest name that stands above or below it.
         figures: Whether to say its requests; else, what it does.

@@ -81,7 +81,6 @@ class RolloutView:
         stage: What it does now, in words.
         wanted: Share of the traffic that the new revision is meant to have, in percent; None where none is shifted.
         actual: Share that the listener rule gives it; None where that is not known.
-        new: The new revision.
         old: The one that it replaces; None for a first deployment.
         alarms: The alarms that watch it.
         seconds_left: Until the bake, or the time to answer, is over; None where nothing ends by itself.
@@ -126,7 +125,6 @@ class JobView:
     """A job beside the rollouts.
 
     Attributes:
-        name: Its name.
         running: Number of runs that are going.
         last: What came of its latest run that has ended, and when, UTC; empty where none has.
         next: When its schedule starts it next, UTC; empty where nothing does.
@@ -145,7 +143,6 @@ class ReleaseView:
     """All rollouts of an environment.
 
     Attributes:
-        environment: Its name.
         rollouts: By service.
         jobs: By name; none before they were looked at.
         unread: A line for each kind of thing that could not be read.

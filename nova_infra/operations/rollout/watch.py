@@ -50,7 +50,6 @@ def looks(
     """Look until all rollouts have ended: the first look is quick and asks only ECS.
 
     Args:
-        environment: The environment.
         services: Names of the services; none for all.
         patience: Seconds to wait for a rollout to begin.
         wait: Waits so many seconds.

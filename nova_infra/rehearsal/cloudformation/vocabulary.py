@@ -23,7 +23,7 @@ NOT_REHEARSED = {
     "AWS::ECS::ClusterCapacityProviderAssociations": "",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
-    "AWS::CodeBuild::ReportGroup": "reports of tests",
+    "AWS::CodeBuild::ReportGroup": "test reports",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
     "AWS::ElasticLoadBalancingV2::ListenerCertificate": "TLS",
     "AWS::EC2::": "networks and security groups",
@@ -31,24 +31,24 @@ NOT_REHEARSED = {
     "AWS::Events::": "messages about deployments",
     "AWS::IAM::": "IAM",
     "AWS::KMS::": "encryption",
-    "AWS::Lambda::EventInvokeConfig": "how often a function is asked again",
-    "AWS::Lambda::Alias": "versions of functions",
+    "AWS::Lambda::EventInvokeConfig": "retries of functions",
+    "AWS::Lambda::Alias": "function versions",
     "AWS::Lambda::EventSourceMapping": "what calls functions",
-    "AWS::Lambda::LayerVersion": "layers of functions",
+    "AWS::Lambda::LayerVersion": "function layers",
     "AWS::Lambda::LayerVersionPermission": "IAM",
     "AWS::Lambda::Permission": "IAM",
     "AWS::Lambda::Url": "what calls functions",
-    "AWS::Lambda::Version": "versions of functions",
+    "AWS::Lambda::Version": "function versions",
     "AWS::Logs::": "log groups",
-    "AWS::S3::": "policies, lifecycles and events of buckets",
+    "AWS::S3::": "bucket policies, lifecycles and events",
     "AWS::SQS::QueueInlinePolicy": "IAM",
     "AWS::SQS::QueuePolicy": "IAM",
-    "AWS::Scheduler::": "the time at which jobs start: each runs once, when it has been deployed",
+    "AWS::Scheduler::": "job schedules: each job ran once, after its deployment",
     "AWS::SNS::Subscription": "who subscribes to a topic",
     "AWS::SNS::TopicInlinePolicy": "IAM",
     "AWS::SNS::TopicPolicy": "IAM",
-    "AWS::DynamoDB::": "throughput, backups and replicas of tables",
-    "AWS::SecretsManager::": "rotation and policies of secrets",
+    "AWS::DynamoDB::": "table throughput, backups and replicas",
+    "AWS::SecretsManager::": "secret rotation and policies",
     "AWS::SSM::Parameter": "",
     "AWS::WAFv2::": "the firewall",
 }
@@ -154,7 +154,6 @@ def check_properties(resource_type: str, properties: Mapping[str, Any], where: s
     """Refuse a resource of a played type with a property or value that is not known.
 
     Args:
-        resource_type: Its type.
         properties: Its properties, resolved.
         where: Its name, for messages.
 

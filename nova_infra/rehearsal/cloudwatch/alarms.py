@@ -58,13 +58,10 @@ class PlayedAlarm:
     """A metric alarm.
 
     Attributes:
-        name: Its name.
-        queries: What it computes.
         period: Minutes in a period.
         evaluation_periods: Number of periods that it looks back.
         datapoints_to_alarm: How many of them must breach.
         comparison: How a data point is compared with the threshold.
-        threshold: The threshold.
         missing: How a period without data counts.
         alarm_topics: Told when it goes to ALARM.
         ok_topics: Told when it goes to OK.
@@ -114,7 +111,6 @@ class PlayedAlarm:
         Args:
             store: What was measured.
             last_minute: The last whole minute.
-            current: The state before.
             ran_before: Whether what it watches ran well before the first minute, so that no data is missing there but
                 of errors: where there are none, their number is not reported.
         """
@@ -160,7 +156,6 @@ class CompositeAlarm:
     """An alarm over the states of others.
 
     Attributes:
-        name: Its name.
         rule: Its rule, such as ``ALARM("a") OR ALARM("b")``.
         alarm_topics: Told when it goes to ALARM.
         ok_topics: Told when it goes to OK.

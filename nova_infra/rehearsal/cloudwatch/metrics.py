@@ -110,7 +110,6 @@ def statistic(name: str, values: Sequence[float]) -> float | None:
 
     Args:
         name: ``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount`` or a percentile such as ``p95``.
-        values: The values.
 
     Raises:
         ValueError: The statistic is not one of these.

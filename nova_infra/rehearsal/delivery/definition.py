@@ -123,7 +123,6 @@ class Stage:
     """A stage of the pipeline.
 
     Attributes:
-        name: Its name.
         actions: Its actions, in the order of the template.
         on_failure: What follows when it fails: ``ROLLBACK``, ``RETRY``, or None for nothing.
         retries_all: Whether a retry plays all of its actions again, and not only those that failed.
@@ -153,7 +152,6 @@ class Pipeline:
     """A pipeline.
 
     Attributes:
-        name: Its name.
         stages: Its stages, in order.
         told: Event, such as ``pipeline-execution-failed``, to the topics that it notifies.
         mode: What becomes of executions that meet: ``SUPERSEDED``, ``QUEUED`` or ``PARALLEL``.
@@ -171,9 +169,9 @@ class Pipeline:
         See https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html.
         """
         limits = {a.limit for stage in self.stages for a in stage.actions if isinstance(a, ApprovalAction)}
-        waits = f"an approval that nobody gives within {' or '.join(sorted(limits))}, and fails" if limits else ""
+        waits = f"an approval that expires after {' or '.join(sorted(limits))}" if limits else ""
         meets = {"QUEUED": "executions that wait for this one", "PARALLEL": ""}
-        newer = meets.get(self.mode, "a newer execution that takes the place of this one while it waits for a stage")
+        newer = meets.get(self.mode, "a newer execution that replaces this one while it waits for a stage")
         return "; ".join(filter(None, [waits, newer]))
 
     @property

@@ -24,7 +24,6 @@ class WorkflowJob:
         name: Its name, with the values of the combination.
         content: What the workflow says of it.
         needs: Names of the jobs that it waits for.
-        steps: Its steps.
         permissions: What its token may do.
         base: Its name in the workflow.
         matrix: The values of the combination.
@@ -60,10 +59,7 @@ def why_doomed(
     """Why a step fails for sure; empty where it may succeed.
 
     Args:
-        job: Its job.
-        step: The step.
         uses: The action that it uses; empty for none.
-        jobs: All jobs.
         skipped: Names of those that do not run.
     """
     signs_in = any(name in uses for name in _SIGNS_IN)
@@ -87,8 +83,6 @@ def why_cut(job: WorkflowJob, stage: Stage, bakes: Callable[[DeployAction], int]
     """Why GitHub ends a job before its deployment is over; empty where it does not for sure.
 
     Args:
-        job: The job.
-        stage: What it deploys.
         bakes: Minutes that what a deployment deploys bakes.
     """
     limit = str(job.content.get("timeout-minutes", _TIMEOUT_MINUTES))

@@ -16,9 +16,6 @@ def combinations(content: Mapping[str, Any]) -> list[tuple[str, Combination]]:
     """What a job runs for: the end of each one's name, and the values of its ``matrix`` context.
 
     A matrix that an expression gives is known only on GitHub: the job then counts as one, without values.
-
-    Args:
-        content: The job.
     """
     strategy = content.get("strategy")
     matrix = strategy.get("matrix") if isinstance(strategy, Mapping) else None

@@ -77,7 +77,6 @@ def read_workflow(
 
     Args:
         path: The workflow's file, for messages.
-        text: Its content.
         delivered: A pipeline over the same environments: what deploying one of them means.
         branch: The branch that is pushed.
         engine: What ``nova github outputs`` says of the engine.

@@ -45,7 +45,6 @@ class DependencyContainer:
     """One dependency of one environment.
 
     Attributes:
-        needed: What it runs.
         place: Where it runs.
         in_network: Whether tasks are containers beside it, and not processes of this machine.
     """

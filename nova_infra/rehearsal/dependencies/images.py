@@ -21,7 +21,6 @@ def image_name(dependency: Dependency, *, root: Path, platform: str) -> str:
     """What a dependency's image is called: as nova.toml says, or by the content of what it is built from.
 
     Args:
-        dependency: The dependency.
         root: The project's directory.
         platform: Name of the platform.
     """
@@ -37,8 +36,6 @@ async def have_dependency_image(engine: Engine, dependency: Dependency, *, root:
     """Have a dependency's image in the engine's store.
 
     Args:
-        engine: The engine.
-        dependency: The dependency.
         root: The project's directory.
         platform: Name of the platform.
         log: Where the output of a build goes.

@@ -15,9 +15,7 @@ class _Product:
     """A database, by what its images are called.
 
     Attributes:
-        name: Its name.
         images: Matches the last part of an image's name.
-        port: Its port.
         default: Its default ``max_connections``.
         reserved: How many of them it keeps for its administrators.
         of_rds: How many RDS takes by default for each GiB of its instance's memory.

@@ -27,7 +27,7 @@ def engine_for(config: Config) -> Engine:
     except NovaError as error:
         names = ", ".join(each.name for each in config.rehearsal.dependencies)
         raise EngineError(
-            f"rehearsal.dependencies: {names} needs a container engine, also where services run from their sources: "
+            f"rehearsal.dependencies: {names} needs a container engine, even if services run from their sources: "
             f"{error}"
         ) from None
     return engine

@@ -1,4 +1,4 @@
-"""Drills that end before users reach the release: gates, smoke tests, the test suite."""
+"""Defines the drills that end before users reach the release: gates, smoke tests, the test suite."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from nova_infra.rehearsal.drills.expectations import (
 )
 
 STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
-"""What follows wherever a release is rolled back."""
+"""What must follow whenever a release is rolled back."""
 
 _SUITE_STOPPED = (
     OLD_SERVES,
-    stops_at("the stage fails, and the action of the suite, too", "deploy", "build"),
+    stops_at("the stage fails, and so does the suite's action", "deploy", "build"),
     PIPELINE_TELLS,
 )
 
@@ -36,7 +36,7 @@ GATE_DRILLS = (
     ),
     Drill(
         "gate-promoted-twice",
-        "its gate is answered twice",
+        "somebody answers its gate twice",
         (WAITED_ONCE, GOES_THROUGH, NO_LOST_REQUEST),
         answers="twice",
         gated=True,
@@ -49,7 +49,7 @@ GATE_DRILLS = (
     ),
     Drill(
         "smoke-red",
-        "it looks healthy but answers every request with 404, its smoke paths, too",
+        "it looks healthy but answers every request with 404, including its smoke paths",
         (rolls_back("its smoke test rolls it back", because="tests failed"), NO_USER, *STOPPED),
         fault="not-found",
         tested=True,
@@ -84,7 +84,7 @@ GATE_DRILLS = (
     ),
     Drill(
         "suite-elsewhere",
-        "the test suite that answers its gate is green, and asks nothing of the new revision",
+        "the test suite that answers its gate is green but sends the new revision no request",
         (rolls_back("the gate rolls it back", because="suite was red"), NO_USER, *_SUITE_STOPPED),
         suite="elsewhere",
     ),

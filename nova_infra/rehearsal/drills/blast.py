@@ -13,13 +13,13 @@ from nova_infra.rehearsal.record import NO_TARGET, USERS, DeploymentRecord, Minu
 class BlastRadius:
     """What a deployment did to the service's users.
 
-    Times are simulated minutes since the beginning of the minute in which the new revision first failed a request.
-    Where it failed none, as a slow one does, they run from its first request. CloudWatch knows nothing finer than a
-    minute; so a time may be up to one minute too long, and never too short.
+    Times are simulated minutes from the start of the minute in which the new revision first failed a request. If
+    it failed none, as a slow one does, they count from its first request. CloudWatch measures whole minutes, so a time
+    may be up to a minute too long but never too short.
 
-    A user is one of the :data:`~nova_infra.rehearsal.record.USERS` that the synthetic load stands for: each asks once
-    in five simulated minutes, and none sticks to a target. The shares are an estimate for such users: people who ask
-    more often meet a bad canary more often.
+    A user is one of the :data:`~nova_infra.rehearsal.record.USERS` of the synthetic load: each sends a request every
+    five simulated minutes, and none sticks to a target. The shares estimate users like these; heavier users are more
+    likely to hit a bad canary.
     """
 
     timed_from: Literal["first failed answer", "first request"] | None
@@ -40,7 +40,7 @@ class BlastRadius:
 
     @property
     def failed(self) -> int:
-        """Those of them that were answered with a 5xx, or not at all."""
+        """Requests that got a 5xx or no answer."""
         return self.old.failed + self.new.failed + self.unserved
 
     @property
@@ -50,7 +50,7 @@ class BlastRadius:
 
     @property
     def share_reached(self) -> float:
-        """Share of the users of whom the new revision got a request, from 0 to 1."""
+        """Share of the users who reached the new revision, from 0 to 1."""
         return self.reached / self.users
 
     @property
@@ -71,7 +71,7 @@ class BlastRadius:
 
 
 def compared(configured: BlastRadius, other: BlastRadius, canary: str) -> str:
-    """What another canary would change, in a sentence.
+    """What another canary would change, as a sentence.
 
     Args:
         configured: The figures with the configured canary.
@@ -81,15 +81,15 @@ def compared(configured: BlastRadius, other: BlastRadius, canary: str) -> str:
     if configured.to_alarm is not None and other.to_alarm is not None:
         later = round(other.to_alarm - configured.to_alarm)  # Nothing finer than a minute is known.
         when = f"{abs(later)} min {'later' if later > 0 else 'earlier'}" if later else "as soon"
-        alarm = f"the alarm comes {when}"
+        alarm = f"the alarm fires {when}"
     elif other.to_alarm is not None:
-        alarm = f"an alarm comes after {other.to_alarm:g} min; as configured none comes"
+        alarm = f"an alarm fires after {other.to_alarm:g} min; as configured none fires"
     elif configured.to_alarm is not None:
-        alarm = "no alarm comes"
+        alarm = "no alarm fires"
     else:
-        alarm = "no alarm comes either"
+        alarm = "no alarm fires either"
     if not (configured.hit or other.hit or configured.to_alarm or other.to_alarm):
-        return f"With {canary} nothing changes: no alarm comes, and no user is hit."
+        return f"With {canary} nothing changes: no alarm fires, and no user is hit."
     more = other.hit - configured.hit
     if more:
         users = f"{abs(more)} {'more' if more > 0 else 'fewer'} of {other.users} users are hit"
@@ -126,7 +126,7 @@ def blast_radius(deployment: DeploymentRecord) -> BlastRadius:
 
 
 def _first(deployment: DeploymentRecord, count: Callable[[Requests], int]) -> float | None:
-    """Beginning of the first minute in which a count of the new revision is not 0, but not before it got traffic."""
+    """Start of the first minute in which the new revision's count is not 0, but not before it got traffic."""
     began = deployment.began
     traffic = next((step.began for step in deployment.traffic if step.percent > 0), began)
     for sample in deployment.samples:
@@ -151,7 +151,7 @@ def _alarm(deployment: DeploymentRecord, start: float | None) -> float | None:
 
 
 def _traffic_back(deployment: DeploymentRecord) -> float | None:
-    """When the new revision lost its traffic again; where traffic follows the tasks, the end of its last request."""
+    """When the new revision lost its traffic again; if traffic follows the tasks, the minute of its last request."""
     if (back := next((step.began for step in deployment.traffic if step.percent == 0), None)) is not None:
         return back
     if deployment.outcome != "rolled back":

@@ -1,4 +1,4 @@
-"""All drills: the faults that a release may have, and what must follow each."""
+"""Lists all drills: a fault that a release may have, and what must follow."""
 
 from __future__ import annotations
 
@@ -52,8 +52,13 @@ DRILLS = (
         fault="developers-program",
         needs_images=True,
     ),
-    Drill("wrong-port", "its definition names a port that nothing listens on", _NEVER_STARTS, fault="wrong-port"),
-    Drill("missing-secret", "its definition names a secret that does not exist", _NEVER_STARTS, fault="missing-secret"),
+    Drill("wrong-port", "its task definition names a port that nothing listens on", _NEVER_STARTS, fault="wrong-port"),
+    Drill(
+        "missing-secret",
+        "its task definition names a secret that does not exist",
+        _NEVER_STARTS,
+        fault="missing-secret",
+    ),
     Drill(
         "missing-variable",
         "the variables that its stack fills in are missing",
@@ -64,7 +69,7 @@ DRILLS = (
     ),
     Drill(
         "read-only-root",
-        "nothing is mounted at /tmp, and its root cannot be written",
+        "nothing is mounted at /tmp, and its root file system is read-only",
         (BACK_OR_HARMLESS,),
         fault="no-tmp",
         needs_images=True,
@@ -95,7 +100,7 @@ DRILLS = (
     ),
     Drill(
         "deadlock",
-        "it answers its health check, and leaves nine of ten requests unanswered",
+        "it answers its health check but leaves nine of ten requests unanswered",
         (
             rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
             IN_CANARY,
@@ -106,13 +111,13 @@ DRILLS = (
     ),
     Drill(
         "slow",
-        "every answer takes three seconds more",
+        "every answer takes three seconds longer",
         (rolls_back("the latency alarm rolls it back", because="-latency went to ALARM"), *STOPPED, ALARM_TELLS),
         fault="delay:3",
     ),
     Drill(
         "ten-times-slower",
-        "every answer takes ten times as long, and stays below the limit of the latency alarm",
+        "every answer takes ten times as long but stays below the latency alarm's limit",
         (SEEN_SLOWER, GOES_THROUGH, NO_LOST_REQUEST),
         fault="slower:10",
     ),
@@ -181,9 +186,9 @@ DRILLS = (
     ),
     Drill(
         "full-traffic",
-        "it begins to fail after thirty requests, which the canary's share does not reach",
+        "it begins to fail after thirty requests, more than the canary gets",
         (
-            rolls_back("the errors alarm rolls it back from all of the traffic", because="went to ALARM at 100 %"),
+            rolls_back("the errors alarm rolls it back from full traffic", because="went to ALARM at 100 %"),
             *STOPPED,
             ALARM_TELLS,
         ),
@@ -221,7 +226,7 @@ DRILLS = (
     ),
     Drill(
         "poison-message",
-        "messages come that no worker can process, until they are dead",
+        "no worker can process the messages, so they end in the dead-letter queue",
         (rolls_back("the alarm on dead messages rolls it back", because="-dead went to ALARM"), STAGE_STOPS),
         fault="poison",
         kind="worker",
@@ -236,7 +241,7 @@ DRILLS = (
     ),
     Drill(
         "job-overlaps",
-        "a run of a job lasts until after the time of the next one",
+        "a job's run is still going when the next one is due",
         (ONE_AT_ONCE,),
         fault="long-runs",
         kind="job",
@@ -251,7 +256,7 @@ DRILLS = (
     ),
     Drill(
         "migration-hangs",
-        "its before_deploy does not end",
+        "its before_deploy never ends",
         (*_NOT_MIGRATED, STAGE_STOPS, PIPELINE_TELLS, NO_LOST_REQUEST),
         fault="command-hangs",
         has="before_deploy",
@@ -275,7 +280,7 @@ DRILLS = (
         "approval-rejected",
         "nobody approves the release",
         (
-            told("the pipeline's topic gets the approval request", "waits for an approval"),
+            told("the pipeline's topic is notified of the approval request", "waits for an approval"),
             stops_at("the pipeline stops there, and production is not reached", "approval"),
             PIPELINE_TELLS,
         ),
@@ -286,12 +291,12 @@ DRILLS = (
 
 
 def choose(names: Sequence[str]) -> list[Drill]:
-    """The drills of these names; ``all`` stands for every one.
+    """The drills with these names; ``all`` means every drill.
 
     Raises:
         NovaError: There is no such drill.
     """
     known = {drill.name: drill for drill in DRILLS}
     if unknown := [name for name in names if name not in known and name != "all"]:
-        raise NovaError(f"--drill {unknown[0]}: there is no such drill: choose among {', '.join(known)} and all")
+        raise NovaError(f"--drill {unknown[0]}: there is no such drill: choose from {', '.join(known)} and all")
     return [drill for drill in DRILLS if "all" in names or drill.name in names]

@@ -27,7 +27,6 @@ class Drill:
     Attributes:
         name: What to call it on the command line.
         title: What is wrong with the release.
-        must_follow: What must follow.
         reach: The part of the pipeline that is played; by default the one service in production.
         fault: The fault in the candidate.
         baseline_fault: A fault in what ran before.
@@ -91,14 +90,12 @@ class DrillResult:
     """How a drill went.
 
     Attributes:
-        drill: Its name.
         title: What was wrong with the release.
         expected: What had to follow.
         service: The service that had the fault.
         canary: Which canary it was played with.
         misses: What did not follow; empty when it passed.
         seconds: How long it took.
-        record: What happened.
         place: Where the fault sat.
     """
 

@@ -1,4 +1,4 @@
-"""The expectations of a drill: each in words, with its check."""
+"""States what a drill expects, each expectation in words and with its check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
 Look = Callable[[Record, str], list[str]]
-"""From what happened and the faulty service's name to what is missing, in clauses."""
+"""Takes what happened and the faulty service's name; returns what did not follow, in clauses."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Expectation:
     """One thing that must follow.
 
     Attributes:
-        words: What, in a clause.
-        look: What is missing of it.
+        words: What must follow, in a clause.
+        look: Finds what did not follow.
     """
 
     words: str
@@ -31,12 +31,12 @@ def missing(expectations: Sequence[Expectation], record: Record, service: str) -
 
 
 def in_words(expectations: Sequence[Expectation]) -> str:
-    """All of it in a sentence without a stop."""
+    """All expectations in a sentence, without the full stop."""
     return ", ".join(expectation.words for expectation in expectations)
 
 
 def deployment_of(record: Record, service: str) -> DeploymentRecord | None:
-    """The candidate's deployment of a service, the first one, None where it did not come to one."""
+    """The candidate's first deployment of a service; None if there was none."""
     return next((d for d in record.deployments if not d.baseline and d.service.endswith(service)), None)
 
 
@@ -48,7 +48,7 @@ def rolls_back(words: str, *, because: str = "") -> Expectation:
         if deployment is None:
             return [f"{service} was not deployed"]
         if deployment.outcome != "rolled back":
-            return [f"{deployment.service} ended {deployment.outcome}, not rolled back"]
+            return [f"{deployment.service} {deployment.outcome} instead of rolling back"]
         if because not in deployment.reason:
             return [f"{deployment.service} rolled back for another reason: {deployment.reason}"]
         return []
@@ -57,7 +57,7 @@ def rolls_back(words: str, *, because: str = "") -> Expectation:
 
 
 def stops_at(words: str, *kinds: str) -> Expectation:
-    """The first stage stops at actions of some kinds, and the stages after it are not reached."""
+    """The first stage stops at actions of these kinds, and later stages are not reached."""
 
     def look(record: Record, _: str) -> list[str]:
         first, *later = record.stages
@@ -70,18 +70,18 @@ def stops_at(words: str, *kinds: str) -> Expectation:
 
 
 def stops_because(words: str, text: str) -> Expectation:
-    """The first stage stops, and the reason of an action holds a text."""
+    """The first stage stops, and an action's reason contains a text."""
 
     def look(record: Record, _: str) -> list[str]:
         reasons = [action.note for action in record.stages[0].actions if action.status == "failed"]
         found = any(text in reason for reason in reasons)
-        return [] if found else [f"{record.stages[0].name} {record.stages[0].status}, and not because of {text}"]
+        return [] if found else [f"{record.stages[0].name} {record.stages[0].status}, but not because of {text}"]
 
     return Expectation(words, look)
 
 
 def told(words: str, text: str) -> Expectation:
-    """A topic gets a message that holds a text."""
+    """A topic gets a message that contains a text."""
 
     def look(record: Record, _: str) -> list[str]:
         found = any(text in notification.message for notification in record.notifications)
@@ -111,12 +111,12 @@ def _had_all_traffic(record: Record, service: str) -> list[str]:
     shares = [step.percent for step in deployment.traffic] if deployment else []
     if deployment is None or not shares or shares[0] >= 100 or max(shares) < 100:
         return []
-    return [f"{deployment.service} had all of the traffic before it rolled back"]
+    return [f"{deployment.service} had all traffic before it rolled back"]
 
 
 def _deployed(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
-    return [f"{deployment.service} was deployed, and ended {deployment.outcome}"] if deployment else []
+    return [f"{deployment.service} was deployed and ended {deployment.outcome}"] if deployment else []
 
 
 def _completed(record: Record, service: str) -> list[str]:
@@ -162,7 +162,7 @@ def _killed_for_memory(record: Record, service: str) -> list[str]:
 
 def _killed_at_stop(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
-    return [] if deployment and deployment.killed_at_stop else ["every task stopped on SIGTERM"]
+    return [] if deployment and deployment.killed_at_stop else ["every task stopped on SIGTERM, so none was killed"]
 
 
 def _back_or_harmless(record: Record, service: str) -> list[str]:
@@ -183,14 +183,15 @@ def _stopped_or_harmless(record: Record, service: str) -> list[str]:
 def _seen_slower(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     times = times_slower(deployment) if deployment else 0.0
-    return [] if times >= SLOWER_TIMES else [f"it was {times:.1f} times as slow, and should have been ten times"]
+    measured = f"it should have been measured as ten times as slow, but was {times:.1f} times as slow"
+    return [] if times >= SLOWER_TIMES else [measured]
 
 
 def _one_at_once(record: Record, service: str) -> list[str]:
     counts = [count for stack, count in record.at_once.items() if stack.endswith(service)]
     if not counts:
         return [f"no second run of {service} was due while the first was running"]
-    return [f"{max(counts)} runs of {service} ran at once"] if max(counts) > 1 else []
+    return [f"{max(counts)} runs of {service} overlapped"] if max(counts) > 1 else []
 
 
 def _met_a_user(record: Record, service: str) -> list[str]:
@@ -211,15 +212,15 @@ def _waited_once(record: Record, service: str) -> list[str]:
     return [f"{deployment.service} waited twice at the same place"] if len(set(places)) < len(places) else []
 
 
-ONE_AT_ONCE = Expectation("the second run is left out", _one_at_once)
+ONE_AT_ONCE = Expectation("the second run is skipped", _one_at_once)
 NO_USER = Expectation("before any user reaches it", _met_a_user)
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
-IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
+IN_CANARY = Expectation("before it gets all traffic", _had_all_traffic)
 OLD_SERVES = Expectation("the old revision answers every request meanwhile", _old_failed)
 NOT_DEPLOYED = Expectation("before anything is deployed", _deployed)
 GOES_THROUGH = Expectation("the release goes through", _completed)
 OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
-OTHERS_GO_BACK = Expectation("the others go back before any user reaches them", _others_went_back)
+OTHERS_GO_BACK = Expectation("the others roll back before any user reaches them", _others_went_back)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
 WAITED_ONCE = Expectation("it waits once at each place", _waited_once)
 UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
@@ -236,4 +237,4 @@ SEEN_SLOWER = Expectation("the rehearsal measures that it is slower", _seen_slow
 STAGE_STOPS = stops_at("the stage fails", "deploy")
 PIPELINE_TELLS = told("the pipeline's topic is notified", "failed in")
 ALARM_RINGS = told("an alarm is red before the deployment", "is in ALARM")
-ALARM_TELLS = told("so is the alarm's", "is in ALARM")
+ALARM_TELLS = told("the alarm's topic is notified, too", "is in ALARM")

@@ -67,7 +67,6 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
     """What to play for a drill.
 
     Args:
-        drill: The drill.
         candidate: The release that the drill takes as good.
 
     Raises:

@@ -29,7 +29,6 @@ class DrillRun:
     """One drill with one canary.
 
     Attributes:
-        drill: The drill.
         release: The release that it is played on.
         canary: Name of the canary: :data:`CONFIGURED`, or that of another one.
     """

@@ -37,7 +37,6 @@ class AwaitHook:
 
     Attributes:
         number: Its place among the rollout's hooks.
-        stage: The lifecycle stage.
     """
 
     number: int

@@ -34,7 +34,6 @@ class PlayedDeployment:
     """One deployment of a service.
 
     Attributes:
-        service: The service.
         revision: What is deployed.
         rollout: How it takes over.
         record: What happens is written here.

@@ -118,7 +118,6 @@ def read_rollout(properties: Mapping[str, Any], where: str) -> DeploymentConfigu
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html.
 
     Args:
-        properties: The resolved properties.
         where: The resource's name, for messages.
 
     Raises:

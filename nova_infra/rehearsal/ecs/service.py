@@ -30,7 +30,6 @@ class Revision:
     """A task definition together with the code that its image would contain.
 
     Attributes:
-        definition: The task definition.
         sources: Checkout that holds the code.
     """
 
@@ -99,7 +98,6 @@ class PlayedService:
     """An ECS service and what runs of it.
 
     Attributes:
-        name: Its name.
         cluster: Name of its cluster.
         load_balancer: The load balancer in front.
         rule: The listener rule that leads to it.
@@ -295,4 +293,4 @@ def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> f
 
 
 def _requests(target: Target) -> Requests:
-    return Requests(target.served, target.failed, target.seconds)
+    return Requests(target.served, target.failed, target.seconds, target.log_seconds)

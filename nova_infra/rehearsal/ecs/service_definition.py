@@ -16,8 +16,6 @@ class ServiceDefinition:
     """An ECS service as its template defines it.
 
     Attributes:
-        name: Its name.
-        cluster: Its cluster.
         task_definition: What its tasks run, as ``Ref`` gives it.
         groups: ARNs of its target groups, the one for production first; empty without a load balancer.
         rule: ARN of the listener rule that leads to it, None where only its target group says so.

@@ -109,11 +109,7 @@ class Monitoring:
         return tuple(part for part in parts if part in self._alarms)
 
     def end_minute(self, services: Iterable[PlayedService]) -> None:
-        """Measure the services, evaluate the alarms, and tell those who subscribed.
-
-        Args:
-            services: What runs.
-        """
+        """Measure the services, evaluate the alarms, and tell those who subscribed."""
         for service in services:
             self._measure(service)
         if self.store.minute >= METRIC_DELAY:  # Before that nothing has arrived yet of what has run for long.

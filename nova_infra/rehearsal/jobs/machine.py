@@ -35,7 +35,6 @@ class JobExecution:
     Attributes:
         status: ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``, as Step Functions has it.
         error: Name of the error; empty where it succeeded.
-        cause: Its cause.
         states: The states that it went through, in their order.
     """
 
@@ -50,7 +49,6 @@ class StateMachine:
     """A state machine.
 
     Attributes:
-        definition: Its definition.
         call: Does what its Task states ask for.
         limit: How many real seconds a time limit is here.
         pause: How many real seconds a wait, or a pause before another try, is here.
@@ -66,7 +64,6 @@ class StateMachine:
 
         Args:
             name: Name of the execution.
-            data: Its input.
 
         Raises:
             UnresolvableError: It has something that the rehearsal does not know; names the state.

@@ -34,7 +34,6 @@ def look_up(path: str, data: Any, context: Any) -> Any:
     Args:
         path: Such as ``$.others.TaskArns[0]``, or ``$$.Execution.Name`` for the context.
         data: The state's input.
-        context: The context object.
 
     Raises:
         UnresolvableError: The path is more than names and places.

@@ -76,7 +76,6 @@ class PlayedJobs:
         """The time of a stack's jobs has come.
 
         Args:
-            stack: The stack.
             definition_of: The task definition of a reference.
             sources: The checkout that belongs to it.
             again: Whether it comes a second time while the first run is going, whatever the schedule says.
@@ -150,7 +149,7 @@ class PlayedJobs:
         went = f"{stack.name}: a run of {used[0].revision if used else logical_id}"
         if not execution.done():
             self._tell(f"{went} is still going after {self._most_seconds:g} s, and is not waited for")
-            self._gaps.append(f"{stack.name}: how its run ends: it was still going after {self._most_seconds:g} s")
+            self._gaps.append(f"{stack.name}: the end of its run: it was still going after {self._most_seconds:g} s")
             return True
         ended = execution.result()
         if ended.status == "SUCCEEDED":

@@ -31,7 +31,6 @@ class View:
 
         Args:
             console: Where to show it.
-            record: What happens.
         """
         self._console = console
         self._record = record

@@ -78,8 +78,6 @@ async def ask_task(
         version: What it speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
         method: The request's method.
         path: Its path, with the query.
-        headers: Its headers.
-        body: Its body.
         seconds: How long the answer may take.
         follow: Whether redirects are followed, over HTTP/1.1.
 

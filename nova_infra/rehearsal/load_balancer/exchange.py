@@ -117,7 +117,6 @@ async def exchange(
 
     Args:
         client: Sends requests to targets.
-        request: The request.
         target: Where it goes.
         answer: Says how far the target got, also where this raises.
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.
@@ -153,7 +152,7 @@ async def exchange(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
     ) as upstream:
         seconds = asyncio.get_running_loop().time() - sent
-        answer.added = target.interference.added_seconds(seconds) + target.added_seconds
+        answer.added = target.longer_by(seconds)
         if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
             raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
         if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
@@ -181,7 +180,7 @@ async def _over_http2(
     began = asyncio.get_running_loop().time()
     came = await ask(target.task.port, request.method, _path(request), headers.items(), body)
     seconds = asyncio.get_running_loop().time() - began
-    answer.added = target.interference.added_seconds(seconds) + target.added_seconds
+    answer.added = target.longer_by(seconds)
     answer.status, answer.seconds, answer.whole = came.status, seconds + answer.added, True
     passed = passed_on(CIMultiDictProxy(CIMultiDict([*came.headers, *came.trailers])))
     answer.for_users = status_for_users(came.status, passed)

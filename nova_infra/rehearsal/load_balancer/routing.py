@@ -104,7 +104,6 @@ class RoutingRule:
             host: The host that is asked.
             path: The path, normalized.
             headers: The request's headers.
-            method: Its method.
             query: What follows the question mark.
         """
         if self.methods and method not in self.methods:
@@ -148,7 +147,6 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
     """The rule that a listener rule's resolved properties define.
 
     Args:
-        properties: The resolved properties.
         name: For messages.
         groups: Target group ARN to target group.
 

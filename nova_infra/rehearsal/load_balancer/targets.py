@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.tasks.task import Task
+
+_SHORTEST_SECONDS = 1e-6
+"""What an answer takes at least: a clock may not have moved."""
 
 
 @dataclass
@@ -46,13 +50,13 @@ class Target:
     """A task registered with a target group.
 
     Attributes:
-        task: The task.
         healthy: Whether it passes its health checks; None until it has been checked for the first time.
         draining: Whether it only finishes what it has.
         idle: Set while no request is under way.
         served: Number of requests it answered.
         failed: Number of those that it answered with a 5xx, or not at all.
         seconds: How long the answers took, together.
+        log_seconds: The natural logarithms of those times, together.
         last_fault: What the last failed health check saw.
         interference: A drill's fault on the way to it.
         added_seconds: How much longer it would take for an answer with no more than its CPU units.
@@ -64,6 +68,7 @@ class Target:
     served: int = 0
     failed: int = 0
     seconds: float = 0.0
+    log_seconds: float = 0.0
     last_fault: str = "no health check has answered yet"
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     interference: Interference = field(default_factory=lambda: Interference("", "/"))
@@ -87,6 +92,10 @@ class Target:
             self._handlers.add(handler)
         self.idle.clear()
 
+    def longer_by(self, seconds: float) -> float:
+        """How many more seconds an answer would take: it waits for CPU, and a fault makes all of it slower."""
+        return self.added_seconds + self.interference.added_seconds(seconds + self.added_seconds)
+
     def answered(self, seconds: float, *, failed: bool) -> None:
         """Count a request that it answered, or should have.
 
@@ -97,6 +106,7 @@ class Target:
         self.served += 1
         self.failed += failed
         self.seconds += seconds
+        self.log_seconds += math.log(max(seconds, _SHORTEST_SECONDS))
 
     def leave(self, handler: asyncio.Task[Any] | None = None) -> None:
         """A request has been answered, or given up."""

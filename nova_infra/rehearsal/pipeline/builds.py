@@ -38,7 +38,6 @@ async def run_build_command(
     """Run one command of a build action.
 
     Args:
-        command: The command.
         action: The action: only privileged ones see the container engine.
         record: The last lines of the output are written here.
         directory: Where it runs.

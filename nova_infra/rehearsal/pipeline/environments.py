@@ -83,6 +83,7 @@ class Environments:
             if isinstance(environment, PlayedEnvironment):
                 self.close(environment)
             self.record.load.pop(name, None)
+            self.record.elsewhere.pop(name, None)
             self.record.deployments[:] = [each for each in self.record.deployments if each.environment != name]
         self._ahead.clear()
         if self._resting is not None:
@@ -122,7 +123,6 @@ class Environments:
         """Stop what runs in an environment, while the pipeline goes on.
 
         Args:
-            environment: The environment.
             rests: Whether its tasks may stay up until the pipeline has ended. The first one's do: what takes more
                 uptime than a short minute's bake shows there, and costs no time.
         """

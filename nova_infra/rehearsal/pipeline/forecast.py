@@ -79,7 +79,6 @@ def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
     """Write into a record what AWS would refuse and what else is foreseen.
 
     Args:
-        planned: The plan.
         pipeline: What is to be played.
         record: Its record, in which nothing has been reached yet.
 
@@ -100,9 +99,9 @@ def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
             else:
                 record.foreseen += map(str, faults)
     record.foreseen += [str(fault) for faults in refused.values() for fault in faults]
-    record.foreseen += [str(consequence) for stack in planned.stacks for consequence in stack.consequences]
-    record.foreseen += map(str, planned.consequences)
     known = [*(each for stack in planned.stacks for each in stack.consequences), *planned.consequences]
+    record.foreseen = [str(each) for each in known if each.loses] + record.foreseen
+    record.foreseen += [str(each) for each in known if not each.loses]
     record.unsafe += [str(consequence) for consequence in known if consequence.hurts]
     return stopped is not None
 

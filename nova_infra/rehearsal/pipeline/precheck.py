@@ -19,9 +19,9 @@ from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.tasks.definition import read_task_definition
 
-_UNCALLED = "functions of Lambda that no deployment calls"
+_UNCALLED = "Lambda functions that no deployment calls"
 _SPOT = "Spot and its interruptions"
-_UNSTARTED = "tasks that rules of EventBridge start"
+_UNSTARTED = "tasks that EventBridge rules start"
 _ELB = "AWS::ElasticLoadBalancingV2"
 
 
@@ -29,7 +29,6 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     """Read everything that the release's pipeline deploys.
 
     Args:
-        release: The release.
         provided: Variables that dependencies provide.
 
     Returns:
@@ -163,4 +162,4 @@ def _areas(template: Template) -> set[str]:
 
 
 def _window(stage: Stage) -> str:
-    return f"the deployment window of {stage.name} ({stage.window}): it is not waited for"
+    return f"the deployment window of {stage.name} ({stage.window}): the rehearsal did not wait for it"

@@ -28,7 +28,6 @@ class Release:
 
     Attributes:
         name: What to call it.
-        assembly: Its templates.
         sources: The checkout whose ``services/`` its images would be built from.
         edits: Changes to its templates, in order.
         app: The command that synthesizes it, as cdk.json's ``app``; empty for a project of Nova.

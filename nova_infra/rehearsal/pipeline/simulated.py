@@ -16,33 +16,32 @@ from nova_infra.rehearsal.pipeline.release import Release, runs_tasks
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
 
-_PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
-_PUSH = "pushing and scanning images: they are built, and stay on this machine"
+_PIPELINE_UPDATE = "the pipeline's update of itself: the synthesized pipeline was played"
+_PUSH = "pushing and scanning images: they were built and stay on this machine"
 
 
 def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | None:
     """What stands for an action that is not carried out; None for one that is.
 
     Args:
-        action: The action.
         stage: The stage that it is in.
         with_images: Whether tasks run from images.
     """
     match action:
         case SourceAction():
-            return f"the working tree stands for {action.repository} {action.branch}"
+            return f"the working tree takes the place of {action.repository} {action.branch}"
         case BuildAction(updates_pipeline=True):
-            return "the pipeline played is the one synthesized: nothing to update"
+            return "the synthesized pipeline is played, so there is nothing to update"
         case BuildAction(publishes_assets=True):
             return "nothing is uploaded: images are built from the assembly when they are first run"
         case PrepareAction():
-            return "the plan says what the change set would hold"
+            return "the plan shows what the change set would contain"
         case BuildAction(exports=(_, *_)):
-            return "the pipeline played is the one synthesized: nothing deployed to compare it with"
+            return "the synthesized pipeline is played: no deployed one to compare it with"
         case BuildAction(privileged=True) if not with_images:
             return "needs a container engine and a registry: the service runs from its sources"
         case ApprovalAction() if stage.skipped_unless is not None:
-            return f"asked for only where {stage.skipped_unless}: here the pipeline does not change"
+            return f"needed only if {stage.skipped_unless}: here the pipeline does not change"
     return None
 
 

@@ -96,7 +96,6 @@ class ReleaseTools:
         """Answer about an environment from now on.
 
         Args:
-            environment: The environment.
             stacks: Names of its stacks.
         """
         for name in stacks:

@@ -72,7 +72,6 @@ def deployment_chart(deployment: DeploymentRecord, *, key: str) -> str:
     has squares, the new one is solid and has circles, an alarm is hatched: no meaning hangs on a colour.
 
     Args:
-        deployment: The deployment.
         key: Makes the ids in the picture unique in its document.
     """
     if not deployment.samples:

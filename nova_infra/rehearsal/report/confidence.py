@@ -1,7 +1,8 @@
-"""Says what a verdict rests on: played, projected, simulated, not covered, and open assumptions about AWS."""
+"""Lists what a verdict rests on: played, projected, simulated and assumed about AWS, and what is not covered."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -11,67 +12,67 @@ from nova_infra.rehearsal.report.connections import counted_connections
 from nova_infra.rehearsal.report.users import closes_after
 
 _MOST_NAMED = 5
+_DRILLS = re.compile("the drills? ")
 _Assumption = tuple[Callable[[DeploymentRecord], bool], str]
 
 _ASSUMPTIONS: tuple[_Assumption, ...] = (
     (
         lambda d: d.shifts_traffic and "circuit breaker opened" in d.reason,
-        "that the circuit breaker also works with canary and linear deployments (AWS's pages disagree)",
+        "the circuit breaker also works with canary and linear deployments (AWS's pages disagree)",
     ),
     (
         lambda d: "went to ALARM" in d.reason,
-        "that the data of a minute reach an alarm within the next one (AWS gives no figure)",
+        "a minute's data reaches an alarm within the next minute (AWS gives no figure)",
     ),
     (
         lambda d: "-unanswered went to ALARM" in d.reason,
-        "that RequestCount of a target group counts requests that are never answered",
+        "a target group's RequestCount includes requests that are never answered",
     ),
     (
         lambda d: d.shifts_traffic and d.outcome == "rolled back",
-        "that a stack whose canary fails ends as UPDATE_ROLLBACK_COMPLETE (AWS says so for rolling deployments)",
+        "a stack ends as UPDATE_ROLLBACK_COMPLETE if its canary fails (AWS says so for rolling deployments)",
     ),
     (
         lambda d: d.shifts_traffic and d.from_alternate,
-        "that ECS starts from the target group that has the traffic",
+        "ECS starts from the target group that has the traffic",
     ),
     (
         lambda d: not d.shifts_traffic and bool(d.watched),
-        "that ECS watches the alarms of a rolling deployment for as long as its bake says",
+        "ECS watches a rolling deployment's alarms for its whole bake time",
     ),
     (
         lambda d: not d.shifts_traffic and not d.bake_is_given and bool(d.watched),
-        "that without BakeTimeInMinutes a rolling deployment bakes for as long as its slowest alarm looks back",
+        "without BakeTimeInMinutes, a rolling deployment bakes for as long as its slowest alarm looks back",
     ),
     (
         lambda d: d.shifts_traffic and not d.bake_is_given,
-        "that without BakeTimeInMinutes a deployment is over as soon as all traffic has moved (one of AWS's pages says "
-        "36 hours)",
+        "without BakeTimeInMinutes, a deployment is over as soon as all traffic has moved (one AWS page says 36 hours)",
     ),
     (
         lambda d: d.strategy == "BLUE_GREEN" and bool(d.watched) and not d.bakes and d.bake_is_given,
-        "that a blue/green deployment without a bake time is over as soon as the traffic has moved",
+        "a blue/green deployment without a bake time is over as soon as the traffic has moved",
     ),
     (
         lambda d: bool(d.losses) and d.outcome == "completed",
-        "that ECS replaces tasks that it loses in a bake and goes on, unless its circuit breaker opens",
+        "ECS replaces tasks lost during a bake and goes on, unless its circuit breaker opens",
     ),
 )
 
 
 def confidence(record: Record) -> list[str]:
-    """What the verdict rests on, a sentence each."""
+    """What the verdict rests on, one line each."""
     released = [each for each in record.deployments if not each.baseline]
     said = [_played(record, released)]
     if not record.real_time:
         said.append(
-            f"Projected: a minute lasted a second, and the release's tasks were up for {record.lived:.0f} s at most. "
-            "CPU and latency are those of a minute's requests in a minute; what takes more uptime, such as a token "
-            "that expires, needs --real-time."
+            f"Projected: a minute took a second, and the release's tasks were up for at most {record.lived:.0f} s. "
+            "CPU and latency are projected onto real minutes. Faults that need more uptime, such as an expiring "
+            "token, show only with --real-time."
         )
     if counted := counted_connections(record):
         said.append(
-            f"Projected: connections at a rollout's maximum of tasks, {'; '.join(counted)}. They were counted at this "
-            "traffic: a pool that grows with its load opens more."
+            f"Projected: connections when a rollout runs its most tasks: {'; '.join(counted)}. They were counted "
+            "under this traffic; a pool that grows with load opens more."
         )
     said.append(
         "Simulated, from AWS's documentation: CloudFormation, the ECS scheduler, the load balancer, CloudWatch and the "
@@ -79,25 +80,36 @@ def confidence(record: Record) -> list[str]:
     )
     sooner = {each.service: seconds for each in released if (seconds := closes_after(each)) is not None}
     if sooner:
-        which = ", ".join(f"{service} after {seconds:.2g} s" for service, seconds in sooner.items())
+        which = ", ".join(f"{service} closes them after {seconds:.2g} s" for service, seconds in sooner.items())
         said.append(
-            f"Not played: idle connections that {which} closed, before the load balancer does: in AWS a request that "
-            "arrives as it closes one gets a 502. Keep them longer than its idle timeout."
+            f"Not played: idle connections. {which}, before the load balancer does. In AWS a request that arrives "
+            "just then gets a 502: keep connections open longer than the load balancer's idle timeout."
         )
     if refused := _only_refused(released):
         said.append(
-            f"Not covered: what {refused} do: every request was refused, before and after. Write requests that "
-            f"succeed in {place_of(REQUESTS, in_project=not record.app)}."
+            f"Not covered: {refused}. Every request was refused, before and after: add requests that succeed to "
+            f"{place_of(REQUESTS, in_project=not record.app)}."
         )
-    if record.not_rehearsed:
-        said.append(f"Not covered: {'; '.join(record.not_rehearsed)}.")
+    said += _not_covered(record.not_rehearsed)
     if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:
-        said.append(f"Unproven, and this result rests on it: {'; '.join(rests)}. See docs/assumptions.md.")
+        said.append(f"Assumed about AWS, and not yet proven there: {'; '.join(rests)}. See docs/assumptions.md.")
     return said
 
 
+def _not_covered(gaps: list[str]) -> list[str]:
+    """What was left out, grouped by reason: drills, what has a reason of its own, and parts of AWS, which have none."""
+    drills = [gap for gap in gaps if _DRILLS.match(gap)]
+    explained = [gap for gap in gaps if ": " in gap and gap not in drills]
+    parts = [gap for gap in gaps if gap not in drills and gap not in explained]
+    return [
+        *(f"Not covered: {gap}." for gap in explained),
+        *([f"Not covered, drills: {'; '.join(_DRILLS.sub('', gap) for gap in drills)}."] if drills else []),
+        *([f"Not covered, parts of AWS: {'; '.join(parts)}."] if parts else []),
+    ]
+
+
 def _only_refused(released: list[DeploymentRecord]) -> str:
-    """Operations that only ever refused what they were sent, such as a request that was made up; empty without any."""
+    """Operations that refused everything they were sent, such as made-up requests; empty if there are none."""
     found: dict[str, str] = {}
     for each in released:
         for operation, after in each.answers.items():
@@ -113,9 +125,12 @@ def _only_refused(released: list[DeploymentRecord]) -> str:
 def _played(record: Record, released: list[DeploymentRecord]) -> str:
     operations = {(each.service, name) for each in released for name in each.answers}
     sources = Counter(each.asked_from for each in released if each.asked_from)
-    came = ", ".join(f"{words} of {number}" for words, number in sources.most_common())
+    came = ", ".join(
+        f"{words} ({number} {'deployment' if number == 1 else 'deployments'})"
+        for words, number in sources.most_common()
+    )
     services = f"services {record.tasks}" if record.tasks else "services"
-    asked = f"; {len(operations)} operations were requested, from {came} deployments" if operations and came else ""
+    asked = f"; {len(operations)} operations were called, with requests from {came}" if operations and came else ""
     unasked = sorted({each.service for each in released if not each.answers and each.outcome == "completed"})
-    silent = f"; nobody sent {', '.join(unasked)} a request" if unasked else ""
+    silent = f"; {', '.join(unasked)} got no requests" if unasked else ""
     return f"Played: commands for real, {services}{asked}{silent}."

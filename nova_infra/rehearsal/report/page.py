@@ -241,13 +241,13 @@ def _compared(results: Sequence[DrillResult]) -> list[str]:
 def _slow(record: Record, drills: Sequence[DrillResult]) -> list[str]:
     slow = record.slow_minutes + sum(result.record.slow_minutes for result in drills)
     minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
-    return [f"the machine was busy, so the clock waited: {minutes} lasted longer"] if slow else []
+    return [f"the machine was busy, so the clock waited: {minutes} took longer"] if slow else []
 
 
 def _not_played(drills: Sequence[DrillResult]) -> list[str]:
     played = {result.drill for result in drills}
     missing = [drill.name for drill in DRILLS if drill.name not in played]
-    return [f"drills that were not played: {', '.join(missing)}"] if missing else []
+    return [f"other drills: {', '.join(missing)}"] if missing else []
 
 
 def _places(share: float) -> str:

@@ -1,4 +1,4 @@
-"""What a terminal or a log file shows at the end of a rehearsal: tables in 80 columns, and the verdict last."""
+"""Prints the end of a rehearsal to a terminal or log: tables in 80 columns, the verdict last."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from nova_infra.rehearsal.report.verdict import Verdict, short_name
 _NAME = 20
 _DRILL = 18
 _MOST_ROWS = 12
-"""Above this number of deployments in an environment, those that went through are counted and not listed."""
+"""Above this number of deployments in an environment, completed ones are counted instead of listed."""
 _MOST_MESSAGES = 6
 _MOST_OUTPUT = 15
 
 
 def show_summary(console: Console, record: Record, drills: Sequence[DrillResult]) -> None:
-    """Print what happened, in as many columns as there are.
+    """Print what happened, as wide as the console.
 
     Args:
         console: Where to print it.
@@ -47,7 +47,7 @@ def show_summary(console: Console, record: Record, drills: Sequence[DrillResult]
 
 
 def show_verdict(console: Console, said: Verdict, report: Path) -> None:
-    """Print the last lines, which are what a tired person needs: the verdict, why, where to look, what to do."""
+    """Print the last lines, for a tired reader: the verdict, the reason, where to look, what to do."""
     console.print()
     style = "yellow" if said.warns else SIGNS["succeeded" if said.passed else "failed"][1].removeprefix("bold ")
     console.print(Text(f"{said.sign} {said.headline}.", f"bold {style}"))
@@ -67,7 +67,7 @@ def _pipeline(record: Record, width: int) -> Iterator[Text]:
 
 
 def _actions(stage: StageRecord) -> str:
-    """What became of a stage's actions, counted: a stage may have a hundred."""
+    """How a stage's actions ended, counted: a stage may have a hundred."""
     if stage.status == "not reached":
         return "not reached"
     counts = {status: [a for a in stage.actions if a.status == status] for status in SIGNS}
@@ -135,8 +135,9 @@ def _drills(drills: Sequence[DrillResult], width: int) -> Iterator[Text]:
             if first.blast is not None and other.blast is not None:
                 yield _sentence(compared(first.blast, other.blast, other.canary), width)
     yield _sentence(
-        "Simulated minutes from the first bad answer to the alarm, to the traffic back, to the old revision alone. "
-        f"Hit: of {USERS} users, those who got a 5xx or no answer.",
+        "Simulated minutes from the first bad answer until an alarm, until the traffic is back, until only the old "
+        "runs. "
+        f"Users hit: those of {USERS} who got a 5xx or no answer.",
         width,
         "dim",
     )
@@ -172,7 +173,7 @@ def _show_failure(console: Console, stage: StageRecord, action: ActionRecord) ->
 
 
 def _print_whole(console: Console, text: str, indent: str) -> None:
-    """Print a sentence: wrapped between words in a terminal, in one line where it will be searched."""
+    """Print a sentence: wrapped in a terminal, on one line in a log that will be searched."""
     if console.is_terminal:
         text = textwrap.fill(text, max(console.width, 20), initial_indent=indent, subsequent_indent=indent)
     else:
@@ -200,7 +201,7 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
         yield f"… and {len(record.foreseen) - _MOST_MESSAGES} more: see the report."
     if slow := record.slow_minutes + sum(result.record.slow_minutes for result in drills):
         minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
-        yield f"The machine was busy: {minutes} lasted longer. The clock waited."
+        yield f"The machine was busy, so the clock waited: {minutes} took longer."
     yield from confidence(record)
 
 

@@ -9,7 +9,7 @@ from statistics import median
 
 from nova_infra.documents.text import in_words, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
-from nova_infra.rehearsal.report.answers import what_breaks
+from nova_infra.rehearsal.report.answers import what_breaks, what_others_break
 from nova_infra.rehearsal.report.connections import too_many_connections
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
@@ -54,6 +54,8 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
     yield from too_many_connections(record)
     for said in (_lost, what_breaks, _cut, _leak, _slower, _killed, _closes_sooner):
         yield from ((each.environment, clause) for each in record.deployments if (clause := said(each)))
+    for environment in record.elsewhere:
+        yield from ((environment, clause) for clause in what_others_break(record, environment))
 
 
 def _lost(deployment: DeploymentRecord) -> str:

@@ -10,22 +10,22 @@ from nova_infra.documents.text import listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
-from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks
+from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
 from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rehearsal comes to.
+    """The outcome of a rehearsal, in words.
 
     Attributes:
-        passed: Whether the release would go through and every drill ended as it must.
-        warns: Whether something is wrong with a release that would go through all the same.
-        headline: The verdict, a few words.
+        passed: Whether the release would go through and every drill ended as expected.
+        warns: Whether the release would go through although something is wrong with it.
+        headline: The verdict in a few words.
         why: The reason, a sentence.
         next_step: What to do now, a sentence.
-        tasks: What services ran as, and what that does not prove, a sentence.
+        tasks: How services ran and what that does not prove, a sentence.
     """
 
     passed: bool
@@ -49,7 +49,8 @@ def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
         drills: How the drills went.
     """
     said = _verdict(record, drills)
-    unmeasured = "" if record.measured else " Not measured was what they used: no alarm on CPU or memory could fire."
+    unmeasured = " What they used could not be measured, so no alarm on CPU or memory could fire."
+    unmeasured = "" if record.measured else unmeasured
     return replace(said, tasks=f"Services ran {record.tasks}.{unmeasured}") if record.tasks else said
 
 
@@ -65,13 +66,13 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         return _warning(f"{headline}, but your users would notice its faults", f"{why}, but {noticed}.", _fix(record))
     if record.lost:
         why = f"{why}, but {', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes."
-        return _warning(f"{headline}, but its tasks do not last", why, _to_last(record))
+        return _warning(f"{headline}, but its tasks do not stay up", why, _to_last(record))
     if fired := _of_each(record, would_have_ended):
         why = f"{why}, but {', and '.join(fired)}."
         return _warning(f"{headline}, but an alarm would have stopped it", why, _fix(record))
     unknown = _of_each(record, partial(untested, record))
     if not record.runs_tasks:
-        unknown.append("nothing of it was played: it deploys no service, worker or job that the rehearsal knows")
+        unknown.append("nothing was played: it deploys no service, worker or job that the rehearsal knows")
     few = _of_each(record, silent)
     if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record))]:
         headline, why = f"{headline}, but not all of it was tested", f"{why}, but {', and '.join(gaps)}."
@@ -87,7 +88,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
 
 
 def _of_each(record: Record, clause: Callable[[DeploymentRecord], str]) -> list[str]:
-    """What there is to say of the deployments: once, where it is the same in several environments."""
+    """A clause about each deployment, said once if several environments have the same one."""
     found = ((each.environment, clause(each)) for each in record.deployments)
     return said_once((environment, said) for environment, said in found if said)
 
@@ -97,12 +98,12 @@ def _warning(headline: str, why: str, next_step: str) -> Verdict:
 
 
 def _missed(record: Record, bad: Sequence[DrillResult], count: int) -> Verdict:
-    """The verdict where drills did not end as they must."""
+    """The verdict if drills did not end as expected."""
     name = bad[0].drill
     misses = "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
     return Verdict(
         passed=False,
-        headline=f"{_production(record)} would take this release, but would not stop a bad one as it must",
+        headline=f"{_production(record)} would take this release, but might not stop a bad one",
         why=f"{len(bad)} of {_drills(count)} failed: {misses}.",
         next_step=f"Look at {name} in the report; play it alone with: {to_play(record.app, '--drill', name)}",
     )
@@ -114,17 +115,17 @@ def _went_through(record: Record, drills: Sequence[DrillResult]) -> tuple[str, s
         headline, why = f"Nothing stops this release up to {record.until}", _played(len(record.stages))
     else:
         headline, why = f"{_production(record)} would take this release", _all_stages(len(record.stages))
-    return headline, f"{why} succeeded" + (f", and {_all_drills(len(drills))} ended as it must" if drills else "")
+    return headline, f"{why} succeeded" + (f", and {_all_drills(len(drills))} ended as expected" if drills else "")
 
 
 def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
-    """How to test what was not."""
+    """How to test what was left untested."""
     silent, again = [each for each in record.deployments if untested(record, each)], to_play(record.app)
     if any(each.has_requests for each in silent):
-        return f"Write requests down in {place_of(REQUESTS, in_project=not record.app)}, and play it again: {again}"
+        return f"Add requests to {place_of(REQUESTS, in_project=not record.app)}, and play it again: {again}"
     if any(each.service in queue.workers for each in silent for queue in record.queues.values()):
         place = place_of(MESSAGES, in_project=not record.app)
-        return f"Put examples of its messages into {place}, and play it again: {again}"
+        return f"Add example messages to {place}, and play it again: {again}"
     if unknown:
         return "Test what it deploys in an environment before the last"
     if few:
@@ -156,7 +157,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     more = f" ({others} more {'action' if others == 1 else 'actions'} failed)" if others > 0 else ""
     name = stage.name if action is None else short_name(action.name)
     taken_back = f" {stage.name}: {stage.note}." if action is not None and action.note and stage.note else ""
-    # A deployment's note begins with the name of its service, which its stack mostly has too.
+    # A deployment's note begins with its service's name, and so does its stack's in most cases.
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
     besides = f"{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}"
@@ -169,9 +170,9 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
 
 
 def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> str:
-    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that.
+    """Which operations got worse in a stage that failed: its alarms and tests may show only a distant effect.
 
-    Where a revision did not even serve, what is worse of other services is not why.
+    If a revision never served, operations of other services that got worse are not the cause.
     """
     there = [each for each in record.deployments if each.environment == stage.name and not each.takes_back]
     own = {each.service for each in there if action is not None and each.service == short_name(action.name)}
@@ -179,28 +180,28 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
     for each in there:
         if clause := what_breaks(each):
             is_cause = not own or served or each.service in own
-            return f" The cause: {clause}." if is_cause else f" Besides: {clause}."
-    return ""
+            return f" The cause: {clause}." if is_cause else f" Also: {clause}."
+    return "".join(f" The cause: {clause}." for clause in what_others_break(record, stage.name)[:1])
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:
-    """Why a release's processor time is not known, a clause; empty where it is, or no alarm watches it."""
+    """Why a release's CPU time is unknown, a clause; empty if it is known or no alarm watches it."""
     minutes = record.unknown_cpu.get(deployment.service, 0)
     if deployment.baseline or not any("cpu" in name.lower() for name in deployment.watched):
         return ""
     if 2 * minutes < max(len(deployment.samples), 1):
         return ""
-    return f"this machine was too busy to measure the processor time of {deployment.service} in {minutes} minutes"
+    return f"this machine was too busy to measure the CPU time of {deployment.service} in {minutes} of its minutes"
 
 
 def _denied(record: Record) -> str:
-    """Calls to AWS that the release's tasks may not make: what they answer, or why they end, follows from that."""
+    """Calls to AWS that the release's tasks may not make, which explains their answers and exits."""
     found = [f"AWS denies {revision} {clause}" for revision, clauses in record.denied.items() for clause in clauses]
     return "".join(f" {each}." for each in found[:3])
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:
-    """What serves in a stage that failed, service by service, the release where it failed first of all."""
+    """What serves in a stage that failed, service by service; services stuck in between come first."""
     last = {d.service: d for d in record.deployments if d.environment == stage.name and not d.baseline}
     if not last or stage.status != "failed":
         return ""
@@ -215,14 +216,14 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
 
 
 def _share_of_failed(deployment: DeploymentRecord) -> float | None:
-    """Percent of the traffic that a revision keeps that failed and did not go back; None where that is not so."""
+    """Percent of the traffic that a failed revision keeps; None if it did not fail or was rolled back."""
     if deployment.outcome not in ("failed", "in progress") or deployment.takes_back:
         return None
     return deployment.traffic[-1].percent if deployment.traffic else None
 
 
 def _first_failed(record: Record) -> tuple[StageRecord, ActionRecord | None] | None:
-    # What AWS would refuse is found before anything is played: the stages before it are not reached then.
+    # What AWS would refuse is found before anything is played, so earlier stages are not reached either.
     stopped = [stage for stage in record.stages if stage.status != "succeeded"]
     stopped.sort(key=lambda stage: stage.status == "not reached")
     for stage in stopped:
@@ -241,7 +242,7 @@ def _drills(count: int) -> str:
 
 
 def _all_drills(count: int) -> str:
-    return f"each of {count} drills" if count != 1 else "the drill"
+    return f"all {count} drills" if count != 1 else "the drill"
 
 
 def short_name(action: str) -> str:

@@ -19,7 +19,6 @@ def read_har(path: Path, text: str) -> list[SampleRequest]:
 
     Args:
         path: The file, for messages.
-        text: Its content.
 
     Raises:
         RequestFileError: It is not a HAR file, or an entry of it is not a request.

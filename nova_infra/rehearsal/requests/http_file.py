@@ -48,7 +48,6 @@ def read_http(path: Path, text: str) -> list[SampleRequest]:
 
     Args:
         path: The file: bodies from other files are looked for beside it.
-        text: Its content.
 
     Raises:
         RequestFileError: A line is not one that the rehearsal can send.

@@ -42,7 +42,6 @@ def operations_of(text: str, *, anywhere: bool = False) -> tuple[tuple[SampleReq
     """As :func:`read_operations`, of a document's text.
 
     Args:
-        text: The document.
         anywhere: Whether the place that the document names does not count: some name one that users do not ask for.
     """
     document = read_document(text) or {}

@@ -28,10 +28,7 @@ class SampleRequest:
 
     Attributes:
         operation: What it asks for, such as ``GET /items/{id}``: answers are counted by it.
-        method: Its method.
         path: Its path, with the query.
-        headers: Its headers.
-        body: Its body.
         origin: Where it comes from.
     """
 

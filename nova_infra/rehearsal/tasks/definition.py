@@ -38,7 +38,6 @@ class TaskDefinition:
         revision: ``family:number``.
         image: The container image, with its tag.
         command: The container's command; empty for the image's own.
-        environment: Its environment variables.
         port: The port it listens on; 0 for one that nothing sends requests to.
         health_check: Its health check, if it has one.
         stop_timeout: Seconds from SIGTERM to SIGKILL.

@@ -46,7 +46,6 @@ async def run_once(
     """Run a task to its end.
 
     Args:
-        runtime: What runs it.
         definition: What is run. Its health check is left out: nothing waits for it.
         command: Instead of the definition's own command.
         sources: The checkout that belongs to it.

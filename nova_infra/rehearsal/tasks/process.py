@@ -65,11 +65,6 @@ class ProcessTask(Task):
         return self._process is not None and self._process.exit_code is None and not self.stopped_because
 
     async def start(self) -> None:
-        """Start the process and wait until its container health check passes.
-
-        Raises:
-            TaskFailedError: It exited, never listened on its port, or its health check kept failing.
-        """
         self.check_secrets()
         async with self.starts:
             await self._start_process()
@@ -138,7 +133,6 @@ class ProcessTask(Task):
         return Path(self._scratch.name, name)
 
     async def stop(self) -> None:
-        """Send SIGTERM, and SIGKILL to whatever is left after the stop timeout. Safe to call twice."""
         if self._pressure is not None:
             await self._pressure.end()
         if self._process is not None:
@@ -170,11 +164,9 @@ class ProcessTask(Task):
 
     @property
     def memory(self) -> float:
-        """MiB that it and its children hold now; 0 where it does not run."""
         return self._meter.memory() if self._meter is not None else 0.0
 
     def read_usage(self) -> Usage:
-        """What it used since the last call."""
         if self._meter is None:
             return Usage(0.0, 0.0)
         usage = self._meter.read()
@@ -196,7 +188,6 @@ class ProcessTask(Task):
             await asyncio.sleep(_GUARD_SECONDS)
 
     async def check(self) -> str | None:
-        """Run the container health check once; None when it passes, else what it said."""
         check = self.definition.health_check
         if check is None:
             return None if self.running else "the container does not run"
@@ -305,12 +296,10 @@ class ProcessTask(Task):
             await asyncio.sleep(_POLL_SECONDS)
 
     async def hear_out(self) -> None:
-        """Wait for what it said last, which may still be on its way when its end is known."""
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=_LAST_WORDS_SECONDS)
 
     async def suffer(self) -> None:
-        """Begin with the fault that its definition names, if it is one of a running container."""
         assert self._process is not None, "it serves"
         if self.definition.fault == "killed":
             self._process.kill()
@@ -323,7 +312,6 @@ class ProcessTask(Task):
                 await self._pressure.wait_for_kill(self.definition, self._process.wait)
 
     def stopped_reason(self) -> str:
-        """Why it is not running."""
         if self._process is None:
             return "it was never started"
         if self.stopped_because:

@@ -37,8 +37,8 @@ Kind = Literal["images", "sources"]
 
 PREVIOUS = "-previous"
 """Ends the tag of an image that stands for the one before: its content is the same."""
-_UNPROVEN = "their images, users, file systems, dependencies, and limits of CPU"
-UNPROVEN = f"building and pushing images: services run from their sources; {_UNPROVEN} are unproven"
+_UNPROVEN = "their images, users, file systems, dependencies and CPU limits"
+UNPROVEN = f"building and pushing images: services ran from their sources, which does not prove {_UNPROVEN}"
 _STARTS_PER_PROCESSOR = 4
 _HOST_NAME = "host.docker.internal"
 
@@ -85,7 +85,6 @@ class TaskRuntime(ABC):
         """A task that can be started.
 
         Args:
-            definition: What it runs.
             sources: The checkout that belongs to it.
             patience: Seconds after which ECS gives it up.
         """
@@ -135,8 +134,7 @@ class SourceRuntime(TaskRuntime):
 
     @property
     def words(self) -> str:
-        """What tasks run as, in a clause."""
-        return f"from their sources: unproven are {_UNPROVEN}"
+        return f"from their sources, which does not prove {_UNPROVEN}"
 
     async def __aenter__(self) -> SourceRuntime:
         """Make a place for the dependencies, if there are any."""
@@ -156,7 +154,6 @@ class SourceRuntime(TaskRuntime):
         """Nothing has to be prepared."""
 
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:
-        """A process that can be started."""
         asset = self.asset_of(definition)
         return ProcessTask(definition, self.starts, patience, sources=sources, pace=self.pace, asset=asset)
 
@@ -183,7 +180,6 @@ class ImageRuntime(TaskRuntime):
 
     @property
     def words(self) -> str:
-        """What tasks run as, in a clause."""
         return f"as containers of their images, by {self.engine.program.capitalize()}"
 
     async def __aenter__(self) -> ImageRuntime:
@@ -198,11 +194,9 @@ class ImageRuntime(TaskRuntime):
         await self.place.__aexit__(*error)
 
     def on_this_machine(self, url: str) -> str:
-        """An address of this machine as containers reach it."""
         return url.replace("//127.0.0.1:", f"//{_HOST_NAME}:")
 
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
-        """Build the image that a release's definition names from its sources, unless it is there."""
         name = definition.image.removesuffix(PREVIOUS)
         asset = self.asset_of(definition)
         if asset is None and definition.repository not in services_of(sources):

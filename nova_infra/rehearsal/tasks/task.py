@@ -39,7 +39,6 @@ class Task(ABC):
     """One task.
 
     Attributes:
-        definition: What it runs.
         starts: Limits how many tasks start side by side: they slow each other down, and nobody waits for less.
         patience: Seconds after which ECS gives up a task that is not healthy. They pass in real time until it listens
             on its port, as programs start in real time, and then as fast as all health checks.

@@ -138,7 +138,6 @@ class GroupMeter:
         """Begin with the container as it is now.
 
         Args:
-            group: Its control group.
             units: Its CPU units; 1024 are one processor.
         """
         self._group = group

@@ -35,7 +35,6 @@ class UsageMeter:
         """Begin with the process as it is now.
 
         Args:
-            pid: The process.
             share: Processors that it is granted, such as 0.25.
         """
         self._pids = [pid]

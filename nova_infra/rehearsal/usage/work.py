@@ -46,7 +46,6 @@ class Work:
         """Note what it used in a part of the minute without requests; the quietest part counts.
 
         Args:
-            usage: What it used.
             seconds: How long that part was. If this machine had hardly a processor for it, it counts with the next.
 
         Returns:

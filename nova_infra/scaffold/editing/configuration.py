@@ -22,7 +22,6 @@ def with_entry(text: str, name: str, keys: str = "") -> str:
     """``nova.toml`` with a service at its end.
 
     Args:
-        text: The file.
         name: The service's name.
         keys: Its other keys, as TOML writes them.
 

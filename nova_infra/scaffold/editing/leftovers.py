@@ -16,7 +16,6 @@ def after_removal(config: Config, name: str) -> Iterator[str]:
 
     Args:
         config: The configuration that still has the service.
-        name: Its name.
     """
     yield (
         f"In AWS {name} keeps running: a delivery deletes no stack. First deliver this change to every environment, "
@@ -30,8 +29,6 @@ def after_renaming(config: Config, old: str, new: str) -> Iterator[str]:
 
     Args:
         config: The configuration that still has the old name.
-        old: The old name.
-        new: The new one.
     """
     paths = config.service(old).paths
     moved = [path for path in paths if path == f"/{old}" or path.startswith(f"/{old}/")]

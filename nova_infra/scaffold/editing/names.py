@@ -29,7 +29,6 @@ def require_name(root: Path, name: str) -> None:
 
     Args:
         root: The project's directory.
-        name: The name.
 
     Raises:
         NovaError: It cannot, in one line with the remedy.

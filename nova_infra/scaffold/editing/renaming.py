@@ -21,8 +21,6 @@ class Renaming:
     whose modules are named, and nowhere else.
 
     Attributes:
-        old: The name.
-        new: What replaces it.
         modules: Names of the modules in its package.
     """
 

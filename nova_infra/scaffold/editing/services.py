@@ -82,7 +82,6 @@ def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
 
     Args:
         root: The project's directory.
-        name: Its name.
         force: Whether work that git does not have may be lost.
 
     Returns:
@@ -110,8 +109,6 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
 
     Args:
         root: The project's directory.
-        old: Its name.
-        new: Its new name.
 
     Returns:
         What was changed, as paths relative to ``root``.

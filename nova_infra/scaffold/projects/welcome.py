@@ -16,7 +16,6 @@ def welcome(config: Config, target: Path, *, in_place: bool) -> Iterator[str]:
     """What to say once a project has been written, line by line.
 
     Args:
-        config: Its configuration.
         target: Where it is.
         in_place: Whether it is the project that it was made from.
     """

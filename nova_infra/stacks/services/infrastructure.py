@@ -85,7 +85,6 @@ def load_extensions(root: Path, config: Config) -> dict[str, Extension]:
 
     Args:
         root: The project's directory.
-        config: The configuration.
 
     Raises:
         ConfigError: A file cannot be run, or has no ``resources``.
@@ -122,7 +121,6 @@ def extend(
     Args:
         extension: What the service defines.
         stack: The service's stack.
-        task: Its task.
         name: The service's name.
         environment: The environment's name.
         platform: What the environment's services share.

@@ -25,7 +25,6 @@ class WorkloadProps:
     """A service, as it is deployed to one environment.
 
     Attributes:
-        config: The configuration.
         platform: The environment's shared stack.
         environment: The environment, as the service runs in it.
         service: The service, as it runs in the environment.
@@ -62,7 +61,6 @@ class WorkloadStack(cdk.Stack):
         """Create the stack with its task definition.
 
         Args:
-            props: What it deploys.
             variables: What this kind of service gets besides the variables of every service.
         """
         environment, service, platform = props.environment, props.service, props.platform

@@ -1,7 +1,5 @@
 """Policies are read however a template writes them: as an object, as text, or as what only CloudFormation knows."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One mistake at a time in each key that a release's course depends on: refused by a line that begins with the key."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

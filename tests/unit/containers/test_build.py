@@ -1,7 +1,5 @@
 """Building images on this machine, with a program that stands for the engine and writes down what it is asked."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """Finding the engine of a machine, with programs that stand for it."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What an engine says, as one line, and whose fault it is."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.containers.errors import EngineError, ImageError, explain, last_lines

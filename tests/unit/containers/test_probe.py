@@ -1,7 +1,5 @@
 """Whether an engine is of use, with programs that stand for it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

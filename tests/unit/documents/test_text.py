@@ -1,7 +1,5 @@
 """One line of output: what is said, and how often."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.documents.text import in_words, said_once

@@ -1,7 +1,5 @@
 """Waiting for the registry's signature of what was pushed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

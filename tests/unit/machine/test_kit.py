@@ -1,7 +1,5 @@
 """Which services the rules of the project are for: those on the kit. The others have rules and tests of their own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Temporary directories that outlive nobody, not even who is killed."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

@@ -77,7 +77,6 @@ class Command:
     Attributes:
         run: Runs it, for the nth release.
         calls: The operations by which it writes, in order.
-        found: What it leaves.
         expected: What that should be, the first time and then each time.
         before: What has to be so before it.
         after: What makes that so again.

@@ -1,7 +1,5 @@
 """A rollback takes jobs back, too: their next run has the earlier image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Fixtures of the miniature that the rehearsal plays, and of records of what it played."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What to do next, in words that fit who asked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

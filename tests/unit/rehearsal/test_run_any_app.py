@@ -1,7 +1,5 @@
 """An app that knows nothing of Nova is rehearsed as its authors would: with one command, in its own directory."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

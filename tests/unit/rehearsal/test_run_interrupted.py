@@ -1,7 +1,5 @@
 """What a rehearsal does when it is interrupted, once or again and again."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,6 @@
 """How many times as long answers take, and what is too little to tell."""
 
-from __future__ import annotations
-
+import math
 from collections.abc import Callable
 
 import pytest
@@ -42,7 +41,23 @@ def test_a_revision_is_slower_if_enough_answers_of_both_say_so(
 ) -> None:
     deployment = deployed("shop")
     deployment.samples = [
-        MinuteRecord(n, 10, {deployment.new: Requests(new, 0, slow), "shop:1": Requests(old, 0, quick)}, [])
+        MinuteRecord(n, 10, {deployment.new: _alike(new, slow), "shop:1": _alike(old, quick)}, [])
         for n, (old, quick, new, slow) in enumerate(minutes)
     ]
     assert times_slower(deployment) == pytest.approx(times)
+
+
+def test_waits_for_a_busy_processor_do_not_hide_that_a_revision_is_slower(
+    deployed: Callable[..., DeploymentRecord],
+) -> None:
+    deployment = deployed("shop")
+    old = _alike(32, 0.32) + _alike(4, 2.0)  # Every ninth answer waits for half a second.
+    minutes = [MinuteRecord(n, 10, {deployment.new: _alike(4, 0.4), "shop:1": old}, []) for n in range(5)]
+    deployment.samples = minutes
+    assert old.seconds / old.served > 0.06
+    assert 6 < times_slower(deployment) < 10
+
+
+def _alike(served: int, seconds: float) -> Requests:
+    """Answers that take equally long."""
+    return Requests(served, 0, seconds, served * math.log(seconds / served) if served else 0.0)

@@ -1,7 +1,5 @@
 """A set of changes is made as a whole, or leaves the directory as it was."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -79,7 +79,6 @@ def jobs(template: Template, *, protected: Sequence[str]) -> Iterator[Holder]:
     """Each kind of GitHub's jobs that a role of a template lets in.
 
     Args:
-        template: The template.
         protected: Names of the environments that wait for an approval.
     """
     graph = Graph(template)

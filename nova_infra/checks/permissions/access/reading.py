@@ -79,7 +79,6 @@ class Production:
         it is.
 
         Args:
-            read: What is read.
             owner: The account of the role that reads it; None where it is not known, and any role may be production's.
         """
         if read.kind == IMAGES and overlap(read.resource, self.images):

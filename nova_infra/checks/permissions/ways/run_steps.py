@@ -53,7 +53,6 @@ def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int
     """The steps that get the repository or what was made of it, in the stages before one, but for CDK's own.
 
     Args:
-        template: The template.
         pipeline: Properties of one of its pipelines.
         before: Place of that stage.
     """

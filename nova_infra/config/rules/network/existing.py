@@ -19,7 +19,6 @@ def existing_parts(key: str, environment: Environment) -> Iterator[str]:
 
     Args:
         key: The environment's place in the file.
-        environment: The environment.
     """
     network = environment.network
     yield from _vpc(key, network)

@@ -39,8 +39,6 @@ def asked_from_outside(
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#load-balancer-scheme
 
     Args:
-        environment: The environment.
-        services: All services.
         is_last: Whether it is the last environment; the others cannot do without tests.
     """
     services = tuple(services)

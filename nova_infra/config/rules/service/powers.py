@@ -17,11 +17,7 @@ _WRITES = re.compile(r"(put|delete|label|unlabel|\*)[\w*?]*", re.IGNORECASE)
 
 
 def powers(service: Service) -> Iterator[str]:
-    """Each permission of a service that is one over others, as the key below the service.
-
-    Args:
-        service: The service.
-    """
+    """Each permission of a service that is one over others, as the key below the service."""
     yield from _of("permissions", service.permissions)
     for name, overrides in service.environments.items():
         yield from _of(f"environments.{name}.permissions", overrides.permissions or ())

@@ -42,11 +42,7 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def in_commands(service: Service) -> Iterator[str]:
-    """Each argument of a service's commands that holds a secret, or passes one, as the key below the service.
-
-    Args:
-        service: The service.
-    """
+    """Each argument of a service's commands that holds a secret, or passes one, as the key below the service."""
     for key, command in _commands(service):
         for place, argument in enumerate(command):
             if found := next(_secrets(argument, expanded=True), None):
@@ -59,7 +55,6 @@ def _secrets(text: str, *, expanded: bool = False) -> Iterator[str]:
     """What a text holds that is secret.
 
     Args:
-        text: The text.
         expanded: Whether a shell may fill in variables, such as the password of a URL.
     """
     for what, form in _FORMS.items():

@@ -12,7 +12,6 @@ class Token(NamedTuple):
 
     Attributes:
         vendor: Who accepts it.
-        text: The token.
     """
 
     vendor: str

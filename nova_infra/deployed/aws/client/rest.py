@@ -25,7 +25,6 @@ def rest_operation(service: str, method: str, path: str) -> tuple[str, dict[str,
 
     Args:
         service: What the request was signed for.
-        method: Its method.
         path: Its path, as sent.
     """
     if named := re.fullmatch(

@@ -19,7 +19,6 @@ class StandInAws:
         """Ask the server at an address.
 
         Args:
-            endpoint: The address.
             region: The region that it stands for.
         """
         self.endpoint = endpoint

@@ -47,7 +47,6 @@ class SuiteGate:
     """Answers for the services of one release.
 
     Attributes:
-        environment: The environment.
         wanted: Service to the template of its stack in the release.
         suite: Runs the suite.
         patience: How long to wait for the first deployment, in seconds.

@@ -30,7 +30,6 @@ class SuiteLoad:
     """The load of some services of one release.
 
     Attributes:
-        environment: The environment.
         services: Their names.
         suite: Runs the suite.
         notify: Told a line about each turn.

@@ -50,8 +50,6 @@ class HookCall:
 
     Attributes:
         service: Name of the ECS service.
-        hook: The hook.
-        stage: The stage.
         percent: Share of the traffic that the new revision has, in percent.
         arn: ARN of the service.
     """

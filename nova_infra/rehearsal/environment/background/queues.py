@@ -104,7 +104,7 @@ class Queues:
             examples = _examples(stack, sources) if is_taken else []
             if is_taken and not examples:
                 place = place_of(MESSAGES, in_project=is_project(sources))
-                self._gaps.append(f"{name}: its worker gets no messages: put examples into {place}, a file each")
+                self._gaps.append(f"{name}: its worker got no messages: add example messages to {place}, one per file")
             samples = itertools.cycle(examples) if examples else None
             record = QueueRecord(float(properties.get("VisibilityTimeout", 30)), workers=workers)
             if is_taken:  # What nobody here takes messages of is measured, and no worker is judged by it.
@@ -173,7 +173,6 @@ def _taken_of(stack: PlayedStack, dead_letters: Mapping[str, str]) -> set[str]:
     lacks the permission: those with a dead-letter queue, or all if none has one.
 
     Args:
-        stack: The stack.
         dead_letters: Name of each of its queues to that of its dead-letter queue; empty where it has none.
     """
     inputs = set(dead_letters) - set(dead_letters.values())

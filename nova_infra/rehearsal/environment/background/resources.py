@@ -17,8 +17,6 @@ class Resource:
     """What a template declares.
 
     Attributes:
-        kind: Its type.
-        name: Its physical name.
         properties: Its properties, resolved.
     """
 
@@ -36,7 +34,6 @@ def make(aws: StandInAws, resource: Resource, before: Resource | None, *, second
     """Make a resource, or change it to what it is now.
 
     Args:
-        aws: The server.
         resource: What is wanted.
         before: What is there; None where there is nothing.
         seconds: How long a second of the template lasts here: messages are hidden in simulated time.

@@ -24,9 +24,7 @@ class Http2Answer:
     """What a target answered.
 
     Attributes:
-        status: Its status code.
         headers: Its headers, the names in lower case.
-        body: All of its body.
         trailers: What came after the body, such as ``grpc-status``.
     """
 
@@ -50,7 +48,6 @@ async def ask(
         method: The request's method.
         path: Its path, with the query.
         headers: Its headers, ``Host`` among them if it has one.
-        body: Its body.
 
     Raises:
         Http2Error: The target speaks another protocol, or ends the connection or the answer too early.

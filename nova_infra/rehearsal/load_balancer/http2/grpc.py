@@ -43,7 +43,6 @@ def status_for_users(status: int, headers: Mapping[str, str]) -> int:
     """What an answer means to whoever asked: gRPC fails with HTTP's 200 and a status of its own.
 
     Args:
-        status: The HTTP status.
         headers: The answer's headers, and its trailers.
     """
     code = headers.get(STATUS, "")

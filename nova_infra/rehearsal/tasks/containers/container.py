@@ -17,6 +17,7 @@ from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, elsewhere
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
+from nova_infra.rehearsal.tasks.containers.seccomp import profile_option
 from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
@@ -36,7 +37,6 @@ class ContainerTask(Task):
     """A container.
 
     Attributes:
-        engine: What runs it.
         image: What it is made of.
         network: Where it is.
         name: What it is called.
@@ -86,6 +86,7 @@ class ContainerTask(Task):
             self.definition, self.image, self.network, name=self.name, label=self.label, port=self.port,
             podman=not self.engine.is_docker, directories=empty_directories(self.directory, self.name, paths),
         )  # fmt: skip
+        options = [*profile_option(self.directory), *options]
         code, _, said = await self.engine.attempt("create", *options, directory=self.directory)
         if code:
             raise start_error(said, self.definition, self.image, self.engine)
@@ -242,7 +243,6 @@ class ContainerTask(Task):
             raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
 
     async def check(self) -> str | None:
-        """Run the container health check once, in the container; None when it passes, else what it said."""
         check = self.definition.health_check
         if check is None:
             return None if self.running else "the container does not run"
@@ -257,7 +257,6 @@ class ContainerTask(Task):
         return (tail([*out.splitlines(), *said.splitlines()], 1) or [f"it exited with {code}"])[0]
 
     async def suffer(self) -> None:
-        """Begin with the fault that its definition names, if it is one of a running container."""
         match self.definition.fault.partition(":")[0]:
             case "killed":
                 code, _, said = await self.engine.attempt("kill", "--signal=KILL", self.name)
@@ -313,15 +312,12 @@ class ContainerTask(Task):
 
     @property
     def is_limited(self) -> bool:
-        """It gets its CPU units, and no more."""
         return True
 
     async def ended(self) -> None:
-        """Wait until the container is gone."""
         await self._gone.wait()
 
     async def hear_out(self) -> None:
-        """Wait for what it said last."""
         for each in (await asyncio.wait(self._watching, timeout=2))[0] if self._watching else ():
             if not each.cancelled():  # by stop()
                 each.result()  # Raises what kept it from being heard.
@@ -338,7 +334,6 @@ class ContainerTask(Task):
         return None if self.running else Usage(0.0, 0.0)
 
     def stopped_reason(self) -> str:
-        """Why it is not running."""
         if not self.pid:
             return "it was never started"
         return watching.end_in_words(

@@ -49,7 +49,6 @@ class ListeningWatch:
     sockets a network has it counts as they come and go.
 
     Attributes:
-        pid: The process.
         proc: Where processes are.
     """
 

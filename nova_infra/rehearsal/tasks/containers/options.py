@@ -32,7 +32,6 @@ class ContainerNetwork:
     """The network of a rehearsal's containers.
 
     Attributes:
-        name: Its name.
         gateway: This machine's address in it, None where the engine has a name for it.
     """
 

@@ -44,7 +44,6 @@ def end_error(said: Sequence[str], reason: str, image: EngineImage, engine: Engi
         said: What it printed last.
         reason: Why it ended.
         image: What it was made of.
-        engine: What ran it.
     """
     is_foreign = image.architecture not in ("", engine.architecture)
     if is_foreign and (not said or "exec format error" in said[-1].lower()):

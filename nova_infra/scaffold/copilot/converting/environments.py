@@ -105,7 +105,6 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     """The ``[source]`` table.
 
     Args:
-        workspace: All manifests.
         account: Account of the toolchain, for a placeholder.
         region: Region of the toolchain, for a placeholder.
         repository: What stands for a repository that no pipeline names.

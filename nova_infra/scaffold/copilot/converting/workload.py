@@ -27,7 +27,6 @@ class Workload:
     """A converted manifest.
 
     Attributes:
-        name: Its name.
         table: The ``[[services]]`` table, whose ``environments`` are tables of their own.
         exec_in: Environments that must open shells; ``*`` for all.
         log_days: Days that logs are kept, by environment; ``*`` for all.

@@ -67,7 +67,6 @@ class Workspace:
         application: The application's name, or None where the workspace does not say.
         workloads: Manifests of services and jobs, by name.
         environments: Manifests of environments, by name.
-        pipelines: Manifests of pipelines.
         others: Files that belong to Copilot but are not manifests, such as add-ons, relative to the directory.
     """
 

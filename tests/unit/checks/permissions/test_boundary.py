@@ -1,7 +1,5 @@
 """The approval as a boundary: one added grant of each kind is a way around it, and is found."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

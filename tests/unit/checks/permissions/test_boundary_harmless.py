@@ -1,7 +1,5 @@
 """What leads nowhere is no way around the approval, and a finding says which way there is."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Grants of many kinds, each of which begins a way around the approval, and what looks like one and is none."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Who may assume the roles on either side of the approval: loosened in one place each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

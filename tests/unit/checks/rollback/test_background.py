@@ -1,7 +1,5 @@
 """The rules about workers, queues and jobs: each finds its fault, and only that."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The rule of lifecycle hooks, on a small template that keeps it and on one change each that breaks it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """What services may not say, as their owners would write it: every line that is said of it, and no other."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What contradicts itself in workers and jobs: one line each, with the key and the remedy, all at once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What a role that copies ready images may read to log in where they come from."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a step refuses to run of a commit: everything that would run there and was not approved with the pipeline."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Callable
 from pathlib import Path

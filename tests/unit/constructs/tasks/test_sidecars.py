@@ -1,7 +1,5 @@
 """Sidecars in repositories of ECR, which let nobody pull whose role may not."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

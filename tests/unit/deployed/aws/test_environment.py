@@ -1,7 +1,5 @@
 """Which services' second target group gets traffic, from what ECS and the load balancer answer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any

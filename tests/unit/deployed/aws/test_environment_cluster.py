@@ -1,7 +1,5 @@
 """Which ECS cluster an environment is in, and what of it is the environment's."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

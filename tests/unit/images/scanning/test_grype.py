@@ -1,7 +1,5 @@
 """What Grype prints, as findings that are judged like those of the registry's own scan."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import tempfile

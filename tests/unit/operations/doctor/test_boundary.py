@@ -1,7 +1,5 @@
 """What ``nova doctor`` says of the permissions boundary: nothing where nobody asks for it."""
 
-from __future__ import annotations
-
 import copy
 import json
 import tomllib

@@ -1,7 +1,5 @@
 """The repository's settings, as GitHub's API answers them."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Which services a request to the environment's own address reaches, by the templates."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.operations.gates.listener_rules import misdirected

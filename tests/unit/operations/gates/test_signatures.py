@@ -1,7 +1,5 @@
 """Which images of a release are not signed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nova_infra.deployed.model import Image

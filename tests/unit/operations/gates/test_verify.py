@@ -1,7 +1,5 @@
 """What verify waits for, and of which services it asks ``/version``: those that promise to tell their release there."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

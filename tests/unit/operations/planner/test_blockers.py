@@ -1,7 +1,5 @@
 """One edit of a good stack at a time, and what AWS would say to it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

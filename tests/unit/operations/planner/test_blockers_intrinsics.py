@@ -1,7 +1,5 @@
 """What only CloudFormation knows is never refused, and never ends a plan: a parameter, a condition, a function."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any

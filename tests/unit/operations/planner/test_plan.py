@@ -1,7 +1,5 @@
 """What CloudFormation would refuse: each case is a pair of small templates and the words that a person reads."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Edits of workers, jobs and a service's own resources, on a model of their stacks: what the plan says to each."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +67,15 @@ EDITS: list[tuple[str, Edit, list[str], list[str]]] = [
         change("Reports", BucketName="acme-papers"),
         ["Reports is replaced"],
         [f"Reports: is kept with what it holds, {STAYS_TAKEN}"],
+    ),
+    (
+        "a table of another key",
+        change("Letters", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}]),
+        ["Letters may be replaced"],
+        [
+            "Letters: may be replaced (a change of KeySchema may replace it), and its name is fixed: CloudFormation "
+            "would refuse that; try it in the first environment, or give it another name"
+        ],
     ),
     (
         "a table that is paid by request",

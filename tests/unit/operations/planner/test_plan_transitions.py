@@ -115,7 +115,6 @@ class Case:
     """An edit with its judgement.
 
     Attributes:
-        edit: Edits the templates.
         refused: What AWS would refuse, each by some of its words, its remedy among them.
         told: What else somebody should know, each by some of its words.
         replaced: Types of what is replaced, certainly or perhaps.

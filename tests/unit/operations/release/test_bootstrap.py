@@ -1,7 +1,5 @@
 """CDK's own bootstrap template, with its trust limited."""
 
-from __future__ import annotations
-
 import copy
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """The boundary of what the toolchain makes: asked as IAM would be, of a role that may do everything."""
 
-from __future__ import annotations
-
 from fnmatch import fnmatchcase
 from typing import Any
 

@@ -1,7 +1,5 @@
 """``nova status``: what is said of workers and jobs."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What AWS knows of workers' queues and of jobs."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Rollbacks that begin at the same moment, as threads: one of them has the environment, and the others know it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """What the rehearsal does not know is never passed over: every property of the real templates is changed in turn."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import json
@@ -306,7 +304,7 @@ def test_attributes_are_known_by_their_keys() -> None:
         ("AWS::Kinesis::Stream", "Kinesis (Stream)"),
         ("Custom::Something", "custom resources"),
         ("AWS::CDK::Metadata", ""),
-        ("AWS::Lambda::LayerVersion", "layers of functions"),
+        ("AWS::Lambda::LayerVersion", "function layers"),
         ("AWS::IAM::Role", "IAM"),
         ("AWS::ECS::TaskSet", None),
         ("AWS::ECS::Service", None),

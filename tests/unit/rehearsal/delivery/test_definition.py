@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -130,14 +128,14 @@ def test_an_approval_waits_for_a_week_unless_the_template_says_otherwise(minutes
     given = {} if minutes is None else {"TimeoutInMinutes": minutes}
     approval = {**action("Ask", "Approval", "Manual"), **given}
     assert read_one(approval).limit == limit
-    assert f"within {limit}, and fails" in read_pipeline(template(approval)).what_takes_days
+    assert f"expires after {limit}" in read_pipeline(template(approval)).what_takes_days
 
 
 @pytest.mark.parametrize(
     ("mode", "said", "unsafe"),
     [
-        ({}, "takes the place of this one", False),
-        ({"ExecutionMode": "SUPERSEDED"}, "takes the place of this one", False),
+        ({}, "replaces this one", False),
+        ({"ExecutionMode": "SUPERSEDED"}, "replaces this one", False),
         ({"ExecutionMode": "QUEUED"}, "executions that wait for this one", False),
         ({"ExecutionMode": "PARALLEL"}, "", True),
     ],

@@ -1,7 +1,5 @@
 """What a release takes away from its own delivery is said, and nothing else is."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import (

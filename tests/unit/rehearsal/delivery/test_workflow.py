@@ -1,7 +1,5 @@
 """A delivery by GitHub Actions in small: two environments, each deployed and tested, the second one approved."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +46,7 @@ jobs:
     steps:
       - run: make integration
         env:
-          API_BASE_URL: ${{ needs.deploy-lab.outputs.url }}
+          BASE_URL: ${{ needs.deploy-lab.outputs.url }}
   deploy-live:
     needs: [try-lab, check]
     if: github.ref == 'refs/heads/trunk'
@@ -100,7 +98,7 @@ def test_jobs_become_stages_in_the_order_of_needs() -> None:
     assert [type(action) for action in lab] == [DeployAction, DeployAction, BuildAction]
     assert [action.run_order for action in lab] == [3, 4, 5]
     test: Any = lab[-1]
-    assert (test.commands, test.environment["API_BASE_URL"]) == (("make integration",), "#{lab.Url}")
+    assert (test.commands, test.environment["BASE_URL"]) == (("make integration",), "#{lab.Url}")
     platform: Any = lab[0]
     assert platform.namespace == "lab"
     assert isinstance(stages(read_one)["Approve live"].actions[0], ApprovalAction)
@@ -281,7 +279,7 @@ def test_combinations_are_those_of_github(matrix: Any, said: list[str]) -> None:
 
 def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
     test: Any = stages(read(("needs.deploy-lab.outputs.url", "needs.deploy-lab.outputs.uri")))["Lab"].actions[-1]
-    assert test.environment["API_BASE_URL"] == ""
+    assert test.environment["BASE_URL"] == ""
 
 
 @pytest.mark.parametrize(

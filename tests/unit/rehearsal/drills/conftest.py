@@ -1,7 +1,5 @@
 """What these tests share."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius, compared
@@ -79,14 +77,14 @@ def blast(*, alarm: float | None, hit: int) -> BlastRadius:
 @pytest.mark.parametrize(
     ("configured", "other", "sentence"),
     [
-        ((2, 10), (9.4, 52), "the alarm comes 7 min later, and 42 more of 200 users are hit."),
-        ((9, 52), (2, 10), "the alarm comes 7 min earlier, and 42 fewer of 200 users are hit."),
-        ((2, 10), (2.4, 10), "the alarm comes as soon, and as many users are hit (10 of 200)."),
-        ((None, 10), (3, 4), "an alarm comes after 3 min; as configured none comes, and 6 fewer of 200 users are hit."),
-        ((3, 4), (None, 10), "no alarm comes, and 6 more of 200 users are hit."),
-        ((None, 4), (None, 10), "no alarm comes either, and 6 more of 200 users are hit."),
-        ((2, 0), (2, 0), "the alarm comes as soon, and no user is hit either."),
-        ((None, 0), (None, 0), "nothing changes: no alarm comes, and no user is hit."),
+        ((2, 10), (9.4, 52), "the alarm fires 7 min later, and 42 more of 200 users are hit."),
+        ((9, 52), (2, 10), "the alarm fires 7 min earlier, and 42 fewer of 200 users are hit."),
+        ((2, 10), (2.4, 10), "the alarm fires as soon, and as many users are hit (10 of 200)."),
+        ((None, 10), (3, 4), "an alarm fires after 3 min; as configured none fires, and 6 fewer of 200 users are hit."),
+        ((3, 4), (None, 10), "no alarm fires, and 6 more of 200 users are hit."),
+        ((None, 4), (None, 10), "no alarm fires either, and 6 more of 200 users are hit."),
+        ((2, 0), (2, 0), "the alarm fires as soon, and no user is hit either."),
+        ((None, 0), (None, 0), "nothing changes: no alarm fires, and no user is hit."),
     ],
 )
 def test_another_canary_is_compared_in_a_sentence(
@@ -133,8 +131,8 @@ def test_the_figures_are_in_the_json_with_their_shares() -> None:
         "to_alarm": 0.5,
         "to_traffic_back": 0.5,
         "to_old_alone": 1,
-        "old": {"served": 90, "failed": 0, "seconds": 0},
-        "new": {"served": 10, "failed": 4, "seconds": 0},
+        "old": {"served": 90, "failed": 0, "seconds": 0, "log_seconds": 0},
+        "new": {"served": 10, "failed": 4, "seconds": 0, "log_seconds": 0},
         "unserved": 0,
         "users": 200,
         "reached": 1,

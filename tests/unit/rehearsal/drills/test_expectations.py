@@ -1,7 +1,5 @@
 """What a drill expects of its release, and what misses it."""
 
-from __future__ import annotations
-
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.pipeline.release import Release
@@ -18,7 +16,7 @@ from nova_infra.rehearsal.record import (
 
 
 class Went:
-    """A drill that went as it must, to be changed."""
+    """A drill that ended as expected, to be changed."""
 
     def __init__(self, candidate: Release, name: str, outcome: str = "rolled back", reason: str = "") -> None:
         [self.drill] = choose([name])
@@ -56,7 +54,7 @@ def test_a_canary_that_gets_all_of_the_traffic_before_it_goes_back_fails_its_dri
     went.deployment.traffic = [TrafficRecord(10, 1), TrafficRecord(0, 2)]
     assert went.misses == []
     went.deployment.traffic.insert(1, TrafficRecord(100, 1.5))
-    assert went.misses == ["prod-tiny had all of the traffic before it rolled back"]
+    assert went.misses == ["prod-tiny had all traffic before it rolled back"]
     went.deployment.traffic.pop(0)
     assert went.misses == [], "a rollout without a canary has no other share"
 
@@ -65,7 +63,7 @@ def test_a_bad_release_that_goes_through_fails_its_drill(candidate: Release) -> 
     went = Went(candidate, "errors", "completed")
     went.record.stages[0].actions[0].status = went.record.stages[0].status = "succeeded"
     assert went.misses == [
-        "prod-tiny ended completed, not rolled back",
+        "prod-tiny completed instead of rolling back",
         "Prod succeeded, and its deploy did not stop it",
     ]
 
@@ -102,7 +100,7 @@ def test_tasks_that_grow_must_be_killed_and_roll_back(candidate: Release) -> Non
 def test_a_task_that_ignores_its_signal_must_be_killed_without_a_lost_request(candidate: Release) -> None:
     went = Went(candidate, "hang-on-sigterm", "completed")
     went.record.load = {"Prod": Requests(80, 1)}
-    assert went.misses == ["every task stopped on SIGTERM", "1 requests failed"]
+    assert went.misses == ["every task stopped on SIGTERM, so none was killed", "1 requests failed"]
     went.deployment.killed_at_stop, went.record.load = 2, {"Prod": Requests(80)}
     assert went.misses == []
 
@@ -118,7 +116,7 @@ def test_a_release_that_is_deployed_in_spite_of_a_red_alarm_fails_the_drill(cand
     went = Went(candidate, "preflight", "completed")
     for action in went.record.stages[0].actions:
         action.kind = "build"
-    assert went.misses == ["prod-tiny was deployed, and ended completed"]
+    assert went.misses == ["prod-tiny was deployed and ended completed"]
     went.record.deployments = []
     assert went.misses == []
 
@@ -155,8 +153,8 @@ def test_a_migration_that_fails_must_stop_the_stage_before_anything_is_deployed(
     record.load = {"Prod": Requests(9, 2)}
     record.deployments = [DeploymentRecord("Prod", "prod-tiny", "CANARY", "tiny:1", "tiny:2", baseline=False)]
     assert drill.check(record, "tiny") == [
-        "Prod failed, and not because of before_deploy failed",
-        "prod-tiny was deployed, and ended in progress",
+        "Prod failed, but not because of before_deploy failed",
+        "prod-tiny was deployed and ended in progress",
         "2 requests failed",
     ]
 
@@ -166,6 +164,6 @@ def test_two_runs_of_a_job_at_once_fail_the_drill_and_so_does_none(candidate: Re
     record = new_record(candidate.pipeline(), candidate=candidate, baseline=candidate)
     assert drill.check(record, "report") == ["no second run of report was due while the first was running"]
     record.at_once = {"nova-prod-report": 2}
-    assert drill.check(record, "report") == ["2 runs of report ran at once"]
+    assert drill.check(record, "report") == ["2 runs of report overlapped"]
     record.at_once = {"nova-prod-report": 1}
     assert drill.check(record, "report") == []

@@ -1,7 +1,5 @@
 """How drills share the machine."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

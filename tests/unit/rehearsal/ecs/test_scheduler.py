@@ -1,7 +1,5 @@
 """The ECS scheduler's rules, in simulated time. Each test names the behaviour that AWS documents."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

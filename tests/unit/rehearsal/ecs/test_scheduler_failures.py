@@ -1,7 +1,5 @@
 """What becomes of a deployment whose tasks fail: the circuit breaker."""
 
-from __future__ import annotations
-
 import pytest
 
 from helpers.ecs_deployment import CANARY, World, rolling, rollout

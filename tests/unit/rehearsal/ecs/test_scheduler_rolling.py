@@ -1,7 +1,5 @@
 """Rolling deployments: how many tasks run at any time."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Where requests with the tests' header go while nothing is deployed: to what users reach."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import urllib.error

@@ -1,7 +1,5 @@
 """State machines of jobs: what Step Functions would do with the definition that the template has."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """When jobs run in the rehearsal, and what is said of it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

@@ -1,7 +1,5 @@
 """The view in a real terminal: a pseudo-terminal with a program in it; and where there is none."""
 
-from __future__ import annotations
-
 import fcntl
 import functools
 import io

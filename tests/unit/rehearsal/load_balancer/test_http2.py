@@ -1,7 +1,5 @@
 """Target groups of HTTP/2 and gRPC: their health checks, and what the load balancer passes on to their targets."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Faults between the load balancer and its targets."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.rehearsal.load_balancer.interference import DroppedError, Interference

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.rehearsal.load_balancer.paths import normalized

@@ -1,7 +1,5 @@
 """What passes through the load balancer, in both directions."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import json

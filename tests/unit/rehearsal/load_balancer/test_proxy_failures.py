@@ -1,7 +1,5 @@
 """What users get, and what is counted, where a target or a client fails."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

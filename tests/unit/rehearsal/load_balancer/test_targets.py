@@ -1,7 +1,5 @@
 """Targets: when they take requests, and when they do not."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 
@@ -10,8 +8,11 @@ import pytest
 from aiohttp import web
 
 from helpers.balancer import World, task_on
+from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.routing import USER_HEADER
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target
+from nova_infra.rehearsal.record import Requests
+from nova_infra.rehearsal.slowness import usual_seconds
 
 
 def test_what_each_user_met_is_kept_for_the_target_group() -> None:
@@ -136,3 +137,17 @@ def test_checks_that_fail_now_and_then_but_not_in_a_row_change_nothing() -> None
 
     world.play(story)
     assert seen == [True] * 6
+
+
+def test_a_slow_task_is_slower_by_its_wait_for_the_processor_too() -> None:
+    target = Target(task_on(1), interference=Interference("slower:10", "/"), added_seconds=0.03)
+    assert 0.01 + target.longer_by(0.01) == pytest.approx(10 * (0.01 + 0.03))
+
+
+def test_a_few_long_waits_do_not_move_what_an_answer_usually_takes() -> None:
+    target = Target(task_on(1))
+    for seconds in (0.01, 0.01, 0.01, 0.01, 0.01, 0.81):
+        target.answered(seconds, failed=False)
+    asked = Requests(target.served, target.failed, target.seconds, target.log_seconds)
+    assert asked.seconds / asked.served > 0.14
+    assert usual_seconds(asked) == pytest.approx(0.01 * 81 ** (1 / 6))

@@ -1,7 +1,5 @@
 """The first environment's tasks stay up until the pipeline has ended: what becomes of them is noted."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Gates, played on a miniature assembly: answered, refused, left alone, and a deployment that is aborted."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import shutil

@@ -1,7 +1,5 @@
 """The release tools in a rehearsal see what really runs in it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest
@@ -20,8 +18,8 @@ def test_it_says_what_was_asked_and_what_was_not(rehearsed: Make) -> None:
         deployment.answers = {"GET /a": {200: 9}, "GET /b": {200: 8}}
         deployment.asked_from = "their OpenAPI documents"
     said = line(record, "Played")
-    assert "4 operations were requested, from their OpenAPI documents of 3 deployments" in said
-    assert line(rehearsed(1), "Played").endswith("nobody sent service-1 a request.")
+    assert "4 operations were called, with requests from their OpenAPI documents (3 deployments)" in said
+    assert line(rehearsed(1), "Played").endswith("service-1 got no requests.")
 
 
 def test_an_operation_that_only_ever_refused_is_not_covered(rehearsed: Make) -> None:
@@ -30,18 +28,34 @@ def test_an_operation_that_only_ever_refused_is_not_covered(rehearsed: Make) -> 
     [released, *_] = [each for each in record.deployments if not each.baseline]
     released.answers = {"POST /refused": {422: 9}, "GET /fine": {200: 8}, "POST /mixed": {422: 3, 200: 1}}
     released.answers_before = {"POST /refused": {422: 7}, "POST /mixed": {422: 4}}
-    said = line(record, "Not covered: what")
-    assert "what POST /refused of service-1 (422) do: every request was refused" in said
+    said = line(record, "Not covered: POST")
+    assert "POST /refused of service-1 (422). Every request was refused" in said
     assert "/fine" not in said
     assert "/mixed" not in said
     released.answers_before["POST /refused"][200] = 1
-    assert line(record, "Not covered: what") == "", "it is known, and worse now"
+    assert line(record, "Not covered: POST") == "", "it is known, and worse now"
+
+
+def test_what_is_not_covered_is_grouped_by_its_reason(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.not_rehearsed = [
+        "IAM",
+        "the drill errors: no service is delivered",
+        "TLS",
+        "jobs: outside",
+        "the drills a, b: no",
+    ]
+    assert [each for each in confidence(record) if each.startswith("Not covered")] == [
+        "Not covered: jobs: outside.",
+        "Not covered, drills: errors: no service is delivered; a, b: no.",
+        "Not covered, parts of AWS: IAM; TLS.",
+    ]
 
 
 def test_what_a_compressed_minute_cannot_show_is_said_and_nothing_of_a_real_one(rehearsed: Make) -> None:
     record = rehearsed()
     record.lived = 13.4
-    assert "up for 13 s at most" in line(record, "Projected")
+    assert "up for at most 13 s" in line(record, "Projected")
     record.real_time = True
     assert line(record, "Projected") == ""
 
@@ -50,8 +64,8 @@ def test_what_a_compressed_minute_cannot_show_is_said_and_nothing_of_a_real_one(
     ("reason", "rests_on"),
     [
         ("3 tasks failed in a row (the circuit breaker opened): exit", "the circuit breaker also works with canary"),
-        ("alarm a-unanswered went to ALARM at 10 %", "RequestCount of a target group counts"),
-        ("alarm a-errors went to ALARM at 10 %", "the data of a minute reach an alarm"),
+        ("alarm a-unanswered went to ALARM at 10 %", "RequestCount includes requests that are never answered"),
+        ("alarm a-errors went to ALARM at 10 %", "a minute's data reaches an alarm"),
     ],
 )
 def test_open_assumptions_are_named_where_the_verdict_rests_on_them(
@@ -60,5 +74,5 @@ def test_open_assumptions_are_named_where_the_verdict_rests_on_them(
     record = rehearsed(bad=1)
     [back] = [each for each in record.deployments if each.outcome == "rolled back"]
     back.reason = reason
-    assert rests_on in line(record, "Unproven")
-    assert line(rehearsed(), "Unproven") == ""
+    assert rests_on in line(record, "Assumed")
+    assert line(rehearsed(), "Assumed") == ""

@@ -1,7 +1,5 @@
 """The report as people see it: in Chromium, on a phone, in the dark, on paper."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

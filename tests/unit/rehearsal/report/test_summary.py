@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +66,7 @@ def test_drills_are_rows_of_figures_with_another_canary_below(rehearsed: Make, d
     ]
     assert lines[start + 4 : start + 6] == [
         "    it went through",
-        "    With 5 % for 10 min the alarm comes as soon, and 4 fewer of 200 users are",
+        "    With 5 % for 10 min the alarm fires as soon, and 4 fewer of 200 users are",
     ]
     assert lines[start + 7].startswith("✗ slow")
     assert lines[start + 8] == "    nobody was told"
@@ -111,5 +109,5 @@ def test_what_was_told_is_listed_up_to_a_handful_and_a_busy_machine_is_owned_up_
     record.notifications = [Notification("Prod", n, "alerts", f"message {n}") for n in range(9)]
     text = printed(record)
     assert "Notified alerts: message 5\n… and 3 more messages: see the report." in text
-    assert "4 simulated minutes lasted longer" in text
-    assert "Not covered: IAM." in text
+    assert "4 simulated minutes took longer" in text
+    assert "Not covered, parts of AWS: IAM." in text

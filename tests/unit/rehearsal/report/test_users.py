@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -102,7 +100,7 @@ def test_what_broke_elsewhere_is_not_why_a_revision_did_not_start(rehearsed: Mak
     [failed] = [each for each in stage.actions if each.status == "failed"]
     failed.name = f"{back.service}.Deploy"
     back.samples = []
-    assert "Besides: of greet, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
+    assert "Also: of greet, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
     back.samples = [MinuteRecord(1, 100, {back.new: Requests(40, 4, 0.4)}, [])]
     assert "The cause: of greet, GET /rare" in verdict(record).why
 
@@ -152,7 +150,7 @@ def test_what_nobody_asked_is_not_tested_and_no_tick(rehearsed: Make) -> None:
     record.deployments[-1].samples = [MinuteRecord(1, 100, {record.deployments[-1].new: Requests()}, [])]
     said = verdict(record)
     assert (said.sign, said.passed) == ("!", True)
-    assert "nobody sent service-1 a request" in said.why
+    assert "service-1 got no requests" in said.why
 
 
 @pytest.mark.parametrize(
@@ -180,7 +178,7 @@ def test_connections_times_the_most_tasks_are_held_against_the_limit(
         record.deployments.append(each)
     record.connections = {"Prod": {"database": ConnectionsRecord(limit, "as tried", {"a:1": 6, "a:2": 99, "b:1": 2})}}
     assert [each for each in what_users_meet(record) if "connections" in each] == ([said] if said else [])
-    counted = [each for each in confidence(record) if "connections at a rollout's maximum of tasks" in each]
+    counted = [each for each in confidence(record) if "connections when a rollout runs its most tasks" in each]
     assert bool(counted) is (limit == 78)
 
 
@@ -222,4 +220,4 @@ def test_a_release_that_closes_idle_connections_first_is_seen(
     found = "; ".join(each for each in what_users_meet(record) if "idle" in each)
     assert found.startswith(said)
     assert bool(found) is bool(said)
-    assert any("idle connections that" in each for each in confidence(record)) is named
+    assert any("idle connections. " in each for each in confidence(record)) is named

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -34,14 +32,14 @@ def test_a_release_that_went_through_is_taken_by_the_last_environment(rehearsed:
 def test_drills_that_ended_as_they_must_are_counted(rehearsed: Make, drilled: Drilled) -> None:
     said = verdict(rehearsed(), [drilled("errors"), drilled("slow")])
     assert said.passed
-    assert said.why == "All 3 stages succeeded, and each of 2 drills ended as it must."
+    assert said.why == "All 3 stages succeeded, and all 2 drills ended as expected."
     assert "each of" not in verdict(rehearsed(), [drilled("errors")]).why
 
 
 def test_a_drill_that_did_not_end_as_it_must_is_named_with_what_it_missed(rehearsed: Make, drilled: Drilled) -> None:
     said = verdict(rehearsed(), [drilled("errors", "nobody was told", "it went through"), drilled("slow")])
     assert not said.passed
-    assert said.headline == "Prod would take this release, but would not stop a bad one as it must"
+    assert said.headline == "Prod would take this release, but might not stop a bad one"
     assert said.why == "1 of 2 drills failed: errors: nobody was told, it went through."
     assert said.next_step.endswith("nova rehearse --drill errors")
 
@@ -51,13 +49,15 @@ def test_a_machine_that_does_not_show_what_containers_use_is_named(rehearsed: Ma
     record.tasks = "as containers of their images, by Docker"
     assert verdict(record).tasks == "Services ran as containers of their images, by Docker."
     record.not_rehearsed.append(UNMEASURED)
-    assert verdict(record).tasks.endswith(" Not measured was what they used: no alarm on CPU or memory could fire.")
+    assert verdict(record).tasks.endswith(
+        " What they used could not be measured, so no alarm on CPU or memory could fire."
+    )
 
 
 def test_another_canary_answers_a_question_and_fails_nothing(rehearsed: Make, drilled: Drilled) -> None:
     said = verdict(rehearsed(), [drilled("errors"), drilled("errors", "it went through", canary="1 % for 1 min")])
     assert said.passed
-    assert said.why == "All 3 stages succeeded, and the drill ended as it must."
+    assert said.why == "All 3 stages succeeded, and the drill ended as expected."
 
 
 def test_a_part_of_the_pipeline_says_nothing_of_production(rehearsed: Make) -> None:
@@ -181,7 +181,7 @@ def test_what_nobody_asked_in_any_environment_is_said_once(rehearsed: Make, depl
     record.deployments = [deployed(f"{place}-shop", place.title()) for place in ("dev", "prod")]
     for each in record.deployments:
         each.samples = []
-    assert verdict(record).why == "All 3 stages succeeded, but nobody sent dev-shop a request (also in Prod)."
+    assert verdict(record).why == "All 3 stages succeeded, but dev-shop got no requests (also in Prod)."
 
 
 def test_a_stage_that_may_not_be_entered_says_why(rehearsed: Make) -> None:
@@ -235,7 +235,7 @@ def test_what_a_busy_machine_could_not_measure_is_not_said_to_be_good(
     record.unknown_cpu = {deployment.service: minutes}
     said = verdict(record)
     assert said.sign == sign
-    assert ("this machine was too busy to measure the processor time of" in said.why) is (sign == "!")
+    assert ("this machine was too busy to measure the CPU time of" in said.why) is (sign == "!")
     assert ("when this machine is quiet" in said.next_step) is (sign == "!")
 
 
@@ -244,7 +244,7 @@ def test_tasks_that_do_not_outlast_the_bakes_are_no_good_release(rehearsed: Make
     record.lost = ["a task of gate:2 did not last: within 47 s of its start it failed its checks"]
     said = verdict(record)
     assert (said.passed, said.sign) == (True, "!")
-    assert said.headline == "Prod would take this release, but its tasks do not last"
+    assert said.headline == "Prod would take this release, but its tasks do not stay up"
     assert "but a task of gate:2 did not last: within 47 s of its start it failed its checks. Bakes" in said.why
     assert said.next_step.endswith("nova rehearse --real-time")
 
@@ -254,7 +254,7 @@ def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: 
     record.runs_tasks = False
     said = verdict(record)
     assert (said.passed, said.sign) == (True, "!")
-    assert "nothing of it was played: it deploys no service, worker or job" in said.why
+    assert "nothing was played: it deploys no service, worker or job" in said.why
     assert "requests" not in said.next_step
 
 

@@ -1,7 +1,5 @@
 """A service without a shell, in an image from scratch, run by this machine's engine."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import subprocess

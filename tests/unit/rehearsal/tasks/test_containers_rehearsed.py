@@ -1,7 +1,5 @@
 """A service without a shell, in an image from scratch: put into the templates by hand, rehearsed and drilled."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable

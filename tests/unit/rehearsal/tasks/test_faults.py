@@ -1,7 +1,5 @@
 """Faults that a drill puts into a release."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

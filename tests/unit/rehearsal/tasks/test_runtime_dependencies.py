@@ -1,7 +1,5 @@
 """Dependencies: containers that a rehearsal starts beside the services, waits for, leads to and removes."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

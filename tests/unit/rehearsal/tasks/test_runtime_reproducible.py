@@ -1,7 +1,5 @@
 """Images that an engine builds here: nothing in them is of this machine."""
 
-from __future__ import annotations
-
 import uuid
 
 import pytest

@@ -1,7 +1,5 @@
 """What control groups of both versions say of a container, from files as the kernel writes them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

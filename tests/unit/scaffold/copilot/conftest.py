@@ -1,7 +1,5 @@
 """Manifests of Copilot's, written into a directory."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

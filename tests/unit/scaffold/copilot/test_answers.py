@@ -1,7 +1,5 @@
 """Every key of Copilot's manifests has an answer, and the importer gives it."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What Copilot's manifests become, and what is said of bad ones."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any

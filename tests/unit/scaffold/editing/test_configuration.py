@@ -1,7 +1,5 @@
 """Entries of nova.toml come, go and change their names, and no other line changes."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.errors import ConfigError, NovaError

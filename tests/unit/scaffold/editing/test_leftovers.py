@@ -1,7 +1,5 @@
 """What is left to do in AWS: the stacks in promotion order, by exact commands, and what is kept."""
 
-from __future__ import annotations
-
 import re
 
 from nova_infra.config import Config, parse_config

@@ -1,7 +1,5 @@
 """What counts as a service's name, and what only looks like it."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.scaffold.editing.renaming import Renaming

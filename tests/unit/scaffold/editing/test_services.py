@@ -1,7 +1,5 @@
 """``nova service add | remove | rename``: whole or not at all, and what is refused leaves no trace."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """``nova init``: a project of other names out of this one, all of it or nothing."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -82,8 +82,6 @@ def identity(resource: Mapping[str, Any], key: StackKey, meaning: Callable[[Any]
     """What only one resource can be; None where nothing of that is said in the template.
 
     Args:
-        resource: The resource.
-        key: Its stack.
         meaning: Gives the same text for the same value in whichever stack.
     """
     known = IDENTITIES.get(resource["Type"])

@@ -1,7 +1,5 @@
 """The page of who can do what, from the templates of both engines."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What may be read of production before the approval: kinds, whose it is, and by which role."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Which events a rule of EventBridge may match."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

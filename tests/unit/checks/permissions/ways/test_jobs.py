@@ -1,7 +1,5 @@
 """What GitHub's jobs reach: one grant too many of each kind, on each kind of role."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What a permissions boundary leaves: the permissions that both give, but for what a resource's policy gives."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import product

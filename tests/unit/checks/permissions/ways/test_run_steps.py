@@ -1,7 +1,5 @@
 """Where a way begins: whatever runs the repository's code, and each role that it may have."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a step sends starts what is subscribed to it, by another role: one way of each kind."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

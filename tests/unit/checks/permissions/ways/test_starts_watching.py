@@ -1,7 +1,5 @@
 """What a step stores, measures or logs starts what watches it, by another role: one way of each kind."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

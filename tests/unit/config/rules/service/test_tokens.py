@@ -1,7 +1,5 @@
 """Access tokens of many vendors are refused where everybody could read them, and names that begin like one are not."""
 
-from __future__ import annotations
-
 import random
 import string
 from typing import Any

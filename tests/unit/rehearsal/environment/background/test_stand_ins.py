@@ -1,7 +1,5 @@
 """Resources that templates declare are made in the server with their properties, and tasks are led to them."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """Tasks as containers, of an image without a shell, by the engine of this machine."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import urllib.request

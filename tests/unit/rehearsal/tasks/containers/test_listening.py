@@ -1,7 +1,5 @@
 """What is listened on in a container, from the kernel's table: https://docs.kernel.org/networking/proc_net_tcp.html."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What an engine is told of a task: all that its definition says, and what Fargate does by itself."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a rehearsal's containers leave behind: nothing, also where the engine fails while they are removed."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Why a container does not start, in one line, by what Docker and Podman say of it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """How the end of a container is noticed."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess

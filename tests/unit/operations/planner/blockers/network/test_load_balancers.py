@@ -1,7 +1,5 @@
 """Rules of a load balancer, whose quota AWS raises on request, and target groups, of which it takes no more."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

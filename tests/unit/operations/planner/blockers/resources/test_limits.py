@@ -1,7 +1,5 @@
 """Values, texts and lists just beyond what AWS takes, and just within."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Roles that may not do their part: each case takes a permission, or a trust, from a stack that has all of them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Quotas that AWS raises on request: told where a release goes beyond the default one, and never refused."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

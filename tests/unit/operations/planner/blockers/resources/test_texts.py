@@ -1,7 +1,5 @@
 """Names, words and combinations that AWS does not take, and the nearest ones that it does."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Health checks that wait longer than they are apart, by what kind of load balancer they are of."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_infra.operations.planner import StackKey, StackTemplate, plan
