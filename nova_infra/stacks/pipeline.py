@@ -1,7 +1,5 @@
 """The self-mutating pipeline from a push to production."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -116,6 +114,7 @@ class NovaPipelineStack(cdk.Stack):
             artifacts=artifacts,
             log_group=log_group,
             tool_versions=tool_versions,
+            several_accounts=any(e.account != config.toolchain.account for e in config.environments),
         )
         published = self._published(config)
         images = self._add_images(config, source, build.tools, published)
@@ -234,6 +233,7 @@ class NovaPipelineStack(cdk.Stack):
         artifacts: s3.IBucket,
         log_group: logs.ILogGroup,
         tool_versions: ToolVersions,
+        several_accounts: bool,
     ) -> pipelines.CodePipeline:
         return pipelines.CodePipeline(
             self,
@@ -243,8 +243,8 @@ class NovaPipelineStack(cdk.Stack):
             synth=synth,
             artifact_bucket=artifacts,
             # Artifacts are copied to environments in other regions: a key there lets other accounts read them.
-            cross_account_keys=True,
-            enable_key_rotation=True,
+            cross_account_keys=several_accounts,
+            enable_key_rotation=several_accounts or None,
             # A failed deployment can be retried, and each stack costs one action instead of two.
             use_change_sets=False,
             # One project for all assets: the pipeline's own template then does not change when an asset does.

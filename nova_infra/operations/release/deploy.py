@@ -81,7 +81,8 @@ def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str]
     """
     _require_engine(config, "registry")
     template = _registry_template(assembly, REGISTRY_STACK)
-    return deployed(REGISTRY_STACK) != json.loads(template.read_text(encoding="utf-8"))
+    wanted: object = json.loads(template.read_text(encoding="utf-8"))
+    return bool(deployed(REGISTRY_STACK) != wanted)
 
 
 def _registry_template(assembly: Path, stack: str) -> Path:

@@ -206,7 +206,7 @@ def _carry_out(
 ) -> None:
     reason = request.reason or f"rolled back to {short(plan.target.release)}"
     _tell_all(environment, plan, "is being rolled back", reason, "nova watch", notify)
-    guard = _Guard(environment, lock, plan.target.release, holds)
+    guard = Guard(environment, lock, plan.target.release, holds)
     _hold(environment, plan, holds, reason)
     try:
         failures = execute(environment, changes, may_begin=guard, notify=notify)
@@ -257,7 +257,7 @@ def _hold(environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hol
         hold(environment, plan.bad, why=reason, images={**before.get(plan.bad, {}), **images})
 
 
-class _Guard:
+class Guard:
     """Asks before each stack whether the claim is still there, and whether somebody has held the target meanwhile."""
 
     def __init__(

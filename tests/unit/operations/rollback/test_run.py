@@ -169,7 +169,7 @@ def test_before_a_stack_begins_an_old_answer_about_claim_and_holds_is_asked_for_
             next(asked)
 
     environment = cast("DeployedEnvironment", None)
-    guard = running._Guard(environment, cast("RollbackLock", Lock()), "fed98765" * 5, tuple(held))
+    guard = running.Guard(environment, cast("RollbackLock", Lock()), "fed98765" * 5, tuple(held))
     guard()
     now += running.FRESH_SECONDS / 2
     guard()
