@@ -10,8 +10,6 @@ failure no other target is started.
 Usage: ``python scripts/parts.py TARGET...``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

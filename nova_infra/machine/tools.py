@@ -1,7 +1,5 @@
 """The project's own tools: the Python, Node and CDK CLI that its locks name, and the digest of what releases run."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sys

@@ -287,7 +287,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "requests of a file": ("✓", "", {"requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"}),
     "a file whose requests are for nobody": (
         "!",
-        "none of the 1 requests in its file is for its paths",
+        "its file has 1 request, and none for its paths",
         {"requests": "GET /elsewhere\n"},
     ),
     "a target group is gone": (

@@ -1,7 +1,5 @@
 """Values of ``nova.toml`` that are valid alone but contradict each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import combinations
@@ -38,6 +36,9 @@ _RESERVED_ENVIRONMENTS = {
     **dict.fromkeys(("source", "build", "images", "assets", "update-pipeline", "updatepipeline"), "a stage"),
     "platform": "the pipeline",
     "github": "the stack of GitHub's roles",
+    # Constructs beside the stages in the pipeline's stack, and those that CDK's own pipeline has beside its stages.
+    **dict.fromkeys(("alerts", "artifacts", "boundary", "encryption", "logs", "notifications"), "a construct"),
+    **dict.fromkeys(("pipeline", "vulnerabilities", "default", "resource", "role"), "a construct"),
 }
 
 

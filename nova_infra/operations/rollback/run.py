@@ -1,7 +1,5 @@
 """Rolling an environment back: read, plan, ask, read again, change, verify, record."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable
@@ -268,6 +266,11 @@ class Guard:
         self._asked = time.monotonic()  # both were read just now
 
     def __call__(self) -> None:
+        """Ask, unless both answers are fresh.
+
+        Raises:
+            CheckFailedError: The claim is another's, or somebody has held the target.
+        """
         if time.monotonic() - self._asked < FRESH_SECONDS:
             return
         self._lock.check()
