@@ -8,10 +8,10 @@ from constructs import Construct
 
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_alarms import WorkerAlarms
+from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.tasks.alarms import AlarmMetric
 from nova_infra.constructs.tasks.scaling import scale_on_cpu, tracked
 from nova_infra.constructs.tasks.service import fargate_service, outbound_group
-from nova_infra.constructs.web.settings import ServiceSettings
 
 _Policy = scaling.CfnScalingPolicy
 

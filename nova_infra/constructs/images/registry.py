@@ -1,4 +1,4 @@
-"""The repository for a service's images."""
+"""The ECR repository for a service's images: immutable tags, lifecycle rules, and who may pull."""
 
 from collections.abc import Sequence
 
