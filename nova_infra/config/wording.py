@@ -26,7 +26,6 @@ _INSTEAD = {
 
 _REMEDIES = {
     "missing": "is missing: add it",
-    "extra_forbidden": "is not a key that Nova knows: remove it, or correct its spelling",
     "string_type": "is not text: put it in quotes",
     "int_type": "is not a whole number: write it without quotes or decimals",
     "float_type": "is not a number: write it without quotes",
@@ -70,10 +69,8 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
     """
     context = error.get("ctx", {})
     match error["type"]:
-        case "extra_forbidden" if (key := str(error["loc"][-1])) in _INSTEAD:
-            fault = _INSTEAD[key]
-        case "extra_forbidden" if close := get_close_matches(key, known_keys(error["loc"][:-1]), n=1, cutoff=0.7):
-            fault = f"is not a key that Nova knows: did you mean {close[0]}?"
+        case "extra_forbidden":
+            fault = _of_unknown(error["loc"])
         case "nova":
             return f"{context['fault']}{where}: {context['remedy']}"
         case "literal_error":
@@ -90,6 +87,15 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
             message = error["msg"].removeprefix("Input ")
             fault = _REMEDIES.get(kind, f"is out of range: it {message}")
     return fault
+
+
+def _of_unknown(path: tuple[int | str, ...]) -> str:
+    *outer, key = path
+    if key in _INSTEAD:
+        return _INSTEAD[str(key)]
+    close = get_close_matches(str(key), known_keys(outer), n=1, cutoff=0.7)
+    remedy = f"did you mean {close[0]}?" if close else "remove it, or correct its spelling"
+    return f"is not a key that Nova knows: {remedy}"
 
 
 def _characters(number: int) -> str:
