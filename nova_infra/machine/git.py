@@ -115,7 +115,7 @@ def check_out(root: Path, revision: str, directory: Path) -> list[str]:
             left_out = {member.name for member in links if not _linked(archive, member, directory)}
     except (OSError, tarfile.TarError) as error:
         raise NovaError(
-            f"git archive {revision}: {directory} cannot hold its files ({error}): make room there"
+            f"git archive {revision}: {directory} has no room for its files ({error}): make room there"
         ) from None
     # Where a link leads follows from the others: one more that goes may leave the next one without its way out.
     while found := {name for name in sorted({link.name for link in links} - left_out) if _leaves(directory, name)}:

@@ -258,7 +258,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "it sends half of a body": ("!", "GET /tiny/1 gets no answer", {"within": HALF}),
     "it loses the answers to POST": (
         "!",
-        "clients that send it again do it twice",
+        "clients that retry do it twice",
         {"within": CUT, "requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"},
     ),
     "a variable is gone": ("✗", "KeyError: 'RELEASE'", {"before": "os.environ['RELEASE']", "edit": without_a_variable}),

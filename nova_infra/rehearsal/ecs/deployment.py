@@ -296,5 +296,5 @@ class PlayedDeployment:
             last = "" if record.losses[-1] in record.reason else f": {record.losses[-1]}"
             parts.append(f"it lost {len(record.losses)} tasks while they served{last}")
         if record.outcome == "rolled back":
-            parts.append(f"{record.old} serves on")
+            parts.append(f"{record.old} keeps serving")
         return "; ".join(parts)

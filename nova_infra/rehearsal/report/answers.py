@@ -45,7 +45,7 @@ def what_breaks(deployment: DeploymentRecord) -> str:
     """The same in one clause, empty where nothing is worse."""
     broken = broken_operations(deployment)
     more = f", and {len(broken) - _MOST_NAMED} more operations are worse" if len(broken) > _MOST_NAMED else ""
-    return f"of {deployment.service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
+    return f"in {deployment.service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
 
 
 def breaks_since(deployment: DeploymentRecord) -> str:
@@ -84,8 +84,8 @@ def _unworked(record: Record, deployment: DeploymentRecord) -> str:
     if any(queue.sent for queue in queues.values()):
         return ""
     if queues:
-        return f"{deployment.service} got no messages: that its tasks stay up was played, and nothing of its work"
-    return f"nothing here gives {deployment.service} work: that its tasks stay up was played"
+        return f"{deployment.service} got no messages: only that its tasks stay up was played, not its work"
+    return f"nothing here gives {deployment.service} work: only that its tasks stay up was played"
 
 
 def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:

@@ -48,7 +48,7 @@ def test_what_a_suite_as_load_adds_is_said(measured: int | None, said: str) -> N
     rates = {"carts": rate(4, errors=20), "bills": rate(5, errors=20)}
     carts, bills = too_thin("prod", rates, {"carts": measured})
     assert carts.startswith(f"carts: prod has 4 requests a minute, and its errors alarm needs 20: {said}")
-    assert "a canary that fails there would not be seen" in bills
+    assert "a failing canary would go unnoticed" in bills
 
 
 def test_the_latest_measured_load_is_read_from_the_ledger() -> None:

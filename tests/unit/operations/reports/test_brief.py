@@ -115,7 +115,7 @@ def test_a_red_alarm_warns_because_ecs_then_watches_none(brief: Any, make: Any) 
 
 
 def test_what_could_not_be_seen_weakens_the_verdict(brief: Any) -> None:
-    assert text(brief(unseen=("the ledger: no",))).splitlines()[1] == ("Nothing that could be read speaks against it.")
+    assert text(brief(unseen=("the ledger: no",))).splitlines()[1] == ("Nothing that could be read warns against it.")
 
 
 def test_long_lists_are_cut_and_say_so_but_not_what_replaces_data(brief: Any) -> None:

@@ -79,7 +79,7 @@ def test_a_change_whose_answer_was_lost_is_made_twice(
     record.deployments = [deployment]
     found = "; ".join(what_users_meet(record))
     assert said in found
-    assert ("clients that send it again do it twice" in found) is bool(said)
+    assert ("clients that retry do it twice" in found) is bool(said)
 
 
 def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehearsed: Make) -> None:
