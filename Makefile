@@ -191,8 +191,8 @@ gate: setup ## Run a test suite on new revisions and answer for it: make gate EN
 verify: setup ## Does an environment run this commit? Write it to the ledger: make verify ENVIRONMENT=prod
 	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT) $(if $(ASSEMBLY),$(ASSEMBLY_OPTIONS))
 
-integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
-	@BASE_URL="$$API_BASE_URL" pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)
+integration: setup ## Test a deployed environment: make integration BASE_URL=http://…
+	@pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)
 
 browser: setup ## Have a browser that the end-to-end tests drive: the machine's own, or else Playwright's
 	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || \

@@ -83,9 +83,7 @@ def base_url() -> str:
     """Return the address of the deployed environment: what `make integration` and `make e2e` are given."""
     address = os.environ.get("BASE_URL")
     if not address:
-        pytest.exit(
-            "usage: make integration API_BASE_URL=https://<load balancer>, or make e2e BASE_URL=…", returncode=2
-        )
+        pytest.exit("usage: make integration BASE_URL=https://<load balancer>, or make e2e BASE_URL=…", returncode=2)
     return address
 
 

@@ -6,7 +6,13 @@ import math
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
-from nova_infra.names import deploy_role_name, early_image_role_name, environment_prefix, image_role_name
+from nova_infra.names import (
+    deploy_role_name,
+    early_image_role_name,
+    environment_prefix,
+    image_role_name,
+    partition_of,
+)
 
 IMAGE_SESSION_SECONDS = 3600
 _HOUR = 3600
@@ -43,7 +49,7 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
         role = name(config.platform.name)
         return {
             "engine": config.delivery.engine,
-            "role": f"arn:aws:iam::{config.toolchain.account}:role/{role}",
+            "role": f"arn:{partition_of(config.toolchain.region)}:iam::{config.toolchain.account}:role/{role}",
             "region": config.toolchain.region,
             "session-seconds": str(IMAGE_SESSION_SECONDS),
         }
@@ -51,7 +57,7 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
     role = deploy_role_name(environment_prefix(config.platform.name, chosen.name))
     return {
         "engine": config.delivery.engine,
-        "role": f"arn:aws:iam::{chosen.account}:role/{role}",
+        "role": f"arn:{partition_of(chosen.region)}:iam::{chosen.account}:role/{role}",
         "region": chosen.region,
         "session-seconds": str(deploy_session_seconds(config, chosen)),
     }

@@ -60,6 +60,35 @@ BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
 """The parameter that holds the bootstrap stack's version."""
 
 
+_PARTITIONS = {
+    "cn-": ("aws-cn", "amazonaws.com.cn"),
+    "us-gov-": ("aws-us-gov", "amazonaws.com"),
+    "us-iso-": ("aws-iso", "c2s.ic.gov"),
+    "us-isob-": ("aws-iso-b", "sc2s.sgov.gov"),
+    "us-isof-": ("aws-iso-f", "csp.hci.ic.gov"),
+    "eu-isoe-": ("aws-iso-e", "cloud.adc-e.uk"),
+    "eusc-": ("aws-eusc", "amazonaws.eu"),
+}
+"""What a region's name begins with, to its partition and the end of AWS's host names there; of all others ``aws``."""
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, which its ARNs begin with, such as ``aws-us-gov``.
+
+    See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html.
+    """
+    return _place(region)[0]
+
+
+def domain_of(region: str) -> str:
+    """The end of AWS's host names in a region, such as ``amazonaws.com``."""
+    return _place(region)[1]
+
+
+def _place(region: str) -> tuple[str, str]:
+    return next((place for start, place in _PARTITIONS.items() if region.startswith(start)), ("aws", "amazonaws.com"))
+
+
 def environment_prefix(platform: str, environment: str) -> str:
     """The prefix of all names of an environment, and the name of an ECS cluster of its own."""
     return f"{platform}-{environment}"

@@ -79,7 +79,7 @@ class Source(Model):
     repository: Annotated[
         str,
         *matching(
-            r"\w[\w.-]{0,99}/(?!\.\.?$)[\w.-]{1,100}",
+            r"\w[\w.-]{0,99}/(?!\.\.?$|.*\.git$)[\w.-]{1,100}",  # GitHub leaves .git out of a name
             "is not a repository",
             "write owner/name, as in org/nova-platform",
         ),

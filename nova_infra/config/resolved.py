@@ -26,6 +26,15 @@ SHARED = ("scaling", "rollout")
 """What an environment says for all of its services."""
 _FILLED = ("environment", "secrets", "permissions", "connects_to", "hosts", "sidecars", "queue")
 """Keys whose texts may have placeholders."""
+_UNUSED = {
+    "web": re.compile(r"(?!)"),
+    "worker": re.compile(
+        r"before_deploy|health\.path|targets\.(?!cpu_percent)|alarms\.(?!memory_percent)"
+        r"|rollout\.(?!strategy|bake_minutes)"
+    ),
+    "job": re.compile(r"before_deploy|health|scaling|rollout"),
+}
+"""Kind to the keys that say nothing of it, as they begin."""
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -147,7 +156,7 @@ class Origin:
 
 
 def origins(service: Service, environment: Environment, services: Iterable[Service]) -> Iterator[Origin]:
-    """Every value of a service in an environment, with where it comes from, beside all services."""
+    """Every value that counts for a service in an environment, with where it comes from, beside all services."""
     found = resolved(service, environment)
     override = f"[services.environments.{environment.name}]"
     layers: list[tuple[str, Mapping[str, Any]]] = [
@@ -157,12 +166,17 @@ def origins(service: Service, environment: Environment, services: Iterable[Servi
     ]
     values = found.service.model_dump(exclude={"environments", *SHARED})
     values |= {key: getattr(found.environment, key).model_dump() for key in SHARED}
+    if service.kind == "worker":
+        values["rollout"]["strategy"] = "rolling"
+        layers.insert(0, ('kind = "worker"', {"rollout": {"strategy": "rolling"}}))
     named = {**defaults_of(service.name, service.hosts, service.paths), "health.path": GRPC_HEALTH}
     if service.kind == "web":
         values["smoke"] = smoke_paths(found.service, found.environment, services)
     own = set(ONLY_OF[service.kind].model_fields)
     others = {key for model in ONLY_OF.values() for key in model.model_fields} - own
     for key, value in _leaves({key: value for key, value in values.items() if key not in others}, ""):
+        if _UNUSED[service.kind].match(key):
+            continue
         source = next((name for name, layer in layers if _has(layer, key.split("."))), "default")
         if value == named.get(key):
             source = "default"

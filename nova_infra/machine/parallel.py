@@ -3,25 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from nova_infra.errors import NovaError
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _Other = TypeVar("_Other")
+_Asked = ParamSpec("_Asked")
 
 THREADS = 16
 """So many questions are asked of AWS at once: no API's rate limit is near, and nothing waits long for its turn."""
 
 
-def threads(count: int = THREADS) -> ThreadPoolExecutor:
+class Daemons(Executor):
+    """Threads that an interruption does not wait for.
+
+    ``ThreadPoolExecutor`` waits for its threads at the end of the program, and while AWS answers with errors a question
+    is asked again for a minute.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Threads start with the first questions, at most so many."""
+        self._count = count
+        self._threads: list[threading.Thread] = []
+        self._questions: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._changing = threading.Lock()
+
+    def submit(self, fn: Callable[_Asked, _Result], /, *args: _Asked.args, **kwargs: _Asked.kwargs) -> Future[_Result]:
+        """Call a function in a thread; the future holds what it returns or raises."""
+        future: Future[_Result] = Future()
+        self._questions.put((future, partial(fn, *args, **kwargs)))
+        with self._changing:
+            if len(self._threads) < self._count:
+                thread = threading.Thread(target=self._answer, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the threads, after all questions or, if these are cancelled, after those under way."""
+        with contextlib.suppress(queue.Empty):
+            while cancel_futures:
+                if (question := self._questions.get_nowait()) is not None:
+                    question[0].cancel()
+        for _ in self._threads:
+            self._questions.put(None)
+        for thread in self._threads if wait else ():
+            thread.join()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Wait for all answers; after an exception, for none."""
+        self.shutdown(wait=kind is None, cancel_futures=kind is not None)
+
+    def _answer(self) -> None:
+        while (question := self._questions.get()) is not None:
+            future, ask = question
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(ask())
+            except BaseException as error:
+                future.set_exception(error)
+
+
+def threads(count: int = THREADS) -> Daemons:
     """Threads for the questions of one command. As a context, it ends when all are answered."""
-    return ThreadPoolExecutor(max_workers=count)
+    return Daemons(count)
 
 
 def side_by_side(

@@ -6,6 +6,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
+from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""
@@ -19,9 +20,6 @@ REQUESTS_PER_MINUTE = 40
 
 USERS = 200
 """Users of each service: every one asks once in five simulated minutes."""
-
-Answers = dict[str, dict[int, int]]
-"""Operation, such as ``GET /items/{id}``, to its answers by status; 0 stands for none."""
 
 
 @dataclass
@@ -119,8 +117,7 @@ class DeploymentRecord:
         gates: What it waited for and where, a clause each.
         answers: What the new revision answered to synthetic users, the time after the deployment included.
         answers_before: The same of the old revision.
-        answers_without_target: The same of the load balancer itself, where no target was asked.
-        taken: Operation to the revisions of other services that answered it: their rules come first.
+        elsewhere: What its users were answered by others.
         watched: Deployment alarms that may end it.
         unlisted: Alarms of its service that would end it, were they among its deployment alarms.
         needs: Alarm, of either kind, to the requests a minute below which it says nothing.
@@ -162,8 +159,7 @@ class DeploymentRecord:
     from_alternate: bool = False
     answers: Answers = field(default_factory=dict)
     answers_before: Answers = field(default_factory=dict)
-    answers_without_target: Answers = field(default_factory=dict)
-    taken: dict[str, list[str]] = field(default_factory=dict)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     watched: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     needs: dict[str, int] = field(default_factory=dict)
@@ -284,6 +280,7 @@ class Record:
         stages: The stages, in order.
         deployments: All ECS deployments, in the order they began.
         load: Environment to the synthetic requests sent to it.
+        elsewhere: Environment to the services that the release does not deploy there, each with what others answered.
         queues: Queue of a worker to what was seen of it.
         lived: Seconds that the longest-lived task of the candidate was up.
         real_time: Whether a minute lasted a minute.
@@ -291,6 +288,7 @@ class Record:
         unsafe: What the delivery lets through although something failed, in clauses.
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
+        granted: What the release needs and only AWS knows of, a clause each.
         runs_tasks: Whether it deploys anything that runs here.
         until: Last stage that was to be played, None where all were.
         started: When it began, as a date and time of day in UTC.
@@ -310,6 +308,7 @@ class Record:
     deployments: list[DeploymentRecord] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
+    elsewhere: dict[str, dict[str, Elsewhere]] = field(default_factory=dict)
     queues: dict[str, QueueRecord] = field(default_factory=dict)
     lived: float = 0.0
     real_time: bool = False
@@ -317,6 +316,7 @@ class Record:
     unsafe: list[str] = field(default_factory=list)
     foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)
+    granted: list[str] = field(default_factory=list)
     runs_tasks: bool = True
     until: str | None = None
     started: str = ""

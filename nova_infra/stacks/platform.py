@@ -180,6 +180,7 @@ class PlatformStack(cdk.Stack):
             for value in (
                 self.ingress.load_balancer.load_balancer_dns_name,
                 self.ingress.load_balancer.load_balancer_full_name,
+                self.ingress.load_balancer.load_balancer_canonical_hosted_zone_id,
                 self.ingress.listener.listener_arn,
                 self.ingress.security_group.security_group_id,
             ):

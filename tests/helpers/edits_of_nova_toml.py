@@ -84,7 +84,16 @@ PACKER = {
         "visibility_seconds": 95,
     },
 }
-MOVER = {"name": "mover", "kind": "worker", "queue": {"name": "waiting", "dead": "given-up", "existing": True}}
+MOVER = {
+    "name": "mover",
+    "kind": "worker",
+    "queue": {
+        "name": "waiting",
+        "dead": "given-up",
+        "existing": True,
+        "key": "arn:aws:kms:{region}:{account}:key/of-{environment}",
+    },
+}
 REPORT = {
     "name": "report",
     "kind": "job",

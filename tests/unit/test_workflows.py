@@ -90,14 +90,13 @@ def test_every_environment_is_deployed_in_the_order_of_the_configuration(deliver
 
 
 def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(delivered, deploy):
-    address = {"integration": "API_BASE_URL", "e2e": "BASE_URL"}
     reports = []
     for each in delivered.environments:
         if each.tests is None:
             continue
         [job] = [job for name, job in deploy.items() if "-test" in name and needs(job) == [f"deploy-{each.name}"]]
         [step] = [step for step in job["steps"] if step.get("run") == f"make {each.tests}"]
-        assert step["env"][address[each.tests]] == f"${{{{ needs.deploy-{each.name}.outputs.url }}}}"
+        assert step["env"]["BASE_URL"] == f"${{{{ needs.deploy-{each.name}.outputs.url }}}}"
         assert ("make browser" in [step.get("run") for step in job["steps"]]) == (each.tests == "e2e")
         [report] = [step["with"] for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
         assert step["env"]["PYTEST_ADDOPTS"] == f"--junit-xml={report['path']}"

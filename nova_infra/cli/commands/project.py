@@ -207,10 +207,11 @@ def check() -> None:
     Exits with 2 if it is invalid.
     """
     from nova_infra.config import load_config
+    from nova_infra.documents.text import counted
 
     found = load_config(Path.cwd())
     environments = ", ".join(environment.name for environment in found.environments)
-    click.echo(f"nova.toml is valid: {len(found.services)} services in {environments}")
+    click.echo(f"nova.toml is valid: {counted(len(found.services), 'service')} in {environments}")
 
 
 @config.command()

@@ -37,6 +37,9 @@ _RESERVED_ENVIRONMENTS = {
     **dict.fromkeys(("source", "build", "images", "assets", "update-pipeline", "updatepipeline"), "a stage"),
     "platform": "the pipeline",
     "github": "the stack of GitHub's roles",
+    # Constructs beside the stages in the pipeline's stack, and those that CDK's own pipeline has beside its stages.
+    **dict.fromkeys(("alerts", "artifacts", "boundary", "encryption", "logs", "notifications"), "a construct"),
+    **dict.fromkeys(("pipeline", "vulnerabilities", "default", "resource", "role"), "a construct"),
 }
 
 

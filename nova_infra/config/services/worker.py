@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from nova_infra.config.services.surroundings import KeyArn
 from nova_infra.config.services.web import Targets, Thresholds
 from nova_infra.config.values.fields import Model, matching, refusal
 
@@ -35,6 +36,9 @@ class Queue(Model):
     existing: bool = False
     """Whether both queues already exist, for example because ``infrastructure.py`` creates them. Nova then creates
     neither, and ``name`` and ``dead`` are required. Default: false."""
+    key: KeyArn | None = None
+    """Customer managed key that an existing queue is encrypted with, which the worker's role may then decrypt with.
+    Default: SQS's own key."""
     messages_per_task: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Waiting messages per task that scaling aims for. Default: 100."""
     oldest_seconds: Annotated[int, Field(ge=60, le=1_209_600)] = 120

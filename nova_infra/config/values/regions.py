@@ -58,5 +58,7 @@ def unfit_for_toolchain(region: str, engine: str) -> str | None:
         what = (
             f"{region!r} has no notification rules, which tell people that a pipeline failed or waits for an approval"
         )
+        if all(each in MISSING[_NOTIFIES] for each, of in aws_regions().items() if of == aws_regions()[region]):
+            return f'{what}, nor has another one of {aws_regions()[region]}: write engine = "github-actions"'
         return f'{what}: choose another one for the toolchain, or write engine = "github-actions"'
     return None

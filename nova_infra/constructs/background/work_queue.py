@@ -49,6 +49,10 @@ class WorkQueue(Construct):
             )
         self.url = work.queue_url
         work.grant_consume_messages(consumer)
+        if queue.key is not None:
+            # What was sent is decrypted with the permissions of whoever receives it:
+            # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html.
+            consumer.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[queue.key]))
         acknowledge_own_policy(consumer)
 
     def _made(

@@ -253,5 +253,5 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
             env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP, *(["make browser"] if browser else [])],
             commands=[f"make {suite}"],
-            env_from_cfn_outputs={"BASE_URL" if browser else "API_BASE_URL": url},
+            env_from_cfn_outputs={"BASE_URL": url},
         )

@@ -203,10 +203,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def _images_of(self, question: tuple[str, list[Image]]) -> dict[Image, Image]:
         repository, wanted = question
-        match = _ECR.fullmatch(repository)
-        if match is None:
-            raise StrangerError(f"{repository}: is not an ECR repository, where Nova keeps its images")
-        account, region, name = match.groups()
+        account, region, name = _registry(repository)
         ids = [{"imageDigest": i.digest} if i.digest else {"imageTag": i.tag} for i in dict.fromkeys(wanted)]
         digests: dict[str, str] = {}
         try:
@@ -237,10 +234,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(self.aws.each(self._signature_of, images))
 
     def _signature_of(self, image: Image) -> tuple[str, ...]:
-        match = _ECR.fullmatch(image.repository)
-        if match is None:
-            raise StrangerError(f"{image.repository}: is not an ECR repository, where Nova keeps its images")
-        account, region, name = match.groups()
+        account, region, name = _registry(image.repository)
         answer = self.aws.call(
             "ecr",
             "describe_image_signing_status",
@@ -305,6 +299,15 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def get(self, path: str) -> Answer:
         return http_get(f"{self.url}{path}")
+
+
+def _registry(repository: str) -> tuple[str, str, str]:
+    """Account, region and name of an ECR repository."""
+    match = _ECR.fullmatch(repository)
+    if match is None:
+        raise StrangerError(f"{repository}: is not an ECR repository, where Nova keeps its images")
+    account, region, name = match.groups()
+    return account, region, name
 
 
 def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:

@@ -134,12 +134,14 @@ class Consequence:
         stack: Name of the stack.
         where: Resource; empty for the whole stack.
         hurts: Whether users would notice.
+        loses: Whether something is gone afterwards that no deployment brings back.
     """
 
     stack: str
     where: str
     what: str
     hurts: bool = False
+    loses: bool = False
 
     def __str__(self) -> str:
         """One line."""

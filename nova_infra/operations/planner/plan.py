@@ -20,6 +20,7 @@ from nova_infra.operations.planner.blockers.cloudformation.names import (
     taken_names,
 )
 from nova_infra.operations.planner.blockers.cloudformation.states import left_behind, moved_stack, stuck_stack
+from nova_infra.operations.planner.blockers.network.health import changed_health_checks
 from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
     groups_of_another_load_balancer,
@@ -34,7 +35,8 @@ from nova_infra.operations.planner.blockers.network.reach import (
 )
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
-from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions
+from nova_infra.operations.planner.blockers.resources.losses import lost_data
+from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
     account_quotas,
     resource_quotas,
@@ -76,12 +78,15 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     repeated_rules,
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
+    lost_data,
     reset_weights,
     back_to_rolling,
     names_that_may_be_needed_twice,
     kept_names,
     closed_addresses,
     replaced_services,
+    changed_health_checks,
+    withdrawn_permissions,
     resource_quotas,
 )
 
@@ -120,13 +125,16 @@ def plan(
     """
     had = list(deployed)
     world = World(had)
+    release = {stack.key: stack for stack in (*(each for wave in waves for each in wave), *never_deployed)}
     planned = []
     for number, wave in enumerate(waves):
         changing = [stack for stack in wave if not _same(world, stack)]
         claims = _claims(world, wave)
         for stack in changing:
             before = world.stacks.get(stack.key)
-            step = Step(world, before, stack, resource_actions(before, stack), claims, never_deployed, changing)
+            step = Step(
+                world, before, stack, resource_actions(before, stack), claims, never_deployed, changing, release
+            )
             refusals = tuple(dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step)))
             consequences = tuple(consequence for observe in _OBSERVERS for consequence in observe(step))
             planned.append(PlannedStack(stack, number, before is None, tuple(step.actions), refusals, consequences))

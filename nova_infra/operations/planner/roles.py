@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from nova_infra.checks.permissions.attached import Attached
-from nova_infra.checks.permissions.statements import Statement, allowing
-from nova_infra.checks.rule import Template, referenced
+from nova_infra.checks.permissions.statements import Statement, allowing, in_one_partition
+from nova_infra.checks.rule import Template, as_text, referenced
 
 _SUFFIX = "-AbCdEf"
 """Six characters that Secrets Manager puts behind a name: a policy may name a secret with or without them."""
@@ -57,4 +57,30 @@ class TaskRole:
 
 
 def _names(resource: str) -> tuple[str, ...]:
-    return (resource, f"{resource}{_SUFFIX}") if ":secretsmanager:" in resource else (resource,)
+    name = in_one_partition(resource)
+    return (name, f"{name}{_SUFFIX}") if ":secretsmanager:" in name else (name,)
+
+
+_KEY_OF = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::SecretsManager::Secret": "KmsKeyId"}
+"""Type to the property that names the customer's key which encrypts it."""
+
+
+def encrypting_keys(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Logical id of each queue and secret that a key of the same template encrypts, to that of the key.
+
+    Only where the key's policy leaves it to IAM who may decrypt: of other keys this is not known.
+    """
+    found = {}
+    for name, each in resources.items():
+        key = referenced(each.get("Properties", {}).get(_KEY_OF.get(each["Type"], ""))) or ""
+        if resources.get(key, {}).get("Type") == "AWS::KMS::Key" and _is_left_to_iam(resources[key]):
+            found[name] = key
+    return found
+
+
+def _is_left_to_iam(key: Mapping[str, Any]) -> bool:
+    """Whether a key's policy lets nobody in but its account, whose identities then need a permission of their own."""
+    statements = key.get("Properties", {}).get("KeyPolicy", {}).get("Statement", [])
+    allowed = [each.get("Principal") for each in statements if each.get("Effect") == "Allow"]
+    accounts = [each.get("AWS") if isinstance(each, dict) else None for each in allowed]
+    return all(isinstance(each, (str, dict)) and as_text(each).endswith(":root") for each in accounts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nova_infra.operations.planner.model import ResourceAction, StackTemplate
+from nova_infra.operations.planner.model import ResourceAction, StackKey, StackTemplate
 from nova_infra.operations.planner.world import Owner, World
 
 
@@ -21,6 +21,7 @@ class Step:
         claims: Identities of all resources that are deployed at the same time, this stack's included.
         never_deployed: Stacks of the release that its pipeline does not deploy.
         wave: The stacks that change at the same time, this one included.
+        release: All stacks that the release describes, whether or not its pipeline deploys them.
     """
 
     world: World
@@ -30,6 +31,7 @@ class Step:
     claims: Mapping[str, Sequence[Owner]] = field(default_factory=dict)
     never_deployed: Sequence[StackTemplate] = ()
     wave: Sequence[StackTemplate] = ()
+    release: Mapping[StackKey, StackTemplate] = field(default_factory=dict)
 
     def identity_before(self, logical_id: str) -> str | None:
         """The identity that a resource had."""

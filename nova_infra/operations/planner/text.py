@@ -25,7 +25,9 @@ def document(plan: Plan) -> Document:
     if not plan.stacks:
         nothing = Paragraph.of("Nothing changes: every stack stays as it is.")
         return Document(sections=(Section("", (nothing, *_consequences(plan.consequences))),))
-    return Document(sections=(Section("", (*map(_stack, plan.stacks), *_consequences(plan.consequences))),))
+    lost = [each for planned in plan.stacks for each in planned.consequences if each.loses]
+    stacks = (*map(_stack, plan.stacks), *_consequences(plan.consequences))
+    return Document(sections=(Section("", (*_consequences(lost), *stacks)),))
 
 
 def _stack(planned: PlannedStack) -> Line:
@@ -37,7 +39,7 @@ def _stack(planned: PlannedStack) -> Line:
         (
             *map(Line.of, _named(planned)),
             *(Line.of(str(refusal), tone="bad") for refusal in planned.refusals),
-            *_consequences(planned.consequences),
+            *_consequences(each for each in planned.consequences if not each.loses),
         ),
     )
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.lookup import SHORTEST_COMMIT, as_commit, begins, names
-from nova_infra.operations.records.parameter import NEVER, Fields, UnreadableError, encode, parameter_name
+from nova_infra.operations.records.parameter import NEVER, Fields, encode, parameter_name, read_records
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
 _NAME = re.compile(rf"[\w.-]{{{SHORTEST_COMMIT},128}}")
@@ -48,25 +48,16 @@ def read_holds(environment: ObservedEnvironment) -> tuple[Hold, ...]:
     Raises:
         AwsError: They cannot be read.
     """
-    holds = []
-    for name, text in environment.parameters(parameter_name(environment, "hold")).items():
-        try:
-            fields = Fields(text)
-            if "released" in fields:
-                continue
-            holds.append(
-                Hold(
-                    release=name.rpartition("/")[2],
-                    why=fields.text("why"),
-                    by=fields.text("by"),
-                    at=fields.time("at"),
-                    images=fields.mapping("images"),
-                )
-            )
-        except UnreadableError as error:
-            why = f"{name} was not written by `nova hold` ({error}): find out who wrote it, and delete it"
-            holds.append(Hold(name.rpartition("/")[2], why, "somebody", NEVER, {}))
-    return tuple(sorted(holds, key=lambda hold: hold.at, reverse=True))
+
+    def read(release: str, fields: Fields) -> Hold | None:
+        if "released" in fields:
+            return None
+        return Hold(release, fields.text("why"), fields.text("by"), fields.time("at"), fields.mapping("images"))
+
+    def unreadable(release: str, why: str) -> Hold:
+        return Hold(release, why, "somebody", NEVER, {})
+
+    return read_records(environment, "hold", read, unreadable, written_by="nova hold")
 
 
 def hold(environment: RecordedEnvironment, release: str, *, why: str, images: Mapping[str, str] | None = None) -> Hold:

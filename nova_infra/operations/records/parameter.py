@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.names import parameter_path
@@ -29,6 +29,49 @@ def parameter_name(environment: ObservedEnvironment, *parts: str) -> str:
     """Name of one of the environment's parameters."""
     platform = environment.prefix.removesuffix(f"-{environment.name}")
     return "/".join((parameter_path(platform, environment.name), *parts))
+
+
+class Dated(Protocol):
+    """A record that says when it was written."""
+
+    @property
+    def at(self) -> datetime:
+        """When it was written, UTC."""
+
+
+RecordT = TypeVar("RecordT", bound=Dated)
+
+
+def read_records(
+    environment: ObservedEnvironment,
+    kind: str,
+    read: Callable[[str, Fields], RecordT | None],
+    unreadable: Callable[[str, str], RecordT],
+    *,
+    written_by: str,
+) -> tuple[RecordT, ...]:
+    """All records of a kind, which are named after releases, newest first.
+
+    Args:
+        kind: The last part of the path that they are below.
+        read: Reads the one for a release; None for one that does not count any more.
+        unreadable: What stands for the one for a release that cannot be read, and why it cannot.
+        written_by: The command that writes them.
+
+    Raises:
+        AwsError: They cannot be read.
+    """
+    found = []
+    for name, text in environment.parameters(parameter_name(environment, kind)).items():
+        release = name.rpartition("/")[2]
+        try:
+            record = read(release, Fields(text))
+        except UnreadableError as error:
+            why = f"{name} was not written by `{written_by}` ({error}): find out who wrote it, and delete it"
+            record = unreadable(release, why)
+        if record is not None:
+            found.append(record)
+    return tuple(sorted(found, key=lambda record: record.at, reverse=True))
 
 
 def encode(value: Mapping[str, object]) -> str:

@@ -19,7 +19,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironmen
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.holds import checked_name
 from nova_infra.operations.records.lookup import is_hexadecimal, names
-from nova_infra.operations.records.parameter import NEVER, Fields, UnreadableError, encode, parameter_name
+from nova_infra.operations.records.parameter import NEVER, Fields, encode, parameter_name, read_records
 
 LASTS = timedelta(hours=4)
 """Enough to retry a stage, to approve and to bake for some minutes; too short to be forgotten.
@@ -65,26 +65,17 @@ def read_waivers(environment: ObservedEnvironment) -> tuple[Waiver, ...]:
     Raises:
         AwsError: They cannot be read.
     """
-    found = []
-    for name, text in environment.parameters(parameter_name(environment, "accepted")).items():
-        try:
-            fields = Fields(text)
-            at = fields.time("at")
-            found.append(
-                Waiver(
-                    release=name.rpartition("/")[2],
-                    subjects=fields.texts("subjects"),
-                    why=fields.text("why"),
-                    by=fields.text("by"),
-                    at=at,
-                    # A parameter written by hand lasts no longer than one that the command writes.
-                    until=min(fields.time("until"), at + LASTS),
-                )
-            )
-        except UnreadableError as error:
-            why = f"{name} was not written by `nova accept-red` ({error}): find out who wrote it, and delete it"
-            found.append(Waiver(name.rpartition("/")[2], (), why, "somebody", NEVER, NEVER))
-    return tuple(sorted(found, key=lambda waiver: waiver.at, reverse=True))
+
+    def read(release: str, fields: Fields) -> Waiver:
+        at = fields.time("at")
+        # A parameter written by hand lasts no longer than one that the command writes.
+        until = min(fields.time("until"), at + LASTS)
+        return Waiver(release, fields.texts("subjects"), fields.text("why"), fields.text("by"), at, until)
+
+    def unreadable(release: str, why: str) -> Waiver:
+        return Waiver(release, (), why, "somebody", NEVER, NEVER)
+
+    return read_records(environment, "accepted", read, unreadable, written_by="nova accept-red")
 
 
 def waivable_release(release: str) -> str:

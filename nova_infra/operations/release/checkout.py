@@ -15,6 +15,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.images.tags import current_commit, image_tags
 from nova_infra.machine import git
+from nova_infra.names import domain_of
 from nova_infra.operations.gates import signatures
 from nova_infra.operations.records.ledger import ReleasedImage
 
@@ -105,7 +106,8 @@ def with_digests(environment: ObservedEnvironment, checkout: Checkout) -> dict[s
 
 
 def _registry(config: Config) -> str:
-    return f"{config.toolchain.account}.dkr.ecr.{config.toolchain.region}.amazonaws.com"
+    region = config.toolchain.region
+    return f"{config.toolchain.account}.dkr.ecr.{region}.{domain_of(region)}"
 
 
 def _stored(image: Image) -> ReleasedImage:

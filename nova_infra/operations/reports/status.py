@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -107,7 +107,7 @@ def status(
 def _status(
     name: str,
     connect: Callable[[str], ObservedEnvironment],
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     known: Collection[str] | None,
     environments: Collection[str] | None,
 ) -> EnvironmentStatus:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.ecs.service import PlayedService
+from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 from nova_infra.rehearsal.load_balancer.client import ask_task
 from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS, status_in_words
 from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
-from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, Answers
+from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE
 from nova_infra.rehearsal.requests.grpc_methods import GrpcMethods, call_of
 from nova_infra.rehearsal.requests.openapi import DOCUMENTS, operations_of, read_document
 from nova_infra.rehearsal.requests.sample import SampleRequest, sample
@@ -36,7 +38,8 @@ class Asked:
         canary_minutes: Minutes of the canary times its share of the traffic, such as 0.5 for 10 % for 5 minutes; 0
             where nothing bakes before all traffic.
         answers: Revision to what it answered.
-        taken: Operation to the revisions of other services that answered it.
+        elsewhere: What others answered.
+        unheard: Operations that nobody has asked for since something changed.
         left_out: What is not asked, and why, in clauses.
     """
 
@@ -44,7 +47,8 @@ class Asked:
     written: list[SampleRequest]
     canary_minutes: float = 0.0
     answers: dict[str, Answers] = field(default_factory=dict)
-    taken: dict[str, list[str]] = field(default_factory=dict)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    unheard: set[str] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)
     _samples: dict[str, list[SampleRequest]] = field(default_factory=dict)
     _documents: dict[str, str] = field(default_factory=dict)
@@ -112,16 +116,15 @@ class Asked:
             seconds: How long it took, as in AWS.
         """
         self._seconds.append(seconds)
-        if revision is not None and revision not in self.answers:
-            others = self.taken.setdefault(operation, [])
-            if revision not in others:
-                others.append(revision)
-            return
-        self._count(revision or NO_TARGET, operation, status)
+        self.unheard.discard(operation)
+        if revision is None or revision not in self.answers:
+            self.elsewhere.note(operation, revision, status)
+        else:
+            self._count(revision, operation, status)
 
-    def answers_of(self, revision: str | None) -> Answers:
+    def answers_of(self, revision: str) -> Answers:
         """What a revision answered: filled in for as long as it serves."""
-        return self.answers.setdefault(revision or NO_TARGET, {})
+        return self.answers.setdefault(revision, {})
 
     async def learn(self, session: aiohttp.ClientSession, port: int, revision: str, *, baseline: bool) -> None:
         """Find out what can be asked, from a task itself.
@@ -133,7 +136,9 @@ class Asked:
             revision: The revision of the task.
             baseline: Whether it ran before the rehearsal.
         """
-        self.answers_of(revision)
+        answers = self.answers_of(revision)
+        if baseline:
+            self.elsewhere.before = answers
         if not self.service.is_asked:
             self.left_out = ["it has no load balancer, so no request reaches it; only its staying up was played"]
             return
@@ -145,7 +150,7 @@ class Asked:
             if each.origin != "document" or 0 < status < 500:
                 self._samples.setdefault(each.operation, []).append(each)
             elif baseline:
-                self.answers[revision].pop(each.operation)
+                answers.pop(each.operation)
                 answered = f"answers {status_in_words(each.operation, status)}" if status else "does not answer"
                 self.left_out.append(f"{each.operation} {answered} to a made-up request")
         if all(each.origin == "paths" for known in self._samples.values() for each in known):
@@ -166,7 +171,7 @@ class Asked:
 
     def _written_for_it(self) -> list[SampleRequest]:
         if not (mine := [each for each in self.written if self._leads_here(each.path, each.method)]):
-            self.left_out = [f"none of the {len(self.written)} requests in its file is for its paths"]
+            self.left_out = [f"its file has {counted(len(self.written), 'request')}, and none for its paths"]
         return mine
 
     async def _calls(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
@@ -230,7 +235,8 @@ class Asked:
         good = [name for name in self._samples if min(self.answers[revision].get(name, {999: 1})) < 400]
         if good:
             self._samples = {name: self._samples[name] for name in good}
-            self.answers[revision] = {name: self.answers[revision][name] for name in good}
+            for name in self.answers[revision].keys() - good:
+                del self.answers[revision][name]
 
     async def _probe(self, session: aiohttp.ClientSession, port: int, each: SampleRequest) -> int:
         status, _ = await ask_task(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nova_infra.assembly import Template, resources_of_type
+from nova_infra.assembly import Template
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
@@ -81,7 +81,6 @@ class PlayedEnvironment:
             held: Waits for what takes real time, before each simulated minute. Default: nothing does.
         """
         self.name = name
-        self._home = home
         self._expected = expected
         self._neighbours = neighbours or {}
         self._held = held
@@ -146,10 +145,7 @@ class PlayedEnvironment:
         try:
             await self._dependencies.start()
             await self._stand_ins.expect(self._expected, *self._dependencies.aws_endpoint)
-            for name, template in self._neighbours.items():
-                revisions = dict.fromkeys(resources_of_type(template, "AWS::ECS::TaskDefinition"), name)
-                stack = PlayedStack(name, template, exports=_Anything(), revisions=revisions, home=self._home)
-                await self._stand_ins.apply(stack)
+            await self._stand_ins.apply_neighbours(self._neighbours)
         except BaseException:
             await self.__aexit__()
             raise
@@ -250,6 +246,7 @@ class PlayedEnvironment:
             return self._outputs(previous)  # CloudFormation: no updates are to be performed.
         stack = self._revisions.resolve(stack_name, template, self._exports)
         await self._apply(stack)
+        self._load.forget()
         self._stand_ins.admit(stack, judged=not baseline)
         await self._queues.include(stack, sources)
         faults = {self._revisions[each].fault for each in stack.revisions.values()}
@@ -282,6 +279,8 @@ class PlayedEnvironment:
                 raise error
         if not baseline:
             await self._run_jobs(stack, sources, again=LONG_RUNS in faults)
+        if previous is not None:
+            await self._clean_up(previous, stack)
         self._stacks[stack_name] = stack
         self._rolled_back.pop(stack_name, None)
         self._exports |= stack.exports()
@@ -325,6 +324,12 @@ class PlayedEnvironment:
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
             self.monitoring.put_composite_alarm(stack.properties(logical_id))
 
+    async def _clean_up(self, previous: PlayedStack, stack: PlayedStack) -> None:
+        """Delete what is gone, last of all, as CloudFormation does."""
+        await self._services.remove(previous, stack)
+        if self._balancers.remove(previous, stack):
+            self._load.forget()
+
     async def _run_jobs(self, stack: PlayedStack, sources: Path, *, again: bool) -> None:
         """The time of a stack's jobs has come."""
         ended_well = await self._jobs.run(
@@ -340,10 +345,3 @@ class PlayedEnvironment:
             for key, value in led.environment.items()
         }
         return self._dependencies.provide(replace(led, environment=environment))
-
-
-class _Anything(dict[str, Any]):
-    """What stacks export that are not deployed here: nothing that is stood in for depends on it."""
-
-    def __missing__(self, name: str) -> str:
-        return name

@@ -90,7 +90,13 @@ class Load:
     def knows_answers(self) -> bool:
         """Whether every service's present revision has answered all that is asked of it."""
         services = [(asked, asked.service.revision) for asked in self._asked.values()]
-        return all(asked.is_known(revision.name) for asked, revision in services if revision is not None)
+        known = all(asked.is_known(revision.name) for asked, revision in services if revision is not None)
+        return known and not any(asked.unheard for asked, _ in services)
+
+    def forget(self) -> None:
+        """Something has changed that may lead requests elsewhere: what was answered before says nothing of it."""
+        for asked in self._asked.values():
+            asked.unheard = set(asked.operations)
 
     async def minute(self) -> None:
         """Send one simulated minute's requests and wait for the answers."""
@@ -151,12 +157,10 @@ class Load:
         seconds = asyncio.get_running_loop().time() - began
         # The load balancer waits shorter here for a target that hangs.
         revision = balancer.sent_to.pop(number, None)
-        self._whose(asked, revision).note(
-            each.operation,
-            revision,
-            status,
-            balancer.idle_timeout if status == 504 else seconds,
-        )
+        whose = self._whose(asked, revision)
+        whose.note(each.operation, revision, status, balancer.idle_timeout if status == 504 else seconds)
+        if whose is not asked:
+            asked.note(each.operation, revision, status, seconds)
         self._total.served += 1
         self._total.failed += status >= 500 or not status
 

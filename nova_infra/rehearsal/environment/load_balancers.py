@@ -70,6 +70,16 @@ class LoadBalancers:
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
 
+    def remove(self, before: PlayedStack, after: PlayedStack) -> bool:
+        """Take away the rules that a stack had and has no more; say whether there were any."""
+        kind = f"{_ELB}::ListenerRule"
+        gone = {before.ref(each) for each in before.resources(kind)} - {after.ref(e) for e in after.resources(kind)}
+        for arn in gone:
+            self._applied.pop(arn, None)
+        for listener in self._listeners.values():
+            listener.rules = [rule for rule in listener.rules if rule.name not in gone]
+        return bool(gone)
+
     async def stop(self) -> None:
         """Close every port."""
         await gather(*(listener.stop() for listener in self._listeners.values()))

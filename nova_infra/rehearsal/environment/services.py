@@ -10,11 +10,12 @@ from typing import Any
 
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError, PlayedDeployment
 from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
 from nova_infra.rehearsal.ecs.service import PlayedService, Revision
-from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
+from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
@@ -131,6 +132,14 @@ class Services:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._deployed[name] = wanted.properties
 
+    async def remove(self, before: PlayedStack, after: PlayedStack) -> None:
+        """Stop the services that a stack had and has no more. Their users go on asking."""
+        for name in _names(before) - _names(after):
+            self._deployed.pop(name, None)
+            if (service := self.running.pop(name, None)) is not None:
+                await self._stop(service)
+                self._tell(f"{name}: deleted")
+
     async def keep(self) -> None:
         """Replace tasks that are lost between deployments."""
         while True:
@@ -189,9 +198,14 @@ class Services:
         record.idle_timeout = service.load_balancer.idle_timeout
         self._record.deployments.append(record)
         asked = self._load.include(service, definition.repository, rollout)
-        if not baseline:
-            record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
-            record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
+        unchanged = self._record.elsewhere.setdefault(self._environment, {})
+        if baseline:
+            unchanged[service.name] = asked.elsewhere
+        else:
+            unchanged.pop(service.name, None)
+            record.answers = asked.answers_of(record.new)
+            record.answers_before = asked.answers_of(record.old) if record.old else {}
+            record.elsewhere = asked.elsewhere
             record.not_asked, record.asked_from = asked.left_out, asked.origin
             record.has_requests = service.is_asked
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
@@ -206,6 +220,10 @@ class Services:
             return PlayedService(wanted.name, wanted.cluster, none, none.rule, [none.group], self._runtime)
         listener, rule, groups = self._balancers.place_of(wanted)
         return PlayedService(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)
+
+
+def _names(stack: PlayedStack) -> set[str]:
+    return {read_service(stack, each).name for each in stack.resources("AWS::ECS::Service")}
 
 
 def _long_over(rollout: DeploymentConfiguration) -> DeploymentConfiguration:

@@ -83,6 +83,7 @@ class Environments:
             if isinstance(environment, PlayedEnvironment):
                 self.close(environment)
             self.record.load.pop(name, None)
+            self.record.elsewhere.pop(name, None)
             self.record.deployments[:] = [each for each in self.record.deployments if each.environment != name]
         self._ahead.clear()
         if self._resting is not None:

@@ -99,9 +99,9 @@ def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
             else:
                 record.foreseen += map(str, faults)
     record.foreseen += [str(fault) for faults in refused.values() for fault in faults]
-    record.foreseen += [str(consequence) for stack in planned.stacks for consequence in stack.consequences]
-    record.foreseen += map(str, planned.consequences)
     known = [*(each for stack in planned.stacks for each in stack.consequences), *planned.consequences]
+    record.foreseen = [str(each) for each in known if each.loses] + record.foreseen
+    record.foreseen += [str(each) for each in known if not each.loses]
     record.unsafe += [str(consequence) for consequence in known if consequence.hurts]
     return stopped is not None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from nova_infra.documents.text import listed
+from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_in_words
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 
@@ -28,24 +30,48 @@ def broken_operations(deployment: DeploymentRecord) -> list[str]:
         for operation, after in deployment.answers.items()
         if _is_worse(deployment.answers_before.get(operation, {}), after)
     ]
-    found += [
-        f"{operation} is taken by the listener rule of {_service(others[0])}, whose priority comes first"
-        for operation, others in deployment.taken.items()
-        if others
-    ]
-    found += [
-        f"{operation} finds no listener rule, and the load balancer answers 404 itself"
-        for operation, answers in deployment.answers_without_target.items()
-        if 404 in answers
-    ]
+    return [*found, *displaced_operations(deployment.elsewhere)]
+
+
+def displaced_operations(elsewhere: Elsewhere) -> list[str]:
+    """Operations of a service that somebody else answers since the release, and not as well, a clause each.
+
+    Another service may have taken them over on purpose: then it answers as well as what ran before. An operation that
+    is new in this release is its own service's: whoever else gets its requests should not.
+    """
+    found = []
+    for operation, revisions in elsewhere.by_others.items():
+        before, to = elsewhere.before.get(operation, {}), listed([_service(each) for each in revisions])
+        after = _together(revisions)
+        if not before:
+            found.append(f"{operation} is taken by the listener rule of {to}, which comes first")
+        elif _is_worse(before, after):
+            found.append(f"{operation} goes to {to} now, and {_answered(operation, after)}{_before(operation, before)}")
+    for operation, answers in elsewhere.by_nobody.items():
+        before = elsewhere.before.get(operation, {})
+        own = {status: number for status, number in answers.items() if 0 < status < 500}
+        if 404 in own:
+            found.append(f"{operation} finds no listener rule, and the load balancer answers 404 itself")
+        elif own and _share(before, _direct) >= _NOTICED:
+            most = max(own, key=own.__getitem__)
+            found.append(f"{operation} reaches no service, and the load balancer answers {most} itself")
     return found
 
 
 def what_breaks(deployment: DeploymentRecord) -> str:
     """The same in one clause, empty where nothing is worse."""
-    broken = broken_operations(deployment)
+    return _of(deployment.service, broken_operations(deployment))
+
+
+def what_others_break(record: Record, environment: str) -> list[str]:
+    """What is worse of services that a release does not deploy: its listener rules may lead their users elsewhere."""
+    unchanged = record.elsewhere.get(environment, {})
+    return [clause for name, each in unchanged.items() if (clause := _of(name, displaced_operations(each)))]
+
+
+def _of(service: str, broken: list[str]) -> str:
     more = f", and {len(broken) - _MOST_NAMED} more operations are worse" if len(broken) > _MOST_NAMED else ""
-    return f"in {deployment.service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
+    return f"in {service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
 
 
 def breaks_since(deployment: DeploymentRecord) -> str:
@@ -120,6 +146,11 @@ def _redirected(status: int) -> bool:
 
 def _unhandled(status: int) -> bool:
     return status in (401, 403, 404, 405, 410)
+
+
+def _together(revisions: Answers) -> dict[int, int]:
+    """The answers of several revisions, by status."""
+    return dict(sum((Counter(each) for each in revisions.values()), Counter()))
 
 
 def _share(answers: dict[int, int], counts: Callable[[int], bool]) -> float:

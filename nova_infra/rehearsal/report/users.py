@@ -9,7 +9,7 @@ from statistics import median
 
 from nova_infra.documents.text import in_words, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
-from nova_infra.rehearsal.report.answers import what_breaks
+from nova_infra.rehearsal.report.answers import what_breaks, what_others_break
 from nova_infra.rehearsal.report.connections import too_many_connections
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
@@ -54,13 +54,15 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
     yield from too_many_connections(record)
     for said in (_lost, what_breaks, _cut, _leak, _slower, _killed, _closes_sooner):
         yield from ((each.environment, clause) for each in record.deployments if (clause := said(each)))
+    for environment in record.elsewhere:
+        yield from ((environment, clause) for clause in what_others_break(record, environment))
 
 
 def _lost(deployment: DeploymentRecord) -> str:
     if not deployment.losses:
         return ""
-    tasks = "a task was" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks were"
-    return f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
+    tasks = "a task" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks"
+    return f"{deployment.service} lost {tasks} while serving, the last because {deployment.losses[-1]}"
 
 
 def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
@@ -72,7 +74,7 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
         )
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
-        yield f"of {name}, {count} received and not deleted, so the queue hands out again what was processed"
+        yield f"{count} received from {name} but not deleted, so the queue hands out again what was processed"
     if queue.left > _MOST_WAITING and not queue.dead:
         yield (
             f"{queue.left} of {queue.sent} messages of {name} were still waiting at the end: its worker takes none, "

@@ -10,7 +10,7 @@ from nova_infra.documents.text import listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
-from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks
+from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
 from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
@@ -74,7 +74,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
     if not record.runs_tasks:
         unknown.append("nothing was played: it deploys no service, worker or job that the rehearsal knows")
     few = _of_each(record, silent)
-    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record))]:
+    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record)), *record.granted]:
         headline, why = f"{headline}, but not all of it was tested", f"{why}, but {', and '.join(gaps)}."
         return _warning(headline, why, _to_test(record, unknown, few))
     if record.until is not None:
@@ -128,6 +128,8 @@ def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
         return f"Add example messages to {place}, and play it again: {again}"
     if unknown:
         return "Test what it deploys in an environment before the last"
+    if record.granted:
+        return "Look for it in the account and region of its environment" + ("" if record.app else ": nova doctor")
     if few:
         fewer = "Let its alarms judge by fewer requests" if record.app else "Lower alarms.min_requests"
         return f"{fewer}, and play it again: {again}"
@@ -181,7 +183,7 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
         if clause := what_breaks(each):
             is_cause = not own or served or each.service in own
             return f" The cause: {clause}." if is_cause else f" Also: {clause}."
-    return ""
+    return "".join(f" The cause: {clause}." for clause in what_others_break(record, stage.name)[:1])
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:

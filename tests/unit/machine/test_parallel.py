@@ -1,8 +1,11 @@
 import asyncio
+import subprocess
+import sys
+import threading
 
 import pytest
 
-from nova_infra.machine.parallel import gather, to_the_end
+from nova_infra.machine.parallel import gather, threads, to_the_end
 
 
 def test_results_come_in_the_order_of_the_coroutines() -> None:
@@ -65,3 +68,47 @@ def test_the_fault_of_what_has_to_end_is_raised() -> None:
 
     with pytest.raises(OSError, match="disk"):
         asyncio.run(to_the_end(fail()))
+
+
+def test_answers_come_from_as_many_threads_as_are_allowed_and_in_order() -> None:
+    both = threading.Barrier(2)
+
+    def ask(number: int) -> int:
+        both.wait(30)
+        return number * number
+
+    with threads(2) as pool:
+        assert list(pool.map(ask, [3, 4, 5, 6])) == [9, 16, 25, 36]
+
+
+def test_what_a_question_raises_reaches_whoever_asked() -> None:
+    with threads(1) as pool:
+        answer = pool.submit(int, "many")
+        with pytest.raises(ValueError, match="many"):
+            answer.result()
+
+
+def test_an_interruption_waits_for_no_answer() -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        asked.set()
+        answered.wait(30)
+
+    pool = threads(1)
+    under_way, waiting = pool.submit(ask), pool.submit(ask)
+
+    def interrupted() -> None:
+        with pool:
+            asked.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (under_way.done(), waiting.cancelled()) == (False, True)
+    answered.set()
+
+
+def test_a_program_ends_while_a_question_is_under_way() -> None:
+    program = "import time; from nova_infra.machine.parallel import threads; threads().submit(time.sleep, 600)"
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)

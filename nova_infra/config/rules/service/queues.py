@@ -17,7 +17,7 @@ MAX_NAME = 80
 
 
 def of_one(key: str, service: Service) -> Iterator[str]:
-    """What a queue that exists lacks, and a name that leaves no room for the other one's.
+    """A queue's keys that are missing or too many, and a name that leaves no room for the other one's.
 
     Args:
         key: The service's place in the file.
@@ -26,6 +26,8 @@ def of_one(key: str, service: Service) -> Iterator[str]:
     queue = service.queue
     if queue is not None and queue.existing and not (queue.name and queue.dead):
         yield f"{key}.queue.existing: needs the names of both queues: write name and dead"
+    if queue is not None and queue.key and not queue.existing:
+        yield f"{key}.queue.key: belongs to a queue that exists, and SQS's own key encrypts this one: remove it"
     if queue is not None and queue.name and not queue.dead and not queue.existing:
         dead = dead_queue_name("", queue.name, None)
         if len(dead) > MAX_NAME:

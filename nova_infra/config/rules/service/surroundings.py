@@ -29,6 +29,7 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
     yield from _placeholders(key, service)
     yield from queues.of_one(key, service)
     yield from _elsewhere(key, service, environment)
+    yield from _keys_elsewhere(key, service, environment)
     for place, connection in enumerate(service.connects_to):
         if is_local(connection.rpartition(":")[0]):
             where = f"{key}.connects_to[{place}]: {connection!r}"
@@ -101,7 +102,9 @@ def _placeholders(key: str, service: Service) -> Iterator[str]:
     }
     if service.queue is not None:
         strict |= {
-            f"queue.{name}": text for name in ("name", "dead") if (text := getattr(service.queue, name)) is not None
+            f"queue.{name}": text
+            for name in ("name", "dead", "key")
+            if (text := getattr(service.queue, name)) is not None
         }
     for path, text in strict.items():
         for name in _BRACES.findall(text):
@@ -136,3 +139,22 @@ def _elsewhere(key: str, service: Service, environment: Environment) -> Iterator
                 yield f"{where} is in {region}, which is not an AWS region: correct it, or write {{region}}"
             if account not in ("", "aws") and "*" not in account and not re.fullmatch(r"\d{12}", account):
                 yield f"{where} has the account {account}, which has no 12 digits: correct it, or write {{account}}"
+
+
+def _keys_elsewhere(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    """Customer managed keys of other regions. What has a name alone is in the environment's, and so is its key.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html: also a replica has its own
+    region's ARN.
+    """
+    keys = {f"secrets.{name}": each.key for name, each in service.secrets.items() if not _is_arn(each.secret)}
+    if service.queue is not None and service.queue.existing:
+        keys["queue"] = service.queue.key
+    for path, arn in keys.items():
+        region = arn.split(":")[3] if arn is not None else environment.region
+        if region != environment.region and not _BRACES.search(region):
+            yield f"{key}.{path}.key: is in {region}, and what it encrypts in {environment.region}: write {{region}}"
+
+
+def _is_arn(name: str | None) -> bool:
+    return name is not None and name.startswith("arn:")

@@ -31,8 +31,8 @@ class SuiteCommand:
 
     Attributes:
         command: The command, such as ``make integration``.
-        url: The environment's base URL. The command finds another one in ``API_BASE_URL`` and ``BASE_URL``, that of an
-            entrance which leads to the new revisions.
+        url: The environment's base URL. The command finds another one in ``BASE_URL``, which leads to the new
+            revisions.
         directory: Where it runs.
         log: File that its output is added to.
         tell: Told the last lines of its output.
@@ -66,7 +66,7 @@ class SuiteCommand:
 
     async def _run_at(self, address: str, still_wanted: Callable[[], bool], seconds: float) -> str:
         header, value = TEST_HEADER
-        variables = {"API_BASE_URL": address, "BASE_URL": address, TEST_HEADER_VARIABLE: f"{header}: {value}"}
+        variables = {"BASE_URL": address, TEST_HEADER_VARIABLE: f"{header}: {value}"}
         environment = {**variables, **_past_proxies(), **dict.fromkeys(_TOKENS, "")}
         if self.afresh:
             self.log.unlink(missing_ok=True)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from nova_infra.deployed.aws.client.wire import AwsCall
-from nova_infra.operations.planner.roles import TaskRole
+from nova_infra.names import partition_of
+from nova_infra.operations.planner.roles import TaskRole, encrypting_keys
 from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+
+_WITH_A_KEY = {
+    "sqs:ReceiveMessage": ("kms:Decrypt",),
+    "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "secretsmanager:GetSecretValue": ("kms:Decrypt",),
+}
+"""What else a call takes where a customer's key encrypts what it is about:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html."""
 
 
 class Caller:
@@ -21,7 +32,15 @@ class Caller:
         judged: Whether what it is denied is said of the release; of the baseline it is not.
     """
 
-    def __init__(self, stack: PlayedStack, task: str, revision: str, *, judged: bool) -> None:
+    def __init__(
+        self,
+        stack: PlayedStack,
+        task: str,
+        revision: str,
+        *,
+        judged: bool,
+        keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Keep what its role is read from; that takes time, and most tasks call nothing.
 
         Args:
@@ -29,18 +48,21 @@ class Caller:
             task: Logical id of the task definition.
             revision: ``family:number``.
             judged: Whether it belongs to the release.
+            keys: ARN of what a customer's key encrypts to that key, in any stack.
         """
         self.revision = revision
         self.judged = judged
         self._stack = stack
         self._task = task
+        self._keys = keys
         self._role: TaskRole | None = None
 
     @property
     def arn(self) -> str:
         """Who AWS says is calling."""
         name = self.role.name or self._task
-        return f"arn:aws:sts::{self._stack.home.account}:assumed-role/{name}/rehearsal"
+        home = self._stack.home
+        return f"arn:{partition_of(home.region)}:sts::{home.account}:assumed-role/{name}/rehearsal"
 
     @property
     def role(self) -> TaskRole:
@@ -51,7 +73,13 @@ class Caller:
 
     def denied(self, call: AwsCall) -> tuple[str, str] | None:
         """The action and resource that its role does not allow; None where it may make a call."""
-        return self.role.denied(call.needs)
+        decrypted = [
+            (action, self._keys[resource])
+            for needed, resource in call.needs
+            if resource in self._keys
+            for action in _WITH_A_KEY.get(needed, ())
+        ]
+        return self.role.denied([*call.needs, *decrypted])
 
     def remedy(self, action: str, resource: str) -> str:
         """What it lacks, and where to grant it, in a clause."""
@@ -61,13 +89,24 @@ class Caller:
         return f"{on}: grant it to its task role, {self.role.name} (with Nova: permissions in nova.toml)"
 
 
-def callers_of(stack: PlayedStack, *, judged: bool) -> dict[str, Caller]:
+def callers_of(
+    stack: PlayedStack, *, judged: bool, keys: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Caller]:
     """Revision to caller, of each task definition of a stack."""
     found = {}
     for task in stack.resources("AWS::ECS::TaskDefinition"):
         family = stack.properties(task).get("Family", task)
         revision = f"{family}:{stack.revisions[task].rpartition(':')[2]}"
-        found[revision] = Caller(stack, task, revision, judged=judged)
+        found[revision] = Caller(stack, task, revision, judged=judged, keys=keys)
+    return found
+
+
+def keys_of(stack: PlayedStack) -> dict[str, str]:
+    """ARN of each queue and secret of a stack that a key of the stack encrypts, to the ARN of that key."""
+    found = {}
+    for each, key in encrypting_keys(stack.template["Resources"]).items():
+        arn = physical.arn(stack.template["Resources"][each]["Type"], stack.physical_name(each), stack.home)
+        found[arn] = f"arn:{partition_of(stack.home.region)}:kms:{stack.home.region}:{stack.home.account}:key/{key}"
     return found
 
 

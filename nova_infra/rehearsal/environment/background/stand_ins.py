@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
@@ -18,7 +19,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.physical import QUEUE, Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.environment.background.aws_proxy import AwsProxy
-from nova_infra.rehearsal.environment.background.callers import Caller, access_key, callers_of
+from nova_infra.rehearsal.environment.background.callers import Caller, access_key, callers_of, keys_of
 from nova_infra.rehearsal.environment.background.moto_server import MotoServer
 from nova_infra.rehearsal.environment.background.resources import Resource, in_order, make, secret_value
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -56,6 +57,7 @@ class StandIns:
         self._denied = denied if denied is not None else {}
         self._gaps = gaps if gaps is not None else []
         self._callers: dict[str, Caller] = {}
+        self._keys: dict[str, str] = {}
         self._moto = MotoServer(home.account)
         self._proxy = AwsProxy(home.account, self._callers.get, self._behind, self._note, self._miss)
         self._aws: StandInAws | None = None
@@ -87,7 +89,8 @@ class StandIns:
         Args:
             judged: Whether it is the release's: what the baseline is denied is not its fault.
         """
-        for revision, caller in callers_of(stack, judged=judged).items():
+        self._keys |= keys_of(stack)
+        for revision, caller in callers_of(stack, judged=judged, keys=self._keys).items():
             self._callers[access_key(revision)] = caller
 
     async def apply(self, stack: PlayedStack) -> None:
@@ -121,6 +124,12 @@ class StandIns:
             if resource.kind == QUEUE:  # Another server than moto's may have an account of its own.
                 answer = await asyncio.to_thread(self._aws.call, "sqs", "get_queue_url", QueueName=resource.name)
                 self._account = str(answer["QueueUrl"]).split("/")[-2]
+
+    async def apply_neighbours(self, templates: Mapping[str, Template]) -> None:
+        """Make what stacks declare that are there and not deployed, by their names: tasks use it all the same."""
+        for name, template in templates.items():
+            revisions = dict.fromkeys(resources_of_type(template, "AWS::ECS::TaskDefinition"), name)
+            await self.apply(PlayedStack(name, template, exports=_Anything(), revisions=revisions, home=self._home))
 
     def lead(self, definition: TaskDefinition) -> TaskDefinition:
         """The definition with the server's address for AWS's, and the values of secrets that are known here.
@@ -236,6 +245,13 @@ class StandIns:
         said = f"{caller.revision} uses {clause}: no stack here creates it, but it may exist in AWS"
         if caller.judged and said not in self._gaps:
             self._gaps.append(said)
+
+
+class _Anything(dict[str, Any]):
+    """What stacks export that are not deployed here: nothing that is stood in for depends on it."""
+
+    def __missing__(self, name: str) -> str:
+        return name
 
 
 def needs_stand_ins(template: Template) -> bool:

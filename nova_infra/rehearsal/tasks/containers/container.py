@@ -17,6 +17,7 @@ from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, elsewhere
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
+from nova_infra.rehearsal.tasks.containers.seccomp import profile_option
 from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
@@ -85,6 +86,7 @@ class ContainerTask(Task):
             self.definition, self.image, self.network, name=self.name, label=self.label, port=self.port,
             podman=not self.engine.is_docker, directories=empty_directories(self.directory, self.name, paths),
         )  # fmt: skip
+        options = [*profile_option(self.directory), *options]
         code, _, said = await self.engine.attempt("create", *options, directory=self.directory)
         if code:
             raise start_error(said, self.definition, self.image, self.engine)

@@ -19,7 +19,8 @@ from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
 from nova_infra.machine.parallel import to_the_end
 from nova_infra.machine.scratch import scratch_directory
-from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
+from nova_infra.rehearsal.tasks.containers.options import SHARES_DIRECTORIES, ContainerNetwork
+from nova_infra.rehearsal.tasks.containers.seccomp import write_profile
 
 LABEL = "nova.rehearsal"
 _ADDRESSES = "10.97.0.0/16"
@@ -57,6 +58,8 @@ class Place:
         self._scratch = scratch_directory("containers")
         try:
             await remove_orphans(self.engine)
+            if SHARES_DIRECTORIES:
+                await write_profile(self.engine, self.directory)
             self._network = await self._make_network()
         except BaseException:
             with contextlib.suppress(EngineError):  # What failed first is what to say.

@@ -91,6 +91,26 @@ def test_each_value_says_where_it_comes_from(raw):
     assert sources["stop_seconds"] == (30, "default")
 
 
+def shown(raw, **keys):
+    raw["services"] = [{"name": "other", **keys}]
+    config = parse_config(raw)
+    return {each.key: each for each in origins(config.services[0], config.environment("prod"), config.services)}
+
+
+def test_what_says_nothing_of_a_kind_is_not_shown_of_it(raw):
+    worker = shown(raw, kind="worker")
+    assert (worker["rollout.strategy"].value, worker["rollout.strategy"].source) == ("rolling", 'kind = "worker"')
+    assert worker["rollout.bake_minutes"].source == "[[environments]]"
+    assert worker.keys() >= {"scaling.max_tasks", "targets.cpu_percent", "alarms.memory_percent", "health.command"}
+    assert not worker.keys() & {"rollout.percent", "targets.requests_per_minute", "alarms.latency_ms", "health.path"}
+    job = shown(raw, kind="job", schedule="rate(7 minutes)")
+    assert not [key for key in job if key.startswith(("rollout", "scaling", "health", "before_deploy"))]
+    assert job["schedule"].source == "[[services]]"
+    web = shown(raw)
+    assert web["rollout.strategy"].value == "canary"
+    assert web.keys() >= {"rollout.percent", "health.path", "before_deploy", "alarms.latency_ms"}
+
+
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [

@@ -104,7 +104,7 @@ JOB = replace(
             "nightly: its stack is ROLLBACK_COMPLETE: ",
             NOW,
         ),
-        (replace(JOB, jobs={"nightly": ("nova-prod-nightly", "v1")}), "nightly: its next run takes v1 instead of", NOW),
+        (replace(JOB, jobs={"nightly": ("nova-prod-nightly", "v1")}), "nightly: its next run uses v1 instead of", NOW),
         (
             replace(JOB, alarms=(ERRORS, replace(FAILED, state="ALARM", reason="1 run"), MISSED)),
             "nova-prod-nightly-failed: is in ALARM: 1 run",

@@ -1,5 +1,6 @@
-"""Promoting and aborting over a bad connection: whatever happens to a call, ECS gets one answer or none."""
+"""Promoting and aborting over a bad connection, or two at once: ECS gets one answer or none, and the ledger has it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,24 +12,32 @@ from nova_infra.errors import NovaError, RefusedError
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollout.answer import abort, promote
 
-from .conftest import World
+from .conftest import Rollout, World
 
-ANSWERS = {"promote": (promote, "ContinueServiceDeployment"), "abort": (abort, "StopServiceDeployment")}
+ANSWERS = {"promoted": promote, "aborted": abort}
+OPERATIONS = {"promoted": "ContinueServiceDeployment", "aborted": "StopServiceDeployment"}
 
 
 class Answered(World):
-    """ECS whose deployments do what they are told, over a connection with faults."""
+    """ECS takes one answer for each hook and one order to stop, and refuses whoever comes later.
+
+    Attributes:
+        faults: Operation to what happens to its next calls, one after the other.
+        meanwhile: What somebody else does between one's look and one's answer.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.faults: dict[str, list[Fault]] = {}
+        self.meanwhile: list[Callable[[], object]] = []
 
     def answer(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        if operation in OPERATIONS.values() and self.meanwhile:
+            self.meanwhile.pop()()
         fault = self.faults[operation].pop(0) if self.faults.get(operation) else None
         if isinstance(fault, tuple):
             status, code = fault
-            metadata = {"HTTPStatusCode": status}
-            raise ClientError({"Error": {"Code": code, "Message": code}, "ResponseMetadata": metadata}, operation)
+            raise refusal(operation, "no", status, code)
         if fault == "cut before":
             raise ConnectionClosedError(endpoint_url="https://ecs")
         answer = super().answer(operation, params)
@@ -37,17 +46,28 @@ class Answered(World):
         return answer
 
     def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
-        [rollout] = [each for each in self.rollouts if each.arn == params["serviceDeploymentArn"]]
-        [hook] = rollout.hooks
-        assert hook["status"] == "AWAITING_ACTION", "ECS was answered twice"
-        hook["status"] = "SUCCEEDED"
+        rollout = self._rollout(params)
+        if rollout.hooks[0]["status"] != "AWAITING_ACTION" or rollout.status != "IN_PROGRESS":
+            raise refusal("ContinueServiceDeployment", f"hook {params['hookId']} is not awaiting an action")
+        rollout.hooks[0]["status"] = "SUCCEEDED"
         return super().ContinueServiceDeployment(params)
 
     def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
-        [rollout] = [each for each in self.rollouts if each.arn == params["serviceDeploymentArn"]]
-        assert rollout.status == "IN_PROGRESS", "ECS was told twice"
+        rollout = self._rollout(params)
+        if rollout.status != "IN_PROGRESS":
+            raise refusal("StopServiceDeployment", "the deployment is already stopping")
         rollout.status = "ROLLBACK_IN_PROGRESS"
         return super().StopServiceDeployment(params)
+
+    def _rollout(self, params: dict[str, Any]) -> Rollout:
+        [rollout] = [each for each in self.rollouts if each.arn == params["serviceDeploymentArn"]]
+        return rollout
+
+
+def refusal(operation: str, message: str, status: int = 400, code: str = "InvalidParameterException") -> ClientError:
+    """AWS refuses an operation."""
+    metadata = {"HTTPStatusCode": status}
+    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}, operation)
 
 
 @pytest.fixture
@@ -79,7 +99,7 @@ def answers(world: Answered) -> int:
 @pytest.mark.parametrize("what", ANSWERS)
 @pytest.mark.parametrize("faults", HARMLESS.values(), ids=HARMLESS.keys())
 def test_what_passes_by_itself_changes_nothing_about_the_end(environment, world, ledger, what, faults) -> None:
-    answer, operation = ANSWERS[what]
+    answer, operation = ANSWERS[what], OPERATIONS[what]
     world.faults = {operation: list(faults)}
     assert list(answer(environment, [], why="it is time").done) == ["s01-service"]
     assert len(world.faults[operation]) < len(faults), "it has happened"
@@ -93,7 +113,7 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(environment, world,
 def test_what_stops_an_answer_is_named_and_the_same_command_finishes_later(
     environment, world, ledger, what, name
 ) -> None:
-    answer, operation = ANSWERS[what]
+    answer, operation = ANSWERS[what], OPERATIONS[what]
     faults, said = STOPPING[name]
     world.faults = {operation: list(faults)}
     with pytest.raises(NovaError, match=said) as stopped:
@@ -107,9 +127,54 @@ def test_what_stops_an_answer_is_named_and_the_same_command_finishes_later(
 
 @pytest.mark.parametrize("what", ANSWERS)
 def test_a_second_answer_is_refused_in_one_line_and_changes_nothing(environment, world, ledger, what) -> None:
-    answer, _ = ANSWERS[what]
+    answer = ANSWERS[what]
     answer(environment, [], why="")
     with pytest.raises(RefusedError) as refused:
         answer(environment, [], why="")
     assert "\n" not in str(refused.value)
     assert answers(world) == len(ledger) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("promoted", "promoted"), ("aborted", "promoted"), ("aborted", "aborted")]
+)
+def test_whoever_comes_second_gets_one_line_and_the_ledger_has_the_first(
+    environment, world, ledger, first: str, second: str
+) -> None:
+    world.meanwhile = [lambda: ANSWERS[first](environment, ["s01-service"], why="I was first")]
+    with pytest.raises(NovaError, match="ecs:") as refused:
+        ANSWERS[second](environment, ["s01-service"], why="so was I")
+    assert "\n" not in str(refused.value)
+    assert len(world.answered) == 1
+    [entry] = read_ledger(environment).answers
+    assert (entry.action, entry.why) == (first, "I was first")
+
+
+def test_an_abort_while_a_promotion_is_written_down_stops_it_and_both_are_in_the_ledger(
+    environment, world, ledger, monkeypatch
+) -> None:
+    write, aborting = environment.put_parameter, [lambda: abort(environment, ["s01-service"], why="not yet")]
+
+    def interrupted(name: str, value: str) -> int:
+        if aborting:
+            aborting.pop()()
+        return write(name, value)
+
+    monkeypatch.setattr(environment, "put_parameter", interrupted)
+    assert promote(environment, ["s01-service"], why="go").done
+    assert [what for what, _ in world.answered] == ["continue", "stop"]
+    assert {entry.action: entry.why for entry in read_ledger(environment).answers} == {
+        "promoted": "go",
+        "aborted": "not yet",
+    }
+
+
+def test_a_worker_waits_at_no_gate_and_can_be_aborted(environment, world, ledger) -> None:
+    world.workers.add("s02-service")
+    worker = world.begin("s02-service", stage="SCALE_UP", strategy="ROLLING")
+    with pytest.raises(RefusedError, match="s02-service: starts new tasks: it waits for no answer") as refused:
+        promote(environment, ["s02-service"], why="")
+    assert "\n" not in str(refused.value)
+    assert (world.answered, ledger) == ([], [])
+    assert list(abort(environment, ["s02-service"], why="").done) == ["s02-service"]
+    assert worker.status == "ROLLBACK_IN_PROGRESS"

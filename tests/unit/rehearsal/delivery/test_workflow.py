@@ -46,7 +46,7 @@ jobs:
     steps:
       - run: make integration
         env:
-          API_BASE_URL: ${{ needs.deploy-lab.outputs.url }}
+          BASE_URL: ${{ needs.deploy-lab.outputs.url }}
   deploy-live:
     needs: [try-lab, check]
     if: github.ref == 'refs/heads/trunk'
@@ -98,7 +98,7 @@ def test_jobs_become_stages_in_the_order_of_needs() -> None:
     assert [type(action) for action in lab] == [DeployAction, DeployAction, BuildAction]
     assert [action.run_order for action in lab] == [3, 4, 5]
     test: Any = lab[-1]
-    assert (test.commands, test.environment["API_BASE_URL"]) == (("make integration",), "#{lab.Url}")
+    assert (test.commands, test.environment["BASE_URL"]) == (("make integration",), "#{lab.Url}")
     platform: Any = lab[0]
     assert platform.namespace == "lab"
     assert isinstance(stages(read_one)["Approve live"].actions[0], ApprovalAction)
@@ -190,7 +190,7 @@ def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: st
         (("if: github.ref == 'refs/heads/trunk'", "if: always()"), "runs even if try-lab or check has failed"),
         (("cancel-in-progress: false", "cancel-in-progress: true"), "a newer push cancels deploy-live in the middle"),
         (("    concurrency: lab\n", ""), "deploy-lab is in no concurrency group, so two pushes may deploy at once"),
-        (("    environment: live\n", ""), "deploy-live names no environment, so that nobody is asked"),
+        (("    environment: live\n", ""), "deploy-live names no environment, so nobody has to approve"),
     ],
 )
 def test_what_reaches_users_past_a_failure_is_said(change: tuple[str, str], said: str) -> None:
@@ -279,7 +279,7 @@ def test_combinations_are_those_of_github(matrix: Any, said: list[str]) -> None:
 
 def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
     test: Any = stages(read(("needs.deploy-lab.outputs.url", "needs.deploy-lab.outputs.uri")))["Lab"].actions[-1]
-    assert test.environment["API_BASE_URL"] == ""
+    assert test.environment["BASE_URL"] == ""
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from helpers.http2_server import Answer, Reply, said, serving
+from nova_infra.rehearsal.elsewhere import Elsewhere
 from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.http2.grpc import framed, messages
@@ -176,8 +177,7 @@ def test_a_method_that_fails_now_is_named_in_the_words_of_grpc() -> None:
         baseline=False,
         answers={"gRPC /shop.Shop/List": {200: 1, 500: 9}, "gRPC /shop.Shop/Gone": {405: 4}},
         answers_before={"gRPC /shop.Shop/List": {200: 8}, "gRPC /shop.Shop/Gone": {400: 4}},
-        taken={},
-        answers_without_target={},
+        elsewhere=Elsewhere(),
     )
     assert broken_operations(deployment) == [
         "gRPC /shop.Shop/List answers INTERNAL to 9 of 10 requests (OK before)",

@@ -92,6 +92,27 @@ def test_services_that_are_deployed_side_by_side_share_the_listener_that_is_stoo
     asyncio.run(play())
 
 
+def test_a_rule_that_its_stack_has_no_more_leads_nowhere() -> None:
+    async def play() -> None:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
+        try:
+            before, after = service(), service()
+            del after["Resources"]["Rule"]
+            kept, gone = played("nova-dev-carts", before), played("nova-dev-carts", after)
+            await balancers.apply(kept)
+            address = balancers.localize("http://shop.example.com")
+            assert not balancers.remove(kept, kept)
+            assert await ask(address, "/carts/1") == 503
+            assert balancers.remove(kept, gone)
+            assert await ask(address, "/carts/1") == 404
+            await balancers.apply(kept)
+            assert await ask(address, "/carts/1") == 503, "it is there again"
+        finally:
+            await balancers.stop()
+
+    asyncio.run(play())
+
+
 def test_the_report_says_what_is_stood_in_for() -> None:
     reading = StageReading()
     reading.read("nova-dev-carts", service())

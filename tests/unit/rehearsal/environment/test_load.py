@@ -19,7 +19,8 @@ from nova_infra.rehearsal.environment.load import Load, in_turns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
-from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, USERS, Requests
+from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE, USERS, Requests
+from nova_infra.rehearsal.report.answers import displaced_operations
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
@@ -37,6 +38,7 @@ class Behind:
     def __init__(self, answer: Answer, *, paths: Sequence[str] = ("/tiny/*",), weights: tuple[int, int] = (100, 0)):
         self.answer, self.paths, self.weights = answer, tuple(paths), weights
         self.renamed = ""
+        self.known: list[bool] = []
         self.asked: list[web.BaseRequest] = []
         self.at_once: list[int] = []
         self.totals: dict[str, Requests] = {}
@@ -99,6 +101,9 @@ class Behind:
             whose.service.tasks = tasks
             for _ in range(minutes):
                 await load.minute()
+            self.known = [load.knows_answers()]
+            load.forget()
+            self.known.append(load.knows_answers())
             return asked
         finally:
             await load.stop()
@@ -253,7 +258,7 @@ def test_requests_of_a_file_are_sent_as_they_are_written() -> None:
 def test_a_file_without_a_request_for_the_service_asks_nothing_and_says_so() -> None:
     asked = Behind(always(200)).run(1, files=[sample("GET", "/elsewhere", origin="file")])
     assert asked.operations == []
-    assert asked.left_out == ["none of the 1 requests in its file is for its paths"]
+    assert asked.left_out == ["its file has 1 request, and none for its paths"]
     assert asked.answers["tiny:1"] == {}
 
 
@@ -274,20 +279,27 @@ def test_a_request_that_another_rule_takes_is_not_counted_as_an_answer_of_the_se
     definition: Any = SimpleNamespace(revision="other:7", fault="")
     other.targets.append(Target(SimpleNamespace(definition=definition, port=1), healthy=True))  # type: ignore[arg-type]
     asked = behind.run(1, taker=RoutingRule("other", 1, ("/tiny/*",), forward=[WeightedGroup(other, 1)]))
-    assert asked.taken == {"GET /tiny/a": ["other:7"]}
+    assert asked.elsewhere.by_others == {"GET /tiny/a": {"other:7": {502: REQUESTS_PER_MINUTE}}}
 
 
 def test_a_service_with_another_name_behind_the_same_rule_takes_no_requests_of_the_old_one() -> None:
     behind = Behind(documented("/tiny/a"), weights=(0, 100))
     behind.renamed = "small"
     asked = behind.run(1)
-    assert (asked.taken, "tiny:2" in asked.answers) == ({}, False)
+    assert displaced_operations(asked.elsewhere) == []
+    assert "tiny:2" not in asked.answers
 
 
 def test_a_request_that_no_target_gets_is_counted_apart() -> None:
     nobody = RoutingRule("nobody", 1, ("/tiny/*",), forward=[WeightedGroup(TargetGroup("g", read_target_group({})), 1)])
     asked = Behind(documented("/tiny/a")).run(1, taker=nobody)
-    assert asked.answers[NO_TARGET]["GET /tiny/a"] == {503: REQUESTS_PER_MINUTE}
+    assert asked.elsewhere.by_nobody == {"GET /tiny/a": {503: REQUESTS_PER_MINUTE}}
+
+
+def test_what_was_answered_before_something_changed_is_asked_again() -> None:
+    behind = Behind(documented("/tiny/a", "/tiny/b"))
+    behind.run(1)
+    assert behind.known == [True, False]
 
 
 def test_a_rollout_without_a_canary_asks_at_the_usual_rate() -> None:

@@ -39,7 +39,14 @@ scaling.schedules = [{ schedule = "0 20 * * *", time_zone = "Asia/Tokyo", min_ta
 [[services]]
 name = "slow"
 kind = "worker"
-queue = { name = "given", dead = "given-dead", existing = true, oldest_seconds = 900 }
+
+[services.queue]
+name = "given"
+dead = "given-dead"
+existing = true
+oldest_seconds = 900
+key = "arn:aws:kms:{region}:{account}:key/of-{environment}"
+
 [[services]]
 name = "report"
 kind = "job"
@@ -134,6 +141,16 @@ def test_messages_that_fail_go_to_the_dead_letter_queue(assembly: Any) -> None:
     alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-mailer", "AWS::CloudWatch::Alarm")}
     assert (alarms["nova-dev-mailer-oldest"]["Threshold"], alarms["nova-dev-mailer-dead"]["Threshold"]) == (90, 2)
     assert alarms["nova-dev-mailer-dead"]["Dimensions"] == [{"Name": "QueueName", "Value": "mails-dev-dead"}]
+
+
+def test_a_worker_may_decrypt_what_a_customers_key_encrypts(assembly: Any) -> None:
+    def keys(stack: str) -> list[str]:
+        policies = assembly.properties(stack, "AWS::IAM::Policy")
+        statements = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+        return [each["Resource"] for each in statements if each["Action"] == "kms:Decrypt"]
+
+    assert keys("nova-dev-slow") == ["arn:aws:kms:us-east-1:111111111111:key/of-dev"]
+    assert keys("nova-dev-mailer") == []
 
 
 def test_a_worker_is_scaled_by_what_waits_for_each_task(assembly: Any) -> None:

@@ -8,7 +8,8 @@ stack imports can be neither deleted nor changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nova_infra.checks.rule import as_list
@@ -16,14 +17,10 @@ from nova_infra.documents.text import listed
 from nova_infra.operations.changes.certain import is_whole, tables
 from nova_infra.operations.changes.template_values import references, same
 from nova_infra.operations.planner.blockers.cloudformation.names import changes_kind
-from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
+from nova_infra.operations.planner.model import Action, Refusal, ResourceAction, StackKey, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 _ASSOCIATIONS = "AWS::ECS::ClusterCapacityProviderAssociations"
-_BY_THEMSELVES = (
-    "deploy those stacks by themselves first, from this commit, by `npx cdk deploy --exclusively`, if they no longer "
-    "use it; otherwise undo the change"
-)
 
 
 def locked_exports(step: Step) -> Iterator[Refusal]:
@@ -37,7 +34,8 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
         changed = sorted(set(references(becomes)) & replaced.keys())
         if becomes is not None and same(value, becomes) and not changed:
             continue
-        if not (importers := {stack.key.name for stack in step.world.importers(step.before, name)}):
+        using = step.world.importers(step.before, name)
+        if not (importers := {stack.key.name for stack in using}):
             continue
         if changed:
             roots.setdefault(_root(changed[0], replaced), set()).update(importers)
@@ -46,7 +44,7 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
                 step.after.key.name,
                 "",
                 f"the export {name} is removed while {listed(sorted(importers), 3)} still uses it",
-                _BY_THEMSELVES,
+                _freed(step, using, partial(_imports, name)),
             )
         else:
             yield Refusal(
@@ -79,24 +77,58 @@ def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
         after = step.after.resources.get(logical_id, {}).get("Properties", {})
         left = after.get("CapacityProviders")
         gone = {*_texts(before.get("CapacityProviders"))} - {*_texts(left)} if is_whole(left) else set[str]()
-        users = {
-            (stack.key.name, provider)
-            for stack in step.world.stacks.values()
-            if stack.key[:2] == step.after.key[:2]
-            for _, service in stack.of_type("AWS::ECS::Service")
-            if step.world.meaning(stack, service.get("Cluster"))
-            == step.world.meaning(step.before, before.get("Cluster"))
-            for provider in gone
-            & {*_texts([each.get("CapacityProvider") for each in tables(service.get("CapacityProviderStrategy"))])}
-        }
-        if users:
+        cluster = step.world.meaning(step.before, before.get("Cluster"))
+
+        def using(stack: StackTemplate, cluster: str = cluster, gone: frozenset[str] = frozenset(gone)) -> set[str]:
+            return {
+                provider
+                for _, service in stack.of_type("AWS::ECS::Service")
+                if step.world.meaning(stack, service.get("Cluster")) == cluster
+                for each in tables(service.get("CapacityProviderStrategy"))
+                for provider in gone & {*_texts([each.get("CapacityProvider")])}
+            }
+
+        near = [stack for stack in step.world.stacks.values() if stack.key[:2] == step.after.key[:2]]
+        if users := [stack for stack in near if using(stack)]:
             yield Refusal(
                 step.after.key.name,
                 logical_id,
-                f"takes {listed(sorted({provider for _, provider in users}), 3)} from the cluster while "
-                f"{listed(sorted({name for name, _ in users}), 3)} still uses it",
-                _BY_THEMSELVES,
+                f"takes {listed(sorted(set.union(*map(using, users))), 3)} from the cluster while "
+                f"{listed(sorted(stack.key.name for stack in users), 3)} still uses it",
+                _freed(step, users, lambda stack: bool(using(stack))),
             )
+
+
+def _freed(step: Step, using: Sequence[StackTemplate], still: Callable[[StackTemplate], bool]) -> str:
+    """How what others use becomes free.
+
+    Those that the release still has are deployed before. Those that it no longer has are deleted, and what in turn uses
+    their exports is deployed before that.
+
+    Args:
+        step: The deployment that takes it away.
+        using: The stacks that use it.
+        still: Whether a stack as it would be uses it, too.
+    """
+    gone = [stack for stack in using if stack.key not in step.release]
+    users = [other for stack in gone for name in stack.exports for other in step.world.importers(stack, name)]
+    first = {each.key for each in (*users, *using) if each.key in step.release}
+    if any(still(step.release[key]) for key in first):
+        return "undo the change"
+    alone = "each by itself" if len(first) > 1 else "by itself"
+    steps = [f"deploy {_those(first)} {alone}, from this commit, by `npx cdk deploy --exclusively`"] if first else []
+    if gone:
+        steps.append(f"delete {_those(stack.key for stack in gone)}, which the release no longer has")
+    return f"{', then '.join(steps)}, and deliver this again"
+
+
+def _imports(name: str, stack: StackTemplate) -> bool:
+    return name in stack.imports
+
+
+def _those(stacks: Iterable[StackKey]) -> str:
+    """Names of all stacks: whoever frees what they use needs every one."""
+    return " and ".join(sorted({key.name for key in stacks}))
 
 
 def _texts(entries: Any) -> Iterator[str]:

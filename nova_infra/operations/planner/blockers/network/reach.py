@@ -42,11 +42,12 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
     """
     if step.before is None:
         return
-    replaced = {each.logical_id for each in step.actions if each.action in (Action.REPLACE, Action.DELETE)}
+    words = {Action.REPLACE: "changes", Action.DELETE: "goes"}
+    gone = {each.logical_id: words[each.action] for each in step.actions if each.action in words}
     followed = {name for _, record in step.after.of_type("AWS::Route53::RecordSet") for name in references(record)}
     for logical_id, _ in step.before.of_type(_BALANCER):
-        if logical_id in replaced - followed:
-            said = "its DNS name changes with it: clients of the old one get no answer"
+        if logical_id in gone.keys() - followed:
+            said = f"its DNS name {gone[logical_id]} with it: clients of the old one get no answer"
             yield Consequence(step.after.key.name, logical_id, said, hurts=True)
     ports = {port for _, port in _ports(step.after)}
     for logical_id, port in _ports(step.before):

@@ -10,15 +10,15 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-u
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.checks.permissions.attached import branches, statements_of
-from nova_infra.checks.permissions.statements import Statement, allowing, pattern_of
+from nova_infra.checks.permissions.statements import Statement, allowing, contains, pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables
-from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Step
 
 _ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
@@ -60,12 +60,14 @@ class Need:
         role: Logical id of the role.
         names: Patterns by which a policy may name what it is done to; one that is allowed is enough.
         why: What it is needed for, as the end of "so".
+        whole: Whether all that a name means is needed, where it is a pattern.
     """
 
     role: str
     action: str
     names: tuple[str, ...]
     why: str
+    whole: bool = False
 
 
 def missing_permissions(step: Step) -> Iterator[Refusal]:
@@ -73,8 +75,7 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
     if not step.actions:
         return
     template, statements = Template(step.after.resources), dict[str, list[Statement]]()
-    key = step.after.key
-    place = ":".join(each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
+    place = _place(step)
     for logical_id, resource in step.after.resources.items():
         properties = resource.get("Properties", {})
         for (kind, name), service in _TRUSTED.items():
@@ -89,6 +90,57 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
                 continue
             fault = f"{need.role} may not {need.action} on {need.names[0]}, so {need.why}"
             yield Refusal(step.after.key.name, logical_id, fault, f"grant {need.action} to {need.role}", _FAILS)
+
+
+def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
+    """Say which permissions a running revision loses although it still serves.
+
+    A policy that changes in place holds from the beginning of the deployment. One that leaves its stack is deleted only
+    when everything else has succeeded.
+    """
+    if step.before is None or not any(action.type.startswith("AWS::IAM::") for action in step.actions):
+        return
+    before, meanwhile = Template(step.before.resources), Template({**step.before.resources, **step.after.resources})
+    for need in dict.fromkeys(_of_running_tasks(before, _place(step))):
+        if need.role not in step.after.resources:
+            continue
+        had, left = (_all_statements(template, need.role) for template in (before, meanwhile))
+        if _has(had, need) and not _has(left, need):
+            yield Consequence(
+                step.after.key.name,
+                need.role,
+                f"loses {need.action} on {need.names[0]} before the running revision is gone, so {need.why}: take the "
+                "permission away in the release after this one",
+            )
+
+
+def _of_running_tasks(template: Template, place: str) -> Iterator[Need]:
+    """What the tasks of a template need to start, and everything that their code may do, whether or not it does."""
+    for _, properties in template.of_type(_TASK):
+        yield from _of_a_task(template, place, properties)
+        role = _role(template, properties.get("TaskRoleArn"))
+        for each in statements_of(template, role) if role is not None else ():
+            for action in each.actions if each.allows and not each.not_actions and not each.not_resources else ():
+                for name in each.resources:
+                    yield Need(role or "", action, (name,), "its code is refused if it still asks for that", whole=True)
+
+
+def _has(statements: Sequence[Statement], need: Need) -> bool:
+    """Whether a role has what it needs: of one that a pattern names, some of it or all."""
+    if not need.whole:
+        return any(allowing(statements, need.action, name) for name in need.names)
+    return any(
+        each.allows
+        and (each.not_actions or any(contains(one.lower(), need.action.lower()) for one in each.actions))
+        and (each.not_resources or any(contains(one, need.names[0]) for one in each.resources))
+        for each in statements
+    )
+
+
+def _place(step: Step) -> str:
+    """Region and account of a stack, as patterns."""
+    key = step.after.key
+    return ":".join(each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
 
 
 def _all_statements(template: Template, role: str) -> list[Statement]:
@@ -139,7 +191,7 @@ def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) ->
         for secret in tables(container.get("Secrets")):
             yield from _of_a_secret(template, place, role, secret)
         if login := table(container.get("RepositoryCredentials")).get("CredentialsParameter"):
-            name = f"with which {container.get('Name')} logs in to its image's registry"
+            name = f"that {container.get('Name')} needs to log in to its image's registry"
             yield from _of_a_secret(template, place, role, {"Name": name, "ValueFrom": login})
 
 

@@ -29,7 +29,7 @@ LETTERS = {"QueueName": "letters"}
             id="images",
         ),
         pytest.param(resource(**LETTERS), resource(**LETTERS, VisibilityTimeout=77), None, id="changed in place"),
-        pytest.param(resource(policy="Delete", **LETTERS), None, None, id="deleted"),
+        pytest.param(resource(policy="Delete", **LETTERS), None, "is deleted: its messages are lost", id="deleted"),
         pytest.param(resource(VisibilityTimeout=77), None, None, id="without a name of its own"),
         pytest.param(resource("AWS::Logs::LogGroup", RetentionInDays=7), None, None, id="a log without a name"),
     ],

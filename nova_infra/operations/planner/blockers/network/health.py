@@ -1,0 +1,51 @@
+"""Health checks that change under the tasks that run now.
+
+A target group is changed in place, before the service gets its new revision, and its targets are checked by the new
+settings at once: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyTargetGroup.html. ECS
+replaces a task that its load balancer finds unhealthy:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-load-balancing.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nova_infra.documents.text import listed
+from nova_infra.operations.changes.template_values import same, shown
+from nova_infra.operations.planner.model import Action, Consequence
+from nova_infra.operations.planner.step import Step
+
+_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
+_ASKED = {
+    "HealthCheckPath": "path",
+    "HealthCheckPort": "port",
+    "HealthCheckProtocol": "protocol",
+    "Matcher": "expected answer",
+}
+"""Properties by which a task that was healthy may no longer be."""
+
+
+def changed_health_checks(step: Step) -> Iterator[Consequence]:
+    """Say that the running tasks are checked in another way before the new ones are there."""
+    for logical_id, changed in _changed(step).items():
+        path = shown(step.after.resources[logical_id].get("Properties", {}).get("HealthCheckPath", "/"))
+        yield Consequence(
+            step.after.key.name,
+            logical_id,
+            f"its health check gets another {listed(changed, 4)} before the new revision starts: if the running one "
+            f"does not answer at {path} as expected, ECS replaces its tasks, which never become healthy; deliver an "
+            "image that answers both checks first",
+        )
+
+
+def _changed(step: Step) -> dict[str, list[str]]:
+    """What changes of each group's check; of the two colours of a service, which change alike, the first one."""
+    found: dict[str, list[str]] = {}
+    for action in step.actions:
+        if step.before is None or action.type != _GROUP or action.action is not Action.UPDATE:
+            continue
+        before, after = (each.resources[action.logical_id].get("Properties", {}) for each in (step.before, step.after))
+        changed = [word for name, word in _ASKED.items() if not same(before.get(name), after.get(name))]
+        if changed and changed not in found.values():
+            found[action.logical_id] = changed
+    return found

@@ -1,0 +1,93 @@
+"""What is lost when a resource that holds something is deleted or replaced: said before everything else of a plan.
+
+A resource is kept only where its template says so: DeletionPolicy for what leaves a stack, UpdateReplacePolicy for what
+is replaced. Without them CloudFormation deletes it, but for databases of RDS, of which it keeps a snapshot:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html,
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatereplacepolicy.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.changes.resource_types import resource_type
+from nova_infra.operations.planner.model import Action, Consequence
+from nova_infra.operations.planner.step import Step
+
+_KEPT = ("Retain", "RetainExceptOnCreate")
+_BUCKET, _REPOSITORY = "AWS::S3::Bucket", "AWS::ECR::Repository"
+_LOST = {
+    "AWS::CloudFormation::Stack": "all of its resources that it does not retain are deleted",
+    "AWS::Cognito::UserPool": "its users are lost",
+    "AWS::DynamoDB::GlobalTable": "its items are lost",
+    "AWS::DynamoDB::Table": "its items are lost",
+    "AWS::EC2::EIP": "its address, which others may have allowed in, is released",
+    "AWS::ECR::Repository": "its images are lost",
+    "AWS::EFS::FileSystem": "its files are lost",
+    "AWS::FSx::FileSystem": "its files are lost",
+    "AWS::KMS::Key": "what it encrypted cannot be read any more when its waiting period is over",
+    "AWS::Kinesis::Stream": "its records are lost",
+    "AWS::Logs::LogGroup": "its log events are lost",
+    "AWS::Route53::HostedZone": "its records are lost, and its name servers change",
+    "AWS::SNS::Topic": "its subscribers are lost, and those by email have to confirm again",
+    "AWS::SQS::Queue": "its messages are lost",
+    "AWS::SSM::Parameter": "its value and its history are lost",
+    "AWS::SecretsManager::Secret": "its value is lost",
+}
+"""What becomes of what a resource holds when it is deleted, by type."""
+_LEFT_UNLESS_EMPTY = {_BUCKET: "objects", _REPOSITORY: "images"}
+"""Types that CloudFormation deletes only when they are empty, with what they hold then.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html and
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html, EmptyOnDelete.
+"""
+
+
+def lost_data(step: Step) -> Iterator[Consequence]:
+    """Say which resources that hold something are deleted, or replaced by empty ones."""
+    for action in step.actions:
+        before = step.before.resources.get(action.logical_id) if step.before is not None else None
+        if before is None or (what := lost(before["Type"])) is None:
+            continue
+        if action.action is Action.DELETE:
+            said, attribute = "is deleted", "DeletionPolicy"
+        elif action.action in (Action.REPLACE, Action.MAY_REPLACE):
+            said, attribute = f"{action.action} by an empty one", "UpdateReplacePolicy"
+        else:
+            continue
+        fate = _policy(before, attribute)
+        if fate in _KEPT and action.action is not Action.DELETE and step.identity_before(action.logical_id) is None:
+            kept = f"{said}, and the old one is kept outside of any stack: move what it holds before users miss it"
+            yield Consequence(step.after.key.name, action.logical_id, kept, loses=True)
+        if fate in _KEPT:
+            continue
+        yield Consequence(
+            step.after.key.name,
+            action.logical_id,
+            f"{said}: {_lost_with(before, what, fate)}; to keep it, first deploy it with {attribute}: Retain",
+            loses=True,
+        )
+
+
+def lost(kind: str) -> str | None:
+    """What becomes of what a resource of a type holds, as a clause; None where it holds nothing."""
+    return _LOST.get(kind) or ("what it holds is lost" if resource_type(kind).stateful else None)
+
+
+def _policy(resource: Mapping[str, Any], attribute: str) -> str:
+    if (written := resource.get(attribute)) is not None:
+        return str(written)
+    alone = resource["Type"] == "AWS::RDS::DBInstance" and "DBClusterIdentifier" not in resource.get("Properties", {})
+    by_default = resource["Type"] == "AWS::RDS::DBCluster" or alone
+    return "Snapshot" if by_default and attribute == "DeletionPolicy" else "Delete"
+
+
+def _lost_with(resource: Mapping[str, Any], what: str, fate: str) -> str:
+    """What is lost, as a clause."""
+    if fate == "Snapshot":
+        return "only a snapshot of what it holds is left"
+    if resource["Type"] in _LEFT_UNLESS_EMPTY and resource.get("Properties", {}).get("EmptyOnDelete") is not True:
+        held = _LEFT_UNLESS_EMPTY[resource["Type"]]
+        return f"CloudFormation deletes it if it is empty, and otherwise leaves it with its {held} outside of any stack"
+    return what

@@ -1,0 +1,180 @@
+"""More faults that show only in an image: its entry point, its C library, its signals, what it takes for granted.
+
+Each is played on the miniature, as a container: what AWS Fargate and the load balancer would do is the verdict.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.engines import engine_or_skip
+from helpers.faulty_images import BASE, DOCKERFILE, play
+from nova_infra.containers.engine import Engine
+
+ALARM = "prod-errors went to ALARM"
+KILLED = "killed at the end of its stop timeout"
+AS_ROOT, AS_USER = "USER root", "USER 10001:10001"
+
+
+def image(*lines: str) -> dict[str, str]:
+    """The image with further lines at the end of its Dockerfile."""
+    return {"dockerfile": DOCKERFILE + "".join(f"{line}\n" for line in lines)}
+
+
+MUSL = (
+    "b = open('/bin/sleep', 'rb').read(); old = b'/lib64/ld-linux-x86-64.so.2'; assert old in b; "
+    "open('/app/sleep', 'wb').write(b.replace(old, b'/lib/ld-musl-x86_64.so.1'.ljust(len(old), bytes(1))))"
+)
+
+FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    # What is wrong: the verdict, a part of its reason, and how it is put in.
+    # Commands
+    "an entry point for a shell, which drops the command": (
+        "✓",
+        "",
+        image("ENTRYPOINT exec python3 serve.py", 'CMD ["--port", "1"]'),
+    ),
+    "a shell that does not pass the signal on": ("!", KILLED, image("CMD python3 serve.py; exit 1")),
+    "a shell that does not pass the signal on, with an init process": (
+        "✓",
+        "",
+        {**image("CMD python3 serve.py; exit 1"), "LinuxParameters": {"InitProcessEnabled": True}},
+    ),
+    "a pipe after the program": ("!", KILLED, image("CMD python3 serve.py 2>&1 | cat")),
+    "a PATH that lacks the program": ("✗", "CannotStartContainerError", image("ENV PATH=/nowhere")),
+    "a program for another C library": (
+        "✗",
+        "no such file",
+        image(AS_ROOT, f'RUN python3 -c "{MUSL}" && chmod 755 sleep', AS_USER, 'CMD ["./sleep", "60"]'),
+    ),
+    "a link to a program that is not there": (
+        "✗",
+        "CannotStartContainerError",
+        image(AS_ROOT, "RUN ln -s /opt/venv/bin/python run", AS_USER, 'CMD ["./run", "serve.py"]'),
+    ),
+    "an empty file for a program": (
+        "✗",
+        "exec format error",
+        image(AS_ROOT, "RUN touch run && chmod 755 run", AS_USER, 'CMD ["./run"]'),
+    ),
+    # Users and homes
+    "a user by number has no home but the root": (
+        "✓",
+        "",
+        {"before": "assert os.environ['HOME'] == '/', os.environ['HOME']", **image("USER 4321")},
+    ),
+    "a user by name has the home of /etc/passwd": (
+        "✓",
+        "",
+        {
+            "before": "assert os.environ['HOME'] == '/home/tiny', os.environ['HOME']",
+            **image(AS_ROOT, "RUN echo 'tiny:x:4321:4321::/home/tiny:/bin/sh' >> /etc/passwd", "USER tiny"),
+        },
+    ),
+    "it keeps a cache in its home, which it owns, in a request": (
+        "✗",
+        ALARM,
+        {
+            "within": "open(os.path.expanduser('~/cache'), 'w')",
+            **image(
+                AS_ROOT,
+                "RUN mkdir -p /home/tiny && chown 4321 /home/tiny && echo 'tiny:x:4321:4321::/home/tiny:/bin/sh' >> /etc/passwd",
+                "USER tiny",
+            ),
+        },
+    ),
+    "a program that runs as its owner": (
+        "✓",
+        "",
+        {
+            "before": "assert subprocess.run(['/app/id', '-u'], capture_output=True).stdout == b'0\\n'",
+            **image(AS_ROOT, "RUN cp /usr/bin/id /app/id && chmod 4755 /app/id", AS_USER),
+        },
+    ),
+    # What it takes for granted
+    "the time zones are missing": (
+        "✗",
+        "ZoneInfoNotFoundError|No time zone found",
+        {
+            "before": "import zoneinfo; zoneinfo.ZoneInfo('Europe/Berlin')",
+            **image(AS_ROOT, "RUN rm -rf /usr/share/zoneinfo", AS_USER),
+        },
+    ),
+    "the certificates are missing": (
+        "✗",
+        "AssertionError",
+        {
+            "before": "import ssl; assert ssl.create_default_context().get_ca_certs()",
+            **image(AS_ROOT, "RUN rm -rf /etc/ssl/certs /usr/lib/ssl/cert*", AS_USER),
+        },
+    ),
+    "a locale that is not there": (
+        "✗",
+        "unsupported locale",
+        {"before": "import locale; locale.setlocale(locale.LC_ALL, 'de_DE.UTF-8')"},
+    ),
+    "a secret in a file": ("✗", "/run/secrets/key", {"before": "open('/run/secrets/key')"}),
+    "a port in a variable that nobody sets": ("✗", "KeyError: 'PORT'", {"before": "os.environ['PORT']"}),
+    "something to read on its input": ("✗", "EOF", {"before": "input()"}),
+    "heartbeats in shared memory": ("✓", "", {"before": "open('/dev/shm/beat', 'wb').write(bytes(2**20))"}),
+    "a device": ("✗", "/dev/fuse", {"before": "open('/dev/fuse')", "User": "0"}),
+    "a setting of the kernel": (
+        "✗",
+        "Read-only file system",
+        {"before": "open('/proc/sys/net/core/somaxconn', 'w').write('9')", "User": "0"},
+    ),
+    # What a container may not do
+    "a network interface": (
+        "✗",
+        "Operation not permitted",
+        {
+            "before": "import fcntl; fcntl.ioctl(socket.socket(), 0x8914, b'lo'.ljust(16, bytes(1)) + bytes(24))",
+            "User": "0",
+        },
+    ),
+    "a mount": (
+        "✗",
+        "AssertionError",
+        {"before": "assert not subprocess.call(['mount', '-t', 'tmpfs', 'x', '/tmp'])", "User": "0"},
+    ),
+    "a sandbox of its own": (
+        "✗",
+        "Operation not permitted",
+        {"before": "os.unshare(os.CLONE_NEWUSER)"},
+    ),
+    "a sandbox of its own, in a child process": (
+        "✗",
+        "AssertionError",
+        {"before": "assert not subprocess.call(['unshare', '--user', '--fork', 'true'])"},
+    ),
+    # Files
+    "a volume that the image declares and the task definition does not mount": (
+        "✓",
+        "",
+        {
+            "before": "open('/cache/x', 'w')",
+            **image(AS_ROOT, "RUN mkdir /cache && chown 10001 /cache", AS_USER, "VOLUME /cache"),
+        },
+    ),
+    "a file of a stage that is not the last": (
+        "✗",
+        "No such file",
+        {"before": "open('/app/model')", "dockerfile": f"FROM {BASE} AS model\nRUN touch /model\n" + DOCKERFILE},
+    ),
+    "much said in each request": ("✓", "", {"within": "print('x' * 200_000, flush=True)"}),
+}
+
+
+@pytest.fixture(scope="session", name="engine")
+def _engine() -> Engine:
+    """This machine's engine."""
+    return engine_or_skip()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_verdict_is_that_of_aws(fault: str, engine: Engine, tmp_path: Path) -> None:
+    sign, why, given = FAULTS[fault]
+    played = play(engine, tmp_path, **given)
+    named = any(each in played.verdict.why for each in why.split("|"))
+    assert (played.verdict.sign, why) == (sign, why if named else played.verdict.why), str(played)

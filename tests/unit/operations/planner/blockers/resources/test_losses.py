@@ -1,0 +1,94 @@
+"""What is lost with a resource that is deleted or replaced."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.changes.resource_types import resource_type
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
+from nova_infra.operations.planner.blockers.resources.losses import lost
+
+KEY = StackKey("210987654321", "eu-north-1", "nova-prod-mails")
+OTHER = {"Type": "AWS::CloudWatch::Dashboard", "Properties": {"DashboardBody": "{}"}}
+
+
+def said(before: dict[str, Any], after: dict[str, Any] | None) -> list[str]:
+    """What a plan says of a resource besides what happens to it."""
+    stacks = [
+        StackTemplate(KEY, {"Resources": {"Other": OTHER} | ({"It": each} if each else {})}) for each in (before, after)
+    ]
+    [planned] = plan(stacks[:1], [stacks[1:]]).stacks
+    return [str(each).partition(".It: ")[2] for each in planned.consequences if each.loses]
+
+
+def resource(kind: str, *, delete: str = "", replace: str = "", **properties: Any) -> dict[str, Any]:
+    policies = {"DeletionPolicy": delete, "UpdateReplacePolicy": replace}
+    return {"Type": kind, "Properties": properties, **{key: value for key, value in policies.items() if value}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [
+        ("AWS::SQS::Queue", "its messages are lost"),
+        ("AWS::DynamoDB::Table", "its items are lost"),
+        ("AWS::S3::Bucket", "CloudFormation deletes it if it is empty, and otherwise leaves it with its objects"),
+        ("AWS::Logs::LogGroup", "its log events are lost"),
+        ("AWS::ECR::Repository", "CloudFormation deletes it if it is empty, and otherwise leaves it with its images"),
+        ("AWS::SecretsManager::Secret", "its value is lost"),
+        ("AWS::KMS::Key", "what it encrypted cannot be read any more"),
+        ("AWS::Kinesis::Stream", "its records are lost"),
+        ("AWS::EFS::FileSystem", "its files are lost"),
+        ("AWS::EC2::EIP", "its address, which others may have allowed in, is released"),
+        ("AWS::SNS::Topic", "its subscribers are lost"),
+        ("AWS::Redshift::Cluster", "what it holds is lost"),
+        ("AWS::RDS::DBCluster", "only a snapshot of what it holds is left"),
+        ("AWS::RDS::DBInstance", "only a snapshot of what it holds is left"),
+        ("AWS::IAM::Role", None),
+        ("AWS::ECS::TaskDefinition", None),
+    ],
+)
+def test_what_holds_something_is_deleted_with_it(kind: str, loss: str | None) -> None:
+    assert [each.startswith(f"is deleted: {loss}") for each in said(resource(kind), None)] == [True] * (
+        loss is not None
+    )
+    assert said(resource(kind, delete="Retain"), None) == []
+    assert said(resource(kind, delete="RetainExceptOnCreate"), None) == []
+
+
+def test_every_type_that_holds_data_has_a_loss() -> None:
+    held = [kind for kind in ("AWS::QLDB::Ledger", "AWS::FSx::FileSystem", "AWS::SSM::Parameter") if lost(kind)]
+    assert len(held) == 3
+    assert all(lost(kind) is None for kind in ("AWS::EC2::Subnet", "AWS::CloudWatch::Alarm", "Custom::Anything"))
+    assert resource_type("AWS::QLDB::Ledger").stateful
+
+
+@pytest.mark.parametrize(
+    ("policies", "loss"),
+    [
+        (
+            {},
+            "may be replaced by an empty one: its items are lost; to keep it, first deploy it with UpdateReplacePolicy",
+        ),
+        ({"delete": "Retain"}, "may be replaced by an empty one: its items are lost"),
+        ({"replace": "Retain"}, "may be replaced by an empty one, and the old one is kept outside of any stack"),
+        ({"replace": "Snapshot"}, "may be replaced by an empty one: only a snapshot of what it holds is left"),
+    ],
+)
+def test_a_table_of_another_key_is_an_empty_one(policies: dict[str, str], loss: str) -> None:
+    def table(key: str) -> dict[str, Any]:
+        schema = [{"AttributeName": key, "KeyType": "HASH"}]
+        return resource("AWS::DynamoDB::Table", KeySchema=schema, **policies)
+
+    assert [each.startswith(loss) for each in said(table("id"), table("order"))] == [True]
+    assert said(table("id"), table("id") | {"Metadata": {"a": "b"}}) == []
+
+
+def test_a_database_of_a_cluster_leaves_no_snapshot() -> None:
+    assert said(resource("AWS::RDS::DBInstance", DBClusterIdentifier="orders"), None)[0].startswith(
+        "is deleted: what it holds is lost"
+    )
+
+
+def test_a_repository_that_is_emptied_loses_its_images() -> None:
+    emptied = resource("AWS::ECR::Repository", EmptyOnDelete=True)
+    assert said(emptied, None)[0].startswith("is deleted: its images are lost")

@@ -1,0 +1,69 @@
+"""What users of a service meet where somebody else answers them since the release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.elsewhere import Elsewhere
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.report.answers import displaced_operations
+from nova_infra.rehearsal.report.users import what_users_meet
+from nova_infra.rehearsal.report.verdict import verdict
+
+GOES = "GET / goes to search now, and answers"
+TO_BOTH = "GET / goes to search, mail now, and answers"
+NOWHERE = "GET / finds no listener rule, and the load balancer answers 404 itself"
+
+
+@pytest.mark.parametrize(
+    ("before", "others", "nobody", "said"),
+    [
+        ({200: 3}, {"search:7": {200: 9}}, {}, ""),
+        ({200: 3}, {"search:7": {404: 9}}, {}, f"{GOES} 404 to 9 of 9 requests (200 before)"),
+        ({201: 3}, {"search:7": {405: 9}}, {}, f"{GOES} 405 to 9 of 9 requests (201 before)"),
+        ({200: 3}, {"search:7": {302: 9}}, {}, f"{GOES} 302 to 9 of 9 requests (200 before)"),
+        ({200: 3}, {"search:7": {200: 2}, "mail:4": {404: 6}}, {}, f"{TO_BOTH} 404 to 6 of 8 requests (200 before)"),
+        ({404: 3}, {"search:7": {404: 9}}, {}, ""),
+        ({302: 3}, {"search:7": {302: 9}}, {}, ""),
+        ({}, {"search:7": {200: 9}}, {}, "GET / is taken by the listener rule of search, which comes first"),
+        ({200: 3}, {}, {404: 5}, NOWHERE),
+        ({}, {}, {404: 5}, NOWHERE),
+        ({200: 3}, {}, {301: 5, 503: 8}, "GET / reaches no service, and the load balancer answers 301 itself"),
+        ({200: 3}, {}, {200: 5}, "GET / reaches no service, and the load balancer answers 200 itself"),
+        ({302: 3}, {}, {301: 5}, ""),
+        ({200: 3}, {}, {503: 5}, ""),  # counted among the requests that failed
+    ],
+)  # fmt: skip
+def test_who_else_answers_does_it_as_well_or_it_is_said(
+    before: dict[int, int], others: dict[str, dict[int, int]], nobody: dict[int, int], said: str
+) -> None:
+    elsewhere = Elsewhere(before={"GET /": before} if before else {})
+    for revision, answers in [*others.items(), (None, nobody)]:
+        for status, count in answers.items():
+            for _ in range(count):
+                elsewhere.note("GET /", revision, status)
+    assert displaced_operations(elsewhere) == ([said] if said else [])
+
+
+def test_users_of_a_service_that_the_release_does_not_deploy_are_asked_after(rehearsed: Callable[..., Record]) -> None:
+    record = rehearsed()
+    assert what_users_meet(record) == []
+    for environment in ("Dev", "Prod"):
+        record.elsewhere[environment] = {
+            "shop": Elsewhere({"GET /": {200: 4}}, by_nobody={"GET /": {404: 3}}),
+            "mail": Elsewhere({"GET /mail": {200: 4}}),
+        }
+    assert what_users_meet(record) == [f"in shop, {NOWHERE} (also in Prod)"]
+    assert verdict(record).sign == "!"
+
+
+def test_they_are_the_cause_where_a_stage_fails_and_nothing_that_it_deployed_is_worse(
+    rehearsed: Callable[..., Any],
+) -> None:
+    record = rehearsed(bad=1)
+    [stage] = [each for each in record.stages if each.status == "failed"]
+    record.elsewhere[stage.name] = {"shop": Elsewhere({"GET /": {200: 4}}, by_nobody={"GET /": {404: 3}})}
+    assert f"The cause: in shop, {NOWHERE}." in verdict(record).why
