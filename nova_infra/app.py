@@ -1,7 +1,5 @@
 """Creates the CDK app: the stacks that a configuration and a context ask for."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The names that GitHub Actions workflows and the roles they assume have to share. Imports no CDK."""
 
-from __future__ import annotations
-
 import math
 
 from nova_infra.config import Config, Environment

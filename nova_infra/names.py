@@ -3,8 +3,6 @@
 An installation has a ``platform`` name; an environment's names begin with its ``prefix``, ``<platform>-<environment>``.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The tables of ``nova.toml`` about delivery: toolchain, source, images, notifications and the engine."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self

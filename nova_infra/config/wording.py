@@ -1,7 +1,5 @@
 """Words a fault in ``nova.toml`` in one line: the key, the value, what is wrong and what to do."""
 
-from __future__ import annotations
-
 from pydantic_core import ErrorDetails
 
 from nova_infra.config.root import CONFIG_FILE

@@ -1,7 +1,5 @@
 """Shortens and cleans text for one line of output."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Runs git. Each reason why git cannot answer has its own error and remedy."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

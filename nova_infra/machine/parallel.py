@@ -1,7 +1,5 @@
 """Concurrency: threads, coroutines, and collecting answers of which some may be missing."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import queue

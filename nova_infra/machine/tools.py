@@ -1,7 +1,5 @@
 """The project's own tools: the Python, Node and CDK CLI that its locks name."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import MutableMapping

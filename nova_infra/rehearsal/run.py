@@ -1,7 +1,5 @@
 """One rehearsal from beginning to end: the pipeline, then the drills, then the report."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import signal

@@ -1,7 +1,5 @@
 """GitHub Actions' roles in one account: who deploys, and who publishes images of the delivered and the early branch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

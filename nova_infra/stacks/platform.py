@@ -1,7 +1,5 @@
 """The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import aws_cdk as cdk

@@ -1,6 +1,5 @@
 """A cloud assembly as the tests of the synthesis look at it."""
 
-import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,8 @@ class Assembly:
 
     def template(self, stack: str) -> dict[str, Any]:
         """A template that may be changed."""
-        return copy.deepcopy(self.templates[stack])
+        template: dict[str, Any] = json.loads(self.texts[stack])  # in a third of the time that a deep copy takes
+        return template
 
 
 def read_assembly(directory: Path) -> Assembly:

@@ -1,7 +1,5 @@
 """Experiments with releases that go well, or are stopped: rules, bakes, hooks, configurations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

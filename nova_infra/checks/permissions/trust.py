@@ -1,7 +1,5 @@
 """``NOVA-P09``, ``NOVA-P10``: who may assume the roles on either side of the approval, and that observers only read."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

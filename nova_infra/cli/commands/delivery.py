@@ -1,7 +1,5 @@
 """The commands that GitHub Actions jobs run, and the ones that print their settings."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

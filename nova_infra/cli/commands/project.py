@@ -1,7 +1,5 @@
 """The commands for a project's own files: starts projects, checks nova.toml, adds and removes services."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Values of ``nova.toml`` that are valid alone but contradict each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import combinations

@@ -3,8 +3,6 @@
 From the resource types that CloudFormation lists for each region, as cfn-lint carries them: a test compares.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from nova_infra.config.values.fields import aws_regions

@@ -6,8 +6,6 @@ pipeline, which waits for the approval of such a change (``update_approval.py``)
 release before it. Tools and ``nova.toml`` stay of one commit: earlier tools would not know the keys of a later one.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The role that CloudFormation deploys the image repositories with, for a GitHub job that has few permissions."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct

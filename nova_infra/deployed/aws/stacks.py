@@ -1,7 +1,5 @@
 """An environment's stacks in AWS CloudFormation."""
 
-from __future__ import annotations
-
 import json
 import re
 import secrets

@@ -1,7 +1,5 @@
 """Whether a cluster and a load balancer that exist are as ``nova.toml`` says, and what their owners have to allow."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any

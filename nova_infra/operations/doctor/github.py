@@ -1,7 +1,5 @@
 """Checks the settings of the repository that no file holds: environments, reviewers, rules of branches."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping

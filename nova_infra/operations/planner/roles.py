@@ -3,8 +3,6 @@
 In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

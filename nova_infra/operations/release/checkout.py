@@ -1,7 +1,5 @@
 """The release in a checkout of the repository: the one that the delivery steps deliver."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping

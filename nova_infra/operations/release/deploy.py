@@ -1,7 +1,5 @@
 """Deploys one environment of a synthesized assembly, or its image repositories, unchanged."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Workers' queues and jobs, as rows of the reports."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

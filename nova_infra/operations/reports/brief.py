@@ -1,7 +1,5 @@
 """The brief: what an approver reads before a release goes to an environment, on one screen."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

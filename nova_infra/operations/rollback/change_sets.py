@@ -1,7 +1,5 @@
 """The change sets of a rollback: created in parallel, executed in parallel, and none left behind."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, wait

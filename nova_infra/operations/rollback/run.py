@@ -1,7 +1,5 @@
 """Rolling an environment back: read, plan, ask, read again, change, verify, record."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable

@@ -5,8 +5,6 @@ letters that differ each time. What ``Ref`` and ``Fn::GetAtt`` give: "Return val
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Mapping

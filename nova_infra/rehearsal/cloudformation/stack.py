@@ -1,7 +1,5 @@
 """A CloudFormation stack: a template with every reference replaced by a value."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """States what a drill expects, each expectation in words and with its check."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Carries out what the ECS service scheduler decides: starts and stops tasks, moves traffic, keeps the record."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

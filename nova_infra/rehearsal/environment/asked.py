@@ -1,7 +1,5 @@
 """Records the requests to one service, and the answers of each revision."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import math

@@ -1,7 +1,5 @@
 """A rehearsal's verdict in words, the same for the terminal and the report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Asks for the answers that a new project needs and that were not given as options."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass

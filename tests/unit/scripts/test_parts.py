@@ -27,7 +27,7 @@ def make(tmp_path):
     def start(**targets):
         stand_in = tmp_path / "make"
         cases = "".join(f"{name}) {commands} ;;\n" for name, commands in targets.items())
-        stand_in.write_text(f'#!/bin/sh\ncd {tmp_path}\ncase "$2" in\n{cases}esac\n')
+        stand_in.write_text(f'#!/bin/sh\ncd {tmp_path}\nfor target; do :; done\ncase "$target" in\n{cases}esac\n')
         stand_in.chmod(0o755)
         return subprocess.Popen(
             [sys.executable, SCRIPT, *targets],

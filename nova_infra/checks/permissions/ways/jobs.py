@@ -5,8 +5,6 @@ environment's job the roles of its environment, and a branch's job its repositor
 besides, known or not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

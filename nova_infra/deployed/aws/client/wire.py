@@ -5,8 +5,6 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 What is not known here is taken to be on anything.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Lifecycle hooks of a service's deployments: where they wait, for how long, and what answers them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol

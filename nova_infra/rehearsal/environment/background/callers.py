@@ -1,7 +1,5 @@
 """Identifies the caller of AWS: each task definition has an access key, which leads to its role."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A task as a container of its image, from its task definition and nothing else of this machine."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -7,8 +7,6 @@ API_Matcher and API_CreateRule (Elastic Load Balancing), API_CreateQueue (SQS), 
 rate expressions (EventBridge and its Scheduler).
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
