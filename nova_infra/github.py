@@ -5,11 +5,13 @@ import math
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
 from nova_infra.names import (
+    REGISTRY_ENVIRONMENT,
     deploy_role_name,
     early_image_role_name,
     environment_prefix,
     image_role_name,
     partition_of,
+    repositories_role_name,
 )
 
 IMAGE_SESSION_SECONDS = 3600
@@ -36,7 +38,8 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
     """What a job has to know, as name and value.
 
     Args:
-        environment: Name of the environment that the job deploys. Default: it builds images.
+        environment: Name of the environment that the job deploys, or ``registry`` for the image repositories. Default:
+            it builds images.
         branch: The branch that it runs for: the early branch's images are published by a role of their own.
 
     Raises:
@@ -51,6 +54,10 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
             "region": config.toolchain.region,
             "session-seconds": str(IMAGE_SESSION_SECONDS),
         }
+    if environment == REGISTRY_ENVIRONMENT:
+        known = outputs(config)
+        place, _, _ = known["role"].rpartition("/")
+        return {**known, "role": f"{place}/{repositories_role_name(config.platform.name)}"}
     chosen = config.environment(environment)
     role = deploy_role_name(environment_prefix(config.platform.name, chosen.name))
     return {

@@ -42,6 +42,9 @@ GITHUB_ISSUER = "token.actions.githubusercontent.com"
 PIPELINE_STACK = "NovaPipelineStack"
 """The stack of the pipeline, in the toolchain's account; its roles' names begin with it."""
 
+REGISTRY_ENVIRONMENT = "registry"
+"""GitHub's environment whose reviewers approve a change of the image repositories."""
+
 REGISTRY_STACK = "NovaRegistryStack"
 """Id and name of the stack of the image repositories, in the toolchain's account."""
 
@@ -237,6 +240,11 @@ def image_role_name(platform: str) -> str:
 def early_image_role_name(platform: str) -> str:
     """Name of the role with which GitHub Actions publishes the early branch's images, in the toolchain's account."""
     return f"{platform}-early-image-builder"
+
+
+def repositories_role_name(platform: str) -> str:
+    """Name of the role with which GitHub Actions changes the image repositories once that was approved."""
+    return deploy_role_name(environment_prefix(platform, REGISTRY_ENVIRONMENT))
 
 
 def image_alerts_name(platform: str) -> str:

@@ -173,6 +173,15 @@ def test_a_window_that_github_actions_would_not_keep(raw, refused):
     assert "environments[2].window: works only with CodePipeline" in refused()
 
 
+def test_github_has_an_environment_of_its_own_for_the_image_repositories(raw, refused):
+    raw["environments"][0]["name"] = "registry"
+    said = "environments[0].name: 'registry' is GitHub's environment for the image repositories: choose another name"
+    raw["delivery"]["engine"] = "github-actions"
+    assert said in refused()
+    raw["delivery"]["engine"] = "codepipeline"
+    assert parse_config(raw).environments[0].name == "registry"
+
+
 def test_a_window_beside_a_rollback_whose_meeting_aws_does_not_document(raw, refused):
     raw["environments"][2] |= {"window": {"cron": "* * 9-17 ? * MON-THU"}, "on_failure": "rollback"}
     assert 'environments[2].window: may keep on_failure = "rollback" from rolling back outside of it' in refused()
