@@ -187,6 +187,7 @@ def environment_template(name: str, *, release: str = "one", fault: str = "", st
                         "AdvancedConfiguration": {
                             "AlternateTargetGroupArn": {"Ref": "Green"},
                             "ProductionListenerRule": {"Ref": "Rule"},
+                            "RoleArn": "arn:aws:iam::000000000000:role/moves-traffic",
                         },
                     }
                 ],

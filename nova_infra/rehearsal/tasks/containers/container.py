@@ -235,10 +235,16 @@ class ContainerTask(Task):
     async def _limit_processor(self) -> None:
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
-        code, _, said = await self.engine.attempt("update", f"--cpus={share:g}", self.name, directory=self.directory)
-        # It may have ended meanwhile: waiting for its health then says so.
-        if code and not await self._ends_within(_GONE_SECONDS):
-            raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
+        said = ""
+        for _ in range(_TRIES):
+            code, _, said = await self.engine.attempt(
+                "update", f"--cpus={share:g}", self.name, directory=self.directory
+            )
+            # It may have ended meanwhile, and waiting for its health then says so. On a busy machine that takes time to
+            # show, and the runtime at times cannot freeze a control group to change it.
+            if not code or await self._ends_within(_GONE_SECONDS):
+                return
+        raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
 
     async def check(self) -> str | None:
         check = self.definition.health_check
