@@ -35,7 +35,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-tasks unit-operations unit-rules unit-others insecure .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-rules unit-others insecure .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,13 +96,13 @@ types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(add
 types: setup ## Strict type checks
 	@mypy $(TYPED)
 
-# The unit tests in six parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
-# What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. The rehearsal's
-# are two, because they mostly wait for what they have started. Without the plugin that is the services'. Of what
-# Hypothesis makes up, `make test` tries a fifth.
+# The unit tests in five parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
+# What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Those of the
+# rehearsal that mostly wait for what they have started are among the rules', which mostly compute. Without the plugin that
+# is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
 RULES = tests/unit/checks tests/unit/config
-PARTS = unit-operations unit-others unit-tasks unit-services unit-rehearsal unit-rules unit-synthesis types lint
+PARTS = unit-others unit-operations unit-rules unit-services unit-rehearsal unit-synthesis types lint
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
@@ -118,14 +118,11 @@ unit-synthesis: setup
 unit-rehearsal: setup
 	@$(UNIT) tests/unit/rehearsal $(WAITING:%=--ignore=%) $(SYNTHESIZE:%=--ignore=%)
 
-unit-tasks: setup
-	@$(UNIT) $(WAITING) $(SYNTHESIZE:%=--ignore=%)
-
 unit-operations: setup
 	@$(UNIT) tests/unit/operations $(SYNTHESIZE:%=--ignore=%)
 
 unit-rules: setup
-	@$(UNIT) $(RULES) $(SYNTHESIZE:%=--ignore=%)
+	@$(UNIT) $(WAITING) $(RULES) $(SYNTHESIZE:%=--ignore=%)
 
 unit-others: setup
 	@$(UNIT) tests/unit --ignore=tests/unit/rehearsal --ignore=tests/unit/operations $(RULES:%=--ignore=%) $(SYNTHESIZE:%=--ignore=%)

@@ -1,7 +1,5 @@
 """Entry point of the CDK app: reads the configuration and the context, and synthesizes."""
 
-from __future__ import annotations
-
 import gc
 import os
 import sys

@@ -1,7 +1,5 @@
 """Creates the CDK app: the stacks that a configuration and a context ask for."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,10 +13,10 @@ from nova_infra.checks.plugin import NovaChecks
 from nova_infra.config import Config, Environment, Overrides, Rollout, Service, shortened
 from nova_infra.config.resolved import resolved
 from nova_infra.config.values.fields import aws_regions
-from nova_infra.constructs.pipeline.release_tools import digest_of_tools
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
 from nova_infra.images.tags import checked_tag, image_tags
+from nova_infra.machine.tools import digest_of_tools
 from nova_infra.names import EARLY_REGISTRY_STACK, REGISTRY_STACK
 from nova_infra.stacks.environment import EnvironmentStacks
 from nova_infra.stacks.github import GitHubStack

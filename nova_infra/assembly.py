@@ -1,7 +1,5 @@
 """Reading a synthesized cloud assembly."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

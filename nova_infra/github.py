@@ -1,12 +1,18 @@
 """The names that GitHub Actions workflows and the roles they assume have to share. Imports no CDK."""
 
-from __future__ import annotations
-
 import math
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import deployment_minutes
-from nova_infra.names import deploy_role_name, early_image_role_name, environment_prefix, image_role_name
+from nova_infra.names import (
+    REGISTRY_ENVIRONMENT,
+    deploy_role_name,
+    early_image_role_name,
+    environment_prefix,
+    image_role_name,
+    partition_of,
+    repositories_role_name,
+)
 
 IMAGE_SESSION_SECONDS = 3600
 _HOUR = 3600
@@ -32,7 +38,8 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
     """What a job has to know, as name and value.
 
     Args:
-        environment: Name of the environment that the job deploys. Default: it builds images.
+        environment: Name of the environment that the job deploys, or ``registry`` for the image repositories. Default:
+            it builds images.
         branch: The branch that it runs for: the early branch's images are published by a role of their own.
 
     Raises:
@@ -43,15 +50,19 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
         role = name(config.platform.name)
         return {
             "engine": config.delivery.engine,
-            "role": f"arn:aws:iam::{config.toolchain.account}:role/{role}",
+            "role": f"arn:{partition_of(config.toolchain.region)}:iam::{config.toolchain.account}:role/{role}",
             "region": config.toolchain.region,
             "session-seconds": str(IMAGE_SESSION_SECONDS),
         }
+    if environment == REGISTRY_ENVIRONMENT:
+        known = outputs(config)
+        place, _, _ = known["role"].rpartition("/")
+        return {**known, "role": f"{place}/{repositories_role_name(config.platform.name)}"}
     chosen = config.environment(environment)
     role = deploy_role_name(environment_prefix(config.platform.name, chosen.name))
     return {
         "engine": config.delivery.engine,
-        "role": f"arn:aws:iam::{chosen.account}:role/{role}",
+        "role": f"arn:{partition_of(chosen.region)}:iam::{chosen.account}:role/{role}",
         "region": chosen.region,
         "session-seconds": str(deploy_session_seconds(config, chosen)),
     }

@@ -6,8 +6,6 @@ tested. A lock is split when it installs something else on another Python or pla
 ships on another untested. All of it shows in the files themselves, so neither the network nor a resolver is needed.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys
@@ -177,6 +175,24 @@ def check(root: Path) -> None:
     Raises:
         LockDriftError: A lock has drifted, or is split.
     """
+    tested = _lock(root, "requirements-dev.txt")
+    lines: list[str] = []
+    for name, asked in _all_asked(root).items():
+        lock = _lock(root, name)
+        lines += splits(name, lock)
+        found = drift(name, lock, asked, tested=None if name == "requirements-uv.txt" else tested)
+        lines += dict.fromkeys(f"{line}: {REMEDY}" for line in found)
+    npm = npm_drift(
+        json.loads((root / "package.json").read_text(encoding="utf-8")),
+        json.loads((root / "package-lock.json").read_text(encoding="utf-8")),
+    )
+    lines += (f"{line}: {REMEDY}" for line in npm)
+    if lines:
+        raise LockDriftError("\n".join(lines))
+
+
+def _all_asked(root: Path) -> dict[str, list[Requirement]]:
+    """Lock to what the manifests ask of it."""
     project = _manifest(root / "pyproject.toml")
     extras = project["project"].get("optional-dependencies", {})
     # Steps that hold credentials install what is delivered by, and nothing that only a rehearsal needs.
@@ -199,27 +215,14 @@ def check(root: Path) -> None:
         *deployed,
         *chain.from_iterable(services.values()),
     ]
-    tested = _lock(root, "requirements-dev.txt")
-    lines: list[str] = []
-    for name, asked in {
+    return {
         "requirements-dev.txt": [*infra, *rehearsed, *kit, *developers],
         "requirements.txt": infra,
         "requirements-tests.txt": [*infra, *kit, *chain.from_iterable(services.values()), *deployed],
         **{f"services/{service}/requirements.txt": [*kit, *asked] for service, asked in services.items()},
         **{str(path.relative_to(root)): kit for path in root.glob("nova_infra/**/service_template/requirements.txt")},
         "requirements-uv.txt": [*map(Requirement, (root / "requirements-uv.in").read_text(encoding="utf-8").split())],
-    }.items():
-        lock = _lock(root, name)
-        lines += splits(name, lock)
-        found = drift(name, lock, asked, tested=None if name == "requirements-uv.txt" else tested)
-        lines += dict.fromkeys(f"{line}: {REMEDY}" for line in found)
-    npm = npm_drift(
-        json.loads((root / "package.json").read_text(encoding="utf-8")),
-        json.loads((root / "package-lock.json").read_text(encoding="utf-8")),
-    )
-    lines += (f"{line}: {REMEDY}" for line in npm)
-    if lines:
-        raise LockDriftError("\n".join(lines))
+    }
 
 
 def _lock(root: Path, name: str) -> Lock:

@@ -3,8 +3,6 @@
 An installation has a ``platform`` name; an environment's names begin with its ``prefix``, ``<platform>-<environment>``.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Literal
 
@@ -44,6 +42,9 @@ GITHUB_ISSUER = "token.actions.githubusercontent.com"
 PIPELINE_STACK = "NovaPipelineStack"
 """The stack of the pipeline, in the toolchain's account; its roles' names begin with it."""
 
+REGISTRY_ENVIRONMENT = "registry"
+"""GitHub's environment whose reviewers approve a change of the image repositories."""
+
 REGISTRY_STACK = "NovaRegistryStack"
 """Id and name of the stack of the image repositories, in the toolchain's account."""
 
@@ -58,6 +59,35 @@ EARLY_REGISTRY_ASSETS = "early-registry/"
 
 BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
 """The parameter that holds the bootstrap stack's version."""
+
+
+_PARTITIONS = {
+    "cn-": ("aws-cn", "amazonaws.com.cn"),
+    "us-gov-": ("aws-us-gov", "amazonaws.com"),
+    "us-iso-": ("aws-iso", "c2s.ic.gov"),
+    "us-isob-": ("aws-iso-b", "sc2s.sgov.gov"),
+    "us-isof-": ("aws-iso-f", "csp.hci.ic.gov"),
+    "eu-isoe-": ("aws-iso-e", "cloud.adc-e.uk"),
+    "eusc-": ("aws-eusc", "amazonaws.eu"),
+}
+"""What a region's name begins with, to its partition and the end of AWS's host names there; of all others ``aws``."""
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, which its ARNs begin with, such as ``aws-us-gov``.
+
+    See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html.
+    """
+    return _place(region)[0]
+
+
+def domain_of(region: str) -> str:
+    """The end of AWS's host names in a region, such as ``amazonaws.com``."""
+    return _place(region)[1]
+
+
+def _place(region: str) -> tuple[str, str]:
+    return next((place for start, place in _PARTITIONS.items() if region.startswith(start)), ("aws", "amazonaws.com"))
 
 
 def environment_prefix(platform: str, environment: str) -> str:
@@ -210,6 +240,11 @@ def image_role_name(platform: str) -> str:
 def early_image_role_name(platform: str) -> str:
     """Name of the role with which GitHub Actions publishes the early branch's images, in the toolchain's account."""
     return f"{platform}-early-image-builder"
+
+
+def repositories_role_name(platform: str) -> str:
+    """Name of the role with which GitHub Actions changes the image repositories once that was approved."""
+    return deploy_role_name(environment_prefix(platform, REGISTRY_ENVIRONMENT))
 
 
 def image_alerts_name(platform: str) -> str:

@@ -3,8 +3,6 @@
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
 
-from __future__ import annotations
-
 import calendar
 import re
 from collections.abc import Iterator

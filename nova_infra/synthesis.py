@@ -1,7 +1,5 @@
 """Synthesizing the working tree, for the commands that need its assembly."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Reads a TOML file that a person has written: whatever it holds, a fault is one line with the remedy."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence

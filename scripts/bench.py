@@ -5,8 +5,6 @@ each size in a process of its own; last 45 mixed ones: websites, workers, jobs, 
 stays within IAM's limits is one of the checks. Exits with 1 when a limit is passed. The limits are for two quiet cores.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 import os

@@ -1,7 +1,5 @@
 """Times `nova image tag` of every service, as a user runs it: ``make bench``. Exits with 1 above the limit."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

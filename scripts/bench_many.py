@@ -5,8 +5,6 @@ balancer and the services, two environments, CDK Pipelines. Each service is a pr
 sources.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

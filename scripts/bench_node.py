@@ -5,8 +5,6 @@ the limit is passed. CDK's own validation is part of both; Nova's checks and cdk
 show what CDK itself costs from Python, the second row compares apps of one resource, with nothing of Nova's.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -5,8 +5,6 @@ sends a steady stream over a pool of connections, now to the one and now to the 
 does falls on both alike. Exits with 1 when a limit is passed. The limits are for two quiet cores.
 """
 
-from __future__ import annotations
-
 import asyncio
 import multiprocessing
 import statistics

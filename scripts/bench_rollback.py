@@ -5,8 +5,6 @@ once: what is measured is what Nova adds to the slowest update. It runs no tasks
 looks once, and fails. Exits with 1 when a limit is passed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -3,8 +3,6 @@
 The command gets a directory with a ``nova.toml`` and made-up credentials: nothing leaves the machine.
 """
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 import threading

@@ -5,8 +5,6 @@ sound; 2,000 requests a second for a minute, and the memory that they leave behi
 Figures from a machine that does other work meanwhile say little.
 """
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json

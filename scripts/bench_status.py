@@ -3,8 +3,6 @@
 AWS is a local server that answers each call after 80 ms. Exits with 1 when the limit is passed.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -4,8 +4,6 @@ What a shared fixture runs, it runs for the first test that asks for it, but eac
 it. Such lines are noted under the fixture's name, and belong to every test that uses it, by whatever others.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -7,8 +7,6 @@ first. Both, what was taken out and what an emulator cannot show, are printed. A
 second time as GitHub Actions would deliver it, in an emulator of its own.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The project as `make emulate` deploys it: with a service of each kind."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """moto's server for as long as `make emulate` needs it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

@@ -1,7 +1,5 @@
 """Templates as moto can take them: what it cannot make is left out, and what refers to that."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -8,8 +8,6 @@ health that took longer than a second, or memory that does not come back. Exits 
 stands then in ``.nova/fuzz``.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

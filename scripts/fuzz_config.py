@@ -6,8 +6,6 @@ error that is not Nova's own, a line that names no key or has more than 400 char
 more than two seconds. Exits with 1 after a finding; what was read stands then in ``.nova/fuzz``.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import random

@@ -3,8 +3,6 @@
 Run it after an update of cfn-lint: ``python scripts/iam_actions.py``. A test compares the two.
 """
 
-from __future__ import annotations
-
 import json
 from importlib import resources
 from pathlib import Path

@@ -4,8 +4,6 @@
 these files. Where no engine answers it checks nothing, and says so.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -8,8 +8,6 @@ Two moments need a change of a service, so that its image is built and the tests
 removed again. But for the moment at which they run, the tests count as passed: they are not what is interrupted.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal

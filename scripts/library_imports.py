@@ -3,8 +3,6 @@
 Usage: ``python scripts/library_imports.py PATH...``.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Answers are read, not waited for, before the next request is due: a service that falls behind is seen to.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from dataclasses import dataclass, field

@@ -10,8 +10,6 @@ Exits with 1 where fewer than 95 % are noticed. The others are printed, to be ar
 `scripts/equivalent_mutants.toml`: those that change nothing that anybody could see are counted apart.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import os

@@ -1,7 +1,5 @@
 """Changes bytes as accidents and attackers do. Pure: the same random numbers give the same bytes."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Sequence
 from random import Random

@@ -1,7 +1,5 @@
 """Writes the bill of materials of the command: python scripts/sbom.py requirements.txt dist/sbom.cdx.json."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

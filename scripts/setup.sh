@@ -256,7 +256,7 @@ read_types() {
 echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", Python's bytecode and the types of its packages")"
 if [ -n "$developed" ]; then
   unset PYTHONDONTWRITEBYTECODE
-  { compile_modules nova_infra.app && compile_modules "pytest, hypothesis, moto.server, cfnlint.api, schemathesis, fastapi"; } &
+  { python -I -m compileall -q nova_infra tests/helpers services/*/src >/dev/null 2>&1 || :; compile_modules nova_infra.app && compile_modules "pytest, hypothesis, moto.server, cfnlint.api, schemathesis, fastapi"; } &
   read_types &
 fi
 npm ci --silent --ignore-scripts

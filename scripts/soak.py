@@ -6,8 +6,6 @@ drills and who was told may not. Exits with 1 when two runs differ, or one canno
 Usage: ``python scripts/soak.py RUNS``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Every experiment, and what a run of some takes: minutes and money."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from nova_infra.assumptions.experiments import capacity, failures, hooks, permissions, records, rollouts, tasks, traffic

@@ -1,7 +1,5 @@
 """``docs/assumptions.md``: ``python -m nova_infra.assumptions.document > docs/assumptions.md``."""
 
-from __future__ import annotations
-
 from nova_infra.assumptions.rows import Row, sections
 from nova_infra.documents.markdown import as_markdown
 from nova_infra.documents.model import Document, Paragraph, Prose, Section, Table

@@ -1,7 +1,5 @@
 """What ``nova prove`` prints: what the experiments take, and what they found."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nova_infra.assumptions.catalogue import ground_usd, total, usd

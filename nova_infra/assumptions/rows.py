@@ -1,7 +1,5 @@
 """The rows of ``rows.toml``: each a behaviour of AWS or CDK that something here depends on."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from dataclasses import dataclass

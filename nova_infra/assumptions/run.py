@@ -1,9 +1,7 @@
 """Runs experiments side by side in a sandbox account, and removes everything afterwards, whatever happens."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Future, as_completed, wait
 from threading import Event
 
 from nova_infra.assumptions.sandbox.clean import clean, leftovers
@@ -111,7 +109,8 @@ def _run(
             for future in as_completed(running):
                 found += [_told(reading, notify) for reading in future.result()]
         finally:
-            stopped.set()  # whatever waits ends at once, so that nothing is made while everything is removed
+            stopped.set()  # whatever waits ends at once
+            wait(running)  # so that nothing is made while everything is removed
     return found
 
 

@@ -1,7 +1,5 @@
 """Acknowledges findings, each on its own construct and with its reason."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from constructs import IConstruct
 

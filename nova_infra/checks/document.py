@@ -1,7 +1,5 @@
 """``docs/checks.md``: ``python -m nova_infra.checks.document > docs/checks.md``."""
 
-from __future__ import annotations
-
 from nova_infra.checks.rules import RULES
 from nova_infra.documents.markdown import as_markdown
 from nova_infra.documents.model import Document, Paragraph, Prose, Section, Table

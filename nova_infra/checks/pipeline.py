@@ -1,7 +1,5 @@
 """``NOVA-P…``: only what was tested and approved reaches production."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The rules as a plugin of CDK's policy validation."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path

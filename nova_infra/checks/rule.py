@@ -1,7 +1,5 @@
 """The data classes of a rule and of a finding, and the template that a rule reads."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """All rules, and the findings of a template."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The stages and actions of a synthesized pipeline, as the rules need them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The options --assembly and --digest: which assembly a command works on, and that it is the one that was built."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The entry point of the ``nova`` command. If a package is missing, it says which extra to install."""
 
-from __future__ import annotations
-
 import sys
 
 

@@ -5,8 +5,6 @@ Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or 
 ``nova --help`` is quick.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

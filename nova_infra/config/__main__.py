@@ -1,7 +1,5 @@
 """Writes ``docs/nova.schema.json``, which lets editors complete and explain ``nova.toml``."""
 
-from __future__ import annotations
-
 import json
 
 from nova_infra.config.root import Config

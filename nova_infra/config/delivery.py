@@ -1,7 +1,5 @@
 """The tables of ``nova.toml`` about delivery: toolchain, source, images, notifications and the engine."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -79,7 +77,7 @@ class Source(Model):
     repository: Annotated[
         str,
         *matching(
-            r"\w[\w.-]{0,99}/(?!\.\.?$)[\w.-]{1,100}",
+            r"\w[\w.-]{0,99}/(?!\.\.?$|.*\.git$)[\w.-]{1,100}",  # GitHub leaves .git out of a name
             "is not a repository",
             "write owner/name, as in org/nova-platform",
         ),

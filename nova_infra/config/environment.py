@@ -1,7 +1,5 @@
 """``[[environments]]``: where releases go, and how carefully."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator

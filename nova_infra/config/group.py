@@ -1,7 +1,5 @@
 """The services of a release that are deployed together, and how long their deployments may take."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from nova_infra.config.delivery import ReleaseSettings

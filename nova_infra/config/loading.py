@@ -1,7 +1,5 @@
 """Reads ``nova.toml`` and reports everything that is wrong with it at once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain

@@ -1,7 +1,5 @@
 """Writes ``docs/configuration.md``: every key of ``nova.toml`` with its type, default, an example and its meaning."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args

@@ -4,8 +4,6 @@ The most specific value wins, key by key: ``[services.environments.NAME]``, then
 ``[[environments]]``, then the default.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The root model of ``nova.toml``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,10 +1,13 @@
 """Words a fault in ``nova.toml`` in one line: the key, the value, what is wrong and what to do."""
 
-from __future__ import annotations
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from nova_infra.config.root import CONFIG_FILE
+from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.services.service import Service
 from nova_infra.toml import key_path
 
@@ -16,9 +19,13 @@ def follows_from_another(error: ErrorDetails) -> bool:
     return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
 
 
+_INSTEAD = {
+    "openapi": "is not needed where the service serves its document: remove it, or name a file of requests in requests",
+}
+"""What to do instead of a key that others have."""
+
 _REMEDIES = {
     "missing": "is missing: add it",
-    "extra_forbidden": "is not a key that Nova knows: remove it, or correct its spelling",
     "string_type": "is not text: put it in quotes",
     "int_type": "is not a whole number: write it without quotes or decimals",
     "float_type": "is not a number: write it without quotes",
@@ -62,6 +69,8 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
     """
     context = error.get("ctx", {})
     match error["type"]:
+        case "extra_forbidden":
+            fault = _of_unknown(error["loc"])
         case "nova":
             return f"{context['fault']}{where}: {context['remedy']}"
         case "literal_error":
@@ -80,6 +89,15 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
     return fault
 
 
+def _of_unknown(path: tuple[int | str, ...]) -> str:
+    *outer, key = path
+    if key in _INSTEAD:
+        return _INSTEAD[str(key)]
+    close = get_close_matches(str(key), known_keys(outer), n=1, cutoff=0.7)
+    remedy = f"did you mean {close[0]}?" if close else "remove it, or correct its spelling"
+    return f"is not a key that Nova knows: {remedy}"
+
+
 def _characters(number: int) -> str:
     return "character" if number == 1 else "characters"
 
@@ -91,3 +109,38 @@ def shortened(value: object) -> str:
     except ValueError:  # Python writes no number of more than some thousand digits
         return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def known_keys(path: Sequence[str | int]) -> Collection[str]:
+    """The keys that a table may have; none where names of the user's own stand.
+
+    Args:
+        path: Where the table is, with places in lists.
+    """
+    annotation: Any = Config
+    for part in path:
+        if isinstance(part, int):
+            continue
+        named = next(_of_type(annotation, dict), None)
+        model = next(_of_type(annotation, BaseModel), None)
+        if named is not None:
+            annotation = get_args(named)[1]
+        elif model is not None and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+        else:
+            return ()
+    model = None if any(_of_type(annotation, dict)) else next(_of_type(annotation, BaseModel), None)
+    return tuple(model.model_fields) if model is not None else ()
+
+
+def _of_type(annotation: Any, wanted: type) -> Iterator[Any]:
+    """The classes of a kind that an annotation mentions, outside of dictionaries."""
+    origin = get_origin(annotation)
+    if origin is dict:
+        if wanted is dict:
+            yield annotation
+    elif isinstance(annotation, type) and issubclass(annotation, wanted):
+        yield annotation
+    else:
+        for each in get_args(annotation):
+            yield from _of_type(each, wanted)

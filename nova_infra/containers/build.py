@@ -1,7 +1,5 @@
 """Building an image on this machine, for a rehearsal or by hand: nothing is pushed."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

@@ -3,8 +3,6 @@
 A program of its own, so that a rehearsal can end it while it builds.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from pathlib import Path

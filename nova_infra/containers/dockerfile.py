@@ -1,7 +1,5 @@
 """Reads the entry point and command that a Dockerfile sets, for machines without an engine."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Docker and Podman through their command lines, which are the same for everything that Nova needs."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

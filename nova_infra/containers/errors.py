@@ -1,7 +1,5 @@
 """Turns an engine's failure into one line with the fault and the remedy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

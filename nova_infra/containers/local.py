@@ -1,7 +1,5 @@
 """Makes a service's image available in an engine's store: builds it, or pulls the ready one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from nova_infra.containers.build import Recipe, build

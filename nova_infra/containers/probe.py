@@ -1,7 +1,5 @@
 """Checks that an engine can do what a rehearsal needs: start a container, and get the base images."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 import tarfile

@@ -1,7 +1,5 @@
 """The data classes of workers' queues and of jobs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

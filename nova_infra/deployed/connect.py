@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,14 @@ def connect_toolchain(where: Whereabouts) -> ToolchainAccount | None:
     pipeline = pipeline_name(platform)
     topic = f"arn:{aws.partition}:sns:{region}:{account}:{alert_topic_name(pipeline)}"
     return AwsToolchain(aws, pipeline=pipeline, topic_arn=topic)
+
+
+def toolchain_template(region: str) -> Callable[[str], object]:
+    """What gives the template of a stack in the account of the current credentials: see ``deployed_template``."""
+    from nova_infra.deployed.aws.client.session import sign_in
+    from nova_infra.deployed.aws.stacks import deployed_template
+
+    return partial(deployed_template, sign_in(region=region))
 
 
 def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str]:

@@ -1,7 +1,5 @@
 """HTTP requests to a deployed environment."""
 
-from __future__ import annotations
-
 import urllib.error
 import urllib.request
 

@@ -1,7 +1,5 @@
 """What commands can ask of an environment, by role: AWS answers everything, a rehearsal everything but changes."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """An environment of a rehearsal that runs on this machine."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import urllib.error

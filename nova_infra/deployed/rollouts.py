@@ -1,7 +1,5 @@
 """The data classes of a deployment in progress, as ECS, the load balancer and CloudWatch describe it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

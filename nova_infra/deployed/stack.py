@@ -1,7 +1,5 @@
 """Stacks and change sets as CloudFormation describes them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

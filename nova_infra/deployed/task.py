@@ -1,7 +1,5 @@
 """The data classes for operators: tasks, log events, one-off tasks, capacity."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

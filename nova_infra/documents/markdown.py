@@ -1,7 +1,5 @@
 """A document as Markdown, as GitHub renders it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from html import escape

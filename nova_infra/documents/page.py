@@ -1,7 +1,5 @@
 """A document as a page of HTML that loads nothing and runs nothing."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from html import escape

@@ -1,7 +1,5 @@
 """Renders a document in the format that was asked for."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """A document as text, folded to the width of a terminal."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 

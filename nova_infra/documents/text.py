@@ -1,12 +1,10 @@
 """Shortens and cleans text for one line of output."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 
 _COUNT = re.compile(
-    r"(?<![\w:./-])\d[\d.e+]*(?= (?:of|requests|messages|tasks|times|minutes|hours|s|ms|MiB)\b)"
+    r"(?<![\w:./-])\d[\d.e+]*(?= (?:of|requests?|messages?|tasks?|times|minutes?|hours?|s|ms|MiB)\b)"
     r"|(?<![\w:./-])\d+ to \d+(?= requests)"
     r"|(?<= of )\d+(?![\w/-])"
 )
@@ -25,6 +23,16 @@ def shortened(text: str, length: int = 60) -> str:
 def printable(text: str) -> str:
     """The text without control characters: what others wrote must not steer a terminal, nor begin a line."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as ``1 task`` and ``3 tasks``.
+
+    Args:
+        number: How many.
+        noun: What, in the singular; its plural has an s.
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:

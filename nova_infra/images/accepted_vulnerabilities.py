@@ -1,7 +1,5 @@
 """Vulnerabilities that are accepted until a date, in a file that is reviewed like code."""
 
-from __future__ import annotations
-
 import datetime
 from pathlib import Path
 from typing import Annotated

@@ -5,8 +5,6 @@ not been told of neither counts nor is built, and a file system that knows no ex
 directory that git knows nothing of is read as it lies there. A text's CRLF counts, and is built, as LF.
 """
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator

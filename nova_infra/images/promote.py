@@ -1,7 +1,5 @@
 """Tags the images of a release with the release's name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from nova_infra.errors import RefusedError

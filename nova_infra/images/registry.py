@@ -1,7 +1,5 @@
 """One service's image repository."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Both delivery engines judge by the same two scans: one before an image is pushed
 is in the registry.
 """
 
-from __future__ import annotations
-
 import datetime
 import time
 from collections.abc import Callable, Iterable, Sequence

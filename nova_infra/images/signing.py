@@ -1,7 +1,5 @@
 """Waits until the registry has signed an image; environments with an approval accept only signed ones."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Runs the shell commands of a build."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

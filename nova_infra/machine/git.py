@@ -1,7 +1,5 @@
 """Runs git. Each reason why git cannot answer has its own error and remedy."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess
@@ -105,34 +103,48 @@ def check_out(root: Path, revision: str, directory: Path) -> list[str]:
         raise NovaError(f"git archive {revision}: {answer.error}: repair the repository")
     try:
         with tarfile.open(fileobj=BytesIO(answer.out)) as archive:
-            links = [member for member in archive if member.issym()]
-            names = {PurePosixPath(member.name) for member in links}
+            links = {member.name: member.linkname for member in archive if member.issym()}
+            linked = set(map(PurePosixPath, links))
             for member in archive:
-                if not names.isdisjoint(PurePosixPath(member.name).parents):
+                path = PurePosixPath(member.name)
+                if not linked.isdisjoint(path.parents):
                     raise NovaError(f"git archive {revision}: {member.name} is below a link: do not use this revision")
+                if path.is_absolute() or ".." in path.parts:
+                    raise NovaError(f"git archive {revision}: {member.name} leads out of it: do not use this revision")
                 if not member.issym():
-                    archive.extract(member, directory, filter="data")
-            left_out = {member.name for member in links if not _linked(archive, member, directory)}
+                    _write(archive, member, directory / path)
+            left_out = {name for name, target in links.items() if not _linked(directory, name, target)}
     except (OSError, tarfile.TarError) as error:
         raise NovaError(
             f"git archive {revision}: {directory} cannot hold its files ({error}): make room there"
         ) from None
     # Where a link leads follows from the others: one more that goes may leave the next one without its way out.
-    while found := {name for name in sorted({link.name for link in links} - left_out) if _leaves(directory, name)}:
+    while found := {name for name in sorted(links.keys() - left_out) if _leaves(directory, name)}:
         for name in found:
             (directory / name).unlink()
         left_out |= found
     return sorted(left_out)
 
 
-def _linked(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> bool:
-    """Make a link, unless the standard library's rule for foreign archives refuses it."""
-    try:
-        tarfile.data_filter(member, str(directory))
-    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Write a file or directory. Without ``TarFile.extract``, whose filters came with Python 3.11.4."""
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+    elif content := archive.extractfile(member):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.read())
+        path.chmod(0o755 if member.mode & 0o100 else 0o644)
+        os.utime(path, (member.mtime, member.mtime))
+
+
+def _linked(directory: Path, name: str, target: str) -> bool:
+    """Make a link as git has it, unless what it says leads out of the directory by itself."""
+    link = directory / name
+    if os.path.isabs(target) or not _is_within(directory, os.path.realpath(os.path.join(link.parent, target))):  # noqa: PTH117, PTH118
         return False
-    # The link as git has it: newer releases of Python shorten what it says, and an image's tag would follow.
-    archive.extract(member, directory, filter="fully_trusted")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    # Not by pathlib, which shortens what it says: an image's tag would follow.
+    os.symlink(target, link)  # noqa: PTH211
     return True
 
 
@@ -145,4 +157,8 @@ def _leaves(directory: Path, name: str) -> bool:
         if error.errno not in {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}:  # a path too long to be sure of
             return True
         end = os.path.realpath(link)
-    return not Path(end).is_relative_to(os.path.realpath(directory))
+    return not _is_within(directory, end)
+
+
+def _is_within(directory: Path, end: str) -> bool:
+    return Path(end).is_relative_to(os.path.realpath(directory))

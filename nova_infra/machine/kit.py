@@ -3,8 +3,6 @@
 The others may be in any language and style, with locks and tests of their own: nothing here judges them but a build.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

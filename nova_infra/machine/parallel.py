@@ -1,7 +1,5 @@
 """Concurrency: threads, coroutines, and collecting answers of which some may be missing."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import queue
@@ -59,8 +57,8 @@ class Daemons(Executor):
             thread.join()
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Wait for all answers; after an exception, for none."""
-        self.shutdown(wait=kind is None, cancel_futures=kind is not None)
+        """Wait for all answers; after an interruption for none, and after another exception for those under way."""
+        self.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=kind is not None)
 
     def _answer(self) -> None:
         while (question := self._questions.get()) is not None:

@@ -4,8 +4,6 @@ Set-up's script, GitHub's set-up action, the Dockerfiles and the type checker ca
 to it. CodeBuild's build specs are made from it.
 """
 
-from __future__ import annotations
-
 SUPPORTED = ("3.11", "3.12", "3.13")
 """What the tests pass with, oldest first."""
 DELIVERED = "3.13"

@@ -1,7 +1,5 @@
 """Temporary directories that name their owner, so that those of a killed process can be removed."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

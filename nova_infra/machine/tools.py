@@ -1,14 +1,25 @@
-"""The project's own tools: the Python, Node and CDK CLI that its locks name."""
+"""The project's own tools: the Python, Node and CDK CLI that its locks name, and the digest of what releases run."""
 
-from __future__ import annotations
-
+import hashlib
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
 
 _PROJECT = Path(__file__).parents[2]
+TOOLS = (
+    *("Makefile", "GNUmakefile", "makefile"),
+    *("requirements*.txt", "requirements-uv.in", "pyproject.toml", "uv.toml", ".python-version"),
+    *("package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc"),
+    *("scripts", "nova_infra"),
+)
+"""What a step runs, and what decides what it installs: also under the names that make, uv and npm look for first."""
+ACTIONS = ".github/actions"
+"""What GitHub's jobs run of a commit besides."""
+MADE = (".venv", "node_modules", "__pycache__")
+"""What set-up and Python leave there. A commit that brings one of them would run what is in it, so there it counts."""
 
 
 def node() -> str:
@@ -44,3 +55,33 @@ def put_first(variables: MutableMapping[str, str]) -> None:
     own = [str(Path(sys.executable).parent), str(_PROJECT / "node_modules" / ".bin")]
     rest = [each for each in variables.get("PATH", os.defpath).split(os.pathsep) if each not in own]
     variables["PATH"] = os.pathsep.join([*own, *rest])
+
+
+def digest_of_tools(root: Path, *, also: Sequence[str] = ()) -> str:
+    """The digest of a project's release tools: 64 hexadecimal digits.
+
+    Args:
+        root: The project's directory.
+        also: Directories in it that count besides, such as ``ACTIONS`` where GitHub delivers.
+    """
+    files = sorted([*_all(root), *(found for each in also for found in _named(root, _within(root / each)))])
+    lines = (b"%b  %b\n" % (hashlib.sha256(path.read_bytes()).hexdigest().encode(), name) for name, path in files)
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def _all(root: Path) -> list[tuple[bytes, Path]]:
+    # By the names as they are stored: a disk that tells no case apart would find the Makefile as makefile, too.
+    places = (each for each in root.iterdir() if any(fnmatchcase(each.name, pattern) for pattern in TOOLS))
+    return sorted(_named(root, (path for place in places for path in _within(place))))
+
+
+def _named(root: Path, paths: Iterable[Path]) -> Iterator[tuple[bytes, Path]]:
+    return ((path.relative_to(root).as_posix().encode(), path) for path in paths)
+
+
+def _within(place: Path) -> Iterator[Path]:
+    if place.is_file():
+        yield place
+    for directory, folders, files in os.walk(place, followlinks=True):
+        folders[:] = [each for each in folders if each not in MADE]
+        yield from (Path(directory, each) for each in files if Path(directory, each).is_file())

@@ -1,7 +1,5 @@
 """What to do next after a rehearsal, in words that fit a project of Nova or anybody's CDK app."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Approvals in a rehearsal: given in advance, or asked for on the terminal."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 

@@ -6,8 +6,6 @@ so on a slow or busy machine the clock slows down and the outcome stays the same
 for it: while tests are run, which take their time here as in AWS, a minute lasts longer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine

@@ -1,7 +1,5 @@
 """Who else answers the users of a service once a release has begun: other services, or the load balancer itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 Answers = dict[str, dict[int, int]]

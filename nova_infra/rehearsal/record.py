@@ -288,6 +288,7 @@ class Record:
         unsafe: What the delivery lets through although something failed, in clauses.
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
+        granted: What the release needs and only AWS knows of, a clause each.
         runs_tasks: Whether it deploys anything that runs here.
         until: Last stage that was to be played, None where all were.
         started: When it began, as a date and time of day in UTC.
@@ -315,6 +316,7 @@ class Record:
     unsafe: list[str] = field(default_factory=list)
     foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)
+    granted: list[str] = field(default_factory=list)
     runs_tasks: bool = True
     until: str | None = None
     started: str = ""

@@ -1,7 +1,5 @@
 """One rehearsal from beginning to end: the pipeline, then the drills, then the report."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import signal
@@ -36,7 +34,7 @@ from nova_infra.rehearsal.drills.what_if import WhatIf
 from nova_infra.rehearsal.live.live import View
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Player
-from nova_infra.rehearsal.pipeline.precheck import precheck
+from nova_infra.rehearsal.pipeline.precheck import precheck, taken_for_granted
 from nova_infra.rehearsal.pipeline.release import Release, baseline_of
 from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import Record
@@ -109,7 +107,7 @@ def rehearse(options: Options) -> bool:
             # What AWS would refuse, the plan has said: what is left is what the rehearsal does not know.
             if prepared.unknown is not None:
                 raise prepared.unknown
-            precheck(baseline)
+            record.granted = taken_for_granted(prepared.candidate, baseline, provided(prepared.config))
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
         results = [] if refused else _play(prepared, baseline, record, console)

@@ -1,7 +1,5 @@
 """How many times as long a new revision takes for an answer as the old one."""
 
-from __future__ import annotations
-
 import math
 from statistics import median
 

@@ -1,7 +1,5 @@
 """Changes several files and directories of a project at once: all of them, or none."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Callable

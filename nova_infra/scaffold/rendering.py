@@ -1,7 +1,5 @@
 """Fills in the templates of files, in delimiters that neither YAML, TOML nor GitHub's expressions use."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Writes the workflows of GitHub Actions that follow from ``nova.toml``, and finds those that no longer do."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

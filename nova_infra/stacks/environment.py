@@ -1,7 +1,5 @@
 """One environment: what is shared, and one stack per service."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from constructs import Construct

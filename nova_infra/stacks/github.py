@@ -1,7 +1,5 @@
 """GitHub Actions' roles in one account: who deploys, and who publishes images of the delivered and the early branch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk
@@ -23,6 +21,7 @@ from nova_infra.names import (
     EARLY_REGISTRY_STACK,
     GITHUB_ISSUER,
     REGISTRY_ASSETS,
+    REGISTRY_ENVIRONMENT,
     REGISTRY_STACK,
     alert_topic_name,
     bootstrap_role_name,
@@ -35,6 +34,7 @@ from nova_infra.names import (
     image_alerts_name,
     image_role_name,
     registry_role_name,
+    repositories_role_name,
     repository_name,
     role_name,
 )
@@ -50,6 +50,7 @@ class GitHubStack(cdk.Stack):
     Only jobs of the GitHub environment of the same name assume an environment's role. GitHub lets them run once
     its reviewers have agreed. The image builders' role, in the toolchain's account, is assumed by jobs of the delivered
     branch; those of the early branch take another one, whose repositories only the first environment pulls from.
+    The repositories themselves are changed by jobs of the GitHub environment ``registry``.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, account: str, config: Config) -> None:
@@ -141,7 +142,8 @@ class GitHubStack(cdk.Stack):
         released = self._repositories(config, repository_name(platform, "*"))
         profiles = f"arn:{self.partition}:signer:{region}:{self.account}:/signing-profiles/*"
         logins = origin_logins(self, config)
-        statements = [*image_publishing([released]), image_signing(profiles), *logins, *registry.deployment()]
+        statements = [*image_publishing([released]), image_signing(profiles), *logins, registry.comparison()]
+        self._add_repositories_role(registry, config)
         if config.early_branch is not None:
             early = RegistryRole(
                 self,
@@ -159,6 +161,19 @@ class GitHubStack(cdk.Stack):
             # What is released goes to the first environment as well.
             statements += own
         self._add_image_role("Images", image_role_name(platform), config.source.branch, statements)
+
+    def _add_repositories_role(self, registry: RegistryRole, config: Config) -> None:
+        """Whoever sets a repository's policies can replace its images: so a change of them waits for an approval."""
+        name = repositories_role_name(config.platform.name)
+        subject = f"{self._subject}:environment:{REGISTRY_ENVIRONMENT}"
+        self._add_toolchain_role(
+            "Repositories",
+            name,
+            f"Changes the image repositories from GitHub Actions, once the reviewers of {REGISTRY_ENVIRONMENT} agree",
+            subject=subject,
+            branch=config.source.branch,
+            statements=registry.deployment(),
+        )
 
     def _announce_vulnerabilities(self, config: Config) -> None:
         name = image_alerts_name(config.platform.name)
@@ -183,14 +198,33 @@ class GitHubStack(cdk.Stack):
     def _add_image_role(
         self, construct_id: str, name: str, branch: str, statements: Sequence[iam.PolicyStatement]
     ) -> None:
+        self._add_toolchain_role(
+            construct_id,
+            name,
+            f"Builds and publishes images of {branch} from GitHub Actions",
+            subject=f"{self._subject}:ref:refs/heads/{branch}",
+            branch=branch,
+            statements=statements,
+        )
+
+    def _add_toolchain_role(
+        self,
+        construct_id: str,
+        name: str,
+        description: str,
+        *,
+        subject: str,
+        branch: str,
+        statements: Sequence[iam.PolicyStatement],
+    ) -> None:
         wildcards = [self.resolve(each) for statement in statements for each in statement.resources if "*" in each]
         builder = GitHubRole(
             self,
             construct_id,
             name=name,
-            description=f"Builds and publishes images of {branch} from GitHub Actions",
+            description=description,
             provider_arn=self._provider_arn,
-            subjects=[f"{self._subject}:ref:refs/heads/{branch}"],
+            subjects=[subject],
             branches=[branch],
             workflows=[self._workflow("deploy")],
             repository_id=self._repository_id,

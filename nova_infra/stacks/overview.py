@@ -1,7 +1,5 @@
 """The dashboard and the composite alarm over all services of one environment."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import aws_cdk as cdk

@@ -1,7 +1,5 @@
 """The self-mutating pipeline from a push to production."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

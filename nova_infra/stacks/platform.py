@@ -1,7 +1,5 @@
 """The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import aws_cdk as cdk
@@ -180,6 +178,7 @@ class PlatformStack(cdk.Stack):
             for value in (
                 self.ingress.load_balancer.load_balancer_dns_name,
                 self.ingress.load_balancer.load_balancer_full_name,
+                self.ingress.load_balancer.load_balancer_canonical_hosted_zone_id,
                 self.ingress.listener.listener_arn,
                 self.ingress.security_group.security_group_id,
             ):

@@ -1,7 +1,5 @@
 """The image repositories, their scanning, and the signing of images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

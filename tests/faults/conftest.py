@@ -15,7 +15,7 @@ from nova_infra.config import Dependency
 from nova_infra.rehearsal.delivery.weakened import weakened
 from nova_infra.rehearsal.dependencies.container import Needed
 from nova_infra.rehearsal.pipeline.forecast import forecast
-from nova_infra.rehearsal.pipeline.precheck import precheck
+from nova_infra.rehearsal.pipeline.precheck import precheck, taken_for_granted
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.requests.files import RequestFiles
@@ -139,9 +139,10 @@ def _play(
     baseline = Release("baseline", Assembly(assemblies["old"]), checkouts["old"])
     candidate = Release("candidate", Assembly(assemblies["new"]), checkouts["new"])
     pipeline = candidate.pipeline()
+    record = new_record(pipeline, candidate=candidate, baseline=baseline)
     if not forecast(candidate, baseline).refusals:  # As in a rehearsal, where the plan comes first.
         precheck(candidate)
-    record = new_record(pipeline, candidate=candidate, baseline=baseline)
+        record.granted = taken_for_granted(candidate, baseline)
     record.unsafe += weakened(baseline.pipeline(), pipeline)
     return play_to_end(
         pipeline,

@@ -88,6 +88,11 @@ class Played:
         """All that a person needs to judge it."""
         return "\n".join([self.verdict.headline, self.verdict.why, *confidence(self.record), *self.story[-30:]])
 
+    def require(self, sign: str, why: str) -> None:
+        """Assert a verdict with a sign and with one of some reasons, which ``|`` separates."""
+        named = any(each in self.verdict.why for each in why.split("|"))
+        assert (self.verdict.sign, why) == (sign, why if named else self.verdict.why), str(self)
+
 
 def prepare(engine: Engine, assembly: Assembly, services: Sequence[str]) -> dict[str, str]:
     """Make the further images.

@@ -1,16 +1,22 @@
 """Grants and denials, put into the synthesized pipeline."""
 
+from collections.abc import Callable
 from typing import Any
 
 Template = dict[str, Any]
 
-
 PROD = "arn:aws:iam::333333333333:role"
+OWN = "arn:aws:iam::444444444444:role"
+
+
+def pipeline_of(template: Template) -> dict[str, Any]:
+    [pipeline] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
+    properties: dict[str, Any] = pipeline["Properties"]
+    return properties
 
 
 def action_of(template: Template, stage: str, number: int = 0) -> dict[str, Any]:
-    [pipeline] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
-    [found] = [each for each in pipeline["Properties"]["Stages"] if each["Name"] == stage]
+    [found] = [each for each in pipeline_of(template)["Stages"] if each["Name"] == stage]
     builds = [action for action in found["Actions"] if action["ActionTypeId"]["Category"] in ("Build", "Test")]
     action: dict[str, Any] = builds[number]
     return action
@@ -42,6 +48,16 @@ def grant(template: Template, *statements: dict[str, Any], stage: str = "Staging
         "Type": "AWS::IAM::Policy",
         "Properties": {"PolicyName": "added", "PolicyDocument": policy(*statements), "Roles": [role]},
     }
+
+
+def named(action: str | list[str], resource: Any = "*") -> Callable[[Template], None]:
+    """Grants actions to the tests' role."""
+    return lambda template: grant(template, statement(action, resource))
+
+
+def own(service: str, tail: str) -> str:
+    """ARN of something in the pipeline's account."""
+    return f"arn:aws:{service}:us-east-1:444444444444:{tail}"
 
 
 def role_of_the_tests(template: Template) -> dict[str, Any]:

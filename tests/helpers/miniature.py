@@ -78,7 +78,14 @@ def make_definition(fault: str = "", *, stop_timeout: float = 2, memory: int = 5
 
 def environment_template(name: str, *, release: str = "one", fault: str = "", strategy: str = "CANARY") -> Any:
     """The one stack of an environment: load balancer, service, alarm."""
-    group = {"HealthCheckPath": "/health", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 4}
+    group = {
+        "Protocol": "HTTP",
+        "Port": 80,
+        "TargetType": "ip",
+        "HealthCheckPath": "/health",
+        "HealthCheckIntervalSeconds": 5,
+        "HealthCheckTimeoutSeconds": 4,
+    }
     rollout: dict[str, Any] = {
         "Strategy": strategy,
         "BakeTimeInMinutes": 2,
@@ -180,6 +187,7 @@ def environment_template(name: str, *, release: str = "one", fault: str = "", st
                         "AdvancedConfiguration": {
                             "AlternateTargetGroupArn": {"Ref": "Green"},
                             "ProductionListenerRule": {"Ref": "Rule"},
+                            "RoleArn": "arn:aws:iam::000000000000:role/moves-traffic",
                         },
                     }
                 ],

@@ -27,6 +27,7 @@ def arn(logical_id: str) -> dict[str, Any]:
     return {"Fn::GetAtt": [logical_id, "Arn"]}
 
 
+LOG = {"awslogs-group": "/carts", "awslogs-region": "eu-north-1", "awslogs-stream-prefix": "app"}
 TASK = it(
     "AWS::ECS::TaskDefinition",
     Family="carts",
@@ -47,7 +48,7 @@ TASK = it(
             "Memory": 256,
             "StopTimeout": 60,
             "PortMappings": [{"ContainerPort": 8080, "HostPort": 8080}],
-            "LogConfiguration": {"LogDriver": "awslogs", "Options": {"awslogs-group": "/carts"}},
+            "LogConfiguration": {"LogDriver": "awslogs", "Options": LOG},
             "HealthCheck": {"Command": ["CMD", "up"], "Interval": 10, "Timeout": 4, "Retries": 2, "StartPeriod": 20},
             "Environment": [{"Name": "LEVEL", "Value": "info"}],
             "Secrets": [
@@ -68,7 +69,7 @@ TASK = it(
 LOGGED = {
     "Name": "app",
     "Image": "210987654321.dkr.ecr.eu-north-1.amazonaws.com/shop/carts:0123",
-    "LogConfiguration": {"LogDriver": "awslogs", "Options": {"awslogs-group": "/carts"}},
+    "LogConfiguration": {"LogDriver": "awslogs", "Options": LOG},
     "Secrets": [{"Name": "LIMIT", "ValueFrom": "/carts/limit"}],
 }
 START = ("ecr:*", "logs:CreateLogStream", "secretsmanager:GetSecretValue", "ssm:GetParameters", "ecs:RunTask")

@@ -158,7 +158,10 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
 
 def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(roles, github_config):
     found, _ = roles(github_config, "444444444444")
-    assert set(found) == {"nova-image-builder", "nova-registry", "nova-early-image-builder", "nova-early-registry"}
+    assert set(found) == {
+        *("nova-image-builder", "nova-registry", "nova-registry-deploy"),
+        *("nova-early-image-builder", "nova-early-registry"),
+    }
     assert image_role_name("nova") == "nova-image-builder"
     ours = "arn:aws:ecr:us-east-1:444444444444:repository/nova/*"
     early = "arn:aws:ecr:us-east-1:444444444444:repository/nova-early/*"
@@ -222,33 +225,47 @@ def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles
     assert touched == {"arn:aws:ecr:us-east-1:444444444444:repository/nova-early/*"}
 
 
-def test_before_images_are_built_the_registry_is_deployed_by_a_role_that_only_makes_repositories(
+def test_an_approved_job_deploys_the_registry_by_a_role_that_only_makes_repositories(
     roles, github_config, github_assembly
 ):
     """CDK's own deploy role may deploy anything to the account: it would lead to production's where they share one."""
     found, template = roles(github_config, "444444444444")
-    (_, job, _), (trust, statements, _) = found["nova-image-builder"], found["nova-registry"]
+    (taken, job, _), (trust, statements, _) = found["nova-registry-deploy"], found["nova-registry"]
     assert "cdk-hnb659fds-deploy-role" not in json.dumps(template)
+    assert taken["Condition"]["StringEquals"] == {
+        f"{ISSUER}:aud": "sts.amazonaws.com",
+        f"{ISSUER}:sub": ["repo:org/nova-platform:environment:registry"],
+        f"{ISSUER}:ref": ["refs/heads/main"],
+        f"{ISSUER}:job_workflow_ref": ["org/nova-platform/.github/workflows/deploy.yml@refs/heads/main"],
+    }
     assert trust["Principal"] == {"Service": "cloudformation.amazonaws.com"}
     written = {action for statement in statements for action in as_set(statement["Action"])}
     assert "ecr:CreateRepository" in written
     assert not {
         a for a in written if a in ("ecr:DeleteRepository", "ecr:BatchDeleteImage", "ecr:PutImageTagMutability")
     }
-    [change, _] = [each for each in job if "cloudformation:CreateChangeSet" in as_set(each["Action"])]
+    [change] = [each for each in job if "cloudformation:CreateChangeSet" in as_set(each["Action"])]
     [execute] = [each for each in job if "cloudformation:ExecuteChangeSet" in as_set(each["Action"])]
     stack = "arn:aws:cloudformation:us-east-1:444444444444:stack/NovaRegistryStack/*"
-    early = stack.replace("NovaRegistryStack", "NovaEarlyRegistryStack")
-    assert (change["Resource"], execute["Resource"]) == (stack, [early, stack])
+    assert change["Resource"] == execute["Resource"] == stack
     # The condition is not met where no role is named: then the role of the stack's last deployment would act.
     [(logical_id, _)] = [
         (k, v) for k, v in template["Resources"].items() if k.startswith("RegistryRole") and "Policy" not in k
     ]
     registry = {"Fn::GetAtt": [logical_id, "Arn"]}
     assert change["Condition"] == {"StringEquals": {"cloudformation:RoleArn": registry}}
-    passed = [each["Resource"] for each in job if "iam:PassRole" in as_set(each["Action"])]
-    assert registry in (passed[0] if isinstance(passed[0], list) else passed)
+    assert [each["Resource"] for each in job if "iam:PassRole" in as_set(each["Action"])] == [registry]
     assert github_assembly.order["NovaRegistryStack"] == {"nova-github-actions"}
+
+
+def test_before_the_approval_the_registry_is_only_looked_at(roles, github_config):
+    found, _ = roles(github_config, "444444444444")
+    for name in ("nova-image-builder", "nova-early-image-builder"):
+        _, job, _ = found[name]
+        seen = [each for each in job if "NovaRegistryStack" in str(each["Resource"])]
+        assert [each["Action"] for each in seen] == (
+            [["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]] if name == "nova-image-builder" else []
+        )
 
 
 def as_set(value):
@@ -274,13 +291,17 @@ def test_environments_that_share_an_account_share_its_one_identity_provider(role
     config = parse_config(shared_account)
     assert github_accounts(config) == ["444444444444"]
     found, template = roles(config, "444444444444")
-    assert set(found) == {"acme-test-eu-deploy", "acme-live-deploy", "acme-image-builder", "acme-registry"}
+    assert set(found) == {
+        *("acme-test-eu-deploy", "acme-live-deploy"),
+        *("acme-image-builder", "acme-registry-deploy", "acme-registry"),
+    }
     kinds = [resource["Type"] for resource in template["Resources"].values()]
     assert kinds.count("AWS::IAM::OIDCProvider") == 1
     del found["acme-registry"]
     subjects = [trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] for trust, _, _ in found.values()]
     assert sorted(subjects) == [
         ["repo:acme/platform:environment:live"],
+        ["repo:acme/platform:environment:registry"],
         ["repo:acme/platform:environment:test-eu"],
         ["repo:acme/platform:ref:refs/heads/main"],
     ]
@@ -316,7 +337,7 @@ def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(roles,
 
 
 def test_a_job_is_told_the_roles_that_the_stacks_create(roles, github_config):
-    for environment in (None, "dev", "staging", "prod"):
+    for environment in (None, "dev", "staging", "prod", "registry"):
         arn = outputs(github_config, environment)["role"]
         account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
         assert name in roles(github_config, account)[0]

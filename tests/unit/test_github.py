@@ -3,7 +3,7 @@
 import pytest
 
 from nova_infra.config import parse_config
-from nova_infra.github import deploy_session_seconds
+from nova_infra.github import deploy_session_seconds, outputs
 
 GATED = {"strategy": "canary", "gate": "person", "gate_before": "steps", "gate_minutes": 60}
 
@@ -29,3 +29,16 @@ def test_credentials_outlast_the_slowest_service_and_all_that_it_waits_for(raw, 
         at[last] = value
     config = parse_config(raw)
     assert deploy_session_seconds(config, config.environment("prod")) == hours * 3600
+
+
+@pytest.mark.parametrize(("region", "partition"), [("eu-central-1", "aws"), ("us-gov-west-1", "aws-us-gov")])
+def test_a_job_takes_a_role_of_its_regions_partition(raw, region, partition):
+    for each in (raw["toolchain"], *raw["environments"]):
+        each["region"] = region
+    raw["delivery"]["engine"] = "github-actions"
+    raw["source"]["connection_arn"] = raw["source"]["connection_arn"].replace("arn:aws:", f"arn:{partition}:")
+    config = parse_config(raw)
+    roles = [outputs(config, name)["role"] for name in (None, "dev", "prod")]
+    assert [role.partition(":role/")[0] for role in roles] == [
+        f"arn:{partition}:iam::{account}" for account in ("444444444444", "111111111111", "333333333333")
+    ]

@@ -44,6 +44,23 @@ def test_only_what_there_is_one_of_is_compared_by_identity() -> None:
     assert [each for each in compared if each[1] not in ("None", "True", "False")] == []
 
 
+def test_texts_are_not_compared_by_their_order() -> None:
+    """Among accounts, states and kinds, alphabetical order means nothing."""
+    ordered = [
+        (place, node)
+        for place, node in NODES
+        if isinstance(node, ast.Compare)
+        and any(isinstance(each, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for each in node.ops)
+    ]
+    assert len(ordered) > 40
+    assert [
+        f"{place} {ast.unparse(node)}"
+        for place, node in ordered
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Constant) and isinstance(side.value, str)
+    ] == []
+
+
 def test_what_is_paired_is_of_one_length() -> None:
     zips = [(place, ast.unparse(node)) for place, node in NODES if isinstance(node, ast.Call)]
     zips = [(place, text) for place, text in zips if text.startswith("zip(")]

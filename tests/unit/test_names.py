@@ -1,6 +1,8 @@
 """The names in the synthesized stacks are those that the tools ask for."""
 
+import json
 import re
+from importlib import resources
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -201,3 +203,34 @@ def test_every_stack_reads_the_bootstrap_that_the_doctor_asks_for(assembly, gith
         names.bootstrap_role_name(role, account, "us-east-1")
         for role in ("deploy-role", "file-publishing-role", "lookup-role")
     }
+
+
+def test_every_region_is_in_the_partition_that_the_aws_sdk_puts_it_in() -> None:
+    partitions = json.loads((resources.files("botocore") / "data" / "partitions.json").read_text())["partitions"]
+    known = {
+        region: (each["id"], each["outputs"]["dnsSuffix"])
+        for each in partitions
+        for region in each["regions"]
+        if not region.endswith("-global")
+    }
+    assert {region: (names.partition_of(region), names.domain_of(region)) for region in known} == known
+    assert len(set(known.values())) > 5
+
+
+def test_no_tool_writes_a_partition_where_it_knows_the_region() -> None:
+    """Only what compares patterns, or shows an example, may say ``arn:aws:`` as it is."""
+    package = Path(names.__file__).parent
+    rooms = ("rehearsal/cloudformation", "rehearsal/environment", "deployed/aws", "operations/release", "github.py")
+    files = [
+        file
+        for room in rooms
+        for file in ([package / room] if room.endswith(".py") else (package / room).rglob("*.py"))
+    ]
+    assert len(files) > 20
+    found = {
+        f"{file.relative_to(package)}:{number}"
+        for file in files
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if "arn:aws:" in line and file.name != "execution_policy.py"  # its policy gets its partition at the end
+    }
+    assert found == set()

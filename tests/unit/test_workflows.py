@@ -26,7 +26,8 @@ NEEDS = {
     "coverage": [],
     "cdk-synth": ["test"],
     "registry": ["test", "cdk-synth"],
-    "build": ["test", "registry"],
+    "repositories": ["registry"],
+    "build": ["test", "repositories"],
     "deploy-dev": ["build", "cdk-synth"],
     "integration-test": ["deploy-dev"],
     "deploy-staging": ["integration-test", "cdk-synth"],
@@ -68,7 +69,7 @@ def test_every_environment_waits_for_the_tests_of_the_one_before(delivered, depl
         after = [name for name, job in deploy.items() if needs(job) == [f"deploy-{each.name}"] and "-test" in name]
         assert len(after) == (each.tests is not None)
         before = [*(after or [f"deploy-{each.name}"]), "cdk-synth"]
-    assert len(deploy) == 5 + len(delivered.environments) + sum(
+    assert len(deploy) == 6 + len(delivered.environments) + sum(
         each.tests is not None for each in delivered.environments
     )
 
@@ -119,7 +120,8 @@ def test_both_engines_run_the_same_commands(assembly):
     flowing = {step["run"] for job in delivering for step in job["steps"] if "run" in step}
     assert piped - flowing == {"make setup", "make brief ENVIRONMENT=prod"}
     assert {each for each in flowing - piped if "\n" not in each} == {
-        "nova registry ${EARLY:+--early}",  # the pipeline deploys it when it updates itself
+        # The pipeline deploys it when it updates itself.
+        *("nova registry --early", 'nova registry --compare >> "$GITHUB_OUTPUT"', "nova registry"),
         *(f"nova deploy {name} {BUILT}" for name in ("dev", "staging", "prod")),
         'nova github outputs --built cdk.out >> "$GITHUB_OUTPUT"',  # the pipeline computes it itself
     }
@@ -131,11 +133,7 @@ def test_only_the_delivered_branch_goes_past_the_first_environment(delivered, de
     push = made["deploy.yml"]["push"]
     assert push["branches"] == [branch, *([early] if early else [])]
     assert push.get("paths-ignore", []) == list(delivered.source.ignore_paths)
-    assert (
-        made["deploy.yml"]["pull_request"]["branches"]
-        == made["pull-request.yml"]["pull_request"]["branches"]
-        == [branch]
-    )
+    assert [made[f"{each}.yml"]["pull_request"]["branches"] for each in ("deploy", "pull-request")] == [[branch]] * 2
     first, *others = delivered.environments
     assert "if" not in deploy[f"deploy-{first.name}"]
     for each in others:
@@ -147,7 +145,7 @@ def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy):
     assert deploy["build"]["if"] == deploy["registry"]["if"] == gate
     # Every other job with credentials waits for that one, and is skipped with it: none asks to run all the same.
     for name, job in deploy.items():
-        if "id-token" in job["permissions"] and name not in ("build", "registry"):
+        if "id-token" in job["permissions"] and name not in ("build", "registry", "repositories"):
             assert not re.search(r"always|cancelled|failure", job.get("if", ""))
             waits = set(needs(job))
             while waits - {"build"} and "build" not in waits:
@@ -180,7 +178,7 @@ def test_the_assembly_is_made_once_and_deployed_as_it_is():
     uploads = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
     assert {each["name"]: each["path"] for each in uploads} == {"cdk-out": "cdk.out", "tools": ".nova/tools"}
     for name, job in DEPLOY.items():
-        if name.startswith("deploy-") or name == "registry":
+        if name.startswith("deploy-") or name in ("registry", "repositories"):
             [download] = [s["with"] for s in job["steps"] if "download-artifact" in s.get("uses", "")]
             assert download == {"name": "cdk-out", "path": "cdk.out"}
 
@@ -221,7 +219,13 @@ def test_what_the_rollback_may_be_told_exists(option):
 
 def test_every_output_that_is_read_is_written(delivered, deploy):
     written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered))}
-    written |= {"deploy": {"url"}, "diff": {"verdict"}, "assembly": {"assembly"}, "tools": {"run"}}
+    written |= {
+        "deploy": {"url"},
+        "diff": {"verdict"},
+        "assembly": {"assembly"},
+        "tools": {"run"},
+        "repositories": {"changed"},
+    }
     for file, text in {**workflows(delivered, {}), **ACTION_TEXTS}.items():
         for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", text):
             assert output in written[step], (file, step, output)

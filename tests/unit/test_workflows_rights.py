@@ -15,6 +15,7 @@ from helpers.workflows import (
     two,
 )
 from nova_infra.config import parse_config
+from nova_infra.machine.tools import ACTIONS, digest_of_tools
 from nova_infra.scaffold import workflows as generator
 
 
@@ -112,6 +113,24 @@ def test_only_jobs_that_may_read_other_runs_ask_for_their_tools_by_the_api():
     assert {right for _, right, own in asking if not own} == {"read"}
 
 
+def test_the_repositories_of_releases_change_only_in_the_environment_whose_reviewers_agreed():
+    for delivered in CONFIGURATIONS.values():
+        deploy = parsed(generator.workflows(delivered, {})["deploy.yml"])["jobs"]
+        comparing, changing = deploy["registry"], deploy["repositories"]
+        changed = "needs.registry.outputs.changed == 'true'"
+        assert changing["environment"] == {"name": f"${{{{ {changed} && 'registry' || 'registry-unchanged' }}}}"}
+        conditions = [step["if"] for step in changing["steps"]]
+        assert conditions == [changed, f"{changed} && vars.APPROVED_TOOLS != ''", *[changed] * 4]
+        assert changing["steps"][-1]["run"] == "nova registry"
+        assert "environment" not in comparing
+        early = ["nova registry --early"] if delivered.delivery.early_branch else []
+        compared = [*early, 'nova registry --compare >> "$GITHUB_OUTPUT"']
+        assert [step["run"] for step in comparing["steps"] if "run" in step] == compared
+        # The early branch's role may not even look at them.
+        branch = delivered.source.branch if early else None
+        assert comparing["steps"][-1].get("if") == (branch and f"github.ref == 'refs/heads/{branch}'")
+
+
 def approved_tools(jobs, name):
     """The steps of a job until its set-up, the first thing of the commit that it runs."""
     found = jobs[name]["steps"]
@@ -150,6 +169,15 @@ def commit(tmp_path):
     return tmp_path, digest[1]
 
 
+def test_the_doctor_knows_tools_by_the_digest_that_the_jobs_compare(commit):
+    directory, digest = commit
+    assert digest_of_tools(directory, also=(ACTIONS,)) == digest
+    assert digest_of_tools(directory) != digest, "the actions count"
+    (directory / ".venv" / "bin").mkdir(parents=True)
+    (directory / ".venv" / "bin" / "python").write_text("of this machine")
+    assert digest_of_tools(directory, also=(ACTIONS,)) == digest
+
+
 NOT_COMPARED = {("rollback.yml", "rollback")}
 """Jobs with production's credentials that compare no tools: SECURITY.md says why, and what is left."""
 
@@ -172,10 +200,11 @@ def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_
                 checkout, *steps_before = approved_tools({name: job}, name)
                 compare = [step for step in steps_before if "APPROVED_TOOLS" in str(step)]
                 assert "checkout" in checkout["uses"]
-                assert [step["if"] for step in compare] == ["vars.APPROVED_TOOLS != ''"] * compares, (file, name)
+                when = "needs.registry.outputs.changed == 'true' && " if name == "repositories" else ""
+                assert [step["if"] for step in compare] == [f"{when}vars.APPROVED_TOOLS != ''"] * compares, (file, name)
                 assert all(step["env"] == {"APPROVED_TOOLS": "${{ vars.APPROVED_TOOLS }}"} for step in compare)
                 compared |= {name.partition("-")[0]} if compare else set()
-    assert compared == {"deploy", "gate"}, "a configuration of the tests has each of them"
+    assert compared == {"deploy", "gate", "repositories"}, "a configuration of the tests has each of them"
 
 
 @pytest.mark.parametrize("name", ["services/audio/main.py", "nova.toml", "docs/delivery.md", "tests/test_new.py"])

@@ -1,7 +1,5 @@
 """Experiments about a service's scalable target: who changes its limits, and when they count."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Experiments with releases that fail: what the circuit breaker counts, and how the stack ends."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """An experiment with a hook that asks a function."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

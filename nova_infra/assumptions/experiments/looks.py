@@ -1,7 +1,5 @@
 """Reads a service for an experiment: its deployments, rules and tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Experiments about who may do what: roles, keys and secrets."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -64,8 +62,11 @@ def _steer(sandbox: Sandbox, role_arn: str, target: str) -> dict[str, str] | Non
     return said
 
 
-def _topic_key(sandbox: Sandbox) -> Iterator[Reading]:
-    source = "nova.prove"
+_SOURCE = "nova.prove"
+
+
+def _topic_and_queue() -> dict[str, Any]:
+    """A topic with a key that events reach, and a queue that gets its messages."""
     events = {"Service": "events.amazonaws.com"}
     administrator = {
         "Effect": "Allow",
@@ -84,7 +85,7 @@ def _topic_key(sandbox: Sandbox) -> Iterator[Reading]:
         "Principal": {"Service": "sns.amazonaws.com"},
         "Condition": {"ArnEquals": {"aws:SourceArn": ref("Topic")}},
     }
-    resources = {
+    return {
         "Key": resource("AWS::KMS::Key", key),
         "Topic": resource("AWS::SNS::Topic", {"KmsMasterKeyId": ref("Key")}),
         "TopicPolicy": resource(
@@ -109,14 +110,17 @@ def _topic_key(sandbox: Sandbox) -> Iterator[Reading]:
         ),
         "Rule": resource(
             "AWS::Events::Rule",
-            {"EventPattern": {"source": [source]}, "Targets": [{"Id": "Topic", "Arn": ref("Topic")}]},
+            {"EventPattern": {"source": [_SOURCE]}, "Targets": [{"Id": "Topic", "Arn": ref("Topic")}]},
             after=["TopicPolicy"],
         ),
     }
-    stack = sandbox.deploy(template(resources, {"Queue": ref("Queue")}))
+
+
+def _topic_key(sandbox: Sandbox) -> Iterator[Reading]:
+    stack = sandbox.deploy(template(_topic_and_queue(), {"Queue": ref("Queue")}))
 
     def arrived() -> bool | None:
-        entry = {"Source": source, "DetailType": "experiment", "Detail": json.dumps({"a": 1})}
+        entry = {"Source": _SOURCE, "DetailType": "experiment", "Detail": json.dumps({"a": 1})}
         sandbox.call("events", "put_events", Entries=[entry])
         found = sandbox.call("sqs", "receive_message", QueueUrl=stack.outputs["Queue"], WaitTimeSeconds=10)
         return True if found.get("Messages") else None

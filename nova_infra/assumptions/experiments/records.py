@@ -1,7 +1,5 @@
 """Experiments about what AWS keeps: parameters, change sets, alarms and metrics."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Experiments with releases that go well, or are stopped: rules, bakes, hooks, configurations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,6 +17,7 @@ from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_
 from nova_infra.assumptions.sandbox.requests import ask
 from nova_infra.assumptions.sandbox.services import SandboxService, service_template
 from nova_infra.assumptions.sandbox.stacks import Sandbox, SandboxStack, UndecidedError
+from nova_infra.documents.text import counted
 
 _HEADER = "x-nova-prove"
 _BAKE = 7
@@ -88,7 +87,7 @@ def _first_pause(sandbox: Sandbox) -> Iterator[Reading]:
         "first-pause",
         paused and ended.startswith("UPDATE_ROLLBACK") and len(deployments(sandbox, arn)) == before + 1,
         f"the first deployment {'paused' if paused else 'did not pause'}; after an abort: {ended}, with "
-        f"{len(deployments(sandbox, arn)) - before} deployments",
+        + counted(len(deployments(sandbox, arn)) - before, "deployment"),
     )
 
 

@@ -1,7 +1,5 @@
 """Experiments with tasks that no service has: running them, and a state machine that does."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Iterator
@@ -61,8 +59,8 @@ def _token(sandbox: Sandbox) -> Iterator[Reading]:
     yield held_if("run-task-token", same and shown, f"{said}{'listed' if shown else 'not listed'} at once")
 
 
-def _started_by(sandbox: Sandbox) -> Iterator[Reading]:
-    """A state machine like that of a job, whose run is looked for by its name."""
+def _machine(sandbox: Sandbox) -> dict[str, Any]:
+    """A state machine like that of a job, with its task and its role."""
     cluster = {"ArnEquals": {"ecs:cluster": {"Fn::Sub": _CLUSTER}}}
     statements = [
         {**allow("ecs:RunTask", ref("Task")), "Condition": cluster},
@@ -88,7 +86,7 @@ def _started_by(sandbox: Sandbox) -> Iterator[Reading]:
             }
         },
     }
-    resources = {
+    return {
         "Task": task(sandbox.ground, code=_SLEEP),
         "Role": role("states", statements=statements),
         "Machine": resource(
@@ -96,7 +94,11 @@ def _started_by(sandbox: Sandbox) -> Iterator[Reading]:
             {"RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}, "DefinitionString": {"Fn::Sub": json.dumps(states)}},
         ),
     }
-    stack = sandbox.deploy(template(resources, {"Machine": ref("Machine")}))
+
+
+def _started_by(sandbox: Sandbox) -> Iterator[Reading]:
+    """A state machine whose run is looked for by its name."""
+    stack = sandbox.deploy(template(_machine(sandbox), {"Machine": ref("Machine")}))
     name = uuid.uuid4().hex
     execution = sandbox.call("stepfunctions", "start_execution", stateMachineArn=stack.outputs["Machine"], name=name)
 

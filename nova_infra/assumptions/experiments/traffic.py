@@ -1,7 +1,5 @@
 """Experiments with requests: what the load balancer normalizes, counts, and when."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from concurrent.futures import wait as wait_for
 from datetime import datetime, timedelta

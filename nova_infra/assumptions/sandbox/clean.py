@@ -1,7 +1,5 @@
 """Removes everything that experiments made in an account: at the end of each run, and for ``nova prove --clean``."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

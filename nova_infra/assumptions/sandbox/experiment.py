@@ -1,7 +1,5 @@
 """The data classes of an experiment: what it settles, what it takes, and what it has read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal

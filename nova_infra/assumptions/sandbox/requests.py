@@ -1,7 +1,5 @@
 """Requests to the load balancer of the experiments, sent as they are written: nothing normalizes their paths."""
 
-from __future__ import annotations
-
 import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass

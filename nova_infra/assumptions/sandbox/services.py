@@ -1,7 +1,5 @@
 """The template of a service on the ground that experiments share, with a rollout that an experiment chooses."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -4,8 +4,6 @@ They are as small as the claim allows: no NAT, no keys, tasks of a quarter of a 
 group lets nobody but the load balancer in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ What only CloudFormation knows counts as anything: a holder, a principal or a re
 two branches both. So does a policy that is named and not shown.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

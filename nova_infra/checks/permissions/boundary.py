@@ -1,7 +1,5 @@
 """Finds each way from code of the repository, before the approval, to what the approval protects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

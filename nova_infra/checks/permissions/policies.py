@@ -4,8 +4,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: "IAM
 calculating the size of a policy". Values that only CloudFormation knows count as long as they commonly are.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

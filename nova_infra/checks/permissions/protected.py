@@ -4,8 +4,6 @@ The few are reading, and what a step needs for its own work. All others count, k
 says nothing of tomorrow; what a step needs besides can be acknowledged.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any

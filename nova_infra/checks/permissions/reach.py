@@ -5,8 +5,6 @@ or starting something that has it, or by sending what starts that), and ends whe
 approval protects. A permissions boundary that the template shows cuts it short.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

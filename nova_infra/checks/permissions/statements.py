@@ -5,8 +5,6 @@ AWS's own that is not known to read only as everything, and a value that only Cl
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -132,7 +130,11 @@ def pattern_of(value: object) -> str:
     An ARN of another partition, such as GovCloud's, becomes that of ``aws``: nothing reaches from one partition into
     another, so what is compared is all in the same, which the other side of the comparison need not know.
     """
-    pattern = _pattern_of(value)
+    return in_one_partition(_pattern_of(value))
+
+
+def in_one_partition(pattern: str) -> str:
+    """A pattern with the partition ``aws`` in place of its own."""
     return _PARTITION.sub("arn:aws:", pattern) if "arn:aws-" in pattern else pattern
 
 

@@ -1,7 +1,5 @@
 """``NOVA-P09``, ``NOVA-P10``: who may assume the roles on either side of the approval, and that observers only read."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -104,12 +102,14 @@ def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
     if others.get("AWS"):
         yield f"{pattern_of(others['AWS'][0])} may assume it, which is not a GitHub job"
     workflows = [each.partition("/.github/")[0] for each in _exact(conditions, f"{ISSUER}:job_workflow_ref")]
-    owners = {re.sub(r"@\d+", "", each.split(":")[1]) for each in subjects if each.count(":") > 1} | set(workflows)
+    owners = {re.sub(r"@\d+", "", each.split(":")[1]) for each in subjects} | set(workflows)
     if len(owners) > 1:
         yield f"jobs of more than one repository may assume it: {', '.join(sorted(owners))}"
     for subject in subjects:
-        environment = subject.rpartition(":environment:")[2]
-        if ":environment:" in subject and not name.endswith(f"-{environment}-deploy"):
+        environment = subject.partition(":environment:")[2]
+        if not environment:
+            yield "jobs of no environment may assume it, which wait for nobody"
+        elif not name.endswith(f"-{environment}-deploy"):
             yield f"jobs of the environment {environment} may assume it"
 
 

@@ -1,7 +1,5 @@
 """``NOVA-R…`` about alarms: an alarm that can fire notices a failing release in time."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

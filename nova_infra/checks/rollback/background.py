@@ -1,7 +1,5 @@
 """``NOVA-R…`` for services without requests: workers, their queues, and jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """``NOVA-R21``: no untested revision passes a deployment hook, and every hook ends in time."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """``NOVA-R…``: a failing release of a service can be rolled back, and is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced, resource

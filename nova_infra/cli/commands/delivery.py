@@ -1,7 +1,5 @@
 """The commands that GitHub Actions jobs run, and the ones that print their settings."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -94,16 +92,26 @@ def deploy(environment: str, assembly: Path | None, outputs: Path | None) -> Non
 
 @click.command()
 @SYNTHESIZED
-@click.option("--early", is_flag=True, help="Only those of the early branch.")
-def registry(assembly: Path, early: bool) -> None:
+@click.option("--early", is_flag=True, help="Those of the early branch.")
+@click.option("--compare", is_flag=True, help="Only print changed=true or changed=false: whether any would change.")
+def registry(assembly: Path, early: bool, compare: bool) -> None:
     """Deploy the image repositories from an assembly.
 
     GitHub Actions does so before it builds images. Exits with 3 if a stack was not deployed.
     """
     from nova_infra.config import load_config
-    from nova_infra.operations.release.deploy import deploy_registry
+    from nova_infra.operations.release.deploy import deploy_registry, registry_changes
 
-    deploy_registry(load_config(Path.cwd()), assembly=assembly, early=early)
+    config = load_config(Path.cwd())
+    if early and compare:
+        raise click.UsageError("--compare: is for the repositories of releases: leave out --early")
+    if not compare:
+        deploy_registry(config, assembly=assembly, early=early)
+        return
+    from nova_infra.deployed.connect import toolchain_template
+
+    changed = registry_changes(config, assembly=assembly, deployed=toolchain_template(config.toolchain.region))
+    click.echo(f"changed={str(changed).lower()}")
 
 
 @click.command()

@@ -1,7 +1,5 @@
 """The commands for a project's own files: starts projects, checks nova.toml, adds and removes services."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence
@@ -207,10 +205,11 @@ def check() -> None:
     Exits with 2 if it is invalid.
     """
     from nova_infra.config import load_config
+    from nova_infra.documents.text import counted
 
     found = load_config(Path.cwd())
     environments = ", ".join(environment.name for environment in found.environments)
-    click.echo(f"nova.toml is valid: {len(found.services)} services in {environments}")
+    click.echo(f"nova.toml is valid: {counted(len(found.services), 'service')} in {environments}")
 
 
 @config.command()

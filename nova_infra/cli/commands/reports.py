@@ -104,6 +104,7 @@ def doctor(first: bool, form: Format) -> None:
     """
     from nova_infra.config import load_config
     from nova_infra.deployed.aws.client.session import Aws, sign_in, whoami
+    from nova_infra.machine.tools import ACTIONS, digest_of_tools
     from nova_infra.names import bootstrap_role_name
     from nova_infra.operations.doctor import doctor as report
     from nova_infra.operations.doctor.github import ask_github, github_checks
@@ -116,7 +117,8 @@ def doctor(first: bool, form: Format) -> None:
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
-    parts = (*parts, report.PlaceChecks("GitHub", tuple(github_checks(config, ask_github))))
+    tools = digest_of_tools(root, also=(ACTIONS,))
+    parts = (*parts, report.PlaceChecks("GitHub", tuple(github_checks(config, ask_github, tools=tools))))
     show(report.document(parts), form)
     sys.exit(1 if report.must_be_fixed(parts) else 0)
 
@@ -199,7 +201,7 @@ def access(assembly: Path, write: bool) -> None:
     from nova_infra.checks.permissions.access.reading import Production
     from nova_infra.checks.rule import Template
     from nova_infra.config import load_config
-    from nova_infra.names import repository_name
+    from nova_infra.names import REGISTRY_ENVIRONMENT, repository_name
 
     config, found = load_config(Path.cwd()), Assembly(assembly)
     protected = [each for each in config.environments if each.approval]
@@ -207,7 +209,7 @@ def access(assembly: Path, write: bool) -> None:
     repositories = f"arn:aws:ecr:{place}:repository/{repository_name(config.platform.name, '*')}"
     text = page(
         [Template(found.template(stack.template_path)["Resources"], stack.account) for stack in found.stacks()],
-        protected=[each.name for each in protected],
+        protected=[*(each.name for each in protected), REGISTRY_ENVIRONMENT],
         # Without an approval, the last stage counts as what comes after it.
         production=Production(frozenset(each.account for each in protected or config.environments[-1:]), repositories),
         shared=[(each.name, each.shared_account) for each in config.environments if each.shared_account],

@@ -1,7 +1,5 @@
 """Validates a service again without its faulty keys, so that the rules still judge the rest."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Finds the place in ``nova.toml`` that caused a fault when several tables contribute to a value."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

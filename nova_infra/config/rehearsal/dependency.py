@@ -1,7 +1,5 @@
 """Containers that a rehearsal starts in place of what production connects to, such as a database."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Self
 

@@ -1,7 +1,5 @@
 """Refuses contradictions between rehearsal dependencies, and connections that no dependency stands in for."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

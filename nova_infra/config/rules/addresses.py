@@ -1,7 +1,5 @@
 """Refuses addresses in variables that lead to a closed port, which would show only as a timeout."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Values of ``nova.toml`` that are valid alone but contradict each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import combinations
@@ -17,6 +15,7 @@ from nova_infra.config.rules.services import largest, service_contradictions, se
 from nova_infra.config.rules.smoke import smoke_contradictions
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.repeats import repeated
+from nova_infra.names import REGISTRY_ENVIRONMENT
 
 MAX_ACTIONS = 50
 """Actions in one stage of a pipeline: https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html. So many
@@ -37,6 +36,9 @@ _RESERVED_ENVIRONMENTS = {
     **dict.fromkeys(("source", "build", "images", "assets", "update-pipeline", "updatepipeline"), "a stage"),
     "platform": "the pipeline",
     "github": "the stack of GitHub's roles",
+    # Constructs beside the stages in the pipeline's stack, and those that CDK's own pipeline has beside its stages.
+    **dict.fromkeys(("alerts", "artifacts", "boundary", "encryption", "logs", "notifications"), "a construct"),
+    **dict.fromkeys(("pipeline", "vulnerabilities", "default", "resource", "role"), "a construct"),
 }
 
 
@@ -99,6 +101,11 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
     if delivery.engine == "codepipeline":
         return
     for index, environment in environments.items():
+        if environment.name == REGISTRY_ENVIRONMENT:
+            yield (
+                f"environments[{index}].name: {environment.name!r} is GitHub's environment for the image repositories: "
+                "choose another name"
+            )
         if environment.window is not None:
             yield (
                 f"environments[{index}].window: works only with CodePipeline; GitHub Actions would "

@@ -1,7 +1,5 @@
 """Refuses services that cannot be deployed together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError

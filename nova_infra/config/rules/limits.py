@@ -1,7 +1,5 @@
 """Refuses values over an AWS limit."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 

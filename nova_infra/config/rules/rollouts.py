@@ -1,7 +1,5 @@
 """Refuses rollouts that contradict themselves or outlast CloudFormation: gates, bakes, suites."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError

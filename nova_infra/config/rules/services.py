@@ -1,7 +1,5 @@
 """Refuses services that contradict themselves or their environments."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError

@@ -1,7 +1,5 @@
 """Refuses smoke paths that a smoke test could not request."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import ValidationError
@@ -9,6 +7,7 @@ from pydantic import ValidationError
 from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import suite_asked
 from nova_infra.config.services.service import Service
+from nova_infra.config.services.smoke import leads_to
 
 
 def smoke_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
@@ -41,6 +40,13 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
         if service.protocol == "grpc" or service.internal:
             what = "protocol" if service.protocol == "grpc" else "internal"
             yield f"{key}.smoke: cannot be asked, because of {what}: remove smoke"
+            continue
+        for path in service.smoke:
+            if not leads_to(service, path):
+                yield (
+                    f"{key}.smoke: {path!r} is under none of the service's paths, and only they lead to it: correct "
+                    "it, or add it to paths"
+                )
 
 
 def _place(

@@ -1,7 +1,5 @@
 """Refuses what AWS would accept and nobody should deploy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """Refuses paths, hosts and health checks of web services that contradict each other."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

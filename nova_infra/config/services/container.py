@@ -1,7 +1,5 @@
 """The container of a service: image or build, command, size, health check and stop timeout."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator

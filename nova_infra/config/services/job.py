@@ -1,7 +1,5 @@
 """The keys of a job: schedule, time limit, overlap."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated

@@ -1,7 +1,5 @@
 """How a service runs: rollout, scaling, log retention."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated, Literal
 

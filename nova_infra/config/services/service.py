@@ -1,7 +1,5 @@
 """``[[services]]``: one service of any kind, its overrides by environment, and its rule's priority."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The smoke paths that a new revision has to answer before any user reaches it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -55,9 +53,12 @@ def default_paths(service: Service) -> tuple[str, ...]:
         return ()
     name = service.name
     paths = (f"/{name}/version", f"/{name}/openapi.json") if service.kit else (service.health.path,)
-    patterns = service.paths or ("/*",)
-    reached = all(any(fnmatchcase(path.partition("?")[0], each) for each in patterns) for path in paths)
-    return paths if reached else ()
+    return paths if all(leads_to(service, path) for path in paths) else ()
+
+
+def leads_to(service: Service, path: str) -> bool:
+    """Whether the service's listener rule takes requests of a path, whose query counts for nothing."""
+    return any(fnmatchcase(path.partition("?")[0], each) for each in service.paths or ("/*",))
 
 
 def has_room(service: Service, services: Iterable[Service], environment: Environment) -> bool:

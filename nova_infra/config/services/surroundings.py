@@ -1,7 +1,5 @@
 """A container's surroundings: variables, secrets, permissions, connections, sidecars."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Self

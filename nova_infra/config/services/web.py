@@ -1,7 +1,5 @@
 """The keys of a web service: paths, hosts, health check, targets of scaling, alarm thresholds."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The keys of a worker: its queue."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator

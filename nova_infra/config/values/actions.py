@@ -1,7 +1,5 @@
 """The actions that IAM knows, so that a typo in a permission is refused and not found at run time."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

@@ -1,7 +1,5 @@
 """What an environment may take over as it is, by its id: a load balancer with its listener, a cluster."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The types of single values in ``nova.toml``. Each says what is wrong with a value and what to write instead."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

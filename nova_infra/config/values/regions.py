@@ -3,8 +3,6 @@
 From the resource types that CloudFormation lists for each region, as cfn-lint carries them: a test compares.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from nova_infra.config.values.fields import aws_regions
@@ -56,5 +54,7 @@ def unfit_for_toolchain(region: str, engine: str) -> str | None:
         return f"{what}: choose another one for the toolchain, such as {near}; environments may stay"
     if engine == "codepipeline" and not has_notification_rules(region):
         what = f"{region!r} has no notification rules, by which a pipeline says that it failed or waits for an approval"
+        if all(each in MISSING[_NOTIFIES] for each, of in aws_regions().items() if of == aws_regions()[region]):
+            return f'{what}, nor has another one of {aws_regions()[region]}: write engine = "github-actions"'
         return f'{what}: choose another one for the toolchain, or write engine = "github-actions"'
     return None

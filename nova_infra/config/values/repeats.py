@@ -1,7 +1,5 @@
 """Finds values that stand in more than one place."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TypeVar
 

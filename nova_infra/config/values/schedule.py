@@ -1,7 +1,5 @@
 """Schedules and time zones, as the services of AWS that are handed them read them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The state machine of a job: it starts a task, waits for its end, and fails if the task fails."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

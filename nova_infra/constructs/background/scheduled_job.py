@@ -1,7 +1,5 @@
 """A job on Fargate: it runs on a schedule, and an alarm fires when a run fails."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +18,9 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.constructs.background.job_machine import definition
 from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.tasks.alarms import AlarmMetric, query, returned
 from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group, selected
-from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.names import alarm_name, job_log_group, schedule_name
 from nova_infra.schedules import expression
 

@@ -1,7 +1,5 @@
 """The queue of a worker, and the one for messages that it cannot process."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs

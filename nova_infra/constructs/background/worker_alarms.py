@@ -1,7 +1,5 @@
 """A worker's alarms: some roll a deployment back, the others only notify."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 

@@ -1,7 +1,5 @@
 """A worker on Fargate: no listener, a queue, scaling by its backlog, and rolling deployments that alarms roll back."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -10,10 +8,10 @@ from constructs import Construct
 
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_alarms import WorkerAlarms
+from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.tasks.alarms import AlarmMetric
 from nova_infra.constructs.tasks.scaling import scale_on_cpu, tracked
 from nova_infra.constructs.tasks.service import fargate_service, outbound_group
-from nova_infra.constructs.web.settings import ServiceSettings
 
 _Policy = scaling.CfnScalingPolicy
 

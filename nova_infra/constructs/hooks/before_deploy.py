@@ -1,7 +1,5 @@
 """A command that runs once in a new image before the service is deployed, such as a database migration."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 from collections.abc import Sequence

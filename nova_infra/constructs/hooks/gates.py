@@ -1,7 +1,5 @@
 """ECS's lifecycle hooks that pause a deployment until somebody answers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import aws_cdk as cdk

@@ -1,7 +1,5 @@
 """A Lambda function that ECS calls at lifecycle hooks, its own role, and the role that ECS calls it with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

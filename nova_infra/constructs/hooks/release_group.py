@@ -1,7 +1,5 @@
 """The Lambda function that makes the services of a release wait for one another."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

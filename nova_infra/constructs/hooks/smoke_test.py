@@ -1,7 +1,5 @@
 """The Lambda function that requests the smoke paths of new revisions."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from aws_cdk import aws_kms as kms

@@ -1,7 +1,5 @@
 """The permissions for building images, publishing them and reading scan findings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

@@ -1,6 +1,4 @@
-"""The repository for a service's images."""
-
-from __future__ import annotations
+"""The ECR repository for a service's images: immutable tags, lifecycle rules, and who may pull."""
 
 from collections.abc import Sequence
 

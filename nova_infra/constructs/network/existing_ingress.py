@@ -1,7 +1,5 @@
 """A load balancer that exists as the way into an environment: nothing of it is changed but rules and certificates."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct

@@ -1,7 +1,5 @@
 """A web application firewall in front of a load balancer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

@@ -1,7 +1,5 @@
 """The public load balancer, the only way into an environment: listeners, TLS, timeouts, access logs."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2

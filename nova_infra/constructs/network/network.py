@@ -1,7 +1,5 @@
 """The network that an environment's tasks and load balancer live in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

@@ -1,7 +1,5 @@
 """The private load balancer, through which services reach the internal ones."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_s3 as s3

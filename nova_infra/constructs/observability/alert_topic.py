@@ -1,7 +1,5 @@
 """The topic that notifies people of alerts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from aws_cdk import aws_chatbot as chatbot

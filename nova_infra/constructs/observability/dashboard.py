@@ -1,7 +1,5 @@
 """The CloudWatch dashboard of an environment."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The key that an account's logs and alerts are encrypted with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

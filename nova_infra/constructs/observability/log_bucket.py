@@ -1,7 +1,5 @@
 """The bucket for the logs of the load balancer and the network."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 from constructs import Construct

@@ -1,7 +1,5 @@
 """The AWS services that publish alerts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self

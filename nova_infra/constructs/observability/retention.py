@@ -1,7 +1,5 @@
 """Log retention in the days that CloudWatch Logs accepts."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_logs as logs
 
 _RETENTION = {

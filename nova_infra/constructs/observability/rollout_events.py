@@ -4,8 +4,6 @@ The words of what operators do are in ``operations/rollback/run`` and ``operatio
 ``constructs/tasks/alarms``.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

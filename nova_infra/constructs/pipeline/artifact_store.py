@@ -1,7 +1,5 @@
 """The bucket for the artifacts that a pipeline's stages pass on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import aws_cdk as cdk

@@ -1,7 +1,5 @@
 """Gives steps what Build has made: the release's steps the assembly, and the pipeline's update its CDK CLI."""
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode
 from collections.abc import Collection

@@ -1,7 +1,5 @@
 """When a stage of a pipeline may start, what runs side by side in it, and what happens when it fails."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

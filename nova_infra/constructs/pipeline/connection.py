@@ -1,7 +1,5 @@
 """The pipeline's source: what starts it, and who may read it through a CodeConnections connection."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import aws_cdk as cdk

@@ -1,7 +1,5 @@
 """Acknowledges the policies that CDK generates for a pipeline, each with its reason on the role that has it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

@@ -4,8 +4,6 @@ A fixed step then needs no deployment of the pipeline, which mutates only after 
 (aws/aws-cdk#36120).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

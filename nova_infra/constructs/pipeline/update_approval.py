@@ -1,7 +1,5 @@
 """The separate approval that a change of the pipeline itself needs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A role that jobs of one GitHub repository assume, without any key."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import aws_cdk as cdk

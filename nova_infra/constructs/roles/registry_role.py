@@ -1,7 +1,5 @@
 """The role that CloudFormation deploys the image repositories with, for a GitHub job that has few permissions."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -97,8 +95,7 @@ class RegistryRole(Construct):
 
     def deployment(self) -> list[iam.PolicyStatement]:
         """What a job needs besides to deploy the registry's stack by this role, and by no other one."""
-        stack = cdk.Stack.of(self)
-        stacks = [self._arn("cloudformation", "stack", f"{self._stack}/*")]
+        stack, stacks = cdk.Stack.of(self), self._stacks()
         bucket = f"arn:{stack.partition}:s3:::{bootstrap_bucket_name(stack.account, self._region)}"
         return [
             iam.PolicyStatement(
@@ -132,6 +129,15 @@ class RegistryRole(Construct):
                 actions=["ssm:GetParameter"], resources=[self._arn("ssm", "parameter", "cdk-bootstrap/*")]
             ),
         ]
+
+    def comparison(self) -> iam.PolicyStatement:
+        """What a job needs to see whether the registry's stack would change."""
+        return iam.PolicyStatement(
+            actions=["cloudformation:DescribeStacks", "cloudformation:GetTemplate"], resources=self._stacks()
+        )
+
+    def _stacks(self) -> list[str]:
+        return [self._arn("cloudformation", "stack", f"{self._stack}/*")]
 
     def _arn(self, service: str, resource: str, name: str) -> str:
         stack = cdk.Stack.of(self)

@@ -1,7 +1,5 @@
 """The roles that release tools and operators assume in an environment's account."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 
 import aws_cdk as cdk

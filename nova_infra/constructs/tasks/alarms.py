@@ -1,7 +1,5 @@
 """The alarms that every service's tasks have: CPU and memory of the busiest one, and too few of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Which ports beyond HTTP and HTTPS the tasks of a service may connect to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 

@@ -1,7 +1,5 @@
 """CDK durations, each created once, because creating one costs a message to CDK's Node process."""
 
-from __future__ import annotations
-
 import functools
 
 import aws_cdk as cdk

@@ -1,7 +1,5 @@
 """The task role's permissions: what the code of a service may do in AWS."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam

@@ -1,7 +1,5 @@
 """Autoscaling: how many tasks of a service run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from aws_cdk import aws_applicationautoscaling as scaling

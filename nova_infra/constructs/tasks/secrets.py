@@ -1,7 +1,5 @@
 """Secret values, from Secrets Manager or Parameter Store."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager

@@ -1,7 +1,5 @@
 """An ECS service on Fargate whose deployments the circuit breaker and alarms roll back, whatever its traffic."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Additional containers in each task."""
 
-from __future__ import annotations
-
 import re
 
 import aws_cdk as cdk

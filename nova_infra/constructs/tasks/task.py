@@ -1,7 +1,5 @@
 """The task definition: container, logs, secrets, and the two roles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import aws_cdk as cdk

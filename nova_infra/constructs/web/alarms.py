@@ -1,6 +1,4 @@
-"""A web service's alarms on errors, latency, CPU and memory: some roll a deployment back, the others only notify."""
-
-from __future__ import annotations
+"""A web service's alarms on errors, unanswered requests and latency; `tasks/alarms` has those on CPU and memory."""
 
 from collections.abc import Mapping
 

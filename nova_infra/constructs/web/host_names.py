@@ -1,7 +1,5 @@
 """A service's own host names: certificates and DNS records."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from aws_cdk import aws_certificatemanager as acm

@@ -1,7 +1,5 @@
 """Target groups: health check, deregistration delay; and the conditions of a service's listener rule."""
 
-from __future__ import annotations
-
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct

@@ -1,7 +1,5 @@
 """A web service on Fargate: rollout, hooks, health check grace period, listener rules. See also `tasks/service`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -17,12 +15,12 @@ from pydantic import ValidationError
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.hooks.gates import gate_hooks
+from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.tasks.durations import minutes, seconds
 from nova_infra.constructs.tasks.scaling import Autoscaling
 from nova_infra.constructs.tasks.service import fargate_service, outbound_group, service_resource
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.alarms import WebAlarms
-from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.target_group import conditions, target_group
 from nova_infra.names import TEST_HEADER
 

@@ -1,7 +1,5 @@
 """Converts AWS API answers into Nova's data classes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Workers' queues and jobs of an environment in AWS."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

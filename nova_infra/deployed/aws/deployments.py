@@ -1,7 +1,5 @@
 """Reads what ECS and the load balancer answer of deployments that are under way."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any

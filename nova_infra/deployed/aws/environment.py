@@ -1,7 +1,5 @@
 """An environment in AWS."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import defaultdict

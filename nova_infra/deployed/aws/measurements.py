@@ -1,7 +1,5 @@
 """CloudWatch's metrics of services and deployments: the queries for GetMetricData, and how to read the answers."""
 
-from __future__ import annotations
-
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Deployments that are under way in AWS: what ECS, the load balancer and CloudWatch say of them, in few calls."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace

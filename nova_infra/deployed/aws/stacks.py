@@ -1,7 +1,5 @@
 """An environment's stacks in AWS CloudFormation."""
 
-from __future__ import annotations
-
 import json
 import re
 import secrets
@@ -76,13 +74,7 @@ class AwsStacks(ABC):
         return tuple(by_name[name] for name in names if name in by_name)
 
     def _stack(self, name: str) -> Stack | None:
-        try:
-            [stack] = self.aws.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
-        except ServiceError as error:
-            if error.code == "ValidationError" and "does not exist" in str(error):
-                return None
-            raise
-        return read_stack(stack)
+        return _stack(self.aws, name)
 
     def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
         def revision(stack: str) -> str:
@@ -93,16 +85,7 @@ class AwsStacks(ABC):
         return {stack: made for stack, made in zip(stacks, self.aws.each(revision, stacks), strict=True) if made}
 
     def template(self, stack: str) -> Template:
-        answer = self.aws.call("cloudformation", "get_template", StackName=stack, TemplateStage="Original")
-        body = answer["TemplateBody"]
-        if isinstance(body, str):  # botocore parses JSON by itself where the answer allows it
-            try:
-                body = json.loads(body)
-            except ValueError:
-                body = None
-        if not isinstance(body, dict):
-            raise StrangerError(f"{stack}: its template is not JSON: deploy it with Nova first")
-        return dict(body)
+        return _template(self.aws, stack)
 
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
         failed = []
@@ -296,6 +279,36 @@ class AwsStacks(ABC):
                 if not stack.busy:
                     waiting.discard(stack.name)
                     yield stack
+
+
+def deployed_template(aws: Aws, name: str) -> Template | None:
+    """The template that a stack was last deployed with; None without such a stack, or where that did not succeed."""
+    stack = _stack(aws, name)
+    whole = stack is not None and stack.updatable and "ROLLBACK" not in stack.status
+    return _template(aws, name) if whole else None
+
+
+def _stack(aws: Aws, name: str) -> Stack | None:
+    try:
+        [stack] = aws.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
+    except ServiceError as error:
+        if error.code == "ValidationError" and "does not exist" in str(error):
+            return None
+        raise
+    return read_stack(stack)
+
+
+def _template(aws: Aws, stack: str) -> Template:
+    answer = aws.call("cloudformation", "get_template", StackName=stack, TemplateStage="Original")
+    body = answer["TemplateBody"]
+    if isinstance(body, str):  # botocore parses JSON by itself where the answer allows it
+        try:
+            body = json.loads(body)
+        except ValueError:
+            body = None
+    if not isinstance(body, dict):
+        raise StrangerError(f"{stack}: its template is not JSON: deploy it with Nova first")
+    return dict(body)
 
 
 def token(name: str) -> str:

@@ -1,7 +1,5 @@
 """The tasks of an environment in AWS, for its operators: logs, one-off tasks, shells, capacity."""
 
-from __future__ import annotations
-
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence

@@ -4,8 +4,6 @@ The registry scans what it holds, too, and goes on doing so; but what is there c
 as a file, and no credentials; it fetches the vulnerabilities that are known today.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path

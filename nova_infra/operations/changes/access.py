@@ -3,8 +3,6 @@
 A policy document is recognized wherever it is: those of identities, resources, keys, endpoints and trust.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

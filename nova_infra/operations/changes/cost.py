@@ -1,7 +1,5 @@
 """Estimates what templates cost a month at list prices, for comparisons; not a bill."""
 
-from __future__ import annotations
-
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping

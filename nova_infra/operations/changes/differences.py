@@ -4,8 +4,6 @@ Resource by resource and property by property, in four groups that an approver r
 deletes data, what widens access, what opens the network, and the rest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -6,8 +6,6 @@ be one more dependency, of 70 MB, on every laptop that asks for a brief. ``make 
 it is not what the installed schemas say.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """``nova diff``: compares two assemblies, so that reviewers see what a change of code does to the stacks."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Values of CloudFormation templates as readable text."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether the permissions boundary of the toolchain's account is there, is the right one, and limits every role."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """One line of ``nova doctor``: right, to be fixed, or not known."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Protocol
 

@@ -4,8 +4,6 @@ Each check is a line: right, to be fixed, or not known. In an environment's acco
 CDK's bootstrap, as ``cdk`` itself does: that it may be assumed from the toolchain's account is what trust means.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Whether a cluster and a load balancer that exist are as ``nova.toml`` says, and what their owners have to allow."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
@@ -11,6 +9,7 @@ from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.rules.network.internal import asked_from_outside
 from nova_infra.config.services.runtime import MIN_BAKE_MINUTES
 from nova_infra.config.values.existing import ExistingLoadBalancer
+from nova_infra.documents.text import counted
 from nova_infra.errors import NovaError
 from nova_infra.names import environment_prefix, stack_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
@@ -100,7 +99,9 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
         fault, _, remedy = line.rpartition(": ")
         yield Check(False, fault, remedy)
     if not faults and not held:
-        yield Check(True, f"load balancer {balancer.full_name}, with {len(others)} rules of others on its listener")
+        yield Check(
+            True, f"load balancer {balancer.full_name}, with {counted(len(others), 'rule')} of others on its listener"
+        )
 
 
 def _differences(

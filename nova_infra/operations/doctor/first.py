@@ -3,8 +3,6 @@
 Each is made by AWS when it is first needed, or by somebody else before, and is not part of a template.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.config import Config, Environment

@@ -1,20 +1,20 @@
 """Checks the settings of the repository that no file holds: environments, reviewers, rules of branches."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.config import Config, Environment
+from nova_infra.config import Config
 from nova_infra.errors import NovaError, RefusedError
+from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.operations.doctor.check import Check
 
 Ask = Callable[[str], Any]
 """Answers a GET of GitHub's API, as parsed JSON; raises NovaError where it is refused."""
 
 REQUIRED_CHECKS = ("Test", "CDK Synth", "Wider access")
+_TOOLS = "APPROVED_TOOLS"
 _SETTINGS = "docs/delivery.md, Settings of the repository"
 
 
@@ -41,11 +41,12 @@ def ask_github(path: str) -> Any:
         raise RefusedError("gh: answered no JSON") from None
 
 
-def github_checks(config: Config, ask: Ask) -> Iterator[Check]:
+def github_checks(config: Config, ask: Ask, *, tools: str) -> Iterator[Check]:
     """Checks whether the repository's settings are as the delivery needs them.
 
     Args:
         ask: GitHub.
+        tools: The digest of this checkout's tools, with which an environment's ``APPROVED_TOOLS`` is compared.
     """
     repository = f"repos/{config.source.repository}"
     try:
@@ -61,8 +62,11 @@ def github_checks(config: Config, ask: Ask) -> Iterator[Check]:
         except (NovaError, KeyError, TypeError) as error:
             yield Check(None, f"the environments: not known: {error}")
             return
-        for environment in config.environments:
-            yield _environment(environment, environments.get(environment.name))
+        approvals = {each.name: each.approval for each in config.environments} | {REGISTRY_ENVIRONMENT: True}
+        for name, approval in approvals.items():
+            yield _environment(name, environments.get(name), approval=approval)
+            if approval and name in environments:
+                yield _approved_tools(f"{repository}/environments/{name}/variables", name, ask, tools)
 
 
 def _repository(config: Config, found: Mapping[str, Any]) -> Iterator[Check]:
@@ -108,21 +112,36 @@ def _branch(config: Config, ask: Ask) -> Check:
     return Check(False, f"{branch} does not require {', '.join(lacks)}", f"protect the branch: {_SETTINGS}")
 
 
-def _environment(environment: Environment, found: Mapping[str, Any] | None) -> Check:
-    name = environment.name
+def _environment(name: str, found: Mapping[str, Any] | None, *, approval: bool) -> Check:
     if found is None:
         return Check(False, f"no environment {name}", f"create it: {_SETTINGS}")
     faults = []
     rules = [rule for rule in found.get("protection_rules", ()) if rule.get("type") == "required_reviewers"]
-    if environment.approval and not any(rule.get("reviewers") for rule in rules):
+    if approval and not any(rule.get("reviewers") for rule in rules):
         faults.append("has no required reviewers")
-    elif environment.approval and not any(rule.get("prevent_self_review") for rule in rules):
+    elif approval and not any(rule.get("prevent_self_review") for rule in rules):
         faults.append("lets people approve what they started")
-    if environment.approval and found.get("can_admins_bypass"):
+    if approval and found.get("can_admins_bypass"):
         faults.append("lets administrators go past its rules")
     if not found.get("deployment_branch_policy"):
         faults.append("accepts deployments from any branch")
     if faults:
         return Check(False, f"the environment {name} {' and '.join(faults)}", f"set it up: {_SETTINGS}")
-    approved = ", after an approval" if environment.approval else ""
+    approved = ", after an approval" if approval else ""
     return Check(True, f"the environment {name} accepts deployments from chosen branches{approved}")
+
+
+def _approved_tools(place: str, name: str, ask: Ask, tools: str) -> Check:
+    """Whether the jobs of an environment run only approved tools, and whether these are this checkout's."""
+    what = f"{_TOOLS} of the environment {name}"
+    setting = f"read what has changed in them, then: gh variable set {_TOOLS} --env {name} --body {tools}"
+    try:
+        values = {each["name"]: each["value"] for each in ask(f"{place}?per_page=30")["variables"]}
+    except (NovaError, KeyError, TypeError) as error:
+        return Check(None, f"{what}: not known: {error}")
+    approved = values.get(_TOOLS)
+    if not approved:
+        return Check(None, f"{what} is not set: its jobs run the tools of every commit", f"to compare them, {setting}")
+    if approved == tools:
+        return Check(True, f"{what} names the tools of this checkout")
+    return Check(False, f"{what} names other tools than this checkout's: {name} refuses its commit", setting)

@@ -4,8 +4,6 @@ Nothing of this is in a template that is deployed: a record that was made by han
 removed, which is kept for its messages.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from nova_infra.config import Config, Environment, Service

@@ -1,7 +1,5 @@
 """Checks an existing VPC against ``nova.toml``, because no template creates it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.config import Environment

@@ -1,7 +1,5 @@
 """Checks an account's quotas (vCPUs, addresses, CodeBuild's concurrent builds) for all environments in it together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.config import Config, Environment

@@ -1,7 +1,5 @@
 """Whether a request from outside an environment's VPC reaches a service, by the templates that are deployed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any

@@ -4,8 +4,6 @@ CloudFormation writes the weights of the template into a listener rule whenever 
 are those before the first deployment: https://github.com/aws/aws-cdk/issues/36649. ECS does not shift them back.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ A delivery creates and updates stacks and deletes none. What is left over keeps 
 the load balancer, which may stand before the rule of a service that the release has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase

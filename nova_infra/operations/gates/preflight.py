@@ -8,8 +8,6 @@ played again, this check included, while the alarms still tell of what went wron
 the release, as :mod:`nova_infra.operations.records.waivers` says.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

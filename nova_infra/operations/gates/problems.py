@@ -1,7 +1,5 @@
 """Decides what is wrong with a running environment, from what was read."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ CreateRule refuses a priority that is in use, and an earlier rule that fits take
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 ECR signs what the delivered branch's role pushes, with a profile that no other role may use, and says so by digest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from nova_infra.deployed.model import Image

@@ -1,7 +1,5 @@
 """Checks whether alarms have enough requests to judge by."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 

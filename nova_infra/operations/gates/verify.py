@@ -1,7 +1,5 @@
 """Checks whether an environment runs what it should."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The log of a service, joined across its tasks."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """Links to an environment: its address, the console, the dashboard."""
 
-from __future__ import annotations
-
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.documents.model import Document, Section, Table
 from nova_infra.errors import RefusedError

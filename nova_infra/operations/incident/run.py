@@ -1,7 +1,5 @@
 """Runs one task of a service with another command, such as a migration or a repair."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Scales a service for an incident; AWS itself restores the usual numbers when the time is up."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta

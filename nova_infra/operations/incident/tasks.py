@@ -1,7 +1,5 @@
 """The tasks of a service, as a report."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

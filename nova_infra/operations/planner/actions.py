@@ -1,7 +1,5 @@
 """What happens to each resource of a stack: created, updated, replaced, deleted, kept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

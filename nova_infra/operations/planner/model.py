@@ -1,7 +1,5 @@
 """The data classes of a plan: stacks, what happens to their resources, and what blocks the plan."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

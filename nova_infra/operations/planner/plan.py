@@ -1,7 +1,5 @@
 """The plan of a release: its stacks in order, each checked against what is deployed at that moment."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +33,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
 )
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
-from nova_infra.operations.planner.blockers.resources.losses import lost_data
+from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
     account_quotas,
@@ -79,6 +77,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     lost_data,
+    protected_leftovers,
     reset_weights,
     back_to_rolling,
     names_that_may_be_needed_twice,

@@ -3,8 +3,6 @@
 In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from nova_infra.checks.permissions.attached import Attached
-from nova_infra.checks.permissions.statements import Statement, allowing
+from nova_infra.checks.permissions.statements import Statement, allowing, in_one_partition
 from nova_infra.checks.rule import Template, as_text, referenced
 
 _SUFFIX = "-AbCdEf"
@@ -57,7 +55,8 @@ class TaskRole:
 
 
 def _names(resource: str) -> tuple[str, ...]:
-    return (resource, f"{resource}{_SUFFIX}") if ":secretsmanager:" in resource else (resource,)
+    name = in_one_partition(resource)
+    return (name, f"{name}{_SUFFIX}") if ":secretsmanager:" in name else (name,)
 
 
 _KEY_OF = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::SecretsManager::Secret": "KmsKeyId"}

@@ -1,7 +1,5 @@
 """One stack of a plan at the moment of its deployment: the input of every check."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """A plan as a report."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """All deployed stacks while a release goes through: what exists, who owns which name, who exports what."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

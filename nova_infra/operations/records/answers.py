@@ -1,7 +1,5 @@
 """What was done to deployments under way, as the ledger keeps it: promotions, aborts, and a test suite's load."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args

@@ -5,8 +5,6 @@ overwrite each other. A hold that has ended stays, and says who ended it and why
 names the images that it replaced: a later commit that did not fix them would bring them back.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ whole hash of what it was built from, its tag, and its digest, both as base64. 3
 8 KB. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The list of an environment's releases, as a report."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from nova_infra.documents.model import Block, Document, Foreign, Line, Paragraph, Section, Table

@@ -1,7 +1,5 @@
 """Finds releases in the ledger: by name, and the last good one, which a rollback returns to."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Mapping
 from datetime import datetime
 

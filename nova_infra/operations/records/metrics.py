@@ -5,8 +5,6 @@ takes to get there, how many releases have to be rolled back, and how long that 
 little, there is no number: a median of two says nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

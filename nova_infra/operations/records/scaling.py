@@ -1,7 +1,5 @@
 """Services that were scaled for an incident, as the ledger keeps them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

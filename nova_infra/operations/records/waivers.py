@@ -9,8 +9,6 @@ Anyone with the release role can write such a parameter without the command: the
 proves who did.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

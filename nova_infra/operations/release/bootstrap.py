@@ -1,7 +1,5 @@
 """CDK's bootstrap template of an environment's account, which only the pipeline's roles may use."""
 
-from __future__ import annotations
-
 import copy
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """The candidate: its name, its templates and its images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The release in a checkout of the repository: the one that the delivery steps deliver."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.images.tags import current_commit, image_tags
 from nova_infra.machine import git
+from nova_infra.names import domain_of
 from nova_infra.operations.gates import signatures
 from nova_infra.operations.records.ledger import ReleasedImage
 
@@ -105,7 +104,8 @@ def with_digests(environment: ObservedEnvironment, checkout: Checkout) -> dict[s
 
 
 def _registry(config: Config) -> str:
-    return f"{config.toolchain.account}.dkr.ecr.{config.toolchain.region}.amazonaws.com"
+    region = config.toolchain.region
+    return f"{config.toolchain.account}.dkr.ecr.{region}.{domain_of(region)}"
 
 
 def _stored(image: Image) -> ReleasedImage:

@@ -1,9 +1,8 @@
 """Deploys one environment of a synthesized assembly, or its image repositories, unchanged."""
 
-from __future__ import annotations
-
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from nova_infra.config import Config
@@ -51,22 +50,44 @@ def deploy_registry(config: Config, *, assembly: Path, early: bool = False) -> N
 
     Args:
         assembly: Where ``make synth`` wrote it.
-        early: Whether only the early branch's are meant: its jobs may deploy no others.
+        early: Whether the early branch's are meant, which its jobs may deploy, and not those of releases.
 
     Raises:
         RefusedError: Another engine delivers here, or the assembly holds no registry.
-        AwsError: A stack was not deployed.
+        AwsError: The stack was not deployed.
     """
     _require_engine(config, "registry")
     if early and config.early_branch is None:
         raise RefusedError("--early: there is no early branch: set early_branch under [delivery], or leave it out")
-    released = [] if early else [REGISTRY_STACK]
-    for stack in (*released, *([EARLY_REGISTRY_STACK] if config.early_branch else ())):
-        if not (assembly / f"{stack}.template.json").exists():
-            raise RefusedError(f"{assembly}: holds no stack {stack}: run make synth")
-        # Not the roles that it depends on, which an administrator deploys. A repository outlives its service: where a
-        # name is used again, it is adopted.
-        _cdk_deploy("registry", assembly, stack, "--exclusively", "--import-existing-resources")
+    stack = EARLY_REGISTRY_STACK if early else REGISTRY_STACK
+    _registry_template(assembly, stack)
+    # Not the roles that it depends on, which an administrator deploys. A repository outlives its service: where a
+    # name is used again, it is adopted.
+    _cdk_deploy("registry", assembly, stack, "--exclusively", "--import-existing-resources")
+
+
+def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str], object]) -> bool:
+    """Whether the delivered branch's image repositories are not deployed as an assembly has them.
+
+    Args:
+        config: The configuration.
+        assembly: Where ``make synth`` wrote it.
+        deployed: Gives the template of the stack of a name; None where there is no such stack.
+
+    Raises:
+        RefusedError: Another engine delivers here, or the assembly holds no registry.
+    """
+    _require_engine(config, "registry")
+    template = _registry_template(assembly, REGISTRY_STACK)
+    wanted: object = json.loads(template.read_text(encoding="utf-8"))
+    return bool(deployed(REGISTRY_STACK) != wanted)
+
+
+def _registry_template(assembly: Path, stack: str) -> Path:
+    template = assembly / f"{stack}.template.json"
+    if not template.exists():
+        raise RefusedError(f"{assembly}: holds no stack {stack}: run make synth")
+    return template
 
 
 def _require_engine(config: Config, what: str) -> None:

@@ -6,8 +6,6 @@ nothing of the bootstrap. It keeps a deployment out of everything else in the ac
 that a template makes: those may do what the template says.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

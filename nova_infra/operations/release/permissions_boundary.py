@@ -5,8 +5,6 @@ whatever the template says. CloudFormation, which makes them, has the boundary i
 cannot change it.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import re

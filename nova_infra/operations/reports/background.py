@@ -1,7 +1,5 @@
 """Workers' queues and jobs, as rows of the reports."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +53,10 @@ def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobSt
         next=_next_in_words(job, next_at, now),
         next_at=next_at,
         alarms=red,
-        well=not red and (ended is None or ended.status == "SUCCEEDED") and (job.enabled or not job.schedule),
+        # A run that somebody stopped is no fault of the job's.
+        well=not red
+        and (ended is None or ended.status in ("SUCCEEDED", "ABORTED"))
+        and (job.enabled or not job.schedule),
     )
 
 
@@ -101,7 +102,7 @@ def _next(job: RunningJob, now: datetime) -> datetime | None:
 
 def _next_in_words(job: RunningJob, moment: datetime | None, now: datetime) -> str:
     if not job.schedule:
-        return "runs only with releases"
+        return "has no schedule"  # a release starts it, or a person
     if not job.enabled:
         return "its schedule is disabled"
     return f"next in {duration(moment - now)}" if moment else "never comes again"

@@ -1,7 +1,5 @@
 """The brief: what an approver reads before a release goes to an environment, on one screen."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from nova_infra.deployed.aws.toolchain import PipelineAction
 from nova_infra.deployed.model import Alarm
 from nova_infra.deployed.stack import Template
 from nova_infra.documents.model import Code, Document, Foreign, Line, Section, Tone
-from nova_infra.documents.text import shortened
+from nova_infra.documents.text import counted, shortened
 from nova_infra.operations.changes.differences import Difference, Kind
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.records.ledger import Entry
@@ -222,7 +220,7 @@ def _told(stacks: Sequence[StackChanges], kind: Kind) -> Iterator[Line]:
     tone = _GROUPS[kind][1]
     for changes in stacks:
         if changes.new and kind is Kind.OTHER:
-            yield Line.of(f"{changes.stack}: is created, with {len(changes.differences)} resources")
+            yield Line.of(f"{changes.stack}: is created, with {counted(len(changes.differences), 'resource')}")
             continue
         for difference in changes.differences:
             if difference.kind is kind:

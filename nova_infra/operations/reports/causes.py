@@ -4,8 +4,6 @@ The messages are those that AWS documents, and what tasks on Fargate are seen to
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The commits between two releases, from a clone."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

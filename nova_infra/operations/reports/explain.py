@@ -1,7 +1,5 @@
 """Explains why a release failed: the first thing that went wrong, what it means, what to do next."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

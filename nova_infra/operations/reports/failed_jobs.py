@@ -1,7 +1,5 @@
 """Why a job failed, as far as its runs and its stack say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

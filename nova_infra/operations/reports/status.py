@@ -1,7 +1,5 @@
 """What runs where: every service of every environment, with its release, tasks, deployment and alarms."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field

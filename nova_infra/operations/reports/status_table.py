@@ -1,7 +1,5 @@
 """The table of ``nova status``, and the same facts as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Collects the facts for a brief, and records what could not be read without stopping there."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Cancels the updates in progress, which restores what ran before them."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait

@@ -1,7 +1,5 @@
 """The change sets of a rollback: created in parallel, executed in parallel, and none left behind."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, wait
@@ -66,8 +64,10 @@ def change_sets(
         yield made
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        with threads() as last:
-            list(last.map(delete, [each for each in begun if each.stack in made or each.stack not in ready]))
+        last = threads()
+        for change_set in [each for each in begun if each.stack in made or each.stack not in ready]:
+            last.submit(delete, change_set)
+        last.shutdown()  # A second interruption ends this wait; the threads go on while the program does.
 
 
 def execute(

@@ -1,7 +1,5 @@
 """Decides which release a rollback goes back to and which services it changes, from what the survey read."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 

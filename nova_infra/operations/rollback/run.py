@@ -1,7 +1,5 @@
 """Rolling an environment back: read, plan, ask, read again, change, verify, record."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable
@@ -206,7 +204,7 @@ def _carry_out(
 ) -> None:
     reason = request.reason or f"rolled back to {short(plan.target.release)}"
     _tell_all(environment, plan, "is being rolled back", reason, "nova watch", notify)
-    guard = _Guard(environment, lock, plan.target.release, holds)
+    guard = Guard(environment, lock, plan.target.release, holds)
     _hold(environment, plan, holds, reason)
     try:
         failures = execute(environment, changes, may_begin=guard, notify=notify)
@@ -257,7 +255,7 @@ def _hold(environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hol
         hold(environment, plan.bad, why=reason, images={**before.get(plan.bad, {}), **images})
 
 
-class _Guard:
+class Guard:
     """Asks before each stack whether the claim is still there, and whether somebody has held the target meanwhile."""
 
     def __init__(
@@ -268,6 +266,11 @@ class _Guard:
         self._asked = time.monotonic()  # both were read just now
 
     def __call__(self) -> None:
+        """Ask, unless both answers are fresh.
+
+        Raises:
+            CheckFailedError: The claim is another's, or somebody has held the target.
+        """
         if time.monotonic() - self._asked < FRESH_SECONDS:
             return
         self._lock.check()

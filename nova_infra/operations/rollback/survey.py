@@ -1,7 +1,5 @@
 """Reads an environment for a rollback: before the plan, and again after the confirmation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

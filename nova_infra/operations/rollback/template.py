@@ -1,7 +1,5 @@
 """A service's deployed template with only its image changed."""
 
-from __future__ import annotations
-
 import copy
 import json
 import re

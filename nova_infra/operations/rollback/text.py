@@ -1,7 +1,5 @@
 """A rollback's plan as a report, and what a plan may not do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Sends what an operator did, in its caller's words. A failed announcement does not stop the operation."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from nova_infra.errors import NovaError

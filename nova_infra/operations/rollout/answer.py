@@ -1,7 +1,5 @@
 """Answers deployments in progress: promotes or aborts them, and records who, when and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Workers' queues and jobs beside a release: looked at less often than deployments, for each costs a call or two."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Follows rollouts: turns two consecutive answers of AWS into the events between them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

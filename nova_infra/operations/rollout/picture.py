@@ -1,7 +1,5 @@
 """The one picture of rollouts, for a real environment and for a rehearsal: lines that fit the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich.text import Text

@@ -1,7 +1,5 @@
 """The story of a rollout, one line for each change between two looks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.machine.terminal import clock

@@ -1,7 +1,5 @@
 """A rollout as plain data: AWS and the rehearsal fill it, one renderer shows it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Watches the rollouts of an environment until all have ended: a live picture, lines in a pipe, or JSON."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """CloudFormation's intrinsic functions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -5,13 +5,13 @@ letters that differ each time. What ``Ref`` and ``Fn::GetAtt`` give: "Return val
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from nova_infra.names import domain_of, partition_of
 
 QUEUE = "AWS::SQS::Queue"
 TABLE = "AWS::DynamoDB::Table"
@@ -97,23 +97,28 @@ def attribute(resource_type: str, name: str, wanted: str, properties: Mapping[st
 
 def queue_url(name: str, home: Home) -> str:
     """The address of a queue in AWS."""
-    return f"https://sqs.{home.region}.amazonaws.com/{home.account}/{name}"
+    return f"https://sqs.{_address(home)}/{home.account}/{name}"
+
+
+def _address(home: Home) -> str:
+    """The end of a regional host name."""
+    return f"{home.region}.{domain_of(home.region)}"
 
 
 def arn(resource_type: str, name: str, home: Home) -> str:
     """The ARN of a resource."""
-    place = f"{home.region}:{home.account}"
+    aws, place = partition_of(home.region), f"{home.region}:{home.account}"
     match resource_type:
         case "AWS::SQS::Queue":
-            return f"arn:aws:sqs:{place}:{name}"
+            return f"arn:{aws}:sqs:{place}:{name}"
         case "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable":
-            return f"arn:aws:dynamodb:{place}:table/{name}"
+            return f"arn:{aws}:dynamodb:{place}:table/{name}"
         case "AWS::S3::Bucket":
-            return f"arn:aws:s3:::{name}"
+            return f"arn:{aws}:s3:::{name}"
         case "AWS::SSM::Parameter":
-            return f"arn:aws:ssm:{place}:parameter/{name.lstrip('/')}"
+            return f"arn:{aws}:ssm:{place}:parameter/{name.lstrip('/')}"
         case _:  # Without the six letters that Secrets Manager adds, by which nothing has to find it.
-            return f"arn:aws:secretsmanager:{place}:secret:{name}"
+            return f"arn:{aws}:secretsmanager:{place}:secret:{name}"
 
 
 _Attribute = Callable[[str, Mapping[str, Any], Home], str]
@@ -131,10 +136,10 @@ _ATTRIBUTES: dict[tuple[str, str], _Attribute] = {
     (TABLE, "StreamArn"): lambda name, _, home: f"{arn(TABLE, name, home)}/stream/2026-01-01T00:00:00.000",
     (TABLE, "TableId"): lambda name, _, __: name,
     (BUCKET, "Arn"): _arn(BUCKET),
-    (BUCKET, "DomainName"): lambda name, _, __: f"{name}.s3.amazonaws.com",
-    (BUCKET, "DualStackDomainName"): lambda name, _, home: f"{name}.s3.dualstack.{home.region}.amazonaws.com",
-    (BUCKET, "RegionalDomainName"): lambda name, _, home: f"{name}.s3.{home.region}.amazonaws.com",
-    (BUCKET, "WebsiteURL"): lambda name, _, home: f"http://{name}.s3-website-{home.region}.amazonaws.com",
+    (BUCKET, "DomainName"): lambda name, _, home: f"{name}.s3.{domain_of(home.region)}",
+    (BUCKET, "DualStackDomainName"): lambda name, _, home: f"{name}.s3.dualstack.{_address(home)}",
+    (BUCKET, "RegionalDomainName"): lambda name, _, home: f"{name}.s3.{_address(home)}",
+    (BUCKET, "WebsiteURL"): lambda name, _, home: f"http://{name}.s3-website-{_address(home)}",
     (PARAMETER, "Type"): lambda _, properties, __: str(properties.get("Type", "String")),
     (PARAMETER, "Value"): lambda _, properties, __: str(properties.get("Value", "")),
     (SECRET, "Id"): _arn(SECRET),

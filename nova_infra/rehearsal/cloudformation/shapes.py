@@ -1,7 +1,5 @@
 """The shapes that a resource's property may have, and whether a value has a shape."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

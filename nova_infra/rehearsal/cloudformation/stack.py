@@ -1,16 +1,15 @@
 """A CloudFormation stack: a template with every reference replaced by a value."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.assembly import Template
+from nova_infra.names import domain_of, partition_of
 from nova_infra.rehearsal.cloudformation.intrinsics import Resolver, UnresolvableError
 from nova_infra.rehearsal.cloudformation.physical import STOOD_IN_FOR, Home, attribute, name_of, reference
 from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
 
-_PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
+_PSEUDO_PARAMETERS = {"AWS::Partition": partition_of, "AWS::URLSuffix": domain_of}
 
 # Where a resource's Ref is the name that the template gives it. Any other Ref is "<stack>/<logical id>".
 _NAMED_BY = {
@@ -144,7 +143,7 @@ class PlayedStack:
 
     def _ref(self, name: str) -> Any:
         if name in _PSEUDO_PARAMETERS:
-            return _PSEUDO_PARAMETERS[name]
+            return _PSEUDO_PARAMETERS[name](self.home.region)
         if name in ("AWS::StackName", "AWS::StackId"):
             return self.name
         if name in ("AWS::AccountId", "AWS::Region"):

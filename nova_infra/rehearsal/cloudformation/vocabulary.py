@@ -5,8 +5,6 @@ rehearsed, which the report says. Anything else is an error that names the resou
 silently would make the rehearsal promise more than it has seen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ A data point that is missing is None, and arithmetic with it is missing too, as 
 See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import operator

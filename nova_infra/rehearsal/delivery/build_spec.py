@@ -1,7 +1,5 @@
 """Reads a CodeBuild project's build spec, and tells what each command is for."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath

@@ -1,7 +1,5 @@
 """Finds what delivers a release: the pipeline in its assembly, or a workflow of GitHub Actions."""
 
-from __future__ import annotations
-
 import contextlib
 
 from nova_infra.assembly import Template, resources_of_type

@@ -3,8 +3,6 @@
 See https://docs.github.com/en/actions/reference/workflows-and-actions/expressions.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """A job of a workflow, and the reasons why it would fail on GitHub before any command runs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 See https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

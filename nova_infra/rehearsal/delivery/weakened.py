@@ -1,7 +1,5 @@
 """Finds what a release removes from the delivery itself: approvals, tests, environments."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.documents.text import listed

@@ -4,8 +4,6 @@ Commands are those of the workflow, in the order of ``needs``; what a job deploy
 environment. See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace

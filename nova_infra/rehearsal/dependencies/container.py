@@ -1,7 +1,5 @@
 """A dependency's container, such as a database: it runs here in place of the one in production."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import re

@@ -1,7 +1,5 @@
 """The dependencies of one environment: a container for each, and the names that lead to it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

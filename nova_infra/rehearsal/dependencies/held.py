@@ -1,7 +1,5 @@
 """What is recorded of the connections to a dependency."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 

@@ -1,7 +1,5 @@
 """Images of the dependencies that a rehearsal starts."""
 
-from __future__ import annotations
-
 import hashlib
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How many connections a dependency takes in production."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Finds the dependencies of nova.toml that a rehearsal has to start."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from nova_infra.config import Config

@@ -1,7 +1,5 @@
 """Defines the drills that end before users reach the release: gates, smoke tests, the test suite."""
 
-from __future__ import annotations
-
 from nova_infra.rehearsal.drills.drill import Drill
 from nova_infra.rehearsal.drills.expectations import (
     GOES_THROUGH,

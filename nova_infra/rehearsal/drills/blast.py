@@ -1,7 +1,5 @@
 """Measures how far a bad release got, minute by minute."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal

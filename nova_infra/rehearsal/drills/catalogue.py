@@ -1,7 +1,5 @@
 """Lists all drills: a fault that a release may have, and what must follow."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nova_infra.errors import NovaError

@@ -1,7 +1,5 @@
 """A drill: a release with a fault, what must follow, and how it went."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 

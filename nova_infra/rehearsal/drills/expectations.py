@@ -1,10 +1,9 @@
 """States what a drill expects, each expectation in words and with its check."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
@@ -93,7 +92,7 @@ def told(words: str, text: str) -> Expectation:
 def _new_served(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     served = deployment.requests_to(deployment.new).served if deployment else 0
-    return [f"it got {served} requests"] if served else []
+    return [f"it got {counted(served, 'request')}"] if served else []
 
 
 def _old_failed(record: Record, service: str) -> list[str]:
@@ -102,8 +101,8 @@ def _old_failed(record: Record, service: str) -> list[str]:
         return []
     failed = deployment.requests_to(deployment.old).failed
     unserved = deployment.requests_to(NO_TARGET).failed
-    clauses = [f"the old revision failed {failed} requests meanwhile"] if failed else []
-    return clauses + ([f"{unserved} requests found no target meanwhile"] if unserved else [])
+    clauses = [f"the old revision failed {counted(failed, 'request')} meanwhile"] if failed else []
+    return clauses + ([f"{counted(unserved, 'request')} found no target meanwhile"] if unserved else [])
 
 
 def _had_all_traffic(record: Record, service: str) -> list[str]:
@@ -146,7 +145,7 @@ def _others_went_back(record: Record, service: str) -> list[str]:
 
 def _lost_request(record: Record, _: str) -> list[str]:
     failed = sum(requests.failed for requests in record.load.values())
-    return [f"{failed} requests failed"] if failed else []
+    return [f"{counted(failed, 'request')} failed"] if failed else []
 
 
 def _unwatched(record: Record, service: str) -> list[str]:
@@ -197,7 +196,7 @@ def _one_at_once(record: Record, service: str) -> list[str]:
 def _met_a_user(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     met = {user for sample in deployment.samples for user in sample.reached} if deployment else set()
-    return [f"{len(met)} users reached it"] if met else []
+    return [f"{counted(len(met), 'user')} reached it"] if met else []
 
 
 def _waited_once(record: Record, service: str) -> list[str]:

@@ -4,8 +4,6 @@ The candidate is released with the fault over the candidate itself, so that noth
 production over the one service that has the fault, unless the drill is about its neighbours.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

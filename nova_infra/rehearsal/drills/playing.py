@@ -1,7 +1,5 @@
 """Plays drills, each over the candidate that the pipeline has just delivered."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence

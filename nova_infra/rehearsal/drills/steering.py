@@ -1,7 +1,5 @@
 """Who answers a waiting deployment in a drill: somebody who promotes it (once or twice), who aborts it, or nobody."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The commands that the ECS service scheduler gives: start a task, stop it, shift traffic, wait at a hook, finish."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

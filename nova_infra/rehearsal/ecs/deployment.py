@@ -1,12 +1,11 @@
 """Carries out what the ECS service scheduler decides: starts and stops tasks, moves traffic, keeps the record."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, Side, StartTask, StopTask
@@ -294,7 +293,7 @@ class PlayedDeployment:
             parts.append(f"its new revision failed {new.failed} of {new.served} requests")
         if record.losses:
             last = "" if record.losses[-1] in record.reason else f": {record.losses[-1]}"
-            parts.append(f"it lost {len(record.losses)} tasks while they served{last}")
+            parts.append(f"it lost {counted(len(record.losses), 'task')} while serving{last}")
         if record.outcome == "rolled back":
             parts.append(f"{record.old} serves on")
         return "; ".join(parts)

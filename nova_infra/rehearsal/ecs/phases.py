@@ -1,7 +1,5 @@
 """The phases of a deployment and of a task."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum
 

@@ -9,12 +9,11 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-b
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterator
 from typing import Literal
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.ecs.commands import (
     AwaitHook,
     Command,
@@ -174,14 +173,16 @@ class Scheduler:
     def _break(self, reason: str) -> Iterator[Command]:
         count = self.failures
         if self.phase is Phase.RESTORING:
-            yield from self._finish("failed", f"{self.reason}; then {count} tasks of the old revision failed: {reason}")
+            yield from self._finish(
+                "failed", f"{self.reason}; then {counted(count, 'task')} of the old revision failed: {reason}"
+            )
             return
         in_a_row = " in a row" if self._breaker.reset_on_healthy_task else ""
         how = "the circuit breaker opened"
         if self._rollout.breaker is None:
             how = "there is no circuit breaker: CloudFormation gives up in hours"
         yield from self._go_back(
-            f"{count} tasks failed{in_a_row} ({how}): {reason}", rolls_back=self._breaker.rolls_back
+            f"{counted(count, 'task')} failed{in_a_row} ({how}): {reason}", rolls_back=self._breaker.rolls_back
         )
 
     def _go_back(self, reason: str, *, rolls_back: bool) -> Iterator[Command]:

@@ -1,7 +1,5 @@
 """An ECS service and its running tasks."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from dataclasses import dataclass, field

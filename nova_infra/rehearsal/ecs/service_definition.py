@@ -1,7 +1,5 @@
 """Reads an ECS service from a template."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

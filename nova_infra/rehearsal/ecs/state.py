@@ -1,7 +1,5 @@
 """A deployment's state, worded as ECS's API does."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 

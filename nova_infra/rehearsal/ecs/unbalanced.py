@@ -1,7 +1,5 @@
 """Stands in for the load balancer of a service that has none: tasks are healthy as soon as they run."""
 
-from __future__ import annotations
-
 import asyncio
 
 from nova_infra.rehearsal.clock import COMPRESSED

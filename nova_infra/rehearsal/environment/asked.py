@@ -1,7 +1,5 @@
 """Records the requests to one service, and the answers of each revision."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import math
@@ -12,6 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 from nova_infra.rehearsal.load_balancer.client import ask_task
@@ -170,7 +169,7 @@ class Asked:
 
     def _written_for_it(self) -> list[SampleRequest]:
         if not (mine := [each for each in self.written if self._leads_here(each.path, each.method)]):
-            self.left_out = [f"none of the {len(self.written)} requests in its file is for its paths"]
+            self.left_out = [f"its file has {counted(len(self.written), 'request')}, and none for its paths"]
         return mine
 
     async def _calls(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:

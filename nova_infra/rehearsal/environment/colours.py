@@ -5,8 +5,6 @@ CloudFormation, which knows the template's weights only, sends all traffic to th
 (https://github.com/aws/aws-cdk/issues/36649).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type

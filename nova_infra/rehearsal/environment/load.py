@@ -1,7 +1,5 @@
 """Synthetic users: steady traffic, so that a bad canary fails."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import random

@@ -1,7 +1,5 @@
 """The load balancers of an environment, as its stacks describe them: listeners, rules, target groups and names."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from typing import Any

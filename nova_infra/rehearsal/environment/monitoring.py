@@ -1,7 +1,5 @@
 """What CloudWatch does in one environment: measure, evaluate alarms, notify."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 

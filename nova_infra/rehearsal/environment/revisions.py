@@ -1,7 +1,5 @@
 """Task definitions of an environment, with a new revision number for each change."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The services of an environment: how each is deployed, kept running and stopped."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace

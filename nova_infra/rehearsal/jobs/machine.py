@@ -1,7 +1,5 @@
 """Plays a state machine in the Amazon States Language, as the template has it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 https://states-language.net/spec.html
 """
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The tasks that machines of jobs start, look for and stop, as ECS does for Step Functions."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable

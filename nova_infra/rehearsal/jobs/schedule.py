@@ -1,7 +1,5 @@
 """Runs jobs: once after they are deployed, and again while a run is in progress."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Shows a rehearsal as it happens: a live view in a terminal, line by line in a pipe."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Draws a running rehearsal: lines that fit the terminal, whatever its size."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The symbol and colour of each state in the terminal."""
 
-from __future__ import annotations
-
 from nova_infra.rehearsal.record import Status
 
 SIGNS: dict[Status, tuple[str, str]] = {

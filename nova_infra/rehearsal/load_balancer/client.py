@@ -1,7 +1,5 @@
 """HTTP clients of the rehearsal: what sends requests, and what checks the health of a target."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from typing import Any

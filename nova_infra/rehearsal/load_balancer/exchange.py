@@ -1,7 +1,5 @@
 """Passes a request on to a target, and its answer back."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Hashable, Iterator

@@ -1,7 +1,5 @@
 """The headers that a load balancer passes on, and those that it adds."""
 
-from __future__ import annotations
-
 import secrets
 import time
 

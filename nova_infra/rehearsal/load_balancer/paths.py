@@ -5,8 +5,6 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-conditi
 normalization that is; here it is the one of RFC 3986, sections 5.2.4 and 6.2.2.
 """
 
-from __future__ import annotations
-
 import re
 
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")

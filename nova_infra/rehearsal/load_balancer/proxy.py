@@ -1,7 +1,5 @@
 """The load balancer: a reverse proxy that obeys the rules, checks and drains targets, closes idle connections."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 

@@ -1,7 +1,5 @@
 """Chooses the target group of a request: listener rules and weights."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Mapping, Sequence

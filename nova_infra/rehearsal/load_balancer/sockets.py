@@ -1,7 +1,5 @@
 """The ports of this machine that a load balancer listens on."""
 
-from __future__ import annotations
-
 import socket
 import sys
 

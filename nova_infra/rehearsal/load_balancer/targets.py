@@ -1,7 +1,5 @@
 """A load balancer's targets, their health, and their groups."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from dataclasses import dataclass, field

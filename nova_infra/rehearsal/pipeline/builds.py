@@ -1,7 +1,5 @@
 """Runs the commands of a build action, with the variables that earlier actions gave."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Changes to a template that stand for another release, a fault, or another canary. Each returns a new template."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Plans the candidate over the baseline, as CloudFormation would: refusals and replacements."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from nova_infra.assembly import AssembledStack, Assembly, resources_of_type

@@ -1,7 +1,5 @@
 """Plays a pipeline: its stages, actions and run order."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace

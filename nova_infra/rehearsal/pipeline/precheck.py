@@ -6,8 +6,9 @@ from collections.abc import Collection
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
+from nova_infra.documents.text import said_once
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.physical import SECRET
+from nova_infra.rehearsal.cloudformation.physical import PARAMETER, SECRET
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
@@ -42,15 +43,9 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     sidecars: set[str] = set()
     existing: set[str] = set()
     pipeline = release.pipeline()
-    for stage in pipeline.stages:
-        reading = StageReading()
-        for wave in stage.waves():
-            for action in wave:
-                if isinstance(action, DeployAction):
-                    template = release.template(action)
-                    reading.read(action.stack_name, template)
-                    areas |= _areas(template)
-        secrets |= reading.secrets
+    for reading in _readings(release).values():
+        areas |= reading.areas
+        secrets |= {name for names in reading.secrets.values() for name in names}
         sidecars |= reading.sidecars
         existing |= reading.existing
     notes = [", ".join(sorted(areas))] if areas else []
@@ -65,18 +60,65 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
 
 
+def taken_for_granted(candidate: Release, baseline: Release, provided: Collection[str] = ()) -> list[str]:
+    """Secrets and parameters without which no task of the release starts, and of which only AWS knows, a clause each.
+
+    No template makes them, and what runs before does not use them: those that it uses are there.
+
+    Args:
+        candidate: What is released.
+        baseline: What runs before.
+        provided: Variables that dependencies provide.
+    """
+    before = _readings(baseline)
+    found = []
+    for name, reading in _readings(candidate).items():
+        known = before[name].secrets if name in before else {}
+        for origin, variables in reading.secrets.items():
+            if origin not in known and (wanted := sorted(variables - set(provided))):
+                clause = f"only AWS knows whether {_in_words(origin)} exists, which {', '.join(wanted)} comes from"
+                found.append((name, clause))
+    return said_once(found)
+
+
+def _readings(release: Release) -> dict[str, StageReading]:
+    """Stage to what its stacks hold.
+
+    Raises:
+        UnresolvableError: A template holds something that the rehearsal does not know.
+    """
+    found = {}
+    for stage in release.pipeline().stages:
+        reading = found[stage.name] = StageReading()
+        for wave in stage.waves():
+            for action in wave:
+                if isinstance(action, DeployAction):
+                    reading.read(action.stack_name, release.template(action))
+    return found
+
+
+def _in_words(origin: str) -> str:
+    """A secret or a parameter, from what a task definition says of where a value comes from."""
+    if ":secretsmanager:" in origin:
+        return f"the secret {origin.partition(':secret:')[2].partition(':')[0]}"
+    name = origin.partition(":parameter")[2] if ":parameter/" in origin else origin
+    return f"the parameter {name}"
+
+
 class StageReading:
     """Reads the stacks of one stage in their order, each with what those before it export.
 
     Attributes:
-        secrets: Names of the variables whose values are secrets.
+        secrets: What no template makes and values of variables come from, with the names of these variables.
+        areas: Parts of AWS that are not rehearsed.
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
     """
 
     def __init__(self) -> None:
         """Begin with an empty environment."""
-        self.secrets: set[str] = set()
+        self.secrets: dict[str, set[str]] = {}
+        self.areas: set[str] = set()
         self.sidecars: set[str] = set()
         self.existing: set[str] = set()
         self._listeners: set[str] = set()
@@ -98,11 +140,13 @@ class StageReading:
         for resource_type in PLAYED:
             for logical_id in stack.resources(resource_type):
                 stack.properties(logical_id)
-        self._secrets |= {stack.physical_name(each) for each in stack.resources(SECRET)}
+        self._secrets |= {stack.physical_name(each) for kind in (SECRET, PARAMETER) for each in stack.resources(kind)}
         for logical_id in stack.resources("AWS::ECS::TaskDefinition"):
             properties = stack.required(logical_id, "ContainerDefinitions", "Memory")
             definition = read_task_definition(properties, f"{stack_name}.{logical_id}")
-            self.secrets |= {name for name, origin in definition.secrets.items() if not self._declares(origin)}
+            for variable, origin in definition.secrets.items():
+                if not self._declares(origin):
+                    self.secrets.setdefault(origin, set()).add(variable)
             self.sidecars |= set(definition.sidecars)
         self._read_load_balancers(stack)
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
@@ -121,11 +165,12 @@ class StageReading:
                     "rule of this environment, so the rehearsal cannot tell where its traffic comes from"
                 )
         self._exports |= stack.exports()
+        self.areas |= _areas(template)
 
     def _declares(self, origin: str) -> bool:
-        """Whether a template makes the secret that a value comes from."""
-        name = origin.partition(":secret:")[2].partition(":")[0]
-        return name in self._secrets
+        """Whether a template makes the secret or the parameter that a value comes from."""
+        name = origin.partition(":secret:")[2].partition(":")[0] or origin.rpartition(":parameter")[2]
+        return bool({name, name.removeprefix("/")} & self._secrets)
 
     def _read_load_balancers(self, stack: PlayedStack) -> None:
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):

@@ -1,7 +1,5 @@
 """The candidate and the baseline: each is an assembly and its sources."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

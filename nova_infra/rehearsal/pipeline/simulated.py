@@ -1,7 +1,5 @@
 """Lists the actions that a rehearsal only simulates, and creates the empty record."""
 
-from __future__ import annotations
-
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,

@@ -1,7 +1,5 @@
 """Finds the operations that answer worse than before the release."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 

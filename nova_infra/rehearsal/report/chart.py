@@ -1,7 +1,5 @@
 """One deployment on one time axis: an SVG picture that needs no script, and the same story as a list of events."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Lists what a verdict rests on: played, projected, simulated and assumed about AWS, and what is not covered."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable

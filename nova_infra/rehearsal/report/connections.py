@@ -1,7 +1,5 @@
 """Connections to a dependency, times the most tasks that a rollout can have, against what the dependency takes."""
 
-from __future__ import annotations
-
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 
 

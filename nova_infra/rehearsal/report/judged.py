@@ -1,7 +1,5 @@
 """By how many requests each alarm judged a deployment, and which alarms would have ended it."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests

@@ -3,8 +3,6 @@
 What it says is worked out here; how it looks is in ``report.html.j2`` and ``report.css``.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass

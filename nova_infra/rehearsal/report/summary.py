@@ -1,7 +1,5 @@
 """Prints the end of a rehearsal to a terminal or log: tables in 80 columns, the verdict last."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Finds what users would notice of a release that nothing stops, now or soon."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import pairwise

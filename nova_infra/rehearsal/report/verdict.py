@@ -1,7 +1,5 @@
 """A rehearsal's verdict in words, the same for the terminal and the report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,7 +72,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
     if not record.runs_tasks:
         unknown.append("nothing was played: it deploys no service, worker or job that the rehearsal knows")
     few = _of_each(record, silent)
-    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record))]:
+    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record)), *record.granted]:
         headline, why = f"{headline}, but not all of it was tested", f"{why}, but {', and '.join(gaps)}."
         return _warning(headline, why, _to_test(record, unknown, few))
     if record.until is not None:
@@ -128,6 +126,8 @@ def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
         return f"Add example messages to {place}, and play it again: {again}"
     if unknown:
         return "Test what it deploys in an environment before the last"
+    if record.granted:
+        return "Look for it in the account and region of its environment" + ("" if record.app else ": nova doctor")
     if few:
         fewer = "Let its alarms judge by fewer requests" if record.app else "Lower alarms.min_requests"
         return f"{fewer}, and play it again: {again}"

@@ -1,7 +1,5 @@
 """Reads requests that a browser or a proxy has recorded, as a HAR file: http://www.softwareishard.com/blog/har-12-spec/."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -5,8 +5,6 @@ sets a variable and ``{{name}}`` uses it; ``< ./file`` is a body from a file. ``
 a method of gRPC with the message that the body is in JSON.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from pathlib import Path

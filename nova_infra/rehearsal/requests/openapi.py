@@ -1,7 +1,5 @@
 """Generates requests from a service's OpenAPI document, one for each operation."""
 
-from __future__ import annotations
-
 import functools
 import json
 import logging

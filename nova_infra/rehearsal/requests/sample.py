@@ -1,7 +1,5 @@
 """A request that synthetic users send, and the operation that it belongs to."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Task definitions: what one revision of a task runs, as its template says."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,11 +98,6 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
     container, sidecars = _service_first(properties["ContainerDefinitions"], revision)
     if "Image" not in container:
         raise UnresolvableError(f"{revision}: ContainerDefinitions[0].Image is missing: it names the service's sources")
-    check = container.get("HealthCheck")
-    if check is not None and check["Command"][:1] not in (["CMD"], ["CMD-SHELL"]):
-        raise UnresolvableError(
-            f"{revision}: ContainerDefinitions[0].HealthCheck.Command must begin with CMD or CMD-SHELL"
-        )
     linux = container.get("LinuxParameters", {})
     return TaskDefinition(
         revision=revision,
@@ -112,14 +105,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         command=tuple(map(str, container.get("Command", ()))),
         environment={variable["Name"]: str(variable["Value"]) for variable in container.get("Environment", ())},
         port=int(ports[0]["ContainerPort"]) if (ports := container.get("PortMappings")) else 0,
-        health_check=check
-        and HealthCheck(
-            command=tuple(check["Command"]),
-            interval=float(check.get("Interval", 30)),
-            timeout=float(check.get("Timeout", 5)),
-            retries=int(check.get("Retries", 3)),
-            start_period=float(check.get("StartPeriod", 0)),
-        ),
+        health_check=_health_check(container.get("HealthCheck"), revision),
         stop_timeout=float(container.get("StopTimeout", 30)),
         memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
         secrets={str(each["Name"]): str(each.get("ValueFrom", "")) for each in container.get("Secrets", ())},
@@ -160,3 +146,19 @@ def _service_first(containers: Sequence[Mapping[str, Any]], revision: str) -> tu
             "rehearsal runs one"
         )
     return serving[0], tuple(str(each.get("Name")) for each in containers if each is not serving[0])
+
+
+def _health_check(check: Mapping[str, Any] | None, revision: str) -> HealthCheck | None:
+    if check is None:
+        return None
+    if check["Command"][:1] not in (["CMD"], ["CMD-SHELL"]):
+        raise UnresolvableError(
+            f"{revision}: ContainerDefinitions[0].HealthCheck.Command must begin with CMD or CMD-SHELL"
+        )
+    return HealthCheck(
+        command=tuple(check["Command"]),
+        interval=float(check.get("Interval", 30)),
+        timeout=float(check.get("Timeout", 5)),
+        retries=int(check.get("Retries", 3)),
+        start_period=float(check.get("StartPeriod", 0)),
+    )

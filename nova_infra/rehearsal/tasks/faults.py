@@ -1,7 +1,5 @@
 """The faults that a drill puts into a release, from outside the service's code, so that any language works."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal

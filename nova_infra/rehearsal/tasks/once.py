@@ -1,7 +1,5 @@
 """Runs a command in a task definition to its end, as ECS's RunTask with an override does."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A task as a process of its sources, for machines without a container engine or on request."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

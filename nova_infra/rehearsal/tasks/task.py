@@ -1,7 +1,5 @@
 """An ECS task, whatever runs it on this machine."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import signal

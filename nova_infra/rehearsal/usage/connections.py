@@ -1,7 +1,5 @@
 """Connections that a task holds to a dependency."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

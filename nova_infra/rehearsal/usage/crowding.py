@@ -1,7 +1,5 @@
 """Estimates how much longer a program takes because others use the processors."""
 
-from __future__ import annotations
-
 import os
 
 _MOST = 10.0

@@ -6,8 +6,6 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 a few requests in a thousand, so no rehearsal would meet it: one connection is watched instead.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import http.client

@@ -6,8 +6,6 @@ control group. Memory fills up to just below the limit and stays there: the kern
 and the task would be well again before anybody has measured it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Measures what a process and its children use, without the noise of a busy machine."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 See https://man7.org/linux/man-pages/man5/proc_pid_status.5.html.
 """
 
-from __future__ import annotations
-
 import re
 import signal
 from pathlib import Path

@@ -4,8 +4,6 @@ A compressed minute holds the requests of a real one, so what they cost is the s
 spinning, goes on for sixty times as long. To tell one from the other, a short part of each minute has no requests.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from nova_infra.rehearsal.usage.processes import Usage

@@ -1,7 +1,5 @@
 """The answers to the keys of Copilot's manifests, read from ``keys.toml``."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """``docs/copilot.md``: ``python -m nova_infra.scaffold.copilot.document > docs/copilot.md``."""
 
-from __future__ import annotations
-
 from importlib import resources
 from itertools import groupby
 

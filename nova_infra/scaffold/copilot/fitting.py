@@ -1,7 +1,5 @@
 """Removes values that ``nova.toml`` would refuse, and leaves a comment that says why."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -65,7 +63,8 @@ def _take_out(tables: Sequence[tuple[str, TomlTable]], fault: str) -> bool:
     path = found[3].split(".")
     for number, key in enumerate(path):
         holder = holder.values if isinstance(holder, TomlTable) else holder
-        if not isinstance(holder, dict) or key not in holder or key == "name":
+        # Without internal, everybody would reach what only its siblings did: a person decides that.
+        if not isinstance(holder, dict) or key not in holder or key in ("name", "internal"):
             return False
         inside = holder[key]
         if number == len(path) - 1 or not isinstance(inside, dict | TomlTable):

@@ -1,7 +1,5 @@
 """The options of ``nova import copilot``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import TypedDict
 

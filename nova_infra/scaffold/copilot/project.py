@@ -1,7 +1,5 @@
 """``nova import copilot``: from a directory of manifests to the text of ``nova.toml``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

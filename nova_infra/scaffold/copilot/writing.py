@@ -1,7 +1,5 @@
 """Writes tables as TOML, with comments."""
 
-from __future__ import annotations
-
 import json
 import re
 import textwrap

@@ -5,8 +5,6 @@ comes out is read again and held against what was asked for: a file that is writ
 spoilt.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 A delivery creates and updates stacks and deletes none, so that no commit can take a service away.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.config import Config

@@ -5,8 +5,6 @@ with it that nothing else needs; a service that comes depends only on the kit, w
 name changes no version.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Checks the name of a new service."""
 
-from __future__ import annotations
-
 import importlib.util
 import keyword
 import sys

@@ -1,7 +1,5 @@
 """Changes the lines of CODEOWNERS that are about one service."""
 
-from __future__ import annotations
-
 import re
 
 CODEOWNERS = ".github/CODEOWNERS"

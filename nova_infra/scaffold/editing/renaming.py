@@ -1,7 +1,5 @@
 """Finds a service's name in files and replaces it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

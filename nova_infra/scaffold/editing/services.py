@@ -1,7 +1,5 @@
 """Adds a service from one of the templates, removes or renames one: all of it or nothing."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The answers that a new project needs, and their defaults."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Asks for the answers that a new project needs and that were not given as options."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,9 +50,9 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     """
     accounts = _placed("--account", given.accounts, answers.checked_account)
     regions = _placed("--region", given.regions, answers.checked_region)
-    name = given.name and _option("--name", given.name, answers.checked_name)
-    repository = given.repository and _option("--repository", given.repository, answers.checked_repository)
-    engine = given.engine and _option("--engine", given.engine, answers.checked_engine)
+    name = _given("--name", given.name, answers.checked_name)
+    repository = _given("--repository", given.repository, answers.checked_repository)
+    engine = _given("--engine", given.engine, answers.checked_engine)
     services = _option("--service", " ".join(given.services), answers.checked_services) if given.services else None
     missing = {
         "--name": not name,
@@ -102,6 +100,11 @@ def _ask(text: str, default: str, check: Callable[[str], _T]) -> _T:
 
 def _default(_text: str, default: str, check: Callable[[str], _T]) -> _T:
     return check(default)
+
+
+def _given(option: str, value: str | None, check: Callable[[str], _T]) -> _T | None:
+    """An option's value, checked also where it is empty: a shell leaves that of a variable that is not set."""
+    return None if value is None else _option(option, value, check)
 
 
 def _option(option: str, value: str, check: Callable[[str], _T]) -> _T:

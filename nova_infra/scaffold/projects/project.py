@@ -3,8 +3,6 @@
 It is written into an empty directory, or over the project itself as it comes from the repository or an archive.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import tomllib

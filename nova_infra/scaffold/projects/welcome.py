@@ -1,7 +1,5 @@
 """The text for a new project: what it is, how to try it, what it still needs for AWS."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """One worker or one job in one environment."""
 
-from __future__ import annotations
-
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -9,7 +7,7 @@ from nova_infra.config import Environment, Service
 from nova_infra.constructs.background.scheduled_job import ScheduledJob
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_service import WorkerService
-from nova_infra.constructs.web.settings import ServiceSettings
+from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.names import alarm_name, dead_queue_name, queue_name
 from nova_infra.stacks.services.workload import WorkloadProps, WorkloadStack
 

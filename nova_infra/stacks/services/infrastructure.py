@@ -1,7 +1,5 @@
 """A service's own resources: ``services/<name>/infrastructure.py``, plain CDK in the service's stack."""
 
-from __future__ import annotations
-
 import importlib.util
 import traceback
 from collections.abc import Callable

@@ -1,13 +1,11 @@
 """One web service in one environment."""
 
-from __future__ import annotations
-
 from constructs import Construct
 
 from nova_infra.config.services.smoke import asked_at, smoke_paths
 from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
+from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.web.host_names import HostNames
-from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.web_service import WebService
 from nova_infra.stacks.services.workload import WorkloadProps, WorkloadStack
 

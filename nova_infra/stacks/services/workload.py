@@ -1,7 +1,5 @@
 """The common part of the stacks of web services, workers and jobs: name, task, command before the release."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -66,7 +66,7 @@ ENDLESS = b"GET /health HTTP/1.1\r\nHost: sample\r\nX-Endless: "
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, running_in: Callable[..., Any]) -> Iterator[Any]:
-    """The sample's process, shared by tests that look at nothing but answers to what they send."""
+    """The sample's process, shared by the tests: what each of them has the process print, it reads up to its end."""
     with running_in(tmp_path_factory.mktemp("served"), SAMPLE, {}) as running:
         yield running
 
@@ -138,13 +138,12 @@ def test_what_came_before_a_refused_request_is_answered_and_nothing_after_it(ser
     assert b'{"status":"ok"}' in answers
 
 
-def test_a_header_without_end_costs_little_memory(serve: Serve) -> None:
-    running = serve(SAMPLE)
-    before = psutil.Process(running.process.pid).memory_info().rss
-    with running.send(ENDLESS) as connection:
+def test_a_header_without_end_costs_little_memory(served: Any) -> None:
+    before = psutil.Process(served.process.pid).memory_info().rss
+    with served.send(ENDLESS) as connection:
         assert sent_until_cut_off(connection, b"y" * 65536) < 100_000_000
-    assert running.answer(HEALTH)[0] == 200
-    assert psutil.Process(running.process.pid).memory_info().rss - before < 30_000_000
+    assert served.answer(HEALTH)[0] == 200
+    assert psutil.Process(served.process.pid).memory_info().rss - before < 30_000_000
 
 
 def test_heads_that_are_half_sent_do_not_hold_their_connections(served: Any) -> None:
@@ -175,11 +174,10 @@ CHUNKED = (
         (b"1\r\n[\r\nnonsense\r\n", 400),
     ],
 )
-def test_what_stands_beside_a_body_has_limits_too(serve: Serve, piece: bytes, status: int) -> None:
-    running = serve(SAMPLE)
-    found, headers, _ = running.answer(CHUNKED, piece)
+def test_what_stands_beside_a_body_has_limits_too(served: Any, piece: bytes, status: int) -> None:
+    found, headers, _ = served.answer(CHUNKED, piece)
     assert (found, headers["connection"]) == (status, "close")
-    running.logged(message="request", status=499)
+    served.logged(message="request", status=499)
 
 
 def test_a_trailer_within_the_limits_is_taken(served: Any) -> None:
@@ -215,10 +213,9 @@ def test_a_body_that_ends_after_its_answer_leaves_the_connection_usable(served: 
         assert b"HTTP/1.1 200 " in answers.read()
 
 
-def test_a_caller_who_never_takes_the_answer_is_cut_off(serve: Serve) -> None:
-    running = serve(SAMPLE)
-    with running.send(b"GET /sample/large HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
-        running.logged(message="request")
+def test_a_caller_who_never_takes_the_answer_is_cut_off(served: Any) -> None:
+    with served.send(b"GET /sample/large HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
+        served.logged(message="request", path="/sample/large")
         time.sleep(1)
         received = 0
         with suppress(ConnectionResetError):
@@ -228,33 +225,28 @@ def test_a_caller_who_never_takes_the_answer_is_cut_off(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("path", "begun", "ended"), [("wait", "waiting", "given up"), ("work", "working", "stopped")])
-def test_a_caller_who_leaves_ends_the_work_and_is_logged_as_499(
-    serve: Serve, path: str, begun: str, ended: str
-) -> None:
-    running = serve(SAMPLE)
-    with running.send(f"GET /sample/{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()):
-        running.printed(begun)
+def test_a_caller_who_leaves_ends_the_work_and_is_logged_as_499(served: Any, path: str, begun: str, ended: str) -> None:
+    with served.send(f"GET /sample/{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()):
+        served.printed(begun)
     # In any order: the log line does not wait for a thread to stop.
-    running.printed(ended, '"status": 499')
+    served.printed(ended, '"status": 499')
 
 
-def test_a_caller_who_leaves_after_a_large_body_is_seen_to_leave(serve: Serve) -> None:
-    running = serve(SAMPLE)
+def test_a_caller_who_leaves_after_a_large_body_is_seen_to_leave(served: Any) -> None:
     body = b"[" + b"1," * 2_000_000 + b"1]"
     head = b"POST /sample/wait HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    with running.send(head % len(body), body[:1]) as connection:
+    with served.send(head % len(body), body[:1]) as connection:
         time.sleep(0.5)  # Until the app waits for the rest.
         connection.sendall(body[1:])
-        running.printed("waiting")
-    running.printed("given up", '"status": 499')
+        served.printed("waiting")
+    served.printed("given up", '"status": 499')
 
 
-def test_a_caller_who_leaves_in_the_middle_of_a_body_is_logged_as_499(serve: Serve) -> None:
-    running = serve(SAMPLE)
+def test_a_caller_who_leaves_in_the_middle_of_a_body_is_logged_as_499(served: Any) -> None:
     head = b"POST /sample/sum HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n[1,"
-    with running.send(head):
+    with served.send(head):
         time.sleep(0.2)
-    running.printed('"status": 499')
+    served.printed('"status": 499')
 
 
 def test_connections_beyond_the_limit_are_told_to_come_back(serve: Serve) -> None:

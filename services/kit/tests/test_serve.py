@@ -119,22 +119,20 @@ def test_requests_that_do_not_end_are_cut_off_when_the_stop_timeout_is_over(tmp_
         assert process.wait(timeout=20) == 0
 
 
-def test_what_is_no_http_is_answered_with_a_problem(tmp_path: Path) -> None:
-    with running(tmp_path) as (_, port), socket.create_connection(("127.0.0.1", port), 5) as connection:
-        connection.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
-        with connection.makefile("rb") as answer:
-            head, _, body = answer.read().partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert b"content-type: application/problem+json" in head
-    assert json.loads(body)["status"] == 400
-
-
-def test_head_is_framed_without_a_body_on_a_connection_that_is_kept(tmp_path: Path) -> None:
+def test_what_is_no_http_is_answered_with_a_problem_and_head_is_framed_without_a_body(tmp_path: Path) -> None:
     with running(tmp_path) as (_, port):
-        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+            with connection.makefile("rb") as answer:
+                head, _, body = answer.read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"content-type: application/problem+json" in head
+        assert json.loads(body)["status"] == 400
+
+        kept = HTTPConnection("127.0.0.1", port, timeout=5)
         for method, length in (("HEAD", 0), ("GET", 15), ("HEAD", 0)):
-            connection.request(method, "/health")
-            response = connection.getresponse()
+            kept.request(method, "/health")
+            response = kept.getresponse()
             assert (response.status, len(response.read())) == (200, length)
 
 

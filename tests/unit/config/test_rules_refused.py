@@ -66,6 +66,7 @@ REFUSED = {
     "a branch of slashes": ("delivery.early_branch", "a//b", "is not a branch"),
     "a branch that ends": ("source.branch", "main/", "is not a branch"),
     "a lock of git's": ("source.branch", "a.lock", "is not a branch"),
+    "an address's end": ("source.repository", "org/shop.git", "is not a repository"),
     "a repository above": ("source.repository", "org/..", "is not a repository"),
     "a password": ("services.0.environment", {"DB_PASSWORD": "hunter2"}, "is named like a secret"),
     "a token": ("services.0.environment", {"token": "x"}, "is named like a secret"),

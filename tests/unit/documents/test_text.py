@@ -2,7 +2,7 @@
 
 import pytest
 
-from nova_infra.documents.text import in_words, said_once
+from nova_infra.documents.text import counted, in_words, said_once
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,16 @@ def test_what_is_the_same_in_several_places_is_said_once(clauses: list[tuple[str
 )
 def test_all_names_stand_in_a_sentence(names: list[str], said: str) -> None:
     assert in_words(names) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 tasks"), (1, "1 task"), (2, "2 tasks")])
+def test_one_thing_is_in_the_singular(number: int, said: str) -> None:
+    assert counted(number, "task") == said
+
+
+def test_a_count_of_one_is_another_count_and_not_another_sentence() -> None:
+    clauses = [("Dev", "dev-shop lost 1 task"), ("Prod", "prod-shop lost 3 tasks")]
+    assert len(said_once(clauses)) == 2, "the noun differs"
+    assert said_once([("Dev", "dev-shop: 4 tasks"), ("Prod", "prod-shop: 7 tasks")]) == [
+        "dev-shop: 4 tasks (also in Prod)"
+    ]

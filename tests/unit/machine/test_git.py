@@ -1,9 +1,12 @@
+import io
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from nova_infra.errors import NovaError
+from nova_infra.machine import git as module
 from nova_infra.machine.git import check_out, why_unreadable
 
 
@@ -136,3 +139,17 @@ def test_a_link_that_is_a_directory_too_is_refused_before_anything_is_written_th
     with pytest.raises(NovaError, match=r"way/file is below a link: do not use this revision"):
         check_out(repository, commit, directory)
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../file", "/file"])
+def test_an_archive_that_leads_out_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Git refuses such names, in the releases that we know."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    monkeypatch.setattr(module, "run", lambda *_: module.GitAnswer(0, packed.getvalue(), ""))
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+    with pytest.raises(NovaError, match=f"{name} leads out of it: do not use this revision"):
+        check_out(tmp_path, "HEAD", directory)
+    assert list(tmp_path.rglob("file")) == []

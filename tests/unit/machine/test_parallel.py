@@ -2,6 +2,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -112,3 +113,22 @@ def test_an_interruption_waits_for_no_answer() -> None:
 def test_a_program_ends_while_a_question_is_under_way() -> None:
     program = "import time; from nova_infra.machine.parallel import threads; threads().submit(time.sleep, 600)"
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+
+
+def test_a_fault_of_one_waits_for_what_the_others_have_begun() -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def change() -> None:
+        began.set()
+        time.sleep(0.05)
+        ended.set()
+
+    def failing() -> None:
+        with threads(1) as pool:
+            pool.submit(change)
+            began.wait(30)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        failing()
+    assert ended.is_set()

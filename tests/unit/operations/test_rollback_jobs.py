@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from nova_infra.deployed.model import Image, ParameterVersion
+from nova_infra.deployed.model import Image, ParameterVersion, RunningService, TaskRevision
 from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, append
 from nova_infra.operations.rollback.change_sets import at_once, with_image
@@ -38,6 +38,8 @@ class OnlyAJob:
     def __init__(self) -> None:
         self.deployed = {"nova-prod-report": template("v2"), "nova-prod-table": template("v2", kind="AWS::S3::Bucket")}
         self.values: dict[str, list[str]] = {}
+        self.running: tuple[RunningService, ...] = ()
+        self.read: list[str] = []
         for number in (1, 2):
             images = {
                 "report": ReleasedImage(f"v{number}", digest(f"v{number}")),
@@ -52,10 +54,14 @@ class OnlyAJob:
     def stacks(self, _: Sequence[str] | None = None) -> tuple[Stack, ...]:
         return tuple(Stack(name, "UPDATE_COMPLETE") for name in self.deployed)
 
-    def services(self) -> tuple[()]:
-        return ()
+    def services(self) -> tuple[RunningService, ...]:
+        return self.running
+
+    def task_definition(self, revision: str) -> TaskRevision:
+        return TaskRevision(revision, True, "")
 
     def template(self, stack: str) -> dict[str, Any]:
+        self.read.append(stack)
         return self.deployed[stack]
 
     def images(self, wanted: Sequence[Image]) -> tuple[Image, ...]:
@@ -80,6 +86,7 @@ def test_a_job_goes_back_for_its_next_run_and_other_stacks_are_left_alone() -> N
     seen = survey(environment)
     assert [each.name for each in seen.deployed] == ["report"]
     assert not seen.deployed[0].drifted
+    assert seen.deployed[0].definition.active, "nothing is known against going back to it"
     target = choose_target(seen.ledger, seen.holds, seen.deployed, None, NO_CLAIM)
     plan = make_plan(seen.ledger, target, seen.deployed, ())
     [move] = plan.moves
@@ -88,3 +95,10 @@ def test_a_job_goes_back_for_its_next_run_and_other_stacks_are_left_alone() -> N
     assert rollout_of(move.service.template) == "at its next run"
     back = at_once(with_image(move.service.template, move.image.tag, stack=move.service.stack.name))
     assert back == template("v1")
+
+
+def test_what_runs_all_the_time_is_not_read_again_as_a_job() -> None:
+    environment: Any = OnlyAJob()
+    environment.running = (RunningService("table", "nova-prod-table", "", 1, 1, (), ()),)
+    assert [each.name for each in survey(environment).deployed] == ["table", "report"]
+    assert sorted(environment.read) == ["nova-prod-report", "nova-prod-table"]

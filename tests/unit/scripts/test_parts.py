@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import signal
 import subprocess
@@ -8,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "parts.py"
+from helpers.scripts import SCRIPTS, load_script
+
+SCRIPT = SCRIPTS / "parts.py"
 
 
 @pytest.fixture(scope="module")
 def parts():
-    spec = importlib.util.spec_from_file_location("parts", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["parts"] = module  # its data classes look themselves up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("parts")
 
 
 @pytest.fixture
@@ -27,7 +24,7 @@ def make(tmp_path):
     def start(**targets):
         stand_in = tmp_path / "make"
         cases = "".join(f"{name}) {commands} ;;\n" for name, commands in targets.items())
-        stand_in.write_text(f'#!/bin/sh\ncd {tmp_path}\ncase "$2" in\n{cases}esac\n')
+        stand_in.write_text(f'#!/bin/sh\ncd {tmp_path}\nfor target; do :; done\ncase "$target" in\n{cases}esac\n')
         stand_in.chmod(0o755)
         return subprocess.Popen(
             [sys.executable, SCRIPT, *targets],

@@ -1,17 +1,11 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "soak.py"
+from helpers.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def soak():
-    spec = importlib.util.spec_from_file_location("soak", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("soak")
 
 
 def record(*, status="succeeded", reason="3 tasks failed (the circuit breaker opened): it exited with 1", drills=()):

@@ -40,6 +40,14 @@ def test_the_dashboard_starts_with_all_that_rolls_back(assembly, service_names):
         assert names == [f"nova-prod-{name}-{kind}" for name in service_names for kind in kinds]
 
 
+def test_each_row_is_filled_from_the_left_in_four_columns(assembly):
+    widgets = dashboard(assembly)["widgets"]
+    assert len(widgets) % 4 == 0
+    assert [(each["x"], each["y"]) for each in widgets] == [
+        (6 * column, 6 * row) for row in range(len(widgets) // 4) for column in range(4)
+    ]
+
+
 def test_widgets_do_not_overlap(assembly):
     cells = [
         (widget["x"] + column, widget["y"] + row)

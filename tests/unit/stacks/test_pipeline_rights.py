@@ -9,8 +9,9 @@ import pytest
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.config import parse_config
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
-from nova_infra.constructs.pipeline.release_tools import digest_of_tools, refuse_others
+from nova_infra.constructs.pipeline.release_tools import refuse_others
 from nova_infra.constructs.pipeline.update_approval import DIGEST
+from nova_infra.machine.tools import digest_of_tools
 
 
 def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly):

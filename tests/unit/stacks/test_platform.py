@@ -19,5 +19,5 @@ def test_what_services_read_is_exported_whether_or_not_one_does(app, config):
     exported = json.dumps([output["Value"] for output in outputs if "Export" in output])
     for resource in ("IngressLoadBalancerListener", "IngressGroup", "Cluster"):
         assert resource in exported, resource
-    for attribute in ("DNSName", "LoadBalancerFullName"):
+    for attribute in ("DNSName", "LoadBalancerFullName", "CanonicalHostedZoneID"):
         assert attribute in exported, attribute

@@ -1,7 +1,5 @@
 """Lists who can do what before and after the approval, from the synthesized templates."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

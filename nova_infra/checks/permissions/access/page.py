@@ -1,7 +1,5 @@
 """``docs/access.md``: who can do what before and after the approval, as a page of Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 
 from nova_infra.checks.permissions.access.holders import Holder, jobs, roles, steps, ways_around

@@ -4,8 +4,6 @@ Only whoever writes counts for ``NOVA-P06``; what is read is listed here, so tha
 description counts as well: the one of a function or of a task shows its code or its variables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 

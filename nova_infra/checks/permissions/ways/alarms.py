@@ -1,7 +1,5 @@
 """Alarms as a way: whose values somebody may put, and what their state is heard by."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -3,8 +3,6 @@
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

@@ -5,8 +5,6 @@ environment's job the roles of its environment, and a branch's job its repositor
 besides, known or not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +19,7 @@ from nova_infra.checks.rule import Finding, Rule, Template
 _BOOTSTRAP = ("deploy", "file-publishing", "lookup")
 _OF_ENVIRONMENT = ("observer", "release", "gate")
 _BUILDER, _EARLY_BUILDER = "-image-builder", "-early-image-builder"
+_REPOSITORIES = "-registry-deploy"
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,10 @@ def _first_account(statements: Sequence[Statement]) -> str:
 
 
 def _work_of(name: str, account: str, *, taken: Sequence[str]) -> list[_Work]:
-    """What is a role's own, by its name: those of environments and of image builders have some work, others none."""
+    """What is a role's own, by its name: that of an environment, of images or of the registry; others have no work."""
+    if name.endswith(_REPOSITORIES):
+        platform = name.removesuffix(_REPOSITORIES)
+        return [*_repositories(account, [platform], taken), *_settings()]
     if name.endswith("-deploy"):
         own = f"arn:*:iam::{account}:role/"
         roles = [f"{own}cdk-*-{part}-role-{account}-*" for part in _BOOTSTRAP]
@@ -110,15 +112,25 @@ def _work_of(name: str, account: str, *, taken: Sequence[str]) -> list[_Work]:
     early = name.endswith(_EARLY_BUILDER)
     platform = name.removesuffix(_EARLY_BUILDER if early else _BUILDER)
     registries = [f"{platform}-early", *([] if early else [platform])]
-    return [*_publishing(account, registries, taken), *([] if early else _settings())]
+    # The repositories of releases change only once that was approved: whoever sets their policies has images deleted.
+    return [*_publishing(account, registries, signed=not early), *_repositories(account, [f"{platform}-early"], taken)]
 
 
-def _publishing(account: str, registries: Sequence[str], taken: Sequence[str]) -> Iterator[_Work]:
-    repositories = tuple(f"arn:*:ecr:*:{account}:repository/{each}/*" for each in registries)
-    kinds = ["Early" if each.endswith("-early") else "" for each in registries]
+def _publishing(account: str, registries: Sequence[str], *, signed: bool) -> Iterator[_Work]:
     yield _Work(
-        ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"), repositories
+        ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"),
+        _arns(account, registries),
     )
+    if signed:
+        yield _Work(("signer:SignPayload",), ("arn:*:signer:*:*:/signing-profiles/*",))
+    # Logins of the registries that ready images come from.
+    yield _Work(("secretsmanager:GetSecretValue",), ("arn:*:secretsmanager:*:*:secret:*-??????",), named=True)
+    yield _Work(("kms:Decrypt",), ("arn:*:kms:*:*:key/*",), named=True)
+
+
+def _repositories(account: str, registries: Sequence[str], taken: Sequence[str]) -> Iterator[_Work]:
+    """Deploying the stacks of repositories, and what CloudFormation does for them."""
+    kinds = ["Early" if each.endswith("-early") else "" for each in registries]
     yield _Work(
         (
             *("cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:ExecuteChangeSet"),
@@ -138,17 +150,17 @@ def _publishing(account: str, registries: Sequence[str], taken: Sequence[str]) -
             *("ecr:PutImageScanningConfiguration", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
             *("ecr:TagResource", "ecr:UntagResource"),
         ),
-        repositories,
+        _arns(account, registries),
     )
     yield _Work(("kms:CreateGrant", "kms:RetireGrant"), ("*",), conditional=True)
-    # Logins of the registries that ready images come from.
-    yield _Work(("secretsmanager:GetSecretValue",), ("arn:*:secretsmanager:*:*:secret:*-??????",), named=True)
-    yield _Work(("kms:Decrypt",), ("arn:*:kms:*:*:key/*",), named=True)
+
+
+def _arns(account: str, registries: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"arn:*:ecr:*:{account}:repository/{each}/*" for each in registries)
 
 
 def _settings() -> Iterator[_Work]:
-    """What holds for the whole registry, of which the delivered branch decides."""
-    yield _Work(("signer:SignPayload",), ("arn:*:signer:*:*:/signing-profiles/*",))
+    """What holds for the whole registry."""
     yield _Work(
         (
             *("ecr:PutRegistryScanningConfiguration", "ecr:PutSigningConfiguration", "inspector2:Enable"),

@@ -1,7 +1,5 @@
 """The steps that run code of the repository, or code made from it, and their roles."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

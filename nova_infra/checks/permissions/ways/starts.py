@@ -3,8 +3,6 @@
 A message, an object, an item, an event, an image, a metric or a log line starts what is subscribed to it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

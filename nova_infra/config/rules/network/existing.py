@@ -1,7 +1,5 @@
 """What contradicts itself in what an environment takes over as it is: a VPC, a cluster, a load balancer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 

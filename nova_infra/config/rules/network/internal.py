@@ -1,7 +1,5 @@
 """What asks an environment from outside its VPC, where an internal load balancer does not answer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import ValidationError

@@ -1,7 +1,5 @@
 """Refuses keys that a service's kind does not use, and asks for those that it needs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.config.rules.service import queues

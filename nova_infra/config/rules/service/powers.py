@@ -1,7 +1,5 @@
 """Refuses permissions that would give a service the power of a deployment."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

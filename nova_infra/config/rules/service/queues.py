@@ -1,7 +1,5 @@
 """Refuses queues that contradict themselves or each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError

@@ -1,7 +1,5 @@
 """Refuses secrets in plain text, in variables and in the arguments of commands."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 

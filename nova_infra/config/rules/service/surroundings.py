@@ -1,7 +1,5 @@
 """Refuses contradictions around a container: variables, permissions, connections, queues, sidecars."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """Recognizes the access tokens that vendors mark as such: by the whole form, not by how a name begins."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

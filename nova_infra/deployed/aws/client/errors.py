@@ -1,7 +1,5 @@
 """Turns failed calls to AWS into errors of one line."""
 
-from __future__ import annotations
-
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,

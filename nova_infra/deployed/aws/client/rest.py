@@ -1,7 +1,5 @@
 """Finds the AWS operation for an HTTP method and path, from botocore's models."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import Any

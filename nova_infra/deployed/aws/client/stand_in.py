@@ -1,7 +1,5 @@
 """Calls to a server that stands in for AWS on this machine."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import botocore.config

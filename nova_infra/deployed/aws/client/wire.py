@@ -5,8 +5,6 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 What is not known here is taken to be on anything.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from nova_infra.deployed.aws.client.rest import rest_operation
+from nova_infra.names import partition_of
 
 _SIGNED = re.compile(
     r"(?P<key>[^/=]+)/(?P<date>\d{8})/(?P<region>[\w-]*)/(?P<service>[\w-]+)/aws4_request", flags=re.ASCII
@@ -74,7 +73,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes,
     service, region = signed["service"], signed["region"]
     prefix, place = _PREFIXES.get(service, service), f"{region}:{account}"
     if service in ("s3", "s3express"):
-        needs = tuple(_of_s3(method, path, asked, headers))
+        needs = tuple(_of_s3(method, path, asked, headers, partition_of(region)))
         return AwsCall(signed["key"], service, needs, _S3)
     if name := headers.get("x-amz-target"):
         operation, given, protocol = name.rpartition(".")[2], _object(body), _JSON
@@ -150,8 +149,13 @@ def _of_items(operation: str, given: Mapping[str, Any]) -> Iterator[tuple[str, s
                 yield ("ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"), what.get("TableName", "*")
 
 
+def _aws(place: str) -> str:
+    """The partition of ``region:account``."""
+    return partition_of(place.partition(":")[0])
+
+
 def _table(name: str, index: str | None, place: str) -> str:
-    arn = name if name.startswith("arn:") or name == "*" else f"arn:aws:dynamodb:{place}:table/{name}"
+    arn = name if name.startswith("arn:") or name == "*" else f"arn:{_aws(place)}:dynamodb:{place}:table/{name}"
     return f"{arn}/index/{index}" if index else arn
 
 
@@ -160,13 +164,15 @@ def _resources(prefix: str, operation: str, given: Mapping[str, Any], place: str
 
     def named(key: str, arn: str) -> list[str]:
         name = str(given.get(key) or "")
-        return [name if name.startswith("arn:") else arn.format(place=place, name=name) if name else "*"]
+        return [
+            name if name.startswith("arn:") else arn.format(aws=_aws(place), place=place, name=name) if name else "*"
+        ]
 
     match prefix:
         case "sqs":
             url = str(given.get("QueueUrl") or "")
             name = urlsplit(url).path.rpartition("/")[2] or str(given.get("QueueName") or "")
-            return [f"arn:aws:sqs:{place}:{name}" if name else "*"]
+            return [f"arn:{_aws(place)}:sqs:{place}:{name}" if name else "*"]
         case "dynamodb":
             return [_table(str(given.get("TableName") or "*"), given.get("IndexName"), place)]
         case "sns":
@@ -175,32 +181,35 @@ def _resources(prefix: str, operation: str, given: Mapping[str, Any], place: str
             names = given.get("Names") or [given.get("Name") or given.get("Path") or "*"]
             return [_parameter(str(each), place) for each in names]
         case "secretsmanager":
-            return named("SecretId", "arn:aws:secretsmanager:{place}:secret:{name}")
+            return named("SecretId", "arn:{aws}:secretsmanager:{place}:secret:{name}")
         case "lambda":
             return [
                 each.removesuffix(":$LATEST")
-                for each in named("FunctionName", "arn:aws:lambda:{place}:function:{name}")
+                for each in named("FunctionName", "arn:{aws}:lambda:{place}:function:{name}")
             ]
         case "states":
             return [str(given.get("stateMachineArn") or "*")]
         case "events" if operation == "PutEvents":
             names = sorted({str(each.get("EventBusName") or "default") for each in given.get("Entries") or ()})
-            return [each if each.startswith("arn:") else f"arn:aws:events:{place}:event-bus/{each}" for each in names]
+            return [
+                each if each.startswith("arn:") else f"arn:{_aws(place)}:events:{place}:event-bus/{each}"
+                for each in names
+            ]
         case "kinesis":
             return (
                 [str(given["StreamARN"])]
                 if given.get("StreamARN")
-                else named("StreamName", "arn:aws:kinesis:{place}:stream/{name}")
+                else named("StreamName", "arn:{aws}:kinesis:{place}:stream/{name}")
             )
         case "firehose":
-            return named("DeliveryStreamName", "arn:aws:firehose:{place}:deliverystream/{name}")
+            return named("DeliveryStreamName", "arn:{aws}:firehose:{place}:deliverystream/{name}")
     return ["*"]
 
 
 def _parameter(name: str, place: str) -> str:
     if name.startswith("arn:") or name == "*":
         return name
-    return f"arn:aws:ssm:{place}:parameter/{name.lstrip('/').partition(':')[0]}"
+    return f"arn:{_aws(place)}:ssm:{place}:parameter/{name.lstrip('/').partition(':')[0]}"
 
 
 # Operations on buckets and objects by what the query holds. https://docs.aws.amazon.com/AmazonS3/latest/userguide/
@@ -236,14 +245,14 @@ _OBJECTS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "POST":
 
 
 def _of_s3(
-    method: str, path: str, asked: Mapping[str, list[str]], headers: Mapping[str, str]
+    method: str, path: str, asked: Mapping[str, list[str]], headers: Mapping[str, str], partition: str
 ) -> Iterator[tuple[str, str]]:
     bucket, _, key = unquote(path).lstrip("/").partition("/")
     if (host := headers.get("host", "").partition(":")[0]) and (
         named := re.match(r"(.+)\.(localhost|s3[.-].*)$", host)
     ):
         bucket, key = named[1], unquote(path).lstrip("/")
-    arn = f"arn:aws:s3:::{bucket}"
+    arn = f"arn:{partition}:s3:::{bucket}"
     if not bucket:
         yield "s3:ListAllMyBuckets", "*"
     elif not key:
@@ -259,4 +268,4 @@ def _of_s3(
         if found or method in _OBJECTS:
             yield f"s3:{found or _OBJECTS[method]}", f"{arn}/{key}"
         if method == "PUT" and (source := headers.get("x-amz-copy-source")):
-            yield "s3:GetObject", f"arn:aws:s3:::{unquote(source).lstrip('/').partition('?')[0]}"
+            yield "s3:GetObject", f"arn:{partition}:s3:::{unquote(source).lstrip('/').partition('?')[0]}"

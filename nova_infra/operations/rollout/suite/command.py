@@ -1,7 +1,5 @@
 """Runs a test suite against new revisions: at an address that leads to them, and without credentials."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

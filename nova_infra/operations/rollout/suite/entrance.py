@@ -1,7 +1,5 @@
 """A local address for a test suite: every request to it reaches the new revisions."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

@@ -3,8 +3,6 @@
 Green counts only for new revisions that the suite has reached.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field

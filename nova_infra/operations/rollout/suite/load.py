@@ -3,8 +3,6 @@
 A canary that nobody calls proves nothing. The suite's requests reach the new revision alone, and its alarms count them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import median_high

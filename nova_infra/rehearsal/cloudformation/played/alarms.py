@@ -1,7 +1,5 @@
 """Alarms and the topics that they notify."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Number, Only

@@ -1,7 +1,5 @@
 """Load balancers, their rules and target groups, and the names that lead to them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.shapes import ANY, TEXT, Attributes, Each, Number, Only

@@ -1,7 +1,5 @@
 """Pipelines, their build projects and notifications."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Number, Only

@@ -1,7 +1,5 @@
 """Services of ECS and what runs with them: task definitions, scaling, functions, queues, jobs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Number, Only

@@ -1,7 +1,5 @@
 """The part of ECS's API that a template's Lambda functions call, answered from the rehearsal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any

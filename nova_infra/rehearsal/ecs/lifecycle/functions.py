@@ -1,7 +1,5 @@
 """Functions that ECS calls at lifecycle hooks: the template's own code, run here."""
 
-from __future__ import annotations
-
 import asyncio
 import builtins
 from collections.abc import Callable, Mapping

@@ -1,11 +1,10 @@
 """Lifecycle hooks of a service's deployments: where they wait, for how long, and what answers them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 
 Action = Literal["CONTINUE", "ROLLBACK"]
@@ -118,7 +117,7 @@ class OpenHooks:
                 continue
             if hook.on_timeout == "ROLLBACK":
                 who = "nobody answered the gate" if hook.kind == "PAUSE" else "the hook's function did not end"
-                return f"{who} at {self._stage} within {hook.minutes} minutes"
+                return f"{who} at {self._stage} within {counted(hook.minutes, 'minute')}"
             del self._minutes[number]
         return ""
 

@@ -1,7 +1,5 @@
 """Gates that the environment's test suite answers: an action of the pipeline runs it and sends its answers."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Receives the tasks' calls to AWS: denies what their roles do not allow, and passes on the rest."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable, Callable
 

@@ -1,7 +1,5 @@
 """Commands that run in a new image before its service takes it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

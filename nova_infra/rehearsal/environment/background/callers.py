@@ -1,7 +1,5 @@
 """Identifies the caller of AWS: each task definition has an access key, which leads to its role."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping
@@ -9,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nova_infra.deployed.aws.client.wire import AwsCall
+from nova_infra.names import partition_of
 from nova_infra.operations.planner.roles import TaskRole, encrypting_keys
 from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
@@ -60,7 +59,8 @@ class Caller:
     def arn(self) -> str:
         """Who AWS says is calling."""
         name = self.role.name or self._task
-        return f"arn:aws:sts::{self._stack.home.account}:assumed-role/{name}/rehearsal"
+        home = self._stack.home
+        return f"arn:{partition_of(home.region)}:sts::{home.account}:assumed-role/{name}/rehearsal"
 
     @property
     def role(self) -> TaskRole:
@@ -104,7 +104,7 @@ def keys_of(stack: PlayedStack) -> dict[str, str]:
     found = {}
     for each, key in encrypting_keys(stack.template["Resources"]).items():
         arn = physical.arn(stack.template["Resources"][each]["Type"], stack.physical_name(each), stack.home)
-        found[arn] = f"arn:aws:kms:{stack.home.region}:{stack.home.account}:key/{key}"
+        found[arn] = f"arn:{partition_of(stack.home.region)}:kms:{stack.home.region}:{stack.home.account}:key/{key}"
     return found
 
 

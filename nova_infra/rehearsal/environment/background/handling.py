@@ -3,8 +3,6 @@
 Pure: it is told what the queue holds, again and again, and when.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from nova_infra.rehearsal.record import QueueRecord

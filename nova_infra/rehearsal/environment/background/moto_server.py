@@ -1,7 +1,5 @@
 """moto's server: it holds queues, tables, buckets, parameters and secrets as AWS would."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

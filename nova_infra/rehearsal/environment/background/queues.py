@@ -1,7 +1,5 @@
 """Messages for workers, and what CloudWatch measures of their queues."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections import deque

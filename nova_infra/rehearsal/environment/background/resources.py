@@ -1,7 +1,5 @@
 """Creates the resources that templates declare in a server that stands in for AWS."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The servers that stand in for AWS, behind a proxy that enforces the tasks' roles."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import math

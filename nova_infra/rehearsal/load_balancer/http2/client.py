@@ -1,7 +1,5 @@
 """Asks a target one thing over HTTP/2 without TLS and without an upgrade, as a load balancer does."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field

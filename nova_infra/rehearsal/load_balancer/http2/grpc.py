@@ -3,8 +3,6 @@
 See https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 OPERATION = "gRPC "

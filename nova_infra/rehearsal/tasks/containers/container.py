@@ -1,7 +1,5 @@
 """A task as a container of its image, from its task definition and nothing else of this machine."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -26,7 +24,7 @@ from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage
 
 _POLL_SECONDS = 0.05
-_AGAIN_SECONDS = 1.0
+GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
 _UNSEEN_SECONDS = 1.0
 _TRIES = 5
@@ -241,14 +239,18 @@ class ContainerTask(Task):
     async def _limit_processor(self) -> None:
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
-        await self._insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
+        await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
 
-    async def _insist(self, command: str, *options: str, otherwise: str) -> None:
-        """Have the engine do something to it: on a busy machine runc fails now and then, and not the next time."""
+    async def insist(self, command: str, *options: str, otherwise: str) -> None:
+        """Have the engine do something to it, again where it fails: runc cannot always freeze a group.
+
+        Raises:
+            EngineError: It fails again and again.
+        """
         for _ in range(_TRIES):
             code, _, said = await self.engine.attempt(command, *options, self.name, directory=self.directory)
-            # It may have ended meanwhile: waiting for its health then says so.
-            if not code or await self._ends_within(_AGAIN_SECONDS):
+            # It may have ended meanwhile, which takes time to show: waiting for its health then says so.
+            if not code or await self._ends_within(GONE_SECONDS):
                 return
         raise EngineError(f"{self.engine.program} {command}: {last_lines(said, 2)}: {otherwise}")
 
@@ -269,9 +271,9 @@ class ContainerTask(Task):
     async def suffer(self) -> None:
         match self.definition.fault.partition(":")[0]:
             case "killed":
-                await self._insist("kill", "--signal=KILL", otherwise="play that drill again")
+                await self.insist("kill", "--signal=KILL", otherwise="play that drill again")
             case "paused":
-                await self._insist("pause", otherwise="play that drill again")
+                await self.insist("pause", otherwise="play that drill again")
             case "cpu" | "memory" | "children" | "killed-by-kernel":
                 if self._group is None:
                     raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")

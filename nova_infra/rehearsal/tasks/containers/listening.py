@@ -1,7 +1,5 @@
 """Reads which ports the programs of a container listen on, from outside of it."""
 
-from __future__ import annotations
-
 import re
 import time
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Turns a task definition into the options that create a container."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

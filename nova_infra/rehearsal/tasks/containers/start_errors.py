@@ -1,7 +1,5 @@
 """Explains why a container does not start: the service's fault, or the engine's."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Waits for the end of a container, and reads how it ended."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Environments and the pipeline: ``[[environments]]`` in promotion order, and ``[source]``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network

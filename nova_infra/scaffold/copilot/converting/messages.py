@@ -1,7 +1,5 @@
 """Workers' queues and jobs' schedules."""
 
-from __future__ import annotations
-
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
 from nova_infra.scaffold.copilot.reading.values import schedule, seconds, whole_seconds
 

@@ -1,7 +1,5 @@
 """How many tasks a service has, and how many of them are on Spot."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Converts how a service is reached: paths, host names, health checks, network."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nova_infra.config import Health
@@ -39,8 +37,11 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
         part.take("http", "private", kind=object)
         table.put("internal", True)
     _paths(part, table)
-    _hosts(part, hosts)
-    table.put("hosts", list(hosts))
+    if letter == "B" or part.manifest.get("http", "private") not in (None, False):
+        _leave_hosts(part, table)
+    else:
+        _hosts(part, hosts)
+        table.put("hosts", list(hosts))
     place = ("http", "healthcheck")
     if isinstance(part.peek(*place), str):
         table.put("health.path", part.take(*place, kind=str))
@@ -130,3 +131,12 @@ def _hosts(part: Part, hosts: dict[str, str | None]) -> None:
         part.use(*place, "alias")
         if isinstance(zone, str):
             part.use(*place, "hosted_zone")
+
+
+def _leave_hosts(part: Part, table: TomlTable) -> None:
+    """Names of a service that only siblings reach: they would lead to it through the public load balancer."""
+    unused: dict[str, str | None] = {}
+    _hosts(part, unused)
+    if unused:
+        what = f"{', '.join(unused)}: siblings call an `internal` service at `NOVA_INTERNAL_URL`, by its paths."
+        table.notes.append(f"{part.manifest.file}: {what}")

@@ -1,7 +1,5 @@
 """Services and jobs: one manifest becomes one ``[[services]]`` table and its overrides by environment."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -74,31 +72,41 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
                 f"{manifest.file}:{manifest.line(prefix)}: {environment} is not an environment: not converted."
             )
             continue
-        table = TomlTable()
-        _convert(Part(manifest, prefix), result, table, environment, application)
-        for key in [key for key in table.values if key not in _BY_ENVIRONMENT]:
-            table.notes.append(
-                f"{manifest.file}:{manifest.line(prefix)}: `{key}` is one and the same in all environments: "
-                "deliver a second service, or let a variable tell them apart."
-            )
-            del table.values[key]
-        table.notes += left_over(manifest, prefix)
+        table = _override(manifest, result, environment, application)
         if table.values:
             inner[environment] = table
         else:
             notes += table.notes
     result.table.notes += notes
-    # A host name leads to one environment: to the last one that has none of its own, whose domain it gives the name.
-    if len(environments) > 1 and (hosts := result.table.values.pop("hosts", None)):
-        others = [name for name in environments if not result.hosts.get(name)]
-        if others:
-            inner.setdefault(others[-1], TomlTable()).values["hosts"] = hosts
-            result.hosts[others[-1]] = result.hosts["*"]
+    _place_host_names(result, inner, environments)
     replaced = {name: each.get("count") for name, each in (overrides or {}).items() if isinstance(each, dict)}
     scaling.separate_spot(result.table, inner, replaced, environments)
     if inner:
         result.table.values["environments"] = TomlTable(inner)
     return result
+
+
+def _override(manifest: Manifest, result: Workload, environment: str, application: str) -> TomlTable:
+    """What a manifest says of one environment."""
+    prefix, table = ("environments", environment), TomlTable()
+    _convert(Part(manifest, prefix), result, table, environment, application)
+    for key in [key for key in table.values if key not in _BY_ENVIRONMENT]:
+        table.notes.append(
+            f"{manifest.file}:{manifest.line(prefix)}: `{key}` is one and the same in all environments: "
+            "deliver a second service, or let a variable tell them apart."
+        )
+        del table.values[key]
+    table.notes += left_over(manifest, prefix)
+    return table
+
+
+def _place_host_names(result: Workload, inner: dict[str, Any], environments: list[str]) -> None:
+    """Lead a host name to one environment: the last one that has none of its own, whose domain it gives the name."""
+    if len(environments) > 1 and (hosts := result.table.values.pop("hosts", None)):
+        others = [name for name in environments if not result.hosts.get(name)]
+        if others:
+            inner.setdefault(others[-1], TomlTable()).values["hosts"] = hosts
+            result.hosts[others[-1]] = result.hosts["*"]
 
 
 def _kind(manifest: Manifest) -> str:

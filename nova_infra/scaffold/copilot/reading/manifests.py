@@ -1,7 +1,5 @@
 """Reads a directory of Copilot's manifests and reports everything that is wrong with them at once, by file and line."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,9 +1,8 @@
 """A part of a manifest: checks types, and remembers which keys were converted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, TypeVar
 
 from nova_infra.scaffold.copilot.answers import Path, answer, leaves
@@ -125,5 +124,8 @@ def _note(manifest: Manifest, path: Path, value: Any, what: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = " ".join(repr(value).split())
+    """As YAML has it, in one line; only texts have quotes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = " ".join((str(value) if isinstance(value, date) else repr(value)).split())
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,7 +1,5 @@
 """Copilot's own notations: durations, ranges, schedules, placeholders in names."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from typing import Any

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from helpers.grants import (
+    OWN,
     PROD,
     Template,
     action_of,
     grant,
+    named,
+    own,
     policy,
     project_of,
     role_of,
@@ -18,8 +21,6 @@ from helpers.grants import (
     statement,
 )
 from nova_infra.checks.rules import findings
-
-OWN = "arn:aws:iam::444444444444:role"
 
 
 def managed_policy(template: Template) -> None:
@@ -129,14 +130,6 @@ GRANTS: dict[str, Callable[[Template], None]] = {
     "an image's build": lambda t: grant(t, statement("sts:AssumeRole", f"{PROD}/deployer"), stage="Images"),
     "the brief": lambda t: grant(t, statement("codepipeline:*", pipeline_arn(t)), stage="ApproveProduction"),
 }
-
-
-def named(action: str | list[str], resource: Any = "*") -> Callable[[Template], None]:
-    return lambda template: grant(template, statement(action, resource))
-
-
-def own(service: str, tail: str) -> str:
-    return f"arn:aws:{service}:us-east-1:444444444444:{tail}"
 
 
 # Each begins something that ends in production, in the approval, in the ledger or in an image; none is listed in the

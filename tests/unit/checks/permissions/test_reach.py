@@ -5,47 +5,8 @@ from typing import Any
 
 import pytest
 
+from helpers.grants import OWN, PROD, Template, action_of, grant, named, own, pipeline_of, project_of, statement
 from nova_infra.checks.rules import findings
-
-Template = dict[str, Any]
-PROD = "arn:aws:iam::333333333333:role"
-OWN = "arn:aws:iam::444444444444:role"
-
-
-def pipeline_of(template: Template) -> dict[str, Any]:
-    [pipeline] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
-    properties: dict[str, Any] = pipeline["Properties"]
-    return properties
-
-
-def project_of(template: Template, stage: str) -> dict[str, Any]:
-    """Properties of the first project of a stage."""
-    [found] = [each for each in pipeline_of(template)["Stages"] if each["Name"] == stage]
-    projects = [a["Configuration"]["ProjectName"] for a in found["Actions"] if "ProjectName" in a["Configuration"]]
-    project: dict[str, Any] = template["Resources"][projects[0]["Ref"]]["Properties"]
-    return project
-
-
-def statement(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource} | more
-
-
-def grant(template: Template, *statements: dict[str, Any], stage: str = "Staging") -> None:
-    """Give the role of a stage's first project a policy of its own."""
-    role = {"Ref": project_of(template, stage)["ServiceRole"]["Fn::GetAtt"][0]}
-    template["Resources"]["Added"] = {
-        "Type": "AWS::IAM::Policy",
-        "Properties": {"PolicyDocument": {"Statement": list(statements)}, "Roles": [role]},
-    }
-
-
-def named(action: str | list[str], resource: Any = "*") -> Callable[[Template], None]:
-    return lambda template: grant(template, statement(action, resource))
-
-
-def own(service: str, tail: str) -> str:
-    return f"arn:aws:{service}:us-east-1:444444444444:{tail}"
-
 
 # What a step may do with the pipeline's own, and with nobody else's; and what no rule names.
 _KEY = "arn:aws:kms:us-east-1:{}:key/11111111-2222-3333-4444-555555555555".format
@@ -127,7 +88,7 @@ def _own_connection(template: Template) -> None:
 
 def _role_by_its_name(template: Template) -> None:
     """A step whose role may do nothing more, and is named instead of referred to."""
-    project = project_of(template, "Staging")
+    project = template["Resources"][project_of(template, action_of(template, "Staging"))]["Properties"]
     template["Resources"][project["ServiceRole"]["Fn::GetAtt"][0]]["Properties"]["RoleName"] = "tests"
     project["ServiceRole"] = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/tests"}
 

@@ -207,6 +207,13 @@ def jobs(environment: str = "prod", owner: str = "org/shop", workflow: str = "or
     return {"Effect": "Allow", "Action": action, "Principal": principal, "Condition": {"StringEquals": claims}}
 
 
+def jobs_of_the_branch() -> Properties:
+    """A statement that lets jobs without an environment assume a role."""
+    statement = jobs()
+    statement["Condition"]["StringEquals"][f"{ISSUER}:sub"] = ["repo:org/shop:ref:refs/heads/main"]
+    return statement
+
+
 def taken_by(principal: Properties, **conditions: Any) -> Properties:
     return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": conditions}
 
@@ -233,6 +240,8 @@ OTHER_ISSUER = {
         (jobs("dev"), "jobs of the environment dev may assume it"),
         (jobs(owner="evil/shop"), "jobs of more than one repository may assume it: evil/shop, org/shop"),
         (jobs(workflow="evil/shop"), "jobs of more than one repository may assume it: evil/shop, org/shop"),
+        (jobs_of_the_branch(), "jobs of no environment may assume it, which wait for nobody"),
+        (jobs("prod:environment:dev"), "jobs of the environment prod:environment:dev may assume it"),
         (OTHER_ISSUER, "another provider than GitHub's may say who may assume it"),
         (
             taken_by({"AWS": "arn:aws:iam::999999999999:role/x"}),

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def test_two_environments_of_one_domain(raw, refused):
 def test_an_environment_named_as_a_stage_of_the_pipeline(raw, refused):
     raw["environments"][0]["name"] = "build"
     assert "environments[0].name: 'build' is already the name of a stage" in refused()
+
+
+CONSTRUCTS = re.findall(r'\(\s*self,\s*"([A-Z]\w+)"', (ROOT / "nova_infra" / "stacks" / "pipeline.py").read_text())
+"""What the pipeline's stack has beside the stages of the environments."""
+
+
+@pytest.mark.parametrize("construct", [*CONSTRUCTS, "Default", "Resource", "Role"])
+def test_an_environment_whose_stage_would_have_the_id_of_another_construct(raw, refused, construct):
+    raw["environments"][0]["name"] = name = re.sub(r"(?<=.)(?=[A-Z])", "-", construct).lower()
+    assert f"environments[0].name: {name!r} is already the name of a" in refused()
 
 
 def test_an_environment_named_as_the_approval_of_another(raw, refused):
@@ -160,6 +171,15 @@ def test_a_window_that_github_actions_would_not_keep(raw, refused):
     raw["environments"][2]["window"] = {"cron": "* * 9-17 ? * MON-THU"}
     raw["environments"][2]["on_failure"] = "stop"
     assert "environments[2].window: works only with CodePipeline" in refused()
+
+
+def test_github_has_an_environment_of_its_own_for_the_image_repositories(raw, refused):
+    raw["environments"][0]["name"] = "registry"
+    said = "environments[0].name: 'registry' is GitHub's environment for the image repositories: choose another name"
+    raw["delivery"]["engine"] = "github-actions"
+    assert said in refused()
+    raw["delivery"]["engine"] = "codepipeline"
+    assert parse_config(raw).environments[0].name == "registry"
 
 
 def test_a_window_beside_a_rollback_whose_meeting_aws_does_not_document(raw, refused):

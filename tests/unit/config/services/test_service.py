@@ -7,6 +7,7 @@ import pytest
 
 from nova_infra.config import parse_config
 from nova_infra.config.resolved import origins, resolved
+from nova_infra.config.services.service import Overrides
 from nova_infra.config.values.actions import known_actions
 from nova_infra.errors import ConfigError
 
@@ -89,6 +90,69 @@ def test_each_value_says_where_it_comes_from(raw):
     assert sources["environment.A"] == ("us-east-1", "[services.environments.prod]")
     assert sources["priority"] == (found.service.priority, "default")
     assert sources["stop_seconds"] == (30, "default")
+
+
+WEB, WORKER, JOB = {}, {"kind": "worker"}, {"kind": "job", "schedule": "rate(9 minutes)"}
+GET, PUT = ({"actions": [f"s3:{verb}Object"], "resources": ["arn:aws:s3:::b/*"]} for verb in ("Get", "Put"))
+# Key to the kind of a service that has it, and its values in [[environments]] (None: it has no such key), [[services]]
+# and [services.environments.prod].
+PRECEDENCE = {
+    "scaling.max_tasks": (WEB, 12, 13, 14),
+    "rollout.bake_minutes": (WORKER, 6, 7, 8),
+    "alarms.latency_ms": (WEB, None, 800, 900),
+    "targets.cpu_percent": (WORKER, None, 50, 70),
+    "cpu": (JOB, None, 512, 1024),
+    "memory": (WEB, None, 1024, 2048),
+    "environment.LEVEL": (JOB, None, "info", "warn"),
+    "secrets.TOKEN.parameter": (WEB, None, "/shop/one", "/shop/two"),
+    "permissions": (JOB, None, [GET], [PUT]),
+    "connects_to": (WORKER, None, ["db:5432"], ["cache:6379"]),
+    "sidecars": (WEB, None, [], [{"name": "otel", "image": f"ghcr.io/acme/otel@{DIGEST}"}]),
+    "hosts": (WEB, None, ["a.staging.nova.example.com"], ["b.nova.example.com"]),
+    "priority": (WEB, None, 211, 223),
+    "health.interval": (WORKER, None, 11, 17),
+    "queue.tries": (WORKER, None, 3, 4),
+    "schedule": (JOB, None, "rate(11 minutes)", "rate(13 minutes)"),
+}
+SOURCES = ("default", "[[environments]]", "[[services]]", "[services.environments.prod]")
+
+
+def put(table, key, value):
+    *outer, last = key.split(".")
+    for part in outer:
+        table = table.setdefault(part, {})
+    table[last] = value
+
+
+def as_written(value, given):
+    """A value without what its tables have by default."""
+    if isinstance(given, list):
+        assert len(value) == len(given)
+        return [as_written(each, one) for each, one in zip(value, given, strict=True)]
+    if isinstance(given, dict):
+        return {key: as_written(value[key], one) for key, one in given.items()}
+    return value
+
+
+def test_the_table_of_precedence_has_every_key_that_can_differ():
+    assert {key.partition(".")[0] for key in PRECEDENCE} == set(Overrides.model_fields)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("key", PRECEDENCE)
+def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw, key, depth):
+    kind, *values = PRECEDENCE[key]
+    if values[depth - 1] is None:
+        return
+    raw["services"] = [entry := {"name": "shop", **kind}]
+    layers = (raw["environments"][2], entry, entry.setdefault("environments", {}).setdefault("prod", {}))
+    for table, value in zip(layers[:depth], values, strict=False):
+        if value is not None:
+            put(table, key, value)
+    config = parse_config(raw)
+    found = {each.key: each for each in origins(config.services[0], config.environment("prod"), config.services)}
+    assert found[key].source == SOURCES[depth]
+    assert as_written(found[key].value, values[depth - 1]) == values[depth - 1]
 
 
 def shown(raw, **keys):

@@ -43,6 +43,9 @@ def test_what_is_named_instead_does():
 
 def test_where_a_pipeline_cannot_announce_only_github_actions_delivers():
     assert not has_notification_rules("us-gov-west-1")
-    assert "has no notification rules" in (unfit_for_toolchain("us-gov-west-1", "codepipeline") or "")
+    said = unfit_for_toolchain("us-gov-west-1", "codepipeline") or ""
+    assert "has no notification rules" in said
+    assert said.endswith('nor has another one of aws-us-gov: write engine = "github-actions"')
+    assert "choose another one for the toolchain" in (unfit_for_toolchain("af-south-1", "codepipeline") or "")
     assert unfit_for_toolchain("us-gov-west-1", "github-actions") is None
     assert unfit_for_toolchain("ap-northeast-1", "codepipeline") is None

@@ -105,6 +105,19 @@ def test_it_waits_for_the_command_and_remembers_that_it_ran(aws: Aws) -> None:
     assert aws.call()["Status"] == "SUCCESS"
 
 
+def test_it_remembers_the_last_hundred(aws: Aws) -> None:
+    """A standard parameter holds 4 KB: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html."""
+    before = [f"key-{number}" for number in range(105)]
+    aws.done(*before)
+    aws.runs(stopped(0))
+    aws.stubs["ssm"].add_response(
+        "put_parameter",
+        {},
+        {"Name": WANTED["Done"], "Value": ",".join([*before[-99:], str(WANTED["Key"])]), "Type": ANY, "Overwrite": ANY},
+    )
+    assert aws.call()["Status"] == "SUCCESS"
+
+
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 def test_what_has_run_for_this_image_is_not_run_again(aws: Aws, kind: str) -> None:
     aws.done("aaaa", str(WANTED["Key"]))

@@ -87,7 +87,8 @@ class Ecs:
         }
 
     def _list_service_deployments(self, question: Any) -> Any:
-        return {"serviceDeployments": self.services[question["service"]]["ended"]}
+        found = [each for each in self.services[question["service"]]["ended"] if each["status"] in question["status"]]
+        return {"serviceDeployments": found[: question["maxResults"]]}
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,11 @@ def test_a_service_waits_goes_on_or_goes_back_by_what_another_one_does(answer, o
 )
 def test_before_a_later_step_it_waits_for_nobody_and_goes_back_all_the_same(answer, other, said):
     assert answer({"other": other}, deploying("PRE_PRODUCTION_TRAFFIC_SHIFT", percent=10)) == said
+
+
+def test_one_of_several_failed_deployments_is_enough(answer):
+    began_before_this_one = [timedelta(minutes=minutes) for minutes in (-9, -8, -7, -6, 2)]
+    assert answer({"other": running("new", *began_before_this_one)}) == GOES_BACK
 
 
 def test_it_says_whom_it_waits_for(answer, capsys):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.constructs.pipeline.release_tools import digest_of_tools, refuse_others
+from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.machine.tools import digest_of_tools
 
 FILES = {
     "Makefile": "preflight:\n",

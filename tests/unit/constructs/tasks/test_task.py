@@ -13,15 +13,6 @@ def container(assembly, stack=STACK):
     return container
 
 
-def policies(assembly, stack, role):
-    return [
-        statement
-        for policy in assembly.properties(stack, "AWS::IAM::Policy")
-        if any(role in json.dumps(each) for each in policy["Roles"])
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
-
-
 def test_the_root_file_system_is_read_only_but_for_tmp(assembly):
     assert container(assembly)["ReadonlyRootFilesystem"] is True
     assert container(assembly)["MountPoints"] == [{"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}]
@@ -87,7 +78,7 @@ def test_secrets_come_from_secrets_manager_and_are_not_in_the_template(variant):
 def test_the_execution_role_reads_only_this_image_these_logs_and_these_secrets(variant):
     resources = {
         json.dumps(statement["Resource"]): statement["Action"]
-        for statement in policies(variant, SEARCH, "ExecutionRole")
+        for statement in variant.statements(SEARCH, "ExecutionRole")
     }
     assert sum("repository/acme/search" in resource for resource in resources) == 1
     assert sum("secret:acme/token" in resource for resource in resources) == 1
@@ -97,7 +88,7 @@ def test_the_execution_role_reads_only_this_image_these_logs_and_these_secrets(v
 
 
 def test_the_task_role_may_do_nothing(assembly):
-    assert policies(assembly, STACK, "TaskRole") == []
+    assert assembly.statements(STACK, "TaskRole") == []
 
 
 def test_the_task_and_execution_roles_are_taken_by_ecs_tasks_only(assembly):

@@ -11,7 +11,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk.assertions import Template
 
 from nova_infra.config import Service
-from nova_infra.constructs.web.settings import ServiceSettings
+from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.web.web_service import WebService
 
 BALANCER = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:loadbalancer/app/theirs/0123456789abcdef"

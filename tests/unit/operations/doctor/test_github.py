@@ -11,6 +11,8 @@ from nova_infra.errors import RefusedError
 from nova_infra.operations.doctor.github import ask_github, github_checks
 
 PLACE = "repos/org/nova-platform"
+TOOLS = "ab" * 32
+VARIABLES, OF_REGISTRY = (f"{PLACE}/environments/{name}/variables?per_page=30" for name in ("prod", "registry"))
 BRANCHES = {"protected_branches": False, "custom_branch_policies": True}
 GOOD: dict[str, Any] = {
     PLACE: {"default_branch": "main", "id": 345, "owner": {"id": 12}},
@@ -23,6 +25,8 @@ GOOD: dict[str, Any] = {
             },
         },
     ],
+    OF_REGISTRY: {"total_count": 0, "variables": []},
+    VARIABLES: {"total_count": 1, "variables": [{"name": "APPROVED_TOOLS", "value": TOOLS}]},
     f"{PLACE}/environments": {
         "environments": [
             # No approval, so nothing for an administrator to go past.
@@ -41,6 +45,14 @@ GOOD: dict[str, Any] = {
                 "deployment_branch_policy": BRANCHES,
                 "can_admins_bypass": False,
             },
+            {
+                "name": "registry",
+                "protection_rules": [
+                    {"type": "required_reviewers", "reviewers": [{"type": "User"}], "prevent_self_review": True}
+                ],
+                "deployment_branch_policy": BRANCHES,
+                "can_admins_bypass": False,
+            },
         ]
     },
 }
@@ -52,7 +64,7 @@ def look(config: Config, answers: Mapping[str, Any]) -> list[tuple[bool | None, 
             raise RefusedError("gh: Not Found (HTTP 404)")
         return answers[path]
 
-    return [(check.right, check.what) for check in github_checks(config, ask)]
+    return [(check.right, check.what) for check in github_checks(config, ask, tools=TOOLS)]
 
 
 @pytest.fixture
@@ -67,6 +79,9 @@ def test_settings_as_they_should_be(github_config: Config, answers: dict[str, An
         (True, "the environment dev accepts deployments from chosen branches"),
         (True, "the environment staging accepts deployments from chosen branches"),
         (True, "the environment prod accepts deployments from chosen branches, after an approval"),
+        (True, "APPROVED_TOOLS of the environment prod names the tools of this checkout"),
+        (True, "the environment registry accepts deployments from chosen branches, after an approval"),
+        (None, "APPROVED_TOOLS of the environment registry is not set: its jobs run the tools of every commit"),
     ]
 
 
@@ -108,8 +123,38 @@ def test_rules_that_nobody_may_read_are_not_known(config: Config, answers: dict[
 def test_an_environment_that_protects_nothing(
     github_config: Config, answers: dict[str, Any], change: dict[str, Any], fault: str
 ) -> None:
-    answers[f"{PLACE}/environments"]["environments"][2] |= change
-    assert look(github_config, answers)[-1] == (False, f"the environment prod {fault}")
+    for place, name in ((2, "prod"), (3, "registry")):
+        answers[f"{PLACE}/environments"]["environments"][place] |= change
+        assert (False, f"the environment {name} {fault}") in look(github_config, answers)
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ([], (None, " is not set: its jobs run the tools of every commit")),
+        ([{"name": "OTHER", "value": TOOLS}], (None, " is not set: its jobs run the tools of every commit")),
+        (
+            [{"name": "APPROVED_TOOLS", "value": "cd" * 32}],
+            (False, " names other tools than this checkout's: prod refuses its commit"),
+        ),
+        (
+            [{"name": "APPROVED_TOOLS", "value": "unset"}],
+            (False, " names other tools than this checkout's: prod refuses its commit"),
+        ),
+    ],
+)
+def test_approved_tools_that_are_missing_or_of_another_commit(
+    github_config: Config, answers: dict[str, Any], variables: list[dict[str, str]], found: tuple[bool | None, str]
+) -> None:
+    answers[VARIABLES] = {"variables": variables}
+    right, what = found
+    assert (right, f"APPROVED_TOOLS of the environment prod{what}") in look(github_config, answers)
+
+
+def test_approved_tools_that_nobody_may_read_are_not_known(github_config: Config, answers: dict[str, Any]) -> None:
+    del answers[VARIABLES]
+    said = "APPROVED_TOOLS of the environment prod: not known: gh: Not Found (HTTP 404)"
+    assert (None, said) in look(github_config, answers)
 
 
 def test_an_environment_that_does_not_exist(github_config: Config, answers: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from nova_infra.operations.planner import StackKey, StackTemplate, plan
 
 KEY = StackKey("210987654321", "eu-north-1", "carts")
+ROUTER = {"FirelensConfiguration": {"Type": "fluentbit"}}
 Resources = dict[str, Any]
 Edit = Callable[[Resources], Any]
 
@@ -63,12 +64,13 @@ def good() -> Resources:
             "AWS::ECS::TaskDefinition",
             {
                 "RequiresCompatibilities": ["FARGATE"],
+                "ExecutionRoleArn": "arn:aws:iam::210987654321:role/start",
                 "NetworkMode": "awsvpc",
                 "Cpu": "256",
                 "Memory": "512",
                 "EphemeralStorage": {"SizeInGiB": 30},
                 "Volumes": [{"Name": "tmp"}],
-                "ContainerDefinitions": [app, {"Name": "router", "Image": "router:1", "Memory": 64}],
+                "ContainerDefinitions": [app, {"Name": "router", "Image": "router:1", "Memory": 64, **ROUTER}],
             },
         ),
         "Tasks": (
@@ -243,7 +245,7 @@ TAKEN: list[Edit] = [
     twice(condition="Either"),
     change("Tasks", SecurityGroupIngress=[{"IpProtocol": "-1"}]),
     lambda given: (change("Tasks", SecurityGroupIngress=[])(given), beside(**HTTP[0] | {"ToPort": 9000})(given)),
-    change("Task", Memory={"Ref": "AWS::NoValue"}),
+    change("Task", Memory={"Ref": "AWS::AccountId"}),
     rollout(MinimumHealthyPercent=60, MaximumPercent=100),
     rollout(Strategy="BLUE_GREEN", MaximumPercent=100),
     change("Service", DesiredCount=0),

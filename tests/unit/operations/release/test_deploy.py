@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from nova_infra.cli.main import nova
 from nova_infra.config import Config
 from nova_infra.errors import NovaError
-from nova_infra.operations.release.deploy import deploy, deploy_registry
+from nova_infra.operations.release.deploy import deploy, deploy_registry, registry_changes
 
 PLATFORM = {"nova-dev-platform": {"Url": "http://dev.example.com"}}
 
@@ -89,16 +89,40 @@ def test_the_repositories_are_deployed_without_the_roles_and_a_kept_one_is_adopt
     github_config: Config, assembly: Path, cdk: Path
 ) -> None:
     (assembly / "NovaRegistryStack.template.json").write_text("{}")
-    (assembly / "NovaEarlyRegistryStack.template.json").write_text("{}")
     deploy_registry(github_config, assembly=assembly)
-    action, app, stack, *options = cdk.read_text().splitlines()
-    assert (action, app, stack) == ("deploy", f"--app={assembly}", "NovaEarlyRegistryStack")
-    (assembly / "NovaEarlyRegistryStack.template.json").unlink()
-    with pytest.raises(NovaError, match="holds no stack NovaEarlyRegistryStack"):
-        deploy_registry(github_config, assembly=assembly)
     action, app, stack, *options = cdk.read_text().splitlines()
     assert (action, app, stack) == ("deploy", f"--app={assembly}", "NovaRegistryStack")
     assert {"--exclusively", "--import-existing-resources", "--require-approval=never"} <= set(options)
+
+
+def test_the_repositories_change_unless_they_are_deployed_as_the_assembly_has_them(
+    config: Config, github_config: Config, assembly: Path
+) -> None:
+    def changes(deployed: object) -> bool:
+        return registry_changes(github_config, assembly=assembly, deployed={"NovaRegistryStack": deployed}.__getitem__)
+
+    with pytest.raises(NovaError, match="holds no stack NovaRegistryStack: run make synth"):
+        changes({})
+    (assembly / "NovaRegistryStack.template.json").write_text('{"Resources": {"A": {"Type": "T"}}}')
+    assert not changes({"Resources": {"A": {"Type": "T"}}})
+    assert changes({"Resources": {"A": {"Type": "T", "Properties": {"ImageTagMutability": "MUTABLE"}}}})
+    assert changes({"Resources": {}})
+    assert changes(None), "there is no such stack"
+    with pytest.raises(NovaError, match="registry: is delivered by CodePipeline"):
+        registry_changes(config, assembly=assembly, deployed={}.get)
+
+
+@pytest.mark.parametrize(("changed", "said"), [(True, "changed=true\n"), (False, "changed=false\n")])
+def test_a_job_is_told_whether_the_repositories_change(
+    github_config: Config, assembly: Path, monkeypatch: pytest.MonkeyPatch, changed: bool, said: str
+) -> None:
+    (assembly / "NovaRegistryStack.template.json").write_text('{"Resources": {}}')
+    monkeypatch.setattr("nova_infra.config.load_config", lambda _: github_config)
+    deployed = None if changed else {"Resources": {}}
+    monkeypatch.setattr("nova_infra.deployed.connect.toolchain_template", lambda _: lambda _: deployed)
+    arguments = ["registry", "--compare", "--assembly", str(assembly)]
+    assert CliRunner().invoke(nova, arguments, catch_exceptions=False).output == said
+    assert CliRunner().invoke(nova, [*arguments, "--early"]).exit_code == 2
 
 
 def test_repositories_are_not_deployed_beside_the_pipeline_nor_from_an_assembly_without_them(

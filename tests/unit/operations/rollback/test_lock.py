@@ -13,7 +13,8 @@ from nova_infra.deployed.model import ParameterVersion
 from nova_infra.deployed.protocol import RecordedEnvironment
 from nova_infra.errors import AwsError, RefusedError
 from nova_infra.operations.records.ledger import Entry, append, read_ledger
-from nova_infra.operations.rollback.lock import Claim, RollbackLock, read_claim
+from nova_infra.operations.records.parameter import encode
+from nova_infra.operations.rollback.lock import SILENCE, Claim, RollbackLock, holder, read_claim
 
 WRITERS = 6
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -122,3 +123,52 @@ def test_of_entries_that_are_written_at_once_the_ledger_keeps_each() -> None:
         versions = list(pool.map(lambda each: append(environment, each), entries))
     assert sorted(versions) == list(range(1, WRITERS + 1)), "each is told of its own"
     assert {each.by for each in read_ledger(environment).entries} == {each.by for each in entries}
+
+
+def sign(seconds: float, nonce: str, state: str = "running") -> ParameterVersion:
+    written = {"nonce": nonce, "state": state, "release": "r", "by": nonce}
+    return ParameterVersion(version=1, value=encode(written), at=AT + timedelta(seconds=seconds))
+
+
+SILENT = SILENCE.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("signs", "held"),
+    [
+        ([sign(0, "a")], ("a", "running")),
+        ([sign(0, "a", "interrupted")], ("a", "interrupted")),
+        ([sign(0, "a"), sign(1, "b")], ("a", "running")),
+        ([sign(0, "a"), sign(SILENT - 1, "b")], ("a", "running")),
+        ([sign(0, "a"), sign(SILENT, "b")], ("b", "running")),
+        ([sign(0, "a"), sign(SILENT, "b"), sign(SILENT + 1, "a")], ("b", "running")),
+        ([sign(0, "a"), sign(1, "b", "done")], ("a", "running")),
+        ([sign(0, "a"), sign(SILENT, "b", "done")], ("a", "running")),
+        ([sign(0, "a"), sign(SILENT, "b", "interrupted")], ("a", "running")),
+        ([sign(0, "a"), sign(SILENT * 3, "a", "done")], ("a", "done")),
+        ([sign(0, "a", "done"), sign(1, "b")], ("b", "running")),
+        ([sign(0, "a", "interrupted"), sign(1, "b")], ("b", "running")),
+        ([sign(0, "a", "interrupted"), sign(1, "b", "interrupted")], ("a", "interrupted")),
+        ([ParameterVersion(version=1, value="by hand", at=AT), sign(1, "b")], ("b", "running")),
+        ([sign(0, "a"), ParameterVersion(version=1, value="by hand", at=AT)], ("a", "running")),
+    ],
+)
+def test_a_claim_holds_until_it_is_ended_or_silent(signs: list[ParameterVersion], held: tuple[str, str]) -> None:
+    claim = holder(signs)
+    assert (claim.nonce, claim.state) == held
+    assert claim.seen == max(each.at for each in signs if f'"{claim.nonce}"' in each.value and each.at)
+
+
+@pytest.mark.parametrize(
+    ("claim", "unfinished"),
+    [
+        (Claim(), False),
+        (Claim(nonce="a", state="running", ledger=4), True),
+        (Claim(nonce="a", state="interrupted", ledger=4), True),
+        (Claim(nonce="a", state="interrupted", ledger=3), False),
+        (Claim(nonce="a", state="done", ledger=4), False),
+        (Claim(state="interrupted", ledger=4), False),
+    ],
+)
+def test_what_was_interrupted_is_unfinished_until_something_is_released(claim: Claim, unfinished: bool) -> None:
+    assert claim.unfinished(4) == unfinished

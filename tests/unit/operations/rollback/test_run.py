@@ -1,12 +1,18 @@
 """Rolling back what is deployed, against a local implementation of AWS."""
 
-from typing import Any
+import itertools
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from helpers.rollback import change_sets
-from nova_infra.errors import RefusedError
-from nova_infra.operations.records.holds import read_holds
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import CheckFailedError, RefusedError
+from nova_infra.operations.records.holds import Hold, read_holds
+from nova_infra.operations.rollback import run as running
+from nova_infra.operations.rollback.lock import RollbackLock
 from nova_infra.operations.rollback.template import at_once
 
 CANARY = {"CanaryBakeTimeInMinutes": 5, "CanaryPercent": 10}
@@ -25,6 +31,7 @@ def test_the_last_good_release_comes_back(deployment, back) -> None:
     assert deployment.image_tag("carts-service") == deployment.image_tag("store-service") == "v1"
     latest = deployment.ledger()[0]
     assert (latest.release, latest.outcome) == (deployment.commit(1), "rolled-back")
+    assert latest.committed_at == datetime(2026, 1, 1, tzinfo=UTC), "when the commit was made that runs again"
     assert "prod runs 010101010101; release 020202020202 is on hold." in told
 
 
@@ -148,3 +155,30 @@ def test_a_plan_that_is_not_confirmed_changes_nothing(deployment, back) -> None:
         back(confirm=False)
     assert deployment.image_tag("carts-service") == "v2"
     assert change_sets(deployment) == []
+
+
+def test_before_a_stack_begins_an_old_answer_about_claim_and_holds_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, asked, held = 100.0, itertools.count(), [Hold("abc1234", "before", "me", datetime.min, {})]
+    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(running, "read_holds", lambda _: tuple(held))
+
+    class Lock:
+        def check(self) -> None:
+            next(asked)
+
+    environment = cast("DeployedEnvironment", None)
+    guard = running.Guard(environment, cast("RollbackLock", Lock()), "fed98765" * 5, tuple(held))
+    guard()
+    now += running.FRESH_SECONDS / 2
+    guard()
+    assert next(asked) == 0, "both were read just now"
+    now += running.FRESH_SECONDS / 2
+    guard()
+    guard()
+    assert next(asked) == 2, "once"
+    held.append(Hold("fed98765" * 5, "it loses mails", "you", datetime.min, {}))
+    now += running.FRESH_SECONDS + 5
+    with pytest.raises(CheckFailedError, match="was meanwhile put on hold by you: it loses mails"):
+        guard()

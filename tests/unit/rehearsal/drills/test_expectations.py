@@ -100,7 +100,7 @@ def test_tasks_that_grow_must_be_killed_and_roll_back(candidate: Release) -> Non
 def test_a_task_that_ignores_its_signal_must_be_killed_without_a_lost_request(candidate: Release) -> None:
     went = Went(candidate, "hang-on-sigterm", "completed")
     went.record.load = {"Prod": Requests(80, 1)}
-    assert went.misses == ["every task stopped on SIGTERM, so none was killed", "1 requests failed"]
+    assert went.misses == ["every task stopped on SIGTERM, so none was killed", "1 request failed"]
     went.deployment.killed_at_stop, went.record.load = 2, {"Prod": Requests(80)}
     assert went.misses == []
 

@@ -101,7 +101,10 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
         group = TargetGroup("group", read_target_group({}))
         service = PlayedService("carts", "shop", balancer, cast(Any, None), [group], runtime)
         placed = await service.start(Revision(definition, Path()), group)
-        await asyncio.sleep(0.4)
+        async with asyncio.timeout(30):
+            while closes and not service.idle:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
         ended.set()
         await placed.checks
         await asyncio.sleep(0.05)

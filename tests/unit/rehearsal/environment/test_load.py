@@ -258,7 +258,7 @@ def test_requests_of_a_file_are_sent_as_they_are_written() -> None:
 def test_a_file_without_a_request_for_the_service_asks_nothing_and_says_so() -> None:
     asked = Behind(always(200)).run(1, files=[sample("GET", "/elsewhere", origin="file")])
     assert asked.operations == []
-    assert asked.left_out == ["none of the 1 requests in its file is for its paths"]
+    assert asked.left_out == ["its file has 1 request, and none for its paths"]
     assert asked.answers["tiny:1"] == {}
 
 

@@ -1,6 +1,7 @@
 """What Copilot's manifests become, and what is said of bad ones."""
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -211,10 +212,38 @@ def test_account_and_region_are_those_of_the_certificates_or_of_the_subnets_zone
     assert given["environments"][2]["account"] == "900000000001"
 
 
+BACKEND = {**API, "type": "Backend Service", "http": {"path": "api", "alias": "api.example.com"}}
+PRIVATE = {
+    **API,
+    "type": "Request-Driven Web Service",
+    "http": {"alias": "api.example.com", "private": {"endpoint": "vpce-1"}},
+    "environments": {"prod": {"http": {"alias": "api.example.org"}}},
+}
+
+
+@pytest.mark.parametrize("private", [BACKEND, PRIVATE])
+def test_what_only_siblings_reach_stays_internal_whatever_its_names(write: Write, private: dict[str, Any]) -> None:
+    made = import_copilot(write(api=private, environments__prod={"name": "prod", "type": "Environment"}))
+    [service] = tomllib.loads(made.text)["services"]
+    assert service["internal"] is True
+    assert "hosts" not in service
+    assert "environments" not in service
+    assert made.text.count("siblings call an `internal` service") == 1 + ("environments" in private)
+    assert made.refused == ()
+
+
+def test_a_comment_shows_a_value_as_it_is_in_the_manifest(write: Write) -> None:
+    policy = {"PolicyDocument": {"Version": date(2012, 10, 17)}}
+    pipeline = {"name": "release", "build": {"additional_policy": policy}, "stages": []}
+    made = import_copilot(write(api={**API, "network": {"connect": True}}, pipelines__release=pipeline))
+    assert "network.connect = true" in made.text
+    assert "PolicyDocument.Version = 2012-10-17" in made.text
+
+
 def test_comments_are_counted_not_their_lines(write: Write) -> None:
     made = import_copilot(write(api={**API, "http": {"path": "api", "stickiness": True}, "network": {"connect": True}}))
     assert made.unanswered == sum(
-        text in made.text for text in ("stickiness = True", "connect = True", "becomes read-")
+        text in made.text for text in ("stickiness = true", "connect = true", "becomes read-")
     )
 
 

@@ -311,13 +311,23 @@ ALL = {
         ({"--service": "kit"}, "--service 'kit' is reserved by the platform"),
         ({"--service": "json"}, "--service 'json' is also a Python module"),
         ({"--service": "a a"}, "--service 'a' is named twice"),
-        ({"--name": ""}, "--name: not given, and there is no terminal to ask on"),
+        *[
+            ({option: ""}, f"{option} '' is not")
+            for option in ("--name", "--repository", "--engine", "--region", "--account")
+        ],
+        ({"--service": ""}, "--service none is named"),
+        ({"--repository": "a/b.git"}, "--repository 'a/b.git' is not a repository: write owner/name"),
+        ({"--repository": "git@github.com:a/b"}, "--repository 'git@github.com:a/b' is not a repository"),
+        ({"--name": None}, "--name: not given, and there is no terminal to ask on"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_is_written(
-    target: Path, nova: Callable[..., subprocess.CompletedProcess[str]], changed: Mapping[str, str], complaint: str
+    target: Path,
+    nova: Callable[..., subprocess.CompletedProcess[str]],
+    changed: Mapping[str, str | None],
+    complaint: str,
 ) -> None:
-    options = [word for option, value in (ALL | changed).items() if value for word in (option, value)]
+    options = [word for option, value in (ALL | changed).items() if value is not None for word in (option, value)]
     refused = nova("init", str(target), *options)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert complaint in refused.stderr

@@ -94,15 +94,6 @@ def containers(assembly, stack):
     return assembly.only(stack, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
 
 
-def statements(assembly, stack, role):
-    return [
-        statement
-        for policy in assembly.properties(stack, "AWS::IAM::Policy")
-        if any(role in json.dumps(each) for each in policy["Roles"])
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
-
-
 def test_every_check_passes(mixed):
     for report in mixed.report["pluginReports"]:
         assert report["violations"] == []
@@ -150,7 +141,7 @@ def test_secrets_come_by_field_and_from_parameters_and_with_a_customers_key(mixe
         "TOKEN": "arn:aws:ssm:us-east-1:444444444444:parameter/acme/token",
         "KEYED": "arn:aws:secretsmanager:us-east-1:444444444444:secret:acme/keyed",
     }
-    decrypts = [each for each in statements(mixed, SHOP, "ExecutionRole") if each["Action"] == "kms:Decrypt"]
+    decrypts = [each for each in mixed.statements(SHOP, "ExecutionRole") if each["Action"] == "kms:Decrypt"]
     assert [each["Resource"] for each in decrypts] == [
         [
             f"arn:aws:kms:us-east-1:444444444444:key/{key}-12ab-34cd-56ef-1234567890ab"
@@ -160,12 +151,12 @@ def test_secrets_come_by_field_and_from_parameters_and_with_a_customers_key(mixe
 
 
 def test_the_task_role_may_do_what_is_permitted_and_no_more(mixed):
-    allowed = statements(mixed, SHOP, "TaskRole")
+    allowed = mixed.statements(SHOP, "TaskRole")
     assert [(each["Action"], each["Resource"]) for each in allowed] == [
         (["dynamodb:GetItem", "dynamodb:Query"], "arn:aws:dynamodb:us-east-1:444444444444:table/shop-live"),
         ("s3:Get*", "arn:aws:s3:::acme-live/*"),
     ]
-    assert statements(mixed, STOCK, "TaskRole") == []
+    assert mixed.statements(STOCK, "TaskRole") == []
 
 
 def test_a_command_runs_before_the_service_takes_the_new_image(mixed):
@@ -193,7 +184,7 @@ def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed):
 
 
 def test_the_function_may_run_this_service_and_nothing_else(mixed):
-    allowed = statements(mixed, SHOP, "BeforeDeployRole")
+    allowed = mixed.statements(SHOP, "BeforeDeployRole")
     actions = {each["Action"] if isinstance(each["Action"], str) else tuple(each["Action"]) for each in allowed}
     assert ("ecs:DescribeTasks", "ecs:StopTask") in actions
     [run] = [each for each in allowed if each["Action"] == "ecs:RunTask"]
@@ -217,7 +208,7 @@ def test_the_registry_of_a_sidecar_gets_the_login_that_the_execution_role_may_re
     secret = json.dumps(sidecar["RepositoryCredentials"])
     assert "secret:acme/registry" in secret
     read = [
-        each for each in statements(mixed, SHOP, "ExecutionRole") if "acme/registry-" in json.dumps(each["Resource"])
+        each for each in mixed.statements(SHOP, "ExecutionRole") if "acme/registry-" in json.dumps(each["Resource"])
     ]
     assert [each["Action"] for each in read] == [["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]]
 

@@ -6,8 +6,6 @@ See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-sta
 stack imports can be neither deleted nor changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any

@@ -5,8 +5,6 @@ for load balancers from https://docs.aws.amazon.com/elasticloadbalancing/latest/
 (DuplicateListener) and API_CreateRule.html (PriorityInUse).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

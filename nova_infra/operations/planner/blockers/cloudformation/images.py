@@ -1,7 +1,5 @@
 """Images whose repository no deployed stack creates."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

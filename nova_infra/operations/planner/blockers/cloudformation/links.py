@@ -4,8 +4,6 @@
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Names, listener ports and rule priorities that are taken, or that a replacement would need twice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html, stack status codes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 
 from nova_infra.operations.changes.template_values import shown

@@ -6,8 +6,6 @@ replaces a task that its load balancer finds unhealthy:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-load-balancing.html.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.documents.text import listed

@@ -3,8 +3,6 @@
 See https://github.com/aws/aws-cdk/issues/36649: CloudFormation writes the template's weights, whichever colour serves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

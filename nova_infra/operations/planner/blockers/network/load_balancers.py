@@ -4,8 +4,6 @@ Rules are a quota that AWS raises on request, so more of them are only reported;
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

@@ -3,8 +3,6 @@
 For a VPC that is replaced, see ``cloudformation/exports``.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterator
 from typing import Any

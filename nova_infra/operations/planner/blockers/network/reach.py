@@ -4,8 +4,6 @@ See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html: an in
 addresses, and a subnet without a route to the internet reaches none of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from nova_infra.operations.changes.template_values import references, shown

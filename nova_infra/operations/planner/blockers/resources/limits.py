@@ -10,8 +10,6 @@ API_TargetGroupAttribute and API_LoadBalancerAttribute (Elastic Load Balancing).
 limit but a quota: see ``quotas.py``.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping

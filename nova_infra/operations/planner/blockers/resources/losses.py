@@ -6,11 +6,10 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatereplacepolicy.html.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.certain import tables
 from nova_infra.operations.changes.resource_types import resource_type
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step
@@ -44,11 +43,55 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 """
 
 
+_PROTECTED_BY = {
+    "AWS::Cognito::UserPool": "DeletionProtection",
+    "AWS::DocDB::DBCluster": "DeletionProtection",
+    "AWS::DynamoDB::Table": "DeletionProtectionEnabled",
+    "AWS::Neptune::DBCluster": "DeletionProtection",
+    "AWS::RDS::DBCluster": "DeletionProtection",
+    "AWS::RDS::DBInstance": "DeletionProtection",
+}
+"""Type to the property by which its service refuses to delete it."""
+
+
+def protected_leftovers(step: Step) -> Iterator[Consequence]:
+    """Say what CloudFormation would delete and cannot: the update succeeds, and the resource stays, in no stack.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html#deletion-protection
+    """
+    for action in step.actions:
+        before = step.before.resources.get(action.logical_id) if step.before is not None else None
+        if before is not None and _goes(action.action, before) and _is_protected(before):
+            yield Consequence(
+                step.after.key.name,
+                action.logical_id,
+                f"{action.action}, but its deletion protection is on, so the old one stays outside of any stack and is "
+                "paid for: turn the protection off by hand and delete it afterwards",
+            )
+
+
+def _goes(action: Action, resource: Mapping[str, Any]) -> bool:
+    """Whether CloudFormation tries to delete a resource."""
+    attribute = "DeletionPolicy" if action is Action.DELETE else "UpdateReplacePolicy"
+    return action in (Action.DELETE, Action.REPLACE) and _policy(resource, attribute) not in _KEPT
+
+
+def _is_protected(resource: Mapping[str, Any]) -> bool:
+    properties = resource.get("Properties", {})
+    if resource["Type"] == "AWS::ElasticLoadBalancingV2::LoadBalancer":
+        attributes = tables(properties.get("LoadBalancerAttributes"))
+        return any(
+            each.get("Key") == "deletion_protection.enabled" and str(each.get("Value")).lower() == "true"
+            for each in attributes
+        )
+    return str(properties.get(_PROTECTED_BY.get(resource["Type"], ""))).lower() in ("true", "active")
+
+
 def lost_data(step: Step) -> Iterator[Consequence]:
     """Say which resources that hold something are deleted, or replaced by empty ones."""
     for action in step.actions:
         before = step.before.resources.get(action.logical_id) if step.before is not None else None
-        if before is None or (what := lost(before["Type"])) is None:
+        if before is None or (what := lost(before["Type"])) is None or _is_protected(before):
             continue
         if action.action is Action.DELETE:
             said, attribute = "is deleted", "DeletionPolicy"

@@ -7,8 +7,6 @@ https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html#sync-async
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html,
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -5,8 +5,6 @@ retrieved secret from Secrets Manager did not contain json key"):
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ A task definition whose CPU and memory do not go together is refused when it is 
 exists for given values"): https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from nova_infra.operations.planner.model import Refusal

@@ -5,15 +5,14 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from nova_infra.checks.rule import referenced
-from nova_infra.operations.changes.certain import is_whole, table, tables
+from nova_infra.checks.rule import as_list, referenced
+from nova_infra.operations.changes.certain import is_function, is_known, is_whole, may_be_left_out, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -24,6 +23,7 @@ _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging
 _LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
+_NOTHING: Mapping[str, str] = {"Ref": "AWS::NoValue"}
 _Fault = tuple[str, str, str]
 
 
@@ -38,9 +38,11 @@ def refused_services(step: Step) -> Iterator[Refusal]:
     """Refuse a service that does not fit its task definition, and one whose deployment could not replace a task."""
     for logical_id, properties in step.after.of_type(_SERVICE) if step.actions else ():
         task = step.after.resources.get(referenced(properties.get("TaskDefinition")) or "", {})
+        found = [*_of_service(properties, task.get("Properties", {}) if task.get("Type") == _TASK else None)]
         for balancer in tables(properties.get("LoadBalancers")):
-            for where, fault, remedy in _of_balancer(balancer, task.get("Properties", {})):
-                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+            found += [*_of_balancer(balancer, task.get("Properties", {})), *_of_shifting(properties, balancer)]
+        for where, fault, remedy in found:
+            yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
         desired, configuration = (
             _desired(step, logical_id, properties),
             table(properties.get("DeploymentConfiguration")),
@@ -57,6 +59,11 @@ def refused_services(step: Step) -> Iterator[Refusal]:
 
 def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if "FARGATE" in properties.get("RequiresCompatibilities", ()):
+        for key in ("Cpu", "Memory"):
+            if properties.get(key, _NOTHING) == _NOTHING:
+                yield key, "is missing, and Fargate needs it for the whole task", "add it"
+        if properties.get("ExecutionRoleArn", _NOTHING) == _NOTHING and (why := _needs_execution_role(properties)):
+            yield "ExecutionRoleArn", f"is missing, and without it ECS cannot {why}", "add it"
         mode = properties.get("NetworkMode", "bridge")
         if isinstance(mode, str) and mode != "awsvpc":
             yield "NetworkMode", f"is {mode}, but Fargate supports only awsvpc", "make it awsvpc"
@@ -64,7 +71,13 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             if (seconds := _number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
                 said = f"{_name(container)} may take {seconds:g} s to stop, but Fargate allows {_MOST_STOP_SECONDS}"
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
-            driver = table(container.get("LogConfiguration")).get("LogDriver")
+            log = table(container.get("LogConfiguration"))
+            driver, options = log.get("LogDriver"), log.get("Options", {})
+            if driver == "awslogs" and isinstance(options, Mapping) and not is_function(options):
+                for option in ("awslogs-region", "awslogs-stream-prefix"):
+                    if option not in options:
+                        fault = f"{_name(container) or 'the container'} lacks {option}, which Fargate needs"
+                        yield "LogConfiguration.Options", fault, "add it"
             if isinstance(driver, str) and driver not in _LOG_DRIVERS:
                 said = f"{_name(container) or 'the container'} logs by {driver}, which Fargate does not support"
                 yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
@@ -85,6 +98,12 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         if whole is not None and sum(parts) > whole:
             fault = f"its containers ask for {sum(parts):g} {unit}, and the task has {whole:g}"
             yield f"ContainerDefinitions.{key}", fault, f"ask for less, or raise the task's {key}"
+    yield from _of_order(containers)
+    if any(table(each.get("LogConfiguration")).get("LogDriver") == "awsfirelens" for each in containers):
+        routers = [each for each in containers if each.get("FirelensConfiguration", _NOTHING) != _NOTHING]
+        if is_whole(properties.get("ContainerDefinitions")) and not routers:
+            fault = "logs by awsfirelens, and no container is its router"
+            yield "LogConfiguration.LogDriver", fault, "add a container with FirelensConfiguration"
     for each in containers:
         yield from _of_container(each, names, volumes)
         if properties.get("NetworkMode") == "awsvpc":
@@ -120,6 +139,82 @@ def _of_container(
     for other in (each.get("ContainerName") for each in tables(container.get("DependsOn"))):
         if isinstance(other, str) and names is not None and other not in names:
             yield "DependsOn", f"{name} waits for {other}, not a container here", "correct the name"
+
+
+def _needs_execution_role(properties: Mapping[str, Any]) -> str:
+    """What ECS does for a task on Fargate by its execution role, a clause; empty where nothing is sure to need it.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    """
+    for container in tables(properties.get("ContainerDefinitions")):
+        if table(container.get("LogConfiguration")).get("LogDriver") == "awslogs":
+            return "write its log"
+        if tables(container.get("Secrets")):
+            return "read its secrets"
+        if ".dkr.ecr." in str(container.get("Image")):
+            return "pull its image"
+    return ""
+
+
+def _of_order(containers: Sequence[Mapping[str, Any]]) -> Iterator[_Fault]:
+    """What containers wait for: API_ContainerDependency, in the API reference."""
+    by_name = {_name(each): each for each in containers if _name(each)}
+    waits: dict[str, set[str]] = {}
+    for name, container in by_name.items():
+        for entry in tables(container.get("DependsOn")):
+            other, condition = by_name.get(str(entry.get("ContainerName"))), entry.get("Condition")
+            if other is None:
+                continue
+            waits.setdefault(name, set()).add(_name(other))
+            if condition == "HEALTHY" and other.get("HealthCheck", _NOTHING) == _NOTHING:
+                fault = f"{name} waits until {_name(other)} is healthy, which has no health check"
+                yield "DependsOn", fault, "give it one, or wait for START"
+            if condition in ("COMPLETE", "SUCCESS") and str(other.get("Essential", True)).lower() == "true":
+                fault = f"{name} waits until {_name(other)} has ended, which is essential: the task ends with it"
+                yield "DependsOn", fault, f"make {_name(other)} not essential"
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError as error:
+        yield "DependsOn", f"{' waits for '.join(error.args[1])}", "take one of these out"
+
+
+def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -> Iterator[_Fault]:
+    """What API_CreateService says of a service and its task definition, None where another stack has that one."""
+    given = {name for name, value in properties.items() if not may_be_left_out(value)}
+    if {"LaunchType", "CapacityProviderStrategy"} <= given:
+        yield "CapacityProviderStrategy", "stands beside LaunchType", "keep one of them"
+    grace = _number(properties.get("HealthCheckGracePeriodSeconds"))
+    if grace is not None and properties.get("LoadBalancers", []) == []:
+        yield "HealthCheckGracePeriodSeconds", "is for a service without a load balancer", "leave it out"
+    if task is None:
+        return
+    if str(properties.get("EnableExecuteCommand")).lower() == "true" and task.get("TaskRoleArn", _NOTHING) == _NOTHING:
+        yield "EnableExecuteCommand", "needs a task role, and its task definition has none", "add TaskRoleArn there"
+    kinds = task.get("RequiresCompatibilities")
+    providers = {str(each.get("CapacityProvider")) for each in tables(properties.get("CapacityProviderStrategy"))}
+    fargate = {str(properties.get("LaunchType")), *providers} & {"FARGATE", "FARGATE_SPOT"}
+    if fargate and kinds and is_known(kinds) and "FARGATE" not in as_list(kinds):
+        fault = f"runs on Fargate, and its task definition is for {' and '.join(map(str, as_list(kinds)))}"
+        yield "TaskDefinition", fault, "add FARGATE to RequiresCompatibilities there"
+    if task.get("NetworkMode") == "awsvpc" and properties.get("NetworkConfiguration", _NOTHING) == _NOTHING:
+        yield "NetworkConfiguration", "is missing, and tasks with awsvpc need subnets", "add it"
+
+
+def _of_shifting(properties: Mapping[str, Any], balancer: Mapping[str, Any]) -> Iterator[_Fault]:
+    """What a deployment needs to move traffic between two target groups.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html
+    """
+    advanced = table(balancer.get("AdvancedConfiguration"))
+    strategy = table(properties.get("DeploymentConfiguration")).get("Strategy")
+    if strategy not in ("BLUE_GREEN", "CANARY", "LINEAR") or not advanced:
+        return
+    where = "LoadBalancers.AdvancedConfiguration"
+    if advanced.get("RoleArn", _NOTHING) == _NOTHING:
+        yield f"{where}.RoleArn", "is missing: ECS may not move traffic without it", "name an infrastructure role"
+    first, second = balancer.get("TargetGroupArn"), advanced.get("AlternateTargetGroupArn")
+    if first is not None and first == second:
+        yield f"{where}.AlternateTargetGroupArn", "is the same as TargetGroupArn", "name a second target group"
 
 
 def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterator[_Fault]:

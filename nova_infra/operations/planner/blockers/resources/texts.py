@@ -7,10 +7,9 @@ API_Matcher and API_CreateRule (Elastic Load Balancing), API_CreateQueue (SQS), 
 rate expressions (EventBridge and its Scheduler).
 """
 
-from __future__ import annotations
-
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import available_timezones
@@ -33,6 +32,8 @@ _ELB_NAME = (
     r"(?!-)(?!internal-)[A-Za-z0-9-]{1,32}(?<!-)",
     "use up to 32 letters, digits and hyphens, none of them at an end, and do not begin with internal-",
 )
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_FixedResponseActionConfig.html
+_ACTIONS = {"Actions[].FixedResponseConfig.StatusCode": (r"[245]\d\d", "answer 2XX, 4XX or 5XX, or redirect")}
 # Type, and path of a text, to the pattern that it must match as a whole, and what to do.
 _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::ECS::TaskDefinition": {
@@ -43,7 +44,18 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::ECS::Service": {
         "ServiceName": _ECS_NAME,
         "PlatformVersion": (r"LATEST|1\.[034]\.0", "make it LATEST, or leave it out"),
+        "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp": (
+            "ENABLED|DISABLED",
+            "make it ENABLED or DISABLED",
+        ),
+        "PropagateTags": ("SERVICE|TASK_DEFINITION|NONE", "make it SERVICE, TASK_DEFINITION or NONE"),
     },
+    "AWS::ElasticLoadBalancingV2::ListenerRule": {
+        "Conditions[].HttpRequestMethodConfig.Values[]": ("[A-Z_-]{1,40}", "write it in capitals"),
+        "Conditions[].HttpHeaderConfig.HttpHeaderName": ("(?i:(?!host$).+)", "use the condition host-header"),
+        **_ACTIONS,
+    },
+    "AWS::ElasticLoadBalancingV2::Listener": {f"Default{path}": each for path, each in _ACTIONS.items()},
     "AWS::ECS::Cluster": {"ClusterName": _ECS_NAME},
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {"Name": _ELB_NAME},
     "AWS::ElasticLoadBalancingV2::TargetGroup": {
@@ -59,6 +71,8 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
 }
 _NUMBER_OF_FIELDS = 6
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#slow-start-mode
+_NO_SLOW_START = ("least_outstanding_requests", "weighted_random")
 # Only rules of EventBridge tell the singular from the plural, its Scheduler takes either:
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html,
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based
@@ -109,9 +123,32 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     conditions = properties.get("Conditions")
     if conditions == []:
         yield "Conditions", "is empty, and a rule needs a condition", "say which requests it is for"
+    fields = Counter(each for each in values_at(properties, "Conditions[].Field") if isinstance(each, str))
+    for field in ("path-pattern", "host-header", "http-request-method", "source-ip"):
+        if fields[field] > 1:
+            yield "Conditions", f"has {fields[field]} conditions of {field}", "put their values into one"
+    yield from _redirects(properties.get("Actions"))
     for values in values_at(properties, "Conditions[].*.Values"):
         if values == []:
             yield "Conditions", "has a condition without values", "say what it compares with, or leave it out"
+
+
+def _balancer(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html."""
+    for key in ("Subnets", "SubnetMappings"):
+        places = properties.get(key)
+        one = isinstance(places, list) and len(places) == 1 and not may_be_left_out(places[0])
+        if one and properties.get("Type", "application") == "application":
+            yield key, "names one subnet, and an Application Load Balancer needs two", "add one in another zone"
+
+
+def _redirects(actions: Any) -> Iterator[_Fault]:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html."""
+    same = {"Protocol": "#{protocol}", "Host": "#{host}", "Port": "#{port}", "Path": "/#{path}"}
+    for config in (each.get("RedirectConfig") for each in tables(actions) if each.get("Type") == "redirect"):
+        if isinstance(config, Mapping) and all(config.get(key, default) == default for key, default in same.items()):
+            fault = "redirects to where the request came from"
+            yield "Actions.RedirectConfig", fault, "change the protocol, the host, the port or the path"
 
 
 def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -206,6 +243,10 @@ def _is_fifo(properties: Mapping[str, Any]) -> bool | None:
 def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html."""
     most = 4 if properties.get("Protocol") in ("HTTP", "HTTPS") else 5
+    attributes = {str(each.get("Key")): each.get("Value") for each in tables(properties.get("TargetGroupAttributes"))}
+    slow, algorithm = (attributes.get(key) for key in ("slow_start.duration_seconds", "load_balancing.algorithm.type"))
+    if isinstance(slow, str | int) and str(slow) != "0" and str(algorithm) in _NO_SLOW_START:
+        yield "TargetGroupAttributes", f"has a slow start, which {algorithm} does not allow", "leave out one of them"
     for codes in values_at(properties, "Matcher.HttpCode"):
         if isinstance(codes, str) and not re.fullmatch(rf"[2-{most}]\d\d([,-][2-{most}]\d\d)*", codes):
             remedy = f"name statuses from 200 to {most}99, such as 200,204 or 200-299"
@@ -220,6 +261,7 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     _TASK: _task,
     "AWS::ECS::Service": _service,
     "AWS::ElasticLoadBalancingV2::ListenerRule": _rule,
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": _balancer,
     "AWS::ElasticLoadBalancingV2::TargetGroup": _group,
     "AWS::DynamoDB::Table": _table,
     "AWS::SSM::Parameter": _parameter,

@@ -7,12 +7,11 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAl
 https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
+from nova_infra.documents.text import counted
 from nova_infra.operations.changes.certain import certain_entries, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -127,7 +126,7 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         minutes = _whole((table(configuration.get(part)) if part else configuration).get(key))
         if minutes is not None and not 0 <= minutes <= _DAY_MINUTES:
             where = ".".join(filter(None, ["DeploymentConfiguration", part, key]))
-            yield where, f"is {minutes} minutes", f"choose 0 to {_DAY_MINUTES}"
+            yield where, f"is {counted(minutes, 'minute')}", f"choose 0 to {_DAY_MINUTES}"
 
 
 def _whole(value: Any) -> int | None:

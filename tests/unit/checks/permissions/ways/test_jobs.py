@@ -38,9 +38,8 @@ def environment() -> Template:
     return template
 
 
-def images(kind: str = "") -> Template:
-    """The role of the jobs that build images, and the one that CloudFormation makes repositories by."""
-    template: Template = {"Resources": {}}
+def registry(template: Template, kind: str) -> list[dict[str, Any]]:
+    """The role that CloudFormation makes repositories by, and what a job needs to have it do so."""
     repositories = f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova{kind}/*"
     put(
         template,
@@ -51,14 +50,25 @@ def images(kind: str = "") -> Template:
     )
     stack = f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/Nova{kind.removeprefix('-').capitalize()}RegistryStack/*"
     passed = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
-    job_role(
-        template,
-        f"nova{kind}-image-builder",
-        "ref:refs/heads/main",
-        allow(["ecr:PutImage", "ecr:BatchGetImage"], repositories),
+    return [
         allow(["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"], stack),
         allow("iam:PassRole", arn("Registry"), Condition=passed),
-    )
+    ]
+
+
+def images(kind: str = "") -> Template:
+    """The role of the jobs that build images; those of the early branch deploy their repositories, too."""
+    template: Template = {"Resources": {}}
+    pushed = allow(["ecr:PutImage", "ecr:BatchGetImage"], f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova{kind}/*")
+    deploying = registry(template, "-early")
+    job_role(template, f"nova{kind}-image-builder", "ref:refs/heads/main", pushed, *deploying)
+    return template
+
+
+def repositories() -> Template:
+    """The role of the jobs that change the repositories of releases, after an approval."""
+    template: Template = {"Resources": {}}
+    job_role(template, "nova-registry-deploy", "environment:registry", *registry(template, ""))
     return template
 
 
@@ -113,29 +123,59 @@ GRANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("added", GRANTS.values(), ids=GRANTS.keys())
 def test_one_grant_more_than_a_jobs_work_is_a_finding(added: dict[str, Any]) -> None:
-    for template, account in ((environment(), DEV), (images(), TOOLS), (images("-early"), TOOLS)):
+    for template, account in (
+        *((environment(), DEV), (images(), TOOLS)),
+        *((images("-early"), TOOLS), (repositories(), TOOLS)),
+    ):
         assert found(template, account) == []
         grant(template, added, role="Job")
         assert found(template, account) != []
 
 
-OF_THE_DELIVERED_BRANCH = {
-    "its images": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/shop"),
-    "its signature": allow("signer:SignPayload", f"arn:aws:signer:us-east-1:{TOOLS}:/signing-profiles/*"),
-    "its repositories": allow(
+REPOSITORY = f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/shop"
+AFTER_AN_APPROVAL = {
+    "the stack": allow(
         "cloudformation:CreateChangeSet", f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/NovaRegistryStack/*"
     ),
     "its templates": allow("s3:PutObject", f"arn:aws:s3:::cdk-hnb659fds-assets-{TOOLS}-us-east-1/registry/*"),
+    "policies": allow("ecr:SetRepositoryPolicy", REPOSITORY),
+    "no policy": allow("ecr:DeleteRepositoryPolicy", REPOSITORY),
+    "what expires": allow("ecr:PutLifecyclePolicy", REPOSITORY),
+    "what is scanned": allow("ecr:PutRegistryScanningConfiguration"),
+    "what is signed": allow("ecr:PutSigningConfiguration"),
+    "by what profile": allow("signer:PutSigningProfile"),
+}
+OF_THE_DELIVERED_BRANCH = {
+    "its images": allow("ecr:PutImage", REPOSITORY),
+    "its signature": allow("signer:SignPayload", f"arn:aws:signer:us-east-1:{TOOLS}:/signing-profiles/*"),
 }
 
 
+@pytest.mark.parametrize("added", AFTER_AN_APPROVAL.values(), ids=AFTER_AN_APPROVAL.keys())
+def test_no_job_changes_the_repositories_of_releases_before_an_approval(added: dict[str, Any]) -> None:
+    for template in (images(), images("-early")):
+        grant(template, added, role="Job")
+        assert len(found(template, TOOLS)) == 1
+    approved = repositories()
+    grant(approved, added, role="Job")
+    assert found(approved, TOOLS) == []
+
+
+def test_nor_does_one_that_passes_the_role_which_may() -> None:
+    template = images()
+    grant(template, allow("ecr:SetRepositoryPolicy", REPOSITORY), role="Registry")
+    assert found(template, TOOLS) == [
+        f"nova-image-builder assumes Registry, which may ecr:SetRepositoryPolicy on {REPOSITORY}"
+    ]
+
+
 @pytest.mark.parametrize("added", OF_THE_DELIVERED_BRANCH.values(), ids=OF_THE_DELIVERED_BRANCH.keys())
-def test_the_early_branch_does_none_of_the_delivered_ones_work(added: dict[str, Any]) -> None:
-    delivered, early = images(), images("-early")
-    for template in (delivered, early):
+def test_only_the_delivered_branch_pushes_what_is_released(added: dict[str, Any]) -> None:
+    delivered, early, approved = images(), images("-early"), repositories()
+    for template in (delivered, early, approved):
         grant(template, added, role="Job")
     assert found(delivered, TOOLS) == []
-    assert len(found(early, TOOLS)) == 1
+    assert len(found(early, TOOLS)) == len(found(approved, TOOLS)) == 1
 
 
 def test_the_role_that_a_job_passes_counts_with_it() -> None:

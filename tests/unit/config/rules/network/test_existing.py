@@ -192,7 +192,11 @@ def test_the_rule_of_a_services_tests_needs_a_priority_of_its_own_as_well(twice,
     del twice["services"][1:]
     canary = {"strategy": "canary", "percent": 20, "step_bake_minutes": 6, "bake_minutes": 8}
     twice["environments"][0]["rollout"] = canary  # a rolling deployment has no tests
-    twice["services"][0] |= {"smoke": ["/x"], "priority": 300, "environments": {"staging": {"priority": staging}}}
+    twice["services"][0] |= {
+        "smoke": ["/carts-service/x"],
+        "priority": 300,
+        "environments": {"staging": {"priority": staging}},
+    }
     if why is None:
         assert parse_config(twice)
         return
@@ -228,7 +232,7 @@ def test_priorities_that_are_alike_in_one_environment_are_refused_there(raw):
 
 def test_the_place_of_the_tests_rule_is_looked_for_in_every_environment(raw):
     raw["services"][0]["environments"] = {"staging": {"priority": 70}}
-    raw["services"][1] |= {"smoke": ["/x"], "environments": {"staging": {"priority": 71}}}
+    raw["services"][1] |= {"smoke": ["/store-service/x"], "environments": {"staging": {"priority": 71}}}
     [line] = faults(raw)
     assert line.startswith("services[1].environments.staging.priority: 71 leaves no room for the rule of its tests: 70")
 

@@ -127,6 +127,20 @@ def test_what_a_call_needs(service: str, operation: str, parameters: dict[str, A
     assert list(call.needs) == needs
 
 
+@pytest.mark.parametrize(("region", "partition"), [("us-gov-east-1", "aws-us-gov"), ("cn-north-1", "aws-cn")])
+def test_what_a_call_names_is_in_the_partition_of_its_region(region: str, partition: str) -> None:
+    def needed(service: str, **headers: str) -> str:
+        signed = f"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/{region}/{service}/aws4_request"
+        body = b'{"TableName": "t"}' if service == "dynamodb" else b""
+        call = read_call("GET", "/bucket/key", {"authorization": signed, **headers}, body, account=ACCOUNT)
+        assert call is not None
+        return call.needs[0][1]
+
+    table = needed("dynamodb", **{"x-amz-target": "DynamoDB_20120810.Scan"})
+    assert table == f"arn:{partition}:dynamodb:{region}:{ACCOUNT}:table/t"
+    assert needed("s3") == f"arn:{partition}:s3:::bucket/key"
+
+
 def test_who_signed_an_address_is_in_its_query_and_what_is_not_signed_is_nobodys() -> None:
     signed = "/b/k?X-Amz-Credential=AKIAX%2F20260101%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Signature=0"
     call = read_call("GET", signed, {}, b"", account=ACCOUNT)

@@ -6,6 +6,7 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.environment.background.callers import Caller, keys_of
 
 PLACE = Home("210987654321", "eu-north-1")
+GOVERNMENT = Home("210987654321", "us-gov-west-1")
 GRANTED = [
     {"Action": "dynamodb:GetItem", "Effect": "Allow", "Resource": {"Fn::GetAtt": ["Table", "Arn"]}},
     {
@@ -22,6 +23,8 @@ GRANTED = [
     [
         (PLACE, "dynamodb:GetItem", "arn:aws:dynamodb:eu-north-1:210987654321:table/shop-Table", True),
         (PLACE, "dynamodb:GetItem", "arn:aws:dynamodb:eu-west-1:210987654321:table/shop-Table", False),
+        (GOVERNMENT, "dynamodb:GetItem", "arn:aws-us-gov:dynamodb:us-gov-west-1:210987654321:table/shop-Table", True),
+        (GOVERNMENT, "dynamodb:GetItem", "arn:aws-us-gov:dynamodb:us-gov-west-1:210987654321:table/other", False),
         (None, "dynamodb:GetItem", "arn:aws:dynamodb:eu-west-1:210987654321:table/shop-Table", True),
         (None, "dynamodb:PutItem", "arn:aws:dynamodb:eu-west-1:210987654321:table/shop-Table", False),
         (None, "dynamodb:GetItem", "arn:aws:dynamodb:eu-west-1:210987654321:table/other", False),

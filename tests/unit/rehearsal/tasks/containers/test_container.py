@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError
 from nova_infra.rehearsal.tasks import task as base
+from nova_infra.rehearsal.tasks.containers import container
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
 from nova_infra.rehearsal.tasks.task import Task
 from nova_infra.rehearsal.usage.cgroup import ControlGroup
@@ -48,6 +51,27 @@ def test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine(
     assert "of-this-machine" not in answer.values()
     by_the_engine = {"PATH", "HOME", "HOSTNAME", "TERM", "container"}
     assert set(answer) - by_the_engine == {"uid", "PORT", "FAULT", "API_TOKEN"}
+
+
+@pytest.mark.parametrize(("refusals", "fault"), [(1, ""), (99, "it cannot limit processor time")])
+def test_a_limit_that_a_busy_runtime_refuses_is_set_again(
+    run: Run, define: Define, monkeypatch: pytest.MonkeyPatch, refusals: int, fault: str
+) -> None:
+    left, attempt = [1] * refusals, Engine.attempt
+
+    async def busy(engine: Engine, *words: str, **options: Any) -> tuple[int, str, str]:
+        if words[0] == "update" and left:
+            return left.pop(), "", "exit status 1"
+        return await attempt(engine, *words, **options)
+
+    monkeypatch.setattr(Engine, "attempt", busy)
+    monkeypatch.setattr(container, "GONE_SECONDS", 0.01)
+    if fault:
+        with pytest.raises(EngineError, match=fault):
+            run(define())
+    else:
+        assert run(define())[1] == ""
+        assert left == []
 
 
 @pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")

@@ -61,7 +61,7 @@ def test_what_kept_a_container_from_being_heard_is_raised() -> None:
 
 def insist(monkeypatch: pytest.MonkeyPatch, *codes: int, ends: bool = False) -> list[str]:
     """What is asked of an engine that answers with these exit codes, one after the other."""
-    monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(module, "GONE_SECONDS", 0.0)
     asked, left = [], list(codes)
 
     async def attempt(*arguments: str, directory: str) -> tuple[int, str, str]:
@@ -74,7 +74,7 @@ def insist(monkeypatch: pytest.MonkeyPatch, *codes: int, ends: bool = False) -> 
     task = SimpleNamespace(
         engine=SimpleNamespace(attempt=attempt, program="podman"), name="n1", directory="/d", _ends_within=ends_within
     )
-    asyncio.run(ContainerTask._insist(cast(Any, task), "pause", "--hard", otherwise="play it again"))
+    asyncio.run(ContainerTask.insist(cast(Any, task), "pause", "--hard", otherwise="play it again"))
     return asked
 
 

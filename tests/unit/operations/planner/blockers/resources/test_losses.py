@@ -92,3 +92,35 @@ def test_a_database_of_a_cluster_leaves_no_snapshot() -> None:
 def test_a_repository_that_is_emptied_loses_its_images() -> None:
     emptied = resource("AWS::ECR::Repository", EmptyOnDelete=True)
     assert said(emptied, None)[0].startswith("is deleted: its images are lost")
+
+
+LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "stays"),
+    [
+        (LOAD_BALANCER, {"LoadBalancerAttributes": [{"Key": "deletion_protection.enabled", "Value": "true"}]}, True),
+        (LOAD_BALANCER, {"LoadBalancerAttributes": [{"Key": "deletion_protection.enabled", "Value": "false"}]}, False),
+        (LOAD_BALANCER, {"LoadBalancerAttributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "60"}]}, False),
+        (LOAD_BALANCER, {}, False),
+        ("AWS::DynamoDB::Table", {"DeletionProtectionEnabled": True}, True),
+        ("AWS::RDS::DBInstance", {"DeletionProtection": "true"}, True),
+        ("AWS::Cognito::UserPool", {"DeletionProtection": "ACTIVE"}, True),
+        ("AWS::Cognito::UserPool", {"DeletionProtection": "INACTIVE"}, False),
+    ],
+)
+def test_what_is_protected_from_deletion_stays_and_loses_nothing(
+    kind: str, properties: dict[str, Any], stays: bool
+) -> None:
+    def told(before: dict[str, Any], after: dict[str, Any] | None) -> list[str]:
+        stacks = [{"Other": OTHER} | ({"It": each} if each else {}) for each in (before, after)]
+        old, new = (StackTemplate(KEY, {"Resources": each}) for each in stacks)
+        [planned] = plan([old], [[new]]).stacks
+        return [str(each) for each in planned.consequences if "its deletion protection is on" in str(each)]
+
+    before = resource(kind, **properties)
+    assert [each.startswith("nova-prod-mails.It: is deleted, but") for each in told(before, None)] == [True] * stays
+    assert not stays or said(before, None) == []
+    assert told(resource(kind, delete="Retain", **properties), None) == []
+    assert told(before, before | {"Metadata": {"a": "b"}}) == []

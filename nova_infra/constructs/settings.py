@@ -1,6 +1,4 @@
-"""How a web service, a worker or a job runs, from the models of the configuration."""
-
-from __future__ import annotations
+"""The settings that the constructs of web services, workers and jobs share, made of the configuration's models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
