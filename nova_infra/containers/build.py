@@ -100,7 +100,7 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
             _build(engine, recipe, stand_ins, base, tell)
     except OSError as error:
         name = recipe.name.rpartition("/")[2]
-        raise EngineError(f"{name}: its build has no room: {no_room(error)}") from None
+        raise EngineError(f"{name}: no room to build it: {no_room(error)}") from None
     return True
 
 

@@ -46,7 +46,7 @@ https://github.com/containers/common/blob/main/libnetwork/pasta/pasta_linux.go
 """
 # Said by Docker, Podman and Buildah; the first that matches counts.
 _MACHINE: tuple[tuple[str, str], ...] = (
-    (r"no space left on device|disk quota exceeded", "the disk is full: free some space, with `nova image prune` say"),
+    (r"no space left on device|disk quota exceeded", "the disk is full: free some space, as with `nova image prune`"),
     (
         r"cannot connect to the docker daemon|is the docker daemon running"
         r"|error during connect: |unable to resolve docker endpoint"
@@ -56,7 +56,7 @@ _MACHINE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"exec format error",
-        "the image is for another architecture than this machine: rehearse on such a machine, or with --tasks sources",
+        "the image is for a different architecture: rehearse on such a machine, or with --tasks sources",
     ),
     (
         r"no such host|temporary failure in name resolution|i/o timeout|network is unreachable|connection reset|"
@@ -74,7 +74,7 @@ _MACHINE: tuple[tuple[str, str], ...] = (
         r"|/dev/net/tun|cni plugin|resource limits are not supported|requested cgroup controller"
         r"|operation not permitted.*(mount|clone)"
         r"|oci runtime error.*cgroup|cgroup.*permission denied",
-        "this machine does not let it run containers: see what it says, and docs/rehearsal.md",
+        "this machine does not let it run containers: read its message, and docs/rehearsal.md",
     ),
 )
 

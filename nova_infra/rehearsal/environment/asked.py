@@ -138,7 +138,7 @@ class Asked:
         if baseline:
             self.elsewhere.before = answers
         if not self.service.is_asked:
-            self.left_out = ["it has no load balancer, so no request reaches it: that its tasks stay up was played"]
+            self.left_out = ["it has no load balancer, so no request reaches it; only its staying up was played"]
             return
         for each in await self._candidates(session, port):
             if any(each in known for known in self._samples.values()):
@@ -150,7 +150,7 @@ class Asked:
             elif baseline:
                 answers.pop(each.operation)
                 answered = f"answers {status_in_words(each.operation, status)}" if status else "does not answer"
-                self.left_out.append(f"{each.operation} {answered} to a request that was made up")
+                self.left_out.append(f"{each.operation} {answered} to a made-up request")
         if all(each.origin == "paths" for known in self._samples.values() for each in known):
             self._keep_good_paths(revision)
 

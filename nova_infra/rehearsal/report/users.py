@@ -59,8 +59,8 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
 def _lost(deployment: DeploymentRecord) -> str:
     if not deployment.losses:
         return ""
-    tasks = "a task was" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks were"
-    return f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
+    tasks = "a task" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks"
+    return f"{deployment.service} lost {tasks} while serving, the last because {deployment.losses[-1]}"
 
 
 def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
@@ -72,9 +72,12 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
         )
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
-        yield f"of {name}, {count} received and not deleted, so the queue hands out again what was processed"
+        yield f"{count} received from {name} but not deleted, so the queue hands out again what was processed"
     if queue.left > _MOST_WAITING and not queue.dead:
-        yield f"{queue.left} of {queue.sent} messages of {name} waited in the end: its worker takes none, or too few"
+        yield (
+            f"{queue.left} of {queue.sent} messages of {name} were still waiting at the end: its worker takes none, "
+            "or too few"
+        )
     if queue.dead:
         yield f"{queue.dead} of {queue.sent} messages of {name} ended in its dead-letter queue"
 
@@ -88,8 +91,9 @@ def _cut(deployment: DeploymentRecord) -> str:
         if operation.partition(" ")[0] in _CHANGING and lost and lost / total > 2 * lost_before:
             times = "once" if lost == 1 else f"{lost} times"
             return (
-                f"{deployment.service} took {operation} and did not answer it, {times} of {total}: clients that send "
-                "it again do it twice"
+                f"{deployment.service} received {operation} and did not answer it, {times} of {total}: clients that "
+                "retry "
+                "do it twice"
             )
     return ""
 
@@ -114,7 +118,7 @@ def _closes_sooner(deployment: DeploymentRecord) -> str:
     if deployment.old is not None and not _kept_longer(deployment, deployment.old, seconds):
         return ""
     return (
-        f"{deployment.service} closes idle connections after {seconds:.2g} s, and the load balancer after "
+        f"{deployment.service} closes idle connections after {seconds:.2g} s, but the load balancer after "
         f"{deployment.idle_timeout:g} s: requests that arrive as it closes one get a 502"
     )
 
@@ -158,7 +162,7 @@ def _leak(deployment: DeploymentRecord) -> str:
     minutes = room / growth
     left = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
     return (
-        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it is killed for its "
+        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it runs out of "
         f"memory in {left}"
     )
 

@@ -11,7 +11,7 @@ MACHINE = [
     ("Failed to initialize: unable to resolve docker endpoint: open ca.pem: no such file or directory", "start it"),
     ("dial unix /run/podman/podman.sock: connect: no such file or directory", "start it"),
     ("permission denied while trying to connect to the daemon socket at docker.sock: permission denied", "your user"),
-    ("exec /server: exec format error", "another architecture"),
+    ("exec /server: exec format error", "different architecture"),
     ('pinging container registry r.example: Get "https://r.example/v2/": dial tcp: no such host', "cannot be pulled"),
     ("Get https://r.example: net/http: TLS handshake timeout", "cannot be pulled"),
     ("toomanyrequests: You have reached your pull rate limit", "cannot be pulled"),

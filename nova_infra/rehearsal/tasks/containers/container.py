@@ -231,7 +231,7 @@ class ContainerTask(Task):
                 raise TaskFailedError(
                     elsewhere(self.definition.port, found.reachable, found.inside)
                     if found.anywhere
-                    else f"nothing listens on port {self.definition.port} after {self.patience:g} s, all the time that "
+                    else f"nothing listens on port {self.definition.port} after {self.patience:g} s, which is all that "
                     f"its health checks give it to start: {watching.last_words(await self.said_now())}"
                 )
             await asyncio.sleep(_POLL_SECONDS)

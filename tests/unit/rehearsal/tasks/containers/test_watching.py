@@ -34,7 +34,7 @@ def test_an_engine_that_does_not_say_how_it_is_with_a_container_is_at_fault(tmp_
     program.chmod(0o755)
     engine = Engine(str(program), "amd64")
     for ask in (read_start, read_end):
-        with pytest.raises(EngineError, match="inspect: its answer means nothing: "):
+        with pytest.raises(EngineError, match="inspect: its answer makes no sense: "):
             asyncio.run(ask(engine, "tiny"))
 
 
@@ -50,12 +50,12 @@ def test_whoever_hears_out_a_container_that_is_being_stopped_is_not_cancelled_hi
 
 def test_what_kept_a_container_from_being_heard_is_raised() -> None:
     async def fail() -> None:
-        raise EngineError("podman inspect: its answer means nothing")
+        raise EngineError("podman inspect: its answer makes no sense")
 
     async def whole() -> None:
         await ContainerTask.hear_out(cast(Any, SimpleNamespace(_watching=[asyncio.create_task(fail())])))
 
-    with pytest.raises(EngineError, match="its answer means nothing"):
+    with pytest.raises(EngineError, match="its answer makes no sense"):
         asyncio.run(whole())
 
 
