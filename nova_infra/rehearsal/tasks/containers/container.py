@@ -242,11 +242,7 @@ class ContainerTask(Task):
         await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
 
     async def insist(self, command: str, *options: str, otherwise: str) -> None:
-        """Have the engine do something to it, again where it fails: runc cannot always freeze a group.
-
-        Raises:
-            EngineError: It fails again and again.
-        """
+        """Have the engine do something to it, again where it fails: runc cannot always freeze a group."""
         for _ in range(_TRIES):
             code, _, said = await self.engine.attempt(command, *options, self.name, directory=self.directory)
             # It may have ended meanwhile, which takes time to show: waiting for its health then says so.
