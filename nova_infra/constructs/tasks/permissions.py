@@ -1,6 +1,8 @@
 """The task role's permissions: what the code of a service may do in AWS."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 
 from aws_cdk import aws_iam as iam
 
@@ -25,3 +27,30 @@ def grant(role: iam.IRole, permissions: Sequence[Permission]) -> None:
             acknowledge(role, reason, *(f"{AWS_SOLUTIONS}-IAM5[{each}]" for each in wide))
     if permissions:
         acknowledge_own_policy(role)
+
+
+_LONGEST = 4_000
+"""Characters of grants up to which a role may have its old and its new policy at once: IAM allows 10,240 for both."""
+
+
+def name_policy_by_grants(role: iam.IRole, grants: Iterable[object]) -> None:
+    """Give a role's own policy a name that changes with what it grants.
+
+    CloudFormation changes a policy in place before it deploys the service. If the release takes a secret away, no task
+    of the running revision could start then, neither to scale nor to roll back. A policy of another name is another
+    resource: the new one is made first, and the old one is deleted when all else has succeeded:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html
+
+    Args:
+        role: The role.
+        grants: What its policy grants besides what every service gets; nothing where it keeps its usual name.
+    """
+    said = json.dumps(sorted({json.dumps(each, sort_keys=True) for each in grants}))
+    policy = role.node.try_find_child("DefaultPolicy")
+    resource = policy.node.default_child if policy is not None else None
+    if said == "[]" or len(said) > _LONGEST or not isinstance(resource, iam.CfnPolicy):
+        return
+    digest = hashlib.sha256(said.encode()).hexdigest()[:8].upper()
+    name = f"{role.node.id}Policy{digest}"
+    resource.override_logical_id(name)
+    resource.policy_name = name

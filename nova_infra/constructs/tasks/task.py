@@ -1,6 +1,6 @@
 """The task definition: container, logs, secrets, and the two roles."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
@@ -13,7 +13,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledg
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.tasks.durations import seconds
-from nova_infra.constructs.tasks.permissions import grant
+from nova_infra.constructs.tasks.permissions import grant, name_policy_by_grants
 from nova_infra.constructs.tasks.secrets import secret_value
 from nova_infra.constructs.tasks.sidecars import add_sidecars
 from nova_infra.names import CONTAINER
@@ -93,6 +93,11 @@ class FargateTask(Construct):
         )
         add_sidecars(self, container, service, logging)
         grant(self.definition.task_role, service.permissions)
+        name_policy_by_grants(execution_role, _read_at_start(service))
+        name_policy_by_grants(
+            self.definition.task_role,
+            (each.model_dump(include={"actions", "resources"}) for each in service.permissions),
+        )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
         _acknowledge(self.definition, execution_role)
 
@@ -105,6 +110,16 @@ class FargateTask(Construct):
             encryption_key=key,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
+
+
+def _read_at_start(service: Service) -> Iterator[object]:
+    """What the execution role may read for this service's containers to start."""
+    secrets = [*service.secrets.values(), *(each for one in service.sidecars for each in one.secrets.values())]
+    yield from (each.model_dump(include={"secret", "parameter", "key"}) for each in secrets)
+    for sidecar in service.sidecars:
+        yield sidecar.image.partition("@")[0].rpartition(":")[0] or sidecar.image
+        if sidecar.credentials is not None:
+            yield sidecar.credentials.model_dump()
 
 
 def _health_check(service: Service) -> ecs.HealthCheck | None:

@@ -23,8 +23,9 @@ def granted(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[st
         old: Logical id to resource, as deployed.
         new: The same, as it would be.
     """
+    renamed = _renamed(old, new)
     for logical_id, resource in new.items():
-        before = old.get(logical_id)
+        before = old.get(renamed.get(logical_id, logical_id))
         same = before is not None and before["Type"] == resource["Type"]
         was, becomes = properties(before) if before is not None and same else {}, properties(resource)
         endpoint = resource["Type"] == "AWS::EC2::VPCEndpoint"
@@ -38,11 +39,23 @@ def granted(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[st
                 yield logical_id, str(grant)
         yield from ((logical_id, sentence) for sentence in _by_properties(resource["Type"], was, becomes))
     for logical_id, resource in old.items():
-        if logical_id in new:
+        if logical_id in new or logical_id in renamed.values():
             continue
         for documents in _policies(properties(resource)).values():
             for grant in widened(Policy.of(documents), Policy()):
                 yield logical_id, str(grant)
+
+
+def _renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Logical id of each policy of an identity that takes the place of another one, to that of the other."""
+    kind = "AWS::IAM::Policy"
+    gone = {
+        shown(properties(each).get("Roles")): name
+        for name, each in old.items()
+        if each["Type"] == kind and name not in new
+    }
+    come = {name: shown(properties(each).get("Roles")) for name, each in new.items() if each["Type"] == kind}
+    return {name: gone[roles] for name, roles in come.items() if name not in old and roles in gone}
 
 
 def _by_properties(kind: str, was: Mapping[str, Any], becomes: Mapping[str, Any]) -> Iterator[str]:

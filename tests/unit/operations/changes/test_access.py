@@ -108,6 +108,16 @@ def test_what_widens_access_is_told(before: dict[str, Any], after: dict[str, Any
     assert told(before, after, Kind.WIDENS_ACCESS) == [says]
 
 
+def test_a_policy_of_another_name_widens_by_what_the_one_before_did_not_allow() -> None:
+    put = {**ALLOW, "Action": "s3:PutObject"}
+    same = told(template(Old=role_policy(ALLOW)), template(New=role_policy(ALLOW)), Kind.WIDENS_ACCESS)
+    assert not any("may s3" in each for each in same), same
+    more = told(template(Old=role_policy(ALLOW)), template(New=role_policy(ALLOW, put)), Kind.WIDENS_ACCESS)
+    assert [each for each in more if "may s3" in each] == ["New may s3:PutObject on *"]
+    another = told(template(Old=role_policy(ALLOW)), template(New=role_policy(ALLOW, Roles=["q"])), Kind.WIDENS_ACCESS)
+    assert [each for each in another if "may s3" in each] == ["New may s3:GetObject on *"]
+
+
 def test_a_policy_that_only_allows_less_is_among_the_rest() -> None:
     found = differences(template(P=role_policy(ALLOW, {**ALLOW, "Action": "s3:*"})), template(P=role_policy(ALLOW)))
     assert [(d.kind, d.what) for d in found] == [(Kind.OTHER, "PolicyDocument allows less")]
