@@ -71,10 +71,13 @@ class WebService(Construct):
             subnets: Where tasks run. Default: the VPC's private subnets, or its public ones where it has no others.
 
         Raises:
-            ValueError: The listener is imported and no load balancer given, the task definition has no container with
-                the port, or no service's name can be made of the id.
+            ValueError: The listener is imported and no load balancer given, or is a network load balancer's; the task
+                definition has no container with the port, or there is no such port; or no service's name can be made of
+                the id.
         """
         super().__init__(scope, construct_id)
+        if port is not None and not (cdk.Token.is_unresolved(port) or 1 <= port <= 65535):
+            raise ValueError(f"{self.node.path}: port {port} is none: pass a port from 1 to 65535")
         settings = settings or ServiceSettings(service=_default_service(self))
         service, runtime = settings.service, settings.runtime
         name = settings.name or f"{cdk.Stack.of(self).stack_name}-{service.name}"
@@ -187,7 +190,7 @@ class WebService(Construct):
             missing = f"port {port}" if port is not None else "any port"
             raise ValueError(
                 f"{self.node.path}: container {container.container_name} does not map {missing}: add "
-                "ecs.PortMapping(container_port=…) to its port_mappings"
+                "ecs.PortMapping(container_port=…) to its port_mappings, or make another one the default_container"
             )
         return container
 
@@ -249,6 +252,8 @@ def _hooks(settings: ServiceSettings, *, tested: bool) -> list[Mapping[str, Any]
 def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:
     if isinstance(listener, elbv2.ApplicationListener):
         return listener.load_balancer
+    if isinstance(listener, elbv2.NetworkListener):
+        raise ValueError(f"{listener.node.path}: is a network load balancer's: pass an application load balancer's")
     raise ValueError(f"{listener.node.path}: an imported listener does not know its load balancer: pass load_balancer=")
 
 
@@ -266,8 +271,8 @@ def _default_service(scope: Construct) -> Service:
         return Service(name=words.strip("-").lower())
     except ValidationError:
         raise ValueError(
-            f"{scope.node.path}: no service's name can be made of the id {scope.node.id!r}: choose an id of letters "
-            "and digits that starts with a letter, or pass settings=ServiceSettings(service=Service(name=…))"
+            f"{scope.node.path}: no service's name can be made of the id {scope.node.id!r}: choose an id of at most "
+            "40 letters and digits that starts with a letter, or pass settings=ServiceSettings(service=Service(name=…))"
         ) from None
 
 

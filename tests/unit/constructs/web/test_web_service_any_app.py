@@ -141,6 +141,27 @@ def without_load_balancer(scope: cdk.Stack) -> None:
     WebService(scope, "Shop", **{**theirs(scope), "load_balancer": None}, image=IMAGE, port=8080)
 
 
+def with_no_port_that_there_is(scope: cdk.Stack) -> None:
+    WebService(scope, "Shop", **theirs(scope), image=IMAGE, port=65536)
+
+
+def with_port_zero(scope: cdk.Stack) -> None:
+    WebService(scope, "Shop", **theirs(scope), image=IMAGE, port=0)
+
+
+def behind_a_network_load_balancer(scope: cdk.Stack) -> None:
+    given = theirs(scope)
+    vpc = given["cluster"].vpc
+    groups = [elbv2.NetworkTargetGroup(scope, "Targets", vpc=vpc, port=80)]
+    balancer = elbv2.NetworkLoadBalancer(scope, "Network", vpc=vpc)
+    listener = balancer.add_listener("Tcp", port=80, default_target_groups=groups)
+    WebService(scope, "Shop", cluster=given["cluster"], listener=listener, image=IMAGE, port=8080)  # type: ignore[arg-type]
+
+
+def with_a_long_id(scope: cdk.Stack) -> None:
+    WebService(scope, "Shop" * 11, **theirs(scope), image=IMAGE, port=8080)
+
+
 def without_a_name(scope: cdk.Stack) -> None:
     WebService(scope, "9", **theirs(scope), image=IMAGE, port=8080)
 
@@ -152,6 +173,10 @@ def without_a_name(scope: cdk.Stack) -> None:
         (another_port, r"^Acme/Shop: container front does not map port 8080: add ecs\.PortMapping"),
         (without_container, r"^Acme/Shop: the task definition has no container: add one"),
         (without_load_balancer, r"^Acme/Listener: an imported listener does not know its load balancer: pass"),
+        (with_no_port_that_there_is, r"^Acme/Shop: port 65536 is none: pass a port from 1 to 65535"),
+        (with_port_zero, r"^Acme/Shop: port 0 is none"),
+        (behind_a_network_load_balancer, r"^Acme/Network/Tcp: is a network load balancer's: pass an application"),
+        (with_a_long_id, r"choose an id of at most 40 letters and digits"),
         (without_a_name, r"^Acme/9: no service's name can be made of the id '9': choose an id"),
     ],
 )
