@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 
-from nova_infra.documents.text import in_words, said_once
+from nova_infra.documents.text import in_words, listed, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks, what_others_break
 from nova_infra.rehearsal.report.connections import too_many_connections
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
+_MOST_NAMED = 3
 _MOST_WAITING = 20
 """Messages of two minutes: what waits for longer is not just being taken."""
 _NO_ANSWER = (0, 502, 504)
@@ -50,10 +51,17 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
         environment = next((of_service[each] for each in queue.workers if each in of_service), "")
         yield from ((environment, clause) for clause in _messages(name, queue))
     yield from too_many_connections(record)
-    for said in (_lost, what_breaks, _cut, _leak, _slower, _killed, _closes_sooner):
+    for said in (_lost, what_breaks, _poorer, _cut, _leak, _slower, _killed, _closes_sooner):
         yield from ((each.environment, clause) for each in record.deployments if (clause := said(each)))
     for environment in record.elsewhere:
         yield from ((environment, clause) for clause in what_others_break(record, environment))
+
+
+def _poorer(deployment: DeploymentRecord) -> str:
+    """What users' programs may miss in good answers. What was rolled back serves nobody."""
+    if deployment.baseline or deployment.outcome != "completed" or not deployment.poorer:
+        return ""
+    return f"in {deployment.service}, {listed(deployment.poorer, _MOST_NAMED)}"
 
 
 def _lost(deployment: DeploymentRecord) -> str:
