@@ -1,4 +1,4 @@
-"""Which events a rule of EventBridge may match; where that is not certain, it does.
+"""Which events an EventBridge rule may match; if that is uncertain, it counts as matching.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 """
