@@ -175,8 +175,8 @@ class Assembly:
         found = [path for path in paths if resources_of_type(self.template(path), "AWS::CodePipeline::Pipeline")]
         if not found:
             raise AssemblyError(
-                f"{self.directory}: no stack in it holds a pipeline, and only what one delivers can be played: in a "
-                "project of Nova run `make synth`; deliver another app by CDK Pipelines"
+                f"{self.directory}: no stack in it holds a pipeline, and only what a pipeline delivers can be "
+                "rehearsed: in a Nova project run `make synth`; deliver any other app with CDK Pipelines"
             )
         if len(found) > 1:
             names = " and ".join(sorted(str(path) for path in found))

@@ -119,20 +119,20 @@ def drift(name: str, lock: Lock, asked: Iterable[Requirement], *, tested: Lock |
     for requirement in wanted:
         versions = lock.pins.get(canonicalize_name(requirement.name), {})
         if not versions:
-            yield f"{name}: does not pin {requirement.name}, which is asked for"
+            yield f"{name}: does not pin {requirement.name}, which is required"
         elif lock.asked_for and canonicalize_name(requirement.name) not in lock.asked_for:
-            yield f"{name}: was written before {requirement.name} was asked for"
+            yield f"{name}: was written before {requirement.name} was required"
         wrong = sorted(v for v in versions if not requirement.specifier.contains(v, prereleases=True))
         if wrong:
-            yield f"{name}: pins {requirement.name} {' and '.join(wrong)}, and {requirement} is asked for"
+            yield f"{name}: pins {requirement.name} {' and '.join(wrong)}, but {requirement} is required"
     for package in sorted(lock.asked_for - {canonicalize_name(requirement.name) for requirement in wanted}):
-        yield f"{name}: pins {package} for a manifest that does not ask for it"
+        yield f"{name}: pins {package} for a manifest that does not require it"
     for package in sorted(lock.unhashed):
         yield f"{name}: pins {package} without a hash"
     if tested is not None:
         for package, pinned in sorted(lock.pins.items()):
             if not pinned.keys() <= tested.pins.get(package, {}).keys():
-                yield f"{name}: pins {package} {' and '.join(sorted(pinned))}, and the tests run with another version"
+                yield f"{name}: pins {package} {' and '.join(sorted(pinned))}, but the tests run with another version"
 
 
 def split_packages(root: Path) -> list[str]:
@@ -158,11 +158,11 @@ def npm_drift(
     asked = manifest.get("devDependencies", {})
     packages = lock.get("packages", {})
     if packages.get("", {}).get("devDependencies", {}) != asked:
-        yield "package-lock.json: was written for other devDependencies than those of package.json"
+        yield "package-lock.json: was written for other devDependencies than package.json has"
     for name, version in asked.items():
         pinned = packages.get(f"node_modules/{name}", {}).get("version")
         if pinned != version:
-            yield f"package-lock.json: pins {name} {pinned}, and {version} is asked for"
+            yield f"package-lock.json: pins {name} {pinned}, but {version} is required"
 
 
 _REHEARSED = ("stand-ins",)

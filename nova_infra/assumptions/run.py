@@ -94,7 +94,7 @@ def _run(
         try:
             ground = Sandbox(account, GROUND, ground={}, stopped=stopped, pause=pause).deploy(ground_template()).outputs
         except (UndecidedError, NovaError) as error:
-            said = f"the ground that experiments share could not be made: {error}"
+            said = f"the network and load balancer that experiments share could not be created: {error}"
             return [_told(Reading(row, "undecided", said), notify) for each in chosen for row in each.rows]
 
     def one(experiment: Experiment) -> list[Reading]:

@@ -54,6 +54,6 @@ def _compare(assembly: Path, digest: str) -> None:
     found = digest_of_files(assembly)
     if found != digest:
         raise CheckFailedError(
-            f"{assembly}: is not the assembly that was built: it is {found[:12]}, and {digest[:12]} was built: the "
-            "artifact has been changed since: find out by whom, and start a new release"
+            f"{assembly}: is not the assembly that was built: it is {found[:12]}, but the build made {digest[:12]}: "
+            "somebody changed the artifact: find out who, and start a new release"
         )

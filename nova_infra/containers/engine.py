@@ -35,8 +35,8 @@ PAUSE_SECONDS = 0.5
 _ARCHIVE = "image.tar"
 _CONTAINERD_STORE = "io.containerd.snapshotter"
 _KEEPS_TIMES = (
-    "not reproducible: Docker's classic image store keeps the times of this build, so another build of the same files "
-    "has another digest; with Docker's containerd image store it has the same, as has what is released"
+    "not reproducible: Docker's classic image store keeps the times of this build, so a second build of the same "
+    "files gets another digest; Docker's containerd image store does not, and neither do released images"
 )
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
@@ -104,8 +104,8 @@ class Engine:
         return EngineError(f"{self.program} {arguments[0]}: did not end within {HANG_SECONDS:g} s: restart it")
 
     def rubbish(self, command: str, said: str) -> EngineError:
-        """What to say of an answer that means nothing."""
-        return EngineError(f"{self.program} {command}: its answer means nothing: {said[:80]!r}: reinstall it")
+        """The error for an answer that makes no sense."""
+        return EngineError(f"{self.program} {command}: its answer makes no sense: {said[:80]!r}: reinstall it")
 
     async def call(self, *arguments: str, directory: str | None = None) -> str:
         """As :meth:`run`, without blocking. When cancelled, the command still ends: half a container would be left.
@@ -268,7 +268,7 @@ def _architecture_of(program: str) -> str:
         raise EngineError(f"{program}: does not answer: {said}: {_way_to(program)}")
     if (architecture := _ARCHITECTURES.get(answer.lower())) is None:
         known = " or ".join(sorted({*_ARCHITECTURES.values()}))
-        raise EngineError(f"{program}: says that it runs {answer[:80]!r}, and images are for {known}: reinstall it")
+        raise EngineError(f"{program}: reports the platform {answer[:80]!r}, but images are for {known}: reinstall it")
     return architecture
 
 

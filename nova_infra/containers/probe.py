@@ -74,5 +74,5 @@ def _said(engine: Engine, *arguments: str) -> str:
         ).stderr
     except subprocess.TimeoutExpired:
         raise EngineError(
-            f"{engine.program} {arguments[0]}: does not end within {SECONDS} s: see what it does"
+            f"{engine.program} {arguments[0]}: does not end within {SECONDS} s: find out what it is doing"
         ) from None

@@ -81,7 +81,7 @@ def _names_of(branch: str, root: Path, config: Config, warn: Callable[[str], Non
     """What a branch's images are called, as far as it has this configuration's services."""
     with scratch_directory("branch") as directory:
         for link in git.check_out(root, branch, Path(directory)):
-            warn(f"{branch}: {link} links out of the project: images that have it count as unused")
+            warn(f"{branch}: {link} links outside the project, so images that contain it count as unused")
         there = Path(directory)
         kept = [
             service

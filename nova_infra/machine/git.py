@@ -116,7 +116,7 @@ def check_out(root: Path, revision: str, directory: Path) -> list[str]:
             left_out = {name for name, target in links.items() if not _linked(directory, name, target)}
     except (OSError, tarfile.TarError) as error:
         raise NovaError(
-            f"git archive {revision}: {directory} cannot hold its files ({error}): make room there"
+            f"git archive {revision}: {directory} has no room for its files ({error}): make room there"
         ) from None
     # Where a link leads follows from the others: one more that goes may leave the next one without its way out.
     while found := {name for name in sorted(links.keys() - left_out) if _leaves(directory, name)}:

@@ -31,7 +31,8 @@ def stopped_by(error: OSError, place: Path) -> str:
     """What to say of what the system refused to a program that has been at work in a directory."""
     if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
         return (
-            f"a port of this machine: {error.strerror}: another program took it meanwhile: run the same command again"
+            f"a port of this machine: {error.strerror}: another program took it in the meantime: run the same command "
+            "again"
         )
     return f"{error.filename or place}: {error.strerror}: make room there"
 

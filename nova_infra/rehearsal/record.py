@@ -118,6 +118,7 @@ class DeploymentRecord:
         answers: What the new revision answered to synthetic users, the time after the deployment included.
         answers_before: The same of the old revision.
         elsewhere: What its users were answered by others.
+        poorer: What its answers lack that those of the old revision had, a clause for each operation.
         watched: Deployment alarms that may end it.
         unlisted: Alarms of its service that would end it, were they among its deployment alarms.
         needs: Alarm, of either kind, to the requests a minute below which it says nothing.
@@ -160,6 +161,7 @@ class DeploymentRecord:
     answers: Answers = field(default_factory=dict)
     answers_before: Answers = field(default_factory=dict)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    poorer: list[str] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     needs: dict[str, int] = field(default_factory=dict)

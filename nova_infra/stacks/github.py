@@ -100,7 +100,7 @@ class GitHubStack(cdk.Stack):
             self,
             f"Deploy{environment.stage}",
             name=deploy_role_name(environment_prefix(platform, environment.name)),
-            description=f"Deploys {environment.name} from GitHub Actions, by the roles of CDK and of the release tools",
+            description=f"Deploys {environment.name} from GitHub Actions, with the roles of CDK and the release tools",
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:environment:{environment.name}"],
             branches=_branches(config) if environment == config.environments[0] else [config.source.branch],

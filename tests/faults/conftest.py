@@ -42,9 +42,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": dict.fromkeys(OPERATIONS, good)}
             status, body = 200, json.dumps(document).encode()
         count[0] += path in OPERATIONS
+        self.more = []
 %(within)s
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        for header in self.more:
+            self.send_header(*header)
         self.end_headers()
         self.wfile.write(body)
     do_GET = do_POST = answer

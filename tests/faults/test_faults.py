@@ -59,7 +59,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "one operation is forbidden": ("!", "GET /tiny/2 answers 403", {"within": "if path == '/tiny/2': status = 403"}),
     "every operation needs a login": ("!", "answers 401", {"within": "if path in OPERATIONS: status = 401"}),
     "an operation is gone": ("!", "GET /tiny/0 answers 404", {"within": "if path == '/tiny/0': status = 404"}),
-    "it dies of every request": ("!", "tasks were lost of prod-tiny", {"within": "if path in OPERATIONS: os._exit(7)"}),
+    "it dies of every request": ("!", "prod-tiny lost", {"within": "if path in OPERATIONS: os._exit(7)"}),
     "it closes every fourth connection": (
         "!",
         "requests in Prod failed",
@@ -258,7 +258,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "it sends half of a body": ("!", "GET /tiny/1 gets no answer", {"within": HALF}),
     "it loses the answers to POST": (
         "!",
-        "clients that send it again do it twice",
+        "clients that retry do it twice",
         {"within": CUT, "requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"},
     ),
     "a variable is gone": ("✗", "KeyError: 'RELEASE'", {"before": "os.environ['RELEASE']", "edit": without_a_variable}),

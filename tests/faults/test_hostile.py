@@ -277,8 +277,8 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "its pool does not fit twice": (
         "!",
-        "database in Prod takes 20 connections (its max_connections of 20 in nova.toml), and a rollout at the most tasks "
-        "needs 24: 12 per task of prod-tiny × 2 tasks = 24",
+        "database in Prod allows 20 connections (its max_connections of 20 in nova.toml), but a rollout with the most "
+        "tasks needs 24: 12 per task of prod-tiny × 2 tasks = 24",
         {"before": POOL, "dependency": dependency(max_connections=20)},
     ),
     "its pool fits twice": ("✓", "", {"before": POOL, "dependency": dependency(max_connections=24)}),

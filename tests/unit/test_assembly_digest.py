@@ -88,7 +88,7 @@ def test_a_command_takes_the_assembly_that_was_built_and_no_other(tmp_path, comm
     said = command("--assembly", str(directory), "--digest", built).exception
     assert isinstance(said, CheckFailedError)
     assert f"{directory}: is not the assembly that was built: it is" in str(said)
-    assert f"{built[:12]} was built: the artifact has been changed since" in str(said)
+    assert f"the build made {built[:12]}: somebody changed the artifact" in str(said)
     assert "holds no assembly" in str(command("--assembly", str(tmp_path), "--digest", built).exception)
     assert "--digest: needs --assembly" in str(command("--digest", built).exception)
     # A rehearsal plays the assembly itself.
@@ -108,6 +108,6 @@ def test_a_steps_first_command_refuses_another_assembly(tmp_path: Path) -> None:
     (tmp_path / "more.json").write_text("{}", encoding="utf-8")
     refused = refusing()
     assert refused.returncode == 1
-    assert refused.stdout.startswith("assembly: it is not the one that was built: the artifact has been changed since")
+    assert refused.stdout.startswith("assembly: it is not the one that was built: somebody changed the artifact")
     environment["CODEBUILD_SRC_DIR_Synth_Output"] = str(tmp_path / "gone")
     assert refusing().returncode == 1

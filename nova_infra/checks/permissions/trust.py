@@ -154,7 +154,7 @@ TRUST_RULES = (
     ),
     Rule(
         "NOVA-P10",
-        "Roles name who may assume them: roles by their ARN, GitHub's jobs by their whole subject and audience",
+        "Every role names who may assume it: roles by their ARN, GitHub jobs by their whole subject and audience",
         "name them in the trust's condition, without wildcards: aws:PrincipalArn, or the provider's sub and aud",
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html",
         _trust_is_named,

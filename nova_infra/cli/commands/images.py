@@ -179,7 +179,7 @@ def scan(services: Sequence[str], local: bool) -> None:
 @image.command()
 @click.argument("release")
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@click.option("--from", "origin", metavar="TAG", help="The images' present tag. Default: the tag of these files.")
+@click.option("--from", "origin", metavar="TAG", help="The images' current tag. Default: the tag of these files.")
 def promote(release: str, services: Sequence[str], origin: str | None) -> None:
     """Add the tag RELEASE to images: to all of them or none.
 

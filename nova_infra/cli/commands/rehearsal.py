@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     type=click.Choice(["images", "sources"]),
     help="Run services from images or from sources. Default: images if Docker or Podman is running.",
 )
-@click.option("--real-time", is_flag=True, help="Let a minute last a minute: takes hours, shows what uptime brings.")
+@click.option("--real-time", is_flag=True, help="Play in real time: takes hours, but shows faults that need uptime.")
 @click.option("--app", metavar="COMMAND", help="Rehearse any CDK app with a pipeline, as in --app 'python app.py'.")
 @click.option("--until", metavar="STAGE", help="Stop after this stage of the pipeline.")
 def rehearse(

@@ -93,7 +93,7 @@ def explain(environment: str, form: Format, region: str | None, platform: str | 
 @click.option(
     "--first",
     is_flag=True,
-    help="Also check what only a first deployment in an account runs into.",
+    help="Also check what only the first deployment into an account needs.",
 )
 @format_option
 def doctor(first: bool, form: Format) -> None:

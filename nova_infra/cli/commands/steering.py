@@ -83,7 +83,9 @@ def abort(services: tuple[str, ...], why: str, **where: Any) -> None:
 @click.command()
 @in_environment
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
-@click.option("--load", "loaded", multiple=True, metavar="NAME", help="Be this service's load, too. Repeatable.")
+@click.option(
+    "--load", "loaded", multiple=True, metavar="NAME", help="Also load this service while it bakes. Repeatable."
+)
 @click.option("--run", "command", required=True, metavar="COMMAND", help="The suite, as in --run 'make integration'.")
 @wait_option(3600, "How long to wait for the first deployment to begin.")
 @built_assembly

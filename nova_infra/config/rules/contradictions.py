@@ -120,7 +120,7 @@ def _boundary(toolchain: Toolchain, delivery: Delivery, environments: Mapping[in
     for environment in environments.values():
         if environment.account == toolchain.account:
             yield (
-                f"{key} keeps the toolchain's account from making roles for {environment.name}, which shares it: "
+                f"{key} keeps the toolchain's account from creating roles for {environment.name}, which shares it: "
                 "give the environment an account of its own, or remove the boundary"
             )
 
@@ -213,8 +213,8 @@ def _services(services: Mapping[int, Service], environments: Mapping[int, Enviro
     )
     if besides + len(services) > MAX_ACTIONS:
         yield (
-            f"services: has {len(services)} entries, but the stage of {name} in the pipeline, which every engine's "
-            f"delivery is rehearsed as, takes {MAX_ACTIONS} actions, {besides} of which deploy no service: keep at "
+            f"services: has {len(services)} entries, but the stage of {name} in the pipeline (which every engine is "
+            f"rehearsed as) takes {MAX_ACTIONS} actions, and {besides} of them deploy no service: keep at "
             f"most {MAX_ACTIONS - besides} services, or split them between two installations"
         )
     for index, name, _ in repeated({index: service.name for index, service in services.items()}):

@@ -105,10 +105,10 @@ def _container(key: str, service: Service) -> Iterator[str]:
     if service.image is not None:
         for other in ("kit", "context", "dockerfile", "target", "build_arguments"):
             if other in service.model_fields_set:
-                yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
+                yield f"{key}.image: is built already, so {other} would have no effect: remove one of the two"
     if (login := service.credentials) is not None:
         if service.image is None:
-            yield f"{key}.credentials: logs in where image comes from, and there is none: remove it, or name an image"
+            yield f"{key}.credentials: are only for pulling image, and there is none: remove them, or name an image"
         for text in (login.secret, login.key):
             if text and "{" in text:
                 yield f"{key}.credentials: {text!r} is read by the toolchain, which fills nothing in: write it out"
@@ -132,7 +132,7 @@ def _numbers_of_tasks(key: str, found: Resolved) -> Iterator[str]:
         )
     times = [(each.schedule, each.time_zone) for each in scaling.schedules]
     if repeated := next((time for number, time in enumerate(times) if time in times[:number]), None):
-        yield f"{key}.scaling.schedules: come twice at {repeated[0]!r}, and only one would win: remove one"
+        yield f"{key}.scaling.schedules: has two entries at {repeated[0]!r}, and only one would win: remove one"
     if scaling.spot is not None and scaling.spot.base >= scaling.most:
         yield (
             f"{key}.scaling.spot.base: keeps {scaling.spot.base} of at most {scaling.most} tasks on demand, so that "

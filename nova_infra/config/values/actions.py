@@ -40,7 +40,7 @@ def misspelt(permission: Permission) -> Iterator[str]:
         if action == "*":
             continue
         if service not in known:
-            yield f"{key} begins with {service}, which is not a service of IAM: {_instead(service, known)}"
+            yield f"{key} begins with {service}, which is not an IAM service: {_instead(service, known)}"
         elif not any(re.fullmatch(_pattern(name), each) for each in known[service]):
             choice = _instead(name, known[service], f"{service}:", _as_written(service))
             yield f"{key} is not an action of {service}: {choice}"
@@ -53,7 +53,7 @@ def misspelt(permission: Permission) -> Iterator[str]:
         service = arn.split(":")[2] if arn != "*" else ""
         if service and service not in known:
             choice = _instead(service, known)
-            yield f"resources[{place}]: {arn!r} is of {service}, which is not a service of IAM: {choice}"
+            yield f"resources[{place}]: {arn!r} is of {service}, which is not an IAM service: {choice}"
 
 
 def _as_written(service: str) -> Mapping[str, str]:

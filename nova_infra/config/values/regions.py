@@ -47,13 +47,15 @@ def unfit_for_toolchain(region: str, engine: str) -> str | None:
         engine: ``codepipeline`` or ``github-actions``.
     """
     if region in MISSING[_SIGNING]:
-        what = f"{region!r} has no signing of images in ECR, and an approved environment takes none unsigned"
+        what = f"{region!r} cannot sign images in ECR, and an environment with an approval accepts only signed ones"
         if region in _CHINA:
-            return f"{what}: deliver to another partition, as no region of {aws_regions()[region]} has it"
+            return f"{what}: deliver to another partition, as no region of {aws_regions()[region]} can"
         near = _NEAR.get(region.partition("-")[0], "us-east-1")
         return f"{what}: choose another one for the toolchain, such as {near}; environments may stay"
     if engine == "codepipeline" and not has_notification_rules(region):
-        what = f"{region!r} has no notification rules, by which a pipeline says that it failed or waits for an approval"
+        what = (
+            f"{region!r} has no notification rules, which tell people that a pipeline failed or waits for an approval"
+        )
         if all(each in MISSING[_NOTIFIES] for each, of in aws_regions().items() if of == aws_regions()[region]):
             return f'{what}, nor has another one of {aws_regions()[region]}: write engine = "github-actions"'
         return f'{what}: choose another one for the toolchain, or write engine = "github-actions"'

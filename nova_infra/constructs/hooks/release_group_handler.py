@@ -38,7 +38,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
             continue
         state = group.state(name, tag, mine)
         if state == "went back":
-            print(f"together: {name} went back")
+            print(f"together: {name} rolled back")
             return {"hookStatus": "FAILED"}
         waits += [name] if state == "not ready" else []
     if not waits or weight(mine) > 0:

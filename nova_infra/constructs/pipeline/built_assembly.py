@@ -19,7 +19,7 @@ WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
 
 REFUSE_ANOTHER = (
     f'test "$(cd "$CODEBUILD_SRC_DIR_{BUILT}" && {DIGEST})" = "${ASSEMBLY}" || {{ echo "assembly: it is not the one '
-    'that was built: the artifact has been changed since: find out by whom, and start a new release"; false; }'
+    'that was built: somebody changed the artifact: find out who, and start a new release"; false; }'
 )
 """A step's first command, which is the pipeline's own: it runs before anything of the commit does."""
 
@@ -95,7 +95,7 @@ def install_commands(archive: str, version: str, integrity: str) -> list[str]:
         f'cp "$CODEBUILD_SRC_DIR_{archive}/cli/{file}" /tmp/ || '
         f"npm pack --silent --pack-destination /tmp aws-cdk@{version}",
         f'echo "{b64decode(encoded).hex()}  /tmp/{file}" | sha512sum --check --quiet || '
-        '{ echo "aws-cdk: it is not the one that the lock names: find out by whom it was changed"; false; }',
+        '{ echo "aws-cdk: it is not the one that the lock names: find out who changed it"; false; }',
         f"npm install -g --offline /tmp/{file}",
     ]
 

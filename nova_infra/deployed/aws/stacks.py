@@ -274,7 +274,7 @@ class AwsStacks(ABC):
                 continue
             unanswered_since = None
             if gone := waiting - {stack.name for stack in found}:
-                raise AwsError(f"{', '.join(sorted(gone))}: was deleted meanwhile: find out who did it")
+                raise AwsError(f"{', '.join(sorted(gone))}: was deleted in the meantime: find out who did it")
             for stack in found:
                 if not stack.busy:
                     waiting.discard(stack.name)

@@ -283,7 +283,7 @@ class AwsTasks(AwsStacks):
         if not active:
             if (machine := self._machine(service)) is not None:
                 raise RefusedError(
-                    f"service: {service!r} is a job, which has no tasks but those of its runs: "
+                    f"service: {service!r} is a job, which has tasks only while it runs: "
                     f"`nova logs {service} {self.name}` shows them, and `aws stepfunctions start-execution "
                     f"--region {self.aws.region} --state-machine-arn {machine}` starts one"
                 )

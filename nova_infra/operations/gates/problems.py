@@ -159,7 +159,7 @@ def _job_faults(name: str, image: ReleasedImage, seen: Seen, stacks: Mapping[str
     elif not stack.updatable:
         yield Problem(f"{name}: its stack is {stack.status}: {way_out(stack)}")
     if tag not in (image.tag, image.digest):
-        yield Problem(f"{name}: its next run takes {tag} instead of {_told(image.tag, image.digest)}")
+        yield Problem(f"{name}: its next run uses {tag} instead of {_told(image.tag, image.digest)}")
     for alarm in seen.alarms:
         if alarm.state == "ALARM" and alarm.name in {alarm_name(stack_name, kind) for kind in JOB_ALARMS}:
             yield Problem(f"{alarm.name}: is in ALARM: {alarm.reason}", may_pass=True, subject=alarm.condition)
@@ -244,7 +244,7 @@ def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Prob
             if alarm.state == "ALARM":
                 text = f"{alarm.name}: is in ALARM: {alarm.reason}"
                 if alarm.name in would_roll_back(service):
-                    text += "; it would have stopped the deployment, were it among the deployment alarms"
+                    text += "; it would have stopped the deployment if it were a deployment alarm"
             elif alarm.state == "INSUFFICIENT_DATA" and alarm.name in service.deployment_alarms:
                 text = f"{alarm.name}: has no data yet: {alarm.reason}"
             else:

@@ -13,7 +13,7 @@ from nova_infra.operations.records.ledger import Ledger, read_ledger
 
 _MOST = 5
 _UNSEEN = (
-    'a canary that fails there would not be seen: send it requests while it bakes, as rollout.load = "suite" does, '
+    'a failing canary would go unnoticed: send it requests while it bakes, as rollout.load = "suite" does, '
     "or lower alarms.min_requests"
 )
 
@@ -43,13 +43,13 @@ def too_thin(
 def _adds(rate: RequestRate, load: int | None) -> str:
     """What a suite as load changes about too few requests."""
     if load is None:
-        return "the suite is its load while it bakes; verify says afterwards how many requests that made"
+        return "the suite sends it requests while it bakes; verify reports afterwards how many"
     if load < max(rate.needs[kind] for kind in rate.silent):
         return (
             f"with the suite as its load, the new revision had {load} in the last release that measured it: "
             "have the suite send it more, or lower alarms.min_requests"
         )
-    return f"the suite is its load, with which the new revision had {load} in the last release that measured it"
+    return f"the suite is its load: in the last release that measured it, the new revision had {load}"
 
 
 def loaded_by_suite(root: Path, environment: str) -> tuple[str, ...]:

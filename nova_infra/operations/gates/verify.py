@@ -76,7 +76,7 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
             alarms.result(),
             {name: answer for name, answer in versions.items() if answer is not None},
             {name: found for name, found in jobs.items() if found is not None},
-            "" if asked == names else "/version of its services was not asked: its load balancer is internal",
+            "" if asked == names else "/version of its services was not checked: its load balancer is internal",
         )
 
 

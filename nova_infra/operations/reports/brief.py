@@ -164,7 +164,7 @@ def _verdict(brief: Brief) -> Line:
         parts = [*grave, *([f"{len(warnings)} warning{'s' if len(warnings) != 1 else ''}"] if warnings else [])]
         return Line.of("Read before you approve: ", ", ".join(parts), tone="bad")
     if brief.unseen:
-        return Line.of("Nothing that could be read speaks against it.", tone="warn")
+        return Line.of("Nothing that could be read warns against it.", tone="warn")
     return Line.of("It replaces no data, widens no access, opens no network.", tone="good")
 
 
@@ -172,14 +172,15 @@ def _warnings(brief: Brief) -> list[Line]:
     found = [Line.of(Foreign(warning), tone="bad") for warning in brief.warnings]
     if brief.commits.lost:
         text = (
-            f"It leaves out {len(brief.commits.lost)} of the commits that run now: it is from another line of history"
+            f"It leaves out {len(brief.commits.lost)} of the commits that run now: it comes from another branch of "
+            "history"
         )
         found.append(Line.of(text, tone="bad"))
     red = [alarm for alarm in brief.alarms if alarm.state == "ALARM"]
     found += [
         Line.of(
             Foreign(alarm.name),
-            " is red: if it is a deployment alarm, ECS watches none of its service's alarms during this deployment",
+            " is red: if it is a deployment alarm, ECS will watch none of its service's alarms during this deployment",
             tone="bad",
         )
         for alarm in red
@@ -206,7 +207,7 @@ def _sections(brief: Brief) -> Iterator[Section]:
     if brief.cost:
         yield Section("Costs", (Line.of(brief.cost),))
     if brief.digest:
-        built = (Line.of("assembly ", brief.assembly, ": the preflight takes no other"),) if brief.assembly else ()
+        built = (Line.of("assembly ", brief.assembly, ": the preflight accepts no other"),) if brief.assembly else ()
         templates = Line.of("templates ", brief.digest, ": the preflight says it again")
         yield Section("Approved with this", (templates, *built))
     yield Section("Tested", tuple(_tests(brief.tests)))
@@ -289,9 +290,7 @@ def _alarms(alarms: Sequence[Alarm]) -> Iterator[Line]:
 
 def _way_back(brief: Brief) -> Section:
     if brief.last_good is None:
-        line = Line.of(
-            "there is no release to roll back to: a failed deployment restores what ran before, and that is all"
-        )
+        line = Line.of("there is no release to roll back to; a failed deployment only restores what ran before")
         return Section("If it goes wrong", (line,))
     command = f"nova rollback {brief.name} --to {short(brief.last_good.release)}"
     return Section("If it goes wrong", (Code(command),))

@@ -58,7 +58,7 @@ def _faults(environment: EnvironmentStatus) -> Iterator[str]:
         yield f"{environment.environment}: in ALARM: {', '.join(environment.alarms)}"
     if would := [f"{s.service} ({', '.join(s.would_stop)})" for s in environment.services if s.would_stop]:
         yield (
-            f"{environment.environment}: in ALARM, and would stop a deployment, were they among the deployment alarms: "
+            f"{environment.environment}: in ALARM, and would stop a deployment if they were deployment alarms: "
             f"{listed(would)}"
         )
 

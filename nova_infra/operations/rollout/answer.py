@@ -96,7 +96,7 @@ def _stays(deployment: ServiceDeployment) -> str:
     if state_of(deployment) == "going back":
         return f"{deployment.service}: is already rolling back"
     if deployment.old is None:
-        return f"{deployment.service}: is deployed for the first time, so there is nothing to go back to"
+        return f"{deployment.service}: is deployed for the first time, so there is nothing to roll back to"
     return ""
 
 

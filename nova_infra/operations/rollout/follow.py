@@ -167,7 +167,7 @@ def why(deployment: ServiceDeployment) -> str:
             gate = (
                 "the others of its release were not ready in time"
                 if late
-                else "another service of its release went back"
+                else "another service of its release rolled back"
             )
         else:
             gate = f"its tests {'ran out of time' if late else 'failed'}"

@@ -60,7 +60,7 @@ def looks(
     for name in services:
         if name not in names and name in {job.name for job in environment.jobs()}:
             raise RefusedError(
-                f"service: {name!r} is a job, which is not deployed bit by bit: see `nova status {environment.name}`"
+                f"service: {name!r} is a job, which has no rollout: see `nova status {environment.name}`"
             )
         if name not in names:
             raise RefusedError(f"service: {name!r} is not one of {', '.join(names) or 'none'}: choose one of them")

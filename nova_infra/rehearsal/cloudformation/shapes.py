@@ -62,7 +62,7 @@ def check_shape(value: Any, shape: Any, where: str) -> None:  # noqa: C901 - one
             _check_object(value, shape, where)
         case Each(inner):
             if not isinstance(value, list):
-                raise unknown(where, f"is {value!r}, and the rehearsal expects a list")
+                raise unknown(where, f"is {value!r}, but the rehearsal expects a list")
             for index, entry in enumerate(value):
                 check_shape(entry, inner, f"{where}[{index}]")
         case Attributes(shapes):
@@ -71,20 +71,20 @@ def check_shape(value: Any, shape: Any, where: str) -> None:  # noqa: C901 - one
                 check_shape(entry["Value"], shapes[entry["Key"]], f"{where}.{entry['Key']}")
         case Only(values):
             if _text(value) not in values:
-                raise unknown(where, f"is {value!r}, and the rehearsal knows {_choice(values)}")
+                raise unknown(where, f"is {value!r}, but the rehearsal knows {_choice(values)}")
         case Number(low, high):
             if not _is_number(value, low, high):
-                raise unknown(where, f"is {value!r}, and the rehearsal expects a number from {low:g} to {high:g}")
+                raise unknown(where, f"is {value!r}, but the rehearsal expects a number from {low:g} to {high:g}")
         case _:
             if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-                raise unknown(where, f"is {value!r}, and the rehearsal expects a text")
+                raise unknown(where, f"is {value!r}, but the rehearsal expects a text")
             if "{{resolve:" in str(value):
                 raise unknown(where, f"is {value!r}, which only CloudFormation can look up")
 
 
 def _check_object(value: Any, shape: dict[str, Any], where: str) -> None:
     if not isinstance(value, dict):
-        raise unknown(where, f"is {value!r}, and the rehearsal expects an object")
+        raise unknown(where, f"is {value!r}, but the rehearsal expects an object")
     for key, inner in value.items():
         expected = shape.get(key, shape.get(f"{key}{NEEDED}"))
         if expected is None:
@@ -93,7 +93,7 @@ def _check_object(value: Any, shape: dict[str, Any], where: str) -> None:
     for key in shape:
         if key.endswith(NEEDED) and key.removesuffix(NEEDED) not in value:
             name = f"{where}.{key.removesuffix(NEEDED)}"
-            raise UnresolvableError(f"{name}: is missing, and the rehearsal needs it")
+            raise UnresolvableError(f"{name}: is missing, but the rehearsal needs it")
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:

@@ -108,7 +108,7 @@ class PlayedStack:
         properties = self.properties(logical_id)
         for name in names:
             if name not in properties:
-                raise UnresolvableError(f"{self.name}.{logical_id}.{name}: is missing, and the rehearsal needs it")
+                raise UnresolvableError(f"{self.name}.{logical_id}.{name}: is missing, but the rehearsal needs it")
         return properties
 
     def outputs(self) -> dict[str, Any]:

@@ -87,7 +87,7 @@ _RESOURCE_KEYS = (
 )
 _OF_GROUPS = ("CreationPolicy", "UpdatePolicy")
 """What resources may have besides that stand beside what is played, such as groups of instances."""
-_ON_EC2 = "runs on instances, and the rehearsal plays tasks on Fargate: it can say nothing of this app"
+_ON_EC2 = "runs on instances, but the rehearsal plays only tasks on Fargate: it cannot play this app"
 _NOT_PLAYED = {
     ("AWS::CloudFormation::Stack", "", ""): (
         "is a nested stack, which the rehearsal does not play: put its resources into a stack of the pipeline's own"
@@ -95,7 +95,7 @@ _NOT_PLAYED = {
     ("AWS::ECS::Service", "LaunchType", "EC2"): _ON_EC2,
     ("AWS::ECS::Service", "LaunchType", "EXTERNAL"): _ON_EC2,
     ("AWS::ElasticLoadBalancingV2::LoadBalancer", "Type", "network"): (
-        "is a network load balancer, and the rehearsal plays application load balancers: it can say nothing of this app"
+        "is a network load balancer, but the rehearsal plays only application load balancers: it cannot play this app"
     ),
 }
 """Type, property and value of what cannot be played at all, to why, for messages."""

@@ -89,6 +89,6 @@ def why_cut(job: WorkflowJob, stage: Stage, bakes: Callable[[DeployAction], int]
     if not limit.isdigit() or minutes < int(limit):
         return ""
     return (
-        f"GitHub ends the job after {limit} minutes (timeout-minutes), and its deployments bake for {minutes}: they go "
-        "on, and nobody waits for them"
+        f"GitHub ends the job after {limit} minutes (timeout-minutes), but its deployments bake for {minutes}: they "
+        "go on, and nobody waits for them"
     )

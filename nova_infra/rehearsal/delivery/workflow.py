@@ -310,20 +310,20 @@ class _WorkflowReader:
             earlier = order[: order.index(environment)] if environment in order else []
             for other in deploying:
                 if other.deploys.replace("-", "") in earlier and other.name not in job.ancestors:
-                    yield f"{job.name} does not wait for {other.name}, so that it deploys what fails there"
+                    yield f"{job.name} does not wait for {other.name}, so it deploys what fails there"
             for test in self._jobs:
                 after = [other for other in deploying if other.name in test.ancestors]
                 tested = [other.deploys.replace("-", "") in earlier for other in after]
                 if not (test.deploys or test.gates) and tested and all(tested) and test.name not in job.ancestors:
-                    yield f"{job.name} does not wait for {test.name}, so that it deploys what fails its tests"
+                    yield f"{job.name} does not wait for {test.name}, so it deploys what fails its tests"
             condition = str(job.content.get("if", ""))
             if job.needs and not self._why_skipped(job) and holds(condition, self._contexts(job), failed=True):
                 yield f"{job.name} runs even if {' or '.join(job.needs)} has failed, by its condition {condition!r}"
             if job.deploys in self._approved and "environment" not in job.content:
-                yield f"{job.name} names no environment, so that nobody is asked before it deploys"
+                yield f"{job.name} names no environment, so nobody has to approve before it deploys"
             concurrency = job.content.get("concurrency", self._content.get("concurrency"))
             if concurrency is None:
-                yield f"{job.name} is in no concurrency group, so that two pushes deploy at once"
+                yield f"{job.name} is in no concurrency group, so two pushes may deploy at once"
             if isinstance(concurrency, dict) and str(concurrency.get("cancel-in-progress")).lower() == "true":
                 yield f"a newer push cancels {job.name} in the middle of a deployment (cancel-in-progress)"
 

@@ -157,7 +157,7 @@ class DependencyContainer:
         except TimeoutError:
             said = await self._said()
             raise self._error(
-                f"is not ready within {seconds} s ({why}); it printed last: {said}", "correct ready, or raise seconds"
+                f"is not ready within {seconds} s ({why}); its last output: {said}", "correct ready, or raise seconds"
             ) from None
 
     async def _unready(self) -> str:

@@ -135,6 +135,6 @@ class DrillPlayer:
             record,
             drill.place,
         )
-        came = "; ".join(result.misses) or "all that had to follow did"
+        came = "; ".join(result.misses) or "everything ended as expected"
         self.view.ended(f"{'✓' if result.passed else '✗'} drill {drill.name}, {run.canary}: {came}")
         return result

@@ -295,5 +295,5 @@ class PlayedDeployment:
             last = "" if record.losses[-1] in record.reason else f": {record.losses[-1]}"
             parts.append(f"it lost {counted(len(record.losses), 'task')} while serving{last}")
         if record.outcome == "rolled back":
-            parts.append(f"{record.old} serves on")
+            parts.append(f"{record.old} keeps serving")
         return "; ".join(parts)

@@ -83,10 +83,10 @@ class PlacedTask:
         return quiet
 
     def fault(self) -> str | None:
-        """Why it has to be replaced; None while it serves."""
+        """Why it has to be replaced; None while it serves, or while how it ended is still being found out."""
         if not self.task.running:
             return f"it ended while it was serving: {self.task.stopped_reason()}"
-        if self.target.healthy is False:
+        if self.target.healthy is False and not self.task.ending:
             return f"it failed the load balancer's health checks: {self.target.last_fault}"
         return None
 

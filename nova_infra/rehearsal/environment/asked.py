@@ -5,7 +5,7 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -13,6 +13,7 @@ import aiohttp
 from nova_infra.documents.text import counted
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
+from nova_infra.rehearsal.environment.shapes import Shape
 from nova_infra.rehearsal.load_balancer.client import ask_task
 from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS, status_in_words
 from nova_infra.rehearsal.load_balancer.paths import normalized
@@ -37,6 +38,7 @@ class Asked:
             where nothing bakes before all traffic.
         answers: Revision to what it answered.
         elsewhere: What others answered.
+        shapes: Revision to its operations and what their good answers had.
         unheard: Operations that nobody has asked for since something changed.
         left_out: What is not asked, and why, in clauses.
     """
@@ -47,6 +49,7 @@ class Asked:
     answers: dict[str, Answers] = field(default_factory=dict)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     unheard: set[str] = field(default_factory=set)
+    shapes: dict[str, dict[str, Shape]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     _samples: dict[str, list[SampleRequest]] = field(default_factory=dict)
     _documents: dict[str, str] = field(default_factory=dict)
@@ -120,6 +123,17 @@ class Asked:
         else:
             self._count(revision, operation, status)
 
+    def note_shape(self, operation: str, revision: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Note what a good answer had.
+
+        Args:
+            operation: What was asked for.
+            revision: Which revision it went to.
+            headers: Its headers.
+            body: Its body, decompressed.
+        """
+        self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
+
     def answers_of(self, revision: str) -> Answers:
         """What a revision answered: filled in for as long as it serves."""
         return self.answers.setdefault(revision, {})
@@ -138,7 +152,7 @@ class Asked:
         if baseline:
             self.elsewhere.before = answers
         if not self.service.is_asked:
-            self.left_out = ["it has no load balancer, so no request reaches it: that its tasks stay up was played"]
+            self.left_out = ["it has no load balancer, so no request reaches it; only its staying up was played"]
             return
         for each in await self._candidates(session, port):
             if any(each in known for known in self._samples.values()):
@@ -150,7 +164,7 @@ class Asked:
             elif baseline:
                 answers.pop(each.operation)
                 answered = f"answers {status_in_words(each.operation, status)}" if status else "does not answer"
-                self.left_out.append(f"{each.operation} {answered} to a request that was made up")
+                self.left_out.append(f"{each.operation} {answered} to a made-up request")
         if all(each.origin == "paths" for known in self._samples.values() for each in known):
             self._keep_good_paths(revision)
 

@@ -208,6 +208,7 @@ class PlayedEnvironment:
         """Stop the load, every task and every load balancer."""
         self._record.slow_minutes += self._clock.slow_minutes
         self._services.note_uptimes()
+        self._load.compare(self.name, self._record.deployments)
         await self.rest()
         await self._load.stop()
         await self._services.stop()

@@ -12,10 +12,11 @@ from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.environment.asked import Asked
+from nova_infra.rehearsal.environment.shapes import lost
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
-from nova_infra.rehearsal.record import USERS, Requests
+from nova_infra.rehearsal.record import USERS, DeploymentRecord, Requests
 from nova_infra.rehearsal.requests.files import RequestFiles
 
 # The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
@@ -62,6 +63,18 @@ class Load:
         before = rollout.steps[:-1] if rollout.shifts_traffic else ()
         asked.canary_minutes = sum(step.percent / 100 * step.bake_minutes for step in before)
         return asked
+
+    def compare(self, environment: str, deployments: list[DeploymentRecord]) -> None:
+        """Write down what the answers of the releases of an environment lack that those before had.
+
+        Args:
+            environment: Name of the environment.
+            deployments: All deployments so far.
+        """
+        for each in deployments:
+            asked = self._asked.get(each.service)
+            if each.environment == environment and each.old and not each.baseline and asked is not None:
+                each.poorer = lost(asked.shapes.get(each.old, {}), asked.shapes.get(each.new, {}))
 
     async def start(self) -> None:
         """Open the client. Nothing is sent before :meth:`minute`."""
@@ -139,6 +152,7 @@ class Load:
         user = next(self._users[asked.service.name])
         headers = [*asked.headers(each), (USER_HEADER, user), (REQUEST_HEADER, number)]
         began, status = asyncio.get_running_loop().time(), 0
+        body, parts = b"", [("", "")]
         try:
             async with self._session.request(
                 each.method,
@@ -149,7 +163,7 @@ class Load:
                 timeout=aiohttp.ClientTimeout(total=_patience(balancer.idle_seconds)),
             ) as response:
                 status = status_for_users(response.status, response.headers)
-                await response.read()
+                body, parts = await response.read(), list(response.headers.items())
         except (aiohttp.ClientError, TimeoutError, ValueError):
             status = 0
         seconds = asyncio.get_running_loop().time() - began
@@ -157,6 +171,8 @@ class Load:
         revision = balancer.sent_to.pop(number, None)
         whose = self._whose(asked, revision)
         whose.note(each.operation, revision, status, balancer.idle_timeout if status == 504 else seconds)
+        if revision is not None and 200 <= status < 300:
+            whose.note_shape(each.operation, revision, parts, body)
         if whose is not asked:
             asked.note(each.operation, revision, status, seconds)
         self._total.served += 1

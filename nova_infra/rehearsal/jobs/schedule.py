@@ -146,13 +146,13 @@ class PlayedJobs:
     ) -> bool:
         went = f"{stack.name}: a run of {used[0].revision if used else logical_id}"
         if not execution.done():
-            self._tell(f"{went} is still going after {self._most_seconds:g} s, and is not waited for")
+            self._tell(f"{went} is still going after {self._most_seconds:g} s: the rehearsal goes on without it")
             self._gaps.append(f"{stack.name}: the end of its run: it was still going after {self._most_seconds:g} s")
             return True
         ended = execution.result()
         if ended.status == "SUCCEEDED":
             ran = any(_resource(stack, logical_id, state).endswith(RUN_TASK) for state in ended.states)
-            self._tell(f"{went} ended well" if ran else f"{stack.name}: a run was left out: {ended.states[-1]}")
+            self._tell(f"{went} succeeded" if ran else f"{stack.name}: a run was skipped: {ended.states[-1]}")
             return True
         self._tell(f"{went} failed: {ended.cause or ended.error}")
         self._wrong.append(f"{went.partition(': ')[2]} failed: {ended.cause or ended.error}")
@@ -166,7 +166,7 @@ def _twice(name: str, runs: JobRuns, *, executions: int) -> list[str]:
     """What a job does more than once, in clauses."""
     found = []
     if runs.most > 1:
-        found.append(f"{runs.most} runs of {name} go on at once, because its time comes before a run has ended")
+        found.append(f"{runs.most} runs of {name} overlap, because its schedule comes round before a run has ended")
     if runs.started > executions and runs.last is not None and runs.last.exit_code == 0:
         found.append(f"a run of {name} failed and was started again (Retry): what it had done by then is done twice")
     return found

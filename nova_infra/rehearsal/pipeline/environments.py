@@ -140,7 +140,7 @@ class Environments:
                 revision = placed.task.definition.revision
                 if revision in released and (fault := await _lasting(placed, self.seconds_between_looks)) is not None:
                     within = f"within {placed.task.uptime:.0f} s of its start"
-                    self.record.lost.append(f"a task of {revision} did not last: {within} {fault}")
+                    self.record.lost.append(f"a task of {revision} did not stay up: {within} {fault}")
                     break  # the others are of one image
 
     async def _open(self, stage: Stage) -> PlayedEnvironment:

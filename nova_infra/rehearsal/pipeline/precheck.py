@@ -52,9 +52,7 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     if secrets := secrets - set(provided):
         notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
     if existing:
-        notes.append(
-            f"load balancers: what others have on {', '.join(sorted(existing))}, whose listener has a stand-in"
-        )
+        notes.append(f"load balancers: the other rules on {', '.join(sorted(existing))}, whose listener has a stand-in")
     if sidecars:
         notes.append(f"sidecars: {', '.join(sorted(sidecars))} did not run, and nothing answered in their place")
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]

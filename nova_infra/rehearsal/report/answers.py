@@ -69,7 +69,7 @@ def what_others_break(record: Record, environment: str) -> list[str]:
 
 def _of(service: str, broken: list[str]) -> str:
     more = f", and {len(broken) - _MOST_NAMED} more operations are worse" if len(broken) > _MOST_NAMED else ""
-    return f"of {service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
+    return f"in {service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
 
 
 def breaks_since(deployment: DeploymentRecord) -> str:
@@ -108,8 +108,8 @@ def _unworked(record: Record, deployment: DeploymentRecord) -> str:
     if any(queue.sent for queue in queues.values()):
         return ""
     if queues:
-        return f"{deployment.service} got no messages: that its tasks stay up was played, and nothing of its work"
-    return f"nothing here gives {deployment.service} work: that its tasks stay up was played"
+        return f"{deployment.service} got no messages: only that its tasks stay up was played, not its work"
+    return f"nothing here gives {deployment.service} work: only that its tasks stay up was played"
 
 
 def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:

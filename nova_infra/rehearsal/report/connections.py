@@ -14,8 +14,8 @@ def too_many_connections(record: Record) -> list[tuple[str, str]]:
         held = record.connections[environment][name]
         if held.limit is not None and total > held.limit:
             clause = (
-                f"{name} in {environment} takes {held.limit} connections ({held.origin}), and a rollout at the most "
-                f"tasks needs {total}: {terms}"
+                f"{name} in {environment} allows {held.limit} connections ({held.origin}), but a rollout with the "
+                f"most tasks needs {total}: {terms}"
             )
             found.append((environment, clause))
     return found

@@ -20,8 +20,8 @@ def silent(deployment: DeploymentRecord) -> str:
     few = {n: needed for n, needed in deployment.needs.items() if 2 * sum(r < needed for r in rates) > len(rates)}
     if deployment.baseline or not few:
         return ""
-    needs = ", ".join(f"{_kind(deployment, name)} {needed}" for name, needed in few.items())
-    return f"{deployment.service} had {_span(rates)} requests a minute, and alarms on it need more to judge ({needs})"
+    needs = ", ".join(f"{_kind(deployment, name)} needs {needed}" for name, needed in few.items())
+    return f"{deployment.service} had {_span(rates)} requests a minute, too few for its alarms to judge ({needs})"
 
 
 def spared(deployment: DeploymentRecord) -> list[str]:
@@ -59,7 +59,8 @@ def _left_out(deployment: DeploymentRecord, needed: int) -> str:
     if not few:
         return ""
     return (
-        f"; it left out the new revision in {len(few)} of {len(rates)} minutes: a p95 of {_span(few)} requests is none"
+        f"; it left out the new revision in {len(few)} of {len(rates)} minutes: a p95 of {_span(few)} requests means "
+        "nothing"
     )
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 
-from nova_infra.documents.text import in_words, said_once
+from nova_infra.documents.text import in_words, listed, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks, what_others_break
 from nova_infra.rehearsal.report.connections import too_many_connections
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
+_MOST_NAMED = 3
 _MOST_WAITING = 20
 """Messages of two minutes: what waits for longer is not just being taken."""
 _NO_ANSWER = (0, 502, 504)
@@ -50,17 +51,24 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
         environment = next((of_service[each] for each in queue.workers if each in of_service), "")
         yield from ((environment, clause) for clause in _messages(name, queue))
     yield from too_many_connections(record)
-    for said in (_lost, what_breaks, _cut, _leak, _slower, _killed, _closes_sooner):
+    for said in (_lost, what_breaks, _poorer, _cut, _leak, _slower, _killed, _closes_sooner):
         yield from ((each.environment, clause) for each in record.deployments if (clause := said(each)))
     for environment in record.elsewhere:
         yield from ((environment, clause) for clause in what_others_break(record, environment))
 
 
+def _poorer(deployment: DeploymentRecord) -> str:
+    """What users' programs may miss in good answers. What was rolled back serves nobody."""
+    if deployment.baseline or deployment.outcome != "completed" or not deployment.poorer:
+        return ""
+    return f"in {deployment.service}, {listed(deployment.poorer, _MOST_NAMED)}"
+
+
 def _lost(deployment: DeploymentRecord) -> str:
     if not deployment.losses:
         return ""
-    tasks = "a task was" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks were"
-    return f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
+    tasks = "a task" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks"
+    return f"{deployment.service} lost {tasks} while serving, the last because {deployment.losses[-1]}"
 
 
 def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
@@ -72,9 +80,12 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
         )
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
-        yield f"of {name}, {count} received and not deleted, so the queue hands out again what was processed"
+        yield f"{count} received from {name} but not deleted, so the queue hands out again what was processed"
     if queue.left > _MOST_WAITING and not queue.dead:
-        yield f"{queue.left} of {queue.sent} messages of {name} waited in the end: its worker takes none, or too few"
+        yield (
+            f"{queue.left} of {queue.sent} messages of {name} were still waiting at the end: its worker takes none, "
+            "or too few"
+        )
     if queue.dead:
         yield f"{queue.dead} of {queue.sent} messages of {name} ended in its dead-letter queue"
 
@@ -88,8 +99,9 @@ def _cut(deployment: DeploymentRecord) -> str:
         if operation.partition(" ")[0] in _CHANGING and lost and lost / total > 2 * lost_before:
             times = "once" if lost == 1 else f"{lost} times"
             return (
-                f"{deployment.service} took {operation} and did not answer it, {times} of {total}: clients that send "
-                "it again do it twice"
+                f"{deployment.service} received {operation} and did not answer it, {times} of {total}: clients that "
+                "retry "
+                "do it twice"
             )
     return ""
 
@@ -114,7 +126,7 @@ def _closes_sooner(deployment: DeploymentRecord) -> str:
     if deployment.old is not None and not _kept_longer(deployment, deployment.old, seconds):
         return ""
     return (
-        f"{deployment.service} closes idle connections after {seconds:.2g} s, and the load balancer after "
+        f"{deployment.service} closes idle connections after {seconds:.2g} s, but the load balancer after "
         f"{deployment.idle_timeout:g} s: requests that arrive as it closes one get a 502"
     )
 
@@ -158,7 +170,7 @@ def _leak(deployment: DeploymentRecord) -> str:
     minutes = room / growth
     left = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
     return (
-        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it is killed for its "
+        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it runs out of "
         f"memory in {left}"
     )
 

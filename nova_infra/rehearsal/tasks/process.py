@@ -288,7 +288,7 @@ class ProcessTask(Task):
                     )
             if self._started_in > self.patience:
                 raise TaskFailedError(
-                    f"nothing listens on port {port} after {self.patience:g} s, all the time that its health checks "
+                    f"nothing listens on port {port} after {self.patience:g} s, which is all that its health checks "
                     f"give it to start: {self._last_words()}"
                 )
             await asyncio.sleep(_POLL_SECONDS)

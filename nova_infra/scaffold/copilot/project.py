@@ -113,5 +113,5 @@ def _of_file(file: str) -> str:
     if "/addons/" not in file:
         return "Copilot's patches of its templates. Change the constructs, so that the checks and the rehearsal see it."
     if file.startswith("copilot/environments/"):
-        return "resources of a whole environment belong into a stack of their own, in app.py."
+        return "resources of a whole environment belong in a stack of their own, in app.py."
     return "make the resources in services/<name>/infrastructure.py, with their grants and variables."

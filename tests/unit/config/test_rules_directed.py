@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
             lambda raw: changed(raw, "toolchain.permissions_boundary", True),
             lambda raw: changed(raw, "environments.0.account", "444444444444"),
         ),
-        "toolchain.permissions_boundary: true keeps the toolchain's account from making roles for dev",
+        "toolchain.permissions_boundary: true keeps the toolchain's account from creating roles for dev",
     ),
     "a sidecar named as the service's container": (sidecar(name="app"), "services[0].sidecars[0].name: 'app' is not"),
     "a sidecar without a digest": (sidecar(image="ghcr.io/a/b:latest"), "services[0].sidecars[0].image: "),
@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "two schedules at once": (
         prod("scaling", {"min_tasks": 2, "max_tasks": 9, "schedules": [SCHEDULE, SCHEDULE | {"max_tasks": 3}]}),
-        "environments[2].scaling.schedules: come twice",
+        "environments[2].scaling.schedules: has two entries",
     ),
     "a job once, long ago": (job(schedule="at(2001-01-01T00:00:00)"), "services[4].schedule: 'at(2001"),
     "a job by the second": (job(schedule="cron(*/5 * * * * *)"), "services[4].schedule: 'cron(*/5"),
@@ -149,7 +149,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a message hidden for more than SQS takes": (worker(visibility_seconds=43201), "services[4].queue.visibility"),
     "a subnet that is public and private": (
         existing(private_subnets=[NETWORK["public_subnets"][0], NETWORK["private_subnets"][1]]),
-        "environments[2].network.private_subnets: 'subnet-0123456789abcdef2' is also a public one",
+        "environments[2].network.private_subnets: 'subnet-0123456789abcdef2' is also listed as public",
     ),
     "a VPC by its name": (existing(vpc="shared"), "environments[2].network.vpc: 'shared' is not a VPC"),
     "a cluster of another account": (
@@ -166,7 +166,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "a load balancer without its VPC": (
         prod("network", {"load_balancer": BALANCER}),
-        "environments[2].network.load_balancer: is in a VPC that exists",
+        "environments[2].network.load_balancer: is in an existing VPC",
     ),
     "a firewall before what is another's": (existing(load_balancer=BALANCER), "environments[2].waf: true puts"),
     "a dependency at no port": (

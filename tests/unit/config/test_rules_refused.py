@@ -42,7 +42,7 @@ REFUSED = {
     ),
     "the government's": ("environments.2.region", "us-gov-west-1", "is in aws-us-gov, but us-east-1"),
     "an operator elsewhere": ("environments.2.operators", [OPERATOR.replace("aws", "aws-cn")], "name a role in aws"),
-    "a toolchain where nothing is signed": ("toolchain.region", "eu-south-2", "has no signing of images in ECR"),
+    "a toolchain where nothing is signed": ("toolchain.region", "eu-south-2", "cannot sign images in ECR"),
     "a pipeline where none calls": ("toolchain.region", "eu-south-1", 'or write engine = "github-actions"'),
     "a connection elsewhere": ("source.connection_arn", CONNECTION, "name a connection in aws"),
     "seven wildcards": ("services.0.paths", ["/a*b*c*d*", "/e?f?g?"], "has 7 wildcards, but a rule"),
@@ -112,17 +112,17 @@ REFUSED = {
     "all of IAM": (
         "services.0.permissions",
         [{"actions": ["iam:*"], "resources": ["arn:aws:iam::{account}:role/x"], "reason": "because we like it"}],
-        "lets the service take or make any permission",
+        "lets the service give itself any permission",
     ),
     "any role": (
         "services.0.permissions",
         [{"actions": ["sts:AssumeRole"], "resources": ["*"], "reason": "because we like it"}],
-        "lets the service take or make any permission",
+        "lets the service give itself any permission",
     ),
     "everything": (
         "services.0.permissions",
         [{"actions": ["*"], "resources": ["*"], "reason": "because we like it"}],
-        "lets the service take or make any permission",
+        "lets the service give itself any permission",
     ),
     "the role that deploys": (
         "services.0.environments",

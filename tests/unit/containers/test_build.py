@@ -222,7 +222,7 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
             (
                 ["/bin/sh: exec format error", "while running runtime: exit status 1"],
                 EngineError,
-                "another architecture",
+                "different architecture",
             ),
         ]
     ),
@@ -245,7 +245,7 @@ def test_a_full_disk_is_the_machines_fault_in_one_line(said: Said, monkeypatch: 
     with pytest.raises(EngineError) as raised:
         build(PODMAN, RECIPE, tell=lambda _: None)
     assert str(raised.value) == (
-        "audio:0123456789abcdef: its build has no room: /tmp/context/run: No space left on device: make room there, or "
+        "audio:0123456789abcdef: no room to build it: /tmp/context/run: No space left on device: make room there, or "
         "set TMPDIR to a directory that has some"
     )
     assert said.built == []

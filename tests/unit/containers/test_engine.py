@@ -67,7 +67,7 @@ def test_an_engine_that_does_not_answer_is_named_with_its_remedy(
 @pytest.mark.parametrize("answer", ["<html>502 Bad Gateway</html>", "sparc64"])
 def test_an_engine_that_answers_with_no_architecture_of_a_task_is_not_taken(install: Path, answer: str) -> None:
     program(install / "podman", f"echo '{answer}'")
-    with pytest.raises(EngineError, match=f"podman: says that it runs '{answer}', and images are for amd64 or"):
+    with pytest.raises(EngineError, match=f"podman: reports the platform '{answer}', but images are for amd64 or"):
         detect()
 
 
@@ -139,7 +139,7 @@ def test_an_engine_that_is_gone_meanwhile_says_so(install: Path) -> None:
 @pytest.mark.parametrize("answer", ["", "<html>", "[]", '["shop"]', "7"])
 def test_an_answer_that_means_nothing_is_the_engines_fault(install: Path, answer: str) -> None:
     program(install / "podman", f"echo '{answer}'")
-    with pytest.raises(EngineError, match="podman image inspect: its answer means nothing: "):
+    with pytest.raises(EngineError, match="podman image inspect: its answer makes no sense: "):
         Engine("podman", "amd64").image("shop:1")
 
 

@@ -266,7 +266,7 @@ def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deplo
     with pytest.raises(RefusedError) as refused:
         getattr(deployment.environment, call)(*arguments)
     assert str(refused.value) == (
-        "service: 'report' is a job, which has no tasks but those of its runs: `nova logs report prod` shows them, and "
+        "service: 'report' is a job, which has tasks only while it runs: `nova logs report prod` shows them, and "
         f"`aws stepfunctions start-execution --region us-east-1 --state-machine-arn {machine}` starts one"
     )
 

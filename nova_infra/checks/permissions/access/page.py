@@ -11,15 +11,15 @@ from nova_infra.documents.markdown import as_markdown
 from nova_infra.documents.model import Block, Cell, Document, Foreign, Line, Paragraph, Prose, Section, Table
 
 _INTRODUCTION = """\
-What each step and each role may assume and change, by the templates. What may be read of production before the
-approval has a section of its own. A step's own logs and reports are left out, and so is what is denied on everything
-that it is allowed on. A role of the same template that a step can assume counts with the step. `${Name}` is a resource
+What each step and each role may assume and change, according to the templates. What may be read of production before
+the approval has a section of its own. A step's own logs and reports are left out, and so are permissions that a denial
+takes away entirely. A role of the same template that a step can assume counts as the step's. `${Name}` is a resource
 of the template, `*` anything."""
 _READING = """\
-A step reads by its own role, or by a role of production that it may assume. It may read no kind that it has no row
-for. `*` is anything in the account of the role that reads; another account's is read only by a permission that names
-it. "Code, variables" describes tasks, functions and stacks, with their variables and parameters: keep secrets out of
-these. What is encrypted needs its key as well."""
+A step reads with its own role, or with a production role that it may assume. What has no row, it may not read. `*` is
+anything in the account of the role that reads; another account's is readable only through a permission that names it.
+"Code, variables" describes tasks, functions and stacks, with their variables and parameters: keep secrets out of these.
+Reading what is encrypted takes its key as well."""
 _BOOTSTRAP = """\
 `cdk bootstrap` makes them in every account. They are not in these templates; this is what CDK's own template gives
 them."""
@@ -27,7 +27,7 @@ _BOOTSTRAP_ROLES = (
     ("`cdk-…-deploy-role-…`", "every stack of its account and region, by passing the next one to CloudFormation"),
     (
         "`cdk-…-cfn-exec-role-…`",
-        "whatever the policies say that the account was bootstrapped with; by default everything",
+        "whatever the policies of the account's bootstrap allow; by default everything",
     ),
     ("`cdk-…-file-publishing-role-…`", "the bucket from which CloudFormation takes templates"),
     ("`cdk-…-image-publishing-role-…`", "the bootstrap's image repository, which Nova does not use"),
@@ -37,16 +37,16 @@ _BOOTSTRAP_ROLES = (
     ),
 )
 _NO_WAY = (
-    "NOVA-P06 found no path from a step before the approval that runs the repository's code to what the approval "
-    "protects, and NOVA-P11 no job of GitHub's that reaches more than its own work."
+    "NOVA-P06 found no way from a step that runs the repository's code before the approval to what the approval "
+    "protects, and NOVA-P11 found no GitHub job that reaches beyond its own work."
 )
 _UPDATE = (
-    "UpdatePipeline may give the pipeline any right that CloudFormation has. ApprovePipeline comes before it wherever "
-    "anything of the pipeline would change: see [SECURITY.md](../SECURITY.md#what-remains)."
+    "UpdatePipeline may give the pipeline any right that CloudFormation has. ApprovePipeline comes before it "
+    "whenever the pipeline would change: see [SECURITY.md](../SECURITY.md#what-remains)."
 )
 _REPOSITORIES = (
-    " may set the policies of production's repositories, and so have an image deleted and another pushed under its "
-    "tag: see [SECURITY.md](../SECURITY.md#what-remains)."
+    " may set the policies of production's repositories, so that an image could be deleted and another pushed under "
+    "its tag: see [SECURITY.md](../SECURITY.md#what-remains)."
 )
 
 
@@ -141,7 +141,7 @@ def _read_by(holder: Holder, known: Sequence[Holder], production: Production) ->
         if account_of(arn) in production.accounts and not any(overlap(arn, one.arn) for one in taken)
     ]
     for arn in unknown:
-        yield holder.name, _codes([arn]), "unknown", "whatever that role may: it is not in these templates"
+        yield holder.name, _codes([arn]), "unknown", "whatever that role may do: it is not in these templates"
     if not rows and not unknown:
         yield holder.name, "–", "–", "nothing"
 

@@ -174,7 +174,7 @@ def _settings() -> Iterator[_Work]:
 JOB_RULES = (
     Rule(
         "NOVA-P11",
-        "A job of GitHub's reaches its own environment's roles, or its own branch's repositories, and nothing else",
+        "A GitHub job reaches its own environment's roles, or its own branch's repositories, and nothing else",
         "remove the permission, or give it to the role of the job whose work it is",
         "A job runs before the approval of every environment but its own",
         jobs_keep_to_their_work,

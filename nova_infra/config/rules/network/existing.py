@@ -27,7 +27,7 @@ def existing_parts(key: str, environment: Environment) -> Iterator[str]:
         return
     own = f"{key}.network.load_balancer"
     if network.vpc is None:
-        yield f"{own}: is in a VPC that exists, and this environment makes its own: add network.vpc = …, or remove it"
+        yield f"{own}: is in an existing VPC, but this environment creates its own: add network.vpc = …, or remove it"
     yield from _elsewhere(f"{own}.arn", balancer.arn, environment)
     if not balancer.listener.startswith(f"{balancer.arn.replace(':loadbalancer/', ':listener/')}/"):
         yield (
@@ -102,11 +102,11 @@ def _vpc(key: str, network: Network) -> Iterator[str]:
     if network.vpc is None:
         for each in ("public_subnets", "private_subnets"):
             if each in given:
-                yield f"{key}.network.{each}: belongs to a VPC that exists: add vpc = …, or remove it"
+                yield f"{key}.network.{each}: belongs to an existing VPC: add vpc = …, or remove it"
         return
     for each in ("nat_gateways", "interface_endpoints"):
         if each in given:
-            yield f"{key}.network.{each}: nothing is added to a VPC that exists: remove it"
+            yield f"{key}.network.{each}: nothing is added to an existing VPC: remove it"
     if "cidr" not in given:
         yield f"{key}.network.cidr: is missing: write the address range of {network.vpc}"
     for each in ("public_subnets", "private_subnets"):
@@ -120,8 +120,8 @@ def _vpc(key: str, network: Network) -> Iterator[str]:
             )
     for each in sorted(set(network.public_subnets) & set(network.private_subnets)):
         yield (
-            f"{key}.network.private_subnets: {each!r} is also a public one, where tasks, which have no public address, "
-            "reach nothing outside: name a subnet with a route to a NAT gateway"
+            f"{key}.network.private_subnets: {each!r} is also listed as public, where tasks, which have no public "
+            "address, cannot reach the internet: name a subnet with a route to a NAT gateway"
         )
 
 

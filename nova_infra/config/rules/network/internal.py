@@ -61,8 +61,8 @@ def asked_from_outside(
         ways += ['write smoke = [] with untested_reason = "…" in [[services]]'] if smoked else []
         remedy += f", or {', and '.join(ways)}"
     yield (
-        f"is internal, and {', '.join(asking)} ask it from outside its VPC, where it does not answer: every deployment "
-        "would fail",
+        f"is internal, but {', '.join(asking)} call it from outside its VPC, where it does not answer: every "
+        "deployment would fail",
         remedy,
     )
 

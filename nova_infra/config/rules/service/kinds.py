@@ -41,12 +41,12 @@ def _of_traffic(key: str, rollout: Rollout) -> Iterator[str]:
     given = rollout.model_fields_set
     if "strategy" in given and rollout.strategy != "rolling":
         yield (
-            f"{key}.strategy: {rollout.strategy!r} shifts traffic, which a worker does not get: "
+            f"{key}.strategy: {rollout.strategy!r} shifts traffic, but a worker gets none: "
             'write "rolling", or remove it'
         )
     for other in _OF_TRAFFIC:
         if other in given:
-            yield f"{key}.{other}: is about traffic that shifts, which a worker does not get: remove it"
+            yield f"{key}.{other}: is about shifting traffic, but a worker gets none: remove it"
 
 
 def in_environment(key: str, service: Service) -> Iterator[str]:
@@ -75,7 +75,7 @@ def in_environment(key: str, service: Service) -> Iterator[str]:
 def _of_a_worker(key: str, service: Service) -> Iterator[str]:
     for table, kept in (("targets", "cpu_percent"), ("alarms", "memory_percent")):
         for other in sorted(getattr(service, table).model_fields_set - {kept}):
-            yield f"{key}.{table}.{other}: is about requests, which a worker does not get: remove it"
+            yield f"{key}.{table}.{other}: is about requests, but a worker gets none: remove it"
 
 
 def _of_a_job(key: str, service: Service) -> Iterator[str]:

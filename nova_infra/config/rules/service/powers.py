@@ -31,7 +31,7 @@ def _of(key: str, permissions: tuple[Permission, ...]) -> Iterator[str]:
             if over_others and ("*" in action or "?" in action or wide is not None):
                 where = "" if wide is None else f" on {wide}"
                 yield (
-                    f"{at}{where} lets the service take or make any permission: name one action and one role, "
+                    f"{at}{where} lets the service give itself any permission: name one action and one role, "
                     "as in sts:AssumeRole on arn:aws:iam::{account}:role/reports"
                 )
             elif over_others and any(_BOOTSTRAP.search(each) for each in permission.resources):

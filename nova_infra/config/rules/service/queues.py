@@ -44,7 +44,7 @@ def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
     if queue is not None and queue.existing:
         for other in ("tries", "visibility_seconds"):
             if other in queue.model_fields_set:
-                yield f"{key}.{other}: is set by whoever creates the queue, and this one exists already: remove it"
+                yield f"{key}.{other}: is set when a queue is created, but this one exists already: remove it"
 
 
 def between(workers: Sequence[tuple[str, Service]]) -> Iterator[str]:
@@ -59,7 +59,7 @@ def between(workers: Sequence[tuple[str, Service]]) -> Iterator[str]:
             if (other := seen.setdefault(name, service.name)) != service.name:
                 what = repr(name) if not name.startswith(":") else f"its default, ending with {name[1:]!r},"
                 yield (
-                    f"{key}.queue.{each}: {what} is also a queue of {other}, and SQS has each name once: "
+                    f"{key}.queue.{each}: {what} is also a queue of {other}, and SQS allows each name once: "
                     "give it its own name, or write existing = true"
                 )
                 break  # the other queue has its name from this one

@@ -55,7 +55,7 @@ def _sidecars(key: str, service: Service, environment: Environment) -> Iterator[
     for sidecar in sidecars if environment.network.nat_gateways == 0 else ():
         if ".dkr.ecr." not in sidecar.image:
             yield (
-                f"{key}.sidecars: {sidecar.name} comes from outside of AWS, which {environment.name} cannot reach "
+                f"{key}.sidecars: {sidecar.name} is pulled from outside AWS, which {environment.name} cannot reach "
                 "without NAT: copy its image to ECR, or write nat_gateways = 1"
             )
     for place, name, _ in repeated(dict(enumerate(each.name for each in sidecars))):

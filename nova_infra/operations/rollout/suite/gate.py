@@ -321,7 +321,7 @@ class SuiteGate:
         over = [each for each in waiting if self._waits(each) <= 0]
         self._left_alone |= set(map(_place, over))
         for each in over:
-            self.notify(f"{each.service}: ECS was not answered in time, so its gate times out")
+            self.notify(f"{each.service}: ECS got no answer in time, so its gate times out")
         return [each for each in waiting if each not in over]
 
     def _waits(self, deployment: ServiceDeployment) -> float:

@@ -240,7 +240,7 @@ class StandIns:
             said.append(clause)
 
     def _miss(self, caller: Caller, clause: str) -> None:
-        said = f"{caller.revision} uses {clause}, which no stack here creates; it may exist in AWS"
+        said = f"{caller.revision} uses {clause}: no stack here creates it, but it may exist in AWS"
         if caller.judged and said not in self._gaps:
             self._gaps.append(said)
 

@@ -55,7 +55,7 @@ async def ask(
     try:
         return await _Exchange(reader, writer).ask(method, path, headers, body)
     except (h2.exceptions.ProtocolError, ValueError) as error:
-        raise Http2Error(f"it speaks another protocol than HTTP/2 ({error.__class__.__name__})") from None
+        raise Http2Error(f"it does not speak HTTP/2 ({error.__class__.__name__})") from None
     finally:
         writer.close()
 
@@ -96,7 +96,7 @@ class _Exchange:
     def _receive(self, data: bytes) -> bool:
         """Take in what came; whether the answer has ended."""
         if data.startswith(b"HTTP/1"):  # No frame begins so: its length would be four million.
-            raise Http2Error("it speaks HTTP/1.1, and no HTTP/2")
+            raise Http2Error("it speaks HTTP/1.1, not HTTP/2")
         for event in self._connection.receive_data(data):
             match event:
                 case h2.events.ResponseReceived():

@@ -234,7 +234,7 @@ def _network(manifest: Manifest | None, table: TomlTable, ranges: list[IPv4Netwo
     chosen = chosen or next(each for each in _free() if not any(map(each.overlaps, ranges)))
     if chosen != wanted:
         table.notes.append(
-            f"Its range was {text or _COPILOTS_OWN_RANGE}, which another environment has: Nova wants them apart, so "
+            f"Its range was {text or _COPILOTS_OWN_RANGE}, which another environment has: Nova keeps them apart, so "
             "that they can be connected."
         )
     ranges.append(chosen)

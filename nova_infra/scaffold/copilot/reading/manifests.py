@@ -214,7 +214,7 @@ class _Loaded:
                     more = self.value(source, path)
                     merged = {**(more if isinstance(more, dict) else {}), **merged}
             elif key.value in values:
-                self._fault(key, f"{key.value!r} is there twice: keep one of the two")
+                self._fault(key, f"{key.value!r} is given twice: keep one of the two")
             else:
                 values[key.value] = self.value(each, (*path, key.value))
                 self.lines[(*path, key.value)] = key.start_mark.line + 1

@@ -109,9 +109,7 @@ def left_over(manifest: Manifest, prefix: Path = ()) -> list[str]:
         if not prefix and path[:1] == ("environments",):
             continue
         found = answer(manifest.letter, path[len(prefix) :])
-        what = (
-            found.sentence if found else "is not a key that Copilot documents for this type: nothing follows from it."
-        )
+        what = found.sentence if found else "is not a key that Copilot documents for this type: it has no effect here."
         if what in seen and path[-1].startswith("["):
             continue  # one line for a list
         seen.add(what)

@@ -211,8 +211,8 @@ def test_a_network_that_exists_is_used_as_it_is(raw):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"nat_gateways": 1}, "network.nat_gateways: nothing is added to a VPC that exists: remove it"),
-        ({"vpc": None}, "network.public_subnets: belongs to a VPC that exists: add vpc = …, or remove it"),
+        ({"nat_gateways": 1}, "network.nat_gateways: nothing is added to an existing VPC: remove it"),
+        ({"vpc": None}, "network.public_subnets: belongs to an existing VPC: add vpc = …, or remove it"),
         ({"cidr": None}, "network.cidr: is missing: write the address range of vpc-0123456789abcdef0"),
         ({"private_subnets": ["subnet-0123456789abcdef3"]}, "network.private_subnets: names 1 subnets for 2 zones"),
         ({"vpc": "shared"}, "network.vpc: 'shared' is not a VPC: write its id, as in vpc-"),
@@ -240,4 +240,6 @@ def test_a_permissions_boundary_needs_a_pipeline_and_an_account_that_is_the_tool
     with pytest.raises(ConfigError) as raised:
         parse_config(raw)
     assert "toolchain.permissions_boundary: true limits the pipeline's roles, and GitHub Actions" in str(raised.value)
-    assert "from making roles for dev, which shares it: give the environment an account of its own" in str(raised.value)
+    assert "from creating roles for dev, which shares it: give the environment an account of its own" in str(
+        raised.value
+    )

@@ -192,7 +192,7 @@ def test_what_says_nothing_of_a_kind_is_not_shown_of_it(raw):
             {"kit": False, "image": "ghcr.io/a/b:1"},
             "image: 'ghcr.io/a/b:1' is a tag, which may move, and prod requires an",
         ),
-        ({"image": f"ghcr.io/a/b@{DIGEST}"}, "image: is ready, so kit would build nothing"),
+        ({"image": f"ghcr.io/a/b@{DIGEST}"}, "image: is built already, so kit would have no effect"),
         ({"image": "nginx"}, "image: 'nginx' is not an image by a digest or a tag other than latest"),
         ({"image": "nginx:latest"}, "image: 'nginx:latest' is not an image by a digest or a tag other than latest"),
         ({"context": "../elsewhere"}, "context: '../elsewhere' is not a path in the project"),
@@ -216,11 +216,11 @@ def test_what_says_nothing_of_a_kind_is_not_shown_of_it(raw):
         ),
         (
             {"permissions": [{"actions": ["dynamo:GetItem"], "resources": ["arn:aws:dynamodb:*:*:table/a"]}]},
-            "permissions[0].actions[0]: 'dynamo:GetItem' begins with dynamo, which is not a service of IAM: did you",
+            "permissions[0].actions[0]: 'dynamo:GetItem' begins with dynamo, which is not an IAM service: did you",
         ),
         (
             {"permissions": [{"actions": ["sqs:SendMessage"], "resources": ["arn:aws:sqqs:{region}:{account}:a"]}]},
-            "is of sqqs, which is not a service of IAM: did you mean sqs?",
+            "is of sqqs, which is not an IAM service: did you mean sqs?",
         ),
         (
             {"permissions": [{"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/b"]}]},

@@ -30,7 +30,7 @@ def test_a_worker_and_a_job_are_accepted(raw: dict[str, Any], service: dict[str,
     [
         (WORKER, {"paths": ["/a"]}, 'paths: belongs to a service of kind web: remove it, or write kind = "web"'),
         (WORKER, {"schedule": "rate(5 minutes)"}, "schedule: belongs to a service of kind job"),
-        (WORKER, {"rollout": {"strategy": "canary"}}, "shifts traffic, which a worker does not get"),
+        (WORKER, {"rollout": {"strategy": "canary"}}, "shifts traffic, but a worker gets none"),
         (WORKER, {"targets": {"requests_per_minute": 3}}, "targets.requests_per_minute: is about requests"),
         (WORKER, {"alarms": {"latency_ms": 100}}, "alarms.latency_ms: is about requests"),
         (WORKER, {"health": {"path": "/health"}}, "health.path: nothing requests a path of a worker"),

@@ -247,14 +247,14 @@ NAMED = "name one with the scheme internet-facing"
 @pytest.mark.parametrize(
     ("last", "staging", "service", "asking", "remedy"),
     [
-        (False, {"tests": "e2e"}, {}, "the e2e tests after the deployment ask", NAMED),
-        (True, {"tests": "e2e"}, UNTESTED, "the e2e tests after the deployment ask", "or remove tests of staging"),
+        (False, {"tests": "e2e"}, {}, "the e2e tests after the deployment call", NAMED),
+        (True, {"tests": "e2e"}, UNTESTED, "the e2e tests after the deployment call", "or remove tests of staging"),
         (
             True,
             {"rollout": {"strategy": "canary", "gate": "suite"}, "tests": "integration"},
             {},
             "the integration tests after the deployment, the suite that carts, stock wait for, the smoke tests of "
-            "carts, stock ask",
+            "carts, stock call",
             'or remove tests and rollout.gate of staging, and write smoke = [] with untested_reason = "…" in '
             "[[services]]",
         ),
@@ -262,10 +262,10 @@ NAMED = "name one with the scheme internet-facing"
             True,
             {"rollout": {"strategy": "canary", "load": "suite"}, "tests": "integration"},
             UNTESTED,
-            "the integration tests after the deployment, the suite that sends carts, stock requests ask",
+            "the integration tests after the deployment, the suite that sends carts, stock requests call",
             "or remove tests and rollout.load of staging",
         ),
-        (True, {}, {}, "the smoke tests of carts, stock ask", "in [[services]]"),
+        (True, {}, {}, "the smoke tests of carts, stock call", "in [[services]]"),
     ],
 )
 def test_an_internal_load_balancer_is_refused_where_something_asks_it_from_outside(
@@ -274,7 +274,7 @@ def test_an_internal_load_balancer_is_refused_where_something_asks_it_from_outsi
     config = configured(service=service, last=last, **staging)
     [check] = balancer_checks(config, describe_load_balancers=INTERNAL)
     assert check.right is False
-    assert f"is internal, and {asking} it from outside its VPC" in check.what
+    assert f"is internal, but {asking} it from outside its VPC" in check.what
     assert check.remedy.startswith(NAMED)
     assert check.remedy.endswith(remedy)
     facing = {"LoadBalancers": [BALANCERS | {"Scheme": "internet-facing"}]}

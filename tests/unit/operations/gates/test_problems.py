@@ -104,7 +104,7 @@ JOB = replace(
             "nightly: its stack is ROLLBACK_COMPLETE: ",
             NOW,
         ),
-        (replace(JOB, jobs={"nightly": ("nova-prod-nightly", "v1")}), "nightly: its next run takes v1 instead of", NOW),
+        (replace(JOB, jobs={"nightly": ("nova-prod-nightly", "v1")}), "nightly: its next run uses v1 instead of", NOW),
         (
             replace(JOB, alarms=(ERRORS, replace(FAILED, state="ALARM", reason="1 run"), MISSED)),
             "nova-prod-nightly-failed: is in ALARM: 1 run",
@@ -184,7 +184,7 @@ def test_a_red_alarm_that_ecs_list_lacks_would_have_stopped_the_deployment() -> 
         [problem] = faults(RELEASE, replace(WELL, services=(audio,), alarms=(red,)))
         return problem.text
 
-    would = "it would have stopped the deployment, were it among the deployment alarms"
+    would = "it would have stopped the deployment if it were a deployment alarm"
     assert said("nova-prod-audio-cpu").endswith(would)
     assert would not in said("nova-prod-audio-errors")
     assert would not in said()

@@ -39,8 +39,8 @@ def test_a_service_whose_alarms_need_none_is_never_too_thin() -> None:
 @pytest.mark.parametrize(
     ("measured", "said"),
     [
-        (None, "the suite is its load while it bakes; verify says afterwards how many"),
-        (31, "the suite is its load, with which the new revision had 31 in the last release that measured it"),
+        (None, "the suite sends it requests while it bakes; verify reports afterwards how many"),
+        (31, "the suite is its load: in the last release that measured it, the new revision had 31"),
         (19, "with the suite as its load, the new revision had 19 in the last release that measured it: have the"),
     ],
 )
@@ -48,7 +48,7 @@ def test_what_a_suite_as_load_adds_is_said(measured: int | None, said: str) -> N
     rates = {"carts": rate(4, errors=20), "bills": rate(5, errors=20)}
     carts, bills = too_thin("prod", rates, {"carts": measured})
     assert carts.startswith(f"carts: prod has 4 requests a minute, and its errors alarm needs 20: {said}")
-    assert "a canary that fails there would not be seen" in bills
+    assert "a failing canary would go unnoticed" in bills
 
 
 def test_the_latest_measured_load_is_read_from_the_ledger() -> None:
@@ -60,7 +60,7 @@ def test_the_latest_measured_load_is_read_from_the_ledger() -> None:
         name="prod", prefix="nova-prod", request_rates=lambda: rates, history=lambda _: versions
     )
     [line] = to_be_judged_by(environment, ["carts", "store"])
-    assert "had 31 in the last release" in line
+    assert "the new revision had 31" in line
 
 
 def test_of_many_the_thinnest_five_are_named_and_the_rest_counted() -> None:

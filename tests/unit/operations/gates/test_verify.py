@@ -129,7 +129,7 @@ def prod(platform: dict[str, Any]) -> Any:
         (
             {SCHEME_OUTPUT: {"Value": "internal"}},
             [],
-            ["prod: /version of its services was not asked: its load balancer is internal"],
+            ["prod: /version of its services was not checked: its load balancer is internal"],
         ),
     ],
 )

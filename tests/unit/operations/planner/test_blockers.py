@@ -178,7 +178,7 @@ REFUSED: list[tuple[Edit, str]] = [
     (app(DependsOn=[{"ContainerName": "envoy"}]), "app waits for envoy, not a container here"),
     (
         app(LogConfiguration={"LogDriver": "json-file"}),
-        "app logs by json-file, which Fargate does not support: use awslogs",
+        "app logs with json-file, which Fargate does not support: use awslogs",
     ),
     (app(PortMappings=[{"ContainerPort": 8123, "HostPort": 80}]), "app maps port 8123 to 80 of the host"),
     (token({"SecretString": '{"user": "a", "host": "b"}'}), "TOKEN is the key token of Key, which has host and user"),

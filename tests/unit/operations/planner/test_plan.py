@@ -276,7 +276,7 @@ def test_a_custom_resource_stays_with_its_function(function: str, role: str, rig
         return stack("carts", Run=resource("Custom::Run", properties=token), **functions)
 
     result = plan([answered("Function", "a")], [[answered(function, role)]])
-    assert [("Run.ServiceToken: a custom resource stays" in str(each)) for each in result.refusals] == [True] * (
+    assert [("Run.ServiceToken: a custom resource cannot move" in str(each)) for each in result.refusals] == [True] * (
         not right
     )
 

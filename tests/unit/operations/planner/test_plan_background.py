@@ -28,7 +28,9 @@ MAILS: Resources = {
     "Reports": resource("AWS::S3::Bucket", {"BucketName": "acme-reports"}, **KEPT),
     "Letters": resource("AWS::DynamoDB::Table", {"TableName": "letters", "BillingMode": "PROVISIONED"}, **KEPT),
 }
-STAYS_TAKEN = "and its name stays taken: move that elsewhere, and delete it before anything of that name is added again"
+STAYS_TAKEN = (
+    "and its name stays taken: move that elsewhere, and delete it before you add anything with that name again"
+)
 UNREAD = f"Queue: is kept with its messages, which nobody reads any more, {STAYS_TAKEN}"
 
 

@@ -147,7 +147,7 @@ MATRIX = {
     "domain off": Case(
         domain_off,
         refused=("port 80 belongs to", "delete that listener by hand first"),
-        told=("port 443 of its load balancer closes: whoever asks there gets no answer",),
+        told=("port 443 of its load balancer closes: clients that use it get no answer",),
     ),
     "CIDR": Case(other_range, refused=("what it exports is in use by", "create a second environment")),
     "zones": Case(other_zone, refused=("overlaps", "create a new environment")),

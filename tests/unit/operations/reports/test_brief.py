@@ -110,12 +110,12 @@ def test_what_speaks_against_it_or_is_not_known_is_said(brief: Any, values: dict
 def test_a_red_alarm_warns_because_ecs_then_watches_none(brief: Any, make: Any) -> None:
     found = text(brief(alarms=(make.alarm("audio-errors", "ALARM"), make.alarm("audio-cpu", "INSUFFICIENT_DATA"))))
     found = " ".join(found.split())
-    assert "errors is red: if it is a deployment alarm, ECS watches none of its service's alarms during" in found
+    assert "errors is red: if it is a deployment alarm, ECS will watch none of its service's alarms during" in found
     assert "! 1 have no data, such as nova-prod-audio-cpu" in found
 
 
 def test_what_could_not_be_seen_weakens_the_verdict(brief: Any) -> None:
-    assert text(brief(unseen=("the ledger: no",))).splitlines()[1] == ("Nothing that could be read speaks against it.")
+    assert text(brief(unseen=("the ledger: no",))).splitlines()[1] == ("Nothing that could be read warns against it.")
 
 
 def test_long_lists_are_cut_and_say_so_but_not_what_replaces_data(brief: Any) -> None:

@@ -227,7 +227,7 @@ def test_an_alarm_that_is_not_trusted_with_a_rollback_would_stop_a_deployment(
     found = service_status(audio, red, [])
     assert found.would_stop == would
     text = shown([EnvironmentStatus("prod", services=(found,))], width=200)
-    said = "prod: in ALARM, and would stop a deployment, were they among the deployment alarms: audio"
+    said = "prod: in ALARM, and would stop a deployment if they were deployment alarms: audio"
     assert (f"{said} ({', '.join(would)})" in text) is bool(would)
 
 

@@ -124,7 +124,7 @@ def test_a_service_that_the_release_has_no_more_stays_and_that_is_said(brief: An
 def test_a_first_deployment_creates_everything_and_asks_for_nothing(brief: Any) -> None:
     none = NotDeployedError("environment: 'prod' is not deployed")
     text = brief(broken={"services": none, "alarms": AwsError("must not be asked"), "stacks": AwsError("nor this")})
-    assert "nova-prod-audio: is created, with 1 resources" in text
+    assert "nova-prod-audio: is created, with 1 resource " in text
     assert "audio: not deployed yet → new" in text
     assert "there is no release to roll back to" in text
     assert "must not be asked" not in text

@@ -124,7 +124,7 @@ def test_a_bake_that_was_seen_to_begin_is_counted_from_there(environment, world)
         ),
         (
             {"hooks": [{**GROUP, "status": "FAILED"}]},
-            "another service of its release went back: (service s01-service) the latest event",
+            "another service of its release rolled back: (service s01-service) the latest event",
         ),
         (
             {"hooks": [{**GROUP, "status": "TIMED_OUT"}], "rollback": "hook timed out"},

@@ -273,7 +273,7 @@ def test_a_section_that_is_not_known_is_an_error_that_names_it() -> None:
         ({"DeploymentConfiguration": {"Hooks": []}}, r"prod\.S\.DeploymentConfiguration\.Hooks: "),
         ({"DeploymentConfiguration": {"MinimumHealthyPercent": -1}}, r"MinimumHealthyPercent: is -1, .* 0 to 100"),
         ({"DeploymentController": {"Type": "CODE_DEPLOY"}}, r"DeploymentController\.Type: is 'CODE_DEPLOY', .* ECS"),
-        ({"LoadBalancers": {}}, r"LoadBalancers: is {}, and the rehearsal expects a list"),
+        ({"LoadBalancers": {}}, r"LoadBalancers: is {}, but the rehearsal expects a list"),
         ({"DesiredCount": True}, r"DesiredCount: is True"),
         ({"DesiredCount": "two"}, r"DesiredCount: is 'two'"),
         ({"ServiceName": "{{resolve:ssm:/name}}"}, r"ServiceName: .* only CloudFormation can look up"),

@@ -189,8 +189,8 @@ def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: st
         (("needs: [try-lab, check]", "needs: [check]"), "deploy-live does not wait for deploy-lab"),
         (("if: github.ref == 'refs/heads/trunk'", "if: always()"), "runs even if try-lab or check has failed"),
         (("cancel-in-progress: false", "cancel-in-progress: true"), "a newer push cancels deploy-live in the middle"),
-        (("    concurrency: lab\n", ""), "deploy-lab is in no concurrency group, so that two pushes deploy at once"),
-        (("    environment: live\n", ""), "deploy-live names no environment, so that nobody is asked"),
+        (("    concurrency: lab\n", ""), "deploy-lab is in no concurrency group, so two pushes may deploy at once"),
+        (("    environment: live\n", ""), "deploy-live names no environment, so nobody has to approve"),
     ],
 )
 def test_what_reaches_users_past_a_failure_is_said(change: tuple[str, str], said: str) -> None:

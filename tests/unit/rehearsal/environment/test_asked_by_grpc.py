@@ -108,7 +108,7 @@ def test_a_method_that_the_baseline_fails_on_an_empty_message_is_left_out_in_the
 
     asked = asked_of(answer)
     assert asked.operations == ["gRPC /shop.Shop/Place"]
-    assert asked.left_out == [ERRORS, "gRPC /shop.Shop/List answers UNKNOWN to a request that was made up"]
+    assert asked.left_out == [ERRORS, "gRPC /shop.Shop/List answers UNKNOWN to a made-up request"]
 
 
 def test_calls_of_a_file_are_made_with_their_json_as_a_message(tmp_path: Path) -> None:

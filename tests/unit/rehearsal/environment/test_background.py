@@ -287,7 +287,7 @@ def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:
             states.append(environment.alarm_states()["dev-report-failed"])
 
     _, told = play(tmp_path, story)
-    assert any("dev-report:1 ended well" in line for line in told)
+    assert any("dev-report:1 succeeded" in line for line in told)
     assert any("dev-report:2 failed: it exited with 1: no data" in line for line in told)
     assert states[0] != "ALARM"
     assert "ALARM" in states

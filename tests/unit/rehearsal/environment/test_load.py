@@ -239,7 +239,7 @@ def test_a_made_up_request_that_already_failed_is_not_blamed_on_the_release() ->
     behind = Behind(answer)
     asked = behind.run(1)
     assert asked.operations == ["GET /tiny/a"]
-    assert asked.left_out == ["GET /tiny/picky answers 500 to a request that was made up"]
+    assert asked.left_out == ["GET /tiny/picky answers 500 to a made-up request"]
     assert behind.totals["Prod"].failed == 0
 
 

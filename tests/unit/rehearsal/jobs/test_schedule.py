@@ -77,7 +77,7 @@ def machine_of_nova(*, allow_overlap: bool = False) -> dict[str, Any]:
     )
 
 
-@pytest.mark.parametrize(("allow_overlap", "what"), [(False, "was left out: LeftOut"), (True, "ended well")])
+@pytest.mark.parametrize(("allow_overlap", "what"), [(False, "was skipped: LeftOut"), (True, "succeeded")])
 def test_a_time_that_comes_while_a_run_is_going(tmp_path: Path, allow_overlap: bool, what: str) -> None:
     script = "import time; time.sleep(2)"
     well, told, _, failed = play(

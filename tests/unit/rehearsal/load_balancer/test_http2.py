@@ -93,8 +93,8 @@ def test_a_group_of_grpc_that_says_nothing_has_the_defaults_of_grpc() -> None:
 @pytest.mark.parametrize(
     ("bytes_sent", "fault"),
     [
-        (HTTP1, "it speaks HTTP/1.1, and no HTTP/2"),
-        (bytes(60), "it speaks another protocol than HTTP/2"),
+        (HTTP1, "it speaks HTTP/1.1, not HTTP/2"),
+        (bytes(60), "it does not speak HTTP/2"),
         (GOAWAY, "it ended the connection"),
         (b"", "it closed the connection before its answer had ended"),
         (None, "did not answer within 0.3 s"),

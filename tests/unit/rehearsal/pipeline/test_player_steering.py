@@ -179,7 +179,7 @@ def test_where_one_of_a_group_is_red_all_go_back_before_any_user_meets_them(
         "prod-tiny": "rolled back",
         "prod-twin": "rolled back",
     }
-    assert "together: prod-tiny went back" in ended["prod-twin"][1]
+    assert "together: prod-tiny rolled back" in ended["prod-twin"][1]
 
 
 @pytest.mark.exhaustive("test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on")

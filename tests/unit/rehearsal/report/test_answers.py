@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.elsewhere import Elsewhere
-from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.answers import displaced_operations
 from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict
@@ -56,7 +56,7 @@ def test_users_of_a_service_that_the_release_does_not_deploy_are_asked_after(reh
             "shop": Elsewhere({"GET /": {200: 4}}, by_nobody={"GET /": {404: 3}}),
             "mail": Elsewhere({"GET /mail": {200: 4}}),
         }
-    assert what_users_meet(record) == [f"of shop, {NOWHERE} (also in Prod)"]
+    assert what_users_meet(record) == [f"in shop, {NOWHERE} (also in Prod)"]
     assert verdict(record).sign == "!"
 
 
@@ -66,4 +66,15 @@ def test_they_are_the_cause_where_a_stage_fails_and_nothing_that_it_deployed_is_
     record = rehearsed(bad=1)
     [stage] = [each for each in record.stages if each.status == "failed"]
     record.elsewhere[stage.name] = {"shop": Elsewhere({"GET /": {200: 4}}, by_nobody={"GET /": {404: 3}})}
-    assert f"The cause: of shop, {NOWHERE}." in verdict(record).why
+    assert f"The cause: in shop, {NOWHERE}." in verdict(record).why
+
+
+def test_answers_that_lack_what_they_had_are_seen_unless_they_serve_nobody(
+    rehearsed: Callable[..., Record], deployed: Callable[..., DeploymentRecord]
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    record.deployments = [deployment]
+    deployment.poorer = ["GET /a answers without the field b now, which 4 answers had before"]
+    assert what_users_meet(record) == [f"in shop, {deployment.poorer[0]}"]
+    deployment.outcome = "rolled back"
+    assert what_users_meet(record) == []

@@ -39,8 +39,8 @@ def test_each_alarm_says_by_how_many_requests_it_judged() -> None:
     ("rates", "said"),
     [
         ((60, 80), ""),
-        ((60, 56, 80), "; it left out the new revision in 1 of 3 minutes: a p95 of 14 requests is none"),
-        ((60, 56, 52), "; it left out the new revision in 2 of 3 minutes: a p95 of 13 to 14 requests is none"),
+        ((60, 56, 80), "; it left out the new revision in 1 of 3 minutes: a p95 of 14 requests means nothing"),
+        ((60, 56, 52), "; it left out the new revision in 2 of 3 minutes: a p95 of 13 to 14 requests means nothing"),
     ],
 )
 def test_a_percentile_of_few_requests_of_the_new_revision_is_none(rates: tuple[int, ...], said: str) -> None:
@@ -64,8 +64,11 @@ def test_a_deployment_of_no_whole_minute_was_judged_by_nothing_that_could_be_sai
     [
         ((60, 60, 60), ""),
         ((60, 40, 60), ""),
-        ((40, 40, 60), "acme-shop had 40 to 60 requests a minute, and alarms on it need more to judge (latency 50)"),
-        ((9, 9), "acme-shop had 9 requests a minute, and alarms on it need more to judge (errors 30, latency 50)"),
+        ((40, 40, 60), "acme-shop had 40 to 60 requests a minute, too few for its alarms to judge (latency needs 50)"),
+        (
+            (9, 9),
+            "acme-shop had 9 requests a minute, too few for its alarms to judge (errors needs 30, latency needs 50)",
+        ),
     ],
 )
 def test_alarms_with_too_few_requests_most_of_the_time_are_named(rates: tuple[int, ...], said: str) -> None:

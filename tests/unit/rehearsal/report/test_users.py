@@ -11,7 +11,7 @@ from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict
 
 Make = Callable[..., Record]
-CLOSES_SOONER = "shop closes idle connections after 5 s, and the load balancer after 40 s"
+CLOSES_SOONER = "shop closes idle connections after 5 s, but the load balancer after 40 s"
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_memory_that_fills_a_task_within_a_day_is_seen(
 @pytest.mark.parametrize(
     ("operation", "before", "after", "said"),
     [
-        ("POST /orders", {201: 40}, {201: 38, 502: 2}, "took POST /orders and did not answer it, 2 times of 40"),
-        ("PATCH /orders", {}, {0: 1, 200: 3}, "took PATCH /orders and did not answer it, once of 4"),
+        ("POST /orders", {201: 40}, {201: 38, 502: 2}, "received POST /orders and did not answer it, 2 times of 40"),
+        ("PATCH /orders", {}, {0: 1, 200: 3}, "received PATCH /orders and did not answer it, once of 4"),
         ("POST /orders", {504: 4, 201: 36}, {504: 4, 201: 36}, ""),
         ("POST /orders", {201: 40}, {500: 40}, ""),
         ("PUT /orders", {200: 40}, {502: 2, 200: 38}, ""),
@@ -79,7 +79,7 @@ def test_a_change_whose_answer_was_lost_is_made_twice(
     record.deployments = [deployment]
     found = "; ".join(what_users_meet(record))
     assert said in found
-    assert ("clients that send it again do it twice" in found) is bool(said)
+    assert ("clients that retry do it twice" in found) is bool(said)
 
 
 def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehearsed: Make) -> None:
@@ -87,7 +87,7 @@ def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehe
     [back] = [each for each in record.deployments if each.outcome == "rolled back"]
     back.answers = {"GET /rare": {500: 4}, "GET /usual": {200: 9}}
     back.answers_before = {"GET /rare": {200: 7}, "GET /usual": {200: 70}}
-    assert "The cause: of service-1, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
+    assert "The cause: in service-1, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
 
 
 def test_what_broke_elsewhere_is_not_why_a_revision_did_not_start(rehearsed: Make) -> None:
@@ -100,9 +100,9 @@ def test_what_broke_elsewhere_is_not_why_a_revision_did_not_start(rehearsed: Mak
     [failed] = [each for each in stage.actions if each.status == "failed"]
     failed.name = f"{back.service}.Deploy"
     back.samples = []
-    assert "Also: of greet, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
+    assert "Also: in greet, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
     back.samples = [MinuteRecord(1, 100, {back.new: Requests(40, 4, 0.4)}, [])]
-    assert "The cause: of greet, GET /rare" in verdict(record).why
+    assert "The cause: in greet, GET /rare" in verdict(record).why
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_what_nobody_asked_is_not_tested_and_no_tick(rehearsed: Make) -> None:
     [
         (
             77,
-            "database in Prod takes 77 connections (as tried), and a rollout at the most tasks needs 78: "
+            "database in Prod allows 77 connections (as tried), but a rollout with the most tasks needs 78: "
             "6 per task of shop × 12 tasks + 2 per task of mail × 3 tasks = 78",
         ),
         (78, ""),

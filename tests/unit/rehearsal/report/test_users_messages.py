@@ -15,10 +15,10 @@ from nova_infra.rehearsal.report.verdict import verdict
             QueueRecord(hidden=30, sent=90, slowest=31.4),
             "mails takes its worker 31 s, and after 30 s the queue hands it",
         ),
-        (QueueRecord(hidden=30, sent=90, came_back=1), "of mails, a message was received and not deleted"),
-        (QueueRecord(hidden=30, sent=90, came_back=7), "of mails, 7 messages were received and not deleted"),
+        (QueueRecord(hidden=30, sent=90, came_back=1), "a message was received from mails but not deleted"),
+        (QueueRecord(hidden=30, sent=90, came_back=7), "7 messages were received from mails but not deleted"),
         (QueueRecord(hidden=30, sent=90, left=20), ""),
-        (QueueRecord(hidden=30, sent=90, left=21), "21 of 90 messages of mails waited in the end"),
+        (QueueRecord(hidden=30, sent=90, left=21), "21 of 90 messages of mails were still waiting at the end"),
         (QueueRecord(hidden=30, sent=90, dead=4), "4 of 90 messages of mails ended in its dead-letter queue"),
     ],
 )

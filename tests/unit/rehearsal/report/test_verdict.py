@@ -154,8 +154,8 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     assert said.headline == "Prod would take this release, but your users would notice its faults"
     assert said.next_step == "Fix that and play it again: make rehearse"
     assert said.why == (
-        "All 3 stages succeeded, but no alarm and no test notices that 7 of 100 requests in Prod failed, and that a "
-        f"task was lost of {record.deployments[0].service} while serving, the last because it ended: killed, and that "
+        "All 3 stages succeeded, but no alarm and no test notices that 7 of 100 requests in Prod failed, and that "
+        f"{record.deployments[0].service} lost a task while serving, the last because it ended: killed, and that "
         f"every task of {record.deployments[1].service} was killed at the end of its stop timeout, with whatever it "
         "was doing: it does not stop on SIGTERM, or not in time."
     )
@@ -170,7 +170,7 @@ def test_what_is_wrong_in_every_environment_is_said_once(rehearsed: Make, deploy
         each.answers, each.answers_before = {"GET /a": {500: count, 200: 9}}, {"GET /a": {200: 9}}
     assert verdict(record).why == (
         "All 3 stages succeeded, but no alarm and no test notices that 3 of 80 requests in Dev failed (also 7 of "
-        "100 in Prod), and that of dev-shop, GET /a answers 500 to 1 of 10 requests (200 before) (also in Staging "
+        "100 in Prod), and that in dev-shop, GET /a answers 500 to 1 of 10 requests (200 before) (also in Staging "
         "and Prod), and that every task of dev-shop was killed at the end of its stop timeout, with whatever it was "
         "doing: it does not stop on SIGTERM, or not in time (also in Staging and Prod)."
     )
@@ -220,7 +220,7 @@ def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
     deployment.samples = [MinuteRecord(n, 100, asked, [], memory=memory) for n, memory in enumerate(held)]
     said = verdict(record)
     assert said.passed
-    assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)
+    assert (f"it runs out of memory in {minutes} minutes" in said.why) is (minutes is not None)
     assert said.warns is (minutes is not None)
 
 
@@ -265,7 +265,7 @@ def test_a_release_whose_alarms_had_too_few_requests_was_not_tested_by_them(rehe
     deployment.samples = [MinuteRecord(n, 10, {deployment.new: Requests(40)}, []) for n in range(3)]
     said = verdict(record)
     assert (said.passed, said.warns) == (True, True)
-    assert "had 40 requests a minute, and alarms on it need more to judge (errors 1000000)" in said.why
+    assert "had 40 requests a minute, too few for its alarms to judge (errors needs 1000000)" in said.why
     assert said.next_step == "Lower alarms.min_requests, and play it again: make rehearse"
 
 

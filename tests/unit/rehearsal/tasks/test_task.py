@@ -52,7 +52,7 @@ def test_a_task_that_exits_says_how_and_what_it_printed_last(definition: Define,
 
 def test_a_task_that_never_listens_is_given_up_when_ecs_would(definition: Define, sources: Path) -> None:
     assert start(definition("deaf"), sources, patience=0.5)[1] == (
-        "nothing listens on port 8080 after 0.5 s, all the time that its health checks give it to start: "
+        "nothing listens on port 8080 after 0.5 s, which is all that its health checks give it to start: "
         "it printed nothing"
     )
 

@@ -273,7 +273,7 @@ def test_what_is_written_loads(write: Write) -> None:
         ("name: api\ntype: Load Balanced\n", 2, "'Load Balanced' is not a type of Copilot's"),
         ("type: Backend Service\n", 1, "name: is missing"),
         ("name: api\ntype: Backend Service\nimage: {build: .}\ncpu: much\n", 4, "'much' is not a whole number"),
-        ("name: api\ntype: Backend Service\nname: other\n", 3, "'name' is there twice"),
+        ("name: api\ntype: Backend Service\nname: other\n", 3, "'name' is given twice"),
         ("name: api\ntype: Backend Service\nimage:\n\tbuild: .\n", 4, "is not valid YAML"),
         ("- name\n", 1, "is not a map of keys"),
         ("", 1, "is not a map of keys"),

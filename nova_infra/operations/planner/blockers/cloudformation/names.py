@@ -101,8 +101,8 @@ def kept_names(step: Step) -> Iterator[Consequence]:
             yield Consequence(
                 step.after.key.name,
                 action.logical_id,
-                f"is kept with {left}, and its name stays taken: move that elsewhere, and delete it before anything "
-                "of that name is added again",
+                f"is kept with {left}, and its name stays taken: move that elsewhere, and delete it before you add "
+                "anything with that name again",
             )
 
 
@@ -122,7 +122,7 @@ def changed_service_tokens(step: Step) -> Iterator[Refusal]:
             yield Refusal(
                 step.after.key.name,
                 f"{logical_id}.ServiceToken",
-                "a custom resource stays with the function that has made it",
+                "a custom resource cannot move to another function",
                 "give the resource another logical id",
             )
 

@@ -45,12 +45,12 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
     followed = {name for _, record in step.after.of_type("AWS::Route53::RecordSet") for name in references(record)}
     for logical_id, _ in step.before.of_type(_BALANCER):
         if logical_id in gone.keys() - followed:
-            said = f"its DNS name {gone[logical_id]} with it: whoever uses the old one gets no answer"
+            said = f"its DNS name {gone[logical_id]} with it: clients of the old one get no answer"
             yield Consequence(step.after.key.name, logical_id, said, hurts=True)
     ports = {port for _, port in _ports(step.after)}
     for logical_id, port in _ports(step.before):
         if port not in ports:
-            said = f"port {port[1]} of its load balancer closes: whoever asks there gets no answer"
+            said = f"port {port[1]} of its load balancer closes: clients that use it get no answer"
             yield Consequence(step.after.key.name, logical_id, said, hurts=True)
 
 
@@ -61,8 +61,8 @@ def replaced_services(step: Step) -> Iterator[Consequence]:
     """
     for each in step.actions:
         if each.type == "AWS::ECS::Service" and each.action is Action.REPLACE:
-            said = f"is replaced ({each.because}): the new service gets all traffic at once, without a canary, and "
-            yield Consequence(step.after.key.name, each.logical_id, f"{said}ECS has nothing to go back to", hurts=True)
+            said = f"is replaced ({each.because}): the new service gets all traffic at once, without a canary, and ECS "
+            yield Consequence(step.after.key.name, each.logical_id, f"{said}has nothing to roll back to", hurts=True)
 
 
 def _ports(stack: StackTemplate) -> Iterator[tuple[str, tuple[str, str]]]:

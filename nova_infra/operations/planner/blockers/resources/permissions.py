@@ -189,7 +189,7 @@ def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) ->
         for secret in tables(container.get("Secrets")):
             yield from _of_a_secret(template, place, role, secret)
         if login := table(container.get("RepositoryCredentials")).get("CredentialsParameter"):
-            name = f"that its image's registry takes a login by, of {container.get('Name')}"
+            name = f"that {container.get('Name')} needs to log in to its image's registry"
             yield from _of_a_secret(template, place, role, {"Name": name, "ValueFrom": login})
 
 

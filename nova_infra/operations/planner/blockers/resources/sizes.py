@@ -36,6 +36,6 @@ def impossible_sizes(step: Step) -> Iterator[Refusal]:
         yield Refusal(
             step.after.key.name,
             f"{logical_id}.{'Memory' if near else 'Cpu'}",
-            f"Fargate has no task with {cpu} CPU units and {memory} MiB",
+            f"Fargate has no task size of {cpu} CPU units and {memory} MiB",
             remedy,
         )

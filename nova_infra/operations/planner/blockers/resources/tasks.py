@@ -87,7 +87,7 @@ def _of_log(container: Mapping[str, Any]) -> Iterator[_Fault]:
                 fault = f"{_name(container) or 'the container'} lacks {option}, which Fargate needs"
                 yield "LogConfiguration.Options", fault, "add it"
     if isinstance(driver, str) and driver not in _LOG_DRIVERS:
-        said = f"{_name(container) or 'the container'} logs by {driver}, which Fargate does not support"
+        said = f"{_name(container) or 'the container'} logs with {driver}, which Fargate does not support"
         yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
 
 

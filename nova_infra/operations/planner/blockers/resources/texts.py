@@ -66,7 +66,7 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::S3::Bucket": {
         "BucketName": (
             r"(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]",
-            "use 3 to 63 small letters, digits, dots and hyphens, with a letter or digit at both ends",
+            "use 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at both ends",
         )
     },
 }
@@ -186,15 +186,15 @@ def _table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if properties.get("Type") == "SecureString":
-        yield "Type", "is SecureString, which CloudFormation does not make", "use a secret of Secrets Manager"
+        yield "Type", "is SecureString, which CloudFormation cannot create", "use a Secrets Manager secret"
 
 
 def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     given = {name for name, value in properties.items() if not may_be_left_out(value)}
     if {"Statistic", "ExtendedStatistic"} <= given:
-        yield "Statistic", "stands beside ExtendedStatistic", "keep one of them"
+        yield "Statistic", "is set together with ExtendedStatistic", "keep one of them"
     if {"Metrics", "MetricName"} <= given:
-        yield "MetricName", "stands beside Metrics", "keep one of them"
+        yield "MetricName", "is set together with Metrics", "keep one of them"
 
 
 def _events(properties: Mapping[str, Any]) -> Iterator[_Fault]:

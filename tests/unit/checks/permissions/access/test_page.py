@@ -147,5 +147,5 @@ def test_the_page_of_the_pipeline_as_it_is_names_no_way_around_but_its_own_updat
     _, _, ways = page([pipeline], protected=["prod"], production=PRODUCTION).partition(
         "## Ways around the approval\n\n"
     )
-    assert ways.startswith("NOVA-P06 found no path")
+    assert ways.startswith("NOVA-P06 found no way")
     assert [line[:17] for line in ways.splitlines() if line.startswith("- ")] == ["- UpdatePipeline "]

@@ -132,4 +132,4 @@ def test_a_role_of_production_that_no_template_has_is_named(assembly: Any) -> No
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": lookup}
     )
     rows = _rows(Template(resources, TOOLS), Template({}, PROD))
-    assert f"| Build: Synth | `{lookup}` | unknown | whatever that role may: it is not in these templates |" in rows
+    assert f"| Build: Synth | `{lookup}` | unknown | whatever that role may do: it is not in these templates |" in rows

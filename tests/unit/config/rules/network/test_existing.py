@@ -123,7 +123,7 @@ def test_a_load_balancer_that_exists_is_in_a_network_that_exists(raw):
     raw["environments"][1]["network"] = {"load_balancer": network["load_balancer"]}
     del raw["environments"][1]["waf"]
     assert faults(raw) == [
-        f"{OWN}: is in a VPC that exists, and this environment makes its own: add network.vpc = …, or remove it"
+        f"{OWN}: is in an existing VPC, but this environment creates its own: add network.vpc = …, or remove it"
     ]
 
 
@@ -133,7 +133,7 @@ INTERNAL = "Internal-shared-1234567890.us-east-1.elb.amazonaws.com"
 def test_an_internal_load_balancer_has_no_place_where_tests_are_needed(shared):
     shared["environments"][1]["network"]["load_balancer"]["dns_name"] = INTERNAL
     assert faults(shared) == [
-        f"{OWN}: is internal, and the e2e tests after the deployment ask it from outside its VPC, where it does not "
+        f"{OWN}: is internal, but the e2e tests after the deployment call it from outside its VPC, where it does not "
         "answer: every deployment would fail: name one with the scheme internet-facing"
     ]
 
@@ -146,7 +146,7 @@ def test_an_internal_load_balancer_fits_the_last_environment_where_nothing_asks_
     del staging["tests"]
     [line] = faults(shared)
     names = ", ".join(each["name"] for each in shared["services"])
-    assert f"the smoke tests of {names} ask it" in line
+    assert f"the smoke tests of {names} call it" in line
     assert line.endswith('internet-facing, or write smoke = [] with untested_reason = "…" in [[services]]')
     for service in shared["services"]:
         service |= {"smoke": [], "untested_reason": "its clients alone reach it"}

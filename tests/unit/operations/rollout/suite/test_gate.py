@@ -108,7 +108,7 @@ def test_a_first_deployment_that_is_red_is_left_to_ecs_after_one_run(
     assert release.answer("s01-service", suite=release.suite("FAILED test_cart")) == ["s01-service: FAILED test_cart"]
     assert len(release.runs) == 1
     assert release.told == []
-    assert any("is deployed for the first time, so there is nothing to go back to" in line for line in release.lines)
+    assert any("is deployed for the first time, so there is nothing to roll back to" in line for line in release.lines)
 
 
 def test_a_green_suite_that_never_met_a_new_revision_is_red_for_that_one(release: Release) -> None:

@@ -122,7 +122,7 @@ def test_a_gate_that_times_out_unanswered_is_left_to_ecs(release: Release) -> No
     suite = release.suite(meanwhile=lambda: release.world.refused.update(throttled))
     assert release.answer("s01-service", suite=suite) == []
     assert release.runs == [("s01-service",)]
-    assert sum("was not answered in time" in line for line in release.lines) == 1
+    assert sum("got no answer in time" in line for line in release.lines) == 1
 
 
 def test_one_service_that_somebody_else_answers_does_not_keep_the_others(

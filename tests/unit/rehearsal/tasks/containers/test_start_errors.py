@@ -87,7 +87,7 @@ def test_a_program_that_aws_would_run_and_this_machine_cannot_is_no_fault_of_the
     error = end_error(said, "essential container exited with code 1", image, Engine("podman", "amd64"))
     if of_the_machine:
         assert isinstance(error, EngineError)
-        assert "it is for arm64: the image is for another architecture than this machine" in str(error)
+        assert "it is for arm64: the image is for a different architecture" in str(error)
     else:
         assert isinstance(error, TaskFailedError)
         assert str(error) == "essential container exited with code 1"

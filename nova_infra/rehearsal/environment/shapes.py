@@ -1,0 +1,123 @@
+"""What answers consist of: a release whose answers lack a field, a header or a cookie's attribute breaks its users.
+
+Only what every answer had before and none has since counts, so that what comes and goes by itself says nothing.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nova_infra.documents.text import counted, listed
+
+_FEWEST = 3
+"""Answers of each revision below which nothing is known."""
+_DEEPEST = 3
+_MOST_BYTES = 64 * 1024
+_MOST_ITEMS = 20
+_MOST_NAMED = 3
+# Of the connection, or written by what stands between.
+_OF_NOBODY = frozenset(
+    [
+        "age",
+        "alt-svc",
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "server",
+        "transfer-encoding",
+        "via",
+        "content-type",
+        "set-cookie",
+        "x-amzn-trace-id",
+    ]
+)
+
+
+@dataclass
+class Shape:
+    """What the good answers to one operation had.
+
+    Attributes:
+        answers: How many there were.
+        parts: What each had, in words, to how many had it.
+    """
+
+    answers: int = 0
+    parts: Counter[str] = field(default_factory=Counter)
+
+    def note(self, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Note an answer.
+
+        Args:
+            headers: Its headers.
+            body: Its body, decompressed.
+        """
+        self.answers += 1
+        self.parts.update(set(parts_of(headers, body)))
+
+
+def parts_of(headers: Sequence[tuple[str, str]], body: bytes) -> Iterator[str]:
+    """What an answer has, in words.
+
+    Args:
+        headers: Its headers.
+        body: Its body, decompressed.
+    """
+    kind = ""
+    for name, value in headers:
+        lower = name.lower()
+        if lower == "content-type":
+            kind = value.partition(";")[0].strip().lower()
+            yield f"the type {kind}"
+        elif lower == "set-cookie":
+            cookie, *attributes = (each.strip() for each in value.split(";"))
+            named = cookie.partition("=")[0]
+            yield f"the cookie {named}"
+            yield from (f"{each.partition('=')[0].lower()} of the cookie {named}" for each in attributes if each)
+        elif lower not in _OF_NOBODY:
+            yield f"the header {lower}"
+    if (kind == "application/json" or kind.endswith("+json")) and len(body) <= _MOST_BYTES:
+        try:
+            yield from (f"the field {name}" for name in _fields(json.loads(body)))
+        except (ValueError, RecursionError):
+            return
+
+
+def lost(before: Mapping[str, Shape], after: Mapping[str, Shape]) -> list[str]:
+    """What answers had before and have no more, a clause for each operation.
+
+    Args:
+        before: Operation to what the previous revision answered.
+        after: The same of the new revision.
+    """
+    found = []
+    for operation, new in after.items():
+        old = before.get(operation, Shape())
+        if min(old.answers, new.answers) < _FEWEST:
+            continue
+        gone = [part for part, count in old.parts.items() if count == old.answers and not new.parts[part]]
+        if types := [part for part in gone if part.startswith("the type ")]:
+            gone = types  # Its fields are gone with it.
+        # What was in something that is gone is gone with it.
+        gone = [part for part in gone if not any(part.startswith((f"{each}.", f"{each}[")) for each in gone)]
+        if gone := sorted(part for part in gone if part.partition(" of ")[2] not in gone):
+            answers = counted(old.answers, "answer")
+            what = listed(gone, _MOST_NAMED)
+            found.append(f"{operation} answers without {what} now, which {answers} had before")
+    return found
+
+
+def _fields(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
+    """The paths of the fields of a JSON value, such as ``items[].price``."""
+    if depth >= _DEEPEST:
+        return
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield f"{path}{name}"
+            yield from _fields(inner, f"{path}{name}.", depth + 1)
+    elif isinstance(value, list):
+        for inner in value[:_MOST_ITEMS]:
+            yield from _fields(inner, f"{path.removesuffix('.')}[].", depth + 1)

@@ -1,0 +1,74 @@
+"""What answers had before a release and have no more."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.environment.shapes import Shape, lost, parts_of
+
+JSON = ("Content-Type", "application/json; charset=utf-8")
+Answer = tuple[list[tuple[str, str]], bytes]
+
+
+def answer(value: Any = None, *headers: tuple[str, str]) -> Answer:
+    return [JSON, *headers], json.dumps(value).encode()
+
+
+def shape(answers: Sequence[Answer]) -> Shape:
+    found = Shape()
+    for headers, body in answers:
+        found.note(headers, body)
+    return found
+
+
+ITEM = {"id": 7, "price": {"net": 3, "tax": 1}}
+CORS = ("Access-Control-Allow-Origin", "*")
+SECURE, BARE = ("Set-Cookie", "sid=4; Secure; HttpOnly; Path=/"), ("Set-Cookie", "sid=9; Path=/")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ([answer(ITEM)] * 4, [answer(ITEM)] * 5, ""),
+        ([answer(ITEM)] * 4, [answer({"id": 8})] * 5, "the field price"),
+        ([answer(ITEM)] * 4, [answer({"id": 8, "price": {"net": 2}})] * 5, "the field price.tax"),
+        ([answer({"id": 8})] * 4, [answer(ITEM)] * 5, ""),
+        ([answer([ITEM])] * 4, [answer([{"id": 1}])] * 5, "the field [].price"),
+        ([answer({"all": [ITEM]})] * 4, [answer({"all": [{"id": 1}]})] * 5, "the field all[].price"),
+        ([answer(ITEM)] * 4, [answer({"error": "no"})] * 5, "the field id, the field price"),
+        ([answer(ITEM)] * 2, [answer({"id": 8})] * 5, ""),
+        ([answer(ITEM)] * 4, [answer({"id": 8})] * 2, ""),
+        ([*[answer(ITEM)] * 4, answer({"id": 8})], [answer({"id": 8})] * 5, ""),
+        ([answer(ITEM)] * 4, [*[answer({"id": 8})] * 4, answer(ITEM)], ""),
+        ([answer(1, CORS)] * 4, [answer(1)] * 5, "the header access-control-allow-origin"),
+        ([answer(1, ("Date", "now"), ("Content-Length", "7"))] * 4, [answer(1)] * 5, ""),
+        ([answer(1, ("ETag", "a"))] * 4, [answer(1, ("etag", "b"))] * 5, ""),
+        ([answer(1, SECURE)] * 4, [answer(1, BARE)] * 5, "httponly of the cookie sid, secure of the cookie sid"),
+        ([answer(1, SECURE)] * 4, [answer(1)] * 5, "the cookie sid"),
+        ([answer(ITEM)] * 4, [([("Content-Type", "text/html")], b"<p>")] * 5, "the type application/json"),
+        ([([JSON], b"{")] * 4, [([JSON], b"")] * 5, ""),
+    ],
+)
+def test_what_every_answer_had_and_none_has_is_lost(before: list[Answer], after: list[Answer], said: str) -> None:
+    found = lost({"GET /a": shape(before)}, {"GET /a": shape(after)})
+    assert len(found) == bool(said), found
+    if said:
+        assert found[0].startswith(f"GET /a answers without {said}")
+        assert found[0].endswith(f" now, which {len(before)} answers had before")
+
+
+def test_an_operation_that_is_new_lacks_nothing() -> None:
+    assert lost({}, {"GET /a": shape([answer(ITEM)] * 4)}) == []
+
+
+def test_a_long_or_deep_body_is_not_read_to_its_end() -> None:
+    deep: Any = {"a": {"b": {"c": {"d": {"e": 1}}}}}
+    assert set(parts_of([JSON], json.dumps(deep).encode())) == {
+        "the type application/json",
+        "the field a",
+        "the field a.b",
+        "the field a.b.c",
+    }
+    assert list(parts_of([JSON], b'{"a": "' + b"x" * 70_000 + b'"}')) == ["the type application/json"]
