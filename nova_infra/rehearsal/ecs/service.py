@@ -175,7 +175,7 @@ class PlayedService:
                 rule.set_weights({group.name: 100.0 * (group is self.groups[0]) for group in self.groups})
 
     def audience(self) -> Audience:
-        """Who asked since the last call, and what they met."""
+        """Who sent requests since the last call, and what they got."""
         seen = Audience()
         for group in self.groups:
             for revision, users in group.audience.reached.items():

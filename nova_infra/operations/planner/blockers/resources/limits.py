@@ -1,4 +1,4 @@
-"""Numbers, lengths and counts beyond what the service behind a resource takes.
+"""Numbers, lengths and counts beyond what the service behind a resource accepts.
 
 Each is a minimum or maximum of the service's API reference or its page of quotas: API_CreateQueue and
 API_SetQueueAttributes (SQS), API_CreateSchedule (Scheduler), API_CreateRole (IAM), API_PutMetricAlarm and
