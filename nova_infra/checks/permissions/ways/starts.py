@@ -145,7 +145,7 @@ def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterato
                 queue.append(source)
 
 
-def _wires(template: Template) -> Iterator[_Wire]:
+def _wires(template: Template) -> Iterator[_Wire]:  # noqa: C901 - one case for each type
     for logical_id, resource in template.resources.items():
         properties, own = resource.get("Properties", {}), {"Ref": logical_id}
         match resource["Type"]:
