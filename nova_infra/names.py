@@ -13,7 +13,7 @@ EVENT_SOURCE = "nova"
 """What EventBridge knows Nova's own events by."""
 
 TEST_HEADER = ("x-nova-test", "new-revision")
-"""Name and value of the header by which a request reaches a new revision before its users do."""
+"""Name and value of the header that takes a request to a new revision before its users reach it."""
 
 TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
 """Where a suite that answers a gate finds the header that its requests have to send, as ``name: value``."""

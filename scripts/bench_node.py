@@ -11,7 +11,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,8 +29,8 @@ def modules() -> Path:
     for archive in [*library.glob("aws_cdk/**/_jsii/*.tgz"), *library.glob("constructs/_jsii/*.tgz")]:
         unpacked = MODULES.parent / archive.name
         if not unpacked.exists():
-            with tarfile.open(archive) as files, tempfile.TemporaryDirectory(dir=MODULES.parent) as temporary:
-                files.extractall(temporary, filter="data")
+            with tempfile.TemporaryDirectory(dir=MODULES.parent) as temporary:
+                subprocess.run(["tar", "-xzf", archive, "-C", temporary], check=True)
                 package = Path(temporary, "package")
                 target = MODULES / json.loads((package / "package.json").read_text(encoding="utf-8"))["name"]
                 target.parent.mkdir(parents=True, exist_ok=True)

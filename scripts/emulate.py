@@ -228,7 +228,7 @@ class Emulation:
         stage = self.environment.stage
         return f"NovaPipelineStack/{stage}/*" if self._config.delivery.engine == "codepipeline" else f"{stage}/*"
 
-    def _prepared(self, name: str, *, tag: str = "first", without: Collection[str] = ()) -> Path:
+    def _prepared(self, name: str, *, tag: str = "first", without: Collection[str] = ()) -> Path:  # noqa: C901 - one pass over them
         """A copy of the assembly that the emulator can take, with images' tag and perhaps without stacks."""
         target = self._directory / name
         if target.exists():

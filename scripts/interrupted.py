@@ -21,8 +21,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.containers.build import untagged_images
+from nova_infra.config import load_config
+from nova_infra.containers.build import local_name, untagged_images
 from nova_infra.containers.engine import Engine, detect
+from nova_infra.names import repository_name
 
 MARK = "NOVA_INTERRUPTED"
 """Variable by which every process of a rehearsal is found, whoever its parent is."""
@@ -193,8 +195,9 @@ def _volumes(engine: Engine) -> list[str]:
 
 
 def _images(engine: Engine) -> list[str]:
-    """Names of images, and the ids of those that builds have left without one; other builds make some, too."""
-    return [*engine.image_names(), *untagged_images(engine)]
+    """Names of this project's images, and the ids of those without one; other builds that go on make some, too."""
+    ours = local_name(repository_name(load_config(Path.cwd()).platform.name, ""))
+    return [*(name for name in engine.image_names() if name.startswith(ours)), *untagged_images(engine)]
 
 
 def _mounts() -> list[str]:

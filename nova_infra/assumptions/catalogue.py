@@ -1,4 +1,4 @@
-"""Every experiment, and what a run of some takes: minutes and money."""
+"""Lists every experiment, and how many minutes and how much money a run takes."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""What ``nova prove`` prints: what the experiments take, and what they found."""
+"""What ``nova prove`` prints: what the experiments cost, and what they found."""
 
 from collections.abc import Sequence
 
@@ -21,5 +21,5 @@ def estimate(chosen: Sequence[Experiment]) -> Document:
 
 
 def findings(readings: Sequence[Reading]) -> Document:
-    """What became of each row."""
+    """The outcome of each row."""
     return Document(sections=(Section("", tuple(Line.of(each.line, tone=_TONES[each.verdict]) for each in readings)),))

@@ -6,7 +6,7 @@ from nova_infra.config.root import Config
 
 
 def schema() -> str:
-    """``docs/nova.schema.json``, by which editors complete and explain ``nova.toml``."""
+    """``docs/nova.schema.json``, with which editors complete and explain ``nova.toml``."""
     return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

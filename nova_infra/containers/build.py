@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from nova_infra.containers.engine import Engine
-from nova_infra.containers.errors import EngineError, ImageError, ending, explain, last_lines
+from nova_infra.containers.errors import EngineError, ImageError, build_error
 from nova_infra.images.build_context import ContextFile, write_context
 from nova_infra.machine.scratch import no_room, scratch_directory
 
@@ -29,10 +29,6 @@ _SECRETS = {
 ENGINES = ("docker", "podman", "buildah")
 """Programs that build: on an interruption they are left to end by themselves."""
 _KEPT_LINES = 60
-_OWN_LINES = 5
-"""In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
-_FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
-_OF_THE_MACHINE = re.compile(r"exec format error|no space left", re.IGNORECASE)
 _BASE_LABEL = "nova.built-on"
 STAGE_LABEL = "nova.stage"
 """Label of what a build leaves between its steps."""
@@ -296,24 +292,7 @@ def _run(engine: Engine, arguments: list[str], scratch: Path, recipe: Recipe, te
             tell(lines[-1])
         code = process.wait()
     if code:
-        raise _build_error(engine, recipe, list(lines))
-
-
-def _build_error(engine: Engine, recipe: Recipe, lines: list[str]) -> Exception:
-    """Whose fault it is, with the last lines of the log."""
-    name, log = recipe.name.rpartition("/")[2], "\n".join(lines)
-    in_a_step = _FAILED_STEP.search(log) is not None
-    said = log if in_a_step else "\n".join(ending(log, _OWN_LINES))
-    missing = re.search(r"manifest unknown|: not found|requested access to the resource is denied", said)
-    if not in_a_step and missing and re.search(r"initializing source|resolve source metadata|reading manifest", said):
-        return ImageError(f"{name}: its base image is not in the registry: {last_lines(said, 1)}: correct its FROM")
-    error = explain(engine.program, ["build"], said)
-    # What a step says may look like a fault of the machine, and that is its own but for these.
-    if isinstance(error, EngineError) and (not in_a_step or _OF_THE_MACHINE.search(said)):
-        return EngineError(f"{name}: {error}")
-    return ImageError(
-        f"{name}: its image does not build: {last_lines(said)}: run `nova image build --local {name.partition(':')[0]}`"
-    )
+        raise build_error(engine.program, recipe.name.rpartition("/")[2], list(lines), _dockerfile(recipe))
 
 
 @contextmanager

@@ -198,7 +198,7 @@ class Engine:
         return {line[0]: line[1] for line in lines if len(line) == 2 and "<none>" not in line[0]}
 
     def buildx_output(self, name: str, scratch: Path, *, tell: Callable[[str], None]) -> str:
-        """The option by which Docker's buildx hands over an image whose files carry no times.
+        """The option that makes Docker's buildx write an image whose files carry no times.
 
         Args:
             name: What the image is called.

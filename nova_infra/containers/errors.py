@@ -1,7 +1,7 @@
 """Turns an engine's failure into one line with the fault and the remedy."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nova_infra.errors import NovaError
 
@@ -9,6 +9,20 @@ _LINES = 3
 _LINE_LENGTH = 240
 # BuildKit puts the place in the Dockerfile below the log of the step that failed.
 _FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+")
+
+_OWN_LINES = 5
+"""In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
+_FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
+_OF_THE_MACHINE = re.compile(r"exec format error|no space left", re.IGNORECASE)
+_HEREDOC = r"(?:RUN|COPY|ADD)\b.*<<-?[\"']?[A-Za-z_]"
+_OF_BUILDKIT = re.compile(
+    rf"building at STEP \"{_HEREDOC}"
+    r"|building at STEP .*\s--(?:link|parents|exclude|checksum|keep-git-dir|unpack|security|network|start-interval)\b"
+    r".*(?:only supports the --|flag provided but not defined)"
+)
+"""What Buildah says of Dockerfiles that BuildKit builds, which builds what is released, and an older Buildah does not:
+https://docs.docker.com/reference/dockerfile/
+"""
 
 
 class EngineError(NovaError):
@@ -84,6 +98,37 @@ def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
     if step in _OF_AN_IMAGE:
         return ImageError(f"{program} {step}: {last_lines(said)}")
     return EngineError(f"{program} {step}: {last_lines(said)}: see what it says")
+
+
+def build_error(program: str, name: str, lines: Sequence[str], dockerfile: str) -> NovaError:
+    """Whose fault it is that an image does not build, with the last lines of the log.
+
+    Args:
+        program: The engine's program.
+        name: What the image is called, with its tag.
+        lines: What the build printed last.
+        dockerfile: What its Dockerfile says.
+    """
+    log = "\n".join(lines)
+    in_a_step = _FAILED_STEP.search(log) is not None
+    said = log if in_a_step else "\n".join(ending(log, _OWN_LINES))
+    missing = re.search(r"manifest unknown|: not found|requested access to the resource is denied", said)
+    if not in_a_step and missing and re.search(r"initializing source|resolve source metadata|reading manifest", said):
+        return ImageError(f"{name}: its base image is not in the registry: {last_lines(said, 1)}: correct its FROM")
+    # The body of a heredoc that is not known as one looks like instructions.
+    body = "unknown instruction" in said.lower() and re.search(rf"^\s*{_HEREDOC}", dockerfile, re.M | re.I)
+    if not in_a_step and program != "docker" and (body or _OF_BUILDKIT.search(said)):
+        return EngineError(
+            f"{name}: {program} build: {last_lines(said, 1)}: BuildKit knows that, and this version of {program} does "
+            "not: install a newer one, or Docker with buildx"
+        )
+    error = explain(program, ["build"], said)
+    # What a step says may look like a fault of the machine, and that is its own but for these.
+    if isinstance(error, EngineError) and (not in_a_step or _OF_THE_MACHINE.search(said)):
+        return EngineError(f"{name}: {error}")
+    return ImageError(
+        f"{name}: its image does not build: {last_lines(said)}: run `nova image build --local {name.partition(':')[0]}`"
+    )
 
 
 def last_lines(said: str, count: int = _LINES) -> str:

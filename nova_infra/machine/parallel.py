@@ -1,4 +1,4 @@
-"""Concurrency: threads, coroutines, and collecting answers of which some may be missing."""
+"""Concurrency: threads, coroutines, and collecting answers even if some are missing."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Who else answers the users of a service once a release has begun: other services, or the load balancer itself."""
+"""Finds what else answers a service's users once a release has begun: other services, or the load balancer itself."""
 
 from dataclasses import dataclass, field
 

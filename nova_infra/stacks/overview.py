@@ -50,13 +50,15 @@ class OverviewStack(cdk.Stack):
         # At most 90 of the 100 alarms that one may be composed of.
         kinds = ("errors", "unanswered")
         names = [alarm_name(stack_name(prefix, service), kind) for service in web for kind in kinds]
+        does = "answers too many requests with a 5xx, or not at all"
         if not web:  # a stack cannot be empty
+            does = "has a task without CPU to spare, or a run that failed"
             names = [each.worst for each in services.values() if isinstance(each, BackgroundStack)]
         cloudwatch.CfnCompositeAlarm(
             self,
             "CanaryErrors",
             alarm_name=canary_alarm_name(prefix),
-            alarm_description=f"Some service of {prefix} answers too many requests with a 5xx, or not at all",
+            alarm_description=f"Some service of {prefix} {does}",
             alarm_rule=" OR ".join(f'ALARM("{name}")' for name in names),
             # Each service's own alarm has already notified someone: this one answers for all services together.
             actions_enabled=False,

@@ -225,7 +225,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a service's gate": {
         ("services", 0, "rollout"): {**CANARY, "gate": "person", "gate_before": "traffic", "gate_minutes": 14},
     },
-    "smoke paths": {("services", 0, "smoke"): ["/carts-service/version"]},
+    "smoke paths": {("services", 0, "paths"): ["/carts/*"], ("services", 0, "smoke"): ["/carts/version"]},
     "a service that is not tested": {
         ("services", 0, "smoke"): [],
         ("services", 0, "untested_reason"): "Its only path needs a signed request.",

@@ -13,7 +13,7 @@ MARGIN_MINUTES = 2
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of a row.
+    """The outcome of a row.
 
     Attributes:
         row: The row's id.
@@ -37,7 +37,7 @@ class Experiment:
     """One experiment, which settles one row or several that need the same resources.
 
     Attributes:
-        name: Its name, of which its stack's is made.
+        name: Its name, which its stack's name contains.
         rows: Ids of the rows that it settles.
         minutes: How long it takes, without the removal of what it has made.
         read: Does what the rows say, and yields a reading for each.

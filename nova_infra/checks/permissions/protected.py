@@ -28,9 +28,17 @@ PARAMETERS = ("ssm:GetParameter*",)
 CREDENTIALS = (
     *SECRETS,
     *("sso:GetRoleCredentials", "cognito-identity:GetCredentialsForIdentity", "cognito-identity:GetOpenIdToken*"),
-    "sts:GetFederationToken",
+    *("sts:GetFederationToken", "sts:GetDelegatedAccessToken", "sts:GetWebIdentityToken"),
     *("codeconnections:GetConnectionToken", "codestar-connections:GetConnectionToken", "ssm:GetAccessToken"),
-    *("ec2:GetPasswordData", "lightsail:GetInstanceAccessDetails", "redshift:GetClusterCredentials*"),
+    *("redshift:GetClusterCredentials*", "redshift:GetIdentityCenterAuthToken", "redshift-serverless:GetCredentials"),
+    *("redshift-serverless:GetIdentityCenterAuthToken", "elasticmapreduce:GetClusterSessionCredentials"),
+    *("emr-containers:GetManagedEndpointSessionCredentials", "lakeformation:GetTemporary*Credentials"),
+    *("datazone:GetEnvironmentCredentials", "datazone:GetIamPortalLoginUrl", "quicksight:Get*EmbedUrl"),
+    *("bedrock-agentcore:GetResource*", "bedrock-agentcore:GetWorkloadAccessToken*"),
+    *("connect:GetFederationToken", "amplifybackend:GetToken", "license-manager:GetAccessToken"),
+    *("ec2:GetPasswordData", "gamelift:GetComputeAuthToken", "gamelift:GetInstanceAccess"),
+    *("lightsail:GetInstanceAccessDetails", "lightsail:GetBucketAccessKeys"),
+    *("lightsail:GetRelationalDatabaseMasterUserPassword", "pca-connector-scep:GetChallengePassword"),
 )
 # What users have written, or was written about them.
 CONTENTS = (
@@ -116,6 +124,7 @@ _NAMED_SERVICES = tuple(f"{service}:*" for _, services, _ in _SERVICES for servi
 _OWN_KEYS = "${*}"
 # Another way to the objects of any bucket.
 _ACCESS_POINTS = ("arn:aws:s3:*:*:accesspoint/*",)
+_ACCESS_GRANTS = ("arn:*:s3:*:*:access-grants/*",)
 # Goals of their own, or none: repositories and buckets belong to some steps, and tokens are of those who have them.
 _APART = ("ecr:*", "signer:*", "s3:*", "sts:*")
 
@@ -163,6 +172,7 @@ def goals(
             tuple(each for each in CREDENTIALS if each not in SECRETS),
             elsewhere=elsewhere,
         ),
+        Goal("the credentials of S3's access grants", ("s3:GetDataAccess",), _ACCESS_GRANTS, elsewhere=elsewhere),
         Goal(
             "what holds roles or runs by itself",
             ("*:*",),

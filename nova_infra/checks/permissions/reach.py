@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from nova_infra.checks.permissions.attached import ROLE, Attached
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, overlap
-from nova_infra.checks.permissions.ways.starts import Start, starts
+from nova_infra.checks.permissions.ways.starts import ANYBODY, Start, starts
 from nova_infra.checks.rule import Template
 
 _TAKING = ("iam:PassRole", "sts:AssumeRole")
@@ -132,7 +132,7 @@ class Graph:
             ):
                 yield logical_id
         for start in self._starts:
-            if start.by == role or any(
+            if start.by in (role, ANYBODY) or any(
                 allowing(statements, action, name) for action in start.actions for name in start.names
             ):
                 yield start.role

@@ -10,7 +10,7 @@ _SERVICE = "AWS::ECS::Service"
 _HOOKS = "Properties.DeploymentConfiguration.LifecycleHooks"
 
 _GROUP = "-together"
-"""How the name of Nova's function ends by which a release waits for its others."""
+"""How the name ends of Nova's function that makes a release's services wait for one another."""
 
 _NO_PAUSE = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
 """Where ECS allows no pause, because it is shifting traffic there."""
@@ -96,7 +96,7 @@ def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
 
 
 def _is_group(hook: Mapping[str, Any]) -> bool:
-    """Whether it is Nova's function by which a release waits for its others.
+    """Whether it is Nova's function that makes a release's services wait for one another.
 
     It waits only before the first step: once the new revision has users, it lets every further step pass.
     """

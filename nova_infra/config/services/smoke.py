@@ -31,7 +31,7 @@ def smoke_paths(service: Service, environment: Environment, services: Iterable[S
 
 
 def asked_at(service: Service, environment: Environment, url: str) -> str:
-    """Base URL at which tests ask a service.
+    """Base URL at which tests reach a service.
 
     Args:
         service: The service, as it is in the environment.

@@ -1,4 +1,4 @@
-"""What an environment may take over as it is, by its id: a load balancer with its listener, a cluster."""
+"""What an environment may take over by its id: a load balancer with its listener, a cluster."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What some AWS regions do not offer, of what Nova makes there.
+"""What some AWS regions lack of what Nova creates there.
 
 From the resource types that CloudFormation lists for each region, as cfn-lint carries them: a test compares.
 """

@@ -1,4 +1,4 @@
-"""Finds values that stand in more than one place."""
+"""Finds values that are used in more than one place."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TypeVar

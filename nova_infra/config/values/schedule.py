@@ -1,4 +1,4 @@
-"""Schedules and time zones, as the services of AWS that are handed them read them."""
+"""Schedules and time zones, as the AWS services that receive them read them."""
 
 import re
 from dataclasses import dataclass

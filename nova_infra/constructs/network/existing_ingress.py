@@ -1,4 +1,4 @@
-"""A load balancer that exists as the way into an environment: nothing of it is changed but rules and certificates."""
+"""An existing load balancer as the way into an environment: only rules and certificates are added to it."""
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2

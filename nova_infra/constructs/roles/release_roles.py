@@ -311,7 +311,7 @@ def named_roles(arns: Iterable[str]) -> iam.IPrincipal:
     """Exactly these roles, of whichever account, whether they exist yet or not.
 
     A role that is named as the principal must exist when the policy is written, and becomes another one when it is made
-    anew. The account is named as the principal therefore, and the role in a condition.
+    again. The policy therefore names the account as the principal, and the role in a condition.
     """
     roles = sorted(set(arns))
     assert roles, "somebody assumes the role"

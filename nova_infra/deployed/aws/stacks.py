@@ -130,7 +130,8 @@ class AwsStacks(ABC):
                 f"{_MAX_TEMPLATE_BYTES:,} without a bucket: deploy the earlier commit through the pipeline instead"
             )
         more: dict[str, Any] = {"NotificationARNs": list(stack.notifications)} if stack.notifications else {}
-        # The role that CloudFormation acts by stays the stack's own, as long as none is named; nor need it be passed.
+        # CloudFormation keeps acting with the stack's own role as long as none is named, and the caller need not pass
+        # it.
         self.aws.write(
             "cloudformation",
             "create_change_set",
@@ -312,7 +313,7 @@ def _template(aws: Aws, stack: str) -> Template:
 
 
 def token(name: str) -> str:
-    """A token by which CloudFormation knows a repeated request: at most 128 letters, digits and hyphens."""
+    """A token with which CloudFormation recognizes a repeated request: at most 128 letters, digits and hyphens."""
     return re.sub(r"[^A-Za-z0-9-]", "-", name)[-128:].lstrip("-")
 
 

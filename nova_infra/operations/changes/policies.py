@@ -107,7 +107,7 @@ class PolicyStatement:
     Attributes:
         allows: Whether its effect is Allow.
         principals: Who; empty in a policy that is attached to an identity.
-        conditions: All of which have to be met.
+        conditions: All of them have to be met.
     """
 
     allows: bool

@@ -1,4 +1,4 @@
-"""Whether the permissions boundary of the toolchain's account is there, is the right one, and limits every role."""
+"""Checks that the toolchain account's permissions boundary exists, is the right one, and limits every role."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whether a cluster and a load balancer that exist are as ``nova.toml`` says, and what their owners have to allow."""
+"""Checks that an existing cluster and load balancer are as ``nova.toml`` says, and what their owners have to allow."""
 
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_network

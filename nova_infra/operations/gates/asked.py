@@ -1,4 +1,4 @@
-"""Whether a request from outside an environment's VPC reaches a service, by the templates that are deployed."""
+"""Decides whether a request from outside an environment's VPC reaches a service, from the deployed templates."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase

@@ -75,7 +75,7 @@ def left_environments(environment: ObservedEnvironment, known: Collection[str]) 
 
 
 def rules_of(template: Mapping[str, Any]) -> Iterator[ListenerRule]:
-    """The rules of the load balancer in a template, but those of which only CloudFormation knows what they take."""
+    """The load balancer's rules in a template, except those whose conditions only CloudFormation knows."""
     for resource in template.get("Resources", {}).values():
         properties = resource.get("Properties", {})
         if resource.get("Type") == "AWS::ElasticLoadBalancingV2::ListenerRule" and is_known(

@@ -149,7 +149,7 @@ def survey(
 
 
 def _beside(environment: ObservedEnvironment, known: Known | None) -> tuple[str, ...]:
-    """What rules of others stand against the release's, on a listener that they share."""
+    """Other owners' rules that collide with the release's on a shared listener."""
     if known is None or not known.listener:
         return ()
     rules, own = environment.rules_on(known.listener)

@@ -148,7 +148,7 @@ class Consequence:
 
 @dataclass(frozen=True)
 class PlannedStack:
-    """What becomes of one stack.
+    """What happens to one stack.
 
     Attributes:
         stack: The stack as it would be.

@@ -1,4 +1,4 @@
-"""CDK's bootstrap template of an environment's account, which only the pipeline's roles may use."""
+"""CDK's bootstrap template for an environment's account, which only the pipeline's roles may use."""
 
 import copy
 import json

@@ -72,7 +72,7 @@ _ROLE_ACTIONS = (
 
 
 def execution_policy(assembly: Assembly, account: str, *, platform: str) -> dict[str, Any]:
-    """The policy document by which CloudFormation can deploy an assembly's stacks to an account.
+    """The policy document with which CloudFormation can deploy an assembly's stacks to an account.
 
     Args:
         platform: Name of the installation, with which the names of its roles begin.

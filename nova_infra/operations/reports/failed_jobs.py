@@ -86,7 +86,7 @@ def seen_of_jobs(
 def job_trouble(seen: JobFacts) -> JobTrouble | None:
     """What went wrong with a job; None where nothing did.
 
-    A run that somebody stopped is none of its faults.
+    A run that somebody stopped is not the job's fault.
     """
     if seen.failures:
         words = f"{seen.failures[0].logical_id}: {seen.failures[0].reason}"

@@ -27,7 +27,7 @@ class UnrecordedError(AwsError):
 
 @dataclass(frozen=True)
 class Answered:
-    """What came of an answer.
+    """The outcome of an answer.
 
     Attributes:
         done: Service to where its deployment stood.

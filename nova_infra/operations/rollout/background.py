@@ -1,4 +1,4 @@
-"""Workers' queues and jobs beside a release: looked at less often than deployments, for each costs a call or two."""
+"""Workers' queues and jobs during a release: read less often than deployments, because each costs a call or two."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

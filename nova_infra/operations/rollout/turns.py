@@ -1,4 +1,4 @@
-"""The story of a rollout, one line for each change between two looks."""
+"""Tells what happens in a rollout, one line for each change between two readings."""
 
 from collections.abc import Iterator
 

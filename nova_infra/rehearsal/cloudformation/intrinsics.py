@@ -87,7 +87,7 @@ class Resolver:
         pairs = ((key, self.resolve(item, where=f"{where}.{key}")) for key, item in value.items())
         return {key: item for key, item in pairs if item is not NO_VALUE}
 
-    def _call(self, name: str, argument: Any, where: str) -> Any:
+    def _call(self, name: str, argument: Any, where: str) -> Any:  # noqa: C901 - one case for each function
         def resolved(part: Any = argument) -> Any:
             return self.resolve(part, where=where)
 

@@ -44,7 +44,7 @@ NEEDED = "!"
 FLAG = Only(("true", "false"))
 
 
-def check_shape(value: Any, shape: Any, where: str) -> None:
+def check_shape(value: Any, shape: Any, where: str) -> None:  # noqa: C901 - one case for each shape
     """Refuse a value that is not of a shape.
 
     Args:
@@ -59,17 +59,7 @@ def check_shape(value: Any, shape: Any, where: str) -> None:
         return
     match shape:
         case dict():
-            if not isinstance(value, dict):
-                raise unknown(where, f"is {value!r}, but the rehearsal expects an object")
-            for key, inner in value.items():
-                expected = shape.get(key, shape.get(f"{key}{NEEDED}"))
-                if expected is None:
-                    raise unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
-                check_shape(inner, expected, f"{where}.{key}")
-            for key in shape:
-                if key.endswith(NEEDED) and key.removesuffix(NEEDED) not in value:
-                    name = f"{where}.{key.removesuffix(NEEDED)}"
-                    raise UnresolvableError(f"{name}: is missing, but the rehearsal needs it")
+            _check_object(value, shape, where)
         case Each(inner):
             if not isinstance(value, list):
                 raise unknown(where, f"is {value!r}, but the rehearsal expects a list")
@@ -90,6 +80,20 @@ def check_shape(value: Any, shape: Any, where: str) -> None:
                 raise unknown(where, f"is {value!r}, but the rehearsal expects a text")
             if "{{resolve:" in str(value):
                 raise unknown(where, f"is {value!r}, which only CloudFormation can look up")
+
+
+def _check_object(value: Any, shape: dict[str, Any], where: str) -> None:
+    if not isinstance(value, dict):
+        raise unknown(where, f"is {value!r}, but the rehearsal expects an object")
+    for key, inner in value.items():
+        expected = shape.get(key, shape.get(f"{key}{NEEDED}"))
+        if expected is None:
+            raise unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
+        check_shape(inner, expected, f"{where}.{key}")
+    for key in shape:
+        if key.endswith(NEEDED) and key.removesuffix(NEEDED) not in value:
+            name = f"{where}.{key.removesuffix(NEEDED)}"
+            raise UnresolvableError(f"{name}: is missing, but the rehearsal needs it")
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:

@@ -119,7 +119,7 @@ class DrillResult:
 
     @property
     def deployment(self) -> DeploymentRecord | None:
-        """The faulty service's deployment, None where it did not come to one."""
+        """The faulty service's deployment; None if there was none."""
         return deployment_of(self.record, self.service)
 
     @property

@@ -1,4 +1,4 @@
-"""Who answers a waiting deployment in a drill: somebody who promotes it (once or twice), who aborts it, or nobody."""
+"""Answers a waiting deployment in a drill: somebody promotes it (once or twice) or aborts it, or nobody answers."""
 
 import asyncio
 from typing import Literal

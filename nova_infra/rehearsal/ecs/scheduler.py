@@ -36,7 +36,7 @@ from nova_infra.rehearsal.ecs.phases import Phase, ScheduledTask, TaskPhase
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, DeploymentConfiguration
 
 DEFAULT_BREAKER = CircuitBreaker()
-"""Where there is none, so that a deployment ends before CloudFormation gives up and takes it back."""
+"""If there is none, so that a deployment ends before CloudFormation gives up and rolls it back."""
 
 
 class Scheduler:

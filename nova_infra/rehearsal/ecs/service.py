@@ -83,10 +83,10 @@ class PlacedTask:
         return quiet
 
     def fault(self) -> str | None:
-        """Why it has to be replaced; None while it serves."""
+        """Why it has to be replaced; None while it serves, or while how it ended is still being found out."""
         if not self.task.running:
             return f"it ended while it was serving: {self.task.stopped_reason()}"
-        if self.target.healthy is False:
+        if self.target.healthy is False and not self.task.ending:
             return f"it failed the load balancer's health checks: {self.target.last_fault}"
         return None
 
@@ -175,7 +175,7 @@ class PlayedService:
                 rule.set_weights({group.name: 100.0 * (group is self.groups[0]) for group in self.groups})
 
     def audience(self) -> Audience:
-        """Who asked since the last call, and what they met."""
+        """Who sent requests since the last call, and what they got."""
         seen = Audience()
         for group in self.groups:
             for revision, users in group.audience.reached.items():

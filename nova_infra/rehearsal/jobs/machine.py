@@ -108,10 +108,7 @@ class StateMachine:
             case "Fail":
                 raise StateError(str(state.get("Error", "")), str(state.get("Cause", "")))
             case "Choice":
-                chosen = next((c["Next"] for c in state["Choices"] if holds(c, data, context)), state.get("Default"))
-                if chosen is None:
-                    raise StateError("States.NoChoiceMatched", "no choice holds, and there is no Default")
-                return data, str(chosen)
+                return data, _chosen(state, data, context)
             case "Wait":
                 await asyncio.sleep(self.pause(float(state["Seconds"])))
                 return data, following
@@ -171,6 +168,14 @@ class StateMachine:
             entered = item if template is None else filled_in(template, data, own)
             results.append(await self._walk(inner, entered, own, states))
         return results
+
+
+def _chosen(state: Mapping[str, Any], data: Any, context: Any) -> str:
+    """The next state of a choice."""
+    chosen = next((c["Next"] for c in state["Choices"] if holds(c, data, context)), state.get("Default"))
+    if chosen is None:
+        raise StateError("States.NoChoiceMatched", "no choice holds, and there is no Default")
+    return str(chosen)
 
 
 def _is_meant(error: StateError, names: list[str]) -> bool:

@@ -16,7 +16,7 @@ class DroppedError(ConnectionError):
 
 @dataclass
 class Interference:
-    """What becomes of the requests to one task.
+    """What happens to the requests to one task.
 
     Attributes:
         fault: Its fault as its definition names it; empty where it has none.

@@ -14,7 +14,7 @@ _SHORTEST_SECONDS = 1e-6
 
 @dataclass
 class Audience:
-    """Who asked, and what they met, since somebody last looked.
+    """Who sent requests, and what they got, since the last look.
 
     Attributes:
         reached: Revision to the users whose requests it got.

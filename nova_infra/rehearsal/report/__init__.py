@@ -1,1 +1,1 @@
-"""What a rehearsal comes to: the verdict, what it rests on, the summary, and the HTML page."""
+"""The outcome of a rehearsal: the verdict, what it rests on, the summary, and the HTML page."""

@@ -1,4 +1,4 @@
-"""Connections to a dependency, times the most tasks that a rollout can have, against what the dependency takes."""
+"""Compares connections to a dependency, times the most tasks that a rollout can have, with what it allows."""
 
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 

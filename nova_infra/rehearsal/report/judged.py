@@ -1,4 +1,4 @@
-"""By how many requests each alarm judged a deployment, and which alarms would have ended it."""
+"""Counts the requests by which each alarm judged a deployment, and names alarms that would have ended it."""
 
 from itertools import pairwise
 

@@ -1,6 +1,6 @@
 """The report of a rehearsal: one HTML file that needs nothing else.
 
-What it says is worked out here; how it looks is in ``report.html.j2`` and ``report.css``.
+This module works out what it says; how it looks is in ``report.html.j2`` and ``report.css``.
 """
 
 import functools
@@ -32,7 +32,7 @@ from nova_infra.rehearsal.report.verdict import short_name, verdict
 
 _HERE = files("nova_infra.rehearsal.report")
 _MANY = 8
-"""Above this number, what succeeded is folded away: what did not must not be looked for."""
+"""Above this number, what succeeded is folded away, so that nobody has to search for what did not."""
 
 _SIGNS = {"succeeded": "✓", "failed": "✗", "stopped": "■", "running": "▶", "not reached": "·"}
 

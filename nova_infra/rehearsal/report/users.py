@@ -1,4 +1,4 @@
-"""Finds what users would notice of a release that nothing stops, now or soon."""
+"""Finds what users would notice, now or soon, about a release that nothing stops."""
 
 import math
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def _lost(deployment: DeploymentRecord) -> str:
 
 
 def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
-    """What becomes of messages: SQS hands out again whatever has not been deleted in time."""
+    """What happens to messages: SQS hands out again whatever has not been deleted in time."""
     if queue.slowest > queue.hidden:
         yield (
             f"a message of {name} takes its worker {queue.slowest:.0f} s, and after {queue.hidden:.0f} s the queue "
@@ -156,7 +156,7 @@ def _slower(deployment: DeploymentRecord) -> str:
 
 
 def _leak(deployment: DeploymentRecord) -> str:
-    """What becomes of tasks that hold more at the end of nearly every minute: no bake is long enough for an alarm."""
+    """What happens to tasks that hold more memory after nearly every minute: no bake is long enough for an alarm."""
     samples = [sample for sample in deployment.samples if sample.memory and sample.percent == 100]
     held = [sample.memory for sample in samples]
     steps = [after - before for before, after in pairwise(held)]

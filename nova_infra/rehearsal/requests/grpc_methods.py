@@ -73,7 +73,7 @@ class GrpcMethods:
             return replace(each, body=framed(b""))
         if (taken := self.types.get(each.path)) is None:
             why = "reflection does not name it" if self.types else "the service has no reflection"
-            return f"{each.operation} is given as JSON, and {why}, by which it would become a message"
+            return f"{each.operation} is given as JSON, but {why}, which is needed to make a message of it"
         message = message_factory.GetMessageClass(taken)()
         try:
             json_format.Parse(each.body, message, descriptor_pool=self._pool)

@@ -68,6 +68,11 @@ class Task(ABC):
         """Whether its program is there, and has not been killed for what it holds."""
 
     @property
+    def ending(self) -> bool:
+        """Whether its program is over, and how it ended is still being found out."""
+        return False
+
+    @property
     @abstractmethod
     def pid(self) -> int | None:
         """Its first process, as this machine numbers it; not above 0 where there is none."""

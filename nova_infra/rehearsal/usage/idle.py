@@ -57,7 +57,7 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
 
 async def _asked(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     """Ask for something on a connection, and give the status line and the header fields of the answer."""
-    # A host without a port: that of this machine is none of its own.
+    # A host without a port: this machine's port is not the service's own.
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n".encode())
     async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
         head = await reader.readuntil(b"\r\n\r\n")

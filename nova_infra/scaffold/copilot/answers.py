@@ -58,7 +58,7 @@ def answers() -> tuple[ManifestKey, ...]:
 
 
 def answer(letter: str, path: Path) -> ManifestKey | None:
-    """What becomes of the value at a place in a manifest of some type, if Copilot documents that key for it."""
+    """What a manifest's value at a place is converted to, if Copilot documents that key for its type."""
     found: list[tuple[str, ...]] = [()]
     known = _known(letter)
     for part in path:

@@ -22,7 +22,7 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of the manifests.
+    """The outcome of reading the manifests.
 
     Attributes:
         text: ``nova.toml``.

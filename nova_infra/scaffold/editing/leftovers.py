@@ -23,7 +23,7 @@ def after_removal(config: Config, name: str) -> Iterator[str]:
 
 
 def after_renaming(config: Config, old: str, new: str) -> Iterator[str]:
-    """What becomes of a service that has another name, and what is left to do, line by line.
+    """What happens to a renamed service, and what is left to do, line by line.
 
     Args:
         config: The configuration that still has the old name.

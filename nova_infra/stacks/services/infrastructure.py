@@ -11,6 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 
 from nova_infra.config import Config
 from nova_infra.constructs.tasks.task import FargateTask
@@ -147,7 +148,11 @@ def extend(
     except Exception as error:
         raise _fault(error, name) from None
     for construct in stack.node.find_all():
-        if construct.node.path in before or not isinstance(construct, cdk.CfnResource) or not _holds_data(construct):
+        if construct.node.path in before or not isinstance(construct, cdk.CfnResource):
+            continue
+        if isinstance(construct, logs.CfnLogGroup) and construct.log_group_name is not None:
+            _keep(construct)
+        if not _holds_data(construct):
             continue
         _keep(construct)
         # A task may know it by its name alone, such as a worker its queue, and must not start before it.
@@ -160,8 +165,10 @@ def _holds_data(resource: cdk.CfnResource) -> bool:
 
 
 def _keep(resource: cdk.CfnResource) -> None:
-    # CDK itself writes that a queue is deleted, so what the file itself says of one cannot be distinguished.
-    if resource.cfn_options.deletion_policy is None or resource.cfn_resource_type == "AWS::SQS::Queue":
+    # CDK itself writes that a queue is deleted and that a table is retained, so what the file says of these cannot be
+    # distinguished. Plain Retain would keep the name of what a failed first deployment made, and block the next one.
+    is_kept = resource.cfn_options.deletion_policy in (None, cdk.CfnDeletionPolicy.RETAIN)
+    if is_kept or resource.cfn_resource_type == "AWS::SQS::Queue":
         resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nova_infra.containers.errors import EngineError, ImageError, explain, last_lines
+from nova_infra.containers.errors import EngineError, ImageError, build_error, explain, last_lines
 
 MACHINE = [
     ("Error: write /var/tmp/x: no space left on device", "the disk is full"),
@@ -66,3 +66,41 @@ def test_the_frame_around_a_failed_step_is_no_part_of_its_log() -> None:
 
 def test_a_long_line_is_cut() -> None:
     assert last_lines("x" * 1000) == "x" * 240 + "…"
+
+
+COPY_TAKES = "COPY only supports the --chmod=<permissions> --chown=<uid:gid> and the --from=<image|stage> flags"
+# What Buildah 1.28 says, and the Dockerfile's line.
+OF_BUILDKIT = [
+    ('COPY <<EOF /x": copier: stat: "/<<EOF": no such file or directory', "COPY <<EOF /x"),
+    ('ECHO ": Build error: Unknown instruction: "ECHO" &imagebuilder.Step{}', "RUN <<-'END' python3 -"),
+    (f'COPY --link a /x": {COPY_TAKES}', "COPY --link a /x"),
+    (f'COPY --exclude=*.md a /x": {COPY_TAKES}', "COPY --exclude=*.md a /x"),
+    ('ADD --checksum=sha256:0 b /y": ADD only supports the --chmod=<permissions> and the --chown=<uid:gid>', "ADD"),
+    ('HEALTHCHECK --start-interval=1s CMD true": flag provided but not defined: -start-interval', "HEALTHCHECK"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "line"), OF_BUILDKIT)
+def test_what_buildkit_builds_and_this_engine_does_not_is_no_verdict_on_the_release(said: str, line: str) -> None:
+    lines = ["STEP 1/2: FROM base", "STEP 2/2", f'Error: building at STEP "{said}']
+    error = build_error("podman", "shop:1", lines, f"FROM base\n{line}\n")
+    assert isinstance(error, EngineError), str(error)
+    assert str(error).startswith("shop:1: podman build: Error: building at STEP")
+    assert str(error).endswith("install a newer one, or Docker with buildx")
+    assert isinstance(build_error("docker", "shop:1", lines, f"FROM base\n{line}\n"), ImageError)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (f'COPY --chwon=1 a /x": {COPY_TAKES}', "COPY --chwon=1 a /x"),
+        ('FROMX ": Build error: Unknown instruction: "FROMX" &imagebuilder.Step{}', "FROMX y"),
+        ('COPY a /x": checking on sources under "/t": copier: stat: "/a": no such file or directory', "COPY a /x"),
+        ('RUN <<EOF": while running runtime: exit status 7', "RUN <<EOF"),
+        ('RUN <<EOF && false": unknown instruction: while running runtime: exit status 7', "RUN <<EOF"),
+    ],
+)  # fmt: skip
+def test_a_dockerfile_that_no_engine_builds_is_the_releases_fault(said: str, line: str) -> None:
+    error = build_error("podman", "shop:1", [f'Error: building at STEP "{said}'], f"FROM base\n{line}\n")
+    assert isinstance(error, ImageError), str(error)
+    assert str(error).endswith("run `nova image build --local shop`")

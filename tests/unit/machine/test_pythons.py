@@ -1,5 +1,6 @@
 """One Python is delivered, and whatever names it elsewhere names the same."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -41,3 +42,20 @@ def test_the_oldest_supported_python_is_what_packages_require_and_locks_are_made
     assert project()["project"]["requires-python"] == f">={SUPPORTED[0]}"
     assert re.findall(r"--python-version (\S+)", (ROOT / "Makefile").read_text()) == [SUPPORTED[0]]
     assert project()["tool"]["ruff"]["target-version"] == "py" + SUPPORTED[0].replace(".", "")
+
+
+def test_nothing_is_used_that_came_after_the_first_release_of_a_supported_python():
+    """Debian 12 has Python 3.11.2, and the filters of archives came with 3.11.4.
+
+    https://docs.python.org/3.11/library/tarfile.html#extraction-filters
+    """
+    sources = [path for room in ("nova_infra", "scripts", "services/kit/src") for path in (ROOT / room).rglob("*.py")]
+    used = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources
+        if "tarfile" in (text := path.read_text()) or "unpack_archive" in text
+        for node in ast.walk(ast.parse(text))
+        if (isinstance(node, ast.Attribute) and node.attr.endswith("_filter"))
+        or (isinstance(node, ast.Call) and "filter" in {each.arg for each in node.keywords})
+    ]
+    assert used == []

@@ -1,4 +1,4 @@
-"""What a step or job before the approval may read of production, by its own role and by those that it may assume.
+"""What a step or job before the approval may read of production, with its own role and those that it may assume.
 
 Only whoever writes counts for ``NOVA-P06``; what is read is listed here, so that who reviews it sees it grow. A
 description counts as well: the one of a function or of a task shows its code or its variables.

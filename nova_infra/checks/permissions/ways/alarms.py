@@ -1,4 +1,4 @@
-"""Alarms as a way: whose values somebody may put, and what their state is heard by."""
+"""Alarms as a way: which metrics somebody may write, and what reacts to an alarm's state."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Which events a rule of EventBridge may match; where that is not certain, it does.
+"""Which events an EventBridge rule may match; if that is uncertain, it counts as matching.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 """
@@ -13,6 +13,23 @@ from nova_infra.checks.rule import as_list
 _RESERVED = "aws."
 """What the names of AWS's own sources begin with, and nobody else's:
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html"""
+
+_RECORD = (
+    *("additionalEventData", "apiVersion", "awsRegion", "errorCode", "errorMessage", "eventCategory", "eventID"),
+    *("eventName", "eventSource", "eventTime", "eventType", "eventVersion", "managementEvent", "readOnly"),
+    *(
+        "recipientAccountId",
+        "requestID",
+        "requestParameters",
+        "resources",
+        "responseElements",
+        "sessionCredentialFromConsole",
+    ),
+    *("sharedEventID", "sourceIPAddress", "tlsDetails", "userAgent", "userIdentity", "vpcEndpointId"),
+)
+"""https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html"""
+_CALL = "AWS API Call via CloudTrail"
+"""https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html"""
 
 
 def event_pattern(rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -42,6 +59,15 @@ def may_come_from(pattern: Mapping[str, Any], service: str) -> bool:
     """Whether a pattern may match an event that AWS sends of a service, such as ``ecr``."""
     sources = wanted(pattern, "source")
     return not sources or any(_may_be(each, f"{_RESERVED}{service}") for each in sources)
+
+
+def may_be_a_call(pattern: Mapping[str, Any]) -> bool:
+    """Whether a pattern may match what CloudTrail says of a call of AWS's, of whichever service."""
+    sources, kinds = wanted(pattern, "source"), wanted(pattern, "detail-type")
+    of_aws = not sources or any(not isinstance(each, str) or each.startswith(_RESERVED) for each in sources)
+    detail = pattern.get("detail", {})
+    told = not isinstance(detail, Mapping) or all(key in _RECORD or key.startswith("$") for key in detail)
+    return of_aws and told and (not kinds or any(_may_be(each, _CALL) for each in kinds))
 
 
 def may_be_own(pattern: Mapping[str, Any]) -> bool:

@@ -10,7 +10,13 @@ from typing import Any
 
 from nova_infra.checks.permissions.statements import pattern_of
 from nova_infra.checks.permissions.ways.alarms import ALARMS, actions_of, alarms_of, is_measured, watched_by
-from nova_infra.checks.permissions.ways.events import event_pattern, may_be_own, may_come_from, wanted
+from nova_infra.checks.permissions.ways.events import (
+    event_pattern,
+    may_be_a_call,
+    may_be_own,
+    may_come_from,
+    wanted,
+)
 from nova_infra.checks.rule import Template, as_list, referenced
 
 _RUNS = {
@@ -29,7 +35,7 @@ _RUNS = {
 _ROLES = ("ServiceRole", "Role", "RoleArn")
 _NAMES = (
     *("Name", "FunctionName", "StateMachineName", "TopicName", "QueueName", "BucketName", "TableName", "LogGroupName"),
-    *("EventBusName", "AlarmName"),
+    *("EventBusName", "AlarmName", "DeliveryStreamName"),
 )
 _SENDS = {
     "sqs": ("sqs:SendMessage",),
@@ -44,6 +50,10 @@ _PUSHES = ("ecr:PutImage", "ecr:BatchDeleteImage")
 _BUILDS = ("codebuild:StartBuild", "codebuild:StartBuildBatch")
 _MEASURES = ("cloudwatch:PutMetricData",)
 _REDDENS = ("cloudwatch:SetAlarmState",)
+_DELIVERS = ("firehose:PutRecord", "firehose:PutRecordBatch")
+_PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
+ANYBODY = "*"
+"""Who starts something without a permission for it."""
 # What one bucket's notifications are called in its own resource, and in the one of CDK's that adds them to any bucket.
 _NOTIFIED = (
     *(("LambdaConfigurations", "Function"), ("QueueConfigurations", "Queue"), ("TopicConfigurations", "Topic")),
@@ -60,7 +70,7 @@ class Start:
         role: Logical id of the role.
         actions: Each of these starts or changes what has the role.
         names: Patterns of what the action is done to.
-        by: Logical id of a role that does so whatever it may do; None where there is none.
+        by: Logical id of a role that does so whatever it may do, or ``ANYBODY``; None where there is none.
     """
 
     role: str
@@ -82,7 +92,7 @@ class _Wire:
 
 def starts(template: Template) -> list[Start]:
     """Each way that a template shows."""
-    wires = list(_wires(template))
+    wires = [*_wires(template), *_streams(template), *_unasked(template)]
     found = []
     for logical_id, resource in template.resources.items():
         properties = resource.get("Properties", {})
@@ -113,11 +123,12 @@ def names_of(template: Template, value: object) -> tuple[str, ...]:
         return (f"{name}*",) if name.startswith(("arn:", "*")) else (f"{name}*", f"arn:*:{name}*")
     properties = template.resources[logical_id].get("Properties", {})
     named = [pattern_of(properties[key]) for key in _NAMES if key in properties]
-    return tuple(
-        pattern
-        for name in (f"${{{logical_id}}}", *(each for each in named if "*" not in each))
-        for pattern in (f"{name}*", f"arn:aws*:*:{name}*", f"arn:aws*:*/{name}*")
-    )
+    names = (f"${{{logical_id}}}", *(each for each in named if "*" not in each))
+    if template.resources[logical_id]["Type"] == "AWS::S3::Bucket":
+        # Word for word: the star at the end of another bucket's objects could stand for all that follows a wildcard.
+        arns = tuple(f"arn:{partition}:s3:::" for partition in _PARTITIONS)
+        return tuple(f"{arn}{name}*" for name in names for arn in ("", *arns))
+    return tuple(pattern for name in names for pattern in (f"{name}*", f"arn:aws*:*:{name}*", f"arn:aws*:*/{name}*"))
 
 
 def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterator[_Wire]:
@@ -134,7 +145,7 @@ def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterato
                 queue.append(source)
 
 
-def _wires(template: Template) -> Iterator[_Wire]:
+def _wires(template: Template) -> Iterator[_Wire]:  # noqa: C901 - one case for each type
     for logical_id, resource in template.resources.items():
         properties, own = resource.get("Properties", {}), {"Ref": logical_id}
         match resource["Type"]:
@@ -170,6 +181,34 @@ def _wires(template: Template) -> Iterator[_Wire]:
             case "AWS::Logs::SubscriptionFilter":
                 group = properties.get("LogGroupName")
                 yield _Wire(group, ("logs:PutLogEvents",), properties.get("DestinationArn"), properties.get("RoleArn"))
+
+
+def _streams(template: Template) -> Iterator[_Wire]:
+    """What goes on with a role of its own: Firehose's streams, with the functions in between, and copies of buckets."""
+    for logical_id, properties in template.of_type("AWS::KinesisFirehose::DeliveryStream"):
+        stream = properties.get("KinesisStreamSourceConfiguration", {}).get("KinesisStreamARN")
+        source, sending = ({"Ref": logical_id}, _DELIVERS) if stream is None else (stream, _SENDS["kinesis"])
+        for configuration in properties.values():
+            if not isinstance(configuration, Mapping):
+                continue
+            yield _Wire(source, sending, None, configuration.get("RoleARN"))
+            for processor in as_list(configuration.get("ProcessingConfiguration", {}).get("Processors")):
+                for each in as_list(processor.get("Parameters")):
+                    yield _Wire(source, sending, each.get("ParameterValue"))
+    for logical_id, properties in template.of_type("AWS::S3::Bucket"):
+        yield _Wire({"Ref": logical_id}, _STORES, None, properties.get("ReplicationConfiguration", {}).get("Role"))
+
+
+def _unasked(template: Template) -> Iterator[_Wire]:
+    """What anybody starts: a call is an event, also if it is refused; so is a step; and some functions answer all."""
+    for _, rule in template.of_type("AWS::Events::Rule"):
+        pattern = event_pattern(rule)
+        if pattern is not None and (may_come_from(pattern, "codepipeline") or may_be_a_call(pattern)):
+            for each in as_list(rule.get("Targets")):
+                yield _Wire("", (), each.get("Arn"), each.get("RoleArn"), ANYBODY)
+    for _, properties in template.of_type("AWS::Lambda::Url"):
+        if properties.get("AuthType") != "AWS_IAM":
+            yield _Wire("", (), properties.get("TargetFunctionArn"), by=ANYBODY)
 
 
 def _notifications(bucket: object, configuration: Mapping[str, Any]) -> Iterator[_Wire]:

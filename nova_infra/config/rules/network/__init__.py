@@ -1,1 +1,1 @@
-"""What contradicts itself in the network that an environment is in."""
+"""Refuses contradictions in an environment's network."""

@@ -1,4 +1,4 @@
-"""What contradicts itself in what an environment takes over as it is: a VPC, a cluster, a load balancer."""
+"""Refuses contradictions in what an environment takes over: a VPC, a cluster, a load balancer."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -75,7 +75,7 @@ def between_environments(environments: Mapping[int, Environment], services: Mapp
 
 
 def _places(services: Mapping[int, Service], environment: Environment) -> dict[int, str]:
-    """Whose rule has each priority on the environment's public load balancer: a service's, or that of its tests."""
+    """The owner of each priority on the environment's public load balancer: a service's rule, or that of its tests."""
     found = [each for _, each in _public(services, environment)]
     tests = {e.service.priority - 1: f"the tests of {e.service.name}" for e in found if _is_tested(e, services)}
     return tests | {each.service.priority: each.service.name for each in found}

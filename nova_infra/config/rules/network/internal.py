@@ -1,4 +1,4 @@
-"""What asks an environment from outside its VPC, where an internal load balancer does not answer."""
+"""Finds what calls an environment from outside its VPC, where an internal load balancer does not answer."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

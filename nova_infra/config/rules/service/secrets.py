@@ -11,7 +11,7 @@ _NAMES_A_SECRET = re.compile(
     re.IGNORECASE,
 )
 _FORMS = {
-    "an AWS access key": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "an AWS access key": re.compile(r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
     "a URL with a password": re.compile(r"\w://[^/\s:@]*:[^/\s@]+@"),
 }

@@ -1,1 +1,1 @@
-"""What CloudFormation or AWS would refuse of a plan: one module for each reason."""
+"""What CloudFormation or AWS would refuse in a plan: one module for each reason."""

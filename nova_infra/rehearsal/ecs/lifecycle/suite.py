@@ -61,7 +61,7 @@ class SuiteAnswers:
             answered.set_result(answer)
 
     def look(self) -> None:
-        """Who runs the suite looks what waits for it."""
+        """The runner of the suite asks what waits for it."""
         self._looked = self._looked or bool(self._open)
         self._note()
 

@@ -57,7 +57,7 @@ class Caller:
 
     @property
     def arn(self) -> str:
-        """Who AWS says is calling."""
+        """The caller, as AWS would name it."""
         name = self.role.name or self._task
         home = self._stack.home
         return f"arn:{partition_of(home.region)}:sts::{home.account}:assumed-role/{name}/rehearsal"

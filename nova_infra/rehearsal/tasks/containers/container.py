@@ -24,7 +24,7 @@ from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage
 
 _POLL_SECONDS = 0.05
-_GONE_SECONDS = 3.0
+GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
 _UNSEEN_SECONDS = 1.0
 _TRIES = 5
@@ -84,8 +84,8 @@ class ContainerTask(Task):
             self.definition, self.image, self.network, name=self.name, label=self.label, port=self.port,
             podman=not self.engine.is_docker, directories=empty_directories(self.directory, self.name, paths),
         )  # fmt: skip
-        options = [*profile_option(self.directory), *options]
-        code, _, said = await self.engine.attempt("create", *options, directory=self.directory)
+        profile = profile_option(self.directory)
+        code, _, said = await self.engine.attempt("create", *profile, *options, directory=self.directory)
         if code:
             raise start_error(said, self.definition, self.image, self.engine)
         self._created = True
@@ -116,6 +116,10 @@ class ContainerTask(Task):
         await self._prepare()
         async with self.starts:
             await self._run()
+
+    @property
+    def ending(self) -> bool:
+        return self.running and self._group is not None and self.pid > 0 and watching.has_ended(self.pid)
 
     @property
     def exit_code(self) -> int | None:
@@ -235,16 +239,16 @@ class ContainerTask(Task):
     async def _limit_processor(self) -> None:
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
-        said = ""
+        await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
+
+    async def insist(self, command: str, *options: str, otherwise: str) -> None:
+        """Have the engine do something to it, again where it fails: runc cannot always freeze a group."""
         for _ in range(_TRIES):
-            code, _, said = await self.engine.attempt(
-                "update", f"--cpus={share:g}", self.name, directory=self.directory
-            )
-            # It may have ended meanwhile, and waiting for its health then says so. On a busy machine that takes time to
-            # show, and the runtime at times cannot freeze a control group to change it.
-            if not code or await self._ends_within(_GONE_SECONDS):
+            code, _, said = await self.engine.attempt(command, *options, self.name, directory=self.directory)
+            # It may have ended meanwhile, which takes time to show: waiting for its health then says so.
+            if not code or await self._ends_within(GONE_SECONDS):
                 return
-        raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
+        raise EngineError(f"{self.engine.program} {command}: {last_lines(said, 2)}: {otherwise}")
 
     async def check(self) -> str | None:
         check = self.definition.health_check
@@ -263,19 +267,14 @@ class ContainerTask(Task):
     async def suffer(self) -> None:
         match self.definition.fault.partition(":")[0]:
             case "killed":
-                code, _, said = await self.engine.attempt("kill", "--signal=KILL", self.name)
-                if code and self.running:
-                    raise EngineError(f"{self.engine.program} kill: {last_lines(said, 1)}: play that drill again")
+                await self.insist("kill", "--signal=KILL", otherwise="play that drill again")
             case "paused":
-                await self.engine.call("pause", self.name)
+                await self.insist("pause", otherwise="play that drill again")
             case "cpu" | "memory" | "children" | "killed-by-kernel":
                 if self._group is None:
                     raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")
-                self._pressure = await Pressure.start(
-                    self.definition,
-                    parent=self.pid,
-                    groups=self._group.joined(for_memory=self.definition.fault != "cpu"),
-                )
+                groups = self._group.joined(for_memory=self.definition.fault != "cpu")
+                self._pressure = await Pressure.start(self.definition, parent=self.pid, groups=groups)
                 assert self._pressure is not None, "the fault is one of pressure"
                 await self._pressure.wait_for_kill(self.definition, self._gone.wait)
 
@@ -322,7 +321,7 @@ class ContainerTask(Task):
         await self._gone.wait()
 
     async def hear_out(self) -> None:
-        for each in (await asyncio.wait(self._watching, timeout=2))[0] if self._watching else ():
+        for each in (await asyncio.wait(self._watching, timeout=with_others(2)))[0] if self._watching else ():
             if not each.cancelled():  # by stop()
                 each.result()  # Raises what kept it from being heard.
 

@@ -5,8 +5,6 @@ Docker's default profile denies the same; Podman's allows it, for containers wit
 https://github.com/aws/containers-roadmap/issues/2102, https://docs.docker.com/engine/security/seccomp/
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Mapping

@@ -89,7 +89,7 @@ class JapaneseWords:
             self._next += 1
         return int(numbers[key])
 
-    def find(self, text: str, deadline: Deadline) -> Iterator[Span]:
+    def find(self, text: str, deadline: Deadline) -> Iterator[Span]:  # noqa: C901 - one pass over the text
         """Yield where a text, in NFKC, has any of the words."""
         if not self.terms:
             return

@@ -11,8 +11,8 @@ from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 
-def running(name: str, *, runs: bool = True, healthy: bool = True) -> PlacedTask:
-    task = SimpleNamespace(running=runs, stopped_reason=lambda: f"{name} exited", name=name)
+def running(name: str, *, runs: bool = True, healthy: bool = True, ending: bool = False) -> PlacedTask:
+    task = SimpleNamespace(running=runs, ending=ending, stopped_reason=lambda: f"{name} exited", name=name)
     target = SimpleNamespace(healthy=healthy, last_fault=f"{name} answers 500")
     return PlacedTask(cast(Any, task), cast(Any, target), cast(Any, None), cast(Any, None))
 
@@ -47,6 +47,8 @@ class Watched(PlayedService):
         # "The scheduler starts replacement tasks first and then stops the unhealthy tasks."
         ([running("a"), running("b", healthy=False)], ["start", "stop b"], ["b answers 500"]),
         ([running("a", runs=False), running("b")], ["stop a", "start"], ["a exited"]),
+        # Its program is over, which is why nothing answers: it is replaced as soon as its exit code is known.
+        ([running("a", healthy=False, ending=True), running("b")], [], []),
         (
             [running("a", runs=False), running("b", healthy=False)],
             ["stop a", "start", "start", "stop b"],

@@ -17,6 +17,7 @@ from nova_infra.stacks.services.infrastructure import extend, load_extensions
 SHOP = """
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_s3 as s3
 
@@ -28,6 +29,7 @@ def resources(service):
     service.add_variable("TABLE", table.table_name)
     sqs.Queue(service.stack, "Mail", queue_name=f"{service.prefix}-mail-{service.environment}")
     s3.Bucket(service.stack, "Scratch", removal_policy=RemovalPolicy.DESTROY)
+    logs.LogGroup(service.stack, "Audit", log_group_name=f"/audit/{service.prefix}")
 """
 
 
@@ -82,10 +84,15 @@ def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made):
         for kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
     }
     assert policies == {
-        "AWS::DynamoDB::Table": "Retain",
+        "AWS::DynamoDB::Table": "RetainExceptOnCreate",
         "AWS::SQS::Queue": "RetainExceptOnCreate",
         "AWS::S3::Bucket": "Delete",
     }
+
+
+def test_a_first_deployment_that_failed_leaves_no_name_of_the_file_taken(made):
+    [audit] = [each for each in made.values() if "LogGroupName" in each.get("Properties", {})]
+    assert (audit["DeletionPolicy"], audit["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path):

@@ -1,1 +1,1 @@
-"""What CloudFormation refuses of a stack: its state, its names, its references and what others use of it."""
+"""What CloudFormation refuses in a stack: its state, names and references, and changes to what others use."""

@@ -1,4 +1,4 @@
-"""What AWS distinguishes resources of a type by, if a template can set it: no two of them may be the same.
+"""Refuses two resources that AWS could not tell apart: what identifies a type, if a template can set it.
 
 From the types' pages in the CloudFormation template reference, "Return values" and the properties that name them, and
 for load balancers from https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html

@@ -47,7 +47,7 @@ def circular_references(step: Step) -> Iterator[Refusal]:
     yield Refusal(step.after.key.name, circle[0], fault, "take one of these references or DependsOn out")
 
 
-def _named(value: Any) -> Iterator[str]:
+def _named(value: Any) -> Iterator[str]:  # noqa: C901 - one case for each form
     """Logical ids that a part of a template refers to or depends on."""
     match value:
         case {"Ref": str(name)} if len(value) == 1:

@@ -1,4 +1,4 @@
-"""How many rules and target groups a load balancer has, those of all its listeners and of all stacks together.
+"""Counts a load balancer's rules and target groups, over all its listeners and all stacks.
 
 Rules are a quota that AWS raises on request, so more of them are only reported; target groups are a limit:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html.

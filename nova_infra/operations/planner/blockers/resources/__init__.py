@@ -1,1 +1,1 @@
-"""What single services of AWS refuse of a resource: sizes, values, limits and permissions."""
+"""What single AWS services refuse in a resource: sizes, values, limits and permissions."""

@@ -1,4 +1,4 @@
-"""Numbers, lengths and counts beyond what the service behind a resource takes.
+"""Numbers, lengths and counts beyond what the service behind a resource accepts.
 
 Each is a minimum or maximum of the service's API reference or its page of quotas: API_CreateQueue and
 API_SetQueueAttributes (SQS), API_CreateSchedule (Scheduler), API_CreateRole (IAM), API_PutMetricAlarm and
@@ -112,15 +112,7 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for path, (least, most) in numbers.items():
         for value in values_at(properties, path):
             yield from _number(path, value, least, most)
-    name, limits = _ATTRIBUTES.get(kind, ("", {}))
-    for each in as_list(properties.get(name)):
-        key = each.get("Key") if isinstance(each, Mapping) else None
-        if (
-            isinstance(key, str)
-            and key in limits
-            and (key, str(each.get("Value"))) != ("slow_start.duration_seconds", "0")
-        ):
-            yield from _number(f"{name}.{key}", each.get("Value"), *limits[key])
+    yield from _of_attributes(kind, properties)
     for path, most in _LENGTHS.get(kind, {}).items():
         for text in values_at(properties, path):
             if isinstance(text, str) and len(text) > most:
@@ -130,6 +122,20 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
             if (count := len(certain_entries(value))) > most:
                 yield path, f"has {count} entries, but AWS allows {most}", "divide them"
     yield from _of_tags(properties.get("Tags"))
+    yield from _of_kind(kind, properties)
+
+
+def _of_attributes(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    name, limits = _ATTRIBUTES.get(kind, ("", {}))
+    for each in as_list(properties.get(name)):
+        key = each.get("Key") if isinstance(each, Mapping) else None
+        switched_off = (key, str(each.get("Value"))) == ("slow_start.duration_seconds", "0") if key else False
+        if isinstance(key, str) and key in limits and not switched_off:
+            yield from _number(f"{name}.{key}", each.get("Value"), *limits[key])
+
+
+def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    """Limits that only one type has."""
     if kind == "AWS::CloudWatch::CompositeAlarm":
         children = set(re.findall(r"ALARM\(\"?([^\")]+)", as_text(properties.get("AlarmRule", ""))))
         if len(children) > _MOST_CHILDREN:

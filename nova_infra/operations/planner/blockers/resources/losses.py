@@ -34,7 +34,7 @@ _LOST = {
     "AWS::SSM::Parameter": "its value and its history are lost",
     "AWS::SecretsManager::Secret": "its value is lost",
 }
-"""What becomes of what a resource holds when it is deleted, by type."""
+"""What is lost or kept of a resource's content when it is deleted, by type."""
 _LEFT_UNLESS_EMPTY = {_BUCKET: "objects", _REPOSITORY: "images"}
 """Types that CloudFormation deletes only when they are empty, with what they hold then.
 

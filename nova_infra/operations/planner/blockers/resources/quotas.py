@@ -1,4 +1,4 @@
-"""Limits of AWS on what a template, an account and some resources may hold.
+"""AWS's limits on what a template, an account and some resources may contain.
 
 Quotas that AWS raises on request are only reported: no template says whether one has been raised.
 

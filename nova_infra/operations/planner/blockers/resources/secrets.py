@@ -1,4 +1,4 @@
-"""Keys of secrets that are not there when a task starts.
+"""Secret keys that would be missing when a task starts.
 
 A task whose definition names a key that the secret's JSON has not does not start ("ResourceInitializationError …
 retrieved secret from Secrets Manager did not contain json key"):

@@ -73,19 +73,24 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             if (seconds := _number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
                 said = f"{_name(container)} may take {seconds:g} s to stop, but Fargate allows {_MOST_STOP_SECONDS}"
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
-            log = table(container.get("LogConfiguration"))
-            driver, options = log.get("LogDriver"), log.get("Options", {})
-            if driver == "awslogs" and isinstance(options, Mapping) and not is_function(options):
-                for option in ("awslogs-region", "awslogs-stream-prefix"):
-                    if option not in options:
-                        fault = f"{_name(container) or 'the container'} lacks {option}, which Fargate needs"
-                        yield "LogConfiguration.Options", fault, "add it"
-            if isinstance(driver, str) and driver not in _LOG_DRIVERS:
-                said = f"{_name(container) or 'the container'} logs with {driver}, which Fargate does not support"
-                yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
+            yield from _of_log(container)
     size = _number(table(properties.get("EphemeralStorage")).get("SizeInGiB"))
     if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
         yield "EphemeralStorage", f"is {size:g} GiB", f"choose {_STORAGE[0]} to {_STORAGE[1]}"
+
+
+def _of_log(container: Mapping[str, Any]) -> Iterator[_Fault]:
+    """How a container on Fargate logs."""
+    log = table(container.get("LogConfiguration"))
+    driver, options = log.get("LogDriver"), log.get("Options", {})
+    if driver == "awslogs" and isinstance(options, Mapping) and not is_function(options):
+        for option in ("awslogs-region", "awslogs-stream-prefix"):
+            if option not in options:
+                fault = f"{_name(container) or 'the container'} lacks {option}, which Fargate needs"
+                yield "LogConfiguration.Options", fault, "add it"
+    if isinstance(driver, str) and driver not in _LOG_DRIVERS:
+        said = f"{_name(container) or 'the container'} logs with {driver}, which Fargate does not support"
+        yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
 
 
 def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:

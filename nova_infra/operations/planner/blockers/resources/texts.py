@@ -1,4 +1,4 @@
-"""Names, words and combinations that the service behind a resource does not take.
+"""Names, words and combinations that the service behind a resource does not accept.
 
 Each is a pattern, a list of valid values or a sentence of the service's API reference: API_RegisterTaskDefinition,
 API_CreateService, API_RuntimePlatform, API_AwsVpcConfiguration and the awslogs log driver (ECS), API_CreateTargetGroup,

@@ -1,4 +1,4 @@
-"""Values that Elastic Load Balancing, CloudWatch and CodePipeline do not take.
+"""Values that Elastic Load Balancing, CloudWatch and CodePipeline do not accept.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html,
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,

@@ -193,7 +193,10 @@ def test_an_image_starts_what_deploys_on_a_push() -> None:
 def aws_own_events() -> Template:
     """Nobody can send an event of this source but AWS."""
     template = event()
-    template["Resources"]["Rule"]["Properties"]["EventPattern"] = {"source": ["aws.ecs"]}
+    template["Resources"]["Rule"]["Properties"]["EventPattern"] = {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+    }
     return template
 
 
@@ -206,6 +209,7 @@ def a_schedule() -> Template:
 def objects_of_a_bucket_that_sends_no_events() -> Template:
     template = objects_by_an_event()
     del template["Resources"]["Reports"]["Properties"]["NotificationConfiguration"]
+    template["Resources"]["Rule"]["Properties"]["EventPattern"]["detail-type"] = ["Object Created"]
     return template
 
 

@@ -65,7 +65,7 @@ def test_a_limit_that_a_busy_runtime_refuses_is_set_again(
         return await attempt(engine, *words, **options)
 
     monkeypatch.setattr(Engine, "attempt", busy)
-    monkeypatch.setattr(container, "_GONE_SECONDS", 0.01)
+    monkeypatch.setattr(container, "GONE_SECONDS", 0.01)
     if fault:
         with pytest.raises(EngineError, match=fault):
             run(define())

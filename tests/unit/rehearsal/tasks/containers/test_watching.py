@@ -12,6 +12,7 @@ import pytest
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
+from nova_infra.rehearsal.tasks.containers import container as module
 from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.containers.watching import has_ended, read_end, read_start
 
@@ -56,3 +57,47 @@ def test_what_kept_a_container_from_being_heard_is_raised() -> None:
 
     with pytest.raises(EngineError, match="its answer makes no sense"):
         asyncio.run(whole())
+
+
+def insist(monkeypatch: pytest.MonkeyPatch, *codes: int, ends: bool = False) -> list[str]:
+    """What is asked of an engine that answers with these exit codes, one after the other."""
+    monkeypatch.setattr(module, "GONE_SECONDS", 0.0)
+    asked, left = [], list(codes)
+
+    async def attempt(*arguments: str, directory: str) -> tuple[int, str, str]:
+        asked.append(f"{' '.join(arguments)} in {directory}")
+        return left.pop(0), "", "unable to freeze\nError: runc failed"
+
+    async def ends_within(_: float) -> bool:
+        return ends
+
+    task = SimpleNamespace(
+        engine=SimpleNamespace(attempt=attempt, program="podman"), name="n1", directory="/d", _ends_within=ends_within
+    )
+    asyncio.run(ContainerTask.insist(cast(Any, task), "pause", "--hard", otherwise="play it again"))
+    return asked
+
+
+@pytest.mark.parametrize(("codes", "ends", "times"), [((0,), False, 1), ((125, 125, 0), False, 3), ((125,), True, 1)])
+def test_what_an_engine_fails_at_on_a_busy_machine_is_asked_for_again_unless_the_container_has_ended(
+    monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...], ends: bool, times: int
+) -> None:
+    assert insist(monkeypatch, *codes, ends=ends) == ["pause --hard n1 in /d"] * times
+
+
+def test_what_an_engine_fails_at_again_and_again_is_the_machines_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EngineError, match=r"^podman pause: unable to freeze / Error: runc failed: play it again$"):
+        insist(monkeypatch, *[125] * 5)
+
+
+def test_a_container_whose_program_is_over_is_ending_until_how_it_ended_is_known() -> None:
+    def ending(pid: int, *, running: bool = True, group: object | None = object()) -> bool:
+        task = cast(Any, SimpleNamespace(running=running, pid=pid, _group=group))
+        return bool(cast(Any, ContainerTask.ending).fget(task))
+
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert ending(process.pid)
+    assert not ending(os.getpid()), "its program runs"
+    assert not ending(process.pid, running=False), "how it ended is known"
+    assert not ending(process.pid, group=None), "a process of another machine's"

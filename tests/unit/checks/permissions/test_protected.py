@@ -1,0 +1,52 @@
+"""What every kind of service would let a step before the approval do, by one permission each."""
+
+import pytest
+
+from helpers.small_pipeline import allow, grant, small_pipeline
+from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.rule import Template
+
+CHANGING = (
+    *("appconfig:StartDeployment", "appconfig:CreateHostedConfigurationVersion", "lambda:PublishLayerVersion"),
+    *("lambda:UpdateAlias", "lambda:InvokeFunctionUrl", "lambda:AddPermission", "lambda:CreateEventSourceMapping"),
+    *("ecr:CreatePullThroughCacheRule", "ecr:PutReplicationConfiguration", "ecr:PutRegistryPolicy"),
+    *("ssm:StartAutomationExecution", "ssm:UpdateDocument", "ssm:CreateAssociation", "ssm:StartSession"),
+    *("secretsmanager:RotateSecret", "secretsmanager:PutResourcePolicy", "codeartifact:PublishPackageVersion"),
+    *("backup:StartRestoreJob", "datasync:StartTaskExecution", "pipes:CreatePipe", "scheduler:CreateSchedule"),
+    *("cloudformation:ActivateType", "cloudformation:CreateStackInstances", "servicecatalog:ProvisionProduct"),
+    *("ram:CreateResourceShare", "rolesanywhere:CreateTrustAnchor", "cognito-identity:SetIdentityPoolRoles"),
+    *("sso:CreateAccountAssignment", "identitystore:CreateGroupMembership", "states:SendTaskSuccess"),
+    *("firehose:UpdateDestination", "s3-object-lambda:PutObject", "s3:PutAccessGrant", "events:PutRule"),
+    *("glue:StartJobRun", "sagemaker:CreateNotebookInstance", "amplify:StartDeployment", "apprunner:UpdateService"),
+    *("imagebuilder:StartImagePipelineExecution", "eks:CreateAccessEntry", "eks-auth:AssumeRoleForPodIdentity"),
+    *("iot:AssumeRoleWithCertificate", "deadline:AssumeFleetRoleForRead", "codepipeline:PutJobSuccessResult"),
+)
+CREDENTIALS = (
+    *("lakeformation:GetTemporaryGlueTableCredentials", "redshift-serverless:GetCredentials", "s3:GetDataAccess"),
+    *("elasticmapreduce:GetClusterSessionCredentials", "datazone:GetEnvironmentCredentials", "sts:GetWebIdentityToken"),
+    *("emr-containers:GetManagedEndpointSessionCredentials", "bedrock-agentcore:GetResourceApiKey"),
+    *("lightsail:GetRelationalDatabaseMasterUserPassword", "gamelift:GetInstanceAccess", "connect:GetFederationToken"),
+)
+LOOKING = (
+    *("appconfig:GetDeployment", "codeartifact:GetAuthorizationToken", "sts:GetServiceBearerToken"),
+    *("ecr:GetAuthorizationToken", "backup:ListBackupJobs", "sts:GetCallerIdentity", "sts:DecodeAuthorizationMessage"),
+    *("iam:GetCredentialReport", "servicecatalog:SearchProducts", "ram:GetResourceShares", "s3:GetAccessPoint"),
+    *("secretsmanager:GetRandomPassword", "quicksight:DescribeDashboard", "lightsail:GetInstances"),
+    *("firehose:PutRecord", "sqs:SendMessage", "xray:PutTraceSegments", "cloudwatch:PutMetricData"),
+)
+
+
+def found(action: str) -> list[str]:
+    template = small_pipeline()
+    grant(template, allow(action))
+    return [each.detail for each in production_out_of_reach(Template(template["Resources"]))]
+
+
+@pytest.mark.parametrize("action", [*CHANGING, *CREDENTIALS])
+def test_what_changes_something_or_gives_credentials_is_a_way(action: str) -> None:
+    assert any(f"may {action} on *" in each for each in found(action))
+
+
+@pytest.mark.parametrize("action", LOOKING)
+def test_what_only_looks_or_sends_data_is_no_way(action: str) -> None:
+    assert found(action) == []
