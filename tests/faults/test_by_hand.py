@@ -165,7 +165,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "it answers OPTIONS no more": (
         "✗",
-        "OPTIONS /tiny/1 answers 501",
+        "OPTIONS /tiny/{id} answers 501",
         {
             "requests": "OPTIONS http://localhost/tiny/1\n",
             "both": True,
