@@ -7,7 +7,6 @@ import pytest
 from faults.edits import (
     Templates,
     changed,
-    container,
     container_of,
     groups,
     in_dev,
@@ -99,10 +98,10 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"edit": rule(Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": HALVES}}])},
     ),
     "its rule has another priority": ("!", "requests in Prod failed", {"edit": rule(Priority=77)}),
-    "its rule redirects to HTTPS": ("!", "answers 301", {"edit": rule(Actions=[REDIRECT])}),
+    "its rule redirects to HTTPS": ("✗", "forwards to no target group", {"edit": rule(Actions=[REDIRECT])}),
     "its alarm has another key": ("✗", "CloudFormation would refuse", {"edit": other_key("Alarm")}),
     "its stack has another name": ("✗", "CloudFormation would refuse", {"edit": other_stack}),
-    "its groups are replaced": ("!", "", {"edit": replaced_group}),
+    "its groups are replaced": ("!", "503 until the service is deployed", {"edit": replaced_group}),
     "no task may be missing in Dev, and two may be there": ("✓", "", {"edit": in_dev(MinimumHealthyPercent=100)}),
     "a canary of one percent": (
         "✓",
@@ -111,7 +110,6 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "a canary of one task": ("✓", "", {"edit_both": service(DesiredCount=1)}),
     "a canary of one task, and it fails": ("✗", "prod-errors", {"edit_both": service(DesiredCount=1), "within": FAILS}),
-    "its container has no port": ("✗", "", {"edit": container(PortMappings=[])}),
     "two services of a name": (
         "✗",
         "CloudFormation would refuse",
@@ -167,10 +165,11 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "it answers OPTIONS no more": (
         "✗",
-        "OPTIONS /tiny/1 answers 501",
+        "OPTIONS /tiny/{id} answers 501",
         {
             "requests": "OPTIONS http://localhost/tiny/1\n",
             "both": True,
+            "only_production": False,
             "before": "OLD = os.environ['RELEASE'] == 'one'",
             "within": "pass\nif OLD: Handler.do_OPTIONS = Handler.answer",
         },

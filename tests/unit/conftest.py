@@ -40,18 +40,6 @@ botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 # For every session it would work out again which of its hooks take keywords.
 _takes_keywords = functools.cache(botocore.hooks.accepts_kwargs)
 botocore.hooks.accepts_kwargs = lambda hook: _takes_keywords(getattr(hook, "__func__", hook))
-# Each of its clients would look through all other names of events, for every event.
-_other_name = botocore.hooks.EventAliaser._alias_event_name
-_other_names: dict[str, str] = {}
-
-
-def _event_name(aliaser: botocore.hooks.EventAliaser, name: str) -> str:
-    if name not in _other_names:
-        _other_names[name] = _other_name(aliaser, name)
-    return _other_names[name]
-
-
-botocore.hooks.EventAliaser._alias_event_name = _event_name
 # Git's samples of hooks are most of the files of a small repository.
 os.environ["GIT_TEMPLATE_DIR"] = ""
 

@@ -65,6 +65,16 @@ class WorkerAlarms(TaskAlarms):
                 threshold=settings.dead_messages,
                 comparison=AT_LEAST,
             )
-            in_time = settings.oldest_seconds / 60 + _DELAY_MINUTES <= bake_minutes
+            in_time = fires_in_time(settings.oldest_seconds, bake_minutes)
             self.rollback_alarms += [oldest, dead] if in_time else [dead]
         self._too_few(min_tasks)
+
+
+def fires_in_time(oldest_seconds: int, bake_minutes: int) -> bool:
+    """Whether a bake is long enough for a message to become too old, and for the alarm to fire.
+
+    Args:
+        oldest_seconds: The age that is too much.
+        bake_minutes: How long a deployment is watched.
+    """
+    return oldest_seconds + 60 * _DELAY_MINUTES <= 60 * bake_minutes

@@ -28,6 +28,7 @@ from nova_infra.operations.planner.blockers.network.load_balancers import rule_q
 from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets
 from nova_infra.operations.planner.blockers.network.reach import (
     closed_addresses,
+    emptied_groups,
     replaced_services,
     unreachable_siblings,
 )
@@ -83,6 +84,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     names_that_may_be_needed_twice,
     kept_names,
     closed_addresses,
+    emptied_groups,
     replaced_services,
     changed_health_checks,
     withdrawn_permissions,

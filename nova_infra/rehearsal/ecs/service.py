@@ -152,7 +152,7 @@ class PlayedService:
     @property
     def serves_from_alternate(self) -> bool:
         """Whether production uses its alternate target group now."""
-        return len(self.groups) > 1 and self.rule.forward[0].group is self.groups[1]
+        return len(self.groups) > 1 and bool(self.rule.forward) and self.rule.forward[0].group is self.groups[1]
 
     @property
     def gets_traffic_on_alternate(self) -> bool:

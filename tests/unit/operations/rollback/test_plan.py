@@ -1,5 +1,6 @@
 """What a rollback leaves, and what keeps it from beginning."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -57,3 +58,20 @@ def test_a_stack_that_cannot_be_changed_is_told_with_its_own_way_out(status: str
 )
 def test_change_sets_are_named_by_the_release_as_cloudformation_takes_names(release: str, named: str) -> None:
     assert change_set_prefix(entry(release), "n0nce") == named
+
+
+@pytest.mark.parametrize(
+    ("runs", "status", "drifted"),
+    [
+        ("registry/nova/audio:v1", "UPDATE_COMPLETE", False),
+        ("registry/nova/audio:v2", "UPDATE_COMPLETE", True),
+        (f"registry/nova/audio:v1@{digest('v1')}", "UPDATE_COMPLETE", False),
+        (f"registry/nova/audio:v1@{digest('v0')}", "UPDATE_COMPLETE", True),
+        (f"registry/nova/audio:v1@{digest('v9')}", "UPDATE_COMPLETE", True),
+        ("registry/nova/audio:v2", "UPDATE_IN_PROGRESS", False),
+        ("", "UPDATE_COMPLETE", False),
+    ],
+)
+def test_what_was_changed_past_cloudformation_is_known_by_its_image(runs: str, status: str, drifted: bool) -> None:
+    service = replace(deployed("audio", "v1", status), definition=TaskRevision("audio:1", True, runs))
+    assert service.drifted is drifted

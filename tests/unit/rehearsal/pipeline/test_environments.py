@@ -95,7 +95,7 @@ def test_an_environment_that_failed_ends_at_once() -> None:
 )
 def test_a_task_of_the_release_that_did_not_last_is_noted_once(tasks: list[Placed], lost: str) -> None:
     _, noted = played(*tasks, *tasks)
-    assert noted == ([f"a task of gate:2 did not last: within 47 s of its start {lost}"] if lost else [])
+    assert noted == ([f"a task of gate:2 did not stay up: within 47 s of its start {lost}"] if lost else [])
 
 
 @pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError])

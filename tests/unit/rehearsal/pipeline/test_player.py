@@ -200,7 +200,7 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
     assert re.fullmatch(
         r"prod-tiny: alarm prod-errors went to ALARM at 25 % of the traffic "
         r"\(tiny fails requests; it measured \d+, and the limit is 2\); "
-        rf"its new revision failed {new.failed} of {new.served} requests; prod-tiny:1 serves on",
+        rf"its new revision failed {new.failed} of {new.served} requests; prod-tiny:1 keeps serving",
         deploy.note,
     )
     assert prod.traffic[0].requests["prod-tiny:1"].failed == 0, "the old revision served all the time"

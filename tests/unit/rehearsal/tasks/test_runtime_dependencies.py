@@ -105,8 +105,8 @@ def test_it_is_waited_for_until_its_command_succeeds(place: Callable[[Engine], P
         ),
         (
             {"inspect": [RUNNING], "exec": [(2, "", "no response")], "logs": [(0, "one\ntwo", "three")]},
-            "rehearsal.dependencies: tiny is not ready within 1 s (pg_isready exited with 2: no response); it printed "
-            "last: one / two / three: correct ready, or raise seconds",
+            "rehearsal.dependencies: tiny is not ready within 1 s (pg_isready exited with 2: no response); its "
+            "last output: one / two / three: correct ready, or raise seconds",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, StackTemplate
 from nova_infra.operations.planner.step import Step
 
+_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
 _BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 _WAYS_OUT = ("AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment", "AWS::EC2::VPNGateway")
 
@@ -63,6 +64,29 @@ def replaced_services(step: Step) -> Iterator[Consequence]:
         if each.type == "AWS::ECS::Service" and each.action is Action.REPLACE:
             said = f"is replaced ({each.because}): the new service gets all traffic at once, without a canary, and ECS "
             yield Consequence(step.after.key.name, each.logical_id, f"{said}has nothing to roll back to", hurts=True)
+
+
+def emptied_groups(step: Step) -> Iterator[Consequence]:
+    """Say which target groups are made again while rules lead to them: the new ones are empty until ECS fills them.
+
+    ECS takes a target group only once a rule forwards to it, so the rule changes before the service does:
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
+    """
+    rules = [
+        resource
+        for resource in step.after.resources.values()
+        if resource.get("Type")
+        in ("AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::ElasticLoadBalancingV2::Listener")
+    ]
+    led_to = {name for rule in rules for name in references(rule)}
+    for each in step.actions:
+        if each.type == _GROUP and each.action is Action.REPLACE and each.logical_id in led_to:
+            said = (
+                f"is replaced ({each.because}): its rule leads to the new one before any task is in it, and users get "
+            )
+            yield Consequence(
+                step.after.key.name, each.logical_id, f"{said}503 until the service is deployed", hurts=True
+            )
 
 
 def _ports(stack: StackTemplate) -> Iterator[tuple[str, tuple[str, str]]]:

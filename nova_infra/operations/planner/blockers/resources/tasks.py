@@ -41,6 +41,8 @@ def refused_services(step: Step) -> Iterator[Refusal]:
         found = [*_of_service(properties, task.get("Properties", {}) if task.get("Type") == _TASK else None)]
         for balancer in tables(properties.get("LoadBalancers")):
             found += [*_of_balancer(balancer, task.get("Properties", {})), *_of_shifting(properties, balancer)]
+            named = referenced(table(balancer.get("AdvancedConfiguration")).get("ProductionListenerRule"))
+            found += _of_rule(step.after.resources.get(named or "", {}))
         for where, fault, remedy in found:
             yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
         desired, configuration = (
@@ -239,6 +241,14 @@ def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterat
     if (wanted := _number(port)) is not None and not unknown and wanted not in ports:
         has = f"has {' and '.join(f'{each:g}' for each in ports)}" if ports else "has none"
         yield "LoadBalancers", f"sends requests to port {wanted:g} of {name}, which {has}", "correct ContainerPort"
+
+
+def _of_rule(rule: Mapping[str, Any]) -> Iterator[_Fault]:
+    """A production rule that forwards nowhere: ECS moves traffic by the weights of its target groups."""
+    actions = rule.get("Properties", {}).get("Actions")
+    if actions and is_whole(actions) and not any(each.get("Type") == "forward" for each in tables(actions)):
+        where = "LoadBalancers.AdvancedConfiguration.ProductionListenerRule"
+        yield where, "forwards to no target group, so ECS cannot move its traffic", "make it forward to both"
 
 
 def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:

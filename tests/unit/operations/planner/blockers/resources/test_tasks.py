@@ -51,9 +51,10 @@ Change = Callable[[Resources], Any]
 def refusals(change: Change) -> list[str]:
     resources: Resources = copy.deepcopy({"Task": TASK, "Service": SERVICE})
     change(resources)
-    kinds = {"Task": "AWS::ECS::TaskDefinition", "Service": "AWS::ECS::Service"}
+    kinds = {"Task": "AWS::ECS::TaskDefinition", "Service": "AWS::ECS::Service", "Rule": f"{ELB}::ListenerRule"}
     given = {name: {"Type": kinds[name], "Properties": each} for name, each in resources.items()}
-    template = {"Parameters": {"Given": {"Type": "String"}}, "Resources": given}
+    parameters = {name: {"Type": "String"} for name in ("Given", "A", "B")}
+    template = {"Parameters": parameters, "Conditions": {"Small": {"Fn::Equals": ["a", "b"]}}, "Resources": given}
     return [str(each) for each in plan([], [[StackTemplate(KEY, template)]]).refusals]
 
 
@@ -63,6 +64,21 @@ def put(resource: str, **properties: Any) -> Change:
 
 def out(resource: str, *names: str) -> Change:
     return lambda resources: [resources[resource].pop(name) for name in names]
+
+
+def path(*values: str) -> dict[str, Any]:
+    return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(values)}}
+
+
+def rule_of(action: dict[str, Any]) -> Change:
+    """The service's production rule is one of its stack."""
+
+    def change(resources: Resources) -> None:
+        advanced = {**ADVANCED, "ProductionListenerRule": {"Ref": "Rule"}}
+        resources["Service"]["LoadBalancers"] = [{**BALANCER, "AdvancedConfiguration": advanced}]
+        resources["Rule"] = {"ListenerArn": "listener", "Priority": 7, "Conditions": [path("/a")], "Actions": [action]}
+
+    return change
 
 
 def containers(*changed: dict[str, Any]) -> Change:
@@ -183,6 +199,12 @@ CASES: dict[str, tuple[Change, str]] = {
         ),
         "",
     ),
+    "its rule redirects": (
+        rule_of({"Type": "redirect", "RedirectConfig": {"Port": "444"}}),
+        "forwards to no target group",
+    ),
+    "its rule forwards": (rule_of({"Type": "forward", "TargetGroupArn": GROUP.format("blue")}), ""),
+    "its rule does what only CloudFormation knows": (rule_of({"Fn::If": ["Small", {"Ref": "A"}, {"Ref": "B"}]}), ""),
     "traffic moves to where it is": (
         put("Service", LoadBalancers=[{**BALANCER, "TargetGroupArn": ADVANCED["AlternateTargetGroupArn"]}]),
         "is the same as TargetGroupArn",
@@ -196,10 +218,6 @@ def test_what_ecs_does_not_take_is_refused_and_nothing_else(case: str) -> None:
     found = refusals(change)
     assert len(found) == bool(said), found
     assert said in "".join(found)
-
-
-def path(*values: str) -> dict[str, Any]:
-    return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(values)}}
 
 
 def method(*values: str) -> dict[str, Any]:
@@ -265,3 +283,26 @@ def test_what_a_load_balancer_does_not_take_is_refused_and_nothing_else(
     found = [str(each) for each in plan([], [[StackTemplate(KEY, template)]]).refusals]
     assert len(found) == bool(said), found
     assert said in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "led_to", "said"),
+    [({"Port": 9999}, True, True), ({"Port": 9999}, False, False), ({"HealthCheckPath": "/up"}, True, False)],
+    ids=["replaced", "nothing leads to it", "changed in place"],
+)
+def test_users_of_a_target_group_that_is_made_again_get_no_answer(
+    change: dict[str, Any], led_to: bool, said: bool
+) -> None:
+    def stack(**changes: Any) -> StackTemplate:
+        group = {"Protocol": "HTTP", "Port": 80, "TargetType": "ip", "VpcId": "vpc-1", **changes}
+        action = {"Type": "forward", "TargetGroupArn": {"Ref": "Group"} if led_to else GROUP.format("other")}
+        rule = {"ListenerArn": "listener", "Priority": 7, "Conditions": [path("/a")], "Actions": [action]}
+        resources = {
+            "Group": {"Type": f"{ELB}::TargetGroup", "Properties": group},
+            "Rule": {"Type": f"{ELB}::ListenerRule", "Properties": rule},
+        }
+        return StackTemplate(KEY, {"Resources": resources})
+
+    found = plan([stack()], [[stack(**change)]])
+    hurt = [each for planned in found.stacks for each in planned.consequences if each.hurts]
+    assert ["users get 503 until the service is deployed" in str(each) for each in hurt] == [True] * said
