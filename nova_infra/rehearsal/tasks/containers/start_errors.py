@@ -11,7 +11,7 @@ from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 _DOCKERS_LAST = "Error: failed to start containers"
 """What Docker says below the reason."""
-_OF_THE_ENGINE = re.compile(rf"docker\.sock|slirp4netns|{PASTA}|netavark|/dev/net/tun|cni plugin")
+_OF_THE_ENGINE = re.compile(rf"docker\.sock|slirp4netns|{PASTA}|netavark|/dev/net/tun|cni plugin|setting rlimit")
 """Whatever it says of a program or a permission is about the engine's own."""
 _NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
 

@@ -62,6 +62,9 @@ def test_a_fault_of_the_service_is_told_as_ecs_tells_it(said: str, line: str, be
         'could not find slirp4netns: exec: "slirp4netns": executable file not found in $PATH',
         '/usr/bin/slirp4netns failed: "open(/dev/net/tun): Permission denied"',
         "netavark: code: 3, msg: iptables: Permission denied",
+        "runc create failed: error setting rlimit type 7: operation not permitted: OCI permission denied",
+        "runc: error setting rlimits for ready process: error setting rlimit type 6: operation not permitted: OCI "
+        "permission denied",
         "failed to start pasta: fork/exec /usr/bin/pasta: Permission denied",
     ],
 )
