@@ -46,9 +46,11 @@ def name_policy_by_grants(role: iam.IRole, grants: Iterable[object]) -> None:
         grants: What its policy grants besides what every service gets; nothing where it keeps its usual name.
     """
     said = json.dumps(sorted({json.dumps(each, sort_keys=True) for each in grants}))
+    if said == "[]" or len(said) > _LONGEST:
+        return
     policy = role.node.try_find_child("DefaultPolicy")
     resource = policy.node.default_child if policy is not None else None
-    if said == "[]" or len(said) > _LONGEST or not isinstance(resource, iam.CfnPolicy):
+    if not isinstance(resource, iam.CfnPolicy):
         return
     digest = hashlib.sha256(said.encode()).hexdigest()[:8].upper()
     name = f"{role.node.id}Policy{digest}"
