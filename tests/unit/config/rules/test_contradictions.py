@@ -38,6 +38,16 @@ def test_an_environment_whose_stage_would_have_the_id_of_another_construct(
     assert f"environments[0].name: {name!r} is already the name of a" in refused()
 
 
+def test_with_github_actions_no_construct_of_a_pipeline_takes_a_name(
+    raw: dict[str, Any], refused: Callable[[], str]
+) -> None:
+    raw["environments"][0]["name"] = "logs"
+    raw["delivery"] = {**raw.get("delivery", {}), "engine": "github-actions"}
+    raw["environments"][1]["name"] = "dev"
+    raw["environments"][2]["name"] = "dev"
+    assert "is already the name of" not in refused()
+
+
 def test_an_environment_named_as_the_approval_of_another(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["environments"][1]["name"] = "approve-prod"
     assert "environments[1].name: 'approve-prod' is already the name of a stage" in refused()
