@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.certain import may_be_left_out, table, tables
-from nova_infra.operations.changes.template_values import properties, references, shown
+from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, StackTemplate
 from nova_infra.operations.planner.step import Step
 
@@ -116,7 +116,9 @@ def _of_users(stack: StackTemplate) -> set[str]:
             if logical_id not in tests:
                 for action in tables(rule.get("Actions", rule.get("DefaultActions"))):
                     found |= {*references(_weighed(action))}
-    return {name for name in found & filled if not properties(stack.resources.get(name)).get("Targets")}
+    return {
+        name for name in found & filled if not table(stack.resources.get(name, {}).get("Properties")).get("Targets")
+    }
 
 
 def _weighed(action: Mapping[str, Any]) -> list[Any]:
