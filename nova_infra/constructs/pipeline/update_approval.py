@@ -12,7 +12,6 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
-from nova_infra.constructs.pipeline.steps import BUILD_IMAGE
 from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import BOOTSTRAP_QUALIFIER
 
@@ -99,7 +98,7 @@ class UpdateApproval(Construct):
         project = codebuild.PipelineProject(
             self,
             "Compare",
-            environment=codebuild.BuildEnvironment(build_image=BUILD_IMAGE),
+            environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0),
             environment_variables={
                 name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
             },
