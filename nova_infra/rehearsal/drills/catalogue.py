@@ -1,4 +1,4 @@
-"""Lists all drills: a fault that a release may have, and what must follow."""
+"""Lists all drills: a fault of ``tasks/faults`` that a release may have, and what must follow."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ from nova_infra.rehearsal.drills.expectations import (
 )
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY
 
-_BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
+_BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker", or_before="before_deploy failed")
 _NOT_MIGRATED = (stops_because("the command stops the stage", "before_deploy failed"), NOT_DEPLOYED)
 _NEVER_STARTS = (_BREAKER, NO_TRAFFIC, *STOPPED)
 
@@ -266,6 +266,7 @@ DRILLS = (
         (stops_at("the integration tests stop the pipeline in the first environment", "build"), PIPELINE_TELLS),
         "first tests",
         fault="not-found",
+        has="tests",
     ),
     Drill(
         "browser-red",
@@ -273,6 +274,7 @@ DRILLS = (
         (stops_at("the browser tests stop the pipeline before production", "build"), PIPELINE_TELLS),
         "last tests",
         fault="not-found",
+        has="tests",
     ),
     Drill(
         "approval-rejected",

@@ -39,8 +39,8 @@ class Drill:
         suite: Whether it is about the test suite that answers a gate: it ``answers``, ``hangs``, or asks ``elsewhere``.
         kind: What kind of service has the fault.
         group: ``together`` or ``apart`` where it is about releases whose services do or do not wait for one another.
-        has: What the service with the fault has: ``before_deploy``, a ``schedule`` that alone starts it, or a machine
-            that lets ``one run`` go at a time.
+        has: What the service with the fault has: ``before_deploy``, a ``schedule`` that alone starts it, a machine that
+            lets ``one run`` go at a time, or ``tests`` that ask it for what it promises.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Drill:
     suite: Literal["", "answers", "hangs", "elsewhere"] = ""
     kind: ServiceKind = "web"
     group: Literal["", "together", "apart"] = ""
-    has: Literal["", "before_deploy", "schedule", "one run"] = ""
+    has: Literal["", "before_deploy", "schedule", "one run", "tests"] = ""
 
     @property
     def needs_measuring(self) -> bool:

@@ -39,11 +39,17 @@ def deployment_of(record: Record, service: str) -> DeploymentRecord | None:
     return next((d for d in record.deployments if not d.baseline and d.service.endswith(service)), None)
 
 
-def rolls_back(words: str, *, because: str = "") -> Expectation:
-    """The faulty service rolls back to what ran before, for a reason that contains a text."""
+def rolls_back(words: str, *, because: str = "", or_before: str = "") -> Expectation:
+    """The faulty service rolls back to what ran before, for a reason that contains a text.
+
+    Args:
+        or_before: What stops it as well, before ECS is asked for anything: a text in the reason.
+    """
 
     def look(record: Record, service: str) -> list[str]:
         deployment = deployment_of(record, service)
+        if deployment is None and or_before and _stopped_because(record, or_before):
+            return []
         if deployment is None:
             return [f"{service} was not deployed"]
         if deployment.outcome != "rolled back":
@@ -72,11 +78,17 @@ def stops_because(words: str, text: str) -> Expectation:
     """The first stage stops, and an action's reason contains a text."""
 
     def look(record: Record, _: str) -> list[str]:
-        reasons = [action.note for action in record.stages[0].actions if action.status == "failed"]
-        found = any(text in reason for reason in reasons)
-        return [] if found else [f"{record.stages[0].name} {record.stages[0].status}, but not because of {text}"]
+        return (
+            []
+            if _stopped_because(record, text)
+            else [f"{record.stages[0].name} {record.stages[0].status}, but not because of {text}"]
+        )
 
     return Expectation(words, look)
+
+
+def _stopped_because(record: Record, text: str) -> bool:
+    return any(action.status == "failed" and text in action.note for action in record.stages[0].actions)
 
 
 def told(words: str, text: str) -> Expectation:

@@ -71,7 +71,7 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
         NovaError: The pipeline has no such part.
     """
     pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly, drill)
+    service = _first_service(pipeline, candidate, drill)
     if service is None:
         raise NovaError(f"--drill: {drill.name}: the pipeline deploys no {drill.kind}: leave that drill out")
     stages = _stages(pipeline, drill.reach)
@@ -103,7 +103,7 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
 def lacking(drill: Drill, candidate: Release) -> str:
     """What a release lacks so that a drill could be played, in a clause; empty where it lacks nothing."""
     pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly, drill)
+    service = _first_service(pipeline, candidate, drill)
     if service is None:
         return f"no {drill.kind} {_WITH[drill.has]}is delivered"
     places = _places(pipeline.stages, drill.reach)
@@ -196,23 +196,47 @@ _WITH = {
     "before_deploy": "with a before_deploy ",
     "schedule": "that nothing but its schedule starts ",
     "one run": "that runs once at a time ",
+    "tests": "with tests of its own ",
 }
 
 
-def _first_service(pipeline: Pipeline, assembly: Assembly, drill: Drill) -> str | None:
-    """The first service of a drill's kind that production deploys; None where there is none."""
+def _first_service(pipeline: Pipeline, candidate: Release, drill: Drill) -> str | None:
+    """The first service of a drill's kind that production deploys; None where there is none.
+
+    One without a ``before_deploy`` comes first: what keeps a container from starting stops that command, and nothing
+    would be seen of a deployment.
+    """
+    found: dict[bool, str] = {}
     for stage in reversed(pipeline.stages):
         for action in stage.actions:
             if isinstance(action, DeployAction):
-                template = assembly.template(action.template_path)
+                template = candidate.assembly.template(action.template_path)
                 fits = _kind_of(template) == drill.kind and _has_what(template, drill)
-                for repository in repositories(template) if fits else ():
-                    return repository
-    return None
+                for service in repositories(template) if fits else ():
+                    if drill.has != "tests" or _is_asked(service, template, pipeline, candidate, drill):
+                        found.setdefault(_migrates(template), service)
+    return found.get(False, found.get(True))
+
+
+def _is_asked(service: str, template: Template, pipeline: Pipeline, candidate: Release, drill: Drill) -> bool:
+    """Whether the tests where a drill begins ask a service for what it promises.
+
+    This project's own do so with services on its kit, and with those that have such tests.
+    """
+    suites = [
+        suite
+        for place in _places(pipeline.stages, drill.reach)
+        for action in pipeline.stages[place].actions
+        for suite in ("integration", "e2e")
+        if isinstance(action, BuildAction) and any(f"make {suite}" in command for command in action.commands)
+    ]
+    if not suites or "nova_kit" in json.dumps(template):
+        return True
+    return any((candidate.sources / "services" / service / "tests" / suite).is_dir() for suite in suites)
 
 
 def _has_what(template: Template, drill: Drill) -> bool:
-    migrates, scheduled = (bool(resources_of_type(template, kind)) for kind in (BEFORE_DEPLOY, SCHEDULE))
+    migrates, scheduled = _migrates(template), bool(resources_of_type(template, SCHEDULE))
     match drill.has:
         case "before_deploy":
             return migrates
@@ -221,6 +245,10 @@ def _has_what(template: Template, drill: Drill) -> bool:
         case "one run":  # It looks for tasks that are still running.
             return scheduled and "DesiredStatus" in json.dumps(template)
     return True
+
+
+def _migrates(template: Template) -> bool:
+    return bool(resources_of_type(template, BEFORE_DEPLOY))
 
 
 def _kind_of(template: Template) -> ServiceKind:

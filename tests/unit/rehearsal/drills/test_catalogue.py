@@ -178,6 +178,62 @@ def test_drills_of_migrations_and_jobs_need_what_they_are_about(
     assert lacking(job, released) == "no job that nothing but its schedule starts is delivered"
 
 
+@pytest.mark.parametrize(
+    ("command", "own", "image_command", "said"),
+    [
+        ("make integration BASE_URL=x", "", COMMAND, "no web with tests of its own is delivered"),
+        ("make integration BASE_URL=x", "e2e", COMMAND, "no web with tests of its own is delivered"),
+        ("make integration BASE_URL=x", "integration", COMMAND, ""),
+        ("make integration BASE_URL=x", "", ["python", "-m", "nova_kit.serve", "tiny.main:app"], ""),
+        ("npm run smoke", "", COMMAND, ""),
+    ],
+    ids=["no tests", "tests of another suite", "tests of its own", "on the kit", "somebody else's pipeline"],
+)
+def test_tests_that_ask_a_service_for_nothing_are_not_drilled_with_it(
+    candidate: Release,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    own: str,
+    image_command: list[str],
+    said: str,
+) -> None:
+    if own:
+        (candidate.sources / "services" / "tiny" / "tests" / own).mkdir(parents=True)
+    prod = candidate.assembly.directory / "Prod.json"
+    template = json.loads(prod.read_text())
+    template["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0]["Command"] = image_command
+    prod.write_text(json.dumps(template))
+    pipeline = candidate.pipeline()
+    stages = [
+        replace(
+            s, actions=tuple(replace(a, commands=(command,)) if isinstance(a, BuildAction) else a for a in s.actions)
+        )
+        for s in pipeline.stages
+    ]
+    monkeypatch.setattr(Release, "pipeline", lambda _: replace(pipeline, stages=tuple(stages)))
+    release = Release(candidate.name, Assembly(candidate.assembly.directory), candidate.sources)
+    [drill] = choose(["integration-red"])
+    assert lacking(drill, release) == said
+
+
+def test_a_service_with_a_before_deploy_has_the_fault_only_where_no_other_is_delivered(
+    candidate: Release, background: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [drill] = choose(["crash-at-start"])
+    migrating = background("migrating", MIGRATION)
+    assert plan(drill, migrating).service == "tiny"
+    other = json.loads((migrating.assembly.directory / "Prod.json").read_text())
+    other["Resources"].pop("More0")
+    other["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0]["Image"] = "registry/shop:1"
+    (migrating.assembly.directory / "Other.json").write_text(json.dumps(other))
+    pipeline = migrating.pipeline()
+    *before, prod = pipeline.stages
+    second = DeployAction("shop.Deploy", 2, "acme-prod-shop", "Other.json", None)
+    stages = (*before, replace(prod, actions=(*prod.actions, second)))
+    monkeypatch.setattr(Release, "pipeline", lambda _: replace(pipeline, stages=stages))
+    assert plan(drill, migrating).service == "shop"
+
+
 def test_a_drill_about_tests_or_an_approval_is_left_out_where_the_pipeline_has_none(
     candidate: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,17 @@ def test_a_drill_that_goes_as_it_must_misses_nothing(candidate: Release) -> None
     assert Went(candidate, "crash-at-start", reason=BROKEN).misses == []
 
 
+def test_what_keeps_a_container_from_starting_may_stop_its_before_deploy_already(candidate: Release) -> None:
+    never, errors = Went(candidate, "crash-at-start", reason=BROKEN), Went(candidate, "errors", reason=RED)
+    for went in (never, errors):
+        went.record.deployments = []
+        went.record.stages[0].actions[0].note = "prod-tiny: before_deploy failed: exec: no-such-program: not found"
+    assert never.misses == []
+    assert "tiny was not deployed" in errors.misses
+    never.record.stages[0].actions[0].note = "prod-tiny: the bucket exists"
+    assert "tiny was not deployed" in never.misses
+
+
 def test_a_canary_that_gets_all_of_the_traffic_before_it_goes_back_fails_its_drill(candidate: Release) -> None:
     went = Went(candidate, "errors", reason=RED)
     went.deployment.traffic = [TrafficRecord(10, 1), TrafficRecord(0, 2)]

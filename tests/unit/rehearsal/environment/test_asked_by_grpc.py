@@ -133,8 +133,8 @@ def test_calls_of_a_file_are_made_with_their_json_as_a_message(tmp_path: Path) -
     ("text", "reflects", "why"),
     [
         ('GRPC /shop.Shop/Place\n\n{"item": 3}', True, "gRPC /shop.Shop/Place is not what the method takes"),
-        ('GRPC /shop.Shop/Gone\n\n{"a": 3}', True, "is given as JSON, and reflection does not name it"),
-        ('GRPC /shop.Shop/Place\n\n{"item": "tea"}', False, "is given as JSON, and the service has no reflection"),
+        ('GRPC /shop.Shop/Gone\n\n{"a": 3}', True, "is given as JSON, but reflection does not name it"),
+        ('GRPC /shop.Shop/Place\n\n{"item": "tea"}', False, "is given as JSON, but the service has no reflection"),
         ("GET /shop.json", True, "GET /shop.json is HTTP, and the service speaks gRPC: write GRPC /package"),
     ],
 )
