@@ -29,7 +29,7 @@ esac
 """
 
 
-def project_of_stand_ins(tmp_path):
+def project_of_stand_ins(tmp_path: Path):
     """A directory for set-up whose name has a space and letters beyond ASCII, and a directory of Pythons."""
     root = tmp_path / "配送 platform"
     (root / "scripts").mkdir(parents=True)
@@ -43,7 +43,7 @@ def project_of_stand_ins(tmp_path):
     return root
 
 
-def add_python(directory, name, version):
+def add_python(directory, name, version) -> None:
     path = directory / "bin" / name
     path.unlink(missing_ok=True)
     path.write_text(PYTHON.format(version=version))

@@ -105,7 +105,7 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
         assert {word.strip("[].,") for word in rest if word.strip("[").startswith("--")} <= known, words
 
 
-def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example) -> None:
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:

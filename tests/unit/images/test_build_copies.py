@@ -57,7 +57,7 @@ def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> 
     assert tags(ecr) == {"aaa"}
 
 
-def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> None:
+def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = f"registry.example.com/shop:1@sha256:{'d' * 64}"
     ready = ImageSource("carts-service", "linux/amd64", {}, (), image=reference)
     calls: list[list[str]] = []

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.deployed_environment import Deployment
 from helpers.exhaustive import one_of_each
 from nova_infra.deployed.task import LogEvent, OneOff, TaskDetail
 from nova_infra.documents.terminal import as_text
@@ -185,7 +186,7 @@ def test_a_task_that_never_ran_says_why() -> None:
 
 
 @pytest.fixture
-def scalable(deployment):
+def scalable(deployment: Deployment):
     """Production, whose carts service scales from 2 to 10 tasks."""
     deployment.client("application-autoscaling").register_scalable_target(
         ServiceNamespace="ecs",
@@ -244,20 +245,20 @@ def test_a_service_that_does_not_scale_says_so(scalable) -> None:
         scalable.environment.capacity("store-service")
 
 
-def test_a_shell_is_refused_where_the_environment_does_not_allow_it(deployment) -> None:
+def test_a_shell_is_refused_where_the_environment_does_not_allow_it(deployment: Deployment) -> None:
     with pytest.raises(RefusedError, match=r"exec: is off in prod: set exec = true for it in nova.toml"):
         deployment.environment.open_shell("carts-service", "t", "/bin/sh")
 
 
 @pytest.mark.parametrize("call", one_of_each(["tasks", "start_task", "open_shell"]))
-def test_a_service_that_is_not_there_is_refused_in_a_line(deployment, call: str) -> None:
+def test_a_service_that_is_not_there_is_refused_in_a_line(deployment: Deployment, call: str) -> None:
     arguments = {"tasks": ("nope",), "start_task": ("nope", ["x"]), "open_shell": ("nope", "t", "sh")}[call]
     with pytest.raises(RefusedError, match="service: 'nope' does not run in prod"):
         getattr(deployment.environment, call)(*arguments)
 
 
 @pytest.mark.parametrize("call", ["tasks", "start_task", "open_shell", "capacity"])
-def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deployment, call: str) -> None:
+def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deployment: Deployment, call: str) -> None:
     role = "arn:aws:iam::123456789012:role/machine"
     machine = deployment.client("stepfunctions").create_state_machine(
         name="nova-prod-report", definition="{}", roleArn=role
@@ -271,7 +272,7 @@ def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deplo
     )
 
 
-def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
+def test_the_lines_of_a_log_come_from_all_its_streams(deployment: Deployment) -> None:
     client = deployment.client("logs")
     now = datetime.now(UTC).replace(microsecond=0)
     [group] = deployment.environment.log_groups("carts-service")
@@ -291,7 +292,7 @@ def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
         list(deployment.environment.log_events("nope", since=now))
 
 
-def test_the_places_of_an_environment_are_links(deployment) -> None:
+def test_the_places_of_an_environment_are_links(deployment: Deployment) -> None:
     found = as_text(places(deployment.environment), width=200).splitlines()
     assert found[0] == "address    https://nova.test"
     assert found[1] == (

@@ -29,7 +29,7 @@ def record(*, status="succeeded", reason="3 tasks failed (the circuit breaker op
     }
 
 
-def test_an_outcome_has_reasons_and_no_times(soak):
+def test_an_outcome_has_reasons_and_no_times(soak) -> None:
     assert soak.outcome(record()) == {
         "stage Prod": "succeeded",
         "release prod-audio": "rolled back 10→0 3 tasks failed (the circuit breaker opened): it exited with 1",
@@ -37,14 +37,14 @@ def test_an_outcome_has_reasons_and_no_times(soak):
     }
 
 
-def test_what_became_of_a_drill_is_part_of_it(soak):
+def test_what_became_of_a_drill_is_part_of_it(soak) -> None:
     drill = {"drill": "errors", "misses": ["it got 3 requests"], "record": record()}
     found = soak.outcome(record(drills=[drill]))
     assert found["drill errors"] == "it got 3 requests"
     assert found["drill errors, stage Prod"] == "succeeded"
 
 
-def test_what_differs_is_named_with_both_outcomes(soak):
+def test_what_differs_is_named_with_both_outcomes(soak) -> None:
     first, other = soak.outcome(record()), soak.outcome(record(status="failed"))
     assert soak.differences(first, other) == ["stage Prod: 'succeeded', then 'failed'"]
     assert soak.differences(first, first) == []

@@ -9,7 +9,7 @@ import pytest
 SCRIPT = Path(__file__).parents[3] / "scripts" / "tree.sh"
 
 
-def git(root, *arguments):
+def git(root, *arguments) -> None:
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
 
@@ -19,7 +19,7 @@ def tree(root, *arguments):
 
 
 @pytest.fixture
-def archive(tmp_path):
+def archive(tmp_path: Path):
     """A directory without a repository, as it is unpacked from an archive."""
     root = tmp_path / "project"
     for name, content in {
@@ -40,13 +40,13 @@ def names(root, *paths):
     return set(filter(None, tree(root, "list", *paths).split("\0")))
 
 
-def test_an_archive_lists_what_git_would_commit(archive):
+def test_an_archive_lists_what_git_would_commit(archive) -> None:
     assert names(archive) == NAMES
     assert names(archive, "nova infra", "nova.toml") == {"nova infra/配送.py"}
     assert not (archive / ".git").exists()
 
 
-def test_a_repository_lists_the_same_and_hashes_the_same(archive):
+def test_a_repository_lists_the_same_and_hashes_the_same(archive) -> None:
     before = tree(archive, "hash")
     git(archive, "init", "-q")
     git(archive, "add", "Makefile")
@@ -56,20 +56,20 @@ def test_a_repository_lists_the_same_and_hashes_the_same(archive):
     assert (names(archive), tree(archive, "hash")) == (NAMES, before)
 
 
-def test_an_archive_below_another_repository_that_ignores_it_is_listed_all_the_same(archive):
+def test_an_archive_below_another_repository_that_ignores_it_is_listed_all_the_same(archive) -> None:
     git(archive.parent, "init", "-q")
     (archive.parent / ".gitignore").write_text("*\n")
     assert names(archive) == NAMES
 
 
 @pytest.mark.parametrize("name", ["nova infra/配送.py", "new.py"])
-def test_another_content_has_another_hash(archive, name):
+def test_another_content_has_another_hash(archive, name: str) -> None:
     before = tree(archive, "hash")
     (archive / name).write_text("x = 2\n")
     assert tree(archive, "hash") != before
 
 
-def test_a_file_that_is_gone_has_another_hash_and_ignored_ones_do_not_count(archive):
+def test_a_file_that_is_gone_has_another_hash_and_ignored_ones_do_not_count(archive) -> None:
     git(archive, "init", "-q")
     git(archive, "add", ".")
     before = tree(archive, "hash")

@@ -19,7 +19,7 @@ def entry(release, outcome, minutes):
 
 
 @pytest.fixture
-def ask(monkeypatch):
+def ask(monkeypatch: pytest.MonkeyPatch):
     """Asks a quiet environment with a ledger and stacks: ask(entries, stacks) -> its conditions."""
 
     def run(entries=(), stacks=()):
@@ -37,21 +37,21 @@ def ask(monkeypatch):
     return run
 
 
-def test_a_release_that_failed_is_not_the_last_good_one(ask):
+def test_a_release_that_failed_is_not_the_last_good_one(ask) -> None:
     ledger = [entry("newest", "failed", 1), entry("good", "verified", 2), entry("older", "verified", 3)]
     assert ask(ledger).last_good == "good"
 
 
-def test_a_release_that_was_rolled_back_to_is_the_last_good_one(ask):
+def test_a_release_that_was_rolled_back_to_is_the_last_good_one(ask) -> None:
     assert ask([entry("back", "rolled-back", 1), entry("good", "verified", 2)]).last_good == "back"
 
 
-def test_where_nothing_was_good_there_is_no_last_good_release(ask):
+def test_where_nothing_was_good_there_is_no_last_good_release(ask) -> None:
     assert ask([entry("newest", "failed", 1)]).last_good is None
 
 
 @pytest.mark.parametrize("name", ["nova-prod-platform", "nova-prod-overview", "nova-prod-audio"])
-def test_every_stack_is_looked_at_and_not_only_those_of_services(ask, name):
+def test_every_stack_is_looked_at_and_not_only_those_of_services(ask, name: str) -> None:
     good = Stack("nova-prod-other", "UPDATE_COMPLETE")
     conditions = ask(stacks=[good, Stack(name, "UPDATE_ROLLBACK_FAILED")])
     [found] = blockers(conditions, "release", {}, now=NOW)
@@ -59,6 +59,6 @@ def test_every_stack_is_looked_at_and_not_only_those_of_services(ask, name):
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_IN_PROGRESS"])
-def test_a_stack_that_is_under_way_is_waited_for_whichever_it_is(ask, status):
+def test_a_stack_that_is_under_way_is_waited_for_whichever_it_is(ask, status: str) -> None:
     [found] = blockers(ask(stacks=[Stack("nova-prod-platform", status)]), "release", {}, now=NOW)
     assert "nova-prod-platform" in found.text

@@ -42,7 +42,7 @@ class Parameters:
         (COMMIT[:12], f"{COMMIT[:12]}+carts-service@{'b' * 12}", False),
     ],
 )
-def test_a_release_is_named_by_its_name_or_by_the_beginning_of_its_commit(written, release, is_it) -> None:
+def test_a_release_is_named_by_its_name_or_by_the_beginning_of_its_commit(written, release: str, is_it: bool) -> None:
     assert names(written, release) is is_it
 
 

@@ -14,7 +14,7 @@ from nova_infra.operations.rollback.change_sets import execute
 class Environment:
     """Executes every change set, and ends each stack in a status."""
 
-    def __init__(self, status):
+    def __init__(self, status) -> None:
         self.status = status
 
     def execute_change_set(self, change_set):
@@ -34,7 +34,7 @@ def executed(status):
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"])
-def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status):
+def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status: str) -> None:
     failures, told = executed(status)
     assert failures == []
     assert told == ["nova-prod-audio: rolling back", "nova-prod-audio: done"]
@@ -43,7 +43,7 @@ def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status
 @pytest.mark.parametrize(
     "status", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_FAILED"]
 )
-def test_a_stack_that_cloudformation_restored_is_not(status):
+def test_a_stack_that_cloudformation_restored_is_not(status: str) -> None:
     failures, told = executed(status)
     assert failures == [f"nova-prod-audio: did not roll back ({status}): no reason was given"]
     assert told == ["nova-prod-audio: rolling back"]
@@ -53,7 +53,7 @@ DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 
 
 @pytest.fixture
-def look_again(monkeypatch):
+def look_again(monkeypatch: pytest.MonkeyPatch):
     """Looks at a ledger that has got to a version, and a service that runs an image."""
 
     def act(version, runs):
@@ -68,15 +68,15 @@ def look_again(monkeypatch):
     return act
 
 
-def test_a_ledger_that_nobody_wrote_to_needs_no_second_look(look_again):
+def test_a_ledger_that_nobody_wrote_to_needs_no_second_look(look_again) -> None:
     assert look_again(4, OTHER) == ["lock"]
 
 
-def test_what_was_written_meanwhile_is_no_matter_where_the_image_is_still_the_one_brought_back(look_again):
+def test_what_was_written_meanwhile_is_no_matter_where_the_image_is_still_the_one_brought_back(look_again) -> None:
     assert look_again(5, DIGEST) == ["lock", 1]
 
 
 @pytest.mark.parametrize("version", [5, 6])
-def test_a_release_that_landed_meanwhile_is_not_written_over(look_again, version):
+def test_a_release_that_landed_meanwhile_is_not_written_over(look_again, version: int) -> None:
     with pytest.raises(CheckFailedError, match="audio: got another image during the rollback"):
         look_again(version, OTHER)

@@ -56,7 +56,7 @@ def test_what_takes_its_values_from_the_service_follows_it(following) -> None:
         (change("Topic", action="Add", replacement=""), "Add AWS::SNS::Topic Topic"),
     ],
 )
-def test_anything_else_is_another_change(other, said) -> None:
+def test_anything_else_is_another_change(other, said: str) -> None:
     assert other_changes((*ROLLBACK, other), TEMPLATE) == [said]
 
 

@@ -35,7 +35,9 @@ def rollout(percent: float = 100, minutes: int = 0) -> DeploymentConfiguration:
 class Behind:
     """A service behind a real load balancer, whose tasks are functions."""
 
-    def __init__(self, answer: Answer, *, paths: Sequence[str] = ("/tiny/*",), weights: tuple[int, int] = (100, 0)):
+    def __init__(
+        self, answer: Answer, *, paths: Sequence[str] = ("/tiny/*",), weights: tuple[int, int] = (100, 0)
+    ) -> None:
         self.answer, self.paths, self.weights = answer, tuple(paths), weights
         self.renamed = ""
         self.known: list[bool] = []

@@ -2,6 +2,7 @@
 
 import re
 
+from helpers.assembly import Assembly
 from nova_infra.config import Config, parse_config
 from nova_infra.scaffold.editing.leftovers import after_removal, after_renaming
 
@@ -34,7 +35,7 @@ def test_stacks_are_deleted_in_promotion_order_protection_first_and_the_reposito
     assert accounts == [*(each.account for each in config.environments), config.toolchain.account]
 
 
-def test_the_stacks_that_are_named_are_those_that_are_synthesized(config, assembly) -> None:
+def test_the_stacks_that_are_named_are_those_that_are_synthesized(config: Config, assembly: Assembly) -> None:
     for service in config.services:
         named = set(re.findall(r"--stack-name (\S+)", "\n".join(after_removal(config, service.name))))
         assert named <= assembly.templates.keys()
