@@ -98,8 +98,8 @@ def test_requests_are_counted_by_the_minute(
         by_name = {"RequestCount": requests, "HTTPCode_Target_2XX_Count": answered}
         found = []
         for query in MetricDataQueries:
-            values = by_name.get(query["MetricStat"]["Metric"]["MetricName"], [])
-            values = [float(value) for value in values] if account.calls["get_metric_data"] > 2 else []
+            counts = by_name.get(query["MetricStat"]["Metric"]["MetricName"], [])
+            values = [float(count) for count in counts] if account.calls["get_metric_data"] > 2 else []
             found.append({"Id": query["Id"], "Values": values, "Timestamps": minutes[: len(values)]})
         return {"MetricDataResults": found}
 

@@ -150,10 +150,16 @@ def test_what_another_run_has_left_is_no_ground_for_a_new_one() -> None:
 
 
 def test_the_ground_is_removed_last_and_its_tasks_are_stopped_before() -> None:
-    account, order = SandboxAccount(), []
+    account = SandboxAccount()
+    order: list[str] = []
     account.stacks |= ours("ground") | ours("z")
     account.answers["list_tasks"] = {"taskArns": ["arn:aws:ecs:task/1"]}
-    account.answers["stop_task"] = lambda task, **_: order.append(task) or {}
+
+    def stop(task: str, **_: Any) -> dict[str, Any]:
+        order.append(task)
+        return {}
+
+    account.answers["stop_task"] = stop
 
     def delete(StackName: str) -> dict[str, Any]:  # noqa: N803
         order.append(StackName)

@@ -109,7 +109,7 @@ def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example: Path) -
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        command = [Path(sys.executable).with_name("nova"), "config", "check"]
+        command = [str(Path(sys.executable).with_name("nova")), "config", "check"]
         ended = subprocess.run(command, cwd=example, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     finally:
         os.close(writing)

@@ -130,7 +130,7 @@ def test_any_difference_in_what_is_built_gives_another_tag(
 
 
 @pytest.mark.parametrize("change", [{"platform": "linux/arm64"}, {"arguments": {"PYTHON_IMAGE": "python:3.13"}}])
-def test_the_architecture_and_the_build_arguments_count(services: Path, change: dict[str, object]) -> None:
+def test_the_architecture_and_the_build_arguments_count(services: Path, change: dict[str, Any]) -> None:
     assert dataclasses.replace(source(services), **change).tag != tag(services)
 
 

@@ -28,7 +28,7 @@ def test_the_project_s_own_tools_come_first_and_once(path: str, rest: list[str])
 
 
 def test_without_a_path_the_machine_s_default_follows() -> None:
-    variables = {}
+    variables: dict[str, str] = {}
     tools.put_first(variables)
     assert variables["PATH"].split(":") == [*OWN, *os.defpath.split(":")]
 

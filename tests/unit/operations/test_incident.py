@@ -1,7 +1,7 @@
 """What an operator does to services that run."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -76,7 +76,8 @@ class Lines:
     """Gives the lines of one look after the other."""
 
     def __init__(self, *looks: list[LogEvent] | Exception) -> None:
-        self.looks, self.since = list(looks), []
+        self.looks = list(looks)
+        self.since: list[datetime] = []
 
     def log_events(self, service: str, *, since: datetime, pattern: str = "") -> Iterator[LogEvent]:
         assert (service, pattern) == ("carts", '"x"')
@@ -132,12 +133,13 @@ class Runner:
     """Runs one task that goes through states and writes lines."""
 
     def __init__(self, *states: TaskDetail | BaseException) -> None:
-        self.states, self.stopped = states, []
+        self.states = states
+        self.stopped: list[tuple[str, str]] = []
 
     def now(self) -> datetime:
         return AT
 
-    def start_task(self, service: str, command: tuple[str, ...]) -> OneOff:
+    def start_task(self, service: str, command: Sequence[str]) -> OneOff:
         self.started = (service, command)
         return OneOff(f"{ARN}aa", "/nova/nova-prod-carts", "nova-prod-carts/app/aa")
 
@@ -151,7 +153,7 @@ class Runner:
     def stop_task(self, arn: str, reason: str) -> None:
         self.stopped.append((arn, reason))
 
-    def log_events(self, _: str, *, since: datetime, streams: list[str]) -> Iterator[LogEvent]:
+    def log_events(self, _: str, *, since: datetime, streams: Sequence[str] = ()) -> Iterator[LogEvent]:
         assert streams == ["nova-prod-carts/app/aa"]
         assert since < AT
         yield LogEvent("1", AT, "aa", "migrated 3 rows\n")
@@ -186,7 +188,7 @@ def test_a_task_that_never_ran_says_why() -> None:
 
 
 @pytest.fixture
-def scalable(deployment: Deployment):
+def scalable(deployment: Deployment) -> Deployment:
     """Production, whose carts service scales from 2 to 10 tasks."""
     deployment.client("application-autoscaling").register_scalable_target(
         ServiceNamespace="ecs",
@@ -198,7 +200,7 @@ def scalable(deployment: Deployment):
     return deployment
 
 
-def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable) -> None:
+def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable: Deployment) -> None:
     target, carts = scalable.environment, "carts-service"
     released = read_ledger(target).entries
     made = scale(target, carts, least=6, most=None, lasts=timedelta(hours=2), why="sale")
@@ -234,13 +236,15 @@ def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable) 
         ]
     ),
 )
-def test_a_scaling_that_makes_no_sense_changes_nothing(scalable, least, most, hours, fault) -> None:
+def test_a_scaling_that_makes_no_sense_changes_nothing(
+    scalable: Deployment, least: int | None, most: int | None, hours: int, fault: str
+) -> None:
     with pytest.raises(RefusedError, match=fault):
         scale(scalable.environment, "carts-service", least=least, most=most, lasts=timedelta(hours=hours), why="x")
     assert not scalable.environment.capacity("carts-service").scaled
 
 
-def test_a_service_that_does_not_scale_says_so(scalable) -> None:
+def test_a_service_that_does_not_scale_says_so(scalable: Deployment) -> None:
     with pytest.raises(RefusedError, match=r"'store-service' has no scaling in prod: add scaling in nova.toml"):
         scalable.environment.capacity("store-service")
 

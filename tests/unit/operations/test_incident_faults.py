@@ -162,7 +162,11 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]], N
     """Has something happen to the task while it is waited for: ends(lambda task: …)."""
 
     def happens(what: Callable[[Any], None]) -> None:
-        monkeypatch.setattr("nova_infra.deployed.aws.tasks.pause", lambda _: [what(task) for task in one_off_tasks()])
+        def pause(_: float) -> None:
+            for task in one_off_tasks():
+                what(task)
+
+        monkeypatch.setattr("nova_infra.deployed.aws.tasks.pause", pause)
 
     return happens
 

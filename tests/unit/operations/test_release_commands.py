@@ -33,7 +33,8 @@ def run(nova: Any, tmp_path: Path) -> Any:
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "AWS_REGION": "us-east-1", **environment}
-        return nova(*arguments, directory=tmp_path, variables=variables)
+        ended: subprocess.CompletedProcess[str] = nova(*arguments, directory=tmp_path, variables=variables)
+        return ended
 
     return run
 

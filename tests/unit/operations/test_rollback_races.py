@@ -54,7 +54,9 @@ def sign(nonce: str, seconds: int, state: str = "running", **more: Any) -> Param
         ([ParameterVersion(1, "nonsense", AT), sign("a", 5)], "a", "running"),
     ],
 )
-def test_who_has_the_claim_follows_from_the_order_and_the_times_of_its_versions(signs, whose: str, state: str) -> None:
+def test_who_has_the_claim_follows_from_the_order_and_the_times_of_its_versions(
+    signs: list[ParameterVersion], whose: str, state: str
+) -> None:
     found = holder(signs)
     assert (found.nonce, found.state) == (whose, state)
 

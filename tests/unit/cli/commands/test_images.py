@@ -69,13 +69,13 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             write_archive(arguments)
             pushed = [each for each in arguments if each.startswith("--output=type=image")]
             for target in (each.split("name=")[1].split(",")[0] for each in pushed):
-                name, _, tag = target.partition("/")[2].rpartition(":")
-                client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
+                repository, _, tag = target.partition("/")[2].rpartition(":")
+                client.put_image(repositoryName=repository, imageManifest=MANIFEST, imageTag=tag)
             return vulnerable.get("found", NOTHING) if arguments[0] == "run" else ""
 
         client.vulnerable = vulnerable = dict[str, str]()
         monkeypatch.setattr(image_build, "docker", docker)
-        monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
+        monkeypatch.setattr("nova_infra.images.build.shutil.which", lambda name: f"/bin/{name}")
         yield client
 
 
@@ -219,7 +219,12 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
         monkeypatch.setattr(Registry, "scan", lambda *_: scan)
     else:
-        monkeypatch.setattr(image_build, "docker", lambda *arguments, **_: write_archive(arguments) or NOTHING)
+
+        def docker(*arguments: str, **_: object) -> str:
+            write_archive(arguments)
+            return NOTHING
+
+        monkeypatch.setattr(image_build, "docker", docker)
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
     assert git("rev-parse", "HEAD") not in tags(ecr)

@@ -7,7 +7,7 @@ import pytest
 
 from nova_infra.deployed.model import Alarm, Deployment, RunningService, RunningTask
 from nova_infra.deployed.stack import Certificate, Stack
-from nova_infra.operations.gates.preflight import Conditions, blockers
+from nova_infra.operations.gates.preflight import Blocker, Conditions, blockers
 from nova_infra.operations.records.holds import Hold
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ FINE = Conditions((AUDIO,), (Stack("nova-prod-audio", "UPDATE_COMPLETE"),), (ERR
 HOLD = Hold("bad", "noise", "alice", NOW, {"audio": DIGEST})
 
 
-def blockers_of(conditions, release="good", images=None):
+def blockers_of(conditions: Conditions, release: str = "good", images: dict[str, str] | None = None) -> list[Blocker]:
     return blockers(conditions, release, images or {"audio": f"sha256:{'b' * 64}"}, now=NOW)
 
 
@@ -56,7 +56,7 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment() -> None:
         ),
     ],
 )
-def test_a_blocker_is_named(conditions, blocker: str) -> None:
+def test_a_blocker_is_named(conditions: Conditions, blocker: str) -> None:
     [found] = blockers_of(conditions)
     assert blocker in found.text
 

@@ -1,6 +1,7 @@
 """What is wrong with a running environment: each fault alone, from an environment in which all is well."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,11 @@ WELL = Seen((AUDIO,), (STACK,), (ERRORS,), {"audio": Answer(200, '{"service": "a
 RELEASE = {"audio": ReleasedImage("v2", DIGEST)}
 
 
-def service(**changes):
+def service(**changes: Any) -> Seen:
     return replace(WELL, services=(replace(AUDIO, **changes),))
 
 
-def tasks(**changes):
+def tasks(**changes: Any) -> Seen:
     return service(tasks=(replace(TASK, **changes), TASK))
 
 
@@ -77,7 +78,7 @@ NOW, LATER = False, True
         (replace(WELL, versions={"audio": Answer(200, "<html>")}), "answers something else, not v2", LATER),
     ],
 )
-def test_a_fault_is_found_and_waited_for_only_if_it_may_pass(seen, fault: str, may_pass) -> None:
+def test_a_fault_is_found_and_waited_for_only_if_it_may_pass(seen: Seen, fault: str, may_pass: bool) -> None:
     [found] = faults(RELEASE, seen)
     assert fault in found.text
     assert found.may_pass is may_pass
@@ -117,7 +118,7 @@ JOB = replace(
         ),
     ],
 )
-def test_a_job_is_judged_by_its_stack_its_next_image_and_its_own_alarms(seen, fault: str, may_pass) -> None:
+def test_a_job_is_judged_by_its_stack_its_next_image_and_its_own_alarms(seen: Seen, fault: str, may_pass: bool) -> None:
     release = RELEASE | {"nightly": ReleasedImage("v2", OTHER)}
     [found] = faults(release, seen)
     assert found.text.startswith(fault)

@@ -24,7 +24,8 @@ def rollout(deployment: Deployment, service: str) -> dict[str, Any]:
     [properties] = [
         r["Properties"] for r in deployment.template(service)["Resources"].values() if r["Type"] == "AWS::ECS::Service"
     ]
-    return properties["DeploymentConfiguration"]
+    configuration: dict[str, Any] = properties["DeploymentConfiguration"]
+    return configuration
 
 
 def test_the_last_good_release_comes_back(deployment: Deployment, back: Callable[..., list[str]]) -> None:

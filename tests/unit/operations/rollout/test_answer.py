@@ -1,5 +1,6 @@
 """Promoting and aborting: what is refused, what is written down, and what a lost answer does."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from nova_infra.errors import NovaError, RefusedError
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollout.answer import abort, promote
 
-from .conftest import World
+from .conftest import Rollout, World
 
 GATE = {"hookId": "h1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}
 
@@ -65,7 +66,7 @@ def test_that_nobody_could_be_told_stops_nothing_and_is_said(
     assert len(ledger) == 1
 
 
-def waiting(world: World, service: str, **more: Any):
+def waiting(world: World, service: str, **more: Any) -> Rollout:
     return world.begin(service, stage="PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=[dict(GATE)], **more)
 
 
@@ -124,7 +125,12 @@ def test_a_whole_release_is_aborted_those_that_wait_included(environment: AwsEnv
     ],
 )
 def test_nothing_under_way_is_one_line_and_changes_nothing(
-    environment: AwsEnvironment, world: World, ledger: list[str], answer, services: list[str], refusal: str
+    environment: AwsEnvironment,
+    world: World,
+    ledger: list[str],
+    answer: Callable[..., Any],
+    services: list[str],
+    refusal: str,
 ) -> None:
     with pytest.raises(RefusedError, match=refusal) as refused:
         answer(environment, services, why="")
@@ -164,12 +170,12 @@ def test_a_first_deployment_has_nothing_to_go_back_to(
 
 
 def test_what_goes_back_already_is_not_aborted_again(
-    environment: AwsEnvironment, world: World, ledger: list[str]
+    environment: AwsEnvironment, world: World, ledger: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rollout = world.begin("s01-service")
     going = {"status": "ROLLBACK_IN_PROGRESS"}
     found = world.described
-    world.described = lambda each: {**found(each), **going}
+    monkeypatch.setattr(world, "described", lambda each: {**found(each), **going})
     with pytest.raises(RefusedError, match="s01-service: is already rolling back"):
         abort(environment, [], why="")
     assert rollout.status == "IN_PROGRESS"

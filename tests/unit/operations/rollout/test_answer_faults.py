@@ -83,8 +83,13 @@ def world() -> Answered:
 def ledger(environment: AwsEnvironment, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was written to the ledger, oldest first."""
     written: list[str] = []
+
+    def put(_: str, value: str) -> int:
+        written.append(value)
+        return len(written)
+
     monkeypatch.setattr("nova_infra.deployed.aws.client.session.pause", lambda _: None)
-    monkeypatch.setattr(environment, "put_parameter", lambda _, value: written.append(value) or len(written))
+    monkeypatch.setattr(environment, "put_parameter", put)
     monkeypatch.setattr(environment, "caller", lambda: "role/on-call/ann")
     versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731 - a line
     monkeypatch.setattr(environment, "history", versions)
@@ -100,7 +105,7 @@ def answers(world: Answered) -> int:
 @pytest.mark.parametrize("what", ANSWERS)
 @pytest.mark.parametrize("faults", HARMLESS.values(), ids=HARMLESS.keys())
 def test_what_passes_by_itself_changes_nothing_about_the_end(
-    environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, faults
+    environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, faults: tuple[Fault, ...]
 ) -> None:
     answer, operation = ANSWERS[what], OPERATIONS[what]
     world.faults = {operation: list(faults)}
@@ -114,7 +119,7 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(
 @pytest.mark.parametrize("what", ANSWERS)
 @pytest.mark.parametrize("name", STOPPING)
 def test_what_stops_an_answer_is_named_and_the_same_command_finishes_later(
-    environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, name
+    environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, name: str
 ) -> None:
     answer, operation = ANSWERS[what], OPERATIONS[what]
     faults, said = STOPPING[name]

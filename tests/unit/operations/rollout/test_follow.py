@@ -1,12 +1,14 @@
 """Where a rollout stands, in words, and how long it stays there."""
 
 import itertools
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from nova_infra.deployed.aws.environment import AwsEnvironment
+from nova_infra.operations.rollout.view import ReleaseView, RolloutView
 from nova_infra.operations.rollout.watch import looks
 
 from .conftest import NOW, PREFIX, World
@@ -18,11 +20,11 @@ GROUP = {
 }
 
 
-def watching(environment: AwsEnvironment, world: World):
+def watching(environment: AwsEnvironment, world: World) -> Iterator[ReleaseView]:
     return looks(environment, wait=world.pass_by)
 
 
-def second(environment: AwsEnvironment, world: World):
+def second(environment: AwsEnvironment, world: World) -> RolloutView:
     """The only rollout at the second look, which knows everything."""
     _, view = itertools.islice(watching(environment, world), 2)
     [rollout] = view.rollouts

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,12 +14,15 @@ from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import AwsError, RefusedError
 from nova_infra.operations.rollout.follow import Follower
 from nova_infra.operations.rollout.picture import alarm_in_words
+from nova_infra.operations.rollout.view import ReleaseView
 from nova_infra.operations.rollout.watch import looks, seconds_between_looks
 
-from .conftest import NOW, PREFIX, World, target_group
+from .conftest import NOW, PREFIX, Rollout, World, target_group
 
 
-def watching(environment: AwsEnvironment, world: World, *services: str, seconds: float = 0, patience: float = 0):
+def watching(
+    environment: AwsEnvironment, world: World, *services: str, seconds: float = 0, patience: float = 0
+) -> Iterator[ReleaseView]:
     """Looks between which time passes."""
     return looks(environment, services, patience=patience, wait=lambda span: world.pass_by(seconds or span))
 
@@ -105,7 +110,7 @@ def test_a_red_alarm_that_is_not_in_ecs_list_would_have_stopped_the_deployment(
 ) -> None:
     described = world.described
 
-    def without_latency(rollout):
+    def without_latency(rollout: Rollout) -> dict[str, Any]:
         found = described(rollout)
         names = [name for name in found["alarms"]["alarmNames"] if not name.endswith("-latency")]
         found["deploymentConfiguration"]["alarms"]["alarmNames"] = names
@@ -234,7 +239,9 @@ def test_nothing_under_way_is_one_line(environment: AwsEnvironment, world: World
     assert "\n" not in str(refusal.value)
 
 
-def test_it_waits_for_a_deployment_to_begin(environment: AwsEnvironment, world: World) -> None:
+def test_it_waits_for_a_deployment_to_begin(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = world.pass_by
 
     def pass_by(seconds: float) -> None:
@@ -242,7 +249,7 @@ def test_it_waits_for_a_deployment_to_begin(environment: AwsEnvironment, world: 
         if world.now >= NOW + timedelta(seconds=20) and not world.rollouts:
             world.begin("s03-service")
 
-    world.pass_by = pass_by
+    monkeypatch.setattr(world, "pass_by", pass_by)
     assert next(watching(environment, world, patience=60)).rollouts[0].service == "s03-service"
     world.rollouts.clear()
     with pytest.raises(RefusedError, match="under way"):

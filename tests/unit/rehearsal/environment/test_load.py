@@ -68,7 +68,8 @@ class Behind:
         balancer = LoadBalancer(full_name="lb", protocol="HTTP", public_port=80, siblings={}, store=MetricStore())
         await balancer.start()
         groups = [TargetGroup(name, read_target_group({"HealthCheckPath": "/up"})) for name in ("blue", "green")]
-        runners, tasks = [], []
+        runners: list[web.ServerRunner] = []
+        tasks: list[Any] = []
         for number, group in enumerate(groups, start=1):
             revision = f"tiny:{number}"
             runner = web.ServerRunner(web.Server(self._handler(revision)))
@@ -95,7 +96,8 @@ class Behind:
             asked = load.include(service, "tiny", config)
             whose = asked
             if self.renamed:
-                whose = load.include(SimpleNamespace(**{**vars(service), "name": self.renamed}), "tiny", config)
+                renamed: Any = SimpleNamespace(**{**vars(service), "name": self.renamed})
+                whose = load.include(renamed, "tiny", config)
             whose.answers_of("tiny:2")
             await load.learn(baseline=True)
             self.asked.clear()
