@@ -1,11 +1,15 @@
 """Two delivery engines, one set of environments: what each synthesizes, and who may do what through GitHub Actions."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from nova_infra.config import GitHubIds, parse_config
+from helpers.assembly import Assembly
+from nova_infra.config import Config, GitHubIds, parse_config
 from nova_infra.github import deploy_role_name, github_accounts, image_role_name, outputs
 
 ROOT = Path(__file__).parents[2]
@@ -13,13 +17,13 @@ PIPELINE = "NovaPipelineStack"
 ISSUER = "token.actions.githubusercontent.com"
 
 
-def environment_stacks(assembly):
+def environment_stacks(assembly: Assembly) -> dict[str, str]:
     return {name: text for name, text in assembly.texts.items() if name.startswith("nova-") and "github" not in name}
 
 
 def test_both_engines_synthesize_the_same_environments_byte_for_byte_but_for_where_early_images_are(
-    assembly, github_assembly, service_names
-):
+    assembly: Assembly, github_assembly: Assembly, service_names: list[str]
+) -> None:
     assert len(environment_stacks(assembly)) == 3 * len(["platform", *service_names, "overview"])
     released = {
         name: text.replace("nova-early/", "nova/") if name.startswith("nova-dev-") else text
@@ -28,7 +32,9 @@ def test_both_engines_synthesize_the_same_environments_byte_for_byte_but_for_whe
     assert released == environment_stacks(assembly)
 
 
-def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(github_assembly, service_names):
+def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(
+    github_assembly: Assembly, service_names: list[str]
+) -> None:
     pulling = {
         name for name, text in environment_stacks(github_assembly).items() if "nova-early/" in text or "/nova/" in text
     }
@@ -37,7 +43,7 @@ def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(gi
     assert not {name for name in early if ":repository/nova/" in github_assembly.texts[name]}
 
 
-def pulling_accounts(assembly, stack):
+def pulling_accounts(assembly: Assembly, stack: str) -> set[str]:
     policies = [each["RepositoryPolicyText"] for each in assembly.properties(stack, "AWS::ECR::Repository")]
     return {
         account
@@ -47,13 +53,15 @@ def pulling_accounts(assembly, stack):
     }
 
 
-def test_each_registry_lets_in_the_accounts_of_its_environments_alone(assembly, github_assembly):
+def test_each_registry_lets_in_the_accounts_of_its_environments_alone(
+    assembly: Assembly, github_assembly: Assembly
+) -> None:
     assert pulling_accounts(github_assembly, "NovaRegistryStack") == {"222222222222", "333333333333"}
     assert pulling_accounts(github_assembly, "NovaEarlyRegistryStack") == {"111111111111"}
     assert pulling_accounts(assembly, "NovaRegistryStack") == {"111111111111", "222222222222", "333333333333"}
 
 
-def test_what_is_released_is_signed_when_it_is_pushed(assembly, github_assembly):
+def test_what_is_released_is_signed_when_it_is_pushed(assembly: Assembly, github_assembly: Assembly) -> None:
     for each in (assembly, github_assembly):
         [profile] = each.resources("NovaRegistryStack", "AWS::Signer::SigningProfile")
         [rule] = each.only("NovaRegistryStack", "AWS::ECR::SigningConfiguration")["Rules"]
@@ -63,13 +71,13 @@ def test_what_is_released_is_signed_when_it_is_pushed(assembly, github_assembly)
         }
 
 
-def test_both_engines_deploy_the_stacks_in_the_same_order(assembly, github_assembly):
+def test_both_engines_deploy_the_stacks_in_the_same_order(assembly: Assembly, github_assembly: Assembly) -> None:
     for stack in environment_stacks(assembly):
         assert github_assembly.order[stack] == assembly.order[stack]
 
 
-def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
-    def rest(each):
+def test_only_the_chosen_engine_is_synthesized(assembly: Assembly, github_assembly: Assembly) -> None:
+    def rest(each: Assembly) -> set[str]:
         return set(each.texts) - set(environment_stacks(each)) - {"NovaRegistryStack"}
 
     assert rest(assembly) == {"NovaPipelineStack"}
@@ -77,7 +85,9 @@ def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
 
 
 @pytest.mark.exhaustive("test_both_engines_deploy_the_stacks_in_the_same_order")
-def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, app, synthesize):
+def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(
+    raw: dict[str, Any], tmp_path: Path, app: ModuleType, synthesize: Callable[..., Assembly]
+) -> None:
     raw["environments"], raw["services"] = raw["environments"][:1], raw["services"][:1]
     delivered = synthesize(parse_config(raw))
     raw["delivery"]["engine"] = "github-actions"
@@ -90,7 +100,7 @@ def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def roles(app):
+def roles(app: ModuleType):
     """roles(config, account) -> each role's name in the account's stack to its trust, its policy's statements and its
     properties; and the whole template."""
     import aws_cdk as cdk
@@ -98,7 +108,7 @@ def roles(app):
 
     from nova_infra.stacks.github import GitHubStack
 
-    def run(config, account):
+    def run(config: Config, account: str):
         parent = cdk.App(analytics_reporting=False, context=json.loads((ROOT / "cdk.json").read_text())["context"])
         stack = GitHubStack(parent, "Stack", account=account, config=config)
         template = Template.from_stack(stack).to_json()
@@ -119,7 +129,9 @@ def roles(app):
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
-def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alone(roles, github_config, name):
+def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alone(
+    roles, github_config: Config, name: str
+) -> None:
     environment = github_config.environment(name)
     found, _ = roles(github_config, environment.account)
     [(role, (trust, statements, _))] = found.items()
@@ -156,7 +168,9 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
     ]
 
 
-def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(roles, github_config):
+def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(
+    roles, github_config: Config
+) -> None:
     found, _ = roles(github_config, "444444444444")
     assert set(found) == {
         *("nova-image-builder", "nova-registry", "nova-registry-deploy"),
@@ -184,8 +198,10 @@ def test_images_are_published_from_the_delivered_branches_to_the_projects_reposi
         assert ("signer:SignPayload" in actions) == (branch == "main")
 
 
-def test_what_becomes_known_of_released_images_later_reaches_somebody_by_either_engine(roles, github_config, assembly):
-    def resources(template, kind):
+def test_what_becomes_known_of_released_images_later_reaches_somebody_by_either_engine(
+    roles, github_config: Config, assembly: Assembly
+) -> None:
+    def resources(template: dict[str, Any], kind: str):
         return {key: each["Properties"] for key, each in template["Resources"].items() if each["Type"] == kind}
 
     _, template = roles(github_config, "444444444444")
@@ -208,7 +224,7 @@ def test_what_becomes_known_of_released_images_later_reaches_somebody_by_either_
     assert resources(other, "AWS::SNS::Topic") == {}
 
 
-def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles, github_config):
+def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles, github_config: Config) -> None:
     found, template = roles(github_config, "444444444444")
     _, job, _ = found["nova-early-image-builder"]
     [passed] = [each["Resource"] for each in job if "iam:PassRole" in as_set(each["Action"])]
@@ -226,8 +242,8 @@ def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles
 
 
 def test_an_approved_job_deploys_the_registry_by_a_role_that_only_makes_repositories(
-    roles, github_config, github_assembly
-):
+    roles, github_config: Config, github_assembly: Assembly
+) -> None:
     """CDK's own deploy role may deploy anything to the account: it would lead to production's where they share one."""
     found, template = roles(github_config, "444444444444")
     (taken, job, _), (trust, statements, _) = found["nova-registry-deploy"], found["nova-registry"]
@@ -258,7 +274,7 @@ def test_an_approved_job_deploys_the_registry_by_a_role_that_only_makes_reposito
     assert github_assembly.order["NovaRegistryStack"] == {"nova-github-actions"}
 
 
-def test_before_the_approval_the_registry_is_only_looked_at(roles, github_config):
+def test_before_the_approval_the_registry_is_only_looked_at(roles, github_config: Config) -> None:
     found, _ = roles(github_config, "444444444444")
     for name in ("nova-image-builder", "nova-early-image-builder"):
         _, job, _ = found[name]
@@ -268,11 +284,11 @@ def test_before_the_approval_the_registry_is_only_looked_at(roles, github_config
         )
 
 
-def as_set(value):
+def as_set(value: Any):
     return {value} if isinstance(value, str) else set(value)
 
 
-def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(roles, github_config):
+def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(roles, github_config: Config) -> None:
     delivery = github_config.delivery.model_copy(update={"github_ids": GitHubIds(owner=12, repository=345)})
     config = github_config.model_copy(update={"delivery": delivery})
     [(trust, _, _)] = roles(config, "333333333333")[0].values()
@@ -281,13 +297,13 @@ def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(ro
 
 
 @pytest.fixture
-def shared_account(variant_raw):
+def shared_account(variant_raw: dict[str, Any]):
     """Two environments in the toolchain's own account."""
     del variant_raw["environments"][1]["window"], variant_raw["source"]["token_secret"]
     return {**variant_raw, "delivery": {"engine": "github-actions"}}
 
 
-def test_environments_that_share_an_account_share_its_one_identity_provider(roles, shared_account):
+def test_environments_that_share_an_account_share_its_one_identity_provider(roles, shared_account) -> None:
     config = parse_config(shared_account)
     assert github_accounts(config) == ["444444444444"]
     found, template = roles(config, "444444444444")
@@ -307,7 +323,7 @@ def test_environments_that_share_an_account_share_its_one_identity_provider(role
     ]
 
 
-def test_an_identity_provider_that_is_there_already_is_used(roles, shared_account):
+def test_an_identity_provider_that_is_there_already_is_used(roles, shared_account) -> None:
     shared_account["delivery"]["existing_oidc_providers"] = ["444444444444"]
     config = parse_config(shared_account)
     found, template = roles(config, "444444444444")
@@ -317,18 +333,20 @@ def test_an_identity_provider_that_is_there_already_is_used(roles, shared_accoun
         assert trust["Principal"]["Federated"] == f"arn:aws:iam::444444444444:oidc-provider/{ISSUER}"
 
 
-def test_the_way_in_from_github_is_protected_from_deletion_and_its_provider_serves_aws_alone(github_assembly):
+def test_the_way_in_from_github_is_protected_from_deletion_and_its_provider_serves_aws_alone(
+    github_assembly: Assembly,
+) -> None:
     assert "nova-github-actions" in github_assembly.protected
     provider = github_assembly.only("nova-github-actions", "AWS::IAM::OIDCProvider")
     assert (provider["Url"], provider["ClientIdList"]) == (f"https://{ISSUER}", ["sts.amazonaws.com"])
 
 
-def test_no_subject_has_a_wildcard(github_assembly):
+def test_no_subject_has_a_wildcard(github_assembly: Assembly) -> None:
     assert '"*' not in str(github_assembly.properties("nova-github-actions", "AWS::IAM::Role"))
     assert "StringLike" not in github_assembly.texts["nova-github-actions"]
 
 
-def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(roles, github_config):
+def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(roles, github_config: Config) -> None:
     for environment in github_config.environments:
         _, _, properties = next(iter(roles(github_config, environment.account)[0].values()))
         seconds = int(outputs(github_config, environment.name)["session-seconds"])
@@ -336,7 +354,7 @@ def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(roles,
         assert environment.rollout.minutes() * 60 + 3600 <= seconds <= 12 * 3600
 
 
-def test_a_job_is_told_the_roles_that_the_stacks_create(roles, github_config):
+def test_a_job_is_told_the_roles_that_the_stacks_create(roles, github_config: Config) -> None:
     for environment in (None, "dev", "staging", "prod", "registry"):
         arn = outputs(github_config, environment)["role"]
         account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")

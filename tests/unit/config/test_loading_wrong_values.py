@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from nova_infra.config import Config, parse_config
 from nova_infra.errors import ConfigError
 
 
-def _key(path):
+def _key(path: str):
     """A key's path as the messages write it: ``environments[1].rollout.percent``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
@@ -27,7 +28,7 @@ def _refusal(data):
     return []
 
 
-def _paths(node, prefix=()):
+def _paths(node: dict[str, Any], prefix=()):
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in children:
         yield (*prefix, key)
@@ -51,7 +52,7 @@ _WRONG = st.one_of(
 
 @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(changes=st.lists(st.tuples(st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), _WRONG), max_size=3))
-def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(changes):
+def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(changes) -> None:
     data = tomllib.loads(_RAW)
     for path, value in changes:
         node = data
@@ -72,7 +73,7 @@ def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(chang
 @pytest.mark.exhaustive("test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it")
 @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(path=st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), value=_WRONG)
-def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
+def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path: str, value: Any) -> None:
     data = tomllib.loads(_RAW)
     node = data
     for part in path[:-1]:
@@ -88,7 +89,7 @@ def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
     key=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8).map("x_{}".format),
     value=_WRONG,
 )
-def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
+def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path: str, key: str, value: Any) -> None:
     node = data = tomllib.loads(_RAW)
     for part in path:
         node = node[part]
@@ -100,7 +101,7 @@ def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
 @pytest.mark.parametrize(
     "path", [("services", 0, "paths"), ("environments", 1, "network", "interface_endpoints"), ("services",)]
 )
-def test_of_very_many_faults_the_first_are_shown_and_the_others_counted(path):
+def test_of_very_many_faults_the_first_are_shown_and_the_others_counted(path: tuple[int | str, ...]) -> None:
     data = tomllib.loads(_RAW)
     table = data
     for part in path[:-1]:

@@ -1,6 +1,8 @@
 """A service's own resources: plain CDK, in its stack, with its grants and variables, and kept when the stack goes."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
@@ -33,7 +35,7 @@ def resources(service):
 """
 
 
-def project(tmp_path, text):
+def project(tmp_path, text: str):
     path = tmp_path / "services" / "shop" / "infrastructure.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -41,7 +43,7 @@ def project(tmp_path, text):
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path: Path):
     extensions = project(tmp_path, SHOP)
     stack = cdk.Stack(cdk.App(), "nova-live-shop")
     task = FargateTask(
@@ -57,12 +59,12 @@ def made(tmp_path):
     return assertions.Template.from_stack(stack).to_json()["Resources"]
 
 
-def of_type(resources, kind):
+def of_type(resources: dict[str, Any], kind: str):
     [(logical_id, found)] = [(key, each) for key, each in resources.items() if each["Type"] == kind]
     return logical_id, found
 
 
-def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made):
+def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made) -> None:
     table, _ = of_type(made, "AWS::DynamoDB::Table")
     _, definition = of_type(made, "AWS::ECS::TaskDefinition")
     [container] = definition["Properties"]["ContainerDefinitions"]
@@ -72,13 +74,13 @@ def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made):
     assert of_type(made, "AWS::SQS::Queue")[1]["Properties"]["QueueName"] == "nova-live-shop-mail-live"
 
 
-def test_no_task_starts_before_what_it_may_know_by_name_alone(made):
+def test_no_task_starts_before_what_it_may_know_by_name_alone(made) -> None:
     _, definition = of_type(made, "AWS::ECS::TaskDefinition")
     kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
     assert set(definition["DependsOn"]) == {of_type(made, kind)[0] for kind in kinds}
 
 
-def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made):
+def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made) -> None:
     policies = {
         kind: of_type(made, kind)[1].get("DeletionPolicy")
         for kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
@@ -90,12 +92,12 @@ def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made):
     }
 
 
-def test_a_first_deployment_that_failed_leaves_no_name_of_the_file_taken(made):
+def test_a_first_deployment_that_failed_leaves_no_name_of_the_file_taken(made) -> None:
     [audit] = [each for each in made.values() if "LogGroupName" in each.get("Properties", {})]
     assert (audit["DeletionPolicy"], audit["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path):
+def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path: Path) -> None:
     assert set(project(tmp_path, "def resources(service): pass")) == {"shop"}
 
 
@@ -107,14 +109,14 @@ def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path):
         ("def resources(service)\n", "shop/infrastructure.py, line 1: SyntaxError"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(tmp_path, text, fault):
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(ConfigError) as raised:
         project(tmp_path, text)
     assert fault in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_function_that_fails_is_one_line_with_its_place(tmp_path):
+def test_a_function_that_fails_is_one_line_with_its_place(tmp_path: Path) -> None:
     extension = project(tmp_path, "def resources(service):\n    raise ValueError('no such thing')\n")["shop"]
     stack = cdk.Stack()
     task = FargateTask(
