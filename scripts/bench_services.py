@@ -177,10 +177,10 @@ async def one(service: str, session: aiohttp.ClientSession) -> bool:
             print(f"{'':16} 60 s of WAV {analysis * 1000:.0f} ms", flush=True)
             print(f"{'':16} /health p99 {busy * 1000:.1f} ms with {UPLOADS} uploads, {refused} refused", flush=True)
             failed, p99, growth = await flood(port, service, process)
-            good &= bool(failed == 0 and growth <= MAX_GROWTH)
+            good &= failed == 0 and growth <= MAX_GROWTH
             text = f"{failed} failed, p99 {p99 * 1000:.1f} ms, memory {growth / 1024**2:+.1f} MiB"
             print(f"{'':16} /version at {FLOOD_RATE}/s for {FLOOD_SECONDS} s: {text}", flush=True)
-    return good
+    return bool(good)
 
 
 async def main() -> int:

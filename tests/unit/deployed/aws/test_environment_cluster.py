@@ -117,4 +117,5 @@ def test_the_console_shows_the_cluster_that_services_are_in() -> None:
     place: Any = Place()
     [table] = places(place).sections[0].blocks
     assert isinstance(table, Table)
-    assert "/ecs/v2/clusters/everybodys/services" in next(text for name, text in table.rows if name == "services")
+    rows: Any = table.rows
+    assert "/ecs/v2/clusters/everybodys/services" in dict(rows)["services"]
