@@ -38,7 +38,7 @@ os.environ.pop(REHEARSAL_VARIABLE, None)
 # moto makes 1,300 machine images for every account, which takes longer than most tests and which none asks for.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # moto reads every template as YAML, by the loader of this name: libyaml's is ten times as fast (and knows no `!Ref`).
-yaml.Loader = yaml.CLoader
+setattr(yaml, "Loader", yaml.CLoader)  # noqa: B010 -- assigned, it would have to be the same class
 # Every session of botocore would read the descriptions of AWS's services again.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 # For every session it would work out again which of its hooks take keywords.

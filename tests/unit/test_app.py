@@ -21,14 +21,16 @@ from nova_infra.operations.planner.blockers.cloudformation.identity import IDENT
 ROOT = Path(__file__).parents[2]
 
 
-def load_entry_point():
+def load_entry_point() -> ModuleType:
     spec = importlib.util.spec_from_file_location("entry_point", ROOT / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def run_app(example: Path, context: dict[str, str], **environment: Any) -> subprocess.CompletedProcess:
+def run_app(example: Path, context: dict[str, str], **environment: Any) -> subprocess.CompletedProcess[str]:
     """Run the entry point as the CDK CLI does."""
     return subprocess.run(
         [sys.executable, "app.py"],
@@ -203,7 +205,7 @@ def test_another_share_of_traffic_also_holds_where_a_service_has_its_own_rollout
     assert (prod.strategy, prod.step_bake_minutes) == ("canary", 12)
 
 
-def in_the_way(template: dict[str, Any]):
+def in_the_way(template: dict[str, Any]) -> dict[str, str]:
     """What has a name of its own and stays when its creation is undone: the next attempt then finds the name taken."""
     return {
         key: resource["Type"]

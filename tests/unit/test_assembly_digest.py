@@ -2,14 +2,14 @@
 
 import os
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
-from helpers.assembly import Assembly
 from nova_infra.assembly import digest_of, digest_of_files
 from nova_infra.cli.built import built_assembly
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
@@ -17,11 +17,17 @@ from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import CheckFailedError
 
-TEMPLATES = {"a": {"Resources": {"X": {"Type": "T", "Properties": {"N": 1}}}}, "b": {"Resources": {}}}
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "a": {"Resources": {"X": {"Type": "T", "Properties": {"N": 1}}}},
+    "b": {"Resources": {}},
+}
 
 
 def test_the_order_of_stacks_and_keys_is_nothing() -> None:
-    turned = {"b": TEMPLATES["b"], "a": {"Resources": {"X": {"Properties": {"N": 1}, "Type": "T"}}}}
+    turned: dict[str, dict[str, Any]] = {
+        "b": TEMPLATES["b"],
+        "a": {"Resources": {"X": {"Properties": {"N": 1}, "Type": "T"}}},
+    }
     assert digest_of(turned) == digest_of(TEMPLATES)
     assert digest_of(TEMPLATES).startswith("sha256:")
 
@@ -42,7 +48,7 @@ def test_anything_else_is_another_one(changed: dict[str, Any]) -> None:
 FILES = {"manifest.json": "{}", "a.template.json": '{"Resources": {}}', "assembly-Prod/é b.json": "[]", "z": ""}
 
 
-def write(directory: Path, files):
+def write(directory: Path, files: Mapping[str, str]) -> Path:
     for name, content in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(content, encoding="utf-8")
@@ -71,19 +77,19 @@ def test_an_assembly_with_one_file_changed_is_another_one(tmp_path: Path, change
 
 
 @pytest.fixture
-def command():
+def command() -> Callable[..., Result]:
     """A command that prints the directory that it was given."""
 
     @click.command()
     @built_assembly
-    def shown(assembly: Assembly) -> None:
+    def shown(assembly: Path) -> None:
         click.echo(assembly)
 
     return lambda *arguments: CliRunner().invoke(shown, arguments)
 
 
 def test_a_command_takes_the_assembly_that_was_built_and_no_other(
-    tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = write(tmp_path / "cdk.out", FILES)
     built = digest_of_files(directory)

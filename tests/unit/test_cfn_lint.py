@@ -45,14 +45,14 @@ def lint() -> Callable[..., Any]:
 
 @pytest.mark.parametrize(("which", "stack"), one_of_each(TEMPLATES), ids=[stack for _, stack in TEMPLATES])
 def test_cfn_lint_finds_nothing_but_what_is_accepted(
-    lint, request: pytest.FixtureRequest, which: str, stack: str
+    lint: Callable[..., Any], request: pytest.FixtureRequest, which: str, stack: str
 ) -> None:
     text = request.getfixturevalue(which).texts[stack]
     assert [each for each in lint(text) if not any(part in each for part in ACCEPTED)] == []
 
 
 @pytest.mark.parametrize("experiment", one_of_each(first_templates()))
-def test_cfn_lint_finds_nothing_in_what_experiments_deploy(lint, experiment: str) -> None:
+def test_cfn_lint_finds_nothing_in_what_experiments_deploy(lint: Callable[..., Any], experiment: str) -> None:
     assert lint(json.dumps(first_templates()[experiment])) == []
 
 

@@ -32,7 +32,7 @@ def exports(assembly: Assembly, stack: str = PLATFORM) -> dict[str, Any]:
     }
 
 
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "a domain": {"allow_plain_http": False, "domain": {"name": "dev.example.com", "zone_id": "Z0123456789"}},
     "a third zone": {"network": {"cidr": "10.10.0.0/16", "zones": ["a", "b", "c"]}},
     "no NAT gateways": {
@@ -48,7 +48,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("changes", one_of_each(CHANGES.values()), ids=CHANGES)
 def test_what_services_read_from_the_platform_stays_when_the_configuration_gains(
-    dev: Callable[..., Any], changes: dict[str, Any]
+    dev: Callable[..., Assembly], changes: dict[str, Any]
 ) -> None:
     before, after = dev(), dev(**changes)
     # CloudFormation removes no export that is read, and the platform is deployed before those who read it.
@@ -63,7 +63,7 @@ def test_what_services_read_from_the_platform_stays_when_the_configuration_gains
         )
 
 
-def test_the_redirect_waits_until_the_listener_has_left_port_80(dev: Callable[..., Any]) -> None:
+def test_the_redirect_waits_until_the_listener_has_left_port_80(dev: Callable[..., Assembly]) -> None:
     listeners = dev(**CHANGES["a domain"]).resources(PLATFORM, "AWS::ElasticLoadBalancingV2::Listener")
     ports = {resource["Properties"]["Port"]: (key, resource) for key, resource in listeners.items()}
     assert ports[443][0] in ports[80][1]["DependsOn"]

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import hypothesis
 import pytest
@@ -25,14 +27,15 @@ def test_other(): pass
 """
 
 
-def item(name: str, *left_out, file="test_one.py"):
+def item(name: str, *left_out: str, file: str = "test_one.py") -> pytest.Item:
     """What is collected of a test; `left_out` is the test that stands for it, or any word for another of its cases."""
     named = left_out if left_out[:1] not in ((), ("left out",)) else ()
     marker = pytest.mark.exhaustive(*named).mark if left_out else None
-    return SimpleNamespace(nodeid=f"tests/unit/{file}::{name}", get_closest_marker=lambda _: marker)
+    stand_in = SimpleNamespace(nodeid=f"tests/unit/{file}::{name}", get_closest_marker=lambda _: marker)
+    return cast("pytest.Item", stand_in)
 
 
-def left_out(table):
+def left_out(table: Iterable[object]) -> list[object]:
     return [getattr(case, "values", case) for case in table if hasattr(case, "marks")]
 
 
@@ -86,7 +89,7 @@ def test_a_case_that_is_asked_for_by_name_is_run() -> None:
         ([item("test_a", "test_gone.py::test_b")], ["test_b"]),
     ],
 )
-def test_one_that_nothing_stands_for_is_found(items: list[SimpleNamespace], missing: list[str]) -> None:
+def test_one_that_nothing_stands_for_is_found(items: list[pytest.Item], missing: list[str]) -> None:
     assert [line.rpartition("::")[2].partition(" ")[0] for line in unrepresented(items)] == missing
 
 

@@ -27,7 +27,7 @@ def test_credentials_outlast_the_slowest_service_and_all_that_it_waits_for(
 ) -> None:
     for path, value in change.items():
         *above, last = path.split(".")
-        at = raw
+        at: Any = raw
         for key in above:
             at = at[int(key)] if key.isdigit() else at[key]
         at[last] = value

@@ -13,7 +13,7 @@ from helpers.assembly import Assembly
 from nova_infra import names
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.connect import Whereabouts, connect, connect_toolchain
-from nova_infra.operations.doctor.doctor import BOOTSTRAP_VERSION
+from nova_infra.names import BOOTSTRAP_VERSION
 from nova_infra.operations.records.parameter import parameter_name
 
 ENVIRONMENTS = ("dev", "staging", "prod")

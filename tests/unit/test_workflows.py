@@ -5,21 +5,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from helpers.assembly import Assembly
-from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands, steps
+from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands
 from helpers.workflows import (
     CONFIGURATIONS,
     EXAMPLE,
-    ROOT,
     example,
     parsed,
 )
 from nova_infra.cli.main import nova
-from nova_infra.config import parse_config
+from nova_infra.config import Config, parse_config
 from nova_infra.github import deploy_session_seconds, outputs
 from nova_infra.scaffold.workflows import workflows
 
@@ -42,21 +40,22 @@ BUILT = '--outputs "$GITHUB_OUTPUT" --assembly "$BUILT" --digest "$ASSEMBLY"'
 
 
 @pytest.fixture(params=CONFIGURATIONS)
-def delivered(request: pytest.FixtureRequest):
+def delivered(request: pytest.FixtureRequest) -> Config:
     """One of several configurations: environments of other names, more of them and fewer, with other tests."""
     return CONFIGURATIONS[request.param]
 
 
 @pytest.fixture
-def deploy(delivered):
+def deploy(delivered: Config) -> dict[str, Any]:
     """The jobs that deliver that configuration."""
-    return parsed(workflows(delivered, {})["deploy.yml"])["jobs"]
+    found: dict[str, Any] = parsed(workflows(delivered, {})["deploy.yml"])["jobs"]
+    return found
 
 
 DEPLOY = WORKFLOWS["deploy.yml"]["jobs"]
 
 
-def needs(job):
+def needs(job: dict[str, Any]) -> list[str]:
     found = job.get("needs", [])
     return [found] if isinstance(found, str) else found
 
@@ -65,7 +64,7 @@ def test_the_jobs_wait_for_each_other_as_the_design_draws_it() -> None:
     assert {name: needs(job) for name, job in DEPLOY.items()} == NEEDS
 
 
-def test_every_environment_waits_for_the_tests_of_the_one_before(delivered: str, deploy) -> None:
+def test_every_environment_waits_for_the_tests_of_the_one_before(delivered: Config, deploy: dict[str, Any]) -> None:
     before = ["build", "cdk-synth"]
     for each in delivered.environments:
         assert needs(deploy[f"deploy-{each.name}"]) == before
@@ -77,7 +76,9 @@ def test_every_environment_waits_for_the_tests_of_the_one_before(delivered: str,
     )
 
 
-def test_every_environment_is_deployed_in_the_order_of_the_configuration(delivered: str, deploy) -> None:
+def test_every_environment_is_deployed_in_the_order_of_the_configuration(
+    delivered: Config, deploy: dict[str, Any]
+) -> None:
     deployed = [job["environment"]["name"] for name, job in deploy.items() if name.startswith("deploy-")]
     assert deployed == [each.name for each in delivered.environments]
     for each in delivered.environments:
@@ -93,7 +94,9 @@ def test_every_environment_is_deployed_in_the_order_of_the_configuration(deliver
         assert sign_in["with"] == {"environment": each.name}
 
 
-def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(delivered: str, deploy) -> None:
+def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(
+    delivered: Config, deploy: dict[str, Any]
+) -> None:
     reports = []
     for each in delivered.environments:
         if each.tests is None:
@@ -130,7 +133,7 @@ def test_both_engines_run_the_same_commands(assembly: Assembly) -> None:
     }
 
 
-def test_only_the_delivered_branch_goes_past_the_first_environment(delivered: str, deploy) -> None:
+def test_only_the_delivered_branch_goes_past_the_first_environment(delivered: Config, deploy: dict[str, Any]) -> None:
     branch, early = delivered.source.branch, delivered.delivery.early_branch
     made = {name: parsed(text)["on"] for name, text in workflows(delivered, {}).items()}
     push = made["deploy.yml"]["push"]
@@ -143,7 +146,7 @@ def test_only_the_delivered_branch_goes_past_the_first_environment(delivered: st
         assert deploy[f"deploy-{each.name}"]["if"] == f"github.ref == 'refs/heads/{branch}'"
 
 
-def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy) -> None:
+def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy: dict[str, Any]) -> None:
     gate = "github.event_name == 'push' && needs.test.outputs.engine == 'github-actions'"
     assert deploy["build"]["if"] == deploy["registry"]["if"] == gate
     # Every other job with credentials waits for that one, and is skipped with it: none asks to run all the same.
@@ -188,41 +191,7 @@ def test_the_assembly_is_made_once_and_deployed_as_it_is() -> None:
             assert download == {"name": "cdk-out", "path": "cdk.out"}
 
 
-def test_every_make_target_exists() -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    called = [
-        (place, word) for place, line in commands() for word in re.findall(r"\bmake (?:-C \S+ )?([a-z0-9-]+)", line)
-    ]
-    assert len(called) > 8
-    assert [(place, target) for place, target in called if target not in targets] == []
-
-
-def nova_calls():
-    for place, line in commands():
-        for call in re.findall(r"\bnova ([^|>)\n]+)", line):
-            yield place, call.strip()
-
-
-def test_every_nova_command_and_option_exists() -> None:
-    calls = list(nova_calls())
-    assert len(calls) > 7
-    for place, call in calls:
-        command, words = nova, re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", call).split()
-        while isinstance(command, click.Group):
-            assert words[0] in command.commands, (place, call)
-            command = command.commands[words.pop(0)]
-        options = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= options, (place, call)
-
-
-@pytest.mark.parametrize("option", ["--plan", "--yes"])
-def test_what_the_rollback_may_be_told_exists(option: str) -> None:
-    [variables] = [step["env"] for _, _, step in steps() if "nova rollback" in step.get("run", "")]
-    assert f"'{option}'" in variables["MODE"]
-    assert option in {opt for parameter in nova.commands["rollback"].params for opt in parameter.opts}
-
-
-def test_every_output_that_is_read_is_written(delivered: str, deploy) -> None:
+def test_every_output_that_is_read_is_written(delivered: Config, deploy: dict[str, Any]) -> None:
     written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered))}
     written |= {
         "deploy": {"url"},
@@ -240,12 +209,12 @@ def test_every_output_that_is_read_is_written(delivered: str, deploy) -> None:
             assert output in deploy[other]["outputs"], (name, other, output)
 
 
-def test_the_rollback_offers_every_environment(delivered: str) -> None:
+def test_the_rollback_offers_every_environment(delivered: Config) -> None:
     inputs = parsed(workflows(delivered, {})["rollback.yml"])["on"]["workflow_dispatch"]["inputs"]
     assert inputs["environment"]["options"] == [each.name for each in delivered.environments]
 
 
-def test_coverage_is_kept_and_shown_and_goes_to_codecov_where_there_is_a_token(deploy) -> None:
+def test_coverage_is_kept_and_shown_and_goes_to_codecov_where_there_is_a_token(deploy: dict[str, Any]) -> None:
     steps_ = {step["name"]: step for step in deploy["coverage"]["steps"] if "name" in step}
     assert steps_["Coverage"]["run"] == "make coverage"
     assert steps_["Show the figure"]["run"].endswith('>> "$GITHUB_STEP_SUMMARY"')
@@ -301,7 +270,7 @@ def test_a_suite_that_is_load_alone_has_the_same_job(raw: dict[str, Any]) -> Non
     assert gate["steps"][-1]["env"] == {"LOADED": delivered.services[1].name, "SUITE": "make e2e"}
 
 
-def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_other_job_does(delivered: str) -> None:
+def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_other_job_does(delivered: Config) -> None:
     for file, text in workflows(delivered, {}).items():
         for name, job in parsed(text)["jobs"].items():
             set_up = [step for step in job["steps"] if step.get("uses") == "./.github/actions/setup"]
@@ -319,7 +288,7 @@ def test_the_tools_are_packed_and_kept_for_the_jobs_that_follow() -> None:
     assert DEPLOY["cdk-synth"]["steps"][packs + 1]["with"] == upload
 
 
-def test_no_job_after_build_needs_a_registry_of_packages(delivered: str) -> None:
+def test_no_job_after_build_needs_a_registry_of_packages(delivered: Config) -> None:
     texts = workflows(delivered, {})
     jobs = parsed(texts["deploy.yml"])["jobs"]
     packed, names = {"cdk-synth"}, set()
@@ -339,7 +308,7 @@ def test_no_job_after_build_needs_a_registry_of_packages(delivered: str) -> None
         assert not re.search(r"\b(pip|npm|npx|uvx?|pipx|yarn|curl|wget) ", run), name
 
 
-def test_no_deployment_is_ever_cancelled(deploy) -> None:
+def test_no_deployment_is_ever_cancelled(deploy: dict[str, Any]) -> None:
     flow = WORKFLOWS["deploy.yml"]["concurrency"]
     assert flow["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
     for name, job in deploy.items():
@@ -348,7 +317,7 @@ def test_no_deployment_is_ever_cancelled(deploy) -> None:
     assert WORKFLOWS["rollback.yml"]["concurrency"]["cancel-in-progress"] is False
 
 
-def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered: str, deploy) -> None:
+def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered: Config, deploy: dict[str, Any]) -> None:
     for each in delivered.environments:
         minutes = deploy[f"deploy-{each.name}"]["timeout-minutes"]
         assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(delivered, each) / 60)

@@ -133,14 +133,15 @@ def test_the_repositories_of_releases_change_only_in_the_environment_whose_revie
         assert comparing["steps"][-1].get("if") == (branch and f"github.ref == 'refs/heads/{branch}'")
 
 
-def approved_tools(jobs: dict[str, Any], name: str):
+def approved_tools(jobs: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The steps of a job until its set-up, the first thing of the commit that it runs."""
     found = jobs[name]["steps"]
     place = next(at for at, step in enumerate(found) if step.get("uses") == "./.github/actions/setup")
-    return found[:place]
+    given: list[dict[str, Any]] = found[:place]
+    return given
 
 
-def refused(directory: Path, digest: str):
+def refused(directory: Path, digest: str) -> str:
     """What the step says of a commit's tools; nothing where it lets them run."""
     [_, step] = approved_tools(WORKFLOWS["deploy.yml"]["jobs"], "deploy-prod")
     command = ["bash", "-e", "-c", step["run"]]
@@ -156,7 +157,7 @@ def refused(directory: Path, digest: str):
 
 
 @pytest.fixture
-def commit(tmp_path: Path):
+def commit(tmp_path: Path) -> tuple[Path, str]:
     """A commit with tools, and the digest that its first refusal shows."""
     for name in (
         "Makefile",
@@ -168,10 +169,11 @@ def commit(tmp_path: Path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     digest = re.search(r"the commit is ([0-9a-f]{64}), and unset is approved", refused(tmp_path, "unset"))
+    assert digest is not None
     return tmp_path, digest[1]
 
 
-def test_the_doctor_knows_tools_by_the_digest_that_the_jobs_compare(commit) -> None:
+def test_the_doctor_knows_tools_by_the_digest_that_the_jobs_compare(commit: tuple[Path, str]) -> None:
     directory, digest = commit
     assert digest_of_tools(directory, also=(ACTIONS,)) == digest
     assert digest_of_tools(directory) != digest, "the actions count"
@@ -210,7 +212,7 @@ def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_
 
 
 @pytest.mark.parametrize("name", ["services/audio/main.py", "nova.toml", "docs/delivery.md", "tests/test_new.py"])
-def test_a_commit_with_the_approved_tools_is_let_through(commit, name: str) -> None:
+def test_a_commit_with_the_approved_tools_is_let_through(commit: tuple[Path, str], name: str) -> None:
     directory, digest = commit
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_text("changed")
@@ -233,7 +235,7 @@ def test_a_commit_with_the_approved_tools_is_let_through(commit, name: str) -> N
         *(".venv/bin/python", "node_modules/.bin/cdk"),
     ],
 )
-def test_a_commit_with_other_tools_is_refused_and_the_line_says_what_to_do(commit, name: str) -> None:
+def test_a_commit_with_other_tools_is_refused_and_the_line_says_what_to_do(commit: tuple[Path, str], name: str) -> None:
     directory, digest = commit
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_text("changed")

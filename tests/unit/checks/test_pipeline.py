@@ -11,17 +11,20 @@ from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rules import findings
 
 
-def pipeline(template: dict[str, Any]):
-    return next(r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline")["Properties"]
+def pipeline(template: dict[str, Any]) -> dict[str, Any]:
+    [found] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
+    properties: dict[str, Any] = found["Properties"]
+    return properties
 
 
-def stage(template: dict[str, Any], name: str):
+def stage(template: dict[str, Any], name: str) -> dict[str, Any]:
     return next(stage for stage in pipeline(template)["Stages"] if stage["Name"] == name)
 
 
-def notification_rule(template: dict[str, Any]):
+def notification_rule(template: dict[str, Any]) -> dict[str, Any]:
     [rule] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodeStarNotifications::NotificationRule"]
-    return rule["Properties"]
+    found: dict[str, Any] = rule["Properties"]
+    return found
 
 
 def remove_stage(template: dict[str, Any], name: str) -> None:
@@ -45,12 +48,12 @@ def only_verified(template: dict[str, Any], name: str) -> None:
     found["Actions"] = [action for action in found["Actions"] if not action["Name"].endswith("Tests")]
 
 
-def test_first(template: dict[str, Any], name: str) -> None:
+def run_tests_first(template: dict[str, Any], name: str) -> None:
     for action in stage(template, name)["Actions"]:
         action["RunOrder"] = 1 if action["ActionTypeId"]["Category"] == "Build" else 9
 
 
-def test_beside(template: dict[str, Any], name: str, stack: str) -> None:
+def run_tests_beside(template: dict[str, Any], name: str, stack: str) -> None:
     actions = {action["Name"]: action for action in stage(template, name)["Actions"]}
     for action in actions.values():
         if action["Name"].endswith("Tests"):
@@ -70,11 +73,11 @@ def with_build_spec(template: dict[str, Any], old: str, new: str) -> None:
 
 def may_assume(
     template: dict[str, Any],
-    action: str,
-    resource: dict[str, Any],
+    action: dict[str, Any],
+    resource: Any,
     *,
     effect: str = "Allow",
-    does: str = "sts:AssumeRole",
+    does: Any = "sts:AssumeRole",
 ) -> None:
     project = action["Configuration"]["ProjectName"]["Ref"]
     role = template["Resources"][project]["Properties"]["ServiceRole"]["Fn::GetAtt"][0]
@@ -91,11 +94,10 @@ def skipped_unless(template: dict[str, Any], **configuration: Any) -> None:
     stage(template, "ApprovePipeline")["BeforeEntry"]["Conditions"][0]["Rules"][0]["Configuration"] |= configuration
 
 
-def test_action(template: dict[str, Any]) -> None:
-    return stage(template, "Staging")["Actions"][-1]
+def action_of_tests(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = stage(template, "Staging")["Actions"][-1]
+    return found
 
-
-test_first.__test__ = test_beside.__test__ = test_action.__test__ = False
 
 _PROD_DEPLOYER = "arn:aws:iam::333333333333:role/cdk-hnb659fds-deploy-role-333333333333-us-east-1"
 _ANY_ACCOUNT = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::*:role/x"]]}
@@ -111,9 +113,9 @@ CHANGES = [
     ("NOVA-P03", "dev untested", lambda t: untested(t, "Dev")),
     ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),
     ("NOVA-P03", "dev only verified", lambda t: only_verified(t, "Dev")),
-    ("NOVA-P03", "tested before it is deployed", lambda t: test_first(t, "Staging")),
-    ("NOVA-P03", "tested while services are deployed", lambda t: test_beside(t, "Staging", "carts-service")),
-    ("NOVA-P03", "tested while the last stack is deployed", lambda t: test_beside(t, "Staging", "overview")),
+    ("NOVA-P03", "tested before it is deployed", lambda t: run_tests_first(t, "Staging")),
+    ("NOVA-P03", "tested while services are deployed", lambda t: run_tests_beside(t, "Staging", "carts-service")),
+    ("NOVA-P03", "tested while the last stack is deployed", lambda t: run_tests_beside(t, "Staging", "overview")),
     ("NOVA-P04", "any aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk")),
     ("NOVA-P04", "newest major aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk@2")),
     ("NOVA-P04", "any cdk-assets", lambda t: with_build_spec(t, "make synth", "npm install -g cdk-assets@latest")),
@@ -128,23 +130,23 @@ CHANGES = [
     (
         "NOVA-P06",
         "tests may deploy prod",
-        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER),
+        lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER),
     ),
     (
         "NOVA-P06",
         "tests may deploy prod, among other things",
-        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does=["s3:GetObject", "sts:AssumeRole"]),
+        lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER, does=["s3:GetObject", "sts:AssumeRole"]),
     ),
     (
         "NOVA-P06",
         "tests may do anything with sts",
-        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does="sts:*"),
+        lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER, does="sts:*"),
     ),
-    ("NOVA-P06", "tests may do anything", lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does="*")),
+    ("NOVA-P06", "tests may do anything", lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER, does="*")),
     (
         "NOVA-P06",
         "tests may roll prod back",
-        lambda t: may_assume(t, test_action(t), "arn:aws:iam::333333333333:role/nova-prod-release"),
+        lambda t: may_assume(t, action_of_tests(t), "arn:aws:iam::333333333333:role/nova-prod-release"),
     ),
     ("NOVA-P06", "the build may assume anything", lambda t: may_assume(t, stage(t, "Build")["Actions"][0], "*")),
     (
@@ -207,7 +209,7 @@ def test_of_two_environments_the_second_is_production(assembly: Assembly) -> Non
     template = assembly.template("NovaPipelineStack")
     for name in ("Dev", "ApproveProduction"):
         remove_stage(template, name)
-    may_assume(template, test_action(template), _PROD_DEPLOYER)
+    may_assume(template, action_of_tests(template), _PROD_DEPLOYER)
     assert {broken.id for broken, _ in findings(template)} == {"NOVA-P01", "NOVA-P06"}
 
 
@@ -228,7 +230,7 @@ def test_in_one_account_for_all_each_earlier_environment_may_still_be_released(a
 
 def test_what_may_not_assume_a_role_is_no_finding(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    may_assume(template, test_action(template), "*", effect="Deny")
+    may_assume(template, action_of_tests(template), "*", effect="Deny")
     assert findings(template) == []
 
 
@@ -242,7 +244,7 @@ def test_the_pipeline_itself_which_runs_what_cdk_wrote_may_assume_the_roles_that
 
 def test_nobody_can_judge_a_project_of_another_stack(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    test_action(template)["Configuration"]["ProjectName"] = "elsewhere"
+    action_of_tests(template)["Configuration"]["ProjectName"] = "elsewhere"
     [(rule, finding)] = findings(template)
     assert rule.id == "NOVA-P06"
     assert finding.detail.startswith("E2ETests assumes a role that the template does not show")
@@ -250,13 +252,13 @@ def test_nobody_can_judge_a_project_of_another_stack(assembly: Assembly) -> None
 
 def test_tests_may_assume_the_observer_of_production(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    may_assume(template, test_action(template), "arn:aws:iam::333333333333:role/nova-prod-observer")
+    may_assume(template, action_of_tests(template), "arn:aws:iam::333333333333:role/nova-prod-observer")
     assert findings(template) == []
 
 
 def test_tests_may_assume_roles_of_their_own_environment(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    may_assume(template, test_action(template), "arn:aws:iam::222222222222:role/anything")
+    may_assume(template, action_of_tests(template), "arn:aws:iam::222222222222:role/anything")
     assert findings(template) == []
 
 

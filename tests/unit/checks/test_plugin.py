@@ -2,7 +2,7 @@ import json
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,10 +11,15 @@ from nova_infra.checks.document import document
 from nova_infra.checks.rules import RULES
 from nova_infra.config import parse_config
 
+if TYPE_CHECKING:
+    from aws_cdk import App
+    from aws_cdk.aws_cloudwatch import CfnAlarm
+    from constructs import Construct
+
 ROOT = Path(__file__).parents[3]
 
 
-def _silent_alarm(scope):
+def _silent_alarm(scope: "Construct") -> "CfnAlarm":
     from aws_cdk import aws_cloudwatch as cloudwatch
 
     return cloudwatch.CfnAlarm(
@@ -32,14 +37,14 @@ def _silent_alarm(scope):
 
 
 @pytest.fixture
-def checked_alarm(app: ModuleType, tmp_path: Path):
+def checked_alarm(app: ModuleType, tmp_path: Path) -> "tuple[CfnAlarm, App]":
     """An alarm that tells nobody, in a stage of an app that is written to the temporary directory; and the app."""
     checked = app.cdk.App(outdir=str(tmp_path))
     app.cdk.Validations.of(checked).add_plugins(app.NovaChecks())
     return _silent_alarm(app.cdk.Stack(app.cdk.Stage(checked, "Stage"), "Stack")), checked
 
 
-def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm, tmp_path: Path) -> None:
+def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm: tuple[CfnAlarm, App], tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ValidationFailed: WARNING Every alarm notifies someone"):
         checked_alarm[1].synth()
     [plugin] = [
@@ -50,7 +55,7 @@ def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm, tmp_path: P
     assert violation["suggestedFix"] == "add an alarm action to the alert topic"
 
 
-def test_an_acknowledged_finding_does_not(checked_alarm) -> None:
+def test_an_acknowledged_finding_does_not(checked_alarm: tuple[CfnAlarm, App]) -> None:
     from nova_infra.checks.acknowledge import acknowledge
 
     alarm, checked = checked_alarm
@@ -92,7 +97,7 @@ def test_every_rule_that_a_page_names_exists() -> None:
     assert named == {rule.id for rule in RULES}
 
 
-def _reports(*assemblies):
+def _reports(*assemblies: Assembly) -> list[dict[str, Any]]:
     return [report for assembly in assemblies for report in assembly.report["pluginReports"]]
 
 

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -60,7 +61,7 @@ _VALUES = st.recursive(
 
 @settings(max_examples=examples(200), derandomize=True, deadline=None, database=None)
 @given(data=st.dictionaries(st.sampled_from(sorted(Config.model_fields)) | st.text(max_size=3), _VALUES, max_size=7))
-def test_nothing_of_any_shape_is_a_traceback(data) -> None:
+def test_nothing_of_any_shape_is_a_traceback(data: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as raised:
         parse_config(data)
     assert all(line.startswith("nova.toml: ") for line in str(raised.value).split("\n"))

@@ -13,7 +13,7 @@ from nova_infra.config import FARGATE_MEMORY_MIB, parse_config
 
 
 @st.composite
-def configurations(draw):
+def configurations(draw: st.DrawFn) -> dict[str, Any]:
     """Valid configurations: one or two services in one to three environments, each option drawn."""
     several = draw(st.booleans())
     services = [

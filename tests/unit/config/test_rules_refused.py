@@ -221,9 +221,7 @@ def test_a_rule_of_more_values_or_wildcards_than_the_load_balancer_takes(
 @pytest.mark.parametrize(
     ("region", "name", "right"),
     [
-        ("us-east-1", "rc-eu", False),
-        ("us-east-1", "rceu", True),
-        ("us-east-1", "eu-rc", True),
+        *(("us-east-1", name, right) for name, right in (("rc-eu", False), ("rceu", True), ("eu-rc", True))),
         ("eu-west-1", "rc-eu", True),
     ],
 )

@@ -1,5 +1,6 @@
 import json
 import re
+from typing import Any
 
 from helpers.assembly import Assembly
 
@@ -13,10 +14,11 @@ def test_the_canary_alarm_is_red_when_any_service_fails_requests_or_leaves_them_
     assert alarm["AlarmRule"] == " OR ".join(f'ALARM("{name}")' for name in names)
 
 
-def dashboard(assembly: Assembly):
+def dashboard(assembly: Assembly) -> dict[str, Any]:
     body = assembly.only("nova-prod-overview", "AWS::CloudWatch::Dashboard")["DashboardBody"]
     text = "".join(part if isinstance(part, str) else "token" for part in body["Fn::Join"][1])
-    return json.loads(text)
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cpu_of_each_service(

@@ -71,7 +71,7 @@ def test_the_source_is_a_full_clone(assembly: Assembly) -> None:
 
 
 def test_whoever_reads_the_source_may_use_the_connection_by_its_old_name_and_its_new_one(assembly: Assembly) -> None:
-    readers = {"codestar-connections:UseConnection": set(), "codeconnections:UseConnection": set()}
+    readers: dict[str, set[str]] = {"codestar-connections:UseConnection": set(), "codeconnections:UseConnection": set()}
     for policy in assembly.properties(STACK, "AWS::IAM::Policy"):
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = statement["Action"] if statement["Effect"] == "Allow" else []
@@ -184,8 +184,9 @@ def test_only_image_builds_are_privileged(assembly: Assembly) -> None:
 
 
 def test_an_image_is_built_where_it_can_run(assembly: Assembly, variant: Assembly) -> None:
-    def kind(each):
-        return project(each, stage(each, "Images")["Actions"][0])["Environment"]["Type"]
+    def kind(each: Assembly) -> str:
+        found: str = project(each, stage(each, "Images")["Actions"][0])["Environment"]["Type"]
+        return found
 
     assert (kind(assembly), kind(variant)) == ("LINUX_CONTAINER", "ARM_CONTAINER")
 

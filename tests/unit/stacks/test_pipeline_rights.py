@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def test_steps_install_what_the_commands_or_the_tests_need_and_nothing_else(asse
     }
 
 
-def after_build(assembly: Assembly):
+def after_build(assembly: Assembly) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Every step that runs commands after Build, with its project: of the comparison beside Build, too."""
     for stage_ in pipeline(assembly)["Stages"]:
         for action in stage_["Actions"]:

@@ -1,9 +1,10 @@
 import json
+from typing import Any
 
 from helpers.assembly import Assembly
 
 
-def repositories(assembly: Assembly):
+def repositories(assembly: Assembly) -> dict[str, dict[str, Any]]:
     return assembly.resources("NovaRegistryStack", "AWS::ECR::Repository")
 
 

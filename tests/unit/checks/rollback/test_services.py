@@ -14,19 +14,21 @@ from nova_infra.checks.rules import findings
 STACK = "nova-prod-carts-service"
 
 
-def of(template: dict[str, Any], resource_type: str):
+def of(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
     return next(r for r in template["Resources"].values() if r["Type"] == resource_type)
 
 
-def service(template: dict[str, Any]):
-    return of(template, "AWS::ECS::Service")["Properties"]
+def service(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = of(template, "AWS::ECS::Service")["Properties"]
+    return found
 
 
-def deployment(template: dict[str, Any]):
-    return service(template)["DeploymentConfiguration"]
+def deployment(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = service(template)["DeploymentConfiguration"]
+    return found
 
 
-def alarm(template: dict[str, Any], kind: str):
+def alarm(template: dict[str, Any], kind: str) -> dict[str, Any]:
     return next(
         r["Properties"]
         for r in template["Resources"].values()
@@ -53,7 +55,7 @@ def with_math(alarm_: dict[str, Any], expression: str) -> None:
     returned["Expression"] = expression
 
 
-def statistics(template: dict[str, Any], kind: str):
+def statistics(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [query["MetricStat"] for query in alarm(template, kind)["Metrics"] if "MetricStat" in query]
 
 
@@ -63,33 +65,45 @@ def drain(template: dict[str, Any], seconds: int) -> None:
             attribute["Value"] = str(seconds)
 
 
-def canary(template: dict[str, Any]):
-    return deployment(template)["CanaryConfiguration"]
+def drain_as_long_as_by_default(template: dict[str, Any]) -> None:
+    del container(template)["StopTimeout"]
+    drain(template, 30)
 
 
-def breaker(template: dict[str, Any]):
-    return deployment(template)["DeploymentCircuitBreaker"]
+def canary(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = deployment(template)["CanaryConfiguration"]
+    return found
 
 
-def rollback_names(template: dict[str, Any]):
-    return deployment(template)["Alarms"]["AlarmNames"]
+def breaker(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = deployment(template)["DeploymentCircuitBreaker"]
+    return found
 
 
-def container(template: dict[str, Any]):
-    return of(template, "AWS::ECS::TaskDefinition")["Properties"]["ContainerDefinitions"][0]
+def rollback_names(template: dict[str, Any]) -> list[str]:
+    found: list[str] = deployment(template)["Alarms"]["AlarmNames"]
+    return found
 
 
-def target_group(template: dict[str, Any]):
-    return of(template, "AWS::ElasticLoadBalancingV2::TargetGroup")["Properties"]
+def container(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = of(template, "AWS::ECS::TaskDefinition")["Properties"]["ContainerDefinitions"][0]
+    return found
 
 
-def advanced(template: dict[str, Any]):
-    return service(template)["LoadBalancers"][0]["AdvancedConfiguration"]
+def target_group(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = of(template, "AWS::ElasticLoadBalancingV2::TargetGroup")["Properties"]
+    return found
 
 
-def weighted(template: dict[str, Any], colour: str):
+def advanced(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = service(template)["LoadBalancers"][0]["AdvancedConfiguration"]
+    return found
+
+
+def weighted(template: dict[str, Any], colour: int) -> dict[str, Any]:
     rule = of(template, "AWS::ElasticLoadBalancingV2::ListenerRule")["Properties"]
-    return rule["Actions"][0]["ForwardConfig"]["TargetGroups"][colour]
+    found: dict[str, Any] = rule["Actions"][0]["ForwardConfig"]["TargetGroups"][colour]
+    return found
 
 
 _PARAMETER = {"Fn::Join": ["", ["registry/app:", {"Ref": "Tag"}]]}
@@ -155,7 +169,7 @@ CHANGES = [
     (
         "NOVA-R13",
         "drains as long as a task stops by default",
-        lambda t: (container(t).pop("StopTimeout"), drain(t, 30)),
+        drain_as_long_as_by_default,
     ),
     ("NOVA-R13", "drains for five minutes", lambda t: target_group(t).pop("TargetGroupAttributes")),
     ("NOVA-R14", "errors need the newest minute", lambda t: set_(alarm(t, "errors"), "EvaluationPeriods", 1)),

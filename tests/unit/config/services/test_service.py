@@ -95,11 +95,12 @@ def test_each_value_says_where_it_comes_from(raw: dict[str, Any]) -> None:
     assert sources["stop_seconds"] == (30, "default")
 
 
-WEB, WORKER, JOB = {}, {"kind": "worker"}, {"kind": "job", "schedule": "rate(9 minutes)"}
+WEB: dict[str, str] = {}
+WORKER, JOB = {"kind": "worker"}, {"kind": "job", "schedule": "rate(9 minutes)"}
 GET, PUT = ({"actions": [f"s3:{verb}Object"], "resources": ["arn:aws:s3:::b/*"]} for verb in ("Get", "Put"))
 # Key to the kind of a service that has it, and its values in [[environments]] (None: it has no such key), [[services]]
 # and [services.environments.prod].
-PRECEDENCE = {
+PRECEDENCE: dict[str, tuple[dict[str, str], Any, Any, Any]] = {
     "scaling.max_tasks": (WEB, 12, 13, 14),
     "rollout.bake_minutes": (WORKER, 6, 7, 8),
     "alarms.latency_ms": (WEB, None, 800, 900),
@@ -120,7 +121,7 @@ PRECEDENCE = {
 SOURCES = ("default", "[[environments]]", "[[services]]", "[services.environments.prod]")
 
 
-def put(table: dict[str, Any], key: str, value: int | str | list[Any]) -> None:
+def put(table: dict[str, Any], key: str, value: Any) -> None:
     *outer, last = key.split(".")
     for part in outer:
         table = table.setdefault(part, {})
@@ -147,7 +148,8 @@ def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw: dict[str, Any
     kind, *values = PRECEDENCE[key]
     if values[depth - 1] is None:
         return
-    raw["services"] = [entry := {"name": "shop", **kind}]
+    entry: dict[str, Any] = {"name": "shop", **kind}
+    raw["services"] = [entry]
     layers = (raw["environments"][2], entry, entry.setdefault("environments", {}).setdefault("prod", {}))
     for table, value in zip(layers[:depth], values, strict=False):
         if value is not None:

@@ -104,7 +104,7 @@ def answer(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         mine = own or deploying("PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=COME)
         monkeypatch.setattr(release_group_handler, "RELEASE", dict.fromkeys(["own", *services], "new"))
         ecs = Ecs(client, {name: state for name, state in {"own": mine, **services}.items() if state is not None})
-        monkeypatch.setattr(release_group_handler.boto3, "client", lambda *_, **__: ecs)
+        monkeypatch.setattr("boto3.client", lambda *_, **__: ecs)
         event = {"executionDetails": {"serviceArn": f"{ECS}:service/acme-live/own"}, "hookDetails": {}}
         return handler(event, SimpleNamespace(invoked_function_arn=FUNCTION))
 

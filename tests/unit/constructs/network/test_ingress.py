@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -8,12 +9,12 @@ ELB = "AWS::ElasticLoadBalancingV2"
 PLATFORM = "nova-prod-platform"
 
 
-def attributes(assembly: Assembly, stack: str):
+def attributes(assembly: Assembly, stack: str) -> dict[str, str]:
     load_balancer = assembly.only(stack, f"{ELB}::LoadBalancer")
     return {each["Key"]: each["Value"] for each in load_balancer["LoadBalancerAttributes"]}
 
 
-def listeners(assembly: Assembly, stack: str):
+def listeners(assembly: Assembly, stack: str) -> dict[int, dict[str, Any]]:
     return {listener["Port"]: listener for listener in assembly.properties(stack, f"{ELB}::Listener")}
 
 
@@ -127,8 +128,8 @@ def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly: 
     assert association["ResourceArn"] == {"Ref": next(iter(assembly.resources(PLATFORM, f"{ELB}::LoadBalancer")))}
     assert all(each["VisibilityConfig"]["CloudWatchMetricsEnabled"] for each in (acl, *acl["Rules"]))
     logging = assembly.only(PLATFORM, "AWS::WAFv2::LoggingConfiguration")
-    groups = assembly.resources(PLATFORM, "AWS::Logs::LogGroup").items()
-    [group] = [key for key, each in groups if each["Properties"]["LogGroupName"] == "aws-waf-logs-nova-prod"]
+    log_groups = assembly.resources(PLATFORM, "AWS::Logs::LogGroup").items()
+    [group] = [key for key, each in log_groups if each["Properties"]["LogGroupName"] == "aws-waf-logs-nova-prod"]
     arn = "arn:aws:logs:us-east-1:333333333333:log-group:"
     assert logging["LogDestinationConfigs"] == [{"Fn::Join": ["", [arn, {"Ref": group}]]}]
 

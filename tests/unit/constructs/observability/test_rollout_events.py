@@ -11,7 +11,7 @@ from helpers.assembly import Assembly
 SERVICES = "arn:aws:ecs:us-east-1:333333333333:service/nova-prod/"
 
 
-def rules(assembly: Assembly, stack: str = "nova-prod-platform"):
+def rules(assembly: Assembly, stack: str = "nova-prod-platform") -> dict[str, dict[str, Any]]:
     """What is looked for, to the rule."""
     found = assembly.properties(stack, "AWS::Events::Rule")
     return {
@@ -56,7 +56,7 @@ def test_what_nova_did_itself_is_told_as_it_said_it(assembly: Assembly) -> None:
     assert target["InputPath"] == "$.detail.message"
 
 
-def chat(variant: Assembly):
+def chat(variant: Assembly) -> dict[str, dict[str, Any]]:
     """What is looked for, to the message that chat gets."""
     found = {}
     for event, rule in rules(variant, "acme-live-platform").items():
@@ -99,7 +99,7 @@ def test_a_channel_reads_the_topic_of_its_own(variant: Assembly) -> None:
     assert channel["SnsTopicArns"] == list(topics.values())
 
 
-def matches(pattern, event):
+def matches(pattern: Any, event: Any) -> bool:
     """Whether an event matches a pattern, by what EventBridge documents of the forms that are used."""
     if isinstance(pattern, dict):
         return all(key in event and matches(inner, event[key]) for key, inner in pattern.items())
@@ -111,11 +111,11 @@ def matches(pattern, event):
     )
 
 
-def said_by(rule, event):
+def said_by(rule: dict[str, Any], event: dict[str, Any]) -> str:
     """The text that a rule makes of an event."""
     [target] = [each for each in rule["Targets"] if each["Id"] == "Topic"]
     if "InputPath" in target:
-        return event["detail"]["message"]
+        return str(event["detail"]["message"])
     text = target["InputTransformer"]["InputTemplate"]
     for name, path in target["InputTransformer"]["InputPathsMap"].items():
         value = event
@@ -124,10 +124,13 @@ def said_by(rule, event):
             value = value.get(key, "") if isinstance(value, dict) else ""
             value = value[int(place[:-1])] if place else value
         text = text.replace(f"<{name}>", value)
-    return json.loads(text)
+    said: str = json.loads(text)
+    return said
 
 
-def ecs(detail_type, name: str, reason, service="nova-prod/nova-prod-carts", **detail: Any):
+def ecs(
+    detail_type: str, name: str, reason: str, service: str = "nova-prod/nova-prod-carts", **detail: Any
+) -> dict[str, Any]:
     """An event of ECS as it is documented.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
@@ -141,7 +144,7 @@ def ecs(detail_type, name: str, reason, service="nova-prod/nova-prod-carts", **d
     }
 
 
-def stack(name: str, status, reason):
+def stack(name: str, status: str, reason: str) -> dict[str, Any]:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/eventbridge-events.html"""
     arn = f"arn:aws:cloudformation:us-east-1:333333333333:stack/{name}/0f"
     details = {"status": status, "status-reason": reason}

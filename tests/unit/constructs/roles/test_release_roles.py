@@ -1,6 +1,7 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ WRITES = (
 )
 
 
-def role(assembly: Assembly, environment: str, name: str):
+def role(assembly: Assembly, environment: str, name: str) -> tuple[str, dict[str, Any]]:
     [found] = [
         (key, resource["Properties"])
         for key, resource in assembly.resources(f"nova-{environment}-platform", "AWS::IAM::Role").items()
@@ -21,17 +22,18 @@ def role(assembly: Assembly, environment: str, name: str):
     return found
 
 
-def statements(assembly: Assembly, environment: str, name: str):
+def statements(assembly: Assembly, environment: str, name: str) -> list[dict[str, Any]]:
     key, _ = role(assembly, environment, name)
     [policy] = [
         properties
         for properties in assembly.properties(f"nova-{environment}-platform", "AWS::IAM::Policy")
         if {"Ref": key} in properties["Roles"]
     ]
-    return policy["PolicyDocument"]["Statement"]
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return found
 
 
-def allowed(assembly: Assembly, environment: str, name: str):
+def allowed(assembly: Assembly, environment: str, name: str) -> dict[str, list[Any]]:
     """Action to the resources that it is allowed on."""
     found = {}
     for statement in statements(assembly, environment, name):
@@ -43,7 +45,7 @@ def allowed(assembly: Assembly, environment: str, name: str):
     return found
 
 
-def takers(assembly: Assembly, environment: str, name: str):
+def takers(assembly: Assembly, environment: str, name: str) -> list[str]:
     """The roles that may assume the role."""
     _, properties = role(assembly, environment, name)
     [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
@@ -139,8 +141,8 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
             elif action in ("ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"):
                 assert name_of == "repository/nova/*"
             else:
-                own = ("/nova-prod", "/nova/prod/", ":nova-prod-")
-                assert any(each in name_of for each in own), (action, resource)
+                parts = ("/nova-prod", "/nova/prod/", ":nova-prod-")
+                assert any(each in name_of for each in parts), (action, resource)
 
 
 def test_neither_role_may_pass_a_role_or_read_a_secret(assembly: Assembly) -> None:
@@ -177,7 +179,7 @@ ON_CALL = "arn:aws:iam::999999999999:role/on-call"
 
 
 @pytest.fixture(scope="module")
-def operated(synthesize: Callable[..., Assembly]):
+def operated(synthesize: Callable[..., Assembly]) -> Assembly:
     """The assembly of an environment that has operators."""
     import tomllib
     from pathlib import Path
@@ -189,12 +191,12 @@ def operated(synthesize: Callable[..., Assembly]):
     return synthesize(parse_config(raw), environment="dev")
 
 
-def test_operators_may_roll_back_where_the_configuration_names_them(operated) -> None:
+def test_operators_may_roll_back_where_the_configuration_names_them(operated: Assembly) -> None:
     assert ON_CALL in takers(operated, "dev", "release")
 
 
 def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_the_pipeline(
-    assembly: Assembly, operated
+    assembly: Assembly, operated: Assembly
 ) -> None:
     assert takers(operated, "dev", "operator") == [ON_CALL]
     theirs = ("logs:", "ecs:RunTask", "ecs:ExecuteCommand", "application-autoscaling:", "iam:")
@@ -207,7 +209,7 @@ def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_t
 
 
 def test_only_the_release_role_and_the_operator_answer_deployments_and_only_their_environments(
-    assembly: Assembly, operated
+    assembly: Assembly, operated: Assembly
 ) -> None:
     steering = {"ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"}
     for synthesized, name in ((assembly, "release"), (operated, "operator")):
@@ -218,7 +220,7 @@ def test_only_the_release_role_and_the_operator_answer_deployments_and_only_thei
     assert not steering & allowed(operated, "dev", "observer").keys()
 
 
-def test_an_operator_passes_roles_to_tasks_alone_and_changes_nothing_of_other_environments(operated) -> None:
+def test_an_operator_passes_roles_to_tasks_alone_and_changes_nothing_of_other_environments(operated: Assembly) -> None:
     found = allowed(operated, "dev", "operator")
     assert found["ssm:PutParameter"] == ["arn:aws:ssm:us-east-1:111111111111:parameter/nova/dev/release"]
     assert found["ecs:RunTask"] == ["arn:aws:ecs:us-east-1:111111111111:task-definition/nova-dev-*:*"]
@@ -237,7 +239,7 @@ MODULES = {"environment.py": "operator", "stacks.py": "release", "tasks.py": "op
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_what_the_release_tools_call_is_allowed(assembly: Assembly, operated, module: str) -> None:
+def test_what_the_release_tools_call_is_allowed(assembly: Assembly, operated: Assembly, module: str) -> None:
     import re
     from pathlib import Path
 
@@ -255,7 +257,7 @@ def test_what_the_release_tools_call_is_allowed(assembly: Assembly, operated, mo
     assert names - set(allowed_) - set(allowed(assembly, "prod", "release")) == set()
 
 
-def synthesized(*, operators, others=()):
+def synthesized(*, operators: Sequence[str], others: Sequence[str] = ()) -> dict[str, Any]:
     """The roles alone, in a stack of their own."""
     import aws_cdk as cdk
     from aws_cdk.assertions import Template
@@ -277,7 +279,8 @@ def synthesized(*, operators, others=()):
         releasers=["arn:aws:iam::444444444444:role/verify-step", *operators],
         operators=operators,
     )
-    return Template.from_stack(stack).to_json()
+    found: dict[str, Any] = Template.from_stack(stack).to_json()
+    return found
 
 
 def test_the_longest_names_and_six_operators_of_six_accounts_fit_into_every_policy() -> None:

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 from helpers.assembly import Assembly
 
@@ -6,13 +7,14 @@ STACK = "nova-prod-carts-service"
 SEARCH = "acme-live-search"
 
 
-def definition(assembly: Assembly, stack: str = STACK):
+def definition(assembly: Assembly, stack: str = STACK) -> dict[str, Any]:
     return assembly.only(stack, "AWS::ECS::TaskDefinition")
 
 
-def container(assembly: Assembly, stack: str = STACK):
+def container(assembly: Assembly, stack: str = STACK) -> dict[str, Any]:
     [container] = definition(assembly, stack)["ContainerDefinitions"]
-    return container
+    found: dict[str, Any] = container
+    return found
 
 
 def test_the_root_file_system_is_read_only_but_for_tmp(assembly: Assembly) -> None:

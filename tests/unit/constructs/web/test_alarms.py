@@ -10,18 +10,18 @@ STACK = "nova-prod-carts-service"
 SEARCH = "acme-live-search"
 
 
-def alarm(assembly: Assembly, kind: str, stack: str = STACK):
+def alarm(assembly: Assembly, kind: str, stack: str = STACK) -> dict[str, Any]:
     [found] = [a for a in assembly.properties(stack, "AWS::CloudWatch::Alarm") if a["AlarmName"] == f"{stack}-{kind}"]
     return found
 
 
-def value(alarm, **metrics: Any):
+def value(alarm: dict[str, Any], **metrics: Any) -> float | None:
     """What an alarm's expression makes of its metrics; a metric that is not given has no data."""
     expressions = {query["Id"]: query["Expression"] for query in alarm["Metrics"] if "Expression" in query}
     known = {query["Id"] for query in alarm["Metrics"]}
     assert set(metrics) <= known
 
-    def value_of(key: str):
+    def value_of(key: str) -> float | None:
         return evaluate(expressions[key], value_of) if key in expressions else metrics.get(key)
 
     [returned] = [query["Id"] for query in alarm["Metrics"] if query["ReturnData"]]

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -9,12 +10,13 @@ from nova_infra.constructs.hooks.gates import gate_hooks
 STACK = "nova-prod-carts-service"
 
 
-def service(assembly: Assembly, stack: str = STACK):
+def service(assembly: Assembly, stack: str = STACK) -> dict[str, Any]:
     return assembly.only(stack, "AWS::ECS::Service")
 
 
-def deployment(assembly: Assembly, stack: str = STACK):
-    return service(assembly, stack)["DeploymentConfiguration"]
+def deployment(assembly: Assembly, stack: str = STACK) -> dict[str, Any]:
+    found: dict[str, Any] = service(assembly, stack)["DeploymentConfiguration"]
+    return found
 
 
 def test_dev_is_rolling(assembly: Assembly) -> None:
