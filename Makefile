@@ -97,8 +97,7 @@ types: setup ## Strict type checks
 	@mypy $(TYPED)
 
 # After those of the program: what mypy has read for these, it finds in its cache.
-types-tests: TYPED_TESTS = scripts tests/deployed tests/faults tests/helpers $(addprefix tests/unit/,assumptions cli \
-	containers deployed documents images machine operations rehearsal scaffold scripts)
+types-tests: TYPED_TESTS = scripts tests
 types-tests: types ## Strict type checks of tests and scripts, too
 	@MYPYPATH=scripts:tests:tests/unit mypy --explicit-package-bases $(TYPED_TESTS)
 
