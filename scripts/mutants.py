@@ -40,7 +40,11 @@ AREAS = (
 )
 ALSO = {
     "nova_infra/constructs": ["tests/unit/stacks", "tests/unit/test_security.py"],
-    "nova_infra/stacks": ["tests/unit/test_security.py", "tests/unit/test_engines.py"],
+    "nova_infra/stacks": [
+        "tests/unit/test_security.py",
+        "tests/unit/test_engines.py",
+        "tests/unit/test_engines_roles.py",
+    ],
 }
 HABITS = ["tests/unit/test_habits.py"]
 """They read the code instead of running it, so no line is known to be theirs."""

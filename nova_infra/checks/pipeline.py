@@ -1,4 +1,4 @@
-"""``NOVA-P…``: only what was tested and approved reaches production."""
+"""``NOVA-P01`` to ``NOVA-P08``: only what was tested and approved reaches production."""
 
 import re
 from collections.abc import Iterator, Mapping

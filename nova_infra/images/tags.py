@@ -2,6 +2,7 @@
 
 The same files give the same tag on every machine, so a commit that touches one service builds one image and changes one
 service's templates. What counts is each file's path, git's executable bit and its content, and the build's arguments.
+A tag is not the registry's digest, which :mod:`nova_infra.images.registry` reads.
 """
 
 from __future__ import annotations

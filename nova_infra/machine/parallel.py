@@ -33,9 +33,12 @@ class Daemons(Executor):
         self._threads: list[threading.Thread] = []
         self._questions: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._changing = threading.Lock()
+        self._ended = False
 
     def submit(self, fn: Callable[_Asked, _Result], /, *args: _Asked.args, **kwargs: _Asked.kwargs) -> Future[_Result]:
         """Call a function in a thread; the future holds what it returns or raises."""
+        if self._ended:
+            raise RuntimeError("these threads have ended")
         future: Future[_Result] = Future()
         self._questions.put((future, partial(fn, *args, **kwargs)))
         with self._changing:
@@ -47,6 +50,7 @@ class Daemons(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads, after all questions or, if these are cancelled, after those under way."""
+        self._ended = True
         with contextlib.suppress(queue.Empty):
             while cancel_futures:
                 if (question := self._questions.get_nowait()) is not None:

@@ -11,7 +11,8 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import botocore.hooks
 import botocore.session
@@ -27,6 +28,9 @@ from helpers.own_project import guarded, refuse_what_is_the_users
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.machine import tools
 
+if TYPE_CHECKING:
+    from nova_infra.config import Config
+
 tools.prepare_node(os.environ)
 # Where a rehearsal's Build stage runs these tests, the release tools would ask that rehearsal.
 os.environ.pop(REHEARSAL_VARIABLE, None)
@@ -34,7 +38,7 @@ os.environ.pop(REHEARSAL_VARIABLE, None)
 # moto makes 1,300 machine images for every account, which takes longer than most tests and which none asks for.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # moto reads every template as YAML, by the loader of this name: libyaml's is ten times as fast (and knows no `!Ref`).
-yaml.Loader = yaml.CLoader
+setattr(yaml, "Loader", yaml.CLoader)  # noqa: B010 -- assigned, it would have to be the same class
 # Every session of botocore would read the descriptions of AWS's services again.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 # For every session it would work out again which of its hooks take keywords.
@@ -205,13 +209,13 @@ def nova(
 
 
 @pytest.fixture(scope="session")
-def read_assembly():
+def read_assembly() -> Callable[[Path], Assembly]:
     """Reads what a synthesis has written: read_assembly(directory) -> Assembly."""
     return helpers.assembly.read_assembly
 
 
 @pytest.fixture(scope="session")
-def app():
+def app() -> ModuleType:
     """The module that makes the app. CDK takes a second to load and starts Node, so it is loaded for those who ask."""
     from nova_infra import app
 
@@ -219,7 +223,7 @@ def app():
 
 
 @pytest.fixture(scope="session")
-def synthesize(tmp_path_factory, worker_id, example):
+def synthesize(tmp_path_factory: pytest.TempPathFactory, worker_id: str, example: Path) -> Callable[..., Assembly]:
     """Synthesizes a configuration, checks included: synthesize(config, environment=…, image_tag=…) -> Assembly.
 
     Tests run in several processes. What one of them has synthesized, the others read.
@@ -227,7 +231,7 @@ def synthesize(tmp_path_factory, worker_id, example):
     base = tmp_path_factory.getbasetemp()
     shared = Path(os.environ.get("NOVA_SHARED") or (base if worker_id == "master" else base.parent))
 
-    def run(config, **context) -> Assembly:
+    def run(config: "Config", **context: Any) -> Assembly:
         context.setdefault("image_tag", "abc123")
         key = hashlib.sha256(f"{config.model_dump_json()} {sorted(context.items())}".encode()).hexdigest()[:16]
         directory, done = shared / f"cdk.out-{key}", shared / f"cdk.out-{key}.done"
@@ -243,7 +247,7 @@ def synthesize(tmp_path_factory, worker_id, example):
 
 
 @pytest.fixture(scope="session")
-def config():
+def config() -> "Config":
     """An example's configuration: not the project's own, which its users edit."""
     from nova_infra.config import parse_config
 
@@ -257,13 +261,13 @@ def raw() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def service_names(config) -> list[str]:
+def service_names(config: "Config") -> list[str]:
     """The names of the services in the example."""
     return [service.name for service in config.services]
 
 
 @pytest.fixture(scope="session")
-def example(tmp_path_factory, service_names) -> Path:
+def example(tmp_path_factory: pytest.TempPathFactory, service_names: list[str]) -> Path:
     """A project of the example's configuration: its services are what `nova service add` writes. Nobody changes it."""
     from nova_infra.scaffold.editing.services import service_files
 
@@ -283,19 +287,19 @@ def example(tmp_path_factory, service_names) -> Path:
 
 
 @pytest.fixture(scope="session")
-def assembly(config, synthesize) -> Assembly:
+def assembly(config: "Config", synthesize: Callable[..., Assembly]) -> Assembly:
     """The registry, the pipeline and its environments."""
     return synthesize(config)
 
 
 @pytest.fixture(scope="session")
-def github_config(config):
+def github_config(config: "Config") -> "Config":
     """The example, delivered by GitHub Actions."""
     return config.model_copy(update={"delivery": config.delivery.model_copy(update={"engine": "github-actions"})})
 
 
 @pytest.fixture(scope="session")
-def github_assembly(github_config, synthesize) -> Assembly:
+def github_assembly(github_config: "Config", synthesize: Callable[..., Assembly]) -> Assembly:
     """The registry, the environments and the roles that GitHub Actions delivers them by."""
     return synthesize(github_config)
 
@@ -307,7 +311,7 @@ def variant_raw() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def variant(synthesize) -> Assembly:
+def variant(synthesize: Callable[..., Assembly]) -> Assembly:
     """The same of a configuration with every option away from its default."""
     from nova_infra.config import parse_config
 

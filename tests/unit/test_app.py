@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import jsii._type_checking as checking
 import pytest
 
-from nova_infra.config import parse_config
+from helpers.assembly import Assembly
+from nova_infra.config import Config, parse_config
 from nova_infra.errors import ConfigError
 from nova_infra.images.tags import image_tags
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
@@ -17,14 +21,16 @@ from nova_infra.operations.planner.blockers.cloudformation.identity import IDENT
 ROOT = Path(__file__).parents[2]
 
 
-def load_entry_point():
+def load_entry_point() -> ModuleType:
     spec = importlib.util.spec_from_file_location("entry_point", ROOT / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def run_app(example, context, **environment):
+def run_app(example: Path, context: dict[str, str], **environment: Any) -> subprocess.CompletedProcess[str]:
     """Run the entry point as the CDK CLI does."""
     return subprocess.run(
         [sys.executable, "app.py"],
@@ -36,7 +42,9 @@ def run_app(example, context, **environment):
     )
 
 
-def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(assembly, service_names):
+def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(
+    assembly: Assembly, service_names: list[str]
+) -> None:
     assert set(assembly.templates) == {
         "NovaRegistryStack",
         "NovaPipelineStack",
@@ -52,8 +60,12 @@ def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(as
     "test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content"
 )
 def test_another_process_that_deploys_an_environment_alone_writes_the_same_templates_and_nothing_of_its_variables(
-    example, read_assembly, tmp_path, assembly, service_names
-):
+    example: Path,
+    read_assembly: Callable[[Path], Assembly],
+    tmp_path: Path,
+    assembly: Assembly,
+    service_names: list[str],
+) -> None:
     """As `cdk deploy -c environment=staging` does: to the byte, and none of what its environment holds."""
     elsewhere = {"CDK_OUTDIR": str(tmp_path), "PYTHONHASHSEED": "1", "CDK_VALIDATION": "false"}  # found valid already
     secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "API_TOKEN"), "NOVA-CANARY")
@@ -65,14 +77,16 @@ def test_another_process_that_deploys_an_environment_alone_writes_the_same_templ
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"NOVA-CANARY" in path.read_bytes()]
 
 
-def test_services_deploy_side_by_side_after_the_platform_and_before_the_overview(assembly, service_names):
+def test_services_deploy_side_by_side_after_the_platform_and_before_the_overview(
+    assembly: Assembly, service_names: list[str]
+) -> None:
     services = {f"nova-prod-{name}" for name in service_names}
     for service in services:
         assert assembly.order[service] == {"nova-prod-platform"}
     assert services <= assembly.order["nova-prod-overview"]
 
 
-def test_every_image_has_the_given_tag(assembly):
+def test_every_image_has_the_given_tag(assembly: Assembly) -> None:
     for stack, template in assembly.templates.items():
         for resource in template["Resources"].values():
             if resource["Type"] == "AWS::ECS::TaskDefinition":
@@ -81,8 +95,8 @@ def test_every_image_has_the_given_tag(assembly):
 
 
 def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content(
-    raw, synthesize, example
-):
+    raw: dict[str, Any], synthesize: Callable[..., Assembly], example: Path
+) -> None:
     raw["services"] = raw["services"][:1]
     old, new = (synthesize(parse_config(raw), environment="dev", image_tag=tag) for tag in (None, "new"))
     changed = {
@@ -95,47 +109,49 @@ def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_t
     assert f":{image_tags(example, parse_config(raw))['carts-service']}" in old.texts["nova-dev-carts-service"]
 
 
-def test_canary_percentage_sets_the_share_of_canary_environments_only(app, config):
+def test_canary_percentage_sets_the_share_of_canary_environments_only(app: ModuleType, config: Config) -> None:
     changed = app.with_canary_percentage(config, "25")
     assert [environment.rollout.percent for environment in changed.environments] == [10, 25, 25]
 
 
-def test_a_canary_percentage_of_100_moves_everything_at_once_and_still_bakes(app, config):
+def test_a_canary_percentage_of_100_moves_everything_at_once_and_still_bakes(app: ModuleType, config: Config) -> None:
     rollout = app.with_canary_percentage(config, "100").environment("prod").rollout
     assert (rollout.strategy, rollout.bake_minutes) == ("blue-green", 9)
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "100.1", "ten", "nan", "inf"])
-def test_a_canary_percentage_out_of_range_is_refused(app, config, value):
+def test_a_canary_percentage_out_of_range_is_refused(app: ModuleType, config: Config, value: str) -> None:
     with pytest.raises(ConfigError, match=r"canaryPercentage: .* is not a share of traffic"):
         app.build_app(config, root=ROOT, canary_percentage=value)
 
 
 @pytest.mark.parametrize("tag", ["", "a/b", ".a", "a b", "ü", "a" * 129])
-def test_what_cannot_be_a_tag_is_refused(app, config, tag):
+def test_what_cannot_be_a_tag_is_refused(app: ModuleType, config: Config, tag: str) -> None:
     with pytest.raises(ConfigError, match=r"imageTag: .* is not an image tag"):
         app.build_app(config, root=ROOT, image_tag=tag)
 
 
 @pytest.mark.parametrize("environment", ["", "qa", "Prod"])
-def test_an_unknown_environment_is_refused(app, config, environment):
+def test_an_unknown_environment_is_refused(app: ModuleType, config: Config, environment: str) -> None:
     with pytest.raises(ConfigError, match="is not one of dev, staging, prod"):
         app.build_app(config, root=ROOT, environment=environment)
 
 
-def test_the_command_line_tools_have_the_versions_of_package_json(app):
+def test_the_command_line_tools_have_the_versions_of_package_json(app: ModuleType) -> None:
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
     versions = app.read_tool_versions(ROOT)
     assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
-def test_the_cdk_cli_is_one_that_reads_what_the_library_writes(app):
+def test_the_cdk_cli_is_one_that_reads_what_the_library_writes(app: ModuleType) -> None:
     """npm's latest is an accidental 3.0.0, which does not; the library needs 2.1148.0 or newer."""
     version = tuple(int(part) for part in app.read_tool_versions(ROOT).cdk.split("."))
     assert (2, 1148, 0) <= version < (3,)
 
 
-def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path, service_names):
+def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(
+    tmp_path: Path, service_names: list[str]
+) -> None:
     (tmp_path / "app.py").write_text((ROOT / "app.py").read_text())
     (tmp_path / "nova.toml").write_text(
         Path(__file__).with_name("nova.toml").read_text().replace('"111111111111"', '"1"')
@@ -148,7 +164,9 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
     assert len(missing_services) == len(service_names)
 
 
-def test_what_the_entry_point_puts_in_place_of_typeguard_is_called_as_jsii_s_own(monkeypatch):
+def test_what_the_entry_point_puts_in_place_of_typeguard_is_called_as_jsii_s_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     own = {name: getattr(checking, name) for name in ("check_type", "cached_type_hints")}
     assert [[*inspect.signature(each).parameters] for each in own.values()] == [
         ["argname", "value", "expected_type"],
@@ -163,7 +181,7 @@ def test_what_the_entry_point_puts_in_place_of_typeguard_is_called_as_jsii_s_own
     assert checking.check_type(argname="argument count", value="five", expected_type=hints["count"]) is None
 
 
-def test_the_entry_point_ends_with_code_2_and_one_line(example):
+def test_the_entry_point_ends_with_code_2_and_one_line(example: Path) -> None:
     result = run_app(example, {"environment": "qa"})
     assert result.returncode == 2
     [line] = result.stderr.splitlines()
@@ -171,7 +189,9 @@ def test_the_entry_point_ends_with_code_2_and_one_line(example):
     assert line.endswith(": choose one of them, or add it to nova.toml")
 
 
-def test_another_share_of_traffic_also_holds_where_a_service_has_its_own_rollout(app, raw):
+def test_another_share_of_traffic_also_holds_where_a_service_has_its_own_rollout(
+    app: ModuleType, raw: dict[str, Any]
+) -> None:
     from nova_infra.config import parse_config
     from nova_infra.config.resolved import resolved
 
@@ -185,7 +205,7 @@ def test_another_share_of_traffic_also_holds_where_a_service_has_its_own_rollout
     assert (prod.strategy, prod.step_bake_minutes) == ("canary", 12)
 
 
-def in_the_way(template):
+def in_the_way(template: dict[str, Any]) -> dict[str, str]:
     """What has a name of its own and stays when its creation is undone: the next attempt then finds the name taken."""
     return {
         key: resource["Type"]
@@ -197,7 +217,7 @@ def in_the_way(template):
 
 
 @pytest.mark.parametrize("fixture", ["assembly", "variant", "github_assembly"])
-def test_a_first_deployment_that_failed_can_be_repeated(request, fixture):
+def test_a_first_deployment_that_failed_can_be_repeated(request: pytest.FixtureRequest, fixture: str) -> None:
     """Aws/aws-cdk#5140: *already exists*. Whoever keeps data keeps it when it is replaced, too."""
     templates = request.getfixturevalue(fixture).templates
     assert {stack: found for stack, template in templates.items() if (found := in_the_way(template))} == {}
@@ -212,7 +232,7 @@ def test_a_first_deployment_that_failed_can_be_repeated(request, fixture):
 
 
 @pytest.mark.parametrize(("policy", "found"), [("Retain", {"It": "AWS::SQS::Queue"}), ("RetainExceptOnCreate", {})])
-def test_a_name_that_stays_taken_is_found(policy, found):
+def test_a_name_that_stays_taken_is_found(policy: str, found: dict[str, str]) -> None:
     queue = {"Type": "AWS::SQS::Queue", "DeletionPolicy": policy, "Properties": {"QueueName": "letters"}}
     nameless = {"Type": "AWS::SQS::Queue", "DeletionPolicy": policy, "Properties": {}}
     assert in_the_way({"Resources": {"It": queue, "Other": nameless}}) == found

@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from nova_infra.assembly import digest_of, digest_of_files
 from nova_infra.cli.built import built_assembly
@@ -15,11 +17,17 @@ from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import CheckFailedError
 
-TEMPLATES = {"a": {"Resources": {"X": {"Type": "T", "Properties": {"N": 1}}}}, "b": {"Resources": {}}}
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "a": {"Resources": {"X": {"Type": "T", "Properties": {"N": 1}}}},
+    "b": {"Resources": {}},
+}
 
 
-def test_the_order_of_stacks_and_keys_is_nothing():
-    turned = {"b": TEMPLATES["b"], "a": {"Resources": {"X": {"Properties": {"N": 1}, "Type": "T"}}}}
+def test_the_order_of_stacks_and_keys_is_nothing() -> None:
+    turned: dict[str, dict[str, Any]] = {
+        "b": TEMPLATES["b"],
+        "a": {"Resources": {"X": {"Properties": {"N": 1}, "Type": "T"}}},
+    }
     assert digest_of(turned) == digest_of(TEMPLATES)
     assert digest_of(TEMPLATES).startswith("sha256:")
 
@@ -33,21 +41,21 @@ def test_the_order_of_stacks_and_keys_is_nothing():
         {"a": TEMPLATES["b"], "b": TEMPLATES["a"]},
     ],
 )
-def test_anything_else_is_another_one(changed):
+def test_anything_else_is_another_one(changed: dict[str, Any]) -> None:
     assert digest_of(changed) != digest_of(TEMPLATES)
 
 
 FILES = {"manifest.json": "{}", "a.template.json": '{"Resources": {}}', "assembly-Prod/é b.json": "[]", "z": ""}
 
 
-def write(directory, files):
+def write(directory: Path, files: Mapping[str, str]) -> Path:
     for name, content in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(content, encoding="utf-8")
     return directory
 
 
-def test_an_assembly_is_known_by_what_the_pipeline_itself_computes(tmp_path):
+def test_an_assembly_is_known_by_what_the_pipeline_itself_computes(tmp_path: Path) -> None:
     write(tmp_path, {**FILES, ".hidden": "1", ".cache/x": "2"})
     said = subprocess.run(["bash", "-c", DIGEST], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert said == f"{digest_of_files(tmp_path)}\n"
@@ -62,25 +70,27 @@ def test_an_assembly_is_known_by_what_the_pipeline_itself_computes(tmp_path):
     ],
     ids=["another content", "one more file", "another name"],
 )
-def test_an_assembly_with_one_file_changed_is_another_one(tmp_path, changed):
+def test_an_assembly_with_one_file_changed_is_another_one(tmp_path: Path, changed: dict[str, str]) -> None:
     one, other = write(tmp_path / "one", FILES), write(tmp_path / "other", changed)
     assert digest_of_files(one) != digest_of_files(other)
     assert digest_of_files(one) == digest_of_files(write(tmp_path / "again", FILES))
 
 
 @pytest.fixture
-def command():
+def command() -> Callable[..., Result]:
     """A command that prints the directory that it was given."""
 
     @click.command()
     @built_assembly
-    def shown(assembly):
+    def shown(assembly: Path) -> None:
         click.echo(assembly)
 
     return lambda *arguments: CliRunner().invoke(shown, arguments)
 
 
-def test_a_command_takes_the_assembly_that_was_built_and_no_other(tmp_path, command, monkeypatch):
+def test_a_command_takes_the_assembly_that_was_built_and_no_other(
+    tmp_path: Path, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = write(tmp_path / "cdk.out", FILES)
     built = digest_of_files(directory)
     assert command("--assembly", str(directory), "--digest", built).output == f"{directory}\n"

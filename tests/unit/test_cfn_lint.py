@@ -1,8 +1,11 @@
 import json
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from helpers.exhaustive import one_of_each
 from helpers.sandbox import first_templates
 
@@ -24,7 +27,7 @@ TEMPLATES = [
 
 
 @pytest.fixture(scope="module")
-def lint():
+def lint() -> Callable[..., Any]:
     """Lints a template: lint(text) -> findings. The rules are read once, which takes longer than to judge by them."""
     from cfnlint.config import ConfigMixIn
     from cfnlint.decode.decode import decode_str
@@ -33,7 +36,7 @@ def lint():
     logging.getLogger("cfnlint").setLevel(logging.CRITICAL)
     runner = Runner(ConfigMixIn(regions=["us-east-1"]))
 
-    def run(text):
+    def run(text: str) -> list[str]:
         template, faults = decode_str(text)
         return [str(match) for match in faults or runner.validate_template(template)]
 
@@ -41,16 +44,18 @@ def lint():
 
 
 @pytest.mark.parametrize(("which", "stack"), one_of_each(TEMPLATES), ids=[stack for _, stack in TEMPLATES])
-def test_cfn_lint_finds_nothing_but_what_is_accepted(lint, request, which, stack):
+def test_cfn_lint_finds_nothing_but_what_is_accepted(
+    lint: Callable[..., Any], request: pytest.FixtureRequest, which: str, stack: str
+) -> None:
     text = request.getfixturevalue(which).texts[stack]
     assert [each for each in lint(text) if not any(part in each for part in ACCEPTED)] == []
 
 
 @pytest.mark.parametrize("experiment", one_of_each(first_templates()))
-def test_cfn_lint_finds_nothing_in_what_experiments_deploy(lint, experiment):
+def test_cfn_lint_finds_nothing_in_what_experiments_deploy(lint: Callable[..., Any], experiment: str) -> None:
     assert lint(json.dumps(first_templates()[experiment])) == []
 
 
-def test_cfn_lint_would_find_a_fault(lint, variant):
+def test_cfn_lint_would_find_a_fault(lint: Callable[..., Any], variant: Assembly) -> None:
     text = variant.texts["acme-live-search"].replace('"ServiceName"', '"ServiceNames"')
     assert any("ServiceNames" in each for each in lint(text))

@@ -1,25 +1,26 @@
-"""Two delivery engines, one set of environments: what each synthesizes, and who may do what through GitHub Actions."""
+"""Two delivery engines, one set of environments: what each synthesizes, in which order, and whose images it takes."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from nova_infra.config import GitHubIds, parse_config
-from nova_infra.github import deploy_role_name, github_accounts, image_role_name, outputs
+from helpers.assembly import Assembly
+from nova_infra.config import parse_config
 
 ROOT = Path(__file__).parents[2]
-PIPELINE = "NovaPipelineStack"
-ISSUER = "token.actions.githubusercontent.com"
 
 
-def environment_stacks(assembly):
+def environment_stacks(assembly: Assembly) -> dict[str, str]:
     return {name: text for name, text in assembly.texts.items() if name.startswith("nova-") and "github" not in name}
 
 
 def test_both_engines_synthesize_the_same_environments_byte_for_byte_but_for_where_early_images_are(
-    assembly, github_assembly, service_names
-):
+    assembly: Assembly, github_assembly: Assembly, service_names: list[str]
+) -> None:
     assert len(environment_stacks(assembly)) == 3 * len(["platform", *service_names, "overview"])
     released = {
         name: text.replace("nova-early/", "nova/") if name.startswith("nova-dev-") else text
@@ -28,7 +29,9 @@ def test_both_engines_synthesize_the_same_environments_byte_for_byte_but_for_whe
     assert released == environment_stacks(assembly)
 
 
-def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(github_assembly, service_names):
+def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(
+    github_assembly: Assembly, service_names: list[str]
+) -> None:
     pulling = {
         name for name, text in environment_stacks(github_assembly).items() if "nova-early/" in text or "/nova/" in text
     }
@@ -37,7 +40,7 @@ def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(gi
     assert not {name for name in early if ":repository/nova/" in github_assembly.texts[name]}
 
 
-def pulling_accounts(assembly, stack):
+def pulling_accounts(assembly: Assembly, stack: str) -> set[str]:
     policies = [each["RepositoryPolicyText"] for each in assembly.properties(stack, "AWS::ECR::Repository")]
     return {
         account
@@ -47,13 +50,15 @@ def pulling_accounts(assembly, stack):
     }
 
 
-def test_each_registry_lets_in_the_accounts_of_its_environments_alone(assembly, github_assembly):
+def test_each_registry_lets_in_the_accounts_of_its_environments_alone(
+    assembly: Assembly, github_assembly: Assembly
+) -> None:
     assert pulling_accounts(github_assembly, "NovaRegistryStack") == {"222222222222", "333333333333"}
     assert pulling_accounts(github_assembly, "NovaEarlyRegistryStack") == {"111111111111"}
     assert pulling_accounts(assembly, "NovaRegistryStack") == {"111111111111", "222222222222", "333333333333"}
 
 
-def test_what_is_released_is_signed_when_it_is_pushed(assembly, github_assembly):
+def test_what_is_released_is_signed_when_it_is_pushed(assembly: Assembly, github_assembly: Assembly) -> None:
     for each in (assembly, github_assembly):
         [profile] = each.resources("NovaRegistryStack", "AWS::Signer::SigningProfile")
         [rule] = each.only("NovaRegistryStack", "AWS::ECR::SigningConfiguration")["Rules"]
@@ -63,13 +68,13 @@ def test_what_is_released_is_signed_when_it_is_pushed(assembly, github_assembly)
         }
 
 
-def test_both_engines_deploy_the_stacks_in_the_same_order(assembly, github_assembly):
+def test_both_engines_deploy_the_stacks_in_the_same_order(assembly: Assembly, github_assembly: Assembly) -> None:
     for stack in environment_stacks(assembly):
         assert github_assembly.order[stack] == assembly.order[stack]
 
 
-def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
-    def rest(each):
+def test_only_the_chosen_engine_is_synthesized(assembly: Assembly, github_assembly: Assembly) -> None:
+    def rest(each: Assembly) -> set[str]:
         return set(each.texts) - set(environment_stacks(each)) - {"NovaRegistryStack"}
 
     assert rest(assembly) == {"NovaPipelineStack"}
@@ -77,7 +82,9 @@ def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
 
 
 @pytest.mark.exhaustive("test_both_engines_deploy_the_stacks_in_the_same_order")
-def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, app, synthesize):
+def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(
+    raw: dict[str, Any], tmp_path: Path, app: ModuleType, synthesize: Callable[..., Assembly]
+) -> None:
     raw["environments"], raw["services"] = raw["environments"][:1], raw["services"][:1]
     delivered = synthesize(parse_config(raw))
     raw["delivery"]["engine"] = "github-actions"
@@ -87,259 +94,3 @@ def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_pat
     rehearsed.synth()
     text = (tmp_path / f"{pipeline.artifact_id}.template.json").read_text()
     assert json.loads(text)["Resources"].keys() == delivered.templates["NovaPipelineStack"]["Resources"].keys()
-
-
-@pytest.fixture(scope="module")
-def roles(app):
-    """roles(config, account) -> each role's name in the account's stack to its trust, its policy's statements and its
-    properties; and the whole template."""
-    import aws_cdk as cdk
-    from aws_cdk.assertions import Template
-
-    from nova_infra.stacks.github import GitHubStack
-
-    def run(config, account):
-        parent = cdk.App(analytics_reporting=False, context=json.loads((ROOT / "cdk.json").read_text())["context"])
-        stack = GitHubStack(parent, "Stack", account=account, config=config)
-        template = Template.from_stack(stack).to_json()
-        resources = template["Resources"]
-        found = {}
-        for logical_id, resource in resources.items():
-            if resource["Type"] == "AWS::IAM::Role" and "RoleName" in resource["Properties"]:
-                [policy] = [
-                    each["Properties"]["PolicyDocument"]["Statement"]
-                    for each in resources.values()
-                    if each["Type"] == "AWS::IAM::Policy" and each["Properties"]["Roles"] == [{"Ref": logical_id}]
-                ]
-                [trust] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-                found[resource["Properties"]["RoleName"]] = (trust, policy, resource["Properties"])
-        return found, template
-
-    return run
-
-
-@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
-def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alone(roles, github_config, name):
-    environment = github_config.environment(name)
-    found, _ = roles(github_config, environment.account)
-    [(role, (trust, statements, _))] = found.items()
-    assert role == deploy_role_name(f"nova-{name}") == f"nova-{name}-deploy"
-    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
-    branches = ["refs/heads/main", *(["refs/heads/develop"] if name == "dev" else [])]
-    assert trust["Condition"] == {
-        "StringEquals": {
-            f"{ISSUER}:aud": "sts.amazonaws.com",
-            f"{ISSUER}:sub": [f"repo:org/nova-platform:environment:{name}"],
-            # The early branch reaches the first environment, and no further.
-            f"{ISSUER}:ref": branches,
-            f"{ISSUER}:job_workflow_ref": [
-                f"org/nova-platform/.github/workflows/{workflow}.yml@{branch}"
-                for workflow in ("deploy", "rollback")
-                for branch in branches
-            ],
-        }
-    }
-    own = f"arn:aws:iam::{environment.account}:role/"
-    assert statements == [
-        {
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Resource": [
-                *(
-                    f"{own}cdk-hnb659fds-{part}-role-{environment.account}-us-east-1"
-                    for part in ("deploy", "file-publishing", "lookup")
-                ),
-                f"{own}nova-{name}-observer",
-                f"{own}nova-{name}-release",
-            ],
-        }
-    ]
-
-
-def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(roles, github_config):
-    found, _ = roles(github_config, "444444444444")
-    assert set(found) == {
-        *("nova-image-builder", "nova-registry", "nova-registry-deploy"),
-        *("nova-early-image-builder", "nova-early-registry"),
-    }
-    assert image_role_name("nova") == "nova-image-builder"
-    ours = "arn:aws:ecr:us-east-1:444444444444:repository/nova/*"
-    early = "arn:aws:ecr:us-east-1:444444444444:repository/nova-early/*"
-    for role, branch, pushed in (
-        ("nova-image-builder", "main", {ours, early}),
-        ("nova-early-image-builder", "develop", {early}),
-    ):
-        trust, statements, _ = found[role]
-        claims = trust["Condition"]["StringEquals"]
-        assert claims[f"{ISSUER}:sub"] == [f"repo:org/nova-platform:ref:refs/heads/{branch}"]
-        assert claims[f"{ISSUER}:ref"] == [f"refs/heads/{branch}"]
-        # No rollback builds images.
-        assert claims[f"{ISSUER}:job_workflow_ref"] == [
-            f"org/nova-platform/.github/workflows/deploy.yml@refs/heads/{branch}"
-        ]
-        pushing = [each for each in statements if "ecr:PutImage" in as_set(each["Action"])]
-        assert {arn for each in pushing for arn in as_set(each["Resource"])} == pushed
-        actions = {action for each in statements for action in as_set(each["Action"])}
-        assert not {action for action in actions if action.startswith("ecr:Delete") or action.endswith("*")}
-        assert ("signer:SignPayload" in actions) == (branch == "main")
-
-
-def test_what_becomes_known_of_released_images_later_reaches_somebody_by_either_engine(roles, github_config, assembly):
-    def resources(template, kind):
-        return {key: each["Properties"] for key, each in template["Resources"].items() if each["Type"] == kind}
-
-    _, template = roles(github_config, "444444444444")
-    [rule] = resources(template, "AWS::Events::Rule").values()
-    assert rule["EventPattern"] in [each["EventPattern"] for each in assembly.properties(PIPELINE, "AWS::Events::Rule")]
-    [topic] = resources(template, "AWS::SNS::Topic")
-    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": topic}]
-    [subscription] = resources(template, "AWS::SNS::Subscription").values()
-    assert (subscription["TopicArn"], subscription["Endpoint"]) == ({"Ref": topic}, "platform@example.com")
-    [policy] = resources(template, "AWS::SNS::TopicPolicy").values()
-    allowed = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
-    # EventBridge reaches no topic whose policy has a condition:
-    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
-    assert [(each["Principal"], each.get("Condition")) for each in allowed] == [
-        ({"Service": "events.amazonaws.com"}, None)
-    ]
-    [key] = resources(template, "AWS::KMS::Key").values()
-    assert {"Service": "events.amazonaws.com"} in [each["Principal"] for each in key["KeyPolicy"]["Statement"]]
-    _, other = roles(github_config, "333333333333")
-    assert resources(other, "AWS::SNS::Topic") == {}
-
-
-def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles, github_config):
-    found, template = roles(github_config, "444444444444")
-    _, job, _ = found["nova-early-image-builder"]
-    [passed] = [each["Resource"] for each in job if "iam:PassRole" in as_set(each["Action"])]
-    name = template["Resources"][passed["Fn::GetAtt"][0]]["Properties"]["RoleName"]
-    assert name == "nova-early-registry"
-    stacks = {each["Resource"] for each in job if "cloudformation:" in str(each["Action"])}
-    assert stacks == {"arn:aws:cloudformation:us-east-1:444444444444:stack/NovaEarlyRegistryStack/*"}
-    stored = {each["Resource"] for each in job if "s3:PutObject" in as_set(each["Action"])}
-    assert {each.rpartition(":::")[2] for each in stored} == {
-        "cdk-hnb659fds-assets-444444444444-us-east-1/early-registry/*"
-    }
-    _, statements, _ = found["nova-early-registry"]
-    touched = {each["Resource"] for each in statements if "ecr:" in str(each["Action"])}
-    assert touched == {"arn:aws:ecr:us-east-1:444444444444:repository/nova-early/*"}
-
-
-def test_an_approved_job_deploys_the_registry_by_a_role_that_only_makes_repositories(
-    roles, github_config, github_assembly
-):
-    """CDK's own deploy role may deploy anything to the account: it would lead to production's where they share one."""
-    found, template = roles(github_config, "444444444444")
-    (taken, job, _), (trust, statements, _) = found["nova-registry-deploy"], found["nova-registry"]
-    assert "cdk-hnb659fds-deploy-role" not in json.dumps(template)
-    assert taken["Condition"]["StringEquals"] == {
-        f"{ISSUER}:aud": "sts.amazonaws.com",
-        f"{ISSUER}:sub": ["repo:org/nova-platform:environment:registry"],
-        f"{ISSUER}:ref": ["refs/heads/main"],
-        f"{ISSUER}:job_workflow_ref": ["org/nova-platform/.github/workflows/deploy.yml@refs/heads/main"],
-    }
-    assert trust["Principal"] == {"Service": "cloudformation.amazonaws.com"}
-    written = {action for statement in statements for action in as_set(statement["Action"])}
-    assert "ecr:CreateRepository" in written
-    assert not {
-        a for a in written if a in ("ecr:DeleteRepository", "ecr:BatchDeleteImage", "ecr:PutImageTagMutability")
-    }
-    [change] = [each for each in job if "cloudformation:CreateChangeSet" in as_set(each["Action"])]
-    [execute] = [each for each in job if "cloudformation:ExecuteChangeSet" in as_set(each["Action"])]
-    stack = "arn:aws:cloudformation:us-east-1:444444444444:stack/NovaRegistryStack/*"
-    assert change["Resource"] == execute["Resource"] == stack
-    # The condition is not met where no role is named: then the role of the stack's last deployment would act.
-    [(logical_id, _)] = [
-        (k, v) for k, v in template["Resources"].items() if k.startswith("RegistryRole") and "Policy" not in k
-    ]
-    registry = {"Fn::GetAtt": [logical_id, "Arn"]}
-    assert change["Condition"] == {"StringEquals": {"cloudformation:RoleArn": registry}}
-    assert [each["Resource"] for each in job if "iam:PassRole" in as_set(each["Action"])] == [registry]
-    assert github_assembly.order["NovaRegistryStack"] == {"nova-github-actions"}
-
-
-def test_before_the_approval_the_registry_is_only_looked_at(roles, github_config):
-    found, _ = roles(github_config, "444444444444")
-    for name in ("nova-image-builder", "nova-early-image-builder"):
-        _, job, _ = found[name]
-        seen = [each for each in job if "NovaRegistryStack" in str(each["Resource"])]
-        assert [each["Action"] for each in seen] == (
-            [["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]] if name == "nova-image-builder" else []
-        )
-
-
-def as_set(value):
-    return {value} if isinstance(value, str) else set(value)
-
-
-def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(roles, github_config):
-    delivery = github_config.delivery.model_copy(update={"github_ids": GitHubIds(owner=12, repository=345)})
-    config = github_config.model_copy(update={"delivery": delivery})
-    [(trust, _, _)] = roles(config, "333333333333")[0].values()
-    assert trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] == ["repo:org@12/nova-platform@345:environment:prod"]
-    assert trust["Condition"]["StringEquals"][f"{ISSUER}:repository_id"] == "345"
-
-
-@pytest.fixture
-def shared_account(variant_raw):
-    """Two environments in the toolchain's own account."""
-    del variant_raw["environments"][1]["window"], variant_raw["source"]["token_secret"]
-    return {**variant_raw, "delivery": {"engine": "github-actions"}}
-
-
-def test_environments_that_share_an_account_share_its_one_identity_provider(roles, shared_account):
-    config = parse_config(shared_account)
-    assert github_accounts(config) == ["444444444444"]
-    found, template = roles(config, "444444444444")
-    assert set(found) == {
-        *("acme-test-eu-deploy", "acme-live-deploy"),
-        *("acme-image-builder", "acme-registry-deploy", "acme-registry"),
-    }
-    kinds = [resource["Type"] for resource in template["Resources"].values()]
-    assert kinds.count("AWS::IAM::OIDCProvider") == 1
-    del found["acme-registry"]
-    subjects = [trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] for trust, _, _ in found.values()]
-    assert sorted(subjects) == [
-        ["repo:acme/platform:environment:live"],
-        ["repo:acme/platform:environment:registry"],
-        ["repo:acme/platform:environment:test-eu"],
-        ["repo:acme/platform:ref:refs/heads/main"],
-    ]
-
-
-def test_an_identity_provider_that_is_there_already_is_used(roles, shared_account):
-    shared_account["delivery"]["existing_oidc_providers"] = ["444444444444"]
-    config = parse_config(shared_account)
-    found, template = roles(config, "444444444444")
-    assert "AWS::IAM::OIDCProvider" not in {resource["Type"] for resource in template["Resources"].values()}
-    del found["acme-registry"]
-    for trust, _, _ in found.values():
-        assert trust["Principal"]["Federated"] == f"arn:aws:iam::444444444444:oidc-provider/{ISSUER}"
-
-
-def test_the_way_in_from_github_is_protected_from_deletion_and_its_provider_serves_aws_alone(github_assembly):
-    assert "nova-github-actions" in github_assembly.protected
-    provider = github_assembly.only("nova-github-actions", "AWS::IAM::OIDCProvider")
-    assert (provider["Url"], provider["ClientIdList"]) == (f"https://{ISSUER}", ["sts.amazonaws.com"])
-
-
-def test_no_subject_has_a_wildcard(github_assembly):
-    assert '"*' not in str(github_assembly.properties("nova-github-actions", "AWS::IAM::Role"))
-    assert "StringLike" not in github_assembly.texts["nova-github-actions"]
-
-
-def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(roles, github_config):
-    for environment in github_config.environments:
-        _, _, properties = next(iter(roles(github_config, environment.account)[0].values()))
-        seconds = int(outputs(github_config, environment.name)["session-seconds"])
-        assert properties["MaxSessionDuration"] == seconds
-        assert environment.rollout.minutes() * 60 + 3600 <= seconds <= 12 * 3600
-
-
-def test_a_job_is_told_the_roles_that_the_stacks_create(roles, github_config):
-    for environment in (None, "dev", "staging", "prod", "registry"):
-        arn = outputs(github_config, environment)["role"]
-        account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
-        assert name in roles(github_config, account)[0]
-    assert outputs(github_config, branch="develop")["role"].endswith(":role/nova-early-image-builder")
-    assert outputs(github_config, branch="main") == outputs(github_config)

@@ -1,5 +1,7 @@
 """What GitHub's jobs have to know."""
 
+from typing import Any
+
 import pytest
 
 from nova_infra.config import parse_config
@@ -20,10 +22,12 @@ GATED = {"strategy": "canary", "gate": "person", "gate_before": "steps", "gate_m
         ({"release": {"together": True, "wait_minutes": 46}}, 2),
     ],
 )
-def test_credentials_outlast_the_slowest_service_and_all_that_it_waits_for(raw, change, hours):
+def test_credentials_outlast_the_slowest_service_and_all_that_it_waits_for(
+    raw: dict[str, Any], change: dict[str, Any], hours: int
+) -> None:
     for path, value in change.items():
         *above, last = path.split(".")
-        at = raw
+        at: Any = raw
         for key in above:
             at = at[int(key)] if key.isdigit() else at[key]
         at[last] = value
@@ -32,7 +36,7 @@ def test_credentials_outlast_the_slowest_service_and_all_that_it_waits_for(raw, 
 
 
 @pytest.mark.parametrize(("region", "partition"), [("eu-central-1", "aws"), ("us-gov-west-1", "aws-us-gov")])
-def test_a_job_takes_a_role_of_its_regions_partition(raw, region, partition):
+def test_a_job_takes_a_role_of_its_regions_partition(raw: dict[str, Any], region: str, partition: str) -> None:
     for each in (raw["toolchain"], *raw["environments"]):
         each["region"] = region
     raw["delivery"]["engine"] = "github-actions"

@@ -1,9 +1,10 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from nova_infra.locks import LockDriftError, check, read_lock, split_packages, splits
+from nova_infra.locks import Lock, LockDriftError, check, read_lock, split_packages, splits
 from nova_infra.machine.pythons import SUPPORTED
 
 # A project that asks for little, with the locks that uv and npm write for it: what anybody's own asks for is not here.
@@ -48,7 +49,7 @@ OWN = ("requirements-dev.txt", "requirements.txt", "requirements-tests.txt")
 """The locks of what is delivered by."""
 
 
-def lock(manifest, names, *, reasons=True):
+def lock(manifest: str, names: list[str], *, reasons: bool = True) -> str:
     """A lock as uv writes it, with the reason for each package, or without any."""
     lines = []
     for name in names:
@@ -59,7 +60,7 @@ def lock(manifest, names, *, reasons=True):
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> Path:
     """That project, to be edited."""
     infra = ["aws-cdk-lib", "boto3", "botocore", "click", "psutil"]
     own = "nova-infra (pyproject.toml)"
@@ -78,7 +79,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_what_a_service_of_another_framework_asks_for_is_its_own_affair(project):
+def test_what_a_service_of_another_framework_asks_for_is_its_own_affair(project: Path) -> None:
     place = project / "services" / "ledger"
     place.mkdir()
     (place / "pyproject.toml").write_text('[project]\nname = "ledger"\n')  # not even a table of dependencies
@@ -89,13 +90,13 @@ def test_what_a_service_of_another_framework_asks_for_is_its_own_affair(project)
     assert split_packages(project) == []
 
 
-def edit(project, file, pattern, replacement):
+def edit(project: Path, file: str, pattern: str, replacement: str) -> None:
     text, count = re.subn(pattern, replacement, (project / file).read_text(), count=1)
     assert count, f"{pattern} is not in {file}"
     (project / file).write_text(text)
 
 
-def test_locks_that_are_what_the_manifests_ask_for_pass(project):
+def test_locks_that_are_what_the_manifests_ask_for_pass(project: Path) -> None:
     check(project)
 
 
@@ -171,8 +172,8 @@ def test_locks_that_are_what_the_manifests_ask_for_pass(project):
     ],
 )
 def test_a_manifest_or_lock_edited_without_the_other_is_named_with_the_remedy(
-    project, file, pattern, replacement, lines
-):
+    project: Path, file: str, pattern: str, replacement: str, lines: list[str]
+) -> None:
     edit(project, file, pattern, replacement)
     with pytest.raises(LockDriftError) as refused:
         check(project)
@@ -183,7 +184,7 @@ def test_a_manifest_or_lock_edited_without_the_other_is_named_with_the_remedy(
         assert line.endswith(": run `make lock` and commit what it writes")
 
 
-def test_what_npm_installs_is_compared_too(project):
+def test_what_npm_installs_is_compared_too(project: Path) -> None:
     lock = json.loads((project / "package-lock.json").read_text())
     lock["packages"]["node_modules/aws-cdk"]["version"] = "3.0.0"
     (project / "package-lock.json").write_text(json.dumps(lock))
@@ -191,7 +192,7 @@ def test_what_npm_installs_is_compared_too(project):
         check(project)
 
 
-def lock_of(*entries):
+def lock_of(*entries: str) -> Lock:
     return read_lock("".join(f"{entry} \\\n    --hash=sha256:{'0' * 64}\n" for entry in entries))
 
 
@@ -212,7 +213,9 @@ def lock_of(*entries):
         (["greenlet==3.5.6 ; platform_machine == 'aarch64' or platform_machine == 'x86_64'"], "pins greenlet only"),
     ],
 )
-def test_a_lock_that_differs_by_python_or_platform_is_refused_by_the_package_s_name(entries, said):
+def test_a_lock_that_differs_by_python_or_platform_is_refused_by_the_package_s_name(
+    entries: list[str], said: str
+) -> None:
     [line] = splits("requirements.txt", lock_of("click==8.5.1", *entries))
     assert line.startswith(f"requirements.txt: {said}")
     assert line.endswith(" and commit what it writes")
@@ -231,11 +234,11 @@ def test_a_lock_that_differs_by_python_or_platform_is_refused_by_the_package_s_n
         ["six==1.17 ; python_version < '3.12'", "six==1.17 ; python_version >= '3.12'"],
     ],
 )
-def test_what_only_other_platforms_install_or_leave_out_is_no_split(entries):
+def test_what_only_other_platforms_install_or_leave_out_is_no_split(entries: list[str]) -> None:
     assert not list(splits("requirements.txt", lock_of(*entries)))
 
 
-def test_the_resolver_is_told_to_choose_again_what_is_split(project):
+def test_the_resolver_is_told_to_choose_again_what_is_split(project: Path) -> None:
     assert split_packages(project) == []
     other = r"av==17.0.9 ; python_version < '3.12' \\\n"
     edit(project, "services/carts-service/requirements.txt", "(?m)^av==", other + "av==")
@@ -252,7 +255,7 @@ def test_the_resolver_is_told_to_choose_again_what_is_split(project):
         "nova_infra/scaffold/service_template/requirements.txt",
     ],
 )
-def test_every_lock_is_looked_at_for_splits(project, name):
+def test_every_lock_is_looked_at_for_splits(project: Path, name: str) -> None:
     edit(project, name, r"(?m)^(click|fastapi)==(\S+)", rf"\1==\2 ; python_version < '{SUPPORTED[-1]}'")
     with pytest.raises(LockDriftError, match=rf"{re.escape(name)}: pins \w+ only where python_version < "):
         check(project)

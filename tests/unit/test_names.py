@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from nova_infra import names
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.connect import Whereabouts, connect, connect_toolchain
-from nova_infra.operations.doctor.doctor import BOOTSTRAP_VERSION
+from nova_infra.names import BOOTSTRAP_VERSION
 from nova_infra.operations.records.parameter import parameter_name
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -36,7 +37,7 @@ class Asked:
         return []
 
 
-def named(assembly, resource_type: str, key: str) -> set[str]:
+def named(assembly: Assembly, resource_type: str, key: str) -> set[str]:
     """The names that resources of a type are given in all stacks."""
     return {
         properties[key]
@@ -57,7 +58,9 @@ def project(example: Path) -> Whereabouts:
     return Whereabouts(example)
 
 
-def test_stacks_clusters_and_services_have_the_names_that_the_tools_look_for(assembly, service_names) -> None:
+def test_stacks_clusters_and_services_have_the_names_that_the_tools_look_for(
+    assembly: Assembly, service_names: list[str]
+) -> None:
     asked = [environment(name)[0] for name in ENVIRONMENTS]
     services = {each.stack_name(service) for each in asked for service in service_names}
     assert named(assembly, "AWS::ECS::Cluster", "ClusterName") == {each.prefix for each in asked}
@@ -67,7 +70,9 @@ def test_stacks_clusters_and_services_have_the_names_that_the_tools_look_for(ass
     assert set(assembly.templates) - {"NovaPipelineStack", "NovaRegistryStack"} == services | shared
 
 
-def test_alarms_are_those_of_the_contract_and_are_found_by_their_prefix(assembly, service_names) -> None:
+def test_alarms_are_those_of_the_contract_and_are_found_by_their_prefix(
+    assembly: Assembly, service_names: list[str]
+) -> None:
     kinds = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
     every = {
         names.alarm_name(names.stack_name(prefix, service), kind)
@@ -84,7 +89,7 @@ def test_alarms_are_those_of_the_contract_and_are_found_by_their_prefix(assembly
         assert len(found) == len(service_names) * len(kinds) + 1
 
 
-def test_logs_are_read_where_tasks_write_them(assembly, service_names) -> None:
+def test_logs_are_read_where_tasks_write_them(assembly: Assembly, service_names: list[str]) -> None:
     read = set()
     for name, service in product(ENVIRONMENTS, service_names):
         deployed, asked = environment(name)
@@ -102,7 +107,7 @@ def test_logs_are_read_where_tasks_write_them(assembly, service_names) -> None:
 
 
 def test_roles_are_the_ones_that_are_taken(
-    assembly, github_assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, github_assembly: Assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = set()
     monkeypatch.setattr("nova_infra.deployed.aws.client.session.sign_in", lambda *, role, **_: taken.add(role))
@@ -120,7 +125,7 @@ def test_roles_are_the_ones_that_are_taken(
 
 
 def test_the_pipeline_and_its_topic_are_the_ones_that_are_asked(
-    assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Asked()
     monkeypatch.setattr("nova_infra.deployed.aws.client.session.sign_in", lambda **_: asked)
@@ -139,7 +144,7 @@ def test_the_pipeline_and_its_topic_are_the_ones_that_are_asked(
     assert named(assembly, "AWS::SNS::Topic", "TopicName") == topics
 
 
-def test_repositories_are_those_that_images_are_pushed_to(assembly, service_names) -> None:
+def test_repositories_are_those_that_images_are_pushed_to(assembly: Assembly, service_names: list[str]) -> None:
     pushed = {names.repository_name("nova", service) for service in service_names}
     assert named(assembly, "AWS::ECR::Repository", "RepositoryName") == pushed
 
@@ -177,7 +182,7 @@ def test_a_long_schedule_has_a_name_of_its_own_and_a_short_one_that_of_its_stack
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_the_release_role_may_write_and_read_what_is_recorded(assembly, name: str) -> None:
+def test_the_release_role_may_write_and_read_what_is_recorded(assembly: Assembly, name: str) -> None:
     deployed, _ = environment(name)
     [policy] = [
         policy
@@ -190,7 +195,9 @@ def test_the_release_role_may_write_and_read_what_is_recorded(assembly, name: st
     assert allowed == {parameter_name(deployed, *parts) for parts in (*written, *listed)}
 
 
-def test_every_stack_reads_the_bootstrap_that_the_doctor_asks_for(assembly, github_assembly) -> None:
+def test_every_stack_reads_the_bootstrap_that_the_doctor_asks_for(
+    assembly: Assembly, github_assembly: Assembly
+) -> None:
     versions = {
         template["Parameters"]["BootstrapVersion"]["Default"]
         for each in (assembly, github_assembly)

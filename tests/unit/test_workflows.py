@@ -2,21 +2,22 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
-from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands, steps
+from helpers.assembly import Assembly
+from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands
 from helpers.workflows import (
     CONFIGURATIONS,
     EXAMPLE,
-    ROOT,
     example,
     parsed,
 )
 from nova_infra.cli.main import nova
-from nova_infra.config import parse_config
+from nova_infra.config import Config, parse_config
 from nova_infra.github import deploy_session_seconds, outputs
 from nova_infra.scaffold.workflows import workflows
 
@@ -39,30 +40,31 @@ BUILT = '--outputs "$GITHUB_OUTPUT" --assembly "$BUILT" --digest "$ASSEMBLY"'
 
 
 @pytest.fixture(params=CONFIGURATIONS)
-def delivered(request):
+def delivered(request: pytest.FixtureRequest) -> Config:
     """One of several configurations: environments of other names, more of them and fewer, with other tests."""
     return CONFIGURATIONS[request.param]
 
 
 @pytest.fixture
-def deploy(delivered):
+def deploy(delivered: Config) -> dict[str, Any]:
     """The jobs that deliver that configuration."""
-    return parsed(workflows(delivered, {})["deploy.yml"])["jobs"]
+    found: dict[str, Any] = parsed(workflows(delivered, {})["deploy.yml"])["jobs"]
+    return found
 
 
 DEPLOY = WORKFLOWS["deploy.yml"]["jobs"]
 
 
-def needs(job):
+def needs(job: dict[str, Any]) -> list[str]:
     found = job.get("needs", [])
     return [found] if isinstance(found, str) else found
 
 
-def test_the_jobs_wait_for_each_other_as_the_design_draws_it():
+def test_the_jobs_wait_for_each_other_as_the_design_draws_it() -> None:
     assert {name: needs(job) for name, job in DEPLOY.items()} == NEEDS
 
 
-def test_every_environment_waits_for_the_tests_of_the_one_before(delivered, deploy):
+def test_every_environment_waits_for_the_tests_of_the_one_before(delivered: Config, deploy: dict[str, Any]) -> None:
     before = ["build", "cdk-synth"]
     for each in delivered.environments:
         assert needs(deploy[f"deploy-{each.name}"]) == before
@@ -74,7 +76,9 @@ def test_every_environment_waits_for_the_tests_of_the_one_before(delivered, depl
     )
 
 
-def test_every_environment_is_deployed_in_the_order_of_the_configuration(delivered, deploy):
+def test_every_environment_is_deployed_in_the_order_of_the_configuration(
+    delivered: Config, deploy: dict[str, Any]
+) -> None:
     deployed = [job["environment"]["name"] for name, job in deploy.items() if name.startswith("deploy-")]
     assert deployed == [each.name for each in delivered.environments]
     for each in delivered.environments:
@@ -90,7 +94,9 @@ def test_every_environment_is_deployed_in_the_order_of_the_configuration(deliver
         assert sign_in["with"] == {"environment": each.name}
 
 
-def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(delivered, deploy):
+def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(
+    delivered: Config, deploy: dict[str, Any]
+) -> None:
     reports = []
     for each in delivered.environments:
         if each.tests is None:
@@ -105,7 +111,7 @@ def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(d
     assert len(set(reports)) == len(reports), "an artifact's name can be used once in a run"
 
 
-def test_both_engines_run_the_same_commands(assembly):
+def test_both_engines_run_the_same_commands(assembly: Assembly) -> None:
     """But for what only one of them can: the brief is the pipeline's, whose approval comes with a message."""
     specs = [
         json.loads(project["Source"]["BuildSpec"])["phases"]
@@ -127,7 +133,7 @@ def test_both_engines_run_the_same_commands(assembly):
     }
 
 
-def test_only_the_delivered_branch_goes_past_the_first_environment(delivered, deploy):
+def test_only_the_delivered_branch_goes_past_the_first_environment(delivered: Config, deploy: dict[str, Any]) -> None:
     branch, early = delivered.source.branch, delivered.delivery.early_branch
     made = {name: parsed(text)["on"] for name, text in workflows(delivered, {}).items()}
     push = made["deploy.yml"]["push"]
@@ -140,7 +146,7 @@ def test_only_the_delivered_branch_goes_past_the_first_environment(delivered, de
         assert deploy[f"deploy-{each.name}"]["if"] == f"github.ref == 'refs/heads/{branch}'"
 
 
-def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy):
+def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy: dict[str, Any]) -> None:
     gate = "github.event_name == 'push' && needs.test.outputs.engine == 'github-actions'"
     assert deploy["build"]["if"] == deploy["registry"]["if"] == gate
     # Every other job with credentials waits for that one, and is skipped with it: none asks to run all the same.
@@ -153,7 +159,9 @@ def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy):
             assert "build" in waits, name
 
 
-def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_run(tmp_path, monkeypatch):
+def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build = DEPLOY["build"]
     assert build["strategy"]["matrix"] == {"service": "${{ fromJSON(needs.test.outputs.services) }}"}
     (tmp_path / "nova.toml").write_text(
@@ -173,7 +181,7 @@ def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_r
     assert runners == {"arm64": "ubuntu-24.04-arm"}
 
 
-def test_the_assembly_is_made_once_and_deployed_as_it_is():
+def test_the_assembly_is_made_once_and_deployed_as_it_is() -> None:
     assert sum("synth" in line for place, line in commands() if place.startswith("deploy.yml")) == 1
     uploads = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
     assert {each["name"]: each["path"] for each in uploads} == {"cdk-out": "cdk.out", "tools": ".nova/tools"}
@@ -183,41 +191,7 @@ def test_the_assembly_is_made_once_and_deployed_as_it_is():
             assert download == {"name": "cdk-out", "path": "cdk.out"}
 
 
-def test_every_make_target_exists():
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    called = [
-        (place, word) for place, line in commands() for word in re.findall(r"\bmake (?:-C \S+ )?([a-z0-9-]+)", line)
-    ]
-    assert len(called) > 8
-    assert [(place, target) for place, target in called if target not in targets] == []
-
-
-def nova_calls():
-    for place, line in commands():
-        for call in re.findall(r"\bnova ([^|>)\n]+)", line):
-            yield place, call.strip()
-
-
-def test_every_nova_command_and_option_exists():
-    calls = list(nova_calls())
-    assert len(calls) > 7
-    for place, call in calls:
-        command, words = nova, re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", call).split()
-        while isinstance(command, click.Group):
-            assert words[0] in command.commands, (place, call)
-            command = command.commands[words.pop(0)]
-        options = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= options, (place, call)
-
-
-@pytest.mark.parametrize("option", ["--plan", "--yes"])
-def test_what_the_rollback_may_be_told_exists(option):
-    [variables] = [step["env"] for _, _, step in steps() if "nova rollback" in step.get("run", "")]
-    assert f"'{option}'" in variables["MODE"]
-    assert option in {opt for parameter in nova.commands["rollback"].params for opt in parameter.opts}
-
-
-def test_every_output_that_is_read_is_written(delivered, deploy):
+def test_every_output_that_is_read_is_written(delivered: Config, deploy: dict[str, Any]) -> None:
     written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered))}
     written |= {
         "deploy": {"url"},
@@ -235,12 +209,12 @@ def test_every_output_that_is_read_is_written(delivered, deploy):
             assert output in deploy[other]["outputs"], (name, other, output)
 
 
-def test_the_rollback_offers_every_environment(delivered):
+def test_the_rollback_offers_every_environment(delivered: Config) -> None:
     inputs = parsed(workflows(delivered, {})["rollback.yml"])["on"]["workflow_dispatch"]["inputs"]
     assert inputs["environment"]["options"] == [each.name for each in delivered.environments]
 
 
-def test_coverage_is_kept_and_shown_and_goes_to_codecov_where_there_is_a_token(deploy):
+def test_coverage_is_kept_and_shown_and_goes_to_codecov_where_there_is_a_token(deploy: dict[str, Any]) -> None:
     steps_ = {step["name"]: step for step in deploy["coverage"]["steps"] if "name" in step}
     assert steps_["Coverage"]["run"] == "make coverage"
     assert steps_["Show the figure"]["run"].endswith('>> "$GITHUB_STEP_SUMMARY"')
@@ -252,7 +226,7 @@ def test_coverage_is_kept_and_shown_and_goes_to_codecov_where_there_is_a_token(d
     assert upload["with"] == {"files": "coverage.xml", "token": "${{ secrets.CODECOV_TOKEN }}"}
 
 
-def test_every_job_has_what_it_needs_and_a_limit():
+def test_every_job_has_what_it_needs_and_a_limit() -> None:
     allowed = {"contents": "read", "id-token": "write"}
     for file, workflow in WORKFLOWS.items():
         assert workflow["permissions"] == {}, file
@@ -267,7 +241,7 @@ def test_every_job_has_what_it_needs_and_a_limit():
             assert signs_in == ("id-token" in job["permissions"]), (file, name)
 
 
-def test_a_suite_that_answers_a_gate_has_a_job_beside_the_deployment():
+def test_a_suite_that_answers_a_gate_has_a_job_beside_the_deployment() -> None:
     raw = example()
     raw["environments"][-1] |= {"tests": "e2e"}
     raw["environments"][-1]["rollout"] |= {"gate": "suite"}
@@ -288,7 +262,7 @@ def test_a_suite_that_answers_a_gate_has_a_job_beside_the_deployment():
     }
 
 
-def test_a_suite_that_is_load_alone_has_the_same_job(raw):
+def test_a_suite_that_is_load_alone_has_the_same_job(raw: dict[str, Any]) -> None:
     raw["environments"][-1]["tests"] = "e2e"
     raw["services"][1]["environments"] = {raw["environments"][-1]["name"]: {"rollout": {"load": "suite"}}}
     delivered = parse_config(raw)
@@ -296,7 +270,7 @@ def test_a_suite_that_is_load_alone_has_the_same_job(raw):
     assert gate["steps"][-1]["env"] == {"LOADED": delivered.services[1].name, "SUITE": "make e2e"}
 
 
-def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_other_job_does(delivered):
+def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_other_job_does(delivered: Config) -> None:
     for file, text in workflows(delivered, {}).items():
         for name, job in parsed(text)["jobs"].items():
             set_up = [step for step in job["steps"] if step.get("uses") == "./.github/actions/setup"]
@@ -306,7 +280,7 @@ def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_othe
             assert all(each is credentials for each in runtime), (file, name)
 
 
-def test_the_tools_are_packed_and_kept_for_the_jobs_that_follow():
+def test_the_tools_are_packed_and_kept_for_the_jobs_that_follow() -> None:
     [upload] = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if s.get("with", {}).get("name") == "tools"]
     assert upload["path"] == ".nova/tools"
     assert upload["include-hidden-files"]
@@ -314,7 +288,7 @@ def test_the_tools_are_packed_and_kept_for_the_jobs_that_follow():
     assert DEPLOY["cdk-synth"]["steps"][packs + 1]["with"] == upload
 
 
-def test_no_job_after_build_needs_a_registry_of_packages(delivered):
+def test_no_job_after_build_needs_a_registry_of_packages(delivered: Config) -> None:
     texts = workflows(delivered, {})
     jobs = parsed(texts["deploy.yml"])["jobs"]
     packed, names = {"cdk-synth"}, set()
@@ -334,7 +308,7 @@ def test_no_job_after_build_needs_a_registry_of_packages(delivered):
         assert not re.search(r"\b(pip|npm|npx|uvx?|pipx|yarn|curl|wget) ", run), name
 
 
-def test_no_deployment_is_ever_cancelled(deploy):
+def test_no_deployment_is_ever_cancelled(deploy: dict[str, Any]) -> None:
     flow = WORKFLOWS["deploy.yml"]["concurrency"]
     assert flow["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
     for name, job in deploy.items():
@@ -343,7 +317,7 @@ def test_no_deployment_is_ever_cancelled(deploy):
     assert WORKFLOWS["rollback.yml"]["concurrency"]["cancel-in-progress"] is False
 
 
-def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered, deploy):
+def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered: Config, deploy: dict[str, Any]) -> None:
     for each in delivered.environments:
         minutes = deploy[f"deploy-{each.name}"]["timeout-minutes"]
         assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(delivered, each) / 60)

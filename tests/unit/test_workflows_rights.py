@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from nova_infra.machine.tools import ACTIONS, digest_of_tools
 from nova_infra.scaffold import workflows as generator
 
 
-def test_a_pull_request_is_judged_by_the_code_of_its_target_branch():
+def test_a_pull_request_is_judged_by_the_code_of_its_target_branch() -> None:
     """What it made is an artifact of a job without rights; what judges it checks nothing of it out."""
     review, judge = WORKFLOWS["pull-request.yml"]["jobs"], WORKFLOWS["judge.yml"]
     assert judge["on"] == {
@@ -40,13 +42,13 @@ def test_a_pull_request_is_judged_by_the_code_of_its_target_branch():
             assert step.get("with", {}).get("cache") is None, "a cache of the default branch's runs"
 
 
-def test_what_may_write_runs_one_script_of_the_default_branch():
+def test_what_may_write_runs_one_script_of_the_default_branch() -> None:
     job = WORKFLOWS["judge.yml"]["jobs"]["verdict"]
     assert job["permissions"] == {"contents": "read", "pull-requests": "write", "statuses": "write"}
     assert [step["run"] for step in job["steps"] if "run" in step] == ['scripts/judge.sh verdict "$VERDICT"']
 
 
-def test_every_action_is_pinned_to_the_commit_of_its_release():
+def test_every_action_is_pinned_to_the_commit_of_its_release() -> None:
     """Those of the templates were compared with the actions' repositories; the others are for Dependabot to move."""
     used = set()
     for file, text in {**TEXTS, **ACTION_TEXTS}.items():
@@ -61,43 +63,43 @@ def test_every_action_is_pinned_to_the_commit_of_its_release():
     assert used == set(PINNED)
 
 
-def test_every_local_action_exists():
+def test_every_local_action_exists() -> None:
     for place, _, step in steps():
         if (action := step.get("uses", "")).startswith("./"):
             assert (ROOT / action / "action.yml").exists(), (place, action)
 
 
-def test_nothing_runs_with_a_repositorys_rights_for_a_stranger():
+def test_nothing_runs_with_a_repositorys_rights_for_a_stranger() -> None:
     for file, workflow in WORKFLOWS.items():
         allowed = {"push", "pull_request", "pull_request_review", "schedule", "workflow_dispatch"}
         assert set(workflow["on"]) <= allowed | ({"workflow_run"} if file == "judge.yml" else set()), file
 
 
-def test_nothing_that_a_person_writes_is_part_of_a_command():
+def test_nothing_that_a_person_writes_is_part_of_a_command() -> None:
     for place, line in commands():
         assert "${{" not in line, (place, line)
 
 
-def test_no_secret_is_used_but_the_token_of_the_run_and_one_for_codecov_where_it_is_set():
+def test_no_secret_is_used_but_the_token_of_the_run_and_one_for_codecov_where_it_is_set() -> None:
     for file, text in {**TEXTS, **ACTION_TEXTS}.items():
         known = re.sub(r"\$\{\{ secrets\.CODECOV_TOKEN( != '')? \}\}", "", text)
         assert not re.search(r"secrets\.|AWS_ACCESS_KEY|AWS_SECRET", known), file
 
 
-def test_a_job_that_gets_credentials_takes_no_cache_and_runs_for_no_pull_request():
+def test_a_job_that_gets_credentials_takes_no_cache_and_runs_for_no_pull_request() -> None:
     for _, job, step in steps():
         if job is not None and "id-token" in job.get("permissions", {}):
             assert step.get("with", {}).get("cache") is None
     assert "id-token" not in TEXTS["pull-request.yml"]
 
 
-def test_no_checkout_leaves_a_token_behind():
+def test_no_checkout_leaves_a_token_behind() -> None:
     found = [step for _, _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
     assert len(found) > 8
     assert {step["with"]["persist-credentials"] for step in found} == {False}
 
 
-def test_only_jobs_that_may_read_other_runs_ask_for_their_tools_by_the_api():
+def test_only_jobs_that_may_read_other_runs_ask_for_their_tools_by_the_api() -> None:
     """download-artifact asks the API where it has a token, and then needs the right; else it takes this run's own."""
     setup = parsed((ROOT / ".github/actions/setup/action.yml").read_text(encoding="utf-8"))
     [download] = [step["with"] for step in setup["runs"]["steps"] if "download-artifact" in step.get("uses", "")]
@@ -113,7 +115,7 @@ def test_only_jobs_that_may_read_other_runs_ask_for_their_tools_by_the_api():
     assert {right for _, right, own in asking if not own} == {"read"}
 
 
-def test_the_repositories_of_releases_change_only_in_the_environment_whose_reviewers_agreed():
+def test_the_repositories_of_releases_change_only_in_the_environment_whose_reviewers_agreed() -> None:
     for delivered in CONFIGURATIONS.values():
         deploy = parsed(generator.workflows(delivered, {})["deploy.yml"])["jobs"]
         comparing, changing = deploy["registry"], deploy["repositories"]
@@ -131,14 +133,15 @@ def test_the_repositories_of_releases_change_only_in_the_environment_whose_revie
         assert comparing["steps"][-1].get("if") == (branch and f"github.ref == 'refs/heads/{branch}'")
 
 
-def approved_tools(jobs, name):
+def approved_tools(jobs: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The steps of a job until its set-up, the first thing of the commit that it runs."""
     found = jobs[name]["steps"]
     place = next(at for at, step in enumerate(found) if step.get("uses") == "./.github/actions/setup")
-    return found[:place]
+    given: list[dict[str, Any]] = found[:place]
+    return given
 
 
-def refused(directory, digest):
+def refused(directory: Path, digest: str) -> str:
     """What the step says of a commit's tools; nothing where it lets them run."""
     [_, step] = approved_tools(WORKFLOWS["deploy.yml"]["jobs"], "deploy-prod")
     command = ["bash", "-e", "-c", step["run"]]
@@ -154,7 +157,7 @@ def refused(directory, digest):
 
 
 @pytest.fixture
-def commit(tmp_path):
+def commit(tmp_path: Path) -> tuple[Path, str]:
     """A commit with tools, and the digest that its first refusal shows."""
     for name in (
         "Makefile",
@@ -166,10 +169,11 @@ def commit(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     digest = re.search(r"the commit is ([0-9a-f]{64}), and unset is approved", refused(tmp_path, "unset"))
+    assert digest is not None
     return tmp_path, digest[1]
 
 
-def test_the_doctor_knows_tools_by_the_digest_that_the_jobs_compare(commit):
+def test_the_doctor_knows_tools_by_the_digest_that_the_jobs_compare(commit: tuple[Path, str]) -> None:
     directory, digest = commit
     assert digest_of_tools(directory, also=(ACTIONS,)) == digest
     assert digest_of_tools(directory) != digest, "the actions count"
@@ -182,7 +186,7 @@ NOT_COMPARED = {("rollback.yml", "rollback")}
 """Jobs with production's credentials that compare no tools: SECURITY.md says why, and what is left."""
 
 
-def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_they_run_any():
+def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_they_run_any() -> None:
     """The job's text is the commit's, too, but the digest is not: SECURITY.md says what is left."""
     gated = two()
     gated["environments"][1] |= {"tests": "e2e", "rollout": {"strategy": "canary", "gate": "suite"}}
@@ -208,7 +212,7 @@ def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_
 
 
 @pytest.mark.parametrize("name", ["services/audio/main.py", "nova.toml", "docs/delivery.md", "tests/test_new.py"])
-def test_a_commit_with_the_approved_tools_is_let_through(commit, name):
+def test_a_commit_with_the_approved_tools_is_let_through(commit: tuple[Path, str], name: str) -> None:
     directory, digest = commit
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_text("changed")
@@ -231,7 +235,7 @@ def test_a_commit_with_the_approved_tools_is_let_through(commit, name):
         *(".venv/bin/python", "node_modules/.bin/cdk"),
     ],
 )
-def test_a_commit_with_other_tools_is_refused_and_the_line_says_what_to_do(commit, name):
+def test_a_commit_with_other_tools_is_refused_and_the_line_says_what_to_do(commit: tuple[Path, str], name: str) -> None:
     directory, digest = commit
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_text("changed")

@@ -36,10 +36,12 @@ _RESERVED_ENVIRONMENTS = {
     **dict.fromkeys(("source", "build", "images", "assets", "update-pipeline", "updatepipeline"), "a stage"),
     "platform": "the pipeline",
     "github": "the stack of GitHub's roles",
-    # Constructs beside the stages in the pipeline's stack, and those that CDK's own pipeline has beside its stages.
-    **dict.fromkeys(("alerts", "artifacts", "boundary", "encryption", "logs", "notifications"), "a construct"),
-    **dict.fromkeys(("pipeline", "vulnerabilities", "default", "resource", "role"), "a construct"),
 }
+# Constructs beside the stages in the pipeline's stack, and those that CDK's own pipeline has beside its stages.
+_PIPELINE_CONSTRUCTS = (
+    *("alerts", "artifacts", "boundary", "encryption", "logs", "notifications", "pipeline", "vulnerabilities"),
+    *("default", "resource", "role"),
+)
 
 
 def contradictions(parts: ValidParts) -> Iterator[str]:
@@ -50,7 +52,9 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
         yield from _engine(source, delivery, environments)
     if toolchain is not None and delivery is not None and toolchain.permissions_boundary:
         yield from _boundary(toolchain, delivery, environments)
-    yield from _promotion(environments, last=parts.environment_count - 1)
+    in_job = delivery is not None and delivery.engine == "github-actions"
+    reserved = _RESERVED_ENVIRONMENTS | dict.fromkeys(() if in_job else _PIPELINE_CONSTRUCTS, "a construct")
+    yield from _promotion(environments, reserved, last=parts.environment_count - 1)
     for index, environment in environments.items():
         key = f"environments[{index}]"
         yield from _deployment(key, environment)
@@ -69,7 +73,6 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
     yield from _services(services, environments)
     yield from service_contradictions(environments, services)
     yield from smoke_contradictions(environments, services)
-    in_job = delivery is not None and delivery.engine == "github-actions"
     yield from rollout_contradictions(environments, services, in_job=in_job)
     yield from group_contradictions(parts.release, environments, services, in_job=in_job)
     yield from _prefixes(environments)
@@ -125,7 +128,7 @@ def _boundary(toolchain: Toolchain, delivery: Delivery, environments: Mapping[in
             )
 
 
-def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:
+def _promotion(environments: Mapping[int, Environment], reserved: Mapping[str, str], *, last: int) -> Iterator[str]:
     for index, name, _ in repeated({index: environment.name for index, environment in environments.items()}):
         yield f"environments[{index}].name: {name!r} is used twice: give each its own name"
     domains = {index: environment.domain.name for index, environment in environments.items() if environment.domain}
@@ -136,7 +139,7 @@ def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterato
         )
     for index, environment in environments.items():
         key = f"environments[{index}]"
-        taken = "a stage" if environment.name.startswith("approve-") else _RESERVED_ENVIRONMENTS.get(environment.name)
+        taken = "a stage" if environment.name.startswith("approve-") else reserved.get(environment.name)
         if taken is not None:
             yield f"{key}.name: {environment.name!r} is already the name of {taken}: choose another name"
         if index == 0 and environment.approval:

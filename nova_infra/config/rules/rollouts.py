@@ -1,4 +1,4 @@
-"""Refuses rollouts that contradict themselves or outlast CloudFormation: gates, bakes, suites."""
+"""Refuses rollouts that contradict themselves or outlast CloudFormation's 36 hours: gates, bakes, suites."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A job on Fargate: it runs on a schedule, and an alarm fires when a run fails."""
+"""A job on Fargate: its schedule, which repeats a start that failed, and the alarms on missed and failed runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

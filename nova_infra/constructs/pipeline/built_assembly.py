@@ -1,4 +1,4 @@
-"""Gives steps what Build has made: the release's steps the assembly, and the pipeline's update its CDK CLI."""
+"""Gives steps what Build has made, the assembly or the CDK CLI, and refuses another assembly."""
 
 import json
 from base64 import b64decode

@@ -1,7 +1,7 @@
-"""The steps of the pipeline. What each does is a make target, which finds the locked tools by itself.
+"""The steps of the pipeline and the build images they run in, on CDK's default compute size.
 
-A fixed step then needs no deployment of the pipeline, which mutates only after its Build stage has succeeded
-(aws/aws-cdk#36120).
+What each step does is a make target, which finds the locked tools by itself. A fixed step then needs no
+deployment of the pipeline, which mutates only after its Build stage has succeeded (aws/aws-cdk#36120).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The alarms that every service's tasks have: CPU and memory of the busiest one, and too few of them."""
+"""The alarms that all tasks have: CPU and memory of the busiest one, and too few of them; what missing data means."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

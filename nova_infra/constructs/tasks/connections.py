@@ -1,4 +1,4 @@
-"""Which ports beyond HTTP and HTTPS the tasks of a service may connect to."""
+"""Turns ``connects_to`` into rules of a security group: ports beyond HTTP and HTTPS that tasks may connect to."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network

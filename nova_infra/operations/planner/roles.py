@@ -11,7 +11,8 @@ from typing import Any
 
 from nova_infra.checks.permissions.attached import Attached
 from nova_infra.checks.permissions.statements import Statement, allowing, in_one_partition
-from nova_infra.checks.rule import Template, as_text, referenced
+from nova_infra.checks.rule import Template, as_list, as_text, referenced
+from nova_infra.operations.changes.certain import is_function, table, tables
 
 _SUFFIX = "-AbCdEf"
 """Six characters that Secrets Manager puts behind a name: a policy may name a secret with or without them."""
@@ -70,7 +71,7 @@ def encrypting_keys(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, str
     """
     found = {}
     for name, each in resources.items():
-        key = referenced(each.get("Properties", {}).get(_KEY_OF.get(each["Type"], ""))) or ""
+        key = referenced(table(each.get("Properties")).get(_KEY_OF.get(each["Type"], ""))) or ""
         if resources.get(key, {}).get("Type") == "AWS::KMS::Key" and _is_left_to_iam(resources[key]):
             found[name] = key
     return found
@@ -78,7 +79,12 @@ def encrypting_keys(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, str
 
 def _is_left_to_iam(key: Mapping[str, Any]) -> bool:
     """Whether a key's policy lets nobody in but its account, whose identities then need a permission of their own."""
-    statements = key.get("Properties", {}).get("KeyPolicy", {}).get("Statement", [])
-    allowed = [each.get("Principal") for each in statements if each.get("Effect") == "Allow"]
+    policy = table(key.get("Properties")).get("KeyPolicy")
+    if not isinstance(policy, Mapping) or is_function(policy):
+        return False
+    statements = as_list(policy.get("Statement"))
+    if len(tables(statements)) < len(statements):
+        return False
+    allowed = [each.get("Principal") for each in tables(statements) if each.get("Effect") == "Allow"]
     accounts = [each.get("AWS") if isinstance(each, dict) else None for each in allowed]
     return all(isinstance(each, (str, dict)) and as_text(each).endswith(":root") for each in accounts)

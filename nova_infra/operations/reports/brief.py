@@ -1,4 +1,8 @@
-"""The brief: what an approver reads before a release goes to an environment, on one screen."""
+"""The brief: what an approver reads before a release goes to an environment, on one screen.
+
+It names two digests: the assembly's, which later steps compare, and the templates', which the preflight prints again
+for a person.
+"""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence

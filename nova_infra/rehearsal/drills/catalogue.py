@@ -1,4 +1,4 @@
-"""Lists all drills: a fault that a release may have, and what must follow."""
+"""Lists all drills: a fault of ``tasks/faults`` that a release may have, and what must follow."""
 
 from collections.abc import Sequence
 

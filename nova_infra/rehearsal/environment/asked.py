@@ -1,4 +1,4 @@
-"""Records the requests to one service, and the answers of each revision."""
+"""Decides what one service is asked and how often, and records the answers of each revision."""
 
 import asyncio
 import itertools

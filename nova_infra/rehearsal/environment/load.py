@@ -1,4 +1,4 @@
-"""Synthetic users: steady traffic, so that a bad canary fails."""
+"""Synthetic users: steady traffic, so that a bad canary fails. What each service is asked is decided in ``asked``."""
 
 import asyncio
 import itertools

@@ -3,6 +3,7 @@
 Only what every answer had before and none has since counts, so that what comes and goes by itself says nothing.
 """
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,17 +12,31 @@ from typing import Any
 
 from nova_infra.documents.text import counted, listed
 
+_FIELD = "the field "
 _FEWEST = 3
 """Answers of each revision below which nothing is known."""
 _DEEPEST = 3
 _MOST_BYTES = 64 * 1024
 _MOST_ITEMS = 20
 _MOST_NAMED = 3
-# Of the connection, or written by what stands between.
+# Of the connection, of a cache or a proxy, or of the program that answers: no caller reads them for what they say.
 _OF_NOBODY = frozenset(
     [
         "age",
         "alt-svc",
+        "content-encoding",
+        "etag",
+        "expires",
+        "last-modified",
+        "nel",
+        "pragma",
+        "report-to",
+        "server-timing",
+        "vary",
+        "x-aspnet-version",
+        "x-aspnetmvc-version",
+        "x-powered-by",
+        "x-runtime",
         "connection",
         "content-length",
         "date",
@@ -43,10 +58,14 @@ class Shape:
     Attributes:
         answers: How many there were.
         parts: What each had, in words, to how many had it.
+        filled: Paths of objects with something in them, and that of the answer: an empty list tells no fields.
+        is_read: Whether each body was short enough to be read.
     """
 
     answers: int = 0
     parts: Counter[str] = field(default_factory=Counter)
+    filled: set[str] = field(default_factory=set)
+    is_read: bool = True
 
     def note(self, headers: Sequence[tuple[str, str]], body: bytes) -> None:
         """Note an answer.
@@ -56,34 +75,45 @@ class Shape:
             body: Its body, decompressed.
         """
         self.answers += 1
-        self.parts.update(set(parts_of(headers, body)))
+        parts, kind = _of_headers(headers)
+        self.parts.update(parts)
+        if kind != "application/json" and not kind.endswith("+json"):
+            return
+        if len(body) > _MOST_BYTES:
+            self.is_read = False
+            return
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(body)
+            fields = set(_fields(value))
+            self.parts.update(f"{_FIELD}{name}" for name in fields)
+            self.filled |= {_container(name) for name in fields} | (set() if isinstance(value, list) else {""})
+
+    def may_lack(self, part: str) -> bool:
+        """Whether its answers can be said to lack a part: a field, where something else was seen in its place."""
+        return not part.startswith(_FIELD) or (self.is_read and _container(part.removeprefix(_FIELD)) in self.filled)
 
 
-def parts_of(headers: Sequence[tuple[str, str]], body: bytes) -> Iterator[str]:
-    """What an answer has, in words.
-
-    Args:
-        headers: Its headers.
-        body: Its body, decompressed.
-    """
-    kind = ""
+def _of_headers(headers: Sequence[tuple[str, str]]) -> tuple[set[str], str]:
+    """What the headers of an answer have, in words, and the type of its body."""
+    kind, found = "", set()
     for name, value in headers:
         lower = name.lower()
         if lower == "content-type":
             kind = value.partition(";")[0].strip().lower()
-            yield f"the type {kind}"
+            found.add(f"the type {kind}")
         elif lower == "set-cookie":
             cookie, *attributes = (each.strip() for each in value.split(";"))
             named = cookie.partition("=")[0]
-            yield f"the cookie {named}"
-            yield from (f"{each.partition('=')[0].lower()} of the cookie {named}" for each in attributes if each)
+            found.add(f"the cookie {named}")
+            found |= {f"{each.partition('=')[0].lower()} of the cookie {named}" for each in attributes if each}
         elif lower not in _OF_NOBODY:
-            yield f"the header {lower}"
-    if (kind == "application/json" or kind.endswith("+json")) and len(body) <= _MOST_BYTES:
-        try:
-            yield from (f"the field {name}" for name in _fields(json.loads(body)))
-        except (ValueError, RecursionError):
-            return
+            found.add(f"the header {lower}")
+    return found, kind
+
+
+def _container(name: str) -> str:
+    """The path of the object that has a field; empty for the answer itself."""
+    return name.rpartition(".")[0]
 
 
 def lost(before: Mapping[str, Shape], after: Mapping[str, Shape]) -> list[str]:
@@ -99,6 +129,7 @@ def lost(before: Mapping[str, Shape], after: Mapping[str, Shape]) -> list[str]:
         if min(old.answers, new.answers) < _FEWEST:
             continue
         gone = [part for part, count in old.parts.items() if count == old.answers and not new.parts[part]]
+        gone = [part for part in gone if new.may_lack(part)]
         if types := [part for part in gone if part.startswith("the type ")]:
             gone = types  # Its fields are gone with it.
         # What was in something that is gone is gone with it.

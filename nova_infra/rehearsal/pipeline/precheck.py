@@ -72,9 +72,14 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
     found = []
     for name, reading in _readings(candidate).items():
         known = before[name].secrets if name in before else {}
+        things = {_in_words(origin) for origin in known}
         for origin, variables in reading.secrets.items():
             if origin not in known and (wanted := sorted(variables - set(provided))):
-                clause = f"only AWS knows whether {_in_words(origin)} exists, which {', '.join(wanted)} comes from"
+                thing, part = _in_words(origin), _part_of(origin)
+                if thing in things and not part:
+                    continue
+                what = f"{thing} has {part}" if thing in things else f"{thing} exists"
+                clause = f"only AWS knows whether {what}, which {', '.join(wanted)} comes from"
                 found.append((name, clause))
     return said_once(found)
 
@@ -101,6 +106,13 @@ def _in_words(origin: str) -> str:
         return f"the secret {origin.partition(':secret:')[2].partition(':')[0]}"
     name = origin.partition(":parameter")[2] if ":parameter/" in origin else origin
     return f"the parameter {name}"
+
+
+def _part_of(origin: str) -> str:
+    """What of a secret a value comes from, where not all of it: ``…:secret:name:field:stage:version``."""
+    field, stage, version = (*origin.partition(":secret:")[2].split(":")[1:], "", "", "")[:3]
+    parts = {"the field": field, "the stage": stage, "the version": version}
+    return " in ".join(f"{kind} {name}" for kind, name in parts.items() if name)
 
 
 class StageReading:

@@ -1,71 +1,84 @@
 """Each rule on the project's own pipeline, which it must pass, and on the smallest change that it must refuse."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rules import findings
 
 
-def pipeline(template):
-    return next(r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline")["Properties"]
+def pipeline(template: dict[str, Any]) -> dict[str, Any]:
+    [found] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
+    properties: dict[str, Any] = found["Properties"]
+    return properties
 
 
-def stage(template, name):
+def stage(template: dict[str, Any], name: str) -> dict[str, Any]:
     return next(stage for stage in pipeline(template)["Stages"] if stage["Name"] == name)
 
 
-def notification_rule(template):
+def notification_rule(template: dict[str, Any]) -> dict[str, Any]:
     [rule] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodeStarNotifications::NotificationRule"]
-    return rule["Properties"]
+    found: dict[str, Any] = rule["Properties"]
+    return found
 
 
-def remove_stage(template, name):
+def remove_stage(template: dict[str, Any], name: str) -> None:
     pipeline(template)["Stages"].remove(stage(template, name))
 
 
-def move_stage(template, name, place):
+def move_stage(template: dict[str, Any], name: str, place: int) -> None:
     moved = stage(template, name)
     pipeline(template)["Stages"].remove(moved)
     pipeline(template)["Stages"].insert(place, moved)
 
 
-def untested(template, name):
+def untested(template: dict[str, Any], name: str) -> None:
     stage(template, name)["Actions"] = [
         action for action in stage(template, name)["Actions"] if action["ActionTypeId"]["Category"] == "Deploy"
     ]
 
 
-def only_verified(template, name):
+def only_verified(template: dict[str, Any], name: str) -> None:
     found = stage(template, name)
     found["Actions"] = [action for action in found["Actions"] if not action["Name"].endswith("Tests")]
 
 
-def test_first(template, name):
+def run_tests_first(template: dict[str, Any], name: str) -> None:
     for action in stage(template, name)["Actions"]:
         action["RunOrder"] = 1 if action["ActionTypeId"]["Category"] == "Build" else 9
 
 
-def test_beside(template, name, stack):
+def run_tests_beside(template: dict[str, Any], name: str, stack: str) -> None:
     actions = {action["Name"]: action for action in stage(template, name)["Actions"]}
     for action in actions.values():
         if action["Name"].endswith("Tests"):
             action["RunOrder"] = actions[f"nova-{name.lower()}-{stack}.Deploy"]["RunOrder"]
 
 
-def many_actions(template, count):
+def many_actions(template: dict[str, Any], count: int) -> None:
     actions = stage(template, "Images")["Actions"]
     actions += [actions[0]] * (count - len(actions))
 
 
-def with_build_spec(template, old, new):
+def with_build_spec(template: dict[str, Any], old: str, new: str) -> None:
     for key, resource in template["Resources"].items():
         if resource["Type"] == "AWS::CodeBuild::Project":
             template["Resources"][key] = json.loads(json.dumps(resource).replace(old, new))
 
 
-def may_assume(template, action, resource, *, effect="Allow", does="sts:AssumeRole"):
+def may_assume(
+    template: dict[str, Any],
+    action: dict[str, Any],
+    resource: Any,
+    *,
+    effect: str = "Allow",
+    does: Any = "sts:AssumeRole",
+) -> None:
     project = action["Configuration"]["ProjectName"]["Ref"]
     role = template["Resources"][project]["Properties"]["ServiceRole"]["Fn::GetAtt"][0]
     template["Resources"]["Extra"] = {
@@ -77,15 +90,14 @@ def may_assume(template, action, resource, *, effect="Allow", does="sts:AssumeRo
     }
 
 
-def skipped_unless(template, **configuration):
+def skipped_unless(template: dict[str, Any], **configuration: Any) -> None:
     stage(template, "ApprovePipeline")["BeforeEntry"]["Conditions"][0]["Rules"][0]["Configuration"] |= configuration
 
 
-def test_action(template):
-    return stage(template, "Staging")["Actions"][-1]
+def action_of_tests(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = stage(template, "Staging")["Actions"][-1]
+    return found
 
-
-test_first.__test__ = test_beside.__test__ = test_action.__test__ = False
 
 _PROD_DEPLOYER = "arn:aws:iam::333333333333:role/cdk-hnb659fds-deploy-role-333333333333-us-east-1"
 _ANY_ACCOUNT = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::*:role/x"]]}
@@ -101,9 +113,9 @@ CHANGES = [
     ("NOVA-P03", "dev untested", lambda t: untested(t, "Dev")),
     ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),
     ("NOVA-P03", "dev only verified", lambda t: only_verified(t, "Dev")),
-    ("NOVA-P03", "tested before it is deployed", lambda t: test_first(t, "Staging")),
-    ("NOVA-P03", "tested while services are deployed", lambda t: test_beside(t, "Staging", "carts-service")),
-    ("NOVA-P03", "tested while the last stack is deployed", lambda t: test_beside(t, "Staging", "overview")),
+    ("NOVA-P03", "tested before it is deployed", lambda t: run_tests_first(t, "Staging")),
+    ("NOVA-P03", "tested while services are deployed", lambda t: run_tests_beside(t, "Staging", "carts-service")),
+    ("NOVA-P03", "tested while the last stack is deployed", lambda t: run_tests_beside(t, "Staging", "overview")),
     ("NOVA-P04", "any aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk")),
     ("NOVA-P04", "newest major aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk@2")),
     ("NOVA-P04", "any cdk-assets", lambda t: with_build_spec(t, "make synth", "npm install -g cdk-assets@latest")),
@@ -118,23 +130,23 @@ CHANGES = [
     (
         "NOVA-P06",
         "tests may deploy prod",
-        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER),
+        lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER),
     ),
     (
         "NOVA-P06",
         "tests may deploy prod, among other things",
-        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does=["s3:GetObject", "sts:AssumeRole"]),
+        lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER, does=["s3:GetObject", "sts:AssumeRole"]),
     ),
     (
         "NOVA-P06",
         "tests may do anything with sts",
-        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does="sts:*"),
+        lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER, does="sts:*"),
     ),
-    ("NOVA-P06", "tests may do anything", lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does="*")),
+    ("NOVA-P06", "tests may do anything", lambda t: may_assume(t, action_of_tests(t), _PROD_DEPLOYER, does="*")),
     (
         "NOVA-P06",
         "tests may roll prod back",
-        lambda t: may_assume(t, test_action(t), "arn:aws:iam::333333333333:role/nova-prod-release"),
+        lambda t: may_assume(t, action_of_tests(t), "arn:aws:iam::333333333333:role/nova-prod-release"),
     ),
     ("NOVA-P06", "the build may assume anything", lambda t: may_assume(t, stage(t, "Build")["Actions"][0], "*")),
     (
@@ -153,14 +165,16 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("rule", "what", "change"), CHANGES, ids=[f"{rule}: {what}" for rule, what, _ in CHANGES])
-def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule, what, change):
+def test_the_smallest_change_is_refused_by_its_rule_and_no_other(
+    assembly: Assembly, rule: str, what: str, change: Callable[..., Any]
+) -> None:
     template = assembly.template("NovaPipelineStack")
     change(template)
     assert {broken.id for broken, _ in findings(template)} == {rule}
 
 
 @pytest.mark.parametrize("count", [50, 51])
-def test_a_pipeline_has_at_most_fifty_stages(assembly, count):
+def test_a_pipeline_has_at_most_fifty_stages(assembly: Assembly, count: int) -> None:
     template = assembly.template("NovaPipelineStack")
     stages = pipeline(template)["Stages"]
     stages += [stage(template, "ApproveProduction")] * (count - len(stages))
@@ -168,14 +182,14 @@ def test_a_pipeline_has_at_most_fifty_stages(assembly, count):
 
 
 @pytest.mark.parametrize("count", [50, 51])
-def test_a_stage_has_at_most_fifty_actions(assembly, count):
+def test_a_stage_has_at_most_fifty_actions(assembly: Assembly, count: int) -> None:
     template = assembly.template("NovaPipelineStack")
     many_actions(template, count)
     assert [broken.id for broken, _ in findings(template)] == ["NOVA-P05"] * (count - 50)
 
 
 @pytest.mark.parametrize("count", [500, 501])
-def test_a_pipeline_has_at_most_five_hundred_actions(assembly, count):
+def test_a_pipeline_has_at_most_five_hundred_actions(assembly: Assembly, count: int) -> None:
     template = assembly.template("NovaPipelineStack")
     stages, approval = pipeline(template)["Stages"], stage(template, "ApproveProduction")["Actions"][-1]
     while missing := count - sum(len(each["Actions"]) for each in stages):
@@ -183,7 +197,7 @@ def test_a_pipeline_has_at_most_five_hundred_actions(assembly, count):
     assert [broken.id for broken, _ in findings(template)] == ["NOVA-P05"] * (count - 500)
 
 
-def test_one_environment_alone_needs_no_approval_and_is_nobodys_production(assembly):
+def test_one_environment_alone_needs_no_approval_and_is_nobodys_production(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
     for name in ("Staging", "ApproveProduction", "Prod"):
         remove_stage(template, name)
@@ -191,15 +205,15 @@ def test_one_environment_alone_needs_no_approval_and_is_nobodys_production(assem
     assert findings(template) == []
 
 
-def test_of_two_environments_the_second_is_production(assembly):
+def test_of_two_environments_the_second_is_production(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
     for name in ("Dev", "ApproveProduction"):
         remove_stage(template, name)
-    may_assume(template, test_action(template), _PROD_DEPLOYER)
+    may_assume(template, action_of_tests(template), _PROD_DEPLOYER)
     assert {broken.id for broken, _ in findings(template)} == {"NOVA-P01", "NOVA-P06"}
 
 
-def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly):
+def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
     approval = stage(template, "ApproveProduction")["Actions"][-1]
     remove_stage(template, "ApproveProduction")
@@ -207,50 +221,52 @@ def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly):
     assert {broken.id for broken, _ in findings(template)} == {"NOVA-P01", "NOVA-P02"}
 
 
-def test_in_one_account_for_all_each_earlier_environment_may_still_be_released(assembly):
+def test_in_one_account_for_all_each_earlier_environment_may_still_be_released(assembly: Assembly) -> None:
     text = json.dumps(assembly.template("NovaPipelineStack"))
     for account in ("111111111111", "222222222222"):
         text = text.replace(account, "333333333333")
     assert findings(json.loads(text)) == []
 
 
-def test_what_may_not_assume_a_role_is_no_finding(assembly):
+def test_what_may_not_assume_a_role_is_no_finding(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    may_assume(template, test_action(template), "*", effect="Deny")
+    may_assume(template, action_of_tests(template), "*", effect="Deny")
     assert findings(template) == []
 
 
-def test_the_pipeline_itself_which_runs_what_cdk_wrote_may_assume_the_roles_that_it_deploys_by(assembly):
+def test_the_pipeline_itself_which_runs_what_cdk_wrote_may_assume_the_roles_that_it_deploys_by(
+    assembly: Assembly,
+) -> None:
     template = assembly.template("NovaPipelineStack")
     may_assume(template, stage(template, "UpdatePipeline")["Actions"][0], _PROD_DEPLOYER)
     assert findings(template) == []
 
 
-def test_nobody_can_judge_a_project_of_another_stack(assembly):
+def test_nobody_can_judge_a_project_of_another_stack(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    test_action(template)["Configuration"]["ProjectName"] = "elsewhere"
+    action_of_tests(template)["Configuration"]["ProjectName"] = "elsewhere"
     [(rule, finding)] = findings(template)
     assert rule.id == "NOVA-P06"
     assert finding.detail.startswith("E2ETests assumes a role that the template does not show")
 
 
-def test_tests_may_assume_the_observer_of_production(assembly):
+def test_tests_may_assume_the_observer_of_production(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    may_assume(template, test_action(template), "arn:aws:iam::333333333333:role/nova-prod-observer")
+    may_assume(template, action_of_tests(template), "arn:aws:iam::333333333333:role/nova-prod-observer")
     assert findings(template) == []
 
 
-def test_tests_may_assume_roles_of_their_own_environment(assembly):
+def test_tests_may_assume_roles_of_their_own_environment(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
-    may_assume(template, test_action(template), "arn:aws:iam::222222222222:role/anything")
+    may_assume(template, action_of_tests(template), "arn:aws:iam::222222222222:role/anything")
     assert findings(template) == []
 
 
-def test_an_approval_may_come_with_a_build_that_says_what_is_asked(assembly):
+def test_an_approval_may_come_with_a_build_that_says_what_is_asked(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
     stage(template, "ApproveProduction")["Actions"].append(stage(template, "Build")["Actions"][0])
     assert findings(template) == []
 
 
-def test_every_rule_has_a_change_that_it_refuses():
+def test_every_rule_has_a_change_that_it_refuses() -> None:
     assert {rule.id for rule in PIPELINE_RULES} == {rule for rule, _, _ in CHANGES}

@@ -1,17 +1,25 @@
 import json
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from nova_infra.checks.document import document
 from nova_infra.checks.rules import RULES
 from nova_infra.config import parse_config
 
+if TYPE_CHECKING:
+    from aws_cdk import App
+    from aws_cdk.aws_cloudwatch import CfnAlarm
+    from constructs import Construct
+
 ROOT = Path(__file__).parents[3]
 
 
-def _silent_alarm(scope):
+def _silent_alarm(scope: "Construct") -> "CfnAlarm":
     from aws_cdk import aws_cloudwatch as cloudwatch
 
     return cloudwatch.CfnAlarm(
@@ -29,14 +37,14 @@ def _silent_alarm(scope):
 
 
 @pytest.fixture
-def checked_alarm(app, tmp_path):
+def checked_alarm(app: ModuleType, tmp_path: Path) -> "tuple[CfnAlarm, App]":
     """An alarm that tells nobody, in a stage of an app that is written to the temporary directory; and the app."""
     checked = app.cdk.App(outdir=str(tmp_path))
     app.cdk.Validations.of(checked).add_plugins(app.NovaChecks())
     return _silent_alarm(app.cdk.Stack(app.cdk.Stage(checked, "Stage"), "Stack")), checked
 
 
-def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm, tmp_path):
+def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm: tuple[CfnAlarm, App], tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ValidationFailed: WARNING Every alarm notifies someone"):
         checked_alarm[1].synth()
     [plugin] = [
@@ -47,7 +55,7 @@ def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm, tmp_path):
     assert violation["suggestedFix"] == "add an alarm action to the alert topic"
 
 
-def test_an_acknowledged_finding_does_not(checked_alarm):
+def test_an_acknowledged_finding_does_not(checked_alarm: tuple[CfnAlarm, App]) -> None:
     from nova_infra.checks.acknowledge import acknowledge
 
     alarm, checked = checked_alarm
@@ -55,7 +63,7 @@ def test_an_acknowledged_finding_does_not(checked_alarm):
     checked.synth()
 
 
-def test_the_rules_run_at_every_synthesis_of_the_app(app, raw, tmp_path):
+def test_the_rules_run_at_every_synthesis_of_the_app(app: ModuleType, raw: dict[str, Any], tmp_path: Path) -> None:
     raw["services"] = raw["services"][:1]
     checked = app.build_app(parse_config(raw), root=ROOT, environment="dev", image_tag="a", outdir=tmp_path)
     overview = checked.node.find_child("overview")
@@ -73,32 +81,32 @@ def test_the_rules_run_at_every_synthesis_of_the_app(app, raw, tmp_path):
     assert severities["CloudFormation Validate"] == {"error"}, "CDK would only warn of them by itself"
 
 
-def test_every_rule_has_an_id_of_its_own_and_says_everything():
+def test_every_rule_has_an_id_of_its_own_and_says_everything() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
     for rule in RULES:
         assert all((rule.sentence, rule.remedy, rule.source)), rule.id
 
 
-def test_the_document_is_up_to_date():
+def test_the_document_is_up_to_date() -> None:
     assert (ROOT / "docs" / "checks.md").read_text() == document(), "run `make docs`"
 
 
-def test_every_rule_that_a_page_names_exists():
+def test_every_rule_that_a_page_names_exists() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     named = {rule for page in pages for rule in re.findall(r"NOVA-[A-Z]\d+", page.read_text())}
     assert named == {rule.id for rule in RULES}
 
 
-def _reports(*assemblies):
+def _reports(*assemblies: Assembly) -> list[dict[str, Any]]:
     return [report for assembly in assemblies for report in assembly.report["pluginReports"]]
 
 
-def test_nothing_is_found_that_is_not_acknowledged(assembly, variant):
+def test_nothing_is_found_that_is_not_acknowledged(assembly: Assembly, variant: Assembly) -> None:
     for report in _reports(assembly, variant):
         assert report["violations"] == [], report["pluginName"]
 
 
-def test_both_packs_and_the_rules_of_cdk_have_run(assembly):
+def test_both_packs_and_the_rules_of_cdk_have_run(assembly: Assembly) -> None:
     assert {report["pluginName"] for report in assembly.report["pluginReports"]} == {
         "AwsSolutions",
         "NIST.800.53.R5",
@@ -106,13 +114,13 @@ def test_both_packs_and_the_rules_of_cdk_have_run(assembly):
     }
 
 
-def test_every_acknowledgement_has_a_reason(assembly, variant):
+def test_every_acknowledgement_has_a_reason(assembly: Assembly, variant: Assembly) -> None:
     for report in _reports(assembly, variant):
         for finding in report["suppressedViolations"]:
             assert len(finding["reason"].split()) >= 4, finding
 
 
-def test_no_acknowledgement_is_unused(assembly, variant):
+def test_no_acknowledgement_is_unused(assembly: Assembly, variant: Assembly) -> None:
     for each in (assembly, variant):
         used = {
             (finding["acknowledgedAt"], finding["acknowledgedId"])
@@ -123,7 +131,7 @@ def test_no_acknowledgement_is_unused(assembly, variant):
         assert own == used
 
 
-def test_no_acknowledgement_is_on_a_whole_stack_or_stage(assembly, variant):
+def test_no_acknowledgement_is_on_a_whole_stack_or_stage(assembly: Assembly, variant: Assembly) -> None:
     for each in (assembly, variant):
         for path, finding in each.acknowledgements:
             assert path.count("/") >= (

@@ -1,5 +1,8 @@
 """What the tests of nova.toml share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from nova_infra.config import parse_config
@@ -7,7 +10,7 @@ from nova_infra.errors import ConfigError
 
 
 @pytest.fixture
-def refused(raw):
+def refused(raw: dict[str, Any]) -> Callable[[], str]:
     """Gives the one line that a changed configuration is refused with."""
 
     def line() -> str:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,31 +12,31 @@ from nova_infra.errors import ConfigError
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_order_of_the_environments_is_the_promotion_order(config):
+def test_the_order_of_the_environments_is_the_promotion_order(config: Config) -> None:
     assert [environment.name for environment in config.environments] == ["dev", "staging", "prod"]
 
 
-def test_a_configuration_cannot_be_changed(config):
+def test_a_configuration_cannot_be_changed(config: Config) -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.services[0].port = 1
 
 
-def test_a_service_without_paths_gets_its_name_as_path(config):
+def test_a_service_without_paths_gets_its_name_as_path(config: Config) -> None:
     assert config.service("carts-service").paths == ("/carts-service/*",)
 
 
-def test_the_priority_of_a_service_does_not_depend_on_its_place(raw):
+def test_the_priority_of_a_service_does_not_depend_on_its_place(raw: dict[str, Any]) -> None:
     before = {service.name: service.priority for service in parse_config(raw).services}
     raw["services"].reverse()
     assert {service.name: service.priority for service in parse_config(raw).services} == before
 
 
-def test_an_unknown_environment_is_named_with_the_choices(config):
+def test_an_unknown_environment_is_named_with_the_choices(config: Config) -> None:
     with pytest.raises(ConfigError, match="'qa' is not one of dev, staging, prod"):
         config.environment("qa")
 
 
-def test_an_unknown_service_is_named_with_the_choices(config):
+def test_an_unknown_service_is_named_with_the_choices(config: Config) -> None:
     with pytest.raises(ConfigError, match="'mail' is not one of carts-service"):
         config.service("mail")
 
@@ -134,7 +135,9 @@ def test_an_unknown_service_is_named_with_the_choices(config):
         ("services.0.alarms.memory_percent", 101, "alarms.memory_percent: 101", "less than or equal to 100"),
     ],
 )
-def test_a_bad_value_is_one_line_with_the_key_the_value_and_the_remedy(raw, path, value, key, fault):
+def test_a_bad_value_is_one_line_with_the_key_the_value_and_the_remedy(
+    raw: dict[str, Any], path: str, value: Any, key: str, fault: str
+) -> None:
     [line] = faults(changed(raw, path, value))
     assert line.startswith("nova.toml: ")
     assert key in line
@@ -142,35 +145,35 @@ def test_a_bad_value_is_one_line_with_the_key_the_value_and_the_remedy(raw, path
 
 
 @pytest.mark.parametrize("name", ["internal", "aws", "awsome", "ssm-x"])
-def test_a_prefix_that_aws_keeps_for_itself_is_refused(raw, name):
+def test_a_prefix_that_aws_keeps_for_itself_is_refused(raw: dict[str, Any], name: str) -> None:
     raw["platform"]["name"] = name
     assert faults(raw) == [f"nova.toml: platform.name: '{name}' is a prefix that AWS reserves: choose another one"]
 
 
-def test_a_domain_too_long_for_a_certificate_is_refused(raw):
+def test_a_domain_too_long_for_a_certificate_is_refused(raw: dict[str, Any]) -> None:
     raw["environments"][1]["domain"]["name"] = f"{'a' * 53}.example.com"
     [line] = faults(raw)
     assert line.startswith("nova.toml: environments[1].domain.name: ")
     assert line.endswith("is too long: write at most 64 characters")
 
 
-def test_a_missing_section_is_named(raw):
+def test_a_missing_section_is_named(raw: dict[str, Any]) -> None:
     del raw["toolchain"]
     assert faults(raw) == ["nova.toml: toolchain: is missing: add it"]
 
 
-def test_a_variable_cannot_be_both_plain_and_secret(raw):
+def test_a_variable_cannot_be_both_plain_and_secret(raw: dict[str, Any]) -> None:
     raw["services"][0] |= {"environment": {"TOKEN": "a"}, "secrets": {"TOKEN": "b"}}
     assert "sets TOKEN, which environment also sets" in faults(raw)[0]
 
 
-def test_paths_are_ignored_only_with_a_connection(raw):
+def test_paths_are_ignored_only_with_a_connection(raw: dict[str, Any]) -> None:
     raw["source"] |= {"token_secret": "t", "ignore_paths": ["docs/**"]}
     del raw["source"]["connection_arn"]
     assert "which a token cannot filter by" in faults(raw)[0]
 
 
-def test_all_faults_are_reported_at_once(raw):
+def test_all_faults_are_reported_at_once(raw: dict[str, Any]) -> None:
     changed(raw, "environments.0.region", "tokyo")
     changed(raw, "environments.2.approval", False)
     changed(raw, "services.0.memory", 7)
@@ -181,20 +184,20 @@ def test_all_faults_are_reported_at_once(raw):
         assert part in text
 
 
-def test_several_faults_of_one_entry_are_reported_at_once(raw):
+def test_several_faults_of_one_entry_are_reported_at_once(raw: dict[str, Any]) -> None:
     changed(raw, "services.0.port", 0)
     changed(raw, "services.0.memory", 7)
     assert len(faults(raw)) == 2
 
 
 @pytest.mark.parametrize("cpu", one_of_each(FARGATE_MEMORY_MIB))
-def test_every_size_that_fargate_offers_is_accepted(raw, cpu):
+def test_every_size_that_fargate_offers_is_accepted(raw: dict[str, Any], cpu: int) -> None:
     for memory in FARGATE_MEMORY_MIB[cpu]:
         raw["services"][0] |= {"cpu": cpu, "memory": memory}
         assert parse_config(raw).services[0].memory == memory
 
 
-def test_the_regions_are_those_of_the_sdk():
+def test_the_regions_are_those_of_the_sdk() -> None:
     assert {"us-east-1", "ap-northeast-1", "eu-central-2", "cn-north-1"} <= aws_regions().keys()
 
 
@@ -207,7 +210,7 @@ def test_the_regions_are_those_of_the_sdk():
         (b"a = " + b"[" * 5000, "nova.toml: is n"),
     ],
 )
-def test_an_unreadable_file_is_one_line(tmp_path, content, fault):
+def test_an_unreadable_file_is_one_line(tmp_path: Path, content: bytes | None, fault: str) -> None:
     if content is not None:
         (tmp_path / "nova.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=fault) as raised:
@@ -215,7 +218,9 @@ def test_an_unreadable_file_is_one_line(tmp_path, content, fault):
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_service_without_a_directory_and_a_directory_without_a_service_are_named(tmp_path, service_names):
+def test_a_service_without_a_directory_and_a_directory_without_a_service_are_named(
+    tmp_path: Path, service_names: list[str]
+) -> None:
     (tmp_path / "nova.toml").write_text((Path(__file__).parents[1] / "nova.toml").read_text())
     for name in {*service_names, "mail-service"} - {"carts-service"}:
         (tmp_path / "services" / name).mkdir(parents=True)
@@ -230,11 +235,11 @@ def test_a_service_without_a_directory_and_a_directory_without_a_service_are_nam
     ]
 
 
-def test_the_schema_for_editors_is_up_to_date():
+def test_the_schema_for_editors_is_up_to_date() -> None:
     assert (ROOT / "docs" / "nova.schema.json").read_text() == schema(), "run `make docs`"
 
 
-def test_every_key_is_explained_to_editors():
+def test_every_key_is_explained_to_editors() -> None:
     definitions = Config.model_json_schema()["$defs"]
     explained = [
         key
@@ -249,7 +254,7 @@ def test_what_builds_images_is_pinned_by_default() -> None:
     assert Images(**Images().model_dump()) == Images()
 
 
-def test_what_builds_images_is_pinned_where_dependabot_looks(config):
+def test_what_builds_images_is_pinned_where_dependabot_looks(config: Config) -> None:
     import yaml
 
     root = Path(__file__).parents[3]

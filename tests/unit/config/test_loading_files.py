@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,26 +26,26 @@ FILES = {
 
 
 @pytest.mark.parametrize(("content", "fault"), FILES.values(), ids=FILES.keys())
-def test_a_file_that_nobody_could_use_is_refused_in_lines(tmp_path, content, fault):
+def test_a_file_that_nobody_could_use_is_refused_in_lines(tmp_path: Path, content: bytes, fault: str) -> None:
     (tmp_path / "nova.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=fault) as raised:
         load_config(tmp_path)
     assert all(line.startswith("nova.toml: ") and len(line) < 300 for line in str(raised.value).splitlines())
 
 
-def test_a_directory_of_that_name_is_no_file(tmp_path):
+def test_a_directory_of_that_name_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "nova.toml").mkdir()
     with pytest.raises(ConfigError, match=r"^nova.toml: is not a file: replace it by one$"):
         load_config(tmp_path)
 
 
-def test_a_link_to_itself_is_no_file(tmp_path):
+def test_a_link_to_itself_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "nova.toml").symlink_to("nova.toml")
     with pytest.raises(ConfigError, match=r"^nova.toml: "):
         load_config(tmp_path)
 
 
-def test_a_byte_order_mark_and_line_ends_of_windows_are_passed_over(tmp_path):
+def test_a_byte_order_mark_and_line_ends_of_windows_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "nova.toml").write_bytes(b"\xef\xbb\xbf" + EXAMPLE.replace(b"\n", b"\r\n"))
     for service in tomllib.loads(EXAMPLE.decode())["services"]:
         (tmp_path / "services" / service["name"]).mkdir(parents=True)
@@ -60,7 +61,7 @@ _VALUES = st.recursive(
 
 @settings(max_examples=examples(200), derandomize=True, deadline=None, database=None)
 @given(data=st.dictionaries(st.sampled_from(sorted(Config.model_fields)) | st.text(max_size=3), _VALUES, max_size=7))
-def test_nothing_of_any_shape_is_a_traceback(data):
+def test_nothing_of_any_shape_is_a_traceback(data: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as raised:
         parse_config(data)
     assert all(line.startswith("nova.toml: ") for line in str(raised.value).split("\n"))

@@ -1,16 +1,19 @@
 """What holds for any valid configuration."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.assembly import Assembly
 from nova_infra.config import FARGATE_MEMORY_MIB, parse_config
 
 
 @st.composite
-def configurations(draw):
+def configurations(draw: st.DrawFn) -> dict[str, Any]:
     """Valid configurations: one or two services in one to three environments, each option drawn."""
     several = draw(st.booleans())
     services = [
@@ -77,7 +80,9 @@ def configurations(draw):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(raw=configurations())
-def test_any_valid_configuration_synthesizes_passes_every_check_and_differs_in_the_image_tag_alone(synthesize, raw):
+def test_any_valid_configuration_synthesizes_passes_every_check_and_differs_in_the_image_tag_alone(
+    synthesize: Callable[..., Assembly], raw: dict[str, Any]
+) -> None:
     config = parse_config(raw)
     assembly = synthesize(config)
     for report in assembly.report["pluginReports"]:

@@ -1,7 +1,9 @@
 """Whatever a key of nova.toml holds is accepted, or refused in lines that name it."""
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,13 +14,15 @@ from helpers.examples import examples
 from nova_infra.config import Config, parse_config
 from nova_infra.errors import ConfigError
 
+KeyPath = tuple[int | str, ...]
 
-def _key(path):
+
+def _key(path: KeyPath) -> str:
     """A key's path as the messages write it: ``environments[1].rollout.percent``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-def _refusal(data):
+def _refusal(data: dict[str, Any]) -> list[str]:
     """The lines that a configuration is refused with; none when it is accepted."""
     try:
         parse_config(data)
@@ -27,7 +31,7 @@ def _refusal(data):
     return []
 
 
-def _paths(node, prefix=()):
+def _paths(node: Any, prefix: KeyPath = ()) -> Iterator[KeyPath]:
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in children:
         yield (*prefix, key)
@@ -51,10 +55,10 @@ _WRONG = st.one_of(
 
 @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(changes=st.lists(st.tuples(st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), _WRONG), max_size=3))
-def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(changes):
+def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(changes: list[tuple[KeyPath, Any]]) -> None:
     data = tomllib.loads(_RAW)
     for path, value in changes:
-        node = data
+        node: Any = data
         try:
             for part in path[:-1]:
                 node = node[part]
@@ -72,9 +76,9 @@ def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(chang
 @pytest.mark.exhaustive("test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it")
 @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(path=st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), value=_WRONG)
-def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
+def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path: KeyPath, value: Any) -> None:
     data = tomllib.loads(_RAW)
-    node = data
+    node: Any = data
     for part in path[:-1]:
         node = node[part]
     node[path[-1]] = value
@@ -88,8 +92,9 @@ def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
     key=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8).map("x_{}".format),
     value=_WRONG,
 )
-def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
-    node = data = tomllib.loads(_RAW)
+def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path: KeyPath, key: str, value: Any) -> None:
+    data = tomllib.loads(_RAW)
+    node: Any = data
     for part in path:
         node = node[part]
     if isinstance(node, dict):
@@ -100,9 +105,9 @@ def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
 @pytest.mark.parametrize(
     "path", [("services", 0, "paths"), ("environments", 1, "network", "interface_endpoints"), ("services",)]
 )
-def test_of_very_many_faults_the_first_are_shown_and_the_others_counted(path):
+def test_of_very_many_faults_the_first_are_shown_and_the_others_counted(path: tuple[int | str, ...]) -> None:
     data = tomllib.loads(_RAW)
-    table = data
+    table: Any = data
     for part in path[:-1]:
         table = table[part] if isinstance(part, int) else table.setdefault(part, {})
     table[path[-1]] = [f"not usable {number}" for number in range(5000)]

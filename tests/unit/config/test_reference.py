@@ -14,11 +14,11 @@ from nova_infra.config.reference import example, keys, reference
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
-def test_the_page_is_up_to_date():
+def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == reference(), "run `make docs`"
 
 
-def test_every_key_has_a_row_with_a_type_and_a_default():
+def test_every_key_has_a_row_with_a_type_and_a_default() -> None:
     page = reference()
     found = dict(keys(Config))
     assert len(found) > 120
@@ -27,7 +27,7 @@ def test_every_key_has_a_row_with_a_type_and_a_default():
         assert f"| `{name}` |" in page or f"[[{path}]]" in page or f"## `[{path}]`" in page, path
 
 
-def test_every_key_that_is_no_table_has_an_example():
+def test_every_key_that_is_no_table_has_an_example() -> None:
     found = {path: example(path, info) for path, info in keys(Config)}
     tables = {path.rpartition(".")[0] for path in found}
     assert [path for path, shown in found.items() if not shown and path not in tables] == []
@@ -37,7 +37,7 @@ def test_every_key_that_is_no_table_has_an_example():
             assert list(tomllib.loads(f"{name} = {shown}")) == [name]
 
 
-def test_keys_of_one_kind_of_service_say_so():
+def test_keys_of_one_kind_of_service_say_so() -> None:
     rows = [line for line in reference().splitlines() if line.startswith(("| `schedule` |", "| `internal` |"))]
     assert any("*job only.*" in row for row in rows)
     assert any("*web only.*" in row for row in rows)
@@ -61,7 +61,7 @@ def accepted_by_the_schema(path: str, toml: str) -> bool:
 LISTS = {"environments", "services", "sidecars", "dependencies", "permissions", "schedules"}
 
 
-def test_an_editor_accepts_the_example_of_every_key():
+def test_an_editor_accepts_the_example_of_every_key() -> None:
     examples = {path: example(path, info) for path, info in keys(Config) if path != "environments"}  # it has a heading
     whole = {
         path: shown.replace("sha256:…", f"sha256:{'0' * 64}").replace("/…", "/01234567-89ab-4cde-8f01-23456789abcd")
@@ -83,5 +83,5 @@ def test_an_editor_accepts_the_example_of_every_key():
         ("rehearsal.dependencies.ready", "true", False),
     ],
 )
-def test_an_editor_accepts_the_short_forms_of_tables(path: str, toml: str, accepted: bool):
+def test_an_editor_accepts_the_short_forms_of_tables(path: str, toml: str, accepted: bool) -> None:
     assert accepted_by_the_schema(path, toml) is accepted

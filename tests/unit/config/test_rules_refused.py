@@ -1,5 +1,7 @@
 """What AWS, or CDK with a traceback, would refuse long after; and what nobody should deploy."""
 
+from typing import Any
+
 import pytest
 
 from helpers.configuration import changed, faults
@@ -166,7 +168,9 @@ NETWORKS = (
 
 
 @pytest.mark.parametrize(("path", "value", "fault"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_would_fail_later_or_be_weak_is_refused_in_one_line(raw, path, value, fault):
+def test_what_would_fail_later_or_be_weak_is_refused_in_one_line(
+    raw: dict[str, Any], path: str, value: Any, fault: str
+) -> None:
     if isinstance(value, dict) and path == "environments.2":
         value = raw["environments"][2] | value
     [line] = faults(changed(raw, path, value))
@@ -206,7 +210,9 @@ HOSTS = [f"{letter}.{{environment}}.nova.example.com" for letter in "abc"]
         ),
     ],
 )
-def test_a_rule_of_more_values_or_wildcards_than_the_load_balancer_takes(raw, keys, line):
+def test_a_rule_of_more_values_or_wildcards_than_the_load_balancer_takes(
+    raw: dict[str, Any], keys: dict[str, Any], line: str
+) -> None:
     raw["environments"][2]["domain"]["name"] = "prod.nova.example.com"
     raw["services"][0] |= keys
     assert any(line in each for each in faults(raw))
@@ -215,14 +221,14 @@ def test_a_rule_of_more_values_or_wildcards_than_the_load_balancer_takes(raw, ke
 @pytest.mark.parametrize(
     ("region", "name", "right"),
     [
-        ("us-east-1", "rc-eu", False),
-        ("us-east-1", "rceu", True),
-        ("us-east-1", "eu-rc", True),
+        *(("us-east-1", name, right) for name, right in (("rc-eu", False), ("rceu", True), ("eu-rc", True))),
         ("eu-west-1", "rc-eu", True),
     ],
 )
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_environments_of_one_account_whose_names_could_not_be_told_apart(raw, region, name, right, order):
+def test_environments_of_one_account_whose_names_could_not_be_told_apart(
+    raw: dict[str, Any], region: str, name: str, right: bool, order: tuple[int, int]
+) -> None:
     first, second = (raw["environments"][place] for place in order)
     second["account"] = first["account"]
     first["name"], second["name"], second["region"] = "rc", name, region
@@ -236,12 +242,12 @@ def test_environments_of_one_account_whose_names_could_not_be_told_apart(raw, re
 
 
 @pytest.mark.parametrize("name", ["platform", "github", "images"])
-def test_an_environment_by_the_name_of_something_else(raw, name):
+def test_an_environment_by_the_name_of_something_else(raw: dict[str, Any], name: str) -> None:
     raw["environments"][0]["name"] = name
     assert any(f"{name!r} is already the name of" in each for each in faults(raw))
 
 
-def test_a_service_whose_alarm_would_be_that_of_its_environment(raw):
+def test_a_service_whose_alarm_would_be_that_of_its_environment(raw: dict[str, Any]) -> None:
     raw["services"][0]["name"] = "canary"
     assert "services[0].name: 'canary' is already the name of a group of alarms" in faults(raw)[0]
 
@@ -262,19 +268,19 @@ WORKER = {"kind": "worker", "image": f"ghcr.io/a/b@sha256:{'c' * 64}"}
         ),
     ],
 )
-def test_queues_whose_names_sqs_refuses(raw, queues, line):
+def test_queues_whose_names_sqs_refuses(raw: dict[str, Any], queues: dict[str, dict[str, str]], line: str) -> None:
     raw["services"] += [{"name": name, "queue": queue, **WORKER} for name, queue in queues.items()]
     assert line in faults(raw)[0]
 
 
 @pytest.mark.parametrize("queue", [{"name": "q" * 75}, {"name": "q" * 80, "dead": "d"}])
-def test_the_longest_names_of_queues_are_accepted(raw, queue):
+def test_the_longest_names_of_queues_are_accepted(raw: dict[str, Any], queue: dict[str, str]) -> None:
     raw["services"].append({"name": "w", "queue": queue, **WORKER})
     assert parse_config(raw)
 
 
 @pytest.mark.parametrize("cidr", NETWORKS)
-def test_a_range_that_no_vpc_can_have_or_that_is_not_private_is_refused(raw, cidr):
+def test_a_range_that_no_vpc_can_have_or_that_is_not_private_is_refused(raw: dict[str, Any], cidr: str) -> None:
     assert faults(changed(raw, "environments.1.network.cidr", cidr)) == [
         f"nova.toml: environments[1].network.cidr: '{cidr}' is not a private range: "
         "choose one within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
@@ -282,7 +288,7 @@ def test_a_range_that_no_vpc_can_have_or_that_is_not_private_is_refused(raw, cid
 
 
 @pytest.mark.parametrize("cidr", ["10.255.0.0/16", "172.31.0.0/16", "192.168.255.0/24"])
-def test_the_last_of_each_private_range_is_accepted(raw, cidr):
+def test_the_last_of_each_private_range_is_accepted(raw: dict[str, Any], cidr: str) -> None:
     raw["services"] = raw["services"][:1]
     assert parse_config(changed(raw, "environments.0.network.cidr", cidr))
 
@@ -319,11 +325,11 @@ def test_the_last_of_each_private_range_is_accepted(raw, cidr):
         ("environments.2.exec", True),
     ],
 )
-def test_what_only_looks_like_it_is_accepted(raw, path, value):
+def test_what_only_looks_like_it_is_accepted(raw: dict[str, Any], path: str, value: Any) -> None:
     assert parse_config(changed(raw, path, value))
 
 
-def test_several_faults_of_all_kinds_are_reported_at_once(raw):
+def test_several_faults_of_all_kinds_are_reported_at_once(raw: dict[str, Any]) -> None:
     del raw["environments"][2]["domain"]
     raw["environments"][2] |= {"allow_plain_http": True, "exec": True, "waf": False}
     changed(raw, "source.ignore_paths", ["**"])
@@ -335,7 +341,7 @@ def test_several_faults_of_all_kinds_are_reported_at_once(raw):
         assert key in text
 
 
-def test_overrides_of_which_the_name_and_a_key_are_at_fault_are_both_reported(raw):
+def test_overrides_of_which_the_name_and_a_key_are_at_fault_are_both_reported(raw: dict[str, Any]) -> None:
     changed(raw, "services.0.environments", {"": {"cpu": 3}, "prod": {"cpu": 5, "secrets": {"1 A": {"secret": "x"}}}})
     raw["services"][0]["environments"] |= {"a b": {"rollout": {"percent": "many"}}}
     text = "\n".join(faults(raw))

@@ -132,3 +132,10 @@ def test_a_fault_of_one_waits_for_what_the_others_have_begun() -> None:
     with pytest.raises(LookupError):
         failing()
     assert ended.is_set()
+
+
+def test_threads_that_have_ended_take_no_question() -> None:
+    with threads(1) as pool:
+        assert pool.submit(int, "7").result() == 7
+    with pytest.raises(RuntimeError, match="ended"):
+        pool.submit(int, "8")

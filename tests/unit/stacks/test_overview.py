@@ -1,23 +1,29 @@
 import json
 import re
+from typing import Any
+
+from helpers.assembly import Assembly
 
 
-def test_the_canary_alarm_is_red_when_any_service_fails_requests_or_leaves_them_unanswered(assembly, service_names):
+def test_the_canary_alarm_is_red_when_any_service_fails_requests_or_leaves_them_unanswered(
+    assembly: Assembly, service_names: list[str]
+) -> None:
     alarm = assembly.only("nova-prod-overview", "AWS::CloudWatch::CompositeAlarm")
     assert alarm["AlarmName"] == "nova-prod-canary-errors"
     names = [f"nova-prod-{service}-{kind}" for service in service_names for kind in ("errors", "unanswered")]
     assert alarm["AlarmRule"] == " OR ".join(f'ALARM("{name}")' for name in names)
 
 
-def dashboard(assembly):
+def dashboard(assembly: Assembly) -> dict[str, Any]:
     body = assembly.only("nova-prod-overview", "AWS::CloudWatch::Dashboard")["DashboardBody"]
     text = "".join(part if isinstance(part, str) else "token" for part in body["Fn::Join"][1])
-    return json.loads(text)
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cpu_of_each_service(
-    assembly, service_names
-):
+    assembly: Assembly, service_names: list[str]
+) -> None:
     graphs = [widget for widget in dashboard(assembly)["widgets"] if widget["type"] == "metric"]
     titles = [graph["properties"]["title"] for graph in graphs]
     for service in service_names:
@@ -31,7 +37,7 @@ def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cp
     assert labels == ["blue", "green", "tasks", "deployments"]
 
 
-def test_the_dashboard_starts_with_all_that_rolls_back(assembly, service_names):
+def test_the_dashboard_starts_with_all_that_rolls_back(assembly: Assembly, service_names: list[str]) -> None:
     # With 45 services two alarms of each are within the 100 that a widget holds.
     rows = (("errors", "unanswered"), ("latency",), ("cpu",), ("memory",))
     for kinds, widget in zip(rows, dashboard(assembly)["widgets"], strict=False):
@@ -40,7 +46,7 @@ def test_the_dashboard_starts_with_all_that_rolls_back(assembly, service_names):
         assert names == [f"nova-prod-{name}-{kind}" for name in service_names for kind in kinds]
 
 
-def test_each_row_is_filled_from_the_left_in_four_columns(assembly):
+def test_each_row_is_filled_from_the_left_in_four_columns(assembly: Assembly) -> None:
     widgets = dashboard(assembly)["widgets"]
     assert len(widgets) % 4 == 0
     assert [(each["x"], each["y"]) for each in widgets] == [
@@ -48,7 +54,7 @@ def test_each_row_is_filled_from_the_left_in_four_columns(assembly):
     ]
 
 
-def test_widgets_do_not_overlap(assembly):
+def test_widgets_do_not_overlap(assembly: Assembly) -> None:
     cells = [
         (widget["x"] + column, widget["y"] + row)
         for widget in dashboard(assembly)["widgets"]

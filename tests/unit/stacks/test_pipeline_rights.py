@@ -3,9 +3,13 @@
 import base64
 import json
 import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.config import parse_config
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
@@ -14,7 +18,7 @@ from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.machine.tools import digest_of_tools
 
 
-def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly):
+def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly: Assembly) -> None:
     compare = stage(assembly, "Build")["Actions"][1]
     command, digest = commands(assembly, compare)
     assert digest == f"ASSEMBLY=$({DIGEST}) && export ASSEMBLY && echo $ASSEMBLY"
@@ -31,7 +35,7 @@ def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_temp
     assert granted == {"cloudformation:GetTemplate"}
 
 
-def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verify_are_about(assembly):
+def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verify_are_about(assembly: Assembly) -> None:
     about = {}
     for stage_ in pipeline(assembly)["Stages"]:
         for action in stage_["Actions"]:
@@ -48,7 +52,7 @@ def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verif
         assert variable == {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"}
 
 
-def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
+def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly: Assembly) -> None:
     role = project(assembly, stage(assembly, "Build")["Actions"][0])["ServiceRole"]["Fn::GetAtt"][0]
     [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
     denied = {
@@ -64,7 +68,7 @@ def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
     assert "/*/Synth_Ou*" in own
 
 
-def test_the_connection_reads_this_repository_and_nothing_else(assembly):
+def test_the_connection_reads_this_repository_and_nothing_else(assembly: Assembly) -> None:
     """Whoever may use it is denied other repositories, and whatever needs to write."""
     policies = [p["PolicyDocument"]["Statement"] for p in assembly.properties(STACK, "AWS::IAM::Policy")]
     users = [each for each in policies if "UseConnection" in json.dumps(each)]
@@ -82,7 +86,7 @@ def test_the_connection_reads_this_repository_and_nothing_else(assembly):
         assert {s["Resource"] for s in denied} == {"*"}
 
 
-def test_steps_install_what_the_commands_or_the_tests_need_and_nothing_else(assembly):
+def test_steps_install_what_the_commands_or_the_tests_need_and_nothing_else(assembly: Assembly) -> None:
     installed = {
         action["Name"]: variable["Value"]
         for stage_ in pipeline(assembly)["Stages"]
@@ -97,7 +101,7 @@ def test_steps_install_what_the_commands_or_the_tests_need_and_nothing_else(asse
     }
 
 
-def after_build(assembly):
+def after_build(assembly: Assembly) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Every step that runs commands after Build, with its project: of the comparison beside Build, too."""
     for stage_ in pipeline(assembly)["Stages"]:
         for action in stage_["Actions"]:
@@ -106,7 +110,9 @@ def after_build(assembly):
 
 
 @pytest.mark.parametrize("fixture", ["assembly", "variant"])
-def test_no_step_after_build_needs_a_registry_of_packages(request, fixture, example):
+def test_no_step_after_build_needs_a_registry_of_packages(
+    request: pytest.FixtureRequest, fixture: str, example: Path
+) -> None:
     assembly = request.getfixturevalue(fixture)
     [packed] = [
         artifact["Name"]
@@ -145,7 +151,7 @@ def test_no_step_after_build_needs_a_registry_of_packages(request, fixture, exam
     assert seen >= wanted | {"Compare", "SelfMutate", "Preflight", "Verify", "Brief"}
 
 
-def test_the_pipeline_updates_itself_by_the_cli_of_the_lock_and_by_no_other(assembly):
+def test_the_pipeline_updates_itself_by_the_cli_of_the_lock_and_by_no_other(assembly: Assembly) -> None:
     locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]["node_modules/aws-cdk"]
     digest = base64.b64decode(locked["integrity"].removeprefix("sha512-")).hex()
     [action] = stage(assembly, "UpdatePipeline")["Actions"]
@@ -154,7 +160,7 @@ def test_the_pipeline_updates_itself_by_the_cli_of_the_lock_and_by_no_other(asse
     assert checked.endswith("false; }")
 
 
-def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
+def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly: Assembly) -> None:
     rule = assembly.only(STACK, "AWS::Events::Rule")
     assert rule["EventPattern"]["source"] == ["aws.inspector2"]
     detail = rule["EventPattern"]["detail"]
@@ -174,7 +180,7 @@ def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
     assert "events.amazonaws.com" in keys, "a message that cannot be encrypted is lost"
 
 
-def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it(variant):
+def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it(variant: Assembly) -> None:
     actions = {action["Name"]: action for action in stage(variant, "TestEu")["Actions"]}
     gate = actions["Gate"]
     assert gate["RunOrder"] == actions["acme-test-eu-search.Deploy"]["RunOrder"]
@@ -189,7 +195,7 @@ def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it
     assert "Gate" not in [action["Name"] for action in stage(variant, "Live")["Actions"]]
 
 
-def test_who_answers_for_the_suite_may_answer_and_write_that_down_and_nothing_else(variant):
+def test_who_answers_for_the_suite_may_answer_and_write_that_down_and_nothing_else(variant: Assembly) -> None:
     platform = "acme-test-eu-platform"
     [role] = [r for r in variant.properties(platform, "AWS::IAM::Role") if r.get("RoleName") == "acme-test-eu-gate"]
     trusted = json.dumps(role["AssumeRolePolicyDocument"])
@@ -215,14 +221,14 @@ def test_who_answers_for_the_suite_may_answer_and_write_that_down_and_nothing_el
     }
 
 
-def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):
+def test_no_build_has_a_cache_that_another_one_has_written(assembly: Assembly, variant: Assembly) -> None:
     for each in (assembly, variant):
         for built in each.properties(STACK, "AWS::CodeBuild::Project"):
             assert built.get("Cache", {"Type": "NO_CACHE"}) == {"Type": "NO_CACHE"}
             assert "cache" not in json.loads(built["Source"]["BuildSpec"])
 
 
-def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembly):
+def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembly: Assembly) -> None:
     taken = {}
     for name in ("Dev", "Staging", "ApproveProduction", "Prod"):
         for action in stage(assembly, name)["Actions"]:
@@ -244,7 +250,9 @@ def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembl
     }
 
 
-def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments(raw, synthesize):
+def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments(
+    raw: dict[str, Any], synthesize: Callable[..., Assembly]
+) -> None:
     raw["toolchain"]["permissions_boundary"] = True
     raw["environments"], raw["services"] = raw["environments"][1:], raw["services"][:1]
     made = synthesize(parse_config(raw))

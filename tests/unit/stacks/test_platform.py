@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
+
+from nova_infra.config import Config
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_what_services_read_is_exported_whether_or_not_one_does(app, config):
+def test_what_services_read_is_exported_whether_or_not_one_does(app: ModuleType, config: Config) -> None:
     """The platform is deployed first: an export that goes with its last reader is still read then, and AWS refuses."""
     from aws_cdk.assertions import Template
 

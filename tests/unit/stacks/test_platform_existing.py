@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from helpers.existing import BALANCER, GROUP, existing_network, listener_arn
-from nova_infra.config import Network, parse_config
+from nova_infra.config import Config, Network, parse_config
 from nova_infra.names import SCHEME_OUTPUT
 
 ROOT = Path(__file__).parents[3]
@@ -14,7 +16,7 @@ STAGING = "222222222222"
 
 
 @pytest.fixture(scope="module")
-def templates(app, config):
+def templates(app: ModuleType, config: Config) -> dict[str, dict[str, Any]]:
     """Templates of the platform and of one service of it, in an environment that makes none of its own."""
     from aws_cdk.assertions import Template
 
@@ -38,11 +40,11 @@ def templates(app, config):
     }
 
 
-def properties(template, resource_type):
+def properties(template: dict[str, Any], resource_type: str) -> list[dict[str, Any]]:
     return [each["Properties"] for each in template["Resources"].values() if each["Type"] == resource_type]
 
 
-def test_nothing_is_made_that_exists(templates):
+def test_nothing_is_made_that_exists(templates: dict[str, dict[str, Any]]) -> None:
     types = {each["Type"] for each in templates["platform"]["Resources"].values()}
     assert not {each for each in types if each.startswith(("AWS::EC2::", "AWS::ECS::", "AWS::WAFv2::"))}
     assert {each for each in types if each.startswith("AWS::ElasticLoadBalancingV2::")} == {
@@ -50,7 +52,7 @@ def test_nothing_is_made_that_exists(templates):
     }
 
 
-def test_the_domain_gets_a_certificate_on_the_listener_and_a_record(templates):
+def test_the_domain_gets_a_certificate_on_the_listener_and_a_record(templates: dict[str, dict[str, Any]]) -> None:
     [certificate] = properties(templates["platform"], "AWS::ElasticLoadBalancingV2::ListenerCertificate")
     assert certificate["ListenerArn"] == listener_arn(STAGING)
     [record] = properties(templates["platform"], "AWS::Route53::RecordSet")
@@ -60,7 +62,9 @@ def test_the_domain_gets_a_certificate_on_the_listener_and_a_record(templates):
     assert templates["platform"]["Outputs"]["Url"]["Value"] == "https://staging.nova.example.com"
 
 
-def test_a_service_stands_on_the_listener_by_its_host_and_paths_and_lets_the_load_balancer_in(templates):
+def test_a_service_stands_on_the_listener_by_its_host_and_paths_and_lets_the_load_balancer_in(
+    templates: dict[str, dict[str, Any]],
+) -> None:
     rules = properties(templates["service"], "AWS::ElasticLoadBalancingV2::ListenerRule")
     assert len(rules) == 2  # its own, and that of its tests
     for rule in rules:
@@ -74,14 +78,14 @@ def test_a_service_stands_on_the_listener_by_its_host_and_paths_and_lets_the_loa
     assert not properties(templates["service"], "AWS::Route53::RecordSet")
 
 
-def test_a_service_is_in_the_cluster_under_its_own_name(templates):
+def test_a_service_is_in_the_cluster_under_its_own_name(templates: dict[str, dict[str, Any]]) -> None:
     [service] = properties(templates["service"], "AWS::ECS::Service")
     assert (service["Cluster"], service["ServiceName"]) == ("everybodys", "nova-staging-carts-service")
     [target] = properties(templates["service"], "AWS::ApplicationAutoScaling::ScalableTarget")
     assert target["ResourceId"] == "service/everybodys/nova-staging-carts-service"
 
 
-def test_alarms_read_the_metrics_of_what_exists(templates):
+def test_alarms_read_the_metrics_of_what_exists(templates: dict[str, dict[str, Any]]) -> None:
     alarms = properties(templates["service"], "AWS::CloudWatch::Alarm")
     metrics = [query.get("MetricStat", {}).get("Metric", {}) for alarm in alarms for query in alarm.get("Metrics", ())]
     dimensions = {
@@ -93,7 +97,9 @@ def test_alarms_read_the_metrics_of_what_exists(templates):
     assert dimensions == {("LoadBalancer", BALANCER), ("ClusterName", "everybodys")}
 
 
-def test_roles_reach_the_environments_own_services_in_a_cluster_that_others_use(templates):
+def test_roles_reach_the_environments_own_services_in_a_cluster_that_others_use(
+    templates: dict[str, dict[str, Any]],
+) -> None:
     reached = {
         part
         for policy in properties(templates["platform"], "AWS::IAM::Policy")
@@ -106,17 +112,19 @@ def test_roles_reach_the_environments_own_services_in_a_cluster_that_others_use(
     assert reached == {*own, "task/everybodys/*"}
 
 
-def test_events_of_others_in_the_cluster_are_not_announced(templates):
+def test_events_of_others_in_the_cluster_are_not_announced(templates: dict[str, dict[str, Any]]) -> None:
     patterns = [each["EventPattern"] for each in properties(templates["platform"], "AWS::Events::Rule")]
     prefixes = {each["prefix"] for pattern in patterns for each in pattern.get("resources", ())}
     assert prefixes == {"arn:aws:ecs:us-east-1:222222222222:service/everybodys/nova-staging-"}
 
 
-def test_the_tools_find_the_cluster_in_the_platforms_outputs(templates):
+def test_the_tools_find_the_cluster_in_the_platforms_outputs(templates: dict[str, dict[str, Any]]) -> None:
     assert templates["platform"]["Outputs"]["ClusterName"]["Value"] == "everybodys"
 
 
-def test_an_internal_load_balancer_is_known_by_an_output_because_nothing_outside_can_ask_it(app, config, templates):
+def test_an_internal_load_balancer_is_known_by_an_output_because_nothing_outside_can_ask_it(
+    app: ModuleType, config: Config, templates: dict[str, dict[str, Any]]
+) -> None:
     from aws_cdk.assertions import Template
 
     from nova_infra.stacks.platform import PlatformStack

@@ -1,33 +1,36 @@
 import json
+from typing import Any
+
+from helpers.assembly import Assembly
 
 
-def repositories(assembly):
+def repositories(assembly: Assembly) -> dict[str, dict[str, Any]]:
     return assembly.resources("NovaRegistryStack", "AWS::ECR::Repository")
 
 
-def test_there_is_one_repository_for_each_service(assembly, service_names):
+def test_there_is_one_repository_for_each_service(assembly: Assembly, service_names: list[str]) -> None:
     names = {repository["Properties"]["RepositoryName"] for repository in repositories(assembly).values()}
     assert names == {f"nova/{service}" for service in service_names}
 
 
-def test_tags_cannot_be_moved_and_images_are_scanned_and_encrypted(assembly):
+def test_tags_cannot_be_moved_and_images_are_scanned_and_encrypted(assembly: Assembly) -> None:
     for repository in repositories(assembly).values():
         assert repository["Properties"]["EncryptionConfiguration"] == {"EncryptionType": "KMS"}
         assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"
         assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
 
-def test_repositories_outlive_their_stack_but_not_a_first_deployment_that_fails(assembly):
+def test_repositories_outlive_their_stack_but_not_a_first_deployment_that_fails(assembly: Assembly) -> None:
     for repository in repositories(assembly).values():
         assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_leaving_enhanced_scanning_does_not_reset_the_accounts_setting(assembly):
+def test_leaving_enhanced_scanning_does_not_reset_the_accounts_setting(assembly: Assembly) -> None:
     [scanning] = assembly.resources("NovaRegistryStack", "AWS::ECR::RegistryScanningConfiguration").values()
     assert (scanning["DeletionPolicy"], scanning["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_no_image_that_a_ledger_may_name_is_ever_expired(assembly):
+def test_no_image_that_a_ledger_may_name_is_ever_expired(assembly: Assembly) -> None:
     for repository in repositories(assembly).values():
         [rule] = json.loads(repository["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
         assert rule["selection"] == {
@@ -38,7 +41,9 @@ def test_no_image_that_a_ledger_may_name_is_ever_expired(assembly):
         }
 
 
-def test_images_of_this_installation_are_scanned_again_whenever_a_vulnerability_becomes_known(assembly):
+def test_images_of_this_installation_are_scanned_again_whenever_a_vulnerability_becomes_known(
+    assembly: Assembly,
+) -> None:
     scanning = assembly.only("NovaRegistryStack", "AWS::ECR::RegistryScanningConfiguration")
     assert scanning["ScanType"] == "ENHANCED"
     [rule] = scanning["Rules"]
@@ -46,7 +51,7 @@ def test_images_of_this_installation_are_scanned_again_whenever_a_vulnerability_
     assert rule["RepositoryFilters"] == [{"Filter": "nova/*", "FilterType": "WILDCARD"}]
 
 
-def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly):
+def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly: Assembly) -> None:
     for repository in repositories(assembly).values():
         statements = repository["Properties"]["RepositoryPolicyText"]["Statement"]
         for action in ("ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"):
@@ -56,6 +61,6 @@ def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly):
         assert not any("Put" in str(each["Action"]) or "Upload" in str(each["Action"]) for each in statements)
 
 
-def test_one_account_alone_needs_no_grant(variant):
+def test_one_account_alone_needs_no_grant(variant: Assembly) -> None:
     [repository] = repositories(variant).values()
     assert "RepositoryPolicyText" not in repository["Properties"]

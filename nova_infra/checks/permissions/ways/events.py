@@ -32,6 +32,9 @@ _CALL = "AWS API Call via CloudTrail"
 """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html"""
 
 
+_STEPS = tuple(f"CodePipeline {part} Execution State Change" for part in ("Pipeline", "Stage", "Action"))
+
+
 def event_pattern(rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """A rule's pattern, also one that is written as text; an empty one where only CloudFormation knows it.
 
@@ -59,6 +62,17 @@ def may_come_from(pattern: Mapping[str, Any], service: str) -> bool:
     """Whether a pattern may match an event that AWS sends of a service, such as ``ecr``."""
     sources = wanted(pattern, "source")
     return not sources or any(_may_be(each, f"{_RESERVED}{service}") for each in sources)
+
+
+def may_be_a_step(pattern: Mapping[str, Any]) -> bool:
+    """Whether a pattern may match what CodePipeline says of a pipeline, a stage or an action.
+
+    See https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html.
+    """
+    kinds = wanted(pattern, "detail-type")
+    return may_come_from(pattern, "codepipeline") and (
+        not kinds or any(_may_be(each, kind) for each in kinds for kind in _STEPS)
+    )
 
 
 def may_be_a_call(pattern: Mapping[str, Any]) -> bool:

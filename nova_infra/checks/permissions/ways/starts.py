@@ -13,6 +13,7 @@ from nova_infra.checks.permissions.ways.alarms import ALARMS, actions_of, alarms
 from nova_infra.checks.permissions.ways.events import (
     event_pattern,
     may_be_a_call,
+    may_be_a_step,
     may_be_own,
     may_come_from,
     wanted,
@@ -203,7 +204,7 @@ def _unasked(template: Template) -> Iterator[_Wire]:
     """What anybody starts: a call is an event, also if it is refused; so is a step; and some functions answer all."""
     for _, rule in template.of_type("AWS::Events::Rule"):
         pattern = event_pattern(rule)
-        if pattern is not None and (may_come_from(pattern, "codepipeline") or may_be_a_call(pattern)):
+        if pattern is not None and (may_be_a_step(pattern) or may_be_a_call(pattern)):
             for each in as_list(rule.get("Targets")):
                 yield _Wire("", (), each.get("Arn"), each.get("RoleArn"), ANYBODY)
     for _, properties in template.of_type("AWS::Lambda::Url"):

@@ -55,7 +55,7 @@ def test_an_account_is_known_only_where_no_other_can_be_meant(arn: str, account:
     assert account_of(arn) == account
 
 
-def test_what_is_compared_is_in_one_partition():
+def test_what_is_compared_is_in_one_partition() -> None:
     account = {"Ref": "AWS::AccountId"}
     for partition in ("aws", "aws-us-gov", "aws-cn", "aws-iso-b"):
         assert pattern_of(f"arn:{partition}:iam::1:role/x") == "arn:aws:iam::1:role/x"

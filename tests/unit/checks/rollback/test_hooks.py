@@ -95,7 +95,7 @@ def test_a_role_of_another_stack_is_there_before() -> None:
     assert found(lambda _, h: h[0].update(RoleArn="arn:aws:iam::111122223333:role/x-hook")) == []
 
 
-def test_the_function_of_a_release_that_goes_together_waits_once_and_others_at_every_step():
+def test_the_function_of_a_release_that_goes_together_waits_once_and_others_at_every_step() -> None:
     def together(_: dict[str, Any], hooks: list[dict[str, Any]]) -> None:
         function = {"HookTargetArn": f"arn:aws:lambda:us-east-1:1:function:{together_name('nova-prod')}"}
         hooks[1] |= {"TargetType": "AWS_LAMBDA", "RoleArn": hooks[0]["RoleArn"], **function}

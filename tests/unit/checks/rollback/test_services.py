@@ -1,7 +1,11 @@
 """Each rule on the project's own template, which it must pass, and on the smallest change that it must refuse."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from helpers.assembly import Assembly
 from nova_infra.checks.rollback.alarms import ALARM_RULES
 from nova_infra.checks.rollback.services import SERVICE_RULES
 from nova_infra.checks.rule import Template
@@ -10,19 +14,21 @@ from nova_infra.checks.rules import findings
 STACK = "nova-prod-carts-service"
 
 
-def of(template, resource_type):
+def of(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
     return next(r for r in template["Resources"].values() if r["Type"] == resource_type)
 
 
-def service(template):
-    return of(template, "AWS::ECS::Service")["Properties"]
+def service(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = of(template, "AWS::ECS::Service")["Properties"]
+    return found
 
 
-def deployment(template):
-    return service(template)["DeploymentConfiguration"]
+def deployment(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = service(template)["DeploymentConfiguration"]
+    return found
 
 
-def alarm(template, kind):
+def alarm(template: dict[str, Any], kind: str) -> dict[str, Any]:
     return next(
         r["Properties"]
         for r in template["Resources"].values()
@@ -30,68 +36,80 @@ def alarm(template, kind):
     )
 
 
-def set_(node, key, value):
+def set_(node: dict[str, Any], key: str, value: Any) -> None:
     node[key] = value
 
 
-def without_metric(alarm_, key):
+def without_metric(alarm_: dict[str, Any], key: str) -> None:
     alarm_["Metrics"] = [query for query in alarm_["Metrics"] if query["Id"] != key]
 
 
-def unfilled(alarm_, key):
+def unfilled(alarm_: dict[str, Any], key: str) -> None:
     for query in alarm_["Metrics"]:
         if "Expression" in query:
             query["Expression"] = query["Expression"].replace(f"FILL({key},0)", key)
 
 
-def with_math(alarm_, expression):
+def with_math(alarm_: dict[str, Any], expression: str) -> None:
     [returned] = [query for query in alarm_["Metrics"] if query["ReturnData"]]
     returned["Expression"] = expression
 
 
-def statistics(template, kind):
+def statistics(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [query["MetricStat"] for query in alarm(template, kind)["Metrics"] if "MetricStat" in query]
 
 
-def drain(template, seconds):
+def drain(template: dict[str, Any], seconds: int) -> None:
     for attribute in target_group(template)["TargetGroupAttributes"]:
         if attribute["Key"] == "deregistration_delay.timeout_seconds":
             attribute["Value"] = str(seconds)
 
 
-def canary(template):
-    return deployment(template)["CanaryConfiguration"]
+def drain_as_long_as_by_default(template: dict[str, Any]) -> None:
+    del container(template)["StopTimeout"]
+    drain(template, 30)
 
 
-def breaker(template):
-    return deployment(template)["DeploymentCircuitBreaker"]
+def canary(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = deployment(template)["CanaryConfiguration"]
+    return found
 
 
-def rollback_names(template):
-    return deployment(template)["Alarms"]["AlarmNames"]
+def breaker(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = deployment(template)["DeploymentCircuitBreaker"]
+    return found
 
 
-def container(template):
-    return of(template, "AWS::ECS::TaskDefinition")["Properties"]["ContainerDefinitions"][0]
+def rollback_names(template: dict[str, Any]) -> list[str]:
+    found: list[str] = deployment(template)["Alarms"]["AlarmNames"]
+    return found
 
 
-def target_group(template):
-    return of(template, "AWS::ElasticLoadBalancingV2::TargetGroup")["Properties"]
+def container(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = of(template, "AWS::ECS::TaskDefinition")["Properties"]["ContainerDefinitions"][0]
+    return found
 
 
-def advanced(template):
-    return service(template)["LoadBalancers"][0]["AdvancedConfiguration"]
+def target_group(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = of(template, "AWS::ElasticLoadBalancingV2::TargetGroup")["Properties"]
+    return found
 
 
-def weighted(template, colour):
+def advanced(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = service(template)["LoadBalancers"][0]["AdvancedConfiguration"]
+    return found
+
+
+def weighted(template: dict[str, Any], colour: int) -> dict[str, Any]:
     rule = of(template, "AWS::ElasticLoadBalancingV2::ListenerRule")["Properties"]
-    return rule["Actions"][0]["ForwardConfig"]["TargetGroups"][colour]
+    found: dict[str, Any] = rule["Actions"][0]["ForwardConfig"]["TargetGroups"][colour]
+    return found
 
 
 _PARAMETER = {"Fn::Join": ["", ["registry/app:", {"Ref": "Tag"}]]}
 
 
-def scaled_by_reference(template):
+def scaled_by_reference(template: dict[str, Any]) -> None:
     [logical_id] = [key for key, r in template["Resources"].items() if r["Type"] == "AWS::ECS::Service"]
     parts = ["service/cluster/", {"Fn::GetAtt": [logical_id, "Name"]}]
     set_(
@@ -151,7 +169,7 @@ CHANGES = [
     (
         "NOVA-R13",
         "drains as long as a task stops by default",
-        lambda t: (container(t).pop("StopTimeout"), drain(t, 30)),
+        drain_as_long_as_by_default,
     ),
     ("NOVA-R13", "drains for five minutes", lambda t: target_group(t).pop("TargetGroupAttributes")),
     ("NOVA-R14", "errors need the newest minute", lambda t: set_(alarm(t, "errors"), "EvaluationPeriods", 1)),
@@ -162,7 +180,7 @@ CHANGES = [
 ]
 
 
-def test_every_template_passes(assembly, variant):
+def test_every_template_passes(assembly: Assembly, variant: Assembly) -> None:
     """With the account of the pipeline, which a synthesis knows: in the variant, production shares it."""
     for each in (assembly, variant):
         for name, template in each.templates.items():
@@ -171,19 +189,21 @@ def test_every_template_passes(assembly, variant):
 
 
 @pytest.mark.parametrize(("rule", "what", "change"), CHANGES, ids=[f"{rule}: {what}" for rule, what, _ in CHANGES])
-def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule, what, change):
+def test_the_smallest_change_is_refused_by_its_rule_and_no_other(
+    assembly: Assembly, rule: str, what: str, change: Callable[..., Any]
+) -> None:
     template = assembly.template(STACK)
     change(template)
     assert {broken.id for broken, _ in findings(template)} == {rule}
 
 
-def test_no_alarms_at_all_are_one_finding_and_not_one_for_each_metric(assembly):
+def test_no_alarms_at_all_are_one_finding_and_not_one_for_each_metric(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     del deployment(template)["Alarms"]
     assert [broken.id for broken, _ in findings(template)] == ["NOVA-R03"]
 
 
-def test_a_finding_about_a_colour_says_which_metric_of_which(assembly):
+def test_a_finding_about_a_colour_says_which_metric_of_which(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     without_metric(alarm(template, "errors"), "errors_blue")
     [blue] = [key for key in assembly.resources(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup") if "Blue" in key]
@@ -192,7 +212,7 @@ def test_a_finding_about_a_colour_says_which_metric_of_which(assembly):
     assert f"it does not watch HTTPCode_Target_5XX_Count of {blue}" in details
 
 
-def test_a_load_balancer_in_the_same_stack_is_no_colour(assembly):
+def test_a_load_balancer_in_the_same_stack_is_no_colour(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     for stat in (*statistics(template, "errors"), *statistics(template, "latency")):
         dimensions = stat["Metric"]["Dimensions"]
@@ -202,33 +222,33 @@ def test_a_load_balancer_in_the_same_stack_is_no_colour(assembly):
     assert findings(template) == []
 
 
-def test_a_rolling_service_needs_no_second_colour(assembly):
+def test_a_rolling_service_needs_no_second_colour(assembly: Assembly) -> None:
     template = assembly.template("nova-dev-carts-service")
     del advanced(template)["AlternateTargetGroupArn"], advanced(template)["ProductionListenerRule"]
     assert findings(template) == []
 
 
-def test_a_task_that_says_nothing_has_thirty_seconds_to_stop(assembly):
+def test_a_task_that_says_nothing_has_thirty_seconds_to_stop(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     del container(template)["StopTimeout"]
     drain(template, 29)
     assert findings(template) == []
 
 
-def test_a_task_without_a_load_balancer_may_stop_when_it_likes(assembly):
+def test_a_task_without_a_load_balancer_may_stop_when_it_likes(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     template["Resources"] = {"Task": of(template, "AWS::ECS::TaskDefinition")}
     container(template)["StopTimeout"] = 2
     assert findings(template) == []
 
 
-def test_a_linear_rollout_needs_a_step_that_alarms_can_fire_in(variant):
+def test_a_linear_rollout_needs_a_step_that_alarms_can_fire_in(variant: Assembly) -> None:
     template = variant.template("acme-test-eu-search")
     deployment(template)["LinearConfiguration"]["StepBakeTimeInMinutes"] = 4
     assert {broken.id for broken, _ in findings(template)} == {"NOVA-R06"}
 
 
-def test_a_service_without_autoscaling_may_fix_its_count(assembly):
+def test_a_service_without_autoscaling_may_fix_its_count(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     service(template)["DesiredCount"] = 2
     template["Resources"] = {
@@ -239,16 +259,16 @@ def test_a_service_without_autoscaling_may_fix_its_count(assembly):
     assert findings(template) == []
 
 
-def test_an_alarm_of_a_users_own_in_promql_is_none_of_these_rules_business():
+def test_an_alarm_of_a_users_own_in_promql_is_none_of_these_rules_business() -> None:
     promql = {"EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0"}}, "AlarmActions": ["topic"]}
     assert findings({"Resources": {"Own": {"Type": "AWS::CloudWatch::Alarm", "Properties": promql}}}) == []
 
 
-def test_an_image_pinned_by_digest_passes(assembly):
+def test_an_image_pinned_by_digest_passes(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     container(template)["Image"] = f"registry/app@sha256:{'0' * 64}"
     assert findings(template) == []
 
 
-def test_every_rule_has_a_change_that_it_refuses():
+def test_every_rule_has_a_change_that_it_refuses() -> None:
     assert {rule.id for rule in (*SERVICE_RULES, *ALARM_RULES)} == {rule for rule, _, _ in CHANGES}

@@ -25,11 +25,11 @@ from nova_infra.config.rules.addresses import Address, addresses, is_open
         ('{"host":"db"}', []),
     ],
 )
-def test_an_address_is_recognized_by_its_form(value, found):
+def test_an_address_is_recognized_by_its_form(value: str, found: list[tuple[str, int]]) -> None:
     assert [(each.host, each.port) for each in addresses({"A": value})] == found
 
 
-def test_a_host_and_a_port_in_two_variables_are_an_address():
+def test_a_host_and_a_port_in_two_variables_are_an_address() -> None:
     assert list(addresses({"DB_HOST": "db", "DB_PORT": "5432"})) == [Address("DB_PORT", "db", 5432)]
     assert list(addresses({"DB_HOST": "localhost", "DB_PORT": "5432"})) == []
     assert list(addresses({"RETRIES_PORT": "5432"})) == []
@@ -46,15 +46,17 @@ def test_a_host_and_a_port_in_two_variables_are_an_address():
         ("10.2.2.3", 6379, ("10.1.0.0/16:6379",), False),
     ],
 )
-def test_an_address_is_reached_where_its_port_is_open(host, port, connections, reached):
+def test_an_address_is_reached_where_its_port_is_open(
+    host: str, port: int, connections: tuple[str, ...], reached: bool
+) -> None:
     assert is_open(Address("A", host, port), connections) is reached
 
 
 @given(st.dictionaries(st.text(max_size=9), st.text(max_size=60), max_size=3))
-def test_any_text_can_be_a_value(variables):
+def test_any_text_can_be_a_value(variables: dict[str, str]) -> None:
     assert all(0 < each.port < 65536 for each in addresses(variables))
 
 
 @pytest.mark.parametrize("part", ["a", "a.", "a://", "[:", ":1", "a-"])
-def test_a_very_long_value_is_read_like_any_other(part):
+def test_a_very_long_value_is_read_like_any_other(part: str) -> None:
     assert all(each.host for each in addresses({"A": part * 100_000}))

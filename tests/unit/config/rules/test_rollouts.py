@@ -1,5 +1,8 @@
 """Bakes, gates and suites that cannot work as they are written."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from nova_infra.config import Service, parse_config
@@ -15,36 +18,42 @@ from nova_infra.errors import ConfigError
         {"strategy": "linear", "percent": 3, "step_bake_minutes": 61, "bake_minutes": 5},
     ],
 )
-def test_a_bake_that_outlasts_cloudformation(raw, refused, rollout):
+def test_a_bake_that_outlasts_cloudformation(
+    raw: dict[str, Any], refused: Callable[[], str], rollout: dict[str, Any]
+) -> None:
     raw["environments"][1]["rollout"] = rollout
     assert "environments[1].rollout: bakes" in (line := refused())
     assert "longer than CloudFormation waits" in line
 
 
 @pytest.mark.parametrize("strategy", ["rolling", None])
-def test_a_gate_where_no_traffic_is_shifted(raw, refused, strategy):
+def test_a_gate_where_no_traffic_is_shifted(
+    raw: dict[str, Any], refused: Callable[[], str], strategy: str | None
+) -> None:
     raw["environments"][1]["rollout"] = {"gate": "person"} | ({"strategy": strategy} if strategy else {})
     assert "environments[1].rollout.gate: needs a strategy that shifts traffic" in refused()
 
 
-def test_a_gate_of_one_service_where_no_traffic_is_shifted(raw, refused):
+def test_a_gate_of_one_service_where_no_traffic_is_shifted(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["services"][0]["rollout"] = {"gate": "person"}
     assert "services[0].rollout.gate: needs a strategy that shifts traffic, and this one is rolling in dev" in refused()
 
 
-def test_a_suite_where_the_environment_has_none(raw, refused):
+def test_a_suite_where_the_environment_has_none(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["environments"][2].pop("tests", None)
     raw["environments"][2]["rollout"] |= {"gate": "suite"}
     assert "environments[2].rollout.gate: prod has no suite that could answer: write tests =" in refused()
 
 
-def test_a_suite_that_an_override_asks_for_where_the_environment_has_none(raw, refused):
+def test_a_suite_that_an_override_asks_for_where_the_environment_has_none(
+    raw: dict[str, Any], refused: Callable[[], str]
+) -> None:
     raw["environments"][2].pop("tests", None)
     raw["services"][0]["environments"] = {"prod": {"rollout": {"gate": "suite"}}}
     assert "services[0].environments.prod.rollout.gate: prod has no suite that could answer" in refused()
 
 
-def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw, refused):
+def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     assert is_reachable(Service(name="shop"))
     assert not is_reachable(Service(name="shop", protocol="grpc"))
     assert not is_reachable(Service(name="shop", hosts=("*.example.com",)))
@@ -59,7 +68,9 @@ def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw, refused):
     assert "rollout.gate: no suite can ask for the new revision, because of internal: " in refused()
 
 
-def test_a_suite_as_load_needs_a_suite_a_shift_and_a_way_to_the_service(raw, refused):
+def test_a_suite_as_load_needs_a_suite_a_shift_and_a_way_to_the_service(
+    raw: dict[str, Any], refused: Callable[[], str]
+) -> None:
     raw["environments"][0]["rollout"] |= {"load": "suite"}
     assert "environments[0].rollout.load: needs a strategy that shifts traffic" in refused()
     del raw["environments"][0]["rollout"]["load"]
@@ -79,7 +90,7 @@ def test_a_suite_as_load_needs_a_suite_a_shift_and_a_way_to_the_service(raw, ref
     assert "rollout.load: no suite can ask for the new revision, because of internal: remove it" in refused()
 
 
-def test_a_suite_needs_room_for_the_rule_of_the_tests(raw, refused):
+def test_a_suite_needs_room_for_the_rule_of_the_tests(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["environments"][2] |= {"tests": "e2e"}
     raw["environments"][2]["rollout"] |= {"gate": "suite"}
     raw["services"][0]["priority"], raw["services"][1]["priority"] = 8, 7
@@ -89,13 +100,13 @@ def test_a_suite_needs_room_for_the_rule_of_the_tests(raw, refused):
 @pytest.mark.parametrize(
     ("key", "value"), [("gate", "nobody"), ("gate_minutes", 0), ("gate_minutes", 1441), ("gate_minutes", "an hour")]
 )
-def test_a_gate_that_is_none(raw, refused, key, value):
+def test_a_gate_that_is_none(raw: dict[str, Any], refused: Callable[[], str], key: str, value: int | str) -> None:
     raw["environments"][2]["rollout"] |= {"gate": "person", key: value}
     assert f"environments[2].rollout.{key}: " in refused()
 
 
 @pytest.mark.parametrize("key", [{"gate_before": "steps"}, {"gate_minutes": 7}])
-def test_how_a_gate_waits_without_a_gate(raw, refused, key):
+def test_how_a_gate_waits_without_a_gate(raw: dict[str, Any], refused: Callable[[], str], key: dict[str, Any]) -> None:
     raw["environments"][1]["rollout"] |= key
     assert f"environments[1].rollout.{next(iter(key))}: has no effect without a gate" in refused()
 
@@ -109,7 +120,7 @@ def test_how_a_gate_waits_without_a_gate(raw, refused, key):
         ({"strategy": "linear", "percent": 30, "gate_before": "steps"}, 4 * 1440),
     ],
 )
-def test_gates_count_against_cloudformations_hours(raw, rollout, minutes):
+def test_gates_count_against_cloudformations_hours(raw: dict[str, Any], rollout: dict[str, Any], minutes: int) -> None:
     settings = {"gate": "person", "gate_minutes": 1440, "bake_minutes": 6, "step_bake_minutes": 7}
     raw["environments"][1]["rollout"] = settings | rollout
     if minutes > 1440:
@@ -119,13 +130,13 @@ def test_gates_count_against_cloudformations_hours(raw, rollout, minutes):
     assert parse_config(raw).environments[1].rollout.waiting_minutes() == (minutes if minutes == 1440 else minutes / 24)
 
 
-def test_gates_count_against_a_jobs_hours(raw, refused):
+def test_gates_count_against_a_jobs_hours(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["delivery"]["engine"] = "github-actions"
     raw["environments"][2]["rollout"] |= {"gate": "person", "gate_minutes": 300}
     assert "environments[2].rollout: bakes and waits 314 minutes in total, but a GitHub Actions job ends" in refused()
 
 
-def test_a_services_own_rollout_that_outlasts_cloudformation(raw, refused):
+def test_a_services_own_rollout_that_outlasts_cloudformation(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["services"][1]["environments"] = {"prod": {"rollout": {"bake_minutes": 1440, "step_bake_minutes": 1440}}}
     assert "services[1].environments.prod.rollout: bakes 2880 minutes in total in prod" in refused()
 
@@ -144,23 +155,25 @@ def test_a_services_own_rollout_that_outlasts_cloudformation(raw, refused):
         ),
     ],
 )
-def test_smoke_paths_that_could_not_be_asked(raw, refused, service, fault):
+def test_smoke_paths_that_could_not_be_asked(
+    raw: dict[str, Any], refused: Callable[[], str], service: dict[str, Any], fault: str
+) -> None:
     raw["services"][0] |= {"smoke": ["/carts-service/version"], "priority": 20} | service
     raw["services"][1]["priority"] = 7
     assert fault in refused()
 
 
-def test_a_smoke_path_that_is_none(raw, refused):
+def test_a_smoke_path_that_is_none(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["services"][0]["smoke"] = ["carts-service/version"]
     assert "services[0].smoke[0]: 'carts-service/version' is not a path: start it with /" in refused()
 
 
-def test_the_longest_bake_that_cloudformation_waits_for(raw):
+def test_the_longest_bake_that_cloudformation_waits_for(raw: dict[str, Any]) -> None:
     raw["environments"][1]["rollout"] = {"strategy": "canary", "step_bake_minutes": 1000, "bake_minutes": 980}
     assert parse_config(raw).environments[1].rollout.minutes() == 1980
 
 
-def test_a_rollout_that_outlasts_a_job(raw, refused):
+def test_a_rollout_that_outlasts_a_job(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["delivery"]["engine"] = "github-actions"
     raw["environments"][2]["rollout"] |= {"bake_minutes": 296}
     assert "environments[2].rollout: bakes 301 minutes in total, but a GitHub Actions job ends" in refused()

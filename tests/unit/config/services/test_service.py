@@ -1,12 +1,15 @@
 """What services say of themselves, by environment; and what of it contradicts itself."""
 
 import importlib.util
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nova_infra.config import parse_config
-from nova_infra.config.resolved import origins, resolved
+from nova_infra.config import Config, parse_config
+from nova_infra.config.resolved import Resolved, origins, resolved
 from nova_infra.config.services.service import Overrides
 from nova_infra.config.values.actions import known_actions
 from nova_infra.errors import ConfigError
@@ -15,27 +18,27 @@ ROOT = Path(__file__).parents[4]
 DIGEST = f"sha256:{'a' * 64}"
 
 
-def service(raw, where="prod", **keys):
+def service(raw: dict[str, Any], where: str = "prod", **keys: Any) -> Resolved:
     raw["services"][0] |= keys
     config = parse_config(raw)
     return resolved(config.services[0], config.environment(where))
 
 
-def faults(raw, **keys):
+def faults(raw: dict[str, Any], **keys: Any) -> list[str]:
     raw["services"][0] |= keys
     with pytest.raises(ConfigError) as raised:
         parse_config(raw)
     return str(raised.value).splitlines()
 
 
-def test_it_is_worked_out_once_and_a_service_of_the_same_name_is_another_one(config):
+def test_it_is_worked_out_once_and_a_service_of_the_same_name_is_another_one(config: Config) -> None:
     one, prod = config.services[0], config.environment("prod")
     assert resolved(one, prod) is resolved(one, prod)
     changed = one.model_copy(update={"memory": one.memory * 2})
     assert resolved(changed, prod).service.memory == 2 * resolved(one, prod).service.memory
 
 
-def test_the_most_specific_value_wins_key_by_key(raw):
+def test_the_most_specific_value_wins_key_by_key(raw: dict[str, Any]) -> None:
     keys = {
         "scaling": {"max_tasks": 20},
         "rollout": {"percent": 20},
@@ -55,12 +58,12 @@ def test_the_most_specific_value_wins_key_by_key(raw):
     assert (prod.service.alarms.latency_ms, prod.service.alarms.min_requests) == (90, 7)
 
 
-def test_memory_follows_the_processor_unless_it_is_given(raw):
+def test_memory_follows_the_processor_unless_it_is_given(raw: dict[str, Any]) -> None:
     assert service(raw, cpu=1024).service.memory == 2048
     assert service(raw, cpu=256, environments={"prod": {"cpu": 512}}).service.memory == 1024
 
 
-def test_a_list_and_a_secret_are_replaced_as_a_whole(raw):
+def test_a_list_and_a_secret_are_replaced_as_a_whole(raw: dict[str, Any]) -> None:
     found = service(
         raw,
         connects_to=["db:5432"],
@@ -71,7 +74,7 @@ def test_a_list_and_a_secret_are_replaced_as_a_whole(raw):
     assert found.service.secrets["A"].model_dump(exclude_none=True) == {"parameter": "/nova/a"}
 
 
-def test_each_value_says_where_it_comes_from(raw):
+def test_each_value_says_where_it_comes_from(raw: dict[str, Any]) -> None:
     found = service(
         raw,
         scaling={"max_tasks": 20},
@@ -92,11 +95,12 @@ def test_each_value_says_where_it_comes_from(raw):
     assert sources["stop_seconds"] == (30, "default")
 
 
-WEB, WORKER, JOB = {}, {"kind": "worker"}, {"kind": "job", "schedule": "rate(9 minutes)"}
+WEB: dict[str, str] = {}
+WORKER, JOB = {"kind": "worker"}, {"kind": "job", "schedule": "rate(9 minutes)"}
 GET, PUT = ({"actions": [f"s3:{verb}Object"], "resources": ["arn:aws:s3:::b/*"]} for verb in ("Get", "Put"))
 # Key to the kind of a service that has it, and its values in [[environments]] (None: it has no such key), [[services]]
 # and [services.environments.prod].
-PRECEDENCE = {
+PRECEDENCE: dict[str, tuple[dict[str, str], Any, Any, Any]] = {
     "scaling.max_tasks": (WEB, 12, 13, 14),
     "rollout.bake_minutes": (WORKER, 6, 7, 8),
     "alarms.latency_ms": (WEB, None, 800, 900),
@@ -117,14 +121,14 @@ PRECEDENCE = {
 SOURCES = ("default", "[[environments]]", "[[services]]", "[services.environments.prod]")
 
 
-def put(table, key, value):
+def put(table: dict[str, Any], key: str, value: Any) -> None:
     *outer, last = key.split(".")
     for part in outer:
         table = table.setdefault(part, {})
     table[last] = value
 
 
-def as_written(value, given):
+def as_written(value: Any, given: Any) -> Any:
     """A value without what its tables have by default."""
     if isinstance(given, list):
         assert len(value) == len(given)
@@ -134,17 +138,18 @@ def as_written(value, given):
     return value
 
 
-def test_the_table_of_precedence_has_every_key_that_can_differ():
+def test_the_table_of_precedence_has_every_key_that_can_differ() -> None:
     assert {key.partition(".")[0] for key in PRECEDENCE} == set(Overrides.model_fields)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("key", PRECEDENCE)
-def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw, key, depth):
+def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw: dict[str, Any], key: str, depth: int) -> None:
     kind, *values = PRECEDENCE[key]
     if values[depth - 1] is None:
         return
-    raw["services"] = [entry := {"name": "shop", **kind}]
+    entry: dict[str, Any] = {"name": "shop", **kind}
+    raw["services"] = [entry]
     layers = (raw["environments"][2], entry, entry.setdefault("environments", {}).setdefault("prod", {}))
     for table, value in zip(layers[:depth], values, strict=False):
         if value is not None:
@@ -155,13 +160,13 @@ def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw, key, depth):
     assert as_written(found[key].value, values[depth - 1]) == values[depth - 1]
 
 
-def shown(raw, **keys):
+def shown(raw: dict[str, Any], **keys: Any) -> dict[str, Any]:
     raw["services"] = [{"name": "other", **keys}]
     config = parse_config(raw)
     return {each.key: each for each in origins(config.services[0], config.environment("prod"), config.services)}
 
 
-def test_what_says_nothing_of_a_kind_is_not_shown_of_it(raw):
+def test_what_says_nothing_of_a_kind_is_not_shown_of_it(raw: dict[str, Any]) -> None:
     worker = shown(raw, kind="worker")
     assert (worker["rollout.strategy"].value, worker["rollout.strategy"].source) == ("rolling", 'kind = "worker"')
     assert worker["rollout.bake_minutes"].source == "[[environments]]"
@@ -251,20 +256,22 @@ def test_what_says_nothing_of_a_kind_is_not_shown_of_it(raw):
         ({"sidecars": [{"name": "app", "image": f"a/b@{DIGEST}"}]}, "sidecars[0].name: 'app' is not a free name"),
     ],
 )
-def test_what_contradicts_itself_is_one_line_with_the_key_and_the_remedy(raw, keys, fault):
+def test_what_contradicts_itself_is_one_line_with_the_key_and_the_remedy(
+    raw: dict[str, Any], keys: dict[str, Any], fault: str
+) -> None:
     found = [line for line in faults(raw, **keys) if fault in line]
     assert len(found) == 1
     assert found[0].startswith("nova.toml: services[0].")
 
 
-def test_everything_that_contradicts_itself_is_reported_at_once(raw):
+def test_everything_that_contradicts_itself_is_reported_at_once(raw: dict[str, Any]) -> None:
     lines = faults(
         raw, readonly_root=False, environment={"A": "redis://cache"}, context="services", image=f"a/b@{DIGEST}"
     )
     assert len(lines) == 4
 
 
-def test_services_of_different_hosts_may_share_a_path_and_others_may_not(raw):
+def test_services_of_different_hosts_may_share_a_path_and_others_may_not(raw: dict[str, Any]) -> None:
     for environment, domain in zip(
         raw["environments"][1:], ("staging.nova.example.com", "nova.example.com"), strict=True
     ):
@@ -278,7 +285,7 @@ def test_services_of_different_hosts_may_share_a_path_and_others_may_not(raw):
     assert "services[1].paths: '/x/*' is also a path of carts-service" in line
 
 
-def test_a_rule_for_every_path_does_not_come_before_one_for_a_host(raw):
+def test_a_rule_for_every_path_does_not_come_before_one_for_a_host(raw: dict[str, Any]) -> None:
     for environment in raw["environments"][1:]:
         environment["domain"]["zone_name"] = "example.com"
     raw["services"][0] |= {"hosts": ["a.example.com"], "priority": 9}
@@ -289,7 +296,9 @@ def test_a_rule_for_every_path_does_not_come_before_one_for_a_host(raw):
     parse_config(raw)
 
 
-def test_values_are_shown_with_their_sources_and_defaults_only_on_request(nova, service_names):
+def test_values_are_shown_with_their_sources_and_defaults_only_on_request(
+    nova: Callable[..., subprocess.CompletedProcess[str]], service_names: list[str]
+) -> None:
     shown = nova("config", "show", service_names[1], "prod")
     assert shown.returncode == 0
     lines = [line.split() for line in shown.stdout.splitlines()]
@@ -303,7 +312,7 @@ def test_values_are_shown_with_their_sources_and_defaults_only_on_request(nova, 
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
-def test_the_list_of_actions_is_that_of_the_installed_linter():
+def test_the_list_of_actions_is_that_of_the_installed_linter() -> None:
     spec = importlib.util.spec_from_file_location("iam_actions", ROOT / "scripts" / "iam_actions.py")
     assert spec is not None
     assert spec.loader is not None

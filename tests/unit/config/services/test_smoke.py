@@ -1,5 +1,8 @@
 """What new revisions are asked before any user reaches them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from nova_infra.config import Rollout, Service, parse_config
@@ -9,14 +12,14 @@ from nova_infra.config.services.smoke import smoke_paths
 KIT = ("/carts-service/version", "/carts-service/openapi.json")
 
 
-def paths(raw, environment="prod"):
+def paths(raw: dict[str, Any], environment: str = "prod") -> tuple[str, ...]:
     """The smoke paths of the first service."""
     config = parse_config(raw)
     found = resolved(config.services[0], config.environment(environment))
     return smoke_paths(found.service, found.environment, config.services)
 
 
-def test_a_service_of_the_kit_is_tested_where_an_approval_is_taken(raw):
+def test_a_service_of_the_kit_is_tested_where_an_approval_is_taken(raw: dict[str, Any]) -> None:
     assert paths(raw) == KIT
     assert paths(raw, "staging") == paths(raw, "dev") == ()
 
@@ -39,7 +42,7 @@ def test_a_service_of_the_kit_is_tested_where_an_approval_is_taken(raw):
         ({"kit": False, "hosts": ["*.nova.example.com"]}, ()),
     ],
 )
-def test_it_is_asked_what_leads_to_it(raw, service, asked):
+def test_it_is_asked_what_leads_to_it(raw: dict[str, Any], service: dict[str, Any], asked: tuple[str, ...]) -> None:
     [*_, environment] = parse_config(raw).environments
     data = raw["services"][0] | {key: tuple(each) if isinstance(each, list) else each for key, each in service.items()}
     services = [Service.model_validate(data), Service(name="store-service", priority=7)]
@@ -48,11 +51,11 @@ def test_it_is_asked_what_leads_to_it(raw, service, asked):
     assert found == asked
 
 
-def test_no_smoke_paths_need_a_reason(raw, refused):
+def test_no_smoke_paths_need_a_reason(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["services"][0]["smoke"] = []
     assert "services[0].smoke: is empty, so users of prod, which requires an approval" in refused()
 
 
-def test_a_reason_that_excuses_nothing(raw, refused):
+def test_a_reason_that_excuses_nothing(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["services"][0]["untested_reason"] = "Its only path needs a signed request."
     assert "services[0].untested_reason: has no effect without smoke = []" in refused()

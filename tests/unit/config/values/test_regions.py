@@ -12,7 +12,7 @@ LISTED = resources.files("cfnlint") / "data" / "schemas" / "providers"
 
 
 @pytest.mark.parametrize("kind", [*MISSING, "AWS::Signer::SigningProfile"])
-def test_the_regions_without_a_type_are_those_that_do_not_list_it(kind):
+def test_the_regions_without_a_type_are_those_that_do_not_list_it(kind: str) -> None:
     lists = {region: LISTED / f"{region}.json" for region in aws_regions()}
     # A few, such as me-south-1, have no list.
     without = {region for region, path in lists.items() if path.is_file() and kind not in json.loads(path.read_text())}
@@ -21,11 +21,11 @@ def test_the_regions_without_a_type_are_those_that_do_not_list_it(kind):
 
 @pytest.mark.parametrize("engine", ["codepipeline", "github-actions"])
 @pytest.mark.parametrize("region", ["eu-south-2", "ca-west-1", "cn-north-1"])
-def test_no_engine_delivers_from_where_images_cannot_be_signed(region, engine):
+def test_no_engine_delivers_from_where_images_cannot_be_signed(region: str, engine: str) -> None:
     assert f"{region!r} cannot sign images in ECR" in (unfit_for_toolchain(region, engine) or "")
 
 
-def test_what_is_named_instead_does():
+def test_what_is_named_instead_does() -> None:
     unfit = {
         region: unfit_for_toolchain(region, "codepipeline") or ""
         for region in MISSING["AWS::ECR::SigningConfiguration"]
@@ -41,7 +41,7 @@ def test_what_is_named_instead_does():
     assert china <= unfit.keys()
 
 
-def test_where_a_pipeline_cannot_announce_only_github_actions_delivers():
+def test_where_a_pipeline_cannot_announce_only_github_actions_delivers() -> None:
     assert not has_notification_rules("us-gov-west-1")
     said = unfit_for_toolchain("us-gov-west-1", "codepipeline") or ""
     assert "has no notification rules" in said

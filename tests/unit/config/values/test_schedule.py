@@ -1,5 +1,7 @@
 """Schedules of nova.toml are read as AWS reads them."""
 
+from typing import Any
+
 import pytest
 
 from helpers.configuration import changed, faults
@@ -44,12 +46,12 @@ CRON = {
 
 
 @pytest.mark.parametrize(("expression", "fault"), CRON.items())
-def test_a_schedule_is_read_as_aws_reads_it(expression, fault):
+def test_a_schedule_is_read_as_aws_reads_it(expression: str, fault: str | None) -> None:
     assert cron_fault(expression) == fault
 
 
 @pytest.mark.parametrize("cron", ["daily", "* abc * ? * MON", "0 * * ? * MON", "* * * * * *", "*"])
-def test_a_window_without_a_schedule_is_refused(raw, cron):
+def test_a_window_without_a_schedule_is_refused(raw: dict[str, Any], cron: str) -> None:
     [line] = faults(changed(raw, "environments.2.window", {"cron": cron}))
     assert line.startswith(f"nova.toml: environments[2].window.cron: {cron!r} is not a schedule")
     assert line.endswith("as in * * 9-17 ? * MON-THU")

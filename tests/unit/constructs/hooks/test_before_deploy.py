@@ -164,7 +164,7 @@ def test_the_function_fits_into_a_template() -> None:
         assert len(file.read()) <= 4096
 
 
-def test_the_functions_code_runs_without_anything_of_novas():
+def test_the_functions_code_runs_without_anything_of_novas() -> None:
     source = handler_source()
     assert "nova_infra" not in source
     code: dict[str, Any] = {}

@@ -104,7 +104,7 @@ def answer(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         mine = own or deploying("PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=COME)
         monkeypatch.setattr(release_group_handler, "RELEASE", dict.fromkeys(["own", *services], "new"))
         ecs = Ecs(client, {name: state for name, state in {"own": mine, **services}.items() if state is not None})
-        monkeypatch.setattr(release_group_handler.boto3, "client", lambda *_, **__: ecs)
+        monkeypatch.setattr("boto3.client", lambda *_, **__: ecs)
         event = {"executionDetails": {"serviceArn": f"{ECS}:service/acme-live/own"}, "hookDetails": {}}
         return handler(event, SimpleNamespace(invoked_function_arn=FUNCTION))
 
@@ -137,31 +137,35 @@ GOES_BACK = {"hookStatus": "FAILED"}
         (running("new", timedelta(minutes=2)), GOES_BACK),  # the same image, with other settings
     ],
 )
-def test_a_service_waits_goes_on_or_goes_back_by_what_another_one_does(answer, other, said):
+def test_a_service_waits_goes_on_or_goes_back_by_what_another_one_does(
+    answer: Callable[..., dict[str, Any]], other: dict[str, Any] | None, said: dict[str, Any]
+) -> None:
     assert answer({"other": other}) == said
 
 
 @pytest.mark.parametrize(
     ("other", "said"), [(deploying(), GOES_ON), (deploying(status="ROLLBACK_IN_PROGRESS"), GOES_BACK)]
 )
-def test_before_a_later_step_it_waits_for_nobody_and_goes_back_all_the_same(answer, other, said):
+def test_before_a_later_step_it_waits_for_nobody_and_goes_back_all_the_same(
+    answer: Callable[..., dict[str, Any]], other: dict[str, Any], said: dict[str, str]
+) -> None:
     assert answer({"other": other}, deploying("PRE_PRODUCTION_TRAFFIC_SHIFT", percent=10)) == said
 
 
-def test_one_of_several_failed_deployments_is_enough(answer):
+def test_one_of_several_failed_deployments_is_enough(answer: Callable[..., dict[str, Any]]) -> None:
     began_before_this_one = [timedelta(minutes=minutes) for minutes in (-9, -8, -7, -6, 2)]
     assert answer({"other": running("new", *began_before_this_one)}) == GOES_BACK
 
 
-def test_it_says_whom_it_waits_for(answer, capsys):
+def test_it_says_whom_it_waits_for(answer: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     answer({"done": running("new"), "slow": deploying(), "new": None})
     assert capsys.readouterr().out == "together: waits for slow, new\n"
 
 
-def test_many_services_ask_less_often(answer):
+def test_many_services_ask_less_often(answer: Callable[..., dict[str, Any]]) -> None:
     said = answer({f"s{number}": deploying() for number in range(44)})
     assert said == {"hookStatus": "IN_PROGRESS", "callBackDelay": 90}
 
 
-def test_one_that_ecs_does_not_know_goes_back(answer):
+def test_one_that_ecs_does_not_know_goes_back(answer: Callable[..., dict[str, Any]]) -> None:
     assert answer({"other": running("new")}, running("new")) == GOES_BACK

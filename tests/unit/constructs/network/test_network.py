@@ -1,14 +1,16 @@
+from helpers.assembly import Assembly
+
 PLATFORM = "nova-prod-platform"
 
 
-def test_subnets_lie_in_the_configured_zones(assembly, variant):
+def test_subnets_lie_in_the_configured_zones(assembly: Assembly, variant: Assembly) -> None:
     zones = {subnet["AvailabilityZone"] for subnet in assembly.properties(PLATFORM, "AWS::EC2::Subnet")}
     assert zones == {"us-east-1a", "us-east-1b", "us-east-1c"}
     zones = {subnet["AvailabilityZone"] for subnet in variant.properties("acme-live-platform", "AWS::EC2::Subnet")}
     assert zones == {"us-east-1a", "us-east-1c", "us-east-1d"}
 
 
-def test_no_subnet_gives_out_public_addresses(assembly, variant):
+def test_no_subnet_gives_out_public_addresses(assembly: Assembly, variant: Assembly) -> None:
     subnets = [
         subnet
         for each in (assembly, variant)
@@ -19,13 +21,13 @@ def test_no_subnet_gives_out_public_addresses(assembly, variant):
     assert {subnet["MapPublicIpOnLaunch"] for subnet in subnets} == {False}
 
 
-def test_nat_gateways_are_as_many_as_configured(assembly, variant):
+def test_nat_gateways_are_as_many_as_configured(assembly: Assembly, variant: Assembly) -> None:
     assert len(assembly.resources(PLATFORM, "AWS::EC2::NatGateway")) == 3
     assert len(assembly.resources("nova-dev-platform", "AWS::EC2::NatGateway")) == 1
     assert not variant.resources("acme-live-platform", "AWS::EC2::NatGateway")
 
 
-def test_a_third_zone_finds_its_place_taken_by_nobody(assembly):
+def test_a_third_zone_finds_its_place_taken_by_nobody(assembly: Assembly) -> None:
     """Every subnet is an eighth of the network, however many zones there are: one that is added moves no other."""
     for stack, base, zones in (("nova-dev-platform", "10.10", 2), (PLATFORM, "10.30", 3)):
         blocks = [subnet["CidrBlock"] for subnet in assembly.properties(stack, "AWS::EC2::Subnet")]
@@ -33,7 +35,7 @@ def test_a_third_zone_finds_its_place_taken_by_nobody(assembly):
         assert blocks == [*eighths[:zones], *eighths[3 : 3 + zones]]
 
 
-def test_private_subnets_reach_the_internet_through_nat_alone_and_are_not_reached_from_it(assembly):
+def test_private_subnets_reach_the_internet_through_nat_alone_and_are_not_reached_from_it(assembly: Assembly) -> None:
     for stack in ("nova-dev-platform", "nova-staging-platform", PLATFORM):
         routes = assembly.resources(stack, "AWS::EC2::Route")
         private = {key: route["Properties"] for key, route in routes.items() if "PrivateSubnet" in key}
@@ -43,13 +45,13 @@ def test_private_subnets_reach_the_internet_through_nat_alone_and_are_not_reache
             assert "NatGatewayId" in route
 
 
-def test_without_nat_only_public_subnets_have_a_way_to_the_internet(variant):
+def test_without_nat_only_public_subnets_have_a_way_to_the_internet(variant: Assembly) -> None:
     routes = variant.resources("acme-live-platform", "AWS::EC2::Route")
     assert len(routes) == 3
     assert all("PublicSubnet" in key for key in routes)
 
 
-def test_s3_is_always_reached_through_a_gateway_endpoint(assembly, variant):
+def test_s3_is_always_reached_through_a_gateway_endpoint(assembly: Assembly, variant: Assembly) -> None:
     for each, stack in ((assembly, PLATFORM), (variant, "acme-live-platform"), (variant, "acme-test-eu-platform")):
         gateways = [
             endpoint
@@ -59,7 +61,7 @@ def test_s3_is_always_reached_through_a_gateway_endpoint(assembly, variant):
         assert len(gateways) == 1
 
 
-def test_interface_endpoints_are_those_configured_and_take_https_from_the_vpc_only(variant):
+def test_interface_endpoints_are_those_configured_and_take_https_from_the_vpc_only(variant: Assembly) -> None:
     endpoints = [
         endpoint
         for endpoint in variant.properties("acme-live-platform", "AWS::EC2::VPCEndpoint")
@@ -72,6 +74,6 @@ def test_interface_endpoints_are_those_configured_and_take_https_from_the_vpc_on
     assert (rule["CidrIp"], rule["FromPort"], rule["ToPort"]) == ("10.1.0.0/16", 443, 443)
 
 
-def test_all_traffic_is_logged(assembly):
+def test_all_traffic_is_logged(assembly: Assembly) -> None:
     log = assembly.only(PLATFORM, "AWS::EC2::FlowLog")
     assert (log["TrafficType"], log["LogDestinationType"]) == ("ALL", "s3")

@@ -1,5 +1,7 @@
 import pytest
 
+from helpers.assembly import Assembly
+
 PLACES = [
     ("nova-prod-platform", ["cloudwatch.amazonaws.com", "events.amazonaws.com"]),
     ("NovaPipelineStack", ["codestar-notifications.amazonaws.com", "events.amazonaws.com"]),
@@ -7,7 +9,9 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("stack", "publishers"), PLACES)
-def test_only_the_services_that_have_something_to_say_may_publish_and_over_tls_only(assembly, stack, publishers):
+def test_only_the_services_that_have_something_to_say_may_publish_and_over_tls_only(
+    assembly: Assembly, stack: str, publishers: list[str]
+) -> None:
     statements = assembly.only(stack, "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     allowed = [statement["Principal"] for statement in statements if statement["Effect"] == "Allow"]
     # What Inspector finds is on its way to the pipeline's topic, what becomes of deployments to the environment's.
@@ -17,7 +21,9 @@ def test_only_the_services_that_have_something_to_say_may_publish_and_over_tls_o
 
 
 @pytest.mark.parametrize(("stack", "publishers"), PLACES)
-def test_messages_are_encrypted_with_a_rotated_key_that_the_publishers_may_use(assembly, stack, publishers):
+def test_messages_are_encrypted_with_a_rotated_key_that_the_publishers_may_use(
+    assembly: Assembly, stack: str, publishers: list[str]
+) -> None:
     topic = assembly.only(stack, "AWS::SNS::Topic")
     [(key_id, key)] = assembly.resources(stack, "AWS::KMS::Key").items()
     assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
@@ -30,13 +36,13 @@ def test_messages_are_encrypted_with_a_rotated_key_that_the_publishers_may_use(a
         assert ("Condition" in statement) == (publisher != "events.amazonaws.com")
 
 
-def test_alarms_of_other_accounts_cannot_use_the_key(assembly):
+def test_alarms_of_other_accounts_cannot_use_the_key(assembly: Assembly) -> None:
     key = assembly.only("nova-prod-platform", "AWS::KMS::Key")
     [alarms] = [s for s in key["KeyPolicy"]["Statement"] if s.get("Sid") == "Publish"]
     assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": "333333333333"}}
 
 
-def test_a_key_encrypts_the_log_groups_of_its_environment_alone(assembly):
+def test_a_key_encrypts_the_log_groups_of_its_environment_alone(assembly: Assembly) -> None:
     key = assembly.only("nova-prod-platform", "AWS::KMS::Key")
     [logs] = [s for s in key["KeyPolicy"]["Statement"] if s.get("Sid") == "LogGroups"]
     groups = "arn:aws:logs:us-east-1:333333333333:log-group"
@@ -52,25 +58,25 @@ def test_a_key_encrypts_the_log_groups_of_its_environment_alone(assembly):
     }
 
 
-def test_alarms_of_other_accounts_cannot_publish(assembly):
+def test_alarms_of_other_accounts_cannot_publish(assembly: Assembly) -> None:
     statements = assembly.only("nova-prod-platform", "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     allowed = {s["Principal"]["Service"]: s for s in statements if s["Effect"] == "Allow"}
     own = {"StringEquals": {"aws:SourceAccount": "333333333333"}}
     assert allowed["cloudwatch.amazonaws.com"]["Condition"] == own
 
 
-def test_people_are_told_by_email(assembly):
+def test_people_are_told_by_email(assembly: Assembly) -> None:
     subscription = assembly.only("nova-prod-platform", "AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "on-call@example.com")
 
 
-def test_a_channel_is_told_and_may_only_look(variant):
+def test_a_channel_is_told_and_may_only_look(variant: Assembly) -> None:
     for stack in ("acme-live-platform", "NovaPipelineStack"):
         slack = variant.only(stack, "AWS::Chatbot::SlackChannelConfiguration")
         assert (slack["SlackWorkspaceId"], slack["SlackChannelId"]) == ("T01234567", "C01234567")
         assert "CloudWatchReadOnlyAccess" in str(slack["GuardrailPolicies"])
 
 
-def test_nobody_is_told_unless_configured(assembly):
+def test_nobody_is_told_unless_configured(assembly: Assembly) -> None:
     assert not assembly.resources("nova-dev-platform", "AWS::SNS::Subscription")
     assert not assembly.resources("nova-dev-platform", "AWS::Chatbot::SlackChannelConfiguration")

@@ -2,13 +2,16 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
+
+from helpers.assembly import Assembly
 
 SERVICES = "arn:aws:ecs:us-east-1:333333333333:service/nova-prod/"
 
 
-def rules(assembly, stack="nova-prod-platform"):
+def rules(assembly: Assembly, stack: str = "nova-prod-platform") -> dict[str, dict[str, Any]]:
     """What is looked for, to the rule."""
     found = assembly.properties(stack, "AWS::Events::Rule")
     return {
@@ -32,8 +35,8 @@ def rules(assembly, stack="nova-prod-platform"):
     ],
 )
 def test_each_turn_is_one_message_that_says_what_where_since_when_why_and_what_next(
-    assembly, event, detail_type, says, then
-):
+    assembly: Assembly, event: str, detail_type: str, says: str, then: str
+) -> None:
     rule = rules(assembly)[json.dumps([event])]
     pattern = rule["EventPattern"]
     assert (pattern["source"], pattern["detail-type"]) == (["aws.ecs"], [detail_type])
@@ -46,14 +49,14 @@ def test_each_turn_is_one_message_that_says_what_where_since_when_why_and_what_n
     assert target["Arn"] == {"Ref": next(iter(assembly.resources("nova-prod-platform", "AWS::SNS::Topic")))}
 
 
-def test_what_nova_did_itself_is_told_as_it_said_it(assembly):
+def test_what_nova_did_itself_is_told_as_it_said_it(assembly: Assembly) -> None:
     rule = rules(assembly)['["nova"]']
     assert rule["EventPattern"] == {"source": ["nova"], "detail-type": ["nova-prod"]}
     [target] = rule["Targets"]
     assert target["InputPath"] == "$.detail.message"
 
 
-def chat(variant):
+def chat(variant: Assembly) -> dict[str, dict[str, Any]]:
     """What is looked for, to the message that chat gets."""
     found = {}
     for event, rule in rules(variant, "acme-live-platform").items():
@@ -62,7 +65,7 @@ def chat(variant):
     return found
 
 
-def test_chat_gets_every_turn_in_the_form_that_it_shows(variant):
+def test_chat_gets_every_turn_in_the_form_that_it_shows(variant: Assembly) -> None:
     found = chat(variant)
     assert len(found) == len(rules(variant, "acme-live-platform")) == 6
     for text in found.values():
@@ -76,7 +79,7 @@ def test_chat_gets_every_turn_in_the_form_that_it_shows(variant):
         assert set(message["content"]) == {"textType", "title", "description"}
 
 
-def test_the_turns_of_a_deployment_are_one_thread(variant):
+def test_the_turns_of_a_deployment_are_one_thread(variant: Assembly) -> None:
     found = chat(variant)
     own = json.loads(re.sub(r":<message>", ':"x"', found.pop('["nova"]')["InputTemplate"]))
     assert "metadata" not in own
@@ -85,7 +88,7 @@ def test_the_turns_of_a_deployment_are_one_thread(variant):
     assert set(threads.values()) == {"<service> <id>"}
 
 
-def test_a_channel_reads_the_topic_of_its_own(variant):
+def test_a_channel_reads_the_topic_of_its_own(variant: Assembly) -> None:
     topics = {
         each["TopicName"]: {"Ref": key}
         for key, found in variant.resources("acme-live-platform", "AWS::SNS::Topic").items()
@@ -96,7 +99,7 @@ def test_a_channel_reads_the_topic_of_its_own(variant):
     assert channel["SnsTopicArns"] == list(topics.values())
 
 
-def matches(pattern, event):
+def matches(pattern: Any, event: Any) -> bool:
     """Whether an event matches a pattern, by what EventBridge documents of the forms that are used."""
     if isinstance(pattern, dict):
         return all(key in event and matches(inner, event[key]) for key, inner in pattern.items())
@@ -108,11 +111,11 @@ def matches(pattern, event):
     )
 
 
-def said_by(rule, event):
+def said_by(rule: dict[str, Any], event: dict[str, Any]) -> str:
     """The text that a rule makes of an event."""
     [target] = [each for each in rule["Targets"] if each["Id"] == "Topic"]
     if "InputPath" in target:
-        return event["detail"]["message"]
+        return str(event["detail"]["message"])
     text = target["InputTransformer"]["InputTemplate"]
     for name, path in target["InputTransformer"]["InputPathsMap"].items():
         value = event
@@ -121,10 +124,13 @@ def said_by(rule, event):
             value = value.get(key, "") if isinstance(value, dict) else ""
             value = value[int(place[:-1])] if place else value
         text = text.replace(f"<{name}>", value)
-    return json.loads(text)
+    said: str = json.loads(text)
+    return said
 
 
-def ecs(detail_type, name, reason, service="nova-prod/nova-prod-carts", **detail):
+def ecs(
+    detail_type: str, name: str, reason: str, service: str = "nova-prod/nova-prod-carts", **detail: Any
+) -> dict[str, Any]:
     """An event of ECS as it is documented.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
@@ -138,7 +144,7 @@ def ecs(detail_type, name, reason, service="nova-prod/nova-prod-carts", **detail
     }
 
 
-def stack(name, status, reason):
+def stack(name: str, status: str, reason: str) -> dict[str, Any]:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/eventbridge-events.html"""
     arn = f"arn:aws:cloudformation:us-east-1:333333333333:stack/{name}/0f"
     details = {"status": status, "status-reason": reason}
@@ -180,7 +186,7 @@ OURS = {"source": "nova", "detail-type": "nova-prod", "detail": {"message": "car
         (OURS, ("carts promoted in prod by jo",)),
     ],
 )
-def test_each_event_is_one_message(assembly, event, parts):
+def test_each_event_is_one_message(assembly: Assembly, event: dict[str, Any], parts: tuple[str, ...]) -> None:
     [rule] = [rule for rule in rules(assembly).values() if matches(rule["EventPattern"], event)]
     text = said_by(rule, event)
     assert "<" not in text
@@ -199,5 +205,5 @@ def test_each_event_is_one_message(assembly, event, parts):
         {**OURS, "detail-type": "nova-dev"},
     ],
 )
-def test_what_is_no_turn_of_this_environment_is_no_message(assembly, event):
+def test_what_is_no_turn_of_this_environment_is_no_message(assembly: Assembly, event: dict[str, Any]) -> None:
     assert not [rule for rule in rules(assembly).values() if matches(rule["EventPattern"], event)]

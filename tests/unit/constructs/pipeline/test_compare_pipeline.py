@@ -5,6 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +25,13 @@ print((pathlib.Path({deployed!r}) / name).read_text())
 """
 
 
-def write(path, content):
+def write(path: Path, content: Any) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def stack(directory, name, template):
+def stack(directory: Path, name: str, template: dict[str, Any]) -> dict[str, Any]:
     """A stack's template, its assets and its entry in the manifest, as `cdk synth` writes them."""
     file = f"{name}.template.json"
     digest = write(directory / file, template)
@@ -50,13 +53,16 @@ def stack(directory, name, template):
 
 
 @pytest.fixture
-def artifacts(tmp_path):
+def artifacts(tmp_path: Path) -> dict[str, Any]:
     """The manifest's entries of an assembly that is what is deployed."""
     (tmp_path / "bin").mkdir()
     aws = tmp_path / "bin" / "aws"
     aws.write_text(AWS.format(python=sys.executable, deployed=str(tmp_path / "deployed")))
     aws.chmod(0o755)
-    templates = {"Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}}, "Registry": {"Resources": {}}}
+    templates: dict[str, dict[str, Any]] = {
+        "Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}},
+        "Registry": {"Resources": {}},
+    }
     for name, template in templates.items():
         write(tmp_path / "deployed" / name, template)
     found = {name: stack(tmp_path / "cdk.out", name, template) for name, template in templates.items()}
@@ -69,8 +75,8 @@ def artifacts(tmp_path):
 
 
 @pytest.fixture
-def compare(tmp_path, artifacts):
-    def run():
+def compare(tmp_path: Path, artifacts: dict[str, Any]) -> Callable[[], str]:
+    def run() -> str:
         write(tmp_path / "cdk.out" / "manifest.json", {"artifacts": artifacts})
         variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q"}
         environment = {**os.environ, **variables, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
@@ -83,12 +89,14 @@ def compare(tmp_path, artifacts):
     return run
 
 
-def test_what_is_deployed_is_the_same(compare):
+def test_what_is_deployed_is_the_same(compare: Callable[[], str]) -> None:
     assert compare() == "same"
 
 
-def test_an_approver_is_told_where_nothing_but_the_tools_of_the_release_change(compare, artifacts, tmp_path):
-    def template(digest, more=""):
+def test_an_approver_is_told_where_nothing_but_the_tools_of_the_release_change(
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
+) -> None:
+    def template(digest: str, more: str = "") -> dict[str, Any]:
         return {"Resources": {"A": {"Type": "AWS::CodeBuild::Project", "Spec": f"{refuse_others(digest)}{more}"}}}
 
     write(tmp_path / "deployed" / "Pipeline", template("a" * 64))
@@ -100,7 +108,7 @@ def test_an_approver_is_told_where_nothing_but_the_tools_of_the_release_change(c
         assert compare() == said
 
 
-def test_nothing_of_the_assembly_is_run(compare, artifacts, tmp_path):
+def test_nothing_of_the_assembly_is_run(compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path) -> None:
     """Python looks for modules beside what it runs, and reads what it runs here from its input."""
     artifacts["Pipeline"] |= {
         "properties": stack(tmp_path / "cdk.out", "Pipeline", {"Resources": {"B": {}}})["properties"]
@@ -110,38 +118,40 @@ def test_nothing_of_the_assembly_is_run(compare, artifacts, tmp_path):
     assert compare() == "changed: Pipeline changes"
 
 
-def test_the_order_of_keys_is_no_change(compare, artifacts, tmp_path):
+def test_the_order_of_keys_is_no_change(compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "deployed" / "Registry").write_text('{ "Resources": {} }')
     assert compare() == "same"
 
 
 @pytest.mark.parametrize("name", ["Pipeline", "Registry"])
-def test_any_change_of_a_template_is_one(compare, artifacts, tmp_path, name):
+def test_any_change_of_a_template_is_one(
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, name: str
+) -> None:
     artifacts[name] |= {"properties": stack(tmp_path / "cdk.out", name, {"Resources": {"B": {}}})["properties"]}
     assert compare() == f"changed: {name} changes"
 
 
-def other_template_in_the_assets(artifacts, directory):
+def other_template_in_the_assets(artifacts: dict[str, Any], directory: Path) -> None:
     assets = json.loads((directory / "Pipeline.assets.json").read_text())
     [file] = assets["files"].values()
     file["source"]["path"] = "evil.json"
     write(directory / "Pipeline.assets.json", assets)
 
 
-def second_source_of_the_template(artifacts, directory):
+def second_source_of_the_template(artifacts: dict[str, Any], directory: Path) -> None:
     assets = json.loads((directory / "Pipeline.assets.json").read_text())
     [file] = assets["files"].values()
     assets["files"]["again"] = {**file, "source": {"path": "evil.json"}}
     write(directory / "Pipeline.assets.json", assets)
 
 
-def nested_stack_of_that_name(artifacts, directory):
+def nested_stack_of_that_name(artifacts: dict[str, Any], directory: Path) -> None:
     manifest = json.loads((directory / "dev" / "manifest.json").read_text())
     manifest["artifacts"]["PipelineDevshop"]["displayName"] = "Pipeline"
     write(directory / "dev" / "manifest.json", manifest)
 
 
-def properties(name, **values):
+def properties(name: str, **values: Any) -> Callable[[dict[str, Any], Path], None]:
     return lambda artifacts, _: artifacts[name]["properties"].update(values)
 
 
@@ -162,11 +172,13 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values()), ids=TAMPERED.keys())
-def test_whatever_would_deploy_something_else_is_a_change(compare, artifacts, tmp_path, tamper):
+def test_whatever_would_deploy_something_else_is_a_change(
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, tamper: Callable[..., Any]
+) -> None:
     tamper(artifacts, tmp_path / "cdk.out")
     assert compare().startswith("changed: ")
 
 
-def test_what_cannot_be_compared_is_not_the_same(compare, tmp_path):
+def test_what_cannot_be_compared_is_not_the_same(compare: Callable[[], str], tmp_path: Path) -> None:
     (tmp_path / "deployed" / "Pipeline").unlink()
     assert compare() == "failed"

@@ -1,7 +1,11 @@
 import json
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
+
+from helpers.assembly import Assembly
 
 WRITES = (
     *("Cancel", "Continue", "Create", "Update", "Delete", "Put", "Execute"),
@@ -9,7 +13,7 @@ WRITES = (
 )
 
 
-def role(assembly, environment, name):
+def role(assembly: Assembly, environment: str, name: str) -> tuple[str, dict[str, Any]]:
     [found] = [
         (key, resource["Properties"])
         for key, resource in assembly.resources(f"nova-{environment}-platform", "AWS::IAM::Role").items()
@@ -18,17 +22,18 @@ def role(assembly, environment, name):
     return found
 
 
-def statements(assembly, environment, name):
+def statements(assembly: Assembly, environment: str, name: str) -> list[dict[str, Any]]:
     key, _ = role(assembly, environment, name)
     [policy] = [
         properties
         for properties in assembly.properties(f"nova-{environment}-platform", "AWS::IAM::Policy")
         if {"Ref": key} in properties["Roles"]
     ]
-    return policy["PolicyDocument"]["Statement"]
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return found
 
 
-def allowed(assembly, environment, name):
+def allowed(assembly: Assembly, environment: str, name: str) -> dict[str, list[Any]]:
     """Action to the resources that it is allowed on."""
     found = {}
     for statement in statements(assembly, environment, name):
@@ -40,7 +45,7 @@ def allowed(assembly, environment, name):
     return found
 
 
-def takers(assembly, environment, name):
+def takers(assembly: Assembly, environment: str, name: str) -> list[str]:
     """The roles that may assume the role."""
     _, properties = role(assembly, environment, name)
     [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
@@ -52,14 +57,14 @@ def takers(assembly, environment, name):
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_the_observer_changes_nothing(assembly, environment):
+def test_the_observer_changes_nothing(assembly: Assembly, environment: str) -> None:
     for action in allowed(assembly, environment, "observer"):
         assert not action.partition(":")[2].startswith(WRITES), action
         assert "*" not in action
 
 
 @pytest.mark.parametrize("role_name", ["observer", "release"])
-def test_of_parameters_the_records_alone_are_read_and_no_secret_beside_them(assembly, role_name):
+def test_of_parameters_the_records_alone_are_read_and_no_secret_beside_them(assembly: Assembly, role_name: str) -> None:
     """A service's secret may be a parameter below the same path, encrypted by the key that every role here may use."""
     parameter = "arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/{}".format
     records = [parameter(name) for name in ("accepted", "accepted/*", "hold", "hold/*", "release", "rollback")]
@@ -72,7 +77,7 @@ def test_of_parameters_the_records_alone_are_read_and_no_secret_beside_them(asse
         assert not any(fnmatchcase(parameter("carts/database-password"), each) for each in resources if each != "*")
 
 
-def test_the_release_role_changes_its_environment_s_services_tasks_and_parameters_alone(assembly):
+def test_the_release_role_changes_its_environment_s_services_tasks_and_parameters_alone(assembly: Assembly) -> None:
     writes = {
         action: resources
         for action, resources in allowed(assembly, "prod", "release").items()
@@ -100,12 +105,14 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
     }
 
 
-def test_the_release_role_finds_the_change_sets_that_a_killed_rollback_left(assembly):
+def test_the_release_role_finds_the_change_sets_that_a_killed_rollback_left(assembly: Assembly) -> None:
     assert "cloudformation:ListChangeSets" in allowed(assembly, "prod", "release")
 
 
 @pytest.mark.parametrize("name", ["observer", "release"])
-def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_apart(assembly, name):
+def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_apart(
+    assembly: Assembly, name: str
+) -> None:
     found = allowed(assembly, "prod", name)
     everywhere = {action for action, resources in found.items() if resources == ["*"]}
     assert everywhere == {
@@ -134,31 +141,31 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
             elif action in ("ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"):
                 assert name_of == "repository/nova/*"
             else:
-                own = ("/nova-prod", "/nova/prod/", ":nova-prod-")
-                assert any(each in name_of for each in own), (action, resource)
+                parts = ("/nova-prod", "/nova/prod/", ":nova-prod-")
+                assert any(each in name_of for each in parts), (action, resource)
 
 
-def test_neither_role_may_pass_a_role_or_read_a_secret(assembly):
+def test_neither_role_may_pass_a_role_or_read_a_secret(assembly: Assembly) -> None:
     for environment in ("dev", "staging", "prod"):
         for name in ("observer", "release"):
             actions = allowed(assembly, environment, name)
             assert not [a for a in actions if a.startswith(("iam:", "sts:", "secretsmanager:", "kms:", "s3:"))]
 
 
-def test_a_step_before_the_approval_may_take_the_observer_at_most(assembly):
+def test_a_step_before_the_approval_may_take_the_observer_at_most(assembly: Assembly) -> None:
     steps = {f"arn:aws:iam::444444444444:role/nova-prod-{step}-step" for step in ("brief", "preflight")}
     assert steps <= set(takers(assembly, "prod", "observer"))
     assert not steps & set(takers(assembly, "prod", "release"))
 
 
-def test_the_release_role_is_taken_by_the_verify_step_the_deployer_and_nobody_else(assembly):
+def test_the_release_role_is_taken_by_the_verify_step_the_deployer_and_nobody_else(assembly: Assembly) -> None:
     assert sorted(takers(assembly, "prod", "release")) == [
         "arn:aws:iam::333333333333:role/nova-prod-deploy",
         "arn:aws:iam::444444444444:role/nova-prod-verify-step",
     ]
 
 
-def test_every_principal_is_narrowed_to_named_roles(assembly):
+def test_every_principal_is_narrowed_to_named_roles(assembly: Assembly) -> None:
     for environment in ("dev", "staging", "prod"):
         for name in ("observer", "release"):
             _, properties = role(assembly, environment, name)
@@ -172,7 +179,7 @@ ON_CALL = "arn:aws:iam::999999999999:role/on-call"
 
 
 @pytest.fixture(scope="module")
-def operated(synthesize):
+def operated(synthesize: Callable[..., Assembly]) -> Assembly:
     """The assembly of an environment that has operators."""
     import tomllib
     from pathlib import Path
@@ -184,11 +191,13 @@ def operated(synthesize):
     return synthesize(parse_config(raw), environment="dev")
 
 
-def test_operators_may_roll_back_where_the_configuration_names_them(operated):
+def test_operators_may_roll_back_where_the_configuration_names_them(operated: Assembly) -> None:
     assert ON_CALL in takers(operated, "dev", "release")
 
 
-def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_the_pipeline(assembly, operated):
+def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_the_pipeline(
+    assembly: Assembly, operated: Assembly
+) -> None:
     assert takers(operated, "dev", "operator") == [ON_CALL]
     theirs = ("logs:", "ecs:RunTask", "ecs:ExecuteCommand", "application-autoscaling:", "iam:")
     for environment in ("dev", "staging", "prod"):
@@ -199,7 +208,9 @@ def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_t
     assert "nova-prod-operator" not in names
 
 
-def test_only_the_release_role_and_the_operator_answer_deployments_and_only_their_environments(assembly, operated):
+def test_only_the_release_role_and_the_operator_answer_deployments_and_only_their_environments(
+    assembly: Assembly, operated: Assembly
+) -> None:
     steering = {"ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"}
     for synthesized, name in ((assembly, "release"), (operated, "operator")):
         found = allowed(synthesized, "dev", name)
@@ -209,7 +220,7 @@ def test_only_the_release_role_and_the_operator_answer_deployments_and_only_thei
     assert not steering & allowed(operated, "dev", "observer").keys()
 
 
-def test_an_operator_passes_roles_to_tasks_alone_and_changes_nothing_of_other_environments(operated):
+def test_an_operator_passes_roles_to_tasks_alone_and_changes_nothing_of_other_environments(operated: Assembly) -> None:
     found = allowed(operated, "dev", "operator")
     assert found["ssm:PutParameter"] == ["arn:aws:ssm:us-east-1:111111111111:parameter/nova/dev/release"]
     assert found["ecs:RunTask"] == ["arn:aws:ecs:us-east-1:111111111111:task-definition/nova-dev-*:*"]
@@ -228,7 +239,7 @@ MODULES = {"environment.py": "operator", "stacks.py": "release", "tasks.py": "op
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_what_the_release_tools_call_is_allowed(assembly, operated, module):
+def test_what_the_release_tools_call_is_allowed(assembly: Assembly, operated: Assembly, module: str) -> None:
     import re
     from pathlib import Path
 
@@ -246,7 +257,7 @@ def test_what_the_release_tools_call_is_allowed(assembly, operated, module):
     assert names - set(allowed_) - set(allowed(assembly, "prod", "release")) == set()
 
 
-def synthesized(*, operators, others=()):
+def synthesized(*, operators: Sequence[str], others: Sequence[str] = ()) -> dict[str, Any]:
     """The roles alone, in a stack of their own."""
     import aws_cdk as cdk
     from aws_cdk.assertions import Template
@@ -268,10 +279,11 @@ def synthesized(*, operators, others=()):
         releasers=["arn:aws:iam::444444444444:role/verify-step", *operators],
         operators=operators,
     )
-    return Template.from_stack(stack).to_json()
+    found: dict[str, Any] = Template.from_stack(stack).to_json()
+    return found
 
 
-def test_the_longest_names_and_six_operators_of_six_accounts_fit_into_every_policy():
+def test_the_longest_names_and_six_operators_of_six_accounts_fit_into_every_policy() -> None:
     from nova_infra.checks.permissions.policies import POLICY_RULES
     from nova_infra.checks.rules import findings
 
@@ -286,7 +298,7 @@ def test_the_longest_names_and_six_operators_of_six_accounts_fit_into_every_poli
     assert {rule.id for rule, _ in findings(synthesized(operators=crowd))} & limits == {"NOVA-L03"}
 
 
-def test_the_release_role_keeps_out_of_an_environment_whose_name_begins_like_its_own():
+def test_the_release_role_keeps_out_of_an_environment_whose_name_begins_like_its_own() -> None:
     template = synthesized(operators=[], others=["shop-prod-eu"])
     [denied] = [
         statement["Resource"]

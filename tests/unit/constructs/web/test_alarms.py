@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
 
+from helpers.assembly import Assembly
 from nova_infra.deployed.aws.deployments import needed_of_each, needed_requests
 from nova_infra.rehearsal.cloudwatch.metric_math import evaluate
 
@@ -7,31 +10,31 @@ STACK = "nova-prod-carts-service"
 SEARCH = "acme-live-search"
 
 
-def alarm(assembly, kind, stack=STACK):
+def alarm(assembly: Assembly, kind: str, stack: str = STACK) -> dict[str, Any]:
     [found] = [a for a in assembly.properties(stack, "AWS::CloudWatch::Alarm") if a["AlarmName"] == f"{stack}-{kind}"]
     return found
 
 
-def value(alarm, **metrics):
+def value(alarm: dict[str, Any], **metrics: Any) -> float | None:
     """What an alarm's expression makes of its metrics; a metric that is not given has no data."""
     expressions = {query["Id"]: query["Expression"] for query in alarm["Metrics"] if "Expression" in query}
     known = {query["Id"] for query in alarm["Metrics"]}
     assert set(metrics) <= known
 
-    def value_of(key):
+    def value_of(key: str) -> float | None:
         return evaluate(expressions[key], value_of) if key in expressions else metrics.get(key)
 
     [returned] = [query["Id"] for query in alarm["Metrics"] if query["ReturnData"]]
     return value_of(returned)
 
 
-def test_a_service_has_these_alarms(assembly):
+def test_a_service_has_these_alarms(assembly: Assembly) -> None:
     names = {each["AlarmName"] for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm")}
     kinds = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
     assert names == {f"{STACK}-{kind}" for kind in kinds}
 
 
-def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assembly):
+def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assembly: Assembly) -> None:
     for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
         assert each["AlarmActions"] == each["OKActions"]
         assert "nova-prod-platform" in str(each["AlarmActions"])
@@ -64,7 +67,9 @@ def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assem
         "two colours with few requests each have enough together",
     ],
 )
-def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, metrics, percent):
+def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(
+    assembly: Assembly, metrics: dict[str, int], percent: int
+) -> None:
     assert value(alarm(assembly, "errors"), **metrics) == pytest.approx(percent)
 
 
@@ -104,11 +109,13 @@ def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, me
         "answers to what was asked the minute before are not an error",
     ],
 )
-def test_what_is_left_when_all_answers_are_taken_away_is_unanswered(assembly, metrics, percent):
+def test_what_is_left_when_all_answers_are_taken_away_is_unanswered(
+    assembly: Assembly, metrics: dict[str, int], percent: int
+) -> None:
     assert value(alarm(assembly, "unanswered"), **metrics) == pytest.approx(percent)
 
 
-def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_takes(assembly):
+def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_takes(assembly: Assembly) -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
     for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
         queries = each.get("Metrics", ())
@@ -135,12 +142,14 @@ def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_takes(asse
         "too few in all",
     ],
 )
-def test_latency_is_that_of_the_slower_colour(assembly, metrics, milliseconds):
+def test_latency_is_that_of_the_slower_colour(assembly: Assembly, metrics: dict[str, float], milliseconds: int) -> None:
     assert value(alarm(assembly, "latency"), **metrics) == pytest.approx(milliseconds)
 
 
 @pytest.mark.parametrize(("kind", "of_both", "of_each"), [("errors", 20, 0), ("latency", 20, 3), ("cpu", 0, 0)])
-def test_how_many_requests_an_alarm_needs_can_be_read_from_it(assembly, kind, of_both, of_each):
+def test_how_many_requests_an_alarm_needs_can_be_read_from_it(
+    assembly: Assembly, kind: str, of_both: int, of_each: int
+) -> None:
     found = alarm(assembly, kind)
     assert (needed_requests(found), needed_of_each(found)) == (of_both, of_each)
     if of_each:
@@ -150,7 +159,7 @@ def test_how_many_requests_an_alarm_needs_can_be_read_from_it(assembly, kind, of
         assert (few, enough) == (0, 9000)
 
 
-def test_latency_is_the_95th_percentile(assembly):
+def test_latency_is_the_95th_percentile(assembly: Assembly) -> None:
     stats = {q["MetricStat"]["Stat"] for q in alarm(assembly, "latency")["Metrics"] if q["Id"].startswith("seconds")}
     assert stats == {"p95"}
 
@@ -167,11 +176,15 @@ def test_latency_is_the_95th_percentile(assembly):
         ("running", "LessThanThreshold"),
     ],
 )
-def test_an_alarm_fires_beyond_its_threshold_or_from_it_on_as_its_description_says(assembly, kind, operator):
+def test_an_alarm_fires_beyond_its_threshold_or_from_it_on_as_its_description_says(
+    assembly: Assembly, kind: str, operator: str
+) -> None:
     assert alarm(assembly, kind)["ComparisonOperator"] == operator
 
 
-def test_answers_and_requests_are_summed_because_every_other_statistic_of_such_a_count_is_one(assembly):
+def test_answers_and_requests_are_summed_because_every_other_statistic_of_such_a_count_is_one(
+    assembly: Assembly,
+) -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html."""
     stats = {
         (query["MetricStat"]["Metric"]["MetricName"], query["MetricStat"]["Stat"])
@@ -184,7 +197,7 @@ def test_answers_and_requests_are_summed_because_every_other_statistic_of_such_a
     assert {stat for name, stat in stats if name not in gauges} == {"Sum"}
 
 
-def test_every_alarm_watches_its_own_service_and_its_own_colours(assembly):
+def test_every_alarm_watches_its_own_service_and_its_own_colours(assembly: Assembly) -> None:
     for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
         if "Metrics" not in each:
             dimensions = {dimension["Name"]: dimension["Value"] for dimension in each["Dimensions"]}
@@ -202,7 +215,7 @@ def test_every_alarm_watches_its_own_service_and_its_own_colours(assembly):
                 assert "LoadBalancer" in {d["Name"] for d in query["MetricStat"]["Metric"]["Dimensions"]}
 
 
-def test_unhealthy_targets_count_on_both_colours_if_any_zone_saw_one(assembly):
+def test_unhealthy_targets_count_on_both_colours_if_any_zone_saw_one(assembly: Assembly) -> None:
     unhealthy = alarm(assembly, "unhealthy")
     assert value(unhealthy) == 0
     assert value(unhealthy, unhealthy_green=1) == 1
@@ -211,7 +224,7 @@ def test_unhealthy_targets_count_on_both_colours_if_any_zone_saw_one(assembly):
     assert {query["MetricStat"]["Stat"] for query in unhealthy["Metrics"] if "MetricStat" in query} == {"Maximum"}
 
 
-def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly):
+def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly: Assembly) -> None:
     cpu = alarm(assembly, "cpu")
     assert cpu["Statistic"] == "Maximum"
     assert (cpu["MetricName"], cpu["Threshold"], cpu["Period"]) == ("CPUUtilization", 90, 60)
@@ -219,19 +232,21 @@ def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly):
     assert cpu["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
-def test_one_task_that_fills_its_memory_is_enough_though_ecs_replaces_it_with_an_empty_one(assembly):
+def test_one_task_that_fills_its_memory_is_enough_though_ecs_replaces_it_with_an_empty_one(assembly: Assembly) -> None:
     memory = alarm(assembly, "memory")
     assert (memory["MetricName"], memory["Statistic"]) == ("MemoryUtilization", "Maximum")
     assert (memory["EvaluationPeriods"], memory["DatapointsToAlarm"]) == (3, 1)
 
 
 @pytest.mark.parametrize(("kind", "minutes"), [("errors", 1), ("unanswered", 2), ("latency", 2), ("unhealthy", 3)])
-def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing(assembly, kind, minutes):
+def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing(
+    assembly: Assembly, kind: str, minutes: int
+) -> None:
     found = alarm(assembly, kind)
     assert (found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (minutes, minutes + 2)
 
 
-def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(assembly):
+def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(assembly: Assembly) -> None:
     running = alarm(assembly, "running")
     assert (running["MetricName"], running["Threshold"]) == ("RunningTaskCount", 2)
     assert (running["Namespace"], running["Statistic"]) == ("ECS/ContainerInsights", "Average")
@@ -239,12 +254,12 @@ def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(ass
     assert running["TreatMissingData"] == "breaching"
 
 
-def test_what_rolls_back_ignores_missing_data(assembly):
+def test_what_rolls_back_ignores_missing_data(assembly: Assembly) -> None:
     for kind in ("errors", "unanswered", "latency", "cpu", "memory"):
         assert alarm(assembly, kind)["TreatMissingData"] == "notBreaching"
 
 
-def test_thresholds_are_as_configured(variant):
+def test_thresholds_are_as_configured(variant: Assembly) -> None:
     thresholds = {
         kind: alarm(variant, kind, SEARCH)["Threshold"] for kind in ("errors", "unanswered", "latency", "memory")
     }
@@ -253,13 +268,13 @@ def test_thresholds_are_as_configured(variant):
     assert value(alarm(variant, "errors", SEARCH), requests_blue=50, errors_blue=25) == 50
 
 
-def test_alarms_do_not_refer_to_the_service(assembly):
+def test_alarms_do_not_refer_to_the_service(assembly: Assembly) -> None:
     services = set(assembly.resources(STACK, "AWS::ECS::Service"))
     for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
         assert not any(f"'{key}'" in str(each) for key in services)
 
 
-def test_a_service_that_does_not_run_yet_wakes_nobody(assembly):
+def test_a_service_that_does_not_run_yet_wakes_nobody(assembly: Assembly) -> None:
     """An alarm that only notifies comes after the service; one that rolls back has to be there before."""
     stack = "nova-prod-carts-service"
     [service] = assembly.resources(stack, "AWS::ECS::Service")

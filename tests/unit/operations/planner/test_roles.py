@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.operations.planner.roles import TaskRole
+from nova_infra.operations.planner.roles import TaskRole, encrypting_keys
 
 QUEUE = "arn:aws:sqs:eu-west-1:333333333333:mails"
 KEY = "arn:aws:secretsmanager:eu-west-1:333333333333:secret:shop/key"
@@ -57,3 +57,10 @@ def test_a_call_that_needs_several_permissions_needs_each() -> None:
     role = TaskRole(resources(allow("s3:PutObject", "*")), "Task")
     read = ("s3:GetObject", "arn:aws:s3:::a/b")
     assert role.denied([("s3:PutObject", "arn:aws:s3:::c/d"), read]) == read
+
+
+def test_what_has_no_properties_is_encrypted_by_no_key() -> None:
+    key = {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {"Statement": []}}}
+    mails = {"Type": "AWS::SQS::Queue", "Properties": {"KmsMasterKeyId": {"Ref": "Key"}}}
+    plain = {"Type": "AWS::SQS::Queue", "Properties": None}
+    assert encrypting_keys({"Key": key, "Mails": mails, "Plain": plain}) == {"Mails": "Key"}

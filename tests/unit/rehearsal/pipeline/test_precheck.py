@@ -14,7 +14,8 @@ from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.verdict import verdict
 
 WriteAssembly = Callable[..., Path]
-SECRET = "arn:aws:secretsmanager:us-east-1:111111111111:secret:{}/db-AbC123:password::"
+WHOLE_SECRET = "arn:aws:secretsmanager:us-east-1:111111111111:secret:{}/db-AbC123"
+SECRET = f"{WHOLE_SECRET}:password::"
 PARAMETER = "arn:aws:ssm:us-east-1:111111111111:parameter/{}/mail/key"
 
 
@@ -35,6 +36,16 @@ def with_secrets(directory: Path, secrets: Mapping[str, Any], *, declared: Mappi
 @pytest.mark.parametrize(
     ("after", "before", "provided", "said"),
     [
+        (
+            {"USER": f"{WHOLE_SECRET}:user::"},
+            {"DB": SECRET},
+            (),
+            [
+                "only AWS knows whether the secret dev/db-AbC123 has the field user, which USER comes from "
+                "(also in Prod)"
+            ],
+        ),
+        ({"ALL": WHOLE_SECRET}, {"DB": SECRET}, (), []),
         ({}, {}, (), []),
         ({"DB": SECRET}, {"DB": SECRET}, (), []),
         ({"OTHER": SECRET}, {"DB": SECRET}, (), []),
@@ -58,7 +69,17 @@ def with_secrets(directory: Path, secrets: Mapping[str, Any], *, declared: Mappi
             ["only AWS knows whether the parameter mail-key exists, which KEY comes from (also in Prod)"],
         ),
     ],
-    ids=["none", "as before", "another variable", "provided", "a secret", "a parameter", "a parameter's name"],
+    ids=[
+        "another field",
+        "all of it",
+        "none",
+        "as before",
+        "another variable",
+        "provided",
+        "a secret",
+        "a parameter",
+        "a parameter's name",
+    ],
 )
 def test_what_no_template_makes_and_nothing_before_uses_is_taken_for_granted(
     write_assembly: WriteAssembly,

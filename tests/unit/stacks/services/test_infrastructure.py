@@ -1,6 +1,8 @@
 """A service's own resources: plain CDK, in its stack, with its grants and variables, and kept when the stack goes."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import aws_cdk as cdk
 import pytest
@@ -9,10 +11,11 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 
-from nova_infra.config import Runtime, Service
+from nova_infra.config import Config, Runtime, Service
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.errors import ConfigError
-from nova_infra.stacks.services.infrastructure import extend, load_extensions
+from nova_infra.stacks.platform import PlatformStack
+from nova_infra.stacks.services.infrastructure import Extension, extend, load_extensions
 
 SHOP = """
 from aws_cdk import RemovalPolicy
@@ -33,15 +36,16 @@ def resources(service):
 """
 
 
-def project(tmp_path, text):
+def project(tmp_path: Path, text: str) -> dict[str, Extension]:
     path = tmp_path / "services" / "shop" / "infrastructure.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return load_extensions(tmp_path, SimpleNamespace(services=[Service(name="shop"), Service(name="other")]))
+    config = SimpleNamespace(services=[Service(name="shop"), Service(name="other")])
+    return load_extensions(tmp_path, cast("Config", config))
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path: Path) -> dict[str, Any]:
     extensions = project(tmp_path, SHOP)
     stack = cdk.Stack(cdk.App(), "nova-live-shop")
     task = FargateTask(
@@ -52,17 +56,18 @@ def made(tmp_path):
         service=Service(name="shop"),
         runtime=Runtime(),
     )
-    platform = SimpleNamespace(cluster=SimpleNamespace(vpc=ec2.Vpc(stack, "Vpc", max_azs=1)), key=kms.Key(stack, "Key"))
-    extend(extensions["shop"], stack, task, name="shop", environment="live", platform=platform)
-    return assertions.Template.from_stack(stack).to_json()["Resources"]
+    stand_in = SimpleNamespace(cluster=SimpleNamespace(vpc=ec2.Vpc(stack, "Vpc", max_azs=1)), key=kms.Key(stack, "Key"))
+    extend(extensions["shop"], stack, task, name="shop", environment="live", platform=cast("PlatformStack", stand_in))
+    found: dict[str, Any] = assertions.Template.from_stack(stack).to_json()["Resources"]
+    return found
 
 
-def of_type(resources, kind):
+def of_type(resources: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
     [(logical_id, found)] = [(key, each) for key, each in resources.items() if each["Type"] == kind]
     return logical_id, found
 
 
-def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made):
+def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made: dict[str, Any]) -> None:
     table, _ = of_type(made, "AWS::DynamoDB::Table")
     _, definition = of_type(made, "AWS::ECS::TaskDefinition")
     [container] = definition["Properties"]["ContainerDefinitions"]
@@ -72,13 +77,13 @@ def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made):
     assert of_type(made, "AWS::SQS::Queue")[1]["Properties"]["QueueName"] == "nova-live-shop-mail-live"
 
 
-def test_no_task_starts_before_what_it_may_know_by_name_alone(made):
+def test_no_task_starts_before_what_it_may_know_by_name_alone(made: dict[str, Any]) -> None:
     _, definition = of_type(made, "AWS::ECS::TaskDefinition")
     kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
     assert set(definition["DependsOn"]) == {of_type(made, kind)[0] for kind in kinds}
 
 
-def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made):
+def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made: dict[str, Any]) -> None:
     policies = {
         kind: of_type(made, kind)[1].get("DeletionPolicy")
         for kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
@@ -90,12 +95,12 @@ def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made):
     }
 
 
-def test_a_first_deployment_that_failed_leaves_no_name_of_the_file_taken(made):
+def test_a_first_deployment_that_failed_leaves_no_name_of_the_file_taken(made: dict[str, Any]) -> None:
     [audit] = [each for each in made.values() if "LogGroupName" in each.get("Properties", {})]
     assert (audit["DeletionPolicy"], audit["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path):
+def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path: Path) -> None:
     assert set(project(tmp_path, "def resources(service): pass")) == {"shop"}
 
 
@@ -107,14 +112,14 @@ def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path):
         ("def resources(service)\n", "shop/infrastructure.py, line 1: SyntaxError"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(tmp_path, text, fault):
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(ConfigError) as raised:
         project(tmp_path, text)
     assert fault in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_function_that_fails_is_one_line_with_its_place(tmp_path):
+def test_a_function_that_fails_is_one_line_with_its_place(tmp_path: Path) -> None:
     extension = project(tmp_path, "def resources(service):\n    raise ValueError('no such thing')\n")["shop"]
     stack = cdk.Stack()
     task = FargateTask(
@@ -125,6 +130,6 @@ def test_a_function_that_fails_is_one_line_with_its_place(tmp_path):
         service=Service(name="shop"),
         runtime=Runtime(),
     )
-    platform = SimpleNamespace(cluster=SimpleNamespace(vpc=None), key=None)
+    stand_in = SimpleNamespace(cluster=SimpleNamespace(vpc=None), key=None)
     with pytest.raises(ConfigError, match=r"infrastructure.py, line 2: ValueError: no such thing: fix it"):
-        extend(extension, stack, task, name="shop", environment="live", platform=platform)
+        extend(extension, stack, task, name="shop", environment="live", platform=cast("PlatformStack", stand_in))

@@ -2,9 +2,12 @@
 
 import json
 import tomllib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from nova_infra.config import parse_config
 from nova_infra.rehearsal.pipeline.precheck import StageReading
 
@@ -86,38 +89,39 @@ SHOP, STOCK, QUOTES, PLATFORM = (f"nova-live-{name}" for name in ("shop", "stock
 
 
 @pytest.fixture(scope="session")
-def mixed(synthesize):
+def mixed(synthesize: Callable[..., Assembly]) -> Assembly:
     return synthesize(parse_config(tomllib.loads(MIXED.replace("DIGEST", DIGEST))), environment="live")
 
 
-def containers(assembly, stack):
-    return assembly.only(stack, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+def containers(assembly: Assembly, stack: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = assembly.only(stack, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    return found
 
 
-def test_every_check_passes(mixed):
+def test_every_check_passes(mixed: Assembly) -> None:
     for report in mixed.report["pluginReports"]:
         assert report["violations"] == []
 
 
-def test_an_image_runs_its_own_command_as_its_own_user_unless_told_otherwise(mixed):
+def test_an_image_runs_its_own_command_as_its_own_user_unless_told_otherwise(mixed: Assembly) -> None:
     shop, _ = containers(mixed, SHOP)
     [stock] = containers(mixed, STOCK)
     assert (shop["Command"], shop["User"]) == (["serve", "--fast"], "1000:1000")
     assert {"Command", "EntryPoint", "User", "HealthCheck"}.isdisjoint(stock)
 
 
-def test_a_ready_image_comes_from_the_projects_own_repository(mixed):
+def test_a_ready_image_comes_from_the_projects_own_repository(mixed: Assembly) -> None:
     for stack, name in ((SHOP, "shop"), (STOCK, "stock")):
         image = containers(mixed, stack)[0]["Image"]["Fn::Join"][1]
         assert image[-1] == f"/nova/{name}:abc123"
         assert image[0].startswith("444444444444.dkr.ecr.")
 
 
-def test_the_file_system_is_writable_only_where_a_reason_is_given(mixed):
+def test_the_file_system_is_writable_only_where_a_reason_is_given(mixed: Assembly) -> None:
     assert [containers(mixed, stack)[0]["ReadonlyRootFilesystem"] for stack in (SHOP, STOCK)] == [False, True]
 
 
-def test_health_and_stopping_are_as_configured(mixed):
+def test_health_and_stopping_are_as_configured(mixed: Assembly) -> None:
     groups = mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::TargetGroup")
     assert len(groups) == 2
     for group in groups:
@@ -128,12 +132,12 @@ def test_health_and_stopping_are_as_configured(mixed):
     assert mixed.only(SHOP, "AWS::ECS::Service")["HealthCheckGracePeriodSeconds"] == 120
 
 
-def test_placeholders_are_filled_in(mixed):
+def test_placeholders_are_filled_in(mixed: Assembly) -> None:
     shop, _ = containers(mixed, SHOP)
     assert {"Name": "WHERE", "Value": "us-east-1/444444444444"} in shop["Environment"]
 
 
-def test_secrets_come_by_field_and_from_parameters_and_with_a_customers_key(mixed):
+def test_secrets_come_by_field_and_from_parameters_and_with_a_customers_key(mixed: Assembly) -> None:
     shop, _ = containers(mixed, SHOP)
     arns = {each["Name"]: each["ValueFrom"] for each in shop["Secrets"]}
     assert arns == {
@@ -150,7 +154,7 @@ def test_secrets_come_by_field_and_from_parameters_and_with_a_customers_key(mixe
     ]
 
 
-def test_the_task_role_may_do_what_is_permitted_and_no_more(mixed):
+def test_the_task_role_may_do_what_is_permitted_and_no_more(mixed: Assembly) -> None:
     allowed = mixed.statements(SHOP, "TaskRole")
     assert [(each["Action"], each["Resource"]) for each in allowed] == [
         (["dynamodb:GetItem", "dynamodb:Query"], "arn:aws:dynamodb:us-east-1:444444444444:table/shop-live"),
@@ -159,7 +163,7 @@ def test_the_task_role_may_do_what_is_permitted_and_no_more(mixed):
     assert mixed.statements(STOCK, "TaskRole") == []
 
 
-def test_a_command_runs_before_the_service_takes_the_new_image(mixed):
+def test_a_command_runs_before_the_service_takes_the_new_image(mixed: Assembly) -> None:
     [(logical_id, run)] = mixed.resources(SHOP, "Custom::NovaBeforeDeploy").items()
     assert run["Properties"]["Command"] == ["shop", "migrate"]
     assert run["Properties"]["Family"] == SHOP
@@ -175,7 +179,7 @@ def test_a_command_runs_before_the_service_takes_the_new_image(mixed):
     assert mixed.properties(STOCK, "AWS::Lambda::Function") == []
 
 
-def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed):
+def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed: Assembly) -> None:
     """So CloudFormation does not call it: nova rollback changes only the task definition's image."""
     [run] = mixed.properties(SHOP, "Custom::NovaBeforeDeploy")
     [definition] = mixed.resources(SHOP, "AWS::ECS::TaskDefinition")
@@ -183,7 +187,7 @@ def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed):
     assert "abc123" not in json.dumps(run)
 
 
-def test_the_function_may_run_this_service_and_nothing_else(mixed):
+def test_the_function_may_run_this_service_and_nothing_else(mixed: Assembly) -> None:
     allowed = mixed.statements(SHOP, "BeforeDeployRole")
     actions = {each["Action"] if isinstance(each["Action"], str) else tuple(each["Action"]) for each in allowed}
     assert ("ecs:DescribeTasks", "ecs:StopTask") in actions
@@ -193,8 +197,8 @@ def test_the_function_may_run_this_service_and_nothing_else(mixed):
     assert all(each["Resource"] != "*" for each in allowed)
 
 
-def test_a_connection_opens_its_port_and_no_other(mixed):
-    def reach(stack):
+def test_a_connection_opens_its_port_and_no_other(mixed: Assembly) -> None:
+    def reach(stack: str) -> set[tuple[str, int, int]]:
         [group] = mixed.properties(stack, "AWS::EC2::SecurityGroup")
         return {(each["CidrIp"], each["FromPort"], each["ToPort"]) for each in group["SecurityGroupEgress"]}
 
@@ -203,7 +207,7 @@ def test_a_connection_opens_its_port_and_no_other(mixed):
     assert reach(SHOP) - always == {("0.0.0.0/0", 5432, 5432), ("10.9.0.0/16", 6379, 6379)}
 
 
-def test_the_registry_of_a_sidecar_gets_the_login_that_the_execution_role_may_read(mixed):
+def test_the_registry_of_a_sidecar_gets_the_login_that_the_execution_role_may_read(mixed: Assembly) -> None:
     _, sidecar = containers(mixed, SHOP)
     secret = json.dumps(sidecar["RepositoryCredentials"])
     assert "secret:acme/registry" in secret
@@ -213,7 +217,7 @@ def test_the_registry_of_a_sidecar_gets_the_login_that_the_execution_role_may_re
     assert [each["Action"] for each in read] == [["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]]
 
 
-def test_a_sidecar_starts_first_where_it_can_say_that_it_is_healthy(mixed):
+def test_a_sidecar_starts_first_where_it_can_say_that_it_is_healthy(mixed: Assembly) -> None:
     shop, sidecar = containers(mixed, SHOP)
     assert shop["DependsOn"] == [{"Condition": "HEALTHY", "ContainerName": "otel"}]
     assert (sidecar["Name"], sidecar["Essential"], sidecar["Memory"]) == ("otel", False, 128)
@@ -227,7 +231,7 @@ def test_a_sidecar_starts_first_where_it_can_say_that_it_is_healthy(mixed):
     }
 
 
-def test_a_host_gets_its_rule_certificate_and_record(mixed):
+def test_a_host_gets_its_rule_certificate_and_record(mixed: Assembly) -> None:
     hosts = ["shop.example.com", "live.acme.example.com"]
     [rule] = mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::ListenerRule")
     assert rule["Conditions"] == [{"Field": "host-header", "HostHeaderConfig": {"Values": hosts}}]
@@ -237,7 +241,7 @@ def test_a_host_gets_its_rule_certificate_and_record(mixed):
     assert [each["Name"] for each in mixed.properties(SHOP, "AWS::Route53::RecordSet")] == [f"{h}." for h in hosts]
 
 
-def test_an_internal_service_is_behind_the_private_load_balancer_and_every_service_knows_it(mixed):
+def test_an_internal_service_is_behind_the_private_load_balancer_and_every_service_knows_it(mixed: Assembly) -> None:
     schemes = {each["Scheme"] for each in mixed.properties(PLATFORM, "AWS::ElasticLoadBalancingV2::LoadBalancer")}
     assert schemes == {"internal", "internet-facing"}
     rules = {
@@ -251,7 +255,7 @@ def test_an_internal_service_is_behind_the_private_load_balancer_and_every_servi
         assert "PrivateIngress" in json.dumps(url)
 
 
-def test_only_the_vpc_reaches_the_private_load_balancer(mixed):
+def test_only_the_vpc_reaches_the_private_load_balancer(mixed: Assembly) -> None:
     [group] = [
         each
         for each in mixed.properties(PLATFORM, "AWS::EC2::SecurityGroup")
@@ -260,14 +264,14 @@ def test_only_the_vpc_reaches_the_private_load_balancer(mixed):
     assert [(each["CidrIp"], each["FromPort"]) for each in group["SecurityGroupIngress"]] == [("10.0.0.0/16", 80)]
 
 
-def test_grpc_is_spoken_to_the_container(mixed):
+def test_grpc_is_spoken_to_the_container(mixed: Assembly) -> None:
     for group in mixed.properties(QUOTES, "AWS::ElasticLoadBalancingV2::TargetGroup"):
         assert (group["ProtocolVersion"], group["Matcher"]) == ("GRPC", {"GrpcCode": "0"})
     for group in mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::TargetGroup"):
         assert "ProtocolVersion" not in group
 
 
-def test_tasks_come_and_go_by_the_clock(mixed):
+def test_tasks_come_and_go_by_the_clock(mixed: Assembly) -> None:
     target = mixed.only(SHOP, "AWS::ApplicationAutoScaling::ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 9)
     assert [
@@ -279,8 +283,8 @@ def test_tasks_come_and_go_by_the_clock(mixed):
     assert "ScheduledActions" not in mixed.only(STOCK, "AWS::ApplicationAutoScaling::ScalableTarget")
 
 
-def test_too_few_tasks_are_fewer_than_wanted_where_there_may_be_none(mixed):
-    def running(stack):
+def test_too_few_tasks_are_fewer_than_wanted_where_there_may_be_none(mixed: Assembly) -> None:
+    def running(stack: str) -> dict[str, Any]:
         [alarm] = [a for a in mixed.properties(stack, "AWS::CloudWatch::Alarm") if a["AlarmName"].endswith("-running")]
         return alarm
 
@@ -288,7 +292,7 @@ def test_too_few_tasks_are_fewer_than_wanted_where_there_may_be_none(mixed):
     assert running(STOCK)["Threshold"] == 1
 
 
-def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed):
+def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed: Assembly) -> None:
     assert mixed.only(SHOP, "AWS::ECS::Service")["CapacityProviderStrategy"] == [
         {"CapacityProvider": "FARGATE", "Base": 2, "Weight": 25},
         {"CapacityProvider": "FARGATE_SPOT", "Weight": 75},
@@ -298,14 +302,14 @@ def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed):
     assert stock["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE", "Weight": 1}]
 
 
-def test_the_rehearsal_knows_everything_of_them(mixed):
+def test_the_rehearsal_knows_everything_of_them(mixed: Assembly) -> None:
     reading = StageReading()
     for stack in (PLATFORM, SHOP, STOCK, QUOTES):
         reading.read(stack, mixed.templates[stack])
     assert reading.sidecars == {"otel"}
 
 
-def test_an_environment_in_a_network_that_exists_adds_nothing_to_it(mixed):
+def test_an_environment_in_a_network_that_exists_adds_nothing_to_it(mixed: Assembly) -> None:
     for kind in ("VPC", "Subnet", "NatGateway", "VPCEndpoint", "FlowLog", "Route"):
         assert mixed.properties(PLATFORM, f"AWS::EC2::{kind}") == []
     private, public = ["subnet-0123456789abcdef3", "subnet-0123456789abcdef4"], "subnet-0123456789abcdef1"

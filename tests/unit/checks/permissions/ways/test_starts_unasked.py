@@ -73,7 +73,8 @@ def granted(template: Template, action: str, resource: Any = "*") -> Template:
 WAYS = {
     "the pipeline's own events": with_rule(with_function(), source=["aws.codepipeline"]),
     "by their beginning": with_rule(with_function(), source=[{"prefix": "aws.code"}]),
-    "by a topic": with_topic(**{"source": ["aws.codepipeline"], "detail-type": ["any"]}),
+    "by a topic": with_topic(**{"source": ["aws.codepipeline"], "detail-type": [{"suffix": "State Change"}]}),
+    "a stage's": with_rule(with_function(), **{"detail-type": ["CodePipeline Stage Execution State Change"]}),
     "a call": with_rule(with_function(), **{"detail-type": [CALL]}),
     "a call of one service": with_rule(with_function(), **{"source": ["aws.iam"], "detail-type": [CALL]}),
     "a call among others": with_rule(with_function(), source=["aws.iam"]),
@@ -98,6 +99,9 @@ def test_what_a_step_starts_by_the_way_is_found(template: Template) -> None:
 
 NO_WAYS = {
     "another kind of event": with_rule(with_function(), **{"source": ["aws.iam"], "detail-type": ["AWS Health Event"]}),
+    "another kind of event of two services": with_rule(
+        with_function(), **{"source": ["aws.codepipeline", "aws.inspector2"], "detail-type": ["Inspector2 Finding"]}
+    ),
     "an event with another record": with_rule(
         with_function(), **{"source": ["aws.iam"], "detail": {"project-name": ["Test"]}}
     ),

@@ -1,5 +1,7 @@
 """A cluster and a load balancer that exist: what may be said of them, and what contradicts itself."""
 
+from typing import Any
+
 import pytest
 
 from helpers.existing import existing_network
@@ -13,20 +15,22 @@ ELB = f"arn:aws:elasticloadbalancing:us-east-1:{STAGING}"
 
 
 @pytest.fixture
-def shared(raw):
+def shared(raw: dict[str, Any]) -> dict[str, Any]:
     """The example, whose staging environment makes none of its own."""
     raw["environments"][1]["network"] = existing_network(STAGING)
     del raw["environments"][1]["waf"]
     return raw
 
 
-def faults(raw) -> list[str]:
+def faults(raw: dict[str, Any]) -> list[str]:
     with pytest.raises(ConfigError) as raised:
         parse_config(raw)
     return [line.removeprefix("nova.toml: ") for line in str(raised.value).splitlines()]
 
 
-def test_services_without_hosts_are_at_the_environments_own_name_on_a_listener_that_others_use(shared):
+def test_services_without_hosts_are_at_the_environments_own_name_on_a_listener_that_others_use(
+    shared: dict[str, Any],
+) -> None:
     config = parse_config(shared)
     service, (dev, staging, _) = config.services[0], config.environments
     assert resolved(service, dev).service.hosts == ()
@@ -35,7 +39,7 @@ def test_services_without_hosts_are_at_the_environments_own_name_on_a_listener_t
     assert (found.paths, found.priority) == (service.paths, service.priority)
 
 
-def test_hosts_that_are_written_and_internal_services_stay_as_they_are(shared):
+def test_hosts_that_are_written_and_internal_services_stay_as_they_are(shared: dict[str, Any]) -> None:
     shared["services"][0]["hosts"] = ["carts.staging.nova.example.com"]
     shared["services"][0]["environments"] = {name: {"hosts": [f"{name}.nova.example.com"]} for name in ("dev", "prod")}
     shared["services"][1]["internal"] = True
@@ -45,7 +49,7 @@ def test_hosts_that_are_written_and_internal_services_stay_as_they_are(shared):
     assert second.hosts == ()
 
 
-def test_without_a_domain_services_are_at_the_load_balancers_own_name(raw):
+def test_without_a_domain_services_are_at_the_load_balancers_own_name(raw: dict[str, Any]) -> None:
     raw["environments"][0]["network"] = existing_network("111111111111")
     config = parse_config(raw)
     found = resolved(config.services[0], config.environments[0]).service
@@ -53,12 +57,12 @@ def test_without_a_domain_services_are_at_the_load_balancers_own_name(raw):
 
 
 @pytest.mark.parametrize("cluster", ["everybodys", f"arn:aws:ecs:us-east-1:{STAGING}:cluster/everybodys"])
-def test_a_cluster_is_said_by_its_name_or_its_arn(shared, cluster):
+def test_a_cluster_is_said_by_its_name_or_its_arn(shared: dict[str, Any], cluster: str) -> None:
     shared["environments"][1]["network"]["cluster"] = cluster
     assert parse_config(shared).environments[1].network.cluster_name == "everybodys"
 
 
-def test_a_cluster_needs_no_network_that_exists(raw):
+def test_a_cluster_needs_no_network_that_exists(raw: dict[str, Any]) -> None:
     raw["environments"][0]["network"] = {"cluster": "everybodys"}
     assert parse_config(raw).environments[0].network.cluster_name == "everybodys"
 
@@ -94,7 +98,9 @@ OWN = f"{NETWORK}.load_balancer"
         ({"public_subnets": ["subnet-0123456789abcdef1"]}, "public_subnets: names 1 subnets for 2 zones"),
     ],
 )
-def test_what_is_not_the_environments_own_is_refused_in_one_line(shared, change, fault):
+def test_what_is_not_the_environments_own_is_refused_in_one_line(
+    shared: dict[str, Any], change: dict[str, Any], fault: str
+) -> None:
     network = shared["environments"][1]["network"]
     for key, value in change.items():
         (network["load_balancer"] if key in network["load_balancer"] else network)[key] = value
@@ -102,7 +108,7 @@ def test_what_is_not_the_environments_own_is_refused_in_one_line(shared, change,
     assert fault in line
 
 
-def test_a_load_balancer_of_another_place_is_refused_by_its_arn(shared):
+def test_a_load_balancer_of_another_place_is_refused_by_its_arn(shared: dict[str, Any]) -> None:
     elsewhere = existing_network("999999999999", "eu-west-1")["load_balancer"]
     shared["environments"][1]["network"]["load_balancer"] = elsewhere
     region, account, name = faults(shared)
@@ -112,13 +118,13 @@ def test_a_load_balancer_of_another_place_is_refused_by_its_arn(shared):
 
 
 @pytest.mark.parametrize("key", ["arn", "listener", "security_group", "dns_name", "zone_id"])
-def test_nothing_of_a_load_balancer_is_looked_up_so_all_of_it_is_needed(shared, key):
+def test_nothing_of_a_load_balancer_is_looked_up_so_all_of_it_is_needed(shared: dict[str, Any], key: str) -> None:
     del shared["environments"][1]["network"]["load_balancer"][key]
     [line] = faults(shared)
     assert line.startswith(f"{OWN}.{key}: is missing")
 
 
-def test_a_load_balancer_that_exists_is_in_a_network_that_exists(raw):
+def test_a_load_balancer_that_exists_is_in_a_network_that_exists(raw: dict[str, Any]) -> None:
     network = existing_network(STAGING)
     raw["environments"][1]["network"] = {"load_balancer": network["load_balancer"]}
     del raw["environments"][1]["waf"]
@@ -130,7 +136,7 @@ def test_a_load_balancer_that_exists_is_in_a_network_that_exists(raw):
 INTERNAL = "Internal-shared-1234567890.us-east-1.elb.amazonaws.com"
 
 
-def test_an_internal_load_balancer_has_no_place_where_tests_are_needed(shared):
+def test_an_internal_load_balancer_has_no_place_where_tests_are_needed(shared: dict[str, Any]) -> None:
     shared["environments"][1]["network"]["load_balancer"]["dns_name"] = INTERNAL
     assert faults(shared) == [
         f"{OWN}: is internal, but the e2e tests after the deployment call it from outside its VPC, where it does not "
@@ -138,7 +144,7 @@ def test_an_internal_load_balancer_has_no_place_where_tests_are_needed(shared):
     ]
 
 
-def test_an_internal_load_balancer_fits_the_last_environment_where_nothing_asks_it(shared):
+def test_an_internal_load_balancer_fits_the_last_environment_where_nothing_asks_it(shared: dict[str, Any]) -> None:
     del shared["environments"][2]
     staging = shared["environments"][1]
     staging["network"]["load_balancer"]["dns_name"] = INTERNAL
@@ -153,26 +159,26 @@ def test_an_internal_load_balancer_fits_the_last_environment_where_nothing_asks_
     parse_config(shared)
 
 
-def test_nova_puts_no_firewall_before_a_load_balancer_of_others(shared):
+def test_nova_puts_no_firewall_before_a_load_balancer_of_others(shared: dict[str, Any]) -> None:
     shared["environments"][1]["waf"] = True
     [line] = faults(shared)
     assert line.startswith("environments[1].waf: true puts a firewall in front of a load balancer that is not this")
 
 
-def test_the_hosts_that_a_shared_listener_asks_for_count_as_values_of_the_rule(shared):
+def test_the_hosts_that_a_shared_listener_asks_for_count_as_values_of_the_rule(shared: dict[str, Any]) -> None:
     shared["services"][0]["paths"] = [f"/{number}/*" for number in range(5)]
     [line] = faults(shared)
     assert "are 6 values together with hosts, staging.nova.example.com on the existing load balancer included," in line
 
 
 @pytest.fixture
-def twice(shared):
+def twice(shared: dict[str, Any]) -> dict[str, Any]:
     """Two environments of one account on one listener."""
     shared["environments"][0] |= {"account": STAGING, "network": existing_network(STAGING)}
     return shared
 
 
-def test_two_environments_on_one_listener_need_a_priority_each(twice):
+def test_two_environments_on_one_listener_need_a_priority_each(twice: dict[str, Any]) -> None:
     found = faults(twice)
     assert len(found) == len(twice["services"])
     assert "is also that of carts-service in dev, on one listener: write priority = …" in found[0]
@@ -188,7 +194,9 @@ def test_two_environments_on_one_listener_need_a_priority_each(twice):
         (298, None),
     ],
 )
-def test_the_rule_of_a_services_tests_needs_a_priority_of_its_own_as_well(twice, staging, why):
+def test_the_rule_of_a_services_tests_needs_a_priority_of_its_own_as_well(
+    twice: dict[str, Any], staging: int, why: str | None
+) -> None:
     del twice["services"][1:]
     canary = {"strategy": "canary", "percent": 20, "step_bake_minutes": 6, "bake_minutes": 8}
     twice["environments"][0]["rollout"] = canary  # a rolling deployment has no tests
@@ -204,7 +212,7 @@ def test_the_rule_of_a_services_tests_needs_a_priority_of_its_own_as_well(twice,
     assert line.startswith(f"services[0].priority: {staging} of carts-service in staging {why}, on one listener: ")
 
 
-def test_without_tests_two_rules_stand_next_to_each_other(twice):
+def test_without_tests_two_rules_stand_next_to_each_other(twice: dict[str, Any]) -> None:
     del twice["services"][1:]
     twice["services"][0] |= {
         "smoke": [],
@@ -215,7 +223,7 @@ def test_without_tests_two_rules_stand_next_to_each_other(twice):
     assert parse_config(twice)
 
 
-def test_a_service_may_have_another_priority_in_an_environment(twice):
+def test_a_service_may_have_another_priority_in_an_environment(twice: dict[str, Any]) -> None:
     for number, service in enumerate(twice["services"]):
         service.setdefault("environments", {})["staging"] = {"priority": 100 + 10 * number}
     config = parse_config(twice)
@@ -223,21 +231,21 @@ def test_a_service_may_have_another_priority_in_an_environment(twice):
     assert resolved(config.services[1], config.environments[0]).service.priority == config.services[1].priority
 
 
-def test_priorities_that_are_alike_in_one_environment_are_refused_there(raw):
+def test_priorities_that_are_alike_in_one_environment_are_refused_there(raw: dict[str, Any]) -> None:
     for service in raw["services"][:2]:
         service["environments"] = {"staging": {"priority": 70}}
     [line] = faults(raw)
     assert line.startswith("services[1].environments.staging.priority: 70 is also the priority of ")
 
 
-def test_the_place_of_the_tests_rule_is_looked_for_in_every_environment(raw):
+def test_the_place_of_the_tests_rule_is_looked_for_in_every_environment(raw: dict[str, Any]) -> None:
     raw["services"][0]["environments"] = {"staging": {"priority": 70}}
     raw["services"][1] |= {"smoke": ["/store-service/x"], "environments": {"staging": {"priority": 71}}}
     [line] = faults(raw)
     assert line.startswith("services[1].environments.staging.priority: 71 leaves no room for the rule of its tests: 70")
 
 
-def test_tests_ask_a_service_where_its_users_do(raw):
+def test_tests_ask_a_service_where_its_users_do(raw: dict[str, Any]) -> None:
     raw["environments"][0]["network"] = existing_network("111111111111")
     raw["services"][0]["hosts"] = ["carts.example.com"]
     raw["services"][0]["environments"] = {name: {"hosts": []} for name in ("staging", "prod")}

@@ -69,10 +69,13 @@ def needs(action: str, resource: str) -> AwsCall:
         ([DECRYPT], [ROOT], "sqs:ReceiveMessage", None),
         ([], [ROOT], "sqs:DeleteMessage", None),
         ([], [ROOT, OTHERS], "sqs:ReceiveMessage", None),
+        ([], ROOT, "sqs:ReceiveMessage", "kms:Decrypt"),
+        ([], [{"Fn::If": ["Open", OTHERS, {"Ref": "AWS::NoValue"}]}, ROOT], "sqs:ReceiveMessage", None),
+        ([], {"Fn::If": ["Open", [OTHERS], [ROOT]]}, "sqs:ReceiveMessage", None),
     ],
 )
 def test_what_a_customers_key_encrypts_takes_the_keys_permission_too(
-    more: list[object], policy: list[object], action: str, lacking: str | None
+    more: list[object], policy: object, action: str, lacking: str | None
 ) -> None:
     allowed = [{"Effect": "Allow", "Action": "sqs:*", "Resource": {"Fn::GetAtt": ["Mails", "Arn"]}}, *more]
     template = {

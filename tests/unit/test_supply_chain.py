@@ -1,0 +1,33 @@
+"""What strangers judge the project by: its licence, its scans, its fuzzing and its releases."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def workflow(name: str) -> dict[Any, Any]:
+    """To YAML, the key `on` is `True`."""
+    found: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+    return found
+
+
+def test_what_a_supply_chain_is_judged_by_is_there() -> None:
+    """https://github.com/ossf/scorecard/blob/main/docs/checks.md: licence, code scanning, fuzzing, signed releases."""
+    assert "Apache License" in (ROOT / "LICENSE").read_text() or "MIT License" in (ROOT / "LICENSE").read_text()
+    scan = workflow("code-scanning")
+    assert {"push", "pull_request", "schedule"} <= set(scan[True])
+    uses = [step.get("uses", "").partition("@")[0] for step in scan["jobs"]["scan"]["steps"]]
+    assert uses.index("github/codeql-action/init") < uses.index("github/codeql-action/analyze")
+    fuzz = " ".join(step.get("run", "") for step in workflow("fuzz")["jobs"]["fuzz"]["steps"])
+    assert "make fuzz " in fuzz
+    assert "make fuzz-config " in fuzz
+    build, publish = workflow("release")["jobs"].values()
+    assert [step["run"] for step in build["steps"] if "run" in step] == ["make dist"]
+    assert "sbom.cdx.json" in (ROOT / "Makefile").read_text().partition("\ndist:")[2].partition("\n\n")[0]
+    attested = [step for step in publish["steps"] if "attest-build-provenance" in step.get("uses", "")]
+    assert [step["with"]["subject-path"] for step in attested] == ["dist/*"], "the bill of materials, too"
+    assert not any("checkout" in step.get("uses", "") for step in publish["steps"]), "it has none of our code to run"
+    assert not any("make" in step.get("run", "").split() for step in publish["steps"])
