@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 
+import aws_cdk as cdk
+import constructs
+import jsii
 from aws_cdk import aws_iam as iam
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
@@ -29,8 +33,14 @@ def grant(role: iam.IRole, permissions: Sequence[Permission]) -> None:
         acknowledge_own_policy(role)
 
 
-_LONGEST = 4_000
-"""Characters of grants up to which a role may have its old and its new policy at once: IAM allows 10,240 for both."""
+_LONGEST = 4_500
+"""Characters of a policy up to which a role may have its old and its new one at once: IAM allows 10,240 for both.
+
+What only CloudFormation knows counts as 100 characters, so that some are left for longer ones.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length
+"""
+_UNKNOWN = re.compile(r'\{"(?:Ref":"(?!AWS::)|Fn::GetAtt":)[^}]*\}')
+_LONGEST_NAME = 128
 
 
 def name_policy_by_grants(role: iam.IRole, grants: Iterable[object]) -> None:
@@ -43,14 +53,30 @@ def name_policy_by_grants(role: iam.IRole, grants: Iterable[object]) -> None:
 
     Args:
         role: The role.
-        grants: What its policy grants besides what every service gets; nothing where it keeps its usual name.
+        grants: What its policy grants besides what every service gets; nothing where it keeps its usual name. A policy
+            that is too long, with all that is granted to the role elsewhere, keeps its name, too.
     """
     said = json.dumps(sorted({json.dumps(each, sort_keys=True) for each in grants}))
     policy = role.node.try_find_child("DefaultPolicy")
     resource = policy.node.default_child if policy is not None else None
-    if said == "[]" or len(said) > _LONGEST or not isinstance(resource, iam.CfnPolicy):
-        return
-    digest = hashlib.sha256(said.encode()).hexdigest()[:8].upper()
-    name = f"{role.node.id}Policy{digest}"
-    resource.override_logical_id(name)
-    resource.policy_name = name
+    if said != "[]" and isinstance(resource, iam.CfnPolicy):
+        cdk.Aspects.of(resource).add(_NamedByGrants(hashlib.sha256(said.encode()).hexdigest()[:8].upper()))
+
+
+@jsii.implements(cdk.IAspect)
+class _NamedByGrants:
+    """Names a policy when everything that it grants is known."""
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+
+    def visit(self, node: constructs.IConstruct) -> None:
+        """See ``cdk.IAspect``."""
+        assert isinstance(node, iam.CfnPolicy), "it is the only node of its tree"
+        written = json.dumps(node.stack.resolve(node.policy_document), separators=(",", ":"))
+        if len(_UNKNOWN.sub(100 * "?", written)) > _LONGEST:
+            return
+        # The end of the usual name has the hash of the construct's path, which tells it from others of the stack.
+        name = f"{node.stack.get_logical_id(node)}{self._digest}"[-_LONGEST_NAME:]
+        node.override_logical_id(name)
+        node.policy_name = name

@@ -29,6 +29,7 @@ from nova_infra.operations.planner.blockers.network.networks import overlapping_
 from nova_infra.operations.planner.blockers.network.reach import (
     closed_addresses,
     emptied_groups,
+    lone_subnets,
     replaced_services,
     unreachable_siblings,
 )
@@ -85,6 +86,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     kept_names,
     closed_addresses,
     emptied_groups,
+    lone_subnets,
     replaced_services,
     changed_health_checks,
     withdrawn_permissions,

@@ -168,7 +168,7 @@ MATRIX = {
     "protocol": Case(
         http2,
         refused=("ProtocolVersion cannot be changed in place", "add it as a service of another name"),
-        told=(WEIGHTS, *(2 * ("users get 503 until the service is deployed",))),
+        told=(WEIGHTS, "users get 503 until the service is deployed"),
     ),
 }
 

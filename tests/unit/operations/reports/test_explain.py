@@ -151,7 +151,8 @@ def test_the_first_task_that_failed_in_the_deployment_counts_and_not_one_before_
         make.stopped("CannotPullContainerError: not found", minutes_ago=45),
     )
     stub = make.stub(held_services=(make.service(),), stopped={"audio": tasks}, past={"audio": (make.past(),)})
-    [trouble] = troubles(observe(stub, GREEN))
+    pipeline: Any = GREEN
+    [trouble] = troubles(observe(stub, pipeline))
     assert trouble.cause.sentence == "The container used more memory than its task has."
 
 

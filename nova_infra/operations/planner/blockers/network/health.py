@@ -6,10 +6,12 @@ replaces a task that its load balancer finds unhealthy:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-load-balancing.html.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.template_values import same, shown
+from nova_infra.operations.changes.certain import without_no_value
+from nova_infra.operations.changes.template_values import properties, same, shown
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step
 
@@ -26,7 +28,7 @@ _ASKED = {
 def changed_health_checks(step: Step) -> Iterator[Consequence]:
     """Say that the running tasks are checked in another way before the new ones are there."""
     for logical_id, changed in _changed(step).items():
-        path = shown(step.after.resources[logical_id].get("Properties", {}).get("HealthCheckPath", "/"))
+        path = shown(_check(step.after.resources[logical_id])["HealthCheckPath"])
         yield Consequence(
             step.after.key.name,
             logical_id,
@@ -42,8 +44,25 @@ def _changed(step: Step) -> dict[str, list[str]]:
     for action in step.actions:
         if step.before is None or action.type != _GROUP or action.action is not Action.UPDATE:
             continue
-        before, after = (each.resources[action.logical_id].get("Properties", {}) for each in (step.before, step.after))
-        changed = [word for name, word in _ASKED.items() if not same(before.get(name), after.get(name))]
+        before, after = (_check(each.resources[action.logical_id]) for each in (step.before, step.after))
+        changed = [word for name, word in _ASKED.items() if not same(before[name], after[name])]
         if changed and changed not in found.values():
             found[action.logical_id] = changed
     return found
+
+
+def _check(group: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a group's targets are asked, also where its template leaves it to the default.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html,
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
+    """
+    given = without_no_value(properties(group))
+    grpc, http = given.get("ProtocolVersion") == "GRPC", given.get("Protocol") in ("HTTP", "HTTPS", None)
+    defaults = {
+        "HealthCheckPath": "/AWS.ALB/healthcheck" if grpc else "/",
+        "HealthCheckPort": "traffic-port",
+        "HealthCheckProtocol": "HTTP" if http else "TCP",
+        "Matcher": {"GrpcCode": "12"} if grpc else {"HttpCode": "200" if http else "200-399"},
+    }
+    return defaults | {name: given[name] for name in defaults if name in given}

@@ -4,8 +4,10 @@ See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html: an in
 addresses, and a subnet without a route to the internet reaches none of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from nova_infra.operations.changes.certain import may_be_left_out, table, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -69,16 +71,11 @@ def replaced_services(step: Step) -> Iterator[Consequence]:
 def emptied_groups(step: Step) -> Iterator[Consequence]:
     """Say which target groups are made again while rules lead to them: the new ones are empty until ECS fills them.
 
-    ECS takes a target group only once a rule forwards to it, so the rule changes before the service does:
+    Groups that ECS does not fill, such as those of functions, have what their template says at once. ECS takes a target
+    group only once a rule forwards to it, so the rule changes before the service does:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
     """
-    rules = [
-        resource
-        for resource in step.after.resources.values()
-        if resource.get("Type")
-        in ("AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::ElasticLoadBalancingV2::Listener")
-    ]
-    led_to = {name for rule in rules for name in references(rule)}
+    led_to = _of_users(step.after)
     for each in step.actions:
         if each.type == _GROUP and each.action is Action.REPLACE and each.logical_id in led_to:
             said = (
@@ -87,6 +84,48 @@ def emptied_groups(step: Step) -> Iterator[Consequence]:
             yield Consequence(
                 step.after.key.name, each.logical_id, f"{said}503 until the service is deployed", hurts=True
             )
+
+
+def lone_subnets(step: Step) -> Iterator[Consequence]:
+    """Say which Application Load Balancers are in one subnet, which is enough only on Outposts and in Local Zones.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+    """
+    changed = {each.logical_id for each in step.actions if each.changes}
+    for logical_id, properties in step.after.of_type(_BALANCER):
+        for key in ("Subnets", "SubnetMappings"):
+            places = properties.get(key)
+            one = isinstance(places, list) and len(places) == 1 and not may_be_left_out(places[0])
+            if one and logical_id in changed and properties.get("Type", "application") == "application":
+                said = "names one subnet, and an Application Load Balancer needs two in different zones"
+                remedy = "add one, unless this one is on an Outpost or in a Local Zone"
+                yield Consequence(step.after.key.name, logical_id, f"{said}: {remedy}")
+
+
+def _of_users(stack: StackTemplate) -> set[str]:
+    """Target groups that a service of ECS fills and to which a rule sends requests of users."""
+    filled, tests = set[str](), set[str]()
+    for _, service in stack.of_type("AWS::ECS::Service"):
+        for balancer in tables(service.get("LoadBalancers")):
+            advanced = table(balancer.get("AdvancedConfiguration"))
+            filled |= {*references([balancer.get("TargetGroupArn"), advanced.get("AlternateTargetGroupArn")])}
+            tests |= {*references(advanced.get("TestListenerRule"))}
+    found = set[str]()
+    for kind in ("Listener", "ListenerRule"):
+        for logical_id, rule in stack.of_type(f"AWS::ElasticLoadBalancingV2::{kind}"):
+            if logical_id not in tests:
+                for action in tables(rule.get("Actions", rule.get("DefaultActions"))):
+                    found |= {*references(_weighed(action))}
+    return {
+        name for name in found & filled if not table(stack.resources.get(name, {}).get("Properties")).get("Targets")
+    }
+
+
+def _weighed(action: Mapping[str, Any]) -> list[Any]:
+    """The target groups that get requests of a forward."""
+    groups = tables(table(action.get("ForwardConfig")).get("TargetGroups"))
+    weighed = [each.get("TargetGroupArn") for each in groups if str(each.get("Weight")) != "0"]
+    return weighed if groups else [action.get("TargetGroupArn")]
 
 
 def _ports(stack: StackTemplate) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import tables
+from nova_infra.operations.changes.certain import table, tables, values_at
 from nova_infra.operations.changes.resource_types import resource_type
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step
@@ -19,6 +19,7 @@ _BUCKET, _REPOSITORY = "AWS::S3::Bucket", "AWS::ECR::Repository"
 _LOST = {
     "AWS::CloudFormation::Stack": "all of its resources that it does not retain are deleted",
     "AWS::Cognito::UserPool": "its users are lost",
+    "AWS::DSQL::Cluster": "what it holds is lost",
     "AWS::DynamoDB::GlobalTable": "its items are lost",
     "AWS::DynamoDB::Table": "its items are lost",
     "AWS::EC2::EIP": "its address, which others may have allowed in, is released",
@@ -45,13 +46,17 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 
 _PROTECTED_BY = {
     "AWS::Cognito::UserPool": "DeletionProtection",
+    "AWS::DSQL::Cluster": "DeletionProtectionEnabled",
     "AWS::DocDB::DBCluster": "DeletionProtection",
+    "AWS::DynamoDB::GlobalTable": "Replicas[].DeletionProtectionEnabled",
     "AWS::DynamoDB::Table": "DeletionProtectionEnabled",
+    "AWS::Logs::LogGroup": "DeletionProtectionEnabled",
     "AWS::Neptune::DBCluster": "DeletionProtection",
+    "AWS::QLDB::Ledger": "DeletionProtection",
     "AWS::RDS::DBCluster": "DeletionProtection",
     "AWS::RDS::DBInstance": "DeletionProtection",
 }
-"""Type to the property by which its service refuses to delete it."""
+"""Type to the path of the property by which its service refuses to delete it."""
 
 
 def protected_leftovers(step: Step) -> Iterator[Consequence]:
@@ -61,13 +66,23 @@ def protected_leftovers(step: Step) -> Iterator[Consequence]:
     """
     for action in step.actions:
         before = step.before.resources.get(action.logical_id) if step.before is not None else None
-        if before is not None and _goes(action.action, before) and _is_protected(before):
-            yield Consequence(
-                step.after.key.name,
-                action.logical_id,
-                f"{action.action}, but its deletion protection is on, so the old one stays outside of any stack and is "
-                "paid for: turn the protection off by hand and delete it afterwards",
-            )
+        if before is None or not _goes(action.action, before) or not _is_protected(before):
+            continue
+        holds = lost(before["Type"]) is not None
+        if holds and action.action is not Action.DELETE:
+            continue  # What it holds is missed: see lost_data.
+        remedy = (
+            "move what it holds first, then turn the protection off by hand and delete it"
+            if holds
+            else "turn the protection off by hand and delete it afterwards"
+        )
+        yield Consequence(
+            step.after.key.name,
+            action.logical_id,
+            f"{action.action}, but its deletion protection is on, so the old one stays outside of any stack and is "
+            f"paid for: {remedy}",
+            loses=holds,
+        )
 
 
 def _goes(action: Action, resource: Mapping[str, Any]) -> bool:
@@ -77,22 +92,24 @@ def _goes(action: Action, resource: Mapping[str, Any]) -> bool:
 
 
 def _is_protected(resource: Mapping[str, Any]) -> bool:
-    properties = resource.get("Properties", {})
+    properties = table(resource.get("Properties"))
     if resource["Type"] == "AWS::ElasticLoadBalancingV2::LoadBalancer":
         attributes = tables(properties.get("LoadBalancerAttributes"))
         return any(
             each.get("Key") == "deletion_protection.enabled" and str(each.get("Value")).lower() == "true"
             for each in attributes
         )
-    return str(properties.get(_PROTECTED_BY.get(resource["Type"], ""))).lower() in ("true", "active")
+    path = _PROTECTED_BY.get(resource["Type"])
+    return path is not None and any(str(each).lower() in ("true", "active") for each in values_at(properties, path))
 
 
 def lost_data(step: Step) -> Iterator[Consequence]:
     """Say which resources that hold something are deleted, or replaced by empty ones."""
     for action in step.actions:
         before = step.before.resources.get(action.logical_id) if step.before is not None else None
-        if before is None or (what := lost(before["Type"])) is None or _is_protected(before):
+        if before is None or (what := lost(before["Type"])) is None:
             continue
+        protected = _is_protected(before)
         if action.action is Action.DELETE:
             said, attribute = "is deleted", "DeletionPolicy"
         elif action.action in (Action.REPLACE, Action.MAY_REPLACE):
@@ -100,10 +117,11 @@ def lost_data(step: Step) -> Iterator[Consequence]:
         else:
             continue
         fate = _policy(before, attribute)
-        if fate in _KEPT and action.action is not Action.DELETE and step.identity_before(action.logical_id) is None:
+        unnamed = step.identity_before(action.logical_id) is None
+        if action.action is not Action.DELETE and (protected or (fate in _KEPT and unnamed)):
             kept = f"{said}, and the old one is kept outside of any stack: move what it holds before users miss it"
             yield Consequence(step.after.key.name, action.logical_id, kept, loses=True)
-        if fate in _KEPT:
+        if fate in _KEPT or protected:
             continue
         yield Consequence(
             step.after.key.name,

@@ -190,9 +190,6 @@ def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -
     given = {name for name, value in properties.items() if not may_be_left_out(value)}
     if {"LaunchType", "CapacityProviderStrategy"} <= given:
         yield "CapacityProviderStrategy", "stands beside LaunchType", "keep one of them"
-    grace = _number(properties.get("HealthCheckGracePeriodSeconds"))
-    if grace is not None and properties.get("LoadBalancers", []) == []:
-        yield "HealthCheckGracePeriodSeconds", "is for a service without a load balancer", "leave it out"
     if task is None:
         return
     if str(properties.get("EnableExecuteCommand")).lower() == "true" and task.get("TaskRoleArn", _NOTHING) == _NOTHING:

@@ -133,15 +133,6 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Conditions", "has a condition without values", "say what it compares with, or leave it out"
 
 
-def _balancer(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html."""
-    for key in ("Subnets", "SubnetMappings"):
-        places = properties.get(key)
-        one = isinstance(places, list) and len(places) == 1 and not may_be_left_out(places[0])
-        if one and properties.get("Type", "application") == "application":
-            yield key, "names one subnet, and an Application Load Balancer needs two", "add one in another zone"
-
-
 def _redirects(actions: Any) -> Iterator[_Fault]:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html."""
     same = {"Protocol": "#{protocol}", "Host": "#{host}", "Port": "#{port}", "Path": "/#{path}"}
@@ -261,7 +252,6 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     _TASK: _task,
     "AWS::ECS::Service": _service,
     "AWS::ElasticLoadBalancingV2::ListenerRule": _rule,
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": _balancer,
     "AWS::ElasticLoadBalancingV2::TargetGroup": _group,
     "AWS::DynamoDB::Table": _table,
     "AWS::SSM::Parameter": _parameter,

@@ -110,9 +110,7 @@ LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
         ("AWS::Cognito::UserPool", {"DeletionProtection": "INACTIVE"}, False),
     ],
 )
-def test_what_is_protected_from_deletion_stays_and_loses_nothing(
-    kind: str, properties: dict[str, Any], stays: bool
-) -> None:
+def test_what_is_protected_from_deletion_stays(kind: str, properties: dict[str, Any], stays: bool) -> None:
     def told(before: dict[str, Any], after: dict[str, Any] | None) -> list[str]:
         stacks = [{"Other": OTHER} | ({"It": each} if each else {}) for each in (before, after)]
         old, new = (StackTemplate(KEY, {"Resources": each}) for each in stacks)
@@ -121,6 +119,44 @@ def test_what_is_protected_from_deletion_stays_and_loses_nothing(
 
     before = resource(kind, **properties)
     assert [each.startswith("nova-prod-mails.It: is deleted, but") for each in told(before, None)] == [True] * stays
-    assert not stays or said(before, None) == []
+    assert not any("is deleted:" in each for each in said(before, None)) or not stays
     assert told(resource(kind, delete="Retain", **properties), None) == []
     assert told(before, before | {"Metadata": {"a": "b"}}) == []
+
+
+@pytest.mark.parametrize("policy", ["", "Retain", "Snapshot", "Delete"])
+@pytest.mark.parametrize(
+    ("kind", "protected", "old", "new"),
+    [
+        ("AWS::DynamoDB::Table", {"DeletionProtectionEnabled": True}, {"TableName": "a"}, {"TableName": "b"}),
+        ("AWS::DynamoDB::Table", {"DeletionProtectionEnabled": True}, {"KeySchema": ["a"]}, {"KeySchema": ["b"]}),
+        ("AWS::RDS::DBInstance", {"DeletionProtection": True}, {"StorageEncrypted": False}, {"StorageEncrypted": True}),
+        ("AWS::RDS::DBCluster", {"DeletionProtection": True}, {"StorageEncrypted": False}, {"StorageEncrypted": True}),
+        (
+            "AWS::DynamoDB::GlobalTable",
+            {"Replicas": [{"Region": "eu-north-1"}, {"Region": "us-east-2", "DeletionProtectionEnabled": "true"}]},
+            {"TableName": "a"},
+            {"TableName": "b"},
+        ),
+    ],
+)
+def test_users_miss_what_a_protected_resource_holds_when_it_is_replaced(
+    kind: str, protected: dict[str, Any], old: dict[str, Any], new: dict[str, Any], policy: str
+) -> None:
+    before, after = (resource(kind, replace=policy, **protected, **each) for each in (old, new))
+    [loss] = [each for each in said(before, after) if "by an empty one" in each]
+    assert loss.endswith(
+        "by an empty one, and the old one is kept outside of any stack: move what it holds before users miss it"
+    )
+
+
+def test_what_is_left_by_its_protection_is_not_deleted_before_what_it_holds_is_moved() -> None:
+    protected = resource("AWS::DynamoDB::Table", DeletionProtectionEnabled=True)
+    [left] = said(protected, None)
+    assert left.endswith("is paid for: move what it holds first, then turn the protection off by hand and delete it")
+
+
+def test_a_global_table_is_protected_only_where_a_replica_is() -> None:
+    replicas = [{"Region": "eu-north-1", "DeletionProtectionEnabled": False}, {"Region": "us-east-2"}]
+    [loss] = said(resource("AWS::DynamoDB::GlobalTable", Replicas=replicas), None)
+    assert loss.startswith("is deleted: its items are lost")
