@@ -35,7 +35,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-rules unit-others insecure .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: types-tests faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-rules unit-others insecure .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,8 +57,8 @@ test: setup ## Run what needs no deployment: lint, types, unit tests, the servic
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
 test-all: setup ## The same with all cases; only the remaining ones if the others have passed for this tree
-	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS) insecure; \
-		else CASES= python scripts/parts.py $(PARTS) insecure; fi
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS) $(FURTHER_PARTS); \
+		else CASES= python scripts/parts.py $(filter-out types,$(PARTS)) $(FURTHER_PARTS); fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Run the tests that another Python could fail: make test-python PYTHON=python3.13
@@ -96,6 +96,10 @@ types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(add
 types: setup ## Strict type checks
 	@mypy $(TYPED)
 
+# After those of the program: what mypy has read for these, it finds in its cache.
+types-tests: types ## Strict type checks of tests and scripts, too
+	@MYPYPATH=scripts:tests:tests/unit mypy --explicit-package-bases scripts tests
+
 # The unit tests in five parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Those of the
 # rehearsal that mostly wait for what they have started are among the rules', which mostly compute. Without the plugin that
@@ -104,6 +108,8 @@ WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehear
 RULES = tests/unit/checks tests/unit/config
 PARTS = unit-others unit-operations unit-rules unit-services unit-rehearsal unit-synthesis types lint
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
+# What test-all runs besides.
+FURTHER_PARTS = types-tests insecure
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
 CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'

@@ -186,7 +186,7 @@ def roll_back(server: ThrottlingServer, directory: str) -> tuple[float, float, f
 def first_line(server: ThrottlingServer, directory: str) -> float:
     """Seconds until ``nova logs`` shows something."""
     began = time.perf_counter()
-    command = [NOVA, "logs", "service-00", "prod", "--region", REGION]
+    command = [str(NOVA), "logs", "service-00", "prod", "--region", REGION]
     environment = {**os.environ, "AWS_ENDPOINT_URL": server.url}
     with subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -180,7 +180,7 @@ async def one(service: str, session: aiohttp.ClientSession) -> bool:
             good &= failed == 0 and growth <= MAX_GROWTH
             text = f"{failed} failed, p99 {p99 * 1000:.1f} ms, memory {growth / 1024**2:+.1f} MiB"
             print(f"{'':16} /version at {FLOOD_RATE}/s for {FLOOD_SECONDS} s: {text}", flush=True)
-    return good
+    return bool(good)
 
 
 async def main() -> int:

@@ -70,6 +70,17 @@ Branch = Annotated[
     ),
 ]
 
+# Neither CodePipeline nor paths-ignore knows a negation, and Git names files from the repository's root:
+# https://docs.aws.amazon.com/codepipeline/latest/userguide/syntax-glob.html
+PathsInRepository = Annotated[
+    str,
+    *matching(
+        r"(?![!/])(?!(.*/)?\.\.?(/|$))\S{1,255}",
+        "is not a pattern of paths in the repository",
+        "write one such as docs/**, without ! or / before it and without . or .. as a directory",
+    ),
+]
+
 
 class Source(Model):
     """Where the code comes from. The pipeline needs exactly one of ``connection_arn`` and ``token_secret``."""
@@ -105,7 +116,7 @@ class Source(Model):
     ) = None
     """Name of a Secrets Manager secret that holds a GitHub token, in the toolchain's account."""
     ignore_paths: Annotated[
-        tuple[Annotated[str, *matching(r"\S{1,255}", "is not a pattern of paths", "write one such as docs/**")], ...],
+        tuple[PathsInRepository, ...],
         Field(max_length=8),
     ] = ("docs/**", "*.md")
     """A push that changes nothing else is not delivered. Only with a connection. Default: documentation, but not below

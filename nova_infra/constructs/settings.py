@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from constructs import Construct
+
 from nova_infra.config import Rollout, Runtime, Service
 
 
@@ -30,3 +32,26 @@ class ServiceSettings:
     cluster_name: str | None = None
     test: Mapping[str, Any] | None = None
     together: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what only looks like the configuration, before a construct stumbles over it.
+
+        Raises:
+            TypeError: The service or the runtime is of another type.
+        """
+        _check("ServiceSettings", "service", self.service, Service)
+        _check("ServiceSettings", "runtime", self.runtime, Runtime)
+
+
+def check_settings(construct: Construct, settings: object) -> None:
+    """Refuse settings that are none, such as a dictionary, in a line that names the parameter.
+
+    Raises:
+        TypeError: They are of another type.
+    """
+    _check(construct.node.path, "settings", settings, ServiceSettings)
+
+
+def _check(where: str, parameter: str, value: object, wanted: type) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"{where}: {parameter} is of type {type(value).__name__}: pass {wanted.__name__}(…)")

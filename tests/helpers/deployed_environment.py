@@ -15,7 +15,7 @@ from nova_infra.deployed.aws.client.session import Aws, sign_in
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.model import Answer, Image, RunningService, RunningTask
 from nova_infra.deployed.stack import Stack
-from nova_infra.operations.records.ledger import Entry, ReleasedImage, append, read_ledger
+from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, append, read_ledger
 from nova_infra.operations.rollback.template import image_of, with_image
 
 ENVIRONMENT = "prod"
@@ -112,7 +112,9 @@ class Deployment:
 
     def stack(self, service: str) -> dict[str, Any]:
         """A service's stack."""
-        return self.client("cloudformation").describe_stacks(StackName=f"{PREFIX}-{service}")["Stacks"][0]
+        stack: dict[str, Any]
+        [stack] = self.client("cloudformation").describe_stacks(StackName=f"{PREFIX}-{service}")["Stacks"]
+        return stack
 
     def template(self, service: str) -> dict[str, Any]:
         """The template that a service's stack has now."""
@@ -135,7 +137,7 @@ class Deployment:
         digest = self.environment.pushed[service, tag] = answer["image"]["imageId"]["imageDigest"]
         return ReleasedImage(tag, digest)
 
-    def release(self, number: int, *services: str, outcome: str = "verified") -> Entry:
+    def release(self, number: int, *services: str, outcome: Outcome = "verified") -> Entry:
         """Deploy a release that changes some services, all if none is named, and write it to the ledger."""
         before = self.ledger()
         images = dict(before[0].images) if before else {}

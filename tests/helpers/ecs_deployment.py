@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from nova_infra.rehearsal.ecs.commands import Command, Finish, ShiftTraffic, StartTask, StopTask
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, DeploymentConfiguration, TrafficStep
-from nova_infra.rehearsal.ecs.scheduler import Command, Finish, Scheduler, ShiftTraffic, StartTask, StopTask
+from nova_infra.rehearsal.ecs.scheduler import Scheduler
 
 CANARY = (TrafficStep(10, 5), TrafficStep(100, 3))
 

@@ -77,7 +77,8 @@ class LocalAws:
     def __init__(self) -> None:
         self._application = DomainDispatcherApplication(create_backend_app)
         # moto lists its own directory and matches two hundred patterns, for every call.
-        self._application.get_backend_for_host = functools.cache(self._application.get_backend_for_host)
+        cached = functools.cache(self._application.get_backend_for_host)
+        self._application.get_backend_for_host = cached  # type: ignore[method-assign]  # of this one alone
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.faults: dict[str, list[tuple[int, str] | str | None]] = {}

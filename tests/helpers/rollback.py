@@ -1,7 +1,9 @@
 """Production after a rollback."""
 
+from helpers.deployed_environment import Deployment
 
-def change_sets(deployment) -> list[str]:
+
+def change_sets(deployment: Deployment) -> list[str]:
     cloudformation = deployment.client("cloudformation")
     return [
         summary["Status"]

@@ -29,7 +29,7 @@ esac
 """
 
 
-def project_of_stand_ins(tmp_path):
+def project_of_stand_ins(tmp_path: Path) -> Path:
     """A directory for set-up whose name has a space and letters beyond ASCII, and a directory of Pythons."""
     root = tmp_path / "配送 platform"
     (root / "scripts").mkdir(parents=True)
@@ -43,14 +43,14 @@ def project_of_stand_ins(tmp_path):
     return root
 
 
-def add_python(directory, name, version):
+def add_python(directory: Path, name: str, version: str) -> None:
     path = directory / "bin" / name
     path.unlink(missing_ok=True)
     path.write_text(PYTHON.format(version=version))
     path.chmod(0o755)
 
 
-def setup(root, **variables):
+def setup(root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run it; the calls that it makes for packages are in `called`."""
     (root / "called").unlink(missing_ok=True)
     path = f"{root / '.venv' / 'bin'}:{root.parent / 'bin'}:{os.environ['PATH']}"  # as make and an activation have it

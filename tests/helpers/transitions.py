@@ -31,7 +31,8 @@ def of_type(template: dict[str, Any], kind: str) -> list[tuple[str, dict[str, An
 
 def only(template: dict[str, Any], kind: str) -> dict[str, Any]:
     [(_, found)] = of_type(template, kind)
-    return found["Properties"]
+    properties: dict[str, Any] = found["Properties"]
+    return properties
 
 
 def rules(template: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,5 +1,8 @@
 """The steps and commands of the workflows."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import yaml
 
 from helpers.workflows import (
@@ -17,7 +20,7 @@ WORKFLOWS = {name: parsed(text) for name, text in TEXTS.items()}
 ACTION_TEXTS = {str(path.relative_to(GITHUB)): path.read_text() for path in ACTIONS}
 
 
-def steps():
+def steps() -> Iterator[tuple[str, dict[str, Any] | None, dict[str, Any]]]:
     """Every step: (place, the job it is in or None, step)."""
     for file, workflow in WORKFLOWS.items():
         for name, job in workflow["jobs"].items():
@@ -28,7 +31,7 @@ def steps():
             yield file, None, step
 
 
-def commands():
+def commands() -> Iterator[tuple[str, str]]:
     """Every command line that a step runs."""
     for place, _, step in steps():
         for line in step.get("run", "").splitlines():

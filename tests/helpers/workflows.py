@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -29,7 +30,7 @@ PINNED = {
 }
 
 
-def environment(name, number, **keys):
+def environment(name: str, number: int, **keys: Any) -> dict[str, Any]:
     """One more environment, as nova.toml writes it."""
     domain = {"domain": {"name": f"{name}.example.org", "zone_id": "Z0LIVE"}}
     return {
@@ -42,11 +43,11 @@ def environment(name, number, **keys):
     }
 
 
-def example():
+def example() -> dict[str, Any]:
     return tomllib.loads(EXAMPLE.read_text())
 
 
-def two():
+def two() -> dict[str, Any]:
     raw = example()
     raw["platform"]["name"] = "acme"
     raw["source"] |= {"repository": "acme/shop", "branch": "release/2.0", "ignore_paths": ["wiki/**", "it's.txt"]}
@@ -58,7 +59,7 @@ def two():
     return raw
 
 
-def four():
+def four() -> dict[str, Any]:
     raw = example()
     raw["source"]["ignore_paths"] = []
     canary = {"strategy": "canary", "percent": 5, "step_bake_minutes": 100, "bake_minutes": 200}
@@ -71,7 +72,7 @@ def four():
     return raw
 
 
-def one():
+def one() -> dict[str, Any]:
     raw = example()
     raw["environments"] = [environment("only", 61)]
     return raw
@@ -80,8 +81,8 @@ def one():
 CONFIGURATIONS = {each.__name__: parse_config(each()) for each in (example, two, four, one)}
 
 
-def parsed(text):
-    content = yaml.load(text, yaml.CSafeLoader)
+def parsed(text: str) -> dict[str, Any]:
+    content: dict[Any, Any] = yaml.load(text, yaml.CSafeLoader)
     content["on"] = content.pop(True, None)  # YAML 1.1 takes the key for a truth value
     return content
 

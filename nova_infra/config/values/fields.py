@@ -122,12 +122,13 @@ Name = Annotated[
         "use lower-case letters, digits and single hyphens, starting with a letter",
     ),
 ]
+# Clients and load balancers resolve dot segments first: https://datatracker.ietf.org/doc/html/rfc3986#section-5.2.4
 PathPattern = Annotated[
     str,
     *matching(
-        r"/[\w\-.$/~\"'@:+&*?]{0,127}",
+        r"(?!.*/\.\.?(/|$))/[\w\-.$/~\"'@:+&*?]{0,127}",
         "is not a path pattern",
-        "start it with /, keep it under 128 characters, and use no spaces",
+        "start it with /, keep it under 128 characters, and use no spaces and no . or .. between slashes",
     ),
 ]
 Email = Annotated[

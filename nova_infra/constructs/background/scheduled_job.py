@@ -18,7 +18,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.constructs.background.job_machine import definition
 from nova_infra.constructs.observability.retention import retention
-from nova_infra.constructs.settings import ServiceSettings
+from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.alarms import AlarmMetric, query, returned
 from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group, selected
 from nova_infra.names import alarm_name, job_log_group, schedule_name
@@ -58,6 +58,7 @@ class ScheduledJob(Construct):
             key: Key of the log group. Default: CloudWatch's own.
         """
         super().__init__(scope, construct_id)
+        check_settings(self, settings)
         service, runtime = settings.service, settings.runtime
         self._name = name = settings.name or service.name
         cluster_name = settings.cluster_name or cluster.cluster_name

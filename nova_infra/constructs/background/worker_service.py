@@ -8,7 +8,7 @@ from constructs import Construct
 
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_alarms import WorkerAlarms
-from nova_infra.constructs.settings import ServiceSettings
+from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.alarms import AlarmMetric
 from nova_infra.constructs.tasks.scaling import scale_on_cpu, tracked
 from nova_infra.constructs.tasks.service import fargate_service, outbound_group
@@ -49,6 +49,7 @@ class WorkerService(Construct):
             subnets: Where tasks run. Default: the VPC's private subnets.
         """
         super().__init__(scope, construct_id)
+        check_settings(self, settings)
         service, runtime = settings.service, settings.runtime
         name = settings.name or service.name
         cluster_name = settings.cluster_name or cluster.cluster_name

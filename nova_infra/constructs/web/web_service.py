@@ -16,7 +16,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.hooks.gates import gate_hooks
 from nova_infra.constructs.remembered import remembered
-from nova_infra.constructs.settings import ServiceSettings
+from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.durations import minutes, seconds
 from nova_infra.constructs.tasks.scaling import Autoscaling
 from nova_infra.constructs.tasks.service import fargate_service, outbound_group, service_resource
@@ -80,6 +80,7 @@ class WebService(Construct):
         if port is not None and not (cdk.Token.is_unresolved(port) or 1 <= port <= 65535):
             raise ValueError(f"{self.node.path}: port {port} is none: pass a port from 1 to 65535")
         settings = settings or ServiceSettings(service=_default_service(self))
+        check_settings(self, settings)
         service, runtime = settings.service, settings.runtime
         name = settings.name or f"{cdk.Stack.of(self).stack_name}-{service.name}"
         cluster_name = settings.cluster_name or cluster.cluster_name

@@ -11,7 +11,7 @@ from nova_infra.errors import RefusedError
 SETTLED = [row for experiment in EXPERIMENTS for row in experiment.rows]
 
 
-def test_every_open_row_is_settled_by_one_experiment_or_says_why_none_can():
+def test_every_open_row_is_settled_by_one_experiment_or_says_why_none_can() -> None:
     open_rows = {row.id for section in sections().values() for row in section if row.is_open}
     unproven = {row.id for row in rows().values() if row.unproven}
     assert len(SETTLED) == len(set(SETTLED))
@@ -20,7 +20,7 @@ def test_every_open_row_is_settled_by_one_experiment_or_says_why_none_can():
     assert set(SETTLED) <= set(rows())
 
 
-def test_a_run_of_everything_takes_less_than_an_hour_and_less_than_five_dollars():
+def test_a_run_of_everything_takes_less_than_an_hour_and_less_than_five_dollars() -> None:
     took, cost = re.findall(
         r"in all: (\d+) min side by side, (\d+\.\d\d) USD at list prices of us-east-1, \d{4}-\d\d-\d\d",
         total(choose(())),
@@ -29,7 +29,7 @@ def test_a_run_of_everything_takes_less_than_an_hour_and_less_than_five_dollars(
     assert 0 < float(cost) < 5
 
 
-def test_one_row_takes_its_experiment_alone():
+def test_one_row_takes_its_experiment_alone() -> None:
     [chosen] = choose(("failed-canary",))
     assert chosen.name == "canary-breaker"
     assert choose(("failed-canary", "canary-breaker")) == [chosen]
@@ -40,6 +40,6 @@ def test_one_row_takes_its_experiment_alone():
     ("row", "said"),
     [("no-such-row", "no row is called"), ("review-commit", "no experiment settles review-commit: GitHub")],
 )
-def test_a_row_that_cannot_be_settled_is_refused(row, said):
+def test_a_row_that_cannot_be_settled_is_refused(row: str, said: str) -> None:
     with pytest.raises(RefusedError, match=said):
         choose((row,))

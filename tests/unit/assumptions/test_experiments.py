@@ -99,8 +99,14 @@ ASKED = {"lifecycleHookDetails": [{"status": "IN_PROGRESS", "targetArn": FUNCTIO
 FAILED = {"LogicalResourceId": "Service", "ResourceStatusReason": "Invalid request: not with ROLLING"}
 TAKEN = {3: {"deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}}}
 NOT_TAKEN = {3: {"deploymentConfiguration": {"strategy": "CANARY", "bakeTimeInMinutes": 1}}}
-RUNS = {"run_task": then(started(1), started(1)), "stop_task": {}, "list_tasks": {"taskArns": ["arn:aws:ecs:task/1"]}}
-MACHINE = {"start_execution": {"executionArn": execution("RUNNING")["executionArn"], "startDate": BEGUN}}
+RUNS: dict[str, Any] = {
+    "run_task": then(started(1), started(1)),
+    "stop_task": {},
+    "list_tasks": {"taskArns": ["arn:aws:ecs:task/1"]},
+}
+MACHINE: dict[str, Any] = {
+    "start_execution": {"executionArn": execution("RUNNING")["executionArn"], "startDate": BEGUN}
+}
 MACHINE |= {"stop_execution": {"stopDate": BEGUN}}
 MESSAGE = {"Messages": [{"Body": "{}"}]}
 SERVICES = {"services": [{"desiredCount": 1}]}

@@ -61,7 +61,9 @@ def test_a_gate_pauses_the_first_deployment_and_not_the_way_back(statuses: Any, 
 @pytest.mark.parametrize(
     ("matched", "expected"), [({"/plain"}, "refuted"), ({"/plain", "/%70lain"}, "held"), (set(), "undecided")]
 )
-def test_paths_are_normalized_where_another_spelling_matches(monkeypatch, matched: set[str], expected: str) -> None:
+def test_paths_are_normalized_where_another_spelling_matches(
+    monkeypatch: pytest.MonkeyPatch, matched: set[str], expected: str
+) -> None:
     monkeypatch.setattr(
         traffic,
         "ask",
@@ -81,7 +83,9 @@ def test_paths_are_normalized_where_another_spelling_matches(monkeypatch, matche
         ([56, 1], [40, 7], 15, ["held", "held", "held", "refuted", "held"]),
     ],
 )
-def test_requests_are_counted_by_the_minute(monkeypatch, requests, answered, left: int, expected) -> None:
+def test_requests_are_counted_by_the_minute(
+    monkeypatch: pytest.MonkeyPatch, requests: list[int], answered: list[int], left: int, expected: list[str]
+) -> None:
     account = SandboxAccount()
 
     def asked(_: str, path: str, *, patience: float = 90.0, **__: Any) -> SandboxAnswer:
@@ -94,8 +98,8 @@ def test_requests_are_counted_by_the_minute(monkeypatch, requests, answered, lef
         by_name = {"RequestCount": requests, "HTTPCode_Target_2XX_Count": answered}
         found = []
         for query in MetricDataQueries:
-            values = by_name.get(query["MetricStat"]["Metric"]["MetricName"], [])
-            values = [float(value) for value in values] if account.calls["get_metric_data"] > 2 else []
+            counts = by_name.get(query["MetricStat"]["Metric"]["MetricName"], [])
+            values = [float(count) for count in counts] if account.calls["get_metric_data"] > 2 else []
             found.append({"Id": query["Id"], "Values": values, "Timestamps": minutes[: len(values)]})
         return {"MetricDataResults": found}
 

@@ -39,7 +39,7 @@ def ours(name: str, status: str = "CREATE_COMPLETE") -> dict[str, dict[str, Any]
     return {f"nova-prove-{name}": {**strangers(), "status": status, "tags": [{"Key": TAG, "Value": name}]}}
 
 
-def test_a_run_tells_every_row_and_leaves_nothing_but_what_is_not_its_own():
+def test_a_run_tells_every_row_and_leaves_nothing_but_what_is_not_its_own() -> None:
     account = SandboxAccount()
     account.stacks["nova-prove-of-somebody"] = strangers()
     found, told = run(account, experiment("a", holds), experiment("b", holds, ground=True))
@@ -56,7 +56,9 @@ def test_a_run_tells_every_row_and_leaves_nothing_but_what_is_not_its_own():
         (KeyError("services"), "an unexpected form"),
     ],
 )
-def test_an_experiment_that_cannot_go_on_leaves_its_row_undecided_and_the_others_alone(fault, said):
+def test_an_experiment_that_cannot_go_on_leaves_its_row_undecided_and_the_others_alone(
+    fault: UndecidedError | AwsError | KeyError, said: str
+) -> None:
     def fails(_: Any) -> Any:
         raise fault
         yield
@@ -71,7 +73,7 @@ def test_an_experiment_that_cannot_go_on_leaves_its_row_undecided_and_the_others
     assert account.stacks == {}
 
 
-def test_without_the_shared_ground_every_row_is_undecided():
+def test_without_the_shared_ground_every_row_is_undecided() -> None:
     account = SandboxAccount()
     account.ends["ground"] = ["CREATE_FAILED"]
     account.failure = {"LogicalResourceId": "Network", "ResourceStatusReason": "The maximum number of VPCs is reached"}
@@ -81,7 +83,7 @@ def test_without_the_shared_ground_every_row_is_undecided():
     assert account.stacks == {}
 
 
-def test_an_interruption_ends_what_waits_and_removes_everything():
+def test_an_interruption_ends_what_waits_and_removes_everything() -> None:
     account, begun, ended = SandboxAccount(), Event(), []
 
     def waits(sandbox: Any) -> Any:
@@ -106,7 +108,7 @@ def test_an_interruption_ends_what_waits_and_removes_everything():
     assert account.stacks == {}
 
 
-def test_credentials_that_are_lost_are_no_loss_of_what_was_made():
+def test_credentials_that_are_lost_are_no_loss_of_what_was_made() -> None:
     """The run says what is left and how to remove it, and a second one with credentials finds it."""
     account = SandboxAccount()
 
@@ -127,7 +129,7 @@ def test_credentials_that_are_lost_are_no_loss_of_what_was_made():
     assert account.stacks == {}
 
 
-def test_a_second_interruption_says_that_something_is_left():
+def test_a_second_interruption_says_that_something_is_left() -> None:
     account = SandboxAccount()
 
     def interrupted(**_: Any) -> Any:
@@ -139,7 +141,7 @@ def test_a_second_interruption_says_that_something_is_left():
     assert caught.value.exit_code == 130
 
 
-def test_what_another_run_has_left_is_no_ground_for_a_new_one():
+def test_what_another_run_has_left_is_no_ground_for_a_new_one() -> None:
     account = SandboxAccount()
     account.stacks |= ours("a")
     with pytest.raises(RefusedError, match=r"nova-prove-a: another run made this.*--clean"):
@@ -147,11 +149,17 @@ def test_what_another_run_has_left_is_no_ground_for_a_new_one():
     assert list(account.stacks) == ["nova-prove-a"]
 
 
-def test_the_ground_is_removed_last_and_its_tasks_are_stopped_before():
-    account, order = SandboxAccount(), []
+def test_the_ground_is_removed_last_and_its_tasks_are_stopped_before() -> None:
+    account = SandboxAccount()
+    order: list[str] = []
     account.stacks |= ours("ground") | ours("z")
     account.answers["list_tasks"] = {"taskArns": ["arn:aws:ecs:task/1"]}
-    account.answers["stop_task"] = lambda task, **_: order.append(task) or {}
+
+    def stop(task: str, **_: Any) -> dict[str, Any]:
+        order.append(task)
+        return {}
+
+    account.answers["stop_task"] = stop
 
     def delete(StackName: str) -> dict[str, Any]:  # noqa: N803
         order.append(StackName)
@@ -163,7 +171,7 @@ def test_the_ground_is_removed_last_and_its_tasks_are_stopped_before():
     assert order == ["nova-prove-z", "arn:aws:ecs:task/1", "nova-prove-ground"]
 
 
-def test_a_stack_that_cannot_be_removed_is_named_and_keeps_the_ground():
+def test_a_stack_that_cannot_be_removed_is_named_and_keeps_the_ground() -> None:
     account = SandboxAccount()
     account.stacks |= ours("a") | ours("b") | ours("ground")
     account.stays = {"nova-prove-a"}
@@ -175,7 +183,7 @@ def test_a_stack_that_cannot_be_removed_is_named_and_keeps_the_ground():
     assert account.calls["delete_stack"] == 1 + 3  # of b once; of a once, and twice more
 
 
-def test_an_update_under_way_is_cancelled_before_its_stack_is_removed():
+def test_an_update_under_way_is_cancelled_before_its_stack_is_removed() -> None:
     account = SandboxAccount()
     account.stacks |= ours("a", status="UPDATE_IN_PROGRESS")
 
@@ -197,16 +205,16 @@ def test_an_update_under_way_is_cancelled_before_its_stack_is_removed():
         ("555555555555", "666666666666", "the credentials are of 666666666666"),
     ],
 )
-def test_an_account_that_is_no_sandbox_is_refused(account, signed_in, said):
+def test_an_account_that_is_no_sandbox_is_refused(account: str | None, signed_in: str | None, said: str) -> None:
     with pytest.raises(RefusedError, match=said):
         refuse_account(account, {"111111111111"}, signed_in=signed_in)
 
 
-def test_a_sandbox_is_taken():
+def test_a_sandbox_is_taken() -> None:
     refuse_account("555555555555", {"111111111111"}, signed_in="555555555555")
 
 
-def test_the_ground_of_tests_has_what_the_template_gives():
+def test_the_ground_of_tests_has_what_the_template_gives() -> None:
     from nova_infra.assumptions.sandbox.templates import ground
 
     assert set(ground()["Outputs"]) == set(GROUND)

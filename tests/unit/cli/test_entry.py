@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ main()
 
 
 @pytest.mark.parametrize(("package", "command"), [("click", "--help"), ("aiohttp", "rehearse")])
-def test_a_missing_package_is_named_with_the_way_to_install_it(example, package: str, command: str) -> None:
+def test_a_missing_package_is_named_with_the_way_to_install_it(example: Path, package: str, command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, package, command], cwd=example, check=False, capture_output=True, text=True
     )

@@ -105,11 +105,11 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
         assert {word.strip("[].,") for word in rest if word.strip("[").startswith("--")} <= known, words
 
 
-def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example) -> None:
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        command = [Path(sys.executable).with_name("nova"), "config", "check"]
+        command = [str(Path(sys.executable).with_name("nova")), "config", "check"]
         ended = subprocess.run(command, cwd=example, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     finally:
         os.close(writing)

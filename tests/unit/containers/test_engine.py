@@ -15,7 +15,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of programs, and nothing else on the path but the shell's own."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(
-        module.shutil, "which", lambda name: str(tmp_path / name) if (tmp_path / name).exists() else None
+        "nova_infra.containers.engine.shutil.which",
+        lambda name: str(tmp_path / name) if (tmp_path / name).exists() else None,
     )
     return tmp_path
 
@@ -200,7 +201,8 @@ def test_docker_hands_over_images_without_times_where_its_store_lets_it(
                 loaded.append(arguments)
             return {"info": store, "buildx": builder}.get(arguments[0], "")
 
-    docker, lines = Scripted("docker", "amd64"), []
+    docker = Scripted("docker", "amd64")
+    lines: list[str] = []
     option = docker.buildx_output("shop:7", tmp_path, tell=lines.append)
     assert option.startswith("--output=type=docker,name=shop:7,rewrite-timestamp=true")
     assert (",dest=" in option) is packed

@@ -1,6 +1,7 @@
 """The way into an environment's account: by nova.toml and its role, or by the credentials at hand."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -33,25 +34,26 @@ def project(tmp_path: Path) -> Whereabouts:
     return Whereabouts(tmp_path)
 
 
-def identity(environment) -> str:
-    return environment.aws.call("sts", "get_caller_identity")["Arn"]
+def identity(environment: Any) -> str:
+    found: str = environment.aws.call("sts", "get_caller_identity")["Arn"]
+    return found
 
 
-def test_with_a_configuration_the_environment_s_role_is_taken(aws, project) -> None:
+def test_with_a_configuration_the_environment_s_role_is_taken(aws: None, project: Whereabouts) -> None:
     for role in ("observer", "release"):
-        environment = connect("live", role=role, where=project)
+        environment: Any = connect("live", role=role, where=project)
         assert environment.prefix == "acme-live"
         assert environment.aws.region == "eu-west-1"
         assert f":assumed-role/acme-live-{role}/nova-" in identity(environment)
 
 
-def test_a_region_on_the_command_line_turns_the_configuration_off(aws, project) -> None:
-    environment = connect("prod", role="release", where=Whereabouts(project.root, region="us-west-2"))
+def test_a_region_on_the_command_line_turns_the_configuration_off(aws: None, project: Whereabouts) -> None:
+    environment: Any = connect("prod", role="release", where=Whereabouts(project.root, region="us-west-2"))
     assert (environment.prefix, environment.aws.region) == ("nova-prod", "us-west-2")
     assert "assumed-role" not in identity(environment)
 
 
-def test_an_environment_that_the_configuration_does_not_name_is_refused(project) -> None:
+def test_an_environment_that_the_configuration_does_not_name_is_refused(project: Whereabouts) -> None:
     with pytest.raises(RefusedError, match="environment: 'qa' is not one of live: choose one of them"):
         connect("qa", role="observer", where=project)
 
@@ -63,11 +65,13 @@ def test_a_broken_configuration_names_the_way_around_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("own", "enters"), [("333333333333", True), ("999999999999", False)])
-def test_who_may_not_take_the_role_enters_its_own_account_only(aws, monkeypatch, own: str, enters: bool) -> None:
+def test_who_may_not_take_the_role_enters_its_own_account_only(
+    aws: None, monkeypatch: pytest.MonkeyPatch, own: str, enters: bool
+) -> None:
     def denied(_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
 
-    monkeypatch.setattr(aws_session.AssumeRoleCredentialFetcher, "fetch_credentials", denied)
+    monkeypatch.setattr("botocore.credentials.AssumeRoleCredentialFetcher.fetch_credentials", denied)
     monkeypatch.setattr(aws_session, "whoami", lambda _: (own, "user/alice"))
     if enters:
         assert sign_in(region="eu-west-1", role="nova-prod-release", account="333333333333").region == "eu-west-1"

@@ -13,7 +13,6 @@ from helpers.ecr import (
     Docker,
 )
 from nova_infra.deployed.aws.client.session import Aws
-from nova_infra.images import build as image_build
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +42,6 @@ def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 def docker(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> Docker:
     docker = Docker(ecr)
-    monkeypatch.setattr(image_build.subprocess, "run", docker.run)
-    monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("nova_infra.images.build.subprocess.run", docker.run)
+    monkeypatch.setattr("nova_infra.images.build.shutil.which", lambda name: f"/bin/{name}")
     return docker

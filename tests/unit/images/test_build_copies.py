@@ -22,7 +22,6 @@ from helpers.ecr import (
 )
 from nova_infra.deployed.aws.client.session import sign_in
 from nova_infra.errors import CheckFailedError, RefusedError
-from nova_infra.images import build as image_build
 from nova_infra.images.build import ensure_image
 from nova_infra.images.promote import promote
 from nova_infra.images.registry import Registry
@@ -57,7 +56,7 @@ def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> 
     assert tags(ecr) == {"aaa"}
 
 
-def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> None:
+def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = f"registry.example.com/shop:1@sha256:{'d' * 64}"
     ready = ImageSource("carts-service", "linux/amd64", {}, (), image=reference)
     calls: list[list[str]] = []
@@ -68,8 +67,8 @@ def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> Non
             ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=ready.tag)
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(image_build.subprocess, "run", run)
-    monkeypatch.setattr(image_build.shutil, "which", lambda _: "/usr/bin/docker")
+    monkeypatch.setattr("nova_infra.images.build.subprocess.run", run)
+    monkeypatch.setattr("nova_infra.images.build.shutil.which", lambda _: "/usr/bin/docker")
     registry = Registry(REPOSITORY, aws=sign_in(region="us-east-1"))
     assert [ensure_image(registry, ready, tools=TOOLS, check=check)[1] for _ in range(2)] == [True, False]
     [copy] = [call for call in calls if "imagetools" in call]
@@ -105,7 +104,7 @@ def test_a_private_image_is_copied_with_the_login_of_its_registry_for_that_time_
             ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=private.tag)
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(image_build.subprocess, "run", run)
+    monkeypatch.setattr("nova_infra.images.build.subprocess.run", run)
     ensure_image(registry(), private, tools=TOOLS, check=check)
     assert ["login", "--username", "robot", "--password-stdin", host] in calls
     assert passwords[host] == "hush"

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_any_difference_in_what_is_built_gives_another_tag(
 
 
 @pytest.mark.parametrize("change", [{"platform": "linux/arm64"}, {"arguments": {"PYTHON_IMAGE": "python:3.13"}}])
-def test_the_architecture_and_the_build_arguments_count(services: Path, change: dict[str, object]) -> None:
+def test_the_architecture_and_the_build_arguments_count(services: Path, change: dict[str, Any]) -> None:
     assert dataclasses.replace(source(services), **change).tag != tag(services)
 
 
@@ -263,7 +264,7 @@ def test_a_context_that_is_not_there_is_refused_by_name(own: Path, context: str,
         read_directory(own / context, root=own, dockerfile=dockerfile)
 
 
-def test_what_the_configuration_says_of_an_image_counts_in_its_tag(own: Path, raw) -> None:
+def test_what_the_configuration_says_of_an_image_counts_in_its_tag(own: Path, raw: dict[str, Any]) -> None:
     def tag(**keys: object) -> str:
         raw["services"] = [{"name": "shop", **keys}]
         [found] = image_sources(own, parse_config(raw))

@@ -1,6 +1,7 @@
 import io
 import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,54 +31,58 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("revision", ["HEAD", "HEAD~1"])
-def test_a_commit_of_the_project_can_be_read(repository, revision):
+def test_a_commit_of_the_project_can_be_read(repository: Path, revision: str) -> None:
     assert why_unreadable(repository, revision) is None
 
 
-def test_a_worktree_is_a_repository(repository):
+def test_a_worktree_is_a_repository(repository: Path) -> None:
     git(repository, "worktree", "add", "-q", "../tree")
     assert why_unreadable(repository.parent / "tree") is None
 
 
-def test_an_archive_has_no_repository(tmp_path):
+def test_an_archive_has_no_repository(tmp_path: Path) -> None:
     assert "no git repository here, as in an unpacked archive: clone the project" in (why_unreadable(tmp_path) or "")
 
 
-def test_a_repository_without_a_commit_needs_one(tmp_path):
+def test_a_repository_without_a_commit_needs_one(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     assert why_unreadable(tmp_path) == "nothing is committed in this repository: commit first"
 
 
-def test_a_shallow_clone_ends_before_what_is_asked_for(repository):
+def test_a_shallow_clone_ends_before_what_is_asked_for(repository: Path) -> None:
     git(repository.parent, "clone", "-q", "--depth=1", repository.as_uri(), "shallow")
     shallow = repository.parent / "shallow"
     assert why_unreadable(shallow) is None
     assert (why_unreadable(shallow, "HEAD^") or "").startswith("this clone is shallow and ends before 'HEAD^': run ")
 
 
-def test_a_revision_that_does_not_exist_is_named(repository):
+def test_a_revision_that_does_not_exist_is_named(repository: Path) -> None:
     assert why_unreadable(repository, "v9") == "'v9' is not a revision of this repository: name one that exists"
 
 
-def test_an_archive_below_another_repository_is_not_in_its_commits(repository):
+def test_an_archive_below_another_repository_is_not_in_its_commits(repository: Path) -> None:
     archive = repository / "unpacked"
     archive.mkdir()
     (archive / "nova.toml").touch()
     assert (why_unreadable(archive) or "").startswith("'HEAD' does not have this directory: commit")
 
 
-def test_a_repository_of_another_user_is_not_one_without_commits(repository, monkeypatch):
+def test_a_repository_of_another_user_is_not_one_without_commits(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Git's own tests use it to stand for a directory that belongs to somebody else.
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     assert (why_unreadable(repository) or "").startswith("this repository belongs to another user: run `git config")
 
 
-def test_git_itself_may_be_missing(tmp_path, monkeypatch):
+def test_git_itself_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert why_unreadable(tmp_path) == "git: not found: install it"
 
 
-def test_a_rehearsal_says_so_before_it_synthesizes(nova, example, tmp_path):
+def test_a_rehearsal_says_so_before_it_synthesizes(
+    nova: Callable[..., subprocess.CompletedProcess[str]], example: Path, tmp_path: Path
+) -> None:
     (tmp_path / "nova.toml").write_text((example / "nova.toml").read_text())
     result = nova("rehearse", "--approve", directory=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")

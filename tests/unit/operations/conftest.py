@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from helpers.deployed_environment import PREFIX, SERVICES, Deployment, Ecs, for_moto, imports, stand_in
 from helpers.local_aws import LocalAws
 
 
 @pytest.fixture(scope="session")
-def service_templates(assembly) -> dict[str, dict[str, Any]]:
+def service_templates(assembly: Assembly) -> dict[str, dict[str, Any]]:
     """Service to its synthesized template of production, as far as moto can take it."""
     return {service: for_moto(assembly.template(f"{PREFIX}-{service}")) for service in SERVICES}
 
@@ -38,7 +39,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def deploy(service_templates) -> Callable[[], Deployment]:
+def deploy(service_templates: dict[str, dict[str, Any]]) -> Callable[[], Deployment]:
     """Deploys production with two services at release 1, to whatever answers as AWS."""
 
     def run() -> Deployment:

@@ -1,7 +1,7 @@
 """What an operator does to services that run."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.deployed_environment import Deployment
 from helpers.exhaustive import one_of_each
 from nova_infra.deployed.task import LogEvent, OneOff, TaskDetail
 from nova_infra.documents.terminal import as_text
@@ -75,7 +76,8 @@ class Lines:
     """Gives the lines of one look after the other."""
 
     def __init__(self, *looks: list[LogEvent] | Exception) -> None:
-        self.looks, self.since = list(looks), []
+        self.looks = list(looks)
+        self.since: list[datetime] = []
 
     def log_events(self, service: str, *, since: datetime, pattern: str = "") -> Iterator[LogEvent]:
         assert (service, pattern) == ("carts", '"x"')
@@ -131,12 +133,13 @@ class Runner:
     """Runs one task that goes through states and writes lines."""
 
     def __init__(self, *states: TaskDetail | BaseException) -> None:
-        self.states, self.stopped = states, []
+        self.states = states
+        self.stopped: list[tuple[str, str]] = []
 
     def now(self) -> datetime:
         return AT
 
-    def start_task(self, service: str, command: tuple[str, ...]) -> OneOff:
+    def start_task(self, service: str, command: Sequence[str]) -> OneOff:
         self.started = (service, command)
         return OneOff(f"{ARN}aa", "/nova/nova-prod-carts", "nova-prod-carts/app/aa")
 
@@ -150,7 +153,7 @@ class Runner:
     def stop_task(self, arn: str, reason: str) -> None:
         self.stopped.append((arn, reason))
 
-    def log_events(self, _: str, *, since: datetime, streams: list[str]) -> Iterator[LogEvent]:
+    def log_events(self, _: str, *, since: datetime, streams: Sequence[str] = ()) -> Iterator[LogEvent]:
         assert streams == ["nova-prod-carts/app/aa"]
         assert since < AT
         yield LogEvent("1", AT, "aa", "migrated 3 rows\n")
@@ -185,7 +188,7 @@ def test_a_task_that_never_ran_says_why() -> None:
 
 
 @pytest.fixture
-def scalable(deployment):
+def scalable(deployment: Deployment) -> Deployment:
     """Production, whose carts service scales from 2 to 10 tasks."""
     deployment.client("application-autoscaling").register_scalable_target(
         ServiceNamespace="ecs",
@@ -197,7 +200,7 @@ def scalable(deployment):
     return deployment
 
 
-def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable) -> None:
+def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable: Deployment) -> None:
     target, carts = scalable.environment, "carts-service"
     released = read_ledger(target).entries
     made = scale(target, carts, least=6, most=None, lasts=timedelta(hours=2), why="sale")
@@ -233,31 +236,33 @@ def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable) 
         ]
     ),
 )
-def test_a_scaling_that_makes_no_sense_changes_nothing(scalable, least, most, hours, fault) -> None:
+def test_a_scaling_that_makes_no_sense_changes_nothing(
+    scalable: Deployment, least: int | None, most: int | None, hours: int, fault: str
+) -> None:
     with pytest.raises(RefusedError, match=fault):
         scale(scalable.environment, "carts-service", least=least, most=most, lasts=timedelta(hours=hours), why="x")
     assert not scalable.environment.capacity("carts-service").scaled
 
 
-def test_a_service_that_does_not_scale_says_so(scalable) -> None:
+def test_a_service_that_does_not_scale_says_so(scalable: Deployment) -> None:
     with pytest.raises(RefusedError, match=r"'store-service' has no scaling in prod: add scaling in nova.toml"):
         scalable.environment.capacity("store-service")
 
 
-def test_a_shell_is_refused_where_the_environment_does_not_allow_it(deployment) -> None:
+def test_a_shell_is_refused_where_the_environment_does_not_allow_it(deployment: Deployment) -> None:
     with pytest.raises(RefusedError, match=r"exec: is off in prod: set exec = true for it in nova.toml"):
         deployment.environment.open_shell("carts-service", "t", "/bin/sh")
 
 
 @pytest.mark.parametrize("call", one_of_each(["tasks", "start_task", "open_shell"]))
-def test_a_service_that_is_not_there_is_refused_in_a_line(deployment, call: str) -> None:
+def test_a_service_that_is_not_there_is_refused_in_a_line(deployment: Deployment, call: str) -> None:
     arguments = {"tasks": ("nope",), "start_task": ("nope", ["x"]), "open_shell": ("nope", "t", "sh")}[call]
     with pytest.raises(RefusedError, match="service: 'nope' does not run in prod"):
         getattr(deployment.environment, call)(*arguments)
 
 
 @pytest.mark.parametrize("call", ["tasks", "start_task", "open_shell", "capacity"])
-def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deployment, call: str) -> None:
+def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deployment: Deployment, call: str) -> None:
     role = "arn:aws:iam::123456789012:role/machine"
     machine = deployment.client("stepfunctions").create_state_machine(
         name="nova-prod-report", definition="{}", roleArn=role
@@ -271,7 +276,7 @@ def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deplo
     )
 
 
-def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
+def test_the_lines_of_a_log_come_from_all_its_streams(deployment: Deployment) -> None:
     client = deployment.client("logs")
     now = datetime.now(UTC).replace(microsecond=0)
     [group] = deployment.environment.log_groups("carts-service")
@@ -291,7 +296,7 @@ def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
         list(deployment.environment.log_events("nope", since=now))
 
 
-def test_the_places_of_an_environment_are_links(deployment) -> None:
+def test_the_places_of_an_environment_are_links(deployment: Deployment) -> None:
     found = as_text(places(deployment.environment), width=200).splitlines()
     assert found[0] == "address    https://nova.test"
     assert found[1] == (

@@ -42,7 +42,7 @@ def tasks(served: Deployment) -> list[str]:
 
 
 def test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s(
-    opened, tasks: list[str], local_aws: LocalAws
+    opened: Callable[..., tuple[Any, list[str]]], tasks: list[str], local_aws: LocalAws
 ) -> None:
     done, (session, region, action, profile, target) = opened("--task", tasks[1][:13], "--command", "/bin/bash")
     assert (done.returncode, done.stderr) == (5, "")
@@ -63,7 +63,9 @@ def test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s(
     assert json.loads(target)["Target"].startswith(f"ecs:{PREFIX}_{tasks[1]}_")
 
 
-def test_what_stops_it_is_one_line_and_starts_no_plugin(opened, tasks, local_aws: LocalAws, subtests) -> None:
+def test_what_stops_it_is_one_line_and_starts_no_plugin(
+    opened: Callable[..., tuple[Any, list[str]]], tasks: list[str], local_aws: LocalAws, subtests: pytest.Subtests
+) -> None:
     for name, (faults, said) in STOPPING.items():
         with subtests.test(name):
             local_aws.faults = {"ExecuteCommand": list(faults)}
@@ -74,7 +76,9 @@ def test_what_stops_it_is_one_line_and_starts_no_plugin(opened, tasks, local_aws
 
 
 @pytest.mark.exhaustive("test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s")
-def test_a_task_that_does_not_run_is_refused(opened, tasks, local_aws: LocalAws) -> None:
+def test_a_task_that_does_not_run_is_refused(
+    opened: Callable[..., tuple[Any, list[str]]], tasks: list[str], local_aws: LocalAws
+) -> None:
     for task in one_off_tasks():
         task.desired_status = task.last_status = "STOPPED"
     done, arguments = opened()
@@ -84,7 +88,9 @@ def test_a_task_that_does_not_run_is_refused(opened, tasks, local_aws: LocalAws)
 
 
 @pytest.mark.exhaustive("test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s")
-def test_where_shells_are_off_it_says_how_to_allow_them(opened, served: Deployment) -> None:
+def test_where_shells_are_off_it_says_how_to_allow_them(
+    opened: Callable[..., tuple[Any, list[str]]], served: Deployment
+) -> None:
     served.environment.start_task(CARTS, ["x"])
     keep_running()
     done, arguments = opened()

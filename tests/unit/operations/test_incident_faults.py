@@ -162,7 +162,11 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]], N
     """Has something happen to the task while it is waited for: ends(lambda task: …)."""
 
     def happens(what: Callable[[Any], None]) -> None:
-        monkeypatch.setattr("nova_infra.deployed.aws.tasks.pause", lambda _: [what(task) for task in one_off_tasks()])
+        def pause(_: float) -> None:
+            for task in one_off_tasks():
+                what(task)
+
+        monkeypatch.setattr("nova_infra.deployed.aws.tasks.pause", pause)
 
     return happens
 
@@ -187,7 +191,9 @@ def only(tasks: list[Any]) -> Any:
     return task
 
 
-def test_a_command_runs_once_in_a_task_of_its_own(served, local_aws: LocalAws, ends, subtests) -> None:
+def test_a_command_runs_once_in_a_task_of_its_own(
+    served: Deployment, local_aws: LocalAws, ends: Callable[[Callable[[Any], None]], None], subtests: pytest.Subtests
+) -> None:
     ends(exits)
     for name, faults in {"nothing": [], **HARMLESS}.items():
         with subtests.test(name):
@@ -201,7 +207,9 @@ def test_a_command_runs_once_in_a_task_of_its_own(served, local_aws: LocalAws, e
     assert request["networkConfiguration"]["awsvpcConfiguration"]["subnets"]
 
 
-def test_a_task_that_cannot_be_started_is_named_and_none_runs(served, local_aws: LocalAws, ends, subtests) -> None:
+def test_a_task_that_cannot_be_started_is_named_and_none_runs(
+    served: Deployment, local_aws: LocalAws, ends: Callable[[Callable[[Any], None]], None], subtests: pytest.Subtests
+) -> None:
     ends(exits)
     for name, (faults, said) in STOPPING.items():
         with subtests.test(name):
@@ -216,7 +224,9 @@ def interrupt(_: Any) -> None:
 
 
 @pytest.mark.exhaustive("test_what_stops_it_is_named_and_running_it_again_finishes")
-def test_an_interruption_stops_the_task(served, local_aws: LocalAws, ends, subtests) -> None:
+def test_an_interruption_stops_the_task(
+    served: Deployment, local_aws: LocalAws, ends: Callable[[Callable[[Any], None]], None], subtests: pytest.Subtests
+) -> None:
     ends(interrupt)
     for name, faults in HARMLESS.items():
         with subtests.test(name):
@@ -229,7 +239,7 @@ def test_an_interruption_stops_the_task(served, local_aws: LocalAws, ends, subte
 
 @pytest.mark.exhaustive("test_what_stops_it_is_named_and_running_it_again_finishes")
 def test_a_task_that_cannot_be_stopped_is_named_with_the_way_to_stop_it(
-    served, local_aws: LocalAws, ends, subtests
+    served: Deployment, local_aws: LocalAws, ends: Callable[[Callable[[Any], None]], None], subtests: pytest.Subtests
 ) -> None:
     ends(interrupt)
     for name, (faults, said) in STOPPING.items():
@@ -247,7 +257,7 @@ def test_a_task_that_cannot_be_stopped_is_named_with_the_way_to_stop_it(
 @pytest.mark.exhaustive("test_what_stops_it_is_named_and_running_it_again_finishes")
 @pytest.mark.parametrize("stoppable", [True, False])
 def test_an_interruption_while_a_task_is_started_leaves_none(
-    served, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, stoppable: bool
+    served: Deployment, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, stoppable: bool
 ) -> None:
     write = served.environment.aws.write
 

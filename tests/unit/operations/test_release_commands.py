@@ -33,12 +33,13 @@ def run(nova: Any, tmp_path: Path) -> Any:
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "AWS_REGION": "us-east-1", **environment}
-        return nova(*arguments, directory=tmp_path, variables=variables)
+        ended: subprocess.CompletedProcess[str] = nova(*arguments, directory=tmp_path, variables=variables)
+        return ended
 
     return run
 
 
-def test_an_operator_rolls_back_from_anywhere(served, run: Any) -> None:
+def test_an_operator_rolls_back_from_anywhere(served: Any, run: Any) -> None:
     listed = run("releases", "prod")
     assert listed.returncode == 0
     assert listed.stdout.splitlines()[0].startswith("020202020202  ")
@@ -79,7 +80,7 @@ REFUSED = {
 }
 
 
-def test_what_is_refused_is_one_line_and_exit_code_2(served, run: Any) -> None:
+def test_what_is_refused_is_one_line_and_exit_code_2(served: Any, run: Any) -> None:
     for arguments, fault in REFUSED.items():
         result = run(*arguments.split())
         assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), arguments
@@ -87,14 +88,14 @@ def test_what_is_refused_is_one_line_and_exit_code_2(served, run: Any) -> None:
     assert served.image_tag("carts-service") == "v2"
 
 
-def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served, run: Any) -> None:
+def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served: Any, run: Any) -> None:
     result = run("verify", "prod")
     assert result.returncode == 1
     assert "carts-service: is scaled to zero: no tasks are meant to run" in result.stderr
     assert "store-service: is scaled to zero" in result.stderr
 
 
-def test_a_release_is_held_and_let_go(served, run: Any) -> None:
+def test_a_release_is_held_and_let_go(served: Any, run: Any) -> None:
     assert run("hold", "prod", served.commit(2), "--why", "noise").returncode == 0
     assert "verified, on hold" in run("releases", "prod").stdout
     released = run("release-hold", "prod", "0202", "--why", "mended")
@@ -141,7 +142,7 @@ def rest(outside: int) -> bytes:
 
 
 @pytest.mark.parametrize(("answer", "code"), one_of_each([("prod", 1), ("yes", 2), ("\x04", 2), ("\x03", 130)]))
-def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, answer: str, code: int) -> None:
+def test_a_rollback_wants_the_environment_s_name_typed(served: Any, tmp_path: Path, answer: str, code: int) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
         if answer == "\x03":
             os.killpg(process.pid, signal.SIGINT)
@@ -163,7 +164,7 @@ def left_over(deployment: Any) -> list[str]:
 
 
 @pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
-def test_a_terminal_that_goes_away_is_no_confirmation(served, tmp_path: Path) -> None:
+def test_a_terminal_that_goes_away_is_no_confirmation(served: Any, tmp_path: Path) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
         os.close(outside)
         assert process.wait() == 2
@@ -172,7 +173,7 @@ def test_a_terminal_that_goes_away_is_no_confirmation(served, tmp_path: Path) ->
 
 
 @pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
-def test_what_a_killed_one_left_goes_with_the_next(served, run: Any, tmp_path: Path) -> None:
+def test_what_a_killed_one_left_goes_with_the_next(served: Any, run: Any, tmp_path: Path) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, _, _):
         process.kill()
         process.wait()
@@ -184,7 +185,7 @@ def test_what_a_killed_one_left_goes_with_the_next(served, run: Any, tmp_path: P
 
 
 @pytest.mark.parametrize("closed", one_of_each(["<&-", "</dev/null", "<&- >&-", "<&- >&- 2>&-"]))
-def test_without_a_terminal_nothing_is_asked(served, tmp_path: Path, closed: str) -> None:
+def test_without_a_terminal_nothing_is_asked(served: Any, tmp_path: Path, closed: str) -> None:
     command = f"{shlex.join(NOVA)} rollback prod {closed}"
     variables = {**os.environ, "AWS_REGION": "us-east-1"}
     ended = subprocess.run(
@@ -196,7 +197,7 @@ def test_without_a_terminal_nothing_is_asked(served, tmp_path: Path, closed: str
 
 
 @pytest.mark.parametrize("command", one_of_each(["status prod", "releases prod"]))
-def test_a_reader_who_has_gone_ends_a_listing_without_a_word(served, tmp_path: Path, command: str) -> None:
+def test_a_reader_who_has_gone_ends_a_listing_without_a_word(served: Any, tmp_path: Path, command: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -244,7 +245,9 @@ def ask_everything(run: Any, subtests: Any, said: str, **variables: str) -> None
             assert fault.startswith(said)
 
 
-def test_where_nothing_is_deployed_each_command_says_so_in_a_line_and_writes_nothing(aws, run: Any, subtests) -> None:
+def test_where_nothing_is_deployed_each_command_says_so_in_a_line_and_writes_nothing(
+    aws: None, run: Any, subtests: pytest.Subtests
+) -> None:
     ask_everything(run, subtests, "environment: 'prod' ")
     assert boto3.client("ssm").describe_parameters()["Parameters"] == []
     preflight = run("preflight", "prod")
@@ -252,7 +255,9 @@ def test_where_nothing_is_deployed_each_command_says_so_in_a_line_and_writes_not
 
 
 @pytest.mark.parametrize("region", ["", "moon", "us-east-1 ", "us east 1", "US-EAST-1"])
-def test_a_region_that_is_none_is_named_by_each_command(run: Any, tmp_path: Path, subtests, region: str) -> None:
+def test_a_region_that_is_none_is_named_by_each_command(
+    run: Any, tmp_path: Path, subtests: pytest.Subtests, region: str
+) -> None:
     (tmp_path / "nova.toml").write_text(
         f'[[environments]]\nname = "prod"\naccount = "111111111111"\nregion = "{region}"\n'
     )

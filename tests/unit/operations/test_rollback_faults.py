@@ -34,7 +34,7 @@ CALLS = {
 
 
 @pytest.fixture
-def back(served) -> Callable[..., list[str]]:
+def back(served: Deployment) -> Callable[..., list[str]]:
     """Rolls back, and returns the lines that were told."""
 
     def run(**request: Any) -> list[str]:
@@ -46,7 +46,7 @@ def back(served) -> Callable[..., list[str]]:
     return run
 
 
-def end(deployment) -> dict[str, Any]:
+def end(deployment: Deployment) -> dict[str, Any]:
     """What a rollback from the latest release leaves."""
     cloudformation = deployment.client("cloudformation")
     # This implementation lists every change set under every stack.
@@ -79,7 +79,9 @@ def outcome(session: Any, fault: Any, local_aws: LocalAws) -> tuple[str, ...]:
     return answer["Parameter"]["Value"], "Date" if answer["ResponseMetadata"]["HTTPHeaders"]["date"] else ""
 
 
-def test_what_is_asked_without_a_connection_ends_as_over_one(served, local_aws: LocalAws, subtests) -> None:
+def test_what_is_asked_without_a_connection_ends_as_over_one(
+    served: Deployment, local_aws: LocalAws, subtests: pytest.Subtests
+) -> None:
     """All tests of this room rely on that: an answer that is lost is the same error for them as on a network."""
     over_http, directly = Session(), Session()
     over_http.unregister("before-send", ask_in_this_process)
@@ -99,7 +101,9 @@ def clean(*releases: str) -> dict[str, Any]:
 
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
-def test_what_passes_by_itself_changes_nothing_about_the_end(served, back, local_aws: LocalAws, subtests) -> None:
+def test_what_passes_by_itself_changes_nothing_about_the_end(
+    served: Deployment, back: Callable[..., list[str]], local_aws: LocalAws, subtests: pytest.Subtests
+) -> None:
     held = []
     for number, (name, faults) in enumerate(HARMLESS.items(), 2):
         with subtests.test(name):
@@ -115,7 +119,12 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(served, back, local
 
 @pytest.mark.parametrize("call", one_of_each(CALLS))
 def test_what_stops_a_rollback_is_named_and_running_it_again_finishes(
-    served, back, local_aws: LocalAws, monkeypatch, subtests, call: str
+    served: Deployment,
+    back: Callable[..., list[str]],
+    local_aws: LocalAws,
+    monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
+    call: str,
 ) -> None:
     # One whose claim could not be ended counts as killed after a while: here, at once.
     monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
@@ -144,7 +153,11 @@ FAULTS: dict[str, tuple[list[Any], str]] = {
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(
-    served: Deployment, back, local_aws: LocalAws, monkeypatch, subtests
+    served: Deployment,
+    back: Callable[..., list[str]],
+    local_aws: LocalAws,
+    monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
 ) -> None:
     monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
     held = []
@@ -161,7 +174,9 @@ def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(
 
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
-def test_a_failed_give_back_does_not_hide_why_a_service_did_not_go_back(served, back, local_aws: LocalAws) -> None:
+def test_a_failed_give_back_does_not_hide_why_a_service_did_not_go_back(
+    served: Deployment, back: Callable[..., list[str]], local_aws: LocalAws
+) -> None:
     served.release(2, "carts-service")
     local_aws.faults = {"ExecuteChangeSet": [DENIED], "PutParameter": [None, None, EXPIRED]}
     with pytest.raises(NovaError, match=r"carts-service: AWS does not allow .*ExecuteChangeSet is refused"):
@@ -170,7 +185,7 @@ def test_a_failed_give_back_does_not_hide_why_a_service_did_not_go_back(served, 
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_a_change_set_that_cannot_be_deleted_hides_no_plan_and_goes_with_the_next_rollback(
-    served: Deployment, back, local_aws: LocalAws, subtests
+    served: Deployment, back: Callable[..., list[str]], local_aws: LocalAws, subtests: pytest.Subtests
 ) -> None:
     served.release(2, "carts-service")
     left = 0
@@ -187,7 +202,9 @@ def test_a_change_set_that_cannot_be_deleted_hides_no_plan_and_goes_with_the_nex
 
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
-def test_a_throttled_look_at_the_stacks_is_no_failure(served, back, local_aws: Any) -> None:
+def test_a_throttled_look_at_the_stacks_is_no_failure(
+    served: Deployment, back: Callable[..., list[str]], local_aws: Any
+) -> None:
     served.release(2, "carts-service")
     local_aws.calls.clear()
     # The SDK gives up after ten: more than one look fails.
@@ -198,7 +215,9 @@ def test_a_throttled_look_at_the_stacks_is_no_failure(served, back, local_aws: A
 
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
-def test_roles_that_may_not_list_stacks_ask_for_each(served, back, local_aws: Any) -> None:
+def test_roles_that_may_not_list_stacks_ask_for_each(
+    served: Deployment, back: Callable[..., list[str]], local_aws: Any
+) -> None:
     served.release(2, "carts-service")
     local_aws.faults = {"DescribeStacks": [(403, "AccessDenied")]}
     back()
@@ -206,7 +225,9 @@ def test_roles_that_may_not_list_stacks_ask_for_each(served, back, local_aws: An
 
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
-def test_what_somebody_else_wrote_stops_nothing_and_is_named(served, back) -> None:
+def test_what_somebody_else_wrote_stops_nothing_and_is_named(
+    served: Deployment, back: Callable[..., list[str]]
+) -> None:
     served.release(2, "carts-service")
     ssm = served.client("ssm")
     strange = ["text", "[]", json.dumps({"v": 99}), json.dumps({"release": "x"})]

@@ -8,10 +8,9 @@ from typing import Any
 from nova_infra.deployed.model import Image, ParameterVersion, RunningService, TaskRevision
 from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, append
-from nova_infra.operations.rollback.change_sets import at_once, with_image
 from nova_infra.operations.rollback.plan import NO_CLAIM, blockers, choose_target, make_plan
 from nova_infra.operations.rollback.survey import images_of, survey
-from nova_infra.operations.rollback.template import rollout_of
+from nova_infra.operations.rollback.template import at_once, rollout_of, with_image
 
 REPOSITORY = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/report"
 

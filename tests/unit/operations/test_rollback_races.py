@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.deployed_environment import Deployment
 from helpers.exhaustive import one_of_each
 from helpers.local_aws import stack_behind
 from nova_infra.deployed.model import ParameterVersion
@@ -22,7 +23,7 @@ AT = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture
-def back(deployment) -> Callable[..., list[str]]:
+def back(deployment: Deployment) -> Callable[..., list[str]]:
     """Rolls back, and returns the lines that were told: back(confirm=…, to=…)."""
 
     def run(confirm: Callable[[], bool] = lambda: True, **request: Any) -> list[str]:
@@ -53,12 +54,16 @@ def sign(nonce: str, seconds: int, state: str = "running", **more: Any) -> Param
         ([ParameterVersion(1, "nonsense", AT), sign("a", 5)], "a", "running"),
     ],
 )
-def test_who_has_the_claim_follows_from_the_order_and_the_times_of_its_versions(signs, whose, state) -> None:
+def test_who_has_the_claim_follows_from_the_order_and_the_times_of_its_versions(
+    signs: list[ParameterVersion], whose: str, state: str
+) -> None:
     found = holder(signs)
     assert (found.nonce, found.state) == (whose, state)
 
 
-def test_a_claim_that_pretends_to_come_from_the_future_counts_from_when_it_was_written(deployment, back) -> None:
+def test_a_claim_that_pretends_to_come_from_the_future_counts_from_when_it_was_written(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     value = {"v": 2, "nonce": "a", "state": "running", "release": "r", "by": "x", "at": "2999-01-01T00:00:00+00:00"}
     deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
     claim = read_claim(deployment.environment)
@@ -66,7 +71,9 @@ def test_a_claim_that_pretends_to_come_from_the_future_counts_from_when_it_was_w
     assert not claim.alive(deployment.environment.now() + claims.SILENCE)
 
 
-def test_a_claim_from_the_future_is_refused_with_the_way_to_get_rid_of_it(deployment, back, monkeypatch) -> None:
+def test_a_claim_from_the_future_is_refused_with_the_way_to_get_rid_of_it(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
     now = deployment.environment.now()
     value = {"v": 2, "nonce": "a", "state": "running", "release": "r", "by": "user/ann"}
@@ -81,7 +88,9 @@ def test_a_claim_from_the_future_is_refused_with_the_way_to_get_rid_of_it(deploy
 
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
-def test_a_rollback_that_verifies_for_long_keeps_its_claim(deployment, back, monkeypatch) -> None:
+def test_a_rollback_that_verifies_for_long_keeps_its_claim(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(claims, "SECONDS_BETWEEN_SIGNS", 0.01)
     enough, second = threading.Event(), []
@@ -108,7 +117,7 @@ def test_a_rollback_that_verifies_for_long_keeps_its_claim(deployment, back, mon
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_one_that_lost_its_claim_neither_writes_the_ledger_nor_ends_the_claim_of_another(
-    deployment, back, monkeypatch
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment.release(2, "carts-service")
     entries = len(deployment.ledger())
@@ -127,7 +136,7 @@ def test_one_that_lost_its_claim_neither_writes_the_ledger_nor_ends_the_claim_of
 
 @pytest.mark.parametrize("what", one_of_each(["a release", "another service's release", "a hold of the target"]))
 def test_what_changes_while_the_prompt_is_open_stops_before_the_hold_and_before_any_change(
-    deployment, back, what: str
+    deployment: Deployment, back: Callable[..., list[str]], what: str
 ) -> None:
     deployment.release(2, "carts-service")
 
@@ -150,7 +159,7 @@ def test_what_changes_while_the_prompt_is_open_stops_before_the_hold_and_before_
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_a_release_that_lands_while_a_rollback_verifies_is_not_covered_up_in_the_ledger(
-    deployment, back, monkeypatch
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment.release(2, "carts-service")
 
@@ -165,7 +174,9 @@ def test_a_release_that_lands_while_a_rollback_verifies_is_not_covered_up_in_the
 
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
-def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(deployment, back, monkeypatch) -> None:
+def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2)
     monkeypatch.setattr("nova_infra.operations.rollback.run.FRESH_SECONDS", -1)
     monkeypatch.setattr(
@@ -178,7 +189,9 @@ def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(de
 
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
-def test_an_interruption_while_change_sets_are_made_leaves_none(deployment, back, monkeypatch) -> None:
+def test_an_interruption_while_change_sets_are_made_leaves_none(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2)
     create = deployment.environment.create_change_set
 
@@ -197,7 +210,9 @@ def test_an_interruption_while_change_sets_are_made_leaves_none(deployment, back
 
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
-def test_one_that_stopped_between_two_services_is_resumed_by_its_journal(deployment, back, monkeypatch) -> None:
+def test_one_that_stopped_between_two_services_is_resumed_by_its_journal(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2)
     deployment.release(3)
     execute = deployment.environment.execute_change_set
@@ -217,7 +232,9 @@ def test_one_that_stopped_between_two_services_is_resumed_by_its_journal(deploym
 
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
-def test_a_service_of_somebody_else_is_named_and_left_alone(deployment, back) -> None:
+def test_a_service_of_somebody_else_is_named_and_left_alone(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     ecs = deployment.client("ecs")
     container = {"name": "x", "image": "somebody/elses:1", "memory": 128}
@@ -230,7 +247,9 @@ def test_a_service_of_somebody_else_is_named_and_left_alone(deployment, back) ->
 
 
 @pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
-def test_a_service_that_was_pointed_elsewhere_is_repaired(deployment, back) -> None:
+def test_a_service_that_was_pointed_elsewhere_is_repaired(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     ecs = deployment.client("ecs")
     container = {"name": "x", "image": "nova/carts-service:by-hand", "memory": 128}
     ecs.register_task_definition(family="hand", containerDefinitions=[container])
@@ -243,7 +262,9 @@ def test_a_service_that_was_pointed_elsewhere_is_repaired(deployment, back) -> N
     assert deployment.ledger()[0].outcome == "rolled-back"
 
 
-def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(deployment, back) -> None:
+def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2)
     stack_behind("nova-prod-carts-service").status = "UPDATE_IN_PROGRESS"
     stack_behind("nova-prod-store-service").status = "UPDATE_ROLLBACK_IN_PROGRESS"
@@ -256,7 +277,7 @@ def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(deployment,
     assert "nova rollback --cancel" in hint
 
 
-def test_a_lock_is_given_back_by_nobody_else(deployment) -> None:
+def test_a_lock_is_given_back_by_nobody_else(deployment: Deployment) -> None:
     with RollbackLock(deployment.environment, Claim("a", release="r"), lambda _: None):
         with (
             pytest.raises(RefusedError, match="was first"),

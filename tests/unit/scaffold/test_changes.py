@@ -52,7 +52,8 @@ def test_when_one_piece_fails_everything_is_as_before(
     root: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
     before = contents(root)
-    rename, moved = Path.rename, []
+    rename = Path.rename
+    moved: list[dict[str, tuple[int, bytes | None]]] = []
 
     def fail_at_the_last(path: Path, target: Path) -> Path:
         if path.name == "edited" and path.parent != root and not moved:

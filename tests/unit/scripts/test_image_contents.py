@@ -1,10 +1,12 @@
+from types import ModuleType
+
 import pytest
 
 from helpers.scripts import load_script
 
 
 @pytest.fixture(scope="module")
-def script():
+def script() -> ModuleType:
     return load_script("image_contents")
 
 
@@ -23,7 +25,7 @@ def script():
         "usr/include/stdio.h",
     ],
 )
-def test_what_builds_or_tests_is_found(script, path):
+def test_what_builds_or_tests_is_found(script: ModuleType, path: str) -> None:
     [fault] = script.faults_of(100, ["opt/nova/src/audio_service/main.py", path])
     assert fault == f"holds 1 files that nothing runs, such as {path}"
 
@@ -32,10 +34,10 @@ def test_what_builds_or_tests_is_found(script, path):
     "path",
     ["usr/bin/python3.13", "usr/bin/perl", "opt/nova/src/nova_kit/selftest.py", "usr/share/make/x", "usr/bin/assemble"],
 )
-def test_what_a_service_runs_may_stay(script, path):
+def test_what_a_service_runs_may_stay(script: ModuleType, path: str) -> None:
     assert script.faults_of(100, [path]) == []
 
 
-def test_an_image_that_has_grown_is_a_fault(script):
+def test_an_image_that_has_grown_is_a_fault(script: ModuleType) -> None:
     assert script.faults_of(script.MOST_MEGABYTES, []) == []
     assert script.faults_of(script.MOST_MEGABYTES + 1, []) == ["has 417 MB, more than 416"]

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,13 +30,24 @@ else:
 """
 
 
+Verdict = Callable[..., list[str]]
+
+
 @pytest.fixture
-def verdict(tmp_path):
+def verdict(tmp_path: Path) -> Verdict:
     """Runs the script: verdict("wider", reviews=…, labels=…) -> what it has set and said, line by line."""
     (tmp_path / "gh").write_text(GH.format(python=sys.executable, place=str(tmp_path)))
     (tmp_path / "gh").chmod(0o755)
 
-    def run(word, *, number="7", labels="wider-access\n", reviews=(), permissions=(), comment=True):
+    def run(
+        word: str,
+        *,
+        number: str = "7",
+        labels: str = "wider-access\n",
+        reviews: Sequence[tuple[str, str, str]] = (),
+        permissions: Sequence[tuple[str, str]] = (),
+        comment: bool = True,
+    ) -> list[str]:
         answers = {
             "repos/o/r/pulls": number,
             "repos/o/r/issues/7/labels": labels,
@@ -47,7 +60,7 @@ def verdict(tmp_path):
             (tmp_path / "comment.md").write_text("changes")
         variables = {"GH_REPO": "o/r", "BASE": "main", "HEAD": "fork:topic", "SHA": SHA, "RUN": "https://x"}
         environment = {**os.environ, **variables, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-        command = [SCRIPT, "verdict", word]
+        command = [str(SCRIPT), "verdict", word]
         subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
         said = tmp_path / "said"
         return said.read_text().splitlines() if said.exists() else []
@@ -59,7 +72,7 @@ MAY = [("ann", "write"), ("bob", "admin"), ("reader", "read"), ("author", "admin
 APPROVED = ("ann", "APPROVED", SHA)
 
 
-def test_what_becomes_no_wider_is_green_and_commented(verdict):
+def test_what_becomes_no_wider_is_green_and_commented(verdict: Verdict) -> None:
     status, comment = verdict("same", labels="")
     assert f"repos/o/r/statuses/{SHA} -f state=success -f context=Wider access" in status
     assert comment.startswith("pr comment 7 --body-file comment.md")
@@ -68,7 +81,9 @@ def test_what_becomes_no_wider_is_green_and_commented(verdict):
 @pytest.mark.parametrize(
     "reviews", one_of_each([[APPROVED], [("ann", "CHANGES_REQUESTED", OLDER), APPROVED], [("bob", "APPROVED", SHA)]])
 )
-def test_wider_access_is_accepted_by_the_label_and_an_approval_of_this_commit(verdict, reviews):
+def test_wider_access_is_accepted_by_the_label_and_an_approval_of_this_commit(
+    verdict: Verdict, reviews: list[tuple[str, str, str]]
+) -> None:
     status = verdict("wider", reviews=reviews, permissions=MAY)[0]
     assert "state=success" in status
     assert "has accepted for this commit" in status
@@ -88,27 +103,27 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("given", one_of_each(REFUSED.values()), ids=REFUSED.keys())
-def test_wider_access_is_refused_without_both(verdict, given):
+def test_wider_access_is_refused_without_both(verdict: Verdict, given: dict[str, Any]) -> None:
     status = verdict("wider", permissions=MAY, **given)[0]
     assert "state=failure" in status
     assert "needs the label wider-access and an approval of this commit" in status
 
 
-def test_what_could_not_be_compared_is_red_without_a_comment(verdict):
+def test_what_could_not_be_compared_is_red_without_a_comment(verdict: Verdict) -> None:
     [status] = verdict("none", reviews=[APPROVED], permissions=MAY, comment=False)
     assert "state=failure" in status
     assert "Not judged" in status
 
 
-def test_a_commit_that_is_not_the_last_one_is_left_to_the_run_of_that(verdict):
+def test_a_commit_that_is_not_the_last_one_is_left_to_the_run_of_that(verdict: Verdict) -> None:
     assert verdict("wider", number="") == []
 
 
 @pytest.mark.parametrize(("code", "printed"), [(0, "verdict=same\n"), (1, "verdict=wider\n"), (2, "")])
-def test_the_exit_code_of_the_comparison_is_the_verdict(tmp_path, code, printed):
+def test_the_exit_code_of_the_comparison_is_the_verdict(tmp_path: Path, code: int, printed: str) -> None:
     (tmp_path / "nova").write_text(f"#!/bin/sh\necho changes\nexit {code}\n")
     (tmp_path / "nova").chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    command = [SCRIPT, "diff", "before", "after"]
+    command = [str(SCRIPT), "diff", "before", "after"]
     result = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert (result.stdout, result.returncode) == (printed, code if code > 1 else 0)

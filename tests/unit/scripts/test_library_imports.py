@@ -10,7 +10,7 @@ SCRIPT = ROOT / "scripts" / "library_imports.py"
 library_imports = runpy.run_path(str(SCRIPT))["library_imports"]
 
 
-def test_libraries_are_imported_as_the_sources_do_and_the_projects_own_modules_are_not(tmp_path):
+def test_libraries_are_imported_as_the_sources_do_and_the_projects_own_modules_are_not(tmp_path: Path) -> None:
     sources = {
         "app.py": "import json, shop\nfrom helper import this\n",
         "helper.py": "from __future__ import annotations\n",
@@ -32,7 +32,7 @@ def test_libraries_are_imported_as_the_sources_do_and_the_projects_own_modules_a
     ]
 
 
-def test_the_linter_leaves_out_what_set_up_writes_also_where_no_git_reads_its_list(tmp_path):
+def test_the_linter_leaves_out_what_set_up_writes_also_where_no_git_reads_its_list(tmp_path: Path) -> None:
     """As in an archive: what the script prints is sorted by module, and nobody's code."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "app.py").write_text('"""Tidy."""\n')

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,37 +14,43 @@ SCRIPT = SCRIPTS / "parts.py"
 
 
 @pytest.fixture(scope="module")
-def parts():
+def parts() -> ModuleType:
     return load_script("parts")
 
 
-@pytest.fixture
-def make(tmp_path):
+class Make:
     """Stands in for make: make(TARGET="shell commands", …) -> what parts.py says of these targets."""
 
-    def start(**targets):
-        stand_in = tmp_path / "make"
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def start(self, **targets: str) -> subprocess.Popen[str]:
+        stand_in = self._directory / "make"
         cases = "".join(f"{name}) {commands} ;;\n" for name, commands in targets.items())
-        stand_in.write_text(f'#!/bin/sh\ncd {tmp_path}\nfor target; do :; done\ncase "$target" in\n{cases}esac\n')
+        stand_in.write_text(
+            f'#!/bin/sh\ncd {self._directory}\nfor target; do :; done\ncase "$target" in\n{cases}esac\n'
+        )
         stand_in.chmod(0o755)
         return subprocess.Popen(
-            [sys.executable, SCRIPT, *targets],
+            [sys.executable, str(SCRIPT), *targets],
             env=os.environ | {"MAKE": str(stand_in)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(**targets):
-        process = start(**targets)
+    def __call__(self, **targets: str) -> tuple[int, list[str]]:
+        process = self.start(**targets)
         said, _ = process.communicate()
         return process.returncode, said.splitlines()
 
-    run.start = start
-    return run
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    return Make(tmp_path)
 
 
-def test_each_part_says_that_it_starts_and_how_it_ended(make):
+def test_each_part_says_that_it_starts_and_how_it_ended(make: Make) -> None:
     code, lines = make(lint="echo tidy", unit="true")
     assert code == 0
     assert sorted(line.split()[:2] for line in lines) == [
@@ -52,7 +59,7 @@ def test_each_part_says_that_it_starts_and_how_it_ended(make):
     assert all(line.endswith(" s") for line in lines if "passed" in line)
 
 
-def test_a_part_that_passed_shows_how_many_tests_there_were_and_why_some_were_skipped(make):
+def test_a_part_that_passed_shows_how_many_tests_there_were_and_why_some_were_skipped(make: Make) -> None:
     skipped = "SKIPPED [2] tests/test_report.py:12: needs Chromium"
     code, lines = make(unit=f"echo '..s [100%]'; echo '{skipped}'; echo '3 passed, 2 skipped in 1.02s'")
     assert code == 0
@@ -60,7 +67,7 @@ def test_a_part_that_passed_shows_how_many_tests_there_were_and_why_some_were_sk
     assert lines[2].strip() == "skipped 2: tests/test_report.py:12: needs Chromium"
 
 
-def test_a_part_that_left_cases_out_says_how_many_and_what_runs_them(make):
+def test_a_part_that_left_cases_out_says_how_many_and_what_runs_them(make: Make) -> None:
     left_out = "7 exhaustive cases are not run here: make test-all"
     code, lines = make(unit=f"echo '{left_out}'; echo '3 passed in 1.02s'")
     assert code == 0
@@ -68,7 +75,7 @@ def test_a_part_that_left_cases_out_says_how_many_and_what_runs_them(make):
     assert lines[2].strip() == left_out
 
 
-def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(make, parts):
+def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(make: Make, parts: ModuleType) -> None:
     beside = {f"types{n}": "sleep 0.5" for n in range(1, parts.LANES)}
     code, lines = make(lint="echo 'a.py:1: E501'; exit 1", **beside, unit="touch ran", services="touch ran")
     assert code == 1
@@ -80,14 +87,14 @@ def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(m
     ]
 
 
-def test_the_parts_have_a_directory_for_what_they_share_and_it_is_gone_afterwards(make, tmp_path):
+def test_the_parts_have_a_directory_for_what_they_share_and_it_is_gone_afterwards(make: Make, tmp_path: Path) -> None:
     wait = "until [ -e $NOVA_SHARED/made ]; do sleep 0.01; done"
     code, _ = make(one="echo $NOVA_SHARED > place; touch $NOVA_SHARED/made", other=wait)
     assert code == 0
     assert not Path((tmp_path / "place").read_text().strip()).exists()
 
 
-def test_an_interruption_stops_what_runs(make, tmp_path):
+def test_an_interruption_stops_what_runs(make: Make, tmp_path: Path) -> None:
     process = make.start(unit="echo $$ > pid; exec sleep 60")
     while not (pid := tmp_path / "pid").exists() or not pid.read_text():
         time.sleep(0.01)
@@ -108,5 +115,5 @@ def test_an_interruption_stops_what_runs(make, tmp_path):
         ("Success: no issues found in 209 source files\n", []),
     ],
 )
-def test_the_last_line_of_tests_is_found(parts, output, lines):
+def test_the_last_line_of_tests_is_found(parts: ModuleType, output: str, lines: list[str]) -> None:
     assert parts.digest(output) == lines

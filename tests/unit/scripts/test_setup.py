@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,19 +14,21 @@ from helpers.exhaustive import one_of_each
 from helpers.set_up import PYTHON, SCRIPTS, add_python, project_of_stand_ins, setup
 from nova_infra.machine.pythons import SUPPORTED
 
+Packing = Callable[..., subprocess.CompletedProcess[str]]
+
 WARMED = "Python's bytecode and the types of its packages"
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> Path:
     return project_of_stand_ins(tmp_path)
 
 
-def python_of(root):
+def python_of(root: Path) -> str:
     return (root / ".venv" / "made").read_text().split()[0]
 
 
-def test_it_sets_up_once(project):
+def test_it_sets_up_once(project: Path) -> None:
     first = setup(project)
     assert first.returncode == 0
     assert first.stdout == f"setting up: Python packages\nsetting up: the CDK CLI, {WARMED}\n"
@@ -37,13 +41,13 @@ def test_it_sets_up_once(project):
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
 
 
-def test_a_changed_lock_is_installed(project):
+def test_a_changed_lock_is_installed(project: Path) -> None:
     setup(project)
     (project / "requirements-dev.txt").write_text("six==1.17\n")
     assert "Python packages" in setup(project).stdout
 
 
-def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(project):
+def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(project: Path) -> None:
     (project / "requirements.txt").write_text("click==8.3\n")
     assert setup(project, NOVA_SETUP="runtime").returncode == 0
     called = (project / "called").read_text()
@@ -59,7 +63,7 @@ def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(
     assert "requirements-dev.txt" not in (project / "called").read_text()
 
 
-def test_a_step_with_credentials_imports_the_tools_and_nothing_else_that_lies_beside_them(project):
+def test_a_step_with_credentials_imports_the_tools_and_nothing_else_that_lies_beside_them(project: Path) -> None:
     """Python asks for sitecustomize, botocore for awscrt, and others for more: a commit could bring any of them."""
     (project / "requirements.txt").write_text("click==8.3\n")
     setup(project, NOVA_SETUP="runtime")
@@ -77,7 +81,7 @@ def test_a_step_with_credentials_imports_the_tools_and_nothing_else_that_lies_be
     assert not list(project.glob(".venv/**/*.pth"))
 
 
-def test_python_imports_nothing_that_lies_in_the_projects_directory(project):
+def test_python_imports_nothing_that_lies_in_the_projects_directory(project: Path) -> None:
     """The digest of the tools does not cover the root: what lies there must not run in a step with credentials."""
     real = f"""given="$*"
 case $given in
@@ -97,7 +101,7 @@ esac >/dev/null
     assert not (project / "ran").exists()
 
 
-def test_a_developers_packages_are_never_taken_away(project):
+def test_a_developers_packages_are_never_taken_away(project: Path) -> None:
     setup(project)
     (project / "package.json").write_text("{}")
     setup(project, NOVA_SETUP="runtime")
@@ -109,7 +113,9 @@ def test_a_developers_packages_are_never_taken_away(project):
 
 @pytest.mark.parametrize("version", ["2.7.18", "3.9.18", "3.10.13", "3.14.0"])
 @pytest.mark.parametrize("variables", [{}, {"PYTHON": "python3"}])
-def test_an_unsupported_python_is_refused_in_a_line_and_nothing_is_written(project, version, variables):
+def test_an_unsupported_python_is_refused_in_a_line_and_nothing_is_written(
+    project: Path, version: str, variables: dict[str, str]
+) -> None:
     add_python(project.parent, "python3", version)
     before = sorted(project.rglob("*"))
     refused = setup(project, **variables)
@@ -120,45 +126,45 @@ def test_an_unsupported_python_is_refused_in_a_line_and_nothing_is_written(proje
     assert (refused.stdout, sorted(project.rglob("*"))) == ("", before)
 
 
-def test_a_python_that_is_not_there_is_refused(project):
+def test_a_python_that_is_not_there_is_refused(project: Path) -> None:
     refused = setup(project, PYTHON="python3.99")
     assert (refused.returncode, refused.stderr[:18]) == (2, "PYTHON=python3.99:")
     assert not (project / ".venv").exists()
 
 
-def test_after_a_refusal_the_next_run_sets_up(project):
+def test_after_a_refusal_the_next_run_sets_up(project: Path) -> None:
     setup(project, PYTHON="python3.9")
     assert setup(project).returncode == 0
     assert python_of(project) == "3.12.1"
 
 
-def test_what_says_which_pythons_are_supported_agrees():
+def test_what_says_which_pythons_are_supported_agrees() -> None:
     script = (SCRIPTS / "setup.sh").read_text()
     assert tuple(re.findall(r"\b(3\.\d+)\.\*", script)) == SUPPORTED
     [needed] = re.findall(r'^needed="Nova needs Python (.*)"$', script, re.MULTILINE)
     assert tuple(re.split(r", | or ", needed)) == SUPPORTED
 
 
-def made_by_an_old_python(project):
+def made_by_an_old_python(project: Path) -> tuple[Path, str]:
     add_python(project.parent, "python3", "3.10.13")
     subprocess.run([project.parent / "bin" / "python3", "-I", "-m", "venv", ".venv"], cwd=project, check=True)
     add_python(project.parent, "python3", "3.12.1")
     return project, "Python 3.10.13 made it"
 
 
-def made_by_a_python_that_is_gone(project):
+def made_by_a_python_that_is_gone(project: Path) -> tuple[Path, str]:
     setup(project)
     (project / ".venv" / "bin" / "python").unlink()
     (project / ".venv" / "bin" / "python").symlink_to("/nowhere/python3.12")
     return project, "its Python is gone"
 
 
-def made_elsewhere(project):
+def made_elsewhere(project: Path) -> tuple[Path, str]:
     setup(project)
     return project.rename(project.with_name("moved")), f"it was made in another directory, {project}"
 
 
-def not_made_to_the_end(project):
+def not_made_to_the_end(project: Path) -> tuple[Path, str]:
     setup(project)
     (project / ".venv" / "made").unlink()
     (project / ".venv" / "ready").unlink()
@@ -168,7 +174,9 @@ def not_made_to_the_end(project):
 @pytest.mark.parametrize(
     "fault", [made_by_an_old_python, made_by_a_python_that_is_gone, made_elsewhere, not_made_to_the_end]
 )
-def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(project, fault):
+def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(
+    project: Path, fault: Callable[[Path], tuple[Path, str]]
+) -> None:
     root, why = fault(project)
     healed = setup(root)
     assert healed.returncode == 0, healed.stderr
@@ -177,7 +185,7 @@ def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(project, fault):
     assert setup(root).stdout == ""
 
 
-def test_another_python_that_is_asked_for_takes_the_place_of_the_first_and_stays(project):
+def test_another_python_that_is_asked_for_takes_the_place_of_the_first_and_stays(project: Path) -> None:
     setup(project)
     other = setup(project, PYTHON="python3.13")
     assert "it has Python 3.12.1, and PYTHON=python3.13 is asked for" in other.stdout
@@ -187,7 +195,7 @@ def test_another_python_that_is_asked_for_takes_the_place_of_the_first_and_stays
     assert python_of(project) == "3.13.0"
 
 
-def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project):
+def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project: Path) -> None:
     (project.parent / "bin" / "python3.13").write_text("#!/bin/sh\nexit 127\n")
     versions = project.parent / ".pyenv" / "versions" / "3.13.0"
     versions.mkdir(parents=True)
@@ -198,22 +206,22 @@ def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project):
 
 
 @pytest.fixture
-def packing(project):
+def packing(project: Path) -> Packing:
     """What packs the archive of tools in a project, as Build does, for other machines besides."""
     for name in ("requirements.txt", "package-lock.json"):
         (project / name).write_text(f"{name}\n")
     assert setup(project).returncode == 0
     environment = {"PATH": f"{project / '.venv' / 'bin'}:{os.environ['PATH']}", "HOME": str(project.parent)}
 
-    def pack(*machines):
-        command = [project / "scripts" / "setup.sh", "tools", *machines]
+    def pack(*machines: str) -> subprocess.CompletedProcess[str]:
+        command = [str(project / "scripts" / "setup.sh"), "tools", *machines]
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
 
     return pack
 
 
 @pytest.fixture
-def packed(project, packing):
+def packed(project: Path, packing: Packing) -> Path:
     """A new checkout, with the archive of tools that Build has made."""
     made = packing()
     digest = (project / ".nova/tools/sha256").read_text().strip()
@@ -222,12 +230,12 @@ def packed(project, packing):
     return project
 
 
-def from_archive(root, kind="runtime"):
+def from_archive(root: Path, kind: str = "runtime") -> subprocess.CompletedProcess[str]:
     return setup(root, NOVA_SETUP=kind, NOVA_TOOLS=".nova/tools")
 
 
 @pytest.mark.parametrize("kind", ["runtime", "tests"])
-def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed, kind):
+def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed: Path, kind: str) -> None:
     done = from_archive(packed, kind)
     assert (done.returncode, done.stderr) == (0, "")
     digest = (packed / ".nova/tools/sha256").read_text().strip()
@@ -237,26 +245,28 @@ def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed, kind):
     assert [line for line in called if not line.endswith(("no index", "offline"))] == []
 
 
-def test_a_step_that_tests_installs_the_lock_of_these_tests(packed):
+def test_a_step_that_tests_installs_the_lock_of_these_tests(packed: Path) -> None:
     from_archive(packed, "tests")
     called = (packed / "called").read_text()
     assert "requirements-uv.txt requirements-tests.txt" in called
     assert "--editable" not in called
 
 
-def test_the_archive_fits_the_other_kind_of_machine_that_builds_images(project, packing):
+def test_the_archive_fits_the_other_kind_of_machine_that_builds_images(project: Path, packing: Packing) -> None:
     packing("riscv")
     here, other = (project / ".nova/tools/made-for").read_text().splitlines()
     assert other == re.sub(r"Linux \S+", "Linux riscv", here)
     assert "--platform=manylinux_2_28_riscv" in (project / "downloaded").read_text()
 
 
-def test_the_archive_has_the_cli_that_the_pipeline_updates_itself_by(packing, project):
+def test_the_archive_has_the_cli_that_the_pipeline_updates_itself_by(packing: Packing, project: Path) -> None:
     packing()
     assert "--pack-destination ../cli aws-cdk@2.1.0" in (project / ".nova/tools/cli/packed").read_text()
 
 
-def test_a_package_without_a_wheel_costs_nothing_but_the_tests_their_independence(project, packing):
+def test_a_package_without_a_wheel_costs_nothing_but_the_tests_their_independence(
+    project: Path, packing: Packing
+) -> None:
     (project / "no-wheel").touch()
     made = packing()
     assert made.stderr == (
@@ -270,24 +280,24 @@ def test_a_package_without_a_wheel_costs_nothing_but_the_tests_their_independenc
     assert [line.endswith("no index") for line in synced] == [True, False]
 
 
-def test_what_the_archive_gives_is_still_checked_by_the_locks_hashes(packed):
+def test_what_the_archive_gives_is_still_checked_by_the_locks_hashes(packed: Path) -> None:
     from_archive(packed)
     assert "--require-hashes" in (packed / "called").read_text()
 
 
-def without_archive(root):
+def without_archive(root: Path) -> None:
     shutil.rmtree(root / ".nova")
 
 
-def for_another_lock(root):
+def for_another_lock(root: Path) -> None:
     (root / "requirements.txt").write_text("another\n")
 
 
-def for_another_python(root):
+def for_another_python(root: Path) -> None:
     add_python(root.parent, "python3", "3.13.0")
 
 
-def damaged(root):
+def damaged(root: Path) -> None:
     (root / ".nova/tools/wheels/a.whl").write_text("another wheel")
 
 
@@ -302,7 +312,9 @@ def damaged(root):
         ]
     ),
 )
-def test_an_archive_that_does_not_fit_is_named_and_the_registries_are_asked(packed, fault, why):
+def test_an_archive_that_does_not_fit_is_named_and_the_registries_are_asked(
+    packed: Path, fault: Callable[[Path], None], why: str
+) -> None:
     fault(packed)
     done = from_archive(packed)
     assert done.returncode == 0
@@ -315,7 +327,7 @@ def test_an_archive_that_does_not_fit_is_named_and_the_registries_are_asked(pack
     assert "offline" not in called
 
 
-def test_a_developer_s_packages_do_not_come_from_the_archive_which_lacks_them(packed):
+def test_a_developer_s_packages_do_not_come_from_the_archive_which_lacks_them(packed: Path) -> None:
     done = setup(packed, NOVA_TOOLS=".nova/tools")
     assert (done.returncode, done.stderr) == (0, "")
     assert "no index" not in (packed / "called").read_text()

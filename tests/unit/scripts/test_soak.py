@@ -1,14 +1,23 @@
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
 import pytest
 
 from helpers.scripts import load_script
 
 
 @pytest.fixture(scope="module")
-def soak():
+def soak() -> ModuleType:
     return load_script("soak")
 
 
-def record(*, status="succeeded", reason="3 tasks failed (the circuit breaker opened): it exited with 1", drills=()):
+def record(
+    *,
+    status: str = "succeeded",
+    reason: str = "3 tasks failed (the circuit breaker opened): it exited with 1",
+    drills: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
     return {
         "stages": [{"name": "Prod", "status": status, "seconds": 3.2}],
         "deployments": [
@@ -29,7 +38,7 @@ def record(*, status="succeeded", reason="3 tasks failed (the circuit breaker op
     }
 
 
-def test_an_outcome_has_reasons_and_no_times(soak):
+def test_an_outcome_has_reasons_and_no_times(soak: ModuleType) -> None:
     assert soak.outcome(record()) == {
         "stage Prod": "succeeded",
         "release prod-audio": "rolled back 10→0 3 tasks failed (the circuit breaker opened): it exited with 1",
@@ -37,14 +46,14 @@ def test_an_outcome_has_reasons_and_no_times(soak):
     }
 
 
-def test_what_became_of_a_drill_is_part_of_it(soak):
+def test_what_became_of_a_drill_is_part_of_it(soak: ModuleType) -> None:
     drill = {"drill": "errors", "misses": ["it got 3 requests"], "record": record()}
     found = soak.outcome(record(drills=[drill]))
     assert found["drill errors"] == "it got 3 requests"
     assert found["drill errors, stage Prod"] == "succeeded"
 
 
-def test_what_differs_is_named_with_both_outcomes(soak):
+def test_what_differs_is_named_with_both_outcomes(soak: ModuleType) -> None:
     first, other = soak.outcome(record()), soak.outcome(record(status="failed"))
     assert soak.differences(first, other) == ["stage Prod: 'succeeded', then 'failed'"]
     assert soak.differences(first, first) == []

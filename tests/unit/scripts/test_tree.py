@@ -9,17 +9,17 @@ import pytest
 SCRIPT = Path(__file__).parents[3] / "scripts" / "tree.sh"
 
 
-def git(root, *arguments):
+def git(root: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
 
 
-def tree(root, *arguments):
+def tree(root: Path, *arguments: str) -> str:
     return subprocess.run([root / "scripts" / "tree.sh", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
-def archive(tmp_path):
+def archive(tmp_path: Path) -> Path:
     """A directory without a repository, as it is unpacked from an archive."""
     root = tmp_path / "project"
     for name, content in {
@@ -36,17 +36,17 @@ def archive(tmp_path):
 NAMES = {".gitignore", "Makefile", "nova infra/配送.py", "scripts/tree.sh"}
 
 
-def names(root, *paths):
+def names(root: Path, *paths: str) -> set[str]:
     return set(filter(None, tree(root, "list", *paths).split("\0")))
 
 
-def test_an_archive_lists_what_git_would_commit(archive):
+def test_an_archive_lists_what_git_would_commit(archive: Path) -> None:
     assert names(archive) == NAMES
     assert names(archive, "nova infra", "nova.toml") == {"nova infra/配送.py"}
     assert not (archive / ".git").exists()
 
 
-def test_a_repository_lists_the_same_and_hashes_the_same(archive):
+def test_a_repository_lists_the_same_and_hashes_the_same(archive: Path) -> None:
     before = tree(archive, "hash")
     git(archive, "init", "-q")
     git(archive, "add", "Makefile")
@@ -56,20 +56,20 @@ def test_a_repository_lists_the_same_and_hashes_the_same(archive):
     assert (names(archive), tree(archive, "hash")) == (NAMES, before)
 
 
-def test_an_archive_below_another_repository_that_ignores_it_is_listed_all_the_same(archive):
+def test_an_archive_below_another_repository_that_ignores_it_is_listed_all_the_same(archive: Path) -> None:
     git(archive.parent, "init", "-q")
     (archive.parent / ".gitignore").write_text("*\n")
     assert names(archive) == NAMES
 
 
 @pytest.mark.parametrize("name", ["nova infra/配送.py", "new.py"])
-def test_another_content_has_another_hash(archive, name):
+def test_another_content_has_another_hash(archive: Path, name: str) -> None:
     before = tree(archive, "hash")
     (archive / name).write_text("x = 2\n")
     assert tree(archive, "hash") != before
 
 
-def test_a_file_that_is_gone_has_another_hash_and_ignored_ones_do_not_count(archive):
+def test_a_file_that_is_gone_has_another_hash_and_ignored_ones_do_not_count(archive: Path) -> None:
     git(archive, "init", "-q")
     git(archive, "add", ".")
     before = tree(archive, "hash")

@@ -28,6 +28,7 @@ GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
 _UNSEEN_SECONDS = 1.0
 _TRIES = 5
+_DONE = {"pause": "already paused", "unpause": "not paused"}  # what engines say to what an earlier try has done
 
 
 @dataclass
@@ -245,8 +246,9 @@ class ContainerTask(Task):
         """Have the engine do something to it, again where it fails: runc cannot always freeze a group."""
         for _ in range(_TRIES):
             code, _, said = await self.engine.attempt(command, *options, self.name, directory=self.directory)
+            done = not code or (command in _DONE and _DONE[command] in said.lower())
             # It may have ended meanwhile, which takes time to show: waiting for its health then says so.
-            if not code or await self._ends_within(GONE_SECONDS):
+            if done or await self._ends_within(GONE_SECONDS):
                 return
         raise EngineError(f"{self.engine.program} {command}: {last_lines(said, 2)}: {otherwise}")
 
@@ -293,7 +295,7 @@ class ContainerTask(Task):
     async def _end(self) -> None:
         self._stopping = True
         if self.definition.fault == "paused":
-            await self.engine.attempt("unpause", self.name)
+            await self.insist("unpause", otherwise="play that drill again")
         number = "SIGURG" if self.ignores_its_signal else "SIGKILL" if self.ends_at_once else self.image.stop_signal
         await self.engine.attempt("kill", f"--signal={number}", self.name)
         if not await self._ends_within(self.grace()):

@@ -21,7 +21,7 @@ ACCEPTED = {
 TEMPLATES = first_templates()
 
 
-def findings():
+def findings() -> set[tuple[str, str, str]]:
     return {
         (rule.id, name, finding.logical_id)
         for name, template in TEMPLATES.items()
@@ -30,11 +30,11 @@ def findings():
     }
 
 
-def test_the_rules_find_nothing_but_what_is_accepted_and_all_of_that():
+def test_the_rules_find_nothing_but_what_is_accepted_and_all_of_that() -> None:
     assert {rule for rule, _, _ in findings()} == set(ACCEPTED)
 
 
-def test_no_two_experiments_share_a_priority_of_the_listener():
+def test_no_two_experiments_share_a_priority_of_the_listener() -> None:
     """They run side by side on one listener, which would refuse the second rule."""
     taken = [
         resource["Properties"]["Priority"]
@@ -47,7 +47,7 @@ def test_no_two_experiments_share_a_priority_of_the_listener():
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_nothing_is_kept_and_a_template_is_small_enough_to_be_sent(name):
+def test_nothing_is_kept_and_a_template_is_small_enough_to_be_sent(name: str) -> None:
     resources = TEMPLATES[name]["Resources"].values()
     assert not [each for each in resources if each.keys() & {"DeletionPolicy", "UpdateReplacePolicy"}]
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -55,6 +55,6 @@ def test_nothing_is_kept_and_a_template_is_small_enough_to_be_sent(name):
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_whoever_makes_a_resource_need_not_be_able_to_make_named_roles(name):
+def test_whoever_makes_a_resource_need_not_be_able_to_make_named_roles(name: str) -> None:
     roles = [each for each in TEMPLATES[name]["Resources"].values() if each["Type"] == "AWS::IAM::Role"]
     assert not [role for role in roles if "RoleName" in role["Properties"]]

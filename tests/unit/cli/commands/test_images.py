@@ -57,7 +57,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Repositories for all services but the last; a docker that pushes; scans that find nothing."""
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(key, "testing")
-    clean = {"status": {"status": "ACTIVE"}, "complete": True, "enhanced": [], "basic": []}
+    clean: dict[str, object] = {"status": {"status": "ACTIVE"}, "complete": True, "enhanced": [], "basic": []}
     monkeypatch.setattr(Registry, "scan", lambda *_: clean)
     monkeypatch.setattr(Registry, "signing", lambda *_: [("COMPLETE", "")])
     with mock_aws():
@@ -69,21 +69,22 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             write_archive(arguments)
             pushed = [each for each in arguments if each.startswith("--output=type=image")]
             for target in (each.split("name=")[1].split(",")[0] for each in pushed):
-                name, _, tag = target.partition("/")[2].rpartition(":")
-                client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
+                repository, tag = target.partition("/")[2].rsplit(":", 1)
+                client.put_image(repositoryName=repository, imageManifest=MANIFEST, imageTag=tag)
             return vulnerable.get("found", NOTHING) if arguments[0] == "run" else ""
 
         client.vulnerable = vulnerable = dict[str, str]()
         monkeypatch.setattr(image_build, "docker", docker)
-        monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
+        monkeypatch.setattr("nova_infra.images.build.shutil.which", lambda name: f"/bin/{name}")
         yield client
 
 
-def write_archive(arguments: tuple[str, ...]) -> None:
+def write_archive(arguments: tuple[str, ...]) -> str:
     """As a build does that was asked for the image as a file."""
     for word in arguments:
         if word.startswith("--output=type=oci,dest="):
             Path(word.split("dest=")[1].split(",")[0]).touch()
+    return NOTHING
 
 
 def commit(path: Path, content: str) -> None:
@@ -219,7 +220,7 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
         monkeypatch.setattr(Registry, "scan", lambda *_: scan)
     else:
-        monkeypatch.setattr(image_build, "docker", lambda *arguments, **_: write_archive(arguments) or NOTHING)
+        monkeypatch.setattr(image_build, "docker", lambda *arguments, **_: write_archive(arguments))
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
     assert git("rev-parse", "HEAD") not in tags(ecr)

@@ -10,7 +10,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk.assertions import Template
 
-from nova_infra.config import Service
+from nova_infra.config import Rollout, Service
 from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.web_service import WebService
@@ -224,6 +224,16 @@ def without_a_name(scope: cdk.Stack) -> None:
 def test_what_is_missing_is_named_with_its_remedy(build: Callable[[cdk.Stack], None], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         build(stack())
+
+
+def test_settings_that_only_look_like_some_are_refused_by_the_parameters_name() -> None:
+    scope = stack()
+    with pytest.raises(TypeError, match=r"^Acme/Shop: settings is of type dict: pass ServiceSettings\(…\)$"):
+        WebService(scope, "Shop", **theirs(scope), image=IMAGE, settings={"port": 8080})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^ServiceSettings: service is of type dict: pass Service\(…\)$"):
+        ServiceSettings(service={"name": "api"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^ServiceSettings: runtime is of type Rollout: pass Runtime\(…\)$"):
+        ServiceSettings(service=Service(name="api"), runtime=Rollout())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("insights", "warned"), [(ecs.ContainerInsights.ENABLED, False), (None, True)])

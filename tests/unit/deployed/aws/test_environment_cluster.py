@@ -8,6 +8,7 @@ import pytest
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.stack import Stack
+from nova_infra.documents.model import Table
 from nova_infra.errors import NotDeployedError
 from nova_infra.operations.incident.places import places
 
@@ -115,4 +116,6 @@ def test_the_console_shows_the_cluster_that_services_are_in() -> None:
 
     place: Any = Place()
     [table] = places(place).sections[0].blocks
-    assert "/ecs/v2/clusters/everybodys/services" in dict(table.rows)["services"]
+    assert isinstance(table, Table)
+    rows: Any = table.rows
+    assert "/ecs/v2/clusters/everybodys/services" in dict(rows)["services"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly as Synthesized
 from nova_infra.assembly import Assembly
 from nova_infra.documents.terminal import as_text
 from nova_infra.operations.changes.cost import cost, difference, document, prices, total
@@ -108,7 +109,9 @@ def test_the_figures_say_what_they_rest_on() -> None:
     assert all("source" in table for name, table in prices().items() if name not in ("dated", "month", "assumed"))
 
 
-def test_the_synthesized_environments_cost_something_each_and_no_stack_counts_twice(assembly) -> None:
+def test_the_synthesized_environments_cost_something_each_and_no_stack_counts_twice(
+    assembly: Synthesized,
+) -> None:
     # The rules for the types are above; this is that they meet what is synthesized.
     for environment in ("dev", "staging", "prod"):
         templates = [t for name, t in assembly.templates.items() if name.startswith(f"nova-{environment}-")]

@@ -7,7 +7,7 @@ import pytest
 
 from nova_infra.deployed.model import Alarm, Deployment, RunningService, RunningTask
 from nova_infra.deployed.stack import Certificate, Stack
-from nova_infra.operations.gates.preflight import Conditions, blockers
+from nova_infra.operations.gates.preflight import Blocker, Conditions, blockers
 from nova_infra.operations.records.holds import Hold
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -21,11 +21,11 @@ FINE = Conditions((AUDIO,), (Stack("nova-prod-audio", "UPDATE_COMPLETE"),), (ERR
 HOLD = Hold("bad", "noise", "alice", NOW, {"audio": DIGEST})
 
 
-def blockers_of(conditions, release="good", images=None):
+def blockers_of(conditions: Conditions, release: str = "good", images: dict[str, str] | None = None) -> list[Blocker]:
     return blockers(conditions, release, images or {"audio": f"sha256:{'b' * 64}"}, now=NOW)
 
 
-def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
+def test_nothing_stands_against_a_deployment_to_a_quiet_environment() -> None:
     assert blockers_of(FINE) == []
 
 
@@ -56,22 +56,22 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
         ),
     ],
 )
-def test_a_blocker_is_named(conditions, blocker):
+def test_a_blocker_is_named(conditions: Conditions, blocker: str) -> None:
     [found] = blockers_of(conditions)
     assert blocker in found.text
 
 
-def test_a_held_image_is_refused_in_a_later_release_too():
+def test_a_held_image_is_refused_in_a_later_release_too() -> None:
     [found] = blockers_of(replace(FINE, holds=(HOLD,)), images={"audio": DIGEST})
     assert "audio: has the same image as release bad, which alice put on hold: noise" in found.text
     assert blockers_of(replace(FINE, holds=(HOLD,))) == []
 
 
-def test_a_quota_that_is_not_known_blocks_nothing():
+def test_a_quota_that_is_not_known_blocks_nothing() -> None:
     assert blockers_of(replace(FINE, vcpu_quota=None)) == []
 
 
-def test_red_alarms_do_not_stand_against_the_way_back():
+def test_red_alarms_do_not_stand_against_the_way_back() -> None:
     red = replace(FINE, alarms=(replace(ERRORS, state="ALARM"),), last_good="good")
     assert blockers_of(red) == []
     assert blockers_of(red, release="next") != []

@@ -1,6 +1,7 @@
 """What is wrong with a running environment: each fault alone, from an environment in which all is well."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,15 +23,15 @@ WELL = Seen((AUDIO,), (STACK,), (ERRORS,), {"audio": Answer(200, '{"service": "a
 RELEASE = {"audio": ReleasedImage("v2", DIGEST)}
 
 
-def service(**changes):
+def service(**changes: Any) -> Seen:
     return replace(WELL, services=(replace(AUDIO, **changes),))
 
 
-def tasks(**changes):
+def tasks(**changes: Any) -> Seen:
     return service(tasks=(replace(TASK, **changes), TASK))
 
 
-def test_an_environment_in_which_all_is_well_has_no_fault():
+def test_an_environment_in_which_all_is_well_has_no_fault() -> None:
     assert faults(RELEASE, WELL) == []
 
 
@@ -77,7 +78,7 @@ NOW, LATER = False, True
         (replace(WELL, versions={"audio": Answer(200, "<html>")}), "answers something else, not v2", LATER),
     ],
 )
-def test_a_fault_is_found_and_waited_for_only_if_it_may_pass(seen, fault, may_pass):
+def test_a_fault_is_found_and_waited_for_only_if_it_may_pass(seen: Seen, fault: str, may_pass: bool) -> None:
     [found] = faults(RELEASE, seen)
     assert fault in found.text
     assert found.may_pass is may_pass
@@ -117,7 +118,7 @@ JOB = replace(
         ),
     ],
 )
-def test_a_job_is_judged_by_its_stack_its_next_image_and_its_own_alarms(seen, fault, may_pass):
+def test_a_job_is_judged_by_its_stack_its_next_image_and_its_own_alarms(seen: Seen, fault: str, may_pass: bool) -> None:
     release = RELEASE | {"nightly": ReleasedImage("v2", OTHER)}
     [found] = faults(release, seen)
     assert found.text.startswith(fault)
@@ -128,14 +129,14 @@ def test_a_job_is_judged_by_its_stack_its_next_image_and_its_own_alarms(seen, fa
     assert faults(release, replace(JOB, alarms=others)) == []
 
 
-def test_a_rolled_back_update_is_named_where_the_wrong_image_runs():
+def test_a_rolled_back_update_is_named_where_the_wrong_image_runs() -> None:
     stack = replace(STACK, status="UPDATE_ROLLBACK_COMPLETE", reason="alarm errors")
     [found] = faults(RELEASE, replace(tasks(digest=OTHER), stacks=(stack,)))
     assert found.text.endswith(": its last update was rolled back (alarm errors)")
     assert faults(RELEASE, replace(WELL, stacks=(stack,))) == []
 
 
-def test_a_release_that_was_deployed_under_another_tag_is_the_same_release():
+def test_a_release_that_was_deployed_under_another_tag_is_the_same_release() -> None:
     tagged = replace(TASK, image=IMAGE.replace("v2", "c0ffee"))
     seen = replace(
         WELL,
@@ -145,12 +146,12 @@ def test_a_release_that_was_deployed_under_another_tag_is_the_same_release():
     assert faults(RELEASE, seen) == []
 
 
-def test_a_service_that_is_not_in_the_release_is_not_judged():
+def test_a_service_that_is_not_in_the_release_is_not_judged() -> None:
     other = replace(AUDIO, name="video", stack="nova-prod-video", desired=0)
     assert faults(RELEASE, replace(WELL, services=(AUDIO, other))) == []
 
 
-def test_alarms_of_a_service_with_a_longer_name_are_not_its_own():
+def test_alarms_of_a_service_with_a_longer_name_are_not_its_own() -> None:
     longer = replace(AUDIO, name="audio-two", stack="nova-prod-audio-two")
     theirs = replace(ERRORS, name="nova-prod-audio-two-errors")
     assert alarms_of(AUDIO, [ERRORS, theirs], [AUDIO, longer]) == [ERRORS]
@@ -166,11 +167,11 @@ def test_alarms_of_a_service_with_a_longer_name_are_not_its_own():
         ("IMPORT_ROLLBACK_FAILED", "describe-stack-events"),
     ],
 )
-def test_a_stack_that_cannot_be_updated_has_a_way_out_of_its_own(status, command):
+def test_a_stack_that_cannot_be_updated_has_a_way_out_of_its_own(status: str, command: str) -> None:
     assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in way_out(Stack("nova-prod-audio", status))
 
 
-def test_deployments_under_way_are_told():
+def test_deployments_under_way_are_told() -> None:
     busy = replace(STACK, status="UPDATE_IN_PROGRESS")
     rolling = replace(AUDIO, deployments=(DEPLOYMENT, DEPLOYMENT))
     assert under_way([AUDIO], [STACK]) == []

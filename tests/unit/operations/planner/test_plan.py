@@ -268,7 +268,7 @@ def test_a_resource_of_a_fixed_name_that_may_be_replaced_is_told(name: str | Non
 )
 def test_a_custom_resource_stays_with_its_function(function: str, role: str, right: bool) -> None:
     def answered(by: str, named: str) -> StackTemplate:
-        functions = {
+        functions: dict[str, Any] = {
             each: resource("AWS::Lambda::Function", properties={"FunctionName": f"{each}-{named}"})
             for each in ("Function", "Other")
         }
@@ -282,7 +282,7 @@ def test_a_custom_resource_stays_with_its_function(function: str, role: str, rig
 
 
 def test_a_template_has_limits() -> None:
-    many = {f"Q{number}": resource("AWS::SQS::Queue") for number in range(501)}
+    many: dict[str, Any] = {f"Q{number}": resource("AWS::SQS::Queue") for number in range(501)}
     assert "shop: has 501 resources, but CloudFormation allows 500" in refused(plan([], [[stack("shop", **many)]]))
     del many["Q0"]
     assert plan([], [[stack("shop", **many)]]).refusals == []
@@ -291,7 +291,7 @@ def test_a_template_has_limits() -> None:
 
 
 def test_more_addresses_than_a_new_account_has_are_said() -> None:
-    six = {f"E{number}": resource("AWS::EC2::EIP") for number in range(6)}
+    six: dict[str, Any] = {f"E{number}": resource("AWS::EC2::EIP") for number in range(6)}
     [consequence] = plan([], [[stack("shop", **six)]]).consequences
     assert "would hold 6 Elastic IP addresses, but the default quota is 5" in str(consequence)
     assert plan([stack("shop", **six)], [[stack("shop", **six, Q=resource("AWS::SQS::Queue"))]]).consequences == ()

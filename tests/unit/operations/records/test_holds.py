@@ -1,6 +1,7 @@
 """Holds by the beginning of a commit, as people write them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -42,14 +43,16 @@ class Parameters:
         (COMMIT[:12], f"{COMMIT[:12]}+carts-service@{'b' * 12}", False),
     ],
 )
-def test_a_release_is_named_by_its_name_or_by_the_beginning_of_its_commit(written, release, is_it) -> None:
+def test_a_release_is_named_by_its_name_or_by_the_beginning_of_its_commit(
+    written: str, release: str, is_it: bool
+) -> None:
     assert names(written, release) is is_it
 
 
 @pytest.mark.parametrize("written", [COMMIT, COMMIT[:7]])
 @pytest.mark.parametrize("taken", [COMMIT, COMMIT[:7]])
 def test_a_hold_keeps_the_commit_out_until_it_is_taken_away(written: str, taken: str) -> None:
-    prod = Parameters()
+    prod: Any = Parameters()
     hold(prod, written, why="corrupts uploads")
     [why] = refusals(read_holds(prod), COMMIT, {})
     assert why.endswith("by mei: corrupts uploads")
@@ -59,7 +62,7 @@ def test_a_hold_keeps_the_commit_out_until_it_is_taken_away(written: str, taken:
 
 
 def test_holds_of_one_commit_under_two_names_are_taken_away_together() -> None:
-    prod = Parameters()
+    prod: Any = Parameters()
     hold(prod, COMMIT[:7], why="corrupts uploads")
     hold(prod, COMMIT, why="a rollback left it")
     hold(prod, "4" * 40, why="another")
@@ -68,7 +71,7 @@ def test_holds_of_one_commit_under_two_names_are_taken_away_together() -> None:
 
 
 def test_what_names_several_commits_takes_no_hold_away() -> None:
-    prod = Parameters()
+    prod: Any = Parameters()
     hold(prod, f"3f2a{'0' * 36}", why="one")
     hold(prod, f"3f2a{'1' * 36}", why="another")
     with pytest.raises(RefusedError, match="'3f2a' is not on hold in prod: on hold are 3f2a0000"):
@@ -77,7 +80,7 @@ def test_what_names_several_commits_takes_no_hold_away() -> None:
 
 
 def test_a_commit_is_held_and_released_in_either_case() -> None:
-    prod = Parameters()
+    prod: Any = Parameters()
     hold(prod, COMMIT[:9].upper(), why="corrupts uploads")
     assert refusals(read_holds(prod), COMMIT, {})
     release_hold(prod, COMMIT[:9].upper(), why="mended")
@@ -86,5 +89,6 @@ def test_a_commit_is_held_and_released_in_either_case() -> None:
 
 @pytest.mark.parametrize("written", ["3f2a91", "no/commit", ""])
 def test_what_tells_no_commit_is_refused(written: str) -> None:
+    prod: Any = Parameters()
     with pytest.raises(RefusedError, match="give a commit, as `nova releases` shows, and at least 7 digits of it"):
-        hold(Parameters(), written, why="x")
+        hold(prod, written, why="x")

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,13 +16,13 @@ AT = datetime(2026, 11, 24, 2, 10, 11, tzinfo=UTC)
 ADVANCED_TIER_BYTES = 8192
 
 
-def entry(services: int = 2, **changes: object) -> Entry:
+def entry(services: int = 2, **changes: Any) -> Entry:
     images = {
         f"service-{number:02}-{'x' * 29}": ReleasedImage(f"{number + 1000:064x}", f"sha256:{number:064x}")
         for number in range(services)
     }
     values = {"release": COMMIT, "images": images, "at": AT, "outcome": "verified", "by": "alice", **changes}
-    return Entry(**values)  # type: ignore[arg-type]
+    return Entry(**values)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def entry(services: int = 2, **changes: object) -> Entry:
         {"images": {"carts-service": ReleasedImage(COMMIT, f"sha256:{'ab' * 32}")}},
     ],
 )
-def test_an_entry_is_read_as_it_was_written(changes: dict[str, object]) -> None:
+def test_an_entry_is_read_as_it_was_written(changes: dict[str, Any]) -> None:
     assert read_entry(Fields(encode_entry(entry(**changes)))) == entry(**changes)
 
 
@@ -85,5 +86,5 @@ def test_an_entry_that_was_written_twice_counts_once() -> None:
     values += [json.dumps(fields)] * 2
     versions = [ParameterVersion(number, value) for number, value in enumerate(values, start=1)]
     environment = SimpleNamespace(prefix="nova-prod", name="prod", history=lambda _: versions)
-    ledger = read_ledger(environment)  # type: ignore[arg-type]  # it has what is read here, and no more
+    ledger = read_ledger(environment)
     assert ([each.nonce for each in ledger.entries], ledger.version) == (["", "", "a", "b"], 6)

@@ -13,7 +13,7 @@ AT = datetime(2026, 11, 24, tzinfo=UTC)
 
 def entry(text: str) -> Entry:
     """``A1 verified``: release A with image 1 of the only service."""
-    (release, image), outcome = text.split()[0], text.split()[1]
+    release, image, outcome = text[0], text[1], text.split()[1]
     images = {"audio": ReleasedImage(image, f"sha256:{image * 64}")}
     return Entry(release * 40, images, AT, outcome, "nova")  # type: ignore[arg-type]
 
@@ -46,7 +46,7 @@ def deployed(image: str) -> dict[str, str | None]:
         (["a1 verified", "b2 verified", "c3 verified", "b2 deployed"], "c", "2", "b"),
     ],
 )
-def test_the_release_to_go_back_to(entries, held, runs, target):
+def test_the_release_to_go_back_to(entries: list[str], held: str, runs: str, target: str) -> None:
     assert last_good(ledger(*entries), {h * 40 for h in held}, deployed(runs)).release == target * 40
 
 
@@ -54,12 +54,12 @@ def test_the_release_to_go_back_to(entries, held, runs, target):
     ("entries", "held"),
     [([], ""), (["a1 verified"], ""), (["a1 failed", "b2 verified"], ""), (["a1 verified", "b2 verified"], "a")],
 )
-def test_where_there_is_none_it_is_refused(entries, held):
+def test_where_there_is_none_it_is_refused(entries: list[str], held: str) -> None:
     with pytest.raises(RefusedError, match="none to roll back to"):
         last_good(ledger(*entries), {h * 40 for h in held}, deployed("2" if len(entries) == 2 else "1"))
 
 
-def test_a_release_is_found_by_its_beginning():
+def test_a_release_is_found_by_its_beginning() -> None:
     known = ledger("a1 verified", "b2 failed", "b2 verified", "b3 failed")
     assert find(known, "aaaa").release == "a" * 40
     assert find(known, "b" * 40).images["audio"].tag == "2"
@@ -68,13 +68,18 @@ def test_a_release_is_found_by_its_beginning():
             find(known, text)
 
 
-def test_a_beginning_of_two_releases_is_refused():
+def test_where_no_release_is_verified_none_is_offered() -> None:
+    with pytest.raises(RefusedError, match=r"here, and no other release is verified: see `nova releases`$"):
+        find(ledger("a1 failed"), "bbbb")
+
+
+def test_a_beginning_of_two_releases_is_refused() -> None:
     two = Ledger(tuple(Entry(f"abcd{n}", {}, AT, "verified", "nova") for n in (1, 2)), 2)
     with pytest.raises(RefusedError, match="is ambiguous: it could be"):
         find(two, "abcd")
 
 
-def test_what_runs_is_the_latest_entry_or_nothing_known():
+def test_what_runs_is_the_latest_entry_or_nothing_known() -> None:
     known = ledger("a1 verified", "b2 verified")
     assert current(known, deployed("2")) == known.entries[0]
     assert current(known, deployed("1")) is None
@@ -95,6 +100,6 @@ def test_what_runs_is_the_latest_entry_or_nothing_known():
         (172_800, "2 d ago"),
     ],
 )
-def test_how_long_ago_something_was_is_told_in_the_largest_unit_of_which_there_are_two(seconds, said):
+def test_how_long_ago_something_was_is_told_in_the_largest_unit_of_which_there_are_two(seconds: int, said: str) -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     assert ago(now - timedelta(seconds=seconds), now) == said

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from helpers.deployed_environment import Deployment as Production
 from nova_infra.cli.main import nova
 from nova_infra.deployed.aws.client.session import whoami
 from nova_infra.deployed.model import Alarm, Deployment, RunningService, RunningTask
@@ -70,7 +71,7 @@ def test_an_alarm_that_was_accepted_without_data_is_not_accepted_in_alarm() -> N
     assert [text.partition(":")[0] for text in refused(replace(RED, waivers=waivers))] == [MEMORY]
 
 
-def test_a_parameter_that_claims_more_than_the_hours_ends_with_them(deployment) -> None:
+def test_a_parameter_that_claims_more_than_the_hours_ends_with_them(deployment: Production) -> None:
     value = {"subjects": [], "why": "x", "by": "mei", "at": NOW.isoformat(), "until": "2999-01-01T00:00:00+00:00"}
     deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps(value), Type="String")
     [given] = read_waivers(deployment.environment)
@@ -163,7 +164,7 @@ def run(deployment: Any, monkeypatch: pytest.MonkeyPatch, example: Path) -> Call
 
 
 def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record(
-    deployment, run, monkeypatch
+    deployment: Production, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CODEBUILD_INITIATOR", "somebody-else")
     assert "give at least 12 hex digits" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
@@ -196,7 +197,9 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
 
 
 @pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
-def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(deployment, run) -> None:
+def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(
+    deployment: Production, run: Callable[..., Result]
+) -> None:
     hold(deployment.environment, FIX, why="corrupts uploads")
     said = str(run("preflight", "prod", "--checkout").exception)
     assert "on hold since" in said
@@ -205,7 +208,9 @@ def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(depl
 
 
 @pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
-def test_what_nobody_can_accept_is_said_before_what_was_accepted(deployment, run, monkeypatch) -> None:
+def test_what_nobody_can_accept_is_said_before_what_was_accepted(
+    deployment: Production, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-carts-service: an update is under way"])
     lines = run("accept-red", "prod", FIX, "--why", "it leaks").output.splitlines()
     assert lines[0] == (
@@ -214,13 +219,13 @@ def test_what_nobody_can_accept_is_said_before_what_was_accepted(deployment, run
     assert not [line for line in lines if "may be deployed until" in line]
 
 
-def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment, run) -> None:
+def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment: Production, run: Callable[..., Result]) -> None:
     unknown = "no release is called 3f2a91x yet: this takes effect when one is"
     assert unknown in run("hold", "prod", "3f2a91x", "--why", "a slip").output
     assert "takes effect" not in run("hold", "prod", "3f2a91c", "--why", "a commit").output
 
 
-def test_what_is_no_waiver_waives_nothing_and_stops_nothing(deployment) -> None:
+def test_what_is_no_waiver_waives_nothing_and_stops_nothing(deployment: Production) -> None:
     deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps([]), Type="String")
     [found] = read_waivers(deployment.environment)
     assert "was not written by `nova accept-red`" in found.why
@@ -228,7 +233,9 @@ def test_what_is_no_waiver_waives_nothing_and_stops_nothing(deployment) -> None:
 
 
 @pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
-def test_nothing_gets_an_image_past_that_the_registry_has_not_signed(deployment, run) -> None:
+def test_nothing_gets_an_image_past_that_the_registry_has_not_signed(
+    deployment: Production, run: Callable[..., Result]
+) -> None:
     deployment.environment.unsigned.add("store-service")
     assert run("accept-red", "prod", "3f2a91c00000", "--why", "the old revision leaks").exception is None
     said = str(run("preflight", "prod", "--checkout").exception)

@@ -20,7 +20,7 @@ ROLES = ("DeploymentActionRole", "FilePublishingRole", "ImagePublishingRole")
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     """What the locked CDK CLI gives."""
-    command = [ROOT / "node_modules/.bin/cdk", "bootstrap", "--show-template", "--json"]
+    command = [str(ROOT / "node_modules/.bin/cdk"), "bootstrap", "--show-template", "--json"]
     result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT / "scripts")
     found: dict[str, Any] = json.loads(result.stdout)
     return found

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -107,9 +108,12 @@ def test_the_repositories_change_unless_they_are_deployed_as_the_assembly_has_th
     assert not changes({"Resources": {"A": {"Type": "T"}}})
     assert changes({"Resources": {"A": {"Type": "T", "Properties": {"ImageTagMutability": "MUTABLE"}}}})
     assert changes({"Resources": {}})
+    (assembly / "NovaRegistryStack.template.json").write_text('{"Description": "für 請交 \\ud83d\\ude80", "A": 7}')
+    assert not changes({"A": 7, "Description": "f?r ?? ?"}), "GetTemplate gives only ASCII back"
+    assert changes({"A": 7, "Description": "fur ?? ?"})
     assert changes(None), "there is no such stack"
     with pytest.raises(NovaError, match="registry: is delivered by CodePipeline"):
-        registry_changes(config, assembly=assembly, deployed={}.get)
+        registry_changes(config, assembly=assembly, deployed=lambda _: None)
 
 
 @pytest.mark.parametrize(("changed", "said"), [(True, "changed=true\n"), (False, "changed=false\n")])
@@ -118,7 +122,7 @@ def test_a_job_is_told_whether_the_repositories_change(
 ) -> None:
     (assembly / "NovaRegistryStack.template.json").write_text('{"Resources": {}}')
     monkeypatch.setattr("nova_infra.config.load_config", lambda _: github_config)
-    deployed = None if changed else {"Resources": {}}
+    deployed: dict[str, Any] | None = None if changed else {"Resources": {}}
     monkeypatch.setattr("nova_infra.deployed.connect.toolchain_template", lambda _: lambda _: deployed)
     arguments = ["registry", "--compare", "--assembly", str(assembly)]
     assert CliRunner().invoke(nova, arguments, catch_exceptions=False).output == said

@@ -90,6 +90,8 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
             "ECS gave up the deployment",
         ),
         ({"alarm": "audio-errors"}, "one of its alarms is red", "No deployment failed"),
+        ({"alarm": "audio-dead"}, "one of its alarms is red", "start-message-move-task"),
+        ({"alarm": "audio-oldest"}, "one of its alarms is red", "`nova scale audio prod`"),
         ({"running": 1}, "only 1 of its 2 tasks run", "Nothing more is known"),
         (
             {
@@ -149,7 +151,8 @@ def test_the_first_task_that_failed_in_the_deployment_counts_and_not_one_before_
         make.stopped("CannotPullContainerError: not found", minutes_ago=45),
     )
     stub = make.stub(held_services=(make.service(),), stopped={"audio": tasks}, past={"audio": (make.past(),)})
-    [trouble] = troubles(observe(stub, GREEN))
+    pipeline: Any = GREEN
+    [trouble] = troubles(observe(stub, pipeline))
     assert trouble.cause.sentence == "The container used more memory than its task has."
 
 

@@ -146,7 +146,7 @@ def digest_of(tag: str) -> str:
     return f"sha256:{tag.encode().hex():0>64}"
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "mixed releases": (
         {"entries": (release("a" * 40, "v1"), release("b" * 40, "v2"))},
         "audio: runs aaaaaaaaaaaa, and release bbbbbbbbbbbb was recorded last: roll it back with `nova rollback prod "

@@ -1,14 +1,16 @@
 """What these tests share."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from helpers.deployed_environment import Deployment
 from nova_infra.operations.rollback.run import Request, rollback
 
 
 @pytest.fixture
-def back(deployment):
+def back(deployment: Deployment) -> Callable[..., list[str]]:
     """Rolls back: back(to=…) -> the lines that were told."""
 
     def run(*, confirm: bool = True, **request: Any) -> list[str]:

@@ -38,7 +38,9 @@ def statuses() -> set[str]:
     return {stack_behind(stack).status for stack in (CARTS, STORE)}
 
 
-def test_updates_are_cancelled_and_waited_for(served, cancel, local_aws: LocalAws) -> None:
+def test_updates_are_cancelled_and_waited_for(
+    served: Deployment, cancel: Callable[..., list[str]], local_aws: LocalAws
+) -> None:
     update(CARTS, STORE)
     told = cancel()
     assert sorted(line for line in told if "is cancelled" in line) == [
@@ -51,7 +53,9 @@ def test_updates_are_cancelled_and_waited_for(served, cancel, local_aws: LocalAw
 
 
 @pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
-def test_what_cannot_be_cancelled_is_waited_for(served, cancel, local_aws: LocalAws) -> None:
+def test_what_cannot_be_cancelled_is_waited_for(
+    served: Deployment, cancel: Callable[..., list[str]], local_aws: LocalAws
+) -> None:
     update(CARTS)
     stack_behind(STORE).status = "UPDATE_ROLLBACK_IN_PROGRESS"
     assert cancel(plan_only=True)[-1] == "This is a plan: nothing was changed."
@@ -68,7 +72,7 @@ def test_what_cannot_be_cancelled_is_waited_for(served, cancel, local_aws: Local
 
 
 @pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
-def test_with_a_release_it_goes_on_and_rolls_back(served, cancel) -> None:
+def test_with_a_release_it_goes_on_and_rolls_back(served: Deployment, cancel: Callable[..., list[str]]) -> None:
     served.release(2, "carts-service")
     update(CARTS)
     assert cancel(to=served.commit(1))[-1] == "prod runs 010101010101; release 020202020202 is on hold."
@@ -76,7 +80,9 @@ def test_with_a_release_it_goes_on_and_rolls_back(served, cancel) -> None:
 
 
 @pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
-def test_an_update_that_ends_while_the_prompt_is_open_is_not_cancelled(served, cancel, local_aws: LocalAws) -> None:
+def test_an_update_that_ends_while_the_prompt_is_open_is_not_cancelled(
+    served: Deployment, cancel: Callable[..., list[str]], local_aws: LocalAws
+) -> None:
     update(CARTS)
 
     def confirm() -> bool:
@@ -87,7 +93,9 @@ def test_an_update_that_ends_while_the_prompt_is_open_is_not_cancelled(served, c
     assert local_aws.calls.count("CancelUpdateStack") == 1, "CloudFormation itself refuses it"
 
 
-def test_without_a_confirmation_nothing_is_cancelled(served, cancel, local_aws: LocalAws) -> None:
+def test_without_a_confirmation_nothing_is_cancelled(
+    served: Deployment, cancel: Callable[..., list[str]], local_aws: LocalAws
+) -> None:
     update(CARTS)
     with pytest.raises(RefusedError, match="not confirmed: nothing was changed"):
         cancel(lambda: False)
@@ -96,14 +104,18 @@ def test_without_a_confirmation_nothing_is_cancelled(served, cancel, local_aws: 
 
 
 @pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
-def test_where_nothing_is_under_way_there_is_nothing_to_cancel(served, cancel) -> None:
+def test_where_nothing_is_under_way_there_is_nothing_to_cancel(
+    served: Deployment, cancel: Callable[..., list[str]]
+) -> None:
     served.release(2, "carts-service")
     assert cancel(to=served.commit(1))[0] == "No update is under way: there is nothing to cancel."
     assert served.image_tag("carts-service") == "v1"
 
 
 @pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
-def test_what_passes_by_itself_changes_nothing_about_the_end(served, cancel, local_aws: LocalAws, subtests) -> None:
+def test_what_passes_by_itself_changes_nothing_about_the_end(
+    served: Deployment, cancel: Callable[..., list[str]], local_aws: LocalAws, subtests: pytest.Subtests
+) -> None:
     for name, faults in HARMLESS.items():
         with subtests.test(name):
             update(CARTS, STORE)
@@ -113,7 +125,9 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(served, cancel, loc
 
 
 @pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
-def test_what_stops_it_is_named_and_running_it_again_finishes(served, cancel, local_aws: LocalAws, subtests) -> None:
+def test_what_stops_it_is_named_and_running_it_again_finishes(
+    served: Deployment, cancel: Callable[..., list[str]], local_aws: LocalAws, subtests: pytest.Subtests
+) -> None:
     for name, (faults, said) in STOPPING.items():
         with subtests.test(name):
             update(CARTS)
@@ -127,7 +141,9 @@ def test_what_stops_it_is_named_and_running_it_again_finishes(served, cancel, lo
 
 
 @pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
-def test_of_two_updates_the_one_that_may_be_cancelled_is(served, cancel, local_aws: LocalAws) -> None:
+def test_of_two_updates_the_one_that_may_be_cancelled_is(
+    served: Deployment, cancel: Callable[..., list[str]], local_aws: LocalAws
+) -> None:
     update(CARTS, STORE)
     local_aws.faults = {"CancelUpdateStack": [DENIED]}
     with pytest.raises(NovaError, match="AWS does not allow cloudformation:cancel_update_stack"):
@@ -135,7 +151,9 @@ def test_of_two_updates_the_one_that_may_be_cancelled_is(served, cancel, local_a
     assert statuses() == {"UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"}
 
 
-def test_a_rollback_under_way_is_not_cancelled(served, cancel, monkeypatch) -> None:
+def test_a_rollback_under_way_is_not_cancelled(
+    served: Deployment, cancel: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     update(CARTS)
     claim = claims.Claim("other", release="r")
     with (

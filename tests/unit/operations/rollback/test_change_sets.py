@@ -1,10 +1,12 @@
 """What became of the stacks of a rollback, in CloudFormation's words; and a ledger that others write to meanwhile."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from nova_infra.deployed.stack import ChangeSet, Stack
+from nova_infra.deployed.stack import Change, ChangeSet, Stack
 from nova_infra.errors import CheckFailedError
 from nova_infra.operations.records.ledger import Ledger
 from nova_infra.operations.rollback import run
@@ -14,27 +16,31 @@ from nova_infra.operations.rollback.change_sets import execute
 class Environment:
     """Executes every change set, and ends each stack in a status."""
 
-    def __init__(self, status):
+    def __init__(self, status: str) -> None:
         self.status = status
 
-    def execute_change_set(self, change_set):
+    def execute_change_set(self, change_set: ChangeSet) -> bool:
         return bool(change_set)
 
-    def failures(self, _):
+    def failures(self, _: object) -> list[Any]:
         return []
 
-    def wait_for_stacks(self, names):
+    def wait_for_stacks(self, names: list[str]) -> list[Stack]:
         return [Stack(name, self.status, "no reason was given") for name in names]
 
 
-def executed(status):
-    changes = {"nova-prod-audio": ChangeSet("nova-prod-audio", "nova-rollback-1", ("Task",))}
-    told = []
-    return execute(Environment(status), changes, may_begin=lambda: None, notify=told.append), told
+TASK = Change("Modify", "Task", "AWS::ECS::TaskDefinition", "True")
+
+
+def executed(status: str) -> tuple[list[str], list[str]]:
+    changes = {"nova-prod-audio": ChangeSet("nova-prod-audio", "nova-rollback-1", (TASK,))}
+    told: list[str] = []
+    environment: Any = Environment(status)
+    return execute(environment, changes, may_begin=lambda: None, notify=told.append), told
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"])
-def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status):
+def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status: str) -> None:
     failures, told = executed(status)
     assert failures == []
     assert told == ["nova-prod-audio: rolling back", "nova-prod-audio: done"]
@@ -43,7 +49,7 @@ def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status
 @pytest.mark.parametrize(
     "status", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_FAILED"]
 )
-def test_a_stack_that_cloudformation_restored_is_not(status):
+def test_a_stack_that_cloudformation_restored_is_not(status: str) -> None:
     failures, told = executed(status)
     assert failures == [f"nova-prod-audio: did not roll back ({status}): no reason was given"]
     assert told == ["nova-prod-audio: rolling back"]
@@ -52,31 +58,43 @@ def test_a_stack_that_cloudformation_restored_is_not(status):
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 
 
+LookAgain = Callable[[int, str], list[str]]
+
+
 @pytest.fixture
-def look_again(monkeypatch):
+def look_again(monkeypatch: pytest.MonkeyPatch) -> LookAgain:
     """Looks at a ledger that has got to a version, and a service that runs an image."""
 
-    def act(version, runs):
-        asked = []
-        plan = SimpleNamespace(ledger=4, images={"audio": SimpleNamespace(digest=DIGEST)})
+    def act(version: int, runs: str) -> list[str]:
+        asked: list[str] = []
+        plan: Any = SimpleNamespace(ledger=4, images={"audio": SimpleNamespace(digest=DIGEST)})
         monkeypatch.setattr(run, "read_ledger", lambda _: Ledger((), version))
         deployed = (SimpleNamespace(name="audio", image=SimpleNamespace(digest=runs)),)
-        monkeypatch.setattr(run, "survey", lambda _: asked.append(1) or SimpleNamespace(deployed=deployed))
-        run.look_again(SimpleNamespace(), plan, SimpleNamespace(check=lambda: asked.append("lock")))
+
+        def survey(_: object) -> SimpleNamespace:
+            asked.append("survey")
+            return SimpleNamespace(deployed=deployed)
+
+        monkeypatch.setattr(run, "survey", survey)
+        environment: Any = SimpleNamespace()
+        lock: Any = SimpleNamespace(check=lambda: asked.append("lock"))
+        run.look_again(environment, plan, lock)
         return asked
 
     return act
 
 
-def test_a_ledger_that_nobody_wrote_to_needs_no_second_look(look_again):
+def test_a_ledger_that_nobody_wrote_to_needs_no_second_look(look_again: LookAgain) -> None:
     assert look_again(4, OTHER) == ["lock"]
 
 
-def test_what_was_written_meanwhile_is_no_matter_where_the_image_is_still_the_one_brought_back(look_again):
-    assert look_again(5, DIGEST) == ["lock", 1]
+def test_what_was_written_meanwhile_is_no_matter_where_the_image_is_still_the_one_brought_back(
+    look_again: LookAgain,
+) -> None:
+    assert look_again(5, DIGEST) == ["lock", "survey"]
 
 
 @pytest.mark.parametrize("version", [5, 6])
-def test_a_release_that_landed_meanwhile_is_not_written_over(look_again, version):
+def test_a_release_that_landed_meanwhile_is_not_written_over(look_again: LookAgain, version: int) -> None:
     with pytest.raises(CheckFailedError, match="audio: got another image during the rollback"):
         look_again(version, OTHER)

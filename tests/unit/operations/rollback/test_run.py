@@ -1,12 +1,14 @@
 """Rolling back what is deployed, against a local implementation of AWS."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from helpers.deployed_environment import Deployment
 from helpers.rollback import change_sets
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import CheckFailedError, RefusedError
@@ -18,14 +20,15 @@ from nova_infra.operations.rollback.template import at_once
 CANARY = {"CanaryBakeTimeInMinutes": 5, "CanaryPercent": 10}
 
 
-def rollout(deployment, service: str) -> dict[str, Any]:
+def rollout(deployment: Deployment, service: str) -> dict[str, Any]:
     [properties] = [
         r["Properties"] for r in deployment.template(service)["Resources"].values() if r["Type"] == "AWS::ECS::Service"
     ]
-    return properties["DeploymentConfiguration"]
+    configuration: dict[str, Any] = properties["DeploymentConfiguration"]
+    return configuration
 
 
-def test_the_last_good_release_comes_back(deployment, back) -> None:
+def test_the_last_good_release_comes_back(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service", "store-service")
     told = back()
     assert deployment.image_tag("carts-service") == deployment.image_tag("store-service") == "v1"
@@ -36,7 +39,7 @@ def test_the_last_good_release_comes_back(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_only_what_the_release_changed_is_touched(deployment, back) -> None:
+def test_only_what_the_release_changed_is_touched(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     before = deployment.stack("store-service")
     told = back()
@@ -45,7 +48,9 @@ def test_only_what_the_release_changed_is_touched(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_nothing_but_the_image_and_the_way_there_differs_afterwards(deployment, back) -> None:
+def test_nothing_but_the_image_and_the_way_there_differs_afterwards(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     before, stack = deployment.template("carts-service"), deployment.stack("carts-service")
     back(canary=True)
@@ -69,7 +74,9 @@ def _replaced(value: Any, old: str, new: str) -> Any:
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_traffic_moves_at_once_and_no_alarm_brings_the_bad_release_back(deployment, back) -> None:
+def test_traffic_moves_at_once_and_no_alarm_brings_the_bad_release_back(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     before = rollout(deployment, "carts-service")
     back()
@@ -93,7 +100,7 @@ def test_nobody_is_asked_on_the_way_back_at_once_but_through_the_canary() -> Non
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_a_rollback_can_go_through_the_canary(deployment, back) -> None:
+def test_a_rollback_can_go_through_the_canary(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     before = rollout(deployment, "carts-service")
     told = back(canary=True)
@@ -103,14 +110,16 @@ def test_a_rollback_can_go_through_the_canary(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_the_next_regular_deployment_restores_the_canary(deployment, back) -> None:
+def test_the_next_regular_deployment_restores_the_canary(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     back()
     deployment.release(3, "carts-service")
     assert rollout(deployment, "carts-service")["CanaryConfiguration"] == CANARY
 
 
-def test_a_named_release_comes_back(deployment, back) -> None:
+def test_a_named_release_comes_back(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     deployment.release(3, "carts-service")
     back(to=deployment.commit(1)[:8])
@@ -118,7 +127,7 @@ def test_a_named_release_comes_back(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_one_service_goes_back_alone(deployment, back) -> None:
+def test_one_service_goes_back_alone(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2)
     back(services=("carts-service",))
     tags = {name: deployment.image_tag(name) for name in ("carts-service", "store-service")}
@@ -129,7 +138,7 @@ def test_one_service_goes_back_alone(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_the_bad_release_and_its_images_are_held(deployment, back) -> None:
+def test_the_bad_release_and_its_images_are_held(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     bad = deployment.release(2, "carts-service")
     back(reason="users hear noise")
     [held] = read_holds(deployment.environment)
@@ -137,7 +146,7 @@ def test_the_bad_release_and_its_images_are_held(deployment, back) -> None:
     assert held.images == {"carts-service": bad.images["carts-service"].digest}
 
 
-def test_a_plan_changes_nothing(deployment, back) -> None:
+def test_a_plan_changes_nothing(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     stack, ledger = deployment.stack("carts-service"), deployment.ledger()
     told = back(plan_only=True)
@@ -149,7 +158,7 @@ def test_a_plan_changes_nothing(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_a_plan_that_is_not_confirmed_changes_nothing(deployment, back) -> None:
+def test_a_plan_that_is_not_confirmed_changes_nothing(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     with pytest.raises(RefusedError, match="not confirmed: nothing was changed"):
         back(confirm=False)

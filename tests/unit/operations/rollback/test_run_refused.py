@@ -2,11 +2,13 @@
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from helpers.deployed_environment import Deployment
 from helpers.exhaustive import one_of_each
 from helpers.local_aws import stack_behind
 from helpers.rollback import change_sets
@@ -20,7 +22,9 @@ from nova_infra.operations.rollback.run import Request, rollback
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_second_rollback_does_not_go_further_back_by_itself(deployment, back) -> None:
+def test_a_second_rollback_does_not_go_further_back_by_itself(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     deployment.release(3, "carts-service")
     back()
@@ -30,7 +34,7 @@ def test_a_second_rollback_does_not_go_further_back_by_itself(deployment, back) 
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_release_that_runs_already_is_refused(deployment, back) -> None:
+def test_a_release_that_runs_already_is_refused(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     with pytest.raises(RefusedError, match="already runs the images of 020202020202"):
         back(to=deployment.commit(2))
@@ -46,7 +50,9 @@ def test_a_release_that_runs_already_is_refused(deployment, back) -> None:
         ]
     ),
 )
-def test_what_does_not_exist_is_refused(deployment, back, request_: dict[str, Any], fault: str) -> None:
+def test_what_does_not_exist_is_refused(
+    deployment: Deployment, back: Callable[..., list[str]], request_: dict[str, Any], fault: str
+) -> None:
     deployment.release(2, "carts-service")
     with pytest.raises(RefusedError, match=fault):
         back(**request_)
@@ -54,19 +60,19 @@ def test_what_does_not_exist_is_refused(deployment, back, request_: dict[str, An
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_release_that_was_never_verified_is_refused(deployment, back) -> None:
+def test_a_release_that_was_never_verified_is_refused(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service", outcome="failed")
     deployment.release(3, "carts-service")
     with pytest.raises(RefusedError, match=r"020202020202 was never verified here \(it is failed\)"):
         back(to=deployment.commit(2))
 
 
-def test_without_an_earlier_release_there_is_nothing_to_go_back_to(back) -> None:
+def test_without_an_earlier_release_there_is_nothing_to_go_back_to(back: Callable[..., list[str]]) -> None:
     with pytest.raises(RefusedError, match="none to roll back to"):
         back()
 
 
-def test_an_image_that_is_gone_is_refused(deployment, back) -> None:
+def test_an_image_that_is_gone_is_refused(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     good = deployment.ledger()[0].images["carts-service"]
     deployment.release(2, "carts-service")
     deployment.client("ecr").batch_delete_image(
@@ -78,7 +84,7 @@ def test_an_image_that_is_gone_is_refused(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_tag_that_names_another_image_now_is_refused(deployment, back) -> None:
+def test_a_tag_that_names_another_image_now_is_refused(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     good = deployment.ledger()[0].images["carts-service"]
     deployment.release(2, "carts-service")
     ecr = deployment.client("ecr")
@@ -92,7 +98,7 @@ def test_a_tag_that_names_another_image_now_is_refused(deployment, back) -> None
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_current_revision_that_is_inactive_is_told(deployment, back) -> None:
+def test_a_current_revision_that_is_inactive_is_told(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     [service] = [s for s in deployment.environment.services() if s.name == "carts-service"]
     deployment.client("ecs").deregister_task_definition(taskDefinition=service.revision)
@@ -100,7 +106,9 @@ def test_a_current_revision_that_is_inactive_is_told(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_other_changes_in_the_plan_are_refused_unless_they_are_allowed(deployment, back, monkeypatch) -> None:
+def test_other_changes_in_the_plan_are_refused_unless_they_are_allowed(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
     template = deployment.environment.template
 
@@ -121,7 +129,9 @@ def test_other_changes_in_the_plan_are_refused_unless_they_are_allowed(deploymen
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_change_set_that_turns_out_empty_is_no_failure(deployment, back, monkeypatch) -> None:
+def test_a_change_set_that_turns_out_empty_is_no_failure(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(
         deployment.environment, "create_change_set", lambda stack, *_, **__: ChangeSet(stack.name, "none", ())
@@ -132,7 +142,9 @@ def test_a_change_set_that_turns_out_empty_is_no_failure(deployment, back, monke
 
 
 @pytest.mark.parametrize("status", one_of_each(["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"]))
-def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, monkeypatch, status: str) -> None:
+def test_a_stack_that_something_else_is_updating_is_refused(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(
         deployment.environment, "wait_for_stacks", lambda _: pytest.fail("it waits for somebody else's")
@@ -142,7 +154,7 @@ def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, mo
         back()
 
 
-def test_a_stack_that_cannot_be_updated_is_refused(deployment, back) -> None:
+def test_a_stack_that_cannot_be_updated_is_refused(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     stack_behind("nova-prod-carts-service").status = "UPDATE_ROLLBACK_FAILED"
     with pytest.raises(RefusedError, match="is UPDATE_ROLLBACK_FAILED and cannot be updated: finish its rollback"):
@@ -150,7 +162,9 @@ def test_a_stack_that_cannot_be_updated_is_refused(deployment, back) -> None:
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_one_that_fails_half_way_is_finished_by_running_it_again(deployment, back, monkeypatch) -> None:
+def test_one_that_fails_half_way_is_finished_by_running_it_again(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service", "store-service")
     execute = deployment.environment.execute_change_set
 
@@ -172,7 +186,9 @@ def test_one_that_fails_half_way_is_finished_by_running_it_again(deployment, bac
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(deployment, back, monkeypatch) -> None:
+def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
     with monkeypatch.context() as killed:
         killed.setattr("nova_infra.operations.rollback.run.verify", _killed)
@@ -192,7 +208,9 @@ def _killed(*_: object, **__: object) -> list[object]:
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_an_interrupted_one_that_cloudformation_still_carries_out_is_waited_for(deployment, back, monkeypatch) -> None:
+def test_an_interrupted_one_that_cloudformation_still_carries_out_is_waited_for(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
     _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), deployment.commit(2), "nova-rollback-01-ab"))
     change_set = "arn:x:changeSet/nova-rollback-01-ab-carts-service/1"
@@ -216,14 +234,16 @@ def update(name: str, change_set: str) -> None:
     stack.status, stack.change_set_id = "UPDATE_IN_PROGRESS", change_set
 
 
-def _journal(deployment, claim: Claim) -> None:
+def _journal(deployment: Deployment, claim: Claim) -> None:
     value = {**asdict(claim), "v": 2, "ledger": 2}
     del value["seen"]
     deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(deployment, back) -> None:
+def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), change_set="nova-rollback-01-ab", by="me"))
     update("nova-prod-carts-service", "arn:x:changeSet/nova-rollback-01-cd-carts-service/1")
@@ -232,7 +252,7 @@ def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(deployment,
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
+def test_of_two_at_once_one_wins_and_the_other_says_so(deployment: Deployment) -> None:
     deployment.release(2, "carts-service")
     both, results = threading.Barrier(2), []
 
@@ -259,7 +279,9 @@ def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_stack_that_was_changed_since_the_plan_fails_the_rollback(deployment, back, monkeypatch) -> None:
+def test_a_stack_that_was_changed_since_the_plan_fails_the_rollback(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(deployment.environment, "execute_change_set", lambda _: False)
     with pytest.raises(CheckFailedError, match="somebody else changed it after the plan was made"):
@@ -267,7 +289,9 @@ def test_a_stack_that_was_changed_since_the_plan_fails_the_rollback(deployment, 
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_an_environment_that_does_not_recover_fails_the_rollback_until_it_does(deployment, back) -> None:
+def test_an_environment_that_does_not_recover_fails_the_rollback_until_it_does(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     deployment.environment.answers["carts-service"] = Answer(503, "Service Unavailable")
     with pytest.raises(CheckFailedError, match="/version does not answer through the load balancer: 503"):
@@ -280,7 +304,9 @@ def test_an_environment_that_does_not_recover_fails_the_rollback_until_it_does(d
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_deployment_that_the_ledger_does_not_know_is_rolled_back_too(deployment, back) -> None:
+def test_a_deployment_that_the_ledger_does_not_know_is_rolled_back_too(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.push("carts-service", "hotfix")
     deployment.deploy("carts-service", "hotfix")
     back()
@@ -289,7 +315,9 @@ def test_a_deployment_that_the_ledger_does_not_know_is_rolled_back_too(deploymen
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_missing_permission_after_something_was_changed_is_no_refusal(deployment, back, monkeypatch) -> None:
+def test_a_missing_permission_after_something_was_changed_is_no_refusal(
+    deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment.release(2, "carts-service")
 
     def denied(*_: object) -> int:

@@ -36,7 +36,7 @@ ROLLBACK = (
         (change("Policy", "Target"), change("Target", "Service")),
     ],
 )
-def test_what_takes_its_values_from_the_service_follows_it(following) -> None:
+def test_what_takes_its_values_from_the_service_follows_it(following: tuple[Change, ...]) -> None:
     assert other_changes((*following, *ROLLBACK), TEMPLATE) == []
 
 
@@ -56,7 +56,7 @@ def test_what_takes_its_values_from_the_service_follows_it(following) -> None:
         (change("Topic", action="Add", replacement=""), "Add AWS::SNS::Topic Topic"),
     ],
 )
-def test_anything_else_is_another_change(other, said) -> None:
+def test_anything_else_is_another_change(other: Change, said: str) -> None:
     assert other_changes((*ROLLBACK, other), TEMPLATE) == [said]
 
 

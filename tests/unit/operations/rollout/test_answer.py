@@ -1,22 +1,24 @@
 """Promoting and aborting: what is refused, what is written down, and what a lost answer does."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.errors import NovaError, RefusedError
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollout.answer import abort, promote
 
-from .conftest import World
+from .conftest import Rollout, World
 
 GATE = {"hookId": "h1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}
 
 
 @pytest.fixture(autouse=True)
-def ledger(environment, monkeypatch) -> list[str]:
+def ledger(environment: AwsEnvironment, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was written to the ledger, oldest first."""
     written: list[str] = []
 
@@ -32,14 +34,16 @@ def ledger(environment, monkeypatch) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def told(environment, monkeypatch) -> list[str]:
+def told(environment: AwsEnvironment, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What everybody was told."""
     messages: list[str] = []
     monkeypatch.setattr(environment, "announce", messages.append)
     return messages
 
 
-def test_everybody_hears_of_an_answer_in_one_message(environment, world, told) -> None:
+def test_everybody_hears_of_an_answer_in_one_message(
+    environment: AwsEnvironment, world: World, told: list[str]
+) -> None:
     waiting(world, "s01-service", weight=10.0)
     waiting(world, "s02-service")
     promote(environment, [], why="looks {good}")
@@ -49,7 +53,9 @@ def test_everybody_hears_of_an_answer_in_one_message(environment, world, told) -
     ]
 
 
-def test_that_nobody_could_be_told_stops_nothing_and_is_said(environment, world, monkeypatch, ledger) -> None:
+def test_that_nobody_could_be_told_stops_nothing_and_is_said(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch, ledger: list[str]
+) -> None:
     waiting(world, "s01-service")
 
     def fail(_: str) -> None:
@@ -60,11 +66,13 @@ def test_that_nobody_could_be_told_stops_nothing_and_is_said(environment, world,
     assert len(ledger) == 1
 
 
-def waiting(world: World, service: str, **more: Any):
+def waiting(world: World, service: str, **more: Any) -> Rollout:
     return world.begin(service, stage="PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=[dict(GATE)], **more)
 
 
-def test_a_gate_is_promoted_and_the_ledger_says_by_whom_when_and_why(environment, world, ledger) -> None:
+def test_a_gate_is_promoted_and_the_ledger_says_by_whom_when_and_why(
+    environment: AwsEnvironment, world: World, ledger: list[str]
+) -> None:
     rollout = waiting(world, "s01-service", weight=10.0)
     answered = promote(environment, ["s01-service"], why="looks good")
     assert world.answered == [
@@ -82,7 +90,7 @@ def test_a_gate_is_promoted_and_the_ledger_says_by_whom_when_and_why(environment
     assert read_ledger(environment).unreadable == ()
 
 
-def test_all_that_wait_are_promoted_at_once_and_the_others_named(environment, world) -> None:
+def test_all_that_wait_are_promoted_at_once_and_the_others_named(environment: AwsEnvironment, world: World) -> None:
     waiting(world, "s01-service")
     waiting(world, "s02-service")
     world.begin("s03-service", stage="SCALE_UP")
@@ -92,7 +100,7 @@ def test_all_that_wait_are_promoted_at_once_and_the_others_named(environment, wo
     assert len(world.answered) == 2
 
 
-def test_a_deployment_is_aborted_at_its_canary(environment, world) -> None:
+def test_a_deployment_is_aborted_at_its_canary(environment: AwsEnvironment, world: World) -> None:
     rollout = world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     answered = abort(environment, ["s01-service"], why="wrong build")
     assert world.answered == [("stop", {"serviceDeploymentArn": rollout.arn, "stopType": "ROLLBACK"})]
@@ -100,7 +108,7 @@ def test_a_deployment_is_aborted_at_its_canary(environment, world) -> None:
     assert read_ledger(environment).answers[0].action == "aborted"
 
 
-def test_a_whole_release_is_aborted_those_that_wait_included(environment, world) -> None:
+def test_a_whole_release_is_aborted_those_that_wait_included(environment: AwsEnvironment, world: World) -> None:
     waiting(world, "s01-service")
     world.begin("s02-service", stage="BAKE_TIME", weight=100.0)
     assert sorted(abort(environment, [], why="").done) == ["s01-service", "s02-service"]
@@ -117,7 +125,12 @@ def test_a_whole_release_is_aborted_those_that_wait_included(environment, world)
     ],
 )
 def test_nothing_under_way_is_one_line_and_changes_nothing(
-    environment, world, ledger, answer, services, refusal
+    environment: AwsEnvironment,
+    world: World,
+    ledger: list[str],
+    answer: Callable[..., Any],
+    services: list[str],
+    refusal: str,
 ) -> None:
     with pytest.raises(RefusedError, match=refusal) as refused:
         answer(environment, services, why="")
@@ -125,7 +138,7 @@ def test_nothing_under_way_is_one_line_and_changes_nothing(
     assert (world.answered, ledger) == ([], [])
 
 
-def test_a_gate_that_is_not_waiting_is_refused(environment, world, ledger) -> None:
+def test_a_gate_that_is_not_waiting_is_refused(environment: AwsEnvironment, world: World, ledger: list[str]) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     for services in (["s01-service"], []):
         with pytest.raises(RefusedError, match=r"s01-service: the canary bakes") as refused:
@@ -134,7 +147,9 @@ def test_a_gate_that_is_not_waiting_is_refused(environment, world, ledger) -> No
     assert (world.answered, ledger) == ([], [])
 
 
-def test_promoting_twice_is_refused_the_second_time(environment, world, ledger) -> None:
+def test_promoting_twice_is_refused_the_second_time(
+    environment: AwsEnvironment, world: World, ledger: list[str]
+) -> None:
     rollout = waiting(world, "s01-service")
     promote(environment, [], why="")
     rollout.hooks[0]["status"] = "SUCCEEDED"
@@ -143,7 +158,9 @@ def test_promoting_twice_is_refused_the_second_time(environment, world, ledger) 
     assert len(ledger) == 1
 
 
-def test_a_first_deployment_has_nothing_to_go_back_to(environment, world, monkeypatch) -> None:
+def test_a_first_deployment_has_nothing_to_go_back_to(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.begin("s01-service")
     found = world.described
     monkeypatch.setattr(world, "described", lambda rollout: {**found(rollout), "sourceServiceRevisions": []})
@@ -152,18 +169,20 @@ def test_a_first_deployment_has_nothing_to_go_back_to(environment, world, monkey
     assert world.answered == []
 
 
-def test_what_goes_back_already_is_not_aborted_again(environment, world, ledger) -> None:
+def test_what_goes_back_already_is_not_aborted_again(
+    environment: AwsEnvironment, world: World, ledger: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     rollout = world.begin("s01-service")
     going = {"status": "ROLLBACK_IN_PROGRESS"}
     found = world.described
-    world.described = lambda each: {**found(each), **going}
+    monkeypatch.setattr(world, "described", lambda each: {**found(each), **going})
     with pytest.raises(RefusedError, match="s01-service: is already rolling back"):
         abort(environment, [], why="")
     assert rollout.status == "IN_PROGRESS"
     assert (world.answered, ledger) == ([], [])
 
 
-def test_a_person_who_may_not_gets_one_line(environment, world, ledger) -> None:
+def test_a_person_who_may_not_gets_one_line(environment: AwsEnvironment, world: World, ledger: list[str]) -> None:
     waiting(world, "s01-service")
     world.refused["ContinueServiceDeployment"] = "AccessDeniedException"
     with pytest.raises(RefusedError, match="AWS does not allow ecs:continue_service_deployment") as refused:
@@ -172,7 +191,9 @@ def test_a_person_who_may_not_gets_one_line(environment, world, ledger) -> None:
     assert ledger == []
 
 
-def test_a_lost_answer_that_took_effect_is_not_given_twice(environment, world, monkeypatch) -> None:
+def test_a_lost_answer_that_took_effect_is_not_given_twice(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rollout = waiting(world, "s01-service")
     reply = world.ContinueServiceDeployment
 
@@ -186,7 +207,9 @@ def test_a_lost_answer_that_took_effect_is_not_given_twice(environment, world, m
     assert len(world.answered) == 1
 
 
-def test_a_lost_answer_without_effect_is_given_again(environment, world, monkeypatch) -> None:
+def test_a_lost_answer_without_effect_is_given_again(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waiting(world, "s01-service")
     reply, lost = world.ContinueServiceDeployment, [True]
 
@@ -200,7 +223,9 @@ def test_a_lost_answer_without_effect_is_given_again(environment, world, monkeyp
     assert len(world.answered) == 1
 
 
-def test_one_that_ecs_refuses_keeps_nothing_from_the_others(environment, world, monkeypatch) -> None:
+def test_one_that_ecs_refuses_keeps_nothing_from_the_others(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waiting(world, "s01-service")
     other = waiting(world, "s02-service")
     real = environment.continue_deployment
@@ -217,7 +242,9 @@ def test_one_that_ecs_refuses_keeps_nothing_from_the_others(environment, world, 
     assert world.answered[0][1]["serviceDeploymentArn"] == other.arn
 
 
-def test_an_answer_that_the_ledger_does_not_have_is_said(environment, world, monkeypatch) -> None:
+def test_an_answer_that_the_ledger_does_not_have_is_said(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waiting(world, "s01-service")
 
     def full(*_: str) -> int:

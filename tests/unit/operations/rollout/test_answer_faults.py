@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from helpers.local_aws import HARMLESS, STOPPING, Fault
+from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.errors import NovaError, RefusedError
 from nova_infra.operations.records.ledger import read_ledger
@@ -79,11 +80,16 @@ def world() -> Answered:
 
 
 @pytest.fixture
-def ledger(environment, monkeypatch) -> list[str]:
+def ledger(environment: AwsEnvironment, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was written to the ledger, oldest first."""
     written: list[str] = []
+
+    def put(_: str, value: str) -> int:
+        written.append(value)
+        return len(written)
+
     monkeypatch.setattr("nova_infra.deployed.aws.client.session.pause", lambda _: None)
-    monkeypatch.setattr(environment, "put_parameter", lambda _, value: written.append(value) or len(written))
+    monkeypatch.setattr(environment, "put_parameter", put)
     monkeypatch.setattr(environment, "caller", lambda: "role/on-call/ann")
     versions = lambda _: tuple(ParameterVersion(n, value) for n, value in enumerate(written, 1))  # noqa: E731 - a line
     monkeypatch.setattr(environment, "history", versions)
@@ -98,7 +104,9 @@ def answers(world: Answered) -> int:
 
 @pytest.mark.parametrize("what", ANSWERS)
 @pytest.mark.parametrize("faults", HARMLESS.values(), ids=HARMLESS.keys())
-def test_what_passes_by_itself_changes_nothing_about_the_end(environment, world, ledger, what, faults) -> None:
+def test_what_passes_by_itself_changes_nothing_about_the_end(
+    environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, faults: tuple[Fault, ...]
+) -> None:
     answer, operation = ANSWERS[what], OPERATIONS[what]
     world.faults = {operation: list(faults)}
     assert list(answer(environment, [], why="it is time").done) == ["s01-service"]
@@ -111,7 +119,7 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(environment, world,
 @pytest.mark.parametrize("what", ANSWERS)
 @pytest.mark.parametrize("name", STOPPING)
 def test_what_stops_an_answer_is_named_and_the_same_command_finishes_later(
-    environment, world, ledger, what, name
+    environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, name: str
 ) -> None:
     answer, operation = ANSWERS[what], OPERATIONS[what]
     faults, said = STOPPING[name]
@@ -126,7 +134,9 @@ def test_what_stops_an_answer_is_named_and_the_same_command_finishes_later(
 
 
 @pytest.mark.parametrize("what", ANSWERS)
-def test_a_second_answer_is_refused_in_one_line_and_changes_nothing(environment, world, ledger, what) -> None:
+def test_a_second_answer_is_refused_in_one_line_and_changes_nothing(
+    environment: AwsEnvironment, world: Answered, ledger: list[str], what: str
+) -> None:
     answer = ANSWERS[what]
     answer(environment, [], why="")
     with pytest.raises(RefusedError) as refused:
@@ -139,7 +149,7 @@ def test_a_second_answer_is_refused_in_one_line_and_changes_nothing(environment,
     ("first", "second"), [("promoted", "promoted"), ("aborted", "promoted"), ("aborted", "aborted")]
 )
 def test_whoever_comes_second_gets_one_line_and_the_ledger_has_the_first(
-    environment, world, ledger, first: str, second: str
+    environment: AwsEnvironment, world: Answered, ledger: list[str], first: str, second: str
 ) -> None:
     world.meanwhile = [lambda: ANSWERS[first](environment, ["s01-service"], why="I was first")]
     with pytest.raises(NovaError, match="ecs:") as refused:
@@ -151,7 +161,7 @@ def test_whoever_comes_second_gets_one_line_and_the_ledger_has_the_first(
 
 
 def test_an_abort_while_a_promotion_is_written_down_stops_it_and_both_are_in_the_ledger(
-    environment, world, ledger, monkeypatch
+    environment: AwsEnvironment, world: Answered, ledger: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, aborting = environment.put_parameter, [lambda: abort(environment, ["s01-service"], why="not yet")]
 
@@ -169,7 +179,9 @@ def test_an_abort_while_a_promotion_is_written_down_stops_it_and_both_are_in_the
     }
 
 
-def test_a_worker_waits_at_no_gate_and_can_be_aborted(environment, world, ledger) -> None:
+def test_a_worker_waits_at_no_gate_and_can_be_aborted(
+    environment: AwsEnvironment, world: Answered, ledger: list[str]
+) -> None:
     world.workers.add("s02-service")
     worker = world.begin("s02-service", stage="SCALE_UP", strategy="ROLLING")
     with pytest.raises(RefusedError, match="s02-service: starts new tasks: it waits for no answer") as refused:

@@ -1,10 +1,14 @@
 """Where a rollout stands, in words, and how long it stays there."""
 
 import itertools
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from nova_infra.deployed.aws.environment import AwsEnvironment
+from nova_infra.operations.rollout.view import ReleaseView, RolloutView
 from nova_infra.operations.rollout.watch import looks
 
 from .conftest import NOW, PREFIX, World
@@ -16,11 +20,11 @@ GROUP = {
 }
 
 
-def watching(environment, world: World):
+def watching(environment: AwsEnvironment, world: World) -> Iterator[ReleaseView]:
     return looks(environment, wait=world.pass_by)
 
 
-def second(environment, world: World):
+def second(environment: AwsEnvironment, world: World) -> RolloutView:
     """The only rollout at the second look, which knows everything."""
     _, view = itertools.islice(watching(environment, world), 2)
     [rollout] = view.rollouts
@@ -39,7 +43,7 @@ def second(environment, world: World):
         ({"stage": "A_STAGE_OF_THE_FUTURE"}, "a stage of the future"),
     ],
 )
-def test_each_stage_has_its_words(environment, world, more, stage) -> None:
+def test_each_stage_has_its_words(environment: AwsEnvironment, world: World, more: dict[str, Any], stage: str) -> None:
     world.begin("s01-service", **more)
     assert second(environment, world).stage == stage
 
@@ -54,7 +58,7 @@ def test_each_stage_has_its_words(environment, world, more, stage) -> None:
     ],
 )
 def test_a_gate_says_what_it_is_before_how_long_it_waits_and_what_to_type(
-    environment, world, stage, weight, strategy, before
+    environment: AwsEnvironment, world: World, stage: str, weight: float, strategy: str, before: str
 ) -> None:
     expires = NOW + timedelta(minutes=30)
     hook = {"hookId": "h1", "targetType": "PAUSE", "status": "AWAITING_ACTION", "expiresAt": expires}
@@ -66,26 +70,26 @@ def test_a_gate_says_what_it_is_before_how_long_it_waits_and_what_to_type(
     assert rollout.next == ("nova promote prod s01-service", "nova abort prod s01-service")
 
 
-def test_a_gate_that_was_answered_does_not_wait(environment, world) -> None:
+def test_a_gate_that_was_answered_does_not_wait(environment: AwsEnvironment, world: World) -> None:
     hook = {"hookId": "h1", "targetType": "PAUSE", "status": "SUCCEEDED"}
     world.begin("s01-service", stage="PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=[hook])
     assert second(environment, world).state == "running"
 
 
-def test_a_functions_hook_in_progress_is_nobodys_gate(environment, world) -> None:
+def test_a_functions_hook_in_progress_is_nobodys_gate(environment: AwsEnvironment, world: World) -> None:
     hook = {"hookId": "h1", "targetType": "AWS_LAMBDA", "status": "IN_PROGRESS"}
     world.begin("s01-service", stage="POST_TEST_TRAFFIC_SHIFT", hooks=[hook])
     assert second(environment, world).state == "running"
 
 
-def test_one_that_waits_for_the_others_of_its_release_says_so(environment, world) -> None:
+def test_one_that_waits_for_the_others_of_its_release_says_so(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service", stage="PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=[{**GROUP, "status": "IN_PROGRESS"}])
     rollout = second(environment, world)
     assert (rollout.state, rollout.stage) == ("running", "waits for the others of its release")
     assert rollout.next == ("nova abort prod s01-service",)
 
 
-def test_a_bake_whose_beginning_was_missed_has_an_upper_bound(environment, world) -> None:
+def test_a_bake_whose_beginning_was_missed_has_an_upper_bound(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
     running = watching(environment, world)
     _, view = itertools.islice(running, 2)
@@ -95,7 +99,7 @@ def test_a_bake_whose_beginning_was_missed_has_an_upper_bound(environment, world
     assert left == 9 * 60 - (world.now - NOW).total_seconds()
 
 
-def test_a_bake_that_was_seen_to_begin_is_counted_from_there(environment, world) -> None:
+def test_a_bake_that_was_seen_to_begin_is_counted_from_there(environment: AwsEnvironment, world: World) -> None:
     rollout = world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=0.0)
     running = watching(environment, world)
     _, _ = itertools.islice(running, 2)
@@ -133,7 +137,7 @@ def test_a_bake_that_was_seen_to_begin_is_counted_from_there(environment, world)
         ({}, "(service s01-service) the latest event"),
     ],
 )
-def test_what_stopped_it_is_said(environment, world, more, why) -> None:
+def test_what_stopped_it_is_said(environment: AwsEnvironment, world: World, more: dict[str, Any], why: str) -> None:
     world.begin("s01-service", status="IN_PROGRESS")
     running = watching(environment, world)
     _, _ = itertools.islice(running, 2)

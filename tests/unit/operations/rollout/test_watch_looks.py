@@ -2,26 +2,32 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import AwsError, RefusedError
 from nova_infra.operations.rollout.follow import Follower
 from nova_infra.operations.rollout.picture import alarm_in_words
+from nova_infra.operations.rollout.view import ReleaseView
 from nova_infra.operations.rollout.watch import looks, seconds_between_looks
 
-from .conftest import NOW, PREFIX, World, target_group
+from .conftest import NOW, PREFIX, Rollout, World, target_group
 
 
-def watching(environment, world: World, *services: str, seconds: float = 0, patience: float = 0):
+def watching(
+    environment: AwsEnvironment, world: World, *services: str, seconds: float = 0, patience: float = 0
+) -> Iterator[ReleaseView]:
     """Looks between which time passes."""
     return looks(environment, services, patience=patience, wait=lambda span: world.pass_by(seconds or span))
 
 
-def test_the_first_picture_needs_ecs_alone(environment, world) -> None:
+def test_the_first_picture_needs_ecs_alone(environment: AwsEnvironment, world: World) -> None:
     for name in world.services:
         world.begin(name, stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     first = next(watching(environment, world))
@@ -34,7 +40,7 @@ def test_the_first_picture_needs_ecs_alone(environment, world) -> None:
     ]
 
 
-def test_45_rollouts_cost_fewer_than_three_calls_a_second(environment, world) -> None:
+def test_45_rollouts_cost_fewer_than_three_calls_a_second(environment: AwsEnvironment, world: World) -> None:
     for name in world.services:
         world.begin(name, stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     running = watching(environment, world)
@@ -52,14 +58,16 @@ def test_a_few_rollouts_among_many_services_are_looked_at_more_often() -> None:
     assert seconds_between_looks(3, 1) == 2.0
 
 
-def test_the_actual_weight_is_the_listener_rules(environment, world) -> None:
+def test_the_actual_weight_is_the_listener_rules(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0, actual=25.0)
     _, view = itertools.islice(watching(environment, world), 2)
     [rollout] = view.rollouts
     assert (rollout.wanted, rollout.actual, rollout.percent) == (10.0, 25.0, 25.0)
 
 
-def test_each_revision_has_its_tasks_its_requests_its_errors_and_its_latency(environment, world) -> None:
+def test_each_revision_has_its_tasks_its_requests_its_errors_and_its_latency(
+    environment: AwsEnvironment, world: World
+) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     world.requests = {target_group("s01-service", "green"): 4.0, target_group("s01-service", "blue"): 36.0}
     world.pass_by(120)
@@ -72,7 +80,7 @@ def test_each_revision_has_its_tasks_its_requests_its_errors_and_its_latency(env
     assert (old.name, old.requests) == (f"{PREFIX}-s01-service:7", 108)
 
 
-def test_what_was_asked_before_the_deployment_began_is_not_counted(environment, world) -> None:
+def test_what_was_asked_before_the_deployment_began_is_not_counted(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service")
     world.requests = {target_group("s01-service", "blue"): 10.0}
     _, view = itertools.islice(watching(environment, world), 2)
@@ -81,7 +89,7 @@ def test_what_was_asked_before_the_deployment_began_is_not_counted(environment, 
     assert old.requests == 10, "one of the three minutes that CloudWatch has"
 
 
-def test_an_alarm_stands_beside_its_threshold_and_goes_red(environment, world) -> None:
+def test_an_alarm_stands_beside_its_threshold_and_goes_red(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     world.values = {f"{PREFIX}-s01-service-errors": 4.0, f"{PREFIX}-s01-service-cpu": 91.0}
     running = watching(environment, world)
@@ -97,10 +105,12 @@ def test_an_alarm_stands_beside_its_threshold_and_goes_red(environment, world) -
     assert next(running).rollouts[0].red == ()
 
 
-def test_a_red_alarm_that_is_not_in_ecs_list_would_have_stopped_the_deployment(environment, world, monkeypatch) -> None:
+def test_a_red_alarm_that_is_not_in_ecs_list_would_have_stopped_the_deployment(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     described = world.described
 
-    def without_latency(rollout):
+    def without_latency(rollout: Rollout) -> dict[str, Any]:
         found = described(rollout)
         names = [name for name in found["alarms"]["alarmNames"] if not name.endswith("-latency")]
         found["deploymentConfiguration"]["alarms"]["alarmNames"] = names
@@ -116,7 +126,9 @@ def test_a_red_alarm_that_is_not_in_ecs_list_would_have_stopped_the_deployment(e
     assert "(would stop it, not watched)" in alarm_in_words(alarms["latency"])
 
 
-def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(environment, world) -> None:
+def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(
+    environment: AwsEnvironment, world: World
+) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     world.requests = {target_group("s01-service", "green"): 3.0, target_group("s01-service", "blue"): 16.0}
     world.pass_by(240)
@@ -128,7 +140,9 @@ def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(
 
 
 @pytest.mark.parametrize(("per_minute", "of_new", "latency"), [(2.0, 2, None), (3.0, 3, 40.0)])
-def test_a_percentile_of_few_requests_is_none(environment, world, per_minute, of_new, latency) -> None:
+def test_a_percentile_of_few_requests_is_none(
+    environment: AwsEnvironment, world: World, per_minute: float, of_new: int, latency: float | None
+) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     world.requests = {target_group("s01-service", "green"): per_minute, target_group("s01-service", "blue"): 36.0}
     world.pass_by(240)
@@ -143,7 +157,9 @@ def test_a_percentile_of_few_requests_is_none(environment, world, per_minute, of
     assert shown == {"errors": (None, True), "latency": (of_new, latency is not None), "cpu": (None, True)}
 
 
-def test_request_rates_are_those_that_the_alarms_count_over_the_last_hour_in_few_calls(environment, world) -> None:
+def test_request_rates_are_those_that_the_alarms_count_over_the_last_hour_in_few_calls(
+    environment: AwsEnvironment, world: World
+) -> None:
     world.requests = {target_group("s01-service", "blue"): 240.0}
     rates = environment.request_rates()
     assert len(rates) == 45
@@ -154,7 +170,9 @@ def test_request_rates_are_those_that_the_alarms_count_over_the_last_hour_in_few
 
 
 @pytest.mark.parametrize("denied", ["DescribeRules", "GetMetricData", "DescribeAlarms", "DescribeServiceRevisions"])
-def test_what_may_not_be_read_is_named_and_keeps_nothing_from_the_rest(environment, world, denied) -> None:
+def test_what_may_not_be_read_is_named_and_keeps_nothing_from_the_rest(
+    environment: AwsEnvironment, world: World, denied: str
+) -> None:
     world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
     world.refused[denied] = "AccessDeniedException"
     _, view = itertools.islice(watching(environment, world), 2)
@@ -162,7 +180,7 @@ def test_what_may_not_be_read_is_named_and_keeps_nothing_from_the_rest(environme
     assert [line for line in view.unread if f"not {denied}" in line]
 
 
-def test_it_goes_on_when_an_answer_is_lost_and_says_so(environment, world) -> None:
+def test_it_goes_on_when_an_answer_is_lost_and_says_so(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
     running = watching(environment, world)
     _, _ = itertools.islice(running, 2)
@@ -174,7 +192,9 @@ def test_it_goes_on_when_an_answer_is_lost_and_says_so(environment, world) -> No
     assert next(running).unread == ()
 
 
-def test_it_ends_when_all_have_ended_and_follows_what_begins_meanwhile(environment, world) -> None:
+def test_it_ends_when_all_have_ended_and_follows_what_begins_meanwhile(
+    environment: AwsEnvironment, world: World
+) -> None:
     first = world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
     running = watching(environment, world)
     _, _ = itertools.islice(running, 2)
@@ -187,7 +207,7 @@ def test_it_ends_when_all_have_ended_and_follows_what_begins_meanwhile(environme
     assert len(last.rollouts) == 2
 
 
-def test_what_cloudformation_restores_after_a_rollback_is_no_success(environment, world) -> None:
+def test_what_cloudformation_restores_after_a_rollback_is_no_success(environment: AwsEnvironment, world: World) -> None:
     bad = world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     running = watching(environment, world)
     _, _ = itertools.islice(running, 2)
@@ -200,7 +220,7 @@ def test_what_cloudformation_restores_after_a_rollback_is_no_success(environment
     assert not last.succeeded
 
 
-def test_only_the_service_that_is_named_is_looked_at(environment, world) -> None:
+def test_only_the_service_that_is_named_is_looked_at(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service")
     world.begin("s02-service")
     view = next(watching(environment, world, "s02-service"))
@@ -208,18 +228,20 @@ def test_only_the_service_that_is_named_is_looked_at(environment, world) -> None
     assert world.calls.count("DescribeServices") == 1
 
 
-def test_a_service_that_does_not_exist_is_refused(environment, world) -> None:
+def test_a_service_that_does_not_exist_is_refused(environment: AwsEnvironment, world: World) -> None:
     with pytest.raises(RefusedError, match="service: 'nothing' is not one of s00-service"):
         next(watching(environment, world, "nothing"))
 
 
-def test_nothing_under_way_is_one_line(environment, world) -> None:
+def test_nothing_under_way_is_one_line(environment: AwsEnvironment, world: World) -> None:
     with pytest.raises(RefusedError, match="no deployment is under way in prod") as refusal:
         next(watching(environment, world))
     assert "\n" not in str(refusal.value)
 
 
-def test_it_waits_for_a_deployment_to_begin(environment, world) -> None:
+def test_it_waits_for_a_deployment_to_begin(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = world.pass_by
 
     def pass_by(seconds: float) -> None:
@@ -227,14 +249,16 @@ def test_it_waits_for_a_deployment_to_begin(environment, world) -> None:
         if world.now >= NOW + timedelta(seconds=20) and not world.rollouts:
             world.begin("s03-service")
 
-    world.pass_by = pass_by
+    monkeypatch.setattr(world, "pass_by", pass_by)
     assert next(watching(environment, world, patience=60)).rollouts[0].service == "s03-service"
     world.rollouts.clear()
     with pytest.raises(RefusedError, match="under way"):
         next(looks(environment, patience=10, wait=real))
 
 
-def test_what_nova_did_is_an_event_of_its_own_and_one_that_was_not_taken_is_an_error(environment, world) -> None:
+def test_what_nova_did_is_an_event_of_its_own_and_one_that_was_not_taken_is_an_error(
+    environment: AwsEnvironment, world: World
+) -> None:
     environment.announce('prod was rolled back by ann: "too slow"')
     [(_, asked)] = world.answered
     [entry] = asked["Entries"]

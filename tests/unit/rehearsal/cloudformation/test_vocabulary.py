@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
 from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
@@ -106,8 +107,12 @@ STAGES = [("nova", "prod", "carts-service"), ("nova", "dev", "bills-service"), (
           ("acme", "live", "search")]  # fmt: skip
 
 
+Stages = list[dict[str, dict[str, Any]]]
+Pipelines = list[dict[str, Any]]
+
+
 @pytest.fixture(scope="session")
-def stages(assembly, variant) -> list[dict[str, dict[str, Any]]]:
+def stages(assembly: Assembly, variant: Assembly) -> Stages:
     """Of each kind of stage: stack name to template, in the order of deployment."""
     of = {"nova": assembly, "acme": variant}
     return [
@@ -117,7 +122,7 @@ def stages(assembly, variant) -> list[dict[str, dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
-def pipelines(assembly, variant) -> list[dict[str, Any]]:
+def pipelines(assembly: Assembly, variant: Assembly) -> Pipelines:
     return [assembly.templates["NovaPipelineStack"], variant.templates["NovaPipelineStack"]]
 
 
@@ -188,7 +193,7 @@ def misspell(path: str, container: Any, key: Any) -> bool:
 
 
 @pytest.mark.parametrize("change", one_of_each([rename, nest, misspell]))
-def test_no_property_of_a_stage_can_change_its_meaning_in_silence(stages, change: Any) -> None:
+def test_no_property_of_a_stage_can_change_its_meaning_in_silence(stages: Stages, change: Any) -> None:
     passed_over, seen = [], set[tuple[str, str]]()
     for stage in copy.deepcopy(stages):
         for template, again in stacks(stage):
@@ -203,7 +208,7 @@ def test_no_property_of_a_stage_can_change_its_meaning_in_silence(stages, change
 
 
 @pytest.mark.parametrize("change", one_of_each([rename, nest, misspell]))
-def test_no_property_of_a_pipeline_can_change_its_meaning_in_silence(pipelines, change: Any) -> None:
+def test_no_property_of_a_pipeline_can_change_its_meaning_in_silence(pipelines: Pipelines, change: Any) -> None:
     passed_over, seen = [], set[tuple[str, str]]()
     for pipeline in copy.deepcopy(pipelines):
         read_pipeline(pipeline)
@@ -227,7 +232,7 @@ def empty(_: str, container: Any, key: Any) -> bool:
 
 
 @pytest.mark.parametrize("change", one_of_each([drop, empty]))
-def test_whatever_is_missing_is_read_or_refused_in_one_line(stages, pipelines, change: Any) -> None:
+def test_whatever_is_missing_is_read_or_refused_in_one_line(stages: Stages, pipelines: Pipelines, change: Any) -> None:
     refused, seen = [], set[tuple[str, str]]()
 
     def attempt(act: Callable[[], object]) -> None:
@@ -321,7 +326,7 @@ def test_no_type_is_both_played_and_not_rehearsed() -> None:
 
 
 @pytest.mark.parametrize("key", ["finally", "on-failure"])
-def test_a_phase_of_a_build_spec_says_nothing_that_is_passed_over(pipelines, key: str) -> None:
+def test_a_phase_of_a_build_spec_says_nothing_that_is_passed_over(pipelines: Pipelines, key: str) -> None:
     pipeline = copy.deepcopy(pipelines[0])
     for resource in pipeline["Resources"].values():
         if resource["Type"] == "AWS::CodeBuild::Project":
@@ -333,7 +338,7 @@ def test_a_phase_of_a_build_spec_says_nothing_that_is_passed_over(pipelines, key
 
 
 @pytest.mark.parametrize("provider", ["CodeBuild", "CloudFormation", "Manual"])
-def test_an_actions_configuration_says_nothing_that_is_passed_over(pipelines, provider: str) -> None:
+def test_an_actions_configuration_says_nothing_that_is_passed_over(pipelines: Pipelines, provider: str) -> None:
     pipeline = copy.deepcopy(pipelines[0])
     for resource in pipeline["Resources"].values():
         if resource["Type"] == "AWS::CodePipeline::Pipeline":

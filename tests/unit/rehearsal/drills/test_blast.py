@@ -1,3 +1,5 @@
+from typing import Final
+
 import pytest
 
 from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius, compared
@@ -28,7 +30,8 @@ def times(blast: BlastRadius) -> tuple[object, ...]:
     return blast.timed_from, blast.to_alarm, blast.to_traffic_back, blast.to_old_alone
 
 
-FAILS, WAITS = "first failed answer", "first request"
+FAILS: Final = "first failed answer"
+WAITS: Final = "first request"
 BACK = ((10, 0.5), (0, 3.1))
 
 
@@ -70,8 +73,9 @@ def test_an_alarm_that_ecs_was_not_given_stops_nothing() -> None:
 
 
 def blast(*, alarm: float | None, hit: int) -> BlastRadius:
-    start: tuple[object, ...] = (FAILS, alarm, alarm, alarm)
-    return BlastRadius(*start, old=Requests(9), new=Requests(1, 1), unserved=0, users=200, reached=9, hit=hit)  # type: ignore[arg-type]
+    return BlastRadius(
+        FAILS, alarm, alarm, alarm, old=Requests(9), new=Requests(1, 1), unserved=0, users=200, reached=9, hit=hit
+    )
 
 
 @pytest.mark.parametrize(

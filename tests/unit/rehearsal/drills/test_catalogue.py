@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,9 +87,11 @@ def test_every_drill_says_what_must_follow() -> None:
 def test_a_drill_about_gates_has_one_in_both_releases_and_another_drill_has_none(candidate: Release) -> None:
     def hooks(release: Release) -> list[object]:
         [template] = [t for t in release_templates(release) if "Service" in t["Resources"]]
-        return template["Resources"]["Service"]["Properties"]["DeploymentConfiguration"].get("LifecycleHooks", [])
+        settings = template["Resources"]["Service"]["Properties"]["DeploymentConfiguration"]
+        found: list[object] = settings.get("LifecycleHooks", [])
+        return found
 
-    def release_templates(release: Release) -> list[dict[str, object]]:
+    def release_templates(release: Release) -> list[dict[str, Any]]:
         actions = [a for stage in release.pipeline().stages for a in stage.actions if isinstance(a, DeployAction)]
         return [release.template(actions[-1])]
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.ecs_deployment import CANARY, World, events, rolling, rollout
+from nova_infra.rehearsal.ecs.commands import Finish, ShiftTraffic, StartTask, StopTask
 from nova_infra.rehearsal.ecs.rollout import TrafficStep
-from nova_infra.rehearsal.ecs.scheduler import Finish, Scheduler, ShiftTraffic, StartTask, StopTask
+from nova_infra.rehearsal.ecs.scheduler import Scheduler
 
 
 @pytest.mark.parametrize(

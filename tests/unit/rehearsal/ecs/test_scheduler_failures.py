@@ -3,9 +3,10 @@
 import pytest
 
 from helpers.ecs_deployment import CANARY, World, rolling, rollout
+from nova_infra.rehearsal.ecs.commands import Finish, StartTask, StopTask
 from nova_infra.rehearsal.ecs.phases import Phase
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, TrafficStep
-from nova_infra.rehearsal.ecs.scheduler import Finish, Scheduler, StartTask, StopTask
+from nova_infra.rehearsal.ecs.scheduler import Scheduler
 
 
 @pytest.mark.parametrize(("desired", "failures"), [(1, 3), (2, 3), (6, 3), (8, 4), (50, 25)])

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.ecs_deployment import World, rolling, rollout
+from nova_infra.rehearsal.ecs.commands import Finish, ShiftTraffic, StartTask, StopTask
 from nova_infra.rehearsal.ecs.phases import Phase
-from nova_infra.rehearsal.ecs.scheduler import Finish, Scheduler, ShiftTraffic, StartTask, StopTask
+from nova_infra.rehearsal.ecs.scheduler import Scheduler
 
 
 @given(

@@ -243,7 +243,7 @@ def with_output(*, dead_letters: bool, receives: tuple[str, ...]) -> dict[str, A
     more = {"RedrivePolicy": redrive} if dead_letters else {}
     resources["Results"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "results", **more}}
     resources["Lost"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "results-lost"}}
-    statements = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}]
+    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}]
     statements += [
         {"Effect": "Allow", "Action": "sqs:Receive*", "Resource": {"Fn::GetAtt": [each, "Arn"]}} for each in receives
     ]

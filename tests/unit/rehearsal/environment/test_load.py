@@ -35,7 +35,9 @@ def rollout(percent: float = 100, minutes: int = 0) -> DeploymentConfiguration:
 class Behind:
     """A service behind a real load balancer, whose tasks are functions."""
 
-    def __init__(self, answer: Answer, *, paths: Sequence[str] = ("/tiny/*",), weights: tuple[int, int] = (100, 0)):
+    def __init__(
+        self, answer: Answer, *, paths: Sequence[str] = ("/tiny/*",), weights: tuple[int, int] = (100, 0)
+    ) -> None:
         self.answer, self.paths, self.weights = answer, tuple(paths), weights
         self.renamed = ""
         self.known: list[bool] = []
@@ -66,7 +68,8 @@ class Behind:
         balancer = LoadBalancer(full_name="lb", protocol="HTTP", public_port=80, siblings={}, store=MetricStore())
         await balancer.start()
         groups = [TargetGroup(name, read_target_group({"HealthCheckPath": "/up"})) for name in ("blue", "green")]
-        runners, tasks = [], []
+        runners: list[web.ServerRunner] = []
+        tasks: list[Any] = []
         for number, group in enumerate(groups, start=1):
             revision = f"tiny:{number}"
             runner = web.ServerRunner(web.Server(self._handler(revision)))
@@ -93,7 +96,8 @@ class Behind:
             asked = load.include(service, "tiny", config)
             whose = asked
             if self.renamed:
-                whose = load.include(SimpleNamespace(**{**vars(service), "name": self.renamed}), "tiny", config)
+                renamed: Any = SimpleNamespace(**{**vars(service), "name": self.renamed})
+                whose = load.include(renamed, "tiny", config)
             whose.answers_of("tiny:2")
             await load.learn(baseline=True)
             self.asked.clear()

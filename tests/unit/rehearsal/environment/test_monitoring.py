@@ -100,7 +100,7 @@ def test_an_alarm_sees_a_minute_when_its_data_have_arrived(
 
 def test_fill_answers_for_the_minute_whose_data_are_on_their_way() -> None:
     """Why an alarm with FILL looks at more periods than must breach: the newest one is always filled."""
-    one = {"Id": "m", "ReturnData": False, "MetricStat": {"Stat": "Maximum", "Period": 60}}
+    one: dict[str, Any] = {"Id": "m", "ReturnData": False, "MetricStat": {"Stat": "Maximum", "Period": 60}}
     one["MetricStat"]["Metric"] = {key: cpu_alarm("x")[key] for key in ("Namespace", "MetricName", "Dimensions")}
     monitoring = Monitoring("prod", [], [], lambda _: None)
     for name, evaluated in (("one-of-one", 1), ("two-of-two", 2), ("two-of-three", 3)):

@@ -102,7 +102,7 @@ def test_a_request_that_is_given_up_early_counts_as_if_it_had_waited(
 ) -> None:
     monkeypatch.setattr(exchange, "SHORT_SECONDS", 0.01)
     waited: list[float] = []
-    ask = proxy.exchange
+    ask = exchange.exchange
 
     async def observed(*arguments: Any, idle_seconds: float, **more: Any) -> Any:
         waited.append(idle_seconds)

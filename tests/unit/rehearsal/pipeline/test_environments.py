@@ -1,7 +1,6 @@
 """The first environment's tasks stay up until the pipeline has ended: what becomes of them is noted."""
 
 import asyncio
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -52,7 +51,7 @@ def environments(*, seconds: float) -> Environments:
     ]
     nothing = cast(Any, None)
     return Environments(
-        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(Path()), seconds
+        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(), seconds
     )
 
 

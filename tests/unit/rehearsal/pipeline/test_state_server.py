@@ -95,7 +95,7 @@ def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., A
 
 
 @pytest.mark.exhaustive("test_verify_fails_after_a_deployment_that_was_rolled_back")
-def test_verify_passes_once_the_release_runs(template, sources: Path) -> None:
+def test_verify_passes_once_the_release_runs(template: Callable[..., Any], sources: Path) -> None:
     async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)
         environment.let_time_pass()
@@ -108,7 +108,7 @@ def test_verify_passes_once_the_release_runs(template, sources: Path) -> None:
     rehearse(template, sources, story)
 
 
-def test_verify_fails_after_a_deployment_that_was_rolled_back(template, sources: Path) -> None:
+def test_verify_fails_after_a_deployment_that_was_rolled_back(template: Callable[..., Any], sources: Path) -> None:
     async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)
         environment.let_time_pass()
@@ -121,7 +121,7 @@ def test_verify_fails_after_a_deployment_that_was_rolled_back(template, sources:
     rehearse(template, sources, story)
 
 
-def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Path) -> None:
+def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template: Callable[..., Any], sources: Path) -> None:
     async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)
         environment.let_time_pass()
@@ -137,7 +137,9 @@ def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Pa
     rehearse(template, sources, story)
 
 
-def test_what_a_new_revision_gets_in_a_minute_can_be_read_while_it_is_deployed(template, sources: Path) -> None:
+def test_what_a_new_revision_gets_in_a_minute_can_be_read_while_it_is_deployed(
+    template: Callable[..., Any], sources: Path
+) -> None:
     async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)
         target = Tools(tools.url, "candidate").environment
@@ -154,7 +156,7 @@ def test_what_a_new_revision_gets_in_a_minute_can_be_read_while_it_is_deployed(t
 
 
 def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_ledger_begins_with_it(
-    template, sources: Path
+    template: Callable[..., Any], sources: Path
 ) -> None:
     async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         target = Tools(tools.url, "candidate").environment
@@ -173,7 +175,9 @@ def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_l
     rehearse(template, sources, story)
 
 
-def test_a_brief_tells_what_is_being_played_and_those_who_approve_are_told(template, sources: Path) -> None:
+def test_a_brief_tells_what_is_being_played_and_those_who_approve_are_told(
+    template: Callable[..., Any], sources: Path
+) -> None:
     briefs: list[Brief] = []
 
     async def story(_: PlayedEnvironment, tools: ReleaseTools) -> None:

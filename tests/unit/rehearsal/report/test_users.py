@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -170,7 +171,11 @@ def test_connections_times_the_most_tasks_are_held_against_the_limit(
 ) -> None:
     """Of what serves in the end: a revision that was rolled back, and other environments, do not count."""
     record = rehearsed()
-    wanted = [("shop", "a:1", 12, "completed"), ("mail", "b:1", 3, "completed"), ("shop", "a:2", 12, "rolled back")]
+    wanted: list[tuple[str, str, int, Any]] = [
+        ("shop", "a:1", 12, "completed"),
+        ("mail", "b:1", 3, "completed"),
+        ("shop", "a:2", 12, "rolled back"),
+    ]
     record.deployments = []
     for service, revision, tasks, outcome in wanted:
         each = deployed(service)

@@ -96,6 +96,7 @@ def run(engine: Engine) -> Callable[..., tuple[Task | None, str]]:
                         await task.stop()
                         await task.stop()
                         assert not task.running
+            assert runtime.place is not None
             for kind in (("ps", "--all"), ("network", "ls")):
                 assert not engine.run(*kind, "--quiet", f"--filter=label={runtime.place.label}"), (
                     "nothing is left behind"

@@ -42,7 +42,8 @@ def rehearse(tmp_path: Path, engine: Engine, candidate: Release) -> Rehearse:
     def play(drill: str = "") -> Record:
         pipeline, new, old = candidate.pipeline(), candidate, replace(candidate, edits=(previous_images,))
         if drill:
-            planned = plan(*choose([drill]), candidate)
+            [chosen] = choose([drill])
+            planned = plan(chosen, candidate)
             pipeline, new, old = planned.pipeline, planned.candidate, planned.baseline
 
         async def approve(_: str) -> bool:

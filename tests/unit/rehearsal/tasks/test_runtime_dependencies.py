@@ -41,7 +41,7 @@ def dependency(image: str = "tiny:1", **other: Any) -> Dependency:
 class Scripted(Engine):
     """An engine whose answers are written down, by its commands: each once, the last for ever."""
 
-    def __init__(self, **answers: list[tuple[int, str, str]]) -> None:
+    def __init__(self, **answers: list[Any]) -> None:
         super().__init__("podman", "amd64")
         object.__setattr__(self, "answers", answers)
         object.__setattr__(self, "asked", [])

@@ -1,5 +1,8 @@
 """Entries of nova.toml come, go and change their names, and no other line changes."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from nova_infra.errors import ConfigError, NovaError
@@ -85,7 +88,9 @@ def test_what_is_added_and_removed_again_leaves_the_file_as_it_was() -> None:
         "[[services]]\nname = '''bills'''\n[['services']]\nname = 'c'\n",
     ],
 )
-def test_services_that_are_written_in_another_way_are_refused_not_spoilt(change, services: str) -> None:
+def test_services_that_are_written_in_another_way_are_refused_not_spoilt(
+    change: Callable[..., Any], services: str
+) -> None:
     with pytest.raises(NovaError, match=r"is not a list of \[\[services\]\] tables"):
         change(
             services + toml(HEAD, ENVIRONMENTS)

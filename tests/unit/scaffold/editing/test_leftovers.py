@@ -1,12 +1,14 @@
 """What is left to do in AWS: the stacks in promotion order, by exact commands, and what is kept."""
 
 import re
+from typing import Any
 
+from helpers.assembly import Assembly
 from nova_infra.config import Config, parse_config
 from nova_infra.scaffold.editing.leftovers import after_removal, after_renaming
 
 
-def acme(raw: dict) -> Config:
+def acme(raw: dict[str, Any]) -> Config:
     raw["platform"]["name"] = "acme"
     raw["toolchain"]["region"] = "eu-central-1"
     for environment, region in zip(raw["environments"], ("eu-west-1", "eu-west-2", "eu-west-3"), strict=True):
@@ -18,7 +20,7 @@ def commands(lines: list[str]) -> list[str]:
     return [line.strip().removeprefix("aws ") for line in lines if line.strip().startswith("aws ")]
 
 
-def test_stacks_are_deleted_in_promotion_order_protection_first_and_the_repository_last(raw: dict) -> None:
+def test_stacks_are_deleted_in_promotion_order_protection_first_and_the_repository_last(raw: dict[str, Any]) -> None:
     config = acme(raw)
     name = config.services[1].name
     lines = list(after_removal(config, name))
@@ -34,7 +36,7 @@ def test_stacks_are_deleted_in_promotion_order_protection_first_and_the_reposito
     assert accounts == [*(each.account for each in config.environments), config.toolchain.account]
 
 
-def test_the_stacks_that_are_named_are_those_that_are_synthesized(config, assembly) -> None:
+def test_the_stacks_that_are_named_are_those_that_are_synthesized(config: Config, assembly: Assembly) -> None:
     for service in config.services:
         named = set(re.findall(r"--stack-name (\S+)", "\n".join(after_removal(config, service.name))))
         assert named <= assembly.templates.keys()
@@ -44,7 +46,7 @@ def test_the_stacks_that_are_named_are_those_that_are_synthesized(config, assemb
         assert repository in {each["RepositoryName"] for each in repositories}
 
 
-def test_a_new_name_says_which_addresses_move_and_which_are_shared(raw: dict) -> None:
+def test_a_new_name_says_which_addresses_move_and_which_are_shared(raw: dict[str, Any]) -> None:
     name = raw["services"][0]["name"]
     raw["services"][0]["paths"] = ["/front/*", f"/{name}/*"]
     config = acme(raw)

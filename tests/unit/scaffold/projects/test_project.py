@@ -327,7 +327,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_is_written(
     changed: Mapping[str, str | None],
     complaint: str,
 ) -> None:
-    options = [word for option, value in (ALL | changed).items() if value is not None for word in (option, value)]
+    options = [word for option, value in {**ALL, **changed}.items() if value is not None for word in (option, value)]
     refused = nova("init", str(target), *options)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert complaint in refused.stderr

@@ -27,7 +27,9 @@ def refusal(code: str, message: str = "no\n  way") -> ClientError:
         (EndpointConnectionError(endpoint_url="https://aws"), AwsError, 3, "check the network and the credentials"),
     ],
 )
-def test_an_error_says_what_to_do_in_one_line(error, kind, exit_code, said):
+def test_an_error_says_what_to_do_in_one_line(
+    error: Exception, kind: type[Exception], exit_code: int, said: str
+) -> None:
     found = translated(error, "x:y")
     assert isinstance(found, kind)
     assert found.exit_code == exit_code

@@ -15,6 +15,16 @@ _LONGEST = timedelta(hours=6)
 OLD, NEW = {"Resources": {"Image": "old"}}, {"Resources": {"Image": "new"}}
 
 
+def together(*steps: Callable[[], None]) -> Callable[[], None]:
+    """One step of several."""
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run
+
+
 class Release:
     """A release of some services, as CloudFormation and ECS go through it while the gate looks on."""
 

@@ -9,7 +9,7 @@ import pytest
 from nova_infra.errors import PassingError
 
 from ..conftest import target_group
-from .conftest import Release
+from .conftest import Release, together
 
 
 def test_a_green_suite_lets_all_that_wait_go_on_after_one_run(release: Release) -> None:
@@ -33,7 +33,11 @@ def test_a_red_suite_sends_back_what_waits_and_says_why(release: Release) -> Non
 
 def test_a_service_that_does_not_come_is_not_waited_for_for_ever(release: Release) -> None:
     release.plan = [
-        lambda: (release.begins("s01-service"), release.begins("s02-service"), release.waits("s01-service")),
+        together(
+            lambda: release.begins("s01-service"),
+            lambda: release.begins("s02-service"),
+            lambda: release.waits("s01-service"),
+        ),
         *[lambda: None] * 20,
         lambda: release.ends("s02-service", "UPDATE_ROLLBACK_COMPLETE"),
     ]
@@ -44,7 +48,7 @@ def test_a_service_that_does_not_come_is_not_waited_for_for_ever(release: Releas
 
 def test_each_step_is_answered_by_a_run_of_its_own(release: Release) -> None:
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
-    [first, second] = [[], []]
+    first: list[int] = []
 
     def suite(_: Callable[[], bool], __: float) -> str:
         first.append(1)
@@ -54,7 +58,7 @@ def test_each_step_is_answered_by_a_run_of_its_own(release: Release) -> None:
             rollout.hooks = [{"hookId": "next", "targetType": "PAUSE", "status": "AWAITING_ACTION"}]
         return ""
 
-    assert release.answer("s01-service", suite=suite) == second
+    assert release.answer("s01-service", suite=suite) == []
     assert {params["hookId"] for what, params in release.world.answered if what == "continue"} == {"next"}
 
 
@@ -115,8 +119,8 @@ def test_a_green_suite_that_never_met_a_new_revision_is_red_for_that_one(release
     release.world.requests[target_group("s01-service", "green")] = 0
     release.world.requests[target_group("s01-service", "blue")] = 700  # The old revision gets the users' requests.
     release.plan = [
-        lambda: (release.begins("s01-service"), release.begins("s02-service")),
-        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+        together(lambda: release.begins("s01-service"), lambda: release.begins("s02-service")),
+        together(lambda: release.waits("s01-service"), lambda: release.waits("s02-service")),
     ]
     [red] = release.answer("s01-service", "s02-service", suite=release.suite())
     assert red.startswith(
@@ -125,11 +129,18 @@ def test_a_green_suite_that_never_met_a_new_revision_is_red_for_that_one(release
     assert release.told == [("stop", "s01-service"), ("continue", "s02-service")]
 
 
-def test_requests_count_from_the_first_whole_minute_of_the_suite_on(release: Release) -> None:
+def test_requests_count_from_the_first_whole_minute_of_the_suite_on(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
     began: list[datetime] = []
     counted: list[dict[str, Any]] = []
     answer = release.world.GetMetricData
-    release.world.GetMetricData = lambda params: (counted.append(params), answer(params))[1]  # type: ignore[method-assign]
+
+    def counting(params: dict[str, Any]) -> dict[str, Any]:
+        counted.append(params)
+        return answer(params)
+
+    monkeypatch.setattr(release.world, "GetMetricData", counting)
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     release.answer("s01-service", suite=release.suite(meanwhile=lambda: began.append(release.world.now)))
     assert began == [counted[0]["StartTime"]]
@@ -197,7 +208,7 @@ def test_the_tests_of_a_function_are_over_before_the_suite_begins(release: Relea
 
     release.plan = [
         lambda: release.begins("s01-service"),
-        lambda: (release.waits("s01-service"), tested(over=False)),
+        together(lambda: release.waits("s01-service"), lambda: tested(over=False)),
         *[lambda: None] * 20,
         lambda: tested(over=True),
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from nova_infra.errors import AwsError, PassingError
 
-from .conftest import Release
+from .conftest import Release, together
 
 
 @pytest.mark.parametrize("looks", [2, 1000])
@@ -75,8 +75,8 @@ def test_an_answer_that_one_service_did_not_get_is_given_again(
 
     monkeypatch.setattr(release.environment, method, sometimes)
     release.plan = [
-        lambda: (release.begins("s01-service"), release.begins("s02-service")),
-        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+        together(lambda: release.begins("s01-service"), lambda: release.begins("s02-service")),
+        together(lambda: release.waits("s01-service"), lambda: release.waits("s02-service")),
     ]
     release.answer("s01-service", "s02-service", suite=release.suite(why))
     assert release.told == [(what, "s01-service"), (what, "s02-service")]
@@ -129,8 +129,8 @@ def test_one_service_that_somebody_else_answers_does_not_keep_the_others(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release.plan = [
-        lambda: (release.begins("s01-service"), release.begins("s02-service")),
-        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+        together(lambda: release.begins("s01-service"), lambda: release.begins("s02-service")),
+        together(lambda: release.waits("s01-service"), lambda: release.waits("s02-service")),
     ]
     count = release.environment.count_requests
 
@@ -176,8 +176,8 @@ def test_without_a_ledger_a_service_that_ecs_did_not_answer_for_is_answered_for_
     monkeypatch.setattr(release.environment, "put_parameter", refuse)
     monkeypatch.setattr(release.environment, "continue_deployment", sometimes)
     release.plan = [
-        lambda: (release.begins("s01-service"), release.begins("s02-service")),
-        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+        together(lambda: release.begins("s01-service"), lambda: release.begins("s02-service")),
+        together(lambda: release.waits("s01-service"), lambda: release.waits("s02-service")),
     ]
     assert release.answer("s01-service", "s02-service", suite=release.suite()) == []
     assert release.told == [("continue", "s01-service"), ("continue", "s02-service")]

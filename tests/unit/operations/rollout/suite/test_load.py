@@ -10,7 +10,7 @@ from nova_infra.operations.rollout.suite.gate import SuiteGate
 from nova_infra.operations.rollout.suite.load import SuiteLoad
 
 from ..conftest import target_group
-from .conftest import NEW, Release
+from .conftest import NEW, Release, together
 
 
 class Loaded:
@@ -81,7 +81,7 @@ def test_a_bake_that_no_alarm_judges_gets_no_load(
     release, described = loaded.release, loaded.release.world.described
     monkeypatch.setattr(release.world, "described", lambda rollout: {**described(rollout), where: alarms})
     plan = [
-        lambda: (release.begins("s02-service"), shifts(release, 10.0)),
+        together(lambda: release.begins("s02-service"), lambda: shifts(release, 10.0)),
         *[lambda: None] * 3,
         lambda: release.ends("s02-service"),
     ]
@@ -93,10 +93,15 @@ def test_what_the_new_revision_got_is_said_and_kept_for_the_next_brief(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, written = loaded.release, list[str]()
-    monkeypatch.setattr(release.environment, "put_parameter", lambda _, value: written.append(value) or 1)
+
+    def put(_: str, value: str) -> int:
+        written.append(value)
+        return 1
+
+    monkeypatch.setattr(release.environment, "put_parameter", put)
     release.world.requests[target_group("s02-service", "green")] = 31
     plan = [
-        lambda: (release.begins("s02-service"), shifts(release, 10.0)),
+        together(lambda: release.begins("s02-service"), lambda: shifts(release, 10.0)),
         lambda: release.ends("s02-service"),
     ]
     loaded.answer(suite=release.suite(), plan=plan)
@@ -110,7 +115,7 @@ def test_what_the_new_revision_got_is_said_and_kept_for_the_next_brief(
 def test_a_red_run_is_said_and_left_to_the_alarms(loaded: Loaded) -> None:
     release, loaded.why = loaded.release, "FAILED test_cart"
     plan = [
-        lambda: (release.begins("s02-service"), shifts(release, 10.0)),
+        together(lambda: release.begins("s02-service"), lambda: shifts(release, 10.0)),
         lambda: release.ends("s02-service"),
     ]
     assert loaded.answer(suite=release.suite(), plan=plan) == []
@@ -121,7 +126,9 @@ def test_a_red_run_is_said_and_left_to_the_alarms(loaded: Loaded) -> None:
 def test_a_run_that_ends_with_the_bake_is_not_called_red(loaded: Loaded) -> None:
     release = loaded.release
     loaded.meanwhile = lambda: release.ends("s02-service")
-    loaded.answer(suite=release.suite(), plan=[lambda: (release.begins("s02-service"), shifts(release, 10.0))])
+    loaded.answer(
+        suite=release.suite(), plan=[together(lambda: release.begins("s02-service"), lambda: shifts(release, 10.0))]
+    )
     assert loaded.runs == [("s02-service",)]
     assert not any("red" in line for line in release.lines)
 
@@ -129,7 +136,7 @@ def test_a_run_that_ends_with_the_bake_is_not_called_red(loaded: Loaded) -> None
 def test_a_gate_that_a_person_answers_is_left_to_them(loaded: Loaded) -> None:
     release = loaded.release
     plan = [
-        lambda: (release.begins("s02-service"), release.waits("s02-service")),
+        together(lambda: release.begins("s02-service"), lambda: release.waits("s02-service")),
         *[lambda: None] * 30,
         lambda: shifts(release, 10.0),
         lambda: release.ends("s02-service"),
@@ -150,7 +157,9 @@ def test_a_gate_that_waits_for_the_suite_goes_before_the_load(loaded: Loaded) ->
 
     loaded.run = run  # type: ignore[method-assign]  # a gate waits meanwhile
     plan = [
-        lambda: (release.begins("s01-service"), release.begins("s02-service"), shifts(release, 10.0)),
+        together(
+            lambda: release.begins("s01-service"), lambda: release.begins("s02-service"), lambda: shifts(release, 10.0)
+        ),
         lambda: release.ends("s02-service"),
     ]
     loaded.answer("s01-service", suite=release.suite(), plan=plan)

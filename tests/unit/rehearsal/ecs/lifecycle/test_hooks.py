@@ -82,7 +82,9 @@ def test_a_gate_before_traffic_waits_once_with_new_tasks_and_no_traffic() -> Non
         ("BLUE_GREEN", CANARY[1:], ["GATE", "100 %"]),
     ],
 )
-def test_a_gate_before_steps_waits_before_each_of_them(strategy, steps, told) -> None:
+def test_a_gate_before_steps_waits_before_each_of_them(
+    strategy: str, steps: tuple[TrafficStep, ...], told: list[str]
+) -> None:
     world = World(hook("PRE_PRODUCTION_TRAFFIC_SHIFT", minutes=50), steps=steps, strategy=strategy)
     for _ in range(60):
         world.minutes(1)
@@ -133,20 +135,24 @@ def test_an_alarm_ends_a_wait() -> None:
     assert world.finish.reason == "alarm errors went to ALARM at 10 % of the traffic"
 
 
+def phase(world: World) -> Phase:
+    return world.scheduler.phase
+
+
 def test_all_hooks_of_a_stage_have_to_be_answered_and_each_once() -> None:
     world = World(hook("POST_SCALE_UP"), hook("POST_SCALE_UP", minutes=9))
     first, second = (command.number for command in world.waiting)
     world.do(world.scheduler.answered(first, "CONTINUE"))
     world.do(world.scheduler.answered(first, "CONTINUE"))
-    assert world.scheduler.phase is Phase.WAITING
+    assert phase(world) is Phase.WAITING
     world.do(world.scheduler.answered(second, "CONTINUE"))
-    assert world.scheduler.phase is Phase.SCALING
+    assert phase(world) is Phase.SCALING
     world.do(world.scheduler.answered(second, "ROLLBACK", "too late"))
     assert world.minutes(20).outcome() == "completed"
 
 
 @pytest.mark.parametrize("wait", [0, 3, 8])
-def test_a_deployment_is_stopped_wherever_it_is(wait) -> None:
+def test_a_deployment_is_stopped_wherever_it_is(wait: int) -> None:
     world = World(hook("POST_SCALE_UP"))
     if wait:
         world.answer().minutes(wait)
@@ -185,7 +191,7 @@ def test_hooks_are_read_from_the_template_with_ecs_s_defaults() -> None:
         ("BLUE_GREEN", "PAUSE", "TEST_TRAFFIC_SHIFT", "ECS allows no PAUSE at TEST_TRAFFIC_SHIFT"),
     ],
 )
-def test_what_is_not_played_is_named(strategy, kind, stage, fault) -> None:
+def test_what_is_not_played_is_named(strategy: str, kind: str, stage: str, fault: str) -> None:
     hooks = [{"TargetType": kind, "LifecycleStages": [stage]}]
     with pytest.raises(UnresolvableError, match=fault):
         read_rollout({"Strategy": strategy, "LifecycleHooks": hooks}, "s")

@@ -29,7 +29,8 @@ DEFINITION = TaskDefinition(
 
 class Project:
     def __init__(self, tmp_path: Path) -> None:
-        self.path, self.told = tmp_path, []
+        self.path = tmp_path
+        self.told: list[str] = []
         runtime = SourceRuntime()
         runtime.pace = Pace(timeouts=400)  # a command that hangs gets two seconds
         self.before = PlayedBeforeDeploy(runtime, self.told.append)

@@ -160,7 +160,9 @@ def test_children_that_eat_the_memory_are_counted_and_the_kernel_ends_them(run: 
 
     async def play(task: Task) -> None:
         for _ in range(100):
-            held.append(task.measure().memory)
+            usage = task.measure()
+            assert usage is not None
+            held.append(usage.memory)
             if held[-1] > 48:
                 return
             await asyncio.sleep(0.05)
@@ -204,7 +206,9 @@ def test_a_program_beside_the_service_keeps_its_cpu_units_busy(run: Run, define:
         await asyncio.sleep(1.5)
         task.measure()
         await asyncio.sleep(1.5)
-        used.append(task.measure().cpu)
+        usage = task.measure()
+        assert usage is not None
+        used.append(usage.cpu)
 
     run(define(fault="cpu"), play)
     assert used[0] > 80

@@ -98,7 +98,7 @@ def test_a_mount_that_the_image_does_not_declare_is_roots_whatever_the_image_has
 def test_no_directory_of_a_mac_is_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its virtual machine neither labels the files nor gives them to root."""
     monkeypatch.setattr(module, "SHARES_DIRECTORIES", False)
-    given = {"WorkingDirectory": "/nowhere", "ReadonlyRootFilesystem": True}
+    given: dict[str, Any] = {"WorkingDirectory": "/nowhere", "ReadonlyRootFilesystem": True}
     wanted = ["--tmpfs=/tmp:rw,exec,mode=0755", "--tmpfs=/nowhere:ro,exec,mode=0755"]
     assert mounted("/tmp", podman=True, **given) == wanted
 
@@ -109,7 +109,7 @@ def test_a_mount_that_the_image_declares_is_the_engines_own_with_the_owner_and_m
 
 
 def test_a_working_directory_that_is_not_there_is_made_as_writable_as_the_root(label: str) -> None:
-    given = {"WorkingDirectory": "/nowhere"}
+    given: dict[str, Any] = {"WorkingDirectory": "/nowhere"}
     assert mounted(podman=True, **given) == [f"--volume=/host/nowhere:/nowhere:rw{label}"]
     assert mounted(podman=True, ReadonlyRootFilesystem=True, **given) == [f"--volume=/host/nowhere:/nowhere:ro{label}"]
     assert mounted("/nowhere", podman=True, **given) == [f"--volume=/host/nowhere:/nowhere:rw{label}"], "once"

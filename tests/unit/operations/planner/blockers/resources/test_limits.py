@@ -75,7 +75,7 @@ def test_an_attribute_is_taken_up_to_its_limits_and_refused_beyond(
 
 @pytest.mark.parametrize(("key", "most"), [("MemorySize", 32_768), ("Timeout", 5400)])
 def test_a_function_on_instances_of_its_own_may_be_larger(key: str, most: int) -> None:
-    provider = {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {}}}
+    provider: dict[str, Any] = {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {}}}
     assert refusals("AWS::Lambda::Function", {key: most, **provider}) == []
     assert [each.where for each in refusals("AWS::Lambda::Function", {key: most + 1, **provider})] == [f"It.{key}"]
     assert [each.where for each in refusals("AWS::Lambda::Function", {key: most})] == [f"It.{key}"]
