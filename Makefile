@@ -97,10 +97,8 @@ types: setup ## Strict type checks
 	@mypy $(TYPED)
 
 # After those of the program: what mypy has read for these, it finds in its cache.
-types-tests: TYPED_TESTS = scripts tests/deployed tests/faults tests/helpers $(addprefix tests/unit/,assumptions cli \
-	containers deployed documents images machine operations rehearsal scaffold scripts)
 types-tests: types ## Strict type checks of tests and scripts, too
-	@MYPYPATH=scripts:tests:tests/unit mypy --explicit-package-bases $(TYPED_TESTS)
+	@MYPYPATH=scripts:tests:tests/unit mypy --explicit-package-bases scripts tests
 
 # The unit tests in five parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Those of the

@@ -29,8 +29,8 @@ def matching(ledger: Ledger, release: str) -> list[Entry]:
     if not names:
         known = ", ".join(short(name) for name in list(dict.fromkeys(e.release for e in ledger.entries if e.good))[:5])
         raise RefusedError(
-            f"release: {release!r} was never released here: "
-            + (f"choose one such as {known}" if known else "and no other release was verified")
+            f"release: {release!r} was never released here"
+            + (f": choose one such as {known}" if known else ", and no other release is verified: see `nova releases`")
         )
     return [entry for entry in ledger.entries if entry.release in names]
 

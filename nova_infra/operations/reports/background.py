@@ -10,7 +10,24 @@ from nova_infra.deployed.model import Alarm
 from nova_infra.documents.model import Cell, Line
 from nova_infra.names import JOB_ALARMS, alarm_name
 from nova_infra.operations.records.metrics import duration
+from nova_infra.operations.reports.causes import Cause
 from nova_infra.schedules import parse
+
+_SQS = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html"
+_OF_QUEUES = {
+    "dead": Cause(
+        "Messages that the worker received again and again, and never deleted, are in the dead-letter queue.",
+        "read `nova logs {service} {environment}`, fix the worker and release again; then move the messages back with "
+        "`aws sqs start-message-move-task`",
+        _SQS,
+    ),
+    "oldest": Cause(
+        "Messages wait for longer than `oldest_seconds` allows: the worker takes none, or too few.",
+        "read `nova logs {service} {environment}`; if it works as it should, give it more tasks with "
+        "`nova scale {service} {environment}`",
+        _SQS,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,16 @@ def queue_in_words(backlog: Backlog) -> str:
     if backlog.in_flight:
         waiting += f", {backlog.in_flight} in work"
     return f"{waiting}, {backlog.dead} dead" if backlog.dead else waiting
+
+
+def cause_of_queue(service: str, alarms: Sequence[str]) -> Cause | None:
+    """What the alarms on a worker's queues mean; None where none of them is one.
+
+    Args:
+        service: The name of the worker's stack.
+        alarms: Names of the alarms that are red.
+    """
+    return next((cause for kind, cause in _OF_QUEUES.items() if alarm_name(service, kind) in alarms), None)
 
 
 def job_row(job: JobStatus) -> tuple[Cell, ...]:

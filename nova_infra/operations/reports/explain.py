@@ -16,6 +16,7 @@ from nova_infra.operations.gates.problems import alarms_of
 from nova_infra.operations.records.ledger import Entry, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
+from nova_infra.operations.reports.background import cause_of_queue
 from nova_infra.operations.reports.causes import Cause, cause_of
 from nova_infra.operations.reports.failed_jobs import JobFacts, job_trouble, seen_of_jobs
 
@@ -122,7 +123,8 @@ def _trouble(seen: ServiceFacts) -> Trouble | None:
     if task is None and (seen.alarms or (latest and latest.alarms)) and not seen.failures:
         cause = cause_of("alarm")
         if what == "one of its alarms is red":
-            cause = Cause(
+            queued = cause_of_queue(seen.service.stack, [alarm.name for alarm in seen.alarms])
+            cause = queued or Cause(
                 "No deployment failed: something else turned the alarm red.",
                 "look at its metric on the dashboard; roll back if it started with the latest release",
                 cause.source,

@@ -56,25 +56,13 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
     if (failed := _first_failed(record)) is not None:
         return _stopped(record, *failed)
     drills = [result for result in drills if result.counts]
+    wrong = _wrong(record)
     if bad := [result for result in drills if not result.passed]:
-        return _missed(record, bad, len(drills))
+        return _missed(record, bad, len(drills), wrong)
     headline, why = _went_through(record, drills)
-    if wrong := what_users_meet(record):
-        noticed = f"no alarm and no test notices that {', and that '.join(wrong)}"
-        return _warning(f"{headline}, but your users would notice its faults", f"{why}, but {noticed}.", _fix(record))
-    if record.lost:
-        why = f"{why}, but {', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes."
-        return _warning(f"{headline}, but its tasks do not stay up", why, _to_last(record))
-    if fired := _of_each(record, would_have_ended):
-        why = f"{why}, but {', and '.join(fired)}."
-        return _warning(f"{headline}, but an alarm would have stopped it", why, _fix(record))
-    unknown = _of_each(record, partial(untested, record))
-    if not record.runs_tasks:
-        unknown.append("nothing was played: it deploys no service, worker or job that the rehearsal knows")
-    few = _of_each(record, silent)
-    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record)), *record.granted]:
-        headline, why = f"{headline}, but not all of it was tested", f"{why}, but {', and '.join(gaps)}."
-        return _warning(headline, why, _to_test(record, unknown, few))
+    if wrong is not None:
+        headline, why = f"{headline}, but {wrong.briefly}", f"{why}, but {wrong.clause}."
+        return Verdict(passed=True, headline=headline, why=why, next_step=wrong.next_step, warns=True)
     if record.until is not None:
         why = f"{why}; those after {record.until} were not played."
         next_step = f"Play all of it: {to_play(record.app)}"
@@ -91,18 +79,41 @@ def _of_each(record: Record, clause: Callable[[DeploymentRecord], str]) -> list[
     return said_once((environment, said) for environment, said in found if said)
 
 
-def _warning(headline: str, why: str, next_step: str) -> Verdict:
-    return Verdict(passed=True, headline=headline, why=why, next_step=next_step, warns=True)
+@dataclass(frozen=True)
+class _Wrong:
+    """What is wrong with a release that nothing stops: briefly, in a clause, and what to do."""
+
+    briefly: str
+    clause: str
+    next_step: str
 
 
-def _missed(record: Record, bad: Sequence[DrillResult], count: int) -> Verdict:
-    """The verdict if drills did not end as expected."""
+def _wrong(record: Record) -> _Wrong | None:
+    if unnoticed := what_users_meet(record):
+        clause = f"no alarm and no test notices that {', and that '.join(unnoticed)}"
+        return _Wrong("your users would notice its faults", clause, _fix(record))
+    if record.lost:
+        clause = f"{', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes"
+        return _Wrong("its tasks do not stay up", clause, _to_last(record))
+    if fired := _of_each(record, would_have_ended):
+        return _Wrong("an alarm would have stopped it", ", and ".join(fired), _fix(record))
+    unknown = _of_each(record, partial(untested, record))
+    if not record.runs_tasks:
+        unknown.append("nothing was played: it deploys no service, worker or job that the rehearsal knows")
+    few = _of_each(record, silent)
+    if gaps := [*unknown, *few, *_of_each(record, partial(_too_busy, record)), *record.granted]:
+        return _Wrong("not all of it was tested", ", and ".join(gaps), _to_test(record, unknown, few))
+    return None
+
+
+def _missed(record: Record, bad: Sequence[DrillResult], count: int, wrong: _Wrong | None) -> Verdict:
+    """The verdict if drills did not end as expected. What is wrong without a drill is said, too."""
     name = bad[0].drill
     misses = "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
     return Verdict(
         passed=False,
         headline=f"{_production(record)} would take this release, but might not stop a bad one",
-        why=f"{len(bad)} of {_drills(count)} failed: {misses}.",
+        why=f"{len(bad)} of {_drills(count)} failed: {misses}." + (f" Besides, {wrong.clause}." if wrong else ""),
         next_step=f"Look at {name} in the report; play it alone with: {to_play(record.app, '--drill', name)}",
     )
 

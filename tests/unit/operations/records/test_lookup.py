@@ -68,6 +68,11 @@ def test_a_release_is_found_by_its_beginning() -> None:
             find(known, text)
 
 
+def test_where_no_release_is_verified_none_is_offered() -> None:
+    with pytest.raises(RefusedError, match=r"here, and no other release is verified: see `nova releases`$"):
+        find(ledger("a1 failed"), "bbbb")
+
+
 def test_a_beginning_of_two_releases_is_refused() -> None:
     two = Ledger(tuple(Entry(f"abcd{n}", {}, AT, "verified", "nova") for n in (1, 2)), 2)
     with pytest.raises(RefusedError, match="is ambiguous: it could be"):

@@ -90,6 +90,8 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
             "ECS gave up the deployment",
         ),
         ({"alarm": "audio-errors"}, "one of its alarms is red", "No deployment failed"),
+        ({"alarm": "audio-dead"}, "one of its alarms is red", "start-message-move-task"),
+        ({"alarm": "audio-oldest"}, "one of its alarms is red", "`nova scale audio prod`"),
         ({"running": 1}, "only 1 of its 2 tasks run", "Nothing more is known"),
         (
             {

@@ -44,6 +44,17 @@ def test_a_drill_that_did_not_end_as_it_must_is_named_with_what_it_missed(rehear
     assert said.next_step.endswith("nova rehearse --drill errors")
 
 
+def test_a_failed_drill_hides_nothing_that_is_wrong_without_a_drill(rehearsed: Make, drilled: Drilled) -> None:
+    record = rehearsed()
+    record.lost = ["a task of gate:2 did not last: within 47 s of its start it failed its checks"]
+    said = verdict(record, [drilled("slow", "it went through"), drilled("errors")])
+    assert (said.passed, said.sign) == (False, "✗")
+    assert said.why == (
+        "1 of 2 drills failed: slow: it went through. Besides, a task of gate:2 did not last: within 47 s of its start "
+        "it failed its checks. Bakes were over by then; in AWS they last minutes."
+    )
+
+
 def test_a_machine_that_does_not_show_what_containers_use_is_named(rehearsed: Make) -> None:
     record = rehearsed()
     record.tasks = "as containers of their images, by Docker"
