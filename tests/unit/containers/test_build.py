@@ -1,6 +1,7 @@
 """Building images on this machine, with a program that stands for the engine and writes down what it is asked."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -107,6 +109,13 @@ def test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behi
     lock = tmp_path / "nova-build.lock"  # in XDG_RUNTIME_DIR
     (tmp_path / "own").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "own"))
+    locked, flock = set(), fcntl.flock
+
+    def note(file: IO[str], how: int) -> None:
+        locked.add(file.name)
+        flock(file, how)
+
+    monkeypatch.setattr("nova_infra.containers.build.fcntl.flock", note)
     other = subprocess.Popen(["flock", str(lock), "sh", "-c", f"echo held; read _; rm {lock}"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     assert other.stdout is not None
@@ -120,6 +129,7 @@ def test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behi
         other.communicate(b"go\n")
         assert building.result(timeout=60)
     assert said.built
+    assert locked == {str(lock)}
     assert not lock.exists()
 
 
