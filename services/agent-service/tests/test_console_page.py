@@ -64,7 +64,7 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
 def _sentences() -> dict[str, str]:
     """Return every sentence that a service may refuse with, gaps as {}, and the module that has it."""
     raised = {"Problem", "CallError", "PassingError", "CallerError"}
-    found = {}
+    found: dict[str, str] = {}
     for service in ("agent-service", "audio-service", "search-service", "video-service", "kit"):
         for module in sorted((SERVICES / service / "src").rglob("*.py")):
             # Of the kit's, those that a file may meet.
@@ -106,7 +106,7 @@ def test_the_pages_headers_keep_everything_else_out() -> None:
 
 @pytest.mark.parametrize(("forwarded", "sent"), [("https", True), ("https, http", True), ("http", False), ("", False)])
 def test_browsers_that_came_by_tls_are_told_to_stay_with_it(forwarded: str, sent: bool) -> None:
-    response = page(**{"X-Forwarded-Proto": forwarded} if forwarded else {})
+    response = page(ALL, **{"X-Forwarded-Proto": forwarded} if forwarded else {})
     assert ("strict-transport-security" in response.headers) is sent
 
 

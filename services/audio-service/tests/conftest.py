@@ -33,7 +33,7 @@ _ATTACHED_PICTURE = 1 << 10
 def _add_cover(output: av.container.OutputContainer) -> av.VideoStream:
     picture = output.add_stream("png", rate=1)
     picture.width, picture.height, picture.pix_fmt = 16, 16, "rgb24"
-    picture.disposition = _ATTACHED_PICTURE
+    picture.disposition = av.stream.Disposition(_ATTACHED_PICTURE)
     return picture
 
 
@@ -70,6 +70,7 @@ def make_sound() -> Callable[..., bytes]:
         with av.open(target, "w", format=container, options=options) as output:
             layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
             stream = output.add_stream(codec or _CODECS[container], rate=rate, layout=layout)
+            assert isinstance(stream, av.AudioStream)
             if sample_format:
                 stream.format = sample_format
             picture = _add_cover(output) if cover else None

@@ -33,6 +33,7 @@ def _sound(container: str, codec: str) -> bytes:
     wave = 0.3 * np.sin(np.arange(_RATE // 2) * 2 * np.pi * 440 / _RATE)
     with av.open(target, "w", format=container) as output:
         stream = output.add_stream(codec, rate=_RATE, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         output.start_encoding()
         frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], format="fltp", layout="mono")
         frame.rate = _RATE

@@ -18,7 +18,7 @@ def test_it_passes_as_the_service_is() -> None:
 
 
 def test_a_decoder_that_takes_other_arguments_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = av.open
+    opened: Any = av.open
 
     def without_metadata_errors(file: Any, mode: str = "r", format: str | None = None) -> Any:  # noqa: A002
         return opened(file, mode=mode, format=format)

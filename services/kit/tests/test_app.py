@@ -213,6 +213,7 @@ def _version(metadata_url: str, *, wait_for_revision: bool) -> dict[str, str | N
     settings = Settings(service="sample", release="abc123", metadata_url=metadata_url)
     with TestClient(create_app("sample", summary="A sample.", settings=settings)) as started:
         if wait_for_revision:
+            assert started.portal is not None
             started.portal.call(_revision_looked_up)
         version: dict[str, str | None] = started.get("/sample/version").json()
         return version
@@ -221,7 +222,7 @@ def _version(metadata_url: str, *, wait_for_revision: bool) -> dict[str, str | N
 async def _revision_looked_up() -> None:
     """Wait for what the start leaves to be done in the background, if it is still under way."""
     for task in asyncio.all_tasks():
-        if task.get_coro().__qualname__ == "Revision._fetch":
+        if getattr(task.get_coro(), "__qualname__", None) == "Revision._fetch":
             await task
 
 

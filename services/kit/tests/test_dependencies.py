@@ -9,7 +9,7 @@ from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 KIT = Path(__file__).parents[1]
 PROJECT = Path(__file__).parents[3] / "pyproject.toml"
@@ -26,8 +26,8 @@ def _imported() -> set[str]:
     return names - sys.stdlib_module_names - {"nova_kit"}
 
 
-def _with_what_they_need(names: set[str]) -> set[str]:
-    found: set[str] = set()
+def _with_what_they_need(names: set[NormalizedName]) -> set[NormalizedName]:
+    found: set[NormalizedName] = set()
     waiting = set(names)
     while waiting:
         name = waiting.pop()

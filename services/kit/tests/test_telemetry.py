@@ -85,8 +85,8 @@ def collector() -> Iterator[Collector]:
                     collected.spans += [span for scope in each.scope_spans for span in scope.spans]
             else:
                 assert self.path == "/v1/metrics"
-                for each in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                    collected.metrics |= {item.name: item for scope in each.scope_metrics for item in scope.metrics}
+                for measured in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                    collected.metrics |= {item.name: item for scope in measured.scope_metrics for item in scope.metrics}
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -225,7 +225,7 @@ def test_without_a_collector_a_trace_is_passed_on_and_named_in_the_log(sent: dic
 def _lines(metrics: Callable[[], None], caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     caplog.set_level(logging.INFO)
     metrics()
-    return [record.fields for record in caplog.records if record.name == "nova.metrics"]
+    return [vars(record)["fields"] for record in caplog.records if record.name == "nova.metrics"]
 
 
 def test_without_a_collector_a_minute_of_requests_is_one_line(caplog: pytest.LogCaptureFixture) -> None:

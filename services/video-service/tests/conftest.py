@@ -37,6 +37,7 @@ def make_video() -> Callable[..., bytes]:
         target = io.BytesIO()
         with av.open(target, "w", format=container) as output:
             stream = output.add_stream(codec or _CODECS[container], rate=rate)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             heard = output.add_stream("aac" if container == "mp4" else "libopus", rate=48_000) if sound else None
             count = int(seconds * rate)

@@ -25,6 +25,7 @@ def _video(container: str, codec: str) -> bytes:
     options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     with av.open(target, "w", format=container) as output:
         stream = output.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(25):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number * 9, np.uint8), format="rgb24")

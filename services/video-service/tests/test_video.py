@@ -27,7 +27,7 @@ def send(
 
 def picture(png: bytes) -> tuple[int, int, tuple[int, ...]]:
     """Return a PNG's width, height and the colour in its middle."""
-    with av.open(io.BytesIO(png)) as container:
+    with av.open(io.BytesIO(png), "r") as container:
         pixels = next(container.decode(video=0)).to_ndarray(format="rgb24")
     height, width, _ = pixels.shape
     return width, height, tuple(int(value) for value in pixels[height // 2, width // 2])
@@ -93,7 +93,7 @@ def test_a_video_from_a_camera_held_upright_is_shown_upright(make_video: MakeVid
         struct.pack_into(">8i", content, matrix, a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0)
         found = send("probe", bytes(content)).json()
         assert (found["width"], found["height"]) == (width, height)
-        with av.open(io.BytesIO(send("thumbnail", bytes(content)).content)) as container:
+        with av.open(io.BytesIO(send("thumbnail", bytes(content)).content), "r") as container:
             pixels = next(container.decode(video=0)).to_ndarray(format="rgb24")
         assert pixels.shape == (height, width, 3)
         corners = {"top left": (4, 4), "top right": (4, -4), "bottom left": (-4, 4), "bottom right": (-4, -4)}

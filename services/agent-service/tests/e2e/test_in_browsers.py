@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from consoles import PATIENCE_MS, Upload
@@ -24,11 +24,11 @@ def visit(browser: Browser | None, base_url: str) -> Iterator[OpenPage]:
         pytest.skip("needs a browser: make browser installs one")
     contexts = []
 
-    def visit(locale: str, *, scheme: str = "light", width: int = 1000) -> Page:
+    def visit(locale: str, *, scheme: Literal["light", "dark"] = "light", width: int = 1000) -> Page:
         context = browser.new_context(
             locale=locale,
             color_scheme=scheme,
-            viewport={"width": width, "height": 800},  # type: ignore[arg-type]
+            viewport={"width": width, "height": 800},
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
@@ -42,8 +42,9 @@ def visit(browser: Browser | None, base_url: str) -> Iterator[OpenPage]:
 
 
 def choose(page: Page, upload: Upload) -> None:
-    payload = {"name": upload.name, "mimeType": upload.media_type, "buffer": upload.content}
-    page.locator("#file").set_input_files(payload)  # type: ignore[arg-type]
+    page.locator("#file").set_input_files(
+        {"name": upload.name, "mimeType": upload.media_type, "buffer": upload.content}
+    )
 
 
 def run(page: Page) -> str:

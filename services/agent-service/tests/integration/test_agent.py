@@ -34,8 +34,8 @@ def test_a_video_is_looked_at_and_a_question_answered(api: httpx.Client, clip: b
 
 @pytest.mark.siblings("sound")
 def test_steps_are_told_as_they_happen(api: httpx.Client, tone: bytes) -> None:
-    request = {"files": {"file": ("tone.wav", tone, "audio/wav")}, "headers": {"Accept": "application/x-ndjson"}}
-    with api.stream("POST", "/agent-service/run", **request) as response:
+    files, headers = {"file": ("tone.wav", tone, "audio/wav")}, {"Accept": "application/x-ndjson"}
+    with api.stream("POST", "/agent-service/run", files=files, headers=headers) as response:
         events = [json.loads(line)["event"] for line in response.iter_lines()]
     assert events == ["planned", "started", "finished", "done"]
 
