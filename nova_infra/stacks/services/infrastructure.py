@@ -151,7 +151,7 @@ def extend(
         if construct.node.path in before or not isinstance(construct, cdk.CfnResource):
             continue
         named = isinstance(construct, logs.CfnLogGroup) and construct.log_group_name is not None
-        if named and construct.cfn_options.deletion_policy is cdk.CfnDeletionPolicy.RETAIN:
+        if named and construct.cfn_options.deletion_policy == cdk.CfnDeletionPolicy.RETAIN:
             _keep(construct)
         if not _holds_data(construct):
             continue
