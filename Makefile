@@ -96,9 +96,13 @@ types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(add
 types: setup ## Strict type checks
 	@mypy $(TYPED)
 
-# After those of the program: what mypy has read for these, it finds in its cache.
-types-tests: types ## Strict type checks of tests and scripts, too
+# After those of the program: what mypy has read for these, it finds in its cache. Each service by itself: their tests
+# have the same names.
+types-tests: types ## Strict type checks of tests, the services' included, and scripts
 	@MYPYPATH=scripts:tests:tests/unit mypy --explicit-package-bases scripts tests
+	@for each in kit $(KIT); do if [ -d "services/$$each/tests" ]; then \
+		MYPYPATH="services/kit/src:services/$$each/src:services/$$each:services/$$each/tests/e2e" \
+		mypy --explicit-package-bases "services/$$each/tests" || exit 1; fi; done
 
 # The unit tests in five parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Those of the

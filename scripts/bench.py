@@ -143,7 +143,7 @@ def main() -> int:
     for services, mixed in (*((size, False) for size in SIZES), (SIZES[-1], True)):
         limit = MAX_SECONDS_MIXED if mixed else MAX_SECONDS
         output = subprocess.run(
-            [sys.executable, __file__, str(services), *["mixed"][:mixed]],
+            [sys.executable, __file__, str(services), *(["mixed"] if mixed else [])],
             cwd=ROOT,
             check=True,
             capture_output=True,

@@ -104,10 +104,9 @@ def doctor(first: bool, form: Format) -> None:
     """
     from nova_infra.config import load_config
     from nova_infra.deployed.aws.client.session import Aws, sign_in, whoami
-    from nova_infra.machine.tools import ACTIONS, digest_of_tools
     from nova_infra.names import bootstrap_role_name
     from nova_infra.operations.doctor import doctor as report
-    from nova_infra.operations.doctor.github import ask_github, github_checks
+    from nova_infra.operations.doctor.github import ask_github, committed_tools, github_checks
 
     root = Path.cwd()
     config = load_config(root)
@@ -117,7 +116,7 @@ def doctor(first: bool, form: Format) -> None:
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
-    tools = digest_of_tools(root, also=(ACTIONS,))
+    tools = committed_tools(root) if config.delivery.engine == "github-actions" else None
     parts = (*parts, report.PlaceChecks("GitHub", tuple(github_checks(config, ask_github, tools=tools))))
     show(report.document(parts), form)
     sys.exit(1 if report.must_be_fixed(parts) else 0)

@@ -70,7 +70,7 @@ class WorkerService(Construct):
             cluster=cluster,
             task_definition=task_definition,
             runtime=runtime,
-            rollback_alarms=self.alarms.rollback_alarms,
+            rollback_alarms=self.alarms.named(self.alarms.rollback_alarms),
             security_group=outbound_group(self, name, cluster.vpc, service.connects_to),
             subnets=subnets,
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,

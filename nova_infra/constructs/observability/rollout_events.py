@@ -79,6 +79,7 @@ class RolloutEvents(Construct):
         services = cdk.Stack.of(self).format_arn(
             service="ecs", resource="service", resource_name=services_in_cluster(prefix, cluster).rstrip("*")
         )
+        topic_arn, chat_arn = topic.topic_arn, chat.topic_arn if chat is not None else None
         for turn in _TURNS:
             pattern = {
                 "source": ["aws.ecs"],
@@ -92,10 +93,10 @@ class RolloutEvents(Construct):
             self._rule(
                 turn.id,
                 pattern,
-                _target("Topic", topic, _text(json.dumps(said), known)),
-                chat and _target("Chat", chat, _text(shown, {**known, "id": "$.detail.deploymentId"})),
+                _target("Topic", topic_arn, _text(json.dumps(said), known)),
+                _target("Chat", chat_arn, _text(shown, {**known, "id": "$.detail.deploymentId"})),
             )
-        self._stack_goes_back(environment, prefix, topic, chat)
+        self._stack_goes_back(environment, prefix, topic_arn, chat_arn)
         # As it is: a text with quotes in it would break a template. Without quotes around it, EventBridge writes it as
         # JSON.
         told = "$.detail.message"
@@ -103,11 +104,11 @@ class RolloutEvents(Construct):
         self._rule(
             "Nova",
             {"source": [EVENT_SOURCE], "detail-type": [prefix]},
-            events.CfnRule.TargetProperty(id="Topic", arn=topic.topic_arn, input_path=told),
-            chat and _target("Chat", chat, text),
+            events.CfnRule.TargetProperty(id="Topic", arn=topic_arn, input_path=told),
+            _target("Chat", chat_arn, text),
         )
 
-    def _stack_goes_back(self, environment: str, prefix: str, topic: sns.ITopic, chat: sns.ITopic | None) -> None:
+    def _stack_goes_back(self, environment: str, prefix: str, topic_arn: str, chat_arn: str | None) -> None:
         """What no event of ECS tells: a job, a before_deploy or any other resource that fails takes its stack back.
 
         Without CloudFormation's reason, which may have quotes in it that break a template: ``nova explain`` has it.
@@ -131,8 +132,8 @@ class RolloutEvents(Construct):
         self._rule(
             "StackWentBack",
             pattern,
-            _target("Topic", topic, _text(text, known)),
-            chat and _target("Chat", chat, _text(shown, known)),
+            _target("Topic", topic_arn, _text(text, known)),
+            _target("Chat", chat_arn, _text(shown, known)),
         )
 
     def _rule(self, rule_id: str, pattern: Mapping[str, Any], *targets: events.CfnRule.TargetProperty | None) -> None:
@@ -140,9 +141,11 @@ class RolloutEvents(Construct):
 
 
 def _target(
-    target_id: str, topic: sns.ITopic, text: events.CfnRule.InputTransformerProperty
-) -> events.CfnRule.TargetProperty:
-    return events.CfnRule.TargetProperty(id=target_id, arn=topic.topic_arn, input_transformer=text)
+    target_id: str, topic_arn: str | None, text: events.CfnRule.InputTransformerProperty
+) -> events.CfnRule.TargetProperty | None:
+    if topic_arn is None:
+        return None
+    return events.CfnRule.TargetProperty(id=target_id, arn=topic_arn, input_transformer=text)
 
 
 def _text(template: str, known: Mapping[str, str]) -> events.CfnRule.InputTransformerProperty:

@@ -26,11 +26,11 @@ def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, r
         repository: ``owner/name``.
     """
     stack = cdk.Stack.of(pipeline)
+    allowed = iam.PolicyStatement(actions=[_BY_NEW_NAME], resources=[connection_arn])
+    denied = list(_denials(repository))
     for node in pipeline.node.find_all():
         if isinstance(node, iam.Policy) and _BY_OLD_NAME in str(stack.resolve(node.document)):
-            node.add_statements(
-                iam.PolicyStatement(actions=[_BY_NEW_NAME], resources=[connection_arn]), *_denials(repository)
-            )
+            node.add_statements(allowed, *denied)
 
 
 def _denials(repository: str) -> Iterator[iam.PolicyStatement]:

@@ -7,6 +7,7 @@ from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
+from constructs import IConstruct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, acknowledge_own_policy
 
@@ -31,14 +32,18 @@ def acknowledge_grants(
     bucket = artifacts.node.default_child
     assert isinstance(bucket, cdk.CfnResource)
     stack = cdk.Stack.of(pipeline)
+    partition = stack.partition
+    place = f"{stack.region}:{stack.account}"
+    synthesis = pipeline.synth_project.node.path
     objects = f"Resource::<{stack.get_logical_id(bucket)}.Arn>/*"
     _accept_artifacts(pipeline.pipeline.role, objects, writes=True)
     for node in pipeline.node.find_all():
         if isinstance(node, iam.Policy):
             acknowledge_own_policy(node)
         if isinstance(node, codebuild.Project):
-            _accept_project(node, stack=stack)
-            _accept_artifacts(node.role, objects, writes=node.node.path == pipeline.synth_project.node.path)
+            own, role = node.node, node.role
+            _accept_project(own.default_child, role, stack=stack, partition=partition, place=place)
+            _accept_artifacts(role, objects, writes=own.path == synthesis)
     for support in pipeline.pipeline.cross_region_support.values():
         # It has a name, which would be taken after a first deployment that failed.
         support.replication_bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
@@ -85,17 +90,17 @@ def _accept_replica(bucket: s3.IBucket, role: iam.IRole, *, stack: cdk.Stack) ->
         acknowledge(role, "The replica's key has no ARN before it is deployed in its region", _iam5("Resource::*"))
 
 
-def _accept_project(project: codebuild.Project, *, stack: cdk.Stack) -> None:
-    resource = project.node.default_child
+def _accept_project(
+    resource: IConstruct | None, role: iam.IRole | None, *, stack: cdk.Stack, partition: str, place: str
+) -> None:
     assert isinstance(resource, cdk.CfnResource)
     name = f"<{stack.get_logical_id(resource)}>"
-    here = f"{stack.region}:{stack.account}"
-    assert project.role is not None, "CDK Pipelines gives every project a role"
+    assert role is not None, "CDK Pipelines gives every project a role"
     acknowledge(
-        project.role,
+        role,
         "Streams of the project's own log group, and its own test reports",
-        _iam5(f"Resource::arn:{stack.partition}:logs:{here}:log-group:/aws/codebuild/{name}:*"),
-        _iam5(f"Resource::arn:{stack.partition}:codebuild:{here}:report-group/{name}-*"),
+        _iam5(f"Resource::arn:{partition}:logs:{place}:log-group:/aws/codebuild/{name}:*"),
+        _iam5(f"Resource::arn:{partition}:codebuild:{place}:report-group/{name}-*"),
     )
 
 

@@ -1,6 +1,6 @@
 """The alarms that all tasks have: CPU and memory of the busiest one, and too few of them; what missing data means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -8,6 +8,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.config import Thresholds
+from nova_infra.constructs.remembered import remembered
 from nova_infra.names import alarm_name
 
 PERIOD_SECONDS = 60
@@ -58,8 +59,13 @@ class TaskAlarms(Construct):
         """
         super().__init__(scope, construct_id)
         self._service_name = service_name
-        self._actions = [topic.topic_arn] if topic is not None else None
+        self._names: dict[cloudwatch.CfnAlarm, str] = {}
+        self._actions = [_arn(topic)] if topic is not None else None
         self._in_cluster = {"ClusterName": cluster_name, "ServiceName": service_name}
+
+    def named(self, alarms: Iterable[cloudwatch.CfnAlarm]) -> dict[str, cloudwatch.CfnAlarm]:
+        """Some of these alarms, each by its name."""
+        return {self._names[alarm]: alarm for alarm in alarms}
 
     def _busiest_task(self, thresholds: Thresholds) -> list[cloudwatch.CfnAlarm]:
         """On CPU and on memory. A task that ECS kills for its memory starts empty: one of three minutes is enough."""
@@ -126,10 +132,11 @@ class TaskAlarms(Construct):
         missing: str = "notBreaching",
     ) -> cloudwatch.CfnAlarm:
         single = metric if isinstance(metric, AlarmMetric) else None
-        return cloudwatch.CfnAlarm(
+        name = alarm_name(self._service_name, construct_id.lower())
+        alarm = cloudwatch.CfnAlarm(
             self,
             construct_id,
-            alarm_name=alarm_name(self._service_name, construct_id.lower()),
+            alarm_name=name,
             alarm_description=f"{self._service_name} {what}",
             threshold=threshold,
             comparison_operator=comparison,
@@ -145,6 +152,13 @@ class TaskAlarms(Construct):
             alarm_actions=self._actions,
             ok_actions=self._actions,
         )
+        self._names[alarm] = name
+        return alarm
+
+
+@remembered
+def _arn(topic: sns.ITopic) -> str:
+    return topic.topic_arn
 
 
 def query(key: str, metric: AlarmMetric, stat: str) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:

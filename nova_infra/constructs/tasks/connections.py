@@ -1,9 +1,22 @@
 """Turns ``connects_to`` into rules of a security group: ports beyond HTTP and HTTPS that tasks may connect to."""
 
+import functools
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from aws_cdk import aws_ec2 as ec2
+
+
+@functools.cache
+def anywhere() -> ec2.IPeer:
+    """Every IPv4 address. Made once, because making one costs a message to CDK's Node process."""
+    return ec2.Peer.any_ipv4()
+
+
+@functools.cache
+def tcp(port: int) -> ec2.Port:
+    """A TCP port, made once as well."""
+    return ec2.Port.tcp(port)
 
 
 def open_connections(group: ec2.SecurityGroup, connections: Sequence[str]) -> None:
@@ -25,6 +38,6 @@ def open_connections(group: ec2.SecurityGroup, connections: Sequence[str]) -> No
         if int(port) not in (80, 443):  # those are open everywhere already
             ports.setdefault((reach, int(port)), []).append(host)
     for (reach, number), hosts in ports.items():
-        peer = ec2.Peer.ipv4(reach) if reach else ec2.Peer.any_ipv4()
+        peer = ec2.Peer.ipv4(reach) if reach else anywhere()
         # https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html: at most 255 of a few characters
-        group.add_egress_rule(peer, ec2.Port.tcp(number), ", ".join(hosts)[:255])
+        group.add_egress_rule(peer, tcp(number), ", ".join(hosts)[:255])

@@ -57,9 +57,11 @@ def name_policy_by_grants(role: iam.IRole, grants: Iterable[object]) -> None:
             that is too long, with all that is granted to the role elsewhere, keeps its name, too.
     """
     said = json.dumps(sorted({json.dumps(each, sort_keys=True) for each in grants}))
+    if said == "[]":
+        return
     policy = role.node.try_find_child("DefaultPolicy")
     resource = policy.node.default_child if policy is not None else None
-    if said != "[]" and isinstance(resource, iam.CfnPolicy):
+    if isinstance(resource, iam.CfnPolicy):
         cdk.Aspects.of(resource).add(_NamedByGrants(hashlib.sha256(said.encode()).hexdigest()[:8].upper()))
 
 

@@ -1,6 +1,6 @@
 """An ECS service on Fargate whose deployments the circuit breaker and alarms roll back, whatever its traffic."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -11,7 +11,8 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config.services.runtime import Runtime, Spot
-from nova_infra.constructs.tasks.connections import open_connections
+from nova_infra.constructs.remembered import remembered
+from nova_infra.constructs.tasks.connections import anywhere, open_connections, tcp
 from nova_infra.constructs.tasks.durations import minutes
 
 
@@ -22,7 +23,7 @@ def fargate_service(
     cluster: ecs.ICluster,
     task_definition: ecs.TaskDefinition,
     runtime: Runtime,
-    rollback_alarms: Sequence[cloudwatch.CfnAlarm],
+    rollback_alarms: Mapping[str, cloudwatch.CfnAlarm],
     security_group: ec2.ISecurityGroup,
     subnets: ec2.SubnetSelection | None,
     **strategy: Any,
@@ -33,7 +34,7 @@ def fargate_service(
         name: Name of the service.
         task_definition: What each task runs.
         runtime: Its bake time, its share on Spot, and whether ECS Exec is on.
-        rollback_alarms: Alarms that roll a deployment back.
+        rollback_alarms: Alarms that roll a deployment back, by their names.
         security_group: The tasks' group.
         subnets: Where tasks run; None for the VPC's private subnets, or its public ones where it has no others.
         **strategy: Further properties of :class:`aws_cdk.aws_ecs.FargateService`, such as its deployment strategy.
@@ -47,7 +48,7 @@ def fargate_service(
         task_definition=task_definition,
         vpc_subnets=subnets,
         security_groups=[security_group],
-        assign_public_ip=selected(cluster.vpc, subnets).has_public,
+        assign_public_ip=_in_public(cluster, subnets),
         enable_execute_command=runtime.exec,
         circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
         min_healthy_percent=100,
@@ -55,25 +56,26 @@ def fargate_service(
         deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
         # enable_deployment_alarms() keeps only the first list it is given (aws/aws-cdk#36308): pass all here.
         deployment_alarms=ecs.DeploymentAlarmConfig(
-            alarm_names=[str(alarm.alarm_name) for alarm in rollback_alarms],
+            alarm_names=[*rollback_alarms],
             behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
         ),
         bake_time=minutes(runtime.rollout.bake_minutes),
         capacity_provider_strategies=_capacity(cluster, runtime.scaling.spot),
         **strategy,
     )
+    node = service.node
     if isinstance(cluster, ecs.Cluster):
         cluster.enable_fargate_capacity_providers()
-        service.node.add_dependency(cluster)  # and with it on its capacity providers, which CDK adds at the end
+        node.add_dependency(cluster)  # and with it on its capacity providers, which CDK adds at the end
     resource = service_resource(service)
     # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
     # tasks would never open the breaker. CDK's own construct has no name for this yet.
     resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
     # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
-    resource.node.add_dependency(*rollback_alarms)
+    resource.node.add_dependency(*rollback_alarms.values())
     # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
     # read a new secret fail, and the breaker counts them.
-    service.node.add_dependency(task_definition.obtain_execution_role())
+    node.add_dependency(task_definition.obtain_execution_role())
     if runtime.exec:
         acknowledge_exec(task_definition)
     return service
@@ -95,19 +97,43 @@ def selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.Selected
     )
 
 
+def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bool:
+    """Whether a selection has a public subnet. CDK is asked once for a group, which is what Nova's services name."""
+    group = subnets.subnet_group_name if subnets is not None else None
+    if group is None or subnets != ec2.SubnetSelection(subnet_group_name=group):
+        return selected(cluster.vpc, subnets).has_public
+    known = _public_groups(cluster)
+    if group not in known:
+        known[group] = selected(cluster.vpc, subnets).has_public
+    return known[group]
+
+
+@remembered
+def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001
+    """Group of subnets in a cluster's VPC to whether it has a public one, so far as it was asked."""
+    return {}
+
+
 def _require_insights(scope: Construct, cluster: ecs.ICluster) -> None:
     """Warn where the alarm on too few tasks would ring for ever, because nothing counts them."""
+    if not _counts_tasks(cluster):
+        cdk.Annotations.of(scope).add_warning_v2(
+            "nova:container-insights",
+            f"{cluster.node.path}: has no Container Insights, so the alarm on too few tasks is red from the first "
+            "deployment on: set container_insights_v2=ecs.ContainerInsights.ENABLED",
+        )
+
+
+@remembered
+def _counts_tasks(cluster: ecs.ICluster) -> bool:
     resource = cluster.node.default_child
-    if isinstance(resource, ecs.CfnCluster):  # of an imported cluster nothing is known
-        settings = cdk.Stack.of(scope).resolve(resource.cluster_settings) or []
-        if not any(each.get("name") == "containerInsights" and each.get("value") != "disabled" for each in settings):
-            cdk.Annotations.of(scope).add_warning_v2(
-                "nova:container-insights",
-                f"{cluster.node.path}: has no Container Insights, so the alarm on too few tasks is red from the first "
-                "deployment on: set container_insights_v2=ecs.ContainerInsights.ENABLED",
-            )
+    if not isinstance(resource, ecs.CfnCluster):
+        return True  # of an imported cluster nothing is known
+    settings = cdk.Stack.of(resource).resolve(resource.cluster_settings) or []
+    return any(each.get("name") == "containerInsights" and each.get("value") != "disabled" for each in settings)
 
 
+@remembered
 def service_resource(service: ecs.FargateService) -> ecs.CfnService:
     """The service's resource, which CDK keeps to itself."""
     resource = service.node.default_child
@@ -124,7 +150,7 @@ def outbound_group(
         scope, "Group", vpc=vpc, description=f"{name}: tasks, reached by {reached_by}", allow_all_outbound=False
     )
     for protocol, port in (("HTTP", 80), ("HTTPS", 443)):
-        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), f"{protocol} to AWS and to other services")
+        group.add_egress_rule(anywhere(), tcp(port), f"{protocol} to AWS and to other services")
     open_connections(group, connections)
     return group
 

@@ -19,6 +19,7 @@ from nova_infra.constructs.tasks.sidecars import add_sidecars
 from nova_infra.names import CONTAINER
 
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
+_LINUX = ecs.OperatingSystemFamily.LINUX
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 
 
@@ -32,6 +33,7 @@ class FargateTask(Construct):
         definition: The task definition.
         name: Its family, and the prefix of its log streams.
         log_group: Where its containers log to.
+        port: Where its container takes requests; None where it takes none.
     """
 
     def __init__(
@@ -65,12 +67,13 @@ class FargateTask(Construct):
             memory_limit_mib=service.memory,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=_ARCHITECTURES[service.architecture],
-                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+                operating_system_family=_LINUX,
             ),
             volumes=[ecs.Volume(name="tmp")],
         )
         # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
         self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        self.port = service.port if service.kind == "web" else None
         self.name, self.log_group = name, self._log_group(runtime, key)
         logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
         execution_role = self.definition.obtain_execution_role()
@@ -85,17 +88,18 @@ class FargateTask(Construct):
                 variable: secret_value(self, f"Secret{variable}", secret, execution_role)
                 for variable, secret in service.secrets.items()
             },
-            port_mappings=[ecs.PortMapping(container_port=service.port)] if service.kind == "web" else None,
+            port_mappings=[ecs.PortMapping(container_port=self.port)] if self.port is not None else None,
             readonly_root_filesystem=service.readonly_root and not runtime.exec,
             stop_timeout=seconds(service.stop_seconds),
             health_check=_health_check(service),
             logging=logging,
         )
         add_sidecars(self, container, service, logging)
-        grant(self.definition.task_role, service.permissions)
+        task_role = self.definition.task_role
+        grant(task_role, service.permissions)
         name_policy_by_grants(execution_role, _read_at_start(service))
         name_policy_by_grants(
-            self.definition.task_role,
+            task_role,
             (each.model_dump(include={"actions", "resources"}) for each in service.permissions),
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108

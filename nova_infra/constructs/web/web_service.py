@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.hooks.gates import gate_hooks
+from nova_infra.constructs.remembered import remembered
 from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.durations import minutes, seconds
 from nova_infra.constructs.tasks.scaling import Autoscaling
@@ -22,7 +23,7 @@ from nova_infra.constructs.tasks.service import fargate_service, outbound_group,
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.alarms import WebAlarms
 from nova_infra.constructs.web.target_group import conditions, target_group
-from nova_infra.names import TEST_HEADER
+from nova_infra.names import CONTAINER, TEST_HEADER
 
 _SETTLING_SECONDS = 30
 """What the load balancer may need from a container's start to its second good answer."""
@@ -49,7 +50,7 @@ class WebService(Construct):
         *,
         cluster: ecs.ICluster,
         listener: elbv2.IApplicationListener,
-        image: ecs.ContainerImage | ecs.TaskDefinition,
+        image: ecs.ContainerImage | ecs.TaskDefinition | FargateTask,
         port: int | None = None,
         settings: ServiceSettings | None = None,
         topic: sns.ITopic | None = None,
@@ -62,7 +63,7 @@ class WebService(Construct):
             cluster: The ECS cluster. The alarm on too few tasks reads its Container Insights.
             listener: The listener that gets the rule.
             image: What each task runs: an image, or a Fargate task definition whose default container takes the
-                requests.
+                requests, or a :class:`FargateTask`.
             port: Port that the container listens on. Default: the container's first port mapping, or the settings'.
             settings: Paths, size, rollout, scaling and thresholds. Default: a service of the construct's id, at
                 ``/<id>/*``, by a canary of 10 %.
@@ -84,15 +85,10 @@ class WebService(Construct):
         name = settings.name or f"{cdk.Stack.of(self).stack_name}-{service.name}"
         cluster_name = settings.cluster_name or cluster.cluster_name
         load_balancer = load_balancer or _load_balancer(listener)
-        if isinstance(image, ecs.TaskDefinition):
-            task_definition = image
-        else:
+        if isinstance(image, ecs.ContainerImage):
             service = service.model_copy(update={"port": port or service.port})
-            task_definition = FargateTask(
-                self, "Task", name=name, image=image, service=service, runtime=runtime
-            ).definition
-        container = self._container(task_definition, port)
-        port = port or int(container.container_port)
+            image = FargateTask(self, "Task", name=name, image=image, service=service, runtime=runtime)
+        task_definition, container, port = self._task(image, port)
         vpc = cluster.vpc
         self.target_groups = {
             colour: target_group(self, colour, vpc=vpc, service=service) for colour in ("blue", "green")
@@ -120,7 +116,7 @@ class WebService(Construct):
             cluster=cluster,
             task_definition=task_definition,
             runtime=runtime,
-            rollback_alarms=self.alarms.rollback_alarms,
+            rollback_alarms=self.alarms.named(self.alarms.rollback_alarms),
             security_group=self._security_group(name, vpc, port, load_balancer, service.connects_to),
             subnets=subnets,
             health_check_grace_period=seconds(service.health.start_seconds + _SETTLING_SECONDS),
@@ -133,7 +129,7 @@ class WebService(Construct):
         # They come with the first tasks, not before: nobody is woken because a service does not run yet.
         for alarm in self.alarms.notify_alarms:
             alarm.add_resource_dependency(resource)
-        self._attach(container.container_name, port, rule, test_rule)
+        self._attach(container, port, rule, test_rule)
         Autoscaling(
             self,
             "Scaling",
@@ -181,6 +177,16 @@ class WebService(Construct):
             return rule, None
         of_tests = [*conditions(service), elbv2.ListenerCondition.http_header(TEST_HEADER[0], [TEST_HEADER[1]])]
         return rule, self._rule("TestRule", listener, service.priority - 1, of_tests)
+
+    def _task(self, task: ecs.TaskDefinition | FargateTask, port: int | None) -> tuple[ecs.TaskDefinition, str, int]:
+        """The task definition, and the name and the port of the container that takes the requests."""
+        if isinstance(task, FargateTask):
+            # Nothing that has to be asked of CDK, which costs ten messages to its Node process.
+            if task.port is not None and port in (None, task.port):
+                return task.definition, CONTAINER, task.port
+            task = task.definition
+        container = self._container(task, port)
+        return task, container.container_name, port or int(container.container_port)
 
     def _container(self, task_definition: ecs.TaskDefinition, port: int | None) -> ecs.ContainerDefinition:
         container = task_definition.default_container
@@ -258,6 +264,7 @@ def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLo
     raise ValueError(f"{listener.node.path}: an imported listener does not know its load balancer: pass load_balancer=")
 
 
+@remembered
 def _full_name(load_balancer: elbv2.IApplicationLoadBalancer) -> str:
     """What CloudWatch knows a load balancer by. One that is imported by its attributes knows only its ARN."""
     if (known := getattr(load_balancer, "load_balancer_full_name", None)) is not None:

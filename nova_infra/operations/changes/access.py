@@ -9,6 +9,7 @@ from typing import Any
 from nova_infra.operations.changes.policies import Policy, is_policy, parsed, widened
 from nova_infra.operations.changes.template_values import properties, same, shown
 
+_OWNERS = ("Roles", "Users", "Groups")
 _LISTS_OF_GRANTS = {"ManagedPolicyArns": "is attached to the managed policy", "Groups": "joins the group"}
 # What a VPC endpoint without a policy has:
 # https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
@@ -48,14 +49,17 @@ def granted(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[st
 
 def _renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
     """Logical id of each policy of an identity that takes the place of another one, to that of the other."""
-    kind = "AWS::IAM::Policy"
-    gone = {
-        shown(properties(each).get("Roles")): name
-        for name, each in old.items()
-        if each["Type"] == kind and name not in new
-    }
-    come = {name: shown(properties(each).get("Roles")) for name, each in new.items() if each["Type"] == kind}
-    return {name: gone[roles] for name, roles in come.items() if name not in old and roles in gone}
+    gone = {owners: name for name, each in old.items() if name not in new and (owners := _owners(each)) is not None}
+    come = {name: owners for name, each in new.items() if name not in old and (owners := _owners(each)) is not None}
+    return {name: gone[owners] for name, owners in come.items() if owners in gone}
+
+
+def _owners(resource: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The identities that a policy is part of; None for every other resource, and where the template names none."""
+    if resource["Type"] != "AWS::IAM::Policy":
+        return None
+    owners = tuple(shown(_as_list(properties(resource).get(kind))) for kind in _OWNERS)
+    return owners if any(each != "[]" for each in owners) else None
 
 
 def _by_properties(kind: str, was: Mapping[str, Any], becomes: Mapping[str, Any]) -> Iterator[str]:
@@ -63,7 +67,7 @@ def _by_properties(kind: str, was: Mapping[str, Any], becomes: Mapping[str, Any]
         before = {shown(item) for item in _as_list(was.get(name))}
         yield from (f"{says} {shown(i)}" for i in _as_list(becomes.get(name)) if shown(i) not in before)
     if kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy") and was:
-        for name in ("Roles", "Users", "Groups"):
+        for name in _OWNERS:
             before = {shown(item) for item in _as_list(was.get(name))}
             added = [shown(i) for i in _as_list(becomes.get(name)) if shown(i) not in before]
             yield from (f"is attached to {who}, too" for who in added)

@@ -3,10 +3,14 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from nova_infra.config import Config
 from nova_infra.errors import NovaError, RefusedError
+from nova_infra.machine import git
+from nova_infra.machine.scratch import scratch_directory
+from nova_infra.machine.tools import ACTIONS, digest_of_tools
 from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.operations.doctor.check import Check
 
@@ -41,12 +45,32 @@ def ask_github(path: str) -> Any:
         raise RefusedError("gh: answered no JSON") from None
 
 
-def github_checks(config: Config, ask: Ask, *, tools: str) -> Iterator[Check]:
+def committed_tools(root: Path) -> str | None:
+    """The digest of what the last commit has of the release tools, whatever has been edited since.
+
+    Args:
+        root: The project's directory.
+
+    Returns:
+        None where git has no commit of it.
+
+    Raises:
+        NovaError: Git cannot read the commit, or there is no room for its files.
+    """
+    if git.why_unreadable(root) is not None:
+        return None
+    with scratch_directory("tools") as directory:
+        git.check_out(root, "HEAD", Path(directory))
+        return digest_of_tools(Path(directory), also=(ACTIONS,))
+
+
+def github_checks(config: Config, ask: Ask, *, tools: str | None) -> Iterator[Check]:
     """Checks whether the repository's settings are as the delivery needs them.
 
     Args:
         ask: GitHub.
-        tools: The digest of this checkout's tools, with which an environment's ``APPROVED_TOOLS`` is compared.
+        tools: The digest of the last commit's tools, with which an environment's ``APPROVED_TOOLS`` is compared; None
+            where nothing is committed.
     """
     repository = f"repos/{config.source.repository}"
     try:
@@ -131,9 +155,11 @@ def _environment(name: str, found: Mapping[str, Any] | None, *, approval: bool) 
     return Check(True, f"the environment {name} accepts deployments from chosen branches{approved}")
 
 
-def _approved_tools(place: str, name: str, ask: Ask, tools: str) -> Check:
-    """Whether the jobs of an environment run only approved tools, and whether these are this checkout's."""
+def _approved_tools(place: str, name: str, ask: Ask, tools: str | None) -> Check:
+    """Whether the jobs of an environment run only approved tools, and whether these are the last commit's."""
     what = f"{_TOOLS} of the environment {name}"
+    if tools is None:
+        return Check(None, f"{what}: not compared: nothing is committed here", "commit first")
     setting = f"read what has changed in them, then: gh variable set {_TOOLS} --env {name} --body {tools}"
     try:
         values = {each["name"]: each["value"] for each in ask(f"{place}?per_page=30")["variables"]}
@@ -143,5 +169,5 @@ def _approved_tools(place: str, name: str, ask: Ask, tools: str) -> Check:
     if not approved:
         return Check(None, f"{what} is not set: its jobs run the tools of every commit", f"to compare them, {setting}")
     if approved == tools:
-        return Check(True, f"{what} names the tools of this checkout")
-    return Check(False, f"{what} names other tools than this checkout's: {name} refuses its commit", setting)
+        return Check(True, f"{what} names the tools of the last commit here")
+    return Check(False, f"{what} names other tools than the last commit here: {name} refuses that", setting)

@@ -1,6 +1,7 @@
 """Deploys one environment of a synthesized assembly, or its image repositories, unchanged."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,16 @@ def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str]
     _require_engine(config, "registry")
     template = _registry_template(assembly, REGISTRY_STACK)
     wanted: object = json.loads(template.read_text(encoding="utf-8"))
-    return bool(deployed(REGISTRY_STACK) != wanted)
+    return _as_given_back(deployed(REGISTRY_STACK)) != _as_given_back(wanted)
+
+
+def _as_given_back(template: object) -> str:
+    """A template as CloudFormation gives it back: with a question mark for each character that is not ASCII.
+
+    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1220. The CDK CLI compares so, too:
+    https://github.com/aws/aws-cdk/pull/25912.
+    """
+    return re.sub(r"[\u0080-\U0010ffff]", "?", json.dumps(template, sort_keys=True, ensure_ascii=False))
 
 
 def _registry_template(assembly: Path, stack: str) -> Path:

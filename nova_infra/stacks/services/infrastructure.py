@@ -150,7 +150,8 @@ def extend(
     for construct in stack.node.find_all():
         if construct.node.path in before or not isinstance(construct, cdk.CfnResource):
             continue
-        if isinstance(construct, logs.CfnLogGroup) and construct.log_group_name is not None:
+        named = isinstance(construct, logs.CfnLogGroup) and construct.log_group_name is not None
+        if named and construct.cfn_options.deletion_policy == cdk.CfnDeletionPolicy.RETAIN:
             _keep(construct)
         if not _holds_data(construct):
             continue

@@ -32,11 +32,11 @@ class WebServiceStack(WorkloadStack):
             "Web",
             cluster=platform.cluster,
             listener=ingress.listener,
-            image=self.task.definition,
+            image=self.task,
             settings=ServiceSettings(
                 service=service,
                 runtime=environment,
-                name=self.stack_name,
+                name=props.name,
                 cluster_name=platform.cluster_name,
                 test=smoke_hook(props.prefix, smoke, self) if smoke else None,
                 together=group_hook(props.prefix, props.group_minutes, self) if props.group_minutes else None,

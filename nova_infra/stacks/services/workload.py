@@ -14,7 +14,7 @@ from nova_infra.config import Config, Environment, Service
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.network.network import PRIVATE
 from nova_infra.constructs.tasks.task import FargateTask
-from nova_infra.names import TASK_LOG_GROUP, environment_prefix, parameter_path, stack_name
+from nova_infra.names import TASK_LOG_GROUP, environment_prefix, parameter_path, partition_of, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -74,7 +74,7 @@ class WorkloadStack(cdk.Stack):
         self.task = FargateTask(
             self,
             "Task",
-            name=self.stack_name,
+            name=props.name,
             image=self._image(),
             service=service,
             runtime=environment,
@@ -93,9 +93,9 @@ class WorkloadStack(cdk.Stack):
         group.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which the tools find it
 
     def _image(self) -> ecs.ContainerImage:
-        name = self._props.config.repository(self._props.service.name, self._props.environment.name)
-        toolchain = self._props.config.toolchain
-        arn = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{name}"
+        environment, toolchain = self._props.environment, self._props.config.toolchain
+        name = self._props.config.repository(self._props.service.name, environment.name)
+        arn = f"arn:{partition_of(environment.region)}:ecr:{toolchain.region}:{toolchain.account}:repository/{name}"
         images = ecr.Repository.from_repository_attributes(self, "Images", repository_name=name, repository_arn=arn)
         return ecs.ContainerImage.from_ecr_repository(images, self._props.image_tag)
 

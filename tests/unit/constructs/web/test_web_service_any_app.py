@@ -12,6 +12,7 @@ from aws_cdk.assertions import Template
 
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.settings import ServiceSettings
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.web_service import WebService
 
 BALANCER = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:loadbalancer/app/theirs/0123456789abcdef"
@@ -71,6 +72,46 @@ def test_everything_around_it_may_be_imported() -> None:
     of_metrics = [m["MetricStat"]["Metric"]["Dimensions"] for m in errors["Metrics"] if "MetricStat" in m]
     named = {each["Value"] for dimensions in of_metrics for each in dimensions if each["Name"] == "LoadBalancer"}
     assert named == {"app/theirs/0123456789abcdef"}
+
+
+@pytest.mark.parametrize("port", [None, 8080])
+def test_a_task_of_ours_is_reached_at_its_own_port(port: int | None) -> None:
+    scope = stack()
+    shop = ServiceSettings(service=Service(name="shop", port=8080))
+    task = FargateTask(scope, "Task", name="shop", image=IMAGE, service=shop.service, runtime=shop.runtime)
+    # The settings say another port than the task, which knows better.
+    WebService(scope, "Shop", **theirs(scope), image=task, port=port)
+    template = Template.from_stack(scope)
+    [balanced] = one(template, "AWS::ECS::Service")["LoadBalancers"]
+    assert (balanced["ContainerName"], balanced["ContainerPort"]) == ("app", 8080)
+    assert one(template, "AWS::EC2::SecurityGroupIngress")["FromPort"] == 8080
+    template.resource_count_is("AWS::ECS::TaskDefinition", 1)
+
+
+def test_a_task_of_ours_without_that_port_is_refused() -> None:
+    scope = stack()
+    shop = ServiceSettings(service=Service(name="shop", port=8080))
+    task = FargateTask(scope, "Task", name="shop", image=IMAGE, service=shop.service, runtime=shop.runtime)
+    with pytest.raises(ValueError, match="does not map port 9090"):
+        WebService(scope, "Shop", **theirs(scope), image=task, port=9090)
+
+
+def test_two_services_in_two_groups_of_subnets_each_get_the_addresses_that_theirs_need() -> None:
+    scope = stack()
+    around = theirs(scope)
+    for number, group in enumerate(("Public", "Private", "Public")):
+        WebService(
+            scope,
+            f"Shop{number}",
+            **around,
+            image=IMAGE,
+            port=8080,
+            settings=ServiceSettings(service=Service(name=f"shop-{number}", priority=10 * number + 10)),
+            subnets=ec2.SubnetSelection(subnet_group_name=group),
+        )
+    services = Template.from_stack(scope).find_resources("AWS::ECS::Service").values()
+    asked = [each["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] for each in services]
+    assert asked == ["ENABLED", "DISABLED", "ENABLED"]
 
 
 @pytest.mark.parametrize("imported", [True, False])

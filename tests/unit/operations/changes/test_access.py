@@ -118,6 +118,20 @@ def test_a_policy_of_another_name_widens_by_what_the_one_before_did_not_allow() 
     assert [each for each in another if "may s3" in each] == ["New may s3:GetObject on *"]
 
 
+@pytest.mark.parametrize(
+    "owners", [{"Roles": []}, {"Users": ["a"], "Roles": []}, {"Groups": [{"Ref": "G"}], "Roles": []}]
+)
+def test_policies_without_a_role_are_matched_by_their_users_and_groups(owners: dict[str, Any]) -> None:
+    def gained(**after: Any) -> list[str]:
+        before = template(Old=role_policy(ALLOW, **owners))
+        found = told(before, template(New=role_policy(ALLOW, **owners | after)), Kind.WIDENS_ACCESS)
+        return [each for each in found if "may s3" in each]
+
+    of_somebody = any(owners.values())
+    assert gained() == [] if of_somebody else ["New may s3:GetObject on *"]
+    assert gained(Users=["b"], Groups=[]) == ["New may s3:GetObject on *"]
+
+
 def test_a_policy_that_only_allows_less_is_among_the_rest() -> None:
     found = differences(template(P=role_policy(ALLOW, {**ALLOW, "Action": "s3:*"})), template(P=role_policy(ALLOW)))
     assert [(d.kind, d.what) for d in found] == [(Kind.OTHER, "PolicyDocument allows less")]

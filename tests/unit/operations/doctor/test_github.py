@@ -1,14 +1,17 @@
 """The repository's settings, as GitHub's API answers them."""
 
 import copy
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nova_infra.config import Config, GitHubIds
 from nova_infra.errors import RefusedError
-from nova_infra.operations.doctor.github import ask_github, github_checks
+from nova_infra.machine.tools import ACTIONS, digest_of_tools
+from nova_infra.operations.doctor.github import ask_github, committed_tools, github_checks
 
 PLACE = "repos/org/nova-platform"
 TOOLS = "ab" * 32
@@ -58,13 +61,13 @@ GOOD: dict[str, Any] = {
 }
 
 
-def look(config: Config, answers: Mapping[str, Any]) -> list[tuple[bool | None, str]]:
+def look(config: Config, answers: Mapping[str, Any], *, tools: str | None = TOOLS) -> list[tuple[bool | None, str]]:
     def ask(path: str) -> Any:
         if path not in answers:
             raise RefusedError("gh: Not Found (HTTP 404)")
         return answers[path]
 
-    return [(check.right, check.what) for check in github_checks(config, ask, tools=TOOLS)]
+    return [(check.right, check.what) for check in github_checks(config, ask, tools=tools)]
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def test_settings_as_they_should_be(github_config: Config, answers: dict[str, An
         (True, "the environment dev accepts deployments from chosen branches"),
         (True, "the environment staging accepts deployments from chosen branches"),
         (True, "the environment prod accepts deployments from chosen branches, after an approval"),
-        (True, "APPROVED_TOOLS of the environment prod names the tools of this checkout"),
+        (True, "APPROVED_TOOLS of the environment prod names the tools of the last commit here"),
         (True, "the environment registry accepts deployments from chosen branches, after an approval"),
         (None, "APPROVED_TOOLS of the environment registry is not set: its jobs run the tools of every commit"),
     ]
@@ -135,11 +138,11 @@ def test_an_environment_that_protects_nothing(
         ([{"name": "OTHER", "value": TOOLS}], (None, " is not set: its jobs run the tools of every commit")),
         (
             [{"name": "APPROVED_TOOLS", "value": "cd" * 32}],
-            (False, " names other tools than this checkout's: prod refuses its commit"),
+            (False, " names other tools than the last commit here: prod refuses that"),
         ),
         (
             [{"name": "APPROVED_TOOLS", "value": "unset"}],
-            (False, " names other tools than this checkout's: prod refuses its commit"),
+            (False, " names other tools than the last commit here: prod refuses that"),
         ),
     ],
 )
@@ -149,6 +152,25 @@ def test_approved_tools_that_are_missing_or_of_another_commit(
     answers[VARIABLES] = {"variables": variables}
     right, what = found
     assert (right, f"APPROVED_TOOLS of the environment prod{what}") in look(github_config, answers)
+
+
+def test_edits_that_are_not_committed_are_not_what_jobs_run(tmp_path: Path) -> None:
+    for name in ("Makefile", f"{ACTIONS}/set-up/action.yml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first\n")
+    assert committed_tools(tmp_path) is None, "there is no repository"
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    for arguments in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "--message=first"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    committed = digest_of_tools(tmp_path, also=(ACTIONS,))
+    (tmp_path / "Makefile").write_text("edited\n")
+    (tmp_path / ACTIONS / "set-up" / "action.yml").write_text("edited\n")
+    assert committed_tools(tmp_path) == committed != digest_of_tools(tmp_path, also=(ACTIONS,))
+
+
+def test_without_a_commit_approved_tools_are_not_compared(github_config: Config, answers: dict[str, Any]) -> None:
+    said = "APPROVED_TOOLS of the environment prod: not compared: nothing is committed here"
+    assert (None, said) in look(github_config, answers, tools=None)
 
 
 def test_approved_tools_that_nobody_may_read_are_not_known(github_config: Config, answers: dict[str, Any]) -> None:

@@ -108,6 +108,9 @@ def test_the_repositories_change_unless_they_are_deployed_as_the_assembly_has_th
     assert not changes({"Resources": {"A": {"Type": "T"}}})
     assert changes({"Resources": {"A": {"Type": "T", "Properties": {"ImageTagMutability": "MUTABLE"}}}})
     assert changes({"Resources": {}})
+    (assembly / "NovaRegistryStack.template.json").write_text('{"Description": "für 請交 \\ud83d\\ude80", "A": 7}')
+    assert not changes({"A": 7, "Description": "f?r ?? ?"}), "GetTemplate gives only ASCII back"
+    assert changes({"A": 7, "Description": "fur ?? ?"})
     assert changes(None), "there is no such stack"
     with pytest.raises(NovaError, match="registry: is delivered by CodePipeline"):
         registry_changes(config, assembly=assembly, deployed=lambda _: None)

@@ -46,7 +46,12 @@ def project(tmp_path: Path, text: str) -> dict[str, Extension]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> dict[str, Any]:
-    extensions = project(tmp_path, SHOP)
+    return made_by(tmp_path, SHOP)
+
+
+def made_by(tmp_path: Path, text: str) -> dict[str, Any]:
+    """The resources of a stack whose service has a file."""
+    extensions = project(tmp_path, text)
     stack = cdk.Stack(cdk.App(), "nova-live-shop")
     task = FargateTask(
         stack,
@@ -98,6 +103,29 @@ def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made: dict[str, 
 def test_a_first_deployment_that_failed_leaves_no_name_of_the_file_taken(made: dict[str, Any]) -> None:
     [audit] = [each for each in made.values() if "LogGroupName" in each.get("Properties", {})]
     assert (audit["DeletionPolicy"], audit["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        ("", None),
+        ("log_group.apply_removal_policy(RemovalPolicy.DESTROY)", "Delete"),
+        ("log_group.apply_removal_policy(RemovalPolicy.RETAIN)", "RetainExceptOnCreate"),
+    ],
+)
+def test_a_named_log_group_keeps_the_policy_that_the_file_gives_it(
+    tmp_path: Path, options: str, policy: str | None
+) -> None:
+    text = f"""
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_logs as logs
+
+def resources(service):
+    log_group = logs.CfnLogGroup(service.stack, "Trace", log_group_name="/trace/live")
+    {options}
+"""
+    [trace] = [each for each in made_by(tmp_path, text).values() if "LogGroupName" in each.get("Properties", {})]
+    assert trace.get("DeletionPolicy") == policy
 
 
 def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path: Path) -> None:
