@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +18,7 @@ import psutil
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError, build_error
 from nova_infra.images.build_context import ContextFile, write_context
-from nova_infra.machine.scratch import no_room, scratch_directory
+from nova_infra.machine.scratch import no_room, runtime_directory, scratch_directory
 
 _SECRETS = {
     "pip": ("PIP_CONFIG_FILE", "~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf"),
@@ -213,7 +212,7 @@ def _plain(image_id: str) -> str:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Wait until no other build of this user's is under way. Who had the lock before has removed its file."""
-    path, held = Path(tempfile.gettempdir(), f"nova-build-{os.getuid()}.lock"), False
+    path, held = runtime_directory() / "nova-build.lock", False
     while not held:
         with path.open("w", encoding="ascii") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -232,8 +231,24 @@ def _stand_ins(engine: Engine, recipe: Recipe) -> list[tuple[str, str, str]]:
     for reference in base_images(_dockerfile(recipe)):
         name = f"localhost/{reference.partition('@')[0].rpartition('/')[2]}"
         if reference != name and (image := engine.image(name)) is not None:
+            _check_architecture(engine, recipe, image, reference, name)
             found.append((reference, name, str(image.get("Id") or image.get("FromImageID"))))
     return found
+
+
+def _check_architecture(engine: Engine, recipe: Recipe, image: Mapping[str, Any], reference: str, name: str) -> None:
+    """Refuse a base for another architecture: Podman and Buildah would ask a registry called localhost for a right one.
+
+    Docker's store may hold one name for several, and says only one of them. A stage with ``--platform`` wants another.
+    """
+    wanted = recipe.platform.rpartition("/")[2]
+    given = image.get("Architecture") or image.get("OCIv1", {}).get("architecture") or wanted
+    is_begun_with = re.search(rf"^\s*FROM\s+{re.escape(reference)}(\s|$)", _dockerfile(recipe), re.I | re.M)
+    if given != wanted and is_begun_with and not engine.is_docker:
+        raise EngineError(
+            f"{recipe.name.rpartition('/')[2]}: is built for {wanted}, and {name}, which stands in for {reference}, is "
+            f"for {given}: replace it with one for {wanted}, or remove it where the registry can be reached"
+        )
 
 
 def _dockerfile(recipe: Recipe) -> str:

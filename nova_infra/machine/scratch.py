@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,31 @@ def scratch_directory(purpose: str) -> tempfile.TemporaryDirectory[str]:
         purpose: What it is for, in lower case, such as ``baseline``.
     """
     return tempfile.TemporaryDirectory(prefix=f"nova-{os.getpid()}-{purpose}-", ignore_cleanup_errors=True)
+
+
+def runtime_directory() -> Path:
+    """This user's directory for what his processes share, whatever their ``TMPDIR`` is. No one else can write to it.
+
+    It is that of the XDG Base Directory Specification. Where the system gives none, as on macOS, it is one in the
+    user's cache, and where he has no home, a temporary one that only he can enter:
+    https://specifications.freedesktop.org/basedir-spec/latest/
+
+    Raises:
+        OSError: It cannot be made, or another user has made it.
+    """
+    given = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    if _is_mine(given):
+        return given
+    with suppress(OSError, RuntimeError):
+        if _is_mine(Path.home()):  # not so under sudo, which would leave root's files there
+            made = Path.home() / ".cache" / "nova"
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return made
+    made = Path(tempfile.gettempdir(), f"nova-of-{os.getuid()}")
+    made.mkdir(mode=0o700, exist_ok=True)
+    if not _is_mine(made):
+        raise PermissionError(errno.EACCES, "belongs to another user", str(made))
+    return made
 
 
 def no_room(error: OSError) -> str:

@@ -96,10 +96,20 @@ def untested(record: Record, deployment: DeploymentRecord) -> str:
         return ""
     if not deployment.has_requests:
         return _unworked(record, deployment)
+    if lost := _unknown_to(deployment.answers):
+        return f"nothing in {deployment.service} handles what it was asked: {lost}"
     if deployment.answers or deployment.requests_to(deployment.new).served:
         return ""
     why = f" ({'; '.join(deployment.not_asked)})" if deployment.not_asked else ""
     return f"{deployment.service} got no requests{why}"
+
+
+def _unknown_to(answers: dict[str, dict[int, int]]) -> str:
+    """An operation, and what it answers, where no operation that was asked exists; empty where one does."""
+    if not answers or any(not _gone(status) for each in answers.values() for status in each):
+        return ""
+    operation, statuses = next(iter(answers.items()))
+    return f"{operation} answers {status_in_words(operation, max(statuses, key=statuses.__getitem__))}"
 
 
 def _unworked(record: Record, deployment: DeploymentRecord) -> str:
@@ -143,7 +153,11 @@ def _redirected(status: int) -> bool:
 
 
 def _unhandled(status: int) -> bool:
-    return status in (401, 403, 404, 405, 410)
+    return _gone(status) or status in (401, 403)
+
+
+def _gone(status: int) -> bool:
+    return status in (404, 405, 410)
 
 
 def _together(revisions: Answers) -> dict[int, int]:

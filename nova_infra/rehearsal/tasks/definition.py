@@ -54,6 +54,7 @@ class TaskDefinition:
         hosts: Names of hosts that lead to addresses of this machine's containers.
         capabilities: Capabilities of Linux, each with a ``+`` or a ``-``, that it gets or loses.
         init: Whether an init process runs before it, and passes signals on.
+        open_files: How many files a process may have open, soft and hard limit; None for what it gets by default.
     """
 
     revision: str
@@ -77,6 +78,7 @@ class TaskDefinition:
     hosts: Mapping[str, str] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()
     init: bool = False
+    open_files: tuple[int, int] | None = None
 
     @property
     def repository(self) -> str:
@@ -128,7 +130,31 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
             for name in linux.get("Capabilities", {}).get(key, ())
         ),
         init=linux.get("InitProcessEnabled", False) in (True, "true"),
+        open_files=_open_files(container.get("Ulimits", ()), revision),
     )
+
+
+def _open_files(limits: Sequence[Mapping[str, Any]], revision: str) -> tuple[int, int] | None:
+    """The limits on open files that a container's definition sets, soft and hard.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
+
+    Raises:
+        UnresolvableError: It sets other limits, or a soft limit above the hard one.
+    """
+    where = f"{revision}: ContainerDefinitions[0].Ulimits"
+    if others := [str(each["Name"]) for each in limits if each["Name"] != "nofile"]:
+        raise UnresolvableError(
+            f"{where}: {others[0]} is not played: nofile is the only limit that AWS documents Fargate to set: leave "
+            f"{others[0]} out"
+        )
+    found = [(int(each["SoftLimit"]), int(each["HardLimit"])) for each in limits]
+    if len(found) > 1:
+        raise UnresolvableError(f"{where}: has nofile {len(found)} times: write it once")
+    if found and found[0][0] > found[0][1]:
+        soft, hard = found[0]
+        raise UnresolvableError(f"{where}: the soft limit {soft} is above the hard limit {hard}: lower SoftLimit")
+    return found[0] if found else None
 
 
 def _service_first(containers: Sequence[Mapping[str, Any]], revision: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:

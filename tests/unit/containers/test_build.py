@@ -1,6 +1,7 @@
 """Building images on this machine, with a program that stands for the engine and writes down what it is asked."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -9,7 +10,9 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -80,6 +83,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
     for name in ("PIP_CONFIG_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, os.devnull)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     return Said(tmp_path)
 
 
@@ -99,8 +103,19 @@ def test_a_build_succeeds_while_another_process_removes_images(said: Said) -> No
     assert said.built
 
 
-def test_builds_wait_for_each_other_and_leave_no_file_behind(said: Said) -> None:
-    lock = Path(tempfile.gettempdir(), f"nova-build-{os.getuid()}.lock")
+def test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behind(
+    said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "nova-build.lock"  # in XDG_RUNTIME_DIR
+    (tmp_path / "own").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "own"))
+    locked, flock = set(), fcntl.flock
+
+    def note(file: IO[str], how: int) -> None:
+        locked.add(file.name)
+        flock(file, how)
+
+    monkeypatch.setattr("nova_infra.containers.build.fcntl.flock", note)
     other = subprocess.Popen(["flock", str(lock), "sh", "-c", f"echo held; read _; rm {lock}"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     assert other.stdout is not None
@@ -114,6 +129,7 @@ def test_builds_wait_for_each_other_and_leave_no_file_behind(said: Said) -> None
         other.communicate(b"go\n")
         assert building.result(timeout=60)
     assert said.built
+    assert locked == {str(lock)}
     assert not lock.exists()
 
 
@@ -149,6 +165,27 @@ def test_upon_an_image_without_a_history_no_cached_layers_are_looked_for(
     said.answer()
     build(PODMAN, RECIPE, tell=lambda _: None)
     assert layers in said.built[0]
+
+
+@pytest.mark.parametrize("image", [{"Architecture": "amd64"}, {"OCIv1": {"architecture": "amd64"}}])
+def test_a_local_image_for_another_architecture_does_not_stand_in(said: Said, image: dict[str, object]) -> None:
+    """Podman would look for the right one in a registry called localhost."""
+    said.images["localhost/python:3.13-slim"] = {"Id": "one", **image}
+    said.answer()
+    with pytest.raises(EngineError) as raised:
+        build(PODMAN, RECIPE, tell=lambda _: None)
+    assert str(raised.value) == (
+        "audio:0123456789abcdef: is built for arm64, and localhost/python:3.13-slim, which stands in for "
+        "mirror.example/library/python:3.13-slim@sha256:0, is for amd64: replace it with one for arm64, or remove it "
+        "where the registry can be reached"
+    )
+    assert said.built == []
+    builder = DOCKERFILE.replace(b"FROM mirror", b"FROM --platform=linux/amd64 mirror")
+    crossing = replace(RECIPE, files=(ContextFile("audio/Dockerfile", "file", builder),))
+    assert build(PODMAN, crossing, tell=lambda _: None)
+    said.images["localhost/python:3.13-slim"] = {"Id": "one", "Architecture": "arm64"}
+    said.answer()
+    assert build(PODMAN, RECIPE, tell=lambda _: None)
 
 
 @pytest.mark.parametrize(

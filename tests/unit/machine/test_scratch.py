@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.machine.scratch import remove_abandoned, scratch_directory, stopped_by
+from nova_infra.machine.scratch import remove_abandoned, runtime_directory, scratch_directory, stopped_by
 
 KILLED = """
 import os, signal
@@ -62,3 +62,25 @@ def test_a_port_that_is_taken_is_no_lack_of_room() -> None:
     assert "run the same command again" in taken
     full = stopped_by(OSError(errno.ENOSPC, "No space left on device", "/logs/a.log"), Path("/logs"))
     assert full == "/logs/a.log: No space left on device: make room there"
+
+
+def test_what_a_users_processes_share_lies_where_nobody_else_writes(
+    place: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, given = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("run")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(given))
+    assert runtime_directory() == given
+    linked = place / "linked"
+    linked.symlink_to(given)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(linked))  # whoever owns a link may turn it
+    assert runtime_directory() == home / ".cache" / "nova"
+    assert (home / ".cache" / "nova").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("HOME", str(place / "nowhere"))
+    temporary = place / f"nova-of-{os.getuid()}"
+    assert runtime_directory() == temporary
+    assert temporary.stat().st_mode & 0o777 == 0o700
+    temporary.rmdir()
+    temporary.symlink_to(given)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        runtime_directory()

@@ -69,6 +69,7 @@ _CONTAINER = {
     "MemoryReservation": ANY,
     "MountPoints": ANY,
     "ReadonlyRootFilesystem": ANY,
+    "Ulimits": Each({"Name!": TEXT, "SoftLimit!": Number(0), "HardLimit!": Number(0)}),
     # The rest of it Fargate does not take:
     # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinuxParameters.html
     "LinuxParameters": {

@@ -75,6 +75,7 @@ def create_options(
         *([f"--publish=127.0.0.1:{port}:{definition.port}"] if definition.port else []),
         f"--memory={definition.memory}m",
         f"--memory-swap={definition.memory}m",
+        *(["--ulimit=nofile={}:{}".format(*definition.open_files)] if definition.open_files else []),
         "--no-healthcheck",
         # A user whom the image does not name gets a comment in place of the line that Podman writes for him.
         *(["--http-proxy=false", "--passwd-entry=#"] if podman else []),

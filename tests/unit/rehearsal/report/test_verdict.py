@@ -55,6 +55,25 @@ def test_a_failed_drill_hides_nothing_that_is_wrong_without_a_drill(rehearsed: M
     )
 
 
+@pytest.mark.parametrize(
+    ("answers", "lost"),
+    [
+        ({"GET /shop": {404: 9}, "POST /shop": {405: 1, 404: 3}}, "GET /shop answers 404"),
+        ({"gRPC /grpc.health.v1.Health/Check": {405: 7}}, "gRPC /grpc.health.v1.Health/Check answers UNIMPLEMENTED"),
+        ({"GET /shop": {404: 9}, "POST /shop": {422: 3}}, ""),
+        ({"GET /shop": {401: 9}}, ""),
+    ],
+)
+def test_a_service_that_handles_nothing_it_is_asked_was_not_tested(
+    rehearsed: Make, answers: dict[str, dict[int, int]], lost: str
+) -> None:
+    record = rehearsed(1)
+    record.deployments[0].answers = record.deployments[0].answers_before = answers
+    said = verdict(record)
+    assert said.sign == ("!" if lost else "✓")
+    assert (f"nothing in service-1 handles what it was asked: {lost}" in said.why) is bool(lost)
+
+
 def test_a_machine_that_does_not_show_what_containers_use_is_named(rehearsed: Make) -> None:
     record = rehearsed()
     record.tasks = "as containers of their images, by Docker"

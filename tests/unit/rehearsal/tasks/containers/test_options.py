@@ -65,6 +65,40 @@ def test_what_fargate_does_not_take_is_refused(linux: dict[str, Any], said: str)
         check_properties("AWS::ECS::TaskDefinition", properties(linux), "Task")
 
 
+def limited(*limits: tuple[str, int, int]) -> list[str]:
+    """The options that limit what a process may have, of a definition with these limits."""
+    found = properties({})
+    found["ContainerDefinitions"][0]["Ulimits"] = [
+        {"Name": name, "SoftLimit": soft, "HardLimit": hard} for name, soft, hard in limits
+    ]
+    check_properties("AWS::ECS::TaskDefinition", found, "Task")
+    definition = read_task_definition(found, "shop:1")
+    network = ContainerNetwork("n1", None)
+    made = create_options(definition, IMAGE, network, name="n1-2", label="l=3", port=8123, podman=False)
+    return [each for each in made if each.startswith("--ulimit")]
+
+
+def test_a_process_may_have_as_many_files_open_as_its_definition_says() -> None:
+    assert limited(("nofile", 1024, 4096)) == ["--ulimit=nofile=1024:4096"]
+    assert limited() == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ((("memlock", 7, 8),), "memlock is not played: nofile is the only limit .*: leave memlock out"),
+        ((("nofile", 7, 8), ("core", 0, 1)), "core is not played"),
+        ((("nofile", 9, 8),), "the soft limit 9 is above the hard limit 8: lower SoftLimit"),
+        ((("nofile", 7, 8), ("nofile", 7, 8)), "has nofile 2 times: write it once"),
+    ],
+)
+def test_limits_that_are_not_played_are_refused_with_the_reason(
+    limits: tuple[tuple[str, int, int], ...], said: str
+) -> None:
+    with pytest.raises(UnresolvableError, match=rf"^shop:1: ContainerDefinitions\[0\]\.Ulimits: {said}"):
+        limited(*limits)
+
+
 def mounted(*paths: str, podman: bool, volumes: tuple[str, ...] = (), **container: Any) -> list[str]:
     """The options that say what is where, for a task that mounts these paths."""
     mounts = [{"SourceVolume": "v", "ContainerPath": path} for path in paths]
