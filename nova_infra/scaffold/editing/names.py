@@ -45,7 +45,8 @@ def require_usable(name: str) -> None:
     try:
         Service.model_validate({"name": name})
     except ValidationError as error:
-        [fault, *_] = error.errors(include_url=False)
+        # Its paths come from its name, and may be wrong, too.
+        [fault, *_] = sorted(error.errors(include_url=False), key=lambda each: each["loc"] != ("name",))
         raise NovaError(in_one_line(fault).removeprefix(f"{CONFIG_FILE}: ")) from None
     if name in _RESERVED:
         raise NovaError(f"name: {name!r} is reserved by the platform: choose another one, such as {name}-service")

@@ -44,7 +44,7 @@ def checked_alarm(app: ModuleType, tmp_path: Path) -> "tuple[CfnAlarm, App]":
     return _silent_alarm(app.cdk.Stack(app.cdk.Stage(checked, "Stage"), "Stack")), checked
 
 
-def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm: tuple[CfnAlarm, App], tmp_path: Path) -> None:
+def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm: "tuple[CfnAlarm, App]", tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ValidationFailed: WARNING Every alarm notifies someone"):
         checked_alarm[1].synth()
     [plugin] = [
@@ -55,7 +55,7 @@ def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm: tuple[CfnAl
     assert violation["suggestedFix"] == "add an alarm action to the alert topic"
 
 
-def test_an_acknowledged_finding_does_not(checked_alarm: tuple[CfnAlarm, App]) -> None:
+def test_an_acknowledged_finding_does_not(checked_alarm: "tuple[CfnAlarm, App]") -> None:
     from nova_infra.checks.acknowledge import acknowledge
 
     alarm, checked = checked_alarm
