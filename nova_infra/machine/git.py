@@ -140,11 +140,11 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
 def _linked(directory: Path, name: str, target: str) -> bool:
     """Make a link as git has it, unless what it says leads out of the directory by itself."""
     link = directory / name
-    if os.path.isabs(target) or not _is_within(directory, os.path.realpath(os.path.join(link.parent, target))):  # noqa: PTH117, PTH118
+    if os.path.isabs(target) or not _is_within(directory, os.path.realpath(os.path.join(link.parent, target))):  # noqa: PTH117, PTH118 - links are texts
         return False
     link.parent.mkdir(parents=True, exist_ok=True)
     # Not by pathlib, which shortens what it says: an image's tag would follow.
-    os.symlink(target, link)  # noqa: PTH211
+    os.symlink(target, link)  # noqa: PTH211 - see above
     return True
 
 

@@ -109,7 +109,7 @@ def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bo
 
 
 @remembered
-def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001
+def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - remembered by it
     """Group of subnets in a cluster's VPC to whether it has a public one, so far as it was asked."""
     return {}
 

@@ -52,7 +52,7 @@ class Neighbours(httpx.AsyncBaseTransport):
 
 
 def agent(neighbours: Neighbours, names: SiblingNames = NAMES, **patience: float) -> TestClient:
-    siblings = Siblings("http://balancer", Patience(pause_seconds=0.001, **patience), neighbours)  # type: ignore[arg-type]
+    siblings = Siblings("http://balancer", Patience(pause_seconds=0.001, **patience), neighbours)  # type: ignore[arg-type]  # settings by name
     return TestClient(build_app(Settings(service="agent-service"), siblings, names), raise_server_exceptions=False)
 
 

@@ -196,7 +196,7 @@ def behind_a_network_load_balancer(scope: cdk.Stack) -> None:
     groups = [elbv2.NetworkTargetGroup(scope, "Targets", vpc=vpc, port=80)]
     balancer = elbv2.NetworkLoadBalancer(scope, "Network", vpc=vpc)
     listener = balancer.add_listener("Tcp", port=80, default_target_groups=groups)
-    WebService(scope, "Shop", cluster=given["cluster"], listener=listener, image=IMAGE, port=8080)  # type: ignore[arg-type]
+    WebService(scope, "Shop", cluster=given["cluster"], listener=listener, image=IMAGE, port=8080)  # type: ignore[arg-type]  # one of several kinds of stack
 
 
 def with_a_long_id(scope: cdk.Stack) -> None:
@@ -229,11 +229,11 @@ def test_what_is_missing_is_named_with_its_remedy(build: Callable[[cdk.Stack], N
 def test_settings_that_only_look_like_some_are_refused_by_the_parameters_name() -> None:
     scope = stack()
     with pytest.raises(TypeError, match=r"^Acme/Shop: settings is of type dict: pass ServiceSettings\(…\)$"):
-        WebService(scope, "Shop", **theirs(scope), image=IMAGE, settings={"port": 8080})  # type: ignore[arg-type]
+        WebService(scope, "Shop", **theirs(scope), image=IMAGE, settings={"port": 8080})  # type: ignore[arg-type]  # refused, which is the test
     with pytest.raises(TypeError, match=r"^ServiceSettings: service is of type dict: pass Service\(…\)$"):
-        ServiceSettings(service={"name": "api"})  # type: ignore[arg-type]
+        ServiceSettings(service={"name": "api"})  # type: ignore[arg-type]  # the same
     with pytest.raises(TypeError, match=r"^ServiceSettings: runtime is of type Rollout: pass Runtime\(…\)$"):
-        ServiceSettings(service=Service(name="api"), runtime=Rollout())  # type: ignore[arg-type]
+        ServiceSettings(service=Service(name="api"), runtime=Rollout())  # type: ignore[arg-type]  # the same
 
 
 @pytest.mark.parametrize(("insights", "warned"), [(ecs.ContainerInsights.ENABLED, False), (None, True)])
