@@ -71,7 +71,13 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left out, and what the browser tests ran in. A rehearsal passes on what they did not cover."""
+    """Say what was left out, and what the browser tests ran in. A rehearsal passes on what they did not cover.
+
+    Verdicts quote the line of a failed test. Outside of CI, pytest cuts it to the terminal's width, which leaves nothing
+    of the reason behind a long name: in a log, as in CodeBuild's, it says all.
+    """
+    if not terminalreporter.isatty():
+        os.environ.setdefault("CI", "true")
     if number := config.stash.get(_left_out, 0):
         terminalreporter.write_line(f"{number} exhaustive cases are not run here: make test-all")
     if _summary in config.stash:
