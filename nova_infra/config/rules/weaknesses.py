@@ -76,8 +76,8 @@ def _lent(source: Source, toolchain: Toolchain, environments: Mapping[int, Envir
     approved = (each.name for each in environments.values() if each.approval and each.account == owner)
     if owner != toolchain.account and (name := next(approved, None)):
         yield (
-            f"source.connection_arn: {arn!r} is in the account of {name}, where every step before its approval could use "
-            f"it: create a connection in {toolchain.account}, the toolchain's account, and write its ARN"
+            f"source.connection_arn: {arn!r} is in the account of {name}, and steps before its approval would use it: "
+            f"create one in {toolchain.account}, the toolchain's account, and write its ARN"
         )
 
 

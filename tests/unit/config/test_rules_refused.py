@@ -46,11 +46,6 @@ REFUSED = {
     "an operator elsewhere": ("environments.2.operators", [OPERATOR.replace("aws", "aws-cn")], "name a role in aws"),
     "a toolchain where nothing is signed": ("toolchain.region", "eu-south-2", "cannot sign images in ECR"),
     "a pipeline where none calls": ("toolchain.region", "eu-south-1", 'or write engine = "github-actions"'),
-    "a connection of what is approved": (
-        "source.connection_arn",
-        CONNECTION.replace("aws-cn", "aws").replace("444444444444", "333333333333"),
-        "is in the account of prod, where every step before its approval could use it: create a connection in 444",
-    ),
     "a connection elsewhere": ("source.connection_arn", CONNECTION, "name a connection in aws"),
     "seven wildcards": ("services.0.paths", ["/a*b*c*d*", "/e?f?g?"], "has 7 wildcards, but a rule"),
     "sixteen wildcards": ("services.0.paths", ["/*" * 16], "has 16 wildcards, but a rule"),
