@@ -31,7 +31,7 @@ class Handling:
     _done: int = 0
 
     def look(self, now: float, *, waiting: int, taken: int, done: int) -> bool:
-        """Note what the queue holds, and whether it is worth another look.
+        """Note what the queue holds; return whether to check again.
 
         Args:
             now: When, in seconds.
