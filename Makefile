@@ -50,7 +50,7 @@ drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
 
 faults: setup .nova/rehearsed/manifest.json ## Play faults and edits on a miniature, in images and on the services: would AWS give the same verdict?
-	@pytest -q -rs -p no:schemathesis tests/faults
+	@pytest -q -rsfE -p no:schemathesis tests/faults
 
 test: setup ## Run what needs no deployment: lint, types, unit tests, the services' tests; some of many similar cases
 	@python scripts/parts.py $(PARTS)
@@ -115,7 +115,7 @@ UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides.
 FURTHER_PARTS = types-tests insecure
 CASES ?= not exhaustive
-UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
+UNIT = pytest -q -rsfE -p no:schemathesis -m "$(CASES)"
 CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'
 SYNTHESIZE = $(eval SYNTHESIZE := $(shell grep -rlE --include='test_*.py' $(CALLS) tests/unit))$(SYNTHESIZE)
 
@@ -139,16 +139,16 @@ unit-others: setup
 
 # What starts processes, reads sources or depends on the standard library.
 unit-commands: setup
-	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit/cli tests/unit/config
+	@pytest -q -rsfE --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit/cli tests/unit/config
 
 unit-services: setup ## Unit tests of the services
-	@pytest -q -rs services
+	@pytest -q -rsfE services
 
 # Coverage by itself, without `make test`: measuring takes half as long again.
 coverage: setup ## Measure which lines and branches the tests run: coverage.xml, and a page in .nova/coverage
 	@mkdir -p .nova/coverage && coverage erase
-	@coverage run -m pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
-	@coverage run -m pytest -q -rs services
+	@coverage run -m pytest -q -rsfE --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
+	@coverage run -m pytest -q -rsfE services
 	@coverage combine --quiet && coverage xml --quiet && coverage html --quiet
 	@{ echo "## Coverage: $$(coverage report --format=total) % of lines and branches"; echo; \
 		coverage report --format=markdown; } > .nova/coverage/summary.md
@@ -199,14 +199,14 @@ verify: setup ## Does an environment run this commit? Write it to the ledger: ma
 	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT) $(if $(ASSEMBLY),$(ASSEMBLY_OPTIONS))
 
 integration: setup ## Test a deployed environment: make integration BASE_URL=http://…
-	@pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)
+	@pytest -q -rsfE tests/deployed $(wildcard services/*/tests/integration)
 
 browser: setup ## Make sure that the end-to-end tests have a browser: the machine's own, or else Playwright's
 	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		playwright install --with-deps chromium
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
-	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
+	@pytest -q -rsfE tests/deployed $(wildcard services/*/tests/e2e)
 
 .PHONY: emulate
 emulate: setup ## Deploy all of this to an emulator of AWS with the CDK CLI: a second release, a rollback, removed services

@@ -1,6 +1,7 @@
 """Habits of the code that decides what is delivered: what it does would not show if one were dropped."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "nova_infra"
@@ -66,3 +67,11 @@ def test_what_is_paired_is_of_one_length() -> None:
     zips = [(place, text) for place, text in zips if text.startswith("zip(")]
     assert zips
     assert [place for place, text in zips if not text.endswith("strict=True)")] == []
+
+
+def test_whatever_runs_tests_names_the_failed_ones_at_the_end() -> None:
+    """`-r` replaces pytest's default of `fE`: a verdict that quotes those lines would quote none."""
+    makefile = (ROOT.parent / "Makefile").read_text(encoding="utf-8")
+    shown = re.findall(r"pytest .*?-r([A-Za-z]+)", makefile)
+    assert len(shown) >= 8
+    assert [letters for letters in shown if not {"f", "E", "s"} <= set(letters)] == []

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 # The suite runs in pytest's importlib mode, in which test directories are not on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from consoles import BrowserConsole, Console, HttpConsole, Upload
+from consoles import PATIENCE_MS, BrowserConsole, Console, HttpConsole, Upload
+
+# A runner is often busier than five seconds, Playwright's default, allow for.
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture
