@@ -198,6 +198,7 @@ class QueueRecord:
         dead: Messages that its dead-letter queue has got.
         workers: Services that take its messages: those of its stack without a load balancer.
         left: Messages of the last minute's end that nobody had taken.
+        rate: Messages that are sent to it in a minute.
     """
 
     hidden: float
@@ -207,6 +208,7 @@ class QueueRecord:
     dead: int = 0
     workers: list[str] = field(default_factory=list)
     left: int = 0
+    rate: int = 1
 
 
 @dataclass

@@ -12,8 +12,8 @@ from nova_infra.rehearsal.report.connections import too_many_connections
 from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
 _MOST_NAMED = 3
-_MOST_WAITING = 20
-"""Messages of two minutes. One that waits longer is not merely about to be received."""
+_MINUTES_WAITING = 2
+"""A message that waits longer is not merely about to be received."""
 _NO_ANSWER = (0, 502, 504)
 _CHANGING = ("POST", "PATCH")
 """Methods that are not idempotent (RFC 9110, 9.2.2): a repeated request takes effect twice."""
@@ -81,7 +81,7 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
         yield f"{count} received from {name} but not deleted, so the queue hands out again what was processed"
-    if queue.left > _MOST_WAITING and not queue.dead:
+    if queue.left > _MINUTES_WAITING * queue.rate and not queue.dead:
         yield (
             f"{queue.left} of {queue.sent} messages of {name} were still waiting at the end: its worker takes none, "
             "or too few"

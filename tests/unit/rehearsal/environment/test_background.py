@@ -75,7 +75,7 @@ def worker(release: str, *, fault: str = "") -> dict[str, Any]:
             "Dead": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "mails-dead"}},
             "Queue": {
                 "Type": "AWS::SQS::Queue",
-                "Properties": {"QueueName": "mails", "VisibilityTimeout": 30, "RedrivePolicy": dead},
+                "Properties": {"QueueName": "mails", "VisibilityTimeout": 4, "RedrivePolicy": dead},
             },
             "DeadAlarm": alarm("dev-mails-dead", "ApproximateNumberOfMessagesVisible", "mails-dead", 1),
             "Task": {
@@ -185,6 +185,9 @@ class Nothing(StandIns):
     """Makes no resource, and has no messages."""
 
     async def apply(self, _: PlayedStack) -> None:
+        return
+
+    async def hide(self, _: str, __: float) -> None:
         return
 
     async def waiting(self, _: str) -> tuple[int, int]:
