@@ -8,7 +8,7 @@ import aws_cdk as cdk
 import jsii
 
 from nova_infra.checks.rules import RULES, findings
-from nova_infra.checks.stages import Promotion
+from nova_infra.checks.stages import Promotion, stage_of
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
@@ -51,15 +51,10 @@ def _account(template: Path) -> str | None:
     return None
 
 
-def _stage(template: Path) -> str:
-    """The stage that a template is in, by the directory of its assembly, such as ``assembly-NovaPipelineStack-Dev``."""
-    return template.parent.name.rpartition("-")[2]
-
-
 def _violations(paths: Iterable[str], promotion: Promotion | None) -> Iterator[cdk.PolicyViolation]:
     for path in paths:
         template = json.loads(Path(path).read_text(encoding="utf-8"))
-        stage = _stage(Path(path))
+        stage = stage_of(path)
         beyond = promotion.beyond(stage) if promotion is not None else frozenset()
         before = promotion.before(stage) if promotion is not None else frozenset()
         for rule, finding in findings(template, account=_account(Path(path)), beyond=beyond, before=before):

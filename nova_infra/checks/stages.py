@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 PIPELINE = "AWS::CodePipeline::Pipeline"
@@ -26,6 +27,11 @@ def deployments(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def environments(pipeline: Mapping[str, Any]) -> list[int]:
     """Places of the stages that deploy stacks, in promotion order."""
     return [place for place, stage in enumerate(stages(pipeline)) if deployments(stage)]
+
+
+def stage_of(template: str) -> str:
+    """The stage that a template is in, by its assembly's directory, such as ``assembly-NovaPipelineStack-Dev``."""
+    return PurePath(template).parent.name.rpartition("-")[2]
 
 
 @dataclass(frozen=True)
