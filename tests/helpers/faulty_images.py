@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from helpers.faulty_services import Played
+from helpers.engines import limits_of
+from helpers.faulty_services import PLACE, Played
 from helpers.miniature import make_assembly
 from nova_infra.assembly import Assembly
 from nova_infra.containers.build import Recipe, build
@@ -26,7 +27,6 @@ from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 
-PLACE = "localhost/nova-faults"
 BASE = next(
     line.split()[1]
     for line in (Path(__file__).parents[2] / "nova_infra/scaffold/service_template/Dockerfile.template")
@@ -152,7 +152,7 @@ def play(
             if task is not None:
                 task(template["Resources"], found)
         (assembly / "Prod.json").write_text(json.dumps(template))
-    runtime = ImageRuntime(engine)
+    runtime = ImageRuntime(engine, limits=limits_of(engine))
     baseline = Release("baseline", Assembly(directory / "old"), directory, (previous_images,))
     candidate = Release("candidate", Assembly(directory / "new"), directory)
     whole = candidate.pipeline()

@@ -240,7 +240,8 @@ class ContainerTask(Task):
     async def _limit_processor(self) -> None:
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
-        await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
+        if not (self._group and self._group.limit_processor(share)):
+            await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
 
     async def insist(self, command: str, *options: str, otherwise: str) -> None:
         """Have the engine do something to it, again where it fails: runc cannot always freeze a group."""
@@ -312,8 +313,7 @@ class ContainerTask(Task):
     @property
     def stop_signal(self) -> signal.Signals | None:
         """That of its image."""
-        number = getattr(signal, self.image.stop_signal, None)
-        return number if isinstance(number, signal.Signals) else None
+        return self.image.numbered_stop_signal
 
     @property
     def is_limited(self) -> bool:
