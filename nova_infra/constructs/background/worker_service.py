@@ -17,7 +17,7 @@ _Policy = scaling.CfnScalingPolicy
 
 
 class WorkerService(Construct):
-    """A Fargate service that nothing sends requests to.
+    """A Fargate service that gets no requests.
 
     Its deployments are rolling: the other strategies shift traffic, and new tasks take messages from the moment they
     run. So both revisions work side by side, and the circuit breaker and the alarms are what stops a bad one.
@@ -84,7 +84,7 @@ class WorkerService(Construct):
     def _backlog(
         self, target: scaling.CfnScalableTarget, name: str, cluster_name: str, queue: str, per_task: int
     ) -> None:
-        """Hold the messages that wait for each task.
+        """Keep the number of waiting messages for each task constant.
 
         https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking-metric-math.html
         """

@@ -13,7 +13,7 @@ from nova_infra.names import alarm_name
 
 PERIOD_SECONDS = 60
 LATE = 2
-"""Minutes whose data may not have arrived yet, and for which ``FILL`` then answers 0. An alarm that needed the newest
+"""Minutes whose data may not have arrived yet, so that ``FILL`` gives 0 for them. An alarm that needed the newest
 minute to breach would stay OK for ever, so that many more are looked at:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html."""
 
@@ -68,7 +68,7 @@ class TaskAlarms(Construct):
         return {self._names[alarm]: alarm for alarm in alarms}
 
     def _busiest_task(self, thresholds: Thresholds) -> list[cloudwatch.CfnAlarm]:
-        """On CPU and on memory. A task that ECS kills for its memory starts empty: one of three minutes is enough."""
+        """On CPU and memory. A task killed for its memory starts empty again, so one of three minutes is enough."""
         return [
             self._alarm(
                 "Cpu",
@@ -90,7 +90,7 @@ class TaskAlarms(Construct):
         ]
 
     def _too_few(self, min_tasks: int) -> cloudwatch.CfnAlarm:
-        """On fewer tasks than the least number at any time; where that is 0, on fewer than ECS wants."""
+        """On fewer tasks than the minimum at any time; if that is 0, on fewer than ECS wants."""
         if min_tasks:
             return self._alarm(
                 "Running",

@@ -266,7 +266,7 @@ def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLo
 
 @remembered
 def _full_name(load_balancer: elbv2.IApplicationLoadBalancer) -> str:
-    """What CloudWatch knows a load balancer by. One that is imported by its attributes knows only its ARN."""
+    """The name of a load balancer in CloudWatch. One imported by its attributes has only its ARN."""
     if (known := getattr(load_balancer, "load_balancer_full_name", None)) is not None:
         return str(known)
     return cdk.Fn.select(1, cdk.Fn.split(":loadbalancer/", load_balancer.load_balancer_arn))

@@ -80,7 +80,7 @@ class ControlGroup:
         return None if text is None else int(text) / 1e9
 
     def throttled_seconds(self) -> float:
-        """Seconds for which it was kept from a processor because it had used up its share."""
+        """Seconds for which it was throttled because it had used up its share."""
         if self.version_2:
             return (self._statistic("", "cpu.stat", "throttled_usec") or 0) / 1e6
         return (self._statistic("cpu", "cpu.stat", "throttled_time") or 0) / 1e9
@@ -149,7 +149,7 @@ class ControlGroup:
         return False
 
     def _paths(self, controller: str, file: str) -> list[Path]:
-        """Where a file may be: in its own directory, or else in the one around it, which crun makes a group in."""
+        """Where a file may be: here, or in the group around it: crun creates one inside the group that it limits."""
         place = self.places.get(controller)
         if place is None:
             return []

@@ -46,7 +46,7 @@ def test_everything_else_is_the_releases_fault_with_the_last_lines_of_its_log() 
 
 
 @pytest.mark.parametrize("said", ["ERROR: no wheel of google-pasta", "/opt/pasta: not executable", "no pasta today"])
-def test_what_is_called_like_a_program_of_the_engine_is_none(said: str) -> None:
+def test_an_error_that_only_names_an_engine_program_is_the_images(said: str) -> None:
     assert isinstance(explain("podman", ["build", "."], said), ImageError)
 
 

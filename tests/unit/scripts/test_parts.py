@@ -75,7 +75,7 @@ def test_a_part_that_left_cases_out_says_how_many_and_what_runs_them(make: Make)
     assert lines[2].strip() == left_out
 
 
-def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(make: Make, parts: ModuleType) -> None:
+def test_a_failed_part_shows_all_its_output_and_no_other_part_starts(make: Make, parts: ModuleType) -> None:
     beside = {f"types{n}": "sleep 0.5" for n in range(1, parts.LANES)}
     code, lines = make(lint="echo 'a.py:1: E501'; exit 1", **beside, unit="touch ran", services="touch ran")
     assert code == 1

@@ -1,37 +1,66 @@
-"""Measures how a worker handles its messages: how long each takes, and which come back.
+"""Measures how a worker handles its messages: how long each takes, which come back, and how often it asks for more.
 
 Pure: it is told what the queue holds, again and again, and when.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from nova_infra.rehearsal.record import QueueRecord
 
 MOST_SECONDS = 60.0
 """Real seconds that a minute's messages may take: in AWS they have a minute."""
-_PATIENCE = 5.0
-_IDLE = 0.5
+_MINUTES_TO_KNOW = 3
+_MOST_A_MINUTE = 10
+_BUSY_SECONDS = 50.0
+_PATIENCE = 20.0
+_IDLE = 2.0
+_HIDDEN_SECONDS = 10.0
+_TIMES_LONGER = 3
 
 
 @dataclass
 class Handling:
-    """One minute's messages of one queue.
+    """The messages of one queue, minute after minute.
+
+    Work takes real time, and how much is not known at first. So the first minute has a single message; from then on
+    there are as many as a task can handle, up to ten. For some minutes the worker is waited for as long as a minute may
+    last, and messages are hidden for as long as in AWS; then both are as short as the worker was seen to allow.
 
     Attributes:
         record: What is seen is written here.
-        began: When they were sent, in seconds.
+        pause: The longest that messages waited, in seconds, while the worker had none in hand: it works after it has
+            deleted them, or asks for more only now and then. None while it has not taken any.
     """
 
     record: QueueRecord
-    began: float
-    _since: float = 0.0
+    pause: float | None = None
+    _minutes: int = 0
+    _began: float = 0.0
     _changed: float = 0.0
-    _waiting: int | None = None
+    _idle_since: float | None = None
+    _in_hand: deque[float] = field(default_factory=deque)
+    _touched: bool = False
+    _seen: bool = False
+    _first_look: bool = True
+    _waiting: int = 0
     _taken: int = 0
     _done: int = 0
 
+    def begin(self, now: float) -> None:
+        """Begin a minute, whose messages have just been sent.
+
+        Args:
+            now: When, in seconds.
+        """
+        self._minutes += 1
+        if self._minutes == 2 and not self._seen:
+            self.record.rate = _MOST_A_MINUTE  # Nobody takes them: what waits has to show.
+        self._began = self._changed = now
+        self._touched, self._first_look = False, True
+
     def look(self, now: float, *, waiting: int, taken: int, done: int) -> bool:
-        """Note what the queue holds, and whether it is worth another look.
+        """Note what the queue holds; return whether to check again.
 
         Args:
             now: When, in seconds.
@@ -42,19 +71,90 @@ class Handling:
         Returns:
             Whether the worker may still be about these messages.
         """
-        if self._waiting is None:
-            self._since = self._changed = self.began
-        else:
-            # Nothing was sent since: what can be received again has been received before.
-            self.record.came_back += max(waiting - self._waiting, 0)
-            if done > self._done and self._taken:
-                self.record.slowest = max(self.record.slowest, now - self._since)
-            if done > self._done or not self._taken:
-                self._since = now if done > self._done or taken else self._since
-            if (waiting, taken, done) != (self._waiting, self._taken, self._done):
-                self._changed = now
+        # Nothing was sent since the last look of a minute: what can be received again has been received before.
+        back = 0 if self._first_look else max(waiting - self._waiting, 0)
+        self.record.came_back += back
+        first = done > 0 and not self._done
+        self._note_work(now, back, taken, done)
+        if first:
+            self.record.rate = min(max(int(_BUSY_SECONDS / max(self.record.slowest, 1)), 1), _MOST_A_MINUTE)
+        self._note_pause(now, waiting, taken, done)
+        if self._first_look or (waiting, taken, done) != (self._waiting, self._taken, self._done):
+            self._changed = now
+        self._touched |= taken > 0 or done > self._done
+        self._seen |= self._touched
+        self._first_look = False
         self._waiting, self._taken, self._done = waiting, taken, done
         if not waiting and not taken:
             return False
-        patience = max(_PATIENCE, 2 * self.record.slowest) if taken else _IDLE
-        return now - self._changed < patience and now - self.began < MOST_SECONDS
+        return now - self._changed < self._patience and now - self._began < MOST_SECONDS
+
+    def hide(self, seconds_per_minute: float) -> float:
+        """Seconds for which a message that is received from now on has to be hidden.
+
+        At first those of AWS. Later as few as the clock is faster, unless the worker needs more than that.
+
+        Args:
+            seconds_per_minute: Real seconds in a simulated minute.
+        """
+        if self._minutes <= _MINUTES_TO_KNOW:
+            return min(self.record.hidden, MOST_SECONDS)
+        shortest = max(self.record.hidden * seconds_per_minute / 60, _HIDDEN_SECONDS)
+        return min(max(shortest, _TIMES_LONGER * self.record.slowest), self.record.hidden)
+
+    @property
+    def _patience(self) -> float:
+        pause = self.pause or 0.0
+        if self._minutes <= 1 or (self._minutes <= _MINUTES_TO_KNOW and self._seen):
+            return MOST_SECONDS
+        if self._touched:
+            return max(_PATIENCE, 2 * self.record.slowest, 2 * pause)
+        return max(_IDLE, 2 * pause)
+
+    def _note_work(self, now: float, back: int, taken: int, done: int) -> None:
+        """How long messages are in hand, if those that were taken first are deleted or come back first."""
+        ended = max(done - self._done, 0)
+        self._in_hand.extend([now] * (taken - self._taken + ended + back))
+        for _ in range(back):
+            self._in_hand.popleft()
+        for _ in range(ended):
+            self.record.slowest = max(self.record.slowest, now - self._in_hand.popleft())
+        while len(self._in_hand) > taken:  # The others are dead.
+            self._in_hand.popleft()
+
+    def _note_pause(self, now: float, waiting: int, taken: int, done: int) -> None:
+        if self._idle_since is not None and (taken or done > self._done):
+            self.pause = min(max(self.pause or 0.0, now - self._idle_since), MOST_SECONDS)
+            self._idle_since = None
+        if waiting and not taken and self._idle_since is None:
+            self._idle_since = now
+        elif not waiting:
+            self._idle_since = None
+
+
+@dataclass
+class Dying:
+    """Messages that are dead here and are still being tried in AWS, where they are hidden between the tries.
+
+    Attributes:
+        minutes: How long all of a message's tries take in AWS.
+    """
+
+    minutes: int
+    _seen: int = 0
+    _dying: list[tuple[int, int]] = field(default_factory=list)
+
+    def look(self, minute: int, *, sent: int, dead: int, given_back: bool) -> int:
+        """How many of the dead messages are alive in AWS.
+
+        Args:
+            minute: The current simulated minute.
+            sent: The minute in which the oldest message was sent.
+            dead: Messages that have died here since the queue was made.
+            given_back: Whether their worker gave them back at once, so that no try waited for the one before.
+        """
+        if dead > self._seen:
+            self._dying.append((minute if given_back else max(sent + self.minutes, minute), dead - self._seen))
+            self._seen = dead
+        self._dying = [(until, count) for until, count in self._dying if until > minute]
+        return sum(count for _, count in self._dying)

@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.advice import MESSAGES, is_project, place_of
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudformation import physical
@@ -16,15 +18,11 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.environment.background.callers import callers_of
-from nova_infra.rehearsal.environment.background.handling import Handling
+from nova_infra.rehearsal.environment.background.handling import Dying, Handling
 from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.record import QueueRecord
 
-MESSAGES_PER_MINUTE = 10
-"""How many messages a worker gets in a simulated minute."""
-
 _EVERY_SECONDS = 0.1
-_TIMES_LONGER = 3
 _RECEIVE = "sqs:ReceiveMessage"
 
 POISON = "a message that no worker can process"
@@ -38,18 +36,24 @@ class _Queue:
         samples: Bodies of its messages, one after the other, without an end; None where it gets none.
         dead: Name of its dead-letter queue; empty where it has none.
         record: What is seen of it.
-        hide: Seconds of this machine for which it hides a message.
+        handling: What is known of its worker.
+        tries: How often a message is received before it is dead.
+        dying: Those that are dead here and not yet in AWS.
+        hide: Seconds of this machine for which it hides a message; 0 until it has been told.
         poisoned: How many messages a drill has put into its dead-letter queue.
-        sent: Minute and how many messages had been sent by its end, oldest first.
+        sent: Minute, second on this machine's clock, and how many messages had been sent by then, oldest first.
         total: How many have been sent.
     """
 
     samples: Iterator[str] | None
     dead: str
     record: QueueRecord
-    hide: float
+    handling: Handling
+    tries: int
+    dying: Dying
+    hide: float = 0.0
     poisoned: int = 0
-    sent: deque[tuple[int, int]] = field(default_factory=deque)
+    sent: deque[tuple[int, float, int]] = field(default_factory=deque)
     total: int = 0
 
 
@@ -83,12 +87,12 @@ class Queues:
         self._poisoned: set[str] = set()
 
     def poison(self, stack: PlayedStack, *, poisoned: bool) -> None:
-        """From now on, or no longer, a message of each of a stack's queues is dead every minute."""
+        """Start or stop adding a dead message to each of a stack's queues every minute."""
         names = set(map(stack.physical_name, stack.resources(QUEUE)))
         self._poisoned = self._poisoned | names if poisoned else self._poisoned - names
 
     async def include(self, stack: PlayedStack, sources: Path) -> None:
-        """Make what a stack declares, and send messages to its queues from the next minute on."""
+        """Create what a stack declares, and send messages to its queues from the next minute on."""
         await self._stand_ins.apply(stack)
         workers = _workers_of(stack)
         queues = {stack.physical_name(each): stack.properties(each) for each in stack.resources(QUEUE)}
@@ -96,7 +100,12 @@ class Queues:
         taken = _taken_of(stack, dead_letters)
         for name, properties in queues.items():
             dead = dead_letters[name]
-            if name in self._queues or name in dead_letters.values() or not (dead or workers):
+            hidden = float(properties.get("VisibilityTimeout", 30))
+            tries = int(properties.get("RedrivePolicy", {}).get("maxReceiveCount", 1))
+            if (known := self._queues.get(name)) is not None:
+                known.record.hidden, known.tries, known.dying.minutes = hidden, tries, _minutes(tries, hidden)
+                known.hide = 0.0
+            if known or name in dead_letters.values() or not (dead or workers):
                 continue
             is_taken = name in taken
             examples = _examples(stack, sources) if is_taken else []
@@ -104,59 +113,105 @@ class Queues:
                 place = place_of(MESSAGES, in_project=is_project(sources))
                 self._gaps.append(f"{name}: its worker got no messages: add example messages to {place}, one per file")
             samples = itertools.cycle(examples) if examples else None
-            record = QueueRecord(float(properties.get("VisibilityTimeout", 30)), workers=workers)
+            record = QueueRecord(hidden, workers=workers)
             if is_taken:  # What nobody here takes messages of is measured, and no worker is judged by it.
                 self._records[name] = record
-            hide = max(record.hidden * self._pace.seconds_per_minute / 60, 1.0)
-            self._queues[name] = _Queue(samples, dead, record, hide)
+            dying = Dying(_minutes(tries, hidden))
+            self._queues[name] = _Queue(samples, dead, record, Handling(record), tries, dying)
 
     async def minute(self) -> None:
         """Send a minute's messages, and measure what is left of the earlier ones."""
         for name, queue in self._queues.items():
             if queue.samples is not None:
-                await self._stand_ins.send(name, list(itertools.islice(queue.samples, MESSAGES_PER_MINUTE)))
-                queue.total += MESSAGES_PER_MINUTE
-                queue.record.sent += MESSAGES_PER_MINUTE
-                queue.sent.append((self._store.minute, queue.total))
-                if not self._pace.is_real:
-                    await self._let_work(name, queue)
+                await self._send(name, queue, queue.samples)
             if name in self._poisoned and queue.dead:
                 await self._stand_ins.send(queue.dead, [POISON])
                 queue.total += 1
                 queue.poisoned += 1
-            waiting, taken = await self._stand_ins.waiting(name)
-            dead = sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
-            queue.record.dead, queue.record.left = dead - queue.poisoned, waiting
-            done = queue.total - waiting - taken - dead
-            while queue.sent and queue.sent[0][1] <= done:
-                queue.sent.popleft()
-            # A message that a dead-letter queue has got is no longer in this one.
-            age = 60 * (self._store.minute - queue.sent[0][0]) if queue.sent and waiting + taken else 0
-            self._record(name, "ApproximateNumberOfMessagesVisible", waiting)
-            self._record(name, "ApproximateNumberOfMessagesNotVisible", taken)
-            self._record(name, "ApproximateAgeOfOldestMessage", age)
-            if queue.dead:
-                self._record(queue.dead, "ApproximateNumberOfMessagesVisible", dead)
+        await gather(*(self._measure(name, queue) for name, queue in self._queues.items()))
 
-    async def _let_work(self, name: str, queue: _Queue) -> None:
-        """Let the clock wait while the worker works: work takes real time, and a minute's messages have a minute."""
+    async def _send(self, name: str, queue: _Queue, samples: Iterator[str]) -> None:
+        if not self._pace.is_real:
+            await self._hide(name, queue)
+        bodies = list(itertools.islice(samples, queue.record.rate))
+        await self._stand_ins.send(name, bodies)
+        queue.total += len(bodies)
+        queue.record.sent += len(bodies)
+        queue.sent.append((self._store.minute, asyncio.get_running_loop().time(), queue.total))
+
+    async def _measure(self, name: str, queue: _Queue) -> None:
+        seconds = math.inf
+        if queue.samples is not None and not self._pace.is_real:
+            seconds = await self._let_work(name, queue)
+        waiting, taken, dead = await self._look(name, queue)
+        queue.record.dead, queue.record.left = dead - queue.poisoned, waiting
+        dying = (
+            0
+            if self._pace.is_real
+            else queue.dying.look(
+                self._store.minute,
+                sent=queue.sent[0][0] if queue.sent else self._store.minute,
+                dead=queue.record.dead,
+                given_back=seconds < queue.tries * queue.hide / 2,
+            )
+        )
+        gone = queue.total - waiting - taken - dying
+        while queue.sent and queue.sent[0][-1] <= gone:
+            queue.sent.popleft()
+        # A message that a dead-letter queue has got is no longer in this one.
+        age = 60 * (self._store.minute - queue.sent[0][0]) if queue.sent and waiting + taken + dying else 0
+        self._record(name, "ApproximateNumberOfMessagesVisible", waiting)
+        self._record(name, "ApproximateNumberOfMessagesNotVisible", taken)
+        self._record(name, "ApproximateAgeOfOldestMessage", age)
+        if queue.dead:
+            self._record(queue.dead, "ApproximateNumberOfMessagesVisible", dead - dying)
+
+    async def _let_work(self, name: str, queue: _Queue) -> float:
+        """Hold the clock while the worker works: work takes real time, and a minute's messages have a minute.
+
+        Returns:
+            Seconds from when the oldest message was sent until one died; endless if none did.
+        """
         loop = asyncio.get_running_loop()
-        handling, came_back = Handling(queue.record, loop.time()), queue.record.came_back
+        oldest = queue.sent[0][1]
+        hidden, came_back, alive = queue.hide, queue.record.came_back, queue.record.dead + queue.poisoned
+        died = math.inf
+        queue.handling.begin(loop.time())
         while True:
-            waiting, taken = await self._stand_ins.waiting(name)
-            dead = sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
+            waiting, taken, dead = await self._look(name, queue)
+            now = loop.time()
+            if dead > alive:
+                died = min(died, now - oldest)
             done = queue.total - waiting - taken - dead
-            if not handling.look(loop.time(), waiting=waiting, taken=taken, done=done):
+            if not queue.handling.look(now, waiting=waiting, taken=taken, done=done):
                 break
+            await self._hide(name, queue)
             await asyncio.sleep(_EVERY_SECONDS)
-        if queue.record.slowest * _TIMES_LONGER > queue.hide < queue.record.hidden:
+        await self._hide(name, queue)
+        if hidden < queue.hide:
             # So compressed, a message comes back while it is still being handled, as it would not in AWS.
             queue.record.came_back = came_back
-            queue.hide = min(_TIMES_LONGER * queue.record.slowest, queue.record.hidden)
-            await self._stand_ins.hide(name, queue.hide)
+        return died
+
+    async def _look(self, name: str, queue: _Queue) -> tuple[int, int, int]:
+        """How many messages wait, how many are in hand, and how many are dead."""
+        waiting, taken = await self._stand_ins.waiting(name)
+        return waiting, taken, sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
+
+    async def _hide(self, name: str, queue: _Queue) -> None:
+        """Hide messages for as long as it takes by now."""
+        seconds = math.ceil(queue.handling.hide(self._pace.seconds_per_minute))
+        if seconds != queue.hide:
+            queue.hide = seconds
+            await self._stand_ins.hide(name, seconds)
 
     def _record(self, queue: str, name: str, value: float) -> None:
         self._store.record(Metric.of("AWS/SQS", name, {"QueueName": queue}), value)
+
+
+def _minutes(tries: int, hidden: float) -> int:
+    """How long a message is tried in AWS, in whole minutes."""
+    return math.floor(tries * hidden / 60)
 
 
 def _dead_letters_of(properties: Mapping[str, Any]) -> str:
@@ -165,7 +220,7 @@ def _dead_letters_of(properties: Mapping[str, Any]) -> str:
 
 
 def _taken_of(stack: PlayedStack, dead_letters: Mapping[str, str]) -> set[str]:
-    """Names of the queues whose messages tasks of a stack take; the others are outputs, or dead letters.
+    """Names of the queues that a stack's tasks receive from; the others are outputs or dead-letter queues.
 
     Those that a task role surely lets them receive from. Where that is none, because the role is defined elsewhere or
     lacks the permission: those with a dead-letter queue, or all if none has one.
@@ -207,6 +262,6 @@ def _texts(directory: Path) -> list[str]:
 
 
 def _service_of(stack: PlayedStack, sources: Path) -> list[str]:
-    """The service with messages whose stack it is: the longest name that the stack's ends with; none or one."""
+    """The worker that a stack belongs to: the longest service name that the stack's name ends with; at most one."""
     names = [path.parent.name for path in (sources / "services").glob(f"*/{MESSAGES}")]
     return sorted((name for name in names if stack.name.endswith(f"-{name}")), key=len)[-1:]

@@ -109,13 +109,11 @@ def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(
         "answers to what was asked the minute before are not an error",
     ],
 )
-def test_what_is_left_when_all_answers_are_taken_away_is_unanswered(
-    assembly: Assembly, metrics: dict[str, int], percent: int
-) -> None:
+def test_requests_minus_answers_are_unanswered(assembly: Assembly, metrics: dict[str, int], percent: int) -> None:
     assert value(alarm(assembly, "unanswered"), **metrics) == pytest.approx(percent)
 
 
-def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_takes(assembly: Assembly) -> None:
+def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_accepts(assembly: Assembly) -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
     for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
         queries = each.get("Metrics", ())

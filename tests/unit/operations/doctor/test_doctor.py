@@ -15,7 +15,7 @@ from nova_infra.operations.doctor.check import Check
 from nova_infra.operations.doctor.doctor import PlaceChecks, diagnose, document, must_be_fixed, tools
 
 
-def test_an_installation_that_is_ready_has_nothing_to_mend(checks: Any) -> None:
+def test_a_ready_installation_has_nothing_to_fix(checks: Any) -> None:
     found = checks()
     assert [check.what for part in found.values() for check in part if check.right is not True] == []
     assert [check.what for check in found["dev"]] == [
@@ -77,7 +77,7 @@ def test_an_installation_that_is_ready_has_nothing_to_mend(checks: Any) -> None:
         ),
     ],
 )
-def test_what_has_to_be_mended_is_told_with_what_to_do(
+def test_what_must_be_fixed_is_reported_with_what_to_do(
     checks: Any, changes: dict[str, Any], part: str, what: str, remedy: str
 ) -> None:
     found = faults(checks(**changes), part)

@@ -112,7 +112,7 @@ def test_a_network_that_exists_and_is_as_it_is_described_is_right() -> None:
         ({"describe_vpcs": gone("RequestLimitExceeded")}, None, "not known", ""),
     ],
 )
-def test_a_network_that_is_otherwise_is_said_before_aws_says_it(
+def test_a_network_that_differs_is_reported_before_aws_refuses_it(
     changes: dict[str, Any], right: bool | None, what: str, remedy: str
 ) -> None:
     environment = configured(network=EXISTING).environments[1]
@@ -155,7 +155,7 @@ def test_a_record_and_a_queue_that_are_there_already_are_in_the_way_of_a_new_sta
     assert list(leftovers(config, config.environments[1], there)) == []
 
 
-def test_a_hosted_zone_that_is_not_there_is_said_once_of_the_zone() -> None:
+def test_a_missing_hosted_zone_is_reported_once() -> None:
     config = configured()
     account = Account(
         describe_stacks=gone("ValidationError"),

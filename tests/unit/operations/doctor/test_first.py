@@ -77,7 +77,7 @@ def test_an_account_that_has_had_deployments_trips_over_nothing(checks: Any) -> 
         ),
     ],
 )
-def test_what_a_first_deployment_lacks_is_said_with_its_command(
+def test_what_a_first_deployment_lacks_is_reported_with_its_command(
     checks: Any, changes: dict[str, Any], part: str, what: str, command: str
 ) -> None:
     assert (what, command) in faults(checks(first=True, **{**FIRST, **changes}), part)
@@ -91,7 +91,7 @@ def test_an_answer_without_the_account_leaves_inspector_unknown(checks: Any) -> 
     assert check.remedy.startswith("aws inspector2 enable")
 
 
-def test_a_platform_that_is_not_there_yet_is_told_what_to_do_if_it_fails(checks: Any) -> None:
+def test_a_first_platform_comes_with_a_remedy_for_its_failure(checks: Any) -> None:
     found = checks(first=True, **{**FIRST, "describe_stack_resources": missing("ValidationError")})["staging"]
     [check] = [check for check in found if check.what.startswith("firewall")]
     assert check.right is True

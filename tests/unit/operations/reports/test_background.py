@@ -64,7 +64,7 @@ def test_a_jobs_own_alarms_make_it_need_attention_and_no_others() -> None:
         (Backlog("mails", 7, 0, None), "7 waiting"),
     ],
 )
-def test_a_queue_is_told_in_words(backlog: Backlog, said: str) -> None:
+def test_a_queue_is_described_in_words(backlog: Backlog, said: str) -> None:
     assert queue_in_words(backlog) == said
 
 

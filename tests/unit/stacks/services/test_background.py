@@ -184,7 +184,7 @@ def test_a_job_is_left_out_while_another_run_is_going_unless_that_is_allowed(ass
     assert machine(assembly, "nova-dev-sweep")["StartAt"] == "Run"
 
 
-def test_a_job_that_somebody_starts_has_no_schedule_and_tells_when_it_fails(assembly: Any) -> None:
+def test_a_job_started_by_hand_has_no_schedule_and_reports_its_failures(assembly: Any) -> None:
     assert not assembly.resources("nova-dev-by-hand", "AWS::Scheduler::Schedule")
     assert machine(assembly, "nova-dev-by-hand")["StartAt"] == "Run"
     alarms = assembly.properties("nova-dev-by-hand", "AWS::CloudWatch::Alarm")

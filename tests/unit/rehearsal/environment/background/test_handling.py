@@ -1,7 +1,21 @@
 import pytest
 
-from nova_infra.rehearsal.environment.background.handling import MOST_SECONDS, Handling
+from nova_infra.rehearsal.environment.background.handling import MOST_SECONDS, Dying, Handling
 from nova_infra.rehearsal.record import QueueRecord
+
+
+def handled(looks: list[tuple[float, int, int, int]], *, minutes: int) -> tuple[Handling, bool]:
+    """What is known after looks in the last of some minutes, and whether another look is worth it.
+
+    Args:
+        looks: Second, and messages that wait, are in hand, and are done.
+        minutes: How many have begun; before the last one nobody took anything.
+    """
+    handling = Handling(QueueRecord(hidden=30))
+    for _ in range(minutes):
+        handling.begin(0)
+    answers = [handling.look(now, waiting=waiting, taken=taken, done=done) for now, waiting, taken, done in looks]
+    return handling, answers[-1]
 
 
 @pytest.mark.parametrize(
@@ -10,15 +24,24 @@ from nova_infra.rehearsal.record import QueueRecord
         # Seconds, waiting, taken, done: two messages, one after the other.
         ([(0, 2, 0, 0), (1, 1, 1, 0), (3, 1, 0, 1), (4, 0, 1, 1), (9, 0, 0, 2)], 5, 0, False),
         # Nobody takes anything.
-        ([(0, 2, 0, 0), (0.3, 2, 0, 0)], 0, 0, True),
-        ([(0, 2, 0, 0), (0.3, 2, 0, 0), (0.6, 2, 0, 0)], 0, 0, False),
+        ([(0, 2, 0, 0), (1.9, 2, 0, 0)], 0, 0, True),
+        ([(0, 2, 0, 0), (2.1, 2, 0, 0)], 0, 0, False),
+        # They are deleted before they are worked on, a second or two each.
+        ([(0, 9, 0, 0), (1, 8, 0, 1), (3, 7, 0, 2), (22.9, 7, 0, 2)], 0, 0, True),
+        ([(0, 9, 0, 0), (1, 8, 0, 1), (3, 7, 0, 2), (23.1, 7, 0, 2)], 0, 0, False),
+        # Two are in hand at a time, and each for four seconds.
+        ([(0, 3, 0, 0), (1, 1, 2, 0), (3, 0, 3, 0), (5, 0, 1, 2), (7, 0, 0, 3)], 4, 0, False),
+        # A batch is deleted one by one: the last was in hand for the longest.
+        ([(0, 3, 0, 0), (1, 0, 3, 0), (2, 0, 2, 1), (3, 0, 1, 2), (4, 0, 0, 3)], 3, 0, False),
         # One is taken and comes back, twice: it was not deleted.
         ([(0, 1, 0, 0), (1, 0, 1, 0), (2, 1, 0, 0), (3, 0, 1, 0), (4, 1, 0, 0)], 0, 2, True),
+        # What is dead is in nobody's hand: the next one took a second.
+        ([(0, 2, 0, 0), (1, 1, 1, 0), (6, 1, 0, 0), (7, 0, 1, 0), (8, 0, 0, 1)], 1, 0, False),
         # One is taken, and nothing follows.
-        ([(0, 1, 0, 0), (1, 0, 1, 0), (5, 0, 1, 0)], 0, 0, True),
-        ([(0, 1, 0, 0), (1, 0, 1, 0), (7, 0, 1, 0)], 0, 0, False),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (20.9, 0, 1, 0)], 0, 0, True),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (21.1, 0, 1, 0)], 0, 0, False),
         # The worker is known to be slow: it gets twice as long as it took before.
-        ([(0, 2, 0, 0), (1, 1, 1, 0), (9, 1, 0, 1), (10, 0, 1, 1), (24, 0, 1, 1)], 8, 0, True),
+        ([(0, 2, 0, 0), (1, 1, 1, 0), (13, 1, 0, 1), (14, 0, 1, 1), (37, 0, 1, 1)], 12, 0, True),
         ([(0, 9, 1, 0), (MOST_SECONDS - 1, 9, 0, 1), (MOST_SECONDS, 8, 1, 1)], MOST_SECONDS - 1, 0, False),
         ([(0, 0, 0, 10)], 0, 0, False),
     ],
@@ -26,6 +49,58 @@ from nova_infra.rehearsal.record import QueueRecord
 def test_what_a_queue_shows_of_its_worker(
     looks: list[tuple[float, int, int, int]], slowest: float, came_back: int, goes_on: bool
 ) -> None:
-    handling = Handling(QueueRecord(hidden=30), began=0)
-    answers = [handling.look(now, waiting=waiting, taken=taken, done=done) for now, waiting, taken, done in looks]
-    assert (handling.record.slowest, handling.record.came_back, answers[-1]) == (slowest, came_back, goes_on)
+    handling, answer = handled(looks, minutes=4)
+    assert (handling.record.slowest, handling.record.came_back, answer) == (slowest, came_back, goes_on)
+
+
+@pytest.mark.parametrize(
+    ("looks", "hide", "rate", "goes_on"),
+    [
+        # Nobody knows yet how long this worker takes.
+        ([(0, 1, 0, 0), (58, 1, 0, 0)], 30, 1, True),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (58, 0, 1, 0)], 30, 1, True),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (1.5, 0, 0, 1)], 30, 10, False),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (9, 0, 0, 1)], 30, 6, False),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (56, 0, 0, 1)], 30, 1, False),
+    ],
+)
+def test_the_first_minute_shows_how_long_a_worker_takes(
+    looks: list[tuple[float, int, int, int]], hide: float, rate: int, goes_on: bool
+) -> None:
+    handling, answer = handled(looks, minutes=1)
+    assert (handling.hide(1), handling.record.rate, answer) == (hide, rate, goes_on)
+
+
+def test_a_worker_that_asks_now_and_then_is_waited_for() -> None:
+    handling, _ = handled([(0, 9, 0, 0), (7, 0, 9, 0), (8, 0, 0, 9)], minutes=3)
+    handling.begin(20)
+    assert handling.look(20, waiting=9, taken=0, done=9)
+    assert handling.look(33, waiting=9, taken=0, done=9)
+    assert not handling.look(35, waiting=9, taken=0, done=9)
+
+
+def test_a_queue_that_nobody_takes_from_fills_up() -> None:
+    handling, _ = handled([(0, 1, 0, 0), (MOST_SECONDS, 1, 0, 0)], minutes=1)
+    handling.begin(MOST_SECONDS)
+    assert handling.record.rate == 10
+    assert handling.look(MOST_SECONDS, waiting=11, taken=0, done=0)
+    assert not handling.look(MOST_SECONDS + 2.1, waiting=11, taken=0, done=0)
+
+
+@pytest.mark.parametrize(("took", "hide"), [(1, 10), (6, 18), (15, 30)])
+def test_messages_are_hidden_for_as_long_as_their_worker_was_seen_to_need(took: float, hide: float) -> None:
+    handling, _ = handled([(0, 1, 0, 0), (1, 0, 1, 0), (1 + took, 0, 0, 1)], minutes=4)
+    assert handling.hide(1) == hide
+
+
+def test_a_message_is_dead_when_all_its_tries_are_over_in_aws() -> None:
+    dying = Dying(minutes=5)
+    seen = [
+        dying.look(minute, sent=sent, dead=dead, given_back=False)
+        for minute, sent, dead in ((2, 2, 4), (3, 3, 6), (6, 4, 6), (7, 4, 6), (8, 7, 6), (20, 9, 7))
+    ]
+    assert seen == [4, 6, 6, 2, 0, 0]
+
+
+def test_a_message_that_its_worker_gives_back_at_once_is_dead_at_once() -> None:
+    assert Dying(minutes=5).look(2, sent=2, dead=4, given_back=True) == 0

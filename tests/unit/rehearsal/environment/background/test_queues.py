@@ -1,0 +1,245 @@
+"""What is measured of workers of many habits, on a clock that takes no time."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.clock import COMPRESSED
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.environment.background.queues import Queues
+from nova_infra.rehearsal.environment.background.stand_ins import StandIns
+from nova_infra.rehearsal.record import QueueRecord
+
+HIDDEN, TRIES, MINUTES = 60, 3, 8
+
+
+class Jump(selectors.DefaultSelector):
+    """Waits for nothing: time goes on by itself."""
+
+    passed = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.passed += timeout or 0.0
+        return super().select(0)
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """Is at once where the next timer is due."""
+
+    def __init__(self) -> None:
+        self._jump = Jump()
+        super().__init__(self._jump)
+
+    def time(self) -> float:
+        return self._jump.passed
+
+
+@dataclass(eq=False)
+class Message:
+    visible_at: float = 0.0
+    received: int = 0
+
+
+class Sqs(StandIns):
+    """Queues as SQS has them: what is received is hidden for a while, and dead after a number of tries."""
+
+    def __init__(self) -> None:
+        super().__init__(COMPRESSED, None)
+        self.messages: dict[str, list[Message]] = {}
+        self.hidden: dict[str, float] = {}
+
+    async def apply(self, _: PlayedStack) -> None:
+        return
+
+    async def hide(self, queue: str, seconds: float) -> None:
+        self.hidden[queue] = seconds
+
+    async def send(self, queue: str, bodies: list[str]) -> None:
+        self.messages.setdefault(queue, []).extend(Message() for _ in bodies)
+
+    async def waiting(self, queue: str) -> tuple[int, int]:
+        messages, now = self.messages.get(queue, []), asyncio.get_running_loop().time()
+        visible = sum(message.visible_at <= now for message in messages)
+        return visible, len(messages) - visible
+
+    async def receive(self, queue: str, most: int, wait: float) -> list[Message]:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
+        while True:
+            messages, now = self.messages.setdefault(queue, []), loop.time()
+            visible = [message for message in messages if message.visible_at <= now]
+            for message in visible:
+                if message.received >= TRIES:
+                    messages.remove(message)
+                    self.messages.setdefault(f"{queue}-dead", []).append(Message())
+            found = [message for message in visible if message.received < TRIES][:most]
+            for message in found:
+                message.received += 1
+                message.visible_at = now + self.hidden[queue]
+            if found or loop.time() >= until:
+                return found
+            await asyncio.sleep(0.05)
+
+    def delete(self, queue: str, message: Message) -> None:
+        if message in self.messages[queue]:
+            self.messages[queue].remove(message)
+
+
+Worker = Callable[[Sqs], Coroutine[Any, Any, None]]
+
+
+def worker(
+    *,
+    seconds: float = 0.1,
+    batch: int = 1,
+    wait: float = 20.0,
+    rest: float = 0.0,
+    deletes: str = "after",
+    queues: tuple[str, ...] = ("mails",),
+) -> Worker:
+    """A task that takes messages.
+
+    Args:
+        seconds: How long it works on one.
+        batch: How many it asks for at once.
+        wait: How long it waits for the first of them.
+        rest: How long it does nothing between two requests.
+        deletes: When it deletes them: ``first``, ``after`` each, in ``bulk``, or ``never``; or it gives them ``back``.
+        queues: Where it asks, in turn.
+    """
+
+    async def run(sqs: Sqs) -> None:
+        while True:
+            for queue in queues:
+                messages = await sqs.receive(queue, batch, wait)
+                for message in messages if deletes == "first" else ():
+                    sqs.delete(queue, message)
+                for message in messages:
+                    await asyncio.sleep(seconds)
+                    if deletes == "after":
+                        sqs.delete(queue, message)
+                    elif deletes == "back":
+                        message.visible_at = 0.0
+                for message in messages if deletes == "bulk" else ():
+                    sqs.delete(queue, message)
+                await asyncio.sleep(rest)
+
+    return run
+
+
+async def _idle(_: Sqs) -> None:
+    await asyncio.Event().wait()
+
+
+def played(tmp_path: Path, before: Worker, after: Worker, *, tasks: int, queues: tuple[str, ...]) -> dict[str, Any]:
+    """What eight minutes show of a release's worker, after four minutes of the one before it."""
+    store, records, sqs = MetricStore(), dict[str, QueueRecord](), Sqs()
+    messages = tmp_path / "services" / "mails" / "messages"
+    messages.mkdir(parents=True)
+    (messages / "one.json").write_text("{}")
+    (tmp_path / "nova.toml").write_text("")
+    resources: dict[str, Any] = {}
+    for name in queues:
+        redrive = {"deadLetterTargetArn": {"Fn::GetAtt": [f"{name}dead", "Arn"]}, "maxReceiveCount": TRIES}
+        properties = {"QueueName": name, "VisibilityTimeout": HIDDEN, "RedrivePolicy": redrive}
+        resources[name] = {"Type": "AWS::SQS::Queue", "Properties": properties}
+        resources[f"{name}dead"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}-dead"}}
+    stack = PlayedStack("dev-mails", {"Resources": resources}, exports={}, revisions={})
+
+    async def story() -> None:
+        measured = Queues(sqs, store, [], records=records)
+        await measured.include(stack, tmp_path)
+        for revision, minutes in ((before, 4), (after, MINUTES)):
+            running = [asyncio.create_task(revision(sqs)) for _ in range(tasks)]
+            for _ in range(minutes):
+                await measured.minute()
+                store.minute += 1
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(story())
+    minutes = range(4, 4 + MINUTES)
+    age = [
+        store.values(Metric.of("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": each}), minutes)
+        for each in queues
+    ]
+    dead = store.values(
+        Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "mails-dead"}), minutes
+    )
+    return {
+        "age": max(map(max, age)),
+        "dead": next((minute for minute, value in enumerate(dead) if value), None),
+        "came back": any(each.came_back for each in records.values()),
+    }
+
+
+KEPT_UP = {"age": 0, "dead": None, "came back": False}
+
+
+@pytest.mark.parametrize(
+    ("habits", "tasks"),
+    [
+        ({}, 1),
+        ({"deletes": "first", "seconds": 1}, 1),
+        ({"deletes": "first", "seconds": 5}, 1),
+        ({"deletes": "first", "seconds": 5, "batch": 10}, 1),
+        ({"seconds": 5}, 1),
+        ({"seconds": 9}, 2),
+        ({"seconds": 25}, 5),
+        ({"batch": 10, "seconds": 1}, 1),
+        ({"batch": 10, "seconds": 4}, 2),
+        ({"batch": 10, "seconds": 1, "deletes": "bulk"}, 2),
+        ({"batch": 10, "seconds": 5, "deletes": "bulk"}, 1),
+        ({"batch": 10, "wait": 0, "rest": 10}, 1),
+        ({"batch": 10, "wait": 0, "rest": 30}, 2),
+        ({"batch": 10, "queues": ("mails", "notes", "bills")}, 1),
+        ({"seconds": 1.5, "queues": ("mails", "notes", "bills")}, 1),
+    ],
+)
+def test_a_worker_that_keeps_up_in_aws_keeps_up_here(habits: dict[str, Any], tasks: int, tmp_path: Path) -> None:
+    task = worker(**habits)
+    assert played(tmp_path, task, task, tasks=tasks, queues=habits.get("queues", ("mails",))) == KEPT_UP
+
+
+@pytest.mark.parametrize(
+    ("habits", "tasks"),
+    [
+        ({"seconds": 3}, 4),
+        ({"seconds": 9}, 2),
+        ({"deletes": "first", "seconds": 4}, 1),
+        ({"batch": 10, "seconds": 1, "deletes": "bulk"}, 2),
+    ],
+)
+def test_a_release_may_work_more_slowly_than_the_one_before(habits: dict[str, Any], tasks: int, tmp_path: Path) -> None:
+    assert played(tmp_path, worker(), worker(**habits), tasks=tasks, queues=("mails",)) == KEPT_UP
+
+
+@pytest.mark.parametrize(
+    ("after", "oldest", "dead"),
+    [
+        # Three tries of a minute each: it is dead in the third minute after its own.
+        (worker(deletes="never", batch=10), 120, 3),
+        (worker(deletes="back", batch=10), 0, 0),
+        (_idle, 60 * (MINUTES - 1), None),
+        (worker(seconds=40, deletes="first"), 120, None),
+    ],
+    ids=["it deletes nothing", "it gives them back at once", "it takes none", "it cannot keep up"],
+)
+def test_a_worker_that_fails_its_messages_is_noticed_when_aws_would(
+    after: Worker, oldest: float, dead: int | None, tmp_path: Path
+) -> None:
+    seen = played(tmp_path, worker(), after, tasks=1, queues=("mails",))
+    assert (seen["age"] >= oldest, seen["dead"]) == (True, dead)
+
+
+def test_a_worker_of_a_hundred_seconds_a_message_is_not_given_more_than_it_can_do(tmp_path: Path) -> None:
+    slow = worker(seconds=50)
+    assert played(tmp_path, slow, slow, tasks=1, queues=("mails",))["age"] == 0
