@@ -79,7 +79,7 @@ def require_start(engine: Engine) -> Limits:
             engine.run("import", str(archive), _PROBE)
     open_files, processes = MOST_OPEN_FILES, list(_PROCESSES)
     while error := _refusal(engine, Limits(open_files, processes[0])):
-        if _REFUSED_FILES.search(str(error)) and open_files != (own := _own_open_files()):
+        if _REFUSED_FILES.search(str(error)) and open_files != (own := own_open_files()):
             open_files = own
         elif _REFUSED_PROCESSES.search(str(error)) and processes[1:]:
             del processes[0]
@@ -97,7 +97,7 @@ def limit_options(soft: int, hard: int, processes: int | None) -> list[str]:
     return [f"--ulimit=nofile={soft}:{hard}", *of_processes]
 
 
-def _own_open_files() -> int:
+def own_open_files() -> int:
     """How many files a process of this machine's may have open, as far as that matters: its hard limit."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)

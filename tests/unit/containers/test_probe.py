@@ -66,7 +66,7 @@ def test_an_engine_that_may_not_start_containers_says_so(podman: Path) -> None:
 def test_a_container_may_have_what_the_kernel_does_not_refuse(
     podman: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, limits: Limits, words: str
 ) -> None:
-    monkeypatch.setattr(probe, "_own_open_files", lambda: 2345)
+    monkeypatch.setattr(probe, "own_open_files", lambda: 2345)
     names = (
         {"files": "7", "processes": "6"} if "type" in words else {"files": "RLIMIT_NOFILE", "processes": "RLIMIT_NPROC"}
     )
