@@ -13,6 +13,9 @@ from nova_infra.names import dead_queue_name, queue_name
 MAX_NAME = 80
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html."""
 
+_VARIABLES = ("QUEUE_URL", "DEAD_QUEUE_URL")
+"""Where a worker finds its queues."""
+
 
 def of_one(key: str, service: Service) -> Iterator[str]:
     """A queue's keys that are missing or too many, and a name that leaves no room for the other one's.
@@ -22,6 +25,10 @@ def of_one(key: str, service: Service) -> Iterator[str]:
         service: The worker, as it is in an environment.
     """
     queue = service.queue
+    for name in _VARIABLES if queue is not None else ():
+        for table in ("environment", "secrets"):
+            if name in getattr(service, table):
+                yield f"{key}.{table}: sets {name}, where Nova writes the address of its queue: choose another name"
     if queue is not None and queue.existing and not (queue.name and queue.dead):
         yield f"{key}.queue.existing: needs the names of both queues: write name and dead"
     if queue is not None and queue.key and not queue.existing:
