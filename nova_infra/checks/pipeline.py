@@ -14,7 +14,7 @@ MAX_ACTIONS_PER_STAGE = 50
 MAX_ACTIONS = 500
 
 _VERIFY = "Verify"
-"""The step that looks whether an environment runs what was released. It tries nothing."""
+"""The step that checks whether an environment runs what was released. It tests nothing."""
 _NOTIFIED = ("pipeline-execution-failed", "manual-approval-needed")
 
 
@@ -53,7 +53,7 @@ def _deployed_early(pipeline_id: str, pipeline: Mapping[str, Any], places: list[
 
 
 def _stage_account(stage: Mapping[str, Any]) -> set[str]:
-    """The account that a stage's first deployment goes to, as all of one environment's do."""
+    """The account of a stage's first deployment: all deployments of one environment go to the same account."""
     first, *_ = deployments(stage)
     return _accounts(first)
 
@@ -140,7 +140,7 @@ def _announced(template: Template) -> Iterator[Finding]:
 
 
 _CHANGES = {"Variable": "#{Compare.PIPELINE}", "Value": "same", "Operator": "NE"}
-"""The one reason for which the approval of an update is skipped: the comparison found nothing that changes."""
+"""The only reason to skip the approval of an update: the comparison found no change."""
 
 _QUOTAS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html"
 

@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that templates are held to.
+    """A rule that templates must follow.
 
     Attributes:
         id: ``NOVA-R…`` for services, ``NOVA-P…`` for the pipeline, ``NOVA-L…`` for AWS's limits.
@@ -89,7 +89,7 @@ def _readable(resource: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _document(value: Any, *, identity: bool) -> Any:
-    """A policy as an object; an unknown one of an identity may say anything, of a resource it stays what it is."""
+    """A policy as an object. An unknown identity policy counts as allowing anything; a resource policy stays."""
     match value:
         case {"Fn::If": [condition, *choices]}:
             return {"Fn::If": [condition, *(_document(each, identity=identity) for each in choices)]}

@@ -18,7 +18,7 @@ def actions(stage: Mapping[str, Any], *categories: str) -> list[Mapping[str, Any
 
 
 def deployments(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A stage's deployments of stacks."""
+    """A stage's stack deployments."""
     return [a for a in actions(stage, "Deploy") if a["ActionTypeId"]["Provider"] == "CloudFormation"]
 
 

@@ -1,4 +1,4 @@
-"""Answers of CDK that stay the same, asked once: each costs a message to CDK's Node process."""
+"""Remembers answers of CDK that never change: each question costs a message to CDK's Node process."""
 
 import functools
 from collections.abc import Callable

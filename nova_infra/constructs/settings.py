@@ -1,4 +1,4 @@
-"""The settings that the constructs of web services, workers and jobs share, made of the configuration's models."""
+"""The settings that the constructs of web services, workers and jobs share, built from the configuration's models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class ServiceSettings:
     together: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what only looks like the configuration, before a construct stumbles over it.
+        """Refuse what only looks like configuration, before a construct fails on it.
 
         Raises:
             TypeError: The service or the runtime is of another type.
@@ -44,7 +44,7 @@ class ServiceSettings:
 
 
 def check_settings(construct: Construct, settings: object) -> None:
-    """Refuse settings that are none, such as a dictionary, in a line that names the parameter.
+    """Refuse settings of the wrong type, such as a dictionary, in a line that names the parameter.
 
     Raises:
         TypeError: They are of another type.

@@ -11,7 +11,7 @@ from nova_infra.rehearsal.pipeline.player import Approve
 
 
 def approval(console: Console, view: View, *, in_advance: bool) -> Approve:
-    """What answers approvals: everything is approved in advance, or the person at the terminal decides."""
+    """Answers approvals: everything is approved in advance, or the person at the terminal decides."""
 
     async def approve(name: str) -> bool:
         if in_advance:
@@ -25,7 +25,7 @@ def approval(console: Console, view: View, *, in_advance: bool) -> Approve:
 
 
 class GateApprovals:
-    """Whoever gives the approvals also decides whether a deployment that waits at a gate goes on."""
+    """Lets whoever gives the approvals also answer the gates of deployments."""
 
     def __init__(self, approve: Approve) -> None:
         """Create it.
@@ -48,7 +48,7 @@ class GateApprovals:
 
 
 async def _read_line() -> str:
-    """A line from the terminal. Not read in a thread: a thread would keep Ctrl-C waiting for the Enter key."""
+    """A line from the terminal, not read in a thread, which would keep Ctrl-C waiting for the Enter key."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), ready.set)
     try:

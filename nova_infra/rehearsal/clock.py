@@ -1,4 +1,4 @@
-"""The clock of a rehearsal: a simulated minute lasts a second, and waits for what is slow.
+"""The clock of a rehearsal: a simulated minute lasts a second, or longer if something slow must end in it.
 
 Bakes and alarm periods are counted in simulated minutes, and a simulated minute lasts a second by default. Processes
 start, drain and answer in real time. A minute never ends before the load that belongs to it has been sent and answered,
@@ -17,7 +17,7 @@ from nova_infra.machine.parallel import gather
 
 @dataclass(frozen=True)
 class Pace:
-    """How much faster than in AWS time passes here.
+    """How much faster time passes here than in AWS.
 
     Attributes:
         seconds_per_minute: Real seconds in a simulated minute, at least.
@@ -41,16 +41,16 @@ REAL_TIME = Pace(seconds_per_minute=60.0, checks=1.0, timeouts=1.0)
 
 _LOOK_SECONDS = 1.0
 UNHURRIED = 5
-"""How many times longer a minute may last that nobody waits for. More would hide what users see while tests are run."""
+"""How much a minute may stretch while nobody waits for it. More would hide what users see while tests run."""
 
 
 def longest(seconds_per_minute: float) -> float:
-    """Real seconds that a minute lasts at most which nobody waits for: no more than a real one, unless all do."""
+    """The longest, in real seconds, that a minute nobody waits for may last: a real one, unless all last longer."""
     return min(UNHURRIED * seconds_per_minute, max(60.0, seconds_per_minute))
 
 
 class ClockStoppedError(Exception):
-    """Somebody waited for a minute that will never end."""
+    """The clock stopped while somebody waited for a minute."""
 
 
 class Clock:
@@ -77,11 +77,11 @@ class Clock:
 
     @property
     def seconds_between_looks(self) -> float:
-        """How often ECS looks after its tasks here, in real seconds."""
+        """How often ECS checks its tasks here, in real seconds."""
         return min(_LOOK_SECONDS, self.seconds_per_minute)
 
     async def run(self, during: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], None]) -> None:
-        """Tick until cancelled. When something in a minute raises, those who wait for its end get the error.
+        """Tick until cancelled. If something in a minute raises, whoever waits for its end gets the error.
 
         Args:
             during: What has to be done in each minute; the minute lasts until it is.
@@ -108,7 +108,7 @@ class Clock:
             raise
 
     async def _until_awaited(self, began: float) -> None:
-        """Let a minute that nobody waits for last longer, though no longer than a real one."""
+        """Stretch a minute that nobody waits for, up to a real one."""
         left = began + longest(self.seconds_per_minute) - asyncio.get_running_loop().time()
         if left > 0 and not self._awaited.is_set():
             with contextlib.suppress(TimeoutError):

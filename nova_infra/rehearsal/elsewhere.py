@@ -8,7 +8,7 @@ Answers = dict[str, dict[int, int]]
 
 @dataclass
 class Elsewhere:
-    """What the users of one service were answered by anybody but the service.
+    """The answers that one service's users got from anything but the service.
 
     A listener rule that moves, changes or goes away leads its requests elsewhere, whether or not the release deploys
     the service.

@@ -16,10 +16,10 @@ UNMEASURED = "CPU and memory: this machine cannot measure containers, so their a
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
 REQUESTS_PER_MINUTE = 40
-"""Requests to each service in a simulated minute: above the floor below which an error rate says nothing."""
+"""Requests to each service in a simulated minute: enough for an error rate to mean something."""
 
 USERS = 200
-"""Users of each service: every one asks once in five simulated minutes."""
+"""Users of each service. Each sends one request in five simulated minutes."""
 
 
 @dataclass
@@ -43,13 +43,13 @@ class Requests:
         return Requests(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: Requests) -> Requests:
-        """What came on top of the other."""
+        """What was added since the other."""
         return Requests(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass
 class TrafficRecord:
-    """A share of the traffic, and what came of it.
+    """A share of the traffic, and the requests at that share.
 
     Attributes:
         percent: Share that the new revision gets.
@@ -213,7 +213,7 @@ class QueueRecord:
 
 @dataclass
 class Notification:
-    """A message that somebody would have received.
+    """A message that a subscriber would have received.
 
     Attributes:
         environment: Name of the environment.

@@ -147,7 +147,7 @@ class _Prepared:
 
 
 def _prepare(options: Options, console: Console) -> _Prepared:
-    """Refuse what cannot be played, before a minute's work."""
+    """Refuse what cannot be played before spending a minute on it."""
     drills = choose(options.drills)
     if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
         raise NovaError("approval: there is no terminal to ask on: approve in advance with --approve")
@@ -281,7 +281,7 @@ def _show(record: Record, results: list[DrillResult], options: Options, console:
 
 
 async def until_stopped(play: Coroutine[object, object, list[DrillResult]]) -> list[DrillResult]:
-    """Play; on Ctrl-C, SIGTERM or a hang-up stop cleanly. Further ones change nothing: it is being stopped already."""
+    """Play, and stop cleanly on Ctrl-C, SIGTERM or a hang-up. Further signals are ignored while it stops."""
     task = asyncio.current_task()
     assert task is not None, "runs in a task"
 
@@ -310,7 +310,7 @@ def _require_kit(config: Config) -> None:
 
 
 def _check_writable(path: Path) -> None:
-    """Say before a minute's work that its result has no place."""
+    """Refuse an output that cannot be written before spending a minute on it."""
     place = next(parent for parent in path.resolve().parents if parent.exists())
     if path.is_dir() or not place.is_dir():
         raise NovaError(f"{path}: cannot be written (it is a directory, or below a file): name another file")

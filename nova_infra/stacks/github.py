@@ -13,7 +13,7 @@ from nova_infra.constructs.images.image_publishing import image_publishing, imag
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
-from nova_infra.constructs.roles.github_role import GitHubRole, subject_prefix
+from nova_infra.constructs.roles.github_role import GitHubJobs, GitHubRole, subject_prefix
 from nova_infra.constructs.roles.registry_role import RegistryRole
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
 from nova_infra.names import (
@@ -101,11 +101,11 @@ class GitHubStack(cdk.Stack):
             f"Deploy{environment.stage}",
             name=deploy_role_name(environment_prefix(platform, environment.name)),
             description=f"Deploys {environment.name} from GitHub Actions, with the roles of CDK and the release tools",
-            provider_arn=self._provider_arn,
-            subjects=[f"{self._subject}:environment:{environment.name}"],
-            branches=_branches(config) if environment == config.environments[0] else [config.source.branch],
-            workflows=[self._workflow("deploy"), self._workflow("rollback")],
-            repository_id=self._repository_id,
+            jobs=self._jobs(
+                f"environment:{environment.name}",
+                branches=_branches(config) if environment == config.environments[0] else [config.source.branch],
+                workflows=["deploy", "rollback"],
+            ),
             statements=[
                 iam.PolicyStatement(
                     actions=["sts:AssumeRole"],
@@ -118,8 +118,14 @@ class GitHubStack(cdk.Stack):
             max_session=cdk.Duration.seconds(deploy_session_seconds(config, environment)),
         )
 
-    def _workflow(self, name: str) -> str:
-        return f"{self._repository}/.github/workflows/{name}.yml"
+    def _jobs(self, subject: str, *, branches: Sequence[str], workflows: Sequence[str]) -> GitHubJobs:
+        return GitHubJobs(
+            provider_arn=self._provider_arn,
+            subject=f"{self._subject}:{subject}",
+            branches=branches,
+            workflows=[f"{self._repository}/.github/workflows/{name}.yml" for name in workflows],
+            repository_id=self._repository_id,
+        )
 
     def _roles_to_take(self, environment: Environment, config: Config) -> Sequence[str]:
         prefix = environment_prefix(config.platform.name, environment.name)
@@ -165,12 +171,11 @@ class GitHubStack(cdk.Stack):
     def _add_repositories_role(self, registry: RegistryRole, config: Config) -> None:
         """Whoever sets a repository's policies can replace its images: so a change of them waits for an approval."""
         name = repositories_role_name(config.platform.name)
-        subject = f"{self._subject}:environment:{REGISTRY_ENVIRONMENT}"
         self._add_toolchain_role(
             "Repositories",
             name,
             f"Changes the image repositories from GitHub Actions, once the reviewers of {REGISTRY_ENVIRONMENT} agree",
-            subject=subject,
+            subject=f"environment:{REGISTRY_ENVIRONMENT}",
             branch=config.source.branch,
             statements=registry.deployment(),
         )
@@ -202,7 +207,7 @@ class GitHubStack(cdk.Stack):
             construct_id,
             name,
             f"Builds and publishes images of {branch} from GitHub Actions",
-            subject=f"{self._subject}:ref:refs/heads/{branch}",
+            subject=f"ref:refs/heads/{branch}",
             branch=branch,
             statements=statements,
         )
@@ -223,11 +228,7 @@ class GitHubStack(cdk.Stack):
             construct_id,
             name=name,
             description=description,
-            provider_arn=self._provider_arn,
-            subjects=[subject],
-            branches=[branch],
-            workflows=[self._workflow("deploy")],
-            repository_id=self._repository_id,
+            jobs=self._jobs(subject, branches=[branch], workflows=["deploy"]),
             statements=statements,
             max_session=cdk.Duration.seconds(IMAGE_SESSION_SECONDS),
         )

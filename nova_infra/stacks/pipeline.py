@@ -117,18 +117,19 @@ class NovaPipelineStack(cdk.Stack):
             several_accounts=any(e.account != config.toolchain.account for e in config.environments),
         )
         published = self._published(config)
-        images = self._add_images(config, source, build.tools, published)
+        images = self._add_images(config, build.tools, published)
         for environment in config.environments:
             stage = cdk.Stage(self, environment.stage)
             stacks = EnvironmentStacks(
                 stage, config=config, environment=environment, image_tags=image_tags, extensions=extensions
             )
             url = stacks.platform.url_output
-            self._add_environment(environment, stage, url, config=config, source=source, tools=build.tools)
+            self._add_environment(environment, stage, url, config=config, tools=build.tools)
         self.pipeline.build_pipeline()
         self._limit_synthesis(artifacts)
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
-        UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
+        updated = [construct_id, REGISTRY_STACK]
+        UpdateApproval(self.pipeline, "Update", stacks=updated, build_image=BUILD_IMAGE, logging=logging)
         hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"])
         carry_cli(self.pipeline, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
         self._add_conditions(config)
@@ -184,18 +185,11 @@ class NovaPipelineStack(cdk.Stack):
             f"arn:{self.partition}:signer:{self.region}:{self.account}:/signing-profiles/*",
         ]
 
-    def _add_images(
-        self,
-        config: Config,
-        source: pipelines.IFileSetProducer,
-        tools: Tools,
-        published: Sequence[str],
-    ) -> list[ImageStep]:
+    def _add_images(self, config: Config, tools: Tools, published: Sequence[str]) -> list[ImageStep]:
         """Add one build for each architecture, one after the other."""
         repositories, profiles = published
         images = [
             ImageStep(
-                source=source,
                 tools=tools,
                 repositories=repositories,
                 profiles=profiles,
@@ -280,11 +274,10 @@ class NovaPipelineStack(cdk.Stack):
         url: cdk.CfnOutput,
         *,
         config: Config,
-        source: pipelines.IFileSetProducer,
         tools: Tools,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
-        about = partial(ReleaseStep, self.pipeline, source=source, tools=tools, prefix=prefix, environment=environment)
+        about = partial(ReleaseStep, self.pipeline, tools=tools, prefix=prefix, environment=environment)
         if environment.approval:
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
             name = "Production" if environment == config.environments[-1] else environment.stage
@@ -297,7 +290,7 @@ class NovaPipelineStack(cdk.Stack):
             self.pipeline.add_wave(f"Approve{name}", post=[brief, approval])
         tests: list[pipelines.Step] = []
         if environment.tests is not None:
-            tests = [EnvironmentTestStep(environment.tests, source=source, tools=tools, url=url)]
+            tests = [EnvironmentTestStep(environment.tests, tools=tools, url=url)]
         verify = about("verify", role="release")
         for test in tests:
             # Not side by side: a new account may run one build at a time.
@@ -305,7 +298,7 @@ class NovaPipelineStack(cdk.Stack):
         gates: list[pipelines.Step] = []
         if suite_asked(config.services, environment):
             minutes = deployment_minutes(config.release, config.services, environment)
-            beside = partial(GateStep, self.pipeline, source=source, tools=tools, prefix=prefix)
+            beside = partial(GateStep, self.pipeline, tools=tools, prefix=prefix)
             gated, loaded = suite_gated(config.services, environment), suite_loaded(config.services, environment)
             gates = [beside(environment=environment, gated=gated, loaded=loaded, minutes=minutes)]
         self.pipeline.add_stage(

@@ -1,6 +1,7 @@
 """The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import aws_cdk as cdk
 import jsii
@@ -27,7 +28,7 @@ from nova_infra.constructs.observability.log_bucket import LogBucket
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.observability.rollout_events import RolloutEvents
-from nova_infra.constructs.roles.release_roles import ReleaseRoles, step_role_arn
+from nova_infra.constructs.roles.release_roles import ReleaseRoles, RoleUsers, step_role_arn
 from nova_infra.names import (
     CLUSTER_OUTPUT,
     SCHEME_OUTPUT,
@@ -205,7 +206,8 @@ class PlatformStack(cdk.Stack):
     def _release_roles(self, prefix: str, config: Config, environment: Environment) -> None:
         platform, toolchain = config.platform.name, config.toolchain
         registry = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository"
-        deployer = deploy_role_name(prefix)
+        deployer = f"arn:{self.partition}:iam::{environment.account}:role/{deploy_role_name(prefix)}"
+        step = partial(step_role_arn, self.partition, toolchain, prefix)
         ReleaseRoles(
             self,
             "Release",
@@ -218,19 +220,12 @@ class PlatformStack(cdk.Stack):
                 if each.name.startswith(f"{environment.name}-")
             ],
             repositories=f"{registry}/{config.repository('*', environment.name)}",
-            observers=[step_role_arn(self.partition, toolchain, prefix, step) for step in ("brief", "preflight")],
-            releasers=[
-                step_role_arn(self.partition, toolchain, prefix, "verify"),
-                f"arn:{self.partition}:iam::{environment.account}:role/{deployer}",
-                *environment.operators,
-            ],
-            operators=environment.operators,
-            gatekeepers=[
-                step_role_arn(self.partition, toolchain, prefix, "gate"),
-                f"arn:{self.partition}:iam::{environment.account}:role/{deployer}",
-            ]
-            if suite_asked(config.services, environment)
-            else (),
+            users=RoleUsers(
+                observers=[step("brief"), step("preflight")],
+                releasers=[step("verify"), deployer, *environment.operators],
+                operators=environment.operators,
+                gatekeepers=[step("gate"), deployer] if suite_asked(config.services, environment) else (),
+            ),
         )
 
     def _vpc(self, prefix: str, environment: Environment, log_bucket: s3.IBucket) -> ec2.IVpc:

@@ -12,6 +12,7 @@ from helpers.faulty_services import Played, play_to_end, remove_images
 from helpers.miniature import make_assembly
 from nova_infra.assembly import Assembly, Template
 from nova_infra.config import Dependency
+from nova_infra.containers.engine import Engine
 from nova_infra.rehearsal.delivery.weakened import weakened
 from nova_infra.rehearsal.dependencies.container import Needed
 from nova_infra.rehearsal.pipeline.forecast import forecast
@@ -159,6 +160,12 @@ def _play(
         approve=approve,
         seconds_per_minute=seconds,
     )
+
+
+@pytest.fixture(scope="session", name="engine")
+def _engine_fixture() -> Engine:
+    """This machine's engine."""
+    return engine_or_skip()
 
 
 @pytest.fixture(name="play")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engines import engine_or_skip
 from nova_infra.config import load_config
 from nova_infra.containers.build import local_name
 from nova_infra.containers.engine import Engine
@@ -25,12 +24,6 @@ print(json.dumps({
     "user": os.getuid(),
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    """This machine's engine."""
-    return engine_or_skip()
 
 
 @pytest.fixture(scope="module", params=[each.name for each in CONFIG.services if each.kit])

@@ -8,20 +8,10 @@ from typing import Any
 
 import pytest
 
-from helpers.engines import engine_or_skip
-from helpers.faulty_images import BASE, DOCKERFILE, play
+from helpers.faulty_images import ALARM, AS_ROOT, AS_USER, BASE, DOCKERFILE, image, play
 from nova_infra.containers.engine import Engine
 
-ALARM = "prod-errors went to ALARM"
 KILLED = "killed at the end of its stop timeout"
-AS_ROOT, AS_USER = "USER root", "USER 10001:10001"
-
-
-def image(*lines: str) -> dict[str, str]:
-    """The image with further lines at the end of its Dockerfile."""
-    return {"dockerfile": DOCKERFILE + "".join(f"{line}\n" for line in lines)}
-
-
 MUSL = (
     "b = open('/bin/sleep', 'rb').read(); old = b'/lib64/ld-linux-x86-64.so.2'; assert old in b; "
     "open('/app/sleep', 'wb').write(b.replace(old, b'/lib/ld-musl-x86_64.so.1'.ljust(len(old), bytes(1))))"
@@ -164,12 +154,6 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "much said in each request": ("✓", "", {"within": "print('x' * 200_000, flush=True)"}),
 }
-
-
-@pytest.fixture(scope="session", name="engine")
-def _engine() -> Engine:
-    """This machine's engine."""
-    return engine_or_skip()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -8,20 +8,11 @@ from typing import Any
 
 import pytest
 
-from helpers.engines import engine_or_skip
-from helpers.faulty_images import BASE, DOCKERFILE, play
+from helpers.faulty_images import ALARM, AS_ROOT, AS_USER, BASE, DOCKERFILE, image, play
 from nova_infra.containers.engine import Engine
 
-ALARM = "prod-errors went to ALARM"
-
-
-def image(*lines: str) -> dict[str, str]:
-    """The image with further lines at the end of its Dockerfile."""
-    return {"dockerfile": DOCKERFILE + "".join(f"{line}\n" for line in lines)}
-
-
 DATA = {"MountPoints": [{"SourceVolume": "tmp", "ContainerPath": "/data", "ReadOnly": False}]}
-OWNED = ("USER root", "RUN mkdir -m 700 /data && chown 10001:10001 /data", "USER 10001:10001")
+OWNED = (AS_ROOT, "RUN mkdir -m 700 /data && chown 10001:10001 /data", AS_USER)
 
 
 def check(*command: str) -> dict[str, Any]:
@@ -38,7 +29,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a file that its user may not read": (
         "✗",
         "Permission denied",
-        image("USER root", "RUN chmod 600 serve.py", "USER 10001"),
+        image(AS_ROOT, "RUN chmod 600 serve.py", AS_USER),
     ),
     "it writes to the read-only root in a request": ("✗", ALARM, {"within": "open('/app/cache', 'w')"}),
     "it writes its process's id to /run": (
@@ -123,9 +114,9 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "✗",
         "CannotStartContainerError",
         image(
-            "USER root",
+            AS_ROOT,
             "RUN rm -f /usr/bin/sh /bin/sh /bin/dash /usr/bin/dash /bin/bash /usr/bin/bash",
-            "USER 10001",
+            AS_USER,
             "CMD python3 serve.py",
         ),
     ),
@@ -158,7 +149,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a script that may not be executed": (
         "✗",
         "CannotStartContainerError",
-        image("USER root", "RUN chmod 644 script.sh", "USER 10001", 'CMD ["./script.sh"]'),
+        image(AS_ROOT, "RUN chmod 644 script.sh", AS_USER, 'CMD ["./script.sh"]'),
     ),
     "no command": ("✗", "CannotStartContainerError", {"dockerfile": "FROM scratch\nCOPY notes.txt /\n"}),
     "a directory for a command": ("✗", "CannotStartContainerError", image('CMD ["/app"]')),
@@ -250,9 +241,9 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "health check failed",
         {
             **image(
-                "USER root",
+                AS_ROOT,
                 "RUN rm -f /usr/bin/sh /bin/sh /bin/dash /usr/bin/dash /bin/bash /usr/bin/bash",
-                "USER 10001",
+                AS_USER,
             ),
             **check("CMD-SHELL", "exit 0"),
         },
@@ -274,12 +265,6 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"before": "f = open('/dev/shm/x', 'wb')\nfor _ in range(1024): f.write(bytes(2**20))", "User": "0"},
     ),
 }
-
-
-@pytest.fixture(scope="session", name="engine")
-def _engine() -> Engine:
-    """This machine's engine."""
-    return engine_or_skip()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

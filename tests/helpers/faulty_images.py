@@ -3,7 +3,6 @@
 Only Prod is played: the image without the fault runs there, and the one with it replaces it.
 """
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Callable
@@ -11,19 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from helpers.faulty_services import Played
+from helpers.faulty_services import Played, play_to_end
 from helpers.miniature import make_assembly
 from nova_infra.assembly import Assembly
 from nova_infra.containers.build import Recipe, build
 from nova_infra.containers.engine import Engine
 from nova_infra.images.build_context import ContextFile
 from nova_infra.rehearsal.pipeline.edits import previous_images
-from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
-from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import new_record
-from nova_infra.rehearsal.report.verdict import verdict
+from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 
 PLACE = "localhost/nova-faults"
@@ -34,6 +31,8 @@ BASE = next(
     .splitlines()
     if line.startswith("FROM ")
 )
+ALARM = "prod-errors went to ALARM"
+AS_ROOT, AS_USER = "USER root", "USER 10001:10001"
 DOCKERFILE = f"""FROM {BASE}
 WORKDIR /app
 COPY serve.py notes.txt script.sh windows.sh bare.sh ./
@@ -88,6 +87,11 @@ FILES = {
     "windows.sh": "#!/bin/sh\r\nexec python3 serve.py\r\n",
     "bare.sh": "exec python3 serve.py\n",
 }
+
+
+def image(*lines: str) -> dict[str, str]:
+    """What :func:`play` takes for an image with further lines at the end of its Dockerfile."""
+    return {"dockerfile": DOCKERFILE + "".join(f"{line}\n" for line in lines)}
 
 
 def image_of(engine: Engine, dockerfile: str) -> str:
@@ -159,20 +163,14 @@ def play(
     pipeline = replace(whole, stages=tuple(stage for stage in whole.stages if stage.name == "Prod"))
     precheck(candidate)
     record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
-    story: list[str] = []
-
-    async def approve(_: str) -> bool:
-        return True
-
-    player = Player(
-        pipeline, candidate, baseline, record, approve=approve, tell=story.append, logs=directory / "logs",
-        seconds_per_minute=seconds, runtime=runtime,
-    )  # fmt: skip
-
-    async def played() -> None:
-        async with runtime:
-            await player.play()
-
-    if not note_refusals(forecast(candidate, baseline), pipeline, record):
-        asyncio.run(asyncio.wait_for(played(), 240))
-    return Played(verdict(record), record, story)
+    return play_to_end(
+        pipeline,
+        candidate,
+        baseline,
+        record,
+        runtime=runtime,
+        files=RequestFiles(),
+        logs=directory / "logs",
+        most_seconds=240,
+        seconds_per_minute=seconds,
+    )

@@ -57,7 +57,7 @@ def test_an_assembly_without_a_readable_pipeline_is_refused(tmp_path: Path, temp
 
 
 @pytest.mark.parametrize("artifacts", [[], {"P": 1}, {"P": {"type": "aws:cloudformation:stack"}}])
-def test_a_manifest_that_is_none_is_refused(tmp_path: Path, artifacts: Any) -> None:
+def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, artifacts: Any) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
     with pytest.raises(AssemblyError, match=r"manifest\.json: was not written by `cdk synth`"):
         Assembly(tmp_path).pipeline_template()

@@ -18,7 +18,7 @@ def environment_stacks(assembly: Assembly) -> dict[str, str]:
     return {name: text for name, text in assembly.texts.items() if name.startswith("nova-") and "github" not in name}
 
 
-def test_both_engines_synthesize_the_same_environments_byte_for_byte_but_for_where_early_images_are(
+def test_both_engines_synthesize_the_same_environments_byte_for_byte_except_where_early_images_are(
     assembly: Assembly, github_assembly: Assembly, service_names: list[str]
 ) -> None:
     assert len(environment_stacks(assembly)) == 3 * len(["platform", *service_names, "overview"])

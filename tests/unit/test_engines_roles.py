@@ -281,7 +281,7 @@ def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(roles:
         assert environment.rollout.minutes() * 60 + 3600 <= seconds <= 12 * 3600
 
 
-def test_a_job_is_told_the_roles_that_the_stacks_create(roles: Roles, github_config: Config) -> None:
+def test_a_job_gets_the_roles_that_the_stacks_create(roles: Roles, github_config: Config) -> None:
     for environment in (None, "dev", "staging", "prod", "registry"):
         arn = outputs(github_config, environment)["role"]
         account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")

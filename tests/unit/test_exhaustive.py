@@ -63,7 +63,7 @@ def test_all_examples_are_tried_but_by_make_test() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["tests/unit"], ["tests/unit/test_one.py"]])
-def test_a_case_that_nothing_stands_for_stops_every_run_of_its_file(arguments: list[str]) -> None:
+def test_a_case_without_a_stand_in_stops_every_run_of_its_file(arguments: list[str]) -> None:
     refuse_unrepresented([item("test_a", "test_b"), item("test_b")], arguments)
     with pytest.raises(pytest.UsageError, match="test_a: no case of"):
         refuse_unrepresented([item("test_a", "test_gone"), item("test_b")], arguments)

@@ -106,7 +106,7 @@ def test_logs_are_read_where_tasks_write_them(assembly: Assembly, service_names:
     assert named(assembly, "AWS::Logs::LogGroup", "LogGroupName") == others | {names.pipeline_log_group("nova")}
 
 
-def test_roles_are_the_ones_that_are_taken(
+def test_the_roles_named_are_the_ones_assumed(
     assembly: Assembly, github_assembly: Assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = set()

@@ -88,7 +88,7 @@ def test_nobody_unnamed_is_allowed_anything(everything: list[Resource]) -> None:
             assert statement.get("Principal") not in ("*", {"AWS": "*"}), (stack, key)
 
 
-def test_roles_are_taken_by_these_services_and_accounts_only(everything: list[Resource]) -> None:
+def test_only_these_services_and_accounts_assume_roles(everything: list[Resource]) -> None:
     principals = {
         json.dumps(statement["Principal"], sort_keys=True)
         for _, _, name, statement in statements(everything)

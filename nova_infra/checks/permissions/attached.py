@@ -24,7 +24,7 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 class Attached:
-    """The policies of a template, to be asked for those of one role after the other."""
+    """The policies of a template, indexed to find those of a role."""
 
     def __init__(self, template: Template) -> None:
         self._template = template
@@ -129,7 +129,7 @@ class Attached:
                         yield policy_id, list(self._principals(statement)), {"Resource": "*", **statement}
 
     def _principals(self, statement: Mapping[str, Any]) -> Iterator[str]:
-        """Patterns of those whom a statement names, services and identity providers left out."""
+        """Patterns of the principals of a statement, without services and identity providers."""
         principal = statement.get("Principal", "*")
         named = principal.get("AWS") if isinstance(principal, Mapping) and "Fn::If" not in principal else principal
         yield from (self.pattern(each) for each in branches(named, mappings=False))

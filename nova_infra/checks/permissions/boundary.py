@@ -49,7 +49,7 @@ def _ways(graph: Graph, step: RunStep, reached: list[Goal], pipeline_id: str) ->
 
 
 def _approved(pipeline: Mapping[str, Any], production: int) -> bool:
-    """Whether somebody is asked before the only environment, and not just before the pipeline changes itself."""
+    """Whether the only environment needs an approval, besides the one for changes to the pipeline itself."""
     found = stages(pipeline)[:production]
     updates = [place for place, stage in enumerate(found) if stage["Name"] == "UpdatePipeline"]
     return any(actions(stage, "Approval") for stage in found[(updates or [0])[-1] :])

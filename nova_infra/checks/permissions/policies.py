@@ -78,7 +78,7 @@ def _inline(template: Template) -> Iterator[Finding]:
 
 
 def _inline_documents(template: Template) -> Iterator[tuple[list[tuple[str, str]], str, object]]:
-    """Each inline policy: whom it is of, its resource, and its document."""
+    """Each inline policy: its identity, its resource, and its document."""
     for resource_type, kind in _OWNERS.items():
         for logical_id, properties in template.of_type(resource_type):
             for policy in branches(properties.get("Policies")):

@@ -132,7 +132,7 @@ _APART = ("ecr:*", "signer:*", "s3:*", "sts:*")
 def goals(
     before: Sequence[Mapping[str, Any]], production: Mapping[str, Any], *, own_account: str | None = None
 ) -> list[Goal]:
-    """What the approval protects from everybody before it.
+    """What the approval protects from everything that runs before it.
 
     Args:
         before: The stages of earlier environments.
@@ -214,7 +214,7 @@ def goals_beside(
     stores: bool,
     pushes: bool,
 ) -> list[Goal]:
-    """What is protected from a step, because its work is another one.
+    """What is protected from one step because it belongs to another.
 
     Args:
         pipeline: The pipeline's properties.
@@ -246,7 +246,7 @@ def goals_beside(
 
 
 def _connections(pipeline: Mapping[str, Any]) -> Iterator[str]:
-    """The connections that the pipeline itself reads its source by."""
+    """The connections through which the pipeline reads its source."""
     for stage in as_list(pipeline.get("Stages")):
         for action in as_list(stage.get("Actions")):
             if arn := action.get("Configuration", {}).get("ConnectionArn"):
@@ -278,6 +278,6 @@ def _accounts(stages: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _prefixes(stage: Mapping[str, Any]) -> list[str]:
-    """The prefix of the names of a stage's environment: its release role may only touch what has it."""
+    """The prefix of a stage's environment. Its release role may touch only names that begin with it."""
     names = [str(action["Configuration"].get("StackName", "")) for action in deployments(stage)]
     return [name.removesuffix("-platform") for name in names if name.endswith("-platform")]

@@ -39,7 +39,7 @@ class Goal:
     within: frozenset[str] = frozenset()
 
     def spares(self, pattern: str) -> bool:
-        """Whether what a pattern of resources means is none of it."""
+        """Whether a pattern matches none of its resources."""
         account = account_of(pattern)
         if account in self.elsewhere:
             return True
@@ -146,7 +146,7 @@ class Graph:
 
 
 def account_of(pattern: str) -> str | None:
-    """The account that a pattern of ARNs names, and no other one; None where it may be any."""
+    """The one account that a pattern of ARNs names; None if it may be any."""
     arn, partition, service, region, account, *_ = (*pattern.split(":", 5), *[""] * 5)
     unclear = "*" in service or any("*" in each and each != "*" for each in (partition, region))
     return account if arn == "arn" and not unclear and account.isdigit() else None

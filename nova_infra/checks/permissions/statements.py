@@ -71,7 +71,7 @@ class Statement:
                 yield "*"
 
     def forbids(self, action: str, resource: str) -> bool:
-        """Whether it denies an action on all that a pattern of resources means."""
+        """Whether it denies an action on every resource that a pattern matches."""
         if self.allows or self.conditional:
             return False
         # What is excepted must have no part in it; what is denied must have all of it.
@@ -175,7 +175,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 def _ends_differ(one: str, other: str) -> bool:
-    """Whether what stands before the first wildcard of two patterns, or after the last, excludes a text of both.
+    """Whether the fixed beginnings or ends of two patterns differ, so that no text matches both.
 
     That is so of most pairs, and seen much sooner than by going through them.
     """
@@ -187,7 +187,7 @@ def _ends_differ(one: str, other: str) -> bool:
 
 
 def _closed(row: set[int], other: str) -> set[int]:
-    """Positions with those that follow by letting a star of the other pattern stand for nothing."""
+    """The positions, and those reached by letting a star of the other pattern match nothing."""
     found = set(row)
     for at in sorted(row):
         while at < len(other) and other[at] == "*":
@@ -198,7 +198,7 @@ def _closed(row: set[int], other: str) -> set[int]:
 
 @cache
 def contains(pattern: str, other: str) -> bool:
-    """Whether everything that another pattern means is meant by a pattern."""
+    """Whether a pattern matches everything that another one matches."""
     return bool(_regex(pattern).fullmatch(other))
 
 

@@ -16,11 +16,11 @@ _EXACT = ("StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
 _OWN = "000000000000"
 _AUDIENCE = "sts.amazonaws.com"
 ISSUER = "token.actions.githubusercontent.com"
-"""Who signs the tokens of GitHub's jobs."""
+"""The issuer of GitHub jobs' tokens."""
 
 
 def _observers_read(template: Template) -> Iterator[Finding]:
-    """Each permission of an observer that is more than to look: a step before the approval may assume it."""
+    """Each permission of an observer that does more than read: a step before the approval may assume the observer."""
     attached = Attached(template)
     for logical_id, role in template.of_type(ROLE):
         if not _name(role).endswith("-observer"):
@@ -84,7 +84,7 @@ def _principals(statement: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
-    """Those whom a statement names word for word, but who have no work by this role.
+    """Principals that a statement names exactly, but that have no use for this role.
 
     Args:
         name: The role's name: only GitHub's jobs in an environment may assume the role that deploys it.

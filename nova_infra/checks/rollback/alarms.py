@@ -15,10 +15,10 @@ _WATCHED = ("HTTPCode_Target_5XX_Count", _UNANSWERED, "TargetResponseTime", "CPU
 _WATCHED_WITHOUT_REQUESTS = ("CPUUtilization",)
 
 UNUSABLE_MINUTES = 2
-"""Of a bake: the one in which it began, and the one whose data has not arrived when it ends."""
+"""Minutes of a bake that no alarm judges: the first, and the one whose data has not arrived when it ends."""
 
 _MINUTES_UNTIL_A_TIMEOUT = 1
-"""A request that hangs is one without an answer once the load balancer gives it up, after its idle timeout of 60 s:
+"""A hanging request counts as unanswered once the load balancer gives it up, after its idle timeout of 60 s:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html."""
 
 
@@ -138,7 +138,7 @@ def _deployment_alarms(template: Template, service: Mapping[str, Any]) -> Iterat
 
 
 def _judged(alarm: Mapping[str, Any]) -> set[str]:
-    """What an alarm is about: its metrics, or what is left of the requests when all answers are taken away."""
+    """What an alarm measures: its metrics, or unanswered requests, which are requests minus answers."""
     names = {metric["MetricName"] for metric in _metrics(alarm).values()}
     return {_UNANSWERED} if {"RequestCount", "HTTPCode_Target_2XX_Count"} <= names else names
 

@@ -10,7 +10,7 @@ _SERVICE = "AWS::ECS::Service"
 _HOOKS = "Properties.DeploymentConfiguration.LifecycleHooks"
 
 _GROUP = "-together"
-"""How the name ends of Nova's function that makes a release's services wait for one another."""
+"""Suffix of the name of Nova's function that makes a release's services wait for one another."""
 
 _NO_PAUSE = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
 """Where ECS allows no pause, because it is shifting traffic there."""
@@ -22,7 +22,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycl
 """
 
 _MOST_MINUTES = 35 * 60
-"""What bakes and hooks may take: an hour of CloudFormation's 36 is left for tasks to start and to stop."""
+"""The longest that bakes and hooks may take: CloudFormation's 36 hours, less one to start and stop tasks."""
 
 
 def _hooks_end(template: Template) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
 
 
 def _is_group(hook: Mapping[str, Any]) -> bool:
-    """Whether it is Nova's function that makes a release's services wait for one another.
+    """Whether a hook's function is the one that makes a release's services wait for one another.
 
     It waits only before the first step: once the new revision has users, it lets every further step pass.
     """

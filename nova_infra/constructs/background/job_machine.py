@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LEFT_OUT = "LeftOut"
-"""The state in which a run ends that found another one still going."""
+"""The state in which a run ends if the one before it is still running."""
 
 
 def definition(
@@ -53,7 +53,7 @@ def definition(
 
 
 def _stop_late(partition: str, cluster: str, timeout_seconds: int) -> dict[str, Any]:
-    """The states that find the task of a run that took too long, stop it, and fail."""
+    """The states that find the task of a run that takes too long, stop it, and fail."""
     stop = {
         "Type": "Task",
         "Resource": f"arn:{partition}:states:::aws-sdk:ecs:stopTask",
@@ -85,7 +85,7 @@ def _stop_late(partition: str, cluster: str, timeout_seconds: int) -> dict[str, 
 
 
 def _leave_out(partition: str, cluster: str, family: str) -> dict[str, Any]:
-    """The states that end a run where another one is still going."""
+    """The states that end a run if another one is still running."""
     return {
         "FindOthers": {
             "Type": "Task",

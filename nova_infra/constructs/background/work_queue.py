@@ -14,7 +14,7 @@ KEPT = cdk.Duration.days(14)
 
 
 class WorkQueue(Construct):
-    """Two encrypted queues that only TLS reaches, kept when the stack goes; or two that exist, by their names.
+    """Two encrypted queues that accept only TLS and outlive the stack; or two existing ones, by their names.
 
     SQS's own key encrypts them: a key of the account's would have to be opened to everything that sends.
 

@@ -11,13 +11,13 @@ from nova_infra.constructs.background.worker_alarms import WorkerAlarms
 from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.alarms import AlarmMetric
 from nova_infra.constructs.tasks.scaling import scale_on_cpu, tracked
-from nova_infra.constructs.tasks.service import fargate_service, outbound_group
+from nova_infra.constructs.tasks.service import fargate_service, outbound_group, service_resource
 
 _Policy = scaling.CfnScalingPolicy
 
 
 class WorkerService(Construct):
-    """A Fargate service that nothing sends requests to.
+    """A Fargate service that gets no requests.
 
     Its deployments are rolling: the other strategies shift traffic, and new tasks take messages from the moment they
     run. So both revisions work side by side, and the circuit breaker and the alarms are what stops a bad one.
@@ -75,6 +75,7 @@ class WorkerService(Construct):
             subnets=subnets,
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,
         )
+        self.alarms.notify_after(service_resource(self.service))
         target = scale_on_cpu(
             self.service, cluster_name, name, range_=runtime.scaling, cpu_percent=service.targets.cpu_percent
         )
@@ -84,7 +85,7 @@ class WorkerService(Construct):
     def _backlog(
         self, target: scaling.CfnScalableTarget, name: str, cluster_name: str, queue: str, per_task: int
     ) -> None:
-        """Hold the messages that wait for each task.
+        """Keep the number of waiting messages for each task constant.
 
         https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking-metric-math.html
         """

@@ -1,1 +1,1 @@
-"""What ECS and CloudFormation call during a deployment: gates, smoke tests, the command before the deployment."""
+"""What ECS and CloudFormation call during a deployment: gates, smoke tests, the command that runs before it."""

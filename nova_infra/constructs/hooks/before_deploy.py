@@ -21,7 +21,7 @@ from nova_infra.names import CONTAINER
 
 TYPE = "Custom::NovaBeforeDeploy"
 LIMIT = cdk.Duration.minutes(15)
-"""As long as a Lambda function may run, which waits for the command:
+"""A Lambda function waits for the command, and may run no longer than this:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 _IMPORT = "from nova_infra.documents.last_words import telling_first\n"
 
@@ -158,6 +158,6 @@ class BeforeDeploy(Construct):
 
 
 def _key(service: Service, release: str) -> str:
-    """What has run: an image, with the settings that the command may see. Only another one is run."""
+    """Identifies a run: the image and the settings that the command sees. The same run is not repeated."""
     seen = service.model_dump_json(include={"before_deploy", "environment", "secrets", "connects_to", "user"})
     return hashlib.sha256(f"{release} {seen}".encode()).hexdigest()[:16]

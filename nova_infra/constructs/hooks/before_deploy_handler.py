@@ -66,7 +66,7 @@ def run(wanted: Any, token: str, context: Any) -> None:
 
 
 def said(wanted: Any, arn: str) -> str:
-    """What the command printed last, after the line that says why it failed."""
+    """The last lines that the command printed, below the reason why it failed."""
     stream = f"{wanted['LogPrefix']}/{wanted['Container']}/{arn.rsplit('/', 1)[1]}"
     try:
         events = boto3.client("logs", region_name=os.environ["AWS_REGION"]).get_log_events(

@@ -8,7 +8,7 @@ from nova_infra.config import Rollout
 from nova_infra.names import TEST_HEADER, hook_role_name, smoke_name, together_name
 
 _TEST_MINUTES = 10
-"""How long tests before the first user's request may take."""
+"""The longest that tests before the first user may take."""
 
 _STAGES = {
     # Once: the new tasks run and no user has reached them.
@@ -16,7 +16,7 @@ _STAGES = {
     # Canary and linear come to this stage before every step.
     "steps": "PRE_PRODUCTION_TRAFFIC_SHIFT",
 }
-"""What a gate is before, to the lifecycle stage at which it pauses.
+"""What a gate comes before, to the lifecycle stage at which it pauses.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycleHook.html
 """
@@ -27,7 +27,7 @@ TESTED = "POST_TEST_TRAFFIC_SHIFT"
 
 
 def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:
-    """The hook that has the environment's function ask for some addresses, as CloudFormation takes it.
+    """The hook that makes the environment's function request some addresses, as CloudFormation takes it.
 
     Args:
         prefix: ``<platform>-<environment>``, which the function's name begins with.
@@ -39,7 +39,7 @@ def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]
 
 
 def group_hook(prefix: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:
-    """The hook that has a service wait for the others of its release, as CloudFormation takes it.
+    """The hook that makes a service wait for the others in its release, as CloudFormation takes it.
 
     Args:
         prefix: ``<platform>-<environment>``, which the function's name begins with.

@@ -14,7 +14,7 @@ RELEASE: dict[str, str] = {}
 """Name of each ECS service of the group to the tag of its image in this release; the stack fills it."""
 
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})
-"""Many services ask at the same time, and an error would send a good release back."""
+"""Many services ask at the same time, and an error would roll back a good release."""
 
 CONTAINER = "app"
 WENT_BACK = ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
@@ -24,7 +24,7 @@ USERS_COME = ("PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Say whether the deployment goes on: when all of its release are ready, and unless one of them went back."""
+    """Continue the deployment once every service of the release is ready; fail it if one of them rolled back."""
     service = (event.get("executionDetails") or event)["serviceArn"]
     _, cluster, own = service.rsplit("/", 2)
     group = Group(boto3.client("ecs", config=PATIENT), cluster, context.invoked_function_arn)
@@ -49,7 +49,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def weight(deployment: Any) -> float:
-    """Share of the users that a deployment's new revision has, in percent."""
+    """Percent of the users that a deployment's new revision serves."""
     return float(deployment.get("targetServiceRevision", {}).get("requestedProductionTrafficWeight") or 0)
 
 
@@ -115,7 +115,7 @@ class Group:
         return "ready" if self.tags.get(name) == tag else "not ready"
 
     def has_come(self, deployment: Any) -> bool:
-        """Whether a deployment has come to the place where the group waits, or is beyond it."""
+        """Whether a deployment has reached or passed the point where the group waits."""
         if weight(deployment) > 0 or deployment.get("lifecycleStage") in USERS_COME:
             return True
         hooks = deployment.get("lifecycleHookDetails", ())
@@ -123,7 +123,7 @@ class Group:
         return asked and not any(hook.get("status") == "AWAITING_ACTION" for hook in hooks)
 
     def went_back_since(self, name: str, mine: Any) -> bool:
-        """Whether a service went back while the deployment that is asked about was under way."""
+        """Whether a service rolled back while the deployment in question was under way."""
         if name not in self.services:
             return False
         # The list is filtered by when a deployment began, and one may have begun well before this one and failed since.
@@ -140,5 +140,5 @@ def deployment_of(service: Any) -> str:
 
 
 def batches(items: list[str], size: int) -> list[list[str]]:
-    """The items in lists of at most some."""
+    """Split items into lists of at most a given length."""
     return [items[start : start + size] for start in range(0, len(items), size)]

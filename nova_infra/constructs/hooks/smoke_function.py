@@ -15,7 +15,7 @@ SECONDS = 2
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, str]:
-    """Say whether the deployment goes on: every path has to be answered with 2xx or 3xx."""
+    """Continue the deployment only if every path answers with 2xx or 3xx."""
     details = event.get("hookDetails") or {}
     faults = [fault for fault in (ask(url, details) for url in details.get("urls", ())) if fault]
     if not details.get("urls"):

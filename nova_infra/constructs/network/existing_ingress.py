@@ -29,7 +29,7 @@ class ExistingIngress(Construct):
         balancer: ExistingLoadBalancer,
         domain: Domain | None,
     ) -> None:
-        """Refer to the load balancer, and make the domain lead to it.
+        """Refer to the load balancer, and point the domain at it.
 
         Args:
             domain: The environment's name, which gets a certificate on the listener and a DNS record. None for plain

@@ -74,7 +74,7 @@ class Firewall(Construct):
 
 
 def _rule(group: str, priority: int, counted: Sequence[str]) -> wafv2.CfnWebACL.RuleProperty:
-    """One of AWS's rule groups, in which some rules only count."""
+    """One of AWS's rule groups, with some rules set to count only."""
     count = wafv2.CfnWebACL.RuleActionProperty(count=wafv2.CfnWebACL.CountActionProperty())
     managed = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
         vendor_name="AWS",

@@ -129,7 +129,7 @@ class Ingress(Construct):
 
 
 def not_found() -> elbv2.ListenerAction:
-    """What a listener answers where no service's rule matches."""
+    """A listener's answer if no service's rule matches."""
     return elbv2.ListenerAction.fixed_response(
         404,
         content_type="application/json",

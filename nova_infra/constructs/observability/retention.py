@@ -17,5 +17,5 @@ _RETENTION = {
 
 
 def retention(days: int) -> logs.RetentionDays:
-    """The retention of that many days, one of those that the configuration allows."""
+    """The retention for a number of days that the configuration allows."""
     return _RETENTION[days]

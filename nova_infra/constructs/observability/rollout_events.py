@@ -109,7 +109,7 @@ class RolloutEvents(Construct):
         )
 
     def _stack_goes_back(self, environment: str, prefix: str, topic_arn: str, chat_arn: str | None) -> None:
-        """What no event of ECS tells: a job, a before_deploy or any other resource that fails takes its stack back.
+        """What ECS sends no event about: a job, a before_deploy or another resource fails, and its stack rolls back.
 
         Without CloudFormation's reason, which may have quotes in it that break a template: ``nova explain`` has it.
 

@@ -14,7 +14,7 @@ KEPT_FOR = cdk.Duration.days(90)
 """A stage can be rolled back to an execution as long as its artifacts are there."""
 
 _SHORTENED = 8
-"""How much of an artifact's name certainly stands in its key: CodePipeline keeps ten characters, undocumented."""
+"""How much of an artifact's name its key is sure to contain: CodePipeline keeps ten characters, undocumented."""
 
 
 class ArtifactStore(Construct):

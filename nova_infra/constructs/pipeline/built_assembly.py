@@ -1,4 +1,4 @@
-"""Gives steps what Build has made, the assembly or the CDK CLI, and refuses another assembly."""
+"""Gives steps what Build made, the assembly or the CDK CLI, and refuses any other assembly."""
 
 import json
 from base64 import b64decode
@@ -15,17 +15,17 @@ from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, DIGEST, NAM
 BUILT = "Synth_Output"
 """The artifact that CDK Pipelines deploys from."""
 WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
-"""What the assembly was known by when the deployed pipeline compared itself with it."""
+"""The digest of the assembly that the deployed pipeline compared itself with."""
 
 REFUSE_ANOTHER = (
     f'test "$(cd "$CODEBUILD_SRC_DIR_{BUILT}" && {DIGEST})" = "${ASSEMBLY}" || {{ echo "assembly: it is not the one '
     'that was built: somebody changed the artifact: find out who, and start a new release"; false; }'
 )
-"""A step's first command, which is the pipeline's own: it runs before anything of the commit does."""
+"""A step's first command. It comes from the pipeline, and runs before any code of the commit."""
 
 
 def built_stages(pipeline: codepipeline.CfnPipeline) -> list[dict[str, Any]]:
-    """The stages of a built pipeline, as its resource has them: to ask CDK for each property takes longer."""
+    """The stages of a built pipeline, from its resource: asking CDK for each property would take longer."""
     stages: list[dict[str, Any]] = cdk.Stack.of(pipeline).resolve(pipeline.stages)
     return stages
 
@@ -55,7 +55,7 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> No
 
 
 def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str) -> None:
-    """Let the step that CDK adds install the CLI from the archive of tools.
+    """Make the step that CDK adds install the CLI from the archive of tools.
 
     That step runs before anybody approves and may deploy everything, so it must trust nothing that Build has made: the
     deployed pipeline holds the CLI's hash, and refuses another one. Where the archive lacks that version, because the
@@ -87,7 +87,7 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
 
 
 def install_commands(archive: str, version: str, integrity: str) -> list[str]:
-    """What installs the CLI; the check of what a step may run (NOVA-P06) knows these very commands."""
+    """The commands that install the CLI. The check of what a step may run (NOVA-P06) knows exactly these."""
     algorithm, _, encoded = integrity.partition("-")
     assert algorithm == "sha512", "npm writes no other hash into a lock"
     file = f"aws-cdk-{version}.tgz"

@@ -14,7 +14,7 @@ _BY_NEW_NAME = "codeconnections:UseConnection"
 
 
 def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, repository: str) -> None:
-    """Let the roles that CDK gives the connection read only this repository with it.
+    """Limit the roles that CDK grants the connection to reading this repository.
 
     CDK grants ``codestar-connections:UseConnection`` alone, which a connection that was made since the service has been
     renamed refuses (awslabs/landing-zone-accelerator-on-aws#828): neither the source nor a build could read anything.
@@ -34,7 +34,7 @@ def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, r
 
 
 def _denials(repository: str) -> Iterator[iam.PolicyStatement]:
-    """What no grant of the connection covers. A call that names no repository is none about another one."""
+    """Denies what no grant covers. A call that names no repository is not about another repository."""
     for action in (_BY_OLD_NAME, _BY_NEW_NAME):
         prefix = action.partition(":")[0]
         for conditions in (
@@ -65,7 +65,7 @@ def source_of(source: Source) -> pipelines.CodePipelineSource:
 
 
 def deliver_pushes(pipeline: codepipeline.Pipeline, source: Source) -> None:
-    """Start the pipeline on pushes to the branch, but for those that change ignored paths only."""
+    """Start the pipeline on pushes to the branch, except those that change only ignored paths."""
     pipeline.add_trigger(
         provider_type=codepipeline.ProviderType.CODE_STAR_SOURCE_CONNECTION,
         git_configuration=codepipeline.GitConfiguration(

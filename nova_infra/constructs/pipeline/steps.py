@@ -28,13 +28,13 @@ TESTS = {"NOVA_SETUP": "tests"}
 """For steps that test a deployed environment: what the commands need, and what the tests import."""
 
 TOOLS = ".nova/tools"
-"""Where Build leaves what both install, and later steps find it: no registry's outage stops the way back."""
+"""Where Build leaves what both kinds of steps install, so that no outage of a registry blocks a rollback."""
 FROM_TOOLS = {"NOVA_TOOLS": TOOLS}
 
 IMAGES_HOURS = 4
 
 _GATE_SLACK_MINUTES = 60
-"""For tasks to start and to stop, and for the suite's own tools."""
+"""Time for tasks to start and stop, and to set up the suite's own tools."""
 _LONGEST_BUILD_MINUTES = 36 * 60
 """https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html."""
 
@@ -50,10 +50,12 @@ class Tools:
     """What steps run.
 
     Attributes:
-        archive: What Build has packed for them to install.
-        digest: What the commit's own files are known by that they run.
+        source: The commit's files.
+        archive: What Build packed for them to install.
+        digest: Digest of the commit's own files that they run.
     """
 
+    source: pipelines.IFileSetProducer
     archive: pipelines.IFileSetProducer
     digest: str
 
@@ -69,7 +71,7 @@ class BuildStep(pipelines.CodeBuildStep):
         """Create the step.
 
         Args:
-            tools_digest: What the files of the commit are known by that the later steps run.
+            tools_digest: Digest of the commit's files that the later steps run.
         """
         super().__init__(
             "Synth",
@@ -78,11 +80,11 @@ class BuildStep(pipelines.CodeBuildStep):
             commands=["make check", "make audit", "make tools", "make synth"],
             primary_output_directory="cdk.out",
         )
-        self.tools = Tools(self.add_output_directory(TOOLS), tools_digest)
+        self.tools = Tools(source, self.add_output_directory(TOOLS), tools_digest)
 
 
 class ImageStep(pipelines.CodeBuildStep):
-    """Builds the images of one architecture, one after the other; those that their repositories have are left alone.
+    """Builds the images of one architecture, one after the other, except those that are in their repositories already.
 
     One build for all services: CodeBuild's quota of concurrent builds may be one, and it refuses what it cannot queue.
     """
@@ -90,7 +92,6 @@ class ImageStep(pipelines.CodeBuildStep):
     def __init__(
         self,
         *,
-        source: pipelines.IFileSetProducer,
         tools: Tools,
         repositories: str,
         profiles: str,
@@ -100,7 +101,6 @@ class ImageStep(pipelines.CodeBuildStep):
         """Create the step.
 
         Args:
-            tools: The archive of tools that Build has made, for every architecture of the services.
             repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
             profiles: ARN of the profiles that may sign its images, with the same wildcard.
             architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
@@ -108,7 +108,7 @@ class ImageStep(pipelines.CodeBuildStep):
         """
         super().__init__(
             architecture,
-            input=source,
+            input=tools.source,
             additional_inputs={TOOLS: tools.archive},
             install_commands=[SETUP],
             commands=[f"make images ARCHITECTURE={architecture}"],
@@ -122,7 +122,7 @@ class ImageStep(pipelines.CodeBuildStep):
 
 
 class ReleaseStep(pipelines.CodeBuildStep):
-    """Runs one of the release tools about an environment, by a role in the environment's account.
+    """Runs one of the release tools on an environment, with a role in the environment's account.
 
     The step's own role has a fixed name, and the role in the environment's account lets only that one assume it.
     """
@@ -132,7 +132,6 @@ class ReleaseStep(pipelines.CodeBuildStep):
         scope: Construct,
         step: str,
         *,
-        source: pipelines.IFileSetProducer,
         tools: Tools,
         prefix: str,
         environment: Environment,
@@ -151,13 +150,13 @@ class ReleaseStep(pipelines.CodeBuildStep):
             role: ``observer`` or ``release``: what it may do there.
             more: What it may do here besides.
             install_commands: What installs its tools.
-            env: Its variables. Default: those that have what the commands need installed, and nothing of tests.
+            env: Its variables. Default: those that install what the commands need, and nothing for tests.
             timeout: How long it may take. Default: that of every step.
         """
         stack = Stack.of(scope)
         super().__init__(
             step.capitalize(),
-            input=source,
+            input=tools.source,
             additional_inputs={TOOLS: tools.archive},
             install_commands=[f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(tools.digest)}; }}", *install_commands],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
@@ -180,7 +179,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
 
 
 class GateStep(ReleaseStep):
-    """Runs the environment's test suite on new revisions: answers the deployments for it, and is their load.
+    """Runs the environment's test suite against new revisions: it answers their gates and is their load.
 
     It has to run beside the deployments that wait for it: :func:`run_beside` gives it their run order.
     """
@@ -189,7 +188,6 @@ class GateStep(ReleaseStep):
         self,
         scope: Construct,
         *,
-        source: pipelines.IFileSetProducer,
         tools: Tools,
         prefix: str,
         environment: Environment,
@@ -210,7 +208,6 @@ class GateStep(ReleaseStep):
         super().__init__(
             scope,
             "gate",
-            source=source,
             tools=tools,
             prefix=prefix,
             environment=environment,
@@ -233,7 +230,6 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
         self,
         suite: Literal["integration", "e2e"],
         *,
-        source: pipelines.IFileSetProducer,
         tools: Tools,
         url: CfnOutput,
     ) -> None:
@@ -246,7 +242,7 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
         browser = suite == "e2e"
         super().__init__(
             "E2ETests" if browser else "IntegrationTests",
-            input=source,
+            input=tools.source,
             additional_inputs={TOOLS: tools.archive},
             env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP, *(["make browser"] if browser else [])],

@@ -22,7 +22,7 @@ _VARIABLE = "PIPELINE"
 COMPARE = f"{_VARIABLE}=$(python3 -I - <<'PROGRAM'\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
 """The command that compares."""
 ASSEMBLY = "ASSEMBLY"
-"""The variable that holds what the assembly is known by: ``nova_infra.assembly.digest_of_files`` computes the same."""
+"""The variable that holds the digest of the assembly: ``nova_infra.assembly.digest_of_files`` computes the same."""
 NAMESPACE = "Compare"
 DIGEST = "find . -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1"
 
@@ -41,6 +41,7 @@ class UpdateApproval(Construct):
         construct_id: str,
         *,
         stacks: Sequence[str],
+        build_image: codebuild.IBuildImage,
         logging: codebuild.LoggingOptions,
     ) -> None:
         """Add the comparison to the stage Build, and the approval before the stage that updates the pipeline.
@@ -48,10 +49,11 @@ class UpdateApproval(Construct):
         Args:
             pipeline: The pipeline, after ``build_pipeline()``.
             stacks: Names of the stacks that the update deploys, the pipeline's own first.
-            logging: Where the comparison logs.
+            build_image: What the comparison runs in.
+            logging: Where it logs.
         """
         super().__init__(pipeline, construct_id)
-        project = self._project(pipeline, stacks, logging)
+        project = self._project(pipeline, stacks, build_image, logging)
         stages = {stage.stage_name: stage for stage in pipeline.pipeline.stages}
         stages["Build"].add_action(
             codepipeline_actions.CodeBuildAction(
@@ -82,9 +84,13 @@ class UpdateApproval(Construct):
         )
 
     def _project(
-        self, pipeline: pipelines.CodePipeline, stacks: Sequence[str], logging: codebuild.LoggingOptions
+        self,
+        pipeline: pipelines.CodePipeline,
+        stacks: Sequence[str],
+        build_image: codebuild.IBuildImage,
+        logging: codebuild.LoggingOptions,
     ) -> codebuild.PipelineProject:
-        """What compares: it runs nothing of the commit, and may read the deployed templates of these stacks."""
+        """The project that compares. It runs no code of the commit, and may read these stacks' deployed templates."""
         stack = cdk.Stack.of(self)
         variables = {
             "STACKS": " ".join(stacks),
@@ -98,7 +104,7 @@ class UpdateApproval(Construct):
         project = codebuild.PipelineProject(
             self,
             "Compare",
-            environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0),
+            environment=codebuild.BuildEnvironment(build_image=build_image),
             environment_variables={
                 name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
             },

@@ -94,7 +94,7 @@ class RegistryRole(Construct):
         )
 
     def deployment(self) -> list[iam.PolicyStatement]:
-        """What a job needs besides to deploy the registry's stack by this role, and by no other one."""
+        """What else a job needs to deploy the registry's stack with this role and no other."""
         stack, stacks = cdk.Stack.of(self), self._stacks()
         bucket = f"arn:{stack.partition}:s3:::{bootstrap_bucket_name(stack.account, self._region)}"
         return [
@@ -145,7 +145,7 @@ class RegistryRole(Construct):
 
 
 def _settings() -> list[iam.PolicyStatement]:
-    """What a role needs that sets how the whole registry scans and signs; Inspector's setting is the account's."""
+    """What a role needs to set how the whole registry scans and signs; Inspector's setting belongs to the account."""
     return [
         iam.PolicyStatement(
             actions=[

@@ -1,6 +1,7 @@
 """The roles that release tools and operators assume in an environment's account."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -22,8 +23,25 @@ _RECORDS = ("release", "rollback", "hold/*", "accepted/*")
 """The environment's parameters: the ledger, the lock, holds and waivers."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RoleUsers:
+    """ARNs of the roles that may assume the release roles.
+
+    Attributes:
+        observers: Those that may assume the observer.
+        releasers: Those that may assume the observer and the release role.
+        operators: Those that may assume the operator; none for no such role.
+        gatekeepers: Those that answer deployments for the test suite; none for no such role.
+    """
+
+    observers: Sequence[str]
+    releasers: Sequence[str]
+    operators: Sequence[str] = ()
+    gatekeepers: Sequence[str] = ()
+
+
 class ReleaseRoles(Construct):
-    """An observer, a release role, an operator, and one that answers for the test suite.
+    """An observer, a release role, an operator, and a role that answers for the test suite.
 
     The observer may look and change nothing; the release role may roll back, record, hold and stop a task; the operator
     may read logs, run tasks and scale. Both may answer a deployment's gate, and stop a deployment.
@@ -42,10 +60,7 @@ class ReleaseRoles(Construct):
         parameters: str,
         others: Sequence[str],
         repositories: str,
-        observers: Sequence[str],
-        releasers: Sequence[str],
-        operators: Sequence[str],
-        gatekeepers: Sequence[str] = (),
+        users: RoleUsers,
     ) -> None:
         """Create the roles.
 
@@ -56,10 +71,7 @@ class ReleaseRoles(Construct):
             others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
                 ``nova-prod``.
             repositories: ARN of the repositories of the images, with a wildcard for the services' names.
-            observers: ARNs of the roles that may take the observer.
-            releasers: ARNs of the roles that may take both.
-            operators: ARNs of the roles that may take the operator, too; none for no such role.
-            gatekeepers: ARNs of the roles that answer deployments for the test suite; none for no such role.
+            users: Who may assume them.
         """
         super().__init__(scope, construct_id)
         self._prefix, self._parameters = prefix, parameters.lstrip("/")
@@ -67,12 +79,12 @@ class ReleaseRoles(Construct):
         self._in_cluster = {"ArnEquals": {"ecs:cluster": self._arn("ecs", "cluster", cluster)}}
         self._own, self._tasks = services_in_cluster(prefix, cluster), self._arn("ecs", "task", f"{cluster}/*")
         look = self._look(repositories)
-        self._role("observer", look, [*observers, *releasers])
-        self._role("release", [*look, *self._change(others)], releasers)
-        if operators:
-            self._role("operator", [*look, *self._operate()], operators)
-        if gatekeepers:
-            self._role("gate", [*look, *self._answer()], gatekeepers)
+        self._role("observer", look, [*users.observers, *users.releasers])
+        self._role("release", [*look, *self._change(others)], users.releasers)
+        if users.operators:
+            self._role("operator", [*look, *self._operate()], users.operators)
+        if users.gatekeepers:
+            self._role("gate", [*look, *self._answer()], users.gatekeepers)
 
     def _arn(self, service: str, resource: str, name: str) -> str:
         return f"{self._place(service)}:{resource}/{name}"
@@ -191,12 +203,12 @@ class ReleaseRoles(Construct):
         ]
 
     def _answer(self) -> list[iam.PolicyStatement]:
-        """What the role of the test suite may do: answer, and write that to the ledger."""
+        """What the test suite's role may do: answer, and write the answer to the ledger."""
         ledger = iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[self._parameter("release")])
         return [*self._steer(), ledger]
 
     def _operate(self) -> list[iam.PolicyStatement]:
-        """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
+        """What only a person may do, during an incident: steps of the pipeline read no logs."""
         stack, prefix, place = cdk.Stack.of(self), self._prefix, self._place
         definitions = f"{place('ecs')}:task-definition/{prefix}-*:*"
         logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
@@ -269,7 +281,7 @@ class ReleaseRoles(Construct):
 
 
 def _place(stack: cdk.Stack) -> Callable[[str], str]:
-    """How a service's ARNs begin in a stack's region and account. To ask CDK for each ARN takes longer."""
+    """The beginning of a service's ARNs in a stack's region and account: asking CDK for each ARN would take longer."""
     partition, region, account = stack.partition, stack.region, stack.account
     return lambda service: f"arn:{partition}:{service}:{region}:{account}"
 

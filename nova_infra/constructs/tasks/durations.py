@@ -7,11 +7,11 @@ import aws_cdk as cdk
 
 @functools.cache
 def seconds(amount: float) -> cdk.Duration:
-    """So many seconds."""
+    """A duration in seconds."""
     return cdk.Duration.seconds(amount)
 
 
 @functools.cache
 def minutes(amount: float) -> cdk.Duration:
-    """So many minutes."""
+    """A duration in minutes."""
     return cdk.Duration.minutes(amount)

@@ -34,7 +34,7 @@ def grant(role: iam.IRole, permissions: Sequence[Permission]) -> None:
 
 
 _LONGEST = 4_500
-"""Characters of a policy up to which a role may have its old and its new one at once: IAM allows 10,240 for both.
+"""Largest policy, in characters, of which a role can hold the old and the new one: IAM allows 10,240 together.
 
 What only CloudFormation knows counts as 100 characters, so that some are left for longer ones.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length

@@ -83,7 +83,7 @@ class Autoscaling(Construct):
 def scale_on_cpu(
     service: ecs.FargateService, cluster_name: str, name: str, *, range_: Scaling, cpu_percent: int
 ) -> scaling.CfnScalableTarget:
-    """Let a service have as many tasks as its CPU needs, within the range of the time of day.
+    """Scale a service by its CPU, within the range for the time of day.
 
     Args:
         cluster_name: Name of its cluster.

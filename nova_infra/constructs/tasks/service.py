@@ -82,7 +82,7 @@ def fargate_service(
 
 
 def selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.SelectedSubnets:
-    """The subnets that a selection means. Without a public address, a task in a public one reaches nothing.
+    """The subnets of a selection. In a public subnet, a task without a public address reaches nothing.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html
     """
@@ -98,7 +98,7 @@ def selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.Selected
 
 
 def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bool:
-    """Whether a selection has a public subnet. CDK is asked once for a group, which is what Nova's services name."""
+    """Whether a selection has a public subnet. CDK is asked once for each group, which Nova's services select by."""
     group = subnets.subnet_group_name if subnets is not None else None
     if group is None or subnets != ec2.SubnetSelection(subnet_group_name=group):
         return selected(cluster.vpc, subnets).has_public
@@ -110,7 +110,7 @@ def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bo
 
 @remembered
 def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - remembered by it
-    """Group of subnets in a cluster's VPC to whether it has a public one, so far as it was asked."""
+    """Groups of subnets in a cluster's VPC that CDK was asked about, to whether one of them is public."""
     return {}
 
 
@@ -144,7 +144,7 @@ def service_resource(service: ecs.FargateService) -> ecs.CfnService:
 def outbound_group(
     scope: Construct, name: str, vpc: ec2.IVpc, connections: Sequence[str], *, reached_by: str = "nothing"
 ) -> ec2.SecurityGroup:
-    """A group that nothing gets into yet, and that reaches what it connects to, and HTTP and HTTPS anywhere."""
+    """A security group without inbound rules, which may connect to ``connects_to``, and to HTTP and HTTPS anywhere."""
     # CDK would write the construct path into the description, and a changed description replaces the group.
     group = ec2.SecurityGroup(
         scope, "Group", vpc=vpc, description=f"{name}: tasks, reached by {reached_by}", allow_all_outbound=False
@@ -156,7 +156,7 @@ def outbound_group(
 
 
 def acknowledge_exec(task_definition: ecs.TaskDefinition) -> None:
-    """Answer what cdk-nag says of ECS Exec's permissions."""
+    """Acknowledge cdk-nag's findings on the permissions of ECS Exec."""
     acknowledge(
         task_definition.task_role,
         "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",

@@ -68,7 +68,7 @@ def add_sidecars(
 
 
 def _image(scope: Construct, sidecar: Sidecar, role: iam.IRole) -> ecs.ContainerImage:
-    """Where a sidecar's image is. A repository of ECR lets nobody pull whose role may not, also in its own account.
+    """Where a sidecar's image is. ECR lets only roles with permission pull, even in its own account.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
     """

@@ -106,7 +106,7 @@ class FargateTask(Construct):
         _acknowledge(self.definition, execution_role)
 
     def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.LogGroup:
-        """A log group that outlives its stack: only what a first deployment wrote says why it failed."""
+        """A log group that outlives its stack, because only a failed first deployment's logs say why it failed."""
         return logs.LogGroup(
             self,
             "Logs",
@@ -140,7 +140,7 @@ def _health_check(service: Service) -> ecs.HealthCheck | None:
 
 
 def _command(service: Service) -> tuple[str, ...] | None:
-    """What the container runs: what the service says, what the kit needs, or None for the image's own."""
+    """The container's command: the service's, the kit's, or None for the image's own."""
     if service.command is None and service.kit:
         return ("python", "-m", "nova_kit.serve", f"{service.name.replace('-', '_')}.main:app")
     return service.command

@@ -10,11 +10,11 @@ from nova_infra.config import Thresholds
 from nova_infra.constructs.tasks.alarms import LATE, AlarmMetric, Query, TaskAlarms, query, returned
 
 _FEW_REQUESTS = 3
-"""A percentile of fewer requests is that of one or two of them."""
+"""With fewer requests, one or two of them decide a percentile."""
 
 
 class WebAlarms(TaskAlarms):
-    """Those that roll back, and unhealthy targets and too few tasks, which only notify.
+    """The alarms that roll back, and those on unhealthy targets and too few tasks, which only notify.
 
     What rolls back is what a new revision does to users within minutes: failing, not answering at all, being slow,
     burning its CPU, and filling its memory until ECS kills it. Such a task is replaced and the next one starts empty,
@@ -24,10 +24,6 @@ class WebAlarms(TaskAlarms):
 
     The alarms have fixed names and are built from names, never from the service's own metrics: the service refers to
     them, so a reference back would be a cycle.
-
-    Attributes:
-        rollback_alarms: Those that belong in the service's deployment alarms.
-        notify_alarms: The others, which only notify.
     """
 
     def __init__(
@@ -120,7 +116,7 @@ class WebAlarms(TaskAlarms):
         ]
 
     def _unanswered_rate(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
-        """Percent of requests that got no answer, by the same rules: those of a target that hangs or drops them.
+        """Percent of requests that got no answer because a target hung or dropped them, by the same rules.
 
         The load balancer answers such a request itself, with 504 or 502, and counts that answer without saying whose
         it was; but it counts the request for the target group that it chose. So they are what is left of the requests
@@ -144,7 +140,7 @@ class WebAlarms(TaskAlarms):
     def _worst_rate(
         self, parts: Mapping[str, str], min_requests: int, *, label: str
     ) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
-        """A part of each colour's requests in percent: over both, or on one of them where that is worse."""
+        """A share of requests in percent: of both colours together, or of the worse one."""
         requests = {colour: f"FILL(requests_{colour},0)" for colour in self._colours}
         rates = {"both": _rate("+".join(parts.values()), "+".join(requests.values()), min_requests)}
         rates |= {colour: _rate(parts[colour], requests[colour], min_requests) for colour in self._colours}

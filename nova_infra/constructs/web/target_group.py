@@ -15,7 +15,7 @@ _VERSIONS = {
 
 
 def conditions(service: Service) -> list[elbv2.ListenerCondition]:
-    """Which requests are the service's: those of its hosts, and of its paths."""
+    """The conditions that select the service's requests: its hosts and its paths."""
     found = []
     if service.hosts:
         found.append(elbv2.ListenerCondition.host_headers(list(service.hosts)))

@@ -126,9 +126,7 @@ class WebService(Construct):
         if hooks := _hooks(settings, tested=tested):
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
-        # They come with the first tasks, not before: nobody is woken because a service does not run yet.
-        for alarm in self.alarms.notify_alarms:
-            alarm.add_resource_dependency(resource)
+        self.alarms.notify_after(resource)
         self._attach(container, port, rule, test_rule)
         Autoscaling(
             self,
@@ -266,7 +264,7 @@ def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLo
 
 @remembered
 def _full_name(load_balancer: elbv2.IApplicationLoadBalancer) -> str:
-    """What CloudWatch knows a load balancer by. One that is imported by its attributes knows only its ARN."""
+    """The name of a load balancer in CloudWatch. One imported by its attributes has only its ARN."""
     if (known := getattr(load_balancer, "load_balancer_full_name", None)) is not None:
         return str(known)
     return cdk.Fn.select(1, cdk.Fn.split(":loadbalancer/", load_balancer.load_balancer_arn))

@@ -18,7 +18,7 @@ _PUBLIC_ACCESS_BLOCK = "PublicAccessBlockConfiguration"
 
 
 def granted(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Logical id and sentence of everything that the second set of resources lets someone do.
+    """Logical id and a sentence for everything that the second set of resources newly allows.
 
     Args:
         old: Logical id to resource, as deployed.

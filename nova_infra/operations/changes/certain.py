@@ -1,4 +1,4 @@
-"""What a template says for certain, and what only CloudFormation knows: a parameter, a condition, another function.
+"""Separates what a template states from what only CloudFormation knows: parameters, conditions, other functions.
 
 Any property may be a function instead of its value, and any entry of a list as well:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html.
@@ -14,7 +14,7 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 def is_function(value: Any) -> bool:
-    """Whether a value is one that only CloudFormation knows.
+    """Whether only CloudFormation knows a value.
 
     Args:
         value: The value, as a template has it.
@@ -34,7 +34,7 @@ def is_known(value: Any) -> bool:
 
 
 def is_whole(entries: Any) -> bool:
-    """Whether a template says which entries a list has, so that what is missing there is missing.
+    """Whether a template states all entries of a list, so that an absent one is really absent.
 
     Args:
         entries: The list, or an entry that stands for a list of one.
@@ -43,7 +43,7 @@ def is_whole(entries: Any) -> bool:
 
 
 def table(value: Any) -> Mapping[str, Any]:
-    """An object that a template states; an empty one for everything else.
+    """An object that a template states; empty for anything else.
 
     Args:
         value: The value, as a template has it.
@@ -75,7 +75,7 @@ def without_no_value(value: Any) -> Any:
 
 
 def certain_entries(entries: Any) -> list[Any]:
-    """The entries of a list that no condition leaves out; of a list that only CloudFormation knows, none.
+    """The entries of a list that no condition leaves out; empty if only CloudFormation knows the list.
 
     Args:
         entries: The list, as a template has it.
@@ -84,7 +84,7 @@ def certain_entries(entries: Any) -> list[Any]:
 
 
 def may_be_left_out(value: Any) -> bool:
-    """Whether a value is none at all, or none under a condition.
+    """Whether a value is absent, or may be under a condition.
 
     Args:
         value: The value, as a template has it.

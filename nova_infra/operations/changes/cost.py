@@ -20,7 +20,7 @@ _NOT_COUNTED = (
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that costs.
+    """A priced item.
 
     Attributes:
         what: What it is, as people call it.
@@ -60,7 +60,7 @@ def total(items: Iterable[Item]) -> float:
 
 
 def difference(before: Iterable[Template], after: Iterable[Template]) -> str:
-    """What a change costs a month, in a sentence; empty where it costs nothing and saves nothing."""
+    """What a change costs or saves a month, in a sentence; empty if neither."""
     old, new = cost(before), cost(after)
     change = total(new) - total(old)
     if abs(change) < 0.5:
@@ -162,7 +162,7 @@ def _service(properties: Mapping[str, Any], resources: Mapping[str, Any]) -> lis
 
 
 def _double_minutes(configuration: Mapping[str, Any]) -> float:
-    """How long a release runs the old and the new tasks beside each other: its bakes."""
+    """How long a release runs old and new tasks at the same time: its bakes."""
     bake = float(configuration.get("BakeTimeInMinutes", 0))
     canary = configuration.get("CanaryConfiguration", {})
     linear = configuration.get("LinearConfiguration", {})

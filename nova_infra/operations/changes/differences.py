@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that changes.
+    """A change.
 
     Attributes:
         resource: Logical id; empty for what is said of the template.
@@ -133,13 +133,13 @@ class Replacement:
 
 
 def changed_leaves(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Leaf]]:
-    """Every resource that is in both, by logical id and type, to its properties that differ in meaning."""
+    """Each resource that both templates have, by logical id and type, to the properties that differ in meaning."""
     common = [key for key, resource in new.items() if key in old and old[key]["Type"] == resource["Type"]]
     return {key: list(_leaves(properties(old[key]), properties(new[key]), ())) for key in common}
 
 
 def replacements(new: Mapping[str, Any], changes: Mapping[str, list[Leaf]]) -> dict[str, Replacement]:
-    """Logical id to why it is replaced, with what refers to it by a property that cannot be changed."""
+    """Logical id to why it is replaced, including resources that refer to it by an immutable property."""
     found: dict[str, Replacement] = {}
     for logical_id, leaves in changes.items():
         kind = resource_type(new[logical_id]["Type"])
@@ -178,7 +178,7 @@ def _replaced(logical_id: str, resource: Mapping[str, Any], replacement: Replace
 
 
 def _kept_less(logical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
-    """Attributes beside the properties and metadata, first of all those that protect a resource from being deleted."""
+    """Attributes other than properties and metadata; those that protect a resource from deletion come first."""
     stateful = resource_type(new["Type"]).stateful
     for name in sorted({*old, *new} - {"Type", "Properties", "Metadata"}):
         was, becomes = old.get(name), new.get(name)
@@ -201,7 +201,7 @@ def _policy(value: Any) -> Policy:
 
 
 def _leaves(was: Any, becomes: Any, path: Path) -> Iterator[Leaf]:
-    """Path, old and new value of everything that differs in meaning; None stands for what is not there."""
+    """Path, old and new value of everything that differs in meaning; None stands for an absent value."""
     if same(was, becomes):
         return
     if is_policy(parsed(was)) or is_policy(parsed(becomes)):
@@ -228,7 +228,7 @@ def _leaves(was: Any, becomes: Any, path: Path) -> Iterator[Leaf]:
 
 
 def _by_name(items: list[Any]) -> dict[str, Any] | None:
-    """Items by what identifies each; None where nothing does."""
+    """Items by their identifying key; None if they have none."""
     for key in ("Name", "Key", "Id", "PolicyName", "SourceVolume"):
         names = [item.get(key) if isinstance(item, dict) else None for item in items]
         if all(isinstance(name, str) for name in names) and len(set(names)) == len(names):

@@ -76,7 +76,7 @@ _EVERYWHERE_OUT = (
 
 
 def opened(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Logical id and sentence of everything that the second set of resources opens.
+    """Logical id and a sentence for everything that the second set of resources opens.
 
     Args:
         before: Logical id to resource, as deployed.
@@ -98,7 +98,7 @@ def opened(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tupl
 
 
 def closed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Security group and sentence of every rule that is gone, without another that covers it."""
+    """Security group and a sentence for every removed rule that no other rule covers."""
     for group, sentence in _opened_by_security_groups(after, before):
         if group in after or group not in before:
             yield group, f"no longer {sentence}"
@@ -219,7 +219,7 @@ _OPENINGS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "AWS::Redshift::Cluster": _set_to("PubliclyAccessible", "true", "can be reached from the internet"),
     "AWS::Lambda::Url": _set_to("AuthType", "NONE", "can be called by everyone"),
 }
-"""Type to the ways in which a resource of it is open. A way that the resource did not have before is an opening."""
+"""Type to the ways in which its resources can be open. A way that a resource did not have before is an opening."""
 
 
 def _denies(resource: Mapping[str, Any] | None) -> bool:

@@ -62,7 +62,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class _Set:
-    """A set of principals, actions or resources: what the patterns match, or everything else.
+    """A set of principals, actions or resources: everything that the patterns match, or everything that they do not.
 
     Attributes:
         patterns: Names, with ``*`` and ``?``.
@@ -75,7 +75,7 @@ class _Set:
     any_case: bool = False
 
     def parts(self) -> Iterator[_Set]:
-        """Pieces that are either covered as a whole or not at all."""
+        """The smallest pieces, each covered entirely or not at all."""
         if self.complement:
             yield self
         else:
@@ -217,7 +217,7 @@ def _those(policy: Policy, *, allows: bool) -> list[PolicyStatement]:
 
 
 def _uncovered(needed: Sequence[PolicyStatement], by: Sequence[PolicyStatement]) -> list[Grant]:
-    """What the needed statements speak of and none of the others does, put together again."""
+    """What the needed statements allow and none of the others does, reassembled."""
     grants: list[Grant] = []
     for statement in needed:
         # (principal, conditions lost) → action → resources, so that actions on the same resources share a line.
@@ -249,7 +249,7 @@ def _uncovered(needed: Sequence[PolicyStatement], by: Sequence[PolicyStatement])
 
 
 def _without_repeats(grants: list[Grant]) -> list[Grant]:
-    """Grants that differ only in the principal become one."""
+    """Merge grants that differ only in the principal."""
     together: dict[Grant, list[str]] = defaultdict(list)
     for grant in grants:
         key = Grant((), grant.actions, grant.resources, grant.conditions, grant.lost_conditions)
@@ -318,5 +318,5 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _matches(pattern: str, other: str) -> bool:
-    """Whether a pattern matches everything that another pattern, or a plain text, does."""
+    """Whether a pattern matches everything that another pattern, or plain text, matches."""
     return pattern == other or _pattern(pattern).fullmatch(other) is not None

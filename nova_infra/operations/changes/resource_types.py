@@ -45,7 +45,7 @@ class ResourceType:
 
 
 def resource_type(name: str) -> ResourceType:
-    """What is known of a type, such as ``AWS::S3::Bucket``."""
+    """The facts about a type, such as ``AWS::S3::Bucket``."""
     table = _table()
     entry = table["types"].get(name)
     stateful = name in table["stateful"]

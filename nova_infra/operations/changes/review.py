@@ -14,7 +14,7 @@ from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import Difference, Kind, differences
 
 WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
-"""What needs a reviewer's label."""
+"""Changes that need a reviewer's label."""
 
 _THREADS = 2
 # A comment on GitHub has at most 65,536 characters.
@@ -24,7 +24,7 @@ _STACK_CHARACTERS = 8_000
 
 @dataclass(frozen=True)
 class StackChange:
-    """One stack whose template is not the same in both assemblies.
+    """A stack whose template differs between the assemblies.
 
     Attributes:
         name: Name of the stack, with its account where several have it.
@@ -67,7 +67,7 @@ def changes(before: Path, after: Path) -> list[StackChange]:
 
 
 def cost_difference(before: Path, after: Path) -> str:
-    """What the change costs more, or less, a month, in a sentence; empty where that stays the same.
+    """How much more or less the change costs a month, in a sentence; empty if the same.
 
     Args:
         before: The assembly of the code as it is.
@@ -81,7 +81,7 @@ def cost_difference(before: Path, after: Path) -> str:
 
 
 def as_comment(found: list[StackChange], cost: str = "") -> str:
-    """The changes as a comment: what must not be missed first, then every stack in full, as far as there is room.
+    """The changes as a comment: what must not be missed first, then each stack in full as space allows.
 
     Args:
         cost: What :func:`cost_difference` says.

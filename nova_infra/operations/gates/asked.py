@@ -12,7 +12,7 @@ _RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
 def is_internal(platform: Template) -> bool:
-    """Whether the load balancer that an environment took over answers only in its VPC, by the platform's template."""
+    """Whether an environment's existing load balancer answers only in its VPC, by the platform's template."""
     return bool(platform.get("Outputs", {}).get(SCHEME_OUTPUT, {}).get("Value") == "internal")
 
 
@@ -38,7 +38,7 @@ def leads_to(template: Template, platform: Template, path: str) -> bool:
 
 
 def _matches(rule: Mapping[str, Any], field: str, key: str, value: str) -> bool:
-    """Whether a rule's conditions on a field hold; they do where it has none."""
+    """Whether a rule's conditions on a field hold; without conditions they do."""
     return all(
         any(fnmatchcase(value, str(each)) for each in condition.get(key, condition).get("Values", ()))
         for condition in rule["Conditions"]
@@ -47,7 +47,7 @@ def _matches(rule: Mapping[str, Any], field: str, key: str, value: str) -> bool:
 
 
 def _is_private(listener: object, platform: Template) -> bool:
-    """Whether a listener, as a service's template imports it, is of a load balancer that the platform made internal."""
+    """Whether the listener that a service's template imports belongs to an internal load balancer of the platform."""
     name = listener.get("Fn::ImportValue") if isinstance(listener, Mapping) else None
     exported = [
         each["Value"].get("Ref")

@@ -16,7 +16,7 @@ _RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 def misdirected(
     on_alternate: Collection[str], deployed: Mapping[str, Template], released: Mapping[str, Template]
 ) -> list[str]:
-    """What stands against a release that changes the listener rule of a service on its alternate target group.
+    """What blocks a release that changes the listener rule of a service on its alternate target group.
 
     Args:
         on_alternate: Services whose alternate target group gets the traffic now.
@@ -45,7 +45,7 @@ def _rules(template: Template) -> dict[str, Any]:
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Names of the properties that differ, of the rules that stay."""
+    """Names of the properties that differ in the rules that both releases have."""
     return sorted(
         {
             name

@@ -23,7 +23,7 @@ _NARROWER = ("http-header", "http-request-method", "query-string", "source-ip")
 
 @dataclass(frozen=True)
 class ListenerRule:
-    """What a rule of the load balancer takes.
+    """The requests that a listener rule takes.
 
     Attributes:
         priority: Its place; lower ones are tried first.
@@ -56,7 +56,7 @@ def orphans(prefix: str, stacks: Iterable[Stack], services: Collection[str]) -> 
 
 
 def told(stack: Stack) -> str:
-    """What to say of such a stack, with the remedy."""
+    """What to report about such a stack, with the remedy."""
     delete = f"`aws cloudformation delete-stack --stack-name {stack.name}`"
     if stack.status == "DELETE_IN_PROGRESS":
         return f"{stack.name}: is not in nova.toml and is being deleted"
@@ -64,7 +64,7 @@ def told(stack: Stack) -> str:
 
 
 def left_environments(environment: ObservedEnvironment, known: Collection[str]) -> Iterator[str]:
-    """Say which environments of the installation are in an environment's account and region and not in nova.toml."""
+    """Report environments in an environment's account and region that nova.toml does not have."""
     platform = environment.prefix.removesuffix(f"-{environment.name}")
     for name in environment.environments():
         if name not in known:
@@ -105,7 +105,7 @@ def is_for_tests(properties: Mapping[str, Any]) -> bool:
 
 
 def _by_expression(condition: Mapping[str, Any]) -> bool:
-    """Whether a host or a path is asked for by regular expressions, whose hosts and paths nobody here works out."""
+    """Whether a host or a path is matched by regular expressions, which are not compared here."""
     return any(isinstance(each, Mapping) and each.get("RegexValues") for each in condition.values())
 
 
@@ -153,7 +153,7 @@ def taken(left: Mapping[str, Iterable[ListenerRule]], wanted: Mapping[str, Liste
 
 
 def held(rule: ListenerRule, mine: ListenerRule) -> str:
-    """What a rule takes from one of the release, in a clause that ends before the stack's name; empty for nothing."""
+    """What a rule takes from one of the release's, in a clause that ends before the stack's name; empty if nothing."""
     if rule.priority == mine.priority:
         return f"its priority {mine.priority} is that of the rule of"
     if mine.tested and rule.priority == mine.priority - 1:
@@ -167,5 +167,5 @@ def held(rule: ListenerRule, mine: ListenerRule) -> str:
 
 
 def _covers(patterns: tuple[str, ...], values: tuple[str, ...]) -> bool:
-    """Whether one of some patterns is matched by one of others; patterns of a load balancer are those of a shell."""
+    """Whether patterns overlap with others. A load balancer's patterns work like a shell's."""
     return not patterns or any(fnmatchcase(value, pattern) for value in values for pattern in patterns)

@@ -28,7 +28,7 @@ from nova_infra.operations.records.waivers import Waiver, read_waivers, waived
 from nova_infra.operations.rollback.lock import Claim, read_claim
 
 _CERTIFICATE_MARGIN = timedelta(days=14)
-"""ACM renews 60 days before the end: one that is this close to it was not renewed."""
+"""ACM renews 60 days before expiry, so a certificate this close to it was not renewed."""
 
 _UNWATCHED = (
     "ECS then watches none of this service's alarms in this deployment: only the circuit breaker and verify are left"
@@ -53,7 +53,7 @@ class Blocker:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What keeps a deployment from starting, and what would without its waiver.
+    """What blocks a deployment, and what would block it without its waiver.
 
     Attributes:
         refused: What keeps it from beginning.
@@ -110,7 +110,7 @@ class Known:
 def survey(
     environment: ObservedEnvironment, known: Known | None = None, released: Mapping[str, Template] | None = None
 ) -> Conditions:
-    """Ask for everything that :func:`blockers` decides from, side by side.
+    """Read everything that :func:`blockers` decides from, in parallel.
 
     Args:
         known: What nova.toml says; without it, every service that runs there counts as one of the release.
@@ -176,7 +176,7 @@ def _rollback(claim: Claim, now: datetime) -> str:
 
 
 def judge(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> Judgement:
-    """Whether a deployment may begin: nothing stands against it, or what does is waived for this release.
+    """Whether a deployment may begin: nothing blocks it, or what does is waived for this release.
 
     Args:
         conditions: What the deployment would begin with.
@@ -193,7 +193,7 @@ def judge(conditions: Conditions, release: str | None, images: Mapping[str, str]
 
 
 def blockers(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> list[Blocker]:
-    """What blocks a deployment, waived or not; nothing where it may begin.
+    """What blocks a deployment, waived or not; empty if it may begin.
 
     Args:
         conditions: What the deployment would begin with.

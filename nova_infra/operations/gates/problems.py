@@ -12,7 +12,7 @@ from nova_infra.operations.records.ledger import ReleasedImage
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be.
+    """Something that is wrong.
 
     Attributes:
         text: What, in a line that names the service and the remedy where there is one.
@@ -27,7 +27,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Seen:
-    """An environment, as it was seen at one moment.
+    """An environment at one moment.
 
     Attributes:
         stacks: The stacks of its services.
@@ -46,7 +46,7 @@ class Seen:
 
 
 def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Problem]:
-    """What keeps an environment from running a release as it should; nothing where it does.
+    """What keeps an environment from running a release as it should; empty if nothing does.
 
     Args:
         release: Service to the image that it should run.
@@ -133,7 +133,7 @@ def alarms_of(service: RunningService, alarms: Iterable[Alarm], services: Sequen
 
 
 def would_roll_back(service: RunningService) -> frozenset[str]:
-    """Names of the alarms that are meant to roll a web service's deployments back, and are not in ECS's list."""
+    """Names of alarms that should roll back a web service's deployments but are missing from ECS's list."""
     meant = {alarm_name(service.stack, kind) for kind in WEB_ALARMS} if service.balanced else set()
     return frozenset(meant - set(service.deployment_alarms)) if service.deployment_alarms else frozenset()
 
@@ -149,7 +149,7 @@ def _stack_faults(service: RunningService, stack: Stack | None) -> list[Problem]
 
 
 def _job_faults(name: str, image: ReleasedImage, seen: Seen, stacks: Mapping[str, Stack]) -> Iterator[Problem]:
-    """What is wrong with a job: its next run takes what its stack names now."""
+    """What is wrong with a job, whose next run uses what its stack names now."""
     stack_name, tag = seen.jobs[name]
     stack = stacks.get(stack_name)
     if stack is None:
@@ -227,7 +227,7 @@ def _version_faults(service: RunningService, image: ReleasedImage, answer: Answe
 
 
 def answered_release(answer: Answer) -> str | None:
-    """What a service's ``/version`` says runs; None where it says nothing of the kind."""
+    """The release that a service's ``/version`` names; None if it names none."""
     try:
         release = json.loads(answer.body)["release"]
     except (ValueError, KeyError, TypeError):

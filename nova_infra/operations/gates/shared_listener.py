@@ -22,7 +22,7 @@ def of_others(rules: Iterable[Mapping[str, Any]], own: Iterable[str]) -> list[Li
 
 
 def collisions(rules: Iterable[ListenerRule], wanted: Mapping[str, ListenerRule], environment: str) -> Iterator[str]:
-    """What stands against the release's rules: a sentence each, with the remedy.
+    """What conflicts with the release's rules, a sentence each, with the remedy.
 
     Args:
         rules: The rules of others.

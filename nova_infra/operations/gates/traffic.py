@@ -21,7 +21,7 @@ _UNSEEN = (
 def too_thin(
     environment: str, rates: Mapping[str, RequestRate], loads: Mapping[str, int | None] | None = None
 ) -> list[str]:
-    """What has too few requests for its alarms to judge, a line each, the thinnest first; at most six lines.
+    """Which services have too few requests for their alarms to judge, a line each, fewest first; at most six lines.
 
     Args:
         environment: Name of the environment.
@@ -53,7 +53,7 @@ def _adds(rate: RequestRate, load: int | None) -> str:
 
 
 def loaded_by_suite(root: Path, environment: str) -> tuple[str, ...]:
-    """Names of the services that a test suite is the load of, by nova.toml; none without a usable one.
+    """Names of the services whose load is a test suite, from nova.toml; none without a usable file.
 
     Args:
         environment: Name of the environment.
@@ -66,7 +66,7 @@ def loaded_by_suite(root: Path, environment: str) -> tuple[str, ...]:
 
 
 def suite_loads(services: Iterable[str], ledger: Ledger) -> dict[str, int | None]:
-    """Service to what it had when it was measured last with a test suite as its load; None where it never was."""
+    """Service to its last measurement with a test suite as its load; None if it was never measured."""
     return {
         name: next((load.per_minute[name] for load in ledger.loads if name in load.per_minute), None)
         for name in services
@@ -74,7 +74,7 @@ def suite_loads(services: Iterable[str], ledger: Ledger) -> dict[str, int | None
 
 
 def _need(rate: RequestRate) -> str:
-    """How many requests the silent alarms need, those that need as many together."""
+    """How many requests the silent alarms need, grouped by that number."""
     kinds: dict[int, list[str]] = {}
     for kind in rate.silent:
         kinds.setdefault(rate.needs[kind], []).append(kind)
@@ -85,7 +85,7 @@ def _need(rate: RequestRate) -> str:
 
 
 def judged_by(environment: ObservedEnvironment) -> list[str]:
-    """By how many requests each service's alarms judged in the last hour, a line each."""
+    """How many requests each service's alarms judged by in the last hour, a line each."""
     rates, unread = _read(environment)
     lines = [f"{name}: {judgement(rate)} in the last hour" for name, rate in sorted(rates.items()) if rate.needs]
     return [*lines, *unread]
@@ -106,7 +106,7 @@ def to_be_judged_by(environment: ObservedEnvironment, loaded: Iterable[str] = ()
 
 
 def _read(environment: ObservedEnvironment) -> tuple[Mapping[str, RequestRate], list[str]]:
-    """The requests of an environment, and a line where they cannot be read: nothing fails for want of them."""
+    """The requests of an environment, or a line that says why they cannot be read: nothing fails without them."""
     answers = PartialAnswers()
     rates: Mapping[str, RequestRate] = answers.ask("the requests", environment.request_rates, {})
     return rates, [f"not read: {line}" for line in answers.unread]

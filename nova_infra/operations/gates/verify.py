@@ -58,7 +58,7 @@ def verify(
 
 
 def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
-    """See what :func:`faults` decides from, for some services; all questions are asked side by side."""
+    """Read what :func:`faults` decides from, for some services, with all questions asked in parallel."""
     with threads() as pool:
         services = pool.submit(environment.services)
         stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
@@ -81,7 +81,7 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
 
 
 def version_of(environment: ObservedEnvironment, service: str, platform: Template) -> Answer | None:
-    """What the service's ``/version`` answers; None where its rule does not lead there, or it promises no such answer.
+    """What the service's ``/version`` answers; None if no rule leads there, or the service promises no such answer.
 
     Services on the kit, and those that ``nova service add`` writes, tell their release there. Of any other container,
     only what the load balancer says itself counts: that nothing answers.
@@ -102,7 +102,7 @@ def version_of(environment: ObservedEnvironment, service: str, platform: Templat
 
 
 def _job(environment: ObservedEnvironment, name: str) -> tuple[str, str] | None:
-    """The stack of a job, and the tag or digest of its image; None for what is not a job of Nova's."""
+    """The stack of a job, and the tag or digest of its image; None unless it is one of Nova's jobs."""
     stack = environment.stack_name(name)
     template = environment.template(stack)
     if not is_job(template):

@@ -1,4 +1,4 @@
-"""What was done to deployments under way, as the ledger keeps it: promotions, aborts, and a test suite's load."""
+"""What was done to deployments under way: promotions, aborts, and a test suite's load, as the ledger stores them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,7 +53,7 @@ def read_answer(fields: Fields) -> RolloutAnswer:
 
 @dataclass(frozen=True)
 class MeasuredLoad:
-    """What new revisions got while a test suite was their load.
+    """The load that a test suite put on new revisions.
 
     Attributes:
         per_minute: Service to requests a minute.

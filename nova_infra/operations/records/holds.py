@@ -59,7 +59,7 @@ def read_holds(environment: ObservedEnvironment) -> tuple[Hold, ...]:
 
 
 def hold(environment: RecordedEnvironment, release: str, *, why: str, images: Mapping[str, str] | None = None) -> Hold:
-    """Hold a release; one that is held already gets the new reason.
+    """Hold a release. A release on hold gets the new reason.
 
     Raises:
         RefusedError: No release can have that name.
@@ -85,7 +85,7 @@ def checked_name(release: str) -> str:
 
 
 def release_hold(environment: RecordedEnvironment, release: str, *, why: str) -> Hold:
-    """Take a hold away: also one that was set twice, by the beginning of the commit and by all of it.
+    """End a hold, even one set twice: by the beginning of the commit and by all of it.
 
     Raises:
         RefusedError: The release is not held.
@@ -110,7 +110,7 @@ def _write(environment: RecordedEnvironment, held: Hold, **more: object) -> None
 
 
 def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -> list[str]:
-    """Why a release may not be deployed, in sentences; none where it may.
+    """Why a release may not be deployed, in sentences; empty if it may.
 
     Args:
         holds: The environment's holds.

@@ -26,7 +26,7 @@ Outcome = Literal["deployed", "verified", "failed", "rolled-back"]
 _MAX_REASON = 400
 
 _SCHEMA = 3
-"""Since 3, a tag that is a whole hash is written as ``=`` and its base64, which no tag can begin with."""
+"""Since 3, a tag that is a whole hash is written as ``=``, which begins no tag, and its base64."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Entry:
 
     @property
     def good(self) -> bool:
-        """Whether it was seen to run as it should: what can be rolled back to."""
+        """Whether it was verified, so that a rollback can return to it."""
         return self.outcome in ("verified", "rolled-back")
 
 
@@ -96,7 +96,7 @@ class Ledger:
 
 
 def read_ledger(environment: ObservedEnvironment) -> Ledger:
-    """Read the ledger; an environment that nothing was released to has an empty one.
+    """Read the ledger, which is empty before the first release.
 
     Raises:
         AwsError: It cannot be read.

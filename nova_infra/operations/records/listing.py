@@ -51,7 +51,7 @@ def _scaling(scaling: IncidentScaling) -> tuple[str, Line]:
 
 
 def _changed(entry: Entry, before: Entry | None) -> str:
-    """The services whose image is another than in the entry before."""
+    """The services whose image differs from the entry before."""
     if before is None:
         return "all services"
     names = sorted(name for name, image in entry.images.items() if before.images.get(name) != image)

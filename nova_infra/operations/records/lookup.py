@@ -52,7 +52,7 @@ def find(ledger: Ledger, release: str) -> Entry:
 
 
 def last_good(ledger: Ledger, held: Container[str], deployed: Mapping[str, str | None]) -> Entry:
-    """The release that a rollback returns to if none is named.
+    """The release that a rollback returns to by default.
 
     It is the latest one that was seen to run as it should, that is not on hold, and whose images are others than those
     of the release that runs. Where the latest entry is a rollback that is still in force, it is that one: to go back
@@ -82,7 +82,7 @@ def last_good(ledger: Ledger, held: Container[str], deployed: Mapping[str, str |
 
 
 def current(ledger: Ledger, deployed: Mapping[str, str | None]) -> Entry | None:
-    """The latest entry, if it is what is deployed; None where something else is, or parts of several releases."""
+    """The latest entry if it is deployed; None if something else is, or parts of several releases."""
     if not ledger.entries:
         return None
     latest = ledger.entries[0]
@@ -96,12 +96,12 @@ def short(release: str) -> str:
 
 
 def names(written: str, release: str) -> bool:
-    """Whether a release is what a person wrote: its whole name, or the beginning of its commit, as git shortens it."""
+    """Whether a person's input names a release: its whole name, or the beginning of its commit, as git shortens it."""
     return written == release or (len(written) >= SHORTEST_COMMIT and _is_commit(release) and begins(written, release))
 
 
 def begins(written: str, name: str) -> bool:
-    """Whether what a person wrote is a name that is known here: all of it, or enough of its beginning."""
+    """Whether a person's input is a known name, or enough of its beginning."""
     return written == name or (len(written) >= _SHORTEST_PREFIX and name.startswith(written))
 
 
@@ -120,7 +120,7 @@ def _is_commit(release: str) -> bool:
 
 
 def ago(at: datetime, now: datetime) -> str:
-    """How long ago something was, in the largest unit that says enough."""
+    """How long ago something was, in its largest useful unit."""
     seconds = max(0, int((now - at).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:

@@ -13,7 +13,7 @@ from statistics import median
 from nova_infra.operations.records.ledger import Entry
 
 ENOUGH = 5
-"""Number of releases from which a rate or a median is shown."""
+"""Fewest releases for which a rate or a median is shown."""
 
 
 @dataclass
@@ -156,7 +156,7 @@ def _median(times: Sequence[timedelta]) -> timedelta:
 
 
 def duration(span: timedelta) -> str:
-    """A time span in the largest unit that says enough: ``40 s``, ``12 min``, ``3.5 h``, ``2.1 days``."""
+    """A time span in its largest useful unit: ``40 s``, ``12 min``, ``3.5 h``, ``2.1 days``."""
     seconds = max(span.total_seconds(), 0)
     if seconds < 90:
         return f"{seconds:.0f} s"

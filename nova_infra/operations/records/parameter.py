@@ -15,14 +15,14 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.names import parameter_path
 
 SCHEMA = 3
-"""The latest one that is known. Readers skip, and name, what a later schema wrote."""
+"""The latest known schema. Readers skip and report what a later one wrote."""
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-"""When something was written whose time cannot be read."""
+"""Stands for a time that cannot be read."""
 
 
 class UnreadableError(ValueError):
-    """A parameter's value is not what Nova writes there. It says why."""
+    """A parameter's value is not what Nova writes there. The message says why."""
 
 
 def parameter_name(environment: ObservedEnvironment, *parts: str) -> str:
@@ -75,7 +75,7 @@ def read_records(
 
 
 def encode(value: Mapping[str, object]) -> str:
-    """A value as compact JSON that no other value equals, so that a write whose answer is lost is recognized.
+    """A value as compact JSON, unique, so that a write whose answer is lost can be recognized.
 
     Args:
         value: What to write, times included; what is None is left out. ``v``, its schema, is 2 unless it says so.
@@ -88,7 +88,7 @@ def encode(value: Mapping[str, object]) -> str:
 
 
 class Fields:
-    """The fields of a value; each method raises :class:`UnreadableError` where a field is not what it should be."""
+    """The fields of a value. Each method raises :class:`UnreadableError` if a field is not of its type."""
 
     def __init__(self, text: str) -> None:
         """Parse a value.

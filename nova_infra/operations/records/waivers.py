@@ -20,13 +20,13 @@ from nova_infra.operations.records.lookup import is_hexadecimal, names
 from nova_infra.operations.records.parameter import NEVER, Fields, encode, parameter_name, read_records
 
 LASTS = timedelta(hours=4)
-"""Enough to retry a stage, to approve and to bake for some minutes; too short to be forgotten.
+"""Long enough to retry a stage, to approve and to bake; too short to be forgotten.
 
 If the bakes last longer, the waiver has expired when verify looks, and verify fails on what is red: write another.
 """
 
 _DIGITS = 12
-"""Digits of a commit that a waiver needs: as many as the preflight prints, so that they match no other commit."""
+"""Digits of a commit that a waiver needs: as many as preflight prints, so that they match no other commit."""
 
 _MAX_WHY = 400
 
@@ -92,7 +92,7 @@ def waivable_release(release: str) -> str:
 
 
 def waive(environment: RecordedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Waiver:
-    """Write a waiver for what is red now, for one release. It replaces an earlier one for the same release.
+    """Waive what is red now for one release. The waiver replaces an earlier one for the same release.
 
     Args:
         release: The release, as :func:`waivable_release` has it.

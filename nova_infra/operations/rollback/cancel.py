@@ -23,7 +23,7 @@ def cancel_updates(
     confirm: Callable[[], bool] | None,
     notify: Callable[[str], None],
 ) -> Outcome:
-    """Stop the updates of services that can be stopped, and wait until nothing is under way.
+    """Stop the services' updates that can be stopped, and wait until none is under way.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
 

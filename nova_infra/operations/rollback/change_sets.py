@@ -77,7 +77,7 @@ def execute(
     may_begin: Callable[[], None],
     notify: Callable[[str], None],
 ) -> list[str]:
-    """Execute change sets side by side and wait for all: as long as the slowest takes. What failed, in sentences.
+    """Execute change sets in parallel and wait for all of them; return what failed, in sentences.
 
     Args:
         changes: The change sets, by stack; those that begin are taken out, those that change nothing are left alone.
@@ -116,7 +116,7 @@ def execute(
 def remove_strays(
     environment: DeployedEnvironment, plan: RollbackPlan, own: str, notify: Callable[[str], None]
 ) -> None:
-    """Delete the change sets that rollbacks which were killed have left: those that are not the lock's owner's.
+    """Delete change sets left by killed rollbacks: all but those of the lock's owner.
 
     One that somebody else is just being shown goes as well: what it was made from is no longer so.
 

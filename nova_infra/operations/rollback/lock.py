@@ -21,7 +21,7 @@ from nova_infra.errors import CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.parameter import Fields, UnreadableError, encode, parameter_name
 
 SILENCE = timedelta(minutes=2)
-"""A rollback without a sign of life for this long counts as killed."""
+"""A rollback that gives no sign of life for this long counts as killed."""
 
 SECONDS_BETWEEN_SIGNS = 30.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -60,7 +60,7 @@ class Claim:
         return self.state == "running" and now - self.seen < SILENCE
 
     def unfinished(self, ledger: int) -> bool:
-        """Whether it ended with its work undone, and nothing was released since."""
+        """Whether it ended unfinished, and nothing was released since."""
         return bool(self.nonce) and self.state != "done" and self.ledger == ledger
 
     def owns(self, change_set: str) -> bool:
@@ -69,12 +69,12 @@ class Claim:
 
 
 def read_claim(environment: ObservedEnvironment) -> Claim:
-    """The rollback that has the environment, or had it last."""
+    """The rollback that holds the environment, or held it last."""
     return holder(environment.history(parameter_name(environment, "rollback")))
 
 
 def holder(versions: Iterable[ParameterVersion]) -> Claim:
-    """Whose claim counts, by all signs of life, the oldest first."""
+    """The claims that count, by their signs of life, oldest first."""
     held = Claim()
     for version in versions:
         sign = _decode(version)
@@ -87,7 +87,7 @@ def holder(versions: Iterable[ParameterVersion]) -> Claim:
 
 
 def check(environment: ObservedEnvironment, claim: Claim) -> None:
-    """Refuse where another rollback is under way.
+    """Refuse while another rollback is under way.
 
     Raises:
         RefusedError: Another one is under way.
@@ -191,7 +191,7 @@ class RollbackLock:
 
 
 def _decode(version: ParameterVersion) -> Claim | None:
-    """A sign of life; None where it is something else."""
+    """A sign of life; None for anything else."""
     try:
         fields = Fields(version.value)
         return Claim(

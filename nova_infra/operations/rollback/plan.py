@@ -1,4 +1,4 @@
-"""Decides which release a rollback goes back to and which services it changes, from what the survey read."""
+"""Decides which release a rollback returns to and which services it changes, from what the survey read."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CHANGE_SET_PREFIX = "nova-rollback"
 NO_CLAIM = Claim()
 NONE: Mapping[str, str] = {}
 _MIXED = "+"
-"""In the name of what runs after some services went back and others did not; in no commit, and in no hold."""
+"""Joins the names of a mixture, where only some services rolled back. No commit and no hold contains it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class RollbackPlan:
 def choose_target(
     ledger: Ledger, holds: Sequence[Hold], deployed: Sequence[Deployed], release: str | None, claim: Claim
 ) -> Entry:
-    """The release to go back to: the one that was named, that of an unfinished rollback, or the last good one.
+    """The release to return to: the one named, that of an unfinished rollback, or the last good one.
 
     Raises:
         RefusedError: There is none, or it was never verified.
@@ -108,7 +108,7 @@ def choose_target(
 
 
 def restored_release(ledger: Ledger, deployed: Sequence[Deployed]) -> str:
-    """The release that runs again where an update was stopped; empty where it is none that was verified."""
+    """The release that runs again after an update was stopped; empty unless it was verified."""
     latest = current(ledger, {service.name: service.image.digest for service in deployed})
     well = all(service.stack.updatable and not service.drifted for service in deployed)
     return latest.release if latest is not None and latest.good and well else ""
@@ -123,7 +123,7 @@ def make_plan(
     strangers: Mapping[str, str] = NONE,
     claim: Claim = NO_CLAIM,
 ) -> RollbackPlan:
-    """Decide which services go back.
+    """Decide which services roll back.
 
     Args:
         target: The release to go back to.
@@ -197,7 +197,7 @@ def _images_afterwards(
 
 
 def _left_release(ledger: Ledger, target: Entry, moves: Sequence[Move], claim: Claim) -> str:
-    """Name of the release that is left; empty where services are only repaired."""
+    """Name of the release that is rolled back from; empty if services are only repaired."""
     if claim.unfinished(ledger.version) and claim.release == target.release:
         return claim.left  # the services that went back already tell no more what they left
     if moves and all(move.repair for move in moves):
@@ -206,7 +206,7 @@ def _left_release(ledger: Ledger, target: Entry, moves: Sequence[Move], claim: C
 
 
 def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
-    """Name of the release that is left: the latest one with the images that are left, and no mixture, which is none."""
+    """Name of the release that is rolled back from: the latest with the replaced images. A mixture is no release."""
     for entry in (entry for entry in ledger.entries if _MIXED not in entry.release):
         own = all(
             entry.images[move.service.name].digest == move.service.image.digest
@@ -219,7 +219,7 @@ def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
 
 
 def blockers(plan: RollbackPlan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
-    """Why a plan cannot be carried out, in sentences; none where it can.
+    """Why a plan cannot be carried out, in sentences; empty if it can.
 
     Args:
         found: Service to what the registry has under its image's digest, and under its tag.
@@ -246,7 +246,7 @@ def blockers(plan: RollbackPlan, found: Mapping[str, tuple[Image | None, Image |
 
 
 def change_set_prefix(target: Entry, nonce: str) -> str:
-    """What the names of a rollback's change sets begin with; the name of the service follows."""
+    """Prefix of the names of a rollback's change sets; the service's name follows."""
     safe = "".join(c if c.isalnum() else "-" for c in short(target.release))
     return f"{CHANGE_SET_PREFIX}-{safe}-{nonce}"
 
@@ -268,7 +268,7 @@ def busy_stacks(deployed: Sequence[Deployed], claim: Claim) -> list[Stack]:
 
 
 def changed_since(before: RollbackPlan, now: RollbackPlan) -> list[str]:
-    """What is not as it was when a plan was shown, in sentences; none where the same would be done to the same.
+    """What changed since a plan was shown, in sentences; empty if the plan would still do the same.
 
     Args:
         before: The plan that was confirmed.
@@ -295,7 +295,7 @@ def changed_since(before: RollbackPlan, now: RollbackPlan) -> list[str]:
 
 
 def new_holds(before: Sequence[Hold], now: Sequence[Hold], release: str) -> list[str]:
-    """Who has put a release on hold since, in sentences."""
+    """Who has put the release on hold since, in sentences."""
     known = {held.release for held in before}
     return [
         f"release {short(release)} was meanwhile put on hold by {held.by}: {held.why}"

@@ -36,7 +36,7 @@ from nova_infra.operations.rollout.announce import announce
 Tell = Callable[[str], None]
 
 FRESH_SECONDS = 1.0
-"""So long an answer about the claim and the holds counts: forty-five stacks begin within seconds."""
+"""How long an answer about the claim and the holds is valid: forty-five stacks begin within seconds."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def rollback(
     notify: Tell,
     show: Callable[[Document], object] | None = None,
 ) -> None:
-    """Bring an environment back to an earlier release.
+    """Roll an environment back to an earlier release.
 
     Running it again finishes one that was interrupted or failed half-way.
 
@@ -128,7 +128,7 @@ def rollback(
 
 
 def _settled(environment: DeployedEnvironment, request: Request, notify: Tell) -> Survey:
-    """Read everything, after an interrupted rollback's updates have ended."""
+    """Read everything once the updates of an interrupted rollback have ended."""
     seen = survey(environment)
     claims.check(environment, seen.claim)
     touched = [d for d in seen.deployed if not request.services or d.name in request.services]
@@ -176,7 +176,7 @@ def _claim(plan: RollbackPlan, nonce: str, seen: Survey) -> Claim:
 def _refuse_changes(
     environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hold, ...], request: Request
 ) -> tuple[Hold, ...]:
-    """Read everything again: what was confirmed is what is done.
+    """Read everything again, so that exactly what was confirmed is done.
 
     Returns:
         The holds.
@@ -248,7 +248,7 @@ def _tell_all(
 
 
 def _hold(environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hold, ...], reason: str) -> None:
-    """Hold what is left, with the images that are replaced; what an interrupted run held already stays held."""
+    """Hold the bad release, with the images that are replaced; a hold of an interrupted run stays."""
     if plan.bad:
         before = {held.release: held.images for held in holds}
         images = {move.service.name: move.service.image.digest or "" for move in plan.moves if not move.repair}
@@ -256,7 +256,7 @@ def _hold(environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hol
 
 
 class Guard:
-    """Asks before each stack whether the claim is still there, and whether somebody has held the target meanwhile."""
+    """Asks before each stack whether the claim still stands, and whether somebody has put the target on hold."""
 
     def __init__(
         self, environment: DeployedEnvironment, lock: RollbackLock, target: str, holds: tuple[Hold, ...]
@@ -266,7 +266,7 @@ class Guard:
         self._asked = time.monotonic()  # both were read just now
 
     def __call__(self) -> None:
-        """Ask, unless both answers are fresh.
+        """Ask again, unless both answers are fresh.
 
         Raises:
             CheckFailedError: The claim is another's, or somebody has held the target.
@@ -280,7 +280,7 @@ class Guard:
 
 
 def look_again(environment: DeployedEnvironment, plan: RollbackPlan, lock: RollbackLock) -> None:
-    """Before the ledger is written: is the claim still there, and does the environment still run what was brought back?
+    """Before the ledger is written: does the claim stand, and does the environment run the restored release?
 
     Raises:
         CheckFailedError: It does not.

@@ -17,7 +17,7 @@ from nova_infra.operations.rollback.template import image_of, is_job
 
 @dataclass(frozen=True)
 class Survey:
-    """An environment, as a rollback sees it.
+    """What a rollback reads of an environment.
 
     Attributes:
         claim: The rollback that has it, or had it last.
@@ -33,7 +33,7 @@ class Survey:
 
 
 def survey(environment: DeployedEnvironment) -> Survey:
-    """Read everything, with all questions asked side by side.
+    """Read everything, with all questions asked in parallel.
 
     Raises:
         NovaError: The environment does not exist, or cannot be read.
@@ -92,7 +92,7 @@ def _deployed(environment: DeployedEnvironment, service: RunningService, stack: 
 
 
 def _job(environment: DeployedEnvironment, name: str, stack: Stack) -> Deployed | None:
-    """A job, which ECS does not keep running: what its next run takes is what its template names. None for others."""
+    """A job, which ECS does not keep running: its next run uses what its template names. None for other services."""
     template = environment.template(stack.name)
     if not is_job(template):
         return None
@@ -104,7 +104,7 @@ def _job(environment: DeployedEnvironment, name: str, stack: Stack) -> Deployed 
 
 
 def images_of(environment: DeployedEnvironment, plan: RollbackPlan) -> dict[str, tuple[Image | None, Image | None]]:
-    """For each service that rolls back, what the registry has under its digest and under its tag."""
+    """What the registry has under the digest and the tag of each service that rolls back."""
     wanted = []
     for move in plan.moves:
         repository = move.service.image.repository

@@ -72,7 +72,7 @@ def renewed(template: Template, name: str, *, stack: str) -> Template:
 
 
 def at_once(template: Template) -> Template:
-    """The template with all traffic moved at once, when the new tasks are healthy, and without a bake.
+    """The template that moves all traffic at once, when the new tasks are healthy, without a bake.
 
     Alarms do not roll it back: they are likely to be red with what the bad release does until the very end, and would
     bring it back. The circuit breaker stays: what does not start takes no traffic. The next regular deployment comes
@@ -94,7 +94,7 @@ def at_once(template: Template) -> Template:
 
 
 def by_itself(template: Template) -> Template:
-    """The template whose deployment waits for no other service: what the others run is not of the same release."""
+    """The template whose deployment waits for no other service, because the others run another release."""
     changed = copy.deepcopy(template)
     for resource in _of_type(changed, SERVICE):
         configuration = resource["Properties"].get("DeploymentConfiguration", {})
@@ -106,12 +106,12 @@ def by_itself(template: Template) -> Template:
 
 
 def is_job(template: Template) -> bool:
-    """Whether a template runs a task at its time, and none all the time."""
+    """Whether a template runs scheduled tasks only, and keeps none running."""
     return not _of_type(template, SERVICE) and bool(_of_type(template, STATE_MACHINE))
 
 
 def rollout_of(template: Template) -> str:
-    """How the template's service takes a new revision, in words."""
+    """How the template's service rolls out a new revision, in words."""
     for resource in _of_type(template, SERVICE):
         configuration = resource["Properties"].get("DeploymentConfiguration", {})
         bake = f", bakes {configuration.get('BakeTimeInMinutes', 0)} min"
@@ -129,7 +129,7 @@ def rollout_of(template: Template) -> str:
 
 
 def other_changes(changes: Iterable[Change], template: Template) -> list[str]:
-    """The changes beyond a task definition and a service, in words; none where a rollback is all that would happen.
+    """The changes beyond a task definition and a service, in words; empty if only a rollback would happen.
 
     A resource that changes only because it takes a value from one of the two may be listed, too, and so may one that
     takes a value from that: CloudFormation cannot tell before it is done that the values stay the same.

@@ -16,7 +16,7 @@ SIGNS: dict[State, tuple[str, str]] = {
     "rolled back": ("✗", "bold red"),
     "failed": ("✗", "bold red"),
 }
-"""State to its sign and its style: no meaning hangs on a colour."""
+"""State to its sign and style. Colour alone never carries meaning."""
 
 _URGENT: tuple[State, ...] = ("going back", "failed", "rolled back", "waiting", "running", "completed")
 """States in the order in which a person wants to know more about them."""

@@ -11,7 +11,7 @@ NO_VALUE = object()
 
 
 class UnresolvableError(NovaError):
-    """A template says something that the rehearsal does not know."""
+    """A template contains something that the rehearsal does not know."""
 
 
 def _named(argument: Any) -> tuple[str, ...]:

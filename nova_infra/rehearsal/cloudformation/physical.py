@@ -1,4 +1,4 @@
-"""Names, ``Ref`` and attributes of resources that tasks use by their names: queues, tables, buckets and others.
+"""Names, ``Ref`` and attributes of resources that tasks use by name: queues, tables, buckets and others.
 
 CloudFormation makes up a name where a template gives none. Here it is made of the stack and the logical id, without
 letters that differ each time. What ``Ref`` and ``Fn::GetAtt`` give: "Return values" of each type in

@@ -37,10 +37,10 @@ class Attributes:
 
 
 ANY = object()
-"""Any value: it is played as it is, or makes no difference to what is rehearsed."""
+"""Any value: it is played as it is, or does not affect the rehearsal."""
 TEXT = "text"
 NEEDED = "!"
-"""Ends the name of a property that has to be there."""
+"""Ends the name of a required property."""
 FLAG = Only(("true", "false"))
 
 
@@ -114,5 +114,5 @@ def _choice(values: tuple[str, ...]) -> str:
 
 
 def unknown(where: str, fault: str) -> UnresolvableError:
-    """The error of what the rehearsal does not know: its name, and what is wrong with it."""
+    """The error about something that the rehearsal does not know: its name, and what is wrong with it."""
     return UnresolvableError(f"{where}: {fault}: leave it out")

@@ -100,7 +100,7 @@ class PlayedStack:
         return properties
 
     def required(self, logical_id: str, *names: str) -> dict[str, Any]:
-        """A resource's properties, resolved, after a look whether those that the rehearsal needs are there.
+        """A resource's properties, resolved, once those that the rehearsal needs are known to be present.
 
         Raises:
             UnresolvableError: One is missing, or a value is not known.
@@ -132,7 +132,7 @@ class PlayedStack:
         return str(self._ref(logical_id))
 
     def physical_name(self, logical_id: str) -> str:
-        """The name of a resource that is stood in for, by which tasks use it."""
+        """The name by which tasks use a resource that has a stand-in."""
         resource_type = self.template["Resources"][logical_id]["Type"]
         return name_of(resource_type, self.properties(logical_id), self.name, logical_id)
 

@@ -50,7 +50,7 @@ NOT_REHEARSED = {
     "AWS::SSM::Parameter": "",
     "AWS::WAFv2::": "the firewall",
 }
-"""Type, or the service that a type begins with, to what is not rehearsed of it."""
+"""Type, or the service that a type begins with, to the part of it that is not rehearsed."""
 
 
 PLAYED: dict[str, dict[str, Any]] = {**ALARMS, **LOAD_BALANCING, **PIPELINES, **SERVICES}
@@ -86,7 +86,7 @@ _RESOURCE_KEYS = (
     "Metadata",
 )
 _OF_GROUPS = ("CreationPolicy", "UpdatePolicy")
-"""What resources may have besides that stand beside what is played, such as groups of instances."""
+"""What else resources may have that does not affect what is played, such as groups of instances."""
 _ON_EC2 = "runs on instances, but the rehearsal plays only tasks on Fargate: it cannot play this app"
 _NOT_PLAYED = {
     ("AWS::CloudFormation::Stack", "", ""): (
@@ -103,11 +103,11 @@ _NOT_PLAYED = {
 _PLAYED_SERVICES = frozenset(
     [*(resource_type.split("::")[1] for resource_type in PLAYED), "AppMesh", "CloudFormation", "CodeDeploy"]
 ) - {"Route53", "SNS"}
-"""Services of which an unknown type may change what is played, so that it is refused. Others stand beside it."""
+"""Services whose unknown types may change what is played, and are refused. Those of other services are ignored."""
 
 
 def area_not_rehearsed(resource_type: str) -> str | None:
-    """What is not rehearsed of a type: empty for what says nothing, None where it is played or unknown."""
+    """What is not rehearsed of a type: empty if it changes nothing, None if it is played or unknown."""
     if resource_type in PLAYED:
         return None
     for known, area in NOT_REHEARSED.items():

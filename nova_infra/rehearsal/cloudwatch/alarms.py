@@ -99,7 +99,7 @@ class PlayedAlarm:
         return value_of(next(query.id for query in self.queries if query.returned))
 
     def breaching_value(self, store: MetricStore, last_minute: int) -> float | None:
-        """The newest data point that breaches, of those that the state after a minute follows from."""
+        """The newest breaching data point among those that decide the state after a minute."""
         values = (self.value(store, end) for end in self._ends(last_minute))
         return next((value for value in values if value is not None and self._breaches(value)), None)
 
@@ -127,7 +127,7 @@ class PlayedAlarm:
         return _COMPARISONS[self.comparison](value, self.threshold)
 
     def _judge(self, breaches: Sequence[bool | None], current: State) -> State:
-        """The state that follows from the evaluation range, newest period first; None is a period without data.
+        """The state that an evaluation range gives, newest period first; None is a period without data.
 
         CloudWatch prefers data points to what stands in for them: it goes back as far as the evaluation range to find
         as many as it evaluates, and fills in only what is missing then. See "How alarm state is evaluated when data is

@@ -92,7 +92,7 @@ class MetricStore:
         self._values[metric][self.minute].append(value)
 
     def is_settled(self, minute: int) -> bool:
-        """Whether all values of a minute are there, and can be read."""
+        """Whether all values of a minute have arrived and can be read."""
         return minute < self.minute and minute <= self.minute - self.delay
 
     def metrics(self) -> tuple[Metric, ...]:

@@ -34,7 +34,7 @@ def read_spec(project: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
 
 
 def _check_spec(spec: dict[str, Any], where: str) -> None:
-    """Refuse a build spec that says more than commands and variables: silence would change what runs."""
+    """Refuse a build spec with more than commands and variables: ignoring the rest would change what runs."""
     for key in spec:
         if key not in _KEYS:
             raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
@@ -62,7 +62,7 @@ def deploys_with_cdk(command: str) -> bool:
 
 
 _TOLD_BY_THE_COMPARISON = "#{Compare."
-"""What the pipeline's comparison with itself tells later actions: in a rehearsal there is nothing to compare."""
+"""The variables that the pipeline's comparison with itself sets. In a rehearsal there is nothing to compare."""
 
 
 def known(variables: Mapping[str, str]) -> dict[str, str]:

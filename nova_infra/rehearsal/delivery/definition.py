@@ -18,7 +18,7 @@ _CONFIGURATION = {
     "CloudFormation": ("ActionMode", "StackName", "TemplatePath", "Capabilities", "RoleArn", "ChangeSetName"),
     "Manual": ("CustomData", "NotificationArn", "ExternalEntityLink"),
 }
-"""Provider to the keys of its configuration that are known. A source's say nothing about what is played."""
+"""Provider to the known keys of its configuration. Those of a source do not affect what is played."""
 
 
 _WEEK_MINUTES = 7 * 24 * 60
@@ -42,7 +42,7 @@ class StageAction:
 
 @dataclass(frozen=True)
 class SourceAction(StageAction):
-    """Takes a revision from the repository."""
+    """Fetches a revision from the repository."""
 
     repository: str
     branch: str
@@ -164,7 +164,7 @@ class Pipeline:
 
     @property
     def what_takes_days(self) -> str:
-        """What may happen to an execution while it waits, and is not played.
+        """What may happen to a waiting execution and is not played.
 
         See https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html.
         """
@@ -176,7 +176,7 @@ class Pipeline:
 
     @property
     def unsafe(self) -> tuple[str, ...]:
-        """What of it lets through what it should not, in clauses."""
+        """Which of its parts let through what they should not, in clauses."""
         if self.mode != "PARALLEL":
             return ()
         return (

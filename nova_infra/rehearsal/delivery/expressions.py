@@ -16,7 +16,7 @@ _STATUS = ("success", "failure", "always", "cancelled")
 
 
 class ExpressionError(ValueError):
-    """It is not an expression, or one that the rehearsal does not know."""
+    """A text is no expression, or one that the rehearsal does not know."""
 
 
 def fill(text: str, contexts: Mapping[str, Any], *, failed: bool = False) -> str:
@@ -25,7 +25,7 @@ def fill(text: str, contexts: Mapping[str, Any], *, failed: bool = False) -> str
 
 
 def holds(condition: str, contexts: Mapping[str, Any], *, failed: bool = False) -> bool:
-    """Whether a condition holds. One that names no status also needs the success of what came before.
+    """Whether a condition holds. Unless it names a status, everything before must have succeeded, too.
 
     Args:
         condition: With or without ``${{ }}``.

@@ -54,7 +54,7 @@ def in_matrix(script: str, values: Mapping[str, Any]) -> str:
 def why_doomed(
     job: WorkflowJob, step: Mapping[str, Any], uses: str, jobs: Iterable[WorkflowJob], skipped: Collection[str]
 ) -> str:
-    """Why a step fails for sure; empty where it may succeed.
+    """Why a step is sure to fail; empty if it may succeed.
 
     Args:
         uses: The action that it uses; empty for none.
@@ -78,7 +78,7 @@ def why_doomed(
 
 
 def why_cut(job: WorkflowJob, stage: Stage, bakes: Callable[[DeployAction], int]) -> str:
-    """Why GitHub ends a job before its deployment is over; empty where it does not for sure.
+    """Why GitHub is sure to end a job before its deployment is over; empty if it may not.
 
     Args:
         bakes: Minutes that what a deployment deploys bakes.

@@ -7,7 +7,7 @@ from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction
 
 
 def weakened(before: Pipeline, after: Pipeline) -> list[str]:
-    """What stopped bad releases before and no longer does, a clause each.
+    """What used to stop bad releases and no longer does, a clause each.
 
     Args:
         before: The pipeline as it is.
@@ -45,6 +45,6 @@ def _approvals(stages: list[Stage]) -> bool:
 
 
 def _tests(stage: Stage) -> list[str]:
-    """Names of what runs after everything of a stage has been deployed."""
+    """Names of the actions that run after a stage's deployments."""
     last = max((each.run_order for each in stage.actions if isinstance(each, DeployAction)), default=0)
     return [each.name for each in stage.actions if isinstance(each, BuildAction) and each.run_order > last]

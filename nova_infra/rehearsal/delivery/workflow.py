@@ -340,7 +340,7 @@ class _WorkflowReader:
 
 
 def _joined(first: Stage, then: Stage) -> Stage:
-    """A stage with the actions of a later job after its own: both are about one environment."""
+    """A stage followed by the actions of a later job for the same environment."""
     last = max((action.run_order for action in first.actions), default=0)
     moved = tuple(replace(action, run_order=action.run_order + last) for action in then.actions)
     return replace(first, actions=first.actions + moved, closed_because=first.closed_because or then.closed_because)

@@ -25,7 +25,7 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Needed:
-    """A dependency whose image is there.
+    """A dependency and its local image.
 
     Attributes:
         wanted: What nova.toml says of it.
@@ -79,7 +79,7 @@ class DependencyContainer:
 
     @property
     def out_of_reach(self) -> list[str]:
-        """What it stands for that is not a name that could lead to it: an address, a range, or any name of a domain."""
+        """What it stands for beyond names that can lead to it: an address, a range, or any name of a domain."""
         return [host for host in sorted(self.needed.hosts) if host not in self.hosts]
 
     def provided(self, *, on_this_machine: bool = False) -> dict[str, str]:

@@ -75,7 +75,7 @@ class Dependencies:
                     most[task.definition.revision] = max(most.get(task.definition.revision, 0), held)
 
     def provide(self, definition: TaskDefinition) -> TaskDefinition:
-        """The definition with the hosts and variables that lead to them: they win over its own."""
+        """The definition with the hosts and variables that lead to them, which override its own."""
         if not self._containers:
             return definition
         provided = self._provided()
@@ -88,7 +88,7 @@ class Dependencies:
 
     @property
     def aws_endpoint(self) -> tuple[str, str]:
-        """Where one of them stands for AWS, as this machine reaches it and as tasks do; empty where none does."""
+        """The address of the one that stands for AWS, from this machine and from tasks; empty if none does."""
         return self._provided(on_this_machine=True).get(ENDPOINT, ""), self._provided().get(ENDPOINT, "")
 
     def _provided(self, *, on_this_machine: bool = False) -> dict[str, str]:

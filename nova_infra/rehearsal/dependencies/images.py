@@ -31,7 +31,7 @@ def image_name(dependency: Dependency, *, root: Path, platform: str) -> str:
 
 
 async def have_dependency_image(engine: Engine, dependency: Dependency, *, root: Path, platform: str, log: Path) -> str:
-    """Have a dependency's image in the engine's store.
+    """Make sure that the engine's store has a dependency's image.
 
     Args:
         root: The project's directory.

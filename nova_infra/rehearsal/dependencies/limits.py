@@ -41,7 +41,7 @@ _PRODUCTS = (
 
 @dataclass(frozen=True)
 class Limit:
-    """How many connections services may hold together.
+    """The most connections that services may hold together.
 
     Attributes:
         connections: Their number.
@@ -53,7 +53,7 @@ class Limit:
 
 
 def limit_of(dependency: Dependency) -> Limit | None:
-    """The limit of a dependency in production; None where nobody says what it is.
+    """A dependency's limit in production; None if it is not stated.
 
     What nova.toml says comes first, then what its command sets, then what its product takes by default.
     """

@@ -32,7 +32,7 @@ def engine_for(config: Config) -> Engine:
 
 
 async def prepare_dependencies(runtime: TaskRuntime, config: Config, root: Path, logs: Path) -> None:
-    """Have the image of each dependency, and tell the runtime what every environment needs.
+    """Get each dependency's image, and tell the runtime what every environment needs.
 
     Raises:
         EngineError: One cannot be pulled or built.
@@ -55,7 +55,7 @@ async def prepare_dependencies(runtime: TaskRuntime, config: Config, root: Path,
 
 
 def unreached(config: Config) -> list[str]:
-    """What services connect to that nothing stands for, a sentence each."""
+    """What services connect to that has no stand-in, a sentence each."""
     dependencies, environments = config.rehearsal.dependencies, config.environments
     return uncovered(dict(enumerate(dependencies)), dict(enumerate(environments)), dict(enumerate(config.services)))
 

@@ -149,7 +149,7 @@ def _alarm(deployment: DeploymentRecord, start: float | None) -> float | None:
 
 
 def _traffic_back(deployment: DeploymentRecord) -> float | None:
-    """When the new revision lost its traffic again; if traffic follows the tasks, the minute of its last request."""
+    """When the new revision lost its traffic again: the minute of its last request if traffic follows the tasks."""
     if (back := next((step.began for step in deployment.traffic if step.percent == 0), None)) is not None:
         return back
     if deployment.outcome != "rolled back":

@@ -15,7 +15,7 @@ Reach = Literal["first tests", "last tests", "approval", "production", "all of p
 ServiceKind = Literal["web", "worker", "job"]
 
 CONFIGURED = "as configured"
-"""What the canary of the templates is called, beside others that a drill is repeated with."""
+"""Name of the templates' canary, beside others that a drill is repeated with."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Drill:
         return in_words(self.must_follow)
 
     def check(self, record: Record, service: str) -> list[str]:
-        """What did not follow, in clauses, from what happened and the faulty service's name."""
+        """What should have followed and did not, in clauses."""
         return missing(self.must_follow, record, service)
 
 
@@ -114,7 +114,7 @@ class DrillResult:
 
     @property
     def counts(self) -> bool:
-        """Whether it says something of the release; with another canary it answers a question."""
+        """Whether it judges the release: with another canary it only compares."""
         return self.canary == CONFIGURED
 
     @property

@@ -41,7 +41,7 @@ from nova_infra.rehearsal.pipeline.edits import (
 from nova_infra.rehearsal.pipeline.release import Release
 
 _SUITES = {"hangs": "sleep 600", "elsewhere": "true"}
-"""What stands for a suite that never ends, and for one that asks nothing of the new revision."""
+"""Commands in place of a suite: one never ends, the other sends the new revision no request."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
 
 
 def lacking(drill: Drill, candidate: Release) -> str:
-    """What a release lacks so that a drill could be played, in a clause; empty where it lacks nothing."""
+    """What a release lacks for a drill, in a clause; empty if nothing."""
     pipeline = candidate.pipeline()
     service = _first_service(pipeline, candidate, drill)
     if service is None:
@@ -155,7 +155,7 @@ def _places(stages: Sequence[Stage], reach: Reach) -> list[int]:
 
 
 def _is_tested(stage: Stage) -> bool:
-    """Whether something in a stage is told the address of what was deployed: a test, not one of the release tools."""
+    """Whether a stage has tests: actions, other than release tools, that get the address of the deployment."""
     values = (
         value for action in stage.actions if isinstance(action, BuildAction) for value in action.environment.values()
     )
@@ -219,7 +219,7 @@ def _first_service(pipeline: Pipeline, candidate: Release, drill: Drill) -> str 
 
 
 def _is_asked(service: str, template: Template, pipeline: Pipeline, candidate: Release, drill: Drill) -> bool:
-    """Whether the tests where a drill begins ask a service for what it promises.
+    """Whether the tests in a drill's first stage request what a service promises.
 
     This project's own do so with services on its kit, and with those that have such tests.
     """

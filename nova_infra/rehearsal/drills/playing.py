@@ -19,7 +19,7 @@ from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 AT_ONCE = max(2, min(1 + (os.cpu_count() or 1), 4))
-"""So many drills are played side by side: they wait for minutes more than they work."""
+"""How many drills run in parallel: they mostly wait for minutes."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from nova_infra.rehearsal.ecs.lifecycle.hooks import HookAnswer, HookCall
 Answers = Literal["go on", "nobody", "twice", "abort"]
 
 GATE_MINUTES = 2
-"""How long a drill's gates wait: nobody learns more from an hour."""
+"""How long a drill's gates wait: an hour would show no more."""
 
 
 class DrillSteering:
-    """Answers as a drill says; only the faulty service is treated badly."""
+    """Answers as a drill says; only the faulty service is affected."""
 
     def __init__(self, answers: Answers, service: str) -> None:
         """Take a part.

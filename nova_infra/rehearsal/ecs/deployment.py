@@ -19,7 +19,7 @@ from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecor
 from nova_infra.rehearsal.tasks.task import SILENT, TaskFailedError
 
 _STATUS = {"completed": "SUCCESSFUL", "rolled back": "ROLLBACK_SUCCESSFUL", "failed": "ROLLBACK_FAILED"}
-"""How a deployment ends, to ECS's word for it."""
+"""How a deployment ends, to ECS's name for it."""
 
 Event = Callable[[], list[Command]]
 
@@ -156,7 +156,7 @@ class PlayedDeployment:
         self._events.put_nowait(lambda: scheduler.became_healthy(task))
 
     def _in_full(self, reason: str) -> str:
-        """Why a task failed. What one printed that ended so holds for another whose output its engine has lost."""
+        """Why a task failed. If the engine lost its output, that of another task that ended the same way is used."""
         end, _, said = reason.partition(": ")
         if said == SILENT:
             return self._ends.get(end, reason)
@@ -212,7 +212,7 @@ class PlayedDeployment:
             self._events.put_nowait(partial(scheduler.minute_passed, red))
 
     async def _look_after(self, scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
-        """Replace tasks that are lost: ECS hears of them within seconds, and does not wait for a minute to end."""
+        """Replace lost tasks at once: ECS notices within seconds, and does not wait for a minute to end."""
         while True:
             await asyncio.sleep(self.clock.seconds_between_looks)
             for task, running in list(self._running.items()):
@@ -250,7 +250,7 @@ class PlayedDeployment:
         self.record.traffic.append(step)
 
     def _shift_tests(self, *, to_new: bool) -> None:
-        """Lead tests only to the new revision, or back to the one that serves."""
+        """Send only tests to the new revision, or return them to the one that serves."""
         production, *alternates = self.service.groups
         if self.service.test_rule is None or not alternates or self.service.revision is None:
             return
@@ -258,7 +258,7 @@ class PlayedDeployment:
         self.service.test_rule.set_weights({group.name: 100.0 * (group is wanted) for group in self.service.groups})
 
     def _close_step(self) -> None:
-        """Turn the totals at the beginning of the last step into what came during it."""
+        """Turn the totals at the beginning of the last step into counts for that step."""
         if not self.record.traffic or self.record.traffic[-1].ended is not None:
             return
         step = self.record.traffic[-1]
@@ -284,7 +284,7 @@ class PlayedDeployment:
         raise DeploymentFailedError(self._story())
 
     def _story(self) -> str:
-        """Why it failed, with the evidence and what serves now: all that a person has to know."""
+        """Why it failed, with the evidence and what serves now."""
         record = self.record
         red = [name for name in self.rollout.alarms if name in record.reason and name in self.measured]
         parts = [record.reason + "".join(f" ({self.measured[name]})" for name in red)]

@@ -88,7 +88,7 @@ class DeploymentConfiguration:
     bake_is_given: bool = True
 
     def with_bake(self, minutes: int) -> DeploymentConfiguration:
-        """The same with another bake in the end."""
+        """The same rollout with another final bake."""
         *before, last = self.steps
         return replace(self, steps=(*before, replace(last, bake_minutes=minutes)))
 

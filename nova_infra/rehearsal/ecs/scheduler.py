@@ -129,7 +129,7 @@ class Scheduler:
         return list(self._resume())
 
     def stop(self, reason: str) -> list[Command]:
-        """Somebody stops the deployment: ECS rolls back.
+        """Stop the deployment on somebody's request: ECS rolls back.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
         """
@@ -196,7 +196,7 @@ class Scheduler:
         yield from self._advance()
 
     def _pause_at(self, stage: str) -> list[Command]:
-        """Come to a lifecycle stage: what is waited for there, once before each step; nothing where nothing is."""
+        """Reach a lifecycle stage, once before each step; return its hooks to wait for, if any."""
         numbers = self._hooks.open(stage, self._step, on_the_minute=self._on_the_minute)
         if numbers:
             self._came_from, self.phase = self.phase, Phase.WAITING
@@ -208,7 +208,7 @@ class Scheduler:
         yield from self._advance()
 
     def _advance(self) -> Iterator[Command]:
-        """Whatever follows from the present state."""
+        """The commands that follow from the current state."""
         match self.phase:
             case Phase.SCALING:
                 yield from self._scale()
@@ -254,7 +254,7 @@ class Scheduler:
         yield from self._start("new", min(missing, room))
 
     def _keep_up(self) -> Iterator[Command]:
-        """Start what the revisions in use lack."""
+        """Start the tasks that the revisions in use lack."""
         if self.phase is not Phase.CLEANING and not self._first and self._rollout.shifts_traffic:
             yield from self._start("old", self._desired - self._active("old"))
         yield from self._start("new", self._desired - self._active("new"))

@@ -59,7 +59,7 @@ class PlacedTask:
         return self._work
 
     def processor(self, usage: Usage) -> float | None:
-        """What it used of its processor time in the minute that ends now, as in AWS, in percent; None if nobody knows.
+        """Percent of its processor time that it used in the minute that ends now, as in AWS; None if unknown.
 
         Args:
             usage: What it used since it was last noted, or in all of a minute that lasts a minute.
@@ -72,7 +72,7 @@ class PlacedTask:
             self.work.note_requests(usage)
 
     def note_rest(self, seconds: float) -> bool:
-        """Note what it used without requests, for some seconds; return whether that is next to nothing."""
+        """Note what it used in some seconds without requests; return whether that is next to nothing."""
         usage = self.task.read_usage()
         quiet = usage is None or not self.task.running or self.work.note_rest(usage, seconds)
         if not self.task.is_limited:
@@ -83,7 +83,7 @@ class PlacedTask:
         return quiet
 
     def fault(self) -> str | None:
-        """Why it has to be replaced; None while it serves, or while how it ended is still being found out."""
+        """Why it must be replaced; None while it serves, or until its end is explained."""
         if not self.task.running:
             return f"it ended while it was serving: {self.task.stopped_reason()}"
         if self.target.healthy is False and not self.task.ending:
@@ -93,7 +93,7 @@ class PlacedTask:
 
 @dataclass(eq=False)
 class PlayedService:
-    """An ECS service and what runs of it.
+    """An ECS service and its running tasks, with their targets.
 
     Attributes:
         cluster: Name of its cluster.
@@ -137,7 +137,7 @@ class PlayedService:
         return f"arn:aws:ecs:us-east-1:000000000000:{kind}/{self.cluster}/{self.name}"
 
     def requests(self) -> dict[str, Requests]:
-        """Revision to the requests it got so far, those of tasks that have ended included."""
+        """Revision to the requests it has had so far, including those of ended tasks."""
         totals = {revision: requests + Requests() for revision, requests in self._ended.items()}
         for running in self.tasks:
             name = running.task.definition.revision
@@ -161,11 +161,11 @@ class PlayedService:
 
     @property
     def reached_on_alternate(self) -> int:
-        """Requests that the tasks in its other target group got: while it is deployed, the new ones."""
+        """Requests to the tasks in its other target group: during a deployment, the new tasks."""
         return sum(each.target.served for each in self.tasks if each.group in self.groups[1:])
 
     def serve_from_alternate(self) -> None:
-        """Have production use the alternate target group, as after an odd number of deployments.
+        """Switch production to the alternate target group, as after an odd number of deployments.
 
         So do requests with the tests' header: a deployment leaves them where it led them, to the revision that serves.
         """
@@ -252,7 +252,7 @@ class PlayedService:
             watching.cancel()
 
     async def _note_idle(self, task: Task, group: TargetGroup) -> None:
-        """Note when it closes a connection that nobody uses, once for each revision."""
+        """Note, once for each revision, after how long it closes an idle connection."""
         revision = task.definition.revision
         first = self.tasks[-1:] and sum(each.task.definition.revision == revision for each in self.tasks) <= 1
         if not (self.is_asked and first and group.settings.version == "HTTP1"):

@@ -31,7 +31,7 @@ class DeploymentState:
     per_minute: int = 0
 
     def come_to(self, number: int, stage: str, kind: str, function: str) -> None:
-        """Come to a hook at a stage."""
+        """Reach a hook at a stage."""
         status = "AWAITING_ACTION" if kind == "PAUSE" else "IN_PROGRESS"
         target = {"targetArn": function} if function else {}
         self.stage, self.hooks[number] = stage, {"hookId": str(number), "targetType": kind, "status": status, **target}

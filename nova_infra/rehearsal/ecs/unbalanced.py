@@ -9,7 +9,7 @@ from nova_infra.rehearsal.load_balancer.routing import RoutingRule, WeightedGrou
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
 
 SECONDS_TO_STAY = 1.0
-"""A task that ends right after its start has not started: ECS looks at it again before it is steady."""
+"""A task that ends right after its start has not started: ECS checks it again before the service is steady."""
 
 
 class Unbalanced(LoadBalancer):
@@ -29,7 +29,7 @@ class Unbalanced(LoadBalancer):
         self.rule = RoutingRule(f"none of {service}", float("inf"), forward=[WeightedGroup(self.group, 1)])
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:  # noqa: ARG002 - there is no health check
-        """Wait a moment whether the task stays; its own health check has passed."""
+        """Wait a moment to see whether the task stays up; its own health check has passed."""
         try:
             await asyncio.wait_for(target.task.ended(), SECONDS_TO_STAY)
         except TimeoutError:
@@ -40,4 +40,4 @@ class Unbalanced(LoadBalancer):
         return False
 
     async def keep_checking(self, group: TargetGroup, target: Target) -> None:
-        """There is nothing to check but that it runs, which others do."""
+        """Check nothing: others check that it runs."""

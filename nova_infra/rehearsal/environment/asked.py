@@ -70,7 +70,7 @@ class Asked:
 
     @property
     def requests_per_minute(self) -> int:
-        """How many requests it gets in a minute: enough for every operation to meet the canary."""
+        """Requests a minute: enough for every operation to reach the canary."""
         if not self._samples:
             return 0
         needed = math.ceil(len(self._samples) / self.canary_minutes) if self.canary_minutes else 0
@@ -90,11 +90,11 @@ class Asked:
 
     @property
     def host(self) -> str:
-        """The host that its users ask for, where its rule names one; empty for any."""
+        """The host that its users request, if its rule names one; empty for any."""
         return self.service.rule.hosts[0].replace("*", "www").replace("?", "x") if self.service.rule.hosts else ""
 
     def next_sample(self) -> SampleRequest:
-        """What is asked next: of each target group, every operation once before any comes again."""
+        """The next request: each target group gets every operation once before any repeats."""
         group = self.service.rule.peek()
         queue = self._queues.setdefault(group.name if group else "", deque())
         if not queue:
@@ -104,7 +104,7 @@ class Asked:
         return queue.popleft()
 
     def is_known(self, revision: str) -> bool:
-        """Whether a revision has answered all that is asked."""
+        """Whether a revision has answered every operation."""
         return self._samples.keys() <= self.answers.get(revision, {}).keys()
 
     def note(self, operation: str, revision: str | None, status: int, seconds: float) -> None:
@@ -124,7 +124,7 @@ class Asked:
             self._count(revision, operation, status)
 
     def note_shape(self, operation: str, revision: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Note what a good answer had.
+        """Note the shape of a good answer.
 
         Args:
             operation: What was asked for.
@@ -135,11 +135,11 @@ class Asked:
         self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
 
     def answers_of(self, revision: str) -> Answers:
-        """What a revision answered: filled in for as long as it serves."""
+        """A revision's answers, which grow while it serves."""
         return self.answers.setdefault(revision, {})
 
     async def learn(self, session: aiohttp.ClientSession, port: int, revision: str, *, baseline: bool) -> None:
-        """Find out what can be asked, from a task itself.
+        """Ask a task itself which operations it has.
 
         A request that was made up and that the baseline already answers with a 5xx is left out: real users send others.
 
@@ -170,7 +170,7 @@ class Asked:
 
     @property
     def _version(self) -> str:
-        """What its tasks speak."""
+        """The protocol that its tasks speak."""
         return self.service.groups[0].settings.version
 
     async def _candidates(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
@@ -233,7 +233,7 @@ class Asked:
         return []
 
     def _from_paths(self) -> Iterator[SampleRequest]:
-        """What its listener rule says: the beginning of each path pattern, and a version below it."""
+        """Requests from its listener rule: the fixed beginning of each path pattern, and a version path below it."""
         for pattern in self.service.rule.paths or ("/*",):
             start = _before_wildcard(pattern)
             yield sample("GET", start, origin="paths")

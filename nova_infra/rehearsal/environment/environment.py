@@ -140,7 +140,7 @@ class PlayedEnvironment:
         self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> PlayedEnvironment:
-        """Get ready. Time stands still until :meth:`let_time_pass`."""
+        """Get ready. The clock stands still until :meth:`let_time_pass`."""
         await self._load.start()
         try:
             await self._dependencies.start()
@@ -162,7 +162,7 @@ class PlayedEnvironment:
         ]
 
     async def _minute(self) -> None:
-        """All that belongs to a minute: its requests, and a rest in which what tasks do without any shows."""
+        """Play a minute: its requests, then a pause that shows what tasks do without any."""
         if self._held is not None and not self._pace.is_real:
             await self._held()
         await self._load.minute()
@@ -181,11 +181,11 @@ class PlayedEnvironment:
                 return
 
     async def get_to_know_services(self) -> None:
-        """Find out what the services that run now can be asked."""
+        """Find out the operations of the services that run now."""
         await self._load.learn(baseline=True)
 
     async def hear_answers(self) -> None:
-        """Wait until the revisions that serve now have answered all that users ask, a few minutes at most.
+        """Wait until the serving revisions have answered every operation, a few minutes at most.
 
         A deployment without a bake is over before anybody has asked it anything.
         """
@@ -199,7 +199,7 @@ class PlayedEnvironment:
         await self._clock.next_minute()
 
     async def rest(self) -> None:
-        """Let time stand still again, without users; tasks stay up, and what is lost is not replaced."""
+        """Stop the clock and the users again. Tasks stay up, and lost ones are not replaced."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -316,7 +316,7 @@ class PlayedEnvironment:
         return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
 
     async def _apply(self, stack: PlayedStack) -> None:
-        """Bring everything but services to what the stack says, and leave alone what has not changed."""
+        """Update everything but services to what the stack says, except for what has not changed."""
         await self._balancers.apply(stack)
         for logical_id in stack.resources("AWS::Lambda::Function"):
             self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
@@ -326,7 +326,7 @@ class PlayedEnvironment:
             self.monitoring.put_composite_alarm(stack.properties(logical_id))
 
     async def _clean_up(self, previous: PlayedStack, stack: PlayedStack) -> None:
-        """Delete what is gone, last of all, as CloudFormation does."""
+        """Delete removed resources last of all, as CloudFormation does."""
         await self._services.remove(previous, stack)
         if self._balancers.remove(previous, stack):
             self._load.forget()

@@ -22,11 +22,11 @@ from nova_infra.rehearsal.requests.files import RequestFiles
 # The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
 _SHARE = 0.9
 USERS_WAIT = 60.0
-"""Seconds that users wait for an answer at least."""
+"""The least seconds that users wait for an answer."""
 
 
 class Load:
-    """Asks every service what its users ask, at the same rate all the time."""
+    """Sends every service its users' requests at a constant rate."""
 
     def __init__(
         self, totals: dict[str, Requests], environment: str, *, pace: Pace, files: RequestFiles | None = None
@@ -65,7 +65,7 @@ class Load:
         return asked
 
     def compare(self, environment: str, deployments: list[DeploymentRecord]) -> None:
-        """Write down what the answers of the releases of an environment lack that those before had.
+        """Record what the answers of an environment's new revisions lack that earlier answers had.
 
         Args:
             environment: Name of the environment.
@@ -87,7 +87,7 @@ class Load:
             await self._session.close()
 
     async def learn(self, *, baseline: bool = False) -> None:
-        """Find out from revisions that serve now, and did not before, what can be asked."""
+        """Ask revisions that have begun to serve for their operations."""
         assert self._session is not None, "questions follow start()"
         learning = []
         for asked in self._asked.values():
@@ -105,7 +105,7 @@ class Load:
         return known and not any(asked.unheard for asked, _ in services)
 
     def forget(self) -> None:
-        """Something has changed that may lead requests elsewhere: what was answered before says nothing of it."""
+        """Forget earlier answers, because a change may lead requests elsewhere."""
         for asked in self._asked.values():
             asked.unheard = set(asked.operations)
 
@@ -140,7 +140,7 @@ class Load:
             await asyncio.gather(*under_way)
 
     def _whose(self, asked: Asked, revision: str | None) -> Asked:
-        """Whom an answer is counted for: a service that has another name now is another one, behind the same rule."""
+        """The service for which an answer counts: a renamed service is another one behind the same rule."""
         for other in self._asked.values() if revision is not None and revision not in asked.answers else ():
             if other.service.rule is asked.service.rule and revision in other.answers:
                 return other
@@ -185,7 +185,7 @@ def _patience(idle_seconds: float) -> float:
 
 
 def in_turns() -> Iterator[str]:
-    """Every user once, then again in another order: one order would lead the same users to a canary every time."""
+    """Every user once, then again in another order: one fixed order would always send the same users to a canary."""
     order = random.Random(0)  # noqa: S311 - the same in every rehearsal, so that two can be compared
     users = [str(number) for number in range(1, USERS + 1)]
     while True:

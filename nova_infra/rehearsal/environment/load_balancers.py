@@ -25,7 +25,7 @@ _ELB = "AWS::ElasticLoadBalancingV2"
 
 
 class LoadBalancers:
-    """What stands between users and services, and the addresses that lead there."""
+    """The load balancers between users and services, and the addresses that lead to them."""
 
     def __init__(
         self, services: Mapping[str, PlayedService], *, store: MetricStore, pace: Pace, gateway: str | None
@@ -52,7 +52,7 @@ class LoadBalancers:
         self._standing_in = asyncio.Lock()
 
     async def apply(self, stack: PlayedStack) -> None:
-        """Bring them to what the stack says, and leave alone what has not changed."""
+        """Update them to what the stack says, except for what has not changed."""
         for logical_id in stack.resources(f"{_ELB}::LoadBalancer"):
             self._load_balancer(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
@@ -69,7 +69,7 @@ class LoadBalancers:
             await self._record_set(stack.properties(logical_id))
 
     def remove(self, before: PlayedStack, after: PlayedStack) -> bool:
-        """Take away the rules that a stack had and has no more; say whether there were any."""
+        """Remove the rules that a stack no longer has; return whether there were any."""
         kind = f"{_ELB}::ListenerRule"
         gone = {before.ref(each) for each in before.resources(kind)} - {after.ref(e) for e in after.resources(kind)}
         for arn in gone:
@@ -125,7 +125,7 @@ class LoadBalancers:
         return True
 
     def _load_balancer(self, stack: PlayedStack, logical_id: str) -> None:
-        """Note how long it waits; its listeners that are open already wait so from now on."""
+        """Set its idle timeout; open listeners use it from now on."""
         arn, attributes = stack.ref(logical_id), stack.properties(logical_id).get("LoadBalancerAttributes", ())
         given = {entry["Key"]: entry["Value"] for entry in attributes}
         self._idle[arn] = float(given.get("idle_timeout.timeout_seconds", IDLE_TIMEOUT_SECONDS))
@@ -171,7 +171,7 @@ class LoadBalancers:
                 service.rule = default
 
     async def _stand_in(self, arn: str) -> None:
-        """Stand in for a listener that no stack makes: of the rules there, only those of the release are known."""
+        """Stand in for a listener that no stack creates: of its rules, only the release's are known."""
         # Services' stacks are deployed side by side: only a listener that has started may be met by another one.
         async with self._standing_in:
             if arn not in self._listeners:
@@ -194,7 +194,7 @@ class LoadBalancers:
         return listener
 
     async def _names_of_stand_ins(self, rule: str) -> None:
-        """Have the names that a rule is for lead to the listener that is stood in for, whoever made their records."""
+        """Lead the host names of a rule to the stand-in listener, whoever created their DNS records."""
         for arn, listener in list(self._listeners.items()):
             if not arn.startswith("arn:"):
                 continue

@@ -11,7 +11,7 @@ from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.record import UNMEASURED, Notification
 
 METRIC_DELAY = 1
-"""Minutes after its end until alarms see a minute's data. AWS gives no figure; ``FILL`` answers for it meanwhile."""
+"""Minutes from a minute's end until alarms see its data; until then ``FILL`` fills it. AWS gives no figure."""
 
 
 class Monitoring:
@@ -56,7 +56,7 @@ class Monitoring:
         self._ran_before: frozenset[str] = frozenset()
 
     def begin(self) -> None:
-        """What is watched now has run for long and well; what comes later has no past.
+        """Give what is watched now a long and healthy past; what comes later has none.
 
         An alarm may be red all the same, as one on errors that takes missing data for bad.
         """
@@ -82,22 +82,22 @@ class Monitoring:
         self.states.setdefault(composite.name, "INSUFFICIENT_DATA")
 
     def minutes_to_judge(self, names: Iterable[str]) -> int:
-        """Minutes until every one of some alarms has judged nothing but what came after now; 0 where there are none."""
+        """Minutes until all of some alarms judge only data from now on; 0 without alarms."""
         alarms = [self._alarms[each] for name in names for each in self._parts(name)]
         return max((each.period * each.evaluation_periods + METRIC_DELAY for each in alarms), default=0)
 
     def needs(self, names: Iterable[str]) -> dict[str, int]:
-        """Those of some alarms that judge by requests, to how many a minute each needs to say anything."""
+        """Those of some alarms that judge by requests, to how many requests a minute each needs."""
         found = {part: self._needs[part] for name in names for part in self._parts(name)}
         return {name: needed for name, needed in found.items() if needed}
 
     def needs_of_each(self, names: Iterable[str]) -> dict[str, int]:
-        """Those of some alarms that leave out a revision with few requests, to how many a minute it has to have."""
+        """Those of some alarms that ignore a revision with few requests, to how many requests a minute it needs."""
         found = {part: self._needs_of_each[part] for name in names for part in self._parts(name)}
         return {name: needed for name, needed in found.items() if needed}
 
     def unlisted(self, service: str, watched: Collection[str]) -> list[str]:
-        """The alarms of an ECS service that would roll it back, were they among those that ECS watches."""
+        """An ECS service's alarms that would roll it back if ECS watched them."""
         return [name for kind in WEB_ALARMS if (name := alarm_name(service, kind)) in self._alarms.keys() - watched]
 
     def _parts(self, name: str) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class Monitoring:
         return tuple(part for part in parts if part in self._alarms)
 
     def end_minute(self, services: Iterable[PlayedService]) -> None:
-        """Measure the services, evaluate the alarms, and tell those who subscribed."""
+        """Measure the services, evaluate the alarms, and notify subscribers."""
         for service in services:
             self._measure(service)
         if self.store.minute >= METRIC_DELAY:  # Before that nothing has arrived yet of what has run for long.

@@ -12,7 +12,7 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_defi
 
 
 class Revisions:
-    """The revisions of an environment's task definitions, numbered as ECS numbers them."""
+    """The revisions of an environment's task definitions, numbered as in ECS."""
 
     def __init__(self, home: Home) -> None:
         """Begin without any.
@@ -29,7 +29,7 @@ class Revisions:
         return self._definitions[ref]
 
     def resolve(self, stack_name: str, template: Template, exports: Mapping[str, Any]) -> PlayedStack:
-        """The stack of a template, with a number for each task definition that goes up only when it has changed."""
+        """The stack of a template, with a revision number for each task definition that rises only when it changes."""
         revisions = {}
         for logical_id in resources_of_type(template, "AWS::ECS::TaskDefinition"):
             key = f"{stack_name}/{logical_id}"

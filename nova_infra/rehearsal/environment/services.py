@@ -79,7 +79,7 @@ class Services:
         takes_back: bool,
         from_alternate: bool,
     ) -> None:
-        """Bring a service to what its stack says; nothing happens where that has not changed.
+        """Update a service to what its stack says, if that has changed.
 
         Args:
             wanted: The service as its stack describes it.
@@ -131,7 +131,7 @@ class Services:
         self._deployed[name] = wanted.properties
 
     async def remove(self, before: PlayedStack, after: PlayedStack) -> None:
-        """Stop the services that a stack had and has no more. Their users go on asking."""
+        """Stop the services that a stack no longer has. Their users keep sending requests."""
         for name in _names(before) - _names(after):
             self._deployed.pop(name, None)
             if (service := self.running.pop(name, None)) is not None:
@@ -158,11 +158,11 @@ class Services:
         self._record.lived = max([self._record.lived, *uptimes])
 
     async def stop(self) -> None:
-        """Stop what runs of every service."""
+        """Stop the tasks of every service."""
         await gather(*(self._stop(service) for service in self.running.values()))
 
     async def _stop(self, service: PlayedService) -> None:
-        """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
+        """Stop a service's tasks, and note if none ends by itself: deployments stop only old tasks."""
         tasks, killed = list(service.tasks), service.killed_at_stop
         await service.stop(tasks)
         if tasks and service.killed_at_stop - killed == len(tasks) and service.revision is not None:
@@ -179,7 +179,7 @@ class Services:
         baseline: bool,
         takes_back: bool,
     ) -> DeploymentRecord:
-        """The record of a deployment that begins, with the service among those that users ask."""
+        """The record of a new deployment, whose service gets users' requests from now on."""
         record = DeploymentRecord(
             environment=self._environment,
             service=service.name,

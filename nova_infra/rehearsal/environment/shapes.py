@@ -1,4 +1,4 @@
-"""What answers consist of: a release whose answers lack a field, a header or a cookie's attribute breaks its users.
+"""The shapes of answers: a release whose answers lack a field, a header or a cookie's attribute breaks its users.
 
 Only what every answer had before and none has since counts, so that what comes and goes by itself says nothing.
 """
@@ -14,7 +14,7 @@ from nova_infra.documents.text import counted, listed
 
 _FIELD = "the field "
 _FEWEST = 3
-"""Answers of each revision below which nothing is known."""
+"""Fewest answers of each revision that say anything."""
 _DEEPEST = 3
 _MOST_BYTES = 64 * 1024
 _MOST_ITEMS = 20
@@ -89,12 +89,12 @@ class Shape:
             self.filled |= {_container(name) for name in fields} | (set() if isinstance(value, list) else {""})
 
     def may_lack(self, part: str) -> bool:
-        """Whether its answers can be said to lack a part: a field, where something else was seen in its place."""
+        """Whether its answers clearly lack a part: for a field, something else must have been seen in its place."""
         return not part.startswith(_FIELD) or (self.is_read and _container(part.removeprefix(_FIELD)) in self.filled)
 
 
 def _of_headers(headers: Sequence[tuple[str, str]]) -> tuple[set[str], str]:
-    """What the headers of an answer have, in words, and the type of its body."""
+    """The notable parts of an answer's headers, in words, and the type of its body."""
     kind, found = "", set()
     for name, value in headers:
         lower = name.lower()
@@ -117,7 +117,7 @@ def _container(name: str) -> str:
 
 
 def lost(before: Mapping[str, Shape], after: Mapping[str, Shape]) -> list[str]:
-    """What answers had before and have no more, a clause for each operation.
+    """What answers no longer have, a clause for each operation.
 
     Args:
         before: Operation to what the previous revision answered.

@@ -9,7 +9,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.jobs.paths import StateError, filled_in, holds, look_up, put, required
 
 Call = Callable[[str, Any], Awaitable[Any]]
-"""Does what a Task state asks a service for: the state's resource and its parameters to the result."""
+"""Carries out a Task state: takes its resource and parameters, and returns the result."""
 
 _FLOW = frozenset({"Type", "Comment", "Next", "End"})
 _DATA = frozenset({"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters"})
@@ -58,7 +58,7 @@ class StateMachine:
     pause: Callable[[float], float] = field(default=float)
 
     async def execute(self, name: str, data: Any = None) -> JobExecution:
-        """Go through it once.
+        """Execute it once.
 
         Args:
             name: Name of the execution.

@@ -21,13 +21,13 @@ from nova_infra.schedules import parse
 
 MACHINE = "AWS::StepFunctions::StateMachine"
 SCHEDULE = "AWS::Scheduler::Schedule"
-"""Without one, nothing starts a machine but the release itself."""
+"""Stands for no schedule: only the release itself starts the machine."""
 MOST_SECONDS = 60.0
-"""Real time that a run gets here, where its own limit is longer: nobody waits for an hour on a laptop."""
+"""Longest real time for a run here, if its own limit is longer: nobody waits an hour on a laptop."""
 _TO_STOP_SECONDS = 10.0
 
 _LONG_SECONDS = 2.0
-"""What a drill makes each run longer by: the next one comes meanwhile."""
+"""How much longer a drill makes each run, so that the next one starts meanwhile."""
 _FAILURES = {"FAILED": "ExecutionsFailed", "TIMED_OUT": "ExecutionsTimedOut"}
 
 
@@ -163,7 +163,7 @@ class PlayedJobs:
 
 
 def _twice(name: str, runs: JobRuns, *, executions: int) -> list[str]:
-    """What a job does more than once, in clauses."""
+    """What a job repeats, in clauses."""
     found = []
     if runs.most > 1:
         found.append(f"{runs.most} runs of {name} overlap, because its schedule comes round before a run has ended")
@@ -182,7 +182,7 @@ def _resource(stack: PlayedStack, logical_id: str, state: str) -> str:
 
 
 def _interval(stack: PlayedStack, logical_id: str) -> float:
-    """Seconds from a schedule's next time to the one after it; without an end where it comes once."""
+    """Seconds from a schedule's next start to the one after it; infinite if it starts once."""
     properties = stack.properties(logical_id)
     try:
         times = parse(str(properties.get("ScheduleExpression", ""))).times(

@@ -76,7 +76,7 @@ class View:
         self._record = record
 
     def ended(self, line: str) -> None:
-        """Say that something is over and what came of it; it stays in sight."""
+        """Show how something ended; the line stays visible."""
         self.tell(line)
         self._done.append(line)
 

@@ -79,7 +79,7 @@ def _stage(stage: StageRecord, width: int) -> Text:
 
 
 def _names(names: list[str], width: int) -> str:
-    """As many names as there is room for, and how many there are besides."""
+    """As many names as fit, and how many more there are."""
     for count in range(len(names), 0, -1):
         more = f", and {len(names) - count} more" if count < len(names) else ""
         text = ", ".join(names[:count]) + more

@@ -9,4 +9,4 @@ SIGNS: dict[Status, tuple[str, str]] = {
     "failed": ("✗", "bold red"),
     "stopped": ("■", "yellow"),
 }
-"""State to its sign and its style: no meaning hangs on a colour."""
+"""State to its sign and style. Colour alone never carries meaning."""

@@ -1,4 +1,4 @@
-"""HTTP clients of the rehearsal: what sends requests, and what checks the health of a target."""
+"""HTTP clients of the rehearsal: one sends requests, the other checks targets' health."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def open_client(**options: Any) -> aiohttp.ClientSession:
 
 
 async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Target) -> bool:
-    """Check once whether a target answers its health check; if not, the target remembers why."""
+    """Check a target's health once; a failed check is noted on the target."""
     if (fault := target.interference.health()) is not None:
         target.last_fault = fault
         return False

@@ -21,7 +21,7 @@ CONNECT_SECONDS = 10.0
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html, "HTTP 504".
 """
 SHORT_SECONDS = 10.0
-"""How long a request is waited for if its operation was silent twice, and no answer of it ever took this long."""
+"""How long to wait for an operation that was silent twice, if no answer of it ever took this long."""
 _MOST_ANSWER_HEADER_BYTES = 32 * 1024
 """The load balancer answers 502 in place of longer headers, all together.
 
@@ -35,7 +35,7 @@ class ClientGoneError(Exception):
 
 @dataclass
 class TargetAnswer:
-    """What a target answered, as far as it got.
+    """A target's answer, as far as it got.
 
     Attributes:
         status: Its status code, None until its headers are there.
@@ -108,7 +108,7 @@ async def exchange(
     version: str,
     idle_seconds: float,
 ) -> web.StreamResponse:
-    """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory.
+    """Pass a request on and its answer back, in pieces, so that bodies of any size take the same memory.
 
     Over HTTP/2 a request and its answer are passed on whole, and an answer's trailers among its headers, because the
     rehearsal's users speak HTTP/1.1: a load balancer's own clients may, too, but for gRPC.

@@ -26,7 +26,7 @@ _MOST_BYTES_TO_TRACE = 7 * 1024
 
 
 def headers_to_target(headers: CIMultiDictProxy[str], *, client: str, protocol: str, port: int) -> CIMultiDict[str]:
-    """What the client sent, who it is, and the trace that the request belongs to.
+    """What the client sent, its address, and the trace of the request.
 
     See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html; the load
     balancer's default is to append to X-Forwarded-For and to set the other two.

@@ -52,7 +52,7 @@ class Interference:
         return None
 
     def added_seconds(self, seconds: float) -> float:
-        """How much longer an answer takes that took some seconds: it is counted, and not waited for."""
+        """How much longer a fault makes an answer of some seconds: counted, but not waited for."""
         match self.fault.partition(":")[0]:
             case "delay":
                 return value_of(self.fault)
@@ -61,10 +61,10 @@ class Interference:
         return 0.0
 
     def health(self) -> str | None:
-        """What the health check sees instead of the task's answer; None where that is what it sees."""
+        """What the health check sees instead of the task's answer; None if it sees that."""
         return f"GET {self.health_path} answered 500" if self.fault == "unhealthy" else None
 
     def _hits(self, share: float) -> bool:
-        """Whether the next request is one of that share of them, spread evenly: the outcome must not be chance."""
+        """Whether the next request is among an evenly spread share: the outcome must not depend on chance."""
         number = next(self._asked)
         return int(number * share) > int((number - 1) * share)

@@ -139,7 +139,7 @@ class LoadBalancer:
 
     @property
     def idle_timeout(self) -> float:
-        """Seconds that it waits in AWS for a silent target. A change holds from the next request on."""
+        """Seconds that it waits for a silent target in AWS. A change applies from the next request on."""
         return self._idle_timeout
 
     @idle_timeout.setter
@@ -186,7 +186,7 @@ class LoadBalancer:
         group.targets.remove(target)
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:
-        """Check a new target until it is healthy, or has failed as often as makes it unhealthy and ECS gives it up."""
+        """Check a new target until it is healthy, or is unhealthy and ECS gives it up."""
         failures = 0
         while not await probe(self._client, group, target):
             failures += 1
@@ -307,7 +307,7 @@ class LoadBalancer:
                 self._count(group, "TargetResponseTime", answer.seconds)
 
     def _answer_instead(self, request: web.BaseRequest, status: int, text: str) -> web.Response:
-        """Answer for a target that did not, or not to the end."""
+        """Answer for a target that gave no answer, or not all of it."""
         if request.transport is not None and request.writer.output_size:
             request.transport.close()  # Half an answer went out: the client has to see that it is not whole.
         else:
@@ -330,6 +330,6 @@ class LoadBalancer:
 
 @functools.cache
 def _metric(name: str, load_balancer: str, group: str | None) -> Metric:
-    """A metric of the load balancer, or of one of its target groups. Made once: it is asked for with every request."""
+    """A metric of the load balancer or of a target group. Created once, because every request needs it."""
     dimensions = {"LoadBalancer": load_balancer} | ({"TargetGroup": group} if group is not None else {})
     return Metric.of("AWS/ApplicationELB", name, dimensions)

@@ -11,10 +11,10 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup
 
 USER_HEADER = "X-Rehearsal-User"
-"""Header in which the synthetic load says which of its users asks."""
+"""Header that names the synthetic user of a request."""
 
 REQUEST_HEADER = "X-Rehearsal-Request"
-"""Header in which the synthetic load numbers its requests, to find out which revision got each."""
+"""Header that numbers the synthetic requests, to find out which revision got each."""
 
 
 @dataclass
@@ -94,7 +94,7 @@ class RoutingRule:
     def matches(
         self, host: str, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", query: str = ""
     ) -> bool:
-        """Whether a request is for this rule. Paths and methods compare case by case, all else does not, as in AWS.
+        """Whether a request matches this rule. Only paths and methods are case-sensitive, as in AWS.
 
         https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
 
@@ -135,7 +135,7 @@ class RoutingRule:
         return max(self.forward, key=lambda entry: entry._credit + entry.weight)
 
     def set_weights(self, weights: dict[str, float]) -> None:
-        """Give each target group, by name, a new share."""
+        """Set each target group's share, by name."""
         for entry in self.forward:
             entry.weight = weights[entry.group.name]
             entry._credit = 0.0
@@ -248,7 +248,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def existing_balancer(listener: str) -> str:
-    """What CloudWatch knows the load balancer of a listener by that no stack makes: ``app/<name>/<id>``.
+    """The name in CloudWatch, ``app/<name>/<id>``, of a load balancer whose listener no stack creates.
 
     Args:
         listener: The listener's ARN.

@@ -9,13 +9,13 @@ _IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
 
 
 def port_of(request: web.BaseRequest) -> int:
-    """The port of this machine that a request came in at."""
+    """The port of this machine at which a request arrived."""
     name = request.transport.get_extra_info("sockname") if request.transport is not None else None
     return int(name[1]) if name else 0
 
 
 def bound(address: str, port: int) -> socket.socket:
-    """A socket at an address that this machine has as soon as the first container is there."""
+    """A socket at an address that this machine gets with its first container."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if sys.platform == "linux":

@@ -9,12 +9,12 @@ from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.tasks.task import Task
 
 _SHORTEST_SECONDS = 1e-6
-"""What an answer takes at least: a clock may not have moved."""
+"""Shortest time of an answer: a clock may not have moved."""
 
 
 @dataclass
 class Audience:
-    """Who sent requests, and what they got, since the last look.
+    """Who sent requests since the last look, and the answers.
 
     Attributes:
         reached: Revision to the users whose requests it got.
@@ -84,14 +84,14 @@ class Target:
         return self.task.definition.revision
 
     def enter(self, handler: asyncio.Task[Any] | None = None) -> None:
-        """A request is on its way to the target, handled by a task that `cut_off` cancels."""
+        """Register a request to the target. `cut_off` cancels the task that handles it."""
         self._in_flight += 1
         if handler is not None:
             self._handlers.add(handler)
         self.idle.clear()
 
     def longer_by(self, seconds: float) -> float:
-        """How many more seconds an answer would take: it waits for CPU, and a fault makes all of it slower."""
+        """How many more seconds an answer would take, because it waits for CPU or a fault slows it."""
         return self.added_seconds + self.interference.added_seconds(seconds + self.added_seconds)
 
     def answered(self, seconds: float, *, failed: bool) -> None:
@@ -107,7 +107,7 @@ class Target:
         self.log_seconds += math.log(max(seconds, _SHORTEST_SECONDS))
 
     def leave(self, handler: asyncio.Task[Any] | None = None) -> None:
-        """A request has been answered, or given up."""
+        """Note that a request was answered or given up."""
         self._in_flight -= 1
         if handler is not None:
             self._handlers.discard(handler)
@@ -121,7 +121,7 @@ class Target:
             handler.cancel()
 
     def was_cut(self, handler: asyncio.Task[Any]) -> bool:
-        """Whether a handler was cancelled because its target was cut off, and by nobody else; then it goes on."""
+        """Whether a handler was cancelled only because its target was cut off, in which case it goes on."""
         if handler not in self._cut:
             return False
         self._cut.remove(handler)

@@ -75,7 +75,7 @@ def with_outputs(value: str, outputs: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def read_log(log: Path) -> str:
-    """All that the commands of an action have printed."""
+    """The output of an action's commands."""
     return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 

@@ -16,7 +16,7 @@ _SHIFTING = ("CANARY", "LINEAR", "BLUE_GREEN")
 
 
 def previous_images(template: Template) -> Template:
-    """Rename every task definition's image and release, as if another release had been before."""
+    """Rename every task definition's image and release, as if they were those of an earlier release."""
     copy = _copy(template)
     for container in _containers(copy):
         renamed = _with_tag(container, _image(container).rpartition(":")[2])
@@ -29,7 +29,7 @@ def previous_images(template: Template) -> Template:
 
 
 def _with_tag(value: Any, tag: str) -> Any:
-    """A value in which the tag, alone or at the end of an image's name, is another; a word that holds it stays."""
+    """A value with another tag, alone or at the end of an image's name; words that contain it stay."""
     if isinstance(value, dict):
         return {key: _with_tag(each, tag) for key, each in value.items()}
     if isinstance(value, list):
@@ -136,7 +136,7 @@ def tests_before_traffic(template: Template) -> bool:
 
 
 def without_smoke(template: Template) -> Template:
-    """Have no function test new revisions, so that what is tested next is seen to."""
+    """Remove the functions that test new revisions, so that what comes next is tested."""
     return _without_hooks(template, _is_smoke)
 
 
@@ -146,7 +146,7 @@ def goes_together(template: Template) -> bool:
 
 
 def alone(template: Template) -> Template:
-    """Have services wait for no others, as where only one of them is deployed."""
+    """Make services wait for no others, as if only one were deployed."""
     return _without_hooks(template, _waits_for_others)
 
 

@@ -65,7 +65,7 @@ class Environments:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
-        """Close the open environments, and silently those that were prepared and never used.
+        """Close the open environments, and silently any that were prepared but never used.
 
         What has been interrupted, or went wrong, is closed at once, and however often it is interrupted.
         """
@@ -109,7 +109,7 @@ class Environments:
             raise
 
     def open_ahead(self, after: Stage) -> None:
-        """Begin to open the environment that the pipeline comes to after a stage, if there is one."""
+        """Begin to open the environment of the pipeline's next stage, if there is one."""
         later = self.pipeline.stages[self.pipeline.stages.index(after) + 1 :]
         for stage in later:
             if stage.closed_because is not None:
@@ -193,7 +193,7 @@ class Environments:
 
 
 async def _lasting(placed: PlacedTask, seconds: float) -> str | None:
-    """What is wrong with a task, if that does not pass: a busy machine may be slow to answer a check or two."""
+    """What stays wrong with a task: on a busy machine, a check or two may be slow."""
     fault = placed.fault()
     for _ in range(_LOOKS):
         if fault is None or not placed.task.running:

@@ -46,7 +46,7 @@ def _release(release: Release) -> tuple[list[list[StackTemplate]], list[StackTem
 
 
 def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> list[list[StackTemplate]]:
-    """The stack with the pipeline after those that it depends on: what `cdk deploy` of it deploys."""
+    """The pipeline's stack after those that it depends on, as `cdk deploy` deploys them."""
     by_id = {stack.artifact_id: stack for stack in assembled}
     waves: list[list[StackTemplate]] = []
     done: set[str] = set()
@@ -74,7 +74,7 @@ def _key(stack: AssembledStack | None, name: str) -> StackKey:
 
 
 def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
-    """Write into a record what AWS would refuse and what else is foreseen.
+    """Record what AWS would refuse and what else is foreseen.
 
     Args:
         pipeline: What is to be played.

@@ -141,13 +141,13 @@ class Player:
         self._notify("pipeline-execution-succeeded", f"{self.pipeline.name} succeeded")
 
     def _notify(self, event: str, message: str) -> None:
-        """Tell those whom the pipeline's notification rules name for an event."""
+        """Notify the subscribers of the pipeline's notification rules about an event."""
         for topic in self.pipeline.told.get(event, ()):
             self.record.notifications.append(Notification(self.pipeline.name, 0, topic, message))
             self.tell(f"{topic}: {message}")
 
     def _announce(self, message: str) -> None:
-        """Tell those who are asked for approvals."""
+        """Notify the approvers."""
         self._notify("manual-approval-needed", message)
 
     async def _play_stage(self, stage: Stage, record: StageRecord) -> bool:

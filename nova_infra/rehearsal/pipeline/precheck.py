@@ -59,7 +59,7 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
 
 
 def taken_for_granted(candidate: Release, baseline: Release, provided: Collection[str] = ()) -> list[str]:
-    """Secrets and parameters without which no task of the release starts, and of which only AWS knows, a clause each.
+    """Secrets and parameters that the release's tasks need to start and that only AWS can check, a clause each.
 
     No template makes them, and what runs before does not use them: those that it uses are there.
 
@@ -109,7 +109,7 @@ def _in_words(origin: str) -> str:
 
 
 def _part_of(origin: str) -> str:
-    """What of a secret a value comes from, where not all of it: ``…:secret:name:field:stage:version``."""
+    """The part of a secret that a value comes from, if not all of it: ``…:secret:name:field:stage:version``."""
     field, stage, version = (*origin.partition(":secret:")[2].split(":")[1:], "", "", "")[:3]
     parts = {"the field": field, "the stage": stage, "the version": version}
     return " in ".join(f"{kind} {name}" for kind, name in parts.items() if name)

@@ -75,7 +75,7 @@ def templates_of(stage: Stage, *releases: Release) -> list[Template]:
 
 
 def left_out(release: Release, stage: Stage) -> dict[str, Template]:
-    """The stacks of a stage that are left out of what is played, as a drill leaves out all but one service."""
+    """The stacks of a stage that are not played: a drill leaves out all but one service."""
     wholes = [each for each in release.pipeline().stages if each.name == stage.name]
     names = {name for whole in wholes for name in _stacks_of(whole)} - set(_stacks_of(stage))
     found = {name: release.template_of_stack(name) for name in sorted(names)}

@@ -19,7 +19,7 @@ _PUSH = "pushing and scanning images: they were built and stay on this machine"
 
 
 def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | None:
-    """What stands for an action that is not carried out; None for one that is.
+    """The note for an action that is only simulated; None for one that is played.
 
     Args:
         stage: The stage that it is in.
@@ -46,7 +46,7 @@ def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | 
 def new_record(
     pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: TaskRuntime | None = None
 ) -> Record:
-    """A record in which nothing has been reached yet."""
+    """A record of a rehearsal that has not begun."""
     runtime = runtime or SourceRuntime()
     deploys = [action for stage in pipeline.stages for action in stage.actions if isinstance(action, DeployAction)]
     return Record(

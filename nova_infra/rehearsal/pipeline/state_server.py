@@ -31,7 +31,7 @@ from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 
 _MINUTES_UNTIL_DATA = 3
-"""What runs before has run for long: an alarm of it has data, once enough minutes were rehearsed."""
+"""The baseline has run for long: its alarms have data once enough minutes were rehearsed."""
 
 
 class ReleaseTools:
@@ -124,7 +124,7 @@ class ReleaseTools:
         )
 
     def _state_before(self, prefix: str) -> dict[str, Any]:
-        """An environment whose stage was not reached yet: nothing runs here, but what is deployed there is known.
+        """An environment whose stage is yet to come: nothing runs here, but what is deployed there is known.
 
         Raises:
             web.HTTPNotFound: No stage deploys it.

@@ -32,7 +32,7 @@ def broken_operations(deployment: DeploymentRecord) -> list[str]:
 
 
 def displaced_operations(elsewhere: Elsewhere) -> list[str]:
-    """Operations of a service that somebody else answers since the release, and not as well, a clause each.
+    """A service's operations that something else now answers, and answers worse, a clause each.
 
     Another service may have taken them over on purpose: then it answers as well as what ran before. An operation that
     is new in this release is its own service's: whoever else gets its requests should not.
@@ -57,7 +57,7 @@ def displaced_operations(elsewhere: Elsewhere) -> list[str]:
 
 
 def what_breaks(deployment: DeploymentRecord) -> str:
-    """The same in one clause, empty where nothing is worse."""
+    """The same in one clause; empty if nothing is worse."""
     return _of(deployment.service, broken_operations(deployment))
 
 
@@ -91,7 +91,7 @@ def breaks_since(deployment: DeploymentRecord) -> str:
 
 
 def untested(record: Record, deployment: DeploymentRecord) -> str:
-    """Why nothing is known about what a release does for its users, a clause; empty where something is."""
+    """Why nothing is known about a release's effect on users, a clause; empty if something is."""
     if deployment.baseline or deployment.outcome != "completed":
         return ""
     if not deployment.has_requests:

@@ -67,7 +67,7 @@ def deployment_chart(deployment: DeploymentRecord, *, key: str) -> str:
     """Traffic split, failed requests, latency and alarms of a deployment as SVG; empty where nothing was measured.
 
     It draws with the classes of ``report.css`` and the patterns that the report defines. The old revision is dashed and
-    has squares, the new one is solid and has circles, an alarm is hatched: no meaning hangs on a colour.
+    has squares, the new one is solid and has circles, an alarm is hatched: colour alone never carries meaning.
 
     Args:
         key: Makes the ids in the picture unique in its document.

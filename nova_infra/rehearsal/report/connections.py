@@ -49,7 +49,7 @@ def _sums(record: Record) -> list[tuple[str, str, int, str]]:
 
 
 def _serving(record: Record, environment: str) -> dict[str, DeploymentRecord]:
-    """Service to the deployment that brought what it runs in the end."""
+    """Service to the deployment of what it runs at the end."""
     return {
         each.service: each
         for each in record.deployments

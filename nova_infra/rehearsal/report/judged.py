@@ -25,7 +25,7 @@ def silent(deployment: DeploymentRecord) -> str:
 
 
 def spared(deployment: DeploymentRecord) -> list[str]:
-    """The alarms that could not end it: ECS did not watch them, or its list lacks them."""
+    """The alarms that could not end it, because ECS did not watch them or its list lacks them."""
     return [*deployment.unwatched, *deployment.unlisted]
 
 

@@ -32,7 +32,7 @@ from nova_infra.rehearsal.report.verdict import short_name, verdict
 
 _HERE = files("nova_infra.rehearsal.report")
 _MANY = 8
-"""Above this number, what succeeded is folded away, so that nobody has to search for what did not."""
+"""Above this number, successes are folded away, so that failures stand out."""
 
 _SIGNS = {"succeeded": "✓", "failed": "✗", "stopped": "■", "running": "▶", "not reached": "·"}
 
@@ -52,7 +52,7 @@ _SIMULATED = (
 
 @dataclass(frozen=True)
 class _Bar:
-    """Where an action's time lies in that of the pipeline, in percent."""
+    """An action's start and length as percentages of the pipeline's time."""
 
     left: float
     width: float
@@ -70,7 +70,7 @@ class _Action:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A stage as it is shown: what went well is folded away where there is much of it."""
+    """A stage as it is shown, with many successes folded away."""
 
     record: StageRecord
     note: str
@@ -96,7 +96,7 @@ class _Deployment:
 
     @property
     def minutes(self) -> list[MinuteRecord]:
-        """What was measured, minute by minute, where somebody will want to check it."""
+        """The measurements, minute by minute, where somebody may want to check them."""
         return self.record.samples if self.record.outcome != "completed" or self.blast.failed else []
 
 

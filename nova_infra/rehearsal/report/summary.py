@@ -171,7 +171,7 @@ def _show_failure(console: Console, stage: StageRecord, action: ActionRecord) ->
 
 
 def _print_whole(console: Console, text: str, indent: str) -> None:
-    """Print a sentence: wrapped in a terminal, on one line in a log that will be searched."""
+    """Print a sentence: wrapped in a terminal, on one line in a log, where people search."""
     if console.is_terminal:
         text = textwrap.fill(text, max(console.width, 20), initial_indent=indent, subsequent_indent=indent)
     else:

@@ -13,10 +13,10 @@ from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
 _MOST_NAMED = 3
 _MINUTES_WAITING = 2
-"""What waits for longer is not just being taken."""
+"""A message that waits longer is not merely about to be received."""
 _NO_ANSWER = (0, 502, 504)
 _CHANGING = ("POST", "PATCH")
-"""Methods that are not idempotent (RFC 9110, 9.2.2): sent twice, they are done twice."""
+"""Methods that are not idempotent (RFC 9110, 9.2.2): a repeated request takes effect twice."""
 _FEWEST_STEPS = 3
 _STEADY = 0.8
 _NOTICED_SECONDS = 0.05
@@ -29,7 +29,7 @@ does where a cache fills up or a program warms up."""
 
 
 def what_users_meet(record: Record) -> list[str]:
-    """What is wrong although nothing stopped the release: for users, or soon. A clause each."""
+    """What users notice, now or soon, although nothing stopped the release, a clause each."""
     return [*_failed(record), *record.unsafe, *said_once(_of_environments(record))]
 
 
@@ -58,7 +58,7 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _poorer(deployment: DeploymentRecord) -> str:
-    """What users' programs may miss in good answers. What was rolled back serves nobody."""
+    """What good answers lack that users' programs may need. A rolled-back revision does not count."""
     if deployment.baseline or deployment.outcome != "completed" or not deployment.poorer:
         return ""
     return f"in {deployment.service}, {listed(deployment.poorer, _MOST_NAMED)}"
@@ -91,7 +91,7 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
 
 
 def _cut(deployment: DeploymentRecord) -> str:
-    """Requests that change something, and whose answer was lost after a target had them."""
+    """Requests that change something and reached a target, but got no answer."""
     for operation, answers in deployment.answers.items() if not deployment.baseline else ():
         lost, total = sum(answers.get(each, 0) for each in _NO_ANSWER), sum(answers.values())
         before = deployment.answers_before.get(operation, {})
@@ -156,7 +156,7 @@ def _slower(deployment: DeploymentRecord) -> str:
 
 
 def _leak(deployment: DeploymentRecord) -> str:
-    """What happens to tasks that hold more memory after nearly every minute: no bake is long enough for an alarm."""
+    """Tasks whose memory grows in nearly every minute, too slowly for an alarm during a bake."""
     samples = [sample for sample in deployment.samples if sample.memory and sample.percent == 100]
     held = [sample.memory for sample in samples]
     steps = [after - before for before, after in pairwise(held)]

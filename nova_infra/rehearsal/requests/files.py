@@ -60,7 +60,7 @@ def _known(path: Path) -> bool:
 
 
 def _named(root: Path) -> dict[str, str]:
-    """The files that ``nova.toml`` names; whatever else is wrong with it, the synthesis has said."""
+    """The files that ``nova.toml`` names; the synthesis has reported anything wrong in it."""
     try:
         content = tomllib.loads((root / "nova.toml").read_text(encoding="utf-8"))
         return {s["name"]: s["requests"] for s in content.get("services", ()) if "requests" in s}

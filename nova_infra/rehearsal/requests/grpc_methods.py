@@ -1,4 +1,4 @@
-"""Lists a gRPC service's methods by reflection, and turns JSON into messages.
+"""Lists a gRPC service's methods by reflection, and converts JSON to messages.
 
 See https://github.com/grpc/grpc/blob/master/doc/server-reflection.md.
 """

@@ -23,8 +23,14 @@ class HealthCheck:
     start_period: float = 0.0
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The program that it runs in the container, and the program's arguments."""
+        kind, *words = self.command
+        return ("/bin/sh", "-c", *words) if kind == "CMD-SHELL" else tuple(words)
+
+    @property
     def seconds_to_unhealthy(self) -> float:
-        """Seconds after its start until a container that never passes is unhealthy."""
+        """Seconds from a container's start until it is unhealthy, if it never passes."""
         return self.start_period + self.retries * self.interval
 
 
@@ -158,7 +164,7 @@ def _open_files(limits: Sequence[Mapping[str, Any]], revision: str) -> tuple[int
 
 
 def _service_first(containers: Sequence[Mapping[str, Any]], revision: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The container that has a port, which requests are for, and the names of the others.
+    """The container with a port, which gets the requests, and the names of the others.
 
     Raises:
         UnresolvableError: There is no such one, or several.

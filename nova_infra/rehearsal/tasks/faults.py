@@ -42,13 +42,13 @@ def _command(*words: str) -> Callable[[dict[str, Any]], None]:
 
 
 def _wrong_port(container: dict[str, Any]) -> None:
-    """The port in the definition is one that the program does not listen on."""
+    """Change the definition's port to one that the program does not listen on."""
     mapping = container["PortMappings"][0]
     mapping["ContainerPort"] = int(mapping["ContainerPort"]) + 1
 
 
 def _without_variables(container: dict[str, Any]) -> None:
-    """What the stack fills in is missing; what is written down plainly stays."""
+    """Remove the variables that the stack fills in; literal ones stay."""
     container["Environment"] = [
         variable for variable in container.get("Environment", ()) if isinstance(variable.get("Value"), str)
     ]

@@ -12,7 +12,7 @@ from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.rehearsal.tasks.task import TaskFailedError, tail
 
 TOO_LONG = "it did not end in time"
-"""The reason of a run that was stopped because its time was over."""
+"""The reason for a run that was stopped at its time limit."""
 
 _LINES = 30
 

@@ -9,6 +9,7 @@ import socket
 import tempfile
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,6 @@ from nova_infra.rehearsal.tasks.task import (
     in_a_line,
     tail,
 )
-from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 
@@ -147,7 +147,7 @@ class ProcessTask(Task):
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """Without its image, the one of most images."""
+        """The stop signal of most images, as its own image is unknown."""
         return signal.SIGTERM
 
     @property
@@ -185,31 +185,17 @@ class ProcessTask(Task):
             self._limit_memory(meter.memory())
             await asyncio.sleep(_GUARD_SECONDS)
 
-    async def check(self) -> str | None:
-        check = self.definition.health_check
-        if check is None:
-            return None if self.running else "the container does not run"
-        kind, *words = check.command
-        process = await start_process(
-            ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words,
-            directory=self._place("work"),
-            environment=self._environment(),
-        )
+    async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
+        process = await start_process(words, directory=self._place("work"), environment=self._environment())
         try:
-            output = await asyncio.wait_for(process.output.read(), with_others(check.timeout))
-            code = await process.wait()
-        except TimeoutError:
-            return f"it did not end within {check.timeout:g} s"
+            output = await asyncio.wait_for(process.output.read(), seconds)
+            return await process.wait(), output.decode(errors="replace").splitlines()
         finally:
             process.kill()
             await process.wait()
-        if code == 0:
-            return None
-        said = tail(output.decode(errors="replace").splitlines(), 1)
-        return said[0] if said else f"it exited with {code}"
 
     def _environment(self) -> dict[str, str]:
-        """Nothing of this machine's but its programs: no home, no credentials."""
+        """Only this machine's programs: no home, no credentials."""
         definition = self.definition
         services = self.sources / "services"
         return {
@@ -261,7 +247,7 @@ class ProcessTask(Task):
         """
         assert self._process is not None, "called by start"
         assert self._meter is not None, "called by start"
-        port, look_at, elsewhere_since = self.definition.port, time.monotonic(), float("inf")
+        look_at, elsewhere_since = time.monotonic(), float("inf")
         while True:
             taken = _listens(self.port)
             if taken and self._process.exit_code is None and self.port in self._process.listening_ports():
@@ -282,15 +268,9 @@ class ProcessTask(Task):
                 # It may have begun to listen since the look above.
                 elsewhere_since = min(elsewhere_since, now) if ports and self.port not in ports else float("inf")
                 if now - elsewhere_since > self.elsewhere_seconds:
-                    raise TaskFailedError(
-                        f"nothing listens on port {port}, the one in its task definition: the program listens on "
-                        f"{' and '.join(map(str, ports))} instead"
-                    )
+                    raise self.listens_elsewhere(ports)
             if self._started_in > self.patience:
-                raise TaskFailedError(
-                    f"nothing listens on port {port} after {self.patience:g} s, which is all that its health checks "
-                    f"give it to start: {self._last_words()}"
-                )
+                raise self.listens_nowhere(self._last_words())
             await asyncio.sleep(_POLL_SECONDS)
 
     async def hear_out(self) -> None:

@@ -36,7 +36,7 @@ from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
 Kind = Literal["images", "sources"]
 
 PREVIOUS = "-previous"
-"""Ends the tag of an image that stands for the one before: its content is the same."""
+"""Suffix of the tag of an image that stands for the previous one, with the same content."""
 _UNPROVEN = "their images, users, file systems, dependencies and CPU limits"
 UNPROVEN = f"building and pushing images: services ran from their sources, which does not prove {_UNPROVEN}"
 _STARTS_PER_PROCESSOR = 4
@@ -73,7 +73,7 @@ class TaskRuntime(ABC):
 
     @abstractmethod
     async def prepare(self, definition: TaskDefinition, count: int) -> None:
-        """Do in advance what takes time and is not part of a start.
+        """Do the slow work that is not part of a start in advance.
 
         Args:
             definition: What will be started.
@@ -91,7 +91,7 @@ class TaskRuntime(ABC):
 
     @abstractmethod
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
-        """Have the image of a release that is deployed already, where images are what runs.
+        """Get the image of a deployed release, if tasks run as images.
 
         Args:
             definition: What will be started.
@@ -124,7 +124,7 @@ class SourceRuntime(TaskRuntime):
     kind: Kind = "sources"
 
     def __init__(self, engine: Engine | None = None) -> None:
-        """Starts as many side by side as there are processors.
+        """Starts as many in parallel as there are processors.
 
         Args:
             engine: What runs the dependencies, if there are any.
@@ -220,7 +220,7 @@ class ImageRuntime(TaskRuntime):
             raise error(f"{what}: {said[-1] if said else f'{definition.repository} does not build'}")
 
     async def prepare(self, definition: TaskDefinition, count: int) -> None:
-        """Create containers beforehand: with some storage drivers that takes seconds, and starting does not."""
+        """Create containers in advance: with some storage drivers, creating takes seconds and starting does not."""
         try:
             await asyncio.to_thread(self._image, definition.image)
             tasks = [self._container(definition) for _ in range(count)]
@@ -262,7 +262,7 @@ class ImageRuntime(TaskRuntime):
         )
 
     def _image(self, name: str) -> EngineImage:
-        """An image by the name in its definition: the one of that name, or the one that was built for it here.
+        """The image that a definition names: one of that name, or the one built for it here.
 
         Raises:
             ImageError: There is none, and its registry has none.

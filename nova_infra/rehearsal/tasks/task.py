@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
@@ -21,7 +21,7 @@ STAY_SECONDS = 0.1
 ELSEWHERE_SECONDS = 30.0
 """How long a program that listens only on other ports is waited for: those of metrics and debuggers come first."""
 DRILLED_ELSEWHERE_SECONDS = 1.0
-"""The same where a drill has seen to it that it never listens on its own."""
+"""The same when a drill keeps it from listening on its own port."""
 SPARE_STOP_SECONDS = 1.0
 SILENT = "it printed nothing"
 _LINE_LENGTH = 160
@@ -59,7 +59,7 @@ class Task(ABC):
 
     @property
     def elsewhere_seconds(self) -> float:
-        """How long it is waited for while it listens only on other ports. ECS would wait for all of its patience."""
+        """How long to wait while it listens only on other ports. ECS would wait until its patience ends."""
         return DRILLED_ELSEWHERE_SECONDS if self.definition.fault == WRONG_PORT else with_others(ELSEWHERE_SECONDS)
 
     @property
@@ -69,7 +69,7 @@ class Task(ABC):
 
     @property
     def ending(self) -> bool:
-        """Whether its program is over, and how it ended is still being found out."""
+        """Whether its program has ended, and why is not known yet."""
         return False
 
     @property
@@ -103,11 +103,14 @@ class Task(ABC):
         """What it used since the last call; None where this machine does not show it."""
 
     @abstractmethod
-    async def check(self) -> str | None:
-        """Run the container health check once.
+    async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
+        """Run the program of the container health check where the task's own program runs.
 
         Returns:
-            None when it passes, else what it said.
+            Its exit code, and the lines that it printed.
+
+        Raises:
+            TimeoutError: It did not end within some seconds.
         """
 
     @abstractmethod
@@ -116,14 +119,53 @@ class Task(ABC):
 
     @abstractmethod
     async def suffer(self) -> None:
-        """Begin with the fault in its container, if its definition names one: it serves now."""
+        """Start the fault in its container, if its definition names one. It serves by now."""
 
     @abstractmethod
     async def hear_out(self) -> None:
-        """Wait for what it said last, which may still be on its way when its end is known."""
+        """Wait for its last output, which may arrive after its end is known."""
+
+    async def check(self) -> str | None:
+        """Run the container health check once.
+
+        Returns:
+            None when it passes, else what it said.
+        """
+        check = self.definition.health_check
+        if check is None:
+            return None if self.running else "the container does not run"
+        try:
+            code, lines = await self.run_check(check.words, with_others(check.timeout))
+        except TimeoutError:
+            return f"it did not end within {check.timeout:g} s"
+        return None if code == 0 else (tail(lines, 1) or [f"it exited with {code}"])[0]
+
+    def listens_nowhere(self, last_words: str) -> TaskFailedError:
+        """The error of a task whose program listened on no port while ECS would have waited for it."""
+        return TaskFailedError(
+            f"nothing listens on port {self.definition.port} after {self.patience:g} s, which is all that its health "
+            f"checks give it to start: {last_words}"
+        )
+
+    def listens_elsewhere(self, reachable: Iterable[int], inside: Iterable[int] = ()) -> TaskFailedError:
+        """The error of a task whose program listens, but not on the port in its task definition.
+
+        Args:
+            reachable: The ports on which it can be reached.
+            inside: Those on which only the container itself reaches it.
+        """
+        port = self.definition.port
+        if port in inside:
+            return TaskFailedError(
+                f"the program listens on port {port} of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0"
+            )
+        ports = " and ".join(map(str, sorted({*reachable, *inside})))
+        return TaskFailedError(
+            f"nothing listens on port {port}, the one in its task definition: the program listens on {ports} instead"
+        )
 
     def measure(self) -> Usage | None:
-        """What it used since the last call; of its memory the most that it held meanwhile.
+        """What it used since the last call; for memory, the peak.
 
         None where this machine does not show it: that is not the same as nothing.
         """
@@ -161,7 +203,7 @@ class Task(ABC):
             await asyncio.sleep(check.interval / self.pace.checks)
 
     def grace(self) -> float:
-        """Seconds of this machine from the stop signal to SIGKILL: real ones, as the work that it ends takes real time.
+        """Real seconds from the stop signal to SIGKILL: the work that a task finishes takes real time.
 
         Nobody waits for a task that does not hear the signal.
         """
@@ -205,7 +247,7 @@ class Task(ABC):
         """Whether it gets no more processor time than its CPU units."""
 
     def check_secrets(self) -> None:
-        """ECS starts nothing whose secrets it cannot read.
+        """Refuse a task whose secrets ECS cannot read.
 
         Raises:
             TaskFailedError: One is not there.
@@ -218,7 +260,7 @@ class Task(ABC):
 
     @property
     def ignores_its_signal(self) -> bool:
-        """Whether its definition names the fault that it does not hear its stop signal."""
+        """Whether its definition names the fault of ignoring its stop signal."""
         return self.definition.fault == IGNORED_SIGNAL
 
 
@@ -241,5 +283,5 @@ def in_a_line(said: str) -> str:
 
 
 def tail(lines: Iterable[str], count: int) -> list[str]:
-    """The last lines that say something."""
+    """The last lines that are not blank."""
     return [line for line in lines if line.strip()][-count:]

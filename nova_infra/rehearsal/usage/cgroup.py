@@ -78,7 +78,7 @@ class ControlGroup:
         return None if text is None else int(text) / 1e9
 
     def throttled_seconds(self) -> float:
-        """Seconds for which it was kept from a processor because it had used up its share."""
+        """Seconds for which it was throttled because it had used up its share."""
         if self.version_2:
             return (self._statistic("", "cpu.stat", "throttled_usec") or 0) / 1e6
         return (self._statistic("cpu", "cpu.stat", "throttled_time") or 0) / 1e9
@@ -120,7 +120,7 @@ class ControlGroup:
         return int(match.group(1)) if match else None
 
     def _read(self, controller: str, file: str) -> str | None:
-        """A file of its own, or else of the group around it: crun makes one within the one that it limits."""
+        """A file of this group, or of the group around it: crun creates one inside the group that it limits."""
         place = self.places.get(controller)
         for each in [] if place is None else [place, place.parent]:
             try:

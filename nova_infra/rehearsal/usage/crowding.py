@@ -1,4 +1,4 @@
-"""Estimates how much longer a program takes because others use the processors."""
+"""Estimates how much longer a program takes because other programs use the processors."""
 
 import os
 
@@ -6,7 +6,7 @@ _MOST = 10.0
 
 
 def with_others(seconds: float) -> float:
-    """Seconds of a machine of its own, as seconds of this one with all that it does now.
+    """Converts seconds on an idle machine to seconds on this one with its current load.
 
     Args:
         seconds: How long something may take in AWS, where a task has its processor time to itself.

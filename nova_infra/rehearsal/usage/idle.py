@@ -18,7 +18,7 @@ _NO_BODY = (204, 304)
 
 
 async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None]) -> float | None:
-    """Ask a task of this machine for something once, and wait until it closes the connection.
+    """Send a task on this machine one request, and wait until it closes the connection.
 
     Args:
         path: What to ask for, such as its health check.
@@ -56,7 +56,7 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
 
 
 async def _asked(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Ask for something on a connection, and give the status line and the header fields of the answer."""
+    """Send a request on a connection; return the answer's status line and header fields."""
     # A host without a port: this machine's port is not the service's own.
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n".encode())
     async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
@@ -67,7 +67,7 @@ async def _asked(path: str, reader: asyncio.StreamReader, writer: asyncio.Stream
 
 
 async def _answers(port: int, path: str) -> bool:
-    """Whether a task answers still: one that was killed closed its connections, too, and is not seen to be gone yet."""
+    """Whether a task still answers: a killed one closes its connections, too, before its end is noticed."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

@@ -19,7 +19,7 @@ _PAGE = 4096
 _CHILDREN = 3
 _STEP_SECONDS = 0.5
 _FULL = 0.96
-"""Above the alarm's 90 %, and below what the kernel ends processes for."""
+"""Above the alarm's 90 %, and below where the kernel kills processes."""
 
 
 def main(arguments: Sequence[str]) -> None:

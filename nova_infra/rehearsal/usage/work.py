@@ -19,7 +19,7 @@ NOTHING = Usage(0.0, 0.0)
 
 @dataclass
 class Work:
-    """What one task did in a simulated minute.
+    """One task's work in a simulated minute.
 
     Attributes:
         share: Processors that the task is granted, such as 0.25.

@@ -69,7 +69,7 @@ def test_the_file_is_forwarded_whole_and_the_request_id_goes_along() -> None:
     assert {request.url.params.get("at") for request in neighbours.requests} == {None, "1.5"}
 
 
-def test_every_step_is_told_as_it_happens() -> None:
+def test_every_step_is_reported_as_it_happens() -> None:
     response = agent(Neighbours()).post(
         "/agent-service/run",
         files={"file": ("clip", MP4, "video/mp4")},
@@ -155,7 +155,7 @@ def test_without_an_address_the_siblings_count_as_down() -> None:
     assert "NOVA_API_URL" in response.json()["detail"]
 
 
-def test_a_sibling_that_is_not_configured_is_said_and_never_called() -> None:
+def test_a_sibling_that_is_not_configured_is_reported_and_never_called() -> None:
     neighbours = Neighbours()
     client = agent(neighbours, SiblingNames(search="finder"))
     document = run(client, WAV, "audio/wav", text="how loud?").json()

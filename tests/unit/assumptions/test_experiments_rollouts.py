@@ -28,7 +28,7 @@ def steering(may: Any, may_not: Any) -> Callable[[SandboxAccount], None]:
     ("may", "may_not", "expected"),
     [(refused, denied, "held"), (denied, denied, "refuted"), (refused, refused, "undecided")],
 )
-def test_a_role_that_may_steer_is_told_that_there_is_no_deployment(may: Any, may_not: Any, expected: str) -> None:
+def test_a_role_that_may_steer_learns_that_there_is_no_deployment(may: Any, may_not: Any, expected: str) -> None:
     account = SandboxAccount()
     steering(may, may_not)(account)
     assert verdicts("steering-permissions", account) == {"steering-permissions": expected}

@@ -39,7 +39,7 @@ def ours(name: str, status: str = "CREATE_COMPLETE") -> dict[str, dict[str, Any]
     return {f"nova-prove-{name}": {**strangers(), "status": status, "tags": [{"Key": TAG, "Value": name}]}}
 
 
-def test_a_run_tells_every_row_and_leaves_nothing_but_what_is_not_its_own() -> None:
+def test_a_run_reports_every_row_and_removes_only_its_own() -> None:
     account = SandboxAccount()
     account.stacks["nova-prove-of-somebody"] = strangers()
     found, told = run(account, experiment("a", holds), experiment("b", holds, ground=True))

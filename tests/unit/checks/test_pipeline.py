@@ -213,7 +213,7 @@ def test_of_two_environments_the_second_is_production(assembly: Assembly) -> Non
     assert {broken.id for broken, _ in findings(template)} == {"NOVA-P01", "NOVA-P06"}
 
 
-def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly: Assembly) -> None:
+def test_an_approval_in_parallel_with_the_staging_tests_does_not_count(assembly: Assembly) -> None:
     template = assembly.template("NovaPipelineStack")
     approval = stage(template, "ApproveProduction")["Actions"][-1]
     remove_stage(template, "ApproveProduction")

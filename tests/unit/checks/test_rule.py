@@ -62,7 +62,7 @@ def test_the_policy_of_a_resource_counts_however_it_is_written() -> None:
 @pytest.mark.parametrize(
     "document", [HARMLESS, {"Fn::Sub": HARMLESS}, json.loads(HARMLESS), {}, {"Ref": "AWS::NoValue"}]
 )
-def test_a_harmless_policy_is_none_however_it_is_written(document: Any) -> None:
+def test_a_harmless_policy_is_no_finding_however_it_is_written(document: Any) -> None:
     template = small_pipeline()
     put(template, "Added", "AWS::IAM::Policy", PolicyDocument=document, Roles=[{"Ref": "TestRole"}])
     grant(template, document)

@@ -116,7 +116,7 @@ def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example: Path) -
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
-def test_what_is_told_where_nobody_reads_ends_no_work() -> None:
+def test_output_that_nobody_reads_ends_no_work() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     program = "from nova_infra.cli.output import notify\nfor _ in range(3): notify('a line')\nimport sys\nsys.exit(7)"

@@ -107,7 +107,7 @@ def test_a_build_needs_a_dockerfile(example: Path, tmp_path: Path) -> None:
     assert load_config(tmp_path).rehearsal.dependencies[0].build == "rehearsal/db"
 
 
-def test_what_nothing_stands_for_is_said_once_for_all_environments(raw: dict[str, Any]) -> None:
+def test_what_nothing_stands_for_is_reported_once_for_all_environments(raw: dict[str, Any]) -> None:
     database = DATABASE | {"stands_for": ["db-{environment}.internal"]}
     raw["services"][1] |= {"connects_to": ["cache.internal:6379"]}
     found = config(raw, database, connects_to=("db-{environment}.internal:5432", "cache.internal:6379"))

@@ -366,7 +366,7 @@ def test_several_faults_of_all_kinds_are_reported_at_once(raw: dict[str, Any]) -
         assert key in text
 
 
-def test_overrides_of_which_the_name_and_a_key_are_at_fault_are_both_reported(raw: dict[str, Any]) -> None:
+def test_overrides_with_a_wrong_name_and_a_wrong_key_are_both_reported(raw: dict[str, Any]) -> None:
     changed(raw, "services.0.environments", {"": {"cpu": 3}, "prod": {"cpu": 5, "secrets": {"1 A": {"secret": "x"}}}})
     raw["services"][0]["environments"] |= {"a b": {"rollout": {"percent": "many"}}}
     text = "\n".join(faults(raw))

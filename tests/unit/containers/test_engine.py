@@ -154,7 +154,7 @@ def test_without_an_engine_there_is_a_line_that_says_so(install: Path) -> None:
         detect(("docker", "podman", "buildah"))
 
 
-def test_an_image_that_is_not_there_is_none_and_one_half_stored_is_asked_for_again(
+def test_a_missing_image_is_none_and_a_half_stored_one_is_pulled_again(
     install: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0)

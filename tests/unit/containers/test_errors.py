@@ -46,7 +46,7 @@ def test_everything_else_is_the_releases_fault_with_the_last_lines_of_its_log() 
 
 
 @pytest.mark.parametrize("said", ["ERROR: no wheel of google-pasta", "/opt/pasta: not executable", "no pasta today"])
-def test_what_is_called_like_a_program_of_the_engine_is_none(said: str) -> None:
+def test_an_error_that_only_names_an_engine_program_is_the_images(said: str) -> None:
     assert isinstance(explain("podman", ["build", "."], said), ImageError)
 
 
@@ -62,6 +62,14 @@ def test_the_frame_around_a_failed_step_is_no_part_of_its_log() -> None:
         "   1 |     FROM base\n   2 | >>> RUN make\n   3 |     \n--------------------\nERROR: exit code: 3\n"
     )
     assert last_lines(said) == "0.1 compiling / 0.2 no model here / ERROR: exit code: 3"
+
+
+def test_what_an_engine_quotes_of_another_program_is_told_without_its_remarks() -> None:
+    remarks = r"\nWARNING: Support for seccomp is experimental\nWARNING: Support for IPv6 is experimental"
+    said = rf'Error: slirp4netns failed: "open(\"/dev/net/tun\"): Permission denied{remarks}\nchild failed(1){remarks}"'
+    assert (
+        last_lines(said) == r'Error: slirp4netns failed: "open(\"/dev/net/tun\"): Permission denied\nchild failed(1)"'
+    )
 
 
 def test_a_long_line_is_cut() -> None:

@@ -52,7 +52,7 @@ from nova_infra.documents.text import counted, in_words, said_once
         ([("Dev", "shop failed"), ("Dev", "shop failed")], ["shop failed"]),
     ],
 )
-def test_what_is_the_same_in_several_places_is_said_once(clauses: list[tuple[str, str]], said: list[str]) -> None:
+def test_what_is_the_same_in_several_places_is_reported_once(clauses: list[tuple[str, str]], said: list[str]) -> None:
     assert said_once(clauses) == said
 
 

@@ -136,7 +136,7 @@ def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_
         ("ServerException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ServerException)"),
     ],
 )
-def test_what_the_registry_answers_is_said_in_one_line(
+def test_what_the_registry_answers_is_reported_in_one_line(
     ecr: Any, docker: Docker, aws_of: Callable[[Any], Aws], code: str, kind: type[NovaError], said: str
 ) -> None:
     client = boto3.client("ecr", region_name="us-east-1")

@@ -83,7 +83,7 @@ def test_an_image_without_serious_findings_passes(check: Check) -> None:
 
 @pytest.mark.parametrize("severity", ["HIGH", "CRITICAL"])
 @pytest.mark.parametrize("fix", ["YES", "PARTIAL"])
-def test_a_serious_finding_with_a_fix_is_named_with_what_mends_it(check: Check, severity: str, fix: str) -> None:
+def test_a_serious_finding_with_a_fix_is_named_with_what_fixes_it(check: Check, severity: str, fix: str) -> None:
     with pytest.raises(CheckFailedError) as failed:
         check(answer("ACTIVE", enhanced=[inspector(severity, fix), inspector("LOW", "YES")]))
     package = "openssl 3.0.1 → 3.0.2" if fix == "YES" else "openssl 3.0.1"

@@ -208,7 +208,7 @@ def test_a_service_without_a_directory_is_named(services: Path) -> None:
         read_contexts(services, ["radio"])
 
 
-def test_a_repository_that_git_cannot_read_is_not_taken_for_none(repository: Path) -> None:
+def test_an_unreadable_repository_does_not_count_as_none(repository: Path) -> None:
     (repository / ".git" / "index").write_bytes(b"broken")
     with pytest.raises(NovaError, match=r"git ls-files: .*: repair the repository"):
         read_contexts(repository / "services", ["audio"])

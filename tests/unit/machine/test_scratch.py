@@ -51,7 +51,7 @@ def test_what_a_killed_process_held_goes_with_the_next_and_nothing_else(place: P
     assert link.is_symlink()
 
 
-def test_a_directory_says_whose_it_is() -> None:
+def test_a_directory_is_named_after_its_process() -> None:
     with scratch_directory("stand-ins") as directory:
         assert Path(directory).name.startswith(f"nova-{os.getpid()}-stand-ins-")
 

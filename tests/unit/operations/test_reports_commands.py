@@ -186,7 +186,7 @@ def test_releases_shows_the_ledger_and_says_where_it_is_too_short_for_a_metric(r
         ]
     ),
 )
-def test_a_brief_tells_what_would_be_lost_in_each_format(
+def test_a_brief_names_what_would_be_lost_in_each_format(
     run: Any, aws: Any, assembly: Path, form: str, says: str
 ) -> None:
     result = run(aws, "brief", "prod", "--format", form, "--assembly", str(assembly))

@@ -174,7 +174,7 @@ def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(
 
 
 @pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
-def test_a_failed_give_back_does_not_hide_why_a_service_did_not_go_back(
+def test_a_failed_give_back_does_not_hide_why_a_service_did_not_roll_back(
     served: Deployment, back: Callable[..., list[str]], local_aws: LocalAws
 ) -> None:
     served.release(2, "carts-service")

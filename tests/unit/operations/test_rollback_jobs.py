@@ -80,7 +80,7 @@ class OnlyAJob:
         return datetime(2026, 11, 9, tzinfo=UTC)
 
 
-def test_a_job_goes_back_for_its_next_run_and_other_stacks_are_left_alone() -> None:
+def test_a_job_rolls_back_for_its_next_run_and_other_stacks_are_left_alone() -> None:
     environment: Any = OnlyAJob()
     seen = survey(environment)
     assert [each.name for each in seen.deployed] == ["report"]

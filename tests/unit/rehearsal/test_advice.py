@@ -97,7 +97,7 @@ def test_a_command_is_quoted_and_examples_lie_beside_the_app() -> None:
     assert place_of("messages", in_project=False) == "messages beside cdk.json"
 
 
-def test_what_is_not_known_is_not_to_be_programmed_by_whom_it_meets() -> None:
+def test_an_unknown_property_does_not_ask_the_user_to_program() -> None:
     with pytest.raises(
         NovaError, match=r"^Greeter\.Colour: is a property that the rehearsal does not know: leave it out$"
     ):

@@ -32,7 +32,7 @@ def options(tmp_path: Path, **changes: object) -> Options:
         ({}, "holds no manifest.json"),
     ],
 )
-def test_a_rehearsal_that_cannot_be_held_is_refused_before_anything_runs(
+def test_an_impossible_rehearsal_is_refused_before_anything_runs(
     tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
     with pytest.raises(NovaError, match=said):

@@ -69,7 +69,9 @@ def test_an_assembly_that_another_language_made_is_taken_as_it_is(tmp_path: Path
 
 
 @pytest.mark.parametrize("app", ["cdk.out", "nowhere", "no-such-program"])
-def test_what_is_neither_a_command_nor_an_assembly_is_said_without_asking_the_cdk_cli(app: str, tmp_path: Path) -> None:
+def test_what_is_neither_a_command_nor_an_assembly_is_reported_without_asking_the_cdk_cli(
+    app: str, tmp_path: Path
+) -> None:
     (tmp_path / "cdk.out").mkdir()
     with pytest.raises(NovaError, match=rf"--app {app}: is neither a command nor the directory of an assembly"):
         synthesize_app(tmp_path, app)

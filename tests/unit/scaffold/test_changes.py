@@ -70,7 +70,7 @@ def test_when_one_piece_fails_everything_is_as_before(
     assert contents(root) == before
 
 
-def test_a_directory_that_cannot_be_written_is_said_in_a_line(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NovaError, match="cannot be written") as refusal:
         Changes(tmp_path, written={"file/below": "text"}).apply()

@@ -63,7 +63,7 @@ def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(
     assert "requirements-dev.txt" not in (project / "called").read_text()
 
 
-def test_a_step_with_credentials_imports_the_tools_and_nothing_else_that_lies_beside_them(project: Path) -> None:
+def test_a_step_with_credentials_imports_only_the_tools(project: Path) -> None:
     """Python asks for sitecustomize, botocore for awscrt, and others for more: a commit could bring any of them."""
     (project / "requirements.txt").write_text("click==8.3\n")
     setup(project, NOVA_SETUP="runtime")

@@ -244,7 +244,7 @@ def test_the_tools_have_the_versions_of_package_json(assembly: Assembly) -> None
     assert f"npm install -g --offline /tmp/aws-cdk-{pinned['aws-cdk']}.tgz" in commands(assembly, action)
 
 
-def test_a_failed_production_stage_goes_back_to_its_last_good_execution(assembly: Assembly) -> None:
+def test_a_failed_production_stage_rolls_back_to_its_last_good_execution(assembly: Assembly) -> None:
     assert stage(assembly, "Prod")["OnFailure"] == {"Result": "ROLLBACK"}
     assert "OnFailure" not in stage(assembly, "Dev")
 

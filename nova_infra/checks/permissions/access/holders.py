@@ -111,7 +111,7 @@ def _holder(
     runs_repository: bool = False,
     takers: tuple[str, ...] = (),
 ) -> Holder:
-    """What somebody may do by one role after another: what one of them is denied, another may be allowed."""
+    """What somebody may do with several roles: one may allow what another denies."""
     return Holder(
         name,
         after,

@@ -60,7 +60,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Production:
-    """What of production there is to read.
+    """What can be read of production.
 
     Attributes:
         accounts: The accounts of the environments that wait for an approval.
@@ -112,7 +112,7 @@ def _actions(statement: Statement) -> Iterator[tuple[str, str]]:
 
 
 def grouped(found: Iterable[Read]) -> dict[str, list[tuple[str, str]]]:
-    """Kind to actions and their resources, as text; kinds in the order of how much they tell."""
+    """Kind to actions and their resources, as text; the most revealing kinds come first."""
     by_action: dict[tuple[str, str], set[str]] = {}
     for each in found:
         by_action.setdefault((each.kind, each.action), set()).add(each.resource)

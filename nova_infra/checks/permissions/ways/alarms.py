@@ -1,4 +1,4 @@
-"""Alarms as a way: which metrics somebody may write, and what reacts to an alarm's state."""
+"""Alarms as a way to production: which metrics somebody may write, and what reacts to an alarm's state."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ def actions_of(alarm: Mapping[str, Any]) -> Iterator[object]:
 
 
 def is_measured(alarm: Mapping[str, Any]) -> bool:
-    """Whether somebody may put values of an alarm's metrics: namespaces that begin with ``AWS/`` are AWS's own.
+    """Whether somebody may write an alarm's metrics: only AWS writes to namespaces that begin with ``AWS/``.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
     """
@@ -28,7 +28,7 @@ def is_measured(alarm: Mapping[str, Any]) -> bool:
 
 
 def alarms_of(template: Template, metric_filter: Mapping[str, Any]) -> Iterator[str]:
-    """Logical ids of the alarms that may look at what a filter makes of log lines; composite ones look at alarms."""
+    """Logical ids of the alarms that may watch a metric filter's values, directly or as composite alarms."""
     made = [each.get("MetricNamespace") for each in as_list(metric_filter.get("MetricTransformations"))]
     for logical_id, alarm in template.of_type(ALARMS[0]):
         spaces = _namespaces(alarm)
@@ -49,7 +49,7 @@ def watched_by(template: Template, alarm: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _namespaces(alarm: Mapping[str, Any]) -> list[object]:
-    """Namespaces of an alarm's metrics; None among them stands for any, and nothing for metrics that do not show."""
+    """Namespaces of an alarm's metrics; None stands for any. Empty if its metrics cannot be read."""
     metrics = as_list(alarm.get("Metrics"))
     stats = [each.get("MetricStat", {}).get("Metric", {}) for each in metrics]
     searched = [None for each in metrics if _SEARCHING.search(pattern_of(each.get("Expression", "")))]

@@ -11,7 +11,7 @@ from nova_infra.checks.permissions.statements import contains
 from nova_infra.checks.rule import as_list
 
 _RESERVED = "aws."
-"""What the names of AWS's own sources begin with, and nobody else's:
+"""The prefix of AWS's own event sources, which nobody else may use:
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html"""
 
 _RECORD = (
@@ -36,7 +36,7 @@ _STEPS = tuple(f"CodePipeline {part} Execution State Change" for part in ("Pipel
 
 
 def event_pattern(rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A rule's pattern, also one that is written as text; an empty one where only CloudFormation knows it.
+    """A rule's pattern, parsed if it is written as text; empty if only CloudFormation knows it.
 
     Returns:
         None where a rule has none, as a schedule.
@@ -51,7 +51,7 @@ def event_pattern(rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def wanted(pattern: Mapping[str, Any], *keys: str) -> list[Any]:
-    """What a pattern says of a field of the event; nothing where any value matches."""
+    """A pattern's condition on a field of the event; nothing if any value matches."""
     found: Any = pattern
     for key in keys:
         found = found.get(key) if isinstance(found, Mapping) else None
@@ -59,13 +59,13 @@ def wanted(pattern: Mapping[str, Any], *keys: str) -> list[Any]:
 
 
 def may_come_from(pattern: Mapping[str, Any], service: str) -> bool:
-    """Whether a pattern may match an event that AWS sends of a service, such as ``ecr``."""
+    """Whether a pattern may match an event that AWS sends about a service, such as ``ecr``."""
     sources = wanted(pattern, "source")
     return not sources or any(_may_be(each, f"{_RESERVED}{service}") for each in sources)
 
 
 def may_be_a_step(pattern: Mapping[str, Any]) -> bool:
-    """Whether a pattern may match what CodePipeline says of a pipeline, a stage or an action.
+    """Whether a pattern may match CodePipeline's events about a pipeline, a stage or an action.
 
     See https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html.
     """
@@ -76,7 +76,7 @@ def may_be_a_step(pattern: Mapping[str, Any]) -> bool:
 
 
 def may_be_a_call(pattern: Mapping[str, Any]) -> bool:
-    """Whether a pattern may match what CloudTrail says of a call of AWS's, of whichever service."""
+    """Whether a pattern may match CloudTrail's events about calls to any AWS service."""
     sources, kinds = wanted(pattern, "source"), wanted(pattern, "detail-type")
     of_aws = not sources or any(not isinstance(each, str) or each.startswith(_RESERVED) for each in sources)
     detail = pattern.get("detail", {})

@@ -49,7 +49,7 @@ class _Work:
 
 
 def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
-    """Each permission of a role of GitHub's jobs, or of a role that it can assume, that is none of the job's own."""
+    """Each permission of a GitHub job's role, or of a role that it can assume, that the job does not need."""
     graph = None
     for logical_id, role in template.of_type(ROLE):
         if not any(ISSUER in str(each) for each in subjects_and_provider(role)):
@@ -69,7 +69,7 @@ def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
 
 
 def subjects_and_provider(role: Mapping[str, Any]) -> Iterator[Any]:
-    """Who may assume a role by a token: its providers, and the conditions on their claims."""
+    """Who may assume a role with a token: the identity providers, and the conditions on their claims."""
     for document in branches(role.get("AssumeRolePolicyDocument")):
         for statement in branches(document.get("Statement")):
             principal = statement.get("Principal")
@@ -97,7 +97,7 @@ def _first_account(statements: Sequence[Statement]) -> str:
 
 
 def _work_of(name: str, account: str, *, taken: Sequence[str]) -> list[_Work]:
-    """What is a role's own, by its name: that of an environment, of images or of the registry; others have no work."""
+    """What a role may touch, by its name: an environment, images, or the registry; other roles may touch nothing."""
     if name.endswith(_REPOSITORIES):
         platform = name.removesuffix(_REPOSITORIES)
         return [*_repositories(account, [platform], taken), *_settings()]

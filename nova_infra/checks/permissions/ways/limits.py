@@ -49,7 +49,7 @@ def _both(statement: Statement, limit: Statement) -> Iterator[Statement]:
 
 
 def _meet(ones: Sequence[str], others: Sequence[str], excluding: tuple[bool, bool]) -> tuple[list[str], bool]:
-    """What is meant by two lists of patterns, of which either may exclude what it names; and whether that excludes."""
+    """The intersection of two lists of patterns, either of which may be exclusions; and whether the result is one."""
     match excluding:
         case (True, True):
             return [*ones, *others], True

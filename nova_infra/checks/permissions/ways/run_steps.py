@@ -30,7 +30,7 @@ _FROM_NOWHERE = ("CODEPIPELINE", "NO_SOURCE")
 
 @dataclass(frozen=True)
 class RunStep:
-    """What runs commands, or gets what they have made.
+    """Something that runs commands, or gets their output.
 
     Attributes:
         name: The action's name, or the project's logical id.
@@ -48,7 +48,7 @@ class RunStep:
 
 
 def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int) -> Iterator[RunStep]:
-    """The steps that get the repository or what was made of it, in the stages before one, but for CDK's own.
+    """The steps before a stage that get the repository or what was made from it, except CDK's own.
 
     Args:
         pipeline: Properties of one of its pipelines.

@@ -82,7 +82,7 @@ class Start:
 
 @dataclass(frozen=True)
 class _Wire:
-    """What is sent to one thing starts another one."""
+    """A message to one resource starts another."""
 
     source: object
     actions: tuple[str, ...]
@@ -133,7 +133,7 @@ def names_of(template: Template, value: object) -> tuple[str, ...]:
 
 
 def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterator[_Wire]:
-    """The wires that end at a resource, and those that end where they begin."""
+    """The wires that end at a resource, and those that end where these begin."""
     seen, queue = {target}, [target]
     for at in queue:
         for wire in wires:
@@ -201,7 +201,7 @@ def _streams(template: Template) -> Iterator[_Wire]:
 
 
 def _unasked(template: Template) -> Iterator[_Wire]:
-    """What anybody starts: a call is an event, also if it is refused; so is a step; and some functions answer all."""
+    """What anybody can start: every call is an event, even a refused one, and some functions answer anybody."""
     for _, rule in template.of_type("AWS::Events::Rule"):
         pattern = event_pattern(rule)
         if pattern is not None and (may_be_a_step(pattern) or may_be_a_call(pattern)):
@@ -271,7 +271,7 @@ def _event_buckets(template: Template, pattern: Mapping[str, Any]) -> Iterator[o
 
 
 def _may_name(template: Template, condition: object, logical_id: str) -> bool:
-    """Whether a condition of a pattern may mean a resource by its name."""
+    """Whether a condition of a pattern may match a resource by its name."""
     meant = _resource(template, condition)
     return meant == logical_id or (meant is None and not isinstance(condition, str))
 

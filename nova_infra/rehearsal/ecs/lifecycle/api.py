@@ -89,7 +89,7 @@ class EcsApi:
 
 
 def sdk(api: EcsApi) -> ModuleType:
-    """What ``import boto3`` gives a function of a template here: a client of ECS, and none of anything else."""
+    """What ``import boto3`` gives a template's function here: a client of ECS only."""
 
     def client(name: str, **_: Any) -> EcsApi:
         if name != "ecs":

@@ -18,7 +18,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hoo
 
 
 class Functions:
-    """Calls the functions of an environment, and leaves pauses to whoever answers them."""
+    """Calls the functions of an environment; somebody else answers its pauses."""
 
     def __init__(
         self, people: Steering, *, localize: Callable[[Any], Any], next_minute: Callable[[], Any], ecs: EcsApi
@@ -92,7 +92,7 @@ def _failed(call: HookCall) -> str:
 
 
 def _call(code: str, event: Mapping[str, Any], context: object, boto3: ModuleType) -> tuple[Mapping[str, Any], str]:
-    """What a function answers, and what it printed. One that fails answers nothing."""
+    """A function's answer, and what it printed. One that fails has no answer."""
     printed: list[str] = []
 
     def load(name: str, *rest: Any) -> Any:

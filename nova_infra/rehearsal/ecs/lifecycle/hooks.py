@@ -76,10 +76,10 @@ class HookAnswer:
 
 
 class OpenHooks:
-    """Those of a rollout's hooks that a deployment waits for now."""
+    """The hooks of a rollout that a deployment waits at now."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
-        """It has come to none yet."""
+        """Wait at no hook yet."""
         self._hooks = hooks
         self._minutes: dict[int, int] = {}
         self._passed: set[tuple[str, int]] = set()
@@ -91,7 +91,7 @@ class OpenHooks:
         return bool(self._minutes)
 
     def open(self, stage: str, step: int, *, on_the_minute: bool) -> list[int]:
-        """Come to a stage, once before each step. What is left of a minute that has begun counts as none.
+        """Reach a stage, once before each step. The rest of the current minute does not count.
 
         Returns:
             The places of the hooks to wait for; none where there are none, or they have been waited for.
@@ -109,7 +109,7 @@ class OpenHooks:
         return self._minutes.pop(number, None) is not None
 
     def minute_passed(self) -> str:
-        """A minute of their time is over: why the deployment rolls back; empty where it does not."""
+        """A minute of their time has passed: returns why the deployment rolls back; empty if it does not."""
         for number in list(self._minutes):
             self._minutes[number] -= 1
             hook = self._hooks[number]
@@ -123,13 +123,13 @@ class OpenHooks:
 
 
 class Steering(Protocol):
-    """Whoever answers deployments under way, or stops them."""
+    """Answers deployments under way, or stops them."""
 
     async def answer(self, call: HookCall, /) -> HookAnswer:
         """Answer a hook; one that nobody answers is cancelled when it times out."""
 
     def aborts(self, service: str, percent: float, /) -> str:
-        """Why a deployment is stopped that has just come to a share of the traffic; empty where it is not."""
+        """Why a deployment that has just reached a share of the traffic is stopped; empty if it is not."""
 
 
 class GoesOn:

@@ -8,10 +8,10 @@ from nova_infra.rehearsal.ecs.lifecycle.hooks import HookAnswer, HookCall, Steer
 
 
 class SuiteAnswers:
-    """Leaves the gates of some services to the suite, and all others to people."""
+    """Lets the suite answer the gates of some services, and people all others."""
 
     def __init__(self, people: Steering, *, holds_time: bool = True) -> None:
-        """Leave everything to people.
+        """Let people answer every gate.
 
         Args:
             people: Who answers all other pauses, and stops deployments.
@@ -28,7 +28,7 @@ class SuiteAnswers:
         self._idle.set()
 
     def leave(self, services: Collection[str]) -> None:
-        """Leave the gates of these ECS services to the suite from now on."""
+        """Let the suite answer the gates of these ECS services from now on."""
         self._gated = frozenset(services)
 
     @contextmanager
@@ -70,7 +70,7 @@ class SuiteAnswers:
         return self._people.aborts(service, percent)
 
     async def until_idle(self) -> None:
-        """Wait while the suite runs for a deployment: it takes as long here as in AWS, where a minute is a minute."""
+        """Wait while the suite runs: it takes as long here as in AWS, in real minutes."""
         await self._idle.wait()
 
     def _note(self) -> None:

@@ -15,11 +15,11 @@ from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _HANGING_SECONDS = 2.0
 _LIMIT_SECONDS = 15 * 60 - 45
-"""After which the function that waits for the command stops its task."""
+"""Seconds after which the function that waits for the command stops its task."""
 
 
 class PlayedBeforeDeploy:
-    """Runs them as the custom resource does: once for each image and settings, in one environment."""
+    """Runs commands as the custom resource does: once for each image and its settings, in one environment."""
 
     def __init__(self, runtime: TaskRuntime, tell: Callable[[str], None]) -> None:
         """Begin with nothing done.

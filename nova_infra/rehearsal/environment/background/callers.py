@@ -17,7 +17,7 @@ _WITH_A_KEY = {
     "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
     "secretsmanager:GetSecretValue": ("kms:Decrypt",),
 }
-"""What else a call takes where a customer's key encrypts what it is about:
+"""Further permissions that a call needs if a customer-managed key encrypts its resource:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html."""
 
@@ -39,7 +39,7 @@ class Caller:
         judged: bool,
         keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Keep what its role is read from; that takes time, and most tasks call nothing.
+        """Keep the source of its role. Reading the role takes time, and most tasks never call AWS.
 
         Args:
             stack: The stack of its task definition.
@@ -70,7 +70,7 @@ class Caller:
         return self._role
 
     def denied(self, call: AwsCall) -> tuple[str, str] | None:
-        """The action and resource that its role does not allow; None where it may make a call."""
+        """The action and resource that its role does not allow; None if the call is allowed."""
         decrypted = [
             (action, self._keys[resource])
             for needed, resource in call.needs
@@ -80,7 +80,7 @@ class Caller:
         return self.role.denied([*call.needs, *decrypted])
 
     def remedy(self, action: str, resource: str) -> str:
-        """What it lacks, and where to grant it, in a clause."""
+        """The missing permission and where to grant it, in a clause."""
         on = f"{action} on {resource}" if resource != "*" else action
         if self.role.is_missing:
             return f"{on}: its task definition has no TaskRoleArn"
@@ -114,7 +114,7 @@ def access_key(revision: str) -> str:
 
 
 def _filled_in(stack: PlayedStack) -> dict[str, Any]:
-    """A stack's resources with the names and ARNs of what is stood in for; every other reference stays.
+    """A stack's resources with the names and ARNs of stand-ins filled in; every other reference stays.
 
     Where nobody says which account and region a stack is in, a policy of it is for any: the code of a task may know.
     """

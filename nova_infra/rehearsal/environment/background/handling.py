@@ -60,7 +60,7 @@ class Handling:
         self._touched, self._first_look = False, True
 
     def look(self, now: float, *, waiting: int, taken: int, done: int) -> bool:
-        """Note what the queue holds, and whether it is worth another look.
+        """Note what the queue holds; return whether to check again.
 
         Args:
             now: When, in seconds.

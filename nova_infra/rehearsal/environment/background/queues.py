@@ -87,12 +87,12 @@ class Queues:
         self._poisoned: set[str] = set()
 
     def poison(self, stack: PlayedStack, *, poisoned: bool) -> None:
-        """From now on, or no longer, a message of each of a stack's queues is dead every minute."""
+        """Start or stop adding a dead message to each of a stack's queues every minute."""
         names = set(map(stack.physical_name, stack.resources(QUEUE)))
         self._poisoned = self._poisoned | names if poisoned else self._poisoned - names
 
     async def include(self, stack: PlayedStack, sources: Path) -> None:
-        """Make what a stack declares, and send messages to its queues from the next minute on."""
+        """Create what a stack declares, and send messages to its queues from the next minute on."""
         await self._stand_ins.apply(stack)
         workers = _workers_of(stack)
         queues = {stack.physical_name(each): stack.properties(each) for each in stack.resources(QUEUE)}
@@ -167,7 +167,7 @@ class Queues:
             self._record(queue.dead, "ApproximateNumberOfMessagesVisible", dead - dying)
 
     async def _let_work(self, name: str, queue: _Queue) -> float:
-        """Let the clock wait while the worker works: work takes real time, and a minute's messages have a minute.
+        """Hold the clock while the worker works: work takes real time, and a minute's messages have a minute.
 
         Returns:
             Seconds from when the oldest message was sent until one died; endless if none did.
@@ -220,7 +220,7 @@ def _dead_letters_of(properties: Mapping[str, Any]) -> str:
 
 
 def _taken_of(stack: PlayedStack, dead_letters: Mapping[str, str]) -> set[str]:
-    """Names of the queues whose messages tasks of a stack take; the others are outputs, or dead letters.
+    """Names of the queues that a stack's tasks receive from; the others are outputs or dead-letter queues.
 
     Those that a task role surely lets them receive from. Where that is none, because the role is defined elsewhere or
     lacks the permission: those with a dead-letter queue, or all if none has one.
@@ -262,6 +262,6 @@ def _texts(directory: Path) -> list[str]:
 
 
 def _service_of(stack: PlayedStack, sources: Path) -> list[str]:
-    """The service with messages whose stack it is: the longest name that the stack's ends with; none or one."""
+    """The worker that a stack belongs to: the longest service name that the stack's name ends with; at most one."""
     names = [path.parent.name for path in (sources / "services").glob(f"*/{MESSAGES}")]
     return sorted((name for name in names if stack.name.endswith(f"-{name}")), key=len)[-1:]

@@ -29,7 +29,7 @@ def in_order(resources: list[Resource]) -> list[Resource]:
 
 
 def make(aws: StandInAws, resource: Resource, before: Resource | None, *, seconds: float) -> None:
-    """Make a resource, or change it to what it is now.
+    """Create a resource, or update it.
 
     Args:
         resource: What is wanted.
@@ -133,7 +133,7 @@ def _secret(aws: StandInAws, resource: Resource, before: Resource | None) -> Non
 
 
 def secret_value(properties: Mapping[str, Any]) -> str:
-    """The value of a secret: as its template writes it, or made up in the same form."""
+    """A secret's value: as its template states it, or generated in the same form."""
     if "SecretString" in properties:
         return str(properties["SecretString"])
     made = properties.get("GenerateSecretString") or {}

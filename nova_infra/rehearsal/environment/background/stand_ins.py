@@ -65,7 +65,7 @@ class StandIns:
         self._starting = asyncio.Lock()
 
     async def expect(self, templates: Iterable[Template], endpoint: str = "", reached: str = "") -> None:
-        """Be there before the first task starts, if any of these templates will need it.
+        """Start before the first task does, if any of these templates will need it.
 
         Args:
             templates: What will be deployed.
@@ -82,7 +82,7 @@ class StandIns:
             await self._start()
 
     def admit(self, stack: PlayedStack, *, judged: bool) -> None:
-        """From now on the task definitions of a stack may call AWS, as their roles allow.
+        """Let a stack's task definitions call AWS from now on, as their roles allow.
 
         Args:
             judged: Whether it is the release's: what the baseline is denied is not its fault.
@@ -92,7 +92,7 @@ class StandIns:
             self._callers[access_key(revision)] = caller
 
     async def apply(self, stack: PlayedStack) -> None:
-        """Make what a stack declares, or change it. What a stack no longer has is kept, as in AWS.
+        """Create or update what a stack declares. What a stack no longer has is kept, as in AWS.
 
         Raises:
             UnresolvableError: The server cannot be started, or refuses a resource.
@@ -124,7 +124,7 @@ class StandIns:
                 self._account = str(answer["QueueUrl"]).split("/")[-2]
 
     async def apply_neighbours(self, templates: Mapping[str, Template]) -> None:
-        """Make what stacks declare that are there and not deployed, by their names: tasks use it all the same."""
+        """Create what existing stacks declare that are not deployed here, by name: tasks use it all the same."""
         for name, template in templates.items():
             revisions = dict.fromkeys(resources_of_type(template, "AWS::ECS::TaskDefinition"), name)
             await self.apply(PlayedStack(name, template, exports=_Anything(), revisions=revisions, home=self._home))
@@ -165,7 +165,7 @@ class StandIns:
             await asyncio.to_thread(self._aws.call, "sqs", "send_message", QueueUrl=url, MessageBody=body, **group)
 
     async def hide(self, queue: str, seconds: float) -> None:
-        """Hide a queue's messages for at least so long once they have been received, in seconds of this machine."""
+        """Set a queue's least visibility timeout, in seconds of this machine."""
         assert self._aws is not None, "it has a queue"
         attributes = {"VisibilityTimeout": str(max(1, math.ceil(seconds)))}
         await asyncio.to_thread(
@@ -173,7 +173,7 @@ class StandIns:
         )
 
     async def waiting(self, queue: str) -> tuple[int, int]:
-        """How many messages of a queue, by its name, wait, and how many have been received and not deleted."""
+        """How many messages of a queue are waiting, and how many were received and not deleted."""
         assert self._aws is not None, "it has a queue"
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = await asyncio.to_thread(
@@ -190,13 +190,13 @@ class StandIns:
         return f"{self._url}/{self._account}/{queue}"
 
     def _local(self, value: str) -> str:
-        """The address of a queue that is stood in for, as tasks reach it."""
+        """The address at which tasks reach a stand-in for a queue."""
         name = value.rpartition("/")[2]
         known = "://sqs." in value and (QUEUE, name) in self._resources
         return f"{self._reached}/{self._account}/{name}" if known else value
 
     def _secret(self, origin: str) -> str | None:
-        """The value of a secret or parameter that a template declares; None where none does.
+        """The value of a secret or parameter that a template declares; None if none does.
 
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html
         """
@@ -246,7 +246,7 @@ class StandIns:
 
 
 class _Anything(dict[str, Any]):
-    """What stacks export that are not deployed here: nothing that is stood in for depends on it."""
+    """Placeholders for exports of stacks that are not deployed here: no stand-in depends on them."""
 
     def __missing__(self, name: str) -> str:
         return name

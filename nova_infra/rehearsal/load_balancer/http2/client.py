@@ -1,4 +1,4 @@
-"""Asks a target one thing over HTTP/2 without TLS and without an upgrade, as a load balancer does."""
+"""Sends a target one request over HTTP/2 without TLS and without an upgrade, as a load balancer does."""
 
 import asyncio
 from collections.abc import Iterable
@@ -94,7 +94,7 @@ class _Exchange:
         return body
 
     def _receive(self, data: bytes) -> bool:
-        """Take in what came; whether the answer has ended."""
+        """Process received data; return whether the answer has ended."""
         if data.startswith(b"HTTP/1"):  # No frame begins so: its length would be four million.
             raise Http2Error("it speaks HTTP/1.1, not HTTP/2")
         for event in self._connection.receive_data(data):

@@ -1,4 +1,4 @@
-"""The parts that gRPC adds to HTTP/2: framed messages and a trailing status.
+"""What gRPC adds to HTTP/2: framed messages and a trailing status.
 
 See https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 """
@@ -6,7 +6,7 @@ See https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 from collections.abc import Iterator, Mapping
 
 OPERATION = "gRPC "
-"""What the name of an operation of gRPC begins with, before its path."""
+"""Prefix of a gRPC operation's name, before its path."""
 
 HEADERS = (("content-type", "application/grpc"), ("te", "trailers"))
 
@@ -38,7 +38,7 @@ _NAMES = dict(_AS_HTTP.values())
 
 
 def status_for_users(status: int, headers: Mapping[str, str]) -> int:
-    """What an answer means to whoever asked: gRPC fails with HTTP's 200 and a status of its own.
+    """What an answer means to the caller: gRPC fails with HTTP status 200 and a status of its own.
 
     Args:
         headers: The answer's headers, and its trailers.
@@ -48,7 +48,7 @@ def status_for_users(status: int, headers: Mapping[str, str]) -> int:
 
 
 def status_in_words(operation: str, status: int) -> str:
-    """A status as the operation's users call it."""
+    """A status by its usual name."""
     return _NAMES.get(status, str(status)) if operation.startswith(OPERATION) else str(status)
 
 

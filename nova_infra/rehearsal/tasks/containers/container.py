@@ -6,18 +6,19 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, last_lines
 from nova_infra.rehearsal.tasks.containers import watching
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
-from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, elsewhere
+from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
 from nova_infra.rehearsal.tasks.containers.seccomp import profile_option
 from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
-from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, tail
+from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
@@ -185,7 +186,7 @@ class ContainerTask(Task):
             self._gone.set()
 
     async def _guard_memory(self, group: ControlGroup) -> None:
-        """Note peaks, and whom the kernel kills: the control group is gone when the container is."""
+        """Note memory peaks and kills by the kernel: the control group disappears with the container."""
         while not self._gone.is_set():
             self._count_kills()
             self.note_memory(group.memory() or 0.0)
@@ -227,23 +228,20 @@ class ContainerTask(Task):
                 return None
             elsewhere_since = min(elsewhere_since, time.monotonic()) if found.anywhere else float("inf")
             if time.monotonic() - elsewhere_since > self.elsewhere_seconds:
-                raise TaskFailedError(elsewhere(self.definition.port, found.reachable, found.inside))
+                raise self.listens_elsewhere(found.reachable, found.inside)
+            if self._started_in > self.patience and found.anywhere:
+                raise self.listens_elsewhere(found.reachable, found.inside)
             if self._started_in > self.patience:
-                raise TaskFailedError(
-                    elsewhere(self.definition.port, found.reachable, found.inside)
-                    if found.anywhere
-                    else f"nothing listens on port {self.definition.port} after {self.patience:g} s, which is all that "
-                    f"its health checks give it to start: {watching.last_words(await self.said_now())}"
-                )
+                raise self.listens_nowhere(watching.last_words(await self.said_now()))
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _limit_processor(self) -> None:
-        """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
+        """Limit it to its CPU units from now on. While it starts, its time is counted as if it were limited already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
         await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
 
     async def insist(self, command: str, *options: str, otherwise: str) -> None:
-        """Have the engine do something to it, again where it fails: runc cannot always freeze a group."""
+        """Run an engine's command on it, with retries: runc cannot always freeze a group."""
         for _ in range(_TRIES):
             code, _, said = await self.engine.attempt(command, *options, self.name, directory=self.directory)
             done = not code or (command in _DONE and _DONE[command] in said.lower())
@@ -252,19 +250,9 @@ class ContainerTask(Task):
                 return
         raise EngineError(f"{self.engine.program} {command}: {last_lines(said, 2)}: {otherwise}")
 
-    async def check(self) -> str | None:
-        check = self.definition.health_check
-        if check is None:
-            return None if self.running else "the container does not run"
-        kind, *words = check.command
-        command = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
-        try:
-            code, out, said = await self.engine.attempt("exec", self.name, *command, seconds=with_others(check.timeout))
-        except TimeoutError:
-            return f"it did not end within {check.timeout:g} s"
-        if code == 0:
-            return None
-        return (tail([*out.splitlines(), *said.splitlines()], 1) or [f"it exited with {code}"])[0]
+    async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
+        code, out, said = await self.engine.attempt("exec", self.name, *words, seconds=seconds)
+        return code, [*out.splitlines(), *said.splitlines()]
 
     async def suffer(self) -> None:
         match self.definition.fault.partition(":")[0]:

@@ -20,7 +20,7 @@ UNCHANGED_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Listening:
-    """The TCP ports that are listened on.
+    """The TCP ports on which something listens.
 
     Attributes:
         reachable: From outside of the container.
@@ -32,7 +32,7 @@ class Listening:
 
     @property
     def anywhere(self) -> bool:
-        """Whether anything is listened on."""
+        """Whether anything listens."""
         return bool(self.reachable or self.inside)
 
 
@@ -41,7 +41,7 @@ NOTHING = Listening(frozenset(), frozenset())
 
 @dataclass
 class ListeningWatch:
-    """Asks again and again what is listened on in a process's network, and reads the tables only when that may differ.
+    """Polls which ports of a process's network are listened on, and reads the tables only when that may have changed.
 
     For each table the kernel goes through the sockets of the whole machine, which takes ten milliseconds; how many
     sockets a network has it counts as they come and go.
@@ -66,7 +66,7 @@ class ListeningWatch:
         return self._found
 
     def _count(self) -> tuple[str, ...] | None:
-        """How many sockets of TCP the network has, of either version; None where the kernel does not say.
+        """How many TCP sockets the network has, of IPv4 and IPv6; None if the kernel does not say.
 
         The rest of what these files say is of the whole machine.
         """
@@ -92,11 +92,3 @@ def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
         if each.state == _LISTEN and address != _RESOLVER:
             (inside if _LOOPBACK.fullmatch(address) else reachable).add(int(port, 16))
     return Listening(frozenset(reachable), frozenset(inside - reachable))
-
-
-def elsewhere(port: int, reachable: frozenset[int], inside: frozenset[int]) -> str:
-    """What to say of a program that listens, but not on the port in its task definition."""
-    if port in inside:
-        return f"the program listens on port {port} of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0"
-    ports = " and ".join(map(str, sorted(reachable | inside)))
-    return f"nothing listens on port {port}, the one in its task definition: the program listens on {ports} instead"

@@ -18,7 +18,7 @@ _OF_DOCKER = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
 _AS_FARGATE = ("--shm-size=64m", "--sysctl=net.ipv4.ip_unprivileged_port_start=1024")
 
 RELABEL = ",z" if Path("/sys/fs/selinux").exists() else ""
-"""SELinux lets a container into a directory of this machine only if it has a label for that."""
+"""The mount option without which SELinux keeps containers out of this machine's directories."""
 SHARES_DIRECTORIES = sys.platform != "darwin"
 """Whether Podman gives its containers the directories of this machine itself. The virtual machine in between gives
 their files to the Mac's user, and cannot label them: https://github.com/containers/podman/issues/13631

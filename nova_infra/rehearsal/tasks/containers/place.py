@@ -54,7 +54,7 @@ class Place:
         return self._scratch.name
 
     async def __aenter__(self) -> Place:
-        """Clear away what killed rehearsals have left, and make a network."""
+        """Remove what killed rehearsals left, and make a network."""
         self._scratch = scratch_directory("containers")
         try:
             await remove_orphans(self.engine)
@@ -115,13 +115,13 @@ def empty_directories(directory: str, container: str, paths: Iterable[str]) -> d
 
 
 def remove_directories(directory: str, container: str) -> None:
-    """Remove what :func:`empty_directories` has made for a container, with what it has written there."""
+    """Remove the directories that :func:`empty_directories` made for a container, with their contents."""
     for each in Path(directory).glob(f"{container}-*"):
         shutil.rmtree(each, ignore_errors=True)
 
 
 async def remove_orphans(engine: Engine) -> None:
-    """Remove containers and networks of rehearsals that were killed: they name the process that nobody has any more."""
+    """Remove containers and networks of killed rehearsals: their names hold a process id that no longer exists."""
     _, listed, _ = await engine.attempt("ps", "--all", f"--filter=label={LABEL}", f'--format={{{{.Label "{LABEL}"}}}}')
     _, networks, _ = await engine.attempt("network", "ls", f"--filter=label={LABEL}", "--format={{.Name}}")
     owners = {*listed.split(), *(name.removeprefix("nova-") for name in networks.split())}
@@ -143,7 +143,7 @@ async def _remove_labelled(engine: Engine, label: str) -> None:
 
 
 def _free_subnets() -> list[ipaddress.IPv4Network]:
-    """Address ranges that no interface of this machine is in, in another order each time: two may rehearse at once."""
+    """Address ranges without an interface of this machine, in random order, because two may rehearse at once."""
     taken: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
     for addresses in psutil.net_if_addrs().values():
         for address in addresses:

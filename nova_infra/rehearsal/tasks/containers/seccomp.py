@@ -43,7 +43,7 @@ def as_fargate(profile: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def write_profile(engine: Engine, directory: str) -> None:
-    """Leave a profile in a directory, for containers that are made there: for Podman, where its own can be read."""
+    """Write a profile into a directory, for the containers created there: only for Podman, if its own can be read."""
     if engine.is_docker:
         return
     _, path, _ = await engine.attempt("info", "--format={{.Host.Security.SECCOMPProfilePath}}")
@@ -53,6 +53,6 @@ async def write_profile(engine: Engine, directory: str) -> None:
 
 
 def profile_option(directory: str) -> list[str]:
-    """The option by which a container gets the profile that is in a directory; none where there is none."""
+    """The option that gives a container the profile in a directory; none if the directory has none."""
     path = Path(directory, _FILE)
     return [f"--security-opt=seccomp={path}"] if path.is_file() else []

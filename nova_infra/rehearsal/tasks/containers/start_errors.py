@@ -10,14 +10,14 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 _DOCKERS_LAST = "Error: failed to start containers"
-"""What Docker says below the reason."""
+"""The line that Docker adds below the reason."""
 _OF_THE_ENGINE = re.compile(rf"docker\.sock|slirp4netns|{PASTA}|netavark|/dev/net/tun|cni plugin|setting rlimit")
-"""Whatever it says of a program or a permission is about the engine's own."""
+"""Marks messages about the engine's own programs and permissions."""
 _NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
 
 
 def start_error(said: str, definition: TaskDefinition, image: EngineImage, engine: Engine) -> Exception:
-    """Why it did not start: whose fault it is decides what the error is."""
+    """Why it did not start: a different error for the service's fault than for the engine's."""
     said = "\n".join(line for line in said.splitlines() if not line.startswith(_DOCKERS_LAST))
     lowered, program = said.lower(), _program(definition, image)
     if "exec format error" in lowered and image.architecture in ("", engine.architecture):
@@ -63,6 +63,6 @@ def _program(definition: TaskDefinition, image: EngineImage) -> str:
 
 
 def _reason(said: str) -> str:
-    """What an engine says of a program that it cannot start, without the engine's own layers around it."""
+    """An engine's message about a program that it cannot start, without the names of the engine's own layers."""
     match = re.search(r"(?:exec|chdir)[^:]*: .*?(?=: OCI \w+|: unknown|$)", said, re.MULTILINE)
     return match.group(0) if match else last_lines(said, 1)

@@ -18,7 +18,7 @@ _LOG_LINES = "20"
 
 
 async def until_gone(pid: int, engine: Engine, name: str) -> None:
-    """Wait for a process's end without asking for it again and again, which the engine's own ``wait`` does."""
+    """Wait for a process's end without polling, as the engine's own ``wait`` would."""
     if pid > 0 and hasattr(os, "pidfd_open"):
         try:
             descriptor = os.pidfd_open(pid)
@@ -39,7 +39,7 @@ async def until_gone(pid: int, engine: Engine, name: str) -> None:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process of this machine is over, whether or not somebody has asked for its exit code yet."""
+    """Whether a process of this machine has ended, even if nobody has read its exit code yet."""
     try:
         return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
@@ -106,7 +106,7 @@ async def last_output(engine: Engine, name: str) -> list[str]:
 
 
 def last_words(lines: Iterable[str]) -> str:
-    """The last line that says something, short enough for a sentence."""
+    """The last line that is not blank, short enough for a sentence."""
     return in_a_line((tail(lines, 1) or [SILENT])[0])
 
 

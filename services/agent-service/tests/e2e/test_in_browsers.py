@@ -105,7 +105,7 @@ def test_no_word_of_english_is_left_in_japanese(visit: OpenPage, video: Upload) 
         ("notes.txt", b"A lake.", "テキストファイルについての質問を入力してください。"),
     ],
 )
-def test_a_failure_is_told_in_one_japanese_sentence(
+def test_a_failure_is_described_in_one_japanese_sentence(
     visit: OpenPage, sound: Upload, name: str, content: bytes | None, sentence: str
 ) -> None:
     page = visit("ja-JP")

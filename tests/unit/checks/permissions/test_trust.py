@@ -274,5 +274,5 @@ def test_no_service_and_no_other_provider_may_take_what_a_step_takes() -> None:
     assert told("nova-prod-release", step, OTHER_ISSUER) != []
 
 
-def test_a_services_own_role_may_be_called_alike() -> None:
+def test_a_services_own_role_may_have_such_a_name() -> None:
     assert told("database-operator", taken_by({"Service": "lambda.amazonaws.com"})) == []

@@ -77,7 +77,7 @@ def test_a_dead_letter_queue_without_an_alarm_is_refused() -> None:
     assert found(resources) == [("NOVA-R19", "Queue")]
 
 
-def test_a_job_whose_failures_nobody_hears_of_is_refused() -> None:
+def test_a_job_whose_failures_notify_nobody_is_refused() -> None:
     resources = template()
     del resources["Failed"]
     assert found(resources) == [("NOVA-R20", "Machine")]

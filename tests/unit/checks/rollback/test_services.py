@@ -203,7 +203,7 @@ def test_no_alarms_at_all_are_one_finding_and_not_one_for_each_metric(assembly: 
     assert [broken.id for broken, _ in findings(template)] == ["NOVA-R03"]
 
 
-def test_a_finding_about_a_colour_says_which_metric_of_which(assembly: Assembly) -> None:
+def test_a_finding_about_a_colour_names_the_metric_and_the_colour(assembly: Assembly) -> None:
     template = assembly.template(STACK)
     without_metric(alarm(template, "errors"), "errors_blue")
     [blue] = [key for key in assembly.resources(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup") if "Blue" in key]

@@ -145,7 +145,7 @@ def test_no_template_but_a_services_own_names_an_image(assembly: Any, config: Co
     assert naming == {stack for service in config.services for stack in stacks_that_run(assembly, service.name)}
 
 
-def test_no_push_that_changes_an_image_is_taken_for_documentation(example: Path, config: Config) -> None:
+def test_no_push_that_changes_an_image_counts_as_documentation(example: Path, config: Config) -> None:
     ignored = DockerIgnore.parse("\n".join(config.source.ignore_paths))  # the two kinds of pattern agree on these
     files = {f"services/{file.path}" for source in image_sources(example, config) for file in source.files}
     assert {file for file in files if file.endswith(".md")}, "there is a text in an image to be tested with"

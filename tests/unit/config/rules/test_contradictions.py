@@ -204,7 +204,7 @@ def test_github_has_an_environment_of_its_own_for_the_image_repositories(
     assert parse_config(raw).environments[0].name == "registry"
 
 
-def test_a_window_beside_a_rollback_whose_meeting_aws_does_not_document(
+def test_a_window_together_with_a_stage_rollback_which_aws_does_not_document(
     raw: dict[str, Any], refused: Callable[[], str]
 ) -> None:
     raw["environments"][2] |= {"window": {"cron": "* * 9-17 ? * MON-THU"}, "on_failure": "rollback"}

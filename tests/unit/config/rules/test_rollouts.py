@@ -100,7 +100,9 @@ def test_a_suite_needs_room_for_the_rule_of_the_tests(raw: dict[str, Any], refus
 @pytest.mark.parametrize(
     ("key", "value"), [("gate", "nobody"), ("gate_minutes", 0), ("gate_minutes", 1441), ("gate_minutes", "an hour")]
 )
-def test_a_gate_that_is_none(raw: dict[str, Any], refused: Callable[[], str], key: str, value: int | str) -> None:
+def test_a_gate_with_an_invalid_key(
+    raw: dict[str, Any], refused: Callable[[], str], key: str, value: int | str
+) -> None:
     raw["environments"][2]["rollout"] |= {"gate": "person", key: value}
     assert f"environments[2].rollout.{key}: " in refused()
 
@@ -163,7 +165,7 @@ def test_smoke_paths_that_could_not_be_asked(
     assert fault in refused()
 
 
-def test_a_smoke_path_that_is_none(raw: dict[str, Any], refused: Callable[[], str]) -> None:
+def test_an_invalid_smoke_path(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["services"][0]["smoke"] = ["carts-service/version"]
     assert "services[0].smoke[0]: 'carts-service/version' is not a path: start it with /" in refused()
 

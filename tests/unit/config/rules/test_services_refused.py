@@ -48,7 +48,7 @@ def lines(case: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["says"][0].partition(": ")[0])
-def test_what_is_refused_is_said_in_one_line_at_the_key_that_was_written(case: dict[str, Any]) -> None:
+def test_what_is_refused_is_reported_in_one_line_at_the_key_that_was_written(case: dict[str, Any]) -> None:
     assert lines(case) == case["says"]
 
 

@@ -66,6 +66,6 @@ def test_a_job_of_the_release_needs_a_command(raw: dict[str, Any]) -> None:
     assert any("needs to know what to run: write command" in line for line in lines(raw, job))
 
 
-def test_all_of_it_is_said_at_once(raw: dict[str, Any]) -> None:
+def test_everything_is_reported_at_once(raw: dict[str, Any]) -> None:
     found = lines(raw, {**JOB, "scaling": {"max_tasks": 3}, "rollout": {"bake_minutes": 9}, "health": {"path": "/a"}})
     assert len(found) == 3

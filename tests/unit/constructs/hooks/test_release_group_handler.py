@@ -137,7 +137,7 @@ GOES_BACK = {"hookStatus": "FAILED"}
         (running("new", timedelta(minutes=2)), GOES_BACK),  # the same image, with other settings
     ],
 )
-def test_a_service_waits_goes_on_or_goes_back_by_what_another_one_does(
+def test_a_service_waits_continues_or_rolls_back_as_another_one_does(
     answer: Callable[..., dict[str, Any]], other: dict[str, Any] | None, said: dict[str, Any]
 ) -> None:
     assert answer({"other": other}) == said
@@ -146,7 +146,7 @@ def test_a_service_waits_goes_on_or_goes_back_by_what_another_one_does(
 @pytest.mark.parametrize(
     ("other", "said"), [(deploying(), GOES_ON), (deploying(status="ROLLBACK_IN_PROGRESS"), GOES_BACK)]
 )
-def test_before_a_later_step_it_waits_for_nobody_and_goes_back_all_the_same(
+def test_before_a_later_step_it_waits_for_nobody_and_rolls_back_all_the_same(
     answer: Callable[..., dict[str, Any]], other: dict[str, Any], said: dict[str, str]
 ) -> None:
     assert answer({"other": other}, deploying("PRE_PRODUCTION_TRAFFIC_SHIFT", percent=10)) == said
@@ -157,7 +157,9 @@ def test_one_of_several_failed_deployments_is_enough(answer: Callable[..., dict[
     assert answer({"other": running("new", *began_before_this_one)}) == GOES_BACK
 
 
-def test_it_says_whom_it_waits_for(answer: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_names_the_services_that_it_waits_for(
+    answer: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     answer({"done": running("new"), "slow": deploying(), "new": None})
     assert capsys.readouterr().out == "together: waits for slow, new\n"
 
@@ -167,5 +169,5 @@ def test_many_services_ask_less_often(answer: Callable[..., dict[str, Any]]) -> 
     assert said == {"hookStatus": "IN_PROGRESS", "callBackDelay": 90}
 
 
-def test_one_that_ecs_does_not_know_goes_back(answer: Callable[..., dict[str, Any]]) -> None:
+def test_one_that_ecs_does_not_know_rolls_back(answer: Callable[..., dict[str, Any]]) -> None:
     assert answer({"other": running("new")}, running("new")) == GOES_BACK

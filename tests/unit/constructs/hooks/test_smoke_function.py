@@ -78,7 +78,7 @@ def test_a_services_own_red_is_not_asked_for_again(server: Any, capsys: pytest.C
     assert "/broken answered 500" in capsys.readouterr().out
 
 
-def test_nobody_who_answers_is_red(server: Any) -> None:
+def test_no_target_that_answers_is_red(server: Any) -> None:
     asked = event(server, "/good")
     asked["hookDetails"]["urls"] = ["http://127.0.0.1:1/good"]
     assert smoke_function.handler(asked, None) == {"hookStatus": "FAILED"}

@@ -97,7 +97,7 @@ def test_what_no_service_takes_is_answered_404(assembly: Assembly, stack: str, p
     assert json.loads(answer["MessageBody"])["status"] == 404
 
 
-def test_the_url_is_that_of_the_domain_and_what_tasks_are_told(assembly: Assembly) -> None:
+def test_the_url_is_that_of_the_domain_and_tasks_get_it(assembly: Assembly) -> None:
     assert assembly.templates[PLATFORM]["Outputs"]["Url"]["Value"] == "https://nova.example.com"
     [container] = assembly.only("nova-prod-bills-service", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
     assert {"Name": "NOVA_API_URL", "Value": "https://nova.example.com"} in container["Environment"]

@@ -65,18 +65,18 @@ def test_alarms_of_other_accounts_cannot_publish(assembly: Assembly) -> None:
     assert allowed["cloudwatch.amazonaws.com"]["Condition"] == own
 
 
-def test_people_are_told_by_email(assembly: Assembly) -> None:
+def test_people_are_notified_by_email(assembly: Assembly) -> None:
     subscription = assembly.only("nova-prod-platform", "AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "on-call@example.com")
 
 
-def test_a_channel_is_told_and_may_only_look(variant: Assembly) -> None:
+def test_a_chat_channel_is_notified_and_may_only_read(variant: Assembly) -> None:
     for stack in ("acme-live-platform", "NovaPipelineStack"):
         slack = variant.only(stack, "AWS::Chatbot::SlackChannelConfiguration")
         assert (slack["SlackWorkspaceId"], slack["SlackChannelId"]) == ("T01234567", "C01234567")
         assert "CloudWatchReadOnlyAccess" in str(slack["GuardrailPolicies"])
 
 
-def test_nobody_is_told_unless_configured(assembly: Assembly) -> None:
+def test_nobody_is_notified_unless_configured(assembly: Assembly) -> None:
     assert not assembly.resources("nova-dev-platform", "AWS::SNS::Subscription")
     assert not assembly.resources("nova-dev-platform", "AWS::Chatbot::SlackChannelConfiguration")

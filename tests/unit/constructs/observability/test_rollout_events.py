@@ -49,7 +49,7 @@ def test_each_turn_is_one_message_that_says_what_where_since_when_why_and_what_n
     assert target["Arn"] == {"Ref": next(iter(assembly.resources("nova-prod-platform", "AWS::SNS::Topic")))}
 
 
-def test_what_nova_did_itself_is_told_as_it_said_it(assembly: Assembly) -> None:
+def test_what_nova_did_is_reported_in_its_own_words(assembly: Assembly) -> None:
     rule = rules(assembly)['["nova"]']
     assert rule["EventPattern"] == {"source": ["nova"], "detail-type": ["nova-prod"]}
     [target] = rule["Targets"]

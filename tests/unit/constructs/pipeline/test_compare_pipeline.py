@@ -93,7 +93,7 @@ def test_what_is_deployed_is_the_same(compare: Callable[[], str]) -> None:
     assert compare() == "same"
 
 
-def test_an_approver_is_told_where_nothing_but_the_tools_of_the_release_change(
+def test_an_approver_learns_that_only_the_release_tools_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
 ) -> None:
     def template(digest: str, more: str = "") -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_what_is_delivered_is_no_tool(project: Path, name: str) -> None:
     assert _step(project, digest).returncode == 0
 
 
-def test_a_disk_that_tells_no_case_apart_gives_the_same_digest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_insensitive_disk_gives_the_same_digest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = digest_of_tools(project)
     exact, is_file = Path.exists, Path.is_file
 

@@ -64,7 +64,7 @@ def test_the_observer_changes_nothing(assembly: Assembly, environment: str) -> N
 
 
 @pytest.mark.parametrize("role_name", ["observer", "release"])
-def test_of_parameters_the_records_alone_are_read_and_no_secret_beside_them(assembly: Assembly, role_name: str) -> None:
+def test_only_the_records_among_parameters_are_read_and_no_secret(assembly: Assembly, role_name: str) -> None:
     """A service's secret may be a parameter below the same path, encrypted by the key that every role here may use."""
     parameter = "arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/{}".format
     records = [parameter(name) for name in ("accepted", "accepted/*", "hold", "hold/*", "release", "rollback")]
@@ -262,7 +262,7 @@ def synthesized(*, operators: Sequence[str], others: Sequence[str] = ()) -> dict
     import aws_cdk as cdk
     from aws_cdk.assertions import Template
 
-    from nova_infra.constructs.roles.release_roles import ReleaseRoles
+    from nova_infra.constructs.roles.release_roles import ReleaseRoles, RoleUsers
 
     flags = ("@aws-cdk/aws-iam:minimizePolicies", "@aws-cdk/core:enablePartitionLiterals")
     parent = cdk.App(context=dict.fromkeys(flags, True), analytics_reporting=False)
@@ -275,9 +275,11 @@ def synthesized(*, operators: Sequence[str], others: Sequence[str] = ()) -> dict
         parameters=f"/{'p' * 12}/{'e' * 16}",
         others=others,
         repositories=f"arn:aws:ecr:ap-northeast-1:444444444444:repository/{'p' * 12}/*",
-        observers=[f"arn:aws:iam::444444444444:role/{step}-step" for step in ("brief", "preflight")],
-        releasers=["arn:aws:iam::444444444444:role/verify-step", *operators],
-        operators=operators,
+        users=RoleUsers(
+            observers=[f"arn:aws:iam::444444444444:role/{step}-step" for step in ("brief", "preflight")],
+            releasers=["arn:aws:iam::444444444444:role/verify-step", *operators],
+            operators=operators,
+        ),
     )
     found: dict[str, Any] = Template.from_stack(stack).to_json()
     return found

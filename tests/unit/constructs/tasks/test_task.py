@@ -17,7 +17,7 @@ def container(assembly: Assembly, stack: str = STACK) -> dict[str, Any]:
     return found
 
 
-def test_the_root_file_system_is_read_only_but_for_tmp(assembly: Assembly) -> None:
+def test_the_root_file_system_is_read_only_except_tmp(assembly: Assembly) -> None:
     assert container(assembly)["ReadonlyRootFilesystem"] is True
     assert container(assembly)["MountPoints"] == [{"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}]
     assert definition(assembly)["Volumes"] == [{"Name": "tmp"}]

@@ -104,7 +104,7 @@ def role_policy(*statements: Any, **properties: Any) -> Resource:
         ),
     ],
 )
-def test_what_widens_access_is_told(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
+def test_what_widens_access_is_reported(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
     assert told(before, after, Kind.WIDENS_ACCESS) == [says]
 
 

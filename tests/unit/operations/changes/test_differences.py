@@ -120,7 +120,9 @@ templates = st.dictionaries(
         ),
     ],
 )
-def test_what_replaces_or_deletes_data_is_told_first(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
+def test_what_replaces_or_deletes_data_is_reported_first(
+    before: dict[str, Any], after: dict[str, Any], says: str
+) -> None:
     [sentence] = told(before, after, Kind.REPLACES_DATA)
     assert sentence.startswith(says)
     assert differences(before, after)[0].kind is Kind.REPLACES_DATA
@@ -152,7 +154,7 @@ def test_what_loses_no_data_is_among_the_rest(before: dict[str, Any], after: dic
     assert told(before, after, Kind.OTHER) != []
 
 
-def test_the_rest_is_told_property_by_property_from_what_to_what() -> None:
+def test_the_rest_is_listed_property_by_property_from_what_to_what() -> None:
     def task(image: str, release: str) -> dict[str, Any]:
         container = {"Name": "app", "Image": image, "Environment": [{"Name": "R", "Value": release}]}
         return template(T=resource("ECS::TaskDefinition", {"Family": "f", "ContainerDefinitions": [container]}))
@@ -173,7 +175,7 @@ def test_metadata_and_the_analytics_resource_change_nothing() -> None:
     assert differences(template(T=resource("SNS::Topic")), after) == []
 
 
-def test_outputs_and_parameters_are_told() -> None:
+def test_outputs_and_parameters_are_reported() -> None:
     before = {"Outputs": {"Url": {"Value": "http://a"}}}
     assert [d.what for d in differences(before, {"Outputs": {"Url": {"Value": "https://a"}}})] == [
         "changes Outputs.Url.Value from http://a to https://a"
@@ -210,7 +212,7 @@ def test_a_template_never_differs_from_itself(template: dict[str, Any]) -> None:
 
 
 @given(before=templates, after=templates)
-def test_whatever_differs_is_told_and_nothing_fails(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_whatever_differs_is_reported_and_nothing_fails(before: dict[str, Any], after: dict[str, Any]) -> None:
     def plain(value: Any) -> Any:
         return json.loads(json.dumps(value, sort_keys=True))
 

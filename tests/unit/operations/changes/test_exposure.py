@@ -118,7 +118,7 @@ values = st.recursive(
         ),
     ],
 )
-def test_what_opens_the_network_is_told(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
+def test_what_opens_the_network_is_reported(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
     assert says in told(before, after, Kind.OPENS_NETWORK)
 
 

@@ -79,7 +79,7 @@ def test_only_stacks_that_differ_are_shown(found: list[StackChange]) -> None:
     ]
 
 
-def test_what_changes_is_told_in_the_words_of_cdk_diff(found: list[StackChange]) -> None:
+def test_changes_are_reported_in_the_words_of_cdk_diff(found: list[StackChange]) -> None:
     audio, search, video = found
     assert "s3:DeleteObject" in audio.text
     assert search.text == "A new stack."

@@ -92,7 +92,7 @@ def test_a_boundary_that_is_not_there_takes_the_bootstrap(bounded: Config) -> No
 
 
 @pytest.mark.parametrize("place", range(13))
-def test_a_boundary_that_denies_less_or_other_things_is_told(bounded: Config, place: int) -> None:
+def test_a_boundary_that_denies_less_or_something_else_is_reported(bounded: Config, place: int) -> None:
     document = copy.deepcopy(boundary_document(bounded))
     del document["Statement"][place]
     right, what, remedy = look(bounded, get_policy_version={"PolicyVersion": {"Document": document}})[0]

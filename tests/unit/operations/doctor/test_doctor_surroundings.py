@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.doctor import ANOTHERS
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.client.errors import ServiceError
 from nova_infra.errors import NovaError
@@ -112,7 +113,7 @@ def test_a_network_that_exists_and_is_as_it_is_described_is_right() -> None:
         ({"describe_vpcs": gone("RequestLimitExceeded")}, None, "not known", ""),
     ],
 )
-def test_a_network_that_is_otherwise_is_said_before_aws_says_it(
+def test_a_network_that_differs_is_reported_before_aws_refuses_it(
     changes: dict[str, Any], right: bool | None, what: str, remedy: str
 ) -> None:
     environment = configured(network=EXISTING).environments[1]
@@ -155,11 +156,12 @@ def test_a_record_and_a_queue_that_are_there_already_are_in_the_way_of_a_new_sta
     assert list(leftovers(config, config.environments[1], there)) == []
 
 
-def test_a_hosted_zone_that_is_not_there_is_said_once_of_the_zone() -> None:
+@pytest.mark.parametrize("answer", [ServiceError("AWS: not there", "NoSuchHostedZone"), ANOTHERS])
+def test_an_unreadable_hosted_zone_is_reported_once(answer: NovaError) -> None:
     config = configured()
     account = Account(
         describe_stacks=gone("ValidationError"),
-        list_resource_record_sets=gone("NoSuchHostedZone"),
+        list_resource_record_sets=answer,
         get_queue_url=gone("QueueDoesNotExist"),
     )
     assert list(leftovers(config, config.environments[1], account)) == []

@@ -179,7 +179,9 @@ def test_spot_needs_the_clusters_capacity_providers_and_the_remedy_keeps_those_t
         ),
     ],
 )
-def test_what_is_otherwise_than_written_is_said_with_what_to_write(answers: Any, fault: str, remedy: str) -> None:
+def test_what_differs_from_the_configuration_is_reported_with_what_to_write(
+    answers: Any, fault: str, remedy: str
+) -> None:
     [check] = balancer_checks(**answers)
     assert check.right is False
     assert fault in check.what

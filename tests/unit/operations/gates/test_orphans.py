@@ -65,9 +65,7 @@ def test_a_rule_that_is_left_over_and_stands_before_a_services_own_is_named(
         (rule(3, "/*", hosts=("a.example.com",)), rule(9, "/*", hosts=("b.example.com",))),
     ],
 )
-def test_a_rule_that_comes_later_or_takes_something_else_is_none_of_its_business(
-    left: ListenerRule, wanted: ListenerRule
-) -> None:
+def test_a_later_or_unrelated_rule_is_ignored(left: ListenerRule, wanted: ListenerRule) -> None:
     assert list(taken({"old": [left]}, {"carts": wanted})) == []
 
 

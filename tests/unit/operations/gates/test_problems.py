@@ -171,7 +171,7 @@ def test_a_stack_that_cannot_be_updated_has_a_way_out_of_its_own(status: str, co
     assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in way_out(Stack("nova-prod-audio", status))
 
 
-def test_deployments_under_way_are_told() -> None:
+def test_deployments_under_way_are_reported() -> None:
     busy = replace(STACK, status="UPDATE_IN_PROGRESS")
     rolling = replace(AUDIO, deployments=(DEPLOYMENT, DEPLOYMENT))
     assert under_way([AUDIO], [STACK]) == []

@@ -44,7 +44,7 @@ def test_a_service_whose_alarms_need_none_is_never_too_thin() -> None:
         (19, "with the suite as its load, the new revision had 19 in the last release that measured it: have the"),
     ],
 )
-def test_what_a_suite_as_load_adds_is_said(measured: int | None, said: str) -> None:
+def test_what_a_suite_as_load_adds_is_reported(measured: int | None, said: str) -> None:
     rates = {"carts": rate(4, errors=20), "bills": rate(5, errors=20)}
     carts, bills = too_thin("prod", rates, {"carts": measured})
     assert carts.startswith(f"carts: prod has 4 requests a minute, and its errors alarm needs 20: {said}")
@@ -85,7 +85,7 @@ def test_each_verdict_says_by_how_many_requests() -> None:
     ]
 
 
-def test_requests_that_cannot_be_read_are_said_and_stop_nothing() -> None:
+def test_unreadable_requests_are_reported_and_stop_nothing() -> None:
     def refuse() -> Any:
         raise AwsError("no")
 

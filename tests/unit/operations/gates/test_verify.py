@@ -74,7 +74,7 @@ def verified(patience: float) -> tuple[list[str], list[str]]:
     return [each.text for each in verify(environment, {}, patience=patience, notify=told.append)], told
 
 
-def test_what_may_pass_is_waited_for_and_each_first_fault_is_told_once(seen: list[Any]) -> None:
+def test_what_may_pass_is_waited_for_and_each_first_fault_is_reported_once(seen: list[Any]) -> None:
     one, two = Problem("shop: 1 of 2 tasks run", may_pass=True), Problem("errors: is in ALARM", may_pass=True)
     seen[:] = [[one, two], [one, two], [one], [two], PassingError("throttled"), []]
     assert verified(60) == (

@@ -304,7 +304,7 @@ def test_what_aws_takes_is_not_refused(edit: Edit) -> None:
         "nothing of the kind",
     ],
 )
-def test_what_users_would_notice_of_what_aws_takes_is_said(edit: Edit, said: str) -> None:
+def test_what_users_would_notice_of_what_aws_takes_is_reported(edit: Edit, said: str) -> None:
     resources = copy.deepcopy(good())
     edit(resources)
     deployed = [StackTemplate(KEY, {"Resources": good()})]

@@ -249,7 +249,7 @@ def test_a_rule_that_ecs_steers_loses_its_weights_when_it_changes() -> None:
 
 
 @pytest.mark.parametrize("name", ["carts", None])
-def test_a_resource_of_a_fixed_name_that_may_be_replaced_is_told(name: str | None) -> None:
+def test_a_resource_with_a_fixed_name_that_may_be_replaced_is_reported(name: str | None) -> None:
     def runs(**capacity: Any) -> StackTemplate:
         properties = {"Cluster": "shop", **capacity, **({"ServiceName": name} if name else {})}
         return stack("carts", It=resource("AWS::ECS::Service", properties=properties))
@@ -290,14 +290,14 @@ def test_a_template_has_limits() -> None:
     assert "CloudFormation allows 1,000,000" in refused(plan([], [[large]]))
 
 
-def test_more_addresses_than_a_new_account_has_are_said() -> None:
+def test_more_addresses_than_a_new_account_has_are_reported() -> None:
     six: dict[str, Any] = {f"E{number}": resource("AWS::EC2::EIP") for number in range(6)}
     [consequence] = plan([], [[stack("shop", **six)]]).consequences
     assert "would hold 6 Elastic IP addresses, but the default quota is 5" in str(consequence)
     assert plan([stack("shop", **six)], [[stack("shop", **six, Q=resource("AWS::SQS::Queue"))]]).consequences == ()
 
 
-def test_a_rule_that_is_left_behind_before_that_of_a_service_is_told() -> None:
+def test_a_rule_that_is_left_behind_before_that_of_a_service_is_reported() -> None:
     renamed = stack("baskets", Rule=rule(5, "/carts/*"))
     found = [str(each) for each in plan([PLATFORM, CARTS], [[PLATFORM], [renamed]]).consequences]
     assert any("baskets: its path /carts/* goes to an earlier rule, of carts" in each for each in found)

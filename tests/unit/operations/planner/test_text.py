@@ -13,7 +13,7 @@ def queue(**properties: Any) -> dict[str, Any]:
     return {"Type": "AWS::SQS::Queue", "Properties": properties}
 
 
-def test_nothing_to_do_is_said() -> None:
+def test_nothing_to_do_is_reported() -> None:
     same = stack("shop", Q=queue())
     assert as_text(document(plan([same], [[same]]))).splitlines() == ["Nothing changes: every stack stays as it is."]
 

@@ -51,7 +51,7 @@ def test_a_release_is_named_by_its_name_or_by_the_beginning_of_its_commit(
 
 @pytest.mark.parametrize("written", [COMMIT, COMMIT[:7]])
 @pytest.mark.parametrize("taken", [COMMIT, COMMIT[:7]])
-def test_a_hold_keeps_the_commit_out_until_it_is_taken_away(written: str, taken: str) -> None:
+def test_a_hold_keeps_the_commit_out_until_it_ends(written: str, taken: str) -> None:
     prod: Any = Parameters()
     hold(prod, written, why="corrupts uploads")
     [why] = refusals(read_holds(prod), COMMIT, {})

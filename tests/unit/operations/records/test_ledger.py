@@ -68,12 +68,12 @@ def test_a_tag_that_repeats_the_release_takes_no_room() -> None:
         encode_entry(entry()).replace("@", "@é"),
     ],
 )
-def test_what_is_no_entry_is_not_taken_for_one(text: str) -> None:
+def test_what_is_no_entry_does_not_count_as_one(text: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
         read_entry(Fields(text))
 
 
-def test_only_what_was_seen_to_run_is_good_to_go_back_to() -> None:
+def test_only_what_was_seen_to_run_is_good_to_roll_back_to() -> None:
     good = {outcome: entry(outcome=outcome).good for outcome in ("deployed", "verified", "failed", "rolled-back")}
     assert good == {"deployed": False, "verified": True, "failed": False, "rolled-back": True}
 

@@ -46,7 +46,7 @@ def deployed(image: str) -> dict[str, str | None]:
         (["a1 verified", "b2 verified", "c3 verified", "b2 deployed"], "c", "2", "b"),
     ],
 )
-def test_the_release_to_go_back_to(entries: list[str], held: str, runs: str, target: str) -> None:
+def test_the_release_to_roll_back_to(entries: list[str], held: str, runs: str, target: str) -> None:
     assert last_good(ledger(*entries), {h * 40 for h in held}, deployed(runs)).release == target * 40
 
 
@@ -100,6 +100,6 @@ def test_what_runs_is_the_latest_entry_or_nothing_known() -> None:
         (172_800, "2 d ago"),
     ],
 )
-def test_how_long_ago_something_was_is_told_in_the_largest_unit_of_which_there_are_two(seconds: int, said: str) -> None:
+def test_ages_use_the_largest_unit_of_which_there_are_two(seconds: int, said: str) -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     assert ago(now - timedelta(seconds=seconds), now) == said

@@ -100,7 +100,7 @@ def test_a_failure_is_restored_by_the_next_good_release_or_by_a_retry() -> None:
     assert told(retry)["Time to restore"] == "25 min (median of 1)"
 
 
-def test_a_failure_that_nothing_has_mended_yet_is_said_to_be_open() -> None:
+def test_a_failure_that_nothing_has_fixed_yet_is_said_to_be_open() -> None:
     assert told([entry("a", "failed", 0)])["Time to restore"] == "not restored yet"
     mended = [entry("a", "failed", 0), entry("b", "verified", 10), entry("c", "failed", 20)]
     assert told(mended)["Time to restore"] == "10 min (median of 1; 1 not restored yet)"
@@ -123,5 +123,5 @@ def test_the_order_of_the_entries_means_nothing() -> None:
 @pytest.mark.parametrize(
     ("seconds", "says"), [(-5, "0 s"), (40, "40 s"), (720, "12 min"), (3.5 * 3600, "3.5 h"), (2.1 * 86400, "2.1 days")]
 )
-def test_a_duration_is_told_in_the_unit_that_fits(seconds: float, says: str) -> None:
+def test_a_duration_is_shown_in_the_unit_that_fits(seconds: float, says: str) -> None:
     assert duration(timedelta(seconds=seconds)) == says

@@ -43,7 +43,7 @@ def refused(conditions: Conditions, release: str | None = FIX, *, now: datetime 
 
 
 @pytest.mark.parametrize("written", [FIX, FIX[:7], FIX[:12]])
-def test_what_is_accepted_for_a_release_stands_in_its_way_no_more(written: str) -> None:
+def test_what_is_waived_for_a_release_no_longer_blocks_it(written: str) -> None:
     [given] = RED.waivers
     judged = judge(replace(RED, waivers=(replace(given, release=written),)), FIX, {}, now=NOW)
     assert judged.refused == ()
@@ -79,7 +79,7 @@ def test_a_parameter_that_claims_more_than_the_hours_ends_with_them(deployment: 
 
 
 @pytest.mark.parametrize(("written", "name"), [(FIX.upper(), FIX), (FIX[:12].upper(), FIX[:12])])
-def test_a_commit_is_taken_in_either_case_and_another_name_as_it_is(written: str, name: str) -> None:
+def test_a_commit_is_accepted_in_either_case_and_another_name_unchanged(written: str, name: str) -> None:
     assert waivable_release(written) == name
     assert waivable_release("Working-Tree") == "Working-Tree"
 
@@ -208,7 +208,7 @@ def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(
 
 
 @pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
-def test_what_nobody_can_accept_is_said_before_what_was_accepted(
+def test_what_cannot_be_waived_is_reported_before_what_was(
     deployment: Production, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-carts-service: an update is under way"])

@@ -117,7 +117,7 @@ def test_the_repositories_change_unless_they_are_deployed_as_the_assembly_has_th
 
 
 @pytest.mark.parametrize(("changed", "said"), [(True, "changed=true\n"), (False, "changed=false\n")])
-def test_a_job_is_told_whether_the_repositories_change(
+def test_a_job_learns_whether_the_repositories_change(
     github_config: Config, assembly: Path, monkeypatch: pytest.MonkeyPatch, changed: bool, said: str
 ) -> None:
     (assembly / "NovaRegistryStack.template.json").write_text('{"Resources": {}}')

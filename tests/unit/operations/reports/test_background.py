@@ -73,7 +73,7 @@ def test_a_job_without_alarms_is_not_said_to_be_well_watched() -> None:
         (Backlog("mails", 7, 0, None), "7 waiting"),
     ],
 )
-def test_a_queue_is_told_in_words(backlog: Backlog, said: str) -> None:
+def test_a_queue_is_described_in_words(backlog: Backlog, said: str) -> None:
     assert queue_in_words(backlog) == said
 
 

@@ -51,7 +51,7 @@ def text(brief: Brief) -> str:
     return render(document(brief), "text")
 
 
-def test_a_release_that_nothing_speaks_against_fits_a_screen(brief: Any) -> None:
+def test_the_brief_of_a_good_release_fits_a_screen(brief: Any) -> None:
     assert text(brief()).splitlines() == [
         "nova-prod: release bbbbbbbbbbbb over aaaaaaaaaaaa",
         "It replaces no data, widens no access, opens no network.",
@@ -103,7 +103,7 @@ def test_the_verdict_counts_what_must_not_be_missed_and_it_comes_first(brief: An
         ({"alarms": ()}, "! there are none"),
     ],
 )
-def test_what_speaks_against_it_or_is_not_known_is_said(brief: Any, values: dict[str, Any], says: str) -> None:
+def test_blockers_and_unknowns_are_reported(brief: Any, values: dict[str, Any], says: str) -> None:
     assert f"  {says}" in text(brief(**values))
 
 
@@ -134,13 +134,13 @@ def task(image: str, release: str, cpu: str = "256") -> dict[str, Any]:
     return {"Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": properties}}}
 
 
-def test_a_new_image_is_told_once_as_an_image() -> None:
+def test_a_new_image_is_reported_once() -> None:
     found = StackChanges("s", tuple(differences(task("r:1", "1"), task("r:2", "2"))))
     assert found.differences
     assert apart_from_images(found).differences == ()
 
 
-def test_a_task_definition_that_changes_otherwise_is_told_in_full() -> None:
+def test_a_task_definition_with_another_change_is_reported_in_full() -> None:
     found = StackChanges("s", tuple(differences(task("r:1", "1"), task("r:2", "2", cpu="512"))))
     assert apart_from_images(found) == found
 

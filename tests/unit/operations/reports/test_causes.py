@@ -57,7 +57,7 @@ SECRETS = (
         ("A message in another language", None, "Nothing more is known"),
     ],
 )  # fmt: skip
-def test_a_message_is_told_in_plain_words_with_a_next_step(message: str, exit_code: int | None, says: str) -> None:
+def test_a_message_is_in_plain_words_with_a_next_step(message: str, exit_code: int | None, says: str) -> None:
     cause = cause_of(message, exit_code)
     assert says in cause.sentence
     assert not cause.harmless

@@ -50,7 +50,7 @@ def test_the_same_commit_brings_nothing(clone: Path) -> None:
     assert commits_between(clone, head, head) == Commits()
 
 
-def test_what_is_not_known_is_said(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_is_not_known_is_reported(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     head = git(clone, "rev-parse", "main")
     assert "ledger" in commits_between(clone, None, head).unknown
     assert "fetch its whole history" in commits_between(clone, "0" * 40, head).unknown

@@ -47,7 +47,7 @@ def message(stub: Any, pipeline: Any = GREEN, width: int = 80) -> str:
     return as_text(document(facts, last_log(stub, facts), now=datetime.now(UTC)), width=width)
 
 
-def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(make: Any) -> None:
+def test_a_crash_is_reported_with_its_exit_code_its_last_log_lines_and_how_to_roll_back(make: Any) -> None:
     stub = make.stub(
         held_services=(make.service("audio"), make.service("video")),
         stopped={"audio": (make.stopped(CRASHED, 1, minutes_ago=5), make.stopped(CRASHED, 1, minutes_ago=9))},
@@ -170,7 +170,7 @@ def test_a_failed_test_is_named_and_nothing_else_is_blamed(make: Any) -> None:
     assert "Failed test  tests/integration/test_services.py::test_it_answers - assert 500 == 200" in text
 
 
-def test_what_cannot_be_looked_at_is_said_and_the_rest_is_told(make: Any) -> None:
+def test_what_cannot_be_read_is_reported_and_so_is_the_rest(make: Any) -> None:
     denied = NovaError("AWS does not allow ssm:get_parameter_history: add the permission")
     stub = make.stub(held_services=(make.service(running=0),), broken={"history": denied})
     text = message(stub, None, width=200)
@@ -228,7 +228,7 @@ def test_failed_tests_are_read_from_pytests_last_words() -> None:
     )
 
 
-def test_a_red_alarm_of_a_job_is_told_although_every_service_is_well(make: Any) -> None:
+def test_a_red_alarm_of_a_job_is_reported_although_every_service_is_well(make: Any) -> None:
     stub = make.stub(
         held_services=(make.service("audio"),),
         held_alarms=(make.alarm("report-failed", "ALARM", "1 run failed"),),
@@ -266,7 +266,7 @@ def job(*statuses: str) -> RunningJob:
         ((), "", ""),
     ],
 )
-def test_a_run_of_a_job_that_failed_is_told(make: Any, statuses: tuple[str, ...], what: str, why: str) -> None:
+def test_a_run_of_a_job_that_failed_is_reported(make: Any, statuses: tuple[str, ...], what: str, why: str) -> None:
     stub = make.stub(held_services=(make.service("audio"),), held_jobs=(job(*statuses),))
     text = message(stub, width=200)
     assert text.startswith(f"prod: report: {what}, " if what else "prod: no failure is visible.")
@@ -274,7 +274,7 @@ def test_a_run_of_a_job_that_failed_is_told(make: Any, statuses: tuple[str, ...]
     assert ("`nova logs report prod`" in text) is bool(what)
 
 
-def test_a_failed_job_is_told_with_its_own_alarms_and_those_of_others_stay_apart(make: Any) -> None:
+def test_a_failed_job_is_reported_with_its_own_alarms_and_those_of_others_stay_apart(make: Any) -> None:
     alarms = (
         make.alarm("report-failed", "ALARM", "1 run failed"),
         make.alarm("nightly-failed", "ALARM", "2 runs failed"),
@@ -286,7 +286,7 @@ def test_a_failed_job_is_told_with_its_own_alarms_and_those_of_others_stay_apart
     assert [sum(name in line for line in red) for name in ("report-failed", "nightly-failed")] == [1, 1]
 
 
-def test_a_job_whose_stack_could_not_be_deployed_is_told(make: Any) -> None:
+def test_a_job_whose_stack_could_not_be_deployed_is_reported(make: Any) -> None:
     event = StackEvent("Ran", "Custom::Run", "CREATE_FAILED", "report exited with 3: no such table", HOUR_AGO)
     stub = make.stub(held_jobs=(job("SUCCEEDED"),), failed={"nova-prod-report": (event,)})
     text = message(stub, width=200)
@@ -294,7 +294,7 @@ def test_a_job_whose_stack_could_not_be_deployed_is_told(make: Any) -> None:
     assert "AWS says  Ran: report exited with 3: no such table" in text
 
 
-def test_what_is_said_of_a_workers_rollback_knows_nothing_of_traffic(make: Any) -> None:
+def test_a_workers_rollback_is_reported_without_traffic(make: Any) -> None:
     worker = make.service("mailer", balanced=False)
     past = make.past("ROLLBACK_SUCCESSFUL", "alarm detected", "nova-prod-mailer-dead")
     text = message(make.stub(held_services=(worker,), past={"mailer": (past,)}), width=200)

@@ -80,7 +80,7 @@ def test_a_newer_commit_in_the_pipeline_is_a_warning(brief: Any, make: Any) -> N
     assert "✗ a newer commit is on its way: cccccccccccc Mend uploads" in text
 
 
-def test_an_older_execution_of_another_commit_is_none(brief: Any, make: Any) -> None:
+def test_an_older_execution_of_another_commit_does_not_count(brief: Any, make: Any) -> None:
     assert "a newer commit" not in brief(Pipeline((make.bad, "This one"), ("c" * 40, "Older")))
 
 
@@ -116,7 +116,7 @@ def test_too_few_requests_to_judge_a_canary_by_are_a_warning(brief: Any) -> None
     assert "requests a minute" not in brief(broken={"request_rates": AwsError("no")})
 
 
-def test_a_service_that_the_release_has_no_more_stays_and_that_is_said(brief: Any, make: Any) -> None:
+def test_a_service_that_the_release_no_longer_has_stays_and_is_reported(brief: Any, make: Any) -> None:
     text = brief(held_services=(make.service(), make.service("radio")))
     assert "radio runs there but is not in this release: nothing removes it" in text
 
@@ -141,7 +141,7 @@ def test_a_first_deployment_creates_everything_and_asks_for_nothing(brief: Any) 
         ("parameters", "what is accepted: no"),
     ],
 )
-def test_what_cannot_be_looked_at_is_said_and_the_rest_is_told(brief: Any, method: str, says: str) -> None:
+def test_what_cannot_be_read_is_reported_and_so_is_the_rest(brief: Any, method: str, says: str) -> None:
     text = brief(broken={method: AwsError("no")})
     assert f"! {says}" in text
     assert "! the pipeline: it is in a different account from these credentials" in text

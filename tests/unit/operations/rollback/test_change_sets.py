@@ -40,7 +40,7 @@ def executed(status: str) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"])
-def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status: str) -> None:
+def test_a_completed_update_counts_even_while_cloudformation_cleans_up(status: str) -> None:
     failures, told = executed(status)
     assert failures == []
     assert told == ["nova-prod-audio: rolling back", "nova-prod-audio: done"]

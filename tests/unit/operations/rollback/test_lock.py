@@ -83,7 +83,7 @@ def test_of_several_that_write_before_any_of_them_reads_the_first_has_the_enviro
         assert each in winners or each.startswith("rollback: somebody started one at the same moment and was first")
 
 
-def test_one_that_comes_while_another_has_it_is_told_and_takes_nothing_away() -> None:
+def test_a_second_one_is_refused_and_takes_nothing_away() -> None:
     store = ParameterStore()
     environment = cast("RecordedEnvironment", store)
     with RollbackLock(environment, Claim(nonce="first"), lambda _: None) as lock:

@@ -28,7 +28,7 @@ def deployed(name: str, tag: str, status: str = "UPDATE_COMPLETE") -> Deployed:
     return Deployed(name, Stack(f"nova-prod-{name}", status), {}, TaskRevision(f"{name}:1", True, str(image)), image)
 
 
-def test_after_one_service_went_back_the_rest_goes_back_from_the_release_that_brought_it() -> None:
+def test_after_one_service_rolled_back_the_rest_rolls_back_from_the_release_that_brought_it() -> None:
     first = entry(GOOD, audio="v1", video="v1")
     before = Ledger((entry(BAD, audio="v2", video="v2"), first), 2)
     plan = make_plan(before, first, [deployed("audio", "v2"), deployed("video", "v2")], ["audio"])
@@ -43,7 +43,7 @@ def test_after_one_service_went_back_the_rest_goes_back_from_the_release_that_br
     ("status", "command"),
     [("ROLLBACK_COMPLETE", "delete-stack"), ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback")],
 )
-def test_a_stack_that_cannot_be_changed_is_told_with_its_own_way_out(status: str, command: str) -> None:
+def test_a_stack_that_cannot_be_changed_is_reported_with_its_remedy(status: str, command: str) -> None:
     first = entry(GOOD, audio="v1")
     plan = make_plan(Ledger((entry(BAD, audio="v2"), first), 2), first, [deployed("audio", "v2", status)], [])
     there = Image("registry/nova/audio", "v1", digest("v1"))

@@ -127,7 +127,7 @@ def test_a_named_release_comes_back(deployment: Deployment, back: Callable[..., 
 
 
 @pytest.mark.exhaustive("test_the_last_good_release_comes_back")
-def test_one_service_goes_back_alone(deployment: Deployment, back: Callable[..., list[str]]) -> None:
+def test_one_service_rolls_back_alone(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2)
     back(services=("carts-service",))
     tags = {name: deployment.image_tag(name) for name in ("carts-service", "store-service")}

@@ -67,7 +67,7 @@ def test_a_release_that_was_never_verified_is_refused(deployment: Deployment, ba
         back(to=deployment.commit(2))
 
 
-def test_without_an_earlier_release_there_is_nothing_to_go_back_to(back: Callable[..., list[str]]) -> None:
+def test_without_an_earlier_release_there_is_nothing_to_roll_back_to(back: Callable[..., list[str]]) -> None:
     with pytest.raises(RefusedError, match="none to roll back to"):
         back()
 
@@ -98,7 +98,9 @@ def test_a_tag_that_names_another_image_now_is_refused(deployment: Deployment, b
 
 
 @pytest.mark.exhaustive("operations/rollback/test_run.py::test_the_last_good_release_comes_back")
-def test_a_current_revision_that_is_inactive_is_told(deployment: Deployment, back: Callable[..., list[str]]) -> None:
+def test_a_current_revision_that_is_inactive_is_reported(
+    deployment: Deployment, back: Callable[..., list[str]]
+) -> None:
     deployment.release(2, "carts-service")
     [service] = [s for s in deployment.environment.services() if s.name == "carts-service"]
     deployment.client("ecs").deregister_task_definition(taskDefinition=service.revision)

@@ -71,7 +71,7 @@ def hooked(*functions: str) -> dict[str, object]:
     }
 
 
-def test_a_service_that_goes_back_waits_for_no_other_and_keeps_its_other_hooks() -> None:
+def test_a_service_that_rolls_back_waits_for_no_other_and_keeps_its_other_hooks() -> None:
     before = hooked("nova-prod-gate", "nova-prod-together", "nova-prod-smoke")
     assert by_itself(before) == hooked("nova-prod-gate", "nova-prod-smoke")
     assert before == hooked("nova-prod-gate", "nova-prod-together", "nova-prod-smoke")

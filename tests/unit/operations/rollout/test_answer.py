@@ -53,7 +53,7 @@ def test_everybody_hears_of_an_answer_in_one_message(
     ]
 
 
-def test_that_nobody_could_be_told_stops_nothing_and_is_said(
+def test_a_failed_notification_is_reported_and_stops_nothing(
     environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch, ledger: list[str]
 ) -> None:
     waiting(world, "s01-service")
@@ -169,7 +169,7 @@ def test_a_first_deployment_has_nothing_to_go_back_to(
     assert world.answered == []
 
 
-def test_what_goes_back_already_is_not_aborted_again(
+def test_what_rolls_back_already_is_not_aborted_again(
     environment: AwsEnvironment, world: World, ledger: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rollout = world.begin("s01-service")
@@ -242,7 +242,7 @@ def test_one_that_ecs_refuses_keeps_nothing_from_the_others(
     assert world.answered[0][1]["serviceDeploymentArn"] == other.arn
 
 
-def test_an_answer_that_the_ledger_does_not_have_is_said(
+def test_an_answer_that_the_ledger_does_not_have_is_reported(
     environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting(world, "s01-service")

@@ -89,7 +89,7 @@ def test_one_that_waits_for_the_others_of_its_release_says_so(environment: AwsEn
     assert rollout.next == ("nova abort prod s01-service",)
 
 
-def test_a_bake_whose_beginning_was_missed_has_an_upper_bound(environment: AwsEnvironment, world: World) -> None:
+def test_a_bake_without_a_known_start_has_an_upper_bound(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
     running = watching(environment, world)
     _, view = itertools.islice(running, 2)
@@ -137,7 +137,7 @@ def test_a_bake_that_was_seen_to_begin_is_counted_from_there(environment: AwsEnv
         ({}, "(service s01-service) the latest event"),
     ],
 )
-def test_what_stopped_it_is_said(environment: AwsEnvironment, world: World, more: dict[str, Any], why: str) -> None:
+def test_what_stopped_it_is_reported(environment: AwsEnvironment, world: World, more: dict[str, Any], why: str) -> None:
     world.begin("s01-service", status="IN_PROGRESS")
     running = watching(environment, world)
     _, _ = itertools.islice(running, 2)

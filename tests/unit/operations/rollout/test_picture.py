@@ -100,7 +100,7 @@ def test_where_not_all_have_a_line_those_that_matter_have_one_and_the_rest_is_co
     assert [line for line in lines if line.startswith("├ ✗ carts-service")]
 
 
-def test_what_could_not_be_read_is_said() -> None:
+def test_what_could_not_be_read_is_reported() -> None:
     assert shown(CANARY, unread=("metrics: AWS does not allow it",))[-1] == "not read: metrics: AWS does not allow it"
 
 

@@ -13,7 +13,7 @@ def suite(command: str, tmp_path: Path, told: list[str]) -> SuiteCommand:
     return SuiteCommand(command, "https://x.example", tmp_path, tmp_path / "log", told.append, 0.05)
 
 
-def test_it_is_told_an_address_that_leads_to_new_revisions_and_the_header(
+def test_it_gets_an_address_that_leads_to_new_revisions_and_the_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "intranet.example")

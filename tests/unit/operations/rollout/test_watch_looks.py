@@ -89,7 +89,7 @@ def test_what_was_asked_before_the_deployment_began_is_not_counted(environment: 
     assert old.requests == 10, "one of the three minutes that CloudWatch has"
 
 
-def test_an_alarm_stands_beside_its_threshold_and_goes_red(environment: AwsEnvironment, world: World) -> None:
+def test_an_alarm_is_shown_with_its_threshold_and_goes_red(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     world.values = {f"{PREFIX}-s01-service-errors": 4.0, f"{PREFIX}-s01-service-cpu": 91.0}
     running = watching(environment, world)
@@ -140,7 +140,7 @@ def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(
 
 
 @pytest.mark.parametrize(("per_minute", "of_new", "latency"), [(2.0, 2, None), (3.0, 3, 40.0)])
-def test_a_percentile_of_few_requests_is_none(
+def test_a_percentile_of_few_requests_is_ignored(
     environment: AwsEnvironment, world: World, per_minute: float, of_new: int, latency: float | None
 ) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)

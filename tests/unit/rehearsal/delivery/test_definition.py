@@ -140,7 +140,7 @@ def test_an_approval_waits_for_a_week_unless_the_template_says_otherwise(minutes
         ({"ExecutionMode": "PARALLEL"}, "", True),
     ],
 )
-def test_what_becomes_of_executions_that_meet_is_said(mode: dict[str, str], said: str, unsafe: bool) -> None:
+def test_what_happens_to_executions_that_meet_is_reported(mode: dict[str, str], said: str, unsafe: bool) -> None:
     """Source: How pipeline executions work."""
     content = template(action("Build", "Build", "CodeBuild", ProjectName={"Ref": "Project"}))
     content["Resources"]["Pipe"]["Properties"].update(mode)

@@ -193,7 +193,7 @@ def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: st
         (("    environment: live\n", ""), "deploy-live names no environment, so nobody has to approve"),
     ],
 )
-def test_what_reaches_users_past_a_failure_is_said(change: tuple[str, str], said: str) -> None:
+def test_what_reaches_users_past_a_failure_is_reported(change: tuple[str, str], said: str) -> None:
     assert any(said in each for each in read(change).unsafe)
 
 

@@ -60,7 +60,7 @@ def test_what_keeps_a_container_from_starting_may_stop_its_before_deploy_already
     assert "tiny was not deployed" in never.misses
 
 
-def test_a_canary_that_gets_all_of_the_traffic_before_it_goes_back_fails_its_drill(candidate: Release) -> None:
+def test_a_canary_that_gets_all_of_the_traffic_before_it_rolls_back_fails_its_drill(candidate: Release) -> None:
     went = Went(candidate, "errors", reason=RED)
     went.deployment.traffic = [TrafficRecord(10, 1), TrafficRecord(0, 2)]
     assert went.misses == []
@@ -79,7 +79,7 @@ def test_a_bad_release_that_goes_through_fails_its_drill(candidate: Release) -> 
     ]
 
 
-def test_a_release_that_goes_back_for_another_reason_fails_its_drill(candidate: Release) -> None:
+def test_a_release_that_rolls_back_for_another_reason_fails_its_drill(candidate: Release) -> None:
     assert Went(candidate, "errors", reason="3 tasks").misses == ["prod-tiny rolled back for another reason: 3 tasks"]
 
 
@@ -89,7 +89,7 @@ def test_requests_that_the_old_revision_fails_or_nobody_takes_fail_the_drill(can
     assert went.misses == ["the old revision failed 2 requests meanwhile", "4 requests found no target meanwhile"]
 
 
-def test_a_drill_of_which_nobody_is_told_fails(candidate: Release) -> None:
+def test_a_drill_that_notifies_nobody_fails(candidate: Release) -> None:
     went = Went(candidate, "errors", reason=RED)
     went.tell()
     assert went.misses == ["nobody was notified (failed in)", "nobody was notified (is in ALARM)"]

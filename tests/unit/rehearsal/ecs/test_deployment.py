@@ -37,7 +37,7 @@ class Failing(PlayedService):
     ],
     ids=["the first said it", "the second said it", "another end"],
 )
-def test_what_a_task_printed_that_ended_so_holds_for_one_whose_output_is_lost(reasons: list[str], named: str) -> None:
+def test_lost_output_is_replaced_by_that_of_a_task_that_ended_the_same_way(reasons: list[str], named: str) -> None:
     breaker = {"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True}}
     revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, revision="carts:2"))
     record = DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:2", baseline=False)

@@ -68,7 +68,7 @@ def test_a_task_that_nobody_knows_changes_nothing() -> None:
     assert scheduler.failures == 0
 
 
-def test_on_the_way_back_failures_are_counted_anew() -> None:
+def test_on_the_way_back_failures_are_counted_again() -> None:
     scheduler = Scheduler(rolling(bake=1), desired=1, running=[1])
     scheduler.begin()
     for task in (2, 3):

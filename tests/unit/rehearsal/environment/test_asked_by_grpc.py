@@ -160,7 +160,7 @@ def test_without_reflection_the_health_check_is_called_where_a_rule_leads_to_it(
 
 
 @pytest.mark.parametrize("garbage", [b"\xff" * 9, framed(b"\x32\xff"), framed(b"\x09"), b""])
-def test_reflection_that_answers_nonsense_is_none(garbage: bytes) -> None:
+def test_reflection_that_answers_nonsense_counts_as_none(garbage: bytes) -> None:
     reply = Reply(200, garbage, [("content-type", "application/grpc")], [("grpc-status", "0")])
     assert asked_of(lambda *_: reply).operations == []
 

@@ -169,7 +169,7 @@ def messages(tmp_path: Path) -> Path:
 
 
 @pytest.mark.exhaustive("test_a_job_that_fails_is_heard_of")
-def test_a_worker_that_does_its_work_stays_and_one_that_does_not_is_taken_back(messages: Path) -> None:
+def test_a_worker_that_works_stays_and_one_that_does_not_is_rolled_back(messages: Path) -> None:
     async def story(environment: PlayedEnvironment) -> None:
         await environment.deploy("dev-mails", worker("one"), sources=messages, baseline=True)
         await environment.deploy("dev-mails", worker("two"), sources=messages)
@@ -194,7 +194,7 @@ class Nothing(StandIns):
         return 3, 0
 
 
-def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_path: Path) -> None:
+def test_a_worker_without_examples_of_messages_is_reported_as_not_covered(tmp_path: Path) -> None:
     gaps, store, records = list[str](), MetricStore(), dict[str, QueueRecord]()
     queues = Queues(Nothing(COMPRESSED, None), store, gaps, records=records)
     stack = PlayedStack("dev-mails", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})

@@ -25,6 +25,6 @@ def test_where_the_rule_changes_the_alternate_colour_serves(place: int) -> None:
     assert starts_from_alternate("shop-live-carts", "Live", place, template(), {"Resources": {}})
 
 
-def test_a_stack_that_the_candidate_has_no_more_begins_as_any() -> None:
+def test_a_stack_that_the_candidate_no_longer_has_begins_as_any() -> None:
     begun = {starts_from_alternate("shop-live-carts", "Live", place, template(), None) for place in (4, 5)}
     assert begun == {False, True}

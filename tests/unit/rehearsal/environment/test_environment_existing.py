@@ -92,7 +92,7 @@ def test_services_that_are_deployed_side_by_side_share_the_listener_that_is_stoo
     asyncio.run(play())
 
 
-def test_a_rule_that_its_stack_has_no_more_leads_nowhere() -> None:
+def test_a_rule_that_its_stack_no_longer_has_leads_nowhere() -> None:
     async def play() -> None:
         balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
         try:

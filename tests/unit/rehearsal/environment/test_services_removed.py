@@ -28,7 +28,7 @@ def stack(*names: str) -> PlayedStack:
     return PlayedStack("shop", {"Resources": resources}, exports={}, revisions={})
 
 
-def test_a_service_that_its_stack_has_no_more_is_stopped_and_nothing_else_is() -> None:
+def test_a_service_that_its_stack_no_longer_has_is_stopped_and_nothing_else_is() -> None:
     running: Any = {name: Running(name) for name in ("carts", "mails", "prices")}
     carts, mails = running["carts"], running["mails"]
     told: list[str] = []

@@ -143,7 +143,7 @@ def test_a_machine_that_takes_too_long_as_a_whole_has_timed_out() -> None:
         ),
     ],
 )
-def test_what_is_not_played_is_said_with_its_state(state: dict[str, Any], said: str) -> None:
+def test_what_is_not_played_is_reported_with_its_state(state: dict[str, Any], said: str) -> None:
     machine = StateMachine({"StartAt": "Only", "States": {"Only": state}}, JobRuns(job()).call)
     with pytest.raises(UnresolvableError) as raised:
         asyncio.run(machine.execute("one"))

@@ -98,7 +98,7 @@ def test_a_drill_makes_runs_long_and_sees_how_many_go_on_at_once(
     assert at_once == {"dev-report": most}
 
 
-def test_a_run_that_is_not_waited_for_is_told_as_a_gap(tmp_path: Path) -> None:
+def test_a_run_that_is_not_waited_for_is_reported_as_a_gap(tmp_path: Path) -> None:
     script = "import time; time.sleep(40)"
     machine = machine_of_nova()
     well, told, gaps, _ = play(tmp_path, script, machine=machine, schedule="rate(1 hour)", most=-9)
@@ -116,7 +116,7 @@ def test_a_run_that_fails_is_counted_as_step_functions_counts_it(tmp_path: Path)
     assert told == ["dev-report: a run of dev-report:7 failed: it exited with 1: no data"]
 
 
-def test_what_a_job_does_twice_is_said(tmp_path: Path) -> None:
+def test_what_a_job_does_twice_is_reported(tmp_path: Path) -> None:
     retried: list[str] = []
     machine = {
         "StartAt": "Run",

@@ -100,7 +100,7 @@ def test_a_pipe_gets_whole_lines_and_no_control_codes(variables: dict[str, str])
     assert len([line for line in result.stdout.splitlines() if line.endswith("x" * 300)]) == 60
 
 
-def test_lines_say_when_they_were_told_and_are_shown_as_they_are(rehearsed: Callable[..., Record]) -> None:
+def test_lines_carry_their_time_and_are_shown_unchanged(rehearsed: Callable[..., Record]) -> None:
     file = io.StringIO()
     view = View(Console(file=file, width=80), rehearsed())
     with view.following():

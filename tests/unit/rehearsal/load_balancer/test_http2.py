@@ -101,7 +101,7 @@ def test_a_group_of_grpc_that_says_nothing_has_the_defaults_of_grpc() -> None:
     ],
 )
 @pytest.mark.parametrize("version", ["HTTP2", "GRPC"])
-def test_one_that_speaks_something_else_is_unhealthy_and_says_why(
+def test_a_target_with_another_protocol_is_unhealthy_and_says_why(
     version: str, bytes_sent: bytes | None, fault: str
 ) -> None:
     async def play() -> tuple[bool, str]:
@@ -199,7 +199,7 @@ def test_a_target_that_is_gone_is_a_502(version: str) -> None:
     assert (status, group.targets[0].failed) == (502, 1)
 
 
-def test_a_task_itself_is_asked_in_what_it_speaks() -> None:
+def test_a_task_is_asked_in_its_own_protocol() -> None:
     async def play() -> list[tuple[int, bytes]]:
         async with open_client() as client, serving(lambda *_: said(b"m", 0)) as port:
             return [

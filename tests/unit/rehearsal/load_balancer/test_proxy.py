@@ -58,7 +58,7 @@ def test_a_trace_in_headers_of_more_than_seven_kilobytes_is_begun_again() -> Non
     world.play(story)
 
 
-def test_the_target_hears_who_asks_and_nothing_that_the_client_did_not_say() -> None:
+def test_the_target_learns_the_client_and_nothing_that_it_did_not_send() -> None:
     world = World()
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:

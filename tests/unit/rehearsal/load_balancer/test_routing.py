@@ -132,7 +132,7 @@ def test_where_all_checked_targets_are_unhealthy_the_load_balancer_fails_open() 
     assert group("g", red, target(None)).next_target() is red
 
 
-def test_a_target_that_was_never_checked_gets_nothing_even_when_it_is_alone() -> None:
+def test_an_unchecked_target_gets_no_requests_even_when_it_is_the_only_one() -> None:
     assert group("g", target(None)).next_target() is None
     assert group("g").next_target() is None
 
@@ -253,7 +253,7 @@ def test_a_new_target_has_nothing_under_way_and_is_not_known_to_be_healthy() -> 
     assert new.revision == "new"
 
 
-def test_an_audience_tells_who_was_reached_by_which_revision_who_was_hit_and_how_often_nothing_served() -> None:
+def test_an_audience_counts_the_users_of_each_revision_those_hit_and_unserved_requests() -> None:
     audience = Audience()
     audience.note("ada", "old", failed=False)
     audience.note("ada", "new", failed=False)

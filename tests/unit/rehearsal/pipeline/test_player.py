@@ -187,7 +187,7 @@ def test_a_release_that_is_never_healthy_gets_no_traffic(write_assembly: Write, 
     assert "GET /health answered 500" in prod.reason
 
 
-def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_is_told(
+def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_is_notified(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
     rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="errors").play()
@@ -214,7 +214,7 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
 
 
 @pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
-def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
+def test_a_release_that_ignores_its_stop_signal_goes_through_and_is_noted(
     write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nova_infra.rehearsal.tasks.task.SPARE_STOP_SECONDS", 0.2)
@@ -283,9 +283,7 @@ ROLLBACK = {"Dev": {"OnFailure": {"Result": "ROLLBACK"}}}
 
 
 @pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
-def test_a_stage_that_is_taken_back_ends_on_the_release_before(
-    write_assembly: Write, tmp_path: Path, sources: Path
-) -> None:
+def test_a_rolled_back_stage_ends_on_the_previous_release(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
     serves_one = "import os, urllib.request as u; assert u.urlopen(os.environ['URL'] + '/tiny/x').read() == b'one'"
     rehearsal = Rehearsal(
         write_assembly, tmp_path, sources, test=f'python3 -c "{serves_one}"', stage_parts=ROLLBACK
@@ -298,7 +296,7 @@ def test_a_stage_that_is_taken_back_ends_on_the_release_before(
 
 
 @pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
-def test_a_pipeline_whose_structure_has_changed_takes_nothing_back(
+def test_a_pipeline_with_a_changed_structure_rolls_nothing_back(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
     rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="false", old_test="true", stage_parts=ROLLBACK).play()

@@ -150,7 +150,7 @@ def test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on(
 @pytest.mark.parametrize(
     ("drill", "why"), [("smoke-red", "no smoke paths are configured"), ("gate-unanswered", "a rolling deployment")]
 )
-def test_what_a_release_lacks_for_a_drill_is_said(
+def test_what_a_release_lacks_for_a_drill_is_reported(
     write_assembly: Callable[..., Path], tmp_path: Path, sources: Path, drill: str, why: str
 ) -> None:
     directory = write_assembly(tmp_path / "assembly")
@@ -168,7 +168,7 @@ def two_sources(sources: Path) -> Path:
 
 
 @pytest.mark.exhaustive("test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on")
-def test_where_one_of_a_group_is_red_all_go_back_before_any_user_meets_them(
+def test_where_one_of_a_group_is_red_all_roll_back_before_any_user_meets_them(
     write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
 ) -> None:
     directory = with_group(write_assembly(tmp_path / "assembly"))

@@ -107,7 +107,7 @@ def test_what_its_own_stack_makes_is_there(write_assembly: WriteAssembly, tmp_pa
     assert taken_for_granted(candidate, baseline) == []
 
 
-def test_what_is_taken_for_granted_is_no_tick(rehearsed: Callable[..., Record]) -> None:
+def test_an_assumption_earns_no_tick(rehearsed: Callable[..., Record]) -> None:
     record = rehearsed()
     assert verdict(record).sign == "✓"
     record.granted = ["only AWS knows whether the secret acme/db exists, which DB comes from"]

@@ -175,9 +175,7 @@ def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_l
     rehearse(template, sources, story)
 
 
-def test_a_brief_tells_what_is_being_played_and_those_who_approve_are_told(
-    template: Callable[..., Any], sources: Path
-) -> None:
+def test_a_brief_names_the_release_and_approvers_are_notified(template: Callable[..., Any], sources: Path) -> None:
     briefs: list[Brief] = []
 
     async def story(_: PlayedEnvironment, tools: ReleaseTools) -> None:

@@ -37,7 +37,7 @@ NOWHERE = "GET / finds no listener rule, and the load balancer answers 404 itsel
         ({200: 3}, {}, {503: 5}, ""),  # counted among the requests that failed
     ],
 )  # fmt: skip
-def test_who_else_answers_does_it_as_well_or_it_is_said(
+def test_another_service_that_answers_worse_is_reported(
     before: dict[int, int], others: dict[str, dict[int, int]], nobody: dict[int, int], said: str
 ) -> None:
     elsewhere = Elsewhere(before={"GET /": before} if before else {})

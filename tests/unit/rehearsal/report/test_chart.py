@@ -33,7 +33,7 @@ def test_an_alarm_that_ecs_does_not_watch_would_have_ended_the_deployment(deploy
     assert Event(1.5, "tiny-errors is in ALARM: it would have ended the deployment") in events(deployment)
 
 
-def test_the_story_is_told_in_order_from_the_deployments_beginning(deployed: Make) -> None:
+def test_the_story_is_described_in_order_from_the_deployments_beginning(deployed: Make) -> None:
     told = events(deployed("tiny", bad=True))
     assert [(each.minute, each.text) for each in told] == [
         (pytest.approx(0.1), "10 % of the traffic to the new revision"),
@@ -55,7 +55,7 @@ def test_where_an_alarm_was_red_before_the_story_says_that_none_is_watched(deplo
     assert float(red.get("x", 0)) == 4, "it was red from the very beginning"
 
 
-def test_an_alarm_that_rings_twice_is_told_twice(deployed: Make) -> None:
+def test_an_alarm_that_fires_twice_is_reported_twice(deployed: Make) -> None:
     deployment = deployed("tiny")
     for number in (1, 4, 5):
         deployment.samples[number].red = ["tiny-errors"]

@@ -52,7 +52,7 @@ def test_what_is_not_covered_is_grouped_by_its_reason(rehearsed: Make) -> None:
     ]
 
 
-def test_what_a_compressed_minute_cannot_show_is_said_and_nothing_of_a_real_one(rehearsed: Make) -> None:
+def test_what_a_compressed_minute_cannot_show_is_reported_and_nothing_about_a_real_one(rehearsed: Make) -> None:
     record = rehearsed()
     record.lived = 13.4
     assert "up for at most 13 s" in line(record, "Projected")

@@ -43,7 +43,7 @@ def test_each_alarm_says_by_how_many_requests_it_judged() -> None:
         ((60, 56, 52), "; it left out the new revision in 2 of 3 minutes: a p95 of 13 to 14 requests means nothing"),
     ],
 )
-def test_a_percentile_of_few_requests_of_the_new_revision_is_none(rates: tuple[int, ...], said: str) -> None:
+def test_a_percentile_of_few_requests_of_the_new_revision_is_ignored(rates: tuple[int, ...], said: str) -> None:
     errors, latency = judged_by(deployment(*rates, needs_of_each={"acme-shop-latency": 15}))
     assert latency.partition(", and needs 50")[2] == said
     assert errors.endswith(", and needs 30"), "a share of few requests shows in the share over both"

@@ -101,7 +101,7 @@ def test_the_verdict_comes_first_with_its_reason(rehearsed: Make) -> None:
     assert "400, 8 failed" in text
 
 
-def test_what_all_actions_of_a_stage_say_is_said_once_and_a_failure_with_its_output(rehearsed: Make) -> None:
+def test_what_all_actions_of_a_stage_say_is_reported_once_and_a_failure_with_its_output(rehearsed: Make) -> None:
     record = rehearsed(3)
     for action in record.stages[1].actions:
         action.note = "runs from its sources"

@@ -128,7 +128,7 @@ def test_a_previous_release_that_fails_since_is_said_to_fail(
     assert verdict(record).why.endswith(f"In Prod now: {said}")
 
 
-def test_a_deployment_that_did_not_go_back_serves_the_failed_release(rehearsed: Make) -> None:
+def test_a_deployment_that_did_not_roll_back_serves_the_failed_release(rehearsed: Make) -> None:
     record = rehearsed(1, bad=1)
     deployment = record.deployments[-1]
     deployment.outcome, deployment.traffic[-1].percent = "failed", 40
@@ -143,7 +143,7 @@ def test_a_deployment_that_did_not_go_back_serves_the_failed_release(rehearsed: 
         ("failed", "the release serves"),
     ],
 )
-def test_a_release_that_could_not_be_taken_back_is_said_to_serve(rehearsed: Make, outcome: Any, serves: str) -> None:
+def test_a_release_that_could_not_be_rolled_back_is_said_to_serve(rehearsed: Make, outcome: Any, serves: str) -> None:
     record = rehearsed(2, bad=1)
     for name in ("service-1", "service-2"):
         record.deployments.append(
@@ -191,7 +191,7 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     )
 
 
-def test_what_is_wrong_in_every_environment_is_said_once(rehearsed: Make, deployed: Callable[..., Any]) -> None:
+def test_what_is_wrong_in_every_environment_is_reported_once(rehearsed: Make, deployed: Callable[..., Any]) -> None:
     record = rehearsed()
     record.load = {"Dev": Requests(80, 3), "Staging": Requests(90), "Prod": Requests(100, 7)}
     record.deployments = [deployed(f"{place}-shop", place.title()) for place in ("dev", "staging", "prod")]
@@ -206,7 +206,7 @@ def test_what_is_wrong_in_every_environment_is_said_once(rehearsed: Make, deploy
     )
 
 
-def test_what_nobody_asked_in_any_environment_is_said_once(rehearsed: Make, deployed: Callable[..., Any]) -> None:
+def test_what_nobody_asked_in_any_environment_is_reported_once(rehearsed: Make, deployed: Callable[..., Any]) -> None:
     record = rehearsed()
     record.deployments = [deployed(f"{place}-shop", place.title()) for place in ("dev", "prod")]
     for each in record.deployments:
@@ -279,7 +279,7 @@ def test_tasks_that_do_not_outlast_the_bakes_are_no_good_release(rehearsed: Make
     assert said.next_step.endswith("nova rehearse --real-time")
 
 
-def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: Callable[..., Record]) -> None:
+def test_a_release_of_which_nothing_runs_here_is_not_called_good(rehearsed: Callable[..., Record]) -> None:
     record = rehearsed()
     record.runs_tasks = False
     said = verdict(record)

@@ -45,7 +45,7 @@ def test_the_place_that_a_document_names_leads_to_its_operations() -> None:
     assert [(each.operation, each.path) for each in found] == [("GET /shop/a", "/shop/a")]
 
 
-def test_what_is_no_document_is_told_from_one() -> None:
+def test_only_a_document_is_read_as_one() -> None:
     assert read_document("<html>") is None
     assert read_document('{"paths": {}}') is None
     assert read_document("{") is None

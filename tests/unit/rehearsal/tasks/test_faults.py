@@ -47,7 +47,7 @@ def test_a_fault_changes_what_it_is_about_and_nothing_else(fault: str, changed: 
     assert faulty(fault) == changed
 
 
-def test_a_fault_that_is_none_is_refused() -> None:
+def test_an_unknown_fault_is_refused() -> None:
     with pytest.raises(NovaError, match="'nonsense:1': is not a fault: choose one of errors"):
         put_into({}, "nonsense:1")
 

@@ -205,7 +205,7 @@ def test_the_most_connections_of_one_task_are_noted(place: Callable[[Engine], Pl
         ({"image": None, "build": "rehearsal/search", "port": 9200}, None),
     ],
 )
-def test_the_limit_is_what_is_said_and_otherwise_that_of_the_product(wanted: dict[str, Any], limit: int | None) -> None:
+def test_the_limit_is_the_stated_one_or_else_the_products(wanted: dict[str, Any], limit: int | None) -> None:
     found = limit_of(dependency(**wanted))
     assert (found and found.connections) == limit
 

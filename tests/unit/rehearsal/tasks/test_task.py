@@ -74,7 +74,7 @@ def test_a_task_that_listens_on_another_port_is_found_out_at_once(
     assert start(same, sources)[1] == ""
 
 
-def test_a_task_whose_metrics_listen_first_is_waited_for(definition: Define, sources: Path) -> None:
+def test_a_task_whose_metrics_port_listens_first_gets_time(definition: Define, sources: Path) -> None:
     """ECS would go on asking at the port in the task definition for as long as the health checks allow."""
     assert start(definition("metrics-first"), sources)[1] == ""
 

@@ -79,7 +79,7 @@ def test_a_connection_that_stays_open_is_waited_for() -> None:
         b"HTTP/1.0 200 OK\r\n\r\nfine",
     ],
 )
-def test_one_that_ends_with_its_answer_is_none_to_cross(answer: bytes) -> None:
+def test_a_connection_that_ends_with_its_answer_is_never_idle(answer: bytes) -> None:
     assert ask(answer) == (None, math.inf)
 
 

@@ -39,6 +39,6 @@ def test_what_a_process_does_about_a_signal_is_known(line: str, handled: bool, i
         assert ignores(pid, signal.SIGTERM) is ignored
 
 
-def test_a_process_that_is_gone_is_not_called_deaf() -> None:
+def test_an_ended_process_is_not_called_deaf() -> None:
     assert handles(2**22 + 1, signal.SIGTERM)
     assert not ignores(2**22 + 1, signal.SIGTERM)

@@ -48,7 +48,7 @@ def test_a_job_keeps_its_time(write: Write) -> None:
     assert (service["kind"], service["schedule"], service["timeout_seconds"]) == ("job", "cron(0 6 ? * MON *)", 5400)
 
 
-def test_a_repository_that_no_delivery_reads_from_is_not_taken_for_one(write: Write) -> None:
+def test_a_repository_that_no_delivery_reads_from_does_not_count_as_one(write: Write) -> None:
     address = "https://us-east-1.console.aws.amazon.com/codesuite/codecommit/repositories/shop/browse"
     source = {"provider": "CodeCommit", "properties": {"branch": "main", "repository": address}}
     made = import_copilot(write(api=API, pipelines__release={"name": "release", "source": source, "stages": []}))

@@ -108,7 +108,7 @@ def test_a_project_is_what_was_answered_and_keeps_the_rest(root: Path, target: P
 
 
 @pytest.mark.own_project  # it is what the project is made from
-def test_the_whole_of_this_project_can_be_made_anew(target: Path) -> None:
+def test_the_whole_project_can_be_created_again(target: Path) -> None:
     create_project(ROOT, target, ANSWERS)
     listed = subprocess.run([ROOT / "scripts/tree.sh", "list"], check=True, capture_output=True, text=True).stdout
     old = set(names(ROOT))
@@ -254,7 +254,7 @@ def test_the_name_is_the_directorys_where_it_can_be(directory: str, name: str) -
     assert default_name(Path(directory)) == name
 
 
-@pytest.mark.exhaustive("test_with_every_option_nothing_is_asked_and_the_next_steps_are_said")
+@pytest.mark.exhaustive("test_with_every_option_nothing_is_asked_and_the_next_steps_are_reported")
 @pytest.mark.own_project  # it is what the project is made from
 def test_each_question_is_asked_until_its_answer_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(interviewing, "has_terminal", lambda: True)
@@ -336,7 +336,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_is_written(
 
 
 @pytest.mark.own_project  # it is what the project is made from
-def test_with_every_option_nothing_is_asked_and_the_next_steps_are_said(
+def test_with_every_option_nothing_is_asked_and_the_next_steps_are_reported(
     target: Path, nova: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     made = nova("init", str(target), *(word for pair in ALL.items() for word in pair))

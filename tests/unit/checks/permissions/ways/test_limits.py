@@ -141,7 +141,7 @@ def test_a_boundary_gives_nothing_itself() -> None:
     assert details(bounded(allow("*"))) == []
 
 
-def test_a_boundary_that_the_template_does_not_show_is_none() -> None:
+def test_a_boundary_outside_the_template_counts_as_none() -> None:
     template = bounded(READS, TAKES_PRODUCTION)
     template["Resources"]["TestRole"]["Properties"]["PermissionsBoundary"] = "arn:aws:iam::444444444444:policy/limits"
     assert len(details(template)) == 1

@@ -57,7 +57,7 @@ def test_without_a_domain_services_are_at_the_load_balancers_own_name(raw: dict[
 
 
 @pytest.mark.parametrize("cluster", ["everybodys", f"arn:aws:ecs:us-east-1:{STAGING}:cluster/everybodys"])
-def test_a_cluster_is_said_by_its_name_or_its_arn(shared: dict[str, Any], cluster: str) -> None:
+def test_a_cluster_is_given_by_its_name_or_its_arn(shared: dict[str, Any], cluster: str) -> None:
     shared["environments"][1]["network"]["cluster"] = cluster
     assert parse_config(shared).environments[1].network.cluster_name == "everybodys"
 

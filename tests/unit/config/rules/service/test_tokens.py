@@ -140,7 +140,7 @@ def test_a_token_is_found_wherever_it_stands(pieces: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_a_name_that_begins_like_a_token_is_none(text: str) -> None:
+def test_a_name_that_begins_like_a_token_is_no_token(text: str) -> None:
     assert list(tokens(text)) == []
 
 

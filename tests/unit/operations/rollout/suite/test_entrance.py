@@ -158,7 +158,7 @@ def test_an_upgraded_connection_is_passed_on_as_it_is() -> None:
     assert said.endswith("echo hello")
 
 
-def test_an_environment_that_cannot_be_reached_is_said() -> None:
+def test_an_environment_that_cannot_be_reached_is_reported() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -62,7 +62,7 @@ def test_each_step_is_answered_by_a_run_of_its_own(release: Release) -> None:
     assert {params["hookId"] for what, params in release.world.answered if what == "continue"} == {"next"}
 
 
-def test_what_was_answered_by_somebody_else_is_said_and_not_answered_again(release: Release) -> None:
+def test_what_was_answered_by_somebody_else_is_reported_and_not_answered_again(release: Release) -> None:
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     suite = release.suite(meanwhile=lambda: release.ends("s01-service"))
     assert release.answer("s01-service", suite=suite) == []
@@ -160,7 +160,7 @@ def test_late_requests_are_waited_for_and_met(release: Release) -> None:
     assert release.told == [("continue", "s01-service")]
 
 
-def test_a_revision_that_is_not_described_is_looked_at_again_and_not_taken_for_one_without_requests(
+def test_a_revision_that_is_not_described_is_read_again_and_does_not_count_as_idle(
     release: Release,
 ) -> None:
     release.world.refused["DescribeServiceRevisions"] = "ThrottlingException"

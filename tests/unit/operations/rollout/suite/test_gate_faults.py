@@ -186,7 +186,7 @@ def test_without_a_ledger_a_service_that_ecs_did_not_answer_for_is_answered_for_
     assert "s02-service: not promoted: too many calls" in first
 
 
-def test_an_answer_that_is_not_allowed_is_said_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_not_allowed_is_reported_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     release.world.refused["ContinueServiceDeployment"] = "AccessDeniedException"
     release.plan = [
         lambda: release.begins("s01-service"),

@@ -89,7 +89,7 @@ def test_a_bake_that_no_alarm_judges_gets_no_load(
     assert loaded.runs == []
 
 
-def test_what_the_new_revision_got_is_said_and_kept_for_the_next_brief(
+def test_what_the_new_revision_got_is_reported_and_kept_for_the_next_brief(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, written = loaded.release, list[str]()
@@ -112,7 +112,7 @@ def test_what_the_new_revision_got_is_said_and_kept_for_the_next_brief(
     assert load.per_minute == {"s02-service": 31}
 
 
-def test_a_red_run_is_said_and_left_to_the_alarms(loaded: Loaded) -> None:
+def test_a_red_run_is_reported_and_left_to_the_alarms(loaded: Loaded) -> None:
     release, loaded.why = loaded.release, "FAILED test_cart"
     plan = [
         together(lambda: release.begins("s02-service"), lambda: shifts(release, 10.0)),

@@ -118,7 +118,7 @@ def test_nobody_has_to_answer_where_the_hook_says_go_on() -> None:
     assert world.outcome() == "completed"
 
 
-def test_a_refused_gate_goes_back_even_where_alarms_would_not() -> None:
+def test_a_refused_gate_rolls_back_even_where_alarms_would_not() -> None:
     world = World(hook("PRE_PRODUCTION_TRAFFIC_SHIFT")).answer().minutes(6).answer("ROLLBACK", "the suite is red")
     assert world.told[-1] == "0 %"
     assert world.outcome() == "rolled back"

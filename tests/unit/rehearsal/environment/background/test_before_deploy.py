@@ -65,7 +65,7 @@ def test_it_runs_in_the_new_definition_once_for_each_image(project: Project) -> 
     assert project.told == ["shop: before_deploy has run in shop:1"] * 2
 
 
-def test_a_command_that_fails_is_told_with_its_last_words_and_runs_again_next_time(project: Project) -> None:
+def test_a_failed_command_is_reported_with_its_last_output_and_runs_again_next_time(project: Project) -> None:
     with pytest.raises(DeploymentFailedError, match=r"shop: before_deploy exited with 3: no table"):
         project.run("print('no table'); raise SystemExit(3)")
     project.run(project.writes("ran"))

@@ -65,7 +65,7 @@ def option(program: str, own: Path, directory: Path) -> list[str]:
     return profile_option(str(directory))
 
 
-def test_podman_gets_it_and_docker_whose_own_denies_the_same_does_not(tmp_path: Path) -> None:
+def test_podman_gets_the_profile_and_docker_which_has_its_own_does_not(tmp_path: Path) -> None:
     own = tmp_path / "own.json"
     own.write_text(json.dumps(PODMANS))
     assert option("docker", own, tmp_path / "d") == []

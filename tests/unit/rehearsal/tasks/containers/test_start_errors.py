@@ -48,7 +48,7 @@ DOCKERS_LAST = "\nError: failed to start containers: nova-1-2"
     ],
 )
 @pytest.mark.parametrize("below", ["", DOCKERS_LAST])
-def test_a_fault_of_the_service_is_told_as_ecs_tells_it(said: str, line: str, below: str) -> None:
+def test_a_fault_of_the_service_is_reported_as_ecs_tells_it(said: str, line: str, below: str) -> None:
     error = start_error(said + below, TINY, IMAGE, Engine("docker", "amd64"))
     assert isinstance(error, TaskFailedError)
     assert str(error) == line

@@ -90,7 +90,7 @@ def test_what_an_engine_fails_at_again_and_again_is_the_machines_fault(monkeypat
         insist(monkeypatch, *[125] * 5)
 
 
-def test_a_container_whose_program_is_over_is_ending_until_how_it_ended_is_known() -> None:
+def test_a_container_whose_program_has_ended_is_ending_until_the_reason_is_known() -> None:
     def ending(pid: int, *, running: bool = True, group: object | None = object()) -> bool:
         task = cast(Any, SimpleNamespace(running=running, pid=pid, _group=group))
         return bool(cast(Any, ContainerTask.ending).fget(task))

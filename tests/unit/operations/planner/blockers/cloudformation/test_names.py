@@ -34,7 +34,7 @@ LETTERS = {"QueueName": "letters"}
         pytest.param(resource("AWS::Logs::LogGroup", RetentionInDays=7), None, None, id="a log without a name"),
     ],
 )
-def test_what_stays_under_its_name_is_told(before: Any, after: Any, told: str | None) -> None:
+def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: str | None) -> None:
     other = resource("AWS::SNS::Topic", "Delete")
     stacks = [
         StackTemplate(KEY, {"Resources": {"Other": other} | ({"It": each} if each else {})}) for each in (before, after)
