@@ -121,7 +121,7 @@ def test_programs_get_everything_as_json(make: Any) -> None:
         "judged_by": 4,
         "silent": {"errors": 20, "latency": 20},
         "would_stop": [],
-        "watched": True,
+        "watched": False,
     }
 
 
