@@ -37,6 +37,7 @@ from nova_infra.names import environment_prefix
 
 # The most that these operations list at once; unless they are asked for more, they list ten, or fifty.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
 
@@ -132,8 +133,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
         tasks = self._tasks(serviceName=self.stack_name(service), desiredStatus="STOPPED")
-        earliest = datetime.min.replace(tzinfo=UTC)
-        return tuple(sorted(map(read_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
+        return tuple(sorted(map(read_stopped_task, tasks), key=lambda task: task.at or _EARLIEST, reverse=True))
 
     def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
         for group in self.log_groups(service):
@@ -170,8 +170,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
             )
             for deployment in described["serviceDeployments"]
         ]
-        earliest = datetime.min.replace(tzinfo=UTC)
-        return tuple(sorted(found, key=lambda deployment: deployment.started_at or earliest, reverse=True))
+        return tuple(sorted(found, key=lambda deployment: deployment.started_at or _EARLIEST, reverse=True))
 
     def task_definition(self, revision: str) -> TaskRevision:
         found = self.aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
