@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,14 +28,24 @@ ROOT = Path(__file__).parents[1]
 LANES = 2 * (os.cpu_count() or 1) + 1
 _SUMMARY = re.compile(r"^=*\s*(\d+ [a-z]+(?: [a-z]+)?(?:, \d+ [a-z]+(?: [a-z]+)?)*) in [\d.]+s\b.*$", re.MULTILINE)
 _LEFT_OUT = re.compile(r"^\d+ exhaustive cases are not run here: .*$", re.MULTILINE)
-_SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] (.*)$", re.MULTILINE)
+_SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] (?:(.+?:\d+): )?(.*)$", re.MULTILINE)
 
 
 def digest(output: str) -> list[str]:
     """What is worth a line of a target that passed: how many tests there were, and why some were not run."""
     summaries = [match[1].strip() for match in _SUMMARY.finditer(output)]
-    skipped = (f"skipped {match[1]}: {match[2]}" for match in _SKIPPED.finditer(output))
-    return [*summaries[-1:], *skipped, *_LEFT_OUT.findall(output)]
+    return [*summaries[-1:], *_skipped(output), *_LEFT_OUT.findall(output)]
+
+
+def _skipped(output: str) -> Iterator[str]:
+    """Each reason once, with how many tests it kept from running and where the first one is."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for number, place, reason in _SKIPPED.findall(output):
+        found.setdefault(reason, []).append((int(number), place))
+    for reason, skips in found.items():
+        place, more = skips[0][1], len(skips) - 1
+        where = f"{place}{f' and {more} more' if more else ''}: " if place else ""
+        yield f"skipped {sum(number for number, _ in skips)}: {where}{reason}"
 
 
 @dataclass

@@ -10,6 +10,9 @@ _LINE_LENGTH = 240
 # BuildKit puts the place in the Dockerfile below the log of the step that failed.
 _FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+")
 
+_QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
+"""What Podman repeats of another program's remarks, with its line breaks written out, where it quotes its error."""
+
 _OWN_LINES = 5
 """In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
 _FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
@@ -139,5 +142,5 @@ def last_lines(said: str, count: int = _LINES) -> str:
 
 def ending(said: str, count: int) -> list[str]:
     """The last lines that say something, whole."""
-    lines = [line.strip() for line in said.splitlines()]
+    lines = [_QUOTED_WARNINGS.sub("", line).strip() for line in said.splitlines()]
     return [line for line in lines if line and not _FRAME.fullmatch(line)][-count:]

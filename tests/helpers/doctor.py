@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from nova_infra.deployed.aws.client.errors import ServiceError
+from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
 
@@ -15,6 +15,13 @@ TOOLCHAIN, DEV = "444444444444", "111111111111"
 
 def missing(code: str) -> ServiceError:
     return ServiceError(f"AWS: not there ({code})", code)
+
+
+# As Route 53 answers for a zone of another account, and for one that the caller may not look at.
+ANOTHERS = DeniedError(
+    "AWS does not allow GetHostedZone: User: x is not authorized to access this resource: use others"
+)
+FORBIDDEN = DeniedError("AWS does not allow GetHostedZone: User: x is not authorized to perform: route53:GetHostedZone")
 
 
 def parameter(value: str) -> dict[str, Any]:

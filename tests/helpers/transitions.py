@@ -50,8 +50,8 @@ def lead(template: dict[str, Any], path: str) -> None:
 def transition(before: Templates, edit: Callable[[Templates], None], place: tuple[str, str] = PLACE) -> Plan:
     after = copy.deepcopy(before)
     edit(after)
-    services = [stack(name, each, place) for name, each in after.items() if name not in (PLATFORM, OVERVIEW)]
-    waves = [[stack(PLATFORM, after[PLATFORM], place)], services, [stack(OVERVIEW, after[OVERVIEW], place)]]
+    ends = ("-platform", "-service", "-overview")
+    waves = [[stack(name, each, place) for name, each in after.items() if name.endswith(end)] for end in ends]
     return plan([stack(name, each) for name, each in before.items()], waves)
 
 

@@ -1,9 +1,14 @@
-"""What the other tests rely on: they cannot read what is the user's."""
+"""What the other tests rely on: they cannot read what is the user's, and leave a log that says why, and no Podman."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -31,3 +36,40 @@ def test_the_kit_is_the_platforms_and_may_be_read() -> None:
 @pytest.mark.own_project
 def test_a_test_that_says_so_may_read_it() -> None:
     assert (ROOT / "nova.toml").read_text()
+
+
+LONG = f"test_{'that_has_a_long_name' * 4}"
+FAILING = f"""
+import os, subprocess
+
+def {LONG}():
+    raise RuntimeError("the page never showed its answer")
+
+def test_that_starts_podman():
+    kept = os.path.join(os.environ["TMPDIR"], "podman-run-1001")
+    os.mkdir(kept)
+    process = subprocess.Popen(["sleep", "60"], env={{**os.environ, "XDG_RUNTIME_DIR": kept}}, start_new_session=True)
+    open("pid", "w").write(str(process.pid))
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], int]:
+    """What a run of tests says into a log, and the process that one of them has left behind."""
+    directory = tmp_path_factory.mktemp("tests")
+    shutil.copy(ROOT / "conftest.py", directory)
+    (directory / "test_page.py").write_text(FAILING)
+    outside = {key: value for key, value in os.environ.items() if key not in ("CI", "BUILD_NUMBER", "COLUMNS")}
+    variables = {**outside, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--rootdir=.", "-c", os.devnull]
+    done = subprocess.run(command, cwd=directory, env=variables, check=False, capture_output=True, text=True)
+    return done.stdout.splitlines(), int((directory / "pid").read_text())
+
+
+def test_a_log_names_a_failed_test_with_its_whole_reason(ran: tuple[list[str], int]) -> None:
+    """A verdict quotes that line, and whoever reads it may have nothing else."""
+    assert f"FAILED test_page.py::{LONG} - RuntimeError: the page never showed its answer" in ran[0]
+
+
+def test_what_podman_keeps_running_without_root_ends_with_the_tests(ran: tuple[list[str], int]) -> None:
+    assert not psutil.pid_exists(ran[1]) or psutil.Process(ran[1]).status() == psutil.STATUS_ZOMBIE

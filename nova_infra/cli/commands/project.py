@@ -58,11 +58,11 @@ def remove(name: str, force: bool) -> None:
     from nova_infra.scaffold.editing.services import mentions, remove_service
 
     root = Path.cwd()
-    config = load_config(root)
+    config, has_resources = load_config(root), _has_resources(root, name)
     for path in remove_service(root, name, force=force):
         click.echo(path)
     _say_mentions(name, list(mentions(root, name)))
-    for line in after_removal(config, name):
+    for line in after_removal(config, name, own_resources=has_resources):
         click.echo(line)
 
 
@@ -80,12 +80,17 @@ def rename(old: str, new: str) -> None:
     from nova_infra.scaffold.editing.services import mentions, rename_service
 
     root = Path.cwd()
-    config = load_config(root)
+    config, has_resources = load_config(root), _has_resources(root, old)
     for path in rename_service(root, old, new):
         click.echo(path)
     _say_mentions(old, list(mentions(root, old)))
-    for line in after_renaming(config, old, new):
+    for line in after_renaming(config, old, new, own_resources=has_resources):
         click.echo(line)
+
+
+def _has_resources(root: Path, name: str) -> bool:
+    """Whether a service makes resources of its own."""
+    return (root / "services" / name / "infrastructure.py").is_file()
 
 
 def _say_mentions(name: str, places: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from nova_infra.config.delivery import Source
+from nova_infra.config.delivery import Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.root import ValidParts
 from nova_infra.config.rules.limits import variables_of
@@ -40,6 +40,8 @@ def weaknesses(parts: ValidParts) -> Iterator[str]:
         yield from (f"services[{index}].{fault}" for fault in (*in_commands(service), *powers(service)))
     if images is not None:
         yield from in_variables("images.build_arguments", images.build_arguments)
+    if toolchain is not None and source is not None:
+        yield from _lent(source, toolchain, environments)
     if source is not None:
         yield from _ignored(source, [service.name for service in services.values()] or ["service"])
 
@@ -66,6 +68,17 @@ def _shared(key: str, environment: Environment, earlier: Mapping[str, str]) -> I
         )
     if other is None and environment.shared_account is not None:
         yield f"{key}.shared_account: has no effect, because no earlier environment shares the account: remove it"
+
+
+def _lent(source: Source, toolchain: Toolchain, environments: Mapping[int, Environment]) -> Iterator[str]:
+    arn = source.connection_arn or ""
+    owner = arn.split(":")[4] if arn else toolchain.account
+    approved = (each.name for each in environments.values() if each.approval and each.account == owner)
+    if owner != toolchain.account and (name := next(approved, None)):
+        yield (
+            f"source.connection_arn: {arn!r} is in the account of {name}, and steps before its approval would use it: "
+            f"create one in {toolchain.account}, the toolchain's account, and write its ARN"
+        )
 
 
 def _ignored(source: Source, services: list[str]) -> Iterator[str]:

@@ -18,9 +18,6 @@ class WorkerAlarms(TaskAlarms):
 
     SQS reports a queue that nothing has touched for hours as nothing at all, which is why missing data is good:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html.
-
-    Attributes:
-        rollback_alarms: Those that belong in the service's deployment alarms.
     """
 
     def __init__(
@@ -67,7 +64,7 @@ class WorkerAlarms(TaskAlarms):
             )
             in_time = fires_in_time(settings.oldest_seconds, bake_minutes)
             self.rollback_alarms += [oldest, dead] if in_time else [dead]
-        self._too_few(min_tasks)
+        self.notify_alarms = [self._too_few(min_tasks)]
 
 
 def fires_in_time(oldest_seconds: int, bake_minutes: int) -> bool:

@@ -11,7 +11,7 @@ from nova_infra.constructs.background.worker_alarms import WorkerAlarms
 from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.alarms import AlarmMetric
 from nova_infra.constructs.tasks.scaling import scale_on_cpu, tracked
-from nova_infra.constructs.tasks.service import fargate_service, outbound_group
+from nova_infra.constructs.tasks.service import fargate_service, outbound_group, service_resource
 
 _Policy = scaling.CfnScalingPolicy
 
@@ -75,6 +75,7 @@ class WorkerService(Construct):
             subnets=subnets,
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,
         )
+        self.alarms.notify_after(service_resource(self.service))
         target = scale_on_cpu(
             self.service, cluster_name, name, range_=runtime.scaling, cpu_percent=service.targets.cpu_percent
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
@@ -45,7 +46,14 @@ class TaskAlarms(Construct):
     CPU and memory are those of the busiest task. ECS reports each task once a minute, old and new ones alike, so an
     average over them would halve a canary that burns its CPU, or hide it among many. The price: one old task that is
     stuck at 90 % also stops a release, and notifies its owner outside of one.
+
+    Attributes:
+        rollback_alarms: Those that belong in the service's deployment alarms.
+        notify_alarms: The others, which only notify.
     """
+
+    rollback_alarms: list[cloudwatch.CfnAlarm]
+    notify_alarms: list[cloudwatch.CfnAlarm]
 
     def __init__(
         self, scope: Construct, construct_id: str, *, cluster_name: str, service_name: str, topic: sns.ITopic | None
@@ -62,6 +70,11 @@ class TaskAlarms(Construct):
         self._names: dict[cloudwatch.CfnAlarm, str] = {}
         self._actions = [_arn(topic)] if topic is not None else None
         self._in_cluster = {"ClusterName": cluster_name, "ServiceName": service_name}
+
+    def notify_after(self, service: ecs.CfnService) -> None:
+        """Have the alarms that only notify come with the first tasks: nobody is woken because no service runs yet."""
+        for alarm in self.notify_alarms:
+            alarm.add_resource_dependency(service)
 
     def named(self, alarms: Iterable[cloudwatch.CfnAlarm]) -> dict[str, cloudwatch.CfnAlarm]:
         """Some of these alarms, each by its name."""
@@ -90,25 +103,28 @@ class TaskAlarms(Construct):
         ]
 
     def _too_few(self, min_tasks: int) -> cloudwatch.CfnAlarm:
-        """On fewer tasks than the minimum at any time; if that is 0, on fewer than ECS wants."""
-        if min_tasks:
-            return self._alarm(
-                "Running",
-                f"has had fewer than {min_tasks} running tasks for three minutes",
-                AlarmMetric("ECS/ContainerInsights", "RunningTaskCount", self._in_cluster),
-                threshold=min_tasks,
-                comparison="LessThanThreshold",
-                statistic="Average",
-                periods=3,
-                # A service that reports nothing runs nothing.
-                missing="breaching",
-            )
-        # By a schedule there may be none, and then that is right: what counts is how many are wanted.
+        """On fewer tasks than the minimum, if ECS wants more than there are; if the minimum is 0, on fewer than wanted.
+
+        A first deployment ends with one task. Only then is the service scaled to its minimum, and the alarm, which is
+        created at that moment, judges the minutes before, too. So it also asks how many tasks are wanted.
+        https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
+        """
         tasks = {"running": "RunningTaskCount", "desired": "DesiredTaskCount"}
         counts = [
             query(key, AlarmMetric("ECS/ContainerInsights", name, self._in_cluster), "Average")
             for key, name in tasks.items()
         ]
+        if min_tasks:
+            return self._alarm(
+                "Running",
+                f"has had fewer than {min_tasks} running tasks, and fewer than it wants, for three minutes",
+                [*counts, returned("missing", f"IF(running<{min_tasks},IF(running<desired,1,0),0)")],
+                threshold=0,
+                periods=3,
+                # A service that reports nothing runs nothing.
+                missing="breaching",
+            )
+        # By a schedule there may be none, and then that is right.
         return self._alarm(
             "Running",
             "has had fewer running tasks than it wants for five minutes",

@@ -24,10 +24,6 @@ class WebAlarms(TaskAlarms):
 
     The alarms have fixed names and are built from names, never from the service's own metrics: the service refers to
     them, so a reference back would be a cycle.
-
-    Attributes:
-        rollback_alarms: Those that belong in the service's deployment alarms.
-        notify_alarms: The others, which only notify.
     """
 
     def __init__(

@@ -126,9 +126,7 @@ class WebService(Construct):
         if hooks := _hooks(settings, tested=tested):
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
-        # They come with the first tasks, not before: nobody is woken because a service does not run yet.
-        for alarm in self.alarms.notify_alarms:
-            alarm.add_resource_dependency(resource)
+        self.alarms.notify_after(resource)
         self._attach(container, port, rule, test_rule)
         Autoscaling(
             self,

@@ -21,7 +21,7 @@ from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
 from nova_infra.operations.doctor.boundary import boundary_checks
-from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.check import Account, Check, is_anothers, not_known
 from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
 from nova_infra.operations.doctor.first import first_in_environment, first_in_toolchain
 from nova_infra.operations.doctor.networks import existing_network
@@ -168,12 +168,13 @@ def _environment_checks(
 ) -> Callable[[Account], Iterator[Check]]:
     def checks(access: Account) -> Iterator[Check]:
         yield from bootstrap_checks(access, environment.account, environment.region, config.toolchain.account)
+        found = [resolved(service, environment).service for service in config.services]
         if environment.domain is not None:
-            yield _hosted_zone(environment.domain.name, environment.domain.zone_id, access)
+            hosts = dict.fromkeys(host for service in found for host in service.hosts)
+            yield _hosted_zone(environment.domain.name, [*hosts], environment.domain.zone_id, access)
         yield from existing_network(environment, access)
         yield from existing_cluster(config, environment, access)
         yield from existing_load_balancer(config, environment, access)
-        found = [resolved(service, environment).service for service in config.services]
         secrets = [each for service in found for each in service.secrets.values()]
         secrets += [each for service in found for sidecar in service.sidecars for each in sidecar.secrets.values()]
         for secret in sorted({each.secret for each in secrets if each.secret is not None}):
@@ -271,16 +272,22 @@ def _repositories(config: Config, access: Account) -> Check:
     return Check(True, f"{len(wanted)} image repositories, none of them empty")
 
 
-def _hosted_zone(domain: str, zone_id: str, access: Account) -> Check:
+def _hosted_zone(domain: str, hosts: Sequence[str], zone_id: str, access: Account) -> Check:
     try:
         zone = access.call("route53", "get_hosted_zone", Id=zone_id)["HostedZone"]
     except NovaError as error:
         if getattr(error, "code", "") == "NoSuchHostedZone":
             return Check(False, f"no hosted zone {zone_id}", f"create the zone of {domain} in this account")
+        if is_anothers(error):
+            remedy = (
+                f"create a zone of {domain} in this account, delegate to it by an NS record in {zone_id}, and name it"
+            )
+            return Check(False, f"hosted zone {zone_id} is in another account, where no stack can write", remedy)
         return not_known(f"the hosted zone of {domain}", error)
     name = str(zone["Name"]).rstrip(".")
-    if domain != name and not domain.endswith(f".{name}"):
-        return Check(False, f"hosted zone {zone_id} is of {name}", f"name the zone that {domain} is in, in nova.toml")
+    if outside := [each for each in (domain, *hosts) if not f".{each}".endswith(f".{name}")]:
+        remedy = f"name the zone that {' and '.join(outside)} is in, in nova.toml"
+        return Check(False, f"hosted zone {zone_id} is of {name}", remedy)
     if zone.get("Config", {}).get("PrivateZone"):
         return Check(
             False, f"hosted zone {zone_id} is private", "name a public zone: its records prove the certificate"

@@ -5,12 +5,13 @@ Each is made by AWS when it is first needed, or by somebody else before, and is 
 
 from collections.abc import Iterator
 
-from nova_infra.config import Config, Environment
+from nova_infra.config import Config, Environment, Notifications
 from nova_infra.config.values.fields import aws_regions
+from nova_infra.config.values.regions import has_notification_rules
 from nova_infra.errors import NovaError
 from nova_infra.names import GITHUB_ISSUER, environment_prefix, github_stack_name, platform_stack_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
-from nova_infra.operations.doctor.leftovers import leftovers
+from nova_infra.operations.doctor.leftovers import leftovers, settings_of_others
 
 # AWS makes each with the first resource that needs it, and that one now and then fails because the role is not there
 # yet: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html and its siblings.
@@ -20,6 +21,12 @@ _ROLES = {
     "AWSServiceRoleForApplicationAutoScaling_ECSService": "ecs.application-autoscaling.amazonaws.com",
 }
 _FIREWALL_ROLE = {"AWSServiceRoleForWAFV2Logging": "wafv2.amazonaws.com"}
+# AWS makes it with the first notification rule, which is refused meanwhile, for up to 15 minutes: aws/aws-cdk#34406.
+_NOTIFICATIONS_ROLE = {"AWSServiceRoleForCodeStarNotifications": "codestar-notifications.amazonaws.com"}
+
+_CHAT_REGION = "us-east-2"
+"""Amazon Q Developer in chat applications is asked in few regions, and answers for all:
+https://docs.aws.amazon.com/general/latest/gr/chatbot.html."""
 
 
 def first_in_environment(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
@@ -27,6 +34,7 @@ def first_in_environment(config: Config, environment: Environment, access: Accou
     yield _zones(environment, access)
     for role, service in {**_ROLES, **(_FIREWALL_ROLE if environment.waf else {})}.items():
         yield _service_linked_role(role, service, access)
+    yield from workspace(environment.notifications, access)
     yield from leftovers(config, environment, access)
     if environment.waf:
         yield _firewall(environment_prefix(config.platform.name, environment.name), access)
@@ -35,9 +43,14 @@ def first_in_environment(config: Config, environment: Environment, access: Accou
 
 
 def first_in_toolchain(config: Config, access: Account) -> Iterator[Check]:
-    """The toolchain's account: Inspector, GitHub's identity provider."""
+    """The toolchain's account: Inspector, the registry's settings, Slack, notifications, GitHub's provider."""
     if config.images.scanning == "enhanced":
         yield _inspector(config.toolchain.account, access)
+    yield from settings_of_others(config, access)
+    yield from workspace(config.toolchain.notifications, access)
+    if config.delivery.engine == "codepipeline" and has_notification_rules(config.toolchain.region):
+        for role, service in _NOTIFICATIONS_ROLE.items():
+            yield _service_linked_role(role, service, access)
     yield from _identity_provider(config, config.toolchain.account, access)
 
 
@@ -110,6 +123,29 @@ def _inspector(account: str, access: Account) -> Check:
     state = str(found[0].get("resourceState", {}).get("ecr", {}).get("status", "unknown"))
     right = state == "ENABLED"
     return Check(right, f"Inspector's scans of images are {state}", "" if right else command)
+
+
+def workspace(notifications: Notifications, access: Account) -> Iterator[Check]:
+    """Whether the Slack workspace has agreed, which only a person in a browser can do; nothing without one."""
+    if notifications.slack is None:
+        return
+    wanted = notifications.slack.workspace
+    try:
+        answer = access.call("chatbot", "describe_slack_workspaces", region=_CHAT_REGION)
+    except NovaError as error:
+        yield not_known(f"whether the Slack workspace {wanted} is authorized", error)
+        return
+    known = {each["SlackTeamId"] for each in answer.get("SlackWorkspaces", ())}
+    if wanted in known or answer.get("NextToken"):
+        yield Check(
+            wanted in known or None, f"Slack workspace {wanted}{'' if wanted in known else ': not on page one'}"
+        )
+    else:
+        yield Check(
+            False,
+            f"the Slack workspace {wanted} is not authorized in this account",
+            "open Amazon Q Developer in chat applications in the console, choose Configure new client and Slack, allow",
+        )
 
 
 def _identity_provider(config: Config, account: str, access: Account) -> Iterator[Check]:

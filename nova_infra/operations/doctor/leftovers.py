@@ -1,16 +1,25 @@
 """Finds resources that a first deployment would create and that exist already, which CloudFormation refuses.
 
-Nothing of this is in a template that is deployed: a record that was made by hand, or the queue of a worker that was
-removed, which is kept for its messages.
+Nothing of this is in a template that is deployed: a record that was made by hand, the queue of a worker that was
+removed, which is kept for its messages, or a setting that a registry has once:
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry-settings.html.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from nova_infra.config import Config, Environment, Service
 from nova_infra.config.resolved import resolved
 from nova_infra.errors import NovaError
-from nova_infra.names import dead_queue_name, environment_prefix, platform_stack_name, queue_name, stack_name
-from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.names import (
+    REGISTRY_STACK,
+    dead_queue_name,
+    environment_prefix,
+    platform_stack_name,
+    queue_name,
+    stack_name,
+)
+from nova_infra.operations.doctor.check import Account, Check, is_anothers, not_known
 
 _NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 
@@ -66,7 +75,7 @@ def _record(host: str, environment: Environment, access: Account) -> Iterator[Ch
     try:
         records = access.call("route53", "list_resource_record_sets", HostedZoneId=zone, **first)["ResourceRecordSets"]
     except NovaError as error:
-        if getattr(error, "code", "") == "NoSuchHostedZone":
+        if getattr(error, "code", "") == "NoSuchHostedZone" or is_anothers(error):
             return  # which is said of the zone itself
         raise
     # Route 53 writes an asterisk by its code.
@@ -91,3 +100,47 @@ def _queue(name: str, access: Account) -> Iterator[Check]:
         f"the queue {name} is there already, and CloudFormation would refuse to create its own",
         "set existing = true in the worker's queue, with name and dead; or delete it and wait a minute",
     )
+
+
+def settings_of_others(config: Config, access: Account) -> Iterator[Check]:
+    """Rules of the registry that somebody else has made, before this installation sets its own."""
+    try:
+        if _is_deployed(REGISTRY_STACK, access):
+            return  # they are its own
+        if config.images.scanning == "enhanced":
+            yield _scanning(access)
+        yield _signing(access)
+    except NovaError as error:
+        yield not_known("the registry's settings", error)
+
+
+def _scanning(access: Account) -> Check:
+    found = access.call("ecr", "get_registry_scanning_configuration")["scanningConfiguration"]
+    if found.get("scanType") == "ENHANCED" and (rules := found.get("rules", ())):
+        return Check(
+            False,
+            f"the registry scans {_filters(rules)}, and the first deployment would replace these rules, or be refused",
+            'write scanning = "basic" under [images] to leave them, or choose another region for the toolchain',
+        )
+    return Check(True, "the registry scans nothing for others")
+
+
+def _signing(access: Account) -> Check:
+    try:
+        found = access.call("ecr", "get_signing_configuration")["signingConfiguration"]
+    except NovaError as error:
+        if getattr(error, "code", "") != "SigningConfigurationNotFoundException":
+            raise
+        found = {}
+    if rules := found.get("rules", ()):
+        return Check(
+            False,
+            f"the registry signs {_filters(rules)}, and the first deployment would replace these rules, or be refused",
+            "choose another region for the toolchain, or run aws ecr delete-signing-configuration if nobody needs it",
+        )
+    return Check(True, "the registry signs nothing for others")
+
+
+def _filters(rules: Iterable[Mapping[str, Any]]) -> str:
+    """The repositories of some rules, in a list."""
+    return ", ".join(sorted({each["filter"] for rule in rules for each in rule.get("repositoryFilters", ())})) or "all"

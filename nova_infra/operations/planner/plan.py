@@ -30,6 +30,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
     closed_addresses,
     emptied_groups,
     lone_subnets,
+    lost_ways_out,
     replaced_services,
     unreachable_siblings,
 )
@@ -87,6 +88,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     closed_addresses,
     emptied_groups,
     lone_subnets,
+    lost_ways_out,
     replaced_services,
     changed_health_checks,
     withdrawn_permissions,

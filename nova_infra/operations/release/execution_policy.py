@@ -54,20 +54,10 @@ _NEEDS_NOTHING = ("CDK", "CloudFormation", "IAM")  # the last has statements of 
 _BESIDES = {"CloudWatch": (), "ECR": ("inspector2",), "WAFv2": ("logs", "elasticloadbalancing"), "ECS": ("ec2",)}
 
 _ROLE_ACTIONS = (
-    *("CreateRole", "DeleteRole", "DeleteRolePolicy", "GetRole", "GetRolePolicy", "ListAttachedRolePolicies"),
-    *(
-        "ListRolePolicies",
-        "ListRoleTags",
-        "PutRolePolicy",
-        "TagRole",
-        "UntagRole",
-        "PutRolePermissionsBoundary",
-        "UpdateAssumeRolePolicy",
-        "UpdateRole",
-        "UpdateRoleDescription",
-        "PutRolePermissionsBoundary",
-        "DeleteRolePermissionsBoundary",
-    ),
+    *("CreateRole", "DeleteRole", "GetRole", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"),
+    *("DeleteRolePolicy", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies", "PutRolePolicy"),
+    *("DeleteRolePermissionsBoundary", "PutRolePermissionsBoundary"),
+    *("ListRoleTags", "TagRole", "UntagRole"),
 )
 
 

@@ -64,6 +64,14 @@ def test_the_frame_around_a_failed_step_is_no_part_of_its_log() -> None:
     assert last_lines(said) == "0.1 compiling / 0.2 no model here / ERROR: exit code: 3"
 
 
+def test_what_an_engine_quotes_of_another_program_is_told_without_its_remarks() -> None:
+    remarks = r"\nWARNING: Support for seccomp is experimental\nWARNING: Support for IPv6 is experimental"
+    said = rf'Error: slirp4netns failed: "open(\"/dev/net/tun\"): Permission denied{remarks}\nchild failed(1){remarks}"'
+    assert (
+        last_lines(said) == r'Error: slirp4netns failed: "open(\"/dev/net/tun\"): Permission denied\nchild failed(1)"'
+    )
+
+
 def test_a_long_line_is_cut() -> None:
     assert last_lines("x" * 1000) == "x" * 240 + "…"
 

@@ -113,6 +113,16 @@ def test_an_interruption_stops_what_runs(make: Make, tmp_path: Path) -> None:
         ("== 1 passed, 2 warnings in 82.80s (0:01:22) ==\n", ["1 passed, 2 warnings"]),
         ("7 passed, 3 deselected, 9 subtests passed in 4.49s\n", ["7 passed, 3 deselected, 9 subtests passed"]),
         ("Success: no issues found in 209 source files\n", []),
+        (
+            "SKIPPED [2] a/test_x.py:3: runs containers\nSKIPPED [1] b/test_y.py:5: needs Go\n"
+            "SKIPPED [4] a/test_z.py:7: runs containers\nSKIPPED [1] for no place\n1 passed, 8 skipped in 2.1s\n",
+            [
+                "1 passed, 8 skipped",
+                "skipped 6: a/test_x.py:3 and 1 more: runs containers",
+                "skipped 1: b/test_y.py:5: needs Go",
+                "skipped 1: for no place",
+            ],
+        ),
     ],
 )
 def test_the_last_line_of_tests_is_found(parts: ModuleType, output: str, lines: list[str]) -> None:

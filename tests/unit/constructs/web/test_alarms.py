@@ -171,7 +171,7 @@ def test_latency_is_the_95th_percentile(assembly: Assembly) -> None:
         ("cpu", "GreaterThanOrEqualToThreshold"),
         ("memory", "GreaterThanOrEqualToThreshold"),
         ("unhealthy", "GreaterThanThreshold"),
-        ("running", "LessThanThreshold"),
+        ("running", "GreaterThanThreshold"),
     ],
 )
 def test_an_alarm_fires_beyond_its_threshold_or_from_it_on_as_its_description_says(
@@ -191,7 +191,7 @@ def test_answers_and_requests_are_summed_because_every_other_statistic_of_such_a
         if "MetricStat" in query
     }
     assert {("HTTPCode_Target_5XX_Count", "Sum"), ("RequestCount", "Sum")} <= stats
-    gauges = {"TargetResponseTime", "UnHealthyHostCount"}
+    gauges = {"TargetResponseTime", "UnHealthyHostCount", "RunningTaskCount", "DesiredTaskCount"}
     assert {stat for name, stat in stats if name not in gauges} == {"Sum"}
 
 
@@ -201,7 +201,12 @@ def test_every_alarm_watches_its_own_service_and_its_own_colours(assembly: Assem
             dimensions = {dimension["Name"]: dimension["Value"] for dimension in each["Dimensions"]}
             assert dimensions == {"ClusterName": "nova-prod", "ServiceName": STACK}
         for query in each.get("Metrics", []):
-            for dimension in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", []):
+            metric = query.get("MetricStat", {}).get("Metric", {})
+            if metric.get("Namespace") == "ECS/ContainerInsights":
+                dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+                assert dimensions == {"ClusterName": "nova-prod", "ServiceName": STACK}
+                continue
+            for dimension in metric.get("Dimensions", []):
                 if dimension["Name"] == "TargetGroup":
                     group, attribute = dimension["Value"]["Fn::GetAtt"]
                     assert attribute == "TargetGroupFullName"
@@ -244,10 +249,31 @@ def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing
     assert (found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (minutes, minutes + 2)
 
 
-def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(assembly: Assembly) -> None:
+@pytest.mark.parametrize(
+    ("running", "desired", "rings"),
+    [(2, 2, 0), (1, 2, 1), (0, 2, 1), (3, 5, 0), (1, 1, 0), (0, 1, 1), (None, None, None)],
+    ids=[
+        "as many as wanted",
+        "one is missing",
+        "none",
+        "more than the minimum, while it scales out",
+        "a first deployment, which wants one task until the service is scaled",
+        "a first deployment whose task has gone",
+        "nothing is reported",
+    ],
+)
+def test_too_few_tasks_are_fewer_than_the_minimum_and_than_wanted(
+    assembly: Assembly, running: int | None, desired: int | None, rings: int | None
+) -> None:
+    assert value(alarm(assembly, "running"), running=running, desired=desired) == rings
+
+
+def test_silence_about_tasks_counts_as_none(assembly: Assembly) -> None:
     running = alarm(assembly, "running")
-    assert (running["MetricName"], running["Threshold"]) == ("RunningTaskCount", 2)
-    assert (running["Namespace"], running["Statistic"]) == ("ECS/ContainerInsights", "Average")
+    metrics = [each["MetricStat"]["Metric"] for each in running["Metrics"] if "MetricStat" in each]
+    assert {each["Namespace"] for each in metrics} == {"ECS/ContainerInsights"}
+    assert [each["MetricName"] for each in metrics] == ["RunningTaskCount", "DesiredTaskCount"]
+    assert (running["Threshold"], running["ComparisonOperator"]) == (0, "GreaterThanThreshold")
     assert (running["EvaluationPeriods"], running["DatapointsToAlarm"]) == (3, 3)
     assert running["TreatMissingData"] == "breaching"
 

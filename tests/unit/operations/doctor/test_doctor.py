@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpers.doctor import DEV, ROOT, TOOLCHAIN, Account, faults, missing, parameter, stack
+from helpers.doctor import ANOTHERS, DEV, FORBIDDEN, ROOT, TOOLCHAIN, Account, faults, missing, parameter, stack
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.client.errors import DeniedError
 from nova_infra.documents.terminal import as_text
@@ -58,6 +58,12 @@ def test_a_ready_installation_has_nothing_to_fix(checks: Any) -> None:
             "create the zone",
         ),
         (
+            {"get_hosted_zone": ANOTHERS},
+            "prod",
+            "hosted zone Z00000000000000PROD is in another account",
+            "by an NS record in Z00000000000000PROD",
+        ),
+        (
             {"get_hosted_zone": {"HostedZone": {"Name": "other.com.", "Config": {}}}},
             "prod",
             "hosted zone Z00000000000000PROD is of other.com",
@@ -83,6 +89,24 @@ def test_what_must_be_fixed_is_reported_with_what_to_do(
     found = faults(checks(**changes), part)
     [(_, cure)] = [fault for fault in found if fault[0].startswith(what)]
     assert remedy in cure
+
+
+def test_a_host_of_a_service_has_to_be_in_the_zone_as_well(checks: Any) -> None:
+    raw = tomllib.loads((ROOT / "tests/unit/nova.toml").read_text())
+    raw["environments"][2]["domain"]["zone_name"] = "example.com"
+    raw["services"][0] |= {"hosts": ["shop.example.com"], "smoke": [], "untested_reason": "its only path needs a login"}
+    raw["services"][0]["paths"] = ["/carts/*"]
+    raw["services"][0]["environments"] = {"staging": {"hosts": []}}
+    config = parse_config(raw)
+    [(what, remedy)] = faults(checks(config=config), "prod")
+    assert what == "hosted zone Z00000000000000PROD is of nova.example.com"
+    assert "the zone that shop.example.com is in" in remedy
+
+
+def test_a_zone_that_may_not_be_looked_at_is_not_said_to_be_anothers(checks: Any) -> None:
+    found = checks(get_hosted_zone=FORBIDDEN)
+    assert faults(found, "prod") == []
+    assert any("the hosted zone of nova.example.com: not known" in check.what for check in found["prod"])
 
 
 def test_a_secret_that_a_service_needs_is_looked_for_in_each_environment(checks: Any) -> None:

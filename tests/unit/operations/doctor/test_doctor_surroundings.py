@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.doctor import ANOTHERS
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.client.errors import ServiceError
 from nova_infra.errors import NovaError
@@ -155,11 +156,12 @@ def test_a_record_and_a_queue_that_are_there_already_are_in_the_way_of_a_new_sta
     assert list(leftovers(config, config.environments[1], there)) == []
 
 
-def test_a_missing_hosted_zone_is_reported_once() -> None:
+@pytest.mark.parametrize("answer", [ServiceError("AWS: not there", "NoSuchHostedZone"), ANOTHERS])
+def test_an_unreadable_hosted_zone_is_reported_once(answer: NovaError) -> None:
     config = configured()
     account = Account(
         describe_stacks=gone("ValidationError"),
-        list_resource_record_sets=gone("NoSuchHostedZone"),
+        list_resource_record_sets=answer,
         get_queue_url=gone("QueueDoesNotExist"),
     )
     assert list(leftovers(config, config.environments[1], account)) == []

@@ -26,6 +26,8 @@ FIRST: dict[str, Any] = {
     "get_web_acl_for_resource": {"WebACL": {"Name": "Filter-1"}},
     "batch_get_account_status": {"accounts": [{"resourceState": {"ecr": {"status": "ENABLED"}}}]},
     "get_open_id_connect_provider": {},
+    "get_registry_scanning_configuration": {"scanningConfiguration": {"scanType": "BASIC", "rules": []}},
+    "get_signing_configuration": missing("SigningConfigurationNotFoundException"),
 }
 
 
@@ -141,3 +143,60 @@ def test_commands_and_arns_are_of_the_installations_partition(config: Config) ->
     list(first_in_environment(delivered, delivered.environments[0], Asked(answers)))
     assert [arn.split(":oidc")[0] for arn in asked if "oidc" in arn] == [f"arn:aws-us-gov:iam::{DEV}"]
     assert "arn:aws-us-gov:iam::aws:policy/" in bootstrap_command(DEV, "us-gov-west-1", TOOLCHAIN)
+
+
+def shared(config: Config, **answers: Any) -> list[Any]:
+    from nova_infra.operations.doctor.leftovers import settings_of_others
+
+    new = {"describe_stacks": missing("ValidationError")}
+    return list(settings_of_others(config, Account({**FIRST, **new, **answers})))
+
+
+def rules(*filters: str) -> list[dict[str, Any]]:
+    return [{"repositoryFilters": [{"filter": each} for each in filters]}]
+
+
+SCANS = {"scanningConfiguration": {"scanType": "ENHANCED", "rules": rules("shop/*", "*-base")}}
+SIGNS = {"signingConfiguration": {"rules": [{"signingProfileArn": "arn"}]}}
+
+
+def test_what_a_registry_has_once_is_not_taken_from_others(config: Config) -> None:
+    assert [check.right for check in shared(config)] == [True, True]
+    scanning, signing = shared(config, get_registry_scanning_configuration=SCANS, get_signing_configuration=SIGNS)
+    assert (scanning.right, signing.right) == (False, False)
+    assert "scans *-base, shop/*, and the first deployment would replace these rules" in scanning.what
+    assert 'scanning = "basic"' in scanning.remedy
+    assert "the registry signs all" in signing.what
+    assert "aws ecr delete-signing-configuration" in signing.remedy
+    images = config.images.model_copy(update={"scanning": "basic"})
+    basic = config.model_copy(update={"images": images})
+    assert len(shared(basic, get_registry_scanning_configuration=SCANS)) == 1
+    assert shared(config, describe_stacks=stack(TOOLCHAIN), get_signing_configuration=SIGNS) == [], "its own"
+    assert [each.right for each in shared(config, describe_stacks=missing("Throttling"))] == [None]
+    assert [each.right for each in shared(config, get_signing_configuration=missing("Throttling"))] == [True, None]
+
+
+def test_a_slack_workspace_has_to_be_authorized_by_a_person(config: Config) -> None:
+    from nova_infra.config import Notifications
+    from nova_infra.operations.doctor.first import workspace
+
+    def asked(answer: Any) -> Any:
+        channel = Notifications.model_validate({"slack": {"workspace": "T01234567", "channel": "C01234567"}})
+        [check] = workspace(channel, Account({"describe_slack_workspaces": answer}))
+        return check
+
+    assert asked({"SlackWorkspaces": [{"SlackTeamId": "T01234567"}]}).right is True
+    there = asked({"SlackWorkspaces": [{"SlackTeamId": "T07654321"}]})
+    assert there.right is False
+    assert "Configure new client" in there.remedy
+    assert asked({"SlackWorkspaces": [], "NextToken": "more"}).right is None
+    assert asked(missing("Throttling")).right is None
+    assert list(workspace(config.toolchain.notifications, Account({}))) == []
+
+
+def test_the_role_of_notification_rules_is_there_before_the_first_one(checks: Any, config: Config) -> None:
+    found = faults(checks(first=True, **{**FIRST, "get_role": missing("NoSuchEntity")}), "Toolchain")
+    command = "aws iam create-service-linked-role --aws-service-name codestar-notifications.amazonaws.com"
+    assert ("no role AWSServiceRoleForCodeStarNotifications", command) in found
+    github = checks(config=delivered_by_github(config), first=True, **{**FIRST, "get_role": missing("NoSuchEntity")})
+    assert "no role AWSServiceRoleForCodeStarNotifications" not in [what for what, _ in faults(github, "Toolchain")]

@@ -12,6 +12,7 @@ import pytest
 from helpers.transitions import (
     CARTS,
     ELB,
+    OVERVIEW,
     PLATFORM,
     STORE,
     Templates,
@@ -90,6 +91,23 @@ def fewer_gateways(after: Templates) -> None:
         del after[PLATFORM]["Resources"][key]
 
 
+def no_gateway(after: Templates) -> None:
+    resources = after[PLATFORM]["Resources"]
+    for key, each in [*resources.items()]:
+        if each["Type"] in ("AWS::EC2::NatGateway", "AWS::EC2::EIP") or "NatGatewayId" in each.get("Properties", {}):
+            del resources[key]
+
+
+def another_zone_of_names(after: Templates) -> None:
+    after[PLATFORM] = renamed(after[PLATFORM], "Z00000000000000PROD", "Z00000000000OTHER")
+
+
+def environment_renamed(after: Templates) -> None:
+    """All stacks get other names, and so does everything in them that is named after the environment."""
+    for name in (PLATFORM, CARTS, STORE, OVERVIEW):
+        after[name.replace("nova-prod-", "nova-live-")] = renamed(after.pop(name), "nova-prod", "nova-live")
+
+
 def rolling(after: Templates) -> None:
     configuration = only(after[CARTS], "AWS::ECS::Service")["DeploymentConfiguration"]
     configuration["Strategy"] = "ROLLING"
@@ -108,6 +126,21 @@ def internal(after: Templates) -> None:
 def http2(after: Templates) -> None:
     for _, group in of_type(after[CARTS], f"{ELB}::TargetGroup"):
         group["Properties"]["ProtocolVersion"] = "HTTP2"
+
+
+def grpc(after: Templates) -> None:
+    for _, group in of_type(after[CARTS], f"{ELB}::TargetGroup"):
+        check = {"HealthCheckPath": "/grpc.health.v1.Health/Check", "Matcher": {"GrpcCode": "0"}}
+        group["Properties"] |= {"ProtocolVersion": "GRPC", **check}
+
+
+def suite_gate(after: Templates) -> None:
+    """The suite answers a hook, by a role of its own in the platform's stack."""
+    hook = {"TargetType": "PAUSE", "LifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}
+    only(after[CARTS], "AWS::ECS::Service")["DeploymentConfiguration"]["LifecycleHooks"] = [hook]
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+    role = {"RoleName": "nova-prod-gate", "AssumeRolePolicyDocument": trust}
+    after[PLATFORM]["Resources"]["ReleaseGate"] = {"Type": "AWS::IAM::Role", "Properties": role}
 
 
 @dataclass(frozen=True)
@@ -152,6 +185,32 @@ MATRIX = {
     "CIDR": Case(other_range, refused=("what it exports is in use by", "create a second environment")),
     "zones": Case(other_zone, refused=("overlaps", "create a new environment")),
     "NAT": Case(fewer_gateways),
+    "NAT removed": Case(
+        no_gateway,
+        told=(
+            *(f"PublicSubnet{number}EIP" for number in (1, 2, 3)),
+            "3 private subnets lose their way to the internet",
+            "services that call each other through it get no answer",
+        ),
+    ),
+    "another hosted zone": Case(
+        another_zone_of_names,
+        replaced=frozenset({"AWS::CertificateManager::Certificate", "AWS::Route53::RecordSet"}),
+    ),
+    "environment renamed": Case(
+        environment_renamed,
+        refused=("RecordSet 'nova.example.com.' belongs to nova-prod-platform", "free it in an earlier release"),
+        told=(
+            *(f"{name}: is no longer part of the release" for name in (PLATFORM, CARTS, STORE, OVERVIEW)),
+            "would hold 6 Elastic IP addresses, but the default quota is 5",
+        ),
+    ),
+    "suite gate": Case(suite_gate),
+    "gRPC": Case(
+        grpc,
+        refused=("ProtocolVersion cannot be changed in place", "add it as a service of another name"),
+        told=(WEIGHTS, "users get 503 until the service is deployed"),
+    ),
     "strategy back to rolling": Case(rolling, told=("goes back to rolling",)),
     "architecture": Case(architecture, replaced=frozenset({"AWS::ECS::TaskDefinition"})),
     "engine": Case(nothing),

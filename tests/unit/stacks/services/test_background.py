@@ -8,6 +8,7 @@ import pytest
 
 from nova_infra.checks.rule import as_text
 from nova_infra.config import parse_config
+from nova_infra.scaffold.editing.leftovers import after_removal
 
 CONFIG = """
 [platform]
@@ -109,7 +110,20 @@ def test_a_worker_that_sleeps_by_its_schedule_rings_no_alarm_meanwhile(assembly:
 
     compared = [each.get("Expression") for each in running("nova-dev-mailer")["Metrics"] if each["ReturnData"]]
     assert compared == ["IF(FILL(running,0)<FILL(desired,0),1,0)"]
-    assert running("nova-dev-slow")["Threshold"] == 1
+    compared = [each.get("Expression") for each in running("nova-dev-slow")["Metrics"] if each["ReturnData"]]
+    assert compared == ["IF(running<1,IF(running<desired,1,0),0)"]
+
+
+def test_a_worker_that_does_not_run_yet_wakes_nobody(assembly: Any) -> None:
+    for stack in ("nova-dev-mailer", "nova-dev-slow"):
+        [(service, resource)] = assembly.resources(stack, "AWS::ECS::Service").items()
+        alarms = assembly.resources(stack, "AWS::CloudWatch::Alarm").items()
+        names = {key: each["Properties"]["AlarmName"].removeprefix(f"{stack}-") for key, each in alarms}
+        assert {names[key] for key, each in alarms if service in each.get("DependsOn", ())} == {"running"}
+        watched = resource["Properties"]["DeploymentConfiguration"]["Alarms"]["AlarmNames"]
+        assert {names[key] for key in resource["DependsOn"] if key in names} == {
+            each.removeprefix(f"{stack}-") for each in watched
+        }
 
 
 def test_a_worker_rolls_whatever_the_environment_does(assembly: Any) -> None:
@@ -213,3 +227,22 @@ def test_every_check_of_a_synthesis_passes(assembly: Any) -> None:
         for violation in report.get("violations", ())
     ]
     assert found == []
+
+
+def test_whatever_outlives_a_stack_is_named_when_its_service_is_removed(assembly: Any) -> None:
+    config = parse_config(tomllib.loads(CONFIG))
+    for service in config.services:
+        stack = f"nova-dev-{service.name}"
+        kept = [
+            (resource["Type"], resource.get("Properties", {}))
+            for resource in assembly.templates[stack]["Resources"].values()
+            if resource.get("DeletionPolicy", "Delete").startswith("Retain")
+        ]
+        said = "\n".join(after_removal(config, service.name))
+        # Revisions of a task definition cost nothing, and take no name.
+        others = {kind for kind, _ in kept} - {"AWS::ECS::TaskDefinition"}
+        assert others <= {"AWS::Logs::LogGroup", "AWS::SQS::Queue"}
+        assert ("AWS::SQS::Queue" in others) is ("sqs delete-queue" in said)
+        assert all(each["QueueName"] in said for kind, each in kept if kind == "AWS::SQS::Queue")
+        assert f"--log-group-name-prefix {stack}-Logs-" in said
+        assert "AWS::Logs::LogGroup" in others

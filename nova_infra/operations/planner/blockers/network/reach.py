@@ -102,6 +102,34 @@ def lone_subnets(step: Step) -> Iterator[Consequence]:
                 yield Consequence(step.after.key.name, logical_id, f"{said}: {remedy}")
 
 
+def lost_ways_out(step: Step) -> Iterator[Consequence]:
+    """Say that tasks no longer reach the internet, those that run now as well: they may need it for every request.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html
+    """
+    if step.before is None:
+        return
+    tables = {logical_id for logical_id, _ in step.after.of_type("AWS::EC2::RouteTable")}
+    if lost := (_outward(step.before) - _outward(step.after)) & tables:
+        said = "subnet loses its way" if len(lost) == 1 else "subnets lose their way"
+        said = (
+            f"{len(lost)} private {said} to the internet: what tasks call outside of this network gets no answer, and "
+            "those that run now lose it before the new ones start; an interface endpoint stands in for its own AWS "
+            "service alone"
+        )
+        yield Consequence(step.after.key.name, min(lost), said)
+
+
+def _outward(stack: StackTemplate) -> set[str]:
+    """The route tables of private subnets with a route to the internet; a public one's is an internet gateway."""
+    return {
+        table_id
+        for _, route in stack.of_type("AWS::EC2::Route")
+        if route.get("DestinationCidrBlock") == "0.0.0.0/0" and "GatewayId" not in route
+        for table_id in references(route.get("RouteTableId"))
+    }
+
+
 def _of_users(stack: StackTemplate) -> set[str]:
     """Target groups that a service of ECS fills and to which a rule sends requests of users."""
     filled, tests = set[str](), set[str]()

@@ -147,3 +147,35 @@ def test_a_target_group_that_no_service_fills_is_never_empty() -> None:
 def test_one_subnet_is_enough_only_in_some_places(balancer: dict[str, Any], *, warned: bool) -> None:
     found = told({}, {"Balancer": {"Type": BALANCER, "Properties": balancer}})
     assert ["unless this one is on an Outpost" in each for each in found] == [True] * warned
+
+
+def ways_out(**targets: str) -> dict[str, Any]:
+    """Route tables with a route to the internet each, by the logical id of its table: what the route names."""
+    names = {"nat": "NatGatewayId", "transit": "TransitGatewayId", "internet": "GatewayId"}
+    made: dict[str, Any] = {}
+    for table, target in targets.items():
+        made[table] = {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": "vpc-1"}}
+        if target in names:
+            way = {"RouteTableId": {"Ref": table}, "DestinationCidrBlock": "0.0.0.0/0", names[target]: "x-1"}
+            made[f"{table}Route"] = {"Type": "AWS::EC2::Route", "Properties": way}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"A": "nat", "B": "nat"}, {"A": "closed", "B": "closed"}, "A: 2 private subnets lose their way"),
+        ({"A": "nat", "B": "nat"}, {"A": "nat", "B": "closed"}, "B: 1 private subnet loses its way"),
+        ({"A": "nat", "B": "closed"}, {"A": "transit", "B": "closed"}, ""),
+        ({"A": "nat", "B": "internet"}, {"A": "nat", "B": "closed"}, ""),
+        ({"A": "nat", "B": "nat"}, {"A": "nat"}, ""),
+    ],
+    ids=["no gateway any more", "one route less", "by a transit gateway", "a public subnet", "a subnet less"],
+)
+def test_tasks_that_lose_their_way_to_the_internet_are_told_of(
+    before: dict[str, str], after: dict[str, str], said: str
+) -> None:
+    found = [each for each in told(ways_out(**before), ways_out(**after)) if "private subnet" in each]
+    assert [each.partition(f"shop-live-carts.{said}")[1] for each in found] == (
+        [f"shop-live-carts.{said}"] if said else []
+    )
