@@ -1,7 +1,7 @@
 """What is lost when a resource that holds something is deleted or replaced: said before everything else of a plan.
 
 A resource is kept only where its template says so: DeletionPolicy for what leaves a stack, UpdateReplacePolicy for what
-is replaced. Without them CloudFormation deletes it, but for databases of RDS, of which it keeps a snapshot:
+is replaced. Without them CloudFormation deletes it, except for databases of RDS, of which it keeps a snapshot:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html,
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatereplacepolicy.html.
 """
