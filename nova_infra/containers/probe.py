@@ -1,9 +1,12 @@
-"""Checks that an engine can do what a rehearsal needs: start a container, and get the base images."""
+"""Checks that an engine can do what a rehearsal needs: start a container with its limits, and get the base images."""
 
 import io
+import re
+import resource
 import subprocess
 import tarfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.containers.build import base_images
@@ -13,18 +16,40 @@ from nova_infra.machine.scratch import scratch_directory
 
 _PROBE = "localhost/nova-probe:1"
 SECONDS = 60
+MOST_OPEN_FILES = 2**20
+"""No kernel allows more unless it is told to: https://docs.kernel.org/admin-guide/sysctl/fs.html#nr-open"""
+_PROCESSES = (None, 32768, 1024)
+"""How many processes a user may have: as the engine has it, or fewer where the kernel refuses that."""
+_REFUSED_FILES = re.compile(r"rlimit type 7\b|rlimit_nofile", re.IGNORECASE)
+_REFUSED_PROCESSES = re.compile(r"rlimit type 6\b|rlimit_nproc", re.IGNORECASE)
 
 
-def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
+@dataclass(frozen=True)
+class Limits:
+    """What this machine's kernel lets a container have.
+
+    Attributes:
+        open_files: How many files a process may have open at the most.
+        processes: How many processes a user may have, where that has to be said; None where the engine knows.
+    """
+
+    open_files: int
+    processes: int | None = None
+
+
+def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> Limits:
     """Check that an engine starts a container and has, or can pull, the base images.
 
     Args:
         dockerfiles: What would be built.
 
+    Returns:
+        As :func:`require_start`.
+
     Raises:
         EngineError: It does not, on this machine as it is.
     """
-    require_start(engine)
+    limits = require_start(engine)
     wanted = {
         image for file in dockerfiles for image in base_images(file.read_text(encoding="utf-8", errors="replace"))
     }
@@ -32,12 +57,16 @@ def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
         stand_in = f"localhost/{image.partition('@')[0].rpartition('/')[2]}"
         if engine.image(image) is None and engine.image(stand_in) is None:
             _pull(engine, image)
+    return limits
 
 
-def require_start(engine: Engine) -> None:
+def require_start(engine: Engine) -> Limits:
     """Start a container of an empty image: the only failure allowed is that its program is missing.
 
     It has a network and limits, as tasks have: engines without root often cannot give them.
+
+    Returns:
+        What it may have. Some kernels let nobody raise a limit above that of his shell.
 
     Raises:
         EngineError: This machine does not let the engine run containers.
@@ -48,10 +77,38 @@ def require_start(engine: Engine) -> None:
             with tarfile.open(archive, "w") as tar:
                 tar.addfile(tarfile.TarInfo("probe"), io.BytesIO())
             engine.run("import", str(archive), _PROBE)
-    said = _said(engine, "run", "--rm", "--publish=127.0.0.1::80", "--memory=64m", "--cpus=0.5", _PROBE, "/missing")
+    open_files, processes = MOST_OPEN_FILES, list(_PROCESSES)
+    while error := _refusal(engine, Limits(open_files, processes[0])):
+        if _REFUSED_FILES.search(str(error)) and open_files != (own := own_open_files()):
+            open_files = own
+        elif _REFUSED_PROCESSES.search(str(error)) and processes[1:]:
+            del processes[0]
+        else:
+            raise error
+    return Limits(open_files, processes[0])
+
+
+def limit_options(soft: int, hard: int, processes: int | None) -> list[str]:
+    """The options that limit how many files a process may have open, and how many processes a user may have.
+
+    With any such option, Podman leaves out the limits that it is configured to set.
+    """
+    of_processes = [] if processes is None else [f"--ulimit=nproc={processes}:{processes}"]
+    return [f"--ulimit=nofile={soft}:{hard}", *of_processes]
+
+
+def own_open_files() -> int:
+    """How many files a process of this machine's may have open, as far as that matters: its hard limit."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+
+
+def _refusal(engine: Engine, limits: Limits) -> EngineError | None:
+    options = ["--memory=64m", "--cpus=0.5"]
+    options += limit_options(limits.open_files, limits.open_files, limits.processes)
+    said = _said(engine, "run", "--rm", "--publish=127.0.0.1::80", *options, _PROBE, "/missing")
     error = explain(engine.program, ["run"], said)
-    if isinstance(error, EngineError):
-        raise error
+    return error if isinstance(error, EngineError) else None
 
 
 def _pull(engine: Engine, image: str) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from helpers.faulty_images import ALARM, AS_ROOT, AS_USER, BASE, DOCKERFILE, image, play
+from helpers.faulty_images import ALARM, AS_ROOT, AS_USER, BASE, DOCKERFILE, check, image, play
 from nova_infra.containers.engine import Engine
 
 KILLED = "killed at the end of its stop timeout"
+
 MUSL = (
     "b = open('/bin/sleep', 'rb').read(); old = b'/lib64/ld-linux-x86-64.so.2'; assert old in b; "
     "open('/app/sleep', 'wb').write(b.replace(old, b'/lib/ld-musl-x86_64.so.1'.ljust(len(old), bytes(1))))"
@@ -152,6 +153,70 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "No such file",
         {"before": "open('/app/model')", "dockerfile": f"FROM {BASE} AS model\nRUN touch /model\n" + DOCKERFILE},
     ),
+    "a layer for each of many files": (
+        "✓",
+        "",
+        {
+            "before": "assert len(os.listdir('/app/many')) == 60",
+            **image(*(f"COPY notes.txt many/{n}" for n in range(60))),
+        },
+    ),
+    # Networks
+    "a name that only Docker Compose knows": ("✗", "gaierror", {"before": "socket.create_connection(('db', 5432))"}),
+    "a sidecar that is not there": ("✗", "refused", {"before": "socket.create_connection(('localhost', 2000))"}),
+    "its host's name in a file": (
+        "✓",
+        "",
+        {"before": "assert open('/etc/hostname').read().strip() == socket.gethostname()"},
+    ),
+    "metrics alone are to be reached from outside": (
+        "✗",
+        "127.0.0.1 only",
+        {
+            "before": "threading.Thread(target=http.server.HTTPServer(('0.0.0.0', 9090), http.server.BaseHTTPRequestHandler).serve_forever, daemon=True).start()",
+            "environment": {"HOST": "127.0.0.1"},
+        },
+    ),
+    "a check of its own on another port": (
+        "✓",
+        "",
+        {
+            "before": "kept.append(socket.create_server(('127.0.0.1', 9091)))",
+            **check("CMD", "python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 9091))"),
+        },
+    ),
+    # What Fargate gives
+    "what ECS tells it about itself": (
+        "✓",
+        "",
+        {
+            "before": "import urllib.request\n"
+            "of = lambda what: json.load(urllib.request.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + what))\n"
+            "assert of('/task')['LaunchType'] == 'FARGATE' and of('')['Limits']['Memory'] == 512"
+        },
+    ),
+    "more open files than a shell has": ("✓", "", {"before": "kept += [os.open('serve.py', 0) for _ in range(9000)]"}),
+    "more open files than its definition allows": (
+        "✗",
+        "Too many open files",
+        {
+            "before": "kept += [os.open('serve.py', 0) for _ in range(900)]",
+            "Ulimits": [{"Name": "nofile", "SoftLimit": 800, "HardLimit": 850}],
+        },
+    ),
+    "more open files than Fargate gives": (
+        "✗",
+        "Too many open files",
+        {"before": "kept += [os.open('serve.py', 0) for _ in range(70_000)]"},
+    ),
+    "as many open files as AWS advises, on any machine": (
+        "✓",
+        "",
+        {"Ulimits": [{"Name": "nofile", "SoftLimit": 65536, "HardLimit": 65536}]},
+    ),
+    "a terminal": ("✗", "Inappropriate ioctl", {"before": "os.ttyname(0)"}),
+    "a terminal, which it gets": ("✓", "", {"before": "os.ttyname(0)", "PseudoTerminal": True}),
+    "two processes, of which the first only waits": ("✓", "", {"before": "if os.fork(): os.wait(); os._exit(1)"}),
     "much said in each request": ("✓", "", {"within": "print('x' * 200_000, flush=True)"}),
 }
 

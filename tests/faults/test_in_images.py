@@ -8,16 +8,11 @@ from typing import Any
 
 import pytest
 
-from helpers.faulty_images import ALARM, AS_ROOT, AS_USER, BASE, DOCKERFILE, image, play
+from helpers.faulty_images import ALARM, AS_ROOT, AS_USER, BASE, DOCKERFILE, check, image, play
 from nova_infra.containers.engine import Engine
 
 DATA = {"MountPoints": [{"SourceVolume": "tmp", "ContainerPath": "/data", "ReadOnly": False}]}
 OWNED = (AS_ROOT, "RUN mkdir -m 700 /data && chown 10001:10001 /data", AS_USER)
-
-
-def check(*command: str) -> dict[str, Any]:
-    """A container health check."""
-    return {"HealthCheck": {"Command": list(command), "Interval": 5, "Timeout": 2, "Retries": 2}}
 
 
 FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {

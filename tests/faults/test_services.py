@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from helpers.engines import limits_of
 from helpers.faulty_services import container, play, prepare, properties, rollout, variable
 from nova_infra.assembly import Assembly
 from nova_infra.config import load_config
@@ -194,5 +195,11 @@ def test_the_verdict_is_that_of_aws(fault: str, world: Any, tmp_path: Path) -> N
     sign, why, given = FAULTS[fault]
     service = given.get("service", AUDIO)
     image = prepare(engine, assembly, [service])[service]
-    played = play(ImageRuntime(engine), assembly, ROOT, tmp_path, **{"service": service, "image": image, **given})
+    played = play(
+        ImageRuntime(engine, limits=limits_of(engine)),
+        assembly,
+        ROOT,
+        tmp_path,
+        **{"service": service, "image": image, **given},
+    )
     played.require(sign, why)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from helpers.faulty_services import Played, play_to_end
+from helpers.engines import limits_of
+from helpers.faulty_services import PLACE, Played, play_to_end
 from helpers.miniature import make_assembly
 from nova_infra.assembly import Assembly
 from nova_infra.containers.build import Recipe, build
@@ -23,7 +24,6 @@ from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 
-PLACE = "localhost/nova-faults"
 BASE = next(
     line.split()[1]
     for line in (Path(__file__).parents[2] / "nova_infra/scaffold/service_template/Dockerfile.template")
@@ -94,6 +94,11 @@ def image(*lines: str) -> dict[str, str]:
     return {"dockerfile": DOCKERFILE + "".join(f"{line}\n" for line in lines)}
 
 
+def check(*command: str) -> dict[str, Any]:
+    """A container health check."""
+    return {"HealthCheck": {"Command": list(command), "Interval": 5, "Timeout": 2, "Retries": 2}}
+
+
 def image_of(engine: Engine, dockerfile: str) -> str:
     """The name of an image of the miniature, built unless it is there."""
     files = {**FILES, "Dockerfile": dockerfile}
@@ -156,7 +161,7 @@ def play(
             if task is not None:
                 task(template["Resources"], found)
         (assembly / "Prod.json").write_text(json.dumps(template))
-    runtime = ImageRuntime(engine)
+    runtime = ImageRuntime(engine, limits=limits_of(engine))
     baseline = Release("baseline", Assembly(directory / "old"), directory, (previous_images,))
     candidate = Release("candidate", Assembly(directory / "new"), directory)
     whole = candidate.pipeline()

@@ -32,6 +32,9 @@ from nova_infra.rehearsal.report.verdict import Verdict, verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime
 
+PLACE = f"localhost/nova-faults/{hashlib.sha256(str(Path(__file__)).encode()).hexdigest()[:8]}"
+"""What the images of this checkout's tests are called: others' tests remove their own."""
+
 Change = Callable[[dict[str, dict[str, Any]]], None]
 """Changes the resources of the service's stack."""
 
@@ -112,7 +115,7 @@ def prepare(engine: Engine, assembly: Assembly, services: Sequence[str]) -> dict
     made = {}
     for service in services:
         tag = images[service].rpartition(":")[2]
-        made[service] = f"localhost/nova-faults/{service}:{tag}-{hashlib.sha256(MODULE.encode()).hexdigest()[:8]}"
+        made[service] = f"{PLACE}/{service}:{tag}-{hashlib.sha256(MODULE.encode()).hexdigest()[:8]}"
         with Path(tempfile.gettempdir(), "nova-faults.lock").open("w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # Tests side by side would build it side by side.
             if engine.image(made[service]) is None:
@@ -121,12 +124,11 @@ def prepare(engine: Engine, assembly: Assembly, services: Sequence[str]) -> dict
 
 
 def remove_images() -> None:
-    """Remove the images that :func:`prepare` has made, wherever there is an engine."""
+    """Remove the images that these tests have made, wherever there is an engine. By name: others may have the same."""
     with contextlib.suppress(EngineError):
         engine = detect()
-        found = engine.run("images", "--quiet", "--filter=reference=localhost/nova-faults/*").split()
-        if found:
-            engine.run("rmi", "--force", *sorted(set(found)))
+        if found := [name for name in engine.image_names() if name.startswith(f"{PLACE}/")]:
+            engine.run("rmi", *sorted(found))
 
 
 def _build(engine: Engine, base: str, name: str) -> None:

@@ -57,7 +57,7 @@ def new_record(
         not_rehearsed=[
             _PUSH if runtime.kind == "images" else UNPROVEN,
             _PIPELINE_UPDATE,
-            *filter(None, [pipeline.what_takes_days]),
+            *filter(None, [pipeline.what_takes_days, runtime.lacks]),
         ],
         tasks=runtime.words,
         runs_tasks=not deploys or any(runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),

@@ -61,6 +61,9 @@ class TaskDefinition:
         capabilities: Capabilities of Linux, each with a ``+`` or a ``-``, that it gets or loses.
         init: Whether an init process runs before it, and passes signals on.
         open_files: How many files a process may have open, soft and hard limit; None for what it gets by default.
+        processes: How many processes its user may have; None for as many as the engine gives him.
+        terminal: Whether it has a terminal.
+        interactive: Whether its input stays open.
     """
 
     revision: str
@@ -85,6 +88,9 @@ class TaskDefinition:
     capabilities: tuple[str, ...] = ()
     init: bool = False
     open_files: tuple[int, int] | None = None
+    processes: int | None = None
+    terminal: bool = False
+    interactive: bool = False
 
     @property
     def repository(self) -> str:
@@ -137,6 +143,8 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         ),
         init=linux.get("InitProcessEnabled", False) in (True, "true"),
         open_files=_open_files(container.get("Ulimits", ()), revision),
+        terminal=container.get("PseudoTerminal", False) in (True, "true"),
+        interactive=container.get("Interactive", False) in (True, "true"),
     )
 
 

@@ -20,7 +20,7 @@ from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.checkout import build_command, services_of
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
-from nova_infra.containers.probe import require_usable
+from nova_infra.containers.probe import MOST_OPEN_FILES, Limits, require_start, require_usable
 from nova_infra.errors import NovaError
 from nova_infra.machine.commands import run_command
 from nova_infra.machine.parallel import gather
@@ -41,6 +41,8 @@ _UNPROVEN = "their images, users, file systems, dependencies and CPU limits"
 UNPROVEN = f"building and pushing images: services ran from their sources, which does not prove {_UNPROVEN}"
 _STARTS_PER_PROCESSOR = 4
 _HOST_NAME = "host.docker.internal"
+_OPEN_FILES = 65535
+"""What a task gets whose definition does not say: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html"""
 
 
 class TaskRuntime(ABC):
@@ -70,6 +72,11 @@ class TaskRuntime(ABC):
     @abstractmethod
     def words(self) -> str:
         """What tasks run as, in a clause."""
+
+    @property
+    def lacks(self) -> str:
+        """What Fargate gives tasks and this machine does not, in a clause; empty for nothing."""
+        return ""
 
     @abstractmethod
     async def prepare(self, definition: TaskDefinition, count: int) -> None:
@@ -165,6 +172,7 @@ class ImageRuntime(TaskRuntime):
     Attributes:
         engine: What runs them.
         log: Where the output of builds goes.
+        limits: What this machine's kernel lets containers have; None for what the engine gives them.
     """
 
     engine: Engine
@@ -173,6 +181,7 @@ class ImageRuntime(TaskRuntime):
         default_factory=lambda: asyncio.Semaphore(_STARTS_PER_PROCESSOR * (os.cpu_count() or 1))
     )
     log: Path = field(default_factory=lambda: Path(os.devnull))
+    limits: Limits | None = None
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
     _images: dict[str, EngineImage] = field(default_factory=dict)
     _ready: dict[str, list[ContainerTask]] = field(default_factory=dict)
@@ -181,6 +190,13 @@ class ImageRuntime(TaskRuntime):
     @property
     def words(self) -> str:
         return f"as containers of their images, by {self.engine.program.capitalize()}"
+
+    @property
+    def lacks(self) -> str:
+        if self.limits is None or self.limits.open_files >= MOST_OPEN_FILES:
+            return ""
+        most = self.limits.open_files
+        return f"open files: at most {most} for a process here; on Fargate {_OPEN_FILES}, or what Ulimits says"
 
     async def __aenter__(self) -> ImageRuntime:
         """Make a place for the containers."""
@@ -249,7 +265,7 @@ class ImageRuntime(TaskRuntime):
         assert self.place is not None, "entered"
         name = f"{self.place.network.name}-{next(self._numbers)}"
         return ContainerTask(
-            definition,
+            self._limited(definition),
             self.starts,
             0.0,
             engine=self.engine,
@@ -260,6 +276,14 @@ class ImageRuntime(TaskRuntime):
             directory=self.place.directory,
             pace=self.pace,
         )
+
+    def _limited(self, definition: TaskDefinition) -> TaskDefinition:
+        """A definition with the limits that Fargate would give it, or as much of them as this machine has."""
+        if self.limits is None:
+            return definition
+        soft, hard = definition.open_files or (_OPEN_FILES, _OPEN_FILES)
+        most = self.limits.open_files
+        return replace(definition, open_files=(min(soft, most), min(hard, most)), processes=self.limits.processes)
 
     def _image(self, name: str) -> EngineImage:
         """The image that a definition names: one of that name, or the one built for it here.
@@ -296,20 +320,19 @@ def choose_runtime(
         tell: Told why there are no images.
 
     Raises:
-        EngineError: Images were asked for, and no engine answers.
+        EngineError: Images were asked for, and no engine answers, or it cannot start a container.
     """
     if kind == "sources":
         return SourceRuntime()
     try:
         engine = detect()
-        if kind is None:
-            require_usable(engine, dockerfiles)
+        limits = require_usable(engine, dockerfiles) if kind is None else require_start(engine)
     except NovaError as error:
         if kind == "images":
             raise
         tell(f"{error}: services run from their sources")
         return SourceRuntime()
-    return ImageRuntime(engine)
+    return ImageRuntime(engine, limits=limits)
 
 
 def _key(definition: TaskDefinition) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from nova_infra.rehearsal.usage.processes import Usage
 _ROOT = Path("/sys/fs/cgroup")
 _UNITS_PER_PROCESSOR = 1024
 _MIB = 2**20
+_PERIOD_MICROSECONDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,20 @@ class ControlGroup:
             return (self._statistic("", "cpu.stat", "throttled_usec") or 0) / 1e6
         return (self._statistic("cpu", "cpu.stat", "throttled_time") or 0) / 1e9
 
+    def limit_processor(self, processors: float) -> bool:
+        """Give it no more processor time than so many processors have, without a process of the engine's.
+
+        An engine's runtime freezes the group for it, which on a busy machine can fail.
+
+        Returns:
+            Whether the kernel takes it; otherwise the engine has to be asked.
+        """
+        quota = str(round(processors * _PERIOD_MICROSECONDS))
+        if self.version_2:
+            return self._write("", "cpu.max", f"{quota} {_PERIOD_MICROSECONDS}")
+        period = self._write("cpu", "cpu.cfs_period_us", str(_PERIOD_MICROSECONDS))
+        return period and self._write("cpu", "cpu.cfs_quota_us", quota)
+
     def memory(self) -> float | None:
         """MiB that it holds and that the kernel cannot take back: no cached files; None where it is gone.
 
@@ -120,15 +136,24 @@ class ControlGroup:
         return int(match.group(1)) if match else None
 
     def _read(self, controller: str, file: str) -> str | None:
-        """A file of this group, or of the group around it: crun creates one inside the group that it limits."""
-        place = self.places.get(controller)
-        for each in [] if place is None else [place, place.parent]:
-            try:
-                return (each / file).read_text(encoding="ascii")
-            except OSError:
-                if self.container in each.name:
-                    break
+        for path in self._paths(controller, file):
+            with contextlib.suppress(OSError):
+                return path.read_text(encoding="ascii")
         return None
+
+    def _write(self, controller: str, file: str, text: str) -> bool:
+        for path in self._paths(controller, file):
+            with contextlib.suppress(OSError), path.open("r+b", buffering=0) as opened:
+                opened.write(text.encode())
+                return True
+        return False
+
+    def _paths(self, controller: str, file: str) -> list[Path]:
+        """Where a file may be: here, or in the group around it: crun creates one inside the group that it limits."""
+        place = self.places.get(controller)
+        if place is None:
+            return []
+        return [place / file] if self.container in place.name else [place / file, place.parent / file]
 
 
 class GroupMeter:

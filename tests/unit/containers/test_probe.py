@@ -7,7 +7,7 @@ import pytest
 from nova_infra.containers import probe
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
-from nova_infra.containers.probe import require_start, require_usable
+from nova_infra.containers.probe import Limits, require_start, require_usable
 from nova_infra.rehearsal.tasks.runtime import choose_runtime
 
 BASE = "registry.example.com/library/python:3.13-slim@sha256:12ab"
@@ -53,6 +53,29 @@ def test_an_engine_that_may_not_start_containers_says_so(podman: Path) -> None:
         require_start(install(podman, run=REFUSES))
 
 
+@pytest.mark.parametrize(
+    ("allowed", "limits"),
+    [
+        ("*nofile=1048576:1048576*", Limits(2**20)),
+        ("*nofile=2345:2345*", Limits(2345)),
+        ("*nofile=2345:2345*nproc=32768:32768*", Limits(2345, 32768)),
+        ("*nofile=1048576:1048576*nproc=1024:1024*", Limits(2**20, 1024)),
+    ],
+)
+@pytest.mark.parametrize("words", ["error setting rlimit type {}: not permitted", "setrlimit `{}`: not permitted"])
+def test_a_container_may_have_what_the_kernel_does_not_refuse(
+    podman: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, limits: Limits, words: str
+) -> None:
+    monkeypatch.setattr(probe, "own_open_files", lambda: 2345)
+    names = (
+        {"files": "7", "processes": "6"} if "type" in words else {"files": "RLIMIT_NOFILE", "processes": "RLIMIT_NPROC"}
+    )
+    files, processes = (f"echo '{words.format(name)}' >&2; exit 126" for name in names.values())
+    enough_files = f"*nofile={limits.open_files}:*"
+    run = f"case $* in {allowed}) {STARTS} ;; {enough_files}) {processes} ;; *) {files} ;; esac"
+    assert require_start(install(podman, run=run)) == limits
+
+
 def test_an_engine_that_hangs_is_given_up(podman: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "SECONDS", 0.3)
     with pytest.raises(EngineError, match=r"podman run: does not end within 0\.3 s"):
@@ -62,7 +85,7 @@ def test_an_engine_that_hangs_is_given_up(podman: Path, monkeypatch: pytest.Monk
 def test_a_pull_takes_as_long_as_it_takes(podman: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\n")
     engine = install(podman, run=STARTS, pull=f'sleep 0.3; echo "$3" >> {podman / "images"}')
-    monkeypatch.setattr(probe, "require_start", lambda _: None)
+    monkeypatch.setattr(probe, "require_start", lambda _: Limits(1024))
     monkeypatch.setattr(probe, "SECONDS", 0.1)
     require_usable(engine, [tmp_path / "Dockerfile"])
     assert BASE in (podman / "images").read_text()
@@ -88,6 +111,8 @@ def test_without_an_engine_of_use_tasks_come_from_sources_unless_images_were_ask
     said: list[str] = []
     assert choose_runtime(None, tell=said.append).kind == "sources"
     assert said[0].endswith(": services run from their sources")
-    assert choose_runtime("images").kind == "images"
+    with pytest.raises(EngineError, match="does not let it run containers"):
+        choose_runtime("images")
     install(podman, run=STARTS)
+    assert choose_runtime("images").kind == "images"
     assert choose_runtime(None).kind == "images"

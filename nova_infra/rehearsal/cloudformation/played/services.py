@@ -69,6 +69,9 @@ _CONTAINER = {
     "MemoryReservation": ANY,
     "MountPoints": ANY,
     "ReadonlyRootFilesystem": ANY,
+    "PseudoTerminal": FLAG,
+    "Interactive": FLAG,
+    "StartTimeout": Number(2, 120),  # for containers that others wait for, and one is run
     "Ulimits": Each({"Name!": TEXT, "SoftLimit!": Number(0), "HardLimit!": Number(0)}),
     # The rest of it Fargate does not take:
     # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinuxParameters.html

@@ -1,7 +1,11 @@
-"""Receives the tasks' calls to AWS: denies what their roles do not allow, and passes on the rest."""
+"""Receives the tasks' calls to AWS: denies what their roles do not allow, and passes on the rest.
+
+What a task asks about itself is answered here, too.
+"""
 
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -36,6 +40,7 @@ class AwsProxy:
         behind: Callable[[], Awaitable[str]],
         note: Callable[[Caller, str], None],
         miss: Callable[[Caller, str], None],
+        about: Callable[[str, str], dict[str, Any] | None] = lambda *_: None,
     ) -> None:
         """Prepare.
 
@@ -45,6 +50,8 @@ class AwsProxy:
             behind: Address of the server that passed requests go to, which is started for the first of them.
             note: Told who was denied what, in a clause.
             miss: Told who asked for what the server does not have, in a clause.
+            about: What is answered to a task that asks about itself, from a path and its address; None where it does
+                not.
         """
         self.port = 0
         self._account = account
@@ -52,6 +59,7 @@ class AwsProxy:
         self._behind = behind
         self._note = note
         self._miss = miss
+        self._about = about
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -78,6 +86,8 @@ class AwsProxy:
             await self._session.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "GET" and (found := self._about(request.path, request.remote or "")) is not None:
+            return web.json_response(found)
         body = await request.content.read()
         call = read_call(request.method, request.raw_path, request.headers, body, account=self._account)
         if call is not None and (answer := self._denied(call)) is not None:

@@ -18,6 +18,7 @@ from nova_infra.rehearsal.cloudformation.physical import QUEUE, Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.environment.background.aws_proxy import AwsProxy
 from nova_infra.rehearsal.environment.background.callers import Caller, access_key, callers_of, keys_of
+from nova_infra.rehearsal.environment.background.metadata import Metadata
 from nova_infra.rehearsal.environment.background.moto_server import MotoServer
 from nova_infra.rehearsal.environment.background.resources import Resource, in_order, make, secret_value
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -57,9 +58,11 @@ class StandIns:
         self._callers: dict[str, Caller] = {}
         self._keys: dict[str, str] = {}
         self._moto = MotoServer(home.account)
-        self._proxy = AwsProxy(home.account, self._callers.get, self._behind, self._note, self._miss)
+        self._metadata = Metadata(home)
+        about = self._metadata.answer
+        self._proxy = AwsProxy(home.account, self._callers.get, self._behind, self._note, self._miss, about)
         self._aws: StandInAws | None = None
-        self._url = self._reached = ""
+        self._url = self._reached = self._opened = ""
         self._account = home.account
         self._resources: dict[tuple[str, str], Resource] = {}
         self._starting = asyncio.Lock()
@@ -76,7 +79,7 @@ class StandIns:
         if endpoint:
             self._url, self._reached = endpoint, reached
             self._aws = StandInAws(endpoint, self._home.region)
-        elif any(resources_of_type(each, "AWS::ECS::TaskDefinition") for each in templates):
+        if any(resources_of_type(each, "AWS::ECS::TaskDefinition") for each in templates):
             await self._open()
         if not endpoint and any(map(needs_stand_ins, templates)):
             await self._start()
@@ -139,7 +142,8 @@ class StandIns:
         environment = {name: self._local(value) for name, value in definition.environment.items()}
         known = {name: self._secret(origin) for name, origin in definition.secrets.items()}
         values = {name: value for name, value in known.items() if value is not None}
-        # Fargate sets the region and where it runs; harmless credentials take the place of the task role's.
+        # Fargate sets the region, where it runs, and where to ask about itself. Harmless credentials take the place of
+        # the task role's.
         aws = {
             "AWS_ENDPOINT_URL": self._reached,
             "AWS_ACCESS_KEY_ID": access_key(definition.revision),
@@ -147,6 +151,7 @@ class StandIns:
             "AWS_REGION": self._home.region,
             "AWS_DEFAULT_REGION": self._home.region,
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+            **(self._metadata.variables(definition, self._opened) if self._opened else {}),
         }
         return replace(
             definition,
@@ -215,12 +220,13 @@ class StandIns:
         return None
 
     async def _open(self) -> None:
-        """Stand for AWS: what is behind starts when somebody needs it."""
-        if not self._reached:
+        """Stand for AWS, unless something else does: what is behind starts when somebody needs it."""
+        if not self._opened:
             await self._proxy.start(self._gateway)
             host = self._gateway or "127.0.0.1"
             address = f"http://{host}:{self._proxy.port}"
-            self._reached = address if self._gateway else self._on_this_machine(address)
+            self._opened = address if self._gateway else self._on_this_machine(address)
+            self._reached = self._reached or self._opened
 
     async def _start(self) -> None:
         async with self._starting:

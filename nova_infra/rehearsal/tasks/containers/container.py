@@ -238,7 +238,8 @@ class ContainerTask(Task):
     async def _limit_processor(self) -> None:
         """Limit it to its CPU units from now on. While it starts, its time is counted as if it were limited already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
-        await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
+        if not (self._group and self._group.limit_processor(share)):
+            await self.insist("update", f"--cpus={share:g}", otherwise="it cannot limit processor time")
 
     async def insist(self, command: str, *options: str, otherwise: str) -> None:
         """Run an engine's command on it, with retries: runc cannot always freeze a group."""
@@ -300,8 +301,7 @@ class ContainerTask(Task):
     @property
     def stop_signal(self) -> signal.Signals | None:
         """That of its image."""
-        number = getattr(signal, self.image.stop_signal, None)
-        return number if isinstance(number, signal.Signals) else None
+        return self.image.numbered_stop_signal
 
     @property
     def is_limited(self) -> bool:

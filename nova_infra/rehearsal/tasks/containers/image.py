@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,12 @@ class EngineImage:
     program: tuple[str, ...]
     stop_signal: str
     volumes: tuple[str, ...]
+
+    @property
+    def numbered_stop_signal(self) -> signal.Signals | None:
+        """What asks it to stop, as this machine numbers it; None where it has none of that name."""
+        number = getattr(signal, self.stop_signal, None)
+        return number if isinstance(number, signal.Signals) else None
 
     @classmethod
     def read(cls, name: str, found: Mapping[str, Any]) -> EngineImage:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nova_infra.containers.probe import limit_options
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.task import SECRET
@@ -75,7 +76,9 @@ def create_options(
         *([f"--publish=127.0.0.1:{port}:{definition.port}"] if definition.port else []),
         f"--memory={definition.memory}m",
         f"--memory-swap={definition.memory}m",
-        *(["--ulimit=nofile={}:{}".format(*definition.open_files)] if definition.open_files else []),
+        *(limit_options(*definition.open_files, definition.processes) if definition.open_files else []),
+        *(["--tty"] if definition.terminal else []),
+        *(["--interactive"] if definition.interactive else []),
         "--no-healthcheck",
         # A user whom the image does not name gets a comment in place of the line that Podman writes for him.
         *(["--http-proxy=false", "--passwd-entry=#"] if podman else []),

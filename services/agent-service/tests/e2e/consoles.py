@@ -157,7 +157,7 @@ class BrowserConsole:
         waveform = page.get_by_role("img", name="Waveform")
         shown.waveform = waveform.get_attribute("aria-label") if waveform.is_visible() else None
         thumbnail = page.get_by_role("img", name="The video at second")
-        if thumbnail.is_visible():
+        if thumbnail.count():  # It has no size, and so is not visible, until it is decoded.
             size = thumbnail.evaluate("image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])")
             shown.thumbnail = (size[0], size[1])
         return shown

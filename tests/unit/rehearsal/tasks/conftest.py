@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers.engines import engine_or_skip
+from helpers.engines import engine_or_skip, limits_of
 from nova_infra.containers.engine import Engine
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
@@ -81,7 +81,7 @@ def run(engine: Engine) -> Callable[..., tuple[Task | None, str]]:
 
     def start(definition: TaskDefinition, play: Play | None = None, *, patience: float = 60) -> tuple[Task | None, str]:
         async def whole() -> tuple[Task | None, str]:
-            async with ImageRuntime(engine) as runtime:
+            async with ImageRuntime(engine, limits=limits_of(engine)) as runtime:
                 await runtime.prepare(definition, 1)
                 task, fault = None, ""
                 try:

@@ -1,10 +1,11 @@
-/* The smallest service: answers every request with its environment. Faults by the variable FAULT. */
+/* The smallest service: answers every request with its environment and limits. Faults by the variable FAULT. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -35,10 +36,12 @@ int main(void) {
     if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 128)) { perror("listen"); return 1; }
     for (;;) {
         char request[4096], body[8192] = "", head[128];
+        struct rlimit files;
         int client = accept(listener, 0, 0);
         if (client < 0 || read(client, request, sizeof request) <= 0) { close(client); continue; }
         for (char **each = environ; *each; each++) { strncat(body, *each, 1000); strcat(body, "\n"); }
-        sprintf(body + strlen(body), "uid=%d\n", getuid());
+        getrlimit(RLIMIT_NOFILE, &files);
+        sprintf(body + strlen(body), "uid=%d\nfiles=%llu\n", getuid(), (unsigned long long)files.rlim_cur);
         sprintf(head, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n", strlen(body));
         write(client, head, strlen(head));
         write(client, body, strlen(body));

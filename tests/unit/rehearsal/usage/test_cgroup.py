@@ -94,3 +94,35 @@ def test_a_group_that_is_gone_used_nothing_that_is_known_and_its_neighbours_are_
 def test_what_is_not_the_containers_own_group_is_not_followed(tmp_path: Path, line: str) -> None:
     version_2(tmp_path / "sys", "user.slice/somebody-else.scope")
     assert read(tmp_path, line) is None
+
+
+@pytest.mark.parametrize("within", ["", "/container"])
+def test_version_2_takes_a_limit_on_the_processor_where_the_file_is(tmp_path: Path, within: str) -> None:
+    path = f"machine.slice/libpod-{ID}.scope"
+    version_2(tmp_path / "sys", path)
+    write(tmp_path / "sys" / path, cpu__max="max 100000\n")
+    (tmp_path / "sys" / f"{path}{within}").mkdir(exist_ok=True)
+    group = read(tmp_path, f"0::/{path}{within}")
+    assert group is not None
+    assert group.limit_processor(0.25)
+    assert (tmp_path / "sys" / path / "cpu.max").read_text().startswith("25000 100000")
+
+
+def test_version_1_takes_the_same_limit(tmp_path: Path) -> None:
+    path = f"libpod_parent/libpod-{ID}"
+    version_1(tmp_path / "sys", path)
+    write(tmp_path / "sys" / "cpu" / path, cpu__cfs_period_us="50000\n", cpu__cfs_quota_us="-1\n")
+    group = read(tmp_path, f"2:cpu,cpuacct:/{path}", f"4:memory:/{path}")
+    assert group is not None
+    assert group.limit_processor(1.5)
+    files = tmp_path / "sys" / "cpu" / path
+    texts = [(files / f"cpu.cfs_{name}_us").read_text().split() for name in ("period", "quota")]
+    assert texts == [["100000"], ["150000"]]
+
+
+def test_a_group_that_takes_no_limit_says_so(tmp_path: Path) -> None:
+    version_2(tmp_path / "sys", f"docker/{ID}")
+    group = read(tmp_path, f"0::/docker/{ID}")
+    assert group is not None
+    assert not group.limit_processor(0.25)
+    assert not (tmp_path / "sys" / "docker" / ID / "cpu.max").exists(), "and no file is made for it"

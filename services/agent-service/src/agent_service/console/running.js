@@ -156,8 +156,9 @@ form.addEventListener("submit", async (event) => {
     if (error.name === "AbortError") visit.splice(visit.indexOf(state), 1);
     else state.failure = state.id ? "brokeOff" : "unreachable";
   }
-  if (state === shown) renderShown();
-  else renderHistory();
+  if (state !== shown) renderHistory();
+  // What came whole is shown already. Drawn once more, it would take the focus from whoever has begun to use it.
+  else if (!state.run || state.failure) renderShown();
 });
 
 form.addEventListener("reset", () => {

@@ -43,6 +43,8 @@ function drawWaveform(frame, found) {
   for (const part of [0, 0.25, 0.5, 0.75, 1]) times.append(element("span", seconds(part * found.duration_seconds)));
   frame.replaceChildren(element("span", "dBFS", "unit"), axis, drawing, times);
   if (bars.clipped.length) frame.append(element("p", word("clipped"), "hint"));
+  const player = byId("player").querySelector("audio, video");
+  if (player) movePlayhead(player);
 }
 
 function line(path, kind) {

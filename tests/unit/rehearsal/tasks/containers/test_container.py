@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.engines import limits_of
 from helpers.exhaustive import one_of_each
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
@@ -40,7 +41,7 @@ def asked(run: Run, definition: TaskDefinition) -> dict[str, str]:
 
 
 def test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine(
-    run: Run, define: Define, monkeypatch: pytest.MonkeyPatch
+    run: Run, define: Define, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_SECRET_ACCESS_KEY", "https_proxy", "NOVA_SECRET"):
         monkeypatch.setenv(name, "of-this-machine")
@@ -50,7 +51,10 @@ def test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine(
     assert answer["API_TOKEN"] == "stand-in-of-the-rehearsal"
     assert "of-this-machine" not in answer.values()
     by_the_engine = {"PATH", "HOME", "HOSTNAME", "TERM", "container"}
-    assert set(answer) - by_the_engine == {"uid", "PORT", "FAULT", "API_TOKEN"}
+    assert set(answer) - by_the_engine == {"uid", "files", "PORT", "FAULT", "API_TOKEN"}
+    assert answer["files"] == str(min(65535, limits_of(engine).open_files)), (
+        "as many as on Fargate, or as this machine allows"
+    )
 
 
 @pytest.mark.parametrize(("refusals", "fault"), [(1, ""), (99, "it cannot limit processor time")])
@@ -65,6 +69,7 @@ def test_a_limit_that_a_busy_runtime_refuses_is_set_again(
         return await attempt(engine, *words, **options)
 
     monkeypatch.setattr(Engine, "attempt", busy)
+    monkeypatch.setattr(ControlGroup, "limit_processor", lambda *_: False)
     monkeypatch.setattr(container, "GONE_SECONDS", 0.01)
     if fault:
         with pytest.raises(EngineError, match=fault):
@@ -72,6 +77,14 @@ def test_a_limit_that_a_busy_runtime_refuses_is_set_again(
     else:
         assert run(define())[1] == ""
         assert left == []
+
+
+@pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")
+@pytest.mark.parametrize(("given", "files"), [((512, 700), 512), ((2**21, 2**21), None)])
+def test_more_files_than_this_machine_allows_are_as_many_as_it_allows(
+    run: Run, define: Define, engine: Engine, given: tuple[int, int], files: int | None
+) -> None:
+    assert asked(run, define(open_files=given))["files"] == str(files or limits_of(engine).open_files)
 
 
 @pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")

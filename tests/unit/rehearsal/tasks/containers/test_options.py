@@ -152,3 +152,23 @@ def test_a_working_directory_that_is_not_there_is_made_as_writable_as_the_root(l
 def test_podman_writes_no_user_into_the_image_which_fargate_does_not_either() -> None:
     assert "--passwd-entry=#" in options({}, podman=True)
     assert "--passwd-entry=#" not in options({}, podman=False), "which knows no such option"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, []),
+        ({"PseudoTerminal": False, "Interactive": "false"}, []),
+        ({"PseudoTerminal": True}, ["--tty"]),
+        ({"Interactive": "true"}, ["--interactive"]),
+    ],
+)
+def test_a_container_has_a_terminal_or_an_open_input_only_where_its_definition_says_so(
+    given: dict[str, Any], wanted: list[str]
+) -> None:
+    found = properties({})
+    found["ContainerDefinitions"][0] |= given
+    check_properties("AWS::ECS::TaskDefinition", found, "Task")
+    definition, network = read_task_definition(found, "shop:1"), ContainerNetwork("n1", None)
+    made = create_options(definition, IMAGE, network, name="n1-2", label="l=3", port=8123, podman=True)
+    assert [each for each in made if each in ("--tty", "--interactive")] == wanted

@@ -1,0 +1,113 @@
+"""Answers what a task asks about itself, at the address that ECS gives it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from nova_infra.names import partition_of
+from nova_infra.rehearsal.cloudformation.physical import Home
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+
+_VERSIONS = ("v4", "v3")
+"""What addresses begin with. No name of a bucket is as short, so that these are no calls to S3 either."""
+_UNITS_PER_PROCESSOR = 1024
+
+
+class Metadata:
+    """What is known of the tasks of each revision.
+
+    Their statistics are empty. The tasks of a revision share an address, and are told apart by where they ask from.
+    """
+
+    def __init__(self, home: Home) -> None:
+        """Know nothing.
+
+        Args:
+            home: The account and region that tasks run in.
+        """
+        self._home = home
+        self._definitions: dict[str, TaskDefinition] = {}
+        self._began = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+    def variables(self, definition: TaskDefinition, address: str) -> dict[str, str]:
+        """The variables that lead a task to what is known of it.
+
+        Args:
+            address: Where this is answered, as tasks reach it.
+        """
+        key = hashlib.sha256(definition.revision.encode()).hexdigest()[:32]
+        self._definitions[key] = definition
+        newest, older = (f"{address}/{version}/{key}" for version in _VERSIONS)
+        return {"ECS_CONTAINER_METADATA_URI_V4": newest, "ECS_CONTAINER_METADATA_URI": older}
+
+    def answer(self, path: str, peer: str) -> dict[str, Any] | None:
+        """What is answered to a request for a path; None where it asks for nothing of this.
+
+        Args:
+            peer: The address that it comes from.
+        """
+        version, _, rest = path.lstrip("/").partition("/")
+        key, _, what = rest.rstrip("/").partition("/")
+        definition = self._definitions.get(key)
+        if version not in _VERSIONS or definition is None:
+            return None
+        match what:
+            case "":
+                return self._container(definition, peer)
+            case "task":
+                return self._task(definition, peer)
+            case "stats" | "task/stats":
+                return {}
+        return None
+
+    def _arn(self, kind: str, name: str) -> str:
+        return f"arn:{partition_of(self._home.region)}:ecs:{self._home.region}:{self._home.account}:{kind}/{name}"
+
+    def _task_arn(self, definition: TaskDefinition, peer: str) -> str:
+        task = hashlib.sha256(f"{definition.revision} {peer}".encode()).hexdigest()[:32]
+        return self._arn("task", f"rehearsal/{task}")
+
+    def _container(self, definition: TaskDefinition, peer: str) -> dict[str, Any]:
+        family, _, revision = definition.revision.rpartition(":")
+        name, task = definition.repository, self._task_arn(definition, peer)
+        return {
+            "DockerId": f"{task.rpartition('/')[2]}-1",
+            "Name": name,
+            "DockerName": name,
+            "Image": definition.image,
+            "Labels": {
+                "com.amazonaws.ecs.cluster": self._arn("cluster", "rehearsal"),
+                "com.amazonaws.ecs.container-name": name,
+                "com.amazonaws.ecs.task-arn": task,
+                "com.amazonaws.ecs.task-definition-family": family,
+                "com.amazonaws.ecs.task-definition-version": revision,
+            },
+            "DesiredStatus": "RUNNING",
+            "KnownStatus": "RUNNING",
+            "Limits": {"CPU": definition.cpu, "Memory": definition.memory},
+            "CreatedAt": self._began,
+            "StartedAt": self._began,
+            "Type": "NORMAL",
+            "ContainerARN": f"{task.replace(':task/', ':container/')}/1",
+            "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [peer], "AttachmentIndex": 0}],
+        }
+
+    def _task(self, definition: TaskDefinition, peer: str) -> dict[str, Any]:
+        family, _, revision = definition.revision.rpartition(":")
+        return {
+            "Cluster": self._arn("cluster", "rehearsal"),
+            "TaskARN": self._task_arn(definition, peer),
+            "Family": family,
+            "Revision": revision,
+            "DesiredStatus": "RUNNING",
+            "KnownStatus": "RUNNING",
+            "Limits": {"CPU": definition.cpu / _UNITS_PER_PROCESSOR, "Memory": definition.memory},
+            "PullStartedAt": self._began,
+            "PullStoppedAt": self._began,
+            "AvailabilityZone": f"{self._home.region}a",
+            "LaunchType": "FARGATE",
+            "Containers": [self._container(definition, peer)],
+        }
