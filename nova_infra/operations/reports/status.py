@@ -38,6 +38,7 @@ class ServiceStatus:
         judged_by: Requests a minute by which its alarms judged in the last hour; None where they are not known.
         silent: Kinds of its alarms that say nothing because of too few requests, to how many they need.
         would_stop: Kinds of its alarms in ALARM that would stop a deployment, were they in ECS's list.
+        watched: Whether it has any alarm at all.
     """
 
     service: str
@@ -53,6 +54,7 @@ class ServiceStatus:
     judged_by: float | None = None
     silent: Mapping[str, int] = field(default_factory=dict)
     would_stop: tuple[str, ...] = ()
+    watched: bool = True
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,7 @@ def service_status(
         would_stop=tuple(
             kind for kind in kinds["ALARM"] if alarm_name(service.stack, kind) in would_roll_back(service)
         ),
+        watched=bool(alarms),
     )
 
 
