@@ -112,7 +112,7 @@ class Plan:
 
     @property
     def refusals(self) -> list[Refusal]:
-        """All that AWS would refuse, in the order in which it would."""
+        """Everything that AWS would refuse, in that order."""
         return [refusal for stack in self.stacks for refusal in stack.refusals]
 
 
@@ -158,7 +158,7 @@ def plan(
 
 
 def _same(world: World, stack: StackTemplate) -> bool:
-    """Whether nothing would happen, not even a look at the stack's state."""
+    """Whether nothing would happen, not even a check of the stack's state."""
     before = world.stacks.get(stack.key)
     return before is not None and before.template == stack.template
 

@@ -14,7 +14,7 @@ from nova_infra.operations.planner.step import Step
 
 
 def rules_with_weights_that_change(step: Step) -> list[str]:
-    """Logical ids of the rules that the deployment changes although ECS shifts a service's traffic by them."""
+    """Logical ids of changed rules by which ECS shifts a service's traffic."""
     steered = set(_steered(step.before)) if step.before is not None else set()
     return [
         action.logical_id
@@ -24,7 +24,7 @@ def rules_with_weights_that_change(step: Step) -> list[str]:
 
 
 def reset_weights(step: Step) -> Iterator[Consequence]:
-    """Say that a rule's change sends all traffic to the colour of the template."""
+    """Warn that a rule's change sends all traffic to the template's colour."""
     for logical_id in rules_with_weights_that_change(step):
         yield Consequence(
             step.after.key.name,
@@ -35,7 +35,7 @@ def reset_weights(step: Step) -> Iterator[Consequence]:
 
 
 def back_to_rolling(step: Step) -> Iterator[Consequence]:
-    """Say that ECS no longer moves the traffic of a service, wherever that is: open in docs/assumptions.md."""
+    """Warn that ECS no longer moves the traffic of a service, whichever colour serves: open in docs/assumptions.md."""
     if step.before is None:
         return
     before = dict(step.before.of_type("AWS::ECS::Service"))
@@ -102,7 +102,7 @@ def _strategy(service: Mapping[str, Any]) -> str:
 
 
 def _steered(stack: StackTemplate) -> Iterator[str]:
-    """The rules whose weights ECS changes: those that a service with another strategy than rolling names."""
+    """The rules whose weights ECS changes: those named by a service that is not deployed by rolling."""
     for _, properties in stack.of_type("AWS::ECS::Service"):
         if _strategy(properties) != "ROLLING":
             for load_balancer in tables(properties.get("LoadBalancers")):

@@ -133,7 +133,7 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number that the template itself says; None for what only CloudFormation knows."""
+    """A whole number that the template states; None if only CloudFormation knows it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() else None
