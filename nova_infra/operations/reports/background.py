@@ -30,7 +30,7 @@ _OF_QUEUES = {
 }
 
 UNWATCHED = Line.of("none", tone="warn")
-"""What is said of the alarms of a service that has none: nothing would tell that it fails."""
+"""Shown for a service without alarms: nothing would notice its failure."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class JobStatus:
 
 
 def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobStatus:
-    """What is to be said about a job.
+    """Remarks about a job.
 
     Args:
         alarms: The environment's alarms.
@@ -125,7 +125,7 @@ def _told(run: JobRun, now: datetime) -> str:
 
 
 def _next(job: RunningJob, now: datetime) -> datetime | None:
-    """When a job runs next. A rate counts from when its schedule was made, which its latest run stands for."""
+    """When a job runs next. A rate counts from the schedule's creation, approximated by the latest run."""
     if not job.schedule or not job.enabled:
         return None
     try:

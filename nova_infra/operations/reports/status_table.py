@@ -39,7 +39,7 @@ def document(found: Sequence[EnvironmentStatus]) -> Document:
 
 
 def _silent(environment: EnvironmentStatus) -> Iterator[str]:
-    """Which alarms say nothing for want of requests: services with the same alarms and limits in one line."""
+    """Which alarms are silent for lack of requests; services with the same alarms and limits share a line."""
     alike: dict[str, list[str]] = {}
     for service in environment.services:
         if service.silent:
