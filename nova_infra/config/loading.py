@@ -97,6 +97,7 @@ def _as_lines(faults: Sequence[str]) -> str:
 def _parts(data: Mapping[str, Any], services: Mapping[int, Service]) -> ValidParts:
     environments = data["environments"] if isinstance(data.get("environments"), tuple) else ()
     names = [each.get("name") if isinstance(each, dict) else None for each in environments]
+    texts = [name for name in names if isinstance(name, str)]
     return ValidParts(
         toolchain=_valid(Toolchain, [data.get("toolchain")]).get(0),
         source=_valid(Source, [data.get("source")]).get(0),
@@ -105,7 +106,7 @@ def _parts(data: Mapping[str, Any], services: Mapping[int, Service]) -> ValidPar
         release=_valid(ReleaseSettings, [data.get("release", {})]).get(0, ReleaseSettings()),
         environments=_valid(Environment, data.get("environments")),
         environment_count=len(environments),
-        environment_names=frozenset(names) if all(isinstance(name, str) for name in names) else None,
+        environment_names=frozenset(texts) if len(texts) == len(names) else None,
         services=services,
     )
 
