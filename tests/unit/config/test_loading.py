@@ -103,6 +103,7 @@ def test_an_unknown_service_is_named_with_the_choices(config: Config) -> None:
         ("environments.0.scaling", {"min_tasks": 3, "max_tasks": 2}, "scaling.max_tasks: 2", "is below min_tasks"),
         ("environments.0.scaling.min_tasks", 0, "scaling.min_tasks: 0", "greater than or equal to 1"),
         ("environments.0.network.cidr", "10.0.0.1/16", "network.cidr: '10.0.0.1/16'", "is not an IPv4 network"),
+        ("environments.0.network.cidr", "10.0.0.0/255.255.0.0", "10.0.0.0/255.255.0.0'", "is not an IPv4 network"),
         ("environments.0.network.cidr", "10.0.0.0/8", "network.cidr: '10.0.0.0/8'", "from /16 to /24"),
         ("environments.0.network.cidr", "8.8.0.0/16", "network.cidr: '8.8.0.0/16'", "is not a private range"),
         ("environments.0.network.zones", ["a"], "network.zones:", "has too few entries"),

@@ -45,6 +45,7 @@ def _both(statement: Statement, limit: Statement) -> Iterator[Statement]:
             resources=tuple(resources),
             not_resources=not_resources,
             conditional=statement.conditional or limit.conditional,
+            conditions=(*statement.conditions, *limit.conditions),
         )
 
 
