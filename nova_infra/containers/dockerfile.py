@@ -12,7 +12,7 @@ _SHELL = ("/bin/sh", "-c")
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _BuildStage:
     """What a stage has set so far, or the stage that it begins with."""
 
     shell: tuple[str, ...] = _SHELL
@@ -58,16 +58,16 @@ def programs_of_shells(text: str, target: str = "") -> list[str]:
     return [f"{name} {json.dumps(words)}" for name, words in programs.items() if words]
 
 
-def _stage(text: str, target: str = "") -> _Stage:
+def _stage(text: str, target: str = "") -> _BuildStage:
     """What the target, or the last stage, comes to."""
-    stages: dict[str, _Stage] = {}
-    stage, called = _Stage(), ""
+    stages: dict[str, _BuildStage] = {}
+    stage, called = _BuildStage(), ""
     for name, rest in _instructions(text):
         match name:
             case "FROM" if found := _STAGE.match(rest):
                 if target and called == target.lower():
                     break
-                stage, called = stages.get(found.group(1).lower(), _Stage()), (found.group(2) or "").lower()
+                stage, called = stages.get(found.group(1).lower(), _BuildStage()), (found.group(2) or "").lower()
             case "SHELL":
                 stage = replace(stage, shell=_words(rest, _SHELL))
             case "ENTRYPOINT":

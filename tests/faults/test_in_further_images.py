@@ -29,7 +29,11 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a command for a shell of its own": (
         "✓",
         "",
-        image('SHELL ["/bin/bash", "-o", "pipefail", "-c"]', "RUN [[ a == a ]]", "CMD [[ a == a ]] && exec python3 serve.py"),
+        image(
+            'SHELL ["/bin/bash", "-o", "pipefail", "-c"]',
+            "RUN [[ a == a ]]",
+            "CMD [[ a == a ]] && exec python3 serve.py",
+        ),
     ),
     "a command for another shell than it names": ("✗", "not found", image("CMD [[ a == a ]] && exec python3 serve.py")),
     "what a stage leaves to those that begin with it": (
@@ -37,7 +41,9 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "",
         {
             "before": "open('/app/left')",
-            "dockerfile": DOCKERFILE.replace(f"FROM {BASE}", f"FROM {BASE} AS first\nONBUILD COPY notes.txt /app/left\nFROM first"),
+            "dockerfile": DOCKERFILE.replace(
+                f"FROM {BASE}", f"FROM {BASE} AS first\nONBUILD COPY notes.txt /app/left\nFROM first"
+            ),
         },
     ),
     "a shell that does not pass the signal on": ("!", KILLED, image("CMD python3 serve.py; exit 1")),
