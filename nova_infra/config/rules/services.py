@@ -157,12 +157,12 @@ def _moving_tags(key: str, service: Service, environment: Environment) -> Iterat
 
 
 def largest(services: Mapping[int, Service], environment: Environment) -> int:
-    """How many tasks of all services together an environment may run, but for deployments."""
+    """How many tasks an environment may run outside of deployments, all services together."""
     return sum(each.environment.scaling.most for each in services_in(services, environment))
 
 
 def services_in(services: Mapping[int, Service], environment: Environment) -> list[Resolved]:
-    """The services as they are in an environment, but for those that are refused there."""
+    """The services as they are in an environment, except those refused there."""
     found = (_resolved(service, environment) for service in services.values())
     return [each for each in found if each is not None]
 

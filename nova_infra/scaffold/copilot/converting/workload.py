@@ -134,7 +134,7 @@ def _convert(part: Part, result: Workload, table: TomlTable, environment: str, a
         part.leave("storage", "readonly_fs")
     elif not part.has("storage", "readonly_fs") and not part.is_override:
         table.notes.append(
-            f"{part.manifest.file}: its root file system becomes read-only but for /tmp. A service that writes "
+            f"{part.manifest.file}: its root file system becomes read-only except for /tmp. A service that writes "
             "elsewhere needs readonly_root = false and a readonly_root_reason."
         )
 
