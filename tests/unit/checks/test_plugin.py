@@ -101,7 +101,7 @@ def test_a_service_that_reaches_behind_the_approval_fails_the_synthesis(app: Mod
 
 
 def test_the_app_knows_which_environments_an_approval_protects(
-    app: ModuleType, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    app: ModuleType, config: Config, example: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     known = []
 
@@ -111,7 +111,7 @@ def test_the_app_knows_which_environments_an_approval_protects(
             known.append(promotion)
 
     monkeypatch.setattr(app, "NovaChecks", Recorded)
-    app._empty_app(ROOT, tmp_path, config)
+    app.build_app(config, root=example, environment="dev", image_tag="a", outdir=tmp_path)
     environments = (("Dev", "111111111111", False), ("Staging", "222222222222", False), ("Prod", "333333333333", True))
     assert known == [Promotion("444444444444", environments)]
 
