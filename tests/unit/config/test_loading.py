@@ -206,6 +206,18 @@ def test_all_faults_are_reported_at_once(raw: dict[str, Any]) -> None:
         assert part in text
 
 
+def test_a_fault_of_an_environment_is_no_fault_of_what_names_it(raw: dict[str, Any]) -> None:
+    name = raw["environments"][0]["name"]
+    raw["services"][0]["environments"] = {name: {}, "elsewhere": {}}
+    raw["environments"][0]["network"]["cidr"] = "10.0.0.0/40"
+    assert [line.split(":")[1] for line in faults(raw)] == [
+        " environments[0].network.cidr",
+        " services[0].environments.elsewhere",
+    ]
+    raw["environments"][0]["name"] = 7
+    assert not [line for line in faults(raw) if "is not an environment" in line]
+
+
 def test_several_faults_of_one_entry_are_reported_at_once(raw: dict[str, Any]) -> None:
     changed(raw, "services.0.port", 0)
     changed(raw, "services.0.memory", 7)
