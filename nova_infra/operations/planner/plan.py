@@ -23,6 +23,7 @@ from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
     groups_of_another_load_balancer,
     reset_weights,
+    rules_that_nobody_moves,
 )
 from nova_infra.operations.planner.blockers.network.load_balancers import rule_quotas, too_many_groups
 from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets
@@ -83,6 +84,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     protected_leftovers,
     reset_weights,
     back_to_rolling,
+    rules_that_nobody_moves,
     names_that_may_be_needed_twice,
     kept_names,
     closed_addresses,

@@ -49,6 +49,32 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
             )
 
 
+def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
+    """Say which rules lead to a service whose traffic ECS moves by another rule: their weights stay as they are.
+
+    ECS changes the weights of the production rule, and of the tests' one, that the service names:
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AdvancedConfiguration.html
+    """
+    for logical_id, properties in step.after.of_type("AWS::ECS::Service") if step.actions else ():
+        for balancer in tables(properties.get("LoadBalancers")) if _strategy(properties) != "ROLLING" else ():
+            advanced = table(balancer.get("AdvancedConfiguration"))
+            moved, of_tests = (
+                set(references(advanced.get(key))) for key in ("ProductionListenerRule", "TestListenerRule")
+            )
+            named = (balancer.get("TargetGroupArn"), advanced.get("AlternateTargetGroupArn"))
+            groups = {group for each in named for group in references(each)}
+            for rule, each in step.after.of_type("AWS::ElasticLoadBalancingV2::ListenerRule") if moved else ():
+                if rule not in moved | of_tests and groups & set(references(each.get("Actions"))):
+                    yield Consequence(
+                        step.after.key.name,
+                        rule,
+                        f"leads to {logical_id}, but ECS moves only the weights of {listed(sorted(moved))}: when a "
+                        "deployment has ended, this rule leads to a target group without tasks, and its users get 503; "
+                        f"put its conditions into {listed(sorted(moved))}",
+                        hurts=True,
+                    )
+
+
 def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
     """Refuse a rule that moves to another listener with its target groups: a group serves one load balancer.
 
