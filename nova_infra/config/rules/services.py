@@ -1,6 +1,6 @@
 """Refuses services that contradict themselves or their environments."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -14,19 +14,21 @@ from nova_infra.config.services.surroundings import Permission
 from nova_infra.config.values.actions import misspelt
 
 
-def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+def service_contradictions(
+    environments: Mapping[int, Environment], services: Mapping[int, Service], *, names: Collection[str] | None
+) -> Iterator[str]:
     """Every contradiction, as the path of the key that was written, what is wrong and what to do.
 
     Args:
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
+        names: The names of all environments, those with faults of their own included; None where one is not known.
     """
     yield from _between(environments, services)
-    names = {environment.name for environment in environments.values()}
     for index, service in services.items():
         key = f"services[{index}]"
         for name, override in service.environments.items():
-            if environments and name not in names:
+            if names and name not in names:
                 choices = ", ".join(sorted(names))
                 yield f"{key}.environments.{name}: is not an environment: choose one of {choices}, or remove it"
             yield from kinds.foreign_keys(f"{key}.environments.{name}", override, service.kind)

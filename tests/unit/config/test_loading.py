@@ -51,6 +51,12 @@ def test_an_unknown_service_is_named_with_the_choices(config: Config) -> None:
         ("toolchain.region", "us-moon-1", "toolchain.region: 'us-moon-1'", "is not an AWS region"),
         ("toolchain.region", "aws-global", "toolchain.region: 'aws-global'", "is not an AWS region"),
         ("toolchain.colour", "red", "toolchain.colour: 'red'", "is not a key that Nova knows"),
+        (
+            "toolchain.notifications.emails",
+            ["t\u0435am@example.com"],
+            "emails[0]: 't\u0435am@",
+            "not an e-mail address",
+        ),
         ("toolchain.notifications.emails", ["me"], "toolchain.notifications.emails[0]: 'me'", "not an e-mail address"),
         ("toolchain.notifications.slack", {"workspace": "x", "channel": "C01234567"}, "slack.workspace: 'x'", "Slack"),
         ("source.repository", "nova", "source.repository: 'nova'", "is not a repository"),
@@ -204,6 +210,18 @@ def test_all_faults_are_reported_at_once(raw: dict[str, Any]) -> None:
     text = "\n".join(faults(raw))
     for part in ("environments[0].region", "environments[2].approval", "services[0].memory", "services[2].paths"):
         assert part in text
+
+
+def test_a_fault_of_an_environment_is_no_fault_of_what_names_it(raw: dict[str, Any]) -> None:
+    name = raw["environments"][0]["name"]
+    raw["services"][0]["environments"] = {name: {}, "elsewhere": {}}
+    raw["environments"][0]["network"]["cidr"] = "10.0.0.0/40"
+    assert [line.split(":")[1] for line in faults(raw)] == [
+        " environments[0].network.cidr",
+        " services[0].environments.elsewhere",
+    ]
+    raw["environments"][0]["name"] = 7
+    assert not [line for line in faults(raw) if "is not an environment" in line]
 
 
 def test_several_faults_of_one_entry_are_reported_at_once(raw: dict[str, Any]) -> None:

@@ -146,7 +146,7 @@ def _image(part: Part, table: TomlTable) -> None:
     table.put("image", part.take("image", "location", kind=str))
     if "image" in table.values and part.has("image", "credentials"):
         table.put("credentials", part.take("image", "credentials", kind=str))
-        table.notes.append(part.note("image", what="the toolchain reads it: keep it in that account."))
+        table.notes.append(part.note("image", "credentials", what="the toolchain reads it: keep it in that account."))
     build = part.peek("image", "build")
     if isinstance(build, str):
         file = PurePosixPath(part.take("image", "build", kind=str))
