@@ -10,6 +10,7 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from pydantic import ValidationError
 
 from nova_infra.checks.plugin import NovaChecks
+from nova_infra.checks.stages import Promotion
 from nova_infra.config import Config, Environment, Overrides, Rollout, Service, shortened
 from nova_infra.config.resolved import resolved
 from nova_infra.config.values.fields import aws_regions
@@ -64,7 +65,7 @@ def build_app(
         else image_tags(root, config)
     )
     extensions = load_extensions(root, config)
-    app = _empty_app(root, outdir)
+    app = _empty_app(root, outdir, config)
     if selected is not None:
         EnvironmentStacks(app, config=config, environment=selected, image_tags=tags, extensions=extensions)
         return app
@@ -89,7 +90,7 @@ def build_app(
     return app
 
 
-def _empty_app(root: Path, outdir: Path | None) -> cdk.App:
+def _empty_app(root: Path, outdir: Path | None, config: Config) -> cdk.App:
     """An app with the checks of every synthesis. It reads the feature flags, so that it needs no CLI for them."""
     app = cdk.App(
         outdir=str(outdir) if outdir else None,
@@ -98,7 +99,10 @@ def _empty_app(root: Path, outdir: Path | None) -> cdk.App:
         stack_traces=False,  # they would name CDK's own files, and take a second
         tree_metadata=False,  # for a tree view in editors; two seconds with 45 services
     )
-    cdk.Validations.of(app).add_plugins(NovaChecks(), AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    promotion = Promotion(
+        config.toolchain.account, tuple((each.stage, each.account, each.approval) for each in config.environments)
+    )
+    cdk.Validations.of(app).add_plugins(NovaChecks(promotion), AwsSolutionsChecks(app), NIST80053R5Checks(app))
     return app
 
 

@@ -89,24 +89,31 @@ class Covering:
         self._data = coverage.CoverageData(str(data))
         self._data.read()
 
-    def of(self, file: Path, line: int) -> list[str]:
+    def of(self, file: Path, line: int, *, text: str) -> list[str]:
         """The tests that run the statement of a line, the fastest first.
 
         Args:
             file: Where the code was when it was measured.
             line: Its number, from 1.
+            text: The code at that time.
         """
         contexts = self._data.contexts_by_lineno(str(file))
-        wanted = {context for each in _statement(file, line) for context in contexts.get(each, ())}
+        return self._tests({context for each in _statement(text, line) for context in contexts.get(each, ())})
+
+    def anywhere(self, file: Path) -> list[str]:
+        """The tests that run anything of a file, the fastest first: what an import runs belongs to no test."""
+        return self._tests(set().union(*self._data.contexts_by_lineno(str(file)).values()))
+
+    def _tests(self, wanted: set[str]) -> list[str]:
         fixtures = {each.removeprefix(FIXTURE) for each in wanted if each.startswith(FIXTURE)}
         found = [name for name, test in self.tests.items() if name in wanted or fixtures & set(test["fixtures"])]
         return sorted(found, key=lambda name: float(self.tests[name]["seconds"]))
 
 
-def _statement(file: Path, line: int) -> range:
+def _statement(text: str, line: int) -> range:
     """The lines of the innermost statement at a line; of one that holds others, those before the first of them."""
     found = range(line, line + 1)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.stmt):
             body = getattr(node, "body", None)
             end = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno or node.lineno

@@ -5,20 +5,24 @@
 #   scripts/judge.sh verdict VERDICT     sets the commit's status "Wider access", and writes the comment
 #
 # Wider access is accepted by the label `wider-access` and an approval of this very commit, by somebody who may write to the
-# repository and is not the author. An approval names its commit, a label does not: a commit that is pushed after the label
+# repository and wrote nothing of the pull request. An approval names its commit, a label does not: a commit that is pushed after the label
 # has no approval. Variables of the second form: GH_REPO, BASE, HEAD (owner:branch), SHA and RUN.
 set -euo pipefail
 
 accepted_by() { # the first reviewer who accepts this commit's wider access
-  local number=$1 author reviewer
+  local number=$1 authors reviewer
   gh api --paginate "repos/$GH_REPO/issues/$number/labels" -q '.[].name' | grep -qx wider-access || return 1
-  author=$(gh api "repos/$GH_REPO/pulls/$number" -q .user.login)
+  # Whoever opened it, and whoever's account GitHub knows as that of an author of its commits.
+  authors=$(
+    gh api "repos/$GH_REPO/pulls/$number" -q .user.login &&
+      gh api --paginate "repos/$GH_REPO/pulls/$number/commits" -q '.[] | .author.login // empty, .committer.login // empty'
+  ) || return 1
   # The last word of each reviewer counts.
   gh api --paginate "repos/$GH_REPO/pulls/$number/reviews" \
     -q '.[] | select(.state == "APPROVED" or .state == "CHANGES_REQUESTED" or .state == "DISMISSED") | [.user.login, .state, .commit_id] | @tsv' |
     awk -F '\t' -v sha="$SHA" '{ last[$1] = $2 " " $3 } END { for (who in last) if (last[who] == "APPROVED " sha) print who }' | sort |
     while read -r reviewer; do
-      [ "$reviewer" != "$author" ] || continue
+      ! grep -qixF -- "$reviewer" <<<"$authors" || continue
       case $(gh api "repos/$GH_REPO/collaborators/$reviewer/permission" -q .permission) in
         admin | write) echo "$reviewer" && break ;;
       esac

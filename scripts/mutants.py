@@ -1,10 +1,10 @@
 """Breaks the code in one place at a time, and lists what no test notices: make mutants [SAMPLE=200] [MUTATE="FILE …"].
 
 The tree is copied to `.nova/mutants` first: what is broken there is nobody's. The tests run there once to see which of
-them run which line (`scripts/covering.py`). A mutant meets only those, the near and fast ones first, and all tests of
-its room, of `HABITS` and of `ALSO` before it counts as a survivor. cosmic-ray makes the mutants, as
-`requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all
-files, the same for each seed.
+them run which line (`scripts/covering.py`). A mutant meets those, the near and fast ones first, then the tests that run
+anything of its file, and all tests of its room, of `HABITS` and of `ALSO` before it counts as a survivor. cosmic-ray
+makes the mutants, as `requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample
+is drawn over all files, the same for each seed, and every mutant that is drawn is tried.
 
 Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one in
 `scripts/equivalent_mutants.toml`: those that change nothing that anybody could see are counted apart.
@@ -12,6 +12,8 @@ Exits with 1 where fewer than 95 % are noticed. The others are printed, to be ar
 
 import argparse
 import ast
+import json
+import math
 import os
 import random
 import shutil
@@ -24,10 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covering import Covering
+from forked_tests import Tests
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".nova" / "mutants"
 COPY = PLACE / "tree"
+SHARED = PLACE / "assemblies"
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 WANTED_PERCENT = 95
 AREAS = (
@@ -50,6 +54,19 @@ HABITS = ["tests/unit/test_habits.py"]
 """They read the code instead of running it, so no line is known to be theirs."""
 SLOW_FIXTURES = {"app", "synthesize"}
 """What those tests ask for that synthesize: they meet a mutant last."""
+SYNTHESIZED = ("nova_infra/constructs", "nova_infra/stacks")
+"""What the templates come from: what is broken elsewhere meets those that were synthesized before it was."""
+FIRST = 10
+"""How many tests a mutant meets first: to collect more takes longer than most of them."""
+BREAK = """
+import json, sys
+from pathlib import Path
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+for module, operator, occurrence in json.load(sys.stdin):
+    print(json.dumps(mutate_code(Path(module).read_text(encoding="utf-8"), get_operator(operator)(), occurrence)))
+"""
+"""What cosmic-ray makes of all the mutants that were drawn, in one process: a line of JSON for each."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +102,17 @@ def modules(given: Sequence[str]) -> list[Path]:
 
 
 def copy_tree() -> None:
-    """Copy the tree as git lists it, with the same tools."""
-    shutil.rmtree(COPY, ignore_errors=True)
+    """Copy the tree as git lists it, with the same tools; what was compiled of the copy before stays where it fits."""
     listed = subprocess.run([ROOT / "scripts" / "tree.sh", "list"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (COPY / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, COPY / name)
-    (COPY / "node_modules").symlink_to(ROOT / "node_modules")
+    names = {name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()}
+    for old in [file for file in COPY.rglob("*.py") if str(file.relative_to(COPY)) not in names]:
+        if "node_modules" not in old.parts:
+            old.unlink()
+    for name in names:
+        (COPY / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, COPY / name)
+    if not (COPY / "node_modules").exists():
+        (COPY / "node_modules").symlink_to(ROOT / "node_modules")
 
 
 def measured(files: Iterable[Path]) -> Covering:
@@ -102,10 +122,14 @@ def measured(files: Iterable[Path]) -> Covering:
     wanted = f"{tree.decode().strip()} {' '.join(tests)}"
     data, seen, known = PLACE / "coverage", PLACE / "covering.json", PLACE / "measured"
     if not known.exists() or known.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(SHARED, ignore_errors=True)
+        SHARED.mkdir(parents=True)
         settings = PLACE / "coveragerc"
         settings.write_text("[run]\nsource = nova_infra\n", encoding="utf-8")
         command = ["-m", "coverage", "run", f"--rcfile={settings}", f"--data-file={data}", "-m", "pytest", "-q", "-n0"]
-        environment = {**_environment(), "COVERING": str(seen)}
+        environment = {**_environment(), "COVERING": str(seen), "NOVA_SHARED": str(SHARED)}
+        # What this run compiles, the others load; of a module that is broken later, the time no longer fits.
+        del environment["PYTHONDONTWRITEBYTECODE"]
         said = subprocess.run(
             [sys.executable, *command, "-p", "no:cacheprovider", "-p", "covering", *tests],
             cwd=COPY,
@@ -154,27 +178,68 @@ def mutants(files: Sequence[Path]) -> Iterator[Mutant]:
             yield Mutant(module, operator, occurrence, row)
 
 
-def survives(mutant: Mutant, covering: Covering, *, timeout: float) -> str:
+def broken_texts(drawn: Sequence[Mutant]) -> list[str]:
+    """What becomes of a mutant's module, for each."""
+    asked = json.dumps([[str(each.module), each.operator, each.occurrence] for each in drawn])
+    program = PLACE / "venv" / "bin" / "python"
+    said = subprocess.run(
+        [program, "-c", BREAK], cwd=COPY, env=_environment(), check=True, input=asked, stdout=subprocess.PIPE, text=True
+    )
+    return [json.loads(line) for line in said.stdout.splitlines()]
+
+
+def survives(mutant: Mutant, broken: str, covering: Covering, tests: Tests) -> str:
     """Break one place, and run the tests that could notice.
+
+    Args:
+        broken: What becomes of its module.
+        tests: Runs them.
 
     Returns:
         The difference that none of them notices; empty where one does.
     """
     file = COPY / mutant.module
-    whole = file.read_text(encoding="utf-8")
-    found = covering.of(file, mutant.line)
-    slow = [test for test in found if not SLOW_FIXTURES.isdisjoint(covering.tests[test]["fixtures"])]
-    near = [test for test in found if test not in slow and test.startswith(tests_of(mutant.module)[0])]
-    far = sorted(set(found) - {*near, *slow})
-    _cosmic_ray("apply", str(mutant.module), mutant.operator, str(mutant.occurrence))
+    whole, times = file.read_text(encoding="utf-8"), file.stat()
+    shared = None if _is_synthesized(mutant.module) else SHARED
+    known: set[str] = set()
+    file.write_text(broken, encoding="utf-8")
     try:
-        broken = file.read_text(encoding="utf-8")
-        for tests in (near, far, HABITS, slow, tests_of(mutant.module)):
-            if tests and not _pass(tests, timeout=timeout):
+        for found in (covering.of(file, mutant.line, text=whole), covering.anywhere(file)):
+            for batch in _batches([each for each in found if each not in known], mutant.module, covering, shared):
+                known.update(batch)
+                if not tests.do_pass(batch, shared=shared):
+                    return ""
+        for batch in (HABITS, tests_of(mutant.module)):
+            if not tests.do_pass(batch, shared=None):
                 return ""
     finally:
         file.write_text(whole, encoding="utf-8")
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     return _difference(whole, broken)
+
+
+def _is_synthesized(module: Path) -> bool:
+    return any(module.is_relative_to(each) for each in SYNTHESIZED)
+
+
+def _batches(found: Sequence[str], module: Path, covering: Covering, shared: Path | None) -> Iterator[list[str]]:
+    """A module's own tests first, and those that synthesize by themselves last; a few of them, then the rest."""
+    own, near = f"test_{module.stem.lstrip('_')}", tests_of(module)[0]
+    slow = {each for each in found if not shared and not SLOW_FIXTURES.isdisjoint(covering.tests[each]["fixtures"])}
+    quick = [each for each in found if each not in slow]
+    quick.sort(key=lambda each: (f"/{own}" not in each, not each.startswith(near)))
+    last = [each for each in found if each in slow]
+    yield from (batch for batch in (quick[:FIRST], quick[FIRST:], last[:FIRST], last[FIRST:]) if batch)
+
+
+def interval(noticed: int, total: int) -> tuple[float, float]:
+    """Wilson's interval of 95 % for a share, in percent: https://doi.org/10.1080/01621459.1927.10502953."""
+    if not total:
+        return 0.0, 100.0
+    z, share = 1.96, noticed / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return 100 * (middle - half), 100 * (middle + half)
 
 
 def argued() -> dict[tuple[str, str, str], str]:
@@ -187,23 +252,6 @@ def _difference(whole: str, broken: str) -> str:
     pairs = zip(whole.splitlines(), broken.splitlines(), strict=False)
     one, other = next(((a, b) for a, b in pairs if a != b), ("", ""))
     return f"{one.strip()}\n{other.strip()}"
-
-
-def _pass(tests: Sequence[str], *, timeout: float) -> bool:
-    chosen = PLACE / "tests.txt"
-    chosen.write_text("\n".join(tests), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", f"@{chosen}"]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command, cwd=COPY, env=_environment(), stdout=quiet, stderr=quiet, start_new_session=True
-    ) as process:
-        try:
-            return process.wait(timeout) == 0
-        except BaseException as error:
-            os.killpg(process.pid, 9)
-            if isinstance(error, subprocess.TimeoutExpired):
-                return False
-            raise
 
 
 def _cosmic_ray(*arguments: str) -> None:
@@ -231,9 +279,10 @@ def main(arguments: list[str]) -> int:
     drawn = everything
     if options.sample is not None and options.sample < len(everything):
         drawn = random.Random(options.seed).sample(everything, options.sample)  # noqa: S311 - draws that a seed repeats
+    tests = Tests(COPY, environment=_environment(), timeout=options.timeout, broken=AREAS)
     known, alive, same = argued(), 0, 0
-    for number, mutant in enumerate(drawn, start=1):
-        difference = survives(mutant, covering, timeout=options.timeout)
+    for number, (mutant, broken) in enumerate(zip(drawn, broken_texts(drawn), strict=True), start=1):
+        difference = survives(mutant, broken, covering, tests)
         if difference and (str(mutant.module), *difference.split("\n")) in known:
             same += 1
         elif difference:
@@ -244,10 +293,11 @@ def main(arguments: list[str]) -> int:
             print(f"{number} of {len(drawn)} tried, {alive} unnoticed", flush=True)
     total = len(drawn) - same
     percent = 100 * (total - alive) / total if total else 100
+    low, high = interval(total - alive, total)
     print(
-        f"{percent:.1f} % of {total} mutants noticed, {WANTED_PERCENT} % wanted; drawn from {len(everything)}, ", end=""
+        f"{percent:.1f} % of {total} mutants noticed (95 % interval: {low:.1f} to {high:.1f} %), "
+        f"{WANTED_PERCENT} % wanted; drawn from {len(everything)}, and {same} that change nothing to be seen"
     )
-    print(f"and {same} that change nothing to be seen")
     return int(percent < WANTED_PERCENT)
 
 

@@ -8,11 +8,16 @@ import aws_cdk as cdk
 import jsii
 
 from nova_infra.checks.rules import RULES, findings
+from nova_infra.checks.stages import Promotion, stage_of
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
 class NovaChecks:
     """Holds every template of an app to Nova's rules. A finding is acknowledged as ``Nova::<rule>``."""
+
+    def __init__(self, promotion: Promotion | None = None) -> None:
+        """Note which environments an approval protects from which; None for an app that has no environments."""
+        self._promotion = promotion
 
     @property
     def name(self) -> str:
@@ -31,7 +36,7 @@ class NovaChecks:
 
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
         """Check the synthesized templates."""
-        violations = list(_violations(context.template_paths))
+        violations = list(_violations(context.template_paths, self._promotion))
         return cdk.PolicyValidationPluginReport(success=not violations, violations=violations)
 
 
@@ -46,10 +51,13 @@ def _account(template: Path) -> str | None:
     return None
 
 
-def _violations(paths: Iterable[str]) -> Iterator[cdk.PolicyViolation]:
+def _violations(paths: Iterable[str], promotion: Promotion | None) -> Iterator[cdk.PolicyViolation]:
     for path in paths:
         template = json.loads(Path(path).read_text(encoding="utf-8"))
-        for rule, finding in findings(template, account=_account(Path(path))):
+        stage = stage_of(path)
+        beyond = promotion.beyond(stage) if promotion is not None else frozenset()
+        before = promotion.before(stage) if promotion is not None else frozenset()
+        for rule, finding in findings(template, account=_account(Path(path)), beyond=beyond, before=before):
             yield cdk.PolicyViolation(
                 rule_name=rule.id,
                 description=f"{rule.sentence}{f': {finding.detail}' if finding.detail else ''}",

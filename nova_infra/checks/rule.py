@@ -13,10 +13,14 @@ class Template:
     Attributes:
         resources: Logical id to resource, each policy as an object: many types accept it as text, too.
         account: The account that it is deployed to; None where that is not known.
+        beyond: Accounts that an approval protects from it, because it is deployed before.
+        before: Accounts of what is deployed before the approval of this one.
     """
 
     resources: Mapping[str, Mapping[str, Any]]
     account: str | None = None
+    beyond: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Read the policies that are written as text."""

@@ -22,11 +22,19 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def findings(template: Mapping[str, Any], *, account: str | None = None) -> list[tuple[Rule, Finding]]:
+def findings(
+    template: Mapping[str, Any],
+    *,
+    account: str | None = None,
+    beyond: frozenset[str] = frozenset(),
+    before: frozenset[str] = frozenset(),
+) -> list[tuple[Rule, Finding]]:
     """Each rule that a template breaks, and where.
 
     Args:
         account: The account that it is deployed to, if that is known.
+        beyond: Accounts that an approval protects from it, because it is deployed before.
+        before: Accounts of what is deployed before the approval of this one.
     """
-    loaded = Template(template.get("Resources", {}), account)
+    loaded = Template(template.get("Resources", {}), account, beyond, before)
     return [(rule, finding) for rule in RULES for finding in rule.check(loaded)]

@@ -115,7 +115,7 @@ class Environment(Runtime):
     region: Region
     shared_account: Annotated[str, Field(min_length=10, max_length=200)] | None = None
     """Why an environment behind an approval shares its account with an earlier one or with the toolchain: whoever can
-    deploy there can deploy here. Default: it may not."""
+    deploy there can deploy here. Default: sharing is refused."""
     tests: Literal["integration", "e2e"] | None = None
     """The suite that must pass after a deployment, before the next environment is touched."""
     approval: bool = False
@@ -127,7 +127,7 @@ class Environment(Runtime):
     window: Window | None = None
     """Default: deployments may start at any time."""
     domain: Domain | None = None
-    """Needed, unless ``allow_plain_http``."""
+    """Required unless ``allow_plain_http`` is true."""
     allow_plain_http: bool = False
     """Whether the environment may be reached without TLS. Only without a domain. Default: false."""
     waf: bool = False

@@ -95,6 +95,9 @@ def _as_lines(faults: Sequence[str]) -> str:
 
 
 def _parts(data: Mapping[str, Any], services: Mapping[int, Service]) -> ValidParts:
+    environments = data["environments"] if isinstance(data.get("environments"), tuple) else ()
+    names = [each.get("name") if isinstance(each, dict) else None for each in environments]
+    texts = [name for name in names if isinstance(name, str)]
     return ValidParts(
         toolchain=_valid(Toolchain, [data.get("toolchain")]).get(0),
         source=_valid(Source, [data.get("source")]).get(0),
@@ -102,7 +105,8 @@ def _parts(data: Mapping[str, Any], services: Mapping[int, Service]) -> ValidPar
         images=_valid(Images, [data.get("images", {})]).get(0),
         release=_valid(ReleaseSettings, [data.get("release", {})]).get(0, ReleaseSettings()),
         environments=_valid(Environment, data.get("environments")),
-        environment_count=len(data["environments"]) if isinstance(data.get("environments"), tuple) else 0,
+        environment_count=len(environments),
+        environment_names=frozenset(texts) if len(texts) == len(names) else None,
         services=services,
     )
 

@@ -234,7 +234,7 @@ def _is(annotation: Any, kind: type) -> bool:
 
 
 def _choices(annotation: Any) -> list[Any]:
-    """The values of a Literal, wherever in an annotation, but for lists."""
+    """The values of a Literal anywhere in an annotation, except in lists."""
     if "tuple[" in str(annotation):
         return []
     if getattr(annotation, "__origin__", None) is not None and "Literal" in str(annotation.__origin__):

@@ -29,6 +29,7 @@ class ValidParts:
         release: Its defaults where it is not valid.
         environments: By their place in the file.
         environment_count: How many environments there are, valid or not.
+        environment_names: Their names, as far as they are texts; None where one has no name to go by.
         services: By their place in the file.
     """
 
@@ -39,6 +40,7 @@ class ValidParts:
     release: ReleaseSettings
     environments: Mapping[int, Environment]
     environment_count: int
+    environment_names: frozenset[str] | None
     services: Mapping[int, Service]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from nova_infra.containers.dockerfile import needs_docker_format, programs_of_shells
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError, build_error
 from nova_infra.images.build_context import ContextFile, write_context
@@ -34,8 +35,8 @@ STAGE_LABEL = "nova.stage"
 CACHE = "cache"
 """What a service's cached images are called, below the name of its image."""
 _CACHED = re.compile(r"--> (?:Using cache )?([0-9a-f]{11,64})$")
-# Docker's format notes the ids of containers, which no two builds share.
-_DATELESS = ("--timestamp=0", "--format=oci")
+# Docker's format notes the ids of containers, which no two builds share: what comes of a build never has it.
+_DATELESS, _SEALED = "--timestamp=0", "--format=oci"
 _INTERRUPT_SECONDS = 30
 # What undoes the network of a build step: ended, it would leave half of it behind.
 _LEFT_ALONE = ("netavark", "iptables", "ip6tables", "nft", "aardvark-dns", "conmon")
@@ -137,7 +138,8 @@ def _build(
             arguments += [f"--build-context={ref}=container-image://{name}" for ref, name, _ in stand_ins]
             # The host's network: a second engine on the machine may claim the same addresses as this one's.
             layers = "--layers" if _has_history(engine, recipe, stand_ins) else "--layers=false"
-            arguments += [*_DATELESS, layers, "--network=host", f"--iidfile={scratch / 'id'}"]
+            kept = "--format=docker" if needs_docker_format(_dockerfile(recipe)) else _SEALED
+            arguments += [_DATELESS, kept, layers, "--network=host", f"--iidfile={scratch / 'id'}"]
             arguments += [f"--label={STAGE_LABEL}=image"]
         used: set[str] = set()
 
@@ -161,12 +163,13 @@ def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callab
     """
     built = (scratch / "id").read_text(encoding="ascii").strip().removeprefix("sha256:")
     dockerfile = scratch / "Dockerfile"
-    dockerfile.write_text(f"FROM {built}\n", encoding="ascii")
+    programs = programs_of_shells(_dockerfile(recipe), recipe.target)
+    dockerfile.write_text("\n".join([f"FROM {built}", *programs]) + "\n", encoding="ascii")
     (scratch / "nothing").mkdir()
     arguments = ["build", f"--platform={recipe.platform}", f"--file={dockerfile}", f"--label={_BASE_LABEL}={base}"]
     # The annotation would be the digest of what was just built, history and all.
-    arguments += [*_DATELESS, "--annotation=org.opencontainers.image.base.digest=", "--layers=false", "--omit-history"]
-    arguments += [f"--tag={recipe.name}", str(scratch / "nothing")]
+    arguments += [_DATELESS, _SEALED, "--annotation=org.opencontainers.image.base.digest=", "--layers=false"]
+    arguments += ["--omit-history", f"--tag={recipe.name}", str(scratch / "nothing")]
     _run(engine, arguments, scratch, recipe, tell)
 
 

@@ -1,30 +1,91 @@
-"""Reads the entry point and command that a Dockerfile sets, for machines without an engine."""
+"""Reads Dockerfiles: what they run, and what of them not every engine or format of images can hold."""
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
+_STAGE = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_SHELL = ("/bin/sh", "-c")
+
+
+@dataclass(frozen=True)
+class _BuildStage:
+    """What a stage has set so far, or the stage that it begins with."""
+
+    shell: tuple[str, ...] = _SHELL
+    entry_point: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 def program_of(dockerfile: Path) -> tuple[str, ...]:
     """Its entry point and command, of the last stage; empty where it names neither."""
-    text = dockerfile.read_text(encoding="utf-8", errors="replace")
-    entry_point: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    lines = (line for line in text.replace("\\\n", " ").splitlines() if not line.lstrip().startswith("#"))
-    for instruction in filter(None, map(_INSTRUCTION.fullmatch, lines)):
-        match instruction.group(1).upper():
-            case "FROM":
-                entry_point, command = (), ()
+    stage = _stage(dockerfile.read_text(encoding="utf-8", errors="replace"))
+    return (*stage.entry_point, *stage.command)
+
+
+def needs_docker_format(text: str) -> bool:
+    """Whether Podman and Buildah leave out a part of a Dockerfile in images of OCI's format, and Docker builds it.
+
+    These hold no SHELL, so that commands run in another one, and no ONBUILD, which a later stage would run:
+    https://github.com/opencontainers/image-spec/blob/main/config.md
+    """
+    for_later = False
+    for name, _ in _instructions(text):
+        if name == "SHELL" or (name == "FROM" and for_later):
+            return True
+        for_later = for_later or name == "ONBUILD"
+    return False
+
+
+def programs_of_shells(text: str, target: str = "") -> list[str]:
+    """The ENTRYPOINT and CMD that SHELL runs, as instructions: Podman and Buildah give them to /bin/sh.
+
+    https://docs.docker.com/reference/dockerfile/#shell
+
+    Args:
+        text: The Dockerfile.
+        target: The stage that is built; empty for the last.
+    """
+    shells = {_words(rest, _SHELL) for name, rest in _instructions(text) if name == "SHELL"}
+    stage = _stage(text, target)
+    programs = {"ENTRYPOINT": stage.entry_point, "CMD": stage.command}
+    if not any(words[:-1] in shells for words in programs.values()):
+        return []
+    # An entry point that is set anew takes the command away.
+    return [f"{name} {json.dumps(words)}" for name, words in programs.items() if words]
+
+
+def _stage(text: str, target: str = "") -> _BuildStage:
+    """What the target, or the last stage, comes to."""
+    stages: dict[str, _BuildStage] = {}
+    stage, called = _BuildStage(), ""
+    for name, rest in _instructions(text):
+        match name:
+            case "FROM" if found := _STAGE.match(rest):
+                if target and called == target.lower():
+                    break
+                stage, called = stages.get(found.group(1).lower(), _BuildStage()), (found.group(2) or "").lower()
+            case "SHELL":
+                stage = replace(stage, shell=_words(rest, _SHELL))
             case "ENTRYPOINT":
-                entry_point, command = _words(instruction.group(2)), ()
+                stage = replace(stage, entry_point=_words(rest, stage.shell), command=())
             case "CMD":
-                command = _words(instruction.group(2))
-    return (*entry_point, *command)
+                stage = replace(stage, command=_words(rest, stage.shell))
+        stages[called] = stage
+    return stage
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _instructions(text: str) -> Iterator[tuple[str, str]]:
+    """Each instruction, in capitals, and what follows it."""
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    for found in filter(None, map(_INSTRUCTION.fullmatch, re.sub(r"\\\s*\n", " ", "\n".join(lines)).splitlines())):
+        yield found.group(1).upper(), found.group(2)
+
+
+def _words(text: str, shell: tuple[str, ...]) -> tuple[str, ...]:
     """The words of an instruction: a list as it is, anything else a line for the shell."""
     try:
         words = json.loads(text)
@@ -32,4 +93,4 @@ def _words(text: str) -> tuple[str, ...]:
             return tuple(map(str, words))
     except ValueError:
         pass
-    return ("/bin/sh", "-c", text.strip())
+    return (*shell, text.strip())

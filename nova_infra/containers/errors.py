@@ -7,8 +7,8 @@ from nova_infra.errors import NovaError
 
 _LINES = 3
 _LINE_LENGTH = 240
-# BuildKit puts the place in the Dockerfile below the log of the step that failed.
-_FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+")
+# BuildKit puts the place in the Dockerfile below the log of the step that failed, and Buildah what it holds in memory.
+_FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+|.*\(UNHANDLED LOGLEVEL\).*")
 
 _QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
 """What Podman repeats of another program's remarks, with its line breaks written out, where it quotes its error."""

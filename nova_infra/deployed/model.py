@@ -204,6 +204,21 @@ class ParameterVersion:
 
 
 @dataclass(frozen=True)
+class StoredSecret:
+    """A secret, without its value.
+
+    Attributes:
+        deleted: Whether it is scheduled for deletion, so that nobody can read it.
+        labels: Staging labels that a version has, such as ``AWSCURRENT``; none where it has no value.
+        versions: Ids of its versions.
+    """
+
+    deleted: bool = False
+    labels: frozenset[str] = frozenset()
+    versions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Answer:
     """An answer over HTTP.
 

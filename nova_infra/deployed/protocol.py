@@ -14,6 +14,7 @@ from nova_infra.deployed.model import (
     PlayedRelease,
     RunningService,
     StoppedTask,
+    StoredSecret,
     TaskRevision,
 )
 from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment
@@ -118,6 +119,15 @@ class ObservedEnvironment(Protocol):
 
     def vcpu_quota(self) -> float | None:
         """How many vCPUs Fargate may run in the account and region; None where that is not known."""
+
+    def secrets(self, names: Sequence[str]) -> Mapping[str, StoredSecret | None]:
+        """Secret, by ARN or name, to what is known of it without its value; None where it does not exist.
+
+        Those that may not be looked at are left out.
+        """
+
+    def have_parameters(self, names: Sequence[str]) -> Mapping[str, bool]:
+        """Parameter to whether it exists, without its value; none where the role may not look."""
 
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
         """The versions of a parameter that are kept, oldest first; none where it does not exist."""

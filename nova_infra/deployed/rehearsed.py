@@ -25,6 +25,7 @@ from nova_infra.deployed.model import (
     RunningService,
     RunningTask,
     StoppedTask,
+    StoredSecret,
     TaskRevision,
 )
 from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment, Traffic
@@ -169,6 +170,14 @@ class RehearsedEnvironment:
     def vcpu_quota(self) -> float | None:
         """This machine's limits are others."""
         return None
+
+    def secrets(self, names: Sequence[str]) -> Mapping[str, StoredSecret | None]:
+        """Values of secrets are made up: nothing is known of those in an account."""
+        return {}
+
+    def have_parameters(self, names: Sequence[str]) -> Mapping[str, bool]:
+        """The same."""
+        return {}
 
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
         versions = self._parameters().get(parameter, [])

@@ -41,7 +41,6 @@ class RevisionState:
         revision: ``family:revision`` of its task definition; empty where it could not be read.
         wanted_tasks: Number of tasks that it is meant to have.
         running: Number of tasks that run.
-        pending: Number of tasks that start.
         weight: Share of the traffic that ECS wants it to have, in percent; None where ECS shifts none.
         target_group: ARN of its target group; empty where it has none, or it could not be read.
     """
@@ -50,7 +49,6 @@ class RevisionState:
     revision: str
     wanted_tasks: int
     running: int
-    pending: int = 0
     weight: float | None = None
     target_group: str = ""
 

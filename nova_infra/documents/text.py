@@ -47,7 +47,7 @@ def in_words(names: Sequence[str]) -> str:
 
 
 def said_once(clauses: Iterable[tuple[str, str]]) -> list[str]:
-    """Say once what is the same in several places but for its counts and the place in its names.
+    """Say once what several places share, apart from counts and the place in their names.
 
     Args:
         clauses: The place, such as ``Dev``, and the clause, such as ``a task of dev-shop took 2 MiB more``.

@@ -26,6 +26,26 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "",
         image("ENTRYPOINT exec python3 serve.py", 'CMD ["--port", "1"]'),
     ),
+    "a command for a shell of its own": (
+        "✓",
+        "",
+        image(
+            'SHELL ["/bin/bash", "-o", "pipefail", "-c"]',
+            "RUN [[ a == a ]]",
+            "CMD [[ a == a ]] && exec python3 serve.py",
+        ),
+    ),
+    "a command for another shell than it names": ("✗", "not found", image("CMD [[ a == a ]] && exec python3 serve.py")),
+    "what a stage leaves to those that begin with it": (
+        "✓",
+        "",
+        {
+            "before": "open('/app/left')",
+            "dockerfile": DOCKERFILE.replace(
+                f"FROM {BASE}", f"FROM {BASE} AS first\nONBUILD COPY notes.txt /app/left\nFROM first"
+            ),
+        },
+    ),
     "a shell that does not pass the signal on": ("!", KILLED, image("CMD python3 serve.py; exit 1")),
     "a shell that does not pass the signal on, with an init process": (
         "✓",

@@ -114,6 +114,20 @@ def test_a_module_fits_a_reader() -> None:
     assert {name: length for name, length in lengths.items() if length > 350} == {}, "split these by idea"
 
 
+def test_a_construct_takes_at_most_eight_parameters_besides_its_place() -> None:
+    counts = {
+        f"{module}.{found.name}": len(function.args.kwonlyargs)
+        for module, path in MODULES.items()
+        if module.startswith("nova_infra.constructs.")
+        for found in ast.walk(parsed(path))
+        if isinstance(found, ast.ClassDef)
+        for function in found.body
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__"
+    }
+    assert len(counts) > 30
+    assert {name: count for name, count in counts.items() if count > 8} == {}, "give them a value that holds several"
+
+
 TESTS = Path(__file__).parent
 TEST_MODULES = [path.relative_to(TESTS) for path in sorted(TESTS.rglob("test_*.py"))]
 

@@ -69,6 +69,15 @@ def test_what_is_paired_is_of_one_length() -> None:
     assert [place for place, text in zips if not text.endswith("strict=True)")] == []
 
 
+def test_no_text_has_the_marks_of_a_merge_that_was_not_finished() -> None:
+    rooms = ("docs", "nova_infra", "scripts", "tests")
+    found = [ROOT.parent / "README.md", *(path for room in rooms for path in (ROOT.parent / room).rglob("*"))]
+    paths = [path for path in found if path.suffix in (".md", ".toml", ".py") and "node_modules" not in path.parts]
+    assert len(paths) > 500
+    marked = [path.name for path in paths if re.search(rb"^(?:<{7}|>{7}) ", path.read_bytes(), re.M)]
+    assert marked == []
+
+
 def test_whatever_runs_tests_names_the_failed_ones_at_the_end() -> None:
     """`-r` replaces pytest's default of `fE`: a verdict that quotes those lines would quote none."""
     makefile = (ROOT.parent / "Makefile").read_text(encoding="utf-8")

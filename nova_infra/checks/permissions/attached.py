@@ -9,7 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nova_infra.checks.permissions.statements import Statement, overlap, pattern_of
+from nova_infra.checks.permissions.statements import (
+    COMPARES,
+    Statement,
+    overlap,
+    pattern_here,
+    pattern_of,
+)
 from nova_infra.checks.permissions.ways.limits import limited
 from nova_infra.checks.rule import Template, as_list
 
@@ -19,6 +25,22 @@ ROLE = "AWS::IAM::Role"
 _HARMLESS_MANAGED = re.compile(
     r"arn:[^:]*:iam::aws:policy/(?:[\w-]+/)*\w*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess|AWSLambda\w*ExecutionRole)"
 )
+# Which of them read what may be a secret, or what users have written.
+_READ_BY_MANAGED = (
+    (("ReadOnlyAccess", "AmazonSSMReadOnlyAccess"), ("ssm:GetParameter*",)),
+    (
+        ("AWSSecretsManagerClientReadOnlyAccess",),
+        ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"),
+    ),
+    (
+        ("ReadOnlyAccess", "CloudWatchLogsReadOnlyAccess", "CloudWatchReadOnlyAccess"),
+        ("logs:FilterLogEvents", "logs:GetLogEvents"),
+    ),
+    (("ReadOnlyAccess", "AmazonS3ReadOnlyAccess"), ("s3:GetObject*",)),
+    (("ReadOnlyAccess", "AmazonDynamoDBReadOnlyAccess"), ("dynamodb:GetItem", "dynamodb:Query")),
+    (("ReadOnlyAccess", "AmazonKinesisReadOnlyAccess"), ("kinesis:GetRecords",)),
+)
+_OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
 _ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
@@ -60,7 +82,7 @@ class Attached:
         for managed in branches(properties.get("ManagedPolicyArns"), mappings=False):
             found += self._managed(role, managed)
         for policy_id, principals, statement in self._on_resources:
-            if any(self._means(principal, role) for principal in principals):
+            if self._is_open(statement) and any(self._means(principal, role) for principal in principals):
                 read = self._read(policy_id, {"Statement": [statement]})
                 found += [replace(each, by_resource=True) for each in read]
         return found
@@ -72,9 +94,21 @@ class Attached:
             self._means(principal, other)
             for each in branches(document)
             for statement in branches(each.get("Statement"))
-            if statement.get("Effect") != "Deny"
+            if statement.get("Effect") != "Deny" and self._is_open(statement)
             for principal in self._principals(statement)
         )
+
+    def on_resources(self) -> Iterator[tuple[str, list[str], Statement]]:
+        """Each statement of a resource's policy or a role's trust: where it stands, whom it names, what it says."""
+        trusts = (
+            (logical_id, list(self._principals(statement)), {"Resource": "*", **statement})
+            for logical_id, properties in self._template.of_type(ROLE)
+            for document in branches(properties.get("AssumeRolePolicyDocument"))
+            for statement in branches(document.get("Statement"))
+        )
+        for logical_id, principals, statement in (*self._on_resources, *trusts):
+            for each in self._read(logical_id, {"Statement": [statement]}):
+                yield logical_id, principals, each
 
     def _means(self, pattern: str, role: str) -> bool:
         if _ACCOUNT.fullmatch(pattern):
@@ -83,12 +117,30 @@ class Attached:
         bare = () if name is None else (pattern_of(name),)
         return any(overlap(pattern, each) for each in (*self.names(role), *bare))
 
+    def _is_open(self, statement: Mapping[str, Any]) -> bool:
+        """Whether roles may meet a statement's conditions, and not only services that act for a resource that it names.
+
+        AWS sets the keys of such a resource if a service calls, and otherwise none; a condition is not met without its
+        key, unless it compares with what must not be, or has ``IfExists`` or ``ForAllValues``:
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn
+        """
+        return not any(
+            key in _OF_SERVICES and COMPARES.fullmatch(operator) and values and all(map(_is_known_source, values))
+            for operator, key, values in _conditions(statement)
+        )
+
     def _managed(self, role: str, managed: object) -> Iterator[Statement]:
         shown = self._shown(managed)
         for policy_id, document in shown:
             yield from self._read(policy_id, document)
-        if not shown and not _HARMLESS_MANAGED.fullmatch(self.pattern(managed)):
-            yield Statement(role, True, ("*",), False, ("*",), False, conditional=False)
+        if shown:
+            return
+        harmless = _HARMLESS_MANAGED.fullmatch(self.pattern(managed))
+        name = self.pattern(managed).rpartition("/")[2]
+        read = tuple(action for names, actions in _READ_BY_MANAGED if name in names for action in actions)
+        for actions in [read] if harmless else [("*",)]:
+            if actions:
+                yield Statement(role, True, actions, False, ("*",), False, conditional=False)
 
     def _shown(self, managed: object) -> list[tuple[str, Mapping[str, Any]]]:
         """The managed policies of the template that a reference or an ARN means, with their documents."""
@@ -119,7 +171,13 @@ class Attached:
             properties = resource.get("Properties", {})
             if resource["Type"] == "AWS::Lambda::Permission":
                 action, function = properties.get("Action", "*"), properties.get("FunctionName", "*")
-                statement = {"Effect": "Allow", "Action": action, "Resource": function}
+                source = {f"aws:{key}": properties[key] for key in ("SourceArn", "SourceAccount") if key in properties}
+                statement = {
+                    "Effect": "Allow",
+                    "Action": action,
+                    "Resource": function,
+                    "Condition": {"ArnLike": source} if source else {},
+                }
                 yield policy_id, [self.pattern(properties.get("Principal"))], statement
             if resource["Type"].startswith("AWS::IAM::"):
                 continue
@@ -147,6 +205,7 @@ class Attached:
                 resources=tuple(self.pattern(each) for each in resources),
                 not_resources="NotResource" in statement,
                 conditional=bool(statement.get("Condition")),
+                conditions=tuple(_conditions(statement)),
             )
 
 
@@ -160,6 +219,20 @@ def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, 
     name, path = properties.get("RoleName"), properties.get("Path", "/")
     shown = pattern_of(name) if name else f"${{{logical_id}}}"
     return (f"${{{logical_id}}}", f"arn:aws:iam::*:role{pattern_of(path)}{shown}")
+
+
+def _conditions(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    conditions = statement.get("Condition")
+    for operator, keys in conditions.items() if isinstance(conditions, Mapping) else ():
+        for key, values in keys.items() if isinstance(keys, Mapping) else ():
+            yield operator, key.lower(), tuple(pattern_here(each) for each in branches(values, mappings=False))
+
+
+def _is_known_source(pattern: str) -> bool:
+    """Whether a condition's value names whose resource it is: nobody else could then have a service act for his own."""
+    bucket = pattern.startswith("arn:aws:s3:::") and "*" not in pattern.partition("/")[0]
+    account = pattern.split(":")[4] if pattern.count(":") > 4 else ""
+    return "*" not in pattern or bucket or account.isdigit()
 
 
 def branches(value: object, *, mappings: bool = True) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from nova_infra.checks.permissions.protected import goals, goals_beside
 from nova_infra.checks.permissions.reach import Goal, Graph
+from nova_infra.checks.permissions.ways.deployed import reach_of_deployed
 from nova_infra.checks.permissions.ways.run_steps import RunStep, other_pipelines, projects_beside, steps_before
 from nova_infra.checks.rule import Finding, Template
 from nova_infra.checks.stages import PIPELINE, actions, environments, stages
@@ -12,6 +13,7 @@ from nova_infra.checks.stages import PIPELINE, actions, environments, stages
 
 def production_out_of_reach(template: Template) -> Iterator[Finding]:
     """Each way from what runs the repository's code before the approval to what the approval protects."""
+    yield from reach_of_deployed(template)
     graph = None
     for pipeline_id, pipeline in template.of_type(PIPELINE):
         places = environments(pipeline)

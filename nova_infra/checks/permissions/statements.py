@@ -5,6 +5,7 @@ AWS's own that is not known to read only as everything, and a value that only Cl
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from functools import cache
 
 from nova_infra.checks.rule import referenced
 
+COMPARES = re.compile(r"(ForAnyValue:)?(String|Arn)(Equals|Like|EqualsIgnoreCase)")
+"""Operators of conditions that are not met where the request lacks the key."""
+_OWN_ACCOUNT = "000000000000"
 _WILDCARD = re.compile(r"[*?]")
 _PARTITION = re.compile(r"arn:aws-[a-z-]+:")
 
@@ -28,6 +32,7 @@ class Statement:
         resources: Patterns of its resources.
         not_resources: Whether all resources but those are meant.
         conditional: Whether it holds under conditions only.
+        conditions: What they compare: the operator, the key in lower case, and the patterns of which one has to match.
         by_resource: Whether it stands in the policy of a resource, and not in one of the role.
     """
 
@@ -38,7 +43,24 @@ class Statement:
     resources: tuple[str, ...]
     not_resources: bool
     conditional: bool
+    conditions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     by_resource: bool = False
+
+    def demands(self, key: str, allowed: Sequence[str]) -> bool:
+        """Whether it holds only where a key of the request has one of some values.
+
+        A condition without its key is not met, unless it compares with what must not be, or has ``IfExists`` or
+        ``ForAllValues``: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+
+        Args:
+            key: The condition key.
+            allowed: Patterns of the values.
+        """
+        return any(
+            name == key.lower() and values and all(any(contains(one, value) for one in allowed) for value in values)
+            for operator, name, values in self.conditions
+            if COMPARES.fullmatch(operator)
+        )
 
     def names(self, action: str) -> bool:
         """Whether it applies to an action, on any resource."""
@@ -131,6 +153,12 @@ def pattern_of(value: object) -> str:
     another, so what is compared is all in the same, which the other side of the comparison need not know.
     """
     return in_one_partition(_pattern_of(value))
+
+
+def pattern_here(value: object) -> str:
+    """A value as a pattern in which the account of its own template is not a wildcard, but twelve zeros."""
+    text = json.dumps(value).replace("${AWS::AccountId}", _OWN_ACCOUNT)
+    return pattern_of(json.loads(text.replace('{"Ref": "AWS::AccountId"}', f'"{_OWN_ACCOUNT}"')))
 
 
 def in_one_partition(pattern: str) -> str:

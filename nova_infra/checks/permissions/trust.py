@@ -1,19 +1,17 @@
 """``NOVA-P09``, ``NOVA-P10``: who may assume the roles on either side of the approval, and that observers only read."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.permissions.attached import ROLE, Attached, branches
 from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
-from nova_infra.checks.permissions.statements import pattern_of
+from nova_infra.checks.permissions.statements import pattern_here, pattern_of
 from nova_infra.checks.rule import Finding, Rule, Template, as_list
 
 _TRUST = "Properties.AssumeRolePolicyDocument"
 _OURS = ("-observer", "-release", "-operator", "-gate", "-deploy")
 _EXACT = ("StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
-_OWN = "000000000000"
 _AUDIENCE = "sts.amazonaws.com"
 ISSUER = "token.actions.githubusercontent.com"
 """The issuer of GitHub jobs' tokens."""
@@ -56,7 +54,7 @@ def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
     principal = _principals(statement)
     conditions = statement.get("Condition", {})
     callers = _exact(conditions, "aws:PrincipalArn")
-    for each in map(_shown, branches(principal.get("AWS"), mappings=False)):
+    for each in map(pattern_here, branches(principal.get("AWS"), mappings=False)):
         role = each.rpartition(":")[2]
         if "*" in each and not callers:
             yield "anybody may assume it"
@@ -132,12 +130,6 @@ def _exact(conditions: Mapping[str, Any], key: str) -> list[str]:
         for value in as_list(values)
     ]
     return [] if any("*" in each or "?" in each for each in found) else found
-
-
-def _shown(principal: object) -> str:
-    """A principal as a pattern in which its own account is not a wildcard."""
-    text = json.dumps(principal).replace("${AWS::AccountId}", _OWN).replace('{"Ref": "AWS::AccountId"}', f'"{_OWN}"')
-    return pattern_of(json.loads(text))
 
 
 def _name(role: Mapping[str, Any]) -> str:

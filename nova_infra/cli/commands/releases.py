@@ -114,7 +114,8 @@ def verify(release: str | None, checkout: bool, patience: float, assembly: Path 
 def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     """Check that a deployment to ENV may start.
 
-    Checks alarms, holds, other deployments, stacks, quotas, certificates, signatures and the listener rules' weights.
+    Checks alarms, holds, other deployments, stacks, quotas, certificates, signatures, secrets and the listener rules'
+    weights.
     """
     from datetime import UTC, datetime
 
@@ -125,6 +126,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
     from nova_infra.operations.release.checkout import unsigned
+    from nova_infra.operations.release.secrets import missing_secrets
 
     target = open_environment("observer", where)
     try:
@@ -147,7 +149,10 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
         click.echo(line)
     for blocker, waiver in judged.waived:
         click.echo(f"{blocker.text}: {waiver}: {blocker.lost}")
-    refused = [blocker.text for blocker in judged.refused] + unsigned_images
+    secrets = missing_secrets(target, released_templates or {})
+    for line in secrets.not_checked:
+        click.echo(line)
+    refused = [blocker.text for blocker in judged.refused] + unsigned_images + [*secrets.missing]
     held = name is not None and refusals(conditions.holds, name, images)
     if name is not None and not held and any(blocker.subject for blocker in judged.refused):
         command = f'nova accept-red {target.name} {short(name)} --why "…"'

@@ -1,6 +1,6 @@
 """Refuses services that contradict themselves or their environments."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -14,19 +14,21 @@ from nova_infra.config.services.surroundings import Permission
 from nova_infra.config.values.actions import misspelt
 
 
-def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+def service_contradictions(
+    environments: Mapping[int, Environment], services: Mapping[int, Service], *, names: Collection[str] | None
+) -> Iterator[str]:
     """Every contradiction, as the path of the key that was written, what is wrong and what to do.
 
     Args:
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
+        names: The names of all environments, those with faults of their own included; None where one is not known.
     """
     yield from _between(environments, services)
-    names = {environment.name for environment in environments.values()}
     for index, service in services.items():
         key = f"services[{index}]"
         for name, override in service.environments.items():
-            if environments and name not in names:
+            if names and name not in names:
                 choices = ", ".join(sorted(names))
                 yield f"{key}.environments.{name}: is not an environment: choose one of {choices}, or remove it"
             yield from kinds.foreign_keys(f"{key}.environments.{name}", override, service.kind)
@@ -157,12 +159,12 @@ def _moving_tags(key: str, service: Service, environment: Environment) -> Iterat
 
 
 def largest(services: Mapping[int, Service], environment: Environment) -> int:
-    """How many tasks of all services together an environment may run, but for deployments."""
+    """How many tasks an environment may run outside of deployments, all services together."""
     return sum(each.environment.scaling.most for each in services_in(services, environment))
 
 
 def services_in(services: Mapping[int, Service], environment: Environment) -> list[Resolved]:
-    """The services as they are in an environment, but for those that are refused there."""
+    """The services as they are in an environment, except those refused there."""
     found = (_resolved(service, environment) for service in services.values())
     return [each for each in found if each is not None]
 

@@ -83,11 +83,16 @@ def _lent(source: Source, toolchain: Toolchain, environments: Mapping[int, Envir
 
 def _ignored(source: Source, services: list[str]) -> Iterator[str]:
     for index, pattern in enumerate(source.ignore_paths):
-        matches = re.compile(_as_regex(pattern))
+        at = f"source.ignore_paths[{index}]: {pattern!r}"
+        try:
+            matches = re.compile(_as_regex(pattern))
+        except re.error:
+            yield f"{at} has brackets that name no characters: name only what no release depends on, as in docs/**"
+            continue
         files = (path.format(service) for path in _DELIVERED for service in services)
         if file := next(filter(matches.fullmatch, files), None):
             yield (
-                f"source.ignore_paths[{index}]: {pattern!r} also matches {file}, so that a push which changes it "
+                f"{at} also matches {file}, so that a push which changes it "
                 "would not be delivered: name only what no release depends on, as in docs/**"
             )
 
@@ -97,8 +102,25 @@ def _as_regex(pattern: str) -> str:
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/syntax-glob.html
     """
-    tokens = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
-    braces = pattern.count("{") == pattern.count("}") == 1 and pattern.index("{") < pattern.index("}")
-    known = tokens if braces else {key: value for key, value in tokens.items() if key[0] in "*?"}
-    parts = re.findall(r"\*\*/?|.", pattern, re.DOTALL)
-    return "".join("(?:.*/)?" if part == "**/" else known.get(part, re.escape(part)) for part in parts)
+    tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
+    # Groups cannot be nested; what is left open stands for itself.
+    groups = re.fullmatch(r"[^{}]*(\{[^{}]*\}[^{}]*)*", pattern) is not None
+    found, inside = [], False
+    for part in re.findall(r"\*\*/?|\\.|\[[^\]/]+\]|.", pattern, re.DOTALL):
+        inside = groups and (part == "{" or (inside and part != "}"))
+        if len(part) == 2 and part[0] == "\\":
+            found.append(re.escape(part[1]))
+        elif len(part) > 2 and part[0] == "[":
+            found.append(_set(part[1:-1]))
+        elif part == "," and inside:
+            found.append("|")
+        else:
+            found.append(tokens[part] if part in tokens and (groups or part not in "{}") else re.escape(part))
+    return "".join(found)
+
+
+def _set(characters: str) -> str:
+    """One character of a set, or with ``!`` of all others, but no slash."""
+    others = characters.startswith("!") and len(characters) > 1
+    named = re.sub(r"([\\\[\]^&~|])", r"\\\1", characters.removeprefix("!") if others else characters)
+    return f"(?!/)[{'^' if others else ''}{named}]"

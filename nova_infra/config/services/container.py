@@ -92,13 +92,13 @@ class Container(Model):
     """Seconds from SIGTERM to SIGKILL. A request that is under way when a task is taken out of service gets all but the
     last ten of them, or half, where there are fewer than twenty. Default: 30."""
     readonly_root: bool = True
-    """Whether the file system is read-only, but for ``/tmp``. False needs ``readonly_root_reason``. Default: true."""
+    """Whether the file system is read-only, except ``/tmp``. False needs ``readonly_root_reason``. Default: true."""
     readonly_root_reason: Annotated[str, Field(min_length=8)] | None = None
     """Why the file system has to be writable."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
     """CPU units; 1024 are one vCPU. Default: 256."""
     memory: int = Field(default_factory=lambda data: FARGATE_MEMORY_MIB.get(data.get("cpu", 256), (512,))[0])
-    """MiB; Fargate offers only certain pairs with ``cpu``. Default: the least that it offers, as 512 with 256."""
+    """MiB; Fargate offers only certain pairs with ``cpu``. Default: the least that fits, such as 512 with 256."""
     architecture: Literal["x86-64", "arm64"] = "x86-64"
     """Default: x86-64."""
 

@@ -124,7 +124,7 @@ class Scaling(Model):
 
     @property
     def most(self) -> int:
-        """The greatest number of tasks at any time, but for deployments."""
+        """The greatest number of tasks outside of deployments."""
         return max([self.max_tasks, *(each.max_tasks for each in self.schedules)])
 
     _checked = field_validator("max_tasks")(_not_below_min)

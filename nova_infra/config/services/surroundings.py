@@ -52,7 +52,11 @@ class Secret(Model):
         Annotated[
             str,
             *matching(
-                r"/?[\w.{}-]+(/[\w.{}-]+)*", "is not the name of a parameter", "write its name, as in /nova/token"
+                # A name with a hierarchy is written in full:
+                # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html.
+                r"(/[\w.{}-]+)+|[\w.{}-]+",
+                "is not the name of a parameter",
+                "write its name, with a slash before each part, as in /nova/token",
             ),
         ]
         | None
@@ -74,6 +78,12 @@ class Secret(Model):
             return data
         if data.startswith("ssm:"):
             return {"parameter": data.removeprefix("ssm:")}
+        if data.startswith("arn:") and ":secret:" not in data:
+            parameter = data.partition(":parameter")[2]
+            raise refusal(
+                "is not the ARN of a secret",
+                f'write "ssm:{parameter}"' if parameter else "write the secret's name, as in nova/token",
+            )
         head, arn, tail = data.partition(":secret:")
         name, colon, field = (tail if arn else head).partition(":")
         return {"secret": f"{head}{arn}{name}" if arn else name, **({"field": field} if colon else {})}

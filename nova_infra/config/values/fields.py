@@ -94,9 +94,10 @@ def _cidr(value: str) -> str:
     try:
         network = IPv4Network(value)
     except ValueError:
-        raise refusal(
-            "is not an IPv4 network", "write its first address and prefix length, as in 10.0.0.0/16"
-        ) from None
+        network = None
+    # Python also reads a mask in place of the length, and an address alone, which no API of AWS does.
+    if network is None or str(network) != value:
+        raise refusal("is not an IPv4 network", "write its first address and prefix length, as in 10.0.0.0/16")
     if not 16 <= network.prefixlen <= 24:
         raise refusal("has no room for the subnets or is larger than a VPC", "choose a prefix length from /16 to /24")
     # Python calls more ranges private, such as 127.0.0.0/8 and 169.254.0.0/16, which no VPC can have.

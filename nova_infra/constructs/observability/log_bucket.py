@@ -5,6 +5,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.constructs.private_bucket import private_bucket
 
 
 class LogBucket(Construct):
@@ -21,25 +22,9 @@ class LogBucket(Construct):
             retention_days: Days after which an object is deleted.
         """
         super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
-            self,
-            "Bucket",
-            # Load balancers cannot write to a bucket that is encrypted with a customer's key.
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=cdk.Duration.days(retention_days),
-                    noncurrent_version_expiration=cdk.Duration.days(1),
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                )
-            ],
-        )
+        # Load balancers cannot write to a bucket that is encrypted with a customer's key.
+        encryption = s3.BucketEncryption.S3_MANAGED
+        self.bucket = private_bucket(self, expires=cdk.Duration.days(retention_days), encryption=encryption)
         acknowledge(
             self.bucket, "Load balancers can only write with S3's own encryption", f"{NIST}-S3DefaultEncryptionKMS"
         )

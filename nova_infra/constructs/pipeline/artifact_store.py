@@ -9,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.constructs.private_bucket import private_bucket
 
 KEPT_FOR = cdk.Duration.days(90)
 """A stage can be rolled back to an execution as long as its artifacts are there."""
@@ -31,26 +32,7 @@ class ArtifactStore(Construct):
             key: Encrypts the artifacts. The deployments' accounts get leave to use it.
         """
         super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
-            self,
-            "Bucket",
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=key,
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=KEPT_FOR,
-                    noncurrent_version_expiration=cdk.Duration.days(1),
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                )
-            ],
-        )
+        self.bucket = private_bucket(self, expires=KEPT_FOR, encryption=s3.BucketEncryption.KMS, key=key)
         acknowledge(
             self.bucket,
             "Only the pipeline reads and writes here; CloudTrail data events record who did, where one needs to know",

@@ -79,7 +79,7 @@ class ReleaseRoles(Construct):
         self._in_cluster = {"ArnEquals": {"ecs:cluster": self._arn("ecs", "cluster", cluster)}}
         self._own, self._tasks = services_in_cluster(prefix, cluster), self._arn("ecs", "task", f"{cluster}/*")
         look = self._look(repositories)
-        self._role("observer", look, [*users.observers, *users.releasers])
+        self._role("observer", [*look, *self._check()], [*users.observers, *users.releasers])
         self._role("release", [*look, *self._change(others)], users.releasers)
         if users.operators:
             self._role("operator", [*look, *self._operate()], users.operators)
@@ -156,6 +156,16 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=["servicequotas:GetServiceQuota"], resources=[arn("servicequotas", "fargate", "*")]
             ),
+        ]
+
+    def _check(self) -> list[iam.PolicyStatement]:
+        """What the preflight may do besides: see whether a release's secrets exist, whatever their names, no values."""
+        return [
+            iam.PolicyStatement(
+                actions=["secretsmanager:DescribeSecret"], resources=[f"{self._place('secretsmanager')}:secret:*"]
+            ),
+            # This cannot be allowed for only some parameters.
+            iam.PolicyStatement(actions=["ssm:DescribeParameters"], resources=["*"]),
         ]
 
     def _change(self, others: Sequence[str]) -> list[iam.PolicyStatement]:

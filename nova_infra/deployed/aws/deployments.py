@@ -73,7 +73,6 @@ def _revision(state: Mapping[str, Any], revisions: Mapping[str, Mapping[str, Any
         revision=read_revision(known.get("taskDefinition", "")),
         wanted_tasks=int(state.get("requestedTaskCount", 0)),
         running=int(state.get("runningTaskCount", 0)),
-        pending=int(state.get("pendingTaskCount", 0)),
         weight=float(state.get("requestedProductionTrafficWeight", 0)) if shifts else None,
         target_group=next((str(b["targetGroupArn"]) for b in balancers if "targetGroupArn" in b), ""),
     )

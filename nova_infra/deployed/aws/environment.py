@@ -30,6 +30,7 @@ from nova_infra.deployed.model import (
     RunningService,
     RunningTask,
     StoppedTask,
+    StoredSecret,
     TaskRevision,
 )
 from nova_infra.errors import RefusedError, StrangerError
@@ -37,6 +38,7 @@ from nova_infra.names import environment_prefix
 
 # The most that these operations list at once; unless they are asked for more, they list ten, or fifty.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
 
@@ -132,8 +134,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
         tasks = self._tasks(serviceName=self.stack_name(service), desiredStatus="STOPPED")
-        earliest = datetime.min.replace(tzinfo=UTC)
-        return tuple(sorted(map(read_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
+        return tuple(sorted(map(read_stopped_task, tasks), key=lambda task: task.at or _EARLIEST, reverse=True))
 
     def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
         for group in self.log_groups(service):
@@ -170,8 +171,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
             )
             for deployment in described["serviceDeployments"]
         ]
-        earliest = datetime.min.replace(tzinfo=UTC)
-        return tuple(sorted(found, key=lambda deployment: deployment.started_at or earliest, reverse=True))
+        return tuple(sorted(found, key=lambda deployment: deployment.started_at or _EARLIEST, reverse=True))
 
     def task_definition(self, revision: str) -> TaskRevision:
         found = self.aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
@@ -249,6 +249,34 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
             return float(self.aws.call("service-quotas", "get_service_quota", **which)["Quota"]["Value"])
         except (ServiceError, RefusedError):
             return None
+
+    def secrets(self, names: Sequence[str]) -> Mapping[str, StoredSecret | None]:
+        return {name: secret for found in self.aws.each(self._secret, names) for name, secret in found.items()}
+
+    def _secret(self, name: str) -> dict[str, StoredSecret | None]:
+        region = name.split(":")[3] if name.startswith("arn:") else None
+        try:
+            answer = self.aws.call("secretsmanager", "describe_secret", region=region, SecretId=name)
+        except DeniedError:  # another account's; or the environment's roles are those of an older deployment
+            return {}
+        except ServiceError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            return {name: None}
+        versions: Mapping[str, list[str]] = answer.get("VersionIdsToStages", {})
+        labels = frozenset(label for each in versions.values() for label in each)
+        return {name: StoredSecret("DeletedDate" in answer, labels, frozenset(versions))}
+
+    def have_parameters(self, names: Sequence[str]) -> Mapping[str, bool]:
+        there: set[str] = set()
+        try:
+            for batch in _batches(names, 50):
+                which = [{"Key": "Name", "Values": batch}]
+                found = self.aws.pages("ssm", "describe_parameters", "Parameters", ParameterFilters=which)
+                there |= {each["Name"] for each in found}
+        except DeniedError:  # the environment's roles are those of its last deployment, and may be older
+            return {}
+        return {name: name in there for name in names}
 
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
         try:

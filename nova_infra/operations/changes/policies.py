@@ -20,7 +20,7 @@ from typing import Any
 from nova_infra.documents.text import listed, shortened
 from nova_infra.operations.changes.template_values import shown
 
-# Values of one condition are alternatives, but for the negated operators, whose values all have to differ:
+# Values of one condition are alternatives, except for the negated operators, whose values must all differ:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
 _ALTERNATIVES = {"stringequals", "stringequalsignorecase", "arnequals", "numericequals", "dateequals", "ipaddress"}
 _PATTERNS = {"stringlike", "arnlike"}

@@ -64,7 +64,7 @@ def _roles_limited_by(arn: str, access: Account) -> Iterator[str]:
 
 
 def _roles(access: Account) -> Iterator[str]:
-    """Names of the roles that the pipeline's stack has made; nothing where it is not deployed yet."""
+    """Names of the roles that the pipeline's stack has created; empty if it is not deployed yet."""
     more: dict[str, Any] = {}
     while True:
         try:
@@ -82,7 +82,7 @@ def _roles(access: Account) -> Iterator[str]:
 
 
 def _meaning(document: object) -> object:
-    """A policy document in which the order of keys and of lists is nothing, as for IAM."""
+    """A policy document without the order of keys and lists, which IAM ignores."""
     if isinstance(document, dict):
         return {key: _meaning(value) for key, value in document.items()}
     if isinstance(document, list):

@@ -33,7 +33,7 @@ class Check:
 
 
 def not_known(what: str, error: NovaError) -> Check:
-    """What AWS did not tell."""
+    """What AWS did not say."""
     return Check(None, f"{what}: not known: {error}")
 
 

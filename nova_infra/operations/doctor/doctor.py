@@ -337,5 +337,5 @@ def document(parts: Sequence[PlaceChecks]) -> Document:
 
 
 def must_be_fixed(parts: Sequence[PlaceChecks]) -> bool:
-    """Whether something is not as it should be."""
+    """Whether any check found something to fix."""
     return any(check.right is False for part in parts for check in part.checks)

@@ -17,7 +17,7 @@ from nova_infra.operations.gates.orphans import wanted_rules
 from nova_infra.operations.gates.shared_listener import collisions, of_others
 
 _IDLE_SECONDS = 60
-"""After which a request without an answer counts, where nothing else is set; the shortest bake allows for this much."""
+"""The default idle timeout, after which a request counts as unanswered. The shortest bake allows for it."""
 
 
 def existing_cluster(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
@@ -107,7 +107,7 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
 def _differences(
     environment: Environment, balancer: ExistingLoadBalancer, found: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """What nova.toml says otherwise than AWS, with what to write."""
+    """What nova.toml says differently from AWS, with what to write."""
     vpc = environment.network.vpc
     if found["VpcId"] != vpc:
         yield f"is in {found['VpcId']}, not in {vpc}", f"name one in {vpc}, or correct network.vpc"
@@ -194,7 +194,7 @@ def _exit_faults(
 
 
 def _leads_to_tasks(rule: Mapping[str, Any], cidr: str, own: Collection[str]) -> bool:
-    """Whether any destination of a rule may hold tasks; who is in a prefix list is not looked up."""
+    """Whether any destination of a rule may contain tasks; prefix lists are not looked up."""
     tasks = ip_network(cidr)
     ranges = (ip_network(each["CidrIp"], strict=False) for each in rule.get("IpRanges", ()))
     return (
@@ -221,7 +221,7 @@ def _rules(balancer: ExistingLoadBalancer, access: Account) -> Iterator[Mapping[
 
 
 def _own_resources(config: Config, environment: Environment, access: Account) -> dict[str, list[str]]:
-    """Physical ids of what the services' stacks have made, by type."""
+    """Physical ids of the resources of the services' stacks, by type."""
     prefix = environment_prefix(config.platform.name, environment.name)
     own: dict[str, list[str]] = {}
     for service in config.services:

@@ -55,7 +55,7 @@ def first_in_toolchain(config: Config, access: Account) -> Iterator[Check]:
 
 
 def _zones(environment: Environment, access: Account) -> Check:
-    """Which zones a region has for an account differs by account, and a subnet in another one is refused."""
+    """Check the zones: which of a region's zones an account has differs, and AWS refuses a subnet in another one."""
     try:
         answer = access.call("ec2", "describe_availability_zones")
     except NovaError as error:
@@ -85,7 +85,7 @@ def _service_linked_role(role: str, service: str, access: Account) -> Check:
 
 
 def _firewall(prefix: str, access: Account) -> Check:
-    """An association right after its ACL and load balancer fails now and then; without it nothing is filtered."""
+    """Check the firewall's association, which sometimes fails right after its ACL and load balancer are created."""
     stack = platform_stack_name(prefix)
     try:
         found = access.call("cloudformation", "describe_stack_resources", StackName=stack)["StackResources"]
@@ -149,7 +149,7 @@ def workspace(notifications: Notifications, access: Account) -> Iterator[Check]:
 
 
 def _identity_provider(config: Config, account: str, access: Account) -> Iterator[Check]:
-    """An account has one identity provider for GitHub at most: a second one is refused."""
+    """Check GitHub's identity provider: an account can have only one."""
     if config.delivery.engine != "github-actions":
         return
     arn = f"arn:{aws_regions()[config.toolchain.region]}:iam::{account}:oidc-provider/{GITHUB_ISSUER}"
@@ -176,7 +176,7 @@ def _identity_provider(config: Config, account: str, access: Account) -> Iterato
 
 
 def _owner(stack: str, account: str, access: Account) -> Check:
-    """Whether the identity provider that is there is this installation's own."""
+    """Whether the existing identity provider is this installation's own."""
     try:
         access.call("cloudformation", "describe_stacks", StackName=stack)
     except NovaError as error:

@@ -1,4 +1,4 @@
-"""Checks the settings of the repository that no file holds: environments, reviewers, rules of branches."""
+"""Checks the repository's settings that are in no file: environments, reviewers, branch rules."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ _SETTINGS = "docs/delivery.md, Settings of the repository"
 
 
 def ask_github(path: str) -> Any:
-    """GitHub's answer, by the ``gh`` command and whoever is signed in there.
+    """GitHub's answer, by the ``gh`` command with its signed-in user.
 
     Args:
         path: Such as ``repos/org/name``.
@@ -46,7 +46,7 @@ def ask_github(path: str) -> Any:
 
 
 def committed_tools(root: Path) -> str | None:
-    """The digest of what the last commit has of the release tools, whatever has been edited since.
+    """The digest of the release tools in the last commit, without edits since.
 
     Args:
         root: The project's directory.

@@ -43,7 +43,7 @@ def leftovers(config: Config, environment: Environment, access: Account) -> Iter
 def _made(
     prefix: str, environment: Environment, services: list[Service]
 ) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Stack to the host names and the queues that it makes."""
+    """Stack to the host names and the queues that it creates."""
     domain = environment.domain
     made: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     made[platform_stack_name(prefix)] = ((domain.name,) if domain else (), ())

@@ -14,7 +14,7 @@ _ADDRESS_QUOTA = ("ec2", "L-0263D0A3")  # EC2-VPC Elastic IPs
 # https://docs.aws.amazon.com/general/latest/gr/codebuild.html
 _BUILDS = {"x86-64": "Linux/Small", "arm64": "ARM/Large"}
 _COMFORTABLE_BUILDS = 3
-"""So that a push can be built while another is tested in Dev and a third in Staging."""
+"""Builds at once that let one push be built while another is tested in Dev and a third in Staging."""
 
 
 def environment_quotas(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
@@ -85,6 +85,6 @@ def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) ->
 
 
 def _vcpus(config: Config, environment: Environment) -> float:
-    """What all services need at once, each with all of its tasks, twice while a deployment replaces them."""
+    """What all services need at once: each with all of its tasks, doubled while a deployment replaces them."""
     found = [resolved(service, environment) for service in config.services]
     return 2 * sum(each.environment.scaling.most * each.service.cpu for each in found) / 1024

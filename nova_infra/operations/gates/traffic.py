@@ -18,21 +18,19 @@ _UNSEEN = (
 )
 
 
-def too_thin(
-    environment: str, rates: Mapping[str, RequestRate], loads: Mapping[str, int | None] | None = None
-) -> list[str]:
+def too_thin(environment: str, rates: Mapping[str, RequestRate], loads: Mapping[str, int | None]) -> list[str]:
     """Which services have too few requests for their alarms to judge, a line each, fewest first; at most six lines.
 
     Args:
         environment: Name of the environment.
         rates: Service to its requests.
         loads: Service that a test suite is the load of, to the requests a minute that it had in the latest release that
-            measured it; None where none has. Default: no service has such a load.
+            measured it; None where none has.
     """
     thin = sorted((rate.per_minute, name) for name, rate in rates.items() if rate.silent)
     lines = [
         f"{name}: {environment} has {per_minute:.3g} requests a minute, and {_need(rates[name])}: "
-        + (_adds(rates[name], loads[name]) if loads and name in loads else _UNSEEN)
+        + (_adds(rates[name], loads[name]) if name in loads else _UNSEEN)
         for per_minute, name in thin[:_MOST]
     ]
     if len(thin) > _MOST:

@@ -41,7 +41,7 @@ def span(written: str) -> timedelta:
 
 
 def pattern(written: str) -> str:
-    """CloudWatch's filter pattern for a text; what is a pattern of its syntax already stays as it is.
+    """CloudWatch's filter pattern for a text; a text that is a pattern already stays.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
@@ -105,7 +105,7 @@ def follow(
 
 
 def line(event: LogEvent) -> str:
-    """A line as people read it: when, which task, and what; of JSON the level, the message and the request id first."""
+    """A line for people: time, task and text; for JSON, first the level, the message and the request id."""
     return f"{event.at.astimezone(UTC):%H:%M:%S.%f}"[:-3] + f" {event.task[:8]} {_readable(event.message)}"
 
 

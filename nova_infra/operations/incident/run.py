@@ -81,7 +81,7 @@ def run(
 
 
 def _stop(environment: Runner, task: OneOff, notify: Callable[[str], None]) -> None:
-    """Stop a task; where that fails, say so instead of hiding why it is stopped."""
+    """Stop a task; if that fails, report it without hiding why the task is stopped."""
     name = task.arn.rpartition("/")[2]
     try:
         environment.stop_task(task.arn, "nova run was interrupted")
@@ -96,7 +96,7 @@ def _stop(environment: Runner, task: OneOff, notify: Callable[[str], None]) -> N
 def _show(
     environment: Runner, service: str, task: OneOff, since: datetime, seen: set[str], write: Callable[[str], None]
 ) -> int:
-    """Write what is new of a task's output, and say how many lines that was."""
+    """Write the new lines of a task's output; return how many there were."""
     before = len(seen)
     # Before the first line there is no stream, which is not an error here: what the log lacks, the exit code shows.
     with contextlib.suppress(NovaError):

@@ -27,7 +27,7 @@ class Scalable(DeployedEnvironment, Protocol):
         """Have AWS restore the usual numbers of tasks at a time, UTC."""
 
     def forget_end(self, service: str) -> None:
-        """Take away what was planned."""
+        """Cancel the planned restoration."""
 
 
 def scale(
@@ -85,7 +85,7 @@ def end(environment: Scalable, service: str, *, why: str) -> IncidentScaling:
 
 
 def _recorded(environment: Scalable, service: str) -> bool:
-    """Whether the ledger says that it is scaled: its end may have been interrupted before that was written down."""
+    """Whether the ledger says that it is scaled: an interrupted end may not have been written down."""
     latest = next((each for each in read_ledger(environment).scalings if each.service == service), None)
     return latest is not None and latest.until > environment.now()
 
@@ -96,7 +96,7 @@ def _signed(environment: Scalable, why: str) -> tuple[datetime, str, str]:
 
 @contextlib.contextmanager
 def _begun() -> Iterator[None]:
-    """Turn any failure into one that says that something was changed: none of them is a refusal any more."""
+    """Turn any failure into one that says that something was changed, because it is no refusal any more."""
     try:
         yield
     except NovaError as error:

@@ -37,7 +37,7 @@ def _row(task: TaskDetail, now: datetime) -> tuple[str, ...]:
 
 
 def chosen(tasks: Sequence[TaskDetail], written: str | None, service: str) -> TaskDetail:
-    """The task that a person means: by the beginning of its id, or the one that started last.
+    """The task that a person asks for: by the beginning of its id, or the latest one.
 
     Raises:
         RefusedError: There is none, or there are several.

@@ -47,6 +47,6 @@ def _actions(before: StackTemplate | None, after: StackTemplate) -> Iterator[Res
 
 
 def _replaced_reference(resource: Mapping[str, Any], replaced: Mapping[str, Replacement]) -> str | None:
-    """A resource that another one takes a value from and that is replaced for sure."""
+    """A resource that another one takes a value from and that is sure to be replaced."""
     found = (name for name in references(resource.get("Properties")) if name in replaced and replaced[name].certain)
     return next(found, None)

@@ -92,7 +92,7 @@ class ResourceAction:
 
     @property
     def makes_new(self) -> bool:
-        """Whether a new physical resource is made, beside an old one where there is one."""
+        """Whether a new physical resource is created, perhaps next to an old one."""
         return self.action in (Action.CREATE, Action.REPLACE)
 
     @property
@@ -126,7 +126,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Consequence:
-    """Something that AWS would do and that somebody should know before.
+    """Something that AWS would do and that people should know beforehand.
 
     Attributes:
         stack: Name of the stack.

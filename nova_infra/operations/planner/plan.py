@@ -23,6 +23,7 @@ from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
     groups_of_another_load_balancer,
     reset_weights,
+    rules_that_nobody_moves,
 )
 from nova_infra.operations.planner.blockers.network.load_balancers import rule_quotas, too_many_groups
 from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets
@@ -83,6 +84,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     protected_leftovers,
     reset_weights,
     back_to_rolling,
+    rules_that_nobody_moves,
     names_that_may_be_needed_twice,
     kept_names,
     closed_addresses,
@@ -110,7 +112,7 @@ class Plan:
 
     @property
     def refusals(self) -> list[Refusal]:
-        """All that AWS would refuse, in the order in which it would."""
+        """Everything that AWS would refuse, in that order."""
         return [refusal for stack in self.stacks for refusal in stack.refusals]
 
 
@@ -156,7 +158,7 @@ def plan(
 
 
 def _same(world: World, stack: StackTemplate) -> bool:
-    """Whether nothing would happen, not even a look at the stack's state."""
+    """Whether nothing would happen, not even a check of the stack's state."""
     before = world.stacks.get(stack.key)
     return before is not None and before.template == stack.template
 

@@ -46,7 +46,7 @@ class TaskRole:
         ]
 
     def denied(self, needs: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
-        """The first permission that it surely lacks: an action and the ARN of a resource; None where there is none."""
+        """The first permission that it is sure to lack: an action and a resource's ARN; None if it has all."""
         for action, resource in needs:
             if self.is_missing:
                 return action, resource
@@ -78,7 +78,7 @@ def encrypting_keys(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, str
 
 
 def _is_left_to_iam(key: Mapping[str, Any]) -> bool:
-    """Whether a key's policy lets nobody in but its account, whose identities then need a permission of their own."""
+    """Whether a key's policy admits only its account, whose identities then need permissions of their own."""
     policy = table(key.get("Properties")).get("KeyPolicy")
     if not isinstance(policy, Mapping) or is_function(policy):
         return False

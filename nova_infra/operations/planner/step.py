@@ -37,7 +37,7 @@ class Step:
         return self.world.identity_of(self.before, resource) if self.before and resource else None
 
     def others_with(self, identity: str, logical_id: str) -> Iterator[str]:
-        """Other resources that have an identity by then or take it at the same time, as ``stack.resource``."""
+        """Other resources that have an identity by then, or take it at the same time, as ``stack.resource``."""
         me = (self.after.key, logical_id)
         owners = [owner for owner in self.world.owners(identity) if owner != me]
         # Of two that want it at the same time, the second is refused.

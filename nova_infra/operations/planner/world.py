@@ -31,7 +31,7 @@ class World:
             self._own(stack)
 
     def put(self, stack: StackTemplate) -> None:
-        """A stack has been deployed."""
+        """Record that a stack was deployed."""
         before = self.stacks.get(stack.key)
         if before is not None:
             for name in before.exports:
@@ -44,11 +44,11 @@ class World:
         self._own(stack)
 
     def exporter(self, stack: StackTemplate, name: str) -> StackTemplate | None:
-        """The stack that exports a name where another stack is."""
+        """The stack that exports a name in another stack's account and region."""
         return self._exporters.get((stack.key.account, stack.key.region, name))
 
     def importers(self, stack: StackTemplate, name: str) -> list[StackTemplate]:
-        """The stacks that use an export of a stack, itself left out."""
+        """The other stacks that use an export of a stack."""
         place = stack.key[:2]
         return [
             other
@@ -61,11 +61,11 @@ class World:
         return self._owners.get(name, [])
 
     def identity_of(self, stack: StackTemplate, resource: Mapping[str, Any]) -> str | None:
-        """What only one resource can be, such as the role of a name in an account; None where AWS makes a name."""
+        """What only one resource can be, such as an account's role of a name; None if AWS generates the name."""
         return identity(resource, stack.key, lambda value: self.meaning(stack, value))
 
     def meaning(self, stack: StackTemplate, value: Any) -> str:
-        """A value of a template, the same text for the same thing in whichever stack it is meant."""
+        """A template's value as text, which is the same for the same thing in every stack."""
         if isinstance(value, Mapping) and len(value) == 1:
             if "Fn::ImportValue" in value:
                 name = shown(value["Fn::ImportValue"])

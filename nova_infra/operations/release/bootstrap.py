@@ -16,7 +16,7 @@ _TAKERS = {
     "FilePublishingRole": "PipelineAssetsFileRole",
     "ImagePublishingRole": "PipelineAssetsDockerRole",
 }
-"""Role of the bootstrap to what the names of the pipeline's role that assumes it begin with, after the stack's name."""
+"""Bootstrap role to the prefix, after the stack's name, of the pipeline's roles that assume it."""
 
 
 def bootstrap_template(config: Config, *, toolchain: bool = False) -> dict[str, Any]:

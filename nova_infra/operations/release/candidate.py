@@ -12,7 +12,7 @@ from nova_infra.operations.release.checkout import read_checkout, with_digests
 
 @dataclass(frozen=True)
 class Candidate:
-    """A release that is to go to an environment.
+    """A release that is about to be deployed to an environment.
 
     Attributes:
         release: The commit; for a tree that differs from its commit, a name made of its content.

@@ -20,7 +20,7 @@ from nova_infra.operations.records.ledger import ReleasedImage
 
 @dataclass(frozen=True)
 class Checkout:
-    """A release as the sources tell it.
+    """A release, as the sources describe it.
 
     Attributes:
         release: The commit; for a tree that differs from its commit, a name made of its content.
@@ -56,7 +56,7 @@ def read_checkout(root: Path, environment: str) -> Checkout:
 
 
 def released(environment: ObservedEnvironment, root: Path) -> tuple[str, dict[str, ReleasedImage], datetime | None]:
-    """Name, images and commit time of the release that a step of a delivery is about.
+    """Name, images and commit time of the release that a delivery step handles.
 
     It is the one in the step's directory; in a rehearsal the one that is being played, which may be the earlier one.
 

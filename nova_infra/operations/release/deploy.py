@@ -68,7 +68,7 @@ def deploy_registry(config: Config, *, assembly: Path, early: bool = False) -> N
 
 
 def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str], object]) -> bool:
-    """Whether the delivered branch's image repositories are not deployed as an assembly has them.
+    """Whether the delivered branch's image repositories differ from those in an assembly.
 
     Args:
         config: The configuration.

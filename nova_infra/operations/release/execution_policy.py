@@ -91,7 +91,7 @@ def execution_policy(assembly: Assembly, account: str, *, platform: str) -> dict
 
 
 def _role_names(platform: str, stacks: Iterable[Any]) -> list[str]:
-    """Patterns of the names of roles: those that Nova gives, and those that CloudFormation makes of a stack's name."""
+    """Patterns of role names: those that Nova gives, and those that CloudFormation derives from a stack's name."""
     others = {stack.name for stack in stacks if not stack.name.startswith(f"{platform}-")}
     return [f"{platform}-*", *(f"{name[:24]}*" for name in sorted(others) if name != REGISTRY_STACK)]
 

@@ -29,6 +29,9 @@ _OF_QUEUES = {
     ),
 }
 
+UNWATCHED = Line.of("none", tone="warn")
+"""Shown for a service without alarms: nothing would notice its failure."""
+
 
 @dataclass(frozen=True)
 class JobStatus:
@@ -41,6 +44,7 @@ class JobStatus:
         next_at: When it runs next, UTC; None where no schedule says so.
         alarms: Kinds of its alarms that are in ALARM.
         well: Nothing about it needs attention.
+        watched: Whether it has any alarm at all.
     """
 
     job: str
@@ -50,10 +54,11 @@ class JobStatus:
     next_at: datetime | None
     alarms: tuple[str, ...]
     well: bool
+    watched: bool = True
 
 
 def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobStatus:
-    """What is to be said about a job.
+    """Remarks about a job.
 
     Args:
         alarms: The environment's alarms.
@@ -74,6 +79,7 @@ def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobSt
         well=not red
         and (ended is None or ended.status in ("SUCCEEDED", "ABORTED"))
         and (job.enabled or not job.schedule),
+        watched=any(alarm.name in own for alarm in alarms),
     )
 
 
@@ -103,8 +109,14 @@ def job_row(job: JobStatus) -> tuple[Cell, ...]:
         Line.of("job", tone="quiet"),
         str(job.running) if job.running else "",
         Line.of(f"{job.last}; {job.next}", tone="" if job.well else "bad"),
-        Line.of(", ".join(job.alarms), tone="bad") if job.alarms else Line.of("ok", tone="quiet"),
+        _alarms(job),
     )
+
+
+def _alarms(job: JobStatus) -> Line:
+    if not job.watched:
+        return UNWATCHED
+    return Line.of(", ".join(job.alarms), tone="bad") if job.alarms else Line.of("ok", tone="quiet")
 
 
 def _told(run: JobRun, now: datetime) -> str:
@@ -113,7 +125,7 @@ def _told(run: JobRun, now: datetime) -> str:
 
 
 def _next(job: RunningJob, now: datetime) -> datetime | None:
-    """When a job runs next. A rate counts from when its schedule was made, which its latest run stands for."""
+    """When a job runs next. A rate counts from the schedule's creation, approximated by the latest run."""
     if not job.schedule or not job.enabled:
         return None
     try:

@@ -123,7 +123,7 @@ def message(text: str) -> str:
 
 
 def apart_from_images(changes: StackChanges) -> StackChanges:
-    """The changes without those that a new image makes by itself: the lists of images and of commits tell them."""
+    """The changes, without those that a new image causes: the lists of images and of commits show them."""
     by_resource: dict[str, list[Difference]] = {}
     for difference in changes.differences:
         by_resource.setdefault(difference.resource, []).append(difference)
@@ -142,7 +142,7 @@ def _of_the_image(difference: Difference) -> bool:
 
 
 def changed_outside(difference: Difference) -> bool:
-    """Whether a difference in a task definition is another than that of its image."""
+    """Whether a difference in a task definition is more than its image."""
     if not difference.property:
         return not difference.what.startswith("is replaced")
     container = difference.property.split("/", 2)

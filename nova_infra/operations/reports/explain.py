@@ -157,14 +157,14 @@ def _what(seen: ServiceFacts, latest: PastDeployment | None) -> tuple[str, datet
 
 
 def _first_failed_task(stopped: Sequence[StoppedTask], since: datetime | None) -> StoppedTask | None:
-    """The first task that ended for another reason than that it was no longer wanted."""
+    """The first task that ended for a reason other than being no longer wanted."""
     bad = [task for task in stopped if not cause_of(_task_words(task), task.exit_code).harmless]
     recent = [task for task in bad if since is None or task.at is None or task.at >= since]
     return min(recent, key=lambda task: task.at or _EARLIEST, default=None)
 
 
 def _words(seen: ServiceFacts, latest: PastDeployment | None, task: StoppedTask | None) -> str:
-    """AWS's own words that say most: about a task, else why none was started, else about the deployment."""
+    """The most telling of AWS's own words: about a task, else why none was started, else about the deployment."""
     if task is not None:
         return _task_words(task)
     if latest is not None and latest.alarms:
@@ -228,7 +228,7 @@ def failed_action(toolchain: ToolchainAccount | None) -> FailedAction | None:
 
 
 def last_log(environment: ObservedEnvironment, facts: Facts) -> tuple[str, ...]:
-    """The last log lines of the first task that failed; a line about why not, where they may not be read."""
+    """The last log lines of the first failed task, or a line that says why they cannot be read."""
     found = troubles(facts)
     if not found or found[0].task is None or not found[0].task.log_stream:
         return ()

@@ -1,4 +1,4 @@
-"""Why a job failed, as far as its runs and its stack say."""
+"""Explains why a job failed, from its runs and its stack."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -38,6 +38,7 @@ class ServiceStatus:
         judged_by: Requests a minute by which its alarms judged in the last hour; None where they are not known.
         silent: Kinds of its alarms that say nothing because of too few requests, to how many they need.
         would_stop: Kinds of its alarms in ALARM that would stop a deployment, were they in ECS's list.
+        watched: Whether it has any alarm at all.
     """
 
     service: str
@@ -53,6 +54,7 @@ class ServiceStatus:
     judged_by: float | None = None
     silent: Mapping[str, int] = field(default_factory=dict)
     would_stop: tuple[str, ...] = ()
+    watched: bool = True
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def service_status(
     backlog: Backlog | None = None,
     rate: RequestRate | None = None,
 ) -> ServiceStatus:
-    """What is to be said about a service.
+    """Remarks about a service.
 
     Args:
         entries: The environment's ledger, newest first.
@@ -219,11 +221,12 @@ def service_status(
         would_stop=tuple(
             kind for kind in kinds["ALARM"] if alarm_name(service.stack, kind) in would_roll_back(service)
         ),
+        watched=bool(alarms),
     )
 
 
 def _rates(environment: ObservedEnvironment) -> Mapping[str, RequestRate]:
-    """What the services are asked, as far as it can be read: the rest is worth showing without it."""
+    """The services' requests, if they can be read: the rest is worth showing without them."""
     try:
         return environment.request_rates()
     except NovaError:
@@ -233,7 +236,7 @@ def _rates(environment: ObservedEnvironment) -> Mapping[str, RequestRate]:
 def faults_of(
     service: RunningService, stack: Stack | None, revision: str | None, entries: Sequence[Entry], *, environment: str
 ) -> list[str]:
-    """What is wrong with a service that ECS itself calls steady, in sentences with the remedy.
+    """What is wrong with a service that ECS calls steady, in sentences with the remedy.
 
     Args:
         stack: Its stack; None where it has none.
@@ -292,7 +295,7 @@ def release_of(service: RunningService, entries: Sequence[Entry]) -> str:
 
 
 def deployment_in_words(service: RunningService) -> tuple[str, bool]:
-    """What a service's deployment does, and whether that is calm."""
+    """What a service's deployment does, and whether it needs no attention."""
     if not service.deployments:
         return "never deployed", False
     latest = service.deployments[0]

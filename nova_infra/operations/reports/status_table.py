@@ -9,7 +9,7 @@ from nova_infra.documents.model import Cell, Document, Line, Paragraph, Section,
 from nova_infra.documents.text import listed
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
-from nova_infra.operations.reports.background import job_row
+from nova_infra.operations.reports.background import UNWATCHED, job_row
 from nova_infra.operations.reports.status import EnvironmentStatus, ServiceStatus
 
 _BAD = Line.of("✗", tone="bad")
@@ -39,7 +39,7 @@ def document(found: Sequence[EnvironmentStatus]) -> Document:
 
 
 def _silent(environment: EnvironmentStatus) -> Iterator[str]:
-    """Which alarms say nothing for want of requests: services with the same alarms and limits in one line."""
+    """Which alarms are silent for lack of requests; services with the same alarms and limits share a line."""
     alike: dict[str, list[str]] = {}
     for service in environment.services:
         if service.silent:
@@ -98,6 +98,8 @@ def _row(service: ServiceStatus) -> tuple[Cell, ...]:
 
 
 def _alarms(service: ServiceStatus) -> Line:
+    if not service.watched:
+        return UNWATCHED
     red, unknown = ", ".join(service.alarms), ", ".join(service.unknown_alarms)
     silent = f"silent by {service.judged_by:.3g}/min" if service.silent else ""
     if not (red or unknown or silent):

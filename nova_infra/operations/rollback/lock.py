@@ -18,13 +18,12 @@ from typing import Literal, get_args
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
-from nova_infra.operations.records.parameter import Fields, UnreadableError, encode, parameter_name
+from nova_infra.operations.records.parameter import NEVER, Fields, UnreadableError, encode, parameter_name
 
 SILENCE = timedelta(minutes=2)
 """A rollback that gives no sign of life for this long counts as killed."""
 
 SECONDS_BETWEEN_SIGNS = 30.0
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 State = Literal["running", "interrupted", "done"]
 
@@ -53,7 +52,7 @@ class Claim:
     services: tuple[str, ...] = ()
     ledger: int = 0
     by: str = ""
-    seen: datetime = _NEVER
+    seen: datetime = NEVER
 
     def alive(self, now: datetime) -> bool:
         """Whether it is under way."""

@@ -9,11 +9,11 @@ class Announcing(Protocol):
     """An environment that announcements can be sent to."""
 
     def announce(self, message: str) -> None:
-        """Tell them, in one message."""
+        """Send one message."""
 
 
 def announce(environment: Announcing, message: str) -> str:
-    """Tell everybody who hears of an environment.
+    """Notify everybody subscribed to an environment's topic.
 
     Returns:
         Why they could not be notified, in a line; empty where they were.

@@ -13,7 +13,7 @@ from nova_infra.operations.rollout.follow import gate_in_words, stage_in_words, 
 
 
 class UnrecordedError(AwsError):
-    """ECS has the answer, and the ledger does not.
+    """ECS has the answer, but the ledger does not.
 
     Attributes:
         done: Service to where its deployment stood, of those that ECS was answered for.
@@ -39,7 +39,7 @@ class Answered:
 
 
 def promote(environment: SteeredEnvironment, services: Sequence[str], *, why: str) -> Answered:
-    """Let the deployments go on that wait at a gate: of some services, or all.
+    """Let the deployments that wait at a gate continue, for some services or all.
 
     Raises:
         RefusedError: One of the services does not wait, or none does; nothing was changed.
@@ -64,7 +64,7 @@ def promote(environment: SteeredEnvironment, services: Sequence[str], *, why: st
 
 
 def abort(environment: SteeredEnvironment, services: Sequence[str], *, why: str) -> Answered:
-    """Have the deployments under way go back: of some services, or all.
+    """Roll back the deployments under way, for some services or all.
 
     Raises:
         RefusedError: One of the services has none that can go back, or none has; nothing was changed.
@@ -92,7 +92,7 @@ def _under_way(environment: SteeredEnvironment, services: Sequence[str]) -> list
 
 
 def _stays(deployment: ServiceDeployment) -> str:
-    """Why a deployment cannot be sent back; empty where it can."""
+    """Why a deployment cannot be rolled back; empty if it can."""
     if state_of(deployment) == "going back":
         return f"{deployment.service}: is already rolling back"
     if deployment.old is None:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class _Seldom:
-    """Asks something again when it is worth it."""
+    """Repeats a question when it is worth it."""
 
     def __init__(self) -> None:
         self._next: datetime | None = None
@@ -73,7 +73,7 @@ class BackgroundLooks:
 
 
 def _job(job: RunningJob, now: datetime) -> JobView:
-    """A job by moments, not by spans of time: it changes only where something has happened."""
+    """A job described by times instead of durations, so that it changes only when something happens."""
     status = job_status(job, (), now)
     ended = next((run for run in job.runs if run.status != "RUNNING"), None)
     last = f"{ended.status.lower().replace('_', ' ')} {_moment(ended.ended or ended.began, now)}" if ended else ""

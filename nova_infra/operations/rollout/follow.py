@@ -43,7 +43,7 @@ class _Phase:
 
 
 class Follower:
-    """Remembers since when each rollout has been where it is: ECS does not say when a bake began."""
+    """Remembers since when each rollout has been in its state: ECS does not say when a bake began."""
 
     def __init__(self, environment: str) -> None:
         """Nothing was seen yet.
@@ -152,7 +152,7 @@ def _of_group(hook: LifecycleHook) -> bool:
 
 
 def why(deployment: ServiceDeployment) -> str:
-    """Why a deployment went back, or the event that stopped it; empty where nothing did."""
+    """Why a deployment rolled back, or the event that stopped it; empty if nothing did."""
     state = state_of(deployment)
     if state not in ("going back", "rolled back", "failed"):
         return ""
@@ -198,7 +198,7 @@ def _told(deployments: Sequence[ServiceDeployment]) -> ServiceDeployment:
 
 
 def _left(deployment: ServiceDeployment, state: State, phase: _Phase, now: datetime) -> tuple[float | None, bool]:
-    """Seconds until a bake or a gate is over, and whether that is the most that it can be."""
+    """Seconds until a bake or a gate ends, and whether that is an upper bound."""
     if state == "waiting":
         ends = [hook.expires for hook in deployment.waiting if hook.expires]
         return (max((min(ends) - now).total_seconds(), 0.0), False) if ends else (None, False)

@@ -19,7 +19,7 @@ SIGNS: dict[State, tuple[str, str]] = {
 """State to its sign and style. Colour alone never carries meaning."""
 
 _URGENT: tuple[State, ...] = ("going back", "failed", "rolled back", "waiting", "running", "completed")
-"""States in the order in which a person wants to know more about them."""
+"""States, those that people most want details about first."""
 
 
 def release_lines(view: ReleaseView, *, elapsed: float, width: int, height: int) -> list[Text]:

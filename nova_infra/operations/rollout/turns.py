@@ -1,4 +1,4 @@
-"""Tells what happens in a rollout, one line for each change between two readings."""
+"""Describes a rollout in lines, one for each change between two readings."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
 
 
 def job_in_words(job: JobView) -> str:
-    """What a job does now, what it came to last, and when it runs next."""
+    """What a job does now, how its last run ended, and when it runs next."""
     parts = [f"{job.running} running"] if job.running else []
     parts += [f"last run {job.last}" if job.last else "no run has ended"]
     return ", ".join([*parts, f"next {job.next} UTC"] if job.next else parts)

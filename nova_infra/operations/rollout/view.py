@@ -60,12 +60,12 @@ class AlarmView:
 
     @property
     def judges(self) -> bool:
-        """Whether it had enough requests to judge by, as far as that is known."""
+        """Whether it had enough requests to judge by, if known."""
         return self.requests is None or self.requests >= self.needs
 
     @property
     def judges_new(self) -> bool:
-        """Whether the new revision had enough of them to be judged, as far as that is known."""
+        """Whether the new revision had enough of them to be judged, if known."""
         return self.judges and (self.of_new is None or self.of_new >= self.needs_of_each)
 
 
@@ -114,7 +114,7 @@ class RolloutView:
 
     @property
     def percent(self) -> float | None:
-        """The share of the traffic that the new revision really has, as far as that is known."""
+        """The share of the traffic that the new revision really has, if known."""
         return self.wanted if self.actual is None else self.actual
 
 

@@ -131,6 +131,19 @@ class PlayedStack:
         """What ``Ref`` gives for a resource."""
         return str(self._ref(logical_id))
 
+    def serving(self, task_definition: str) -> tuple[str, int]:
+        """Container and port that a load balancer's requests to a service of this stack go to; empty and 0 without one.
+
+        Args:
+            task_definition: Logical id of the task definition.
+        """
+        for logical_id in self.resources("AWS::ECS::Service"):
+            properties = self.template["Resources"][logical_id].get("Properties", {})
+            if properties.get("TaskDefinition") == {"Ref": task_definition}:
+                for balancer in properties.get("LoadBalancers") or ():
+                    return str(balancer.get("ContainerName", "")), int(balancer.get("ContainerPort", 0))
+        return "", 0
+
     def physical_name(self, logical_id: str) -> str:
         """The name by which tasks use a resource that has a stand-in."""
         resource_type = self.template["Resources"][logical_id]["Type"]

@@ -13,7 +13,7 @@ from nova_infra.rehearsal.cloudformation.played.alarms import ALARMS
 from nova_infra.rehearsal.cloudformation.played.load_balancing import LOAD_BALANCING
 from nova_infra.rehearsal.cloudformation.played.pipelines import PIPELINES
 from nova_infra.rehearsal.cloudformation.played.services import SERVICES
-from nova_infra.rehearsal.cloudformation.shapes import check_shape, unknown
+from nova_infra.rehearsal.cloudformation.shapes import ANY, check_shape, unknown
 
 NOT_REHEARSED = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling under load",
@@ -159,4 +159,4 @@ def check_properties(resource_type: str, properties: Mapping[str, Any], where: s
         UnresolvableError: It has one.
     """
     if resource_type in PLAYED:
-        check_shape(properties, PLAYED[resource_type], where)
+        check_shape(properties, {**PLAYED[resource_type], "Tags": ANY}, where)

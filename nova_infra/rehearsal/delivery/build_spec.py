@@ -1,13 +1,17 @@
 """Reads a CodeBuild project's build spec, and tells what each command is for."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from nova_infra.assembly import AssemblyError
+from nova_infra.rehearsal.tasks.task import SECRET
 
 PHASES = ("install", "pre_build", "build", "post_build")
+_PLAIN = "PLAINTEXT"
+_LOOKED_UP = ("secrets-manager", "parameter-store")
+"""Parts of a build spec whose variables AWS looks up."""
 _KEYS = ("version", "phases", "artifacts", "cache", "reports", "env")
 
 
@@ -39,7 +43,7 @@ def _check_spec(spec: dict[str, Any], where: str) -> None:
         if key not in _KEYS:
             raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
     for key in spec.get("env", {}):
-        if key not in ("variables", "shell", "exported-variables"):
+        if key not in ("variables", "shell", "exported-variables", *_LOOKED_UP):
             raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows")
     for phase, parts in spec["phases"].items():
         if phase not in PHASES:
@@ -47,6 +51,27 @@ def _check_spec(spec: dict[str, Any], where: str) -> None:
         for key in parts:
             if key not in ("commands", "runtime-versions"):
                 raise AssemblyError(f"{where}: its build spec has {phase}.{key}, which the rehearsal does not know")
+
+
+def build_variables(
+    project: Mapping[str, Any], spec: Mapping[str, Any], given: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The variables of a build, and the names of those that AWS looks up: their values are made up here.
+
+    Args:
+        project: The project's properties.
+        spec: Its build spec.
+        given: What the pipeline's action sets besides.
+    """
+    of_project = project["Environment"].get("EnvironmentVariables", ())
+    env = spec.get("env", {})
+    found = [(each["Name"], each["Value"], each.get("Type", _PLAIN) != _PLAIN) for each in of_project]
+    found += [(name, value, False) for name, value in env.get("variables", {}).items()]
+    found += [(name, "", True) for part in _LOOKED_UP for name in env.get(part, {})]
+    found += [(each["name"], each["value"], each.get("type", _PLAIN) != _PLAIN) for each in given]
+    last = {name: (value, is_secret) for name, value, is_secret in found}
+    values = {name: SECRET if is_secret else value for name, (value, is_secret) in last.items()}
+    return values, tuple(name for name, (_, is_secret) in last.items() if is_secret)
 
 
 def publishes_assets(command: str) -> bool:

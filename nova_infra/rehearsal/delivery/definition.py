@@ -10,7 +10,14 @@ from typing import Any
 
 from nova_infra.assembly import AssemblyError, Template
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
-from nova_infra.rehearsal.delivery.build_spec import PHASES, deploys_with_cdk, known, publishes_assets, read_spec
+from nova_infra.rehearsal.delivery.build_spec import (
+    PHASES,
+    build_variables,
+    deploys_with_cdk,
+    known,
+    publishes_assets,
+    read_spec,
+)
 
 _EVENTS = "codepipeline-pipeline-"
 _CONFIGURATION = {
@@ -60,6 +67,7 @@ class BuildAction(StageAction):
         updates_pipeline: Whether it is the step in which the pipeline deploys itself.
         publishes_assets: Whether it builds or uploads what the assembly holds, as CDK Pipelines' Assets stage does.
         exports: Names of the variables that later actions and conditions read.
+        secrets: Names of the variables that AWS looks up, whose values are made up here.
     """
 
     install: tuple[str, ...]
@@ -69,6 +77,7 @@ class BuildAction(StageAction):
     updates_pipeline: bool
     publishes_assets: bool = False
     exports: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -325,14 +334,7 @@ def _build_action(
     project = projects.get(str(configuration.get("ProjectName")), {})
     spec = read_spec(project, where)
     phases = spec["phases"]
-    variables = {v["Name"]: v["Value"] for v in project["Environment"].get("EnvironmentVariables", [])}
-    variables |= spec.get("env", {}).get("variables", {})
-    for variable in json.loads(configuration.get("EnvironmentVariables", "[]")):
-        if variable.get("type", "PLAINTEXT") != "PLAINTEXT":
-            raise AssemblyError(
-                f"{where}: variable {variable['name']} has type {variable['type']}, whose value only AWS knows"
-            )
-        variables[variable["name"]] = variable["value"]
+    variables, secrets = build_variables(project, spec, json.loads(configuration.get("EnvironmentVariables", "[]")))
     commands = tuple(command for phase in PHASES[1:] for command in phases.get(phase, {}).get("commands", []))
     return BuildAction(
         name,
@@ -340,6 +342,7 @@ def _build_action(
         install=tuple(phases.get("install", {}).get("commands", [])),
         commands=commands,
         environment=known(variables),
+        secrets=secrets,
         privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
         updates_pipeline=any(deploys_with_cdk(command) for command in commands),
         publishes_assets=bool(commands) and all(publishes_assets(command) for command in commands),

@@ -15,7 +15,6 @@ from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.dependencies.environment import Dependencies
-from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi
 from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
@@ -252,32 +251,14 @@ class PlayedEnvironment:
         await self._queues.include(stack, sources)
         faults = {self._revisions[each].fault for each in stack.revisions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)
-        results: list[BaseException | None] = []
         try:
-            await self._before_deploy.run(stack, lambda ref: self._with_local_addresses(self._revisions[ref]), sources)
-        except DeploymentFailedError as failed:
-            results = [failed]
-        results = results or await asyncio.gather(
-            *(
-                self._services.deploy(
-                    wanted,
-                    self._with_local_addresses(self._revisions[wanted.task_definition]),
-                    sources,
-                    baseline=baseline,
-                    takes_back=takes_back,
-                    from_alternate=from_alternate,
-                )
-                for wanted in (read_service(stack, each) for each in stack.resources("AWS::ECS::Service"))
-            ),
-            return_exceptions=True,
-        )
-        for error in results:
-            if isinstance(error, BaseException):
-                self._queues.poison(stack, poisoned=False)
-                if previous is not None:
-                    await self._apply(previous)
-                self._rolled_back[stack_name] = str(error)
-                raise error
+            await self._deploy_services(stack, sources, baseline, takes_back=takes_back, from_alternate=from_alternate)
+        except Exception as error:
+            self._queues.poison(stack, poisoned=False)
+            if previous is not None:
+                await self._apply(previous)
+            self._rolled_back[stack_name] = str(error)
+            raise
         if not baseline:
             await self._run_jobs(stack, sources, again=LONG_RUNS in faults)
         if previous is not None:
@@ -286,6 +267,18 @@ class PlayedEnvironment:
         self._rolled_back.pop(stack_name, None)
         self._exports |= stack.exports()
         return self._outputs(stack)
+
+    async def _deploy_services(self, stack: PlayedStack, sources: Path, baseline: bool, **how: bool) -> None:
+        """Run the commands before the deployment, then deploy all services; raise the first error once all are over."""
+        await self._before_deploy.run(stack, self._definition, sources)
+        wanted = [read_service(stack, each) for each in stack.resources("AWS::ECS::Service")]
+        deploying = (
+            self._services.deploy(each, self._definition(each.task_definition), sources, baseline=baseline, **how)
+            for each in wanted
+        )
+        for error in await asyncio.gather(*deploying, return_exceptions=True):
+            if isinstance(error, BaseException):
+                raise error
 
     def localize(self, text: str) -> str:
         """The text with the environment's public addresses replaced by those on this machine."""
@@ -333,13 +326,13 @@ class PlayedEnvironment:
 
     async def _run_jobs(self, stack: PlayedStack, sources: Path, *, again: bool) -> None:
         """The time of a stack's jobs has come."""
-        ended_well = await self._jobs.run(
-            stack, lambda reference: self._with_local_addresses(self._revisions[reference]), sources, again=again
-        )
+        ended_well = await self._jobs.run(stack, self._definition, sources, again=again)
         for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
             await self.next_minute()
 
-    def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
+    def _definition(self, reference: str) -> TaskDefinition:
+        """The task definition that a resource refers to, with addresses of this machine."""
+        definition = self._revisions[reference]
         led = self._stand_ins.lead(definition)
         environment = {
             key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)

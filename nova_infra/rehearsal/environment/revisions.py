@@ -44,5 +44,7 @@ class Revisions:
             properties = stack.properties(logical_id)
             family = properties.get("Family", logical_id)
             revision = f"{family}:{self._numbers[f'{stack_name}/{logical_id}'][0]}"
-            self._definitions[revisions[logical_id]] = read_task_definition(properties, revision)
+            self._definitions[revisions[logical_id]] = read_task_definition(
+                properties, revision, stack.serving(logical_id)
+            )
         return stack

@@ -13,6 +13,7 @@ from typing import Any
 from nova_infra.documents.text import counted, listed
 
 _FIELD = "the field "
+_BODY = "a body"
 _FEWEST = 3
 """Fewest answers of each revision that say anything."""
 _DEEPEST = 3
@@ -76,7 +77,7 @@ class Shape:
         """
         self.answers += 1
         parts, kind = _of_headers(headers)
-        self.parts.update(parts)
+        self.parts.update(parts | ({_BODY} if body else set()))
         if kind != "application/json" and not kind.endswith("+json"):
             return
         if len(body) > _MOST_BYTES:
@@ -130,8 +131,9 @@ def lost(before: Mapping[str, Shape], after: Mapping[str, Shape]) -> list[str]:
             continue
         gone = [part for part, count in old.parts.items() if count == old.answers and not new.parts[part]]
         gone = [part for part in gone if new.may_lack(part)]
-        if types := [part for part in gone if part.startswith("the type ")]:
-            gone = types  # Its fields are gone with it.
+        # What the body was and had is gone with it, and its fields with its type.
+        if whole := [part for part in gone if part == _BODY] or [part for part in gone if part.startswith("the type ")]:
+            gone = whole
         # What was in something that is gone is gone with it.
         gone = [part for part in gone if not any(part.startswith((f"{each}.", f"{each}[")) for each in gone)]
         if gone := sorted(part for part in gone if part.partition(" of ")[2] not in gone):

@@ -12,6 +12,7 @@ from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.usage.crowding import with_others
 
 _MOST_BYTES = 64 * 1024
+_ANSWER_SECONDS = 10
 MOST_HEADERS = 4096
 """More than fit into the bytes that a load balancer lets pass."""
 
@@ -65,7 +66,6 @@ async def ask_task(
     *,
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"",
-    seconds: float = 10,
     follow: bool = False,
 ) -> tuple[int, bytes]:
     """Ask a task itself, past the load balancer.
@@ -76,7 +76,6 @@ async def ask_task(
         version: What it speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
         method: The request's method.
         path: Its path, with the query.
-        seconds: How long the answer may take.
         follow: Whether redirects are followed, over HTTP/1.1.
 
     Returns:
@@ -84,7 +83,7 @@ async def ask_task(
     """
     try:
         if version != "HTTP1":
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(_ANSWER_SECONDS):
                 answer = await ask(port, method, path, headers, body)
             return grpc.status_for_users(answer.status, dict(answer.headers + answer.trailers)), answer.body
         async with client.request(
@@ -93,7 +92,7 @@ async def ask_task(
             headers=headers,
             data=body or None,
             allow_redirects=follow,
-            timeout=aiohttp.ClientTimeout(total=seconds),
+            timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS),
         ) as response:
             return response.status, await response.read()
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
@@ -12,7 +12,7 @@ from nova_infra.rehearsal.cloudformation.physical import PARAMETER, SECRET
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
-from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
+from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.load_balancer.routing import existing_balancer, read_default_rule, read_rule
@@ -23,6 +23,8 @@ from nova_infra.rehearsal.tasks.definition import read_task_definition
 _UNCALLED = "Lambda functions that no deployment calls"
 _SPOT = "Spot and its interruptions"
 _UNSTARTED = "tasks that EventBridge rules start"
+_STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
+_SHARED = "what file systems of EFS hold (each task has an empty directory there)"
 _ELB = "AWS::ElasticLoadBalancingV2"
 
 
@@ -49,7 +51,9 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
         sidecars |= reading.sidecars
         existing |= reading.existing
     notes = [", ".join(sorted(areas))] if areas else []
-    if secrets := secrets - set(provided):
+    secrets -= set(provided)
+    secrets |= {name for s in pipeline.stages for a in s.actions if isinstance(a, BuildAction) for name in a.secrets}
+    if secrets:
         notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
     if existing:
         notes.append(f"load balancers: the other rules on {', '.join(sorted(existing))}, whose listener has a stand-in")
@@ -153,7 +157,7 @@ class StageReading:
         self._secrets |= {stack.physical_name(each) for kind in (SECRET, PARAMETER) for each in stack.resources(kind)}
         for logical_id in stack.resources("AWS::ECS::TaskDefinition"):
             properties = stack.required(logical_id, "ContainerDefinitions", "Memory")
-            definition = read_task_definition(properties, f"{stack_name}.{logical_id}")
+            definition = read_task_definition(properties, f"{stack_name}.{logical_id}", stack.serving(logical_id))
             for variable, origin in definition.secrets.items():
                 if not self._declares(origin):
                     self.secrets.setdefault(origin, set()).add(variable)
@@ -213,7 +217,29 @@ def _areas(template: Template) -> set[str]:
     services = resources_of_type(template, "AWS::ECS::Service").values()
     if any("FARGATE_SPOT" in str(each.get("Properties", {}).get("CapacityProviderStrategy")) for each in services):
         uncalled |= {_SPOT}
+    if any(_is_sticky(resource) for resource in template.get("Resources", {}).values()):
+        uncalled |= {_STICKY}
+    tasks = resources_of_type(template, "AWS::ECS::TaskDefinition").values()
+    if any(
+        "EFSVolumeConfiguration" in each for task in tasks for each in task.get("Properties", {}).get("Volumes", ())
+    ):
+        uncalled |= {_SHARED}
     return {area for area in map(area_not_rehearsed, types - PLAYED.keys()) if area} | uncalled
+
+
+def _is_sticky(resource: Mapping[str, Any]) -> bool:
+    """Whether a target group, a listener or a rule has users return to where they were."""
+    properties = resource.get("Properties", {})
+    if resource["Type"] == f"{_ELB}::TargetGroup":
+        attributes = properties.get("TargetGroupAttributes", ())
+        return any(
+            each.get("Key") == "stickiness.enabled" and str(each.get("Value")).lower() == "true" for each in attributes
+        )
+    actions = (
+        [*properties.get("Actions", ()), *properties.get("DefaultActions", ())] if _ELB in resource["Type"] else ()
+    )
+    shares = (each.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {}) for each in actions)
+    return any(str(each.get("Enabled")).lower() == "true" for each in shares)
 
 
 def _window(stage: Stage) -> str:

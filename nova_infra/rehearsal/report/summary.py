@@ -50,7 +50,7 @@ def show_verdict(console: Console, said: Verdict, report: Path) -> None:
     style = "yellow" if said.warns else SIGNS["succeeded" if said.passed else "failed"][1].removeprefix("bold ")
     console.print(Text(f"{said.sign} {said.headline}.", f"bold {style}"))
     for line in filter(None, (said.tasks, said.why, f"Report: {report}", f"Next: {said.next_step}")):
-        _print_whole(console, line, "  ")
+        _print_whole(console, line)
 
 
 def _pipeline(record: Record, width: int) -> Iterator[Text]:
@@ -165,17 +165,17 @@ def _drill(result: DrillResult) -> Text:
 def _show_failure(console: Console, stage: StageRecord, action: ActionRecord) -> None:
     console.print()
     console.print(Text(f"{stage.name}, {short_name(action.name)} failed:", "bold red"))
-    _print_whole(console, action.note, "  ")
+    _print_whole(console, action.note)
     for line in action.output[-_MOST_OUTPUT:]:
         console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_whole(console: Console, text: str, indent: str) -> None:
+def _print_whole(console: Console, text: str) -> None:
     """Print a sentence: wrapped in a terminal, on one line in a log, where people search."""
     if console.is_terminal:
-        text = textwrap.fill(text, max(console.width, 20), initial_indent=indent, subsequent_indent=indent)
+        text = textwrap.fill(text, max(console.width, 20), initial_indent="  ", subsequent_indent="  ")
     else:
-        text = indent + text
+        text = f"  {text}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -103,13 +103,20 @@ class TaskDefinition:
         return self.image.rpartition(":")[2]
 
 
-def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDefinition:
+def read_task_definition(
+    properties: Mapping[str, Any], revision: str, serving: tuple[str, int] = ("", 0)
+) -> TaskDefinition:
     """The task definition that a resource's resolved properties define.
+
+    Args:
+        properties: The resource's properties.
+        revision: ``family:number``.
+        serving: Container and port that a load balancer's requests go to; empty and 0 where no service says it.
 
     Raises:
         UnresolvableError: No container is the one that requests are for, or it lacks what a task needs.
     """
-    container, sidecars = _service_first(properties["ContainerDefinitions"], revision)
+    container, sidecars = _service_first(properties["ContainerDefinitions"], revision, serving[0])
     if "Image" not in container:
         raise UnresolvableError(f"{revision}: ContainerDefinitions[0].Image is missing: it names the service's sources")
     linux = container.get("LinuxParameters", {})
@@ -118,7 +125,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         image=container["Image"],
         command=tuple(map(str, container.get("Command", ()))),
         environment={variable["Name"]: str(variable["Value"]) for variable in container.get("Environment", ())},
-        port=int(ports[0]["ContainerPort"]) if (ports := container.get("PortMappings")) else 0,
+        port=_port(container, serving[1]),
         health_check=_health_check(container.get("HealthCheck"), revision),
         stop_timeout=float(container.get("StopTimeout", 30)),
         memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
@@ -171,21 +178,38 @@ def _open_files(limits: Sequence[Mapping[str, Any]], revision: str) -> tuple[int
     return found[0] if found else None
 
 
-def _service_first(containers: Sequence[Mapping[str, Any]], revision: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The container with a port, which gets the requests, and the names of the others.
+def _service_first(
+    containers: Sequence[Mapping[str, Any]], revision: str, name: str
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The container that requests are for, and the names of the others.
+
+    It is the one that a load balancer names, else the only one with a port for TCP: an agent's may be for UDP.
 
     Raises:
         UnresolvableError: There is no such one, or several.
     """
-    serving = [each for each in containers if each.get("PortMappings")] if len(containers) > 1 else list(containers)
+    serving = [each for each in containers if name and each.get("Name") == name]
+    if not serving:
+        serving = [each for each in containers if _ports(each)] if len(containers) > 1 else list(containers)
     if not serving:  # a worker or a job with sidecars
         serving = [each for each in containers if any(v["Name"] == _OWN for v in each.get("Environment", ()))]
     if len(serving) != 1:
         raise UnresolvableError(
-            f"{revision}: ContainerDefinitions has {len(containers)} entries, {len(serving)} of them with ports; the "
-            "rehearsal runs one"
+            f"{revision}: ContainerDefinitions has {len(containers)} entries, {len(serving)} of them with ports, and "
+            f"the rehearsal cannot tell which one to run: give one a port, or set {_OWN} in its environment"
         )
     return serving[0], tuple(str(each.get("Name")) for each in containers if each is not serving[0])
+
+
+def _ports(container: Mapping[str, Any]) -> list[int]:
+    mappings = container.get("PortMappings", ())
+    return [int(each["ContainerPort"]) for each in mappings if each.get("Protocol", "tcp") == "tcp"]
+
+
+def _port(container: Mapping[str, Any], wanted: int) -> int:
+    """The port that requests go to: the one that a load balancer names, else the first one; 0 without any."""
+    ports = _ports(container)
+    return wanted if wanted in ports else next(iter(ports), 0)
 
 
 def _health_check(check: Mapping[str, Any] | None, revision: str) -> HealthCheck | None:

@@ -43,7 +43,7 @@ def inline(value: Any) -> str:
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(inline, value))}]"
-    # JSON's strings are TOML's, but for one character that JSON does not escape.
+    # JSON's strings are TOML's, except for one character that JSON does not escape.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

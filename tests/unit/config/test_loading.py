@@ -103,6 +103,7 @@ def test_an_unknown_service_is_named_with_the_choices(config: Config) -> None:
         ("environments.0.scaling", {"min_tasks": 3, "max_tasks": 2}, "scaling.max_tasks: 2", "is below min_tasks"),
         ("environments.0.scaling.min_tasks", 0, "scaling.min_tasks: 0", "greater than or equal to 1"),
         ("environments.0.network.cidr", "10.0.0.1/16", "network.cidr: '10.0.0.1/16'", "is not an IPv4 network"),
+        ("environments.0.network.cidr", "10.0.0.0/255.255.0.0", "10.0.0.0/255.255.0.0'", "is not an IPv4 network"),
         ("environments.0.network.cidr", "10.0.0.0/8", "network.cidr: '10.0.0.0/8'", "from /16 to /24"),
         ("environments.0.network.cidr", "8.8.0.0/16", "network.cidr: '8.8.0.0/16'", "is not a private range"),
         ("environments.0.network.zones", ["a"], "network.zones:", "has too few entries"),
@@ -135,6 +136,19 @@ def test_an_unknown_service_is_named_with_the_choices(config: Config) -> None:
         ("services.0.environment", {"1A": "1"}, "services[0].environment.1A: '1A'", "not the name of an environment"),
         ("services.0.environment", {"A": 1}, "services[0].environment.A: 1", "is not text"),
         ("services.0.secrets", {"A": "a b"}, "services[0].secrets.A.secret: 'a b'", "is not the name of a secret"),
+        ("services.0.secrets", {"A": "ssm:b/c"}, "services[0].secrets.A.parameter: 'b/c'", "a slash before each part"),
+        (
+            "services.0.secrets",
+            {"A": "arn:aws:ssm:us-east-1:111111111111:parameter/b/c"},
+            "services[0].secrets.A: 'arn:aws:ssm:us-east-1:111111111111:parameter/b/c' is not the ARN of a secret",
+            'write "ssm:/b/c"',
+        ),
+        (
+            "services.0.secrets",
+            {"A": "arn:aws:s3:::b"},
+            "services[0].secrets.A: 'arn:aws:s3:::b' is not the ARN of a secret",
+            "write the secret's name, as in nova/token",
+        ),
         ("services.0.targets.cpu_percent", 95, "targets.cpu_percent: 95", "less than or equal to 90"),
         ("services.0.targets.requests_per_minute", 0, "targets.requests_per_minute: 0", "greater than or equal to 1"),
         ("services.0.alarms.error_percent", 0, "alarms.error_percent: 0", "greater than 0"),
@@ -190,6 +204,18 @@ def test_all_faults_are_reported_at_once(raw: dict[str, Any]) -> None:
     text = "\n".join(faults(raw))
     for part in ("environments[0].region", "environments[2].approval", "services[0].memory", "services[2].paths"):
         assert part in text
+
+
+def test_a_fault_of_an_environment_is_no_fault_of_what_names_it(raw: dict[str, Any]) -> None:
+    name = raw["environments"][0]["name"]
+    raw["services"][0]["environments"] = {name: {}, "elsewhere": {}}
+    raw["environments"][0]["network"]["cidr"] = "10.0.0.0/40"
+    assert [line.split(":")[1] for line in faults(raw)] == [
+        " environments[0].network.cidr",
+        " services[0].environments.elsewhere",
+    ]
+    raw["environments"][0]["name"] = 7
+    assert not [line for line in faults(raw) if "is not an environment" in line]
 
 
 def test_several_faults_of_one_entry_are_reported_at_once(raw: dict[str, Any]) -> None:

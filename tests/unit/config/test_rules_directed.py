@@ -215,3 +215,77 @@ def test_a_mistake_is_refused_by_a_line_that_begins_with_its_key(raw: Raw, chang
 def test_the_same_keys_used_as_they_are_meant_are_accepted(raw: Raw, change: Change) -> None:
     change(raw)
     assert parse_config(raw)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "file"),
+    [
+        ("[a-z]*/**", "nova_infra/app.py"),
+        ("[!.]*", "nova.toml"),
+        ("[n]ova.toml", "nova.toml"),
+        (r"nova\.toml", "nova.toml"),
+        ("{docs,services}/{**,*.md}", "services/carts-service/Dockerfile"),
+        ("{docs/**,nova.toml}", "nova.toml"),
+        ("services/{carts-service,store-service}/src/[mh]*", "services/carts-service/src/main.py"),
+        ("**/{Dockerfile,*.lock}", "services/carts-service/Dockerfile"),
+    ],
+)
+def test_a_pattern_that_ignores_what_is_delivered_is_refused_however_it_is_written(
+    raw: Raw, pattern: str, file: str
+) -> None:
+    changed(raw, "source.ignore_paths", [pattern])
+    [line] = faults(raw)
+    assert line.startswith(f"nova.toml: source.ignore_paths[0]: {pattern!r} also matches {file}, so that a push")
+
+
+def test_a_pattern_whose_brackets_name_nothing_is_refused(raw: Raw) -> None:
+    changed(raw, "source.ignore_paths", ["[z-a]*"])
+    [line] = faults(raw)
+    assert line.startswith("nova.toml: source.ignore_paths[0]: '[z-a]*' has brackets that name no characters: ")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "docs/[a-z]*.md",
+        r"docs/\*",
+        "{docs,notes}/**",
+        "{docs",
+        "docs}",
+        "LICENSE,nova.toml",
+        "[!a-z].md",
+        "*.{md,{txt}}",
+    ],
+)
+def test_a_pattern_that_leaves_out_what_is_delivered_is_accepted(raw: Raw, pattern: str) -> None:
+    changed(raw, "source.ignore_paths", [pattern])
+    assert parse_config(raw)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("DB_PASS", "x", "is named like a secret"),
+        ("MYSQL_PWD", "x", "is named like a secret"),
+        ("SECRET_KEY_BASE", "x", "is named like a secret"),
+        ("DSN", "host=db user=shop password=x7", "holds the value of password"),
+        ("CONNECTION", "Server=db;Password=x7;", "holds the value of Password"),
+        ("HOOK", "https://example.com/?a=b&token=x7", "holds the value of token"),
+    ],
+)
+def test_a_secret_in_plain_text_is_refused(raw: Raw, name: str, value: str, fault: str) -> None:
+    changed(raw, "services.0.environment", {name: value})
+    [line] = faults(raw)
+    assert line.startswith(f"nova.toml: services[0].environment.{name}: {fault}, ")
+
+
+def test_what_only_says_where_a_secret_is_is_accepted(raw: Raw) -> None:
+    variables = {
+        "DSN": "host=db password={password}",
+        "FLAGS": "--password-file=/run/secret",
+        "GRANT": "grant_type=password",
+        "FIRST_PASS": "2",
+        "OPTIONS": "password=$PASSWORD",
+    }
+    changed(raw, "services.0.environment", variables)
+    assert parse_config(raw)

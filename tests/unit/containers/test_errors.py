@@ -112,3 +112,11 @@ def test_a_dockerfile_that_no_engine_builds_is_the_releases_fault(said: str, lin
     error = build_error("podman", "shop:1", [f'Error: building at STEP "{said}'], f"FROM base\n{line}\n")
     assert isinstance(error, ImageError), str(error)
     assert str(error).endswith("run `nova image build --local shop`")
+
+
+def test_what_buildah_holds_in_memory_is_no_part_of_its_log() -> None:
+    said = (
+        'STEP 4/5: RUNN true\ntime="2026-11-26" level=error msg="+(UNHANDLED LOGLEVEL) &imagebuilder.Step{Env:[]}"\n'
+        'Error: building at STEP "RUNN ": Unknown instruction: "RUNN"'
+    )
+    assert last_lines(said) == 'STEP 4/5: RUNN true / Error: building at STEP "RUNN ": Unknown instruction: "RUNN"'

@@ -47,11 +47,13 @@ def verdict(tmp_path: Path) -> Verdict:
         reviews: Sequence[tuple[str, str, str]] = (),
         permissions: Sequence[tuple[str, str]] = (),
         comment: bool = True,
+        commits: str = "author\nweb-flow\n",
     ) -> list[str]:
         answers = {
             "repos/o/r/pulls": number,
             "repos/o/r/issues/7/labels": labels,
             "repos/o/r/pulls/7": "author\n",
+            "repos/o/r/pulls/7/commits": commits,
             "repos/o/r/pulls/7/reviews": "".join("\t".join(each) + "\n" for each in reviews),
             **{f"repos/o/r/collaborators/{who}/permission": f"{may}\n" for who, may in permissions},
         }
@@ -98,6 +100,7 @@ REFUSED = {
     "changes requested since": {"reviews": [APPROVED, ("ann", "CHANGES_REQUESTED", SHA)]},
     "dismissed": {"reviews": [("ann", "DISMISSED", SHA)]},
     "its author": {"reviews": [("author", "APPROVED", SHA)]},
+    "the author of a commit": {"reviews": [APPROVED], "commits": "author\nAnn\n"},
     "a reader": {"reviews": [("reader", "APPROVED", SHA)]},
 }
 

@@ -29,13 +29,13 @@ class _Work:
     Attributes:
         actions: Patterns of the actions.
         resources: Patterns of what they may be done to.
-        conditional: Whether a condition has to limit them.
+        demanded: Key of the request that a condition has to limit, and patterns of its values; None for no condition.
         named: Whether each has to be named, without a wildcard for any text.
     """
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    conditional: bool = False
+    demanded: tuple[str, tuple[str, ...]] | None = None
     named: bool = False
 
     def has(self, statement: Statement, action: str, resource: str) -> bool:
@@ -43,7 +43,7 @@ class _Work:
         return (
             any(contains(each.lower(), action.lower()) for each in self.actions)
             and any(contains(each, resource) for each in self.resources)
-            and (statement.conditional or not self.conditional)
+            and (self.demanded is None or statement.demands(*self.demanded))
             and not (self.named and "*" in resource)
         )
 
@@ -131,18 +131,24 @@ def _publishing(account: str, registries: Sequence[str], *, signed: bool) -> Ite
 def _repositories(account: str, registries: Sequence[str], taken: Sequence[str]) -> Iterator[_Work]:
     """Deploying the stacks of repositories, and what CloudFormation does for them."""
     kinds = ["Early" if each.endswith("-early") else "" for each in registries]
+    stacks = tuple(f"arn:*:cloudformation:*:{account}:stack/Nova{kind}RegistryStack/*" for kind in kinds)
+    passed = tuple(f"${{{each}}}" for each in taken)
     yield _Work(
         (
-            *("cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:ExecuteChangeSet"),
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:ExecuteChangeSet",
             "cloudformation:UpdateTerminationProtection",
         ),
-        tuple(f"arn:*:cloudformation:*:{account}:stack/Nova{kind}RegistryStack/*" for kind in kinds),
+        stacks,
     )
+    # By another role, that of the stack's last deployment, it could make anything.
+    yield _Work(("cloudformation:CreateChangeSet",), stacks, demanded=("cloudformation:RoleArn", passed))
     stored = ["early-registry" if kind else "registry" for kind in kinds]
     yield _Work(("s3:PutObject",), tuple(f"arn:*:s3:::cdk-*-assets-{account}-*/{each}/*" for each in stored))
     # The version of the bootstrap, which CDK and CloudFormation compare.
     yield _Work(("ssm:GetParameter*",), (f"arn:*:ssm:*:{account}:parameter/cdk-bootstrap/*",))
-    yield _Work(("iam:PassRole",), tuple(f"${{{each}}}" for each in taken), conditional=True)
+    to_cloudformation = ("iam:PassedToService", ("cloudformation.amazonaws.com*",))
+    yield _Work(("iam:PassRole",), passed, demanded=to_cloudformation)
     # What CloudFormation does by the role that is passed to it.
     yield _Work(
         (
@@ -152,7 +158,7 @@ def _repositories(account: str, registries: Sequence[str], taken: Sequence[str])
         ),
         _arns(account, registries),
     )
-    yield _Work(("kms:CreateGrant", "kms:RetireGrant"), ("*",), conditional=True)
+    yield _Work(("kms:CreateGrant", "kms:RetireGrant"), ("*",), demanded=("kms:ViaService", ("ecr.*",)))
 
 
 def _arns(account: str, registries: Sequence[str]) -> tuple[str, ...]:
@@ -168,7 +174,8 @@ def _settings() -> Iterator[_Work]:
         ),
         ("*",),
     )
-    yield _Work(("iam:CreateServiceLinkedRole",), ("*",), conditional=True)
+    by_inspector = ("iam:AWSServiceName", ("inspector2.amazonaws.com*",))
+    yield _Work(("iam:CreateServiceLinkedRole",), ("*",), demanded=by_inspector)
 
 
 JOB_RULES = (

@@ -13,7 +13,7 @@ def limited(held: Iterable[Statement], boundary: Sequence[Statement] | None) -> 
     """What a role may do within its boundary.
 
     Args:
-        held: The role's statements. What a resource's policy gives it is not limited, but for what the boundary denies.
+        held: The role's statements. What a resource's policy gives it is limited only by what the boundary denies.
         boundary: The boundary's statements; None for a role without one, or with one that is not known.
     """
     if boundary is None:
@@ -45,6 +45,7 @@ def _both(statement: Statement, limit: Statement) -> Iterator[Statement]:
             resources=tuple(resources),
             not_resources=not_resources,
             conditional=statement.conditional or limit.conditional,
+            conditions=(*statement.conditions, *limit.conditions),
         )
 
 

@@ -13,6 +13,12 @@ from nova_infra.names import dead_queue_name, queue_name
 MAX_NAME = 80
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html."""
 
+_KEPT_SECONDS = 14 * 24 * 60 * 60
+"""For how long a queue that Nova makes keeps a message."""
+
+_VARIABLES = ("QUEUE_URL", "DEAD_QUEUE_URL")
+"""Where a worker finds its queues."""
+
 
 def of_one(key: str, service: Service) -> Iterator[str]:
     """A queue's keys that are missing or too many, and a name that leaves no room for the other one's.
@@ -22,8 +28,17 @@ def of_one(key: str, service: Service) -> Iterator[str]:
         service: The worker, as it is in an environment.
     """
     queue = service.queue
+    for name in _VARIABLES if queue is not None else ():
+        for table in ("environment", "secrets"):
+            if name in getattr(service, table):
+                yield f"{key}.{table}: sets {name}, where Nova writes the address of its queue: choose another name"
     if queue is not None and queue.existing and not (queue.name and queue.dead):
         yield f"{key}.queue.existing: needs the names of both queues: write name and dead"
+    if queue is not None and queue.tries * queue.visibility_seconds > _KEPT_SECONDS:
+        yield (
+            f"{key}.queue.tries: {queue.tries} of {queue.visibility_seconds} s each take longer than the 14 days that "
+            "SQS keeps a message, so none would reach the dead-letter queue: lower it, or lower visibility_seconds"
+        )
     if queue is not None and queue.key and not queue.existing:
         yield f"{key}.queue.key: belongs to a queue that exists, and SQS's own key encrypts this one: remove it"
     if queue is not None and queue.name and not queue.dead and not queue.existing:

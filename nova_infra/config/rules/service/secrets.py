@@ -7,7 +7,8 @@ from nova_infra.config.rules.service.tokens import tokens
 from nova_infra.config.services.service import Service
 
 _NAMES_A_SECRET = re.compile(
-    r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)",
+    r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY(_BASE)?|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+    r"|(.*_)?(DB|DATABASE|MYSQL|POSTGRES|PG|REDIS|SMTP|MAIL|USER|ADMIN|ROOT)_?(PASS|PWD)",
     re.IGNORECASE,
 )
 _FORMS = {
@@ -18,7 +19,7 @@ _FORMS = {
 _OPTION = re.compile(r"--?(?P<name>\w[\w-]*)(=(?P<value>.*))?", re.DOTALL)
 _ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_]\w*)=(?P<value>[^\s;&|]*)")
 # No secret itself: a variable, a file, a switch or a number; and what is asked for, such as --no-password.
-_NO_SECRET = re.compile(r"""['"]?(\$.*|[/.@].*|file:.*|true|false|yes|no|\d*)['"]?""", re.IGNORECASE | re.DOTALL)
+_NO_SECRET = re.compile(r"""['"]?(\$.*|[{/.@].*|file:.*|true|false|yes|no|\d*)['"]?""", re.IGNORECASE | re.DOTALL)
 _COMMAND = "read a variable that is named under secrets instead"
 
 
@@ -35,6 +36,8 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if found := next(_secrets(value), None):
             yield f"{key}.{name}: holds {found}, which everybody could read: {remedy}"
+        elif given := _given(value):
+            yield f"{key}.{name}: holds the value of {given}, which everybody could read: {remedy}"
         elif value and _NAMES_A_SECRET.fullmatch(name):
             yield f"{key}.{name}: is named like a secret, but everybody could read it here: {remedy}, or rename it"
 
@@ -68,9 +71,12 @@ def _passed(argument: str, following: Sequence[str]) -> str | None:
     if option is not None:
         value = option["value"] if option["value"] is not None else "".join(following)
         return option["name"] if _gives(option["name"], value) and not value.startswith("-") else None
-    return next(
-        (found["name"] for found in _ASSIGNED.finditer(argument) if _gives(found["name"], found["value"])), None
-    )
+    return _given(argument)
+
+
+def _given(text: str) -> str | None:
+    """The name of a secret to which a text gives a value, as in the settings of a connection."""
+    return next((found["name"] for found in _ASSIGNED.finditer(text) if _gives(found["name"], found["value"])), None)
 
 
 def _gives(name: str, value: str) -> bool:

@@ -14,11 +14,11 @@ from nova_infra.names import TEST_HEADER, TEST_HEADER_VARIABLE
 from nova_infra.operations.rollout.suite.entrance import open_entrance
 
 _TOKENS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")
-"""What GitHub gives a job to sign in with: https://docs.github.com/en/actions/reference/security/oidc."""
+"""Variables with which a GitHub job signs in: https://docs.github.com/en/actions/reference/security/oidc."""
 
 
 def _past_proxies() -> dict[str, str]:
-    """What has clients ask this machine itself, where they ask all else through a proxy."""
+    """Variables that make clients bypass a proxy for this machine."""
     known = {name: os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy")}
     return {name: ",".join(filter(None, (value, "127.0.0.1"))) for name, value in known.items()}
 
@@ -47,7 +47,7 @@ class SuiteCommand:
     afresh: bool = False
 
     def run(self, still_wanted: Callable[[], bool], seconds: float) -> str:
-        """Run it to its end, or until nobody waits for it, or its time is over.
+        """Run it until it ends, nobody waits for it, or its time is over.
 
         Args:
             still_wanted: Whether somebody waits for it.

@@ -15,17 +15,17 @@ _MOST_HEAD = 2**17
 _CHUNK = 2**16
 _PORTS = {"http": 80, "https": 443}
 _PREFIXED = re.compile(r"__(?:host|secure|http)-", re.IGNORECASE)
-"""How the names of cookies begin that clients take from https alone, such as ``__Host-Http-``.
+"""Prefixes of cookies that clients accept only over https, such as ``__Host-Http-``.
 
 https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
 """
 _COPY = "copy-of-"
-"""How the names of their copies begin."""
+"""Prefix of their copies' names."""
 
 
 @asynccontextmanager
 async def open_entrance(url: str) -> AsyncIterator[str]:
-    """Lead requests from an address on this machine to an environment, each with the tests' header.
+    """Forward requests from an address on this machine to an environment, each with the tests' header.
 
     The environment sees its own name in ``Host`` and ``Origin``, and each request on a connection of its own, since the
     header has to be added to every one. Upgraded connections, such as WebSockets, are passed on as they are. Redirects
@@ -77,7 +77,7 @@ class _Entrance:
             writer.close()
 
     async def close(self) -> None:
-        """End what is being passed on."""
+        """Stop forwarding."""
         for task in list(self._serving):
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
@@ -174,7 +174,7 @@ def _with_headers(head: bytes, changed: Callable[[str, str], Sequence[str]], mor
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes = b"") -> None:
-    """Pass on what comes, until no more does."""
+    """Forward data until it ends."""
     chunk = first or await reader.read(_CHUNK)
     with contextlib.suppress(ConnectionError):
         while chunk:

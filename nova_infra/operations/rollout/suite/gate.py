@@ -22,14 +22,14 @@ _TO_ARRIVE = timedelta(minutes=2)
 _TO_FOLLOW = timedelta(minutes=15)
 """How long to wait for the next deployment once one was under way: they begin together."""
 _TO_STOP = timedelta(minutes=1)
-"""How long before a gate's time is over the suite is stopped, so that the answer still comes in time."""
+"""How long before a gate's deadline to stop the suite, so that the answer still comes in time."""
 _MOST_TO_COUNT = 0.5
-"""Share of the time that is left which counting the suite's requests may take."""
+"""Share of the remaining time that counting the suite's requests may take."""
 
 _TO_ASK_AGAIN = timedelta(minutes=10)
-"""How long to ask AWS again for an answer that it did not give, before the suite starts again."""
+"""How long to retry a call that AWS did not answer before the suite starts again."""
 _UNLIMITED = timedelta(hours=24)
-"""How long a gate waits that names no end."""
+"""How long a gate without a deadline waits."""
 _NOTHING_TO_COUNT = RequestCount(0.0, dict)
 
 _NEVER_MET = (
@@ -217,7 +217,7 @@ class SuiteGate:
     def _counting(
         self, fresh: list[ServiceDeployment], waiting: Sequence[ServiceDeployment]
     ) -> tuple[list[ServiceDeployment], RequestCount]:
-        """Begin to count what new revisions get, after another look where ECS did not describe all of them.
+        """Start counting new revisions' requests, after another look if ECS did not describe all of them.
 
         Returns:
             The deployments whose requests are counted, and what counts them.
@@ -241,7 +241,7 @@ class SuiteGate:
             return fresh, RequestCount(0.0, partial(_fail, error))
 
     def _unmet(self, deployments: Sequence[ServiceDeployment], count: RequestCount) -> dict[str, str]:
-        """Why the suite's green says nothing of a service, by service: none of its requests reached the new revision.
+        """Service to why the suite's success says nothing about it: no request reached the new revision.
 
         It is looked at again until all have some, or what is read cannot be late any more.
         """
@@ -272,7 +272,7 @@ class SuiteGate:
         self._answer("promoted", partial(promote, why="the suite is green"), deployments)
 
     def _answer(self, action: str, give: Callable[..., Answered], deployments: Sequence[ServiceDeployment]) -> None:
-        """Give an answer until ECS has it for each deployment, refuses it, or has waited for as long as it does.
+        """Retry an answer until, for each deployment, ECS accepts it, refuses it, or stops waiting.
 
         The suite is not run again for that.
         """

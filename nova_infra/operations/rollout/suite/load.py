@@ -41,11 +41,11 @@ class SuiteLoad:
     _measured: dict[str, list[int]] = field(default_factory=dict)
 
     def baking(self, found: Sequence[ServiceDeployment]) -> list[ServiceDeployment]:
-        """Those of some deployments whose new revision has users, and alarms that ECS watches to judge it."""
+        """The deployments whose new revision has users, and alarms by which ECS judges it."""
         return [e for e in found if e.service in self.services and bakes(e) and e.watched and e.watching]
 
     def send(self, deployments: Sequence[ServiceDeployment], still_wanted: Callable[[], bool]) -> None:
-        """Run the suite once, which ends early where nobody needs it any more.
+        """Run the suite once; stop early if nobody needs it any more.
 
         Args:
             deployments: Those that bake.
@@ -78,7 +78,7 @@ class SuiteLoad:
                 self._measured.setdefault(each.service, []).append(got.per_minute)
 
     def record(self) -> None:
-        """Say how many requests new revisions got meanwhile, and write it to the ledger for the next brief."""
+        """Report how many requests new revisions got, and write it to the ledger for the next brief."""
         if not self._measured:
             return
         rates = {service: median_high(rates) for service, rates in sorted(self._measured.items())}

@@ -40,7 +40,6 @@ ALARMS: dict[str, dict[str, Any]] = {
                 "MetricStat": {"Metric!": _METRIC, "Period!": _PERIOD, "Stat!": TEXT},
             }
         ),
-        "Tags": ANY,
     },
     "AWS::CloudWatch::CompositeAlarm": {
         "AlarmName": TEXT,
@@ -50,5 +49,5 @@ ALARMS: dict[str, dict[str, Any]] = {
         "OKActions": Each(TEXT),
         "ActionsEnabled": FLAG,
     },
-    "AWS::SNS::Topic": {"TopicName": TEXT, "KmsMasterKeyId": ANY, "DisplayName": ANY, "Tags": ANY},
+    "AWS::SNS::Topic": {"TopicName": TEXT, "KmsMasterKeyId": ANY, "DisplayName": ANY},
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nova_infra.rehearsal.cloudformation.shapes import ANY, TEXT, Attributes, Each, Number, Only
+from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Attributes, Each, Number, Only
 
 _TARGETS = {"TargetGroupArn!": TEXT, "Weight": Number(0, 999)}
 _ACTION = {
@@ -10,7 +10,7 @@ _ACTION = {
     "TargetGroupArn": TEXT,
     "ForwardConfig": {
         "TargetGroups!": Each(_TARGETS),
-        "TargetGroupStickinessConfig": {"Enabled": Only(("false",)), "DurationSeconds": ANY},
+        "TargetGroupStickinessConfig": {"Enabled": FLAG, "DurationSeconds": ANY},
     },
     "FixedResponseConfig": {"StatusCode!": Number(200, 599), "ContentType": TEXT, "MessageBody": TEXT},
     "RedirectConfig": {
@@ -59,7 +59,6 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
                 **dict.fromkeys(_OF_NO_MATTER_TO_REQUESTS, ANY),
             }
         ),
-        "Tags": ANY,
     },
     "AWS::ElasticLoadBalancingV2::Listener": {
         "LoadBalancerArn": TEXT,
@@ -103,14 +102,13 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "TargetGroupAttributes": Attributes(
             {
                 "deregistration_delay.timeout_seconds": Number(0, 3600),
-                "stickiness.enabled": Only(("false",)),
+                "stickiness.enabled": FLAG,
                 # Tasks of a service are alike, and a minute's requests are few: turns are as good as any.
                 "load_balancing.algorithm.type": Only(("round_robin", "least_outstanding_requests", "weighted_random")),
                 **dict.fromkeys(_OF_NO_MATTER_TO_TARGETS, ANY),
             }
         ),
         "VpcId": ANY,
-        "Tags": ANY,
     },
     "AWS::Route53::RecordSet": {
         "Name!": TEXT,

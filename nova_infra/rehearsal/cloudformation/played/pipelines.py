@@ -56,6 +56,19 @@ _STAGE = {
         )
     },
 }
+_FROM = ("PLAINTEXT", "PARAMETER_STORE", "SECRETS_MANAGER")
+"""Where a build's variable comes from: what AWS looks up has a made-up value here."""
+# https://docs.aws.amazon.com/dtconsole/latest/userguide/concepts.html#events-ref-pipeline
+_EVENTS = tuple(
+    f"codepipeline-pipeline-{what}-{event}"
+    for what, events in {
+        "action-execution": ("succeeded", "failed", "canceled", "started"),
+        "stage-execution": ("started", "succeeded", "resumed", "canceled", "failed"),
+        "pipeline-execution": ("failed", "canceled", "started", "resumed", "succeeded", "superseded"),
+        "manual-approval": ("failed", "needed", "succeeded"),
+    }.items()
+    for event in events
+)
 
 PIPELINES: dict[str, dict[str, Any]] = {
     "AWS::CodeBuild::Project": {
@@ -68,14 +81,18 @@ PIPELINES: dict[str, dict[str, Any]] = {
             "ComputeType": ANY,
             "Image": ANY,
             "ImagePullCredentialsType": ANY,
+            "Certificate": ANY,
+            "Fleet": ANY,
+            "RegistryCredential": ANY,
             "PrivilegedMode": FLAG,
             "Type": ANY,
-            "EnvironmentVariables": Each({"Name!": TEXT, "Value!": TEXT, "Type": Only(("PLAINTEXT",))}),
+            "EnvironmentVariables": Each({"Name!": TEXT, "Value!": TEXT, "Type": Only(_FROM)}),
         },
         "LogsConfig": ANY,
         "ServiceRole": ANY,
         "Source!": {"Type": Only(("CODEPIPELINE",)), "BuildSpec!": TEXT},
         "TimeoutInMinutes": ANY,
+        **dict.fromkeys(("BadgeEnabled", "ConcurrentBuildLimit", "QueuedTimeoutInMinutes", "VpcConfig"), ANY),
     },
     "AWS::CodePipeline::Pipeline": {
         "Name": TEXT,
@@ -94,16 +111,9 @@ PIPELINES: dict[str, dict[str, Any]] = {
         "DetailType": ANY,
         "Status": Only(("ENABLED",)),
         "Resource": TEXT,
-        "EventTypeIds": Each(
-            Only(
-                (
-                    "codepipeline-pipeline-pipeline-execution-failed",
-                    "codepipeline-pipeline-pipeline-execution-succeeded",
-                    "codepipeline-pipeline-manual-approval-needed",
-                )
-            )
+        "EventTypeIds": Each(Only(_EVENTS)),
+        "Targets": Each(
+            {"TargetAddress!": TEXT, "TargetType": Only(("SNS", "AWSChatbotSlack", "AWSChatbotMicrosoftTeams"))}
         ),
-        "Targets": Each({"TargetAddress!": TEXT, "TargetType": Only(("SNS",))}),
-        "Tags": ANY,
     },
 }

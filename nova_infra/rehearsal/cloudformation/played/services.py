@@ -49,7 +49,7 @@ _CONTAINER = {
     "Secrets": Each({"Name!": TEXT, "ValueFrom": ANY}),
     "RepositoryCredentials": ANY,  # images are pulled by the login that this machine has
     "PortMappings": Each(
-        {"ContainerPort!": Number(1, 65535), "HostPort": ANY, "Protocol": Only(("tcp",)), "Name": ANY}
+        {"ContainerPort!": Number(1, 65535), "HostPort": ANY, "Protocol": Only(("tcp", "udp")), "Name": ANY}
     ),
     "HealthCheck": {
         "Command!": Each(TEXT),
@@ -60,6 +60,7 @@ _CONTAINER = {
     },
     "StopTimeout": Number(0, 120),
     "LogConfiguration": ANY,
+    "FirelensConfiguration": ANY,  # of a router, which is a sidecar and not run
     "DockerLabels": ANY,
     "EntryPoint": Each(TEXT),
     "User": TEXT,
@@ -140,7 +141,6 @@ SERVICES: dict[str, dict[str, Any]] = {
         "EnableExecuteCommand": ANY,
         "PropagateTags": ANY,
         "AvailabilityZoneRebalancing": ANY,
-        "Tags": ANY,
     },
     "AWS::ECS::TaskDefinition": {
         "Family": TEXT,
@@ -153,8 +153,7 @@ SERVICES: dict[str, dict[str, Any]] = {
         "NetworkMode": Only(("awsvpc",)),
         "RequiresCompatibilities": ANY,
         "RuntimePlatform": ANY,
-        "Volumes": Each({"Name": TEXT}),
-        "Tags": ANY,
+        "Volumes": Each({"Name": TEXT, "Host": {}, "EFSVolumeConfiguration": ANY}),
     },
     "AWS::Lambda::Function": {
         # One that ECS calls has its code in the template, in Python; of others nothing is played.
@@ -181,7 +180,6 @@ SERVICES: dict[str, dict[str, Any]] = {
         "ReceiveMessageWaitTimeSeconds": ANY,
         "SqsManagedSseEnabled": ANY,
         "KmsMasterKeyId": ANY,
-        "Tags": ANY,
     },
     "AWS::StepFunctions::StateMachine": {
         "DefinitionString!": TEXT,
@@ -190,7 +188,6 @@ SERVICES: dict[str, dict[str, Any]] = {
         "LoggingConfiguration": ANY,
         "TracingConfiguration": ANY,
         "RoleArn": ANY,
-        "Tags": ANY,
     },
     BEFORE_DEPLOY: {
         "ServiceToken": ANY,

@@ -134,7 +134,7 @@ def _convert(part: Part, result: Workload, table: TomlTable, environment: str, a
         part.leave("storage", "readonly_fs")
     elif not part.has("storage", "readonly_fs") and not part.is_override:
         table.notes.append(
-            f"{part.manifest.file}: its root file system becomes read-only but for /tmp. A service that writes "
+            f"{part.manifest.file}: its root file system becomes read-only except for /tmp. A service that writes "
             "elsewhere needs readonly_root = false and a readonly_root_reason."
         )
 
@@ -146,7 +146,7 @@ def _image(part: Part, table: TomlTable) -> None:
     table.put("image", part.take("image", "location", kind=str))
     if "image" in table.values and part.has("image", "credentials"):
         table.put("credentials", part.take("image", "credentials", kind=str))
-        table.notes.append(part.note("image", what="the toolchain reads it: keep it in that account."))
+        table.notes.append(part.note("image", "credentials", what="the toolchain reads it: keep it in that account."))
     build = part.peek("image", "build")
     if isinstance(build, str):
         file = PurePosixPath(part.take("image", "build", kind=str))

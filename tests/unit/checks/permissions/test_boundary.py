@@ -92,6 +92,12 @@ GRANTS: dict[str, Callable[[Template], None]] = {
     "a policy in the role": inline_policy,
     "an administrator": administrator,
     "an administrator, by a function": administrator_by_join,
+    "what reads every parameter": lambda t: role_of_the_tests(t).update(
+        ManagedPolicyArns=["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    ),
+    "what reads every secret": lambda t: role_of_the_tests(t).update(
+        ManagedPolicyArns=["arn:aws:iam::aws:policy/AWSSecretsManagerClientReadOnlyAccess"]
+    ),
     "everything but": lambda t: grant(t, {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}),
     "everywhere but": lambda t: grant(
         t, {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": "arn:aws:iam::111111111111:role/*"}

@@ -26,7 +26,12 @@ HARMLESS: dict[str, Callable[[Template], None]] = {
     "reading the pipeline": lambda t: grant(t, statement("codepipeline:List*")),
     "pulling images": lambda t: grant(t, statement(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"])),
     "a bucket of its own": lambda t: grant(t, statement("s3:*", "arn:aws:s3:::reports/*")),
-    "reading only": lambda t: role_of_the_tests(t).update(ManagedPolicyArns=["arn:aws:iam::aws:policy/ReadOnlyAccess"]),
+    "reading only": lambda t: role_of_the_tests(t).update(
+        ManagedPolicyArns=[
+            "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
+            "arn:aws:iam::aws:policy/CloudWatchReadOnlyAccess",
+        ]
+    ),
     "denied again": lambda t: grant(
         t, statement("sts:AssumeRole", f"{PROD}/x"), {"Effect": "Deny", "Action": "sts:*", "Resource": f"{PROD}/*"}
     ),

@@ -77,6 +77,17 @@ def test_only_the_records_among_parameters_are_read_and_no_secret(assembly: Asse
         assert not any(fnmatchcase(parameter("carts/database-password"), each) for each in resources if each != "*")
 
 
+def test_the_observer_alone_sees_which_secrets_exist_and_nobody_reads_one(assembly: Assembly) -> None:
+    looking = {"secretsmanager:DescribeSecret", "ssm:DescribeParameters"}
+    for name in ("observer", "release"):
+        actions = {
+            each for each in allowed(assembly, "prod", name) if each.startswith("secretsmanager:") or each in looking
+        }
+        assert actions == (looking if name == "observer" else set())
+    secrets = allowed(assembly, "prod", "observer")["secretsmanager:DescribeSecret"]
+    assert secrets == ["arn:aws:secretsmanager:us-east-1:333333333333:secret:*"]
+
+
 def test_the_release_role_changes_its_environment_s_services_tasks_and_parameters_alone(assembly: Assembly) -> None:
     writes = {
         action: resources
@@ -121,6 +132,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
         "states:ListStateMachines",  # nor does this
         *("ecs:ListServices", "ecs:ListTasks"),  # by a condition: see below
         *("cloudformation:DescribeStacks", "cloudformation:ListStacks"),  # all stacks in one call, or none
+        *(["ssm:DescribeParameters"] if name == "observer" else []),  # knows no narrower resource
     }
     for statement in statements(assembly, "prod", name):
         if "ecs:ListTasks" in statement["Action"] or statement["Action"] == "ecs:StopTask":
@@ -131,6 +143,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
         "events:PutEvents": "event-bus/default",  # by a condition: only of its own kind
         "sqs:GetQueueAttributes": "*",  # queues have the names that the configuration gives them
         "servicequotas:GetServiceQuota": "fargate/*",
+        "secretsmanager:DescribeSecret": "secret:*",  # a release brings names that the deployed role cannot know
         "ssm:GetParameters": "parameter/cdk-bootstrap/*",
     }
     for action in found.keys() - everywhere:
@@ -148,7 +161,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
 def test_neither_role_may_pass_a_role_or_read_a_secret(assembly: Assembly) -> None:
     for environment in ("dev", "staging", "prod"):
         for name in ("observer", "release"):
-            actions = allowed(assembly, environment, name)
+            actions = allowed(assembly, environment, name).keys() - {"secretsmanager:DescribeSecret"}
             assert not [a for a in actions if a.startswith(("iam:", "sts:", "secretsmanager:", "kms:", "s3:"))]
 
 
@@ -253,8 +266,9 @@ def test_what_the_release_tools_call_is_allowed(assembly: Assembly, operated: As
     assert len(names) >= 8
     role_of = MODULES[module]
     allowed_ = allowed(operated, "dev", role_of) if role_of == "operator" else allowed(assembly, "prod", role_of)
-    # What the operator does not change, such as a stack, the release role does.
-    assert names - set(allowed_) - set(allowed(assembly, "prod", "release")) == set()
+    # What the operator does not change, such as a stack, the release role does; the preflight looks for parameters.
+    others = {*allowed(assembly, "prod", "release"), *allowed(assembly, "prod", "observer")}
+    assert names - set(allowed_) - others == set()
 
 
 def synthesized(*, operators: Sequence[str], others: Sequence[str] = ()) -> dict[str, Any]:

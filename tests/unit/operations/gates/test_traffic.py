@@ -28,12 +28,12 @@ def rate(per_minute: float, **needs: int) -> RequestRate:
 )
 def test_a_service_with_too_few_requests_is_named_with_all_numbers(needs: dict[str, int], said: str) -> None:
     rates = {"carts": RequestRate(4.04, needs), "store": rate(20, errors=20), "bills": rate(70, errors=60)}
-    [line] = too_thin("prod", rates)
+    [line] = too_thin("prod", rates, {})
     assert line.startswith(f"carts: prod has 4.04 requests a minute, and {said}: ")
 
 
 def test_a_service_whose_alarms_need_none_is_never_too_thin() -> None:
-    assert too_thin("prod", {"carts": rate(0)}) == []
+    assert too_thin("prod", {"carts": rate(0)}, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_latest_measured_load_is_read_from_the_ledger() -> None:
 
 
 def test_of_many_the_thinnest_five_are_named_and_the_rest_counted() -> None:
-    lines = too_thin("prod", {f"s{n}": rate(n, errors=30) for n in range(12)})
+    lines = too_thin("prod", {f"s{n}": rate(n, errors=30) for n in range(12)}, {})
     assert [line.partition(":")[0] for line in lines[:5]] == ["s0", "s1", "s2", "s3", "s4"]
     assert lines[5] == "7 more services of prod have too few requests for their alarms"
 

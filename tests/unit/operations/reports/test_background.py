@@ -55,6 +55,15 @@ def test_a_jobs_own_alarms_make_it_need_attention_and_no_others() -> None:
     assert (said.alarms, said.well) == (("missed",), False)
 
 
+def test_a_job_without_alarms_is_not_said_to_be_well_watched() -> None:
+    alarm = Alarm("nova-prod-report-failed", "OK", "", None)
+    said = [
+        as_text(document([EnvironmentStatus("prod", jobs=(job_status(job(run("SUCCEEDED", 64)), alarms, NOW),))]))
+        for alarms in ([], [alarm])
+    ]
+    assert [text.split("report")[1].split("\n")[0].rpartition(" ")[2] for text in said] == ["none", "ok"]
+
+
 @pytest.mark.parametrize(
     ("backlog", "said"),
     [

@@ -121,6 +121,7 @@ def test_programs_get_everything_as_json(make: Any) -> None:
         "judged_by": 4,
         "silent": {"errors": 20, "latency": 20},
         "would_stop": [],
+        "watched": False,
     }
 
 
@@ -212,6 +213,12 @@ def test_it_says_by_how_many_requests_alarms_judged(make: Any, rate: RequestRate
     [row] = [line for line in lines if "audio" in line and "2/2" in line]
     assert row.endswith(cell)
     assert lines[-1] == (f"prod: too few requests a minute for alarms: {below}" if below else row)
+
+
+def test_a_service_without_an_alarm_is_not_said_to_be_ok(make: Any) -> None:
+    found = service_status(make.service(), [], [])
+    [row] = [line for line in shown([EnvironmentStatus("prod", services=(found,))]).splitlines() if "audio" in line]
+    assert row.rstrip().endswith("none")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     read_pipeline,
 )
+from nova_infra.rehearsal.tasks.task import SECRET
 
 
 def action(name: str, category: str, provider: str, *, order: int = 1, **configuration: Any) -> dict[str, Any]:
@@ -224,7 +225,7 @@ def test_a_stage_that_says_nothing_of_its_failure_ends_with_it() -> None:
     [
         ({"phases": {}, "batch": {}}, "'batch'"),
         ({"phases": {"deploy": {"commands": []}}}, "'deploy'"),
-        ({"phases": {}, "env": {"secrets-manager": {"TOKEN": "x"}}}, "env.secrets-manager"),
+        ({"phases": {}, "env": {"git-credential-helper": "yes"}}, "env.git-credential-helper"),
     ],
 )
 def test_a_build_spec_that_is_not_known_is_refused_by_stage_and_name(spec: Any, said: str) -> None:
@@ -233,11 +234,20 @@ def test_a_build_spec_that_is_not_known_is_refused_by_stage_and_name(spec: Any, 
     assert said in str(error.value)
 
 
-def test_a_variable_whose_value_only_aws_knows_is_refused() -> None:
-    variables = json.dumps([{"name": "TOKEN", "type": "SECRETS_MANAGER", "value": "x"}])
+def test_a_variable_that_aws_looks_up_has_a_made_up_value_and_is_named() -> None:
+    variables = json.dumps([{"name": "TOKEN", "type": "SECRETS_MANAGER", "value": "npm:token"}])
     build = action("T", "Build", "CodeBuild", ProjectName={"Ref": "Project"}, EnvironmentVariables=variables)
-    with pytest.raises(AssemblyError, match=r"Only\.T: variable TOKEN has type SECRETS_MANAGER"):
-        read_one(build)
+    env = {"secrets-manager": {"KEY": "k"}, "parameter-store": {"PLACE": "/p"}, "variables": {"MODE": "fast"}}
+    read = read_one(
+        build,
+        spec={"phases": {}, "env": env},
+        EnvironmentVariables=[
+            {"Name": "MODE", "Value": "/mode", "Type": "PARAMETER_STORE"},
+            {"Name": "LEVEL", "Value": "/level", "Type": "PARAMETER_STORE"},
+        ],
+    )
+    assert sorted(read.secrets) == ["KEY", "LEVEL", "PLACE", "TOKEN"]
+    assert read.environment == {**dict.fromkeys(read.secrets, SECRET), "MODE": "fast"}
 
 
 def test_a_pipeline_can_be_cut_after_a_stage() -> None:

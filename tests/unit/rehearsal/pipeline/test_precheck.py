@@ -117,3 +117,63 @@ def test_an_assumption_earns_no_tick(rehearsed: Callable[..., Record]) -> None:
         "Look for it in the account and region of its environment: nova doctor",
     )
     assert "succeeded, but only AWS knows whether the secret acme/db exists" in said.why
+
+
+def of_prod(directory: Path, edit: Callable[[dict[str, Any]], None]) -> Release:
+    path = directory / "Prod.json"
+    template = json.loads(path.read_text())
+    edit(template["Resources"])
+    path.write_text(json.dumps(template))
+    return Release(directory.name, Assembly(directory), directory)
+
+
+def sticky_group(resources: dict[str, Any]) -> None:
+    attributes = [{"Key": "stickiness.enabled", "Value": "true"}, {"Key": "stickiness.type", "Value": "lb_cookie"}]
+    resources["Blue"]["Properties"]["TargetGroupAttributes"] = attributes
+
+
+def sticky_rule(resources: dict[str, Any]) -> None:
+    forward = resources["Rule"]["Properties"]["Actions"][0]["ForwardConfig"]
+    forward["TargetGroupStickinessConfig"] = {"Enabled": True, "DurationSeconds": 90}
+
+
+def shared_files(resources: dict[str, Any]) -> None:
+    volume = {"Name": "files", "EFSVolumeConfiguration": {"FilesystemId": "fs-1"}}
+    resources["Task"]["Properties"]["Volumes"] = [volume]
+
+
+def tagged(resources: dict[str, Any]) -> None:
+    for resource in resources.values():
+        resource["Properties"]["Tags"] = [{"Key": "team", "Value": "greeters"}]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (sticky_group, "sticky sessions"),
+        (sticky_rule, "sticky sessions"),
+        (shared_files, "what file systems of EFS hold"),
+        (tagged, ""),
+    ],
+)
+def test_what_is_played_without_a_part_says_so(
+    tmp_path: Path, write_assembly: WriteAssembly, edit: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    plain = precheck(of_prod(write_assembly(tmp_path / "plain"), lambda _: None))
+    edited = precheck(of_prod(write_assembly(tmp_path / "edited"), edit))
+    assert not any("sticky" in note or "EFS" in note for note in plain)
+    assert any(said in note for note in edited) if said else edited == plain
+
+
+def test_the_container_that_a_load_balancer_names_runs_and_the_others_do_not(
+    tmp_path: Path, write_assembly: WriteAssembly
+) -> None:
+    def with_proxy(resources: dict[str, Any]) -> None:
+        [app] = resources["Task"]["Properties"]["ContainerDefinitions"]
+        app["Name"] = "app"
+        proxy = {"Name": "proxy", "Image": "proxy:1", "PortMappings": [{"ContainerPort": 81}]}
+        resources["Task"]["Properties"]["ContainerDefinitions"] = [proxy, app]
+        resources["Service"]["Properties"]["LoadBalancers"][0].update(ContainerName="app", ContainerPort=8080)
+
+    notes = precheck(of_prod(write_assembly(tmp_path / "proxied"), with_proxy))
+    assert "sidecars: proxy did not run, and nothing answered in their place" in notes

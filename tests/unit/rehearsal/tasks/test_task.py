@@ -265,6 +265,28 @@ def test_a_container_without_a_port_gets_no_requests() -> None:
     assert read_task_definition({"Memory": "512", "ContainerDefinitions": [worker]}, "audio:3").port == 0
 
 
+AGENT = {"Name": "agent", "Image": "agent:1", "PortMappings": [{"ContainerPort": 2000, "Protocol": "udp"}]}
+PROXY = {"Name": "proxy", "Image": "proxy:1", "PortMappings": [{"ContainerPort": 81}, {"ContainerPort": 82}]}
+
+
+@pytest.mark.parametrize(
+    ("containers", "serving", "image", "port"),
+    [
+        ([AGENT, CONTAINER], ("", 0), CONTAINER["Image"], 80),
+        ([CONTAINER, PROXY], ("proxy", 82), "proxy:1", 82),
+        ([PROXY], ("proxy", 0), "proxy:1", 81),
+        ([PROXY], ("proxy", 99), "proxy:1", 81),
+        ([AGENT], ("", 0), "agent:1", 0),
+    ],
+)
+def test_what_runs_is_the_container_and_port_that_requests_go_to(
+    containers: list[Any], serving: tuple[str, int], image: str, port: int
+) -> None:
+    read = read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3", serving)
+    assert (read.image, read.port) == (image, port)
+    assert len(read.sidecars) == len(containers) - 1
+
+
 @pytest.mark.parametrize(
     ("containers", "said"),
     [

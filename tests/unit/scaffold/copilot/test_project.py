@@ -74,8 +74,10 @@ def test_the_login_of_a_private_registry_is_kept(write: Write) -> None:
         "trace": {"image": {"location": f"ghcr.io/acme/trace{digest}", "credentials": secret}},
     }
     job = {**JOB, "image": {"location": f"ghcr.io/acme/report{digest}", "credentials": secret}, "sidecars": sidecars}
-    [service] = read(write(report=job))["services"]
+    made = write(report=job)
+    [service] = read(made)["services"]
     assert service["credentials"] == secret
+    assert "image.credentials = 'arn:aws:secretsmanager:" in import_copilot(made).text
     assert [each["credentials"] for each in service["sidecars"]] == [secret, secret]
 
 

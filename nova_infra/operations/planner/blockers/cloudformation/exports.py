@@ -1,4 +1,4 @@
-"""What a stack removes while others use it: exports, also those of a VPC with a new CIDR; capacity providers.
+"""What a stack removes while others use it: exports, including those of a VPC with a new CIDR; capacity providers.
 
 Imports that no stack exports are found here, too.
 
@@ -98,7 +98,7 @@ def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
 
 
 def _freed(step: Step, using: Sequence[StackTemplate], still: Callable[[StackTemplate], bool]) -> str:
-    """How what others use becomes free.
+    """How to free what others use.
 
     Those that the release still has are deployed before. Those that it no longer has are deleted, and what in turn uses
     their exports is deployed before that.
@@ -125,7 +125,7 @@ def _imports(name: str, stack: StackTemplate) -> bool:
 
 
 def _those(stacks: Iterable[StackKey]) -> str:
-    """Names of all stacks: whoever frees what they use needs every one."""
+    """Names of all stacks: freeing what they use needs every one."""
     return " and ".join(sorted({key.name for key in stacks}))
 
 
@@ -141,7 +141,7 @@ def _root(logical_id: str, replaced: Mapping[str, ResourceAction]) -> str:
 
 
 def missing_exports(step: Step) -> Iterator[Refusal]:
-    """Refuse an import of what no stack exports by then."""
+    """Refuse an import that no stack exports by then."""
     for name in sorted(step.after.imports):
         if step.world.exporter(step.after, name) is None:
             yield Refusal(

@@ -16,7 +16,7 @@ Scope = Literal["region", "account", "world"]
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes a resource of a type one of its kind.
+    """What makes a resource of a type unique.
 
     Attributes:
         properties: The properties that it consists of; where the first is not set, AWS makes a name.
@@ -73,11 +73,11 @@ IDENTITIES: dict[str, Identity] = {
     "AWS::StepFunctions::StateMachine": Identity(("StateMachineName",)),
     "AWS::WAFv2::WebACL": Identity(("Name", "Scope")),
 }
-"""Type to its identity. A type that is missing here has no name of its own, or is not one that this project makes."""
+"""Type to its identity. A type that is missing has no name of its own, or this project never creates it."""
 
 
 def identity(resource: Mapping[str, Any], key: StackKey, meaning: Callable[[Any], str]) -> str | None:
-    """What only one resource can be; None where nothing of that is said in the template.
+    """What only one resource can be; None if the template does not state it.
 
     Args:
         meaning: Gives the same text for the same value in whichever stack.

@@ -16,7 +16,7 @@ _ECR_IMAGE = re.compile(
 
 
 def missing_repositories(step: Step) -> Iterator[Refusal]:
-    """Refuse a task whose image would be in a repository that the release describes, but does not deploy."""
+    """Refuse a task whose image belongs in a repository that the release describes but does not deploy."""
     for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition"):
         for container in tables(properties.get("ContainerDefinitions")):
             wanted = _repository(container)
@@ -35,7 +35,7 @@ def missing_repositories(step: Step) -> Iterator[Refusal]:
 
 
 def _repository(container: Mapping[str, Any]) -> str | None:
-    """The identity of a container's repository in ECR; None where the image is somewhere else."""
+    """The identity of a container's repository in ECR; None if the image is elsewhere."""
     if (match := _ECR_IMAGE.fullmatch(shown(container.get("Image")))) is None:
         return None
     resource = {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": match["repository"]}}

@@ -48,7 +48,7 @@ def circular_references(step: Step) -> Iterator[Refusal]:
 
 
 def _named(value: Any) -> Iterator[str]:  # noqa: C901 - one case for each form
-    """Logical ids that a part of a template refers to or depends on."""
+    """Logical ids that part of a template refers to or depends on."""
     match value:
         case {"Ref": str(name)} if len(value) == 1:
             if not name.startswith("AWS::"):

@@ -10,7 +10,7 @@ from nova_infra.operations.planner.step import Step
 
 
 def changes_kind(step: Step) -> bool:
-    """Whether another resource of the same name takes the place of a stack's service, which is there twice then."""
+    """Whether another resource of the same name replaces a stack's service, so that both exist for a while."""
     if step.before is None:
         return False
     before = {shown(p.get("ServiceName")): logical_id for logical_id, p in step.before.of_type("AWS::ECS::Service")}
@@ -69,7 +69,7 @@ def taken_names(step: Step) -> Iterator[Refusal]:
 
 
 def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
-    """Say that a resource of a fixed name may be replaced: AWS does not document when, and its name forbids it.
+    """Warn that a resource with a fixed name may be replaced: AWS does not document when, and its name forbids it.
 
     Such as an ECS service that goes from a launch type to capacity providers:
     https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2214.
@@ -89,7 +89,7 @@ def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
 
 
 def kept_names(step: Step) -> Iterator[Consequence]:
-    """Say what a stack leaves behind under its name, such as the queue of a worker that gets another one."""
+    """Warn about what a stack leaves behind under its name, such as the old queue of a worker."""
     for action in step.actions:
         known = IDENTITIES.get(action.type)
         before = step.before.resources.get(action.logical_id) if step.before is not None else None
@@ -128,7 +128,7 @@ def changed_service_tokens(step: Step) -> Iterator[Refusal]:
 
 
 def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:
-    """Whether the owner takes another identity in the same deployment, and the resource waits for it."""
+    """Whether the owner changes its identity in the same deployment, and the resource waits for that."""
     other = step.after.resources.get(owner)
     waits_for = resource.get("DependsOn", ())
     return (
@@ -139,7 +139,7 @@ def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any
 
 
 def _follows(step: Step, action: ResourceAction, resource: Mapping[str, Any]) -> bool:
-    """Whether the identity itself goes with a resource that is replaced, such as a listener with its load balancer."""
+    """Whether the identity disappears with a replaced resource, such as a listener with its load balancer."""
     replaced = {other.logical_id for other in step.actions if other.action is Action.REPLACE}
     names = IDENTITIES[action.type].properties
     values = [resource.get("Properties", {}).get(name) for name in names]
@@ -147,7 +147,7 @@ def _follows(step: Step, action: ResourceAction, resource: Mapping[str, Any]) ->
 
 
 def _said(kind: str, resource: Mapping[str, Any]) -> str:
-    """What is taken, as one would say it."""
+    """What is taken, in words."""
     properties = resource.get("Properties", {})
     first = IDENTITIES[kind].properties[0]
     value = shown(properties.get(first))

@@ -40,7 +40,7 @@ def stuck_stack(step: Step) -> Iterator[Refusal]:
 
 
 def moved_stack(step: Step) -> Iterator[Refusal]:
-    """Refuse a stack that exists under its name only in another account or region than its own."""
+    """Refuse a stack that exists under its name only in an account or region other than its own."""
     if step.before is not None:
         return
     key = step.after.key
@@ -77,7 +77,7 @@ def left_behind(
 
 
 def _same_listener(first: StackTemplate, second: StackTemplate) -> bool:
-    """Whether two stacks have rules on a listener that both import by the same name."""
+    """Whether two stacks have rules on the same imported listener."""
     rule = "AWS::ElasticLoadBalancingV2::ListenerRule"
     listeners = ([shown(p.get("ListenerArn")) for _, p in each.of_type(rule)] for each in (first, second))
     return first.key[:2] == second.key[:2] and bool(set.intersection(*map(set, listeners)))

@@ -1,4 +1,4 @@
-"""Health checks that change under the tasks that run now.
+"""Health checks that change for tasks that already run.
 
 A target group is changed in place, before the service gets its new revision, and its targets are checked by the new
 settings at once: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyTargetGroup.html. ECS
@@ -22,11 +22,11 @@ _ASKED = {
     "HealthCheckProtocol": "protocol",
     "Matcher": "expected answer",
 }
-"""Properties by which a task that was healthy may no longer be."""
+"""Properties whose change may turn a healthy task unhealthy."""
 
 
 def changed_health_checks(step: Step) -> Iterator[Consequence]:
-    """Say that the running tasks are checked in another way before the new ones are there."""
+    """Warn that running tasks get the new health check before the new tasks are there."""
     for logical_id, changed in _changed(step).items():
         path = shown(_check(step.after.resources[logical_id])["HealthCheckPath"])
         yield Consequence(
@@ -39,7 +39,7 @@ def changed_health_checks(step: Step) -> Iterator[Consequence]:
 
 
 def _changed(step: Step) -> dict[str, list[str]]:
-    """What changes of each group's check; of the two colours of a service, which change alike, the first one."""
+    """What changes in each group's check; of a service's two colours, which change alike, only the first."""
     found: dict[str, list[str]] = {}
     for action in step.actions:
         if step.before is None or action.type != _GROUP or action.action is not Action.UPDATE:
@@ -52,7 +52,7 @@ def _changed(step: Step) -> dict[str, list[str]]:
 
 
 def _check(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a group's targets are asked, also where its template leaves it to the default.
+    """A group's health check, with defaults filled in.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html,
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html

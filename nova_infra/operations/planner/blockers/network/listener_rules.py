@@ -14,7 +14,7 @@ from nova_infra.operations.planner.step import Step
 
 
 def rules_with_weights_that_change(step: Step) -> list[str]:
-    """Logical ids of the rules that the deployment changes although ECS shifts a service's traffic by them."""
+    """Logical ids of changed rules by which ECS shifts a service's traffic."""
     steered = set(_steered(step.before)) if step.before is not None else set()
     return [
         action.logical_id
@@ -24,7 +24,7 @@ def rules_with_weights_that_change(step: Step) -> list[str]:
 
 
 def reset_weights(step: Step) -> Iterator[Consequence]:
-    """Say that a rule's change sends all traffic to the colour of the template."""
+    """Warn that a rule's change sends all traffic to the template's colour."""
     for logical_id in rules_with_weights_that_change(step):
         yield Consequence(
             step.after.key.name,
@@ -35,7 +35,7 @@ def reset_weights(step: Step) -> Iterator[Consequence]:
 
 
 def back_to_rolling(step: Step) -> Iterator[Consequence]:
-    """Say that ECS no longer moves the traffic of a service, wherever that is: open in docs/assumptions.md."""
+    """Warn that ECS no longer moves the traffic of a service, whichever colour serves: open in docs/assumptions.md."""
     if step.before is None:
         return
     before = dict(step.before.of_type("AWS::ECS::Service"))
@@ -47,6 +47,32 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
                 "goes back to rolling: ECS then registers tasks only with the first target group, which is an outage "
                 "if the second one serves: read the rule's weights first; if it does, deliver another release before",
             )
+
+
+def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
+    """Say which rules lead to a service whose traffic ECS moves by another rule: their weights stay as they are.
+
+    ECS changes the weights of the production rule, and of the tests' one, that the service names:
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AdvancedConfiguration.html
+    """
+    for logical_id, properties in step.after.of_type("AWS::ECS::Service") if step.actions else ():
+        for balancer in tables(properties.get("LoadBalancers")) if _strategy(properties) != "ROLLING" else ():
+            advanced = table(balancer.get("AdvancedConfiguration"))
+            moved, of_tests = (
+                set(references(advanced.get(key))) for key in ("ProductionListenerRule", "TestListenerRule")
+            )
+            named = (balancer.get("TargetGroupArn"), advanced.get("AlternateTargetGroupArn"))
+            groups = {group for each in named for group in references(each)}
+            for rule, each in step.after.of_type("AWS::ElasticLoadBalancingV2::ListenerRule") if moved else ():
+                if rule not in moved | of_tests and groups & set(references(each.get("Actions"))):
+                    yield Consequence(
+                        step.after.key.name,
+                        rule,
+                        f"leads to {logical_id}, but ECS moves only the weights of {listed(sorted(moved))}: when a "
+                        "deployment has ended, this rule leads to a target group without tasks, and its users get 503; "
+                        f"put its conditions into {listed(sorted(moved))}",
+                        hurts=True,
+                    )
 
 
 def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
@@ -76,7 +102,7 @@ def _strategy(service: Mapping[str, Any]) -> str:
 
 
 def _steered(stack: StackTemplate) -> Iterator[str]:
-    """The rules whose weights ECS changes: those that a service with another strategy than rolling names."""
+    """The rules whose weights ECS changes: those named by a service that is not deployed by rolling."""
     for _, properties in stack.of_type("AWS::ECS::Service"):
         if _strategy(properties) != "ROLLING":
             for load_balancer in tables(properties.get("LoadBalancers")):

@@ -18,7 +18,7 @@ _RULES, _GROUPS = 100, 100
 
 
 def rule_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:
-    """Say which load balancers get more rules than the default quota, and than before; default rules do not count.
+    """Warn about load balancers that get more rules than the default quota and than before; default rules do not count.
 
     Args:
         before: What was deployed before the release.
@@ -73,7 +73,7 @@ def _rules(world: World) -> Mapping[str, int]:
 def _forwarding(
     world: World, stacks: Iterable[StackTemplate], balancers: Mapping[str, str]
 ) -> Iterator[tuple[str, StackTemplate, Mapping[str, Any]]]:
-    """Each rule and each listener of some stacks: its load balancer, its stack and its properties."""
+    """Each rule and each listener of the stacks, with its load balancer, stack and properties."""
     for stack in stacks:
         for _, properties in stack.of_type(f"{_ELB}::Listener"):
             yield world.meaning(stack, properties.get("LoadBalancerArn")), stack, properties
@@ -83,7 +83,7 @@ def _forwarding(
 
 
 def _balancers(world: World, stacks: Iterable[StackTemplate]) -> Mapping[str, str]:
-    """Listener to load balancer, of those that the stacks make."""
+    """Listener to load balancer, for those that the stacks create."""
     return {
         world.meaning(stack, {"Ref": logical_id}): world.meaning(stack, properties.get("LoadBalancerArn"))
         for stack in stacks
@@ -110,7 +110,7 @@ def _groups(properties: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _name(balancer: str) -> str:
-    """What a person calls it: the name in an ARN, else stack and logical id."""
+    """Its name for people: the name in an ARN, else stack and logical id."""
     parts = balancer.split("/")
     if ":loadbalancer/" in balancer and len(parts) > 2:
         return parts[-2]

@@ -1,4 +1,4 @@
-"""Ranges of addresses that overlap while old and new subnets exist side by side in one VPC.
+"""Address ranges that overlap while old and new subnets exist in one VPC.
 
 For a VPC that is replaced, see ``cloudformation/exports``.
 """
@@ -14,7 +14,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def overlapping_subnets(step: Step) -> Iterator[Refusal]:
-    """Refuse a new subnet whose range overlaps that of one that goes only afterwards.
+    """Refuse a new subnet whose range overlaps that of one that is deleted later.
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSubnet.html, InvalidSubnet.Conflict.
     """

@@ -1,4 +1,4 @@
-"""Finds addresses that lead nowhere: load balancers in networks without a way out, and routes that a release closes.
+"""Finds addresses that lead nowhere: load balancers in networks without a way out, and routes that a release removes.
 
 See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html: an internet-facing load balancer has public
 addresses, and a subnet without a route to the internet reaches none of them.
@@ -18,7 +18,7 @@ _WAYS_OUT = ("AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment", "AWS:
 
 
 def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequence]:
-    """Say where services that call each other over the public load balancer would wait in vain.
+    """Warn where services that call each other over the public load balancer would get no answer.
 
     Args:
         stacks: The stacks of the release.
@@ -37,7 +37,7 @@ def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequenc
 
 
 def closed_addresses(step: Step) -> Iterator[Consequence]:
-    """Say which addresses users have that lead nowhere afterwards: a load balancer's name, a listener's port.
+    """Warn about users' addresses that lead nowhere afterwards: a load balancer's name, a listener's port.
 
     A load balancer that is replaced has another DNS name; where a record of the same stack follows it, nobody notices.
     """
@@ -58,7 +58,7 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
 
 
 def replaced_services(step: Step) -> Iterator[Consequence]:
-    """Say which services are made again: a first deployment has no canary and nothing to go back to.
+    """Warn about services that are created again: a first deployment has no canary and nothing to roll back to.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/canary-deployment.html
     """
@@ -69,7 +69,7 @@ def replaced_services(step: Step) -> Iterator[Consequence]:
 
 
 def emptied_groups(step: Step) -> Iterator[Consequence]:
-    """Say which target groups are made again while rules lead to them: the new ones are empty until ECS fills them.
+    """Warn about target groups that are created again while rules lead to them: they are empty until ECS fills them.
 
     Groups that ECS does not fill, such as those of functions, have what their template says at once. ECS takes a target
     group only once a rule forwards to it, so the rule changes before the service does:
@@ -87,7 +87,7 @@ def emptied_groups(step: Step) -> Iterator[Consequence]:
 
 
 def lone_subnets(step: Step) -> Iterator[Consequence]:
-    """Say which Application Load Balancers are in one subnet, which is enough only on Outposts and in Local Zones.
+    """Warn about Application Load Balancers in one subnet, which works only on Outposts and in Local Zones.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
     """
@@ -103,7 +103,7 @@ def lone_subnets(step: Step) -> Iterator[Consequence]:
 
 
 def lost_ways_out(step: Step) -> Iterator[Consequence]:
-    """Say that tasks no longer reach the internet, those that run now as well: they may need it for every request.
+    """Warn that tasks, even running ones, lose the internet, which they may need for every request.
 
     https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html
     """
@@ -150,7 +150,7 @@ def _of_users(stack: StackTemplate) -> set[str]:
 
 
 def _weighed(action: Mapping[str, Any]) -> list[Any]:
-    """The target groups that get requests of a forward."""
+    """The target groups that a forward action sends requests to."""
     groups = tables(table(action.get("ForwardConfig")).get("TargetGroups"))
     weighed = [each.get("TargetGroupArn") for each in groups if str(each.get("Weight")) != "0"]
     return weighed if groups else [action.get("TargetGroupArn")]

@@ -20,7 +20,7 @@ _FAILS = "this would fail"
 
 
 def closed_ways(step: Step) -> Iterator[Refusal]:
-    """Refuse a service whose tasks nothing reaches, or that reach nothing."""
+    """Refuse a service whose tasks cannot be reached, or reach nothing they need."""
     for logical_id, properties in step.after.of_type("AWS::ECS::Service") if step.actions else ():
         network = table(table(properties.get("NetworkConfiguration")).get("AwsvpcConfiguration"))
         groups = [referenced(each) or "" for each in as_list(network.get("SecurityGroups"))]
@@ -71,7 +71,7 @@ def _rules(step: Step, group: str, way: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _opens(rule: Any, port: int) -> bool:
-    """Whether a rule may let a port through: in doubt it does."""
+    """Whether a rule may let a port through; in doubt, yes."""
     if not isinstance(rule, Mapping) or not isinstance(protocol := rule.get("IpProtocol", "-1"), str | int):
         return True
     if str(protocol).lower() not in ("-1", "tcp", "6"):

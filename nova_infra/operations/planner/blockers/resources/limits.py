@@ -44,7 +44,9 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "AWS::CodeBuild::Project": {"TimeoutInMinutes": (5, 2160), "QueuedTimeoutInMinutes": (5, 480)},
     "AWS::WAFv2::WebACL": {"Rules[].Statement.RateBasedStatement.Limit": (10, 2_000_000_000)},
     "AWS::Lambda::Function": {"Timeout": (1, 900), "MemorySize": (128, 10_240)},
-    "AWS::ECS::Service": {"HealthCheckGracePeriodSeconds": (0, 2_147_483_647)},
+    "AWS::ECS::Service": {"HealthCheckGracePeriodSeconds": (0, 2_147_483_647), "DesiredCount": (0, 2_147_483_647)},
+    "AWS::ElasticLoadBalancingV2::TargetGroup": {"Port": (1, 65_535)},
+    "AWS::ElasticLoadBalancingV2::Listener": {"Port": (1, 65_535)},
 }
 # The same of functions on instances of their own: API_CreateFunction says the most of both kinds only.
 _ON_INSTANCES = {"Timeout": (1, 5400), "MemorySize": (128, 32_768)}

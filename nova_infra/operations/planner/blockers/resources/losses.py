@@ -1,7 +1,7 @@
-"""What is lost when a resource that holds something is deleted or replaced: said before everything else of a plan.
+"""What is lost when a resource that holds something is deleted or replaced. A plan lists it first.
 
 A resource is kept only where its template says so: DeletionPolicy for what leaves a stack, UpdateReplacePolicy for what
-is replaced. Without them CloudFormation deletes it, but for databases of RDS, of which it keeps a snapshot:
+is replaced. Without them CloudFormation deletes it, except for databases of RDS, of which it keeps a snapshot:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html,
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatereplacepolicy.html.
 """
@@ -60,7 +60,7 @@ _PROTECTED_BY = {
 
 
 def protected_leftovers(step: Step) -> Iterator[Consequence]:
-    """Say what CloudFormation would delete and cannot: the update succeeds, and the resource stays, in no stack.
+    """Warn about what CloudFormation cannot delete: the update succeeds, and the resource stays, in no stack.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html#deletion-protection
     """
@@ -104,7 +104,7 @@ def _is_protected(resource: Mapping[str, Any]) -> bool:
 
 
 def lost_data(step: Step) -> Iterator[Consequence]:
-    """Say which resources that hold something are deleted, or replaced by empty ones."""
+    """Warn about resources that hold something and are deleted, or replaced by empty ones."""
     for action in step.actions:
         before = step.before.resources.get(action.logical_id) if step.before is not None else None
         if before is None or (what := lost(before["Type"])) is None:
@@ -132,7 +132,7 @@ def lost_data(step: Step) -> Iterator[Consequence]:
 
 
 def lost(kind: str) -> str | None:
-    """What becomes of what a resource of a type holds, as a clause; None where it holds nothing."""
+    """What happens to a resource's content, by type, as a clause; None if it holds nothing."""
     return _LOST.get(kind) or ("what it holds is lost" if resource_type(kind).stateful else None)
 
 

@@ -52,7 +52,7 @@ _STARTS = {
 
 @dataclass(frozen=True)
 class Need:
-    """Something that a role has to be able to do.
+    """Something that a role must be allowed to do.
 
     Attributes:
         role: Logical id of the role.
@@ -69,7 +69,7 @@ class Need:
 
 
 def missing_permissions(step: Step) -> Iterator[Refusal]:
-    """Refuse what cannot start because a role of the same template may not do its part."""
+    """Refuse what cannot start because a role of the same template lacks a permission."""
     if not step.actions:
         return
     template, statements = Template(step.after.resources), dict[str, list[Statement]]()
@@ -91,7 +91,7 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
 
 
 def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
-    """Say which permissions a running revision loses although it still serves.
+    """Warn about permissions that a running revision loses while it still serves.
 
     A policy that changes in place holds from the beginning of the deployment. One that leaves its stack is deleted only
     when everything else has succeeded.
@@ -124,7 +124,7 @@ def _of_running_tasks(template: Template, place: str) -> Iterator[Need]:
 
 
 def _has(statements: Sequence[Statement], need: Need) -> bool:
-    """Whether a role has what it needs: of one that a pattern names, some of it or all."""
+    """Whether a role has what it needs; for a pattern, some or all of what it matches."""
     if not need.whole:
         return any(allowing(statements, need.action, name) for name in need.names)
     return any(
@@ -142,7 +142,7 @@ def _place(step: Step) -> str:
 
 
 def _all_statements(template: Template, role: str) -> list[Statement]:
-    """What holds for a role; everything where a policy that the template does not hold may allow it."""
+    """A role's permissions; everything if a policy outside the template may allow it."""
     properties = template.resources[role].get("Properties", {})
     arns = [
         pattern_of(arn)
@@ -256,7 +256,7 @@ def _of_a_machine(template: Template, place: str, properties: Mapping[str, Any])
 
 
 def _starting_tasks(template: Template, place: str, role: str, definition: Any, why: str) -> Iterator[Need]:
-    """What it takes to run a task definition of the template."""
+    """The permissions needed to run a task definition of the template."""
     logical_id = referenced(definition)
     properties = template.resources.get(logical_id or "", {}).get("Properties")
     if properties is None:

@@ -39,7 +39,7 @@ def _rules(rules: Any) -> int:
 
 
 def _characters(pattern: Any) -> int:
-    """Characters that a pattern has at least: of what only CloudFormation knows, none."""
+    """The fewest characters of a pattern: what only CloudFormation knows counts as none."""
     known = _known(pattern)
     return len(known if isinstance(known, str) else json.dumps(known, separators=(",", ":"), ensure_ascii=False))
 
@@ -107,7 +107,7 @@ def template_limits(step: Step) -> Iterator[Refusal]:
 
 
 def account_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:
-    """Say where a release needs more of something than a new account has.
+    """Warn where a release needs more than a new account's quota.
 
     Args:
         before: What was deployed before the release.

@@ -30,7 +30,7 @@ _OF_SUB = re.compile(r"\$\{(\w+)\}:(\w[^:]*):.*")
 
 
 def missing_secret_keys(step: Step) -> Iterator[Refusal]:
-    """Refuse a task that needs a key which a secret that is made with it has not.
+    """Refuse a task that needs a key that the secret created with it lacks.
 
     What a secret holds that is deployed already, only AWS knows: somebody may have changed it. The same goes for a new
     one that a rotation or a custom resource may write to.
@@ -58,7 +58,7 @@ def missing_secret_keys(step: Step) -> Iterator[Refusal]:
 
 
 def _named(value: Any) -> tuple[str, str]:
-    """The secret of the same stack and the key that a reference names; empty where it names none."""
+    """The secret of the same stack and the key that a reference names; empty if it names none."""
     if not isinstance(value, Mapping):
         return "", ""
     if isinstance(text := value.get("Fn::Sub"), str) and (match := _OF_SUB.fullmatch(text)):
@@ -78,7 +78,7 @@ def _named(value: Any) -> tuple[str, str]:
 
 
 def _attached_to(step: Step, logical_id: str) -> str:
-    """The secret that a logical id stands for: an attachment's is the secret's as well."""
+    """The secret that a logical id stands for: an attachment stands for its secret."""
     resource = step.after.resources.get(logical_id, {})
     if resource.get("Type") != _ATTACHMENT:
         return logical_id
@@ -86,7 +86,7 @@ def _attached_to(step: Step, logical_id: str) -> str:
 
 
 def _keys_when_made(step: Step, secret: str, properties: Mapping[str, Any]) -> set[str] | None:
-    """The keys of a new secret with all that its stack adds to them; None where the templates do not say."""
+    """The keys of a new secret, with those that its stack adds; None if the templates do not say."""
     writers = {
         str(resource["Type"])
         for resource in step.after.resources.values()
@@ -103,7 +103,7 @@ def _writes(kind: str) -> bool:
 
 
 def _keys(secret: Mapping[str, Any]) -> set[str] | None:
-    """The keys of a new secret's JSON, none where it is not an object; None where the template does not say."""
+    """The keys of a new secret's JSON, none if it is not an object; None if the template does not say."""
     if isinstance(text := secret.get("SecretString"), str):
         return _object(text)
     generated = secret.get("GenerateSecretString")

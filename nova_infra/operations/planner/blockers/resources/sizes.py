@@ -1,4 +1,4 @@
-"""Sizes of tasks that Fargate does not have.
+"""Task sizes that Fargate does not have.
 
 A task definition whose CPU and memory do not go together is refused when it is registered ("No Fargate configuration
 exists for given values"): https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html.

@@ -164,7 +164,7 @@ def _needs_execution_role(properties: Mapping[str, Any]) -> str:
 
 
 def _of_order(containers: Sequence[Mapping[str, Any]]) -> Iterator[_Fault]:
-    """What containers wait for: API_ContainerDependency, in the API reference."""
+    """Which conditions containers wait for: API_ContainerDependency in the API reference."""
     by_name = {_name(each): each for each in containers if _name(each)}
     waits: dict[str, set[str]] = {}
     for name, container in by_name.items():
@@ -249,7 +249,7 @@ def _of_rule(rule: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
-    """Why a rolling deployment could neither stop nor start a task, a clause; None where it could.
+    """Why a rolling deployment could neither stop nor start a task, in a clause; None if it could.
 
     Both shares are of the desired count, the least rounded up and the most rounded down:
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
@@ -267,7 +267,7 @@ def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
 
 
 def _desired(step: Step, logical_id: str, properties: Mapping[str, Any]) -> int:
-    """How many tasks a service has at least, as far as its template says."""
+    """The fewest tasks of a service, as far as its template says."""
     if (count := _number(properties.get("DesiredCount"))) is not None:
         return int(count)
     for _, target in step.after.of_type("AWS::ApplicationAutoScaling::ScalableTarget"):
@@ -289,7 +289,7 @@ def _name(container: Mapping[str, Any]) -> str:
 
 
 def _number(value: Any) -> float | None:
-    """A number that the template itself says; None for what only CloudFormation knows."""
+    """A number that the template states; None if only CloudFormation knows it."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

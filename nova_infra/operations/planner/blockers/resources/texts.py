@@ -62,6 +62,20 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "Name": (_ELB_NAME[0].replace("(?!internal-)", ""), _ELB_NAME[1].partition(", and")[0]),
         "HealthCheckPath": (r"/.*", "begin it with a slash"),
     },
+    # API_CreateLogGroup in the API reference.
+    "AWS::Logs::LogGroup": {
+        "LogGroupName": (
+            r"(?!aws/)[A-Za-z0-9_/.#-]{1,512}",
+            "use letters, digits and _ - / . #, and do not begin with aws/",
+        )
+    },
+    # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+    "AWS::SSM::Parameter": {
+        "Name": (
+            r"(?i:(?!/(?:aws|ssm)/))(?:/[A-Za-z0-9_.-]+){1,16}|(?i:(?!aws|ssm))[A-Za-z0-9_.-]+",
+            "use letters, digits and _ . - between slashes, and begin with neither aws nor ssm",
+        )
+    },
     "AWS::SNS::Topic": {"TopicName": (r"[A-Za-z0-9_-]{1,256}(\.fifo)?", "use letters, digits, hyphens, underscores")},
     "AWS::S3::Bucket": {
         "BucketName": (

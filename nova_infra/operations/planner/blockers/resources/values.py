@@ -92,15 +92,18 @@ def _logs(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     periods, needed = (_whole(properties.get(key)) for key in ("EvaluationPeriods", "DatapointsToAlarm"))
-    seconds = _whole(properties.get("Period")) or max(
-        (_whole(table(each.get("MetricStat")).get("Period")) or 0 for each in tables(properties.get("Metrics"))),
-        default=0,
-    )
+    metrics = tables(properties.get("Metrics"))
+    given = [
+        properties.get("Period"),
+        *(part.get("Period") for m in metrics for part in (m, table(m.get("MetricStat")))),
+    ]
+    every = [seconds for seconds in map(_whole, given) if seconds is not None]
+    seconds = max(every, default=0)
     if periods is not None and needed is not None and needed > periods:
         fault = f"needs {needed} data points of {periods}"
         yield "DatapointsToAlarm", fault, "make it no more than EvaluationPeriods"
-    if seconds and seconds not in (10, 20, 30) and seconds % 60:
-        yield "Period", f"is {seconds} s", "make it 10, 20, 30 or a multiple of 60"
+    if odd := [each for each in every if each not in (10, 20, 30) and (each % 60 or not each)]:
+        yield "Period", f"is {odd[0]} s", "make it 10, 20, 30 or a multiple of 60"
     if periods is not None and seconds >= 60 and periods * seconds > max(_DAY, 7 * _DAY if seconds >= 3600 else 0):
         yield "EvaluationPeriods", f"looks back {periods * seconds} s", "look back a day at most"
 
@@ -130,7 +133,7 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number that the template itself says; None for what only CloudFormation knows."""
+    """A whole number that the template states; None if only CloudFormation knows it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() else None

@@ -50,8 +50,10 @@ def registry(template: Template, kind: str) -> list[dict[str, Any]]:
     )
     stack = f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/Nova{kind.removeprefix('-').capitalize()}RegistryStack/*"
     passed = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+    by_it = {"StringEquals": {"cloudformation:RoleArn": arn("Registry")}}
     return [
-        allow(["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"], stack),
+        allow("cloudformation:CreateChangeSet", stack, Condition=by_it),
+        allow("cloudformation:ExecuteChangeSet", stack),
         allow("iam:PassRole", arn("Registry"), Condition=passed),
     ]
 
@@ -135,7 +137,7 @@ def test_one_grant_more_than_a_jobs_work_is_a_finding(added: dict[str, Any]) -> 
 REPOSITORY = f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/shop"
 AFTER_AN_APPROVAL = {
     "the stack": allow(
-        "cloudformation:CreateChangeSet", f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/NovaRegistryStack/*"
+        "cloudformation:ExecuteChangeSet", f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/NovaRegistryStack/*"
     ),
     "its templates": allow("s3:PutObject", f"arn:aws:s3:::cdk-hnb659fds-assets-{TOOLS}-us-east-1/registry/*"),
     "policies": allow("ecr:SetRepositoryPolicy", REPOSITORY),
@@ -184,11 +186,48 @@ def test_the_role_that_a_job_passes_counts_with_it() -> None:
     assert found(template, TOOLS) == ["nova-image-builder assumes Registry, which may iam:PutRolePolicy on *"]
 
 
-def test_a_role_is_passed_under_a_condition_alone() -> None:
+# None of them limits anything to what a job has to do.
+OPEN = {
+    "none": {},
+    "another key": {"StringEquals": {"aws:RequestedRegion": "us-east-1"}},
+    "any value": {"StringLike": {"{}": "*"}},
+    "a missing key": {"StringEqualsIfExists": {"{}": "cloudformation.amazonaws.com"}},
+    "no key at all": {"ForAllValues:StringEquals": {"{}": "cloudformation.amazonaws.com"}},
+    "that it is there": {"Null": {"{}": "false"}},
+    "all but one": {"StringNotEquals": {"{}": "lambda.amazonaws.com"}},
+    "one more": {"StringEquals": {"{}": ["cloudformation.amazonaws.com", "lambda.amazonaws.com"]}},
+}
+DEMANDED = {
+    "iam:PassRole": ("iam:PassedToService", arn("Registry")),
+    "cloudformation:CreateChangeSet": (
+        "cloudformation:RoleArn",
+        f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/NovaEarlyRegistryStack/*",
+    ),
+    "kms:CreateGrant": ("kms:ViaService", "*"),
+}
+
+
+@pytest.mark.parametrize("action", DEMANDED)
+@pytest.mark.parametrize("condition", OPEN.values(), ids=OPEN.keys())
+def test_what_a_condition_has_to_limit_no_other_condition_does(action: str, condition: dict[str, Any]) -> None:
+    key, resource = DEMANDED[action]
+    conditions = {
+        operator: {name.replace("{}", key): value for name, value in keys.items()}
+        for operator, keys in condition.items()
+    }
     template = images()
-    policies = template["Resources"]["Job"]["Properties"]["Policies"]
-    del policies[-1]["PolicyDocument"]["Statement"][0]["Condition"]
-    assert found(template, TOOLS) == ["nova-image-builder may iam:PassRole on ${Registry}"]
+    grant(template, allow(action, resource, **({"Condition": conditions} if conditions else {})), role="Job")
+    [said] = found(template, TOOLS)
+    assert said.startswith(f"nova-image-builder may {action} on ")
+
+
+def test_a_condition_in_other_words_limits_as_well() -> None:
+    for operator in ("ForAnyValue:StringEquals", "StringLike", "ArnLike"):
+        template = images()
+        by_it = {operator: {"CloudFormation:rolearn": arn("Registry")}}
+        stack = f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/NovaEarlyRegistryStack/*"
+        grant(template, allow("cloudformation:CreateChangeSet", stack, Condition=by_it), role="Job")
+        assert found(template, TOOLS) == []
 
 
 def test_a_role_of_no_known_name_may_only_read() -> None:

@@ -82,6 +82,9 @@ WAYS = {
     "a call by its kind's beginning": with_topic(**{"source": ["aws.s3"], "detail-type": [{"prefix": "AWS API"}]}),
     "a function that answers all": with_url("NONE"),
     "a function that all may invoke": with_permission(Principal="*"),
+    "one that the organization may invoke": with_permission(Principal="*", PrincipalOrgID="o-1234567890"),
+    "one for a source of any account": with_permission(Principal="*", SourceArn="arn:aws:sns:*:*:orders"),
+    "one for a bucket of any name": with_permission(Principal="*", SourceArn="arn:aws:s3:::shop-*"),
     "a stream with a role": granted(with_stream(**BY_ITS_ROLE), "firehose:PutRecord"),
     "many records": granted(with_stream(**BY_ITS_ROLE), "firehose:PutRecord*", arn("Stream")),
     "a stream with a function": granted(with_stream(**BY_A_FUNCTION), "firehose:PutRecordBatch"),
@@ -109,6 +112,15 @@ NO_WAYS = {
         with_rule(with_function(), **{"source": ["shop"], "detail-type": [CALL]}), "s3:ListAllMyBuckets"
     ),
     "a function that asks who it is": with_url("AWS_IAM"),
+    "a function for one source": with_permission(Principal="*", SourceArn="arn:aws:sns:us-east-1:444444444444:orders"),
+    "a function for a bucket": with_permission(Principal="*", SourceArn="arn:aws:s3:::shop-orders"),
+    "a function for the sources of one account": with_permission(
+        Principal="*", SourceAccount={"Ref": "AWS::AccountId"}
+    ),
+    "a function for an interface": with_permission(
+        Principal="*", SourceArn={"Fn::Sub": "arn:aws:execute-api:${AWS::Region}:${AWS::AccountId}:a/*/GET/"}
+    ),
+    "a function for a resource of the template": with_permission(Principal="*", SourceArn=arn("Bucket")),
     "a function that a service may invoke": with_permission(Principal="apigateway.amazonaws.com"),
     "a stream that nobody here writes to": with_stream(**BY_ITS_ROLE),
     "a stream of a stream, by hand": granted(with_stream(**OF_A_STREAM), "firehose:PutRecord"),

@@ -39,6 +39,9 @@ NUMBERS = [
     ("AWS::WAFv2::WebACL", "Rules[].Statement.RateBasedStatement.Limit", 10, 2_000_000_000),
     ("AWS::Lambda::Function", "Timeout", 1, 900),
     ("AWS::Lambda::Function", "MemorySize", 128, 10_240),
+    ("AWS::ECS::Service", "DesiredCount", 0, 2_147_483_647),
+    ("AWS::ElasticLoadBalancingV2::TargetGroup", "Port", 1, 65_535),
+    ("AWS::ElasticLoadBalancingV2::Listener", "Port", 1, 65_535),
 ]
 
 

@@ -43,6 +43,13 @@ NAMES = [
     ("AWS::SNS::Topic", "TopicName", ["alerts", "alerts.fifo"], ["all alerts", "x" * 257]),
     ("AWS::S3::Bucket", "BucketName", ["my.bucket-1"], ["MyBucket", "ab", "-bucket", "a..b", "x" * 64]),
     ("AWS::SQS::Queue", "QueueName", ["mails"], ["mails.fifo", "my mails", "x" * 81]),
+    ("AWS::Logs::LogGroup", "LogGroupName", ["/shop/web_1", "a.b#c", "x" * 512], ["shop web", "aws/shop", "x" * 513]),
+    (
+        "AWS::SSM::Parameter",
+        "Name",
+        ["key", "/nova/prod/key", "/awsome/key"],
+        ["/aws/key", "/SSM/key", "awskey", "Ssm-key", "my key", "/nova//key"],
+    ),
     ("AWS::SSM::Parameter", "Type", ["String", "StringList"], ["SecureString"]),
     (
         "AWS::Events::Rule",

@@ -1,4 +1,6 @@
-"""Health checks that wait longer than they are apart, by what kind of load balancer they are of."""
+"""Health checks that wait longer than they are apart, and periods that alarms do not have."""
+
+from typing import Any
 
 import pytest
 
@@ -34,3 +36,21 @@ def test_a_health_check_ends_before_the_next_begins(
     group = {"Type": "AWS::ElasticLoadBalancingV2::TargetGroup", "Properties": properties}
     found = plan([], [[StackTemplate(KEY, {"Resources": {"Group": group}})]]).refusals
     assert [each.where for each in found] == ["Group.HealthCheckTimeoutSeconds"] * refused
+
+
+@pytest.mark.parametrize(
+    ("properties", "odd"),
+    [
+        ({"Period": 60}, None),
+        ({"Period": 20}, None),
+        ({"Period": 90}, 90),
+        ({"Period": 0}, 0),
+        ({"Metrics": [{"Expression": "a+b", "Period": 120}]}, None),
+        ({"Metrics": [{"Expression": "a+b", "Period": 45}]}, 45),
+        ({"Metrics": [{"MetricStat": {"Period": 300}}, {"MetricStat": {"Period": 75}}]}, 75),
+    ],
+)
+def test_an_alarms_periods_are_those_that_cloudwatch_has(properties: dict[str, Any], odd: int | None) -> None:
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
+    found = plan([], [[StackTemplate(KEY, {"Resources": {"Alarm": alarm}})]]).refusals
+    assert [(each.where, each.fault) for each in found] == ([] if odd is None else [("Alarm.Period", f"is {odd} s")])

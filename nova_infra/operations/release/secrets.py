@@ -1,0 +1,196 @@
+"""Checks that the secrets and parameters which a release's tasks read exist, before anything is deployed.
+
+ECS reads them as it starts a task. If one is missing, no task starts ("ResourceInitializationError"):
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html.
+
+Nobody reads a value for that, and only the value tells which fields a secret's JSON has: a field that the running
+release reads is there, and another one is noted as not checked.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.assembly import resources_of_type
+from nova_infra.deployed.model import StoredSecret
+from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.stack import Template
+from nova_infra.documents.text import listed
+from nova_infra.machine.parallel import threads
+from nova_infra.names import partition_of
+from nova_infra.operations.changes.certain import table, tables
+
+_SECRET = re.compile(r"(arn:[^:]*:secretsmanager:([^:]*):([^:]*):secret:([^:]+))(?::(.*))?")
+_PARAMETER = re.compile(r"arn:[^:]*:ssm:([^:]*:[^:]*):parameter/(.+)")
+_OF_AWS = ("/aws/", "aws/")
+"""Where AWS keeps public parameters and references to secrets, which no account's list has."""
+_CURRENT = "AWSCURRENT"
+_NOTHING_STARTS = "so no task of it starts"
+
+
+@dataclass(frozen=True)
+class SecretOrigin:
+    """Where the value of a variable comes from.
+
+    Attributes:
+        secret: ARN of a secret, or its name where the template leaves the account open; empty for a parameter.
+        parameter: Name of a parameter; empty for a secret.
+        field: Field of the secret's JSON; empty for all of it.
+        label: Staging label of the secret's version.
+        version: Id of the secret's version; empty where the label says which.
+        place: ``<region>:<account>`` of a parameter; empty for the environment's own.
+    """
+
+    secret: str = ""
+    parameter: str = ""
+    field: str = ""
+    label: str = _CURRENT
+    version: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        """As a person calls it."""
+        return f"the secret {self.secret.rpartition(':')[2]}" if self.secret else f"the parameter {self.parameter}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What keeps tasks of a release from starting, and what was not checked, a sentence each."""
+
+    missing: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()
+
+
+def missing_secrets(environment: ObservedEnvironment, released: Mapping[str, Template]) -> Found:
+    """What the tasks of a release read and the environment's account does not have.
+
+    Nothing is missing in a rehearsal, where values are made up.
+
+    Args:
+        environment: Where the release is to go.
+        released: Stack to its template in the release.
+    """
+    read = {stack: origins(template) for stack, template in released.items()}
+    if environment.played() is not None or not any(read.values()):
+        return Found()
+    stacks = environment.stacks()
+    own = {":".join(stack.arn.split(":")[3:5]) for stack in stacks} | {""}
+    made = {name for template in released.values() for name in _made(template)}
+    wanted = {origin for of_stack in read.values() for origin in of_stack if not _is_made(origin, made)}
+    secrets = environment.secrets(sorted({each.secret for each in wanted if each.secret}))
+    names = {each.parameter for each in wanted if each.parameter and each.place in own}
+    parameters = environment.have_parameters(sorted(names)) if names else {}
+    known = _known_fields(environment, {stack.name for stack in stacks}, read)
+    found: tuple[list[str], list[str]] = ([], [])
+    for stack, of_stack in read.items():
+        for origin, variables in of_stack.items():
+            if origin in wanted:
+                who = f"{stack}: {listed(variables)} {'comes' if len(variables) == 1 else 'come'} from {origin}"
+                if origin.secret not in secrets and (origin.parameter not in parameters or origin.place not in own):
+                    found[1].append(f"{who}; not checked whether it exists: this role may not look there")
+                elif why := _fault(origin, secrets, parameters):
+                    found[0].append(f"{who}, which {why}")
+                elif origin.field and (stack, origin.secret, origin.field) not in known:
+                    unknown = f"has the field {origin.field}: only its value tells"
+                    found[1].append(f"{who}; not checked whether it {unknown}")
+    return Found(*map(tuple, found))
+
+
+def _known_fields(
+    environment: ObservedEnvironment, deployed: Collection[str], read: Mapping[str, Mapping[SecretOrigin, object]]
+) -> set[tuple[str, str, str]]:
+    """Stack, secret and field of what the deployed tasks read: they started, so it is there."""
+    stacks = [stack for stack, of_stack in read.items() if stack in deployed and any(o.field for o in of_stack)]
+    with threads() as pool:
+        templates = zip(stacks, pool.map(environment.template, stacks), strict=True)
+        return {(stack, each.secret, each.field) for stack, template in templates for each in origins(template)}
+
+
+def _fault(origin: SecretOrigin, secrets: Mapping[str, StoredSecret | None], parameters: Mapping[str, bool]) -> str:
+    """Why a value cannot be read, with the remedy; empty where it can."""
+    if origin.parameter:
+        there = parameters[origin.parameter]
+        create = "create it as a SecureString in this account and region, or correct the name"
+        return "" if there else f"does not exist, {_NOTHING_STARTS}: {create}"
+    secret = secrets[origin.secret]
+    if secret is None:
+        return f"does not exist, {_NOTHING_STARTS}: create it in this account and region, or correct the name"
+    if secret.deleted:
+        restore = f"aws secretsmanager restore-secret --secret-id {origin.secret}"
+        return f"is scheduled for deletion, {_NOTHING_STARTS}: {restore}"
+    if origin.version and origin.version not in secret.versions:
+        return f"has no version {origin.version}, {_NOTHING_STARTS}: name one that it has, or none"
+    if not origin.version and origin.label not in secret.labels:
+        what = "has no value" if origin.label == _CURRENT else f"has no version labelled {origin.label}"
+        return f"{what}, {_NOTHING_STARTS}: put one into it"
+    return ""
+
+
+def origins(template: Template) -> dict[SecretOrigin, list[str]]:
+    """Where the tasks of a template read secrets and parameters that it does not make, with the variables' names."""
+    found: dict[SecretOrigin, list[str]] = {}
+    for definition in resources_of_type(template, "AWS::ECS::TaskDefinition").values():
+        for container in tables(definition.get("Properties", {}).get("ContainerDefinitions")):
+            for variable, value in _read(container):
+                origin = _origin(value)
+                if origin is not None and variable not in found.setdefault(origin, []):
+                    found[origin].append(variable)
+    return found
+
+
+def _read(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    logged = tables(table(container.get("LogConfiguration")).get("SecretOptions"))
+    for each in (*tables(container.get("Secrets")), *logged):
+        yield str(each.get("Name")), each.get("ValueFrom")
+    if login := table(container.get("RepositoryCredentials")).get("CredentialsParameter"):
+        yield "its registry's login", login
+
+
+def _origin(value: Any) -> SecretOrigin | None:
+    """Where a value comes from; None where only CloudFormation knows, as for a secret that a template makes."""
+    text = _text(value)
+    if text is None:
+        return None
+    if (secret := _SECRET.fullmatch(text)) is not None:
+        arn, region, account, name, part = secret.groups()
+        field, label, version = (*(part or "").split(":"), "", "", "")[:3]
+        if region and account:
+            name = arn.replace("arn::", f"arn:{partition_of(region)}:", 1)
+        return SecretOrigin(secret=name, field=field, label=label or _CURRENT, version=version)
+    parameter = _PARAMETER.fullmatch(text)
+    if parameter is None and text.startswith("arn:"):
+        return None
+    place, name = parameter.groups() if parameter is not None else ("", text)
+    if name.startswith(_OF_AWS):
+        return None
+    name = f"/{name}" if parameter is not None and "/" in name else name
+    return SecretOrigin(parameter=name, place="" if place.startswith(":") or place.endswith(":") else place)
+
+
+def _text(value: Any) -> str | None:
+    """A value as text, with nothing for the partition, the region and the account; None where more is left open."""
+    match value:
+        case str():
+            return value
+        case {"Ref": "AWS::Partition" | "AWS::Region" | "AWS::AccountId"}:
+            return ""
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            texts = [_text(part) for part in parts]
+            return separator.join(text for text in texts if text is not None) if None not in texts else None
+        case {"Fn::Sub": str(text)}:
+            text = re.sub(r"\$\{AWS::(Partition|Region|AccountId)\}", "", text)
+            return None if "${" in text else text
+    return None
+
+
+def _made(template: Template) -> Iterator[str]:
+    """Names of the secrets and parameters that a template makes."""
+    for kind in ("AWS::SecretsManager::Secret", "AWS::SSM::Parameter"):
+        for resource in resources_of_type(template, kind).values():
+            if isinstance(name := resource.get("Properties", {}).get("Name"), str):
+                yield name
+
+
+def _is_made(origin: SecretOrigin, made: set[str]) -> bool:
+    return (origin.parameter or origin.secret.rpartition(":")[2]) in made

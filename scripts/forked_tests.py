@@ -1,0 +1,89 @@
+"""Runs tests in forks of a process that has loaded what they need and no mutant changes: most of a test run's time."""
+
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+LOADED = (
+    *("pytest", "_pytest.assertion.rewrite", "xdist", "hypothesis", "yaml", "jinja2", "click", "pydantic"),
+    *(
+        "boto3",
+        "botocore.session",
+        "botocore.stub",
+        "nova_infra.config",
+        "nova_infra.assembly",
+        "nova_infra.deployed.model",
+    ),
+)
+"""Not CDK: it starts a process of its own, which forks cannot share."""
+
+
+class Tests:
+    """The tests of a copy of the project."""
+
+    def __init__(self, copy: Path, *, environment: Mapping[str, str], timeout: float, broken: Iterable[str]) -> None:
+        """Load what all tests need.
+
+        Args:
+            copy: The project that is broken and tested.
+            environment: Variables of the tests.
+            timeout: Seconds for one run; a longer one has noticed something.
+            broken: Where modules are broken, relative to the copy: none of these may be loaded before.
+        """
+        self._copy, self._timeout = copy, timeout
+        os.environ.update(environment)
+        os.chdir(copy)
+        sys.path.insert(0, str(copy))
+        for name in LOADED:
+            importlib.import_module(name)
+        places = [str(copy / each) for each in broken]
+        loaded = [str(getattr(module, "__file__", None)) for module in list(sys.modules.values())]
+        if early := next((file for file in loaded if file.startswith(tuple(places))), None):
+            sys.exit(f"mutants: {early} is loaded before it is broken: take what imports it out of LOADED")
+
+    def do_pass(self, tests: Sequence[str], *, shared: Path | None) -> bool:
+        """Run some tests, until one fails.
+
+        Args:
+            tests: Their ids, or files and directories.
+            shared: Where assemblies are that were synthesized before; None to synthesize them again.
+        """
+        child = os.fork()
+        if child == 0:
+            code = 3
+            try:
+                code = self._run(tests, shared)
+            finally:
+                os._exit(code)
+        try:
+            deadline = time.monotonic() + self._timeout
+            while time.monotonic() < deadline:
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if ended:
+                    return os.waitstatus_to_exitcode(status) == 0
+                time.sleep(0.02)
+            return False
+        finally:
+            self._stop(child)
+
+    def _run(self, tests: Sequence[str], shared: Path | None) -> int:
+        os.setsid()  # so that all it starts can be stopped with it
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        if shared is not None:
+            os.environ["NOVA_SHARED"] = str(shared)
+        pytest = importlib.import_module("pytest")
+        options = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+        return int(pytest.main([*options, *tests]))
+
+    def _stop(self, child: int) -> None:
+        try:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass

@@ -1,0 +1,170 @@
+"""What a service of an environment before the approval reaches of what the approval protects."""
+
+from typing import Any
+
+import pytest
+
+from helpers.small_pipeline import Template, allow, put
+from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.rule import Template as Loaded
+from nova_infra.checks.stages import Promotion
+
+DEV, STAGING, PROD, TOOLS = "111111111111", "222222222222", "333333333333", "444444444444"
+PROMOTION = Promotion(TOOLS, (("Dev", DEV, False), ("Staging", STAGING, True), ("Prod", PROD, True)))
+TASKS = allow("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"})
+
+
+def with_task(*documents: dict[str, Any]) -> Template:
+    """A service's stack, whose code runs by a role with some policies."""
+    template: Template = {"Resources": {}}
+    policies = [{"PolicyDocument": each} for each in documents]
+    put(template, "Task", "AWS::IAM::Role", AssumeRolePolicyDocument=TASKS, Policies=policies)
+    return template
+
+
+def details(template: Template, account: str, stage: str) -> list[str]:
+    loaded = Loaded(template["Resources"], account, PROMOTION.beyond(stage), PROMOTION.before(stage))
+    return [finding.detail for finding in production_out_of_reach(loaded)]
+
+
+def role(account: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:role/{name}"
+
+
+BEYOND = {
+    "production's release role": allow("sts:AssumeRole", role(PROD, "nova-prod-release")),
+    "production's observer": allow("sts:AssumeRole", role(PROD, "nova-prod-observer")),
+    "a role of an environment with an approval": allow("sts:AssumeRole", role(STAGING, "anything")),
+    "a role of any account": allow("sts:AssumeRole", "arn:aws:iam::*:role/nova-prod-release"),
+    "any role": allow("sts:assume*"),
+    "all roles but one": {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": role(DEV, "x")}},
+    "a role under a condition that a missing key meets": allow(
+        "sts:AssumeRole", role(PROD, "x"), Condition={"StringEqualsIfExists": {"aws:PrincipalTag/team": "shop"}}
+    ),
+    "a step of the pipeline": allow("sts:AssumeRole", role(TOOLS, "nova-prod-verify-step")),
+    "the tags of a session": allow("sts:TagSession", role(PROD, "x")),
+    "production's function": allow("lambda:UpdateFunctionCode", f"arn:aws:lambda:us-east-1:{PROD}:function:smoke"),
+    "production's ledger": allow("ssm:PutParameter", f"arn:aws:ssm:us-east-1:{PROD}:parameter/nova/prod/release"),
+    "a released image": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/carts-service"),
+    "an image removed": allow("ecr:BatchDeleteImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"),
+    "production's secret": allow(
+        "secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:us-east-1:{PROD}:secret:nova/token-??????"
+    ),
+    "what production's users wrote": allow("dynamodb:Query", f"arn:aws:dynamodb:us-east-1:{PROD}:table/orders"),
+    "a queue in production": allow("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{PROD}:orders"),
+}
+WITHIN = {
+    "a role of its own account": allow("sts:AssumeRole", role(DEV, "reports")),
+    "a role of an account that nobody delivers to": allow("sts:AssumeRole", role("555555555555", "reports")),
+    "a table of its own": allow("dynamodb:*", f"arn:aws:dynamodb:us-east-1:{DEV}:table/orders"),
+    "any table": allow("dynamodb:PutItem"),
+    "its image": allow(["ecr:BatchGetImage"], f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/carts-service"),
+    "a bucket": allow("s3:PutObject", "arn:aws:s3:::reports/*"),
+    "what is said of a stack": allow("cloudformation:DescribeStacks", f"arn:aws:cloudformation:*:{PROD}:stack/x/*"),
+}
+
+
+@pytest.mark.parametrize("document", BEYOND.values(), ids=BEYOND.keys())
+def test_a_task_before_the_approval_reaches_nothing_behind_it(document: dict[str, Any]) -> None:
+    [found] = details(with_task(document), DEV, "Dev")
+    assert found.startswith("Task may ")
+    assert found.endswith(": behind the approval")
+    assert details(with_task(document), PROD, "Prod") == []
+
+
+@pytest.mark.parametrize("document", WITHIN.values(), ids=WITHIN.keys())
+def test_a_task_may_use_what_is_of_its_own_environment(document: dict[str, Any]) -> None:
+    assert details(with_task(document), DEV, "Dev") == []
+
+
+def test_what_is_denied_again_reaches_nothing() -> None:
+    denied = {"Statement": {"Effect": "Deny", "Action": "sts:*", "Resource": role(PROD, "*")}}
+    assert details(with_task(allow("sts:AssumeRole", role(PROD, "x")), denied), DEV, "Dev") == []
+
+
+def test_an_environment_that_waits_for_an_approval_still_comes_before_the_next_one() -> None:
+    document = allow("sts:AssumeRole", role(PROD, "x"))
+    assert details(with_task(document), STAGING, "Staging") == [
+        f"Task may sts:AssumeRole on {role(PROD, 'x')}: behind the approval"
+    ]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "codepipeline:PutApprovalResult",
+        "codebuild:StartBuild",
+        "codestar-connections:UseConnection",
+        "ecr:PutImage",
+        "*",
+    ],
+)
+def test_a_task_in_the_toolchains_account_does_not_deliver(action: str) -> None:
+    found = details(with_task(allow(action)), TOOLS, "Dev")
+    assert found
+    assert all(each.endswith(("what delivers, or an image", "behind the approval")) for each in found)
+    assert details(with_task(allow(["codepipeline:GetPipelineState", "ecr:BatchGetImage"])), TOOLS, "Dev") == []
+    assert details(trusted_by(with_task(allow(action)), "lambda"), TOOLS, "Dev") == [
+        each for each in found if "behind" in each
+    ]
+
+
+def trusted_by(template: Template, service: str) -> Template:
+    trust = allow("sts:AssumeRole", Principal={"Service": f"{service}.amazonaws.com"})
+    template["Resources"]["Task"]["Properties"]["AssumeRolePolicyDocument"] = trust
+    return template
+
+
+def test_what_only_a_service_of_aws_does_is_nobodys_code() -> None:
+    """ECS itself moves traffic by such a role, which has a policy of AWS's own."""
+    template = with_task()
+    template["Resources"]["Task"]["Properties"]["ManagedPolicyArns"] = [
+        "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
+    ]
+    assert details(template, DEV, "Dev")
+    assert details(trusted_by(template, "lambda"), DEV, "Dev")
+    assert details(trusted_by(template, "ecs"), DEV, "Dev") == []
+    somebody = allow("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{DEV}:root"})
+    template["Resources"]["Task"]["Properties"]["AssumeRolePolicyDocument"] = somebody
+    assert details(template, DEV, "Dev")
+
+
+LET_IN = {
+    "the account": {"AWS": DEV},
+    "its root": {"AWS": f"arn:aws:iam::{DEV}:root"},
+    "a role": {"AWS": [role(PROD, "x"), role(DEV, "nova-dev-release")]},
+}
+
+
+@pytest.mark.parametrize("principal", LET_IN.values(), ids=LET_IN.keys())
+def test_an_environment_behind_the_approval_lets_no_earlier_account_in(principal: dict[str, Any]) -> None:
+    trusted: Template = {"Resources": {}}
+    put(trusted, "Role", "AWS::IAM::Role", AssumeRolePolicyDocument=allow("sts:AssumeRole", Principal=principal))
+    queue: Template = {"Resources": {}}
+    put(queue, "Policy", "AWS::SQS::QueuePolicy", PolicyDocument=allow("sqs:SendMessage", Principal=principal))
+    for template in (trusted, queue):
+        [found] = details(template, PROD, "Prod")
+        assert DEV in found
+        assert found.endswith(": its environment comes before the approval")
+        assert details(template, DEV, "Dev") == []
+
+
+def test_it_may_let_in_whoever_delivers_and_those_who_only_look() -> None:
+    template: Template = {"Resources": {}}
+    trust = allow("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{TOOLS}:root"})
+    put(template, "Role", "AWS::IAM::Role", AssumeRolePolicyDocument=trust)
+    looking = allow("sqs:GetQueueAttributes", Principal={"AWS": DEV})
+    put(template, "Policy", "AWS::SQS::QueuePolicy", PolicyDocument=looking)
+    assert details(template, PROD, "Prod") == []
+
+
+def test_what_is_beyond_an_approval_and_what_comes_before_it() -> None:
+    assert PROMOTION.beyond("Dev") == {STAGING, PROD, TOOLS}
+    assert PROMOTION.beyond("Staging") == {PROD, TOOLS}
+    assert PROMOTION.beyond("Prod") == PROMOTION.beyond("NovaPipelineStack") == frozenset()
+    assert PROMOTION.before("Dev") == PROMOTION.before("NovaPipelineStack") == frozenset()
+    assert PROMOTION.before("Staging") == {DEV}
+    assert PROMOTION.before("Prod") == {DEV, STAGING}
+    shared = Promotion(DEV, (("Dev", DEV, False), ("Prod", PROD, True)))
+    assert shared.before("Prod") == frozenset()
+    assert Promotion(TOOLS, (("Dev", DEV, False), ("Prod", PROD, False))).beyond("Dev") == frozenset()

@@ -1,0 +1,35 @@
+"""Queues of workers that contradict themselves."""
+
+from typing import Any
+
+import pytest
+
+from helpers.configuration import faults
+from nova_infra.config import parse_config
+
+WORKER = {"kind": "worker", "image": f"ghcr.io/a/b@sha256:{'c' * 64}"}
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [("environment", "QUEUE_URL"), ("environment", "DEAD_QUEUE_URL"), ("secrets", "QUEUE_URL")]
+)
+def test_a_worker_does_not_say_where_its_queues_are(raw: dict[str, Any], table: str, name: str) -> None:
+    raw["services"].append({"name": "w", "queue": {}, table: {name: "q"}, **WORKER})
+    place = len(raw["services"]) - 1
+    assert faults(raw) == [
+        f"nova.toml: services[{place}].{table}: sets {name}, where Nova writes the address of its queue: "
+        "choose another name"
+    ]
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(1000, 1210), (29, 43_200)])
+def test_a_message_is_dead_before_its_queue_forgets_it(raw: dict[str, Any], tries: int, seconds: int) -> None:
+    queue: dict[str, Any] = {"tries": tries, "visibility_seconds": seconds}
+    raw["services"].append({"name": "w", "queue": queue, **WORKER})
+    [line] = faults(raw)
+    assert f".queue.tries: {tries} of {seconds} s each take longer than the 14 days" in line
+
+
+def test_as_many_tries_as_a_queue_has_time_for_are_accepted(raw: dict[str, Any]) -> None:
+    raw["services"].append({"name": "w", "queue": {"tries": 1000, "visibility_seconds": 1209}, **WORKER})
+    parse_config(raw)

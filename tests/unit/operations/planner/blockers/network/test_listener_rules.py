@@ -1,0 +1,66 @@
+"""Rules that lead to a service while ECS moves its traffic by another one."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
+
+KEY = StackKey("111122223333", "eu-west-1", "shop-live-carts")
+ELB = "AWS::ElasticLoadBalancingV2::"
+
+
+def rule(priority: int, *groups: str) -> dict[str, Any]:
+    shares = [{"TargetGroupArn": {"Ref": group}, "Weight": 7} for group in groups]
+    conditions = [{"Field": "path-pattern", "Values": [f"/{priority}/*"]}]
+    actions = [{"Type": "forward", "ForwardConfig": {"TargetGroups": shares}}]
+    listener = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener/app/shop/1/2"
+    properties = {"ListenerArn": listener, "Priority": priority, "Conditions": conditions, "Actions": actions}
+    return {"Type": f"{ELB}ListenerRule", "Properties": properties}
+
+
+def said(strategy: str = "CANARY", production: Any = None, **rules: Any) -> list[str]:
+    """What a plan says of the rules of a service that is deployed with another image."""
+    advanced = {
+        "AlternateTargetGroupArn": {"Ref": "Green"},
+        "ProductionListenerRule": production or {"Ref": "Main"},
+        "TestListenerRule": {"Ref": "Tests"},
+        "RoleArn": "arn:aws:iam::111122223333:role/moves",
+    }
+    balancer = {"TargetGroupArn": {"Ref": "Blue"}, "AdvancedConfiguration": advanced}
+    service = {"DeploymentConfiguration": {"Strategy": strategy}, "LoadBalancers": [balancer], "TaskDefinition": "old"}
+    resources = {
+        "Blue": {"Type": f"{ELB}TargetGroup", "Properties": {"Protocol": "HTTP"}},
+        "Green": {"Type": f"{ELB}TargetGroup", "Properties": {"Protocol": "HTTP"}},
+        "Other": {"Type": f"{ELB}TargetGroup", "Properties": {"Protocol": "HTTP"}},
+        "Main": rule(11, "Blue", "Green"),
+        "Tests": rule(12, "Green"),
+        "Service": {"Type": "AWS::ECS::Service", "Properties": service},
+        **rules,
+    }
+    after = copy.deepcopy(resources)
+    after["Service"]["Properties"]["TaskDefinition"] = "new"
+    before, released = (StackTemplate(KEY, {"Resources": each}) for each in (resources, after))
+    planned = plan([before], [[released]])
+    return [str(each) for stack in planned.stacks for each in stack.consequences if each.hurts]
+
+
+@pytest.mark.parametrize("groups", [("Blue",), ("Green",), ("Blue", "Green"), ("Other", "Blue")])
+def test_a_second_rule_to_a_service_is_left_behind(groups: tuple[str, ...]) -> None:
+    [found] = said(More=rule(13, *groups))
+    assert found.startswith("shop-live-carts.More: leads to Service, but ECS moves only the weights of Main")
+    assert "put its conditions into Main" in found
+
+
+def test_the_rules_that_the_service_names_and_those_to_other_services_are_not() -> None:
+    assert said() == []
+    assert said(More=rule(13, "Other")) == []
+
+
+def test_a_rolling_service_has_one_target_group_whichever_rule_leads_there() -> None:
+    assert said("ROLLING", More=rule(13, "Blue")) == []
+
+
+def test_nothing_is_said_where_another_stack_has_the_rule_that_ecs_moves() -> None:
+    assert said(production={"Fn::ImportValue": "the-rule"}, More=rule(13, "Blue")) == []
