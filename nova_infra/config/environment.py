@@ -8,7 +8,17 @@ from nova_infra.config.delivery import Notifications
 from nova_infra.config.services.runtime import Runtime
 from nova_infra.config.values import schedule
 from nova_infra.config.values.existing import Cluster, ExistingLoadBalancer
-from nova_infra.config.values.fields import DOMAIN_NAME, Account, Cidr, Model, Name, Region, matching, refusal
+from nova_infra.config.values.fields import (
+    DOMAIN_NAME,
+    Account,
+    Cidr,
+    Model,
+    Name,
+    Region,
+    WrittenOut,
+    matching,
+    refusal,
+)
 
 InterfaceEndpoint = Literal[
     "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "ssmmessages", "monitoring", "sts", "sqs", "sns", "kms"
@@ -113,7 +123,7 @@ class Environment(Runtime):
     name: Annotated[Name, Field(max_length=16)]
     account: Account
     region: Region
-    shared_account: Annotated[str, Field(min_length=10, max_length=200)] | None = None
+    shared_account: Annotated[str, Field(min_length=10, max_length=200), WrittenOut] | None = None
     """Why an environment behind an approval shares its account with an earlier one or with the toolchain: whoever can
     deploy there can deploy here. Default: sharing is refused."""
     tests: Literal["integration", "e2e"] | None = None

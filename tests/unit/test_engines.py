@@ -1,6 +1,7 @@
 """Two delivery engines, one set of environments: what each synthesizes, in which order, and whose images it takes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -42,12 +43,7 @@ def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(
 
 def pulling_accounts(assembly: Assembly, stack: str) -> set[str]:
     policies = [each["RepositoryPolicyText"] for each in assembly.properties(stack, "AWS::ECR::Repository")]
-    return {
-        account
-        for account in ("111111111111", "222222222222", "333333333333")
-        for each in policies
-        if account in str(each)
-    }
+    return {account for each in policies for account in re.findall(r"\d{12}", str(each))}
 
 
 def test_each_registry_lets_in_the_accounts_of_its_environments_alone(

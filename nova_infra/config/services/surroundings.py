@@ -7,12 +7,12 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from nova_infra.config.services.container import Command, ImageReference, User
-from nova_infra.config.values.fields import Model, Variable, also, matching, refusal
+from nova_infra.config.values.fields import Model, Variable, WrittenOut, also, matching, refusal
 
 # Set by the platform itself: a user's value would be overwritten, or break the service.
 _RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
 
-Reason = Annotated[str, Field(min_length=8)]
+Reason = Annotated[str, Field(min_length=8), WrittenOut]
 
 
 _NAME_OR_ARN = r"(arn:[\w-]+:secretsmanager:[\w{}-]+:(\d{12}|\{account\}):secret:)?[\w/+=.@{}-]{1,512}"

@@ -87,6 +87,12 @@ def _region(value: str) -> str:
     return value
 
 
+def _written_out(value: str) -> str:
+    if value.isspace():
+        raise refusal("is blank", "say why")
+    return value
+
+
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 
@@ -135,9 +141,14 @@ PathPattern = Annotated[
 Email = Annotated[
     str,
     *matching(
-        r"[^@\s]{1,64}@[^@\s]{1,180}\.[^@\s]{1,63}", "is not an e-mail address", "write one such as team@example.com"
+        # ASCII: a letter of another alphabet that looks alike would send the messages to somebody else, or to nobody.
+        r"[!-?A-~]{1,64}@[!-?A-~]{1,180}\.[!-?A-~]{1,63}",
+        "is not an e-mail address",
+        "write one such as team@example.com",
     ),
 ]
+WrittenOut = AfterValidator(_written_out)
+"""Holds a text to saying something."""
 Variable = Annotated[
     str,
     *matching(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from helpers.assembly import Assembly
+from helpers.small_pipeline import allow
 from nova_infra.checks.document import document
 from nova_infra.checks.rules import RULES
-from nova_infra.config import parse_config
+from nova_infra.checks.stages import Promotion
+from nova_infra.config import Config, parse_config
 
 if TYPE_CHECKING:
     from aws_cdk import App
@@ -79,6 +81,39 @@ def test_the_rules_run_at_every_synthesis_of_the_app(app: ModuleType, raw: dict[
     }
     assert set(severities) == {"Nova", "NIST.800.53.R5", "CloudFormation Validate"}
     assert severities["CloudFormation Validate"] == {"error"}, "CDK would only warn of them by itself"
+
+
+PROMOTION = Promotion("444444444444", (("Dev", "111111111111", False), ("Prod", "333333333333", True)))
+
+
+def test_a_service_that_reaches_behind_the_approval_fails_the_synthesis(app: ModuleType, tmp_path: Path) -> None:
+    checked = app.cdk.App(outdir=str(tmp_path))
+    app.cdk.Validations.of(checked).add_plugins(app.NovaChecks(PROMOTION))
+    stage = app.cdk.Stage(checked, "Dev", env=app.cdk.Environment(account="111111111111", region="us-east-1"))
+    tasks = allow("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"})
+    taking = allow("sts:AssumeRole", "arn:aws:iam::333333333333:role/nova-prod-release")
+    properties = {"AssumeRolePolicyDocument": tasks, "Policies": [{"PolicyName": "p", "PolicyDocument": taking}]}
+    app.cdk.CfnResource(app.cdk.Stack(stage, "Shop"), "Task", type="AWS::IAM::Role", properties=properties)
+    with pytest.raises(
+        RuntimeError, match=r"Task may sts:AssumeRole on \S+:role/nova-prod-release: behind the approval"
+    ):
+        checked.synth()
+
+
+def test_the_app_knows_which_environments_an_approval_protects(
+    app: ModuleType, config: Config, example: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = []
+
+    class Recorded(app.NovaChecks):  # type: ignore[misc, name-defined]
+        def __init__(self, promotion: Promotion) -> None:
+            super().__init__(promotion)
+            known.append(promotion)
+
+    monkeypatch.setattr(app, "NovaChecks", Recorded)
+    app.build_app(config, root=example, environment="dev", image_tag="a", outdir=tmp_path)
+    environments = (("Dev", "111111111111", False), ("Staging", "222222222222", False), ("Prod", "333333333333", True))
+    assert known == [Promotion("444444444444", environments)]
 
 
 def test_every_rule_has_an_id_of_its_own_and_says_everything() -> None:

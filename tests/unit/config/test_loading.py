@@ -51,6 +51,12 @@ def test_an_unknown_service_is_named_with_the_choices(config: Config) -> None:
         ("toolchain.region", "us-moon-1", "toolchain.region: 'us-moon-1'", "is not an AWS region"),
         ("toolchain.region", "aws-global", "toolchain.region: 'aws-global'", "is not an AWS region"),
         ("toolchain.colour", "red", "toolchain.colour: 'red'", "is not a key that Nova knows"),
+        (
+            "toolchain.notifications.emails",
+            ["t\u0435am@example.com"],
+            "emails[0]: 't\u0435am@",
+            "not an e-mail address",
+        ),
         ("toolchain.notifications.emails", ["me"], "toolchain.notifications.emails[0]: 'me'", "not an e-mail address"),
         ("toolchain.notifications.slack", {"workspace": "x", "channel": "C01234567"}, "slack.workspace: 'x'", "Slack"),
         ("source.repository", "nova", "source.repository: 'nova'", "is not a repository"),

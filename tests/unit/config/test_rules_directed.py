@@ -279,6 +279,14 @@ def test_a_secret_in_plain_text_is_refused(raw: Raw, name: str, value: str, faul
     assert line.startswith(f"nova.toml: services[0].environment.{name}: {fault}, ")
 
 
+def test_a_reason_that_says_nothing_is_refused(raw: Raw) -> None:
+    permission = {"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/*"], "reason": " " * 20}
+    changed(raw, "services.0.permissions", [permission])
+    [line] = faults(raw)
+    assert line.startswith("nova.toml: services[0].permissions[0].reason: ")
+    assert line.endswith("is blank: say why")
+
+
 def test_what_only_says_where_a_secret_is_is_accepted(raw: Raw) -> None:
     variables = {
         "DSN": "host=db password={password}",

@@ -3,7 +3,7 @@
 import pytest
 
 from nova_infra.deployed.stack import Change
-from nova_infra.operations.rollback.template import by_itself, is_job, other_changes
+from nova_infra.operations.rollback.template import by_itself, is_job, other_changes, with_image
 
 TEMPLATE = {
     "Resources": {
@@ -82,3 +82,17 @@ def test_a_service_that_rolls_back_waits_for_no_other_and_keeps_its_other_hooks(
 def test_a_job_has_a_state_machine_and_no_service(kinds: str, job: bool) -> None:
     types = {"S": "AWS::ECS::Service", "M": "AWS::StepFunctions::StateMachine"}
     assert is_job({"Resources": {kind: {"Type": types[kind]} for kind in kinds}}) is job
+
+
+def test_another_image_changes_the_tag_and_the_variable_that_names_the_release_and_no_other() -> None:
+    variables = [{"Name": name, "Value": "before"} for name in ("A", "NOVA_RELEASE", "NOVA_RELEASES", "PORT", "z")]
+    container = {"Name": "app", "Image": "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/shop:before"}
+    task = {
+        "Type": "AWS::ECS::TaskDefinition",
+        "Properties": {"ContainerDefinitions": [container | {"Environment": variables}]},
+    }
+    changed = with_image({"Resources": {"Task": task}}, "after", stack="nova-dev-shop")
+    [found] = changed["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+    assert found["Image"].endswith("/nova/shop:after")
+    assert {each["Name"] for each in found["Environment"] if each["Value"] == "after"} == {"NOVA_RELEASE"}
+    assert variables[1]["Value"] == "before", "the template that was given stays as it is"
