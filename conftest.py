@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 # As in the Makefile, so that pytest by itself finds the same Node, CDK CLI and linters.
 tools.put_first(os.environ)
 
-# How long a page may take on an environment that has just been deployed.
-_PATIENCE_MS = 20_000
+# How long a page may take on an environment that has just been deployed, and a browser to start beside other programs.
+_PATIENCE_MS = 30_000
+_START_MS = 120_000
 
 _NO_BROWSER = "there is no Chromium here (`make browser` installs one, CHROMIUM_PATH names one)"
 
@@ -151,8 +152,9 @@ def browser() -> Iterator[Browser | None]:
     named = os.environ.get("CHROMIUM_PATH")
     if named and shutil.which(named) is None:
         pytest.exit(f"CHROMIUM_PATH={named}: is not a program: correct it, or unset it", returncode=2)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         path = _chromium(playwright)
         if path is None:
@@ -161,7 +163,7 @@ def browser() -> Iterator[Browser | None]:
         arguments = ["--disable-background-networking", "--no-first-run"]
         if os.geteuid() == 0:
             arguments.append("--no-sandbox")  # Chromium's sandbox refuses to work for root, as in containers.
-        with playwright.chromium.launch(executable_path=path, args=arguments) as browser:
+        with playwright.chromium.launch(executable_path=path, args=arguments, timeout=_START_MS) as browser:
             yield browser
 
 

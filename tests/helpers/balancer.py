@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
 
+from helpers import virtual_time
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.load_balancer.client import open_client
@@ -166,7 +167,12 @@ class World:
         writer.close()
         return answer.decode()
 
-    def play(self, story: Callable[[aiohttp.ClientSession, str, Target], Awaitable[None]]) -> World:
+    def play(
+        self,
+        story: Callable[[aiohttp.ClientSession, str, Target], Awaitable[None]],
+        *,
+        play: Callable[[Coroutine[Any, Any, None]], None] = virtual_time.play,
+    ) -> World:
         async def run() -> None:
             runner = web.ServerRunner(web.Server(service, max_field_size=2**16), shutdown_timeout=0.1)
             await runner.setup()
@@ -181,7 +187,7 @@ class World:
                 await self.balancer.stop()
                 await runner.cleanup()
 
-        asyncio.run(asyncio.wait_for(run(), 30))
+        play(run())
         return self
 
 

@@ -44,6 +44,8 @@ botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 # For every session it would work out again which of its hooks take keywords.
 _takes_keywords = functools.cache(botocore.hooks.accepts_kwargs)
 botocore.hooks.accepts_kwargs = lambda hook: _takes_keywords(getattr(hook, "__func__", hook))
+# It would look up the event of every hook of every client in a list of names that nobody uses any more.
+botocore.hooks.EVENT_ALIASES.clear()
 # Git's samples of hooks are most of the files of a small repository.
 os.environ["GIT_TEMPLATE_DIR"] = ""
 

@@ -1,4 +1,4 @@
-"""Commands that look ahead without asking AWS."""
+"""``nova rehearse`` and ``nova plan``: what a release would do, found out without asking AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a service's deployments proceed, according to its ``DeploymentConfiguration``."""
+"""How a service's deployments proceed by its ``DeploymentConfiguration``: steps, bakes, circuit breaker."""
 
 from __future__ import annotations
 

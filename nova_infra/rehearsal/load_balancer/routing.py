@@ -4,11 +4,15 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup
+
+_USER = ip_address("203.0.113.7")
+"""Of nobody, by RFC 5737: stands for the addresses of users, which a rule for an office does not name."""
 
 USER_HEADER = "X-Rehearsal-User"
 """Header that names the synthetic user of a request."""
@@ -73,6 +77,7 @@ class RoutingRule:
         headers: Names of headers to patterns; one of each must match.
         methods: Methods; one must match. Empty: every method.
         queries: Of each entry's keys and values, as patterns, one must be in the query. An empty key: any key.
+        for_users: Whether the addresses that it is for are those of users anywhere.
         forward: Where matching requests go.
         answer: What to answer instead.
     """
@@ -84,6 +89,7 @@ class RoutingRule:
     headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     methods: tuple[str, ...] = ()
     queries: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
+    for_users: bool = True
     forward: list[WeightedGroup] = field(default_factory=list)
     answer: FixedResponse | Redirect | None = None
 
@@ -104,7 +110,7 @@ class RoutingRule:
             headers: The request's headers.
             query: What follows the question mark.
         """
-        if self.methods and method not in self.methods:
+        if not self.for_users or (self.methods and method not in self.methods):
             return False
         if self.queries:
             pairs = [(key.lower(), value.lower()) for key, value in parse_qsl(query, keep_blank_values=True)]
@@ -168,10 +174,24 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
             case "query-string":
                 pairs = _values(condition, "QueryStringConfig", name)
                 rule.queries.append(tuple((pair.get("Key", ""), pair.get("Value", "")) for pair in pairs))
+            case "source-ip":
+                rule.for_users &= _has_users(_values(condition, "SourceIpConfig", name), name)
             case unknown:
                 raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
     rule.forward, rule.answer = _read_actions(properties["Actions"], name, groups)
     return rule
+
+
+def _has_users(ranges: Sequence[Any], name: str) -> bool:
+    """Whether users, who may be anywhere, are in one of some ranges of addresses.
+
+    Raises:
+        UnresolvableError: One is no range.
+    """
+    try:
+        return any(_USER in ip_network(str(each), strict=False) for each in ranges)
+    except ValueError as error:
+        raise UnresolvableError(f"{name}: Conditions holds a source-ip that is no range: {error}: correct it") from None
 
 
 def _is_in(pairs: list[tuple[str, str]], key: str, value: str) -> bool:

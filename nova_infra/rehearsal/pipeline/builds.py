@@ -1,15 +1,22 @@
 """Runs the commands of a build action, with the variables that earlier actions gave."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
+from nova_infra.documents.last_words import telling_first
 from nova_infra.machine.commands import run_command
 from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.record import ActionRecord
+
+_MOST = 3
+_LONGEST = 200
+_OF_MAKE = re.compile(r"make(\[\d+\])?: ")
+_OF_AN_IMAGE = re.compile(r"([a-z0-9][\w./-]*:[0-9a-f]{12})[0-9a-f]{52}: ")
+"""What a line begins with that says what is wrong with an image, which is named by a hash of what it is built from."""
 
 
 def left_to_suite(stage: Stage) -> frozenset[str]:
@@ -54,7 +61,9 @@ async def run_build_command(
         without_aws=action.privileged,
     )
     if code:
-        raise ActionFailedError(f"`{command}` exited with {code}{_failed_tests(log)}; all of its output: {log}")
+        raise ActionFailedError(
+            f"`{command}` exited with {code}{why_it_failed(read_log(log), record.output)}; all of its output: {log}"
+        )
 
 
 def with_outputs(value: str, outputs: Mapping[str, Mapping[str, str]]) -> str:
@@ -79,7 +88,23 @@ def read_log(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
-def _failed_tests(log: Path) -> str:
-    """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
-    failed = failed_tests_in(read_log(log))
-    return "".join(f"; FAILED {test}" for test in failed[:3]) + ("; …" if len(failed) > 3 else "")
+def why_it_failed(output: str, last: Sequence[str]) -> str:
+    """What a command's output says of its failure, as clauses: suites and builds side by side end in any order.
+
+    First of all the tests that pytest names as failed, or else what is wrong with images, or else the line that says
+    why.
+
+    Args:
+        output: All that the action's commands have printed.
+        last: What the failed one printed last.
+    """
+    if failed := [f"FAILED {test}" for test in failed_tests_in(output)]:
+        return _clauses(failed)
+    if images := [line for line in dict.fromkeys(output.splitlines()) if _OF_AN_IMAGE.match(line)]:
+        return _clauses([_OF_AN_IMAGE.sub(r"\1: ", line) for line in images])
+    return _clauses(telling_first([line for line in last if not _OF_MAKE.match(line)])[:1])
+
+
+def _clauses(lines: Sequence[str]) -> str:
+    shown = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines[:_MOST]]
+    return "".join(f"; {line}" for line in shown) + ("; …" if len(lines) > _MOST else "")

@@ -65,7 +65,7 @@ def confidence(record: Record) -> list[str]:
         said.append(
             f"Projected: a minute took a second, and the release's tasks were up for at most {record.lived:.0f} s. "
             "CPU and latency are projected onto real minutes. Faults that need more uptime, such as an expiring "
-            "token, show only with --real-time."
+            f"token, show only with --real-time.{_idle_for(released)}"
         )
     if counted := counted_connections(record):
         said.append(
@@ -92,6 +92,15 @@ def confidence(record: Record) -> list[str]:
     if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:
         said.append(f"Assumed about AWS, and not yet proven there: {'; '.join(rests)}. See docs/assumptions.md.")
     return said
+
+
+def _idle_for(released: list[DeploymentRecord]) -> str:
+    """For how long idle connections were watched, where that is shorter than the load balancer keeps them."""
+    seen = [each.kept_open[each.new] for each in released if each.new in each.kept_open and each.new not in each.idle]
+    longest = max((each.idle_timeout for each in released), default=0.0)
+    if not seen or min(seen) >= longest:
+        return ""
+    return f" So do idle connections that a service closes after {min(seen):.0f} s or more, before the load balancer."
 
 
 def _not_covered(gaps: list[str]) -> list[str]:

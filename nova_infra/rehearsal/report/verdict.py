@@ -214,7 +214,9 @@ def _denied(record: Record) -> str:
 def _what_serves(record: Record, stage: StageRecord) -> str:
     """What serves in a stage that failed, service by service; services stuck in between come first."""
     last = {d.service: d for d in record.deployments if d.environment == stage.name and not d.baseline}
-    if not last or stage.status != "failed":
+    if not last:
+        return _nothing_deployed(stage)
+    if stage.status != "failed":
         return ""
     stuck = {name: percent for name, d in last.items() if (percent := _share_of_failed(d)) is not None}
     new = [name for name, d in last.items() if name not in stuck and (d.outcome == "completed") is not d.takes_back]
@@ -224,6 +226,17 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
     said += [f"the previous release serves {listed(old)}"] if old else []
     failing = [f"{name} fails, too: {clause}" for name in old if (clause := breaks_since(last[name]))]
     return f" In {stage.name} now: {'; '.join([*said, *failing])}."
+
+
+def _nothing_deployed(stage: StageRecord) -> str:
+    """What serves where a release was stopped before it deployed anything, or by CloudFormation itself."""
+    deploying = [action for action in stage.actions if action.kind == "deploy"]
+    if any(action.status == "succeeded" for action in deploying):
+        return ""
+    if refused := [short_name(action.name) for action in deploying if action.status == "failed"]:
+        return f" {listed(refused)} {'keeps' if len(refused) == 1 else 'keep'} what ran there before."
+    where = f"in {stage.name} or after it" if deploying else f"after {stage.name}"
+    return f" Nothing was deployed {where}: what ran there before serves."
 
 
 def _share_of_failed(deployment: DeploymentRecord) -> float | None:

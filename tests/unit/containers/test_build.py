@@ -219,6 +219,16 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
     assert "FROM f00d" in lines
 
 
+def test_what_only_dockers_format_holds_is_built_in_it_and_sealed_in_the_other(said: Said) -> None:
+    dockerfile = ContextFile("audio/Dockerfile", "file", DOCKERFILE + b'SHELL ["/bin/bash", "-c"]\nCMD exec run\n')
+    lines: list[str] = []
+    build(PODMAN, replace(RECIPE, files=(dockerfile,)), tell=lines.append)
+    call, sealed = said.built
+    assert "--format=docker" in call
+    assert "--format=oci" in sealed
+    assert [each for each in lines if each][:2] == ["FROM f00d", 'CMD ["/bin/bash", "-c", "exec run"]']
+
+
 @pytest.mark.parametrize(
     ("log", "kind", "fault"),
     one_of_each(

@@ -24,6 +24,7 @@ _ACTION = {
     "Order": ANY,
 }
 
+_CONDITIONS = ("path-pattern", "host-header", "http-header", "http-request-method", "query-string", "source-ip")
 _OF_NO_MATTER_TO_REQUESTS = (
     *("access_logs.s3.enabled", "access_logs.s3.bucket", "access_logs.s3.prefix"),
     *("connection_logs.s3.enabled", "connection_logs.s3.bucket", "connection_logs.s3.prefix"),
@@ -73,7 +74,8 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "Priority": Number(1, 50000),
         "Conditions": Each(
             {
-                "Field!": Only(("path-pattern", "host-header", "http-header", "http-request-method", "query-string")),
+                "Field!": Only(_CONDITIONS),
+                "SourceIpConfig": {"Values!": Each(TEXT)},
                 "HttpRequestMethodConfig": {"Values!": Each(TEXT)},
                 "QueryStringConfig": {"Values!": Each({"Key": TEXT, "Value!": TEXT})},
                 "HttpHeaderConfig": {"HttpHeaderName!": TEXT, "Values!": Each(TEXT)},

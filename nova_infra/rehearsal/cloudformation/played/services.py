@@ -109,7 +109,13 @@ SERVICES: dict[str, dict[str, Any]] = {
         "RoleARN": ANY,
         "ScheduledActions": ANY,
     },
-    "AWS::ECS::Cluster": {"ClusterName": TEXT, "ClusterSettings": ANY, "CapacityProviders": ANY},
+    "AWS::ECS::Cluster": {
+        "ClusterName": TEXT,
+        "ClusterSettings": ANY,
+        "CapacityProviders": ANY,
+        "Configuration": ANY,
+        "DefaultCapacityProviderStrategy": ANY,
+    },
     "AWS::ECS::Service": {
         "ServiceName": TEXT,
         "Cluster": TEXT,

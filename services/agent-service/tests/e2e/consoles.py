@@ -15,7 +15,7 @@ import httpx
 from playwright.sync_api import ConsoleMessage, Error, Page, Request, expect
 
 # How long a run may take on an environment that has just been deployed.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 30_000
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from helpers import virtual_time
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
@@ -111,7 +112,7 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
         server.close()
         return service
 
-    service = asyncio.run(play())
+    service = virtual_time.play(play())
     assert service.kept_open["carts:7"] > 0.04
     assert (service.idle.keys() == {"carts:7"}) is closes
     assert (service.kept_open["carts:7"] > 0.2) is not closes

@@ -92,12 +92,18 @@ def test_weights_are_kept_exactly_over_every_cycle(weights: list[int]) -> None:
         (("query-string", [{"Key": "version", "Value": "v1"}, {"Value": "beta"}]), "GET", "x=beta", True),
         (("query-string", [{"Key": "version", "Value": "v1"}]), "GET", "x=v1", False),
         (("query-string", [{"Value": "beta"}]), "GET", "", False),
+        (("source-ip", ["10.0.0.0/8", "192.0.2.44/32"]), "GET", "", False),
+        (("source-ip", ["::/0", "0.0.0.0/0"]), "GET", "", True),
     ],
 )
 def test_a_method_and_a_query_count(condition: tuple[str, list[Any]], method: str, query: str, matches: bool) -> None:
     """Source: Condition types for listener rules: methods are case-sensitive, queries are not."""
     kind, values = condition
-    config = {"http-request-method": "HttpRequestMethodConfig", "query-string": "QueryStringConfig"}[kind]
+    config = {
+        "http-request-method": "HttpRequestMethodConfig",
+        "query-string": "QueryStringConfig",
+        "source-ip": "SourceIpConfig",
+    }[kind]
     rule = read_rule(
         {
             "Priority": 1,
@@ -187,7 +193,9 @@ def test_a_rule_may_name_one_group_without_a_weight() -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"Conditions": [{"Field": "source-ip"}]}, "source-ip"),
+        ({"Conditions": [{"Field": "source-ip"}]}, "source-ip without Values: add them"),
+        ({"Conditions": [{"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.0/99"]}}]}, "no range"),
+        ({"Conditions": [{"Field": "weather"}]}, "'weather'"),
         ({"Conditions": [{"Field": "path-pattern"}]}, "path-pattern without Values: add them"),
         ({"Conditions": [{"Field": "host-header", "HostHeaderConfig": {}}]}, "host-header without Values: add them"),
         ({"Actions": [{"Type": "forward"}]}, "forward without TargetGroupArn: add it"),

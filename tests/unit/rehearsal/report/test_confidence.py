@@ -61,6 +61,25 @@ def test_what_a_compressed_minute_cannot_show_is_reported_and_nothing_about_a_re
 
 
 @pytest.mark.parametrize(
+    ("open_for", "closed_after", "said"),
+    [
+        (17.2, None, " So do idle connections that a service closes after 17 s or more, before the load balancer."),
+        (60.0, None, ""),
+        (5.0, 5.0, ""),
+        (None, None, ""),
+    ],
+)
+def test_for_how_long_idle_connections_were_watched_is_said(
+    rehearsed: Make, open_for: float | None, closed_after: float | None, said: str
+) -> None:
+    record = rehearsed(1)
+    [released, *_] = [each for each in record.deployments if not each.baseline]
+    released.kept_open = {} if open_for is None else {released.new: open_for}
+    released.idle = {} if closed_after is None else {released.new: closed_after}
+    assert line(record, "Projected: a minute").partition("only with --real-time.")[2] == said
+
+
+@pytest.mark.parametrize(
     ("reason", "rests_on"),
     [
         ("3 tasks failed in a row (the circuit breaker opened): exit", "the circuit breaker also works with canary"),

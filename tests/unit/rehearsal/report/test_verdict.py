@@ -171,7 +171,26 @@ def test_a_release_that_could_not_be_rolled_back_is_said_to_serve(rehearsed: Mak
 )
 def test_the_next_step_fits_what_stopped_it(action: ActionRecord, why: str, next_step: str) -> None:
     said = verdict(Record("pipe", "working tree", "HEAD", [StageRecord("Gate", [action], "failed")]))
-    assert (said.passed, said.why, said.next_step) == (False, why, next_step)
+    serves = " Nothing was deployed after Gate: what ran there before serves."
+    assert (said.passed, said.why, said.next_step) == (False, why + serves, next_step)
+
+
+@pytest.mark.parametrize(
+    ("deployments", "said"),
+    [
+        (
+            {"shop": "not reached", "stock": "not reached"},
+            " Nothing was deployed in Prod or after it: what ran there before serves.",
+        ),
+        ({"shop": "failed", "stock": "not reached"}, " shop keeps what ran there before."),
+        ({"shop": "succeeded", "stock": "not reached"}, ""),
+    ],
+)
+def test_what_serves_is_said_where_no_service_was_deployed(deployments: dict[str, Any], said: str) -> None:
+    actions = [ActionRecord("Check", "build", 1, "failed", note="it exited with 5")]
+    actions += [ActionRecord(f"{name}.Deploy", "deploy", 2, status) for name, status in deployments.items()]
+    why = verdict(Record("pipe", "working tree", "HEAD", [StageRecord("Prod", actions, "failed")])).why
+    assert why.partition("exited with 5")[2].partition(".")[2] == said
 
 
 def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(rehearsed: Make) -> None:
