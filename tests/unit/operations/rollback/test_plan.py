@@ -39,6 +39,14 @@ def test_after_one_service_rolled_back_the_rest_rolls_back_from_the_release_that
     assert rest.result == GOOD
 
 
+def test_a_service_that_the_release_did_not_have_stays_and_one_that_is_gone_does_not_come_back() -> None:
+    first = entry(GOOD, audio="v1", gone="v1")
+    before = Ledger((entry(BAD, audio="v2", new="v2"), first), 2)
+    plan = make_plan(before, first, [deployed("audio", "v2"), deployed("new", "v2")], [])
+    assert [move.service.name for move in plan.moves] == ["audio"]
+    assert plan.settled == ()
+
+
 @pytest.mark.parametrize(
     ("status", "command"),
     [("ROLLBACK_COMPLETE", "delete-stack"), ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback")],
