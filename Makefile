@@ -202,6 +202,8 @@ integration: setup ## Test a deployed environment: make integration BASE_URL=htt
 	@pytest -q -rsfE tests/deployed $(wildcard services/*/tests/integration)
 
 browser: setup ## Make sure that the end-to-end tests have a browser: the machine's own, or else Playwright's
+	@if [ -n "$$CHROMIUM_PATH" ]; then command -v "$$CHROMIUM_PATH" || \
+		{ echo "CHROMIUM_PATH=$$CHROMIUM_PATH: is not a program: correct it, or unset it" >&2; exit 2; }; fi
 	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		playwright install --with-deps chromium
 

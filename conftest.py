@@ -149,6 +149,9 @@ def browser() -> Iterator[Browser | None]:
     It is the one that `CHROMIUM_PATH` names, else the machine's own, else Playwright's download. It is closed with the
     module's last test: while it is open, no other event loop can run in this thread.
     """
+    named = os.environ.get("CHROMIUM_PATH")
+    if named and shutil.which(named) is None:
+        pytest.exit(f"CHROMIUM_PATH={named}: is not a program: correct it, or unset it", returncode=2)
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=_PATIENCE_MS)

@@ -35,7 +35,7 @@ def _approved(template: Template) -> Iterator[Finding]:
 
 
 def _deployed_early(pipeline_id: str, pipeline: Mapping[str, Any], places: list[int]) -> Iterator[Finding]:
-    """Each action in an earlier stage that works in production's account, or on one of production's stacks."""
+    """Each action in an earlier stage that works on production, or elsewhere than its environment's others."""
     found = stages(pipeline)
     production = deployments(found[places[-1]])
     names = {as_text(action["Configuration"].get("StackName", "")) for action in production}
@@ -50,6 +50,22 @@ def _deployed_early(pipeline_id: str, pipeline: Mapping[str, Any], places: list[
                     f"Properties.Stages.{place}.Actions",
                     f"{action['Name']} of {stage['Name']} acts on production before the approval",
                 )
+            elif place in places and (where := _elsewhere(stage, action)):
+                yield Finding(
+                    pipeline_id,
+                    f"Properties.Stages.{place}.Actions",
+                    f"{action['Name']} of {stage['Name']} acts on {where}, which is not of its environment",
+                )
+
+
+def _elsewhere(stage: Mapping[str, Any], action: Mapping[str, Any]) -> str:
+    """The account or the stack that an action works on, where that is not its stage's; nothing where it is."""
+    if others := _accounts(action) - _stage_account(stage):
+        return ", ".join(sorted(others))
+    names = [as_text(each["Configuration"].get("StackName", "")) for each in deployments(stage)]
+    prefixes = tuple(name.removesuffix("platform") for name in names if name.endswith("-platform"))
+    name = as_text(action.get("Configuration", {}).get("StackName", ""))
+    return name if name and prefixes and not name.startswith(prefixes) else ""
 
 
 def _stage_account(stage: Mapping[str, Any]) -> set[str]:

@@ -53,16 +53,21 @@ def test_that_starts_podman():
 """
 
 
+def run_tests(directory: Path, tests: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a module of tests beside the project's conftest.py, outside of CI and into a log."""
+    shutil.copy(ROOT / "conftest.py", directory)
+    (directory / "test_page.py").write_text(tests)
+    outside = {key: value for key, value in os.environ.items() if key not in ("CI", "BUILD_NUMBER", "COLUMNS")}
+    variables = {**outside, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **variables}
+    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--rootdir=.", "-c", os.devnull]
+    return subprocess.run(command, cwd=directory, env=variables, check=False, capture_output=True, text=True)
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], int]:
     """What a run of tests says into a log, and the process that one of them has left behind."""
     directory = tmp_path_factory.mktemp("tests")
-    shutil.copy(ROOT / "conftest.py", directory)
-    (directory / "test_page.py").write_text(FAILING)
-    outside = {key: value for key, value in os.environ.items() if key not in ("CI", "BUILD_NUMBER", "COLUMNS")}
-    variables = {**outside, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--rootdir=.", "-c", os.devnull]
-    done = subprocess.run(command, cwd=directory, env=variables, check=False, capture_output=True, text=True)
+    done = run_tests(directory, FAILING)
     return done.stdout.splitlines(), int((directory / "pid").read_text())
 
 
@@ -73,3 +78,13 @@ def test_a_log_names_a_failed_test_with_its_whole_reason(ran: tuple[list[str], i
 
 def test_what_podman_keeps_running_without_root_ends_with_the_tests(ran: tuple[list[str], int]) -> None:
     assert not psutil.pid_exists(ran[1]) or psutil.Process(ran[1]).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_browser_that_is_none_is_refused_in_a_line(tmp_path: Path) -> None:
+    none = str(tmp_path / "chromium")
+    line = f"CHROMIUM_PATH={none}: is not a program: correct it, or unset it"
+    tests = run_tests(tmp_path, "def test_it(page):\n    pass\n", CHROMIUM_PATH=none)
+    assert (tests.returncode, line in tests.stdout + tests.stderr, "Traceback" in tests.stdout) == (2, True, False)
+    make = ["make", "--old-file=setup", "browser"]
+    made = subprocess.run(make, cwd=ROOT, env={**os.environ, "CHROMIUM_PATH": none}, capture_output=True, text=True)
+    assert (made.returncode, made.stdout, made.stderr.splitlines()[0]) == (2, "", line)

@@ -9,6 +9,7 @@ import aiohttp
 
 from nova_infra.config import Dependency
 from nova_infra.containers.errors import EngineError, last_lines
+from nova_infra.containers.probe import limit_options, own_open_files
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.tasks.containers.place import Place
 from nova_infra.rehearsal.tasks.task import free_port
@@ -21,6 +22,8 @@ _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?
 _NUMBERS = itertools.count(1)
 _LOOPBACK = "127.0.0.1"
 _TRIES = 5
+_MOST_PROCESSES = 1024
+"""How many processes its user may have where the kernel refuses what the engine asks for."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class DependencyContainer:
     _container: str = ""
     _ports: dict[int, int] = field(default_factory=dict)
     _address: str = ""
+    _limits: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -109,8 +113,12 @@ class DependencyContainer:
             code, _, said = await self._engine("run", "--detach", *self._arguments())
             if not code:
                 break
-            # Another program may take a port between its choice and its use.
             await self._engine("rm", "--force", "--volumes", self._container)
+            # Some kernels let nobody raise a limit above that of his shell.
+            if "rlimit" in said.lower() and not self._limits:
+                self._limits = limit_options(own_open_files(), own_open_files(), _MOST_PROCESSES)
+                continue
+            # Another program may take a port between its choice and its use.
             if "address already in use" not in said.lower() or attempt == _TRIES:
                 raise self._error(f"does not start: {last_lines(said, 1)}", "correct its image or command")
         where = f'{{{{(index .NetworkSettings.Networks "{self.place.network.name}").IPAddress}}}}'
@@ -138,6 +146,7 @@ class DependencyContainer:
             f"--network={self.place.network.name}",
             *(f"--publish={_LOOPBACK}:{here}:{there}" for there, here in sorted(self._ports.items())),
             "--no-healthcheck",
+            *self._limits,
             *(["--http-proxy=false"] if podman else []),
             *([f"--add-host=host.docker.internal:{gateway}"] if gateway else []),
             *(f"--env={name}={value}" for name, value in sorted(self.needed.wanted.environment.items())),

@@ -16,6 +16,7 @@ from helpers.exhaustive import one_of_each
 from nova_infra.config import Dependency
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError
+from nova_infra.containers.probe import own_open_files
 from nova_infra.rehearsal.dependencies.container import DependencyContainer, Needed
 from nova_infra.rehearsal.dependencies.environment import Dependencies
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
@@ -116,6 +117,20 @@ def test_one_that_does_not_come_is_one_line_with_its_last_words(
     wanted = dependency(ready={"command": ("pg_isready",), "seconds": 1})
     container = DependencyContainer(Needed(wanted, "tiny:1"), place(Scripted(**answers)), in_network=True)
     assert started(container) == said
+
+
+def test_one_gets_the_limits_of_a_kernel_that_raises_none(place: Callable[[Engine], Place]) -> None:
+    refused = (126, "", "Error: runc create failed: error setting rlimit type 7: operation not permitted")
+    engine = Scripted(run=[refused, (0, "", "")], exec=[(0, "", "")], inspect=[RUNNING])
+    container = DependencyContainer(Needed(dependency(ready=["pg_isready"]), "tiny:1"), place(engine), in_network=True)
+    assert started(container) == ""
+    first, second = [each for each in engine.asked if each[0] == "run"]  # type: ignore[attr-defined]
+    most = own_open_files()
+    limits = {f"--ulimit=nofile={most}:{most}", "--ulimit=nproc=1024:1024"}
+    assert (limits.isdisjoint(first), limits <= set(second)) == (True, True)
+    always = Scripted(run=[refused])
+    container = DependencyContainer(Needed(dependency(), "tiny:1"), place(always), in_network=True)
+    assert "tiny does not start: Error: runc create failed: error setting rlimit type 7" in started(container)
 
 
 def provided(

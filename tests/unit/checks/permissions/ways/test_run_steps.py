@@ -217,6 +217,24 @@ def test_an_earlier_stage_that_acts_on_production_is_a_finding(change: Any) -> N
     assert detail.endswith("acts on production before the approval")
 
 
+@pytest.mark.parametrize(
+    ("stack", "account", "where"),
+    [
+        ("NovaPipelineStack", "444444444444", "444444444444"),
+        ("NovaPipelineStack", "222222222222", "NovaPipelineStack"),
+        ("nova-dev-shop", "222222222222", "nova-dev-shop"),
+        ("nova-staging-more", "222222222222", None),
+    ],
+)
+def test_a_stage_deploys_its_own_environment_and_not_what_delivers(stack: str, account: str, where: str | None) -> None:
+    """By the toolchain's roles, a stage before the approval could change the pipeline that asks for it."""
+    template = small_pipeline()
+    stage(template, "Staging").insert(0, deployment("nova-staging-platform", "222222222222"))
+    stage(template, "Staging").append(deployment(stack, account))
+    said = f"{stack}.Deploy of Staging acts on {where}, which is not of its environment"
+    assert found(template, "NOVA-P01") == ([said] if where else [])
+
+
 def test_environments_that_share_an_account_deploy_there_each_its_own_stacks() -> None:
     template = small_pipeline()
     stage(template, "Staging")[0] = deployment("nova-staging-shop", "333333333333")
