@@ -25,8 +25,9 @@ class Handling:
     """The messages of one queue, minute after minute.
 
     Work takes real time, and how much is not known at first. So the first minute has a single message; from then on
-    there are as many as a task handles in twenty seconds, up to ten. For some minutes the worker is waited for as long as a minute may
-    last, and messages are hidden for as long as in AWS; then both are as short as the worker was seen to allow.
+    there are as many as a task handles in twenty seconds, up to ten. For some minutes the worker is waited for as long
+    as a minute may last, and messages are hidden for as long as in AWS; then both are as short as the worker was seen
+    to allow.
 
     Attributes:
         record: What is seen is written here.
