@@ -42,6 +42,8 @@ def in_dev_too(edit: Any) -> Any:
 def fargate(templates: dict[str, Template]) -> None:
     for place in ("Dev", "Prod"):
         task = templates[place]["Resources"]["Task"]["Properties"]
+        networks = {"AwsvpcConfiguration": {"Subnets": ["subnet-1", "subnet-2"]}}
+        templates[place]["Resources"]["Service"]["Properties"]["NetworkConfiguration"] = networks
         task.update(RequiresCompatibilities=["FARGATE"], NetworkMode="awsvpc", Cpu="256")
 
 
@@ -139,7 +141,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "✓",
         "",
         {
-            "within": "if path == '/tiny/1': self.log_more = 1; self.wfile.write(b'HTTP/1.1 200 OK\\r\\nX-Long: ' + b'x' * 12288 + b'\\r\\nContent-Length: 0\\r\\n\\r\\n'); return"
+            "within": "if path == '/tiny/1': self.log_more = 1; self.wfile.write(b'HTTP/1.1 200 OK\\r\\nX-Long: ' + b'x' * 12288 + b'\\r\\nContent-Length: 4\\r\\n\\r\\nfine'); return"
         },
     ),
     "a header of 40 KiB": (

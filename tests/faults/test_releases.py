@@ -35,7 +35,7 @@ READS = {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": [
 POSTS = "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"
 
 
-def variable(name: str, value: str, *places: str) -> Any:
+def variable(name: str, value: Any, *places: str) -> Any:
     def edit(templates: Templates) -> None:
         for place in places or ("Prod",):
             kept = [each for each in container_of(templates, place)["Environment"] if each["Name"] != name]
@@ -80,11 +80,15 @@ def may_send(action: str) -> Any:
         resource("Role", "AWS::IAM::Role", AssumeRolePolicyDocument=document, Policies=policies)(templates)
         templates["Prod"]["Resources"]["Task"]["Properties"]["TaskRoleArn"] = {"Fn::GetAtt": ["Role", "Arn"]}
         resource("Queue", "AWS::SQS::Queue", QueueName="mails")(templates)
+        variable("QUEUE", {"Ref": "Queue"})(templates)
 
     return edit
 
 
-SENDS = {"before": CALL, "within": "if path in OPERATIONS and call('SendMessage'): status = 500", "both": True}
+OWN_QUEUE = CALL.replace(
+    '"https://sqs.us-east-1.amazonaws.com/333333333333/mails"', 'os.environ["QUEUE"], "MessageBody": "good day"'
+)
+SENDS = {"before": OWN_QUEUE, "within": "if path in OPERATIONS and call('SendMessage'): status = 500", "both": True}
 
 FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     # What is wrong: the verdict, a part of its reason, and how it is put in.

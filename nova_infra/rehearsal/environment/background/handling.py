@@ -12,7 +12,8 @@ MOST_SECONDS = 60.0
 """Real seconds that a minute's messages may take: in AWS they have a minute."""
 _MINUTES_TO_KNOW = 3
 _MOST_A_MINUTE = 10
-_BUSY_SECONDS = 50.0
+_BUSY_SECONDS = 20.0
+"""What a minute's messages may keep one task busy for, so that a slow worker does not make the rehearsal slow."""
 _PATIENCE = 20.0
 _IDLE = 2.0
 _HIDDEN_SECONDS = 10.0
@@ -24,8 +25,9 @@ class Handling:
     """The messages of one queue, minute after minute.
 
     Work takes real time, and how much is not known at first. So the first minute has a single message; from then on
-    there are as many as a task can handle, up to ten. For some minutes the worker is waited for as long as a minute may
-    last, and messages are hidden for as long as in AWS; then both are as short as the worker was seen to allow.
+    there are as many as a task handles in twenty seconds, up to ten. For some minutes the worker is waited for as long
+    as a minute may last, and messages are hidden for as long as in AWS; then both are as short as the worker was seen
+    to allow.
 
     Attributes:
         record: What is seen is written here.

@@ -8,6 +8,7 @@ import pytest
 
 from nova_infra.checks.rule import as_text
 from nova_infra.config import parse_config
+from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 from nova_infra.scaffold.editing.leftovers import after_removal
 
 CONFIG = """
@@ -246,3 +247,21 @@ def test_whatever_outlives_a_stack_is_named_when_its_service_is_removed(assembly
         assert all(each["QueueName"] in said for kind, each in kept if kind == "AWS::SQS::Queue")
         assert f"--log-group-name-prefix {stack}-Logs-" in said
         assert "AWS::Logs::LogGroup" in others
+
+
+# A policy's name is unique only within its role or its scalable target.
+NOT_ALONE = {"AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::IAM::Policy"}
+
+
+def test_the_plan_knows_every_type_that_the_stacks_name(assembly: Any, github_assembly: Any) -> None:
+    named = {
+        resource["Type"]
+        for templates in (assembly.templates, github_assembly.templates)
+        for template in templates.values()
+        for resource in template["Resources"].values()
+        for key, value in resource.get("Properties", {}).items()
+        if key in ("Name", f"{resource['Type'].rpartition('::')[2]}Name", "ConfigurationName")
+        and isinstance(value, str)
+    }
+    assert {"AWS::Scheduler::ScheduleGroup", "AWS::ECS::Cluster", "AWS::IAM::Role"} <= named
+    assert named - IDENTITIES.keys() == NOT_ALONE & named

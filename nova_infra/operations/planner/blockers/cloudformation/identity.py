@@ -69,6 +69,7 @@ IDENTITIES: dict[str, Identity] = {
     "AWS::SQS::Queue": Identity(("QueueName",)),
     "AWS::SSM::Parameter": Identity(("Name",)),
     "AWS::Scheduler::Schedule": Identity(("Name", "GroupName")),
+    "AWS::Scheduler::ScheduleGroup": Identity(("Name",)),
     "AWS::SecretsManager::Secret": Identity(("Name",)),
     "AWS::StepFunctions::StateMachine": Identity(("StateMachineName",)),
     "AWS::WAFv2::WebACL": Identity(("Name", "Scope")),

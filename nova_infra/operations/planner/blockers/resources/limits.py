@@ -6,10 +6,12 @@ API_PutCompositeAlarm (CloudWatch), API_PutRule and the quotas of EventBridge, A
 API_ScheduleKeyDeletion (KMS), API_CreateProject (CodeBuild), API_CreatePipeline, API_ActionDeclaration and
 API_OutputArtifact (CodePipeline), API_CreateStateMachine (Step Functions), API_PutLifecyclePolicy (ECR),
 API_CreateWebACL (WAF), API_CreateFunction (Lambda), API_CreateService (ECS), API_PutParameter (Systems Manager),
-API_TargetGroupAttribute and API_LoadBalancerAttribute (Elastic Load Balancing). What AWS raises on request is not a
+API_TargetGroupAttribute and API_LoadBalancerAttribute (Elastic Load Balancing), API_RequestCertificate (Certificate
+Manager). What AWS raises on request is not a
 limit but a quota: see ``quotas.py``.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -88,12 +90,16 @@ _LENGTHS: Mapping[str, Mapping[str, int]] = {
 }
 # Type, and path of a list, to the most that it may hold.
 _COUNTS: Mapping[str, Mapping[str, int]] = {
-    "AWS::CloudWatch::Alarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
+    "AWS::CloudWatch::Alarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5, "Dimensions": 30},
     "AWS::CloudWatch::CompositeAlarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
     "AWS::Events::Rule": {"Targets": 5},
+    "AWS::CertificateManager::Certificate": {"SubjectAlternativeNames": 100},
+    "AWS::DynamoDB::Table": {"LocalSecondaryIndexes": 5},
 }
 _MOST_CHILDREN = 100
 _STANDARD_PARAMETER = 4096
+_VARIABLES = 4096
+"""Bytes of a function's variables: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 _MOST_TAGS = 50
 _Fault = tuple[str, str, str]
 
@@ -148,6 +154,15 @@ def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         if isinstance(value, str) and len(value.encode()) > _STANDARD_PARAMETER:
             fault = f"has {len(value.encode()):,} bytes, and a standard parameter holds {_STANDARD_PARAMETER:,}"
             yield "Value", fault, "make its Tier Advanced, which holds 8,192"
+    if kind == "AWS::Lambda::Function":
+        known = {
+            key: each
+            for key, each in table(table(properties.get("Environment")).get("Variables")).items()
+            if isinstance(each, str)
+        }
+        if (size := len(json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode())) > _VARIABLES:
+            fault = f"has {size:,} bytes, but Lambda allows {_VARIABLES:,}"
+            yield "Environment.Variables", fault, "put large values into a parameter or a file of the function"
     if kind == "AWS::WAFv2::WebACL":
         places = Counter(place for place in values_at(properties, "Rules[].Priority") if isinstance(place, int | str))
         if twice := [place for place, count in places.items() if count > 1]:

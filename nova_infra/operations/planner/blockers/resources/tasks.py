@@ -36,7 +36,10 @@ def refused_task_definitions(step: Step) -> Iterator[Refusal]:
 
 def refused_services(step: Step) -> Iterator[Refusal]:
     """Refuse a service that does not fit its task definition, and one whose deployment could not replace a task."""
-    for logical_id, properties in step.after.of_type(_SERVICE) if step.actions else ():
+    changing = {action.logical_id for action in step.actions if action.changes}
+    for logical_id, properties in step.after.of_type(_SERVICE):
+        if logical_id not in changing:
+            continue  # Nothing asks ECS then, whatever becomes of the rule that leads to it.
         task = step.after.resources.get(referenced(properties.get("TaskDefinition")) or "", {})
         found = [*_of_service(properties, task.get("Properties", {}) if task.get("Type") == _TASK else None)]
         for balancer in tables(properties.get("LoadBalancers")):

@@ -3,8 +3,10 @@
 Each is a pattern, a list of valid values or a sentence of the service's API reference: API_RegisterTaskDefinition,
 API_CreateService, API_RuntimePlatform, API_AwsVpcConfiguration and the awslogs log driver (ECS), API_CreateTargetGroup,
 API_Matcher and API_CreateRule (Elastic Load Balancing), API_CreateQueue (SQS), API_CreateTopic (SNS), API_CreateTable
-(DynamoDB), bucket naming rules (S3), AWS::SSM::Parameter (CloudFormation), API_PutMetricAlarm (CloudWatch), cron and
-rate expressions (EventBridge and its Scheduler).
+(DynamoDB), bucket naming rules (S3), AWS::SSM::Parameter (CloudFormation), API_PutParameter (Systems Manager),
+API_PutMetricAlarm (CloudWatch), API_CreateLogGroup (CloudWatch Logs), API_CreateAlias (KMS), API_CreateSecret (Secrets
+Manager), API_CreateFunction (Lambda), API_CreateRepository (ECR), API_CreateSecurityGroup (EC2), API_Subscribe (SNS),
+cron and rate expressions (EventBridge and its Scheduler).
 """
 
 import functools
@@ -79,9 +81,38 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::SNS::Topic": {"TopicName": (r"[A-Za-z0-9_-]{1,256}(\.fifo)?", "use letters, digits, hyphens, underscores")},
     "AWS::S3::Bucket": {
         "BucketName": (
-            r"(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]",
+            r"(?!xn--)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]",
             "use 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at both ends",
         )
+    },
+    "AWS::KMS::Alias": {
+        "AliasName": (r"alias/(?!aws/)[A-Za-z0-9:/_-]{1,250}", "begin it with alias/, but not with alias/aws/")
+    },
+    "AWS::SecretsManager::Secret": {
+        "Name": (r"[A-Za-z0-9/_+=.@-]{1,512}", "use up to 512 letters, digits and the signs / _ + = . @ -")
+    },
+    "AWS::Lambda::Function": {
+        "FunctionName": (r"[\w-]{1,64}|arn:.+", "use up to 64 letters, digits, hyphens and underscores")
+    },
+    "AWS::DynamoDB::Table": {"TableName": (r"[\w.-]{3,255}", "use 3 to 255 letters, digits, and . _ -")},
+    "AWS::ECR::Repository": {
+        "RepositoryName": (
+            r"(?=.{2,256}$)[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*",
+            "use 2 to 256 lower-case letters and digits, with . _ - / between them",
+        )
+    },
+    "AWS::EC2::SecurityGroup": {
+        "GroupName": (
+            r"(?!sg-)[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}",
+            "do not begin it with sg-, and use no letters but those of ASCII",
+        ),
+        "GroupDescription": (
+            r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}",
+            "use up to 255 letters of ASCII, digits and signs",
+        ),
+    },
+    "AWS::SNS::Subscription": {
+        "Protocol": ("https?|email|email-json|sms|sqs|application|lambda|firehose", "make it one such as email or sqs")
     },
 }
 _NUMBER_OF_FIELDS = 6
@@ -194,6 +225,19 @@ def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "Type", "is SecureString, which CloudFormation cannot create", "use a Secrets Manager secret"
 
 
+def _topic(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    name = properties.get("TopicName")
+    if isinstance(name, str) and _is_fifo({"FifoQueue": properties.get("FifoTopic", False)}) and name[-5:] != ".fifo":
+        yield "TopicName", f"is {_short(name)}, and the topic is a FIFO topic", "end the name in .fifo"
+
+
+def _secret(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    if {"SecretString", "GenerateSecretString"} <= {
+        key for key, each in properties.items() if not may_be_left_out(each)
+    }:
+        yield "SecretString", "is set together with GenerateSecretString", "keep one of them"
+
+
 def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     given = {name for name, value in properties.items() if not may_be_left_out(value)}
     if {"Statistic", "ExtendedStatistic"} <= given:
@@ -269,6 +313,8 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     "AWS::ElasticLoadBalancingV2::TargetGroup": _group,
     "AWS::DynamoDB::Table": _table,
     "AWS::SSM::Parameter": _parameter,
+    "AWS::SNS::Topic": _topic,
+    "AWS::SecretsManager::Secret": _secret,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::Events::Rule": _events,
     "AWS::Scheduler::Schedule": _scheduler,

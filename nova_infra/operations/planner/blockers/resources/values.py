@@ -1,18 +1,35 @@
-"""Values that Elastic Load Balancing, CloudWatch and CodePipeline do not accept.
+"""Values and combinations that the service behind a resource does not accept.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html,
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html,
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html,
-https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html.
+https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html,
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html,
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html,
+https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html,
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html,
+https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html,
+https://docs.aws.amazon.com/scheduler/latest/APIReference/API_FlexibleTimeWindow.html,
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Network
 from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.documents.text import counted
-from nova_infra.operations.changes.certain import certain_entries, table, tables
+from nova_infra.operations.changes.certain import (
+    certain_entries,
+    is_known,
+    may_be_left_out,
+    table,
+    tables,
+    values_at,
+)
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -33,6 +50,9 @@ _GROUP = {
     "HealthyThresholdCount": (2, 10),
     "UnhealthyThresholdCount": (2, 10),
 }
+_MOST_QUERIES = 10
+_DAYS_TO_INFREQUENT = 30
+_WIDEST, _NARROWEST = 16, 28
 _Fault = tuple[str, str, str]
 
 
@@ -104,8 +124,120 @@ def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "DatapointsToAlarm", fault, "make it no more than EvaluationPeriods"
     if odd := [each for each in every if each not in (10, 20, 30) and (each % 60 or not each)]:
         yield "Period", f"is {odd[0]} s", "make it 10, 20, 30 or a multiple of 60"
+    yield from _math(properties)
     if periods is not None and seconds >= 60 and periods * seconds > max(_DAY, 7 * _DAY if seconds >= 3600 else 0):
         yield "EvaluationPeriods", f"looks back {periods * seconds} s", "look back a day at most"
+
+
+def _math(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    """What an alarm computes: each name is that of a metric, and one result is compared."""
+    if not is_known(given := properties.get("Metrics", [])) or not given:
+        return
+    queries = tables(given)
+    ids = [each["Id"] for each in queries if isinstance(each.get("Id"), str)]
+    if len(ids) < len(queries):
+        return  # CloudFormation itself says that an id is missing
+    if wrong := [each for each in ids if not re.fullmatch(r"[a-z]\w*", each)]:
+        yield (
+            "Metrics.Id",
+            f"is {wrong[0]}",
+            "begin it with a lower-case letter, and use letters, digits and underscores",
+        )
+    for text in (str(each["Expression"]) for each in queries if "Expression" in each):
+        # A query of Metrics Insights, a search and a label have texts in them that are no ids.
+        unknown = [name for name in re.findall(r"\b[a-z]\w*\b", text) if name not in ids]
+        if unknown and not re.search(r"""['"]|\b(?i:SELECT)\b""", text):
+            yield (
+                "Metrics.Expression",
+                f"has {unknown[0]}, which is no id of its metrics",
+                "add that metric, or correct it",
+            )
+    returned = [each for each in queries if str(each.get("ReturnData", True)).lower() == "true"]
+    if len(returned) != 1 and "ThresholdMetricId" not in properties:
+        yield (
+            "Metrics.ReturnData",
+            f"is true for {len(returned)} of them",
+            "let only the one be returned that is compared with the threshold",
+        )
+    metrics = sum("MetricStat" in each for each in queries)
+    for count, what in ((metrics, "metrics"), (len(queries) - metrics, "expressions")):
+        if count > _MOST_QUERIES:
+            yield "Metrics", f"has {count} {what}, and an alarm takes {_MOST_QUERIES}", "divide it into several alarms"
+
+
+def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    for rule in tables([*values_at(properties, "LifecycleConfiguration.Rules[]")]):
+        moves = tables([*as_list(rule.get("Transitions")), *as_list(rule.get("Transition"))])
+        for move in moves:
+            days, kind = _whole(move.get("TransitionInDays")), str(move.get("StorageClass"))
+            if days is not None and kind in ("STANDARD_IA", "ONEZONE_IA") and days < _DAYS_TO_INFREQUENT:
+                fault = f"is {days} for {kind}"
+                yield (
+                    "LifecycleConfiguration.Rules.TransitionInDays",
+                    fault,
+                    f"wait {_DAYS_TO_INFREQUENT} days at least",
+                )
+        latest = max((_whole(move.get("TransitionInDays")) or 0 for move in moves), default=0)
+        ends = _whole(rule.get("ExpirationInDays"))
+        if ends is not None and moves and ends <= latest:
+            fault = f"is {ends}, and objects move on after {latest}"
+            yield "LifecycleConfiguration.Rules.ExpirationInDays", fault, "let them expire later, or not move"
+
+
+def _record(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    has_values = "ResourceRecords" in properties and not may_be_left_out(properties["ResourceRecords"])
+    if has_values and "TTL" not in properties:
+        yield "TTL", "is missing, and a record with values needs one", "add it, such as 300"
+    name, zone = (properties.get(key) for key in ("Name", "HostedZoneName"))
+    is_apex = isinstance(name, str) and isinstance(zone, str) and name.rstrip(".") == zone.rstrip(".")
+    if is_apex and properties.get("Type") == "CNAME":
+        yield "Type", "is CNAME at the name of the zone itself", "make it an alias of type A"
+
+
+def _range(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    try:
+        size = IPv4Network(properties.get("CidrBlock", "")).prefixlen
+    except ValueError:
+        return  # a reference, or what CloudFormation itself finds wrong
+    if not _WIDEST <= size <= _NARROWEST:
+        yield "CidrBlock", f"is a /{size}", f"choose /{_WIDEST} to /{_NARROWEST}"
+
+
+def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    text = properties.get("DefinitionString")
+    if not isinstance(text, str) or "DefinitionSubstitutions" in properties:
+        return
+    try:
+        machine = json.loads(text)
+    except ValueError:
+        yield "DefinitionString", "is no JSON", "write the machine in the Amazon States Language"
+        return
+    states = table(table(machine).get("States"))
+    if (start := table(machine).get("StartAt")) not in states:
+        yield "DefinitionString", f"starts at {start}, which is none of its states", "name one in StartAt"
+
+
+def _window(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    window = table(properties.get("FlexibleTimeWindow"))
+    if window.get("Mode") == "FLEXIBLE" and "MaximumWindowInMinutes" not in window:
+        yield "FlexibleTimeWindow.MaximumWindowInMinutes", "is missing, and FLEXIBLE needs it", "add it, or make it OFF"
+
+
+def _own_policies(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    for document in values_at(properties, "Policies[].PolicyDocument"):
+        yield from _policy({"PolicyDocument": document}, "Policies.")
+
+
+def _policy(properties: Mapping[str, Any], where: str = "") -> Iterator[_Fault]:
+    """A policy of an identity, whose statements name resources."""
+    place = f"{where}PolicyDocument.Statement"
+    for statement in tables(table(properties.get("PolicyDocument")).get("Statement")):
+        for key in ("Action", "NotAction"):
+            for action in certain_entries(as_list(statement.get(key, []))):
+                if isinstance(action, str) and not re.fullmatch(r"\*|[\w*-]+:[\w*?]+", action):
+                    yield f"{place}.{key}", f"is {action}", "write a service and an action, such as s3:GetObject"
+        if not {"Resource", "NotResource"} & statement.keys():
+            yield f"{place}.Resource", "is missing", "say which resources it is about"
 
 
 def _scaling(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -147,4 +279,13 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::ECS::Service": _service,
     "AWS::ApplicationAutoScaling::ScalableTarget": _scaling,
+    "AWS::S3::Bucket": _bucket,
+    "AWS::Route53::RecordSet": _record,
+    "AWS::EC2::VPC": _range,
+    "AWS::EC2::Subnet": _range,
+    "AWS::StepFunctions::StateMachine": _machine,
+    "AWS::Scheduler::Schedule": _window,
+    "AWS::IAM::Policy": _policy,
+    "AWS::IAM::ManagedPolicy": _policy,
+    "AWS::IAM::Role": _own_policies,
 }

@@ -280,3 +280,21 @@ def test_what_a_load_balancer_does_not_take_is_refused_and_nothing_else(
     found = [str(each) for each in plan([], [[StackTemplate(KEY, template)]]).refusals]
     assert len(found) == bool(said), found
     assert said in "".join(found)
+
+
+def test_a_service_that_is_left_alone_is_not_refused_for_what_becomes_of_its_rule() -> None:
+    """Nothing asks ECS then: CloudFormation changes the rule, and its users are redirected."""
+    kinds = {"Task": "AWS::ECS::TaskDefinition", "Service": "AWS::ECS::Service", "Rule": f"{ELB}::ListenerRule"}
+
+    def stack(action: dict[str, Any], **service: Any) -> StackTemplate:
+        resources: Resources = copy.deepcopy({"Task": TASK, "Service": {**SERVICE, **service}})
+        rule_of(action)(resources)
+        return StackTemplate(
+            KEY, {"Resources": {name: {"Type": kinds[name], "Properties": each} for name, each in resources.items()}}
+        )
+
+    redirects = {"Type": "redirect", "RedirectConfig": {"Port": "444", "StatusCode": "HTTP_302"}}
+    before = stack({"Type": "forward", "TargetGroupArn": "arn:blue"})
+    assert plan([before], [[stack(redirects)]]).refusals == []
+    [refusal] = plan([before], [[stack(redirects, PropagateTags="SERVICE")]]).refusals
+    assert "forwards to no target group" in str(refusal)
