@@ -7,8 +7,10 @@ import pytest
 
 from nova_infra.deployed.model import Image, TaskRevision
 from nova_infra.deployed.stack import Stack
+from nova_infra.errors import RefusedError
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
-from nova_infra.operations.rollback.plan import Deployed, blockers, change_set_prefix, make_plan
+from nova_infra.operations.rollback.lock import Claim
+from nova_infra.operations.rollback.plan import Deployed, blockers, busy_stacks, change_set_prefix, make_plan
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 GOOD, BAD = "a" * 40, "b" * 40
@@ -45,6 +47,15 @@ def test_a_service_that_the_release_did_not_have_stays_and_one_that_is_gone_does
     plan = make_plan(before, first, [deployed("audio", "v2"), deployed("new", "v2")], [])
     assert [move.service.name for move in plan.moves] == ["audio"]
     assert plan.settled == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "cancelled"), [("UPDATE_IN_PROGRESS", True), ("UPDATE_ROLLBACK_IN_PROGRESS", False)]
+)
+def test_only_an_update_can_be_cancelled_and_the_line_says_so(status: str, cancelled: bool) -> None:
+    with pytest.raises(RefusedError) as refused:
+        busy_stacks([deployed("audio", "v2", status)], Claim())
+    assert ("`nova rollback --cancel` cancels the updates first" in str(refused.value)) == cancelled
 
 
 @pytest.mark.parametrize(
