@@ -23,6 +23,8 @@ from nova_infra.rehearsal.load_balancer.sockets import bound
 _NOT_THERE = re.compile(
     rb"NoSuchBucket|NonExistentQueue|QueueDoesNotExist|ParameterNotFound|ResourceNotFound|NotFoundException"
 )
+# In what SQS answers, as JSON and as XML.
+_RECEIPT = re.compile(rb'ReceiptHandle(?:"\s*:\s*"|>)([^"<]+)')
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -41,6 +43,7 @@ class AwsProxy:
         note: Callable[[Caller, str], None],
         miss: Callable[[Caller, str], None],
         about: Callable[[str, str], dict[str, Any] | None] = lambda *_: None,
+        give_back: Callable[[str, list[str]], Awaitable[None]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -52,6 +55,8 @@ class AwsProxy:
             miss: Told who asked for what the server does not have, in a clause.
             about: What is answered to a task that asks about itself, from a path and its address; None where it does
                 not.
+            give_back: Told a queue's name and the receipt handles of messages that a task asked for and could not
+                get, because it has ended since; None where no queue is played.
         """
         self.port = 0
         self._account = account
@@ -60,6 +65,7 @@ class AwsProxy:
         self._note = note
         self._miss = miss
         self._about = about
+        self._give_back = give_back
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -97,10 +103,22 @@ class AwsProxy:
             answer = await self._pass_on(request, body, address)
         except (UnresolvableError, aiohttp.ClientError, ConnectionError) as error:
             return web.Response(status=503, text=f"the rehearsal's stand-in for AWS: {error}")
+        if call is not None and request.transport is None:
+            await self._take_back(call, answer)
         caller = self._caller(call.key) if call is not None else None
         if call is not None and caller is not None and call.needs and _lacks(answer):
             self._miss(caller, " on ".join(call.needs[0]))
         return answer
+
+    async def _take_back(self, call: AwsCall, answer: web.Response) -> None:
+        """Nobody waits for this answer any more: the messages in it are for somebody else.
+
+        The server behind does not notice that. SQS does, save for what is on its way at that moment.
+        """
+        receipts = _RECEIPT.findall(answer.body) if isinstance(answer.body, bytes) else []
+        queues = [resource.rpartition(":")[2] for action, resource in call.needs if action == "sqs:ReceiveMessage"]
+        if self._give_back is not None and receipts and queues:
+            await self._give_back(queues[0], [each.decode() for each in receipts])
 
     def _denied(self, call: AwsCall) -> web.Response | None:
         caller = self._caller(call.key)

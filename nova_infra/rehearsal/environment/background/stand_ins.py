@@ -60,7 +60,9 @@ class StandIns:
         self._moto = MotoServer(home.account)
         self._metadata = Metadata(home)
         about = self._metadata.answer
-        self._proxy = AwsProxy(home.account, self._callers.get, self._behind, self._note, self._miss, about)
+        self._proxy = AwsProxy(
+            home.account, self._callers.get, self._behind, self._note, self._miss, about, self._give_back
+        )
         self._aws: StandInAws | None = None
         self._url = self._reached = self._opened = ""
         self._account = home.account
@@ -190,6 +192,19 @@ class StandIns:
         """Stop the server. Safe to call twice."""
         await self._proxy.stop()
         await self._moto.stop()
+
+    async def _give_back(self, queue: str, receipts: list[str]) -> None:
+        """Let messages that nobody got be received again at once."""
+        assert self._aws is not None, "it has a queue"
+        for receipt in receipts:
+            await asyncio.to_thread(
+                self._aws.call,
+                "sqs",
+                "change_message_visibility",
+                QueueUrl=self._queue_url(queue),
+                ReceiptHandle=receipt,
+                VisibilityTimeout=0,
+            )
 
     def _queue_url(self, queue: str) -> str:
         return f"{self._url}/{self._account}/{queue}"
