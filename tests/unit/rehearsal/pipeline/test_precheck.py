@@ -165,6 +165,55 @@ def test_what_is_played_without_a_part_says_so(
     assert any(said in note for note in edited) if said else edited == plain
 
 
+def under_condition(value: Any) -> Any:
+    return {"Fn::If": ["Met", value, {"Ref": "AWS::NoValue"}]}
+
+
+def each_under_condition(value: Any) -> Any:
+    """A value of a template with every part of it under a condition that is met, but for functions."""
+    if isinstance(value, dict):
+        is_function = any(key == "Ref" or key.startswith("Fn::") for key in value)
+        return value if is_function else {key: under_condition(each_under_condition(v)) for key, v in value.items()}
+    return [under_condition(each_under_condition(each)) for each in value] if isinstance(value, list) else value
+
+
+def only_outer_under_condition(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: under_condition(each) for key, each in value.items()}
+
+
+@pytest.mark.parametrize("wrap", [each_under_condition, only_outer_under_condition])
+def test_a_condition_that_is_met_changes_nothing_of_what_is_read(
+    tmp_path: Path, write_assembly: WriteAssembly, wrap: Callable[[Any], Any]
+) -> None:
+    function = {"Code": {"S3Bucket": "code", "S3Key": "notify.zip"}, "Handler": "index.handler", "Runtime": "python3.13"}
+    targets = [{"Id": "nightly", "Arn": "cluster", "EcsParameters": {"TaskDefinitionArn": {"Ref": "Task"}}}]
+
+    def with_all(resources: dict[str, Any]) -> None:
+        for edit in (sticky_group, sticky_rule, shared_files):
+            edit(resources)
+        resources["Notify"] = {"Type": "AWS::Lambda::Function", "Properties": function}
+        resources["Nightly"] = {"Type": "AWS::Events::Rule", "Properties": {"Targets": targets}}
+        [app] = resources["Task"]["Properties"]["ContainerDefinitions"]
+        proxy = {"Name": "proxy", "Image": "proxy:1", "PortMappings": [{"ContainerPort": 81}]}
+        resources["Task"]["Properties"]["ContainerDefinitions"] = [proxy, {**app, "Name": "app"}]
+        service = resources["Service"]["Properties"]
+        service["LoadBalancers"][0].update(ContainerName="app", ContainerPort=8080)
+        service["CapacityProviderStrategy"] = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+
+    def wrapped(resources: dict[str, Any]) -> None:
+        with_all(resources)
+        for resource in resources.values():
+            resource["Properties"] = wrap(resource["Properties"])
+
+    plain = precheck(of_prod(write_assembly(tmp_path / "plain"), with_all))
+    edited = write_assembly(tmp_path / "edited")
+    template = json.loads((edited / "Prod.json").read_text())
+    (edited / "Prod.json").write_text(json.dumps(template | {"Conditions": {"Met": {"Fn::Equals": ["1", "1"]}}}))
+    for part in ("Lambda functions", "Spot", "EventBridge", "sticky", "EFS", "sidecars: proxy"):
+        assert any(part in note for note in plain), part
+    assert precheck(of_prod(edited, wrapped)) == plain
+
+
 def test_the_container_that_a_load_balancer_names_runs_and_the_others_do_not(
     tmp_path: Path, write_assembly: WriteAssembly
 ) -> None:
