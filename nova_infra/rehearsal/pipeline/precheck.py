@@ -26,6 +26,7 @@ _UNSTARTED = "tasks that EventBridge rules start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold (each task has an empty directory there)"
 _ELB = "AWS::ElasticLoadBalancingV2"
+_DEFAULT = "DefaultCapacityProviderStrategy"
 _ROUTING = ("TargetGroup", "Listener", "ListenerRule")
 
 
@@ -142,6 +143,7 @@ class StageReading:
         self._groups: dict[str, TargetGroup] = {}
         self._rules: set[str] = set()
         self._alarms: set[str] = set()
+        self._defaults: dict[str, list[str]] = {}
 
     def read(self, stack_name: str, template: Template) -> None:
         """Read one stack.
@@ -164,6 +166,7 @@ class StageReading:
                     self.secrets.setdefault(origin, set()).add(variable)
             self.sidecars |= set(definition.sidecars)
         self._read_load_balancers(stack)
+        self._read_capacity(stack)
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
             alarm = read_alarm(stack.required(logical_id, "AlarmName"))
             self._alarms.add(alarm.name)
@@ -202,6 +205,29 @@ class StageReading:
                 self.existing.add(existing_balancer(listener))
             self._rules.add(stack.ref(logical_id))
 
+    def _read_capacity(self, stack: PlayedStack) -> None:
+        """Find out what services run on: a cluster's default counts where a service says nothing.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+        """
+        for logical_id in stack.resources("AWS::ECS::Cluster"):
+            self._defaults[stack.ref(logical_id)] = _providers(stack.properties(logical_id), _DEFAULT)
+        for logical_id in stack.resources("AWS::ECS::ClusterCapacityProviderAssociations"):
+            properties = stack.properties(logical_id)
+            self._defaults[_cluster(properties)] = _providers(properties, _DEFAULT)
+        for logical_id in stack.resources("AWS::ECS::Service"):
+            properties = stack.properties(logical_id)
+            providers = _providers(properties, "CapacityProviderStrategy")
+            if not providers and "LaunchType" not in properties:
+                providers = self._defaults.get(_cluster(properties), [])
+            if others := [each for each in providers if each not in ("FARGATE", "FARGATE_SPOT")]:
+                raise UnresolvableError(
+                    f"{stack.name}.{logical_id}: runs on {others[0]}, by the default of its cluster, but the rehearsal "
+                    "plays only tasks on Fargate: set its LaunchType to FARGATE, or it cannot be played"
+                )
+            if "FARGATE_SPOT" in providers:
+                self.areas.add(_SPOT)
+
     def _alarms_exist(self, names: tuple[str, ...], where: str) -> None:
         for name in names:
             if name not in self._alarms:
@@ -220,13 +246,20 @@ def _areas(stack: PlayedStack) -> set[str]:
     # Rules are not played, so what of them only CloudFormation knows stays as it is.
     if any(_has_key(rule, "EcsParameters") for rule in resources_of_type(stack.template, "AWS::Events::Rule").values()):
         found.add(_UNSTARTED)
-    if any("FARGATE_SPOT" in str(each.get("CapacityProviderStrategy")) for each in properties_of("AWS::ECS::Service")):
-        found.add(_SPOT)
     if any(any(map(_is_sticky, properties_of(f"{_ELB}::{kind}"))) for kind in _ROUTING):
         found.add(_STICKY)
     if any(_has_key(each, "EFSVolumeConfiguration") for each in properties_of("AWS::ECS::TaskDefinition")):
         found.add(_SHARED)
     return found - {""}
+
+
+def _providers(properties: Mapping[str, Any], key: str) -> list[str]:
+    return [str(each.get("CapacityProvider")) for each in properties.get(key, ())]
+
+
+def _cluster(properties: Mapping[str, Any]) -> str:
+    """The cluster's name, which a service may also give by its ARN."""
+    return str(properties.get("Cluster", "default")).rpartition("cluster/")[2].removesuffix(".Arn")
 
 
 def _has_key(value: Any, key: str) -> bool:

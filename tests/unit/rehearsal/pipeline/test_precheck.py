@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nova_infra.assembly import Assembly
-from nova_infra.rehearsal.pipeline.precheck import precheck, taken_for_granted
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.pipeline.precheck import StageReading, precheck, taken_for_granted
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.verdict import verdict
@@ -165,6 +166,43 @@ def test_what_is_played_without_a_part_says_so(
     assert any(said in note for note in edited) if said else edited == plain
 
 
+INSTANCES = [{"CapacityProvider": "instances", "Weight": 1}]
+SPOT = [{"CapacityProvider": "FARGATE", "Weight": 1}, {"CapacityProvider": "FARGATE_SPOT", "Weight": 3}]
+BY_ARN = "arn:aws:ecs:eu-west-1:222222222222:cluster/shop"
+
+
+def on_cluster(default: list[Any], cluster: Any, *, associated: bool = False, **service: Any) -> dict[str, Any]:
+    """A template of a service on a cluster with a default strategy."""
+    made: dict[str, Any] = {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "shop"}}
+    properties = {"TaskDefinition": "shop:1", "Cluster": cluster, **service}
+    resources = {"Cluster": made, "Service": {"Type": "AWS::ECS::Service", "Properties": properties}}
+    if associated:
+        association = {"Cluster": {"Ref": "Cluster"}, "DefaultCapacityProviderStrategy": default}
+        kind = "AWS::ECS::ClusterCapacityProviderAssociations"
+        resources["Providers"] = {"Type": kind, "Properties": association}
+    else:
+        made["Properties"]["DefaultCapacityProviderStrategy"] = default
+    return {"Resources": resources}
+
+
+@pytest.mark.parametrize("associated", [False, True])
+@pytest.mark.parametrize("cluster", [{"Ref": "Cluster"}, {"Fn::GetAtt": ["Cluster", "Arn"]}, "shop", BY_ARN])
+def test_a_service_that_says_nothing_runs_by_the_default_of_its_cluster(cluster: Any, associated: bool) -> None:
+    reading = StageReading()
+    with pytest.raises(UnresolvableError, match=r"^prod\.Service: runs on instances, by the default of its cluster"):
+        reading.read("prod", on_cluster(INSTANCES, cluster, associated=associated))
+    reading.read("prod", on_cluster(SPOT, cluster, associated=associated))
+    assert "Spot and its interruptions" in reading.areas
+
+
+@pytest.mark.parametrize("own", [{"LaunchType": "FARGATE"}, {"CapacityProviderStrategy": SPOT[:1]}])
+@pytest.mark.parametrize("default", [INSTANCES, SPOT])
+def test_a_service_that_says_what_it_runs_on_takes_no_default(own: dict[str, Any], default: list[Any]) -> None:
+    reading = StageReading()
+    reading.read("prod", on_cluster(default, {"Ref": "Cluster"}, **own))
+    assert "Spot and its interruptions" not in reading.areas
+
+
 def under_condition(value: Any) -> Any:
     return {"Fn::If": ["Met", value, {"Ref": "AWS::NoValue"}]}
 
@@ -185,7 +223,7 @@ def only_outer_under_condition(value: dict[str, Any]) -> dict[str, Any]:
 def test_a_condition_that_is_met_changes_nothing_of_what_is_read(
     tmp_path: Path, write_assembly: WriteAssembly, wrap: Callable[[Any], Any]
 ) -> None:
-    function = {"Code": {"S3Bucket": "code", "S3Key": "notify.zip"}, "Handler": "index.handler", "Runtime": "python3.13"}
+    function = {"Code": {"S3Bucket": "code", "S3Key": "notify"}, "Handler": "index.handler", "Runtime": "python3.13"}
     targets = [{"Id": "nightly", "Arn": "cluster", "EcsParameters": {"TaskDefinitionArn": {"Ref": "Task"}}}]
 
     def with_all(resources: dict[str, Any]) -> None:
