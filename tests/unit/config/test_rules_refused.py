@@ -83,11 +83,6 @@ REFUSED = {
     "a token of GitHub's": ("services.0.environment", {"A": f"ghp_{'a' * 36}"}, "holds an access token"),
     "a secret in an image": ("images", {"build_arguments": {"NPM_TOKEN": "x"}}, "is named like a secret"),
     "an option's password": ("services.0.command", ["serve", "--password=hunter2"], "gives password in plain text"),
-    "an option within a line": (
-        "services.0.before_deploy",
-        ["sh", "-c", "migrate --password hunter2"],
-        "under secrets instead; if it is no secret, write it into a script of the image",
-    ),
     "an option's next": ("services.0.entrypoint", ["serve", "--db-password", "hunter2"], "gives db-password in plain"),
     "an assignment": ("services.0.before_deploy", ["sh", "-c", "API_KEY=abc migrate"], "gives API_KEY in plain text"),
     "a key in an argument": ("services.0.command", ["x", "AKIA" + "ABCDEFGHIJKLMNOP"], "holds an AWS access key"),
