@@ -136,12 +136,15 @@ class PlayedStack:
 
         Args:
             task_definition: Logical id of the task definition.
+
+        Raises:
+            UnresolvableError: A value of a service is not known.
         """
         for logical_id in self.resources("AWS::ECS::Service"):
-            properties = self.template["Resources"][logical_id].get("Properties", {})
-            if properties.get("TaskDefinition") == {"Ref": task_definition}:
-                for balancer in properties.get("LoadBalancers") or ():
-                    return str(balancer.get("ContainerName", "")), int(balancer.get("ContainerPort", 0))
+            properties = self.properties(logical_id)
+            if properties.get("TaskDefinition") == self.ref(task_definition):
+                for balancer in properties.get("LoadBalancers", ()):
+                    return str(balancer.get("ContainerName", "")), int(float(balancer.get("ContainerPort", 0)))
         return "", 0
 
     def physical_name(self, logical_id: str) -> str:

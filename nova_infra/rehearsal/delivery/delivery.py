@@ -46,7 +46,7 @@ def bake_minutes(template: Template) -> int:
     """Minutes that the deployment of a template's services bakes, side by side; 0 where that is not known."""
     minutes = [0]
     for logical_id, resource in resources_of_type(template, "AWS::ECS::Service").items():
-        with contextlib.suppress(UnresolvableError, TypeError, ValueError):
+        with contextlib.suppress(UnresolvableError, AttributeError, KeyError, TypeError, ValueError):
             rollout = read_rollout(resource["Properties"].get("DeploymentConfiguration", {}), logical_id)
             minutes.append(sum(step.bake_minutes for step in rollout.steps))
     return max(minutes)

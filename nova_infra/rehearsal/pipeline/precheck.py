@@ -26,6 +26,8 @@ _UNSTARTED = "tasks that EventBridge rules start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold (each task has an empty directory there)"
 _ELB = "AWS::ElasticLoadBalancingV2"
+_DEFAULT = "DefaultCapacityProviderStrategy"
+_ROUTING = ("TargetGroup", "Listener", "ListenerRule")
 
 
 def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
@@ -141,6 +143,7 @@ class StageReading:
         self._groups: dict[str, TargetGroup] = {}
         self._rules: set[str] = set()
         self._alarms: set[str] = set()
+        self._defaults: dict[str, list[str]] = {}
 
     def read(self, stack_name: str, template: Template) -> None:
         """Read one stack.
@@ -163,6 +166,7 @@ class StageReading:
                     self.secrets.setdefault(origin, set()).add(variable)
             self.sidecars |= set(definition.sidecars)
         self._read_load_balancers(stack)
+        self._read_capacity(stack)
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
             alarm = read_alarm(stack.required(logical_id, "AlarmName"))
             self._alarms.add(alarm.name)
@@ -179,7 +183,7 @@ class StageReading:
                     "rule of this environment, so the rehearsal cannot tell where its traffic comes from"
                 )
         self._exports |= stack.exports()
-        self.areas |= _areas(template)
+        self.areas |= _areas(stack)
 
     def _declares(self, origin: str) -> bool:
         """Whether a template makes the secret or the parameter that a value comes from."""
@@ -201,45 +205,78 @@ class StageReading:
                 self.existing.add(existing_balancer(listener))
             self._rules.add(stack.ref(logical_id))
 
+    def _read_capacity(self, stack: PlayedStack) -> None:
+        """Find out what services run on: a cluster's default counts where a service says nothing.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+        """
+        for logical_id in stack.resources("AWS::ECS::Cluster"):
+            self._defaults[stack.ref(logical_id)] = _providers(stack.properties(logical_id), _DEFAULT)
+        for logical_id in stack.resources("AWS::ECS::ClusterCapacityProviderAssociations"):
+            properties = stack.properties(logical_id)
+            self._defaults[_cluster(properties)] = _providers(properties, _DEFAULT)
+        for logical_id in stack.resources("AWS::ECS::Service"):
+            properties = stack.properties(logical_id)
+            providers = _providers(properties, "CapacityProviderStrategy")
+            if not providers and "LaunchType" not in properties:
+                providers = self._defaults.get(_cluster(properties), [])
+            if others := [each for each in providers if each not in ("FARGATE", "FARGATE_SPOT")]:
+                raise UnresolvableError(
+                    f"{stack.name}.{logical_id}: runs on {others[0]}, by the default of its cluster, but the rehearsal "
+                    "plays only tasks on Fargate: set its LaunchType to FARGATE, or it cannot be played"
+                )
+            if "FARGATE_SPOT" in providers:
+                self.areas.add(_SPOT)
+
     def _alarms_exist(self, names: tuple[str, ...], where: str) -> None:
         for name in names:
             if name not in self._alarms:
                 raise UnresolvableError(f"{where}: {name!r} is not an alarm of this environment: correct the name")
 
 
-def _areas(template: Template) -> set[str]:
-    types = {str(resource["Type"]) for resource in template.get("Resources", {}).values()}
-    functions = resources_of_type(template, "AWS::Lambda::Function").values()
-    uncalled = {_UNCALLED} if not all(is_playable(each.get("Properties", {})) for each in functions) else set()
-    rules = resources_of_type(template, "AWS::Events::Rule").values()
-    if any("EcsParameters" in target for rule in rules for target in rule.get("Properties", {}).get("Targets", ())):
-        uncalled |= {_UNSTARTED}
-    services = resources_of_type(template, "AWS::ECS::Service").values()
-    if any("FARGATE_SPOT" in str(each.get("Properties", {}).get("CapacityProviderStrategy")) for each in services):
-        uncalled |= {_SPOT}
-    if any(_is_sticky(resource) for resource in template.get("Resources", {}).values()):
-        uncalled |= {_STICKY}
-    tasks = resources_of_type(template, "AWS::ECS::TaskDefinition").values()
-    if any(
-        "EFSVolumeConfiguration" in each for task in tasks for each in task.get("Properties", {}).get("Volumes", ())
-    ):
-        uncalled |= {_SHARED}
-    return {area for area in map(area_not_rehearsed, types - PLAYED.keys()) if area} | uncalled
+def _areas(stack: PlayedStack) -> set[str]:
+    """What a stack holds that is not rehearsed, or not all of it."""
+    found = {area_not_rehearsed(str(each["Type"])) or "" for each in stack.template.get("Resources", {}).values()}
+
+    def properties_of(resource_type: str) -> list[dict[str, Any]]:
+        return [stack.properties(logical_id) for logical_id in stack.resources(resource_type)]
+
+    if not all(map(is_playable, properties_of("AWS::Lambda::Function"))):
+        found.add(_UNCALLED)
+    # Rules are not played, so what of them only CloudFormation knows stays as it is.
+    if any(_has_key(rule, "EcsParameters") for rule in resources_of_type(stack.template, "AWS::Events::Rule").values()):
+        found.add(_UNSTARTED)
+    if any(any(map(_is_sticky, properties_of(f"{_ELB}::{kind}"))) for kind in _ROUTING):
+        found.add(_STICKY)
+    if any(_has_key(each, "EFSVolumeConfiguration") for each in properties_of("AWS::ECS::TaskDefinition")):
+        found.add(_SHARED)
+    return found - {""}
 
 
-def _is_sticky(resource: Mapping[str, Any]) -> bool:
-    """Whether a target group, a listener or a rule has users return to where they were."""
-    properties = resource.get("Properties", {})
-    if resource["Type"] == f"{_ELB}::TargetGroup":
-        attributes = properties.get("TargetGroupAttributes", ())
-        return any(
-            each.get("Key") == "stickiness.enabled" and str(each.get("Value")).lower() == "true" for each in attributes
-        )
-    actions = (
-        [*properties.get("Actions", ()), *properties.get("DefaultActions", ())] if _ELB in resource["Type"] else ()
-    )
-    shares = (each.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {}) for each in actions)
-    return any(str(each.get("Enabled")).lower() == "true" for each in shares)
+def _providers(properties: Mapping[str, Any], key: str) -> list[str]:
+    return [str(each.get("CapacityProvider")) for each in properties.get(key, ())]
+
+
+def _cluster(properties: Mapping[str, Any]) -> str:
+    """The cluster's name, which a service may also give by its ARN."""
+    return str(properties.get("Cluster", "default")).rpartition("cluster/")[2].removesuffix(".Arn")
+
+
+def _has_key(value: Any, key: str) -> bool:
+    """Whether a part of a value has a property, under whatever condition."""
+    if isinstance(value, Mapping):
+        return key in value or any(_has_key(each, key) for each in value.values())
+    return isinstance(value, list) and any(_has_key(each, key) for each in value)
+
+
+def _is_sticky(properties: Mapping[str, Any]) -> bool:
+    """Whether a target group, a listener or a rule, resolved, has users return to where they were."""
+    enabled = [
+        each["Value"] for each in properties.get("TargetGroupAttributes", ()) if each["Key"] == "stickiness.enabled"
+    ]
+    for action in (*properties.get("Actions", ()), *properties.get("DefaultActions", ())):
+        enabled.append(action.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {}).get("Enabled"))
+    return any(str(each).lower() == "true" for each in enabled)
 
 
 def _window(stage: Stage) -> str:

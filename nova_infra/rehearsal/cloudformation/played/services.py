@@ -114,7 +114,8 @@ SERVICES: dict[str, dict[str, Any]] = {
         "ClusterSettings": ANY,
         "CapacityProviders": ANY,
         "Configuration": ANY,
-        "DefaultCapacityProviderStrategy": ANY,
+        # Which of them matter, only what runs there tells: a service that says nothing gets them.
+        "DefaultCapacityProviderStrategy": Each({"CapacityProvider": TEXT, "Weight": Number(), "Base": Number()}),
     },
     "AWS::ECS::Service": {
         "ServiceName": TEXT,

@@ -1,4 +1,4 @@
-"""What only CloudFormation knows is never refused, and never ends a plan: a parameter, a condition, a function."""
+"""What only CloudFormation knows is never refused, and ends no plan, nor does a value of a type that nobody expects."""
 
 import copy
 from collections.abc import Iterator
@@ -74,3 +74,17 @@ def test_what_only_cloudformation_knows_is_neither_refused_nor_ends_a_plan(name:
             assert refusals(changed(name, path, put)) == [], (path, put)
         if isinstance(path[-1], str):
             assert refusals(changed(name, path, NOTHING)) == refusals(changed(name, path, None)), path
+
+
+ODD = [None, True, 7, "x", [], [[7]], {"a": [7]}]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_value_of_another_type_ends_no_plan(name: str) -> None:
+    for path in places(STACKS[name]["It"]["Properties"]):
+        odd = {}
+        for number, put in enumerate(ODD):
+            odd |= {f"It{number}": copy.deepcopy(STACKS[name]["It"])}
+            at(odd[f"It{number}"]["Properties"], path[:-1])[path[-1]] = put
+        template = StackTemplate(KEY, {"Resources": {**STACKS[name], **odd}})
+        assert len(plan([], [[template]]).stacks) == 1, path

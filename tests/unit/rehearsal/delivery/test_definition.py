@@ -15,6 +15,7 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     read_pipeline,
 )
+from nova_infra.rehearsal.delivery.delivery import bake_minutes
 from nova_infra.rehearsal.tasks.task import SECRET
 
 
@@ -260,3 +261,17 @@ def test_a_stage_that_is_not_in_the_template_is_refused_with_those_that_are() ->
     pipeline = Pipeline("p", tuple(Stage(name, ()) for name in ("Source", "Dev", "Prod")))
     with pytest.raises(AssemblyError, match="'Qa' is not a stage of p: choose one of Source, Dev, Prod"):
         pipeline.until("Qa")
+
+
+@pytest.mark.parametrize(
+    ("deployment", "minutes"),
+    [
+        ({"BakeTimeInMinutes": 7}, 7),
+        ({"BakeTimeInMinutes": 7, "LifecycleHooks": {"Fn::If": ["Gated", [], []]}}, 0),
+        ({"BakeTimeInMinutes": {"Ref": "Minutes"}}, 0),
+        ({"BakeTimeInMinutes": 7, "Strategy": ["CANARY"]}, 0),
+    ],
+)
+def test_a_bake_that_only_cloudformation_knows_counts_as_none(deployment: dict[str, Any], minutes: int) -> None:
+    service = {"Type": "AWS::ECS::Service", "Properties": {"DeploymentConfiguration": deployment}}
+    assert bake_minutes({"Resources": {"Shop": service, "Bare": {"Type": "AWS::ECS::Service"}}}) == minutes

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nova_infra.assembly import Assembly
-from nova_infra.rehearsal.pipeline.precheck import precheck, taken_for_granted
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.pipeline.precheck import StageReading, precheck, taken_for_granted
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.verdict import verdict
@@ -163,6 +164,92 @@ def test_what_is_played_without_a_part_says_so(
     edited = precheck(of_prod(write_assembly(tmp_path / "edited"), edit))
     assert not any("sticky" in note or "EFS" in note for note in plain)
     assert any(said in note for note in edited) if said else edited == plain
+
+
+INSTANCES = [{"CapacityProvider": "instances", "Weight": 1}]
+SPOT = [{"CapacityProvider": "FARGATE", "Weight": 1}, {"CapacityProvider": "FARGATE_SPOT", "Weight": 3}]
+BY_ARN = "arn:aws:ecs:eu-west-1:222222222222:cluster/shop"
+
+
+def on_cluster(default: list[Any], cluster: Any, *, associated: bool = False, **service: Any) -> dict[str, Any]:
+    """A template of a service on a cluster with a default strategy."""
+    made: dict[str, Any] = {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "shop"}}
+    properties = {"TaskDefinition": "shop:1", "Cluster": cluster, **service}
+    resources = {"Cluster": made, "Service": {"Type": "AWS::ECS::Service", "Properties": properties}}
+    if associated:
+        association = {"Cluster": {"Ref": "Cluster"}, "DefaultCapacityProviderStrategy": default}
+        kind = "AWS::ECS::ClusterCapacityProviderAssociations"
+        resources["Providers"] = {"Type": kind, "Properties": association}
+    else:
+        made["Properties"]["DefaultCapacityProviderStrategy"] = default
+    return {"Resources": resources}
+
+
+@pytest.mark.parametrize("associated", [False, True])
+@pytest.mark.parametrize("cluster", [{"Ref": "Cluster"}, {"Fn::GetAtt": ["Cluster", "Arn"]}, "shop", BY_ARN])
+def test_a_service_that_says_nothing_runs_by_the_default_of_its_cluster(cluster: Any, associated: bool) -> None:
+    reading = StageReading()
+    with pytest.raises(UnresolvableError, match=r"^prod\.Service: runs on instances, by the default of its cluster"):
+        reading.read("prod", on_cluster(INSTANCES, cluster, associated=associated))
+    reading.read("prod", on_cluster(SPOT, cluster, associated=associated))
+    assert "Spot and its interruptions" in reading.areas
+
+
+@pytest.mark.parametrize("own", [{"LaunchType": "FARGATE"}, {"CapacityProviderStrategy": SPOT[:1]}])
+@pytest.mark.parametrize("default", [INSTANCES, SPOT])
+def test_a_service_that_says_what_it_runs_on_takes_no_default(own: dict[str, Any], default: list[Any]) -> None:
+    reading = StageReading()
+    reading.read("prod", on_cluster(default, {"Ref": "Cluster"}, **own))
+    assert "Spot and its interruptions" not in reading.areas
+
+
+def under_condition(value: Any) -> Any:
+    return {"Fn::If": ["Met", value, {"Ref": "AWS::NoValue"}]}
+
+
+def each_under_condition(value: Any) -> Any:
+    """A value of a template with every part of it under a condition that is met, but for functions."""
+    if isinstance(value, dict):
+        is_function = any(key == "Ref" or key.startswith("Fn::") for key in value)
+        return value if is_function else {key: under_condition(each_under_condition(v)) for key, v in value.items()}
+    return [under_condition(each_under_condition(each)) for each in value] if isinstance(value, list) else value
+
+
+def only_outer_under_condition(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: under_condition(each) for key, each in value.items()}
+
+
+@pytest.mark.parametrize("wrap", [each_under_condition, only_outer_under_condition])
+def test_a_condition_that_is_met_changes_nothing_of_what_is_read(
+    tmp_path: Path, write_assembly: WriteAssembly, wrap: Callable[[Any], Any]
+) -> None:
+    function = {"Code": {"S3Bucket": "code", "S3Key": "notify"}, "Handler": "index.handler", "Runtime": "python3.13"}
+    targets = [{"Id": "nightly", "Arn": "cluster", "EcsParameters": {"TaskDefinitionArn": {"Ref": "Task"}}}]
+
+    def with_all(resources: dict[str, Any]) -> None:
+        for edit in (sticky_group, sticky_rule, shared_files):
+            edit(resources)
+        resources["Notify"] = {"Type": "AWS::Lambda::Function", "Properties": function}
+        resources["Nightly"] = {"Type": "AWS::Events::Rule", "Properties": {"Targets": targets}}
+        [app] = resources["Task"]["Properties"]["ContainerDefinitions"]
+        proxy = {"Name": "proxy", "Image": "proxy:1", "PortMappings": [{"ContainerPort": 81}]}
+        resources["Task"]["Properties"]["ContainerDefinitions"] = [proxy, {**app, "Name": "app"}]
+        service = resources["Service"]["Properties"]
+        service["LoadBalancers"][0].update(ContainerName="app", ContainerPort=8080)
+        service["CapacityProviderStrategy"] = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+
+    def wrapped(resources: dict[str, Any]) -> None:
+        with_all(resources)
+        for resource in resources.values():
+            resource["Properties"] = wrap(resource["Properties"])
+
+    plain = precheck(of_prod(write_assembly(tmp_path / "plain"), with_all))
+    edited = write_assembly(tmp_path / "edited")
+    template = json.loads((edited / "Prod.json").read_text())
+    (edited / "Prod.json").write_text(json.dumps(template | {"Conditions": {"Met": {"Fn::Equals": ["1", "1"]}}}))
+    for part in ("Lambda functions", "Spot", "EventBridge", "sticky", "EFS", "sidecars: proxy"):
+        assert any(part in note for note in plain), part
+    assert precheck(of_prod(edited, wrapped)) == plain
 
 
 def test_the_container_that_a_load_balancer_names_runs_and_the_others_do_not(

@@ -6,6 +6,7 @@ exists for given values"): https://docs.aws.amazon.com/AmazonECS/latest/develope
 
 from collections.abc import Iterator
 
+from nova_infra.checks.rule import as_list
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -26,7 +27,8 @@ def impossible_sizes(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition for Fargate whose CPU and memory do not go together."""
     for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition") if step.actions else ():
         size = [properties.get(name) for name in ("Cpu", "Memory")]
-        if "FARGATE" not in properties.get("RequiresCompatibilities", ()) or not all(str(v).isdecimal() for v in size):
+        runs_on = as_list(properties.get("RequiresCompatibilities"))
+        if "FARGATE" not in runs_on or not all(str(value).isdecimal() for value in size):
             continue
         cpu, memory = (int(str(value)) for value in size)
         if memory in _MEMORY.get(cpu, ()):

@@ -63,7 +63,7 @@ def refused_services(step: Step) -> Iterator[Refusal]:
 
 
 def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    if "FARGATE" in properties.get("RequiresCompatibilities", ()):
+    if "FARGATE" in as_list(properties.get("RequiresCompatibilities")):
         for key in ("Cpu", "Memory"):
             if properties.get(key, _NOTHING) == _NOTHING:
                 yield key, "is missing, and Fargate needs it for the whole task", "add it"

@@ -52,6 +52,11 @@ _GROUP = {
 }
 _MOST_QUERIES = 10
 _DAYS_TO_INFREQUENT = 30
+_NAME = re.compile(r"\b[a-z]\w*\b(?!\s*\()")
+"""What stands for a metric in an expression: no function, in whatever letters, as no documentation says which count."""
+_WORDS = ("AND", "OR", "NOT", "REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "MAX", "SUM", "TRUE", "FALSE")
+"""Operators of expressions, and words that functions take:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
 _WIDEST, _NARROWEST = 16, 28
 _Fault = tuple[str, str, str]
 
@@ -143,9 +148,9 @@ def _math(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             f"is {wrong[0]}",
             "begin it with a lower-case letter, and use letters, digits and underscores",
         )
-    for text in (str(each["Expression"]) for each in queries if "Expression" in each):
+    for text in (each["Expression"] for each in queries if isinstance(each.get("Expression"), str)):
         # A query of Metrics Insights, a search and a label have texts in them that are no ids.
-        unknown = [name for name in re.findall(r"\b[a-z]\w*\b", text) if name not in ids]
+        unknown = [name for name in _NAME.findall(text) if name not in ids and name.upper() not in _WORDS]
         if unknown and not re.search(r"""['"]|\b(?i:SELECT)\b""", text):
             yield (
                 "Metrics.Expression",
@@ -196,7 +201,7 @@ def _record(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _range(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     try:
-        size = IPv4Network(properties.get("CidrBlock", "")).prefixlen
+        size = IPv4Network(str(properties.get("CidrBlock"))).prefixlen
     except ValueError:
         return  # a reference, or what CloudFormation itself finds wrong
     if not _WIDEST <= size <= _NARROWEST:
@@ -212,9 +217,10 @@ def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     except ValueError:
         yield "DefinitionString", "is no JSON", "write the machine in the Amazon States Language"
         return
-    states = table(table(machine).get("States"))
-    if (start := table(machine).get("StartAt")) not in states:
-        yield "DefinitionString", f"starts at {start}, which is none of its states", "name one in StartAt"
+    start, states = (machine.get(key) if isinstance(machine, dict) else None for key in ("StartAt", "States"))
+    if not isinstance(start, str) or not isinstance(states, dict) or start not in states:
+        fault = f"starts at {start}, which is none of its states" if isinstance(start, str) else "starts at no state"
+        yield "DefinitionString", fault, "name one in StartAt"
 
 
 def _window(properties: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -162,3 +162,27 @@ def test_what_aws_refuses_is_refused_and_its_neighbour_is_taken(
     assert found.startswith("carts.It.")
     assert said in found
     assert refusals(kind, taken) == []
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "null", '"Only"', "{}", '{"StartAt": "A", "States": ["A"]}'])
+def test_a_machine_that_is_no_object_of_states_is_refused(text: str) -> None:
+    [found] = refusals("StepFunctions::StateMachine", {"DefinitionString": text})
+    assert "starts at" in found
+
+
+@pytest.mark.parametrize("start", [["Only"], {"Only": 1}, None, 7, True])
+def test_a_machine_starts_at_a_name(start: object) -> None:
+    text = json.dumps({"StartAt": start, "States": {"Only": {"Type": "Succeed"}}})
+    [found] = refusals("StepFunctions::StateMachine", {"DefinitionString": text})
+    assert "DefinitionString: starts at no state: name one in StartAt" in found
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("sum([bad,all])", "if (bad > 5, all, 0)", "bad > 5 or all > 3", "FILL(bad, repeat)", "1.5e3 * bad"),
+        *("SORT(METRICS(), avg, desc, 10)", "not bad and all", {"Ref": "AWS::StackName"}, ["bad"]),
+    ],
+)
+def test_words_of_metric_math_are_no_metrics_in_whatever_letters(expression: Any) -> None:
+    assert refusals("CloudWatch::Alarm", rate(expression)) == []
