@@ -82,7 +82,7 @@ ODD = [None, True, 7, "x", [], [[7]], {"a": [7]}]
 @pytest.mark.parametrize("name", STACKS)
 def test_a_value_of_another_type_ends_no_plan(name: str) -> None:
     for path in places(STACKS[name]["It"]["Properties"]):
-        odd = {}
+        odd: dict[str, Any] = {}
         for number, put in enumerate(ODD):
             odd |= {f"It{number}": copy.deepcopy(STACKS[name]["It"])}
             at(odd[f"It{number}"]["Properties"], path[:-1])[path[-1]] = put
