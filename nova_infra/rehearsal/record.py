@@ -198,7 +198,8 @@ class QueueRecord:
         dead: Messages that its dead-letter queue has got.
         workers: Services that take its messages: those of its stack without a load balancer.
         left: Messages of the last minute's end that nobody had taken.
-        rate: Messages that are sent to it in a minute.
+        rate: Messages that are sent to it in a minute that has any.
+        every: Minutes from one that has messages to the next.
     """
 
     hidden: float
@@ -209,6 +210,7 @@ class QueueRecord:
     workers: list[str] = field(default_factory=list)
     left: int = 0
     rate: int = 1
+    every: int = 1
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.assembly import Template
+from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
@@ -164,8 +165,11 @@ class PlayedEnvironment:
         """Play a minute: its requests, then a pause that shows what tasks do without any."""
         if self._held is not None and not self._pace.is_real:
             await self._held()
-        await self._load.minute()
-        await self._queues.minute()
+        if self._pace.is_real:  # Both may take all of it.
+            await gather(self._load.minute(), self._queues.minute())
+        else:
+            await self._load.minute()
+            await self._queues.minute()
         entries = [entry for service in self._services.running.values() for entry in service.tasks]
         self._dependencies.note_connections([entry.task for entry in entries])
         if self._pace.is_real:

@@ -3,6 +3,7 @@
 Pure: it is told what the queue holds, again and again, and when.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -25,9 +26,10 @@ class Handling:
     """The messages of one queue, minute after minute.
 
     Work takes real time, and how much is not known at first. So the first minute has a single message; from then on
-    there are as many as a task handles in twenty seconds, up to ten. For some minutes the worker is waited for as long
-    as a minute may last, and messages are hidden for as long as in AWS; then both are as short as the worker was seen
-    to allow.
+    there are as many as a task handles in twenty seconds, up to ten. Where one takes it more than a minute, there is
+    one every few minutes. For some minutes, and until the end of a message has been seen, the worker is waited for as
+    long as a minute may last, and messages are hidden for as long as in AWS; then both are as short as the worker was
+    seen to allow.
 
     Attributes:
         record: What is seen is written here.
@@ -45,9 +47,16 @@ class Handling:
     _touched: bool = False
     _seen: bool = False
     _first_look: bool = True
+    _ended: bool = False
+    _taken_first: float | None = None
     _waiting: int = 0
     _taken: int = 0
     _done: int = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next minute has messages: not while the end of the first is still to be seen."""
+        return self._minutes % self.record.every == 0 and (self._ended or not self._taken)
 
     def begin(self, now: float) -> None:
         """Begin a minute, whose messages have just been sent.
@@ -79,7 +88,8 @@ class Handling:
         first = done > 0 and not self._done
         self._note_work(now, back, taken, done)
         if first:
-            self.record.rate = min(max(int(_BUSY_SECONDS / max(self.record.slowest, 1)), 1), _MOST_A_MINUTE)
+            # Not the slowest, which is not known of a message that was deleted after it had come back.
+            self._set_rate(now - self._taken_first if self._taken_first is not None else 0.0)
         self._note_pause(now, waiting, taken, done)
         if self._first_look or (waiting, taken, done) != (self._waiting, self._taken, self._done):
             self._changed = now
@@ -94,21 +104,27 @@ class Handling:
     def hide(self, seconds_per_minute: float) -> float:
         """Seconds for which a message that is received from now on has to be hidden.
 
-        At first those of AWS. Later as few as the clock is faster, unless the worker needs more than that.
+        At first those of AWS, until it is known how long the worker takes. Later as few as the clock is faster, unless
+        the worker needs more than that.
 
         Args:
             seconds_per_minute: Real seconds in a simulated minute.
         """
-        if self._minutes <= _MINUTES_TO_KNOW:
-            return min(self.record.hidden, MOST_SECONDS)
+        if self._is_new:
+            return self.record.hidden
         shortest = max(self.record.hidden * seconds_per_minute / 60, _HIDDEN_SECONDS)
         return min(max(shortest, _TIMES_LONGER * self.record.slowest), self.record.hidden)
 
     @property
+    def _is_new(self) -> bool:
+        """Whether it is still to be seen how long the worker takes."""
+        return self._minutes <= _MINUTES_TO_KNOW or not self._ended
+
+    @property
     def _patience(self) -> float:
         pause = self.pause or 0.0
-        if self._minutes <= 1 or (self._minutes <= _MINUTES_TO_KNOW and self._seen):
-            return MOST_SECONDS
+        if self._minutes <= 1 or (self._seen and self._is_new):
+            return MOST_SECONDS  # A minute that ended sooner would show a message as older than it is.
         if self._touched:
             return max(_PATIENCE, 2 * self.record.slowest, 2 * pause)
         return max(_IDLE, 2 * pause)
@@ -117,12 +133,20 @@ class Handling:
         """How long messages are in hand, if those that were taken first are deleted or come back first."""
         ended = max(done - self._done, 0)
         self._in_hand.extend([now] * (taken - self._taken + ended + back))
+        if taken and self._taken_first is None:
+            self._taken_first = now
+        self._ended |= back > 0 or ended > 0
         for _ in range(back):
             self._in_hand.popleft()
         for _ in range(ended):
             self.record.slowest = max(self.record.slowest, now - self._in_hand.popleft())
         while len(self._in_hand) > taken:  # The others are dead.
             self._in_hand.popleft()
+
+    def _set_rate(self, took: float) -> None:
+        """Send as many messages as one task handles, from the seconds that it took for the first."""
+        self.record.rate = min(max(int(_BUSY_SECONDS / max(took, 1)), 1), _MOST_A_MINUTE)
+        self.record.every = max(math.ceil(took / MOST_SECONDS), 1)
 
     def _note_pause(self, now: float, waiting: int, taken: int, done: int) -> None:
         if self._idle_since is not None and (taken or done > self._done):

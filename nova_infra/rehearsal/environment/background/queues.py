@@ -131,8 +131,9 @@ class Queues:
         await gather(*(self._measure(name, queue) for name, queue in self._queues.items()))
 
     async def _send(self, name: str, queue: _Queue, samples: Iterator[str]) -> None:
-        if not self._pace.is_real:
-            await self._hide(name, queue)
+        await self._hide(name, queue)
+        if not queue.handling.is_due:
+            return
         bodies = list(itertools.islice(samples, queue.record.rate))
         await self._stand_ins.send(name, bodies)
         queue.total += len(bodies)
@@ -141,7 +142,7 @@ class Queues:
 
     async def _measure(self, name: str, queue: _Queue) -> None:
         seconds = math.inf
-        if queue.samples is not None and not self._pace.is_real:
+        if queue.samples is not None:
             seconds = await self._let_work(name, queue)
         waiting, taken, dead = await self._look(name, queue)
         queue.record.dead, queue.record.left = dead - queue.poisoned, waiting
@@ -173,7 +174,7 @@ class Queues:
             Seconds from when the oldest message was sent until one died; endless if none did.
         """
         loop = asyncio.get_running_loop()
-        oldest = queue.sent[0][1]
+        oldest = queue.sent[0][1] if queue.sent else loop.time()
         hidden, came_back, alive = queue.hide, queue.record.came_back, queue.record.dead + queue.poisoned
         died = math.inf
         queue.handling.begin(loop.time())

@@ -39,7 +39,10 @@ def handled(looks: list[tuple[float, int, int, int]], *, minutes: int) -> tuple[
         ([(0, 2, 0, 0), (1, 1, 1, 0), (6, 1, 0, 0), (7, 0, 1, 0), (8, 0, 0, 1)], 1, 0, False),
         # One is taken, and nothing follows.
         ([(0, 1, 0, 0), (1, 0, 1, 0), (20.9, 0, 1, 0)], 0, 0, True),
-        ([(0, 1, 0, 0), (1, 0, 1, 0), (21.1, 0, 1, 0)], 0, 0, False),
+        ([(0, 2, 0, 0), (1, 1, 1, 0), (2, 1, 0, 1), (3, 0, 1, 1), (23.1, 0, 1, 1)], 1, 0, False),
+        # The end of none was ever seen.
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (59.9, 0, 1, 0)], 0, 0, True),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (60.1, 0, 1, 0)], 0, 0, False),
         # The worker is known to be slow: it gets twice as long as it took before.
         ([(0, 2, 0, 0), (1, 1, 1, 0), (13, 1, 0, 1), (14, 0, 1, 1), (37, 0, 1, 1)], 12, 0, True),
         ([(0, 9, 1, 0), (MOST_SECONDS - 1, 9, 0, 1), (MOST_SECONDS, 8, 1, 1)], MOST_SECONDS - 1, 0, False),
@@ -69,6 +72,33 @@ def test_the_first_minute_shows_how_long_a_worker_takes(
 ) -> None:
     handling, answer = handled(looks, minutes=1)
     assert (handling.hide(1), handling.record.rate, answer) == (hide, rate, goes_on)
+
+
+@pytest.mark.parametrize(
+    ("looks", "rate", "every"),
+    [
+        ([(70, 0, 0, 1)], 1, 2),
+        ([(121, 0, 0, 1)], 1, 3),
+        # It came back while it was still in hand, and was deleted all the same.
+        ([(30, 1, 0, 0), (70, 0, 0, 1)], 1, 2),
+        ([(30, 1, 0, 0), (31, 0, 1, 0), (45, 0, 0, 1)], 1, 1),
+    ],
+)
+def test_a_worker_of_more_than_a_minute_gets_a_message_every_few_minutes(
+    looks: list[tuple[float, int, int, int]], rate: int, every: int
+) -> None:
+    handling, _ = handled([(0, 1, 0, 0), (1, 0, 1, 0), *((1 + now, *rest) for now, *rest in looks)], minutes=1)
+    assert (handling.record.rate, handling.record.every) == (rate, every)
+
+
+def test_messages_are_hidden_as_in_aws_until_the_end_of_one_was_seen() -> None:
+    handling = Handling(QueueRecord(hidden=900))
+    hidden = []
+    for minute, done in enumerate((0, 0, 0, 0, 1)):
+        handling.begin(50.0 * minute)
+        handling.look(50.0 * minute, waiting=0, taken=1 - done, done=done)
+        hidden.append(handling.hide(1))
+    assert hidden == [900, 900, 900, 900, 3 * 200]
 
 
 def test_a_worker_that_asks_now_and_then_is_waited_for() -> None:

@@ -1,6 +1,7 @@
 """What is measured of workers of many habits, on a clock that takes no time."""
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.clock import COMPRESSED
+from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME, Pace
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.environment.background.queues import Queues
@@ -137,9 +138,21 @@ async def _idle(_: Sqs) -> None:
     await asyncio.Event().wait()
 
 
-def played(tmp_path: Path, before: Worker, after: Worker, *, tasks: int, queues: tuple[str, ...]) -> dict[str, Any]:
-    """What eight minutes show of a release's worker, after four minutes of the one before it."""
-    store, records, sqs = MetricStore(), dict[str, QueueRecord](), Sqs()
+def played(
+    tmp_path: Path,
+    before: Worker,
+    after: Worker,
+    *,
+    tasks: int,
+    queues: tuple[str, ...] = ("mails",),
+    hidden: int = HIDDEN,
+    earlier: int = 4,
+    pace: Pace = COMPRESSED,
+    records: dict[str, QueueRecord] | None = None,
+) -> dict[str, Any]:
+    """What eight minutes show of a release's worker, after some of the one before it."""
+    store, sqs = MetricStore(), Sqs()
+    records = {} if records is None else records
     messages = tmp_path / "services" / "mails" / "messages"
     messages.mkdir(parents=True)
     (messages / "one.json").write_text("{}")
@@ -147,18 +160,18 @@ def played(tmp_path: Path, before: Worker, after: Worker, *, tasks: int, queues:
     resources: dict[str, Any] = {}
     for name in queues:
         redrive = {"deadLetterTargetArn": {"Fn::GetAtt": [f"{name}dead", "Arn"]}, "maxReceiveCount": TRIES}
-        properties = {"QueueName": name, "VisibilityTimeout": HIDDEN, "RedrivePolicy": redrive}
+        properties = {"QueueName": name, "VisibilityTimeout": hidden, "RedrivePolicy": redrive}
         resources[name] = {"Type": "AWS::SQS::Queue", "Properties": properties}
         resources[f"{name}dead"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}-dead"}}
     stack = PlayedStack("dev-mails", {"Resources": resources}, exports={}, revisions={})
 
     async def story() -> None:
-        measured = Queues(sqs, store, [], records=records)
+        measured = Queues(sqs, store, [], pace=pace, records=records)
         await measured.include(stack, tmp_path)
-        for revision, minutes in ((before, 4), (after, MINUTES)):
+        for revision, minutes in ((before, earlier), (after, MINUTES)):
             running = [asyncio.create_task(revision(sqs)) for _ in range(tasks)]
             for _ in range(minutes):
-                await measured.minute()
+                await asyncio.gather(measured.minute(), asyncio.sleep(pace.seconds_per_minute))
                 store.minute += 1
             for task in running:
                 task.cancel()
@@ -166,7 +179,7 @@ def played(tmp_path: Path, before: Worker, after: Worker, *, tasks: int, queues:
 
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         runner.run(story())
-    minutes = range(4, 4 + MINUTES)
+    minutes = range(earlier, earlier + MINUTES)
     age = [
         store.values(Metric.of("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": each}), minutes)
         for each in queues
@@ -240,6 +253,19 @@ def test_a_worker_that_fails_its_messages_is_noticed_when_aws_would(
     assert (seen["age"] >= oldest, seen["dead"]) == (True, dead)
 
 
-def test_a_worker_of_a_hundred_seconds_a_message_is_not_given_more_than_it_can_do(tmp_path: Path) -> None:
-    slow = worker(seconds=50)
-    assert played(tmp_path, slow, slow, tasks=1, queues=("mails",))["age"] == 0
+@pytest.mark.parametrize(("seconds", "hidden"), [(50, HIDDEN), (62, 90), (70, 900), (130, 900), (200, 400), (400, 900)])
+def test_a_worker_that_is_slow_in_aws_is_not_given_more_than_it_can_do(
+    seconds: float, hidden: int, tmp_path: Path
+) -> None:
+    slow = worker(seconds=seconds)
+    assert played(tmp_path, slow, slow, tasks=1, hidden=hidden, earlier=0) == {
+        **KEPT_UP,
+        "age": 60 * max(math.floor(seconds / 60) - 1, 0),
+    }
+
+
+def test_a_minute_of_real_time_has_as_many_messages_as_one_that_is_compressed(tmp_path: Path) -> None:
+    records: dict[str, QueueRecord] = {}
+    assert played(tmp_path, worker(), worker(), tasks=1, pace=REAL_TIME, records=records) == KEPT_UP
+    # One in the first minute, then ten.
+    assert records["mails"].sent == 1 + 10 * (4 + MINUTES - 1)
