@@ -9,12 +9,15 @@
 # has no approval. Variables of the second form: GH_REPO, BASE, HEAD (owner:branch), SHA and RUN.
 set -euo pipefail
 
-accepted_by() { # the first reviewer who accepts this commit's wider access
-  local number=$1 authors reviewer
+accepted_by() { # the first reviewer who accepts this commit's wider access; 2 where not all authors can be known
+  local number=$1 commits author authors reviewer
+  read -r commits author < <(gh api "repos/$GH_REPO/pulls/$number" -q '"\(.commits) \(.user.login)"') || return 1
+  # GitHub lists no more of a pull request's commits: https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request
+  ((commits <= 250)) || return 2
   gh api --paginate "repos/$GH_REPO/issues/$number/labels" -q '.[].name' | grep -qx wider-access || return 1
   # Whoever opened it, and whoever's account GitHub knows as that of an author of its commits.
   authors=$(
-    gh api "repos/$GH_REPO/pulls/$number" -q .user.login &&
+    echo "$author" &&
       gh api --paginate "repos/$GH_REPO/pulls/$number/commits" -q '.[] | .author.login // empty, .committer.login // empty'
   ) || return 1
   # The last word of each reviewer counts.
@@ -53,6 +56,8 @@ case ${1-} in
         said="Becomes wider: needs the label wider-access and an approval of this commit"
         if reviewer=$(accepted_by "$number"); then
           state=success said="Becomes wider, which $reviewer has accepted for this commit"
+        elif [ $? = 2 ]; then
+          said="Becomes wider in more than 250 commits, of which GitHub does not name all authors: squash or split them"
         fi
         ;;
       *) said="Not judged: the change does not synthesize, or is no assembly" ;;

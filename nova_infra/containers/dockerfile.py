@@ -13,11 +13,16 @@ _SHELL = ("/bin/sh", "-c")
 
 @dataclass(frozen=True)
 class _BuildStage:
-    """What a stage has set so far, or the stage that it begins with."""
+    """What a stage has set so far, or the stage that it begins with.
+
+    Attributes:
+        own_command: Whether the stage itself has set the command.
+    """
 
     shell: tuple[str, ...] = _SHELL
     entry_point: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    own_command: bool = False
 
 
 def program_of(dockerfile: Path) -> tuple[str, ...]:
@@ -59,7 +64,11 @@ def programs_of_shells(text: str, target: str = "") -> list[str]:
 
 
 def _stage(text: str, target: str = "") -> _BuildStage:
-    """What the target, or the last stage, comes to."""
+    """What the target, or the last stage, comes to.
+
+    An ENTRYPOINT takes away the CMD that a stage begins with, and none that it has set before:
+    https://docs.docker.com/reference/dockerfile/#understand-how-cmd-and-entrypoint-interact
+    """
     stages: dict[str, _BuildStage] = {}
     stage, called = _BuildStage(), ""
     for name, rest in _instructions(text):
@@ -67,13 +76,15 @@ def _stage(text: str, target: str = "") -> _BuildStage:
             case "FROM" if found := _STAGE.match(rest):
                 if target and called == target.lower():
                     break
-                stage, called = stages.get(found.group(1).lower(), _BuildStage()), (found.group(2) or "").lower()
+                begins = stages.get(found.group(1).lower(), _BuildStage())
+                stage, called = replace(begins, own_command=False), (found.group(2) or "").lower()
             case "SHELL":
                 stage = replace(stage, shell=_words(rest, _SHELL))
             case "ENTRYPOINT":
-                stage = replace(stage, entry_point=_words(rest, stage.shell), command=())
+                kept = stage.command if stage.own_command else ()
+                stage = replace(stage, entry_point=_words(rest, stage.shell), command=kept)
             case "CMD":
-                stage = replace(stage, command=_words(rest, stage.shell))
+                stage = replace(stage, command=_words(rest, stage.shell), own_command=True)
         stages[called] = stage
     return stage
 

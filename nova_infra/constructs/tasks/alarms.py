@@ -106,7 +106,8 @@ class TaskAlarms(Construct):
         """On fewer tasks than the minimum, if ECS wants more than there are; if the minimum is 0, on fewer than wanted.
 
         A first deployment ends with one task. Only then is the service scaled to its minimum, and the alarm, which is
-        created at that moment, judges the minutes before, too. So it also asks how many tasks are wanted.
+        created at that moment, judges the minutes before, too. So it also asks how many tasks are wanted. If that is
+        none, somebody has stopped the service: nothing scales it to zero below its minimum.
         https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
         """
         tasks = {"running": "RunningTaskCount", "desired": "DesiredTaskCount"}
@@ -117,8 +118,8 @@ class TaskAlarms(Construct):
         if min_tasks:
             return self._alarm(
                 "Running",
-                f"has had fewer than {min_tasks} running tasks, and fewer than it wants, for three minutes",
-                [*counts, returned("missing", f"IF(running<{min_tasks},IF(running<desired,1,0),0)")],
+                f"has had fewer than {min_tasks} running tasks, and fewer than it wants or none, for three minutes",
+                [*counts, returned("missing", f"IF(running<{min_tasks},IF(running<desired,1,IF(desired<1,1,0)),0)")],
                 threshold=0,
                 periods=3,
                 # A service that reports nothing runs nothing.

@@ -116,7 +116,7 @@ def settings_of_others(config: Config, access: Account) -> Iterator[Check]:
 
 def _scanning(access: Account) -> Check:
     found = access.call("ecr", "get_registry_scanning_configuration")["scanningConfiguration"]
-    if found.get("scanType") == "ENHANCED" and (rules := found.get("rules", ())):
+    if rules := found.get("rules", ()):  # of either type: a registry has one configuration
         return Check(
             False,
             f"the registry scans {_filters(rules)}, and the first deployment would replace these rules, or be refused",

@@ -279,6 +279,13 @@ def test_a_secret_in_plain_text_is_refused(raw: Raw, name: str, value: str, faul
     assert line.startswith(f"nova.toml: services[0].environment.{name}: {fault}, ")
 
 
+def test_an_option_within_a_line_of_a_command_gives_a_secret(raw: Raw) -> None:
+    changed(raw, "services.0.before_deploy", ["sh", "-c", "migrate --password hunter2"])
+    [line] = faults(raw)
+    assert line.startswith("nova.toml: services[0].before_deploy[2]: gives password in plain text, ")
+    assert line.endswith("; if it is no secret, write it into a script of the image")
+
+
 def test_a_reason_that_says_nothing_is_refused(raw: Raw) -> None:
     permission = {"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/*"], "reason": " " * 20}
     changed(raw, "services.0.permissions", [permission])

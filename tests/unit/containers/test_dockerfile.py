@@ -15,7 +15,9 @@ from nova_infra.containers.dockerfile import needs_docker_format, program_of, pr
         ),
         ("FROM a\ncmd python x.py\n", ("/bin/sh", "-c", "python x.py")),
         ('FROM a AS build\nCMD ["make"]\nFROM b\nRUN true\n', ()),
-        ('FROM a\nCMD ["old"]\nENTRYPOINT ["new"]\n', ("new",)),
+        ('FROM a\nCMD ["of it"]\nENTRYPOINT ["new"]\n', ("new", "of it")),
+        ('FROM a AS b\nCMD ["old"]\nFROM b\nENTRYPOINT ["new"]\n', ("new",)),
+        ('FROM a AS b\nCMD ["old"]\nFROM b\nCMD ["of it"]\nENTRYPOINT ["new"]\n', ("new", "of it")),
         ('FROM a AS b\nSHELL ["bash", "-ec"]\nCMD ["old"]\nFROM B\nENTRYPOINT new one\n', ("bash", "-ec", "new one")),
     ],
 )
@@ -49,6 +51,11 @@ BASH = 'FROM a AS first\nSHELL ["/bin/bash", "-eo", "pipefail", "-c"]\n'
         (f"{BASH}CMD exec serve\n", "", ['CMD ["/bin/bash", "-eo", "pipefail", "-c", "exec serve"]']),
         (
             f'{BASH}ENTRYPOINT exec serve\nCMD ["--port", "1"]\n',
+            "",
+            ['ENTRYPOINT ["/bin/bash", "-eo", "pipefail", "-c", "exec serve"]', 'CMD ["--port", "1"]'],
+        ),
+        (
+            f'{BASH}CMD ["--port", "1"]\nENTRYPOINT exec serve\n',
             "",
             ['ENTRYPOINT ["/bin/bash", "-eo", "pipefail", "-c", "exec serve"]', 'CMD ["--port", "1"]'],
         ),

@@ -48,11 +48,12 @@ def verdict(tmp_path: Path) -> Verdict:
         permissions: Sequence[tuple[str, str]] = (),
         comment: bool = True,
         commits: str = "author\nweb-flow\n",
+        count: int = 250,
     ) -> list[str]:
         answers = {
             "repos/o/r/pulls": number,
             "repos/o/r/issues/7/labels": labels,
-            "repos/o/r/pulls/7": "author\n",
+            "repos/o/r/pulls/7": f"{count} author\n",
             "repos/o/r/pulls/7/commits": commits,
             "repos/o/r/pulls/7/reviews": "".join("\t".join(each) + "\n" for each in reviews),
             **{f"repos/o/r/collaborators/{who}/permission": f"{may}\n" for who, may in permissions},
@@ -110,6 +111,12 @@ def test_wider_access_is_refused_without_both(verdict: Verdict, given: dict[str,
     status = verdict("wider", permissions=MAY, **given)[0]
     assert "state=failure" in status
     assert "needs the label wider-access and an approval of this commit" in status
+
+
+def test_wider_access_is_refused_in_more_commits_than_github_names_the_authors_of(verdict: Verdict) -> None:
+    status = verdict("wider", reviews=[APPROVED], permissions=MAY, count=251)[0]
+    assert "state=failure" in status
+    assert "in more than 250 commits, of which GitHub does not name all authors: squash or split them" in status
 
 
 def test_what_could_not_be_compared_is_red_without_a_comment(verdict: Verdict) -> None:

@@ -5,13 +5,14 @@ account behind the approval, one to assume a role that may be there, and whateve
 lets an earlier account do. Other writes need a permission of the other account, which the last of these would be.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.checks.permissions.attached import ROLE, Attached, branches
 from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
 from nova_infra.checks.permissions.reach import account_of
-from nova_infra.checks.permissions.statements import Statement, overlap, pattern_of
+from nova_infra.checks.permissions.statements import COMPARES, Statement, overlap, pattern_of
 from nova_infra.checks.rule import Finding, Template
 
 _TAKING = ("sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity")
@@ -20,6 +21,17 @@ _DELIVERING = ("codepipeline:*", "codebuild:*", "codeconnections:*", "codestar-c
 _TASKS = "ecs-tasks"
 # Services that run what a role's owner has written; the others only do what they are for.
 _RUNNING = (_TASKS, "lambda", "states", "codebuild", "ec2", "batch", "glue", "sagemaker", "tasks.apprunner", "pods.eks")
+# Keys of conditions that tell whose request it is, or from whose resource or network it comes. An organization is
+# none of them: it has the accounts of all environments, as a rule.
+_TELLING = (
+    *("aws:principalaccount", "aws:principalarn", "aws:sourceaccount", "aws:sourcearn", "aws:sourceowner"),
+    *("kms:calleraccount", "s3:dataaccesspointaccount", "s3:dataaccesspointarn"),
+    *("aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount"),
+)
+# A service of AWS's for itself; a file system that is mounted, which takes a way through the network.
+_WITHIN = ("aws:principalisawsservice", "elasticfilesystem:accessedviamounttarget")
+_FOR_USERS = {"execute-api:Invoke", "lambda:InvokeFunctionUrl", "vpc-lattice-svcs:Invoke"}
+_UNKNOWN = re.compile(r"\$\{(\w+)\}")
 
 
 def reach_of_deployed(template: Template) -> Iterator[Finding]:
@@ -92,10 +104,42 @@ def _runs(role: Mapping[str, Any], services: Sequence[str], *, others: bool) -> 
 
 
 def _let_in(template: Template, attached: Attached) -> Iterator[tuple[str, str, Statement]]:
-    """The accounts of earlier environments that a statement of a resource or a trust names, and the statement."""
+    """Whom of earlier environments a statement of a resource or a trust lets in, and the statement."""
     earlier = template.before - {template.account}
     for logical_id, principals, statement in attached.on_resources() if earlier else ():
         for principal in principals:
             account = principal if principal.isdigit() else account_of(principal)
             if account in earlier:
                 yield logical_id, principal, statement
+        if "*" in principals and not _is_for_users(template.resources[logical_id]):
+            met = sorted(each for each in earlier if _may_meet(each, statement, template))
+            if met and not set(statement.actions) <= _FOR_USERS:
+                yield logical_id, f"anybody, and so {' and '.join(met)},", statement
+
+
+def _is_for_users(resource: Mapping[str, Any]) -> bool:
+    """Whether a policy lets nobody of another account in: an endpoint's holds in its network, a URL's is for users."""
+    by_url = resource.get("Properties", {}).get("InvokedViaFunctionUrl") in (True, "true")
+    return resource["Type"] == "AWS::EC2::VPCEndpoint" or by_url
+
+
+def _may_meet(account: str, statement: Statement, template: Template) -> bool:
+    """Whether somebody of an account may meet all conditions of a statement, as far as these tell accounts apart."""
+    for operator, key, values in statement.conditions:
+        if operator == "Bool" and key in _WITHIN and values == ("true",):
+            return False
+        if key in _TELLING and COMPARES.fullmatch(operator) and values:
+            known = [
+                _UNKNOWN.sub(lambda name: name[0] if name[1] in template.resources else "*", each) for each in values
+            ]
+            if not any(_is_of(account, each) for each in known):
+                return False
+    return True
+
+
+def _is_of(account: str, pattern: str) -> bool:
+    """Whether a pattern of accounts or ARNs may be an account, or something in it; a bucket's ARN tells by its name."""
+    parts = pattern.split(":", 5)
+    if len(parts) < 6:
+        return overlap(pattern, account) or overlap(pattern, f"arn:aws:*:{account}:*")
+    return overlap(parts[4] or ("*" if "*" in parts[5].partition("/")[0] else ""), account)

@@ -14,13 +14,30 @@ _NAMES_A_SECRET = re.compile(
 _FORMS = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
-    "a URL with a password": re.compile(r"\w://[^/\s:@]*:[^/\s@]+@"),
+    "a URL with a password": re.compile(r"\w://[^/\s:@]*:(?P<value>[^/\s@]+)@"),
+    "a header that logs in": re.compile(r"\b(Basic|Bearer)(\s+|%20)(?=\S*[\d=])[\w.~+/=-]{12,}", re.IGNORECASE),
 }
 _OPTION = re.compile(r"--?(?P<name>\w[\w-]*)(=(?P<value>.*))?", re.DOTALL)
-_ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_]\w*)=(?P<value>[^\s;&|]*)")
-# No secret itself: a variable, a file, a switch or a number; and what is asked for, such as --no-password.
-_NO_SECRET = re.compile(r"""['"]?(\$.*|[{/.@].*|file:.*|true|false|yes|no|\d*)['"]?""", re.IGNORECASE | re.DOTALL)
+_NAME, _VALUE = r"(?P<name>[A-Za-z_][\w-]*)", r"""(?P<value>\\?"[^"]*"|'[^']*'|[^\s;&|,]*)"""
+# After a blank, prose may go on: only there must a value be more than a word.
+_ASSIGNED = (
+    re.compile(rf"(?<![\w-])(?:-D|--?)?{_NAME}={_VALUE}"),
+    re.compile(rf"""(?<=["']){_NAME}\\?["']\s*:\s*{_VALUE}"""),
+    re.compile(rf"(?<![\w-]){_NAME}:\s+(?![a-z]+\b){_VALUE}"),
+    re.compile(rf"(?<![\w-])--?{_NAME}\s+(?!-|[a-z]+\b){_VALUE}"),
+)
+# What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual.
+_FILLED_IN = re.compile(r"\$.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*", re.DOTALL)
+# No secret itself: where one is, how it is sent, a switch, a number, what is masked; and --no-password asks for none.
+_NO_SECRET = re.compile(
+    r"[/.@].*|(file|https?|arn|ssm|vault|env):.*|[\w./-]+\.(json|ya?ml|toml|ini|pem|key|crt|txt|env)"
+    r"|true|false|yes|no|on|off|none|null|nil|undefined|enabled|disabled|required|optional|auto|prompt"
+    r"|json|jwt|bearer|basic|oauth2?|header|cookie|query|body|form|session|string|text|uuid|opaque"
+    r"|include|omit|same-origin|hidden|masked|redacted|\*+|x{3,}|…|\d{0,5}",
+    re.IGNORECASE | re.DOTALL,
+)
 _COMMAND = "read a variable that is named under secrets instead"
+_SCRIPT = "; if it is no secret, write it into a script of the image"
 
 
 def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
@@ -30,36 +47,37 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
         key: The table's path.
         variables: Name to value.
     """
-    remedy = "put it into Secrets Manager and name it under secrets"
+    remedy, harmless = "put it into Secrets Manager and name it under secrets", "ENV"
     if key.endswith("build_arguments"):
-        remedy = "let the Dockerfile mount it instead"
+        remedy, harmless = "let the Dockerfile mount it instead", "the default of ARG"
     for name, value in variables.items():
         if found := next(_secrets(value), None):
             yield f"{key}.{name}: holds {found}, which everybody could read: {remedy}"
         elif given := _given(value):
-            yield f"{key}.{name}: holds the value of {given}, which everybody could read: {remedy}"
+            yield f"{key}.{name}: holds the value of {given}, which everybody could read: {remedy}{_none(harmless)}"
         elif value and _NAMES_A_SECRET.fullmatch(name):
             yield f"{key}.{name}: is named like a secret, but everybody could read it here: {remedy}, or rename it"
+
+
+def _none(instruction: str) -> str:
+    """What to do about a text that only looks as if it held a secret."""
+    return f"; if it is no secret, write it into the Dockerfile, as {instruction}"
 
 
 def in_commands(service: Service) -> Iterator[str]:
     """Each argument of a service's commands that holds a secret, or passes one, as the key below the service."""
     for key, command in _commands(service):
         for place, argument in enumerate(command):
-            if found := next(_secrets(argument, expanded=True), None):
+            if found := next(_secrets(argument), None):
                 yield f"{key}[{place}]: holds {found}, which everybody could read: {_COMMAND}"
             elif name := _passed(argument, command[place + 1 : place + 2]):
-                yield f"{key}[{place}]: gives {name} in plain text, which everybody could read: {_COMMAND}"
+                yield f"{key}[{place}]: gives {name} in plain text, which everybody could read: {_COMMAND}{_SCRIPT}"
 
 
-def _secrets(text: str, *, expanded: bool = False) -> Iterator[str]:
-    """What a text holds that is secret.
-
-    Args:
-        expanded: Whether a shell may fill in variables, such as the password of a URL.
-    """
+def _secrets(text: str) -> Iterator[str]:
+    """What a text holds that is secret."""
     for what, form in _FORMS.items():
-        if any(not (expanded and ":$" in found[0]) for found in form.finditer(text)):
+        if any(not _FILLED_IN.fullmatch(found.groupdict().get("value", "-")) for found in form.finditer(text)):
             yield what
     for token in tokens(text):
         yield f"an access token ({token.vendor})"
@@ -76,15 +94,17 @@ def _passed(argument: str, following: Sequence[str]) -> str | None:
 
 def _given(text: str) -> str | None:
     """The name of a secret to which a text gives a value, as in the settings of a connection."""
-    return next((found["name"] for found in _ASSIGNED.finditer(text) if _gives(found["name"], found["value"])), None)
+    found = (each for form in _ASSIGNED for each in form.finditer(text))
+    return next((each["name"] for each in found if _gives(each["name"], each["value"])), None)
 
 
 def _gives(name: str, value: str) -> bool:
-    plain = name.replace("-", "_")
+    plain, bare = name.replace("-", "_"), value.strip("\"'\\)]}")
     return (
         _NAMES_A_SECRET.fullmatch(plain) is not None
         and not plain.lower().startswith("no_")
-        and _NO_SECRET.fullmatch(value) is None
+        and _FILLED_IN.fullmatch(bare) is None
+        and _NO_SECRET.fullmatch(bare) is None
     )
 
 

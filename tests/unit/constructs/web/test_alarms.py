@@ -251,7 +251,7 @@ def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing
 
 @pytest.mark.parametrize(
     ("running", "desired", "rings"),
-    [(2, 2, 0), (1, 2, 1), (0, 2, 1), (3, 5, 0), (1, 1, 0), (0, 1, 1), (None, None, None)],
+    [(2, 2, 0), (1, 2, 1), (0, 2, 1), (3, 5, 0), (1, 1, 0), (0, 1, 1), (0, 0, 1), (2, 0, 0), (None, None, None)],
     ids=[
         "as many as wanted",
         "one is missing",
@@ -259,10 +259,12 @@ def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing
         "more than the minimum, while it scales out",
         "a first deployment, which wants one task until the service is scaled",
         "a first deployment whose task has gone",
+        "somebody has set the desired count to zero",
+        "somebody has just done so",
         "nothing is reported",
     ],
 )
-def test_too_few_tasks_are_fewer_than_the_minimum_and_than_wanted(
+def test_too_few_tasks_are_fewer_than_the_minimum_and_than_wanted_or_none(
     assembly: Assembly, running: int | None, desired: int | None, rings: int | None
 ) -> None:
     assert value(alarm(assembly, "running"), running=running, desired=desired) == rings

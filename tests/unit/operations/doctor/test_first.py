@@ -176,6 +176,13 @@ def test_what_a_registry_has_once_is_not_taken_from_others(config: Config) -> No
     assert [each.right for each in shared(config, get_signing_configuration=missing("Throttling"))] == [True, None]
 
 
+def test_rules_of_basic_scans_are_others_too(config: Config) -> None:
+    scans = {"scanningConfiguration": {"scanType": "BASIC", "rules": rules("legacy/*")}}
+    scanning, _ = shared(config, get_registry_scanning_configuration=scans)
+    assert scanning.right is False
+    assert scanning.what.startswith("the registry scans legacy/*, and the first deployment would replace")
+
+
 def test_a_slack_workspace_has_to_be_authorized_by_a_person(config: Config) -> None:
     from nova_infra.config import Notifications
     from nova_infra.operations.doctor.first import workspace

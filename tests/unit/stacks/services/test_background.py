@@ -112,7 +112,7 @@ def test_a_worker_that_sleeps_by_its_schedule_rings_no_alarm_meanwhile(assembly:
     compared = [each.get("Expression") for each in running("nova-dev-mailer")["Metrics"] if each["ReturnData"]]
     assert compared == ["IF(FILL(running,0)<FILL(desired,0),1,0)"]
     compared = [each.get("Expression") for each in running("nova-dev-slow")["Metrics"] if each["ReturnData"]]
-    assert compared == ["IF(running<1,IF(running<desired,1,0),0)"]
+    assert compared == ["IF(running<1,IF(running<desired,1,IF(desired<1,1,0)),0)"]
 
 
 def test_a_worker_that_does_not_run_yet_wakes_nobody(assembly: Any) -> None:

@@ -289,7 +289,7 @@ def test_too_few_tasks_are_fewer_than_wanted_where_there_may_be_none(mixed: Asse
         return alarm
 
     assert running(SHOP)["Metrics"][-1]["Expression"] == "IF(FILL(running,0)<FILL(desired,0),1,0)"
-    assert running(STOCK)["Metrics"][-1]["Expression"] == "IF(running<1,IF(running<desired,1,0),0)"
+    assert running(STOCK)["Metrics"][-1]["Expression"] == "IF(running<1,IF(running<desired,1,IF(desired<1,1,0)),0)"
 
 
 def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed: Assembly) -> None:

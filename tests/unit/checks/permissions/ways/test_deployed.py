@@ -149,6 +149,87 @@ def test_an_environment_behind_the_approval_lets_no_earlier_account_in(principal
         assert details(template, DEV, "Dev") == []
 
 
+def where(operator: str, key: str, *values: Any) -> dict[str, Any]:
+    return {"Condition": {operator: {key: list(values)}}}
+
+
+EVERYBODY: dict[str, dict[str, Any]] = {
+    "without a condition": {},
+    "of the earlier account": where("StringEquals", "aws:PrincipalAccount", PROD, DEV),
+    "of any account": where("StringLike", "aws:PrincipalAccount", "*"),
+    "of an account that only CloudFormation knows": where("StringEquals", "aws:PrincipalAccount", {"Ref": "Account"}),
+    "who is a role of the earlier account": where("ArnLike", "aws:PrincipalArn", role(DEV, "nova-*")),
+    "who is a role of any account": where("ArnLike", "aws:PrincipalArn", role("*", "nova-dev-x")),
+    "for a topic of the earlier account": where("ArnEquals", "aws:SourceArn", f"arn:aws:sns:us-east-1:{DEV}:x"),
+    "for any bucket": where("ArnLike", "aws:SourceArn", "arn:aws:s3:::*"),
+    "for any topic": where("ArnLike", "aws:SourceArn", "arn:aws:sns:*:*:shop"),
+    "for any resource": where("ArnLike", "aws:SourceArn", "arn:aws:*"),
+    "of the organization": where("StringEquals", "aws:PrincipalOrgID", "o-1234567890"),
+    "of another account, if it says so": where("StringEqualsIfExists", "aws:SourceAccount", PROD),
+    "of every other account": where("StringNotEquals", "aws:PrincipalAccount", PROD),
+    "with a tag": where("StringEquals", "aws:PrincipalTag/team", "shop"),
+    "from some addresses": where("IpAddress", "aws:SourceIp", "192.0.2.0/24"),
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "of its own account": where("StringEquals", "aws:PrincipalAccount", {"Ref": "AWS::AccountId"}),
+    "of another account": where("StringEquals", "AWS:PrincipalAccount", PROD, TOOLS),
+    "who is a role of its own account": where("ArnLike", "aws:PrincipalArn", role(PROD, "*")),
+    "for its own topic": where("ArnEquals", "aws:SourceArn", f"arn:aws:sns:us-east-1:{PROD}:x"),
+    "for a topic of the template": where("ArnEquals", "aws:SourceArn", {"Ref": "Policy"}),
+    "for a bucket": where("ArnLike", "aws:SourceArn", "arn:aws:s3:::uploads/*"),
+    "by the key's own account": where("StringEquals", "kms:CallerAccount", PROD),
+    "who owns the topic": where("StringEquals", "AWS:SourceOwner", PROD),
+    "through an endpoint": where("StringEquals", "aws:SourceVpce", "vpce-0123456789abcdef0"),
+    "who mounts a file system": where("Bool", "elasticfilesystem:AccessedViaMountTarget", "true"),
+    "who is a service of AWS's": where("Bool", "aws:PrincipalIsAWSService", "true"),
+}
+
+
+def of_everybody(principal: Any, more: dict[str, Any], *, effect: str = "Allow") -> Template:
+    template: Template = {"Resources": {}}
+    document = allow("sqs:SendMessage", Principal=principal, **more)
+    document["Statement"][0]["Effect"] = effect
+    put(template, "Policy", "AWS::SQS::QueuePolicy", PolicyDocument=document)
+    return template
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": [PROD, "*"]}], ids=str)
+@pytest.mark.parametrize("more", EVERYBODY.values(), ids=EVERYBODY.keys())
+def test_everybody_is_an_earlier_account_too(principal: Any, more: dict[str, Any]) -> None:
+    [found] = details(of_everybody(principal, more), PROD, "Prod")
+    assert found.startswith(f"anybody, and so {DEV}")
+    assert " may sqs:SendMessage: its environment comes before the approval" in found
+    assert details(of_everybody(principal, more, effect="Deny"), PROD, "Prod") == []
+
+
+@pytest.mark.parametrize("more", OTHERS.values(), ids=OTHERS.keys())
+def test_everybody_under_a_condition_of_others_is_no_earlier_account(more: dict[str, Any]) -> None:
+    assert details(of_everybody({"AWS": "*"}, more), PROD, "Prod") == []
+
+
+def test_of_two_conditions_one_is_enough_to_keep_an_earlier_account_out() -> None:
+    both = {"ArnLike": {"aws:PrincipalArn": role("*", "x")}, "StringEquals": {"aws:PrincipalAccount": PROD}}
+    assert details(of_everybody("*", {"Condition": both}), PROD, "Prod") == []
+
+
+def test_what_is_for_users_and_what_limits_an_endpoint_lets_no_account_in() -> None:
+    template: Template = {"Resources": {}}
+    put(template, "Endpoint", "AWS::EC2::VPCEndpoint", PolicyDocument=allow("*", Principal="*"))
+    put(template, "Api", "AWS::ApiGateway::RestApi", Policy=allow("execute-api:Invoke", Principal="*"))
+    public: dict[str, Any] = {"FunctionName": "x", "Principal": "*"}
+    put(template, "Url", "AWS::Lambda::Permission", Action="lambda:InvokeFunctionUrl", **public)
+    put(template, "By", "AWS::Lambda::Permission", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True, **public)
+    put(
+        template,
+        "Service",
+        "AWS::SQS::QueuePolicy",
+        PolicyDocument=allow("*", Principal={"Service": "sns.amazonaws.com"}),
+    )
+    assert details(template, PROD, "Prod") == []
+    put(template, "Open", "AWS::Lambda::Permission", Action="lambda:InvokeFunction", **public)
+    assert len(details(template, PROD, "Prod")) == 1
+
+
 def test_it_may_let_in_whoever_delivers_and_those_who_only_look() -> None:
     template: Template = {"Resources": {}}
     trust = allow("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{TOOLS}:root"})
