@@ -28,7 +28,8 @@ _NOT_THERE = re.compile(
 )
 _RECEIPT = b"ReceiptHandle"
 """In what SQS answers with a message, as JSON and as XML."""
-_EVERY_SECONDS = 0.2
+EVERY_SECONDS = 0.2
+"""How often the server is asked whether there is a message."""
 _LONGEST_POLL = 20
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -126,7 +127,7 @@ class AwsProxy:
             has_come = answer.status != 200 or (isinstance(answer.body, bytes) and _RECEIPT in answer.body)
             if has_come or loop.time() >= until:
                 return answer
-            await asyncio.sleep(_EVERY_SECONDS)
+            await asyncio.sleep(EVERY_SECONDS)
             if request.transport is None:
                 return answer
 

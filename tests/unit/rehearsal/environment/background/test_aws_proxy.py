@@ -27,7 +27,7 @@ EVERY_SECONDS = 0.01
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws_proxy, "_EVERY_SECONDS", EVERY_SECONDS)
+    monkeypatch.setattr(aws_proxy, "EVERY_SECONDS", EVERY_SECONDS)
 
 
 @dataclass
