@@ -26,6 +26,7 @@ _PARAMETER = re.compile(r"arn:[^:]*:ssm:([^:]*:[^:]*):parameter/(.+)")
 _OF_AWS = ("/aws/", "aws/")
 """Where AWS keeps public parameters and references to secrets, which no account's list has."""
 _CURRENT = "AWSCURRENT"
+_NOWHERE = ("", "")
 _NOTHING_STARTS = "so no task of it starts"
 
 
@@ -34,7 +35,7 @@ class SecretOrigin:
     """Where the value of a variable comes from.
 
     Attributes:
-        secret: ARN of a secret, or its name where the template leaves the account open; empty for a parameter.
+        secret: ARN of a secret, or its name where nobody knows the account yet; empty for a parameter.
         parameter: Name of a parameter; empty for a secret.
         field: Field of the secret's JSON; empty for all of it.
         label: Staging label of the secret's version.
@@ -71,25 +72,30 @@ def missing_secrets(environment: ObservedEnvironment, released: Mapping[str, Tem
         environment: Where the release is to go.
         released: Stack to its template in the release.
     """
-    read = {stack: origins(template) for stack, template in released.items()}
-    if environment.played() is not None or not any(read.values()):
+    if environment.played() is not None or not any(map(origins, released.values())):
         return Found()
     stacks = environment.stacks()
-    own = {":".join(stack.arn.split(":")[3:5]) for stack in stacks} | {""}
+    homes = {stack.name: _home(stack.arn) for stack in stacks}
+    common = next(iter(homes.values())) if len(set(homes.values())) == 1 else _NOWHERE
+    homes = {stack: homes.get(stack, common) for stack in (*homes, *released)}
+    own = {":".join(home) for home in homes.values()} | {""}
+    read = {stack: origins(template, homes[stack]) for stack, template in released.items()}
     made = {name for template in released.values() for name in _made(template)}
     wanted = {origin for of_stack in read.values() for origin in of_stack if not _is_made(origin, made)}
-    secrets = environment.secrets(sorted({each.secret for each in wanted if each.secret}))
+    secrets = environment.secrets(sorted({each.secret for each in wanted if each.secret and not _is_vague(each)}))
     names = {each.parameter for each in wanted if each.parameter and each.place in own}
     parameters = environment.have_parameters(sorted(names)) if names else {}
-    known = _known_fields(environment, {stack.name for stack in stacks}, read)
+    known = _known_fields(environment, {stack.name: homes[stack.name] for stack in stacks}, read)
     found: tuple[list[str], list[str]] = ([], [])
     for stack, of_stack in read.items():
         for origin, variables in of_stack.items():
             if origin in wanted:
                 who = f"{stack}: {listed(variables)} {'comes' if len(variables) == 1 else 'come'} from {origin}"
-                if origin.secret not in secrets and (origin.parameter not in parameters or origin.place not in own):
+                if _is_vague(origin):
+                    found[1].append(f"{who}; not checked whether it exists: no stack tells the account and region yet")
+                elif origin.secret not in secrets and (origin.parameter not in parameters or origin.place not in own):
                     found[1].append(f"{who}; not checked whether it exists: this role may not look there")
-                elif why := _fault(origin, secrets, parameters):
+                elif why := _fault(origin, secrets, parameters, own):
                     found[0].append(f"{who}, which {why}")
                 elif origin.field and (stack, origin.secret, origin.field) not in known:
                     unknown = f"has the field {origin.field}: only its value tells"
@@ -98,16 +104,27 @@ def missing_secrets(environment: ObservedEnvironment, released: Mapping[str, Tem
 
 
 def _known_fields(
-    environment: ObservedEnvironment, deployed: Collection[str], read: Mapping[str, Mapping[SecretOrigin, object]]
+    environment: ObservedEnvironment,
+    deployed: Mapping[str, tuple[str, str]],
+    read: Mapping[str, Mapping[SecretOrigin, object]],
 ) -> set[tuple[str, str, str]]:
     """Stack, secret and field of what the deployed tasks read: they started, so it is there."""
     stacks = [stack for stack, of_stack in read.items() if stack in deployed and any(o.field for o in of_stack)]
     with threads() as pool:
         templates = zip(stacks, pool.map(environment.template, stacks), strict=True)
-        return {(stack, each.secret, each.field) for stack, template in templates for each in origins(template)}
+        return {
+            (stack, each.secret, each.field)
+            for stack, template in templates
+            for each in origins(template, deployed[stack])
+        }
 
 
-def _fault(origin: SecretOrigin, secrets: Mapping[str, StoredSecret | None], parameters: Mapping[str, bool]) -> str:
+def _fault(
+    origin: SecretOrigin,
+    secrets: Mapping[str, StoredSecret | None],
+    parameters: Mapping[str, bool],
+    own: Collection[str],
+) -> str:
     """Why a value cannot be read, with the remedy; empty where it can."""
     if origin.parameter:
         there = parameters[origin.parameter]
@@ -115,7 +132,10 @@ def _fault(origin: SecretOrigin, secrets: Mapping[str, StoredSecret | None], par
         return "" if there else f"does not exist, {_NOTHING_STARTS}: {create}"
     secret = secrets[origin.secret]
     if secret is None:
-        return f"does not exist, {_NOTHING_STARTS}: create it in this account and region, or correct the name"
+        region, account = _home(origin.secret)
+        elsewhere = account and f"{region}:{account}" not in own
+        where = f"in {region} of the account {account}" if elsewhere else "in this account and region"
+        return f"does not exist, {_NOTHING_STARTS}: create it {where}, or correct the name"
     if secret.deleted:
         restore = f"aws secretsmanager restore-secret --secret-id {origin.secret}"
         return f"is scheduled for deletion, {_NOTHING_STARTS}: {restore}"
@@ -127,13 +147,17 @@ def _fault(origin: SecretOrigin, secrets: Mapping[str, StoredSecret | None], par
     return ""
 
 
-def origins(template: Template) -> dict[SecretOrigin, list[str]]:
-    """Where the tasks of a template read secrets and parameters that it does not make, with the variables' names."""
+def origins(template: Template, home: tuple[str, str] = _NOWHERE) -> dict[SecretOrigin, list[str]]:
+    """Where the tasks of a template read secrets and parameters that it does not make, with the variables' names.
+
+    Args:
+        home: Region and account of its stack; empty texts where they are not known.
+    """
     found: dict[SecretOrigin, list[str]] = {}
     for definition in resources_of_type(template, "AWS::ECS::TaskDefinition").values():
         for container in tables(definition.get("Properties", {}).get("ContainerDefinitions")):
             for variable, value in _read(container):
-                origin = _origin(value)
+                origin = _origin(value, home)
                 if origin is not None and variable not in found.setdefault(origin, []):
                     found[origin].append(variable)
     return found
@@ -147,9 +171,23 @@ def _read(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "its registry's login", login
 
 
-def _origin(value: Any) -> SecretOrigin | None:
+def _home(arn: str) -> tuple[str, str]:
+    """Region and account in an ARN; empty for a name."""
+    region, account = (*arn.split(":")[3:5], "", "")[:2]
+    return region, account
+
+
+def _is_vague(origin: SecretOrigin) -> bool:
+    """Whether a secret's name may end in what only its ARN has: DescribeSecret knows no such name.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
+    """
+    return not origin.secret.startswith("arn:") and re.search(r"-\w{6}$", origin.secret) is not None
+
+
+def _origin(value: Any, home: tuple[str, str]) -> SecretOrigin | None:
     """Where a value comes from; None where only CloudFormation knows, as for a secret that a template makes."""
-    text = _text(value)
+    text = _text(value, home)
     if text is None:
         return None
     if (secret := _SECRET.fullmatch(text)) is not None:
@@ -165,21 +203,25 @@ def _origin(value: Any) -> SecretOrigin | None:
     if name.startswith(_OF_AWS):
         return None
     name = f"/{name}" if parameter is not None and "/" in name else name
-    return SecretOrigin(parameter=name, place="" if place.startswith(":") or place.endswith(":") else place)
+    return SecretOrigin(parameter=name, place="" if place == ":" else place)
 
 
-def _text(value: Any) -> str | None:
-    """A value as text, with nothing for the partition, the region and the account; None where more is left open."""
+def _text(value: Any, home: tuple[str, str]) -> str | None:
+    """A value as text, with nothing for what is not known of partition, region and account; None where more is open."""
+    region, account = home
+    partition = partition_of(region) if region else ""
+    known = {"AWS::Partition": partition, "AWS::Region": region, "AWS::AccountId": account}
     match value:
         case str():
             return value
-        case {"Ref": "AWS::Partition" | "AWS::Region" | "AWS::AccountId"}:
-            return ""
+        case {"Ref": "AWS::Partition" | "AWS::Region" | "AWS::AccountId" as name}:
+            return known[name]
         case {"Fn::Join": [str(separator), list(parts)]}:
-            texts = [_text(part) for part in parts]
+            texts = [_text(part, home) for part in parts]
             return separator.join(text for text in texts if text is not None) if None not in texts else None
         case {"Fn::Sub": str(text)}:
-            text = re.sub(r"\$\{AWS::(Partition|Region|AccountId)\}", "", text)
+            for name, pseudo in known.items():
+                text = text.replace(f"${{{name}}}", pseudo)
             return None if "${" in text else text
     return None
 

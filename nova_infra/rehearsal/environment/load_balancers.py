@@ -1,7 +1,9 @@
 """The load balancers of an environment, as its stacks describe them: listeners, rules, target groups and names."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
 from nova_infra.machine.parallel import gather
@@ -13,8 +15,11 @@ from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
 from nova_infra.rehearsal.load_balancer.proxy import IDLE_TIMEOUT_SECONDS, LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import (
+    INTERNET,
+    PRIVATE,
     FixedResponse,
     RoutingRule,
+    Users,
     existing_balancer,
     read_default_rule,
     read_rule,
@@ -48,11 +53,14 @@ class LoadBalancers:
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
         self._idle: dict[str, float] = {}
+        self._networks: Users = ()
+        self._internal: set[str] = set()
         self._with_tls: set[str] = set()
         self._standing_in = asyncio.Lock()
 
     async def apply(self, stack: PlayedStack) -> None:
         """Update them to what the stack says, except for what has not changed."""
+        self._networks = tuple({*self._networks, *_networks(stack)})
         for logical_id in stack.resources(f"{_ELB}::LoadBalancer"):
             self._load_balancer(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
@@ -126,8 +134,10 @@ class LoadBalancers:
 
     def _load_balancer(self, stack: PlayedStack, logical_id: str) -> None:
         """Set its idle timeout; open listeners use it from now on."""
-        arn, attributes = stack.ref(logical_id), stack.properties(logical_id).get("LoadBalancerAttributes", ())
-        given = {entry["Key"]: entry["Value"] for entry in attributes}
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if properties.get("Scheme") == "internal":
+            self._internal.add(f"{arn}.LoadBalancerFullName")
+        given = {entry["Key"]: entry["Value"] for entry in properties.get("LoadBalancerAttributes", ())}
         self._idle[arn] = float(given.get("idle_timeout.timeout_seconds", IDLE_TIMEOUT_SECONDS))
         for listener in self._listeners.values():
             if listener.full_name == f"{arn}.LoadBalancerFullName":
@@ -210,8 +220,9 @@ class LoadBalancers:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
             return
-        rule = read_rule(properties, arn, self._groups)
         listener = self._listeners[properties["ListenerArn"]]
+        users = (self._networks or PRIVATE) if listener.full_name in self._internal else INTERNET
+        rule = read_rule(properties, arn, self._groups, users)
         listener.rules = [known for known in listener.rules if known.name != arn] + [rule]
         for service in self._services.values():
             if service.rule.name == arn:
@@ -228,3 +239,13 @@ class LoadBalancers:
             if host == alias:
                 listener = next((each for each in self._listeners.values() if each.url == local), None)
                 self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._gateway) if listener else local
+
+
+def _networks(stack: PlayedStack) -> Users:
+    """The ranges of addresses of a stack's VPCs, as far as they are known."""
+    found = []
+    for logical_id in stack.resources("AWS::EC2::VPC"):
+        # Networks are not played, so a range that only CloudFormation knows, as from IPAM, is no reason to refuse it.
+        with contextlib.suppress(UnresolvableError, ValueError):
+            found.append(ip_network(str(stack.properties(logical_id).get("CidrBlock"))))
+    return tuple(found)

@@ -4,15 +4,21 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import parse_qsl
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup
 
-_USER = ip_address("203.0.113.7")
-"""Of nobody, by RFC 5737: stands for the addresses of users, which a rule for an office does not name."""
+Users = tuple[IPv4Network | IPv6Network, ...]
+"""Where users ask from."""
+
+INTERNET: Users = (ip_network("203.0.113.7"),)
+"""Of nobody, by RFC 5737: stands for the addresses of users anywhere, which a rule for an office does not name."""
+
+PRIVATE: Users = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+"""Where users of an internal load balancer ask from, which may be a network beyond its own."""
 
 USER_HEADER = "X-Rehearsal-User"
 """Header that names the synthetic user of a request."""
@@ -77,7 +83,7 @@ class RoutingRule:
         headers: Names of headers to patterns; one of each must match.
         methods: Methods; one must match. Empty: every method.
         queries: Of each entry's keys and values, as patterns, one must be in the query. An empty key: any key.
-        for_users: Whether the addresses that it is for are those of users anywhere.
+        for_users: Whether the addresses that it is for are those of users.
         forward: Where matching requests go.
         answer: What to answer instead.
     """
@@ -147,12 +153,15 @@ class RoutingRule:
             entry._credit = 0.0
 
 
-def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGroup]) -> RoutingRule:
+def read_rule(
+    properties: dict[str, Any], name: str, groups: dict[str, TargetGroup], users: Users = INTERNET
+) -> RoutingRule:
     """The rule that a listener rule's resolved properties define.
 
     Args:
         name: For messages.
         groups: Target group ARN to target group.
+        users: Where the users of its load balancer ask from.
 
     Raises:
         UnresolvableError: It has a condition or action that the rehearsal does not know.
@@ -175,23 +184,24 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
                 pairs = _values(condition, "QueryStringConfig", name)
                 rule.queries.append(tuple((pair.get("Key", ""), pair.get("Value", "")) for pair in pairs))
             case "source-ip":
-                rule.for_users &= _has_users(_values(condition, "SourceIpConfig", name), name)
+                rule.for_users &= _has_users(_values(condition, "SourceIpConfig", name), users, name)
             case unknown:
                 raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
     rule.forward, rule.answer = _read_actions(properties["Actions"], name, groups)
     return rule
 
 
-def _has_users(ranges: Sequence[Any], name: str) -> bool:
-    """Whether users, who may be anywhere, are in one of some ranges of addresses.
+def _has_users(ranges: Sequence[Any], users: Users, name: str) -> bool:
+    """Whether users are in one of some ranges of addresses.
 
     Raises:
         UnresolvableError: One is no range.
     """
     try:
-        return any(_USER in ip_network(str(each), strict=False) for each in ranges)
+        named = [ip_network(str(each), strict=False) for each in ranges]
     except ValueError as error:
         raise UnresolvableError(f"{name}: Conditions holds a source-ip that is no range: {error}: correct it") from None
+    return any(one.version == other.version and one.overlaps(other) for one in named for other in users)
 
 
 def _is_in(pairs: list[tuple[str, str]], key: str, value: str) -> bool:

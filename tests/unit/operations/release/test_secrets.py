@@ -15,7 +15,7 @@ STACK = "nova-prod-shop"
 GOOD = StoredSecret(labels=frozenset({"AWSCURRENT"}), versions=frozenset({"v7"}))
 
 
-def joined(*texts: str) -> dict[str, Any]:
+def joined(*texts: Any) -> dict[str, Any]:
     """As CDK writes an ARN of the environment's partition."""
     return {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, *texts]]}
 
@@ -144,3 +144,55 @@ def test_in_a_rehearsal_no_secret_is_missing() -> None:
     account = Account({f"{SECRET}:db": None})
     account.release = object()
     assert found(account, template(f"{SECRET}:db")) == Found()
+
+
+def sub(text: str) -> dict[str, str]:
+    return {"Fn::Sub": text}
+
+
+REGION, ID = HOME.split(":")
+OPEN = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:shop/db-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [
+        (sub(OPEN), f"{SECRET}:shop/db-AbCdEf"),
+        (sub(f"{OPEN}:user::"), f"{SECRET}:shop/db-AbCdEf"),
+        (sub(OPEN.replace("-AbCdEf", "")), f"{SECRET}:shop/db"),
+        (
+            sub(OPEN.replace("${AWS::Region}", "eu-north-1")),
+            f"arn:aws:secretsmanager:eu-north-1:{ID}:secret:shop/db-AbCdEf",
+        ),
+        (
+            joined(":secretsmanager:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}, ":secret:db-AbCdEf"),
+            f"{SECRET}:db-AbCdEf",
+        ),
+    ],
+)
+def test_a_secret_is_asked_for_by_the_arn_that_its_task_reads(value: Any, asked: str) -> None:
+    """A name has no suffix of six characters, and only an ARN may do with or without it."""
+    account = Account({asked: GOOD}, deployed=template(value))
+    assert found(account, template(value)) == Found()
+    assert len(found(Account({asked: None}), template(value)).missing) == 1
+
+
+def test_a_secret_of_another_region_is_not_to_be_created_in_this_one() -> None:
+    elsewhere = f"arn:aws:secretsmanager:us-east-2:{ID}:secret:db-AbCdEf"
+    [missing] = found(Account({elsewhere: None}), template(elsewhere)).missing
+    assert missing.endswith(f": create it in us-east-2 of the account {ID}, or correct the name")
+
+
+def test_a_parameter_of_another_region_is_not_taken_for_a_missing_one() -> None:
+    elsewhere = sub("arn:aws:ssm:us-east-2:${AWS::AccountId}:parameter/shop/key")
+    assert found(Account(parameters={"/shop/key": False}), template(elsewhere)).missing == ()
+
+
+def test_before_there_is_a_stack_a_name_that_may_have_a_suffix_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = Account({"shop/db-AbCdEf": None, "shop/db": None})
+    monkeypatch.setattr(account, "stacks", tuple)
+    said = found(account, template(sub(OPEN), sub(OPEN.replace("-AbCdEf", ""))))
+    assert [line.partition(" comes")[0] for line in said.missing] == [f"{STACK}: V2"]
+    assert said.not_checked[0].startswith(f"{STACK}: V1 comes from the secret shop/db-AbCdEf; not checked")

@@ -1,0 +1,69 @@
+"""Whom the rules of a load balancer are for, by where it is."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.clock import COMPRESSED
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
+from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
+
+ELB = "AWS::ElasticLoadBalancingV2"
+NOT_FOUND = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+IPAM = {"Ipv4IpamPoolId": "ipam-pool-1", "Ipv4NetmaskLength": 16}
+
+
+def network(**properties: Any) -> dict[str, Any]:
+    parameters = {"Range": {"Type": "String"}}
+    return {"Parameters": parameters, "Resources": {"Vpc": {"Type": "AWS::EC2::VPC", "Properties": properties}}}
+
+
+def platform(source: str, **balancer: Any) -> dict[str, Any]:
+    rule = {
+        "ListenerArn": {"Ref": "Listener"},
+        "Priority": 9,
+        "Conditions": [{"Field": "source-ip", "SourceIpConfig": {"Values": [source]}}],
+        "Actions": [NOT_FOUND],
+    }
+    listener = {"LoadBalancerArn": {"Ref": "Balancer"}, "Port": 80, "Protocol": "HTTP", "DefaultActions": [NOT_FOUND]}
+    return {
+        "Resources": {
+            "Balancer": {"Type": f"{ELB}::LoadBalancer", "Properties": balancer},
+            "Listener": {"Type": f"{ELB}::Listener", "Properties": listener},
+            "Rule": {"Type": f"{ELB}::ListenerRule", "Properties": rule},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("balancer", "vpc", "source", "users"),
+    [
+        ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "10.0.0.0/8", True),
+        ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "10.7.3.0/24", True),
+        ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "10.8.0.0/16", False),
+        ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "198.51.100.0/24", False),
+        ({"Scheme": "internal"}, IPAM, "192.168.4.0/22", True),
+        ({"Scheme": "internal"}, {"CidrBlock": {"Ref": "Range"}}, "172.20.0.0/16", True),
+        ({"Scheme": "internal"}, IPAM, "fd00::/8", True),
+        ({"Scheme": "internal"}, IPAM, "198.51.100.0/24", False),
+        ({"Scheme": "internet-facing"}, {"CidrBlock": "10.7.0.0/16"}, "10.0.0.0/8", False),
+        ({}, {"CidrBlock": "10.7.0.0/16"}, "0.0.0.0/0", True),
+    ],
+)
+def test_users_of_an_internal_load_balancer_have_private_addresses(
+    balancer: dict[str, Any], vpc: dict[str, Any], source: str, users: bool
+) -> None:
+    async def play() -> None:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
+        try:
+            for name, template in (("net", network(**vpc)), ("web", platform(source, **balancer))):
+                await balancers.apply(PlayedStack(name, template, exports={}, revisions={}))
+            rule = balancers.rule_named("web/Rule")
+            assert rule is not None
+            assert rule.matches("host", "/") is users
+        finally:
+            await balancers.stop()
+
+    asyncio.run(play())
