@@ -20,6 +20,7 @@ LOADED = (
     ),
 )
 """Not CDK: it starts a process of its own, which forks cannot share."""
+PASSED, FAILED, _CRASHED, NOTHING = 0, 1, 3, 5
 
 
 class Tests:
@@ -45,33 +46,44 @@ class Tests:
         if early := next((file for file in loaded if file.startswith(tuple(places))), None):
             sys.exit(f"mutants: {early} is loaded before it is broken: take what imports it out of LOADED")
 
-    def do_pass(self, tests: Sequence[str], *, shared: Path | None) -> bool:
+    def run(self, tests: Sequence[str], *, shared: Path | None, patience: float = 1) -> int:
         """Run some tests, until one fails.
 
         Args:
             tests: Their ids, or files and directories.
             shared: Where assemblies are that were synthesized before; None to synthesize them again.
+            patience: How many times as long it may take.
+
+        Returns:
+            How pytest ends: https://docs.pytest.org/en/stable/reference/exit-codes.html; ``FAILED`` after the timeout.
         """
         child = os.fork()
         if child == 0:
-            code = 3
+            code = _CRASHED
             try:
                 code = self._run(tests, shared)
             finally:
                 os._exit(code)
         try:
-            deadline = time.monotonic() + self._timeout
+            deadline = time.monotonic() + patience * self._timeout
             while time.monotonic() < deadline:
                 ended, status = os.waitpid(child, os.WNOHANG)
                 if ended:
-                    return os.waitstatus_to_exitcode(status) == 0
+                    return os.waitstatus_to_exitcode(status)
                 time.sleep(0.02)
-            return False
+            return FAILED
         finally:
             self._stop(child)
 
+    def must_pass(self, tests: Sequence[str], *, shared: Path | None) -> None:
+        """Exit unless some tests pass while nothing is broken: what fails by itself notices nothing."""
+        if code := self.run(tests, shared=shared, patience=10):
+            some = " ".join(tests[:3])
+            sys.exit(f"mutants: while nothing is broken, pytest ends with {code} in a fork: pytest -x -n0 {some} …")
+
     def _run(self, tests: Sequence[str], shared: Path | None) -> int:
         os.setsid()  # so that all it starts can be stopped with it
+        sys.dont_write_bytecode = True  # its variable is read when Python starts
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covering import Covering
-from forked_tests import Tests
+from forked_tests import FAILED, NOTHING, PASSED, Tests
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".nova" / "mutants"
@@ -200,22 +200,33 @@ def survives(mutant: Mutant, broken: str, covering: Covering, tests: Tests) -> s
     """
     file = COPY / mutant.module
     whole, times = file.read_text(encoding="utf-8"), file.stat()
-    shared = None if _is_synthesized(mutant.module) else SHARED
-    known: set[str] = set()
+    batches = _all_batches(mutant, covering, whole)
     file.write_text(broken, encoding="utf-8")
     try:
-        for found in (covering.of(file, mutant.line, text=whole), covering.anywhere(file)):
-            for batch in _batches([each for each in found if each not in known], mutant.module, covering, shared):
-                known.update(batch)
-                if not tests.do_pass(batch, shared=shared):
-                    return ""
-        for batch in (HABITS, tests_of(mutant.module)):
-            if not tests.do_pass(batch, shared=None):
-                return ""
+        for batch, shared in batches:
+            code = tests.run(batch, shared=shared)
+            if code not in (PASSED, NOTHING):
+                break
+        else:
+            return _difference(whole, broken)
     finally:
         file.write_text(whole, encoding="utf-8")
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    return _difference(whole, broken)
+    if code != FAILED:  # A module that cannot be imported has this effect; so have tests that are not found.
+        tests.must_pass(batch, shared=shared)
+    return ""
+
+
+def _all_batches(mutant: Mutant, covering: Covering, whole: str) -> Iterator[tuple[list[str], Path | None]]:
+    """What a mutant meets, in this order, and where the assemblies are that it may read."""
+    file, known = COPY / mutant.module, set[str]()
+    shared = None if _is_synthesized(mutant.module) else SHARED
+    for found in (covering.of(file, mutant.line, text=whole), covering.anywhere(file)):
+        for batch in _batches([each for each in found if each not in known], mutant.module, covering, shared):
+            known.update(batch)
+            yield batch, shared
+    yield HABITS, None
+    yield tests_of(mutant.module), None
 
 
 def _is_synthesized(module: Path) -> bool:
@@ -280,6 +291,7 @@ def main(arguments: list[str]) -> int:
     if options.sample is not None and options.sample < len(everything):
         drawn = random.Random(options.seed).sample(everything, options.sample)  # noqa: S311 - draws that a seed repeats
     tests = Tests(COPY, environment=_environment(), timeout=options.timeout, broken=AREAS)
+    tests.must_pass(sorted({*HABITS, *(test for file in files for test in tests_of(file))}), shared=SHARED)
     known, alive, same = argued(), 0, 0
     for number, (mutant, broken) in enumerate(zip(drawn, broken_texts(drawn), strict=True), start=1):
         difference = survives(mutant, broken, covering, tests)

@@ -71,6 +71,14 @@ def test_a_quota_that_is_not_known_blocks_nothing() -> None:
     assert blockers_of(replace(FINE, vcpu_quota=None)) == []
 
 
+def test_parts_of_a_vcpu_count_too() -> None:
+    """Twice the tasks, of half a vCPU and of a quarter: 1.5 in all."""
+    small = replace(AUDIO, tasks=(replace(TASK, cpu=512), replace(TASK, cpu=256)))
+    assert blockers_of(replace(FINE, services=(small,), vcpu_quota=1.5)) == []
+    [found] = blockers_of(replace(FINE, services=(small,), vcpu_quota=1.4))
+    assert "may need 1.5 vCPUs at once, but the account may run 1.4" in found.text
+
+
 def test_red_alarms_do_not_stand_against_the_way_back() -> None:
     red = replace(FINE, alarms=(replace(ERRORS, state="ALARM"),), last_good="good")
     assert blockers_of(red) == []

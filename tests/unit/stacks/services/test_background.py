@@ -190,6 +190,8 @@ def test_a_job_comes_at_its_time_and_ends_in_time(assembly: Any) -> None:
     schedule = assembly.only("nova-dev-report", "AWS::Scheduler::Schedule")
     assert schedule["ScheduleExpression"] == "cron(0 6 ? * MON *)"
     assert schedule["ScheduleExpressionTimezone"] == "Asia/Tokyo"
+    hour = 60 * 60  # which is what the alarm on a missed start says
+    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": hour, "MaximumRetryAttempts": 10}
     assert machine(assembly, "nova-dev-report")["States"]["Run"]["TimeoutSeconds"] == 700
     assert not assembly.resources("nova-dev-report", "AWS::ECS::Service")
 

@@ -133,3 +133,14 @@ def test_a_role_of_production_that_no_template_has_is_named(assembly: Any) -> No
     )
     rows = _rows(Template(resources, TOOLS), Template({}, PROD))
     assert f"| Build: Synth | `{lookup}` | unknown | whatever that role may do: it is not in these templates |" in rows
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["what it may assume is known", "what it may assume is not known"])
+def test_a_step_reads_nothing_or_something(assembly: Any, known: bool) -> None:
+    pipeline = Template(assembly.template("NovaPipelineStack")["Resources"], TOOLS)
+    environment = assembly.template("nova-prod-platform")["Resources"] if known else {}
+    rows = [row.strip("| ").split(" | ") for row in _rows(pipeline, Template(environment, PROD))]
+    nothing = [row[0] for row in rows if row[-1] == "nothing"]
+    something = {row[0] for row in rows if row[-1] != "nothing"}
+    assert ["ApproveProduction: Brief" in something, "Build: Synth" in nothing] == [True, True]
+    assert something.isdisjoint(nothing)
