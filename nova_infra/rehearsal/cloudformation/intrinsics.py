@@ -16,7 +16,8 @@ class UnresolvableError(NovaError):
 
 def _named(argument: Any) -> tuple[str, ...]:
     """The logical id in the argument of ``Ref`` or ``Fn::GetAtt``; none for what AWS itself names."""
-    name = argument.partition(".")[0] if isinstance(argument, str) else str(argument[0])
+    first = argument[0] if isinstance(argument, list) and argument else argument
+    name = first.partition(".")[0] if isinstance(first, str) else ""
     return () if name.startswith("AWS::") else (name,)
 
 
@@ -70,7 +71,7 @@ class Resolver:
             if name in ("Ref", "Condition") or name.startswith("Fn::"):
                 try:
                     return self._call(name, argument, where)
-                except (KeyError, IndexError, TypeError, ValueError) as error:
+                except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
                     if (
                         name in ("Ref", "Fn::GetAtt")
                         and isinstance(error, KeyError)

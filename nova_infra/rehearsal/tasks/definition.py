@@ -130,7 +130,7 @@ def read_task_definition(
         stop_timeout=float(container.get("StopTimeout", 30)),
         memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
         secrets={str(each["Name"]): str(each.get("ValueFrom", "")) for each in container.get("Secrets", ())},
-        cpu=int(properties.get("Cpu") or container.get("Cpu") or 1024),
+        cpu=int(float(properties.get("Cpu") or container.get("Cpu") or 0)) or 1024,
         entry_point=tuple(map(str, container.get("EntryPoint", ()))),
         user=str(container.get("User", "")),
         working_directory=str(container.get("WorkingDirectory", "")),

@@ -1,14 +1,18 @@
 """What a release needs and only AWS knows of, read from its templates before anything starts."""
 
+import contextlib
+import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers import valid_resources, valid_services
 from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED
 from nova_infra.rehearsal.pipeline.precheck import StageReading, precheck, taken_for_granted
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
@@ -264,3 +268,30 @@ def test_the_container_that_a_load_balancer_names_runs_and_the_others_do_not(
 
     notes = precheck(of_prod(write_assembly(tmp_path / "proxied"), with_proxy))
     assert "sidecars: proxy did not run, and nothing answered in their place" in notes
+
+
+ODD = [None, True, 7, "x", [], [[7]], {"a": [7]}]
+PLAYABLE = {
+    name: resources
+    for name, resources in {**valid_services.STACKS, **valid_resources.STACKS}.items()
+    if resources["It"]["Type"] in PLAYED
+}
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(part, (*path, key))
+
+
+@pytest.mark.parametrize("name", PLAYABLE)
+def test_a_value_of_another_type_is_refused_or_of_no_matter(name: str) -> None:
+    for path in places(PLAYABLE[name]["It"]["Properties"]):
+        for put in ODD:
+            resources = copy.deepcopy(PLAYABLE[name])
+            inner = resources["It"]["Properties"]
+            for step in path[:-1]:
+                inner = inner[step]
+            inner[path[-1]] = put
+            with contextlib.suppress(UnresolvableError):
+                StageReading().read("prod", {"Resources": resources})
