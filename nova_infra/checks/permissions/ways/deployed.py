@@ -7,6 +7,7 @@ lets an earlier account do. Other writes need a permission of the other account,
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nova_infra.checks.permissions.attached import ROLE, Attached, branches
@@ -36,15 +37,19 @@ _UNKNOWN = re.compile(r"\$\{(\w+)\}")
 
 def reach_of_deployed(template: Template) -> Iterator[Finding]:
     """Each permission by which an environment reaches beyond an approval that it comes before."""
+    template = _in_its_account(template)
     attached = Attached(template)
     beyond = template.beyond - {template.account}
+    unknown = "may be behind the approval, as the stack's own account is not known: give it in env"
     for logical_id, role in template.of_type(ROLE) if template.beyond else ():
         if not _runs(role, _RUNNING, others=True):
             continue
         statements = attached.statements(logical_id)
         name = pattern_of(role.get("RoleName", "")) or logical_id
         for statement, action, resource in _beyond(statements, beyond):
-            yield _finding(statement.policy, f"{name} may {action} on {resource}: behind the approval")
+            is_sure = template.account is not None or account_of(resource) in beyond
+            where = "behind the approval" if is_sure else unknown
+            yield _finding(statement.policy, f"{name} may {action} on {resource}: {where}")
         if template.account in template.beyond and _runs(role, (_TASKS,), others=False):
             for statement, action, resource in _delivering(statements):
                 yield _finding(statement.policy, f"{name} may {action} on {resource}: what delivers, or an image")
@@ -143,3 +148,35 @@ def _is_of(account: str, pattern: str) -> bool:
     if len(parts) < 6:
         return overlap(pattern, account) or overlap(pattern, f"arn:aws:*:{account}:*")
     return overlap(parts[4] or ("*" if "*" in parts[5].partition("/")[0] else ""), account)
+
+
+def _in_its_account(template: Template) -> Template:
+    """A template with its account in place of the pseudo-parameter, if it is known, and of roles that it imports."""
+    if template.account is None:
+        return template
+    account = template.account
+    return replace(template, resources={key: _with_account(each, account) for key, each in template.resources.items()})
+
+
+def _with_account(value: Any, account: str, *, whole: bool = True) -> Any:
+    """A value with the account in it.
+
+    Args:
+        whole: Whether the value is no part of a text. Then one that is imported is taken for something of the account:
+            https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
+    """
+    match value:
+        case {"Ref": "AWS::AccountId"}:
+            return account
+        case {"Fn::ImportValue": _} if whole:
+            return f"arn:aws:iam::{account}:role/*"
+        case {"Fn::If": [condition, *choices]}:
+            return {"Fn::If": [condition, *(_with_account(each, account, whole=whole) for each in choices)]}
+        case Mapping():
+            inner = whole and not any(str(key).startswith("Fn::") for key in value)
+            return {key: _with_account(each, account, whole=inner) for key, each in value.items()}
+        case list():
+            return [_with_account(each, account, whole=whole) for each in value]
+        case str():
+            return value.replace("${AWS::AccountId}", account)
+    return value

@@ -3,9 +3,12 @@
 What a task asks about itself is answered here, too.
 """
 
+import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 from aiohttp import web
@@ -23,8 +26,11 @@ from nova_infra.rehearsal.load_balancer.sockets import bound
 _NOT_THERE = re.compile(
     rb"NoSuchBucket|NonExistentQueue|QueueDoesNotExist|ParameterNotFound|ResourceNotFound|NotFoundException"
 )
-# In what SQS answers, as JSON and as XML.
-_RECEIPT = re.compile(rb'ReceiptHandle(?:"\s*:\s*"|>)([^"<]+)')
+_RECEIPT = b"ReceiptHandle"
+"""In what SQS answers with a message, as JSON and as XML."""
+EVERY_SECONDS = 0.2
+"""How often the server is asked whether there is a message."""
+_LONGEST_POLL = 20
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -43,7 +49,7 @@ class AwsProxy:
         note: Callable[[Caller, str], None],
         miss: Callable[[Caller, str], None],
         about: Callable[[str, str], dict[str, Any] | None] = lambda *_: None,
-        give_back: Callable[[str, list[str]], Awaitable[None]] | None = None,
+        polls: Callable[[str], int] = lambda _: 0,
     ) -> None:
         """Prepare.
 
@@ -55,8 +61,7 @@ class AwsProxy:
             miss: Told who asked for what the server does not have, in a clause.
             about: What is answered to a task that asks about itself, from a path and its address; None where it does
                 not.
-            give_back: Told a queue's name and the receipt handles of messages that a task asked for and could not
-                get, because it has ended since; None where no queue is played.
+            polls: For how many seconds a queue, by its name, lets a task wait for messages that does not say.
         """
         self.port = 0
         self._account = account
@@ -65,7 +70,7 @@ class AwsProxy:
         self._note = note
         self._miss = miss
         self._about = about
-        self._give_back = give_back
+        self._polls = polls
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -100,25 +105,47 @@ class AwsProxy:
             return answer
         try:
             address = await self._behind()
-            answer = await self._pass_on(request, body, address)
+            answer = await self._hear(request, call, body, address)
         except (UnresolvableError, aiohttp.ClientError, ConnectionError) as error:
             return web.Response(status=503, text=f"the rehearsal's stand-in for AWS: {error}")
-        if call is not None and request.transport is None:
-            await self._take_back(call, answer)
         caller = self._caller(call.key) if call is not None else None
         if call is not None and caller is not None and call.needs and _lacks(answer):
             self._miss(caller, " on ".join(call.needs[0]))
         return answer
 
-    async def _take_back(self, call: AwsCall, answer: web.Response) -> None:
-        """Nobody waits for this answer any more: the messages in it are for somebody else.
+    async def _hear(self, request: web.BaseRequest, call: AwsCall | None, body: bytes, address: str) -> web.Response:
+        """What the server behind answers; where a task waits for messages, as soon as there is one.
 
-        The server behind does not notice that. SQS does, save for what is on its way at that moment.
+        The server would go on waiting for a task that has ended, and hand it a message. SQS notices, save for what is
+        on its way at that moment. So the server is asked again and again, for as long as the task stays.
         """
-        receipts = _RECEIPT.findall(answer.body) if isinstance(answer.body, bytes) else []
-        queues = [resource.rpartition(":")[2] for action, resource in call.needs if action == "sqs:ReceiveMessage"]
-        if self._give_back is not None and receipts and queues:
-            await self._give_back(queues[0], [each.decode() for each in receipts])
+        seconds, body = self._without_wait(call, body)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
+            answer = await self._pass_on(request, body, address)
+            has_come = answer.status != 200 or (isinstance(answer.body, bytes) and _RECEIPT in answer.body)
+            if has_come or loop.time() >= until:
+                return answer
+            await asyncio.sleep(EVERY_SECONDS)
+            if request.transport is None:
+                return answer
+
+    def _without_wait(self, call: AwsCall | None, body: bytes) -> tuple[int, bytes]:
+        """For how many seconds a call waits for messages, and its body for a server that shall not wait."""
+        queues = [arn for action, arn in call.needs if action == "sqs:ReceiveMessage"] if call is not None else []
+        if call is None or not queues:
+            return 0, body
+        try:
+            is_json = call.protocol == "json"
+            given: dict[str, Any] = json.loads(body) if is_json else dict(parse_qsl(body.decode(), strict_parsing=True))
+            seconds = int(given.get("WaitTimeSeconds", self._polls(queues[0].rpartition(":")[2])))
+        except (ValueError, TypeError, AttributeError):
+            return 0, body  # The server says what is wrong with it.
+        if not 0 < seconds <= _LONGEST_POLL:
+            return 0, body
+        given["WaitTimeSeconds"] = 0
+        return seconds, (json.dumps(given) if is_json else urlencode(given)).encode()
 
     def _denied(self, call: AwsCall) -> web.Response | None:
         caller = self._caller(call.key)
@@ -132,6 +159,8 @@ class AwsProxy:
     async def _pass_on(self, request: web.BaseRequest, body: bytes, address: str) -> web.Response:
         assert self._session is not None, "requests follow start()"
         headers = passed_on(request.headers)
+        if "Content-Length" in headers:
+            headers["Content-Length"] = str(len(body))
         async with self._session.request(
             request.method,
             URL(f"{address}{request.raw_path}", encoded=True),

@@ -61,7 +61,7 @@ class StandIns:
         self._metadata = Metadata(home)
         about = self._metadata.answer
         self._proxy = AwsProxy(
-            home.account, self._callers.get, self._behind, self._note, self._miss, about, self._give_back
+            home.account, self._callers.get, self._behind, self._note, self._miss, about, self._polls
         )
         self._aws: StandInAws | None = None
         self._url = self._reached = self._opened = ""
@@ -193,18 +193,10 @@ class StandIns:
         await self._proxy.stop()
         await self._moto.stop()
 
-    async def _give_back(self, queue: str, receipts: list[str]) -> None:
-        """Let messages that nobody got be received again at once."""
-        assert self._aws is not None, "it has a queue"
-        for receipt in receipts:
-            await asyncio.to_thread(
-                self._aws.call,
-                "sqs",
-                "change_message_visibility",
-                QueueUrl=self._queue_url(queue),
-                ReceiptHandle=receipt,
-                VisibilityTimeout=0,
-            )
+    def _polls(self, queue: str) -> int:
+        """For how many seconds a queue lets a task wait for messages that does not say."""
+        resource = self._resources.get((QUEUE, queue))
+        return int(resource.properties.get("ReceiveMessageWaitTimeSeconds", 0)) if resource is not None else 0
 
     def _queue_url(self, queue: str) -> str:
         return f"{self._url}/{self._account}/{queue}"

@@ -31,6 +31,10 @@ def role(account: str, name: str) -> str:
     return f"arn:aws:iam::{account}:role/{name}"
 
 
+OWN = {"Fn::Sub": role("${AWS::AccountId}", "reports")}
+IMPORTED = {"Fn::ImportValue": "dev-reports-role"}
+
+
 BEYOND = {
     "production's release role": allow("sts:AssumeRole", role(PROD, "nova-prod-release")),
     "production's observer": allow("sts:AssumeRole", role(PROD, "nova-prod-observer")),
@@ -41,6 +45,13 @@ BEYOND = {
     "a role under a condition that a missing key meets": allow(
         "sts:AssumeRole", role(PROD, "x"), Condition={"StringEqualsIfExists": {"aws:PrincipalTag/team": "shop"}}
     ),
+    "a role whose name is imported": allow(
+        "sts:AssumeRole", {"Fn::Join": ["", [f"arn:aws:iam::{PROD}:role/", {"Fn::ImportValue": "name"}]]}
+    ),
+    "a role whose ARN is given to the stack": allow("sts:AssumeRole", {"Ref": "ReportsRole"}),
+    "all roles but an imported one": {
+        "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": IMPORTED}
+    },
     "a step of the pipeline": allow("sts:AssumeRole", role(TOOLS, "nova-prod-verify-step")),
     "the tags of a session": allow("sts:TagSession", role(PROD, "x")),
     "production's function": allow("lambda:UpdateFunctionCode", f"arn:aws:lambda:us-east-1:{PROD}:function:smoke"),
@@ -56,6 +67,11 @@ BEYOND = {
 WITHIN = {
     "a role of its own account": allow("sts:AssumeRole", role(DEV, "reports")),
     "a role of an account that nobody delivers to": allow("sts:AssumeRole", role("555555555555", "reports")),
+    "a role of its account by Fn::Sub": allow("sts:AssumeRole", OWN),
+    "a role of its account by Fn::Join": allow(
+        "sts:AssumeRole", {"Fn::Join": ["", ["arn:aws:iam::", {"Ref": "AWS::AccountId"}, ":role/reports"]]}
+    ),
+    "a role that another stack exports": allow("sts:AssumeRole", IMPORTED),
     "a table of its own": allow("dynamodb:*", f"arn:aws:dynamodb:us-east-1:{DEV}:table/orders"),
     "any table": allow("dynamodb:PutItem"),
     "its image": allow(["ecr:BatchGetImage"], f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/carts-service"),
@@ -75,6 +91,12 @@ def test_a_task_before_the_approval_reaches_nothing_behind_it(document: dict[str
 @pytest.mark.parametrize("document", WITHIN.values(), ids=WITHIN.keys())
 def test_a_task_may_use_what_is_of_its_own_environment(document: dict[str, Any]) -> None:
     assert details(with_task(document), DEV, "Dev") == []
+
+
+def test_where_the_own_account_is_not_known_it_says_so() -> None:
+    loaded = Loaded(with_task(allow("sts:AssumeRole", OWN))["Resources"], None, PROMOTION.beyond("Dev"))
+    [found] = [finding.detail for finding in production_out_of_reach(loaded)]
+    assert found.endswith(": may be behind the approval, as the stack's own account is not known: give it in env")
 
 
 def test_what_is_denied_again_reaches_nothing() -> None:
