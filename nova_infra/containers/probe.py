@@ -18,6 +18,10 @@ _PROBE = "localhost/nova-probe:1"
 SECONDS = 60
 MOST_OPEN_FILES = 2**20
 """No kernel allows more unless it is told to: https://docs.kernel.org/admin-guide/sysctl/fs.html#nr-open"""
+FARGATE_OPEN_FILES = 65535
+"""What a task gets whose definition does not say: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html"""
+_NOT_FOUND = 127
+"""With this status a run ends whose program is missing: https://docs.docker.com/engine/containers/run/#exit-status"""
 _PROCESSES = (None, 32768, 1024)
 """How many processes a user may have: as the engine has it, or fewer where the kernel refuses that."""
 _REFUSED_FILES = re.compile(r"rlimit type 7\b|rlimit_nofile", re.IGNORECASE)
@@ -35,6 +39,22 @@ class Limits:
 
     open_files: int
     processes: int | None = None
+
+    @property
+    def lacks(self) -> str:
+        """What Fargate gives tasks and this machine does not, in clauses; empty for nothing."""
+        clauses = []
+        if self.open_files < MOST_OPEN_FILES:
+            on_fargate = f"{FARGATE_OPEN_FILES}, or what Ulimits says"
+            clauses.append(f"open files: at most {self.open_files} for a process here; on Fargate {on_fargate}")
+        if self.processes is not None:
+            # It counts the threads of a user id, whatever container they are in:
+            # https://man7.org/linux/man-pages/man2/setrlimit.2.html
+            clauses.append(
+                f"threads: at most {self.processes} here for all tasks of one user id together, and further ones fail "
+                "to start; on Fargate no task counts against another"
+            )
+        return "; ".join(clauses)
 
 
 def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> Limits:
@@ -77,15 +97,17 @@ def require_start(engine: Engine) -> Limits:
             with tarfile.open(archive, "w") as tar:
                 tar.addfile(tarfile.TarInfo("probe"), io.BytesIO())
             engine.run("import", str(archive), _PROBE)
-    open_files, processes = MOST_OPEN_FILES, list(_PROCESSES)
-    while error := _refusal(engine, Limits(open_files, processes[0])):
-        if _REFUSED_FILES.search(str(error)) and open_files != (own := own_open_files()):
-            open_files = own
+    # What this process may have tells nothing of a daemon, which may have less.
+    open_files = sorted({MOST_OPEN_FILES, own_open_files(), FARGATE_OPEN_FILES}, reverse=True)
+    processes = list(_PROCESSES)
+    while error := _refusal(engine, Limits(open_files[0], processes[0])):
+        if _REFUSED_FILES.search(str(error)) and open_files[1:]:
+            del open_files[0]
         elif _REFUSED_PROCESSES.search(str(error)) and processes[1:]:
             del processes[0]
         else:
             raise error
-    return Limits(open_files, processes[0])
+    return Limits(open_files[0], processes[0])
 
 
 def limit_options(soft: int, hard: int, processes: int | None) -> list[str]:
@@ -106,30 +128,35 @@ def own_open_files() -> int:
 def _refusal(engine: Engine, limits: Limits) -> EngineError | None:
     options = ["--memory=64m", "--cpus=0.5"]
     options += limit_options(limits.open_files, limits.open_files, limits.processes)
-    said = _said(engine, "run", "--rm", "--publish=127.0.0.1::80", *options, _PROBE, "/missing")
+    code, said = _said(engine, "run", "--rm", "--publish=127.0.0.1::80", *options, _PROBE, "/missing")
     error = explain(engine.program, ["run"], said)
-    return error if isinstance(error, EngineError) else None
+    if isinstance(error, EngineError):
+        return error
+    if code == _NOT_FOUND or "/missing" in said:
+        return None
+    return EngineError(f"{error}: it does not start a container: see what it says")
 
 
 def _pull(engine: Engine, image: str) -> None:
-    said = _said(engine, "pull", "--quiet", image)
+    _, said = _said(engine, "pull", "--quiet", image)
     if engine.image(image) is None:
         error = explain(engine.program, ["pull"], said)
         raise error if isinstance(error, EngineError) else EngineError(str(error))
 
 
-def _said(engine: Engine, *arguments: str) -> str:
-    """What a command of the engine that may fail prints to its error output. A pull takes as long as it takes.
+def _said(engine: Engine, *arguments: str) -> tuple[int, str]:
+    """Status and error output of a command of the engine that may fail. A pull takes as long as it takes.
 
     Raises:
         EngineError: It does not end.
     """
     command, limit = [engine.program, *arguments], None if arguments[0] == "pull" else SECONDS
     try:
-        return subprocess.run(
+        done = subprocess.run(
             command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=limit
-        ).stderr
+        )
     except subprocess.TimeoutExpired:
         raise EngineError(
             f"{engine.program} {arguments[0]}: does not end within {SECONDS} s: find out what it is doing"
         ) from None
+    return done.returncode, done.stderr

@@ -20,7 +20,7 @@ from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.checkout import build_command, services_of
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
-from nova_infra.containers.probe import MOST_OPEN_FILES, Limits, require_start, require_usable
+from nova_infra.containers.probe import FARGATE_OPEN_FILES, Limits, require_start, require_usable
 from nova_infra.errors import NovaError
 from nova_infra.machine.commands import run_command
 from nova_infra.machine.parallel import gather
@@ -41,8 +41,6 @@ _UNPROVEN = "their images, users, file systems, dependencies and CPU limits"
 UNPROVEN = f"building and pushing images: services ran from their sources, which does not prove {_UNPROVEN}"
 _STARTS_PER_PROCESSOR = 4
 _HOST_NAME = "host.docker.internal"
-_OPEN_FILES = 65535
-"""What a task gets whose definition does not say: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html"""
 
 
 class TaskRuntime(ABC):
@@ -193,10 +191,7 @@ class ImageRuntime(TaskRuntime):
 
     @property
     def lacks(self) -> str:
-        if self.limits is None or self.limits.open_files >= MOST_OPEN_FILES:
-            return ""
-        most = self.limits.open_files
-        return f"open files: at most {most} for a process here; on Fargate {_OPEN_FILES}, or what Ulimits says"
+        return self.limits.lacks if self.limits is not None else ""
 
     async def __aenter__(self) -> ImageRuntime:
         """Make a place for the containers."""
@@ -281,7 +276,7 @@ class ImageRuntime(TaskRuntime):
         """A definition with the limits that Fargate would give it, or as much of them as this machine has."""
         if self.limits is None:
             return definition
-        soft, hard = definition.open_files or (_OPEN_FILES, _OPEN_FILES)
+        soft, hard = definition.open_files or (FARGATE_OPEN_FILES, FARGATE_OPEN_FILES)
         most = self.limits.open_files
         return replace(definition, open_files=(min(soft, most), min(hard, most)), processes=self.limits.processes)
 

@@ -60,6 +60,7 @@ def test_an_engine_that_may_not_start_containers_says_so(podman: Path) -> None:
         ("*nofile=2345:2345*", Limits(2345)),
         ("*nofile=2345:2345*nproc=32768:32768*", Limits(2345, 32768)),
         ("*nofile=1048576:1048576*nproc=1024:1024*", Limits(2**20, 1024)),
+        ("*nofile=65535:65535*", Limits(65535)),
     ],
 )
 @pytest.mark.parametrize("words", ["error setting rlimit type {}: not permitted", "setrlimit `{}`: not permitted"])
@@ -74,6 +75,47 @@ def test_a_container_may_have_what_the_kernel_does_not_refuse(
     enough_files = f"*nofile={limits.open_files}:*"
     run = f"case $* in {allowed}) {STARTS} ;; {enough_files}) {processes} ;; *) {files} ;; esac"
     assert require_start(install(podman, run=run)) == limits
+
+
+@pytest.mark.parametrize("own", [2**20, 2**19])
+def test_a_daemon_may_allow_less_than_this_process_has(podman: Path, monkeypatch: pytest.MonkeyPatch, own: int) -> None:
+    monkeypatch.setattr(probe, "own_open_files", lambda: own)
+    run = f"case $* in *nofile=65535:65535*) {STARTS} ;; *) {REFUSES} ;; esac"
+    assert require_start(install(podman, run=run)) == Limits(65535)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "echo 'Error: unknown flag: --publish' >&2; exit 125",
+        "echo 'Error: OCI runtime error: no seccomp' >&2; exit 126",
+        "exit 1",
+    ],
+)
+def test_no_other_failure_passes_for_a_missing_program(podman: Path, run: str) -> None:
+    with pytest.raises(EngineError, match=r"^podman run: .*it does not start a container: see what it says$"):
+        require_start(install(podman, run=run))
+
+
+@pytest.mark.parametrize(
+    "run", ["exit 127", "echo 'Error: executable file `/missing` not found in $PATH' >&2; exit 125", STARTS]
+)
+def test_a_missing_program_is_known_by_the_status_or_its_name(podman: Path, run: str) -> None:
+    assert require_start(install(podman, run=run)).open_files > 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "lacks"),
+    [
+        (Limits(2**20), []),
+        (Limits(2345), ["open files: at most 2345 for a process here"]),
+        (Limits(2**20, 1024), ["threads: at most 1024 here for all tasks of one user id together"]),
+        (Limits(65535, 32768), ["open files: at most 65535", "threads: at most 32768"]),
+    ],
+)
+def test_what_fargate_gives_and_this_machine_does_not_is_said(limits: Limits, lacks: list[str]) -> None:
+    assert all(each in limits.lacks for each in lacks)
+    assert limits.lacks.count("on Fargate") == len(lacks)
 
 
 def test_an_engine_that_hangs_is_given_up(podman: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ def test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine(
     )
 
 
+@pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")
 @pytest.mark.parametrize(("refusals", "fault"), [(1, ""), (99, "it cannot limit processor time")])
 def test_a_limit_that_a_busy_runtime_refuses_is_set_again(
     run: Run, define: Define, monkeypatch: pytest.MonkeyPatch, refusals: int, fault: str
@@ -92,6 +93,7 @@ def test_the_user_of_the_definition_counts_before_that_of_the_image(run: Run, de
     assert asked(run, define(user="4242:4242"))["uid"] == "4242"
 
 
+@pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")
 @pytest.mark.parametrize(
     ("path", "other", "said"),
     one_of_each(
@@ -115,6 +117,7 @@ def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: 
     assert re.fullmatch(f"essential container exited with code 4: {path}: {said}" if said else "", fault)
 
 
+@pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")
 @pytest.mark.parametrize(
     ("behaviour", "other", "said"),
     one_of_each(
