@@ -215,12 +215,10 @@ class Sent(Nothing):
         super().__init__(COMPRESSED, None)
         self.queues: set[str] = set()
         self.bodies: set[str] = set()
-        self.in_order: list[str] = []
 
     async def send(self, queue: str, bodies: list[str]) -> None:
         self.queues.add(queue)
         self.bodies |= set(bodies)
-        self.in_order += bodies
 
     async def waiting(self, _: str) -> tuple[int, int]:
         return 0, 0
@@ -238,67 +236,6 @@ def test_an_app_may_have_one_place_for_the_messages_of_all_its_workers(in_projec
     asyncio.run(queues.include(stack, tmp_path))
     asyncio.run(queues.minute())
     assert sent.bodies == (set() if in_project else {"{}"})
-
-
-OLD, NEW = {"dev-mails": {"dev-mails:1"}}, {"dev-mails": {"dev-mails:2"}}
-BOTH = {"dev-mails": {"dev-mails:1", "dev-mails:2"}}
-
-
-def release(sent: Sent, gaps: list[str], tmp_path: Path, minutes: list[dict[str, set[str]]], *, examples: int) -> None:
-    """Deploy a second revision of a worker, and play minutes of one message in which its tasks run some revisions."""
-    records: dict[str, QueueRecord] = {}
-    queues = Queues(sent, MetricStore(), gaps, records=records)
-    directory = tmp_path / "services" / "mails" / "messages"
-    directory.mkdir(parents=True)
-    for name in "abcdefg"[:examples]:
-        (directory / name).write_text(name)
-
-    async def story() -> None:
-        for number in (1, 2):
-            task = {"Task": f"dev-mails:{number}"}
-            stack = PlayedStack("dev-mails", worker(str(number)), exports={}, revisions=task)
-            await queues.include(stack, tmp_path, judged=number == 2)
-        for running in minutes:
-            records["mails"].rate = 1
-            await queues.minute(running)
-        queues.note_gaps(minutes[-1])
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize(
-    ("minutes", "in_order", "said"),
-    [
-        ([OLD, OLD, NEW, NEW, NEW], "ababc", ""),
-        ([OLD, BOTH, NEW, NEW, NEW], "aaabc", ""),
-        ([OLD, OLD, NEW, NEW], "abab", "the release got 2 of 3 example messages"),
-        ([OLD, OLD, {"dev-mails": set()}, NEW, NEW, {"dev-mails": set()}, NEW], "abcabca", ""),
-        ([OLD, BOTH, BOTH, BOTH], "aabc", "the release got 0 of 3 example messages"),
-        ([OLD, BOTH, NEW, OLD, OLD], "aaaab", ""),
-    ],
-    ids=["all", "mixed at first", "not all", "without tasks for a while", "never alone", "rolled back"],
-)
-def test_a_release_is_seen_with_each_example_or_the_gap_is_named(
-    minutes: list[dict[str, set[str]]], in_order: str, said: str, tmp_path: Path
-) -> None:
-    sent, gaps = Sent(), list[str]()
-    release(sent, gaps, tmp_path, minutes, examples=3)
-    assert sent.in_order == list(in_order)
-    assert [said in gap for gap in gaps] == [True] * bool(said)
-
-
-def test_examples_that_come_with_a_release_are_sent(tmp_path: Path) -> None:
-    sent, gaps = Sent(), list[str]()
-    queues = Queues(sent, MetricStore(), gaps, records={})
-    stack = PlayedStack("dev-mails", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
-    asyncio.run(queues.include(stack, tmp_path))
-    assert len(gaps) == 1
-    directory = tmp_path / "services" / "mails" / "messages"
-    directory.mkdir(parents=True)
-    (directory / "one").write_text("new")
-    asyncio.run(queues.include(stack, tmp_path))
-    asyncio.run(queues.minute(OLD))
-    assert (sent.in_order, gaps) == (["new"], [])
 
 
 def with_output(*, dead_letters: bool, receives: tuple[str, ...]) -> dict[str, Any]:
