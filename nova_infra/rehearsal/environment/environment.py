@@ -166,10 +166,10 @@ class PlayedEnvironment:
         if self._held is not None and not self._pace.is_real:
             await self._held()
         if self._pace.is_real:  # Both may take all of it.
-            await gather(self._load.minute(), self._queues.minute())
+            await gather(self._load.minute(), self._queues.minute(self._services.revisions()))
         else:
             await self._load.minute()
-            await self._queues.minute()
+            await self._queues.minute(self._services.revisions())
         entries = [entry for service in self._services.running.values() for entry in service.tasks]
         self._dependencies.note_connections([entry.task for entry in entries])
         if self._pace.is_real:
@@ -211,6 +211,7 @@ class PlayedEnvironment:
         """Stop the load, every task and every load balancer."""
         self._record.slow_minutes += self._clock.slow_minutes
         self._services.note_uptimes()
+        self._queues.note_gaps(self._services.revisions())
         self._load.compare(self.name, self._record.deployments)
         await self.rest()
         await self._load.stop()
@@ -252,7 +253,7 @@ class PlayedEnvironment:
         await self._apply(stack)
         self._load.forget()
         self._stand_ins.admit(stack, judged=not baseline)
-        await self._queues.include(stack, sources)
+        await self._queues.include(stack, sources, judged=not (baseline or takes_back))
         faults = {self._revisions[each].fault for each in stack.revisions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)
         try:

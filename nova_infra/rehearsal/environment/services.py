@@ -146,6 +146,12 @@ class Services:
                 for line in story:
                     self._tell(line)
 
+    def revisions(self) -> dict[str, set[str]]:
+        """Service to the revisions that its tasks run."""
+        return {
+            name: {entry.task.definition.revision for entry in service.tasks} for name, service in self.running.items()
+        }
+
     def note_uptimes(self) -> None:
         """Note how long the oldest task of the candidate has run."""
         released = {each.new for each in self._record.deployments if not each.baseline}

@@ -116,10 +116,21 @@ def _let_in(template: Template, attached: Attached) -> Iterator[tuple[str, str, 
             account = principal if principal.isdigit() else account_of(principal)
             if account in earlier:
                 yield logical_id, principal, statement
-        if "*" in principals and not _is_for_users(template.resources[logical_id]):
+        if "*" not in principals:
+            for source in sorted(_sources(statement)):
+                if (source if source.isdigit() else account_of(source)) in earlier:
+                    yield logical_id, f"a service of AWS's for {source}", statement
+        elif not _is_for_users(template.resources[logical_id]):
             met = sorted(each for each in earlier if _may_meet(each, statement, template))
             if met and not set(statement.actions) <= _FOR_USERS:
                 yield logical_id, f"anybody, and so {' and '.join(met)},", statement
+
+
+def _sources(statement: Statement) -> Iterator[str]:
+    """The accounts and resources for which a service may ask."""
+    for operator, key, values in statement.conditions:
+        if key in ("aws:sourceaccount", "aws:sourcearn") and COMPARES.fullmatch(operator):
+            yield from values
 
 
 def _is_for_users(resource: Mapping[str, Any]) -> bool:

@@ -7,10 +7,11 @@ from nova_infra.config.rules.service.tokens import tokens
 from nova_infra.config.services.service import Service
 
 _NAMES_A_SECRET = re.compile(
-    r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY(_BASE)?|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+    r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY(_BASE)?|TOKEN|API_?KEY|ACCESS_?KEY|ACCOUNT_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
     r"|(.*_)?(DB|DATABASE|MYSQL|POSTGRES|PG|REDIS|SMTP|MAIL|USER|ADMIN|ROOT)_?(PASS|PWD)",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"-|(?<=[a-z0-9])(?=[A-Z])")
 _FORMS = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
@@ -19,12 +20,13 @@ _FORMS = {
 }
 _OPTION = re.compile(r"--?(?P<name>\w[\w-]*)(=(?P<value>.*))?", re.DOTALL)
 _NAME, _VALUE = r"(?P<name>[A-Za-z_][\w-]*)", r"""(?P<value>\\?"[^"]*"|'[^']*'|[^\s;&|,]*)"""
-# After a blank, prose may go on: only there must a value be more than a word.
+# After a blank, prose or a query may go on: only there must a value be more than a word.
 _ASSIGNED = (
     re.compile(rf"(?<![\w-])(?:-D|--?)?{_NAME}={_VALUE}"),
     re.compile(rf"""(?<=["']){_NAME}\\?["']\s*:\s*{_VALUE}"""),
-    re.compile(rf"(?<![\w-]){_NAME}:\s+(?![a-z]+\b){_VALUE}"),
-    re.compile(rf"(?<![\w-])--?{_NAME}\s+(?!-|[a-z]+\b){_VALUE}"),
+    re.compile(rf"(?<![\w-]){_NAME}:\s+(?![A-Z]?[a-z]+\b){_VALUE}"),
+    re.compile(rf"(?<![\w-])--?{_NAME}\s+(?!-|[A-Z]?[a-z]+\b){_VALUE}"),
+    re.compile(rf"""(?<![\w-]){_NAME} = (?!\w+\.\w)(?=["']|\S*\d){_VALUE}"""),
 )
 # What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual.
 _FILLED_IN = re.compile(r"\$.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*", re.DOTALL)
@@ -55,7 +57,7 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
             yield f"{key}.{name}: holds {found}, which everybody could read: {remedy}"
         elif given := _given(value):
             yield f"{key}.{name}: holds the value of {given}, which everybody could read: {remedy}{_none(harmless)}"
-        elif value and _NAMES_A_SECRET.fullmatch(name):
+        elif value and _names_a_secret(name):
             yield f"{key}.{name}: is named like a secret, but everybody could read it here: {remedy}, or rename it"
 
 
@@ -98,11 +100,16 @@ def _given(text: str) -> str | None:
     return next((each["name"] for each in found if _gives(each["name"], each["value"])), None)
 
 
+def _names_a_secret(name: str) -> bool:
+    """Whether a name is a secret's, in whatever case: ``client_secret``, ``client-secret`` or ``clientSecret``."""
+    return _NAMES_A_SECRET.fullmatch(_WORDS.sub("_", name)) is not None
+
+
 def _gives(name: str, value: str) -> bool:
-    plain, bare = name.replace("-", "_"), value.strip("\"'\\)]}")
+    bare = value.strip("\"'\\)]}")
     return (
-        _NAMES_A_SECRET.fullmatch(plain) is not None
-        and not plain.lower().startswith("no_")
+        (_names_a_secret(name) or name.lower() == "pwd")
+        and not name.lower().startswith(("no-", "no_"))
         and _FILLED_IN.fullmatch(bare) is None
         and _NO_SECRET.fullmatch(bare) is None
     )

@@ -4,9 +4,10 @@ import asyncio
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nova_infra.machine.parallel import gather
@@ -33,7 +34,7 @@ class _Queue:
     """A queue that is measured.
 
     Attributes:
-        samples: Bodies of its messages, one after the other, without an end; None where it gets none.
+        examples: Bodies of its messages, which are sent in turn; none where it gets none.
         dead: Name of its dead-letter queue; empty where it has none.
         record: What is seen of it.
         handling: What is known of its worker.
@@ -43,9 +44,11 @@ class _Queue:
         poisoned: How many messages a drill has put into its dead-letter queue.
         sent: Minute, second on this machine's clock, and how many messages had been sent by then, oldest first.
         total: How many have been sent.
+        revisions: What its worker's tasks run.
+        turn: How many messages have been sent since these do.
     """
 
-    samples: Iterator[str] | None
+    examples: list[str]
     dead: str
     record: QueueRecord
     handling: Handling
@@ -55,6 +58,8 @@ class _Queue:
     poisoned: int = 0
     sent: deque[tuple[int, float, int]] = field(default_factory=deque)
     total: int = 0
+    revisions: frozenset[str] = frozenset()
+    turn: int = 0
 
 
 class Queues:
@@ -85,14 +90,21 @@ class Queues:
         self._gaps = gaps
         self._queues: dict[str, _Queue] = {}
         self._poisoned: set[str] = set()
+        self._released: set[str] = set()
 
     def poison(self, stack: PlayedStack, *, poisoned: bool) -> None:
         """Start or stop adding a dead message to each of a stack's queues every minute."""
         names = set(map(stack.physical_name, stack.resources(QUEUE)))
         self._poisoned = self._poisoned | names if poisoned else self._poisoned - names
 
-    async def include(self, stack: PlayedStack, sources: Path) -> None:
-        """Create what a stack declares, and send messages to its queues from the next minute on."""
+    async def include(self, stack: PlayedStack, sources: Path, *, judged: bool = False) -> None:
+        """Create what a stack declares, and send messages to its queues from the next minute on.
+
+        Args:
+            sources: Checkout that holds the examples of messages.
+            judged: Whether it is the release's, which should be seen with each of the examples.
+        """
+        self._released |= set(stack.revisions.values()) if judged else set()
         await self._stand_ins.apply(stack)
         workers = _workers_of(stack)
         queues = {stack.physical_name(each): stack.properties(each) for each in stack.resources(QUEUE)}
@@ -102,47 +114,74 @@ class Queues:
             dead = dead_letters[name]
             hidden = float(properties.get("VisibilityTimeout", 30))
             tries = int(properties.get("RedrivePolicy", {}).get("maxReceiveCount", 1))
+            is_taken = name in taken
+            examples = _examples(stack, sources) if is_taken else []
             if (known := self._queues.get(name)) is not None:
                 known.record.hidden, known.tries, known.dying.minutes = hidden, tries, _minutes(tries, hidden)
                 known.hide = 0.0
+                if examples and not known.examples:  # They came with the release.
+                    self._gaps[:] = [gap for gap in self._gaps if not gap.startswith(_without_messages(name))]
+                known.examples = examples or known.examples
+                known.handling.examples = len(known.examples)
             if known or name in dead_letters.values() or not (dead or workers):
                 continue
-            is_taken = name in taken
-            examples = _examples(stack, sources) if is_taken else []
             if is_taken and not examples:
                 place = place_of(MESSAGES, in_project=is_project(sources))
-                self._gaps.append(f"{name}: its worker got no messages: add example messages to {place}, one per file")
-            samples = itertools.cycle(examples) if examples else None
+                self._gaps.append(f"{_without_messages(name)}: add example messages to {place}, one per file")
             record = QueueRecord(hidden, workers=workers)
             if is_taken:  # What nobody here takes messages of is measured, and no worker is judged by it.
                 self._records[name] = record
             dying = Dying(_minutes(tries, hidden))
-            self._queues[name] = _Queue(samples, dead, record, Handling(record), tries, dying)
+            self._queues[name] = _Queue(examples, dead, record, Handling(record, len(examples)), tries, dying)
 
-    async def minute(self) -> None:
-        """Send a minute's messages, and measure what is left of the earlier ones."""
+    async def minute(self, running: Mapping[str, Collection[str]] = MappingProxyType({})) -> None:
+        """Send a minute's messages, and measure what is left of the earlier ones.
+
+        Args:
+            running: Service to the revisions that its tasks run. New ones get the examples from the first one on.
+        """
         for name, queue in self._queues.items():
-            if queue.samples is not None:
-                await self._send(name, queue, queue.samples)
+            revisions = _of_worker(queue, running)
+            if revisions and revisions != queue.revisions:
+                queue.revisions, queue.turn = revisions, 0
+            if queue.examples:
+                await self._send(name, queue)
             if name in self._poisoned and queue.dead:
                 await self._stand_ins.send(queue.dead, [POISON])
                 queue.total += 1
                 queue.poisoned += 1
         await gather(*(self._measure(name, queue) for name, queue in self._queues.items()))
 
-    async def _send(self, name: str, queue: _Queue, samples: Iterator[str]) -> None:
+    def note_gaps(self, running: Mapping[str, Collection[str]]) -> None:
+        """Note where the release got only some of the examples.
+
+        Args:
+            running: Service to the revisions that its tasks run at the end.
+        """
+        for name, queue in self._queues.items():
+            revisions, count = _of_worker(queue, running), len(queue.examples)
+            is_alone = revisions <= self._released and revisions == queue.revisions
+            sent = queue.turn if is_alone else 0
+            if revisions & self._released and sent < count:
+                self._gaps.append(
+                    f"{name}: after its deployment the release got {sent} of {count} example messages: a longer bake "
+                    "has time for the others"
+                )
+
+    async def _send(self, name: str, queue: _Queue) -> None:
         await self._hide(name, queue)
         if not queue.handling.is_due:
             return
-        bodies = list(itertools.islice(samples, queue.record.rate))
+        bodies = list(itertools.islice(itertools.cycle(queue.examples), queue.turn, queue.turn + queue.record.rate))
         await self._stand_ins.send(name, bodies)
+        queue.turn += len(bodies)
         queue.total += len(bodies)
         queue.record.sent += len(bodies)
         queue.sent.append((self._store.minute, asyncio.get_running_loop().time(), queue.total))
 
     async def _measure(self, name: str, queue: _Queue) -> None:
         seconds = math.inf
-        if queue.samples is not None:
+        if queue.examples:
             seconds = await self._let_work(name, queue)
         waiting, taken, dead = await self._look(name, queue)
         queue.record.dead, queue.record.left = dead - queue.poisoned, waiting
@@ -208,6 +247,15 @@ class Queues:
 
     def _record(self, queue: str, name: str, value: float) -> None:
         self._store.record(Metric.of("AWS/SQS", name, {"QueueName": queue}), value)
+
+
+def _of_worker(queue: _Queue, running: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """The revisions that the tasks of a queue's worker run."""
+    return frozenset(revision for worker in queue.record.workers for revision in running.get(worker, ()))
+
+
+def _without_messages(queue: str) -> str:
+    return f"{queue}: its worker got no messages"
 
 
 def _minutes(tries: int, hidden: float) -> int:

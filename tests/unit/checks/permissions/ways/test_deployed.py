@@ -229,6 +229,16 @@ def test_everybody_under_a_condition_of_others_is_no_earlier_account(more: dict[
     assert details(of_everybody({"AWS": "*"}, more), PROD, "Prod") == []
 
 
+@pytest.mark.parametrize(
+    ("account", "found"),
+    [(DEV, [f"a service of AWS's for arn:aws:sns:us-east-1:{DEV}:x may sqs:SendMessage"]), (PROD, [])],
+)
+def test_a_service_that_asks_for_an_earlier_account_is_not_let_in(account: str, found: list[str]) -> None:
+    topic = where("ArnEquals", "aws:SourceArn", f"arn:aws:sns:us-east-1:{account}:x")
+    said = details(of_everybody({"Service": "sns.amazonaws.com"}, topic), PROD, "Prod")
+    assert [each.partition(": ")[0] for each in said] == found
+
+
 def test_of_two_conditions_one_is_enough_to_keep_an_earlier_account_out() -> None:
     both = {"ArnLike": {"aws:PrincipalArn": role("*", "x")}, "StringEquals": {"aws:PrincipalAccount": PROD}}
     assert details(of_everybody("*", {"Condition": both}), PROD, "Prod") == []

@@ -91,6 +91,20 @@ def test_a_worker_of_more_than_a_minute_gets_a_message_every_few_minutes(
     assert (handling.record.rate, handling.record.every) == (rate, every)
 
 
+@pytest.mark.parametrize(
+    ("examples", "took", "rate"),
+    [(12, 12, 3), (12, 19, 2), (12, 30, 1), (3, 12, 1), (7, 4, 5), (7, 8, 3), (50, 1, 10), (50, 3, 10), (50, 8, 5)],
+)
+def test_a_worker_gets_more_messages_where_three_minutes_would_not_show_it_all(
+    examples: int, took: float, rate: int
+) -> None:
+    handling = Handling(QueueRecord(hidden=30), examples)
+    handling.begin(0)
+    for now, waiting, taken, done in ((0.0, 1, 0, 0), (1.0, 0, 1, 0), (1 + took, 0, 0, 1)):
+        handling.look(now, waiting=waiting, taken=taken, done=done)
+    assert handling.record.rate == rate
+
+
 def test_messages_are_hidden_as_in_aws_until_the_end_of_one_was_seen() -> None:
     handling = Handling(QueueRecord(hidden=900))
     hidden = []
