@@ -47,6 +47,21 @@ def test_which_rules_of_others_stand_against_a_services(rule: dict[str, Any], fa
     assert [line.partition(" on the listener")[0] for line in found] == ([fault] if fault else [])
 
 
+@pytest.mark.parametrize(
+    ("rule", "number"),
+    [
+        (described(5, PATHS), "a free number below 5 under"),  # it would still come first from any number above
+        (described(69, BY_HOST), "a free number under"),
+        (described(70, OTHER), "a free number under"),
+    ],
+)
+def test_the_remedy_asks_for_a_lower_number_only_where_the_other_rule_takes_requests(
+    rule: dict[str, Any], number: str
+) -> None:
+    [line] = collisions(of_others([rule], []), {"carts": MINE}, "prod")
+    assert number in line
+
+
 def test_internal_services_are_on_another_load_balancer() -> None:
     internal = ListenerRule(70, ("/carts/*",), internal=True)
     assert list(collisions(of_others([described(70)], []), {"carts": internal}, "prod")) == []
