@@ -82,7 +82,7 @@ def _traffic_can_shift(template: Template) -> Iterator[Finding]:
             )
             rule_id = referenced(shifted)
             rule = resource(template, rule_id)
-            if alternate is None or not (rule or is_function(shifted)):
+            if alternate is None or not (rule or (rule_id is None and is_function(shifted))):
                 yield Finding(logical_id, "Properties.LoadBalancers.AdvancedConfiguration")
             if alternate is None or rule_id is None or rule is None:
                 continue
