@@ -141,3 +141,11 @@ def test_behind_an_internal_load_balancer_nothing_is_asked_and_the_line_says_so(
         prod({"Outputs": outputs}), {"shop": ReleasedImage("v2", "sha256:1")}, patience=0, notify=told.append
     )
     assert ([each.text for each in found], told) == (fault, said)
+
+
+def test_a_released_service_that_is_not_deployed_at_all_is_reported_as_missing() -> None:
+    release = {"shop": ReleasedImage("v2", "sha256:1"), "gone": ReleasedImage("v3", "sha256:2")}
+    found = verify(
+        prod({"Outputs": {SCHEME_OUTPUT: {"Value": "internal"}}}), release, patience=0, notify=lambda _: None
+    )
+    assert [each.text for each in found] == ["gone: is part of the release but not deployed"]
