@@ -49,8 +49,15 @@ BEYOND = {
         "sts:AssumeRole", {"Fn::Join": ["", [f"arn:aws:iam::{PROD}:role/", {"Fn::ImportValue": "name"}]]}
     ),
     "a role whose ARN is given to the stack": allow("sts:AssumeRole", {"Ref": "ReportsRole"}),
+    "what another stack exports, which may be any ARN": allow("sts:AssumeRole", IMPORTED),
     "all roles but an imported one": {
         "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": IMPORTED}
+    },
+    "any role, though an imported one is denied": {
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"},
+            {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": IMPORTED},
+        ]
     },
     "a step of the pipeline": allow("sts:AssumeRole", role(TOOLS, "nova-prod-verify-step")),
     "the tags of a session": allow("sts:TagSession", role(PROD, "x")),
@@ -71,7 +78,6 @@ WITHIN = {
     "a role of its account by Fn::Join": allow(
         "sts:AssumeRole", {"Fn::Join": ["", ["arn:aws:iam::", {"Ref": "AWS::AccountId"}, ":role/reports"]]}
     ),
-    "a role that another stack exports": allow("sts:AssumeRole", IMPORTED),
     "a table of its own": allow("dynamodb:*", f"arn:aws:dynamodb:us-east-1:{DEV}:table/orders"),
     "any table": allow("dynamodb:PutItem"),
     "its image": allow(["ecr:BatchGetImage"], f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/carts-service"),
