@@ -13,6 +13,7 @@ accepted_by() { # the first reviewer who accepts this commit's wider access; 2 w
   local number=$1 commits author authors reviewer
   read -r commits author < <(gh api "repos/$GH_REPO/pulls/$number" -q '"\(.commits) \(.user.login)"') || return 1
   # GitHub lists no more of a pull request's commits: https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request
+  [[ $commits =~ ^[0-9]+$ ]] || return 1
   ((commits <= 250)) || return 2
   gh api --paginate "repos/$GH_REPO/issues/$number/labels" -q '.[].name' | grep -qx wider-access || return 1
   # Whoever opened it, and whoever's account GitHub knows as that of an author of its commits.

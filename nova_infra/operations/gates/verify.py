@@ -64,11 +64,12 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
         stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
         alarms = pool.submit(environment.alarms)
         platform = environment.template(environment.stack_name("platform"))
-        asked = () if is_internal(platform) else names
-        versions = dict(zip(asked, pool.map(lambda name: version_of(environment, name, platform), asked), strict=True))
         known = {service.name for service in services.result()}
         deployed = {stack.name for stack in stacks.result()}
         others = [name for name in names if name not in known and environment.stack_name(name) in deployed]
+        # What is not deployed at all has no template to read.
+        asked = () if is_internal(platform) else tuple(name for name in names if name in known or name in others)
+        versions = dict(zip(asked, pool.map(lambda name: version_of(environment, name, platform), asked), strict=True))
         jobs = dict(zip(others, pool.map(lambda name: _job(environment, name), others), strict=True))
         return Seen(
             services.result(),
@@ -76,7 +77,9 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
             alarms.result(),
             {name: answer for name, answer in versions.items() if answer is not None},
             {name: found for name, found in jobs.items() if found is not None},
-            "" if asked == names else "/version of its services was not checked: its load balancer is internal",
+            "/version of its services was not checked: its load balancer is internal"
+            if names and is_internal(platform)
+            else "",
         )
 
 

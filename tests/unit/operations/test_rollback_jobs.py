@@ -96,6 +96,13 @@ def test_a_job_rolls_back_for_its_next_run_and_other_stacks_are_left_alone() -> 
     assert back == template("v1")
 
 
+def test_the_digest_of_a_jobs_image_is_the_registrys_and_unknown_where_that_has_it_no_more() -> None:
+    environment: Any = OnlyAJob()
+    assert [each.image.digest for each in survey(environment).deployed] == [digest("v2")]
+    environment.images = lambda wanted: tuple(None for _ in wanted)
+    assert [each.image.digest for each in survey(environment).deployed] == [None]
+
+
 def test_what_runs_all_the_time_is_not_read_again_as_a_job() -> None:
     environment: Any = OnlyAJob()
     environment.running = (RunningService("table", "nova-prod-table", "", 1, 1, (), ()),)

@@ -142,7 +142,7 @@ def _is_for_users(resource: Mapping[str, Any]) -> bool:
 def _may_meet(account: str, statement: Statement, template: Template) -> bool:
     """Whether somebody of an account may meet all conditions of a statement, as far as these tell accounts apart."""
     for operator, key, values in statement.conditions:
-        if operator == "Bool" and key in _WITHIN and values == ("true",):
+        if operator == "Bool" and key in _WITHIN and tuple(each.lower() for each in values) == ("true",):
             return False
         if key in _TELLING and COMPARES.fullmatch(operator) and values:
             known = [
@@ -162,32 +162,35 @@ def _is_of(account: str, pattern: str) -> bool:
 
 
 def _in_its_account(template: Template) -> Template:
-    """A template with its account in place of the pseudo-parameter, if it is known, and of roles that it imports."""
+    """A template with its account in place of the pseudo-parameter, if it is known.
+
+    What it imports stays unknown: the stack that exports a value may be of this account, but any text may be exported.
+    """
     if template.account is None:
         return template
     account = template.account
     return replace(template, resources={key: _with_account(each, account) for key, each in template.resources.items()})
 
 
-def _with_account(value: Any, account: str, *, whole: bool = True) -> Any:
+def _with_account(value: Any, account: str, *, exempt: bool = False) -> Any:
     """A value with the account in it.
 
     Args:
-        whole: Whether the value is no part of a text. Then one that is imported is taken for something of the account:
-            https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
+        exempt: Whether it names what a statement does not allow. Then what is imported is taken for no more than
+            something of the account, since nobody knows that it is anything else.
     """
     match value:
         case {"Ref": "AWS::AccountId"}:
             return account
-        case {"Fn::ImportValue": _} if whole:
+        case {"Fn::ImportValue": _} if exempt:
             return f"arn:aws:iam::{account}:role/*"
-        case {"Fn::If": [condition, *choices]}:
-            return {"Fn::If": [condition, *(_with_account(each, account, whole=whole) for each in choices)]}
         case Mapping():
-            inner = whole and not any(str(key).startswith("Fn::") for key in value)
-            return {key: _with_account(each, account, whole=inner) for key, each in value.items()}
+            denies = exempt or value.get("Effect") == "Deny"
+            return {
+                key: _with_account(each, account, exempt=denies or key == "NotResource") for key, each in value.items()
+            }
         case list():
-            return [_with_account(each, account, whole=whole) for each in value]
+            return [_with_account(each, account, exempt=exempt) for each in value]
         case str():
             return value.replace("${AWS::AccountId}", account)
     return value

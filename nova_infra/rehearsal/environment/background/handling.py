@@ -15,9 +15,8 @@ _MINUTES_TO_KNOW = 3
 _MOST_A_MINUTE = 10
 _BUSY_SECONDS = 20.0
 """What a minute's messages may keep one task busy for, so that a slow worker does not make the rehearsal slow."""
-_MOST_BUSY_SECONDS = 40.0
-"""The same where there are many examples."""
-_MINUTES_TO_SEE_ALL = 3
+_MOST_NEW_MINUTES = 8
+"""How long it is waited to see the end of a first message."""
 _PATIENCE = 20.0
 _IDLE = 2.0
 _HIDDEN_SECONDS = 10.0
@@ -29,20 +28,18 @@ class Handling:
     """The messages of one queue, minute after minute.
 
     Work takes real time, and how much is not known at first. So the first minute has a single message; from then on
-    there are as many as a task handles in twenty seconds, or in forty where there are many examples, up to ten. Where
-    one takes it more than a minute, there is one every few minutes. For some minutes, and until the end of a message
-    has been seen, the worker is waited for as long as a minute may last, and messages are hidden for as long as in AWS;
-    then both are as short as the worker was seen to allow.
+    there are as many as a task handles in twenty seconds, up to ten. Where one takes it more than a minute, there is
+    one every few minutes. For some minutes, and until the end of a message has been seen, but not for ever, the worker
+    is waited for as long as a minute may last, and messages are hidden for as long as in AWS; then both are as
+    short as the worker was seen to allow.
 
     Attributes:
         record: What is seen is written here.
-        examples: How many different messages there are.
         pause: The longest that messages waited, in seconds, while the worker had none in hand: it works after it has
             deleted them, or asks for more only now and then. None while it has not taken any.
     """
 
     record: QueueRecord
-    examples: int = 1
     pause: float | None = None
     _minutes: int = 0
     _began: float = 0.0
@@ -61,7 +58,7 @@ class Handling:
     @property
     def is_due(self) -> bool:
         """Whether the next minute has messages: not while the end of the first is still to be seen."""
-        return self._minutes % self.record.every == 0 and (self._ended or not self._taken)
+        return self._minutes % self.record.every == 0 and (self._ended or not self._taken or not self._is_new)
 
     def begin(self, now: float) -> None:
         """Begin a minute, whose messages have just been sent.
@@ -123,7 +120,7 @@ class Handling:
     @property
     def _is_new(self) -> bool:
         """Whether it is still to be seen how long the worker takes."""
-        return self._minutes <= _MINUTES_TO_KNOW or not self._ended
+        return self._minutes <= (_MINUTES_TO_KNOW if self._ended else _MOST_NEW_MINUTES)
 
     @property
     def _patience(self) -> float:
@@ -147,13 +144,12 @@ class Handling:
             self.record.slowest = max(self.record.slowest, now - self._in_hand.popleft())
         while len(self._in_hand) > taken:  # The others are dead.
             self._in_hand.popleft()
+            self._ended = True
 
     def _set_rate(self, took: float) -> None:
         """Send as many messages as one task handles, from the seconds that it took for the first."""
         took = max(took, 1)
-        # Each example should be seen within a few minutes: the bake of a release may have no more.
-        wanted = min(math.ceil(self.examples / _MINUTES_TO_SEE_ALL), int(_MOST_BUSY_SECONDS / took))
-        self.record.rate = min(max(int(_BUSY_SECONDS / took), wanted, 1), _MOST_A_MINUTE)
+        self.record.rate = min(max(int(_BUSY_SECONDS / took), 1), _MOST_A_MINUTE)
         self.record.every = max(math.ceil(took / MOST_SECONDS), 1)
 
     def _note_pause(self, now: float, waiting: int, taken: int, done: int) -> None:

@@ -122,7 +122,6 @@ class Queues:
                 if examples and not known.examples:  # They came with the release.
                     self._gaps[:] = [gap for gap in self._gaps if not gap.startswith(_without_messages(name))]
                 known.examples = examples or known.examples
-                known.handling.examples = len(known.examples)
             if known or name in dead_letters.values() or not (dead or workers):
                 continue
             if is_taken and not examples:
@@ -132,7 +131,7 @@ class Queues:
             if is_taken:  # What nobody here takes messages of is measured, and no worker is judged by it.
                 self._records[name] = record
             dying = Dying(_minutes(tries, hidden))
-            self._queues[name] = _Queue(examples, dead, record, Handling(record, len(examples)), tries, dying)
+            self._queues[name] = _Queue(examples, dead, record, Handling(record), tries, dying)
 
     async def minute(self, running: Mapping[str, Collection[str]] = MappingProxyType({})) -> None:
         """Send a minute's messages, and measure what is left of the earlier ones.

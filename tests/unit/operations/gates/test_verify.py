@@ -141,3 +141,16 @@ def test_behind_an_internal_load_balancer_nothing_is_asked_and_the_line_says_so(
         prod({"Outputs": outputs}), {"shop": ReleasedImage("v2", "sha256:1")}, patience=0, notify=told.append
     )
     assert ([each.text for each in found], told) == (fault, said)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "silent"),
+    [({SCHEME_OUTPUT: {"Value": "internal"}}, []), ({}, ["shop: /version does not answer through the load balancer"])],
+)
+def test_a_released_service_that_is_not_deployed_at_all_is_reported_as_missing(
+    outputs: dict[str, Any], silent: list[str]
+) -> None:
+    release = {"shop": ReleasedImage("v2", "sha256:1"), "gone": ReleasedImage("v3", "sha256:2")}
+    found = verify(prod({"Outputs": outputs}), release, patience=0, notify=lambda _: None)
+    texts = {each.text.removesuffix(": timed out") for each in found}
+    assert texts == {"gone: is part of the release but not deployed", *silent}

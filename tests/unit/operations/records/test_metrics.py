@@ -121,7 +121,13 @@ def test_the_order_of_the_entries_means_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "says"), [(-5, "0 s"), (40, "40 s"), (720, "12 min"), (3.5 * 3600, "3.5 h"), (2.1 * 86400, "2.1 days")]
+    ("seconds", "says"),
+    [
+        *((-5, "0 s"), (40, "40 s"), (89, "89 s")),
+        *((90, "2 min"), (720, "12 min"), (89 * 60, "89 min")),
+        *((90 * 60, "1.5 h"), (3.5 * 3600, "3.5 h"), (35.9 * 3600, "35.9 h")),
+        *((36 * 3600, "1.5 days"), (2.1 * 86400, "2.1 days")),
+    ],
 )
 def test_a_duration_is_shown_in_the_unit_that_fits(seconds: float, says: str) -> None:
     assert duration(timedelta(seconds=seconds)) == says

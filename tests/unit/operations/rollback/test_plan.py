@@ -10,7 +10,14 @@ from nova_infra.deployed.stack import Stack
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
 from nova_infra.operations.rollback.lock import Claim
-from nova_infra.operations.rollback.plan import Deployed, blockers, busy_stacks, change_set_prefix, make_plan
+from nova_infra.operations.rollback.plan import (
+    Deployed,
+    blockers,
+    busy_stacks,
+    change_set_prefix,
+    make_plan,
+    restored_release,
+)
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 GOOD, BAD = "a" * 40, "b" * 40
@@ -94,3 +101,25 @@ def test_change_sets_are_named_by_the_release_as_cloudformation_takes_names(rele
 def test_what_was_changed_past_cloudformation_is_known_by_its_image(runs: str, status: str, drifted: bool) -> None:
     service = replace(deployed("audio", "v1", status), definition=TaskRevision("audio:1", True, runs))
     assert service.drifted is drifted
+
+
+@pytest.mark.parametrize(
+    ("outcome", "tag", "status", "restored"),
+    [
+        ("verified", "v1", "UPDATE_ROLLBACK_COMPLETE", GOOD),
+        ("failed", "v1", "UPDATE_ROLLBACK_COMPLETE", ""),
+        ("verified", "v2", "UPDATE_ROLLBACK_COMPLETE", ""),
+        ("verified", "v1", "UPDATE_ROLLBACK_FAILED", ""),
+    ],
+)
+def test_a_stopped_update_restores_a_release_only_if_that_was_verified_and_runs_everywhere(
+    outcome: str, tag: str, status: str, restored: str
+) -> None:
+    ledger = Ledger((entry(GOOD, outcome, audio="v1", video="v1"),), 1)
+    assert restored_release(ledger, [deployed("audio", "v1"), deployed("video", tag, status)]) == restored
+
+
+def test_a_service_that_runs_another_image_than_its_template_names_is_not_restored() -> None:
+    audio = deployed("audio", "v1")
+    drifted = replace(audio, definition=replace(audio.definition, image="registry/nova/audio:v3"))
+    assert restored_release(Ledger((entry(GOOD, audio="v1"),), 1), [drifted]) == ""

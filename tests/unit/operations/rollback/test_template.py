@@ -3,7 +3,7 @@
 import pytest
 
 from nova_infra.deployed.stack import Change
-from nova_infra.operations.rollback.template import by_itself, is_job, other_changes, with_image
+from nova_infra.operations.rollback.template import at_once, by_itself, is_job, other_changes, with_image
 
 TEMPLATE = {
     "Resources": {
@@ -96,3 +96,21 @@ def test_another_image_changes_the_tag_and_the_variable_that_names_the_release_a
     assert found["Image"].endswith("/nova/shop:after")
     assert {each["Name"] for each in found["Environment"] if each["Value"] == "after"} == {"NOVA_RELEASE"}
     assert variables[1]["Value"] == "before", "the template that was given stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"Strategy": "BLUE_GREEN"}, {"Strategy": "BLUE_GREEN", "BakeTimeInMinutes": 0}),
+        ({"Strategy": "CANARY"}, {"Strategy": "BLUE_GREEN", "BakeTimeInMinutes": 0}),
+        ({"Strategy": "ROLLING", "BakeTimeInMinutes": 7}, {"Strategy": "ROLLING", "BakeTimeInMinutes": 0}),
+        ({"BakeTimeInMinutes": 7}, {"BakeTimeInMinutes": 0}),
+        ({"Strategy": "ROLLING"}, {"Strategy": "ROLLING"}),
+    ],
+)
+def test_at_once_no_strategy_bakes(before: dict[str, object], after: dict[str, object]) -> None:
+    def template(configuration: dict[str, object]) -> dict[str, object]:
+        service = {"Type": "AWS::ECS::Service", "Properties": {"DeploymentConfiguration": configuration}}
+        return {"Resources": {"Service": service}}
+
+    assert at_once(template(before)) == template(after)

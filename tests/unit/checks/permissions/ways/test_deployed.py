@@ -49,8 +49,15 @@ BEYOND = {
         "sts:AssumeRole", {"Fn::Join": ["", [f"arn:aws:iam::{PROD}:role/", {"Fn::ImportValue": "name"}]]}
     ),
     "a role whose ARN is given to the stack": allow("sts:AssumeRole", {"Ref": "ReportsRole"}),
+    "what another stack exports, which may be any ARN": allow("sts:AssumeRole", IMPORTED),
     "all roles but an imported one": {
         "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": IMPORTED}
+    },
+    "any role, though an imported one is denied": {
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"},
+            {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": IMPORTED},
+        ]
     },
     "a step of the pipeline": allow("sts:AssumeRole", role(TOOLS, "nova-prod-verify-step")),
     "the tags of a session": allow("sts:TagSession", role(PROD, "x")),
@@ -71,7 +78,6 @@ WITHIN = {
     "a role of its account by Fn::Join": allow(
         "sts:AssumeRole", {"Fn::Join": ["", ["arn:aws:iam::", {"Ref": "AWS::AccountId"}, ":role/reports"]]}
     ),
-    "a role that another stack exports": allow("sts:AssumeRole", IMPORTED),
     "a table of its own": allow("dynamodb:*", f"arn:aws:dynamodb:us-east-1:{DEV}:table/orders"),
     "any table": allow("dynamodb:PutItem"),
     "its image": allow(["ecr:BatchGetImage"], f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/carts-service"),
@@ -126,13 +132,17 @@ def test_a_task_in_the_toolchains_account_does_not_deliver(action: str) -> None:
     assert found
     assert all(each.endswith(("what delivers, or an image", "behind the approval")) for each in found)
     assert details(with_task(allow(["codepipeline:GetPipelineState", "ecr:BatchGetImage"])), TOOLS, "Dev") == []
-    assert details(trusted_by(with_task(allow(action)), "lambda"), TOOLS, "Dev") == [
-        each for each in found if "behind" in each
-    ]
+    people = {"AWS": f"arn:aws:iam::{TOOLS}:root"}
+    for others in (trusted_by(with_task(allow(action)), "lambda"), trusting(with_task(allow(action)), people)):
+        assert details(others, TOOLS, "Dev") == [each for each in found if "behind" in each]
 
 
 def trusted_by(template: Template, service: str) -> Template:
-    trust = allow("sts:AssumeRole", Principal={"Service": f"{service}.amazonaws.com"})
+    return trusting(template, {"Service": f"{service}.amazonaws.com"})
+
+
+def trusting(template: Template, principal: dict[str, str]) -> Template:
+    trust = allow("sts:AssumeRole", Principal=principal)
     template["Resources"]["Task"]["Properties"]["AssumeRolePolicyDocument"] = trust
     return template
 

@@ -91,20 +91,6 @@ def test_a_worker_of_more_than_a_minute_gets_a_message_every_few_minutes(
     assert (handling.record.rate, handling.record.every) == (rate, every)
 
 
-@pytest.mark.parametrize(
-    ("examples", "took", "rate"),
-    [(12, 12, 3), (12, 19, 2), (12, 30, 1), (3, 12, 1), (7, 4, 5), (7, 8, 3), (50, 1, 10), (50, 3, 10), (50, 8, 5)],
-)
-def test_a_worker_gets_more_messages_where_three_minutes_would_not_show_it_all(
-    examples: int, took: float, rate: int
-) -> None:
-    handling = Handling(QueueRecord(hidden=30), examples)
-    handling.begin(0)
-    for now, waiting, taken, done in ((0.0, 1, 0, 0), (1.0, 0, 1, 0), (1 + took, 0, 0, 1)):
-        handling.look(now, waiting=waiting, taken=taken, done=done)
-    assert handling.record.rate == rate
-
-
 def test_messages_are_hidden_as_in_aws_until_the_end_of_one_was_seen() -> None:
     handling = Handling(QueueRecord(hidden=900))
     hidden = []
@@ -148,3 +134,26 @@ def test_a_message_is_dead_when_all_its_tries_are_over_in_aws() -> None:
 
 def test_a_message_that_its_worker_gives_back_at_once_is_dead_at_once() -> None:
     assert Dying(minutes=5).look(2, sent=2, dead=4, given_back=True) == 0
+
+
+def test_a_message_that_never_ends_is_not_waited_for_for_ever() -> None:
+    """A message that a hanging worker holds for 15 minutes: from the ninth minute on there are others."""
+    handling = Handling(QueueRecord(hidden=900))
+    due, hidden = [], []
+    for minute in range(10):
+        handling.begin(60.0 * minute)
+        handling.look(60.0 * minute, waiting=0, taken=1, done=0)
+        due.append(handling.is_due)
+        hidden.append(handling.hide(1))
+    assert due == [False] * 8 + [True] * 2
+    assert hidden == [900] * 8 + [15] * 2
+
+
+def test_a_message_that_dies_has_ended() -> None:
+    """With one try it goes from the worker's hands to the dead-letter queue, and is not seen to wait again."""
+    handling = Handling(QueueRecord(hidden=60))
+    for minute in range(4):
+        handling.begin(70.0 * minute)
+        handling.look(70.0 * minute, waiting=0, taken=1, done=0)
+        handling.look(70.0 * minute + 61, waiting=0, taken=0, done=0)
+    assert handling.hide(1) == 10
