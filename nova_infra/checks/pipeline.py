@@ -6,8 +6,8 @@ from typing import Any
 
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.ways.run_steps import project_and_role
-from nova_infra.checks.rule import Finding, Rule, Template, as_list, as_text, at, number, tables
-from nova_infra.checks.stages import PIPELINE, actions, all_actions, deployments, environments, stages
+from nova_infra.checks.rule import Finding, Rule, Template, as_text
+from nova_infra.checks.stages import PIPELINE, actions, deployments, environments, stages
 
 MAX_STAGES = 50
 MAX_ACTIONS_PER_STAGE = 50
@@ -29,8 +29,8 @@ def _approved(template: Template) -> Iterator[Finding]:
             yield Finding(
                 logical_id,
                 f"Properties.Stages.{production}",
-                f"no approval stands between {stages(pipeline)[before].get('Name')} and "
-                f"{stages(pipeline)[production].get('Name')}",
+                f"no approval stands between {stages(pipeline)[before]['Name']} and "
+                f"{stages(pipeline)[production]['Name']}",
             )
 
 
@@ -38,23 +38,23 @@ def _deployed_early(pipeline_id: str, pipeline: Mapping[str, Any], places: list[
     """Each action in an earlier stage that works on production, or elsewhere than its environment's others."""
     found = stages(pipeline)
     production = deployments(found[places[-1]])
-    names = {_stack(action) for action in production}
+    names = {as_text(action["Configuration"].get("StackName", "")) for action in production}
     accounts = {account for action in production for account in _accounts(action)}
     shared = {account for place in places[:-1] for account in _stage_account(found[place])}
     for place, stage in enumerate(found[: places[-1]]):
-        for action in all_actions(stage):
-            name = _stack(action)
+        for action in stage["Actions"]:
+            name = as_text(action.get("Configuration", {}).get("StackName", ""))
             if (name and name in names) or _accounts(action) & (accounts - shared):
                 yield Finding(
                     pipeline_id,
                     f"Properties.Stages.{place}.Actions",
-                    f"{action.get('Name')} of {stage.get('Name')} acts on production before the approval",
+                    f"{action['Name']} of {stage['Name']} acts on production before the approval",
                 )
             elif place in places and (where := _elsewhere(stage, action)):
                 yield Finding(
                     pipeline_id,
                     f"Properties.Stages.{place}.Actions",
-                    f"{action.get('Name')} of {stage.get('Name')} acts on {where}, which is not of its environment",
+                    f"{action['Name']} of {stage['Name']} acts on {where}, which is not of its environment",
                 )
 
 
@@ -62,9 +62,9 @@ def _elsewhere(stage: Mapping[str, Any], action: Mapping[str, Any]) -> str:
     """The account or the stack that an action works on, where that is not its stage's; nothing where it is."""
     if others := _accounts(action) - _stage_account(stage):
         return ", ".join(sorted(others))
-    names = [_stack(each) for each in deployments(stage)]
+    names = [as_text(each["Configuration"].get("StackName", "")) for each in deployments(stage)]
     prefixes = tuple(name.removesuffix("platform") for name in names if name.endswith("-platform"))
-    name = _stack(action)
+    name = as_text(action.get("Configuration", {}).get("StackName", ""))
     return name if name and prefixes and not name.startswith(prefixes) else ""
 
 
@@ -74,19 +74,8 @@ def _stage_account(stage: Mapping[str, Any]) -> set[str]:
     return _accounts(first)
 
 
-def _stack(action: Mapping[str, Any]) -> str:
-    """The name of the stack that an action works on; empty where it has none."""
-    name = at(action, "Configuration", "StackName")
-    return "" if name is None else as_text(name)
-
-
-def _order(action: Mapping[str, Any]) -> float:
-    """When an action runs in its stage: 1 is the first, and what CodePipeline takes where nothing is said."""
-    return number(action.get("RunOrder"), 1) or 1
-
-
 def _accounts(action: Mapping[str, Any]) -> set[str]:
-    arns = (action.get("RoleArn"), at(action, "Configuration", "RoleArn"))
+    arns = (action.get("RoleArn"), action.get("Configuration", {}).get("RoleArn"))
     return set(re.findall(r":iam::(\d{12}):", " ".join(as_text(arn) for arn in arns if arn is not None)))
 
 
@@ -98,41 +87,42 @@ def _update_approved(template: Template) -> Iterator[Finding]:
             if not any(_updates(template, action) for action in actions(stage, "Build")):
                 continue
             before: Mapping[str, Any] = found[place - 1] if place else {"Actions": [], "Name": "nothing"}
-            conditions = tables(at(before, "BeforeEntry", "Conditions"))
-            rules = [rule for condition in conditions for rule in tables(condition.get("Rules"))]
+            conditions = before.get("BeforeEntry", {}).get("Conditions", [])
+            rules = [rule for condition in conditions for rule in condition.get("Rules", [])]
             compared = [
-                rule.get("Configuration", {}) == _CHANGES and at(rule, "RuleTypeId", "Provider") == "VariableCheck"
+                rule.get("Configuration", {}) == _CHANGES
+                and rule.get("RuleTypeId", {}).get("Provider") == "VariableCheck"
                 for rule in rules
             ]
             if not actions(before, "Approval") or compared not in ([], [True]):
-                yield Finding(logical_id, f"Properties.Stages.{place}", f"it follows {before.get('Name')}")
+                yield Finding(logical_id, f"Properties.Stages.{place}", f"it follows {before['Name']}")
 
 
 def _updates(template: Template, action: Mapping[str, Any]) -> bool:
     project, _ = project_and_role(template, action)
-    return "cdk -a . deploy" in as_text(at(project, "Source", "BuildSpec"))
+    return "cdk -a . deploy" in as_text(project.get("Source", {}).get("BuildSpec", ""))
 
 
 def _approval_deploys_nothing(template: Template) -> Iterator[Finding]:
     for logical_id, pipeline in template.of_type(PIPELINE):
         for place, stage in enumerate(stages(pipeline)):
             if actions(stage, "Approval") and actions(stage, "Deploy"):
-                yield Finding(logical_id, f"Properties.Stages.{place}.Actions", f"stage {stage.get('Name')}")
+                yield Finding(logical_id, f"Properties.Stages.{place}.Actions", f"stage {stage['Name']}")
 
 
 def _tested(template: Template) -> Iterator[Finding]:
     for logical_id, pipeline in template.of_type(PIPELINE):
         for place in environments(pipeline)[:-1]:
             stage = stages(pipeline)[place]
-            deployed = max(_order(action) for action in deployments(stage))
-            tests = [a for a in actions(stage, "Build", "Test") if a.get("Name") != _VERIFY]
-            if not any(_order(action) > deployed for action in tests):
-                yield Finding(logical_id, f"Properties.Stages.{place}.Actions", f"stage {stage.get('Name')}")
+            deployed = max(action["RunOrder"] for action in deployments(stage))
+            tests = [a for a in actions(stage, "Build", "Test") if a["Name"] != _VERIFY]
+            if not any(action["RunOrder"] > deployed for action in tests):
+                yield Finding(logical_id, f"Properties.Stages.{place}.Actions", f"stage {stage['Name']}")
 
 
 def _pinned_tools(template: Template) -> Iterator[Finding]:
     for logical_id, project in template.of_type("AWS::CodeBuild::Project"):
-        build_spec = as_text(at(project, "Source", "BuildSpec"))
+        build_spec = as_text(project.get("Source", {}).get("BuildSpec", ""))
         for tool in re.findall(r"npm (?:install -g|pack)(?: --\S+(?: /\S+)?)*? ([^-\s\"\\][^\s\"\\]*)", build_spec):
             if not re.search(r".@\d+\.\d+\.\d+$|-\d+\.\d+\.\d+\.tgz$", tool):
                 yield Finding(logical_id, "Properties.Source.BuildSpec", f"it installs {tool}")
@@ -143,12 +133,12 @@ def _within_quotas(template: Template) -> Iterator[Finding]:
         found = stages(pipeline)
         if len(found) > MAX_STAGES:
             yield Finding(logical_id, "Properties.Stages", f"{len(found)} stages")
-        if (total := sum(len(all_actions(stage)) for stage in found)) > MAX_ACTIONS:
+        if (total := sum(len(stage["Actions"]) for stage in found)) > MAX_ACTIONS:
             yield Finding(logical_id, "Properties.Stages", f"{total} actions")
         for place, stage in enumerate(found):
-            if (count := len(all_actions(stage))) > MAX_ACTIONS_PER_STAGE:
+            if (count := len(stage["Actions"])) > MAX_ACTIONS_PER_STAGE:
                 yield Finding(
-                    logical_id, f"Properties.Stages.{place}.Actions", f"{count} actions in stage {stage.get('Name')}"
+                    logical_id, f"Properties.Stages.{place}.Actions", f"{count} actions in stage {stage['Name']}"
                 )
 
 
@@ -157,7 +147,7 @@ def _announced(template: Template) -> Iterator[Finding]:
         event
         for _, rule in template.of_type("AWS::CodeStarNotifications::NotificationRule")
         if rule.get("Targets") and rule.get("Status") != "DISABLED"
-        for event in map(as_text, as_list(rule.get("EventTypeIds")))
+        for event in rule.get("EventTypeIds", [])
     ]
     for logical_id, _ in template.of_type(PIPELINE):
         for wanted in _NOTIFIED:

@@ -1,7 +1,6 @@
 """The data classes of a rule and of a finding, and the template that a rule reads."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,9 +29,8 @@ class Template:
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of each resource of a type."""
         for logical_id, resource in self.resources.items():
-            if resource.get("Type") == resource_type:
-                properties = resource.get("Properties")
-                yield logical_id, properties if isinstance(properties, Mapping) else {}
+            if resource["Type"] == resource_type:
+                yield logical_id, resource.get("Properties", {})
 
 
 @dataclass(frozen=True)
@@ -148,51 +146,7 @@ def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def is_function(value: object) -> bool:
-    """Whether only CloudFormation knows a value."""
-    return isinstance(value, Mapping) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
-
-
-def table(value: object) -> Mapping[str, Any]:
-    """An object that a template states; empty for anything else."""
-    return value if isinstance(value, Mapping) and not is_function(value) else {}
-
-
-def tables(entries: object) -> list[Mapping[str, Any]]:
-    """The objects of a list that a template states, or the one that stands for a list."""
-    return [each for _, each in numbered(entries)]
-
-
-def numbered(entries: object) -> list[tuple[int, Mapping[str, Any]]]:
-    """The objects of a list that a template states, each with its place in the list."""
-    return [(place, each) for place, each in enumerate(as_list(entries)) if isinstance(each, Mapping) and table(each)]
-
-
-def at(value: object, *keys: str) -> Any:
-    """What a template has at a path: a function if one stands there or above, None if nothing does."""
-    for key in keys:
-        if is_function(value):
-            return value
-        value = table(value).get(key)
-    return value
-
-
-def number(value: object, default: float) -> float | None:
-    """A number, also one written as text; None if only CloudFormation knows it, the default for what is no number."""
-    if is_function(value):
-        return None
-    try:
-        found = float(value) if isinstance(value, int | float | str) else default
-    except (ValueError, OverflowError):
-        return default
-    return found if math.isfinite(found) else default
-
-
-def is_off(value: object) -> bool:
-    """Whether a switch is certainly not on."""
-    return value is not True and not is_function(value)
-
-
 def deployment(service: Mapping[str, Any]) -> Mapping[str, Any]:
-    """How an ECS service replaces its tasks, from its properties; empty if only CloudFormation knows it."""
-    return table(service.get("DeploymentConfiguration"))
+    """How an ECS service replaces its tasks, from its properties."""
+    configuration: Mapping[str, Any] = service.get("DeploymentConfiguration", {})
+    return configuration

@@ -5,29 +5,23 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from nova_infra.checks.rule import as_list, at, table
-
 PIPELINE = "AWS::CodePipeline::Pipeline"
 
 
 def stages(pipeline: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A pipeline's stages, in order; one that only CloudFormation knows is empty."""
-    return [table(stage) for stage in as_list(pipeline.get("Stages"))]
-
-
-def all_actions(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A stage's actions; one that only CloudFormation knows is empty."""
-    return [table(action) for action in as_list(stage.get("Actions"))]
+    """A pipeline's stages, in order."""
+    found: list[Mapping[str, Any]] = pipeline["Stages"]
+    return found
 
 
 def actions(stage: Mapping[str, Any], *categories: str) -> list[Mapping[str, Any]]:
     """A stage's actions of some categories, such as ``Approval``."""
-    return [action for action in all_actions(stage) if at(action, "ActionTypeId", "Category") in categories]
+    return [action for action in stage["Actions"] if action["ActionTypeId"]["Category"] in categories]
 
 
 def deployments(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """A stage's stack deployments."""
-    return [a for a in actions(stage, "Deploy") if at(a, "ActionTypeId", "Provider") == "CloudFormation"]
+    return [a for a in actions(stage, "Deploy") if a["ActionTypeId"]["Provider"] == "CloudFormation"]
 
 
 def environments(pipeline: Mapping[str, Any]) -> list[int]:

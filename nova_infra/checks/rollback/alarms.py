@@ -4,21 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import (
-    Finding,
-    Rule,
-    Template,
-    as_list,
-    as_text,
-    at,
-    deployment,
-    is_function,
-    is_off,
-    number,
-    referenced,
-    table,
-    tables,
-)
+from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced
 
 _SERVICE = "AWS::ECS::Service"
 _ALARM = "AWS::CloudWatch::Alarm"
@@ -38,15 +24,12 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 def _alarms_roll_back(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
-        alarms = at(service, "DeploymentConfiguration", "Alarms")
-        if is_off(at(alarms, "Enable")) or is_off(at(alarms, "Rollback")):
+        alarms = deployment(service).get("Alarms", {})
+        if alarms.get("Enable") is not True or alarms.get("Rollback") is not True:
             yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms")
             continue
-        found = dict(_deployment_alarms(template, service))
-        if any(map(_is_open, (*_names(service), *map(_told, found.values())))):
-            continue
-        watched = {name for alarm in found.values() for name in _judged(alarm)}
-        for metric in _WATCHED if tables(service.get("LoadBalancers")) else _WATCHED_WITHOUT_REQUESTS:
+        watched = {name for _, alarm in _deployment_alarms(template, service) for name in _judged(alarm)}
+        for metric in _WATCHED if service.get("LoadBalancers") else _WATCHED_WITHOUT_REQUESTS:
             if metric not in watched:
                 yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms.AlarmNames", f"no alarm watches {metric}")
 
@@ -55,23 +38,22 @@ def _alarms_exist_first(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
         location = f"{_DEPLOYMENT}.Alarms.AlarmNames"
         by_name = {as_text(alarm.get("AlarmName")): alarm_id for alarm_id, alarm in template.of_type(_ALARM)}
-        depends_on = template.resources[logical_id].get("DependsOn")
-        for name in _names(service):
-            if name not in by_name:
-                if not _is_open(name):
-                    yield Finding(logical_id, location, f"there is no alarm {name}")
-            elif by_name[name] not in as_list(depends_on):
-                yield Finding(logical_id, "DependsOn", f"{name} may be created after the deployment starts")
+        depends_on = template.resources[logical_id].get("DependsOn", [])
+        for name in deployment(service).get("Alarms", {}).get("AlarmNames", []):
+            if as_text(name) not in by_name:
+                yield Finding(logical_id, location, f"there is no alarm {as_text(name)}")
+            elif by_name[as_text(name)] not in depends_on:
+                yield Finding(logical_id, "DependsOn", f"{as_text(name)} may be created after the deployment starts")
 
 
 def _alarms_watch_both_colours(template: Template) -> Iterator[Finding]:
     for _, service in template.of_type(_SERVICE):
         colours = {
             text
-            for balancer in tables(service.get("LoadBalancers"))
+            for balancer in service.get("LoadBalancers", [])
             for text in (
                 referenced(balancer.get("TargetGroupArn")),
-                referenced(at(balancer, "AdvancedConfiguration", "AlternateTargetGroupArn")),
+                referenced(balancer.get("AdvancedConfiguration", {}).get("AlternateTargetGroupArn")),
             )
             if text
         }
@@ -79,15 +61,15 @@ def _alarms_watch_both_colours(template: Template) -> Iterator[Finding]:
             watched = {
                 key: group
                 for key, metric in _metrics(alarm).items()
-                for dimension in tables(metric.get("Dimensions"))
-                if dimension.get("Name") == "TargetGroup" and (group := referenced(dimension.get("Value")))
+                for dimension in metric.get("Dimensions", [])
+                if dimension["Name"] == "TargetGroup" and (group := referenced(dimension["Value"]))
             }
-            names = {key: as_text(_metrics(alarm)[key].get("MetricName")) for key in watched}
-            for name in sorted(set(names.values())) if not _is_open(_told(alarm)) else ():
+            names = {key: _metrics(alarm)[key]["MetricName"] for key in watched}
+            for name in sorted(set(names.values())):
                 for colour in sorted(colours - {group for key, group in watched.items() if names[key] == name}):
                     yield Finding(alarm_id, "Properties.Metrics", f"it does not watch {name} of {colour}")
             for key in watched:
-                if not re.search(rf"\bFILL\({re.escape(key)},", _math(alarm)) and not _is_open(_math(alarm)):
+                if not re.search(rf"\bFILL\({re.escape(key)},", _math(alarm)):
                     yield Finding(alarm_id, "Properties.Metrics", f"{key} has no data while its colour is idle")
 
 
@@ -95,21 +77,20 @@ def _alarms_fire_in_time(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
         configuration = deployment(service)
         bakes = {
-            f"{_DEPLOYMENT}.BakeTimeInMinutes": number(at(service, "DeploymentConfiguration", "BakeTimeInMinutes"), 0),
+            f"{_DEPLOYMENT}.BakeTimeInMinutes": configuration.get("BakeTimeInMinutes", 0),
             **{
-                f"{_DEPLOYMENT}.{kind}Configuration.{key}": number(at(configuration, f"{kind}Configuration", key), 0)
+                f"{_DEPLOYMENT}.{kind}Configuration.{key}": configuration[f"{kind}Configuration"].get(key, 0)
                 for kind, key in (("Canary", "CanaryBakeTimeInMinutes"), ("Linear", "StepBakeTimeInMinutes"))
                 if f"{kind}Configuration" in configuration
             },
         }
         for _, alarm in _deployment_alarms(template, service):
-            # At least: of what only CloudFormation knows, it is one data point, and the other metrics' period.
-            periods = [number(metric.get("Period"), 0) or 0 for metric in _metrics(alarm).values()]
-            minutes = (_datapoints(alarm) or 1) * max(periods, default=0) / 60 + UNUSABLE_MINUTES
+            datapoints = alarm.get("DatapointsToAlarm", alarm.get("EvaluationPeriods", 1))
+            minutes = datapoints * max(metric["Period"] for metric in _metrics(alarm).values()) / 60 + UNUSABLE_MINUTES
             if _UNANSWERED in _judged(alarm):
                 minutes += _MINUTES_UNTIL_A_TIMEOUT
             for location, bake in bakes.items():
-                if bake is not None and minutes > bake:
+                if minutes > bake:
                     yield Finding(
                         logical_id, location, f"{as_text(alarm.get('AlarmName'))} needs {minutes:g} minutes to fire"
                     )
@@ -130,11 +111,8 @@ def _alarms_notify(template: Template) -> Iterator[Finding]:
 
 def _alarms_wait_for_late_data(template: Template) -> Iterator[Finding]:
     for alarm_id, alarm in template.of_type(_ALARM):
-        periods = number(alarm.get("EvaluationPeriods"), 1)  # An alarm in PromQL has none, and no FILL either.
-        datapoints = _datapoints(alarm)
-        if periods is None or datapoints is None:
-            continue
-        if "FILL(" in _math(alarm) and datapoints >= periods:
+        periods = alarm.get("EvaluationPeriods", 1)  # An alarm in PromQL has none, and no FILL either.
+        if "FILL(" in _math(alarm) and alarm.get("DatapointsToAlarm", periods) >= periods:
             yield Finding(alarm_id, "Properties.EvaluationPeriods")
 
 
@@ -148,47 +126,20 @@ def _alarms_see_one_hot_task(template: Template) -> Iterator[Finding]:
     for _, service in template.of_type(_SERVICE):
         for alarm_id, alarm in _deployment_alarms(template, service):
             for metric in _metrics(alarm).values():
-                statistic = metric.get("Statistic")
-                if metric.get("MetricName") in _PER_TASK and statistic != "Maximum" and not is_function(statistic):
+                if metric["MetricName"] in _PER_TASK and metric["Statistic"] != "Maximum":
                     yield Finding(alarm_id, "Properties.Statistic")
 
 
 def _deployment_alarms(template: Template, service: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    names = _names(service)
+    names = set(map(as_text, deployment(service).get("Alarms", {}).get("AlarmNames", [])))
     for alarm_id, alarm in template.of_type(_ALARM):
         if as_text(alarm.get("AlarmName")) in names:
             yield alarm_id, alarm
 
 
-def _names(service: Mapping[str, Any]) -> list[str]:
-    """The names of a service's deployment alarms, as text."""
-    return [as_text(name) for name in as_list(at(service, "DeploymentConfiguration", "Alarms", "AlarmNames"))]
-
-
-def _told(alarm: Mapping[str, Any]) -> str:
-    """What an alarm watches, as text: its queries, the names of its metrics and of what they measure."""
-    queries = as_list(alarm.get("Metrics"))
-    stats = [at(query, "MetricStat") for query in queries if table(query)]
-    metrics = [at(stat, "Metric") for stat in stats]
-    names = [at(metric, "MetricName") for metric in (*metrics, alarm)]
-    dimensions = [each for metric in metrics for each in as_list(at(metric, "Dimensions"))]
-    return as_text([each for each in (*queries, *stats, *metrics, *names, *dimensions) if is_function(each)])
-
-
-def _is_open(text: str) -> bool:
-    """Whether only CloudFormation knows a part of a text."""
-    return "${" in text
-
-
-def _datapoints(alarm: Mapping[str, Any]) -> float | None:
-    """How many data points make an alarm fire; None if only CloudFormation knows it."""
-    stated = alarm.get("DatapointsToAlarm")
-    return number(alarm.get("EvaluationPeriods") if stated is None else stated, 1)
-
-
 def _judged(alarm: Mapping[str, Any]) -> set[str]:
     """What an alarm measures: its metrics, or unanswered requests, which are requests minus answers."""
-    names = {as_text(metric.get("MetricName")) for metric in _metrics(alarm).values()}
+    names = {metric["MetricName"] for metric in _metrics(alarm).values()}
     return {_UNANSWERED} if {"RequestCount", "HTTPCode_Target_2XX_Count"} <= names else names
 
 
@@ -197,18 +148,18 @@ def _metrics(alarm: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     if "Metrics" not in alarm:
         return {"": {"Statistic": alarm.get("ExtendedStatistic"), **alarm}}
     return {
-        as_text(query.get("Id")): {
-            **table(at(query, "MetricStat", "Metric")),
-            "Period": at(query, "MetricStat", "Period"),
-            "Statistic": at(query, "MetricStat", "Stat"),
+        query["Id"]: {
+            **query["MetricStat"]["Metric"],
+            "Period": query["MetricStat"]["Period"],
+            "Statistic": query["MetricStat"]["Stat"],
         }
-        for query in tables(alarm["Metrics"])
+        for query in alarm["Metrics"]
         if "MetricStat" in query
     }
 
 
 def _math(alarm: Mapping[str, Any]) -> str:
-    return " ".join(as_text(query.get("Expression", "")) for query in tables(alarm.get("Metrics")))
+    return " ".join(query.get("Expression", "") for query in alarm.get("Metrics", []))
 
 
 _FAILURE_DETECTION = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import Finding, Rule, Template, as_text, at, is_function, referenced, table, tables
+from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced
 
 _SERVICE = "AWS::ECS::Service"
 _QUEUE = "AWS::SQS::Queue"
@@ -15,17 +15,20 @@ _RUNS_A_TASK = ":states:::ecs:runTask"
 
 def _nothing_to_shift(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
-        strategy = at(service, "DeploymentConfiguration", "Strategy")
-        shifts = strategy not in (None, "ROLLING") and not is_function(strategy)
-        if shifts and not any(service.get(key) for key in _TAKES_TRAFFIC):
+        strategy = deployment(service).get("Strategy", "ROLLING")
+        if strategy != "ROLLING" and not any(service.get(key) for key in _TAKES_TRAFFIC):
             yield Finding(logical_id, "Properties.DeploymentConfiguration.Strategy")
 
 
 def _messages_are_not_lost(template: Template) -> Iterator[Finding]:
     queues = dict(template.of_type(_QUEUE))
-    dead = {referenced(at(queue, "RedrivePolicy", "deadLetterTargetArn")) for queue in queues.values()}
+    dead = {
+        referenced(queue["RedrivePolicy"].get("deadLetterTargetArn"))
+        for queue in queues.values()
+        if "RedrivePolicy" in queue
+    }
     for logical_id, queue in queues.items():
-        if logical_id not in dead and queue.get("RedrivePolicy") is None:
+        if logical_id not in dead and "RedrivePolicy" not in queue:
             yield Finding(logical_id, "Properties.RedrivePolicy")
 
 
@@ -34,11 +37,11 @@ def _dead_messages_are_noticed(template: Template) -> Iterator[Finding]:
         as_text(dimension.get("Value"))
         for _, alarm in template.of_type(_ALARM)
         if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
-        for dimension in tables(alarm.get("Dimensions"))
+        for dimension in alarm.get("Dimensions", [])
     }
     queues = dict(template.of_type(_QUEUE))
     for logical_id, queue in queues.items():
-        target = referenced(at(queue, "RedrivePolicy", "deadLetterTargetArn"))
+        target = referenced(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
         dead = queues.get(target or "")
         if dead is not None and as_text(dead.get("QueueName")) not in watched:
             yield Finding(logical_id, "Properties.RedrivePolicy", f"no alarm watches {as_text(dead.get('QueueName'))}")
@@ -53,9 +56,9 @@ def _failed_runs_are_noticed(template: Template) -> Iterator[Finding]:
 
 def _machines(alarm: Mapping[str, Any]) -> Iterator[str]:
     """Logical ids of the state machines whose failures an alarm counts."""
-    for query in tables(alarm.get("Metrics")):
-        metric = table(at(query, "MetricStat", "Metric"))
-        for dimension in tables(metric.get("Dimensions")) if metric.get("MetricName") == "ExecutionsFailed" else ():
+    for query in alarm.get("Metrics", []):
+        metric = query.get("MetricStat", {}).get("Metric", {})
+        for dimension in metric.get("Dimensions", []) if metric.get("MetricName") == "ExecutionsFailed" else ():
             if (reference := referenced(dimension.get("Value"))) is not None:
                 yield reference
 

@@ -4,25 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import (
-    Finding,
-    Rule,
-    Template,
-    as_list,
-    as_text,
-    at,
-    deployment,
-    is_function,
-    number,
-    numbered,
-    referenced,
-    resource,
-)
+from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced, resource
 
 _SERVICE = "AWS::ECS::Service"
 _HOOKS = "Properties.DeploymentConfiguration.LifecycleHooks"
-
-_ECS = {"Service": "ecs.amazonaws.com"}
 
 _GROUP = "-together"
 """Suffix of the name of Nova's function that makes a release's services wait for one another."""
@@ -43,44 +28,38 @@ _MOST_MINUTES = 35 * 60
 def _hooks_end(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
         configuration = deployment(service)
-        hooks = numbered(configuration.get("LifecycleHooks"))
-        for place, hook in hooks:
+        hooks: list[Mapping[str, Any]] = configuration.get("LifecycleHooks", [])
+        for number, hook in enumerate(hooks):
             for key, fault in _faults(template, logical_id, hook):
-                yield Finding(logical_id, f"{_HOOKS}.{place}{key}", fault)
-        minutes = _bakes(configuration) + sum(_waits(configuration, hook) for _, hook in hooks)
+                yield Finding(logical_id, f"{_HOOKS}.{number}{key}", fault)
+        minutes = _bakes(configuration) + sum(_waits(configuration, hook) for hook in hooks)
         if hooks and minutes > _MOST_MINUTES:
             fault = f"bakes and hooks may take {minutes:g} minutes, and CloudFormation gives up after 36 hours"
             yield Finding(logical_id, _HOOKS, fault)
 
 
 def _faults(template: Template, service: str, hook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    timeout = hook.get("TimeoutConfiguration")
-    if at(timeout, "TimeoutInMinutes") is None:
+    timeout = hook.get("TimeoutConfiguration", {})
+    if "TimeoutInMinutes" not in timeout:
         yield ".TimeoutConfiguration.TimeoutInMinutes", "it would wait for a day"
-    action = at(timeout, "Action")
-    if action not in (None, "ROLLBACK") and not is_function(action):
+    if timeout.get("Action", "ROLLBACK") != "ROLLBACK":
         yield ".TimeoutConfiguration.Action", "without an answer the revision would go on as if it were good"
     if hook.get("TargetType") == "PAUSE":
         for stage in _NO_PAUSE:
-            if stage in as_list(hook.get("LifecycleStages")):
+            if stage in hook.get("LifecycleStages", ()):
                 yield ".LifecycleStages", f"ECS allows no pause at {stage}"
         return
     role = referenced(hook.get("RoleArn"))
-    if hook.get("RoleArn") is None:
+    if "RoleArn" not in hook:
         yield ".RoleArn", "without a role ECS cannot call the function"
     elif role is not None and (made := resource(template, role)) is not None:
-        trusted = as_list(at(made, "Properties", "AssumeRolePolicyDocument", "Statement"))
-        principals = [at(statement, "Principal") for statement in trusted]
-        known = [principal for principal in principals if not _is_unknown(principal)]
-        if any(principal != _ECS for principal in known) or (known == principals and principals != [_ECS]):
+        trusted = made["Properties"].get("AssumeRolePolicyDocument", {}).get("Statement", [])
+        principals = [statement.get("Principal") for statement in trusted]
+        if principals != [{"Service": "ecs.amazonaws.com"}]:
             yield ".RoleArn", f"{role} is not a role of its own: others than ECS may assume it"
-        if not set(_policies(template, role)) <= set(as_list(template.resources[service].get("DependsOn"))):
+        needed = template.resources[service].get("DependsOn", [])
+        if not set(_policies(template, role)) <= set([needed] if isinstance(needed, str) else needed):
             yield ".RoleArn", f"the service may be deployed before {role} may call the function"
-
-
-def _is_unknown(principal: object) -> bool:
-    """Whether only CloudFormation knows who a principal is."""
-    return is_function(principal) or is_function(at(principal, "Service"))
 
 
 def _policies(template: Template, role: str) -> list[str]:
@@ -88,7 +67,7 @@ def _policies(template: Template, role: str) -> list[str]:
     return [
         logical_id
         for logical_id, policy in template.of_type("AWS::IAM::Policy")
-        if role in [referenced(each) for each in as_list(policy.get("Roles"))]
+        if role in [referenced(each) for each in policy.get("Roles", [])]
     ]
 
 
@@ -98,21 +77,19 @@ def _steps(configuration: Mapping[str, Any]) -> int:
         case "CANARY":
             return 2
         case "LINEAR":
-            share = number(at(configuration, "LinearConfiguration", "StepPercent"), 10) or 0
-            return math.ceil(100 / share) if share > 0 else 1
+            return math.ceil(100 / float(configuration.get("LinearConfiguration", {}).get("StepPercent", 10)))
     return 1
 
 
 def _bakes(configuration: Mapping[str, Any]) -> float:
-    """How long a deployment bakes, at least: what only CloudFormation knows counts as nothing."""
-    canary = number(at(configuration, "CanaryConfiguration", "CanaryBakeTimeInMinutes"), 0)
-    each = canary or number(at(configuration, "LinearConfiguration", "StepBakeTimeInMinutes"), 0) or 0
-    return (number(configuration.get("BakeTimeInMinutes"), 0) or 0) + (_steps(configuration) - 1) * each
+    canary, linear = configuration.get("CanaryConfiguration", {}), configuration.get("LinearConfiguration", {})
+    each = canary.get("CanaryBakeTimeInMinutes", 0) or linear.get("StepBakeTimeInMinutes", 0)
+    return float(configuration.get("BakeTimeInMinutes", 0)) + (_steps(configuration) - 1) * float(each)
 
 
 def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
-    minutes = number(at(hook, "TimeoutConfiguration", "TimeoutInMinutes"), 1440) or 0
-    stages = [stage for stage in as_list(hook.get("LifecycleStages")) if not is_function(stage)]
+    minutes = float(hook.get("TimeoutConfiguration", {}).get("TimeoutInMinutes", 1440))
+    stages = hook.get("LifecycleStages", ())
     if _is_group(hook):
         return minutes * len(stages)
     return minutes * sum(_steps(configuration) if stage in _EVERY_STEP else 1 for stage in stages)

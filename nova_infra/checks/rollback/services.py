@@ -1,45 +1,28 @@
 """``NOVA-R…``: a failing release of a service can be rolled back, and is."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from nova_infra.checks.rule import (
-    Finding,
-    Rule,
-    Template,
-    as_list,
-    as_text,
-    at,
-    is_function,
-    is_off,
-    number,
-    numbered,
-    referenced,
-    resource,
-    tables,
-)
+from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced, resource
 
 _SERVICE = "AWS::ECS::Service"
 _TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 _TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
 _DEPLOYMENT = "Properties.DeploymentConfiguration"
-_DRAIN = 300.0
-"""Seconds that a target group waits that says nothing."""
 
 
 def _circuit_breaker(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
-        breaker = at(service, "DeploymentConfiguration", "DeploymentCircuitBreaker")
-        if is_off(at(breaker, "Enable")) or is_off(at(breaker, "Rollback")):
+        breaker = deployment(service).get("DeploymentCircuitBreaker", {})
+        if breaker.get("Enable") is not True or breaker.get("Rollback") is not True:
             yield Finding(logical_id, f"{_DEPLOYMENT}.DeploymentCircuitBreaker")
 
 
 def _keeps_capacity(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
-        for key, least in (("MinimumHealthyPercent", 100), ("MaximumPercent", 200)):
-            percent = number(at(service, "DeploymentConfiguration", key), 0)
-            if percent is not None and percent < least:
-                yield Finding(logical_id, f"{_DEPLOYMENT}.{key}")
+        if deployment(service).get("MinimumHealthyPercent", 0) < 100:
+            yield Finding(logical_id, f"{_DEPLOYMENT}.MinimumHealthyPercent")
+        if deployment(service).get("MaximumPercent", 0) < 200:
+            yield Finding(logical_id, f"{_DEPLOYMENT}.MaximumPercent")
 
 
 def _task_definitions_stay(template: Template) -> Iterator[Finding]:
@@ -63,7 +46,7 @@ def _no_desired_count(template: Template) -> Iterator[Finding]:
 
 def _image_pinned(template: Template) -> Iterator[Finding]:
     for logical_id, definition in template.of_type(_TASK_DEFINITION):
-        for index, container in numbered(definition.get("ContainerDefinitions")):
+        for index, container in enumerate(definition.get("ContainerDefinitions", [])):
             image = as_text(container.get("Image")).rpartition("/")[2]
             tag = image.partition(":")[2]
             if not tag or tag == "latest" or "${" in tag:
@@ -72,63 +55,41 @@ def _image_pinned(template: Template) -> Iterator[Finding]:
 
 def _traffic_can_shift(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
-        strategy = at(service, "DeploymentConfiguration", "Strategy")
-        if strategy in (None, "ROLLING") or is_function(strategy):
+        if deployment(service).get("Strategy", "ROLLING") == "ROLLING":
             continue
-        for balancer in tables(service.get("LoadBalancers")):
-            shifted, alternate = (
-                at(balancer, "AdvancedConfiguration", key)
-                for key in ("ProductionListenerRule", "AlternateTargetGroupArn")
-            )
-            rule_id = referenced(shifted)
+        for balancer in service.get("LoadBalancers", []):
+            advanced = balancer.get("AdvancedConfiguration", {})
+            rule_id = referenced(advanced.get("ProductionListenerRule"))
             rule = resource(template, rule_id)
-            if alternate is None or not (rule or (rule_id is None and is_function(shifted))):
+            if rule_id is None or rule is None or "AlternateTargetGroupArn" not in advanced:
                 yield Finding(logical_id, "Properties.LoadBalancers.AdvancedConfiguration")
-            if alternate is None or rule_id is None or rule is None:
                 continue
-            actions, first = at(rule, "Properties", "Actions"), balancer.get("TargetGroupArn")
-            expected = [(referenced(first), 100), (referenced(alternate), 0)]
-            if _forwards(actions) != expected and _is_settled(template, [actions, first, alternate]):
+            groups = [
+                (referenced(group["TargetGroupArn"]), group.get("Weight"))
+                for action in rule["Properties"]["Actions"]
+                for group in action.get("ForwardConfig", {}).get("TargetGroups", [])
+            ]
+            expected = [
+                (referenced(balancer["TargetGroupArn"]), 100),
+                (referenced(advanced["AlternateTargetGroupArn"]), 0),
+            ]
+            if groups != expected:
                 yield Finding(rule_id, "Properties.Actions", "it must forward 100 to one colour and 0 to the other")
 
 
-def _forwards(actions: object) -> list[tuple[str | None, Any]]:
-    """The target groups that a rule's actions forward to, each with its weight."""
-    return [
-        (referenced(group.get("TargetGroupArn")), group.get("Weight"))
-        for action in tables(actions)
-        for group in tables(at(action, "ForwardConfig", "TargetGroups"))
-    ]
-
-
-def _is_settled(template: Template, value: object) -> bool:
-    """Whether a value holds no function but those that point to a resource of the template."""
-    if is_function(value):
-        return resource(template, referenced(value)) is not None
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return all(_is_settled(template, part) for part in parts)
-
-
 def _requests_finish(template: Template) -> Iterator[Finding]:
-    drains = [drain for _, group in template.of_type(_TARGET_GROUP) for drain in _drains(group)]
-    for logical_id, definition in template.of_type(_TASK_DEFINITION):
-        for index, container in numbered(definition.get("ContainerDefinitions")):
-            timeout = number(container.get("StopTimeout"), 30)
-            if drains and timeout is not None and timeout <= max(drains):
-                yield Finding(logical_id, f"Properties.ContainerDefinitions.{index}.StopTimeout")
-
-
-def _drains(group: Mapping[str, Any]) -> list[float]:
-    """How long a target group sends requests to a task that stops, in seconds; empty if unknown."""
-    attributes = as_list(group.get("TargetGroupAttributes"))
-    stated = [
-        number(each.get("Value"), _DRAIN)
-        for each in tables(attributes)
-        if each.get("Key") == "deregistration_delay.timeout_seconds"
+    drains = [
+        int(attribute["Value"])
+        for _, group in template.of_type(_TARGET_GROUP)
+        for attribute in group.get("TargetGroupAttributes", [])
+        if attribute["Key"] == "deregistration_delay.timeout_seconds"
     ]
-    if not stated and not any(is_function(each) or is_function(at(each, "Key")) for each in attributes):
-        return [_DRAIN]
-    return [seconds for seconds in stated if seconds is not None]
+    if len(drains) < len(list(template.of_type(_TARGET_GROUP))):
+        drains.append(300)  # what a target group waits that says nothing
+    for logical_id, definition in template.of_type(_TASK_DEFINITION):
+        for index, container in enumerate(definition.get("ContainerDefinitions", [])):
+            if drains and container.get("StopTimeout", 30) <= max(drains):
+                yield Finding(logical_id, f"Properties.ContainerDefinitions.{index}.StopTimeout")
 
 
 SERVICE_RULES = (

@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nova_infra.checks.rule import as_list, at, number, tables
-from nova_infra.checks.rule import table as stated
 from nova_infra.deployed.stack import Template
 from nova_infra.documents.model import Document, Paragraph, Section, Table
 
@@ -106,7 +104,7 @@ def _notes() -> Iterator[str]:
 
 def _priced(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
     """What, USD a month, how many, and of what they are."""
-    properties, table = stated(resource.get("Properties")), prices()
+    properties, table = resource.get("Properties", {}), prices()
     hours, network, security = table["month"]["hours"], table["network"], table["security"]
     match resource.get("Type"):
         case "AWS::ECS::Service":
@@ -114,18 +112,18 @@ def _priced(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> list[t
         case "AWS::EC2::NatGateway":
             return [("NAT gateways", network["nat_gateway_hour"] * hours, 1, "gateways")]
         case "AWS::EC2::VPCEndpoint" if properties.get("VpcEndpointType") == "Interface":
-            zones = max(1, len(as_list(properties.get("SubnetIds"))))
+            zones = max(1, len(properties.get("SubnetIds", ())))
             return [("endpoints", zones * network["endpoint_zone_hour"] * hours, zones, "endpoints, each in a zone")]
         case "AWS::ElasticLoadBalancingV2::LoadBalancer":
             units = table["assumed"]["load_balancer_units"] * network["load_balancer_unit_hour"]
             return [("load balancer", (network["load_balancer_hour"] + units) * hours, 1, "with a capacity unit")]
         case "AWS::CloudWatch::Alarm":
-            metrics = max(1, sum("MetricStat" in metric for metric in tables(properties.get("Metrics"))))
+            metrics = max(1, sum("MetricStat" in metric for metric in properties.get("Metrics", ())))
             return [("alarms", metrics * table["watch"]["alarm_metric_month"], metrics, "metrics that alarms watch")]
         case "AWS::KMS::Key":
             return [("keys", security["key_month"], 1, "keys")]
         case "AWS::WAFv2::WebACL":
-            rules = len(as_list(properties.get("Rules")))
+            rules = len(properties.get("Rules", ()))
             usd = security["firewall_month"] + rules * security["firewall_rule_month"]
             return [("firewall", usd, rules, "rules")]
         case "AWS::ECR::Repository":
@@ -137,19 +135,19 @@ def _priced(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> list[t
 
 
 def _service(properties: Mapping[str, Any], resources: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
-    definition = stated(resources.get(_reference(properties.get("TaskDefinition")), {}).get("Properties"))
+    definition = resources.get(_reference(properties.get("TaskDefinition")), {}).get("Properties", {})
     table = prices()
-    processor = str(at(definition, "RuntimePlatform", "CpuArchitecture")).lower()
+    processor = definition.get("RuntimePlatform", {}).get("CpuArchitecture", "X86_64").lower()
     rate = table["fargate"].get(processor, table["fargate"]["x86_64"])
-    hour = _known(definition.get("Cpu"), 0) / 1024 * rate["vcpu_hour"]
-    hour += _known(definition.get("Memory"), 0) / 1024 * rate["gb_hour"]
+    hour = int(definition.get("Cpu", 0)) / 1024 * rate["vcpu_hour"]
+    hour += int(definition.get("Memory", 0)) / 1024 * rate["gb_hour"]
     least = [
-        _known(at(each, "Properties", "MinCapacity"), 0)
+        int(each["Properties"].get("MinCapacity", 0))
         for each in resources.values()
         if each.get("Type") == "AWS::ApplicationAutoScaling::ScalableTarget"
     ]
-    tasks = int(least[0] if least else _known(properties.get("DesiredCount"), 1))
-    minutes = _double_minutes(properties.get("DeploymentConfiguration"))
+    tasks = least[0] if least else int(properties.get("DesiredCount", 1))
+    minutes = _double_minutes(properties.get("DeploymentConfiguration", {}))
     releases, logs = table["assumed"]["releases"], table["assumed"]["log_gb_per_task"] * table["watch"]["log_gb"]
     return [
         ("tasks", tasks * hour * table["month"]["hours"], tasks, "tasks"),
@@ -163,18 +161,14 @@ def _service(properties: Mapping[str, Any], resources: Mapping[str, Any]) -> lis
     ]
 
 
-def _known(value: object, default: float) -> float:
-    """A number of a template; the default if only CloudFormation knows it."""
-    found = number(value, default)
-    return default if found is None else found
-
-
-def _double_minutes(configuration: object) -> float:
+def _double_minutes(configuration: Mapping[str, Any]) -> float:
     """How long a release runs old and new tasks at the same time: its bakes."""
-    bake = _known(at(configuration, "BakeTimeInMinutes"), 0)
-    bake += _known(at(configuration, "CanaryConfiguration", "CanaryBakeTimeInMinutes"), 0)
-    if share := _known(at(configuration, "LinearConfiguration", "StepPercent"), 0):
-        bake += _known(at(configuration, "LinearConfiguration", "StepBakeTimeInMinutes"), 0) * (100 / share - 1)
+    bake = float(configuration.get("BakeTimeInMinutes", 0))
+    canary = configuration.get("CanaryConfiguration", {})
+    linear = configuration.get("LinearConfiguration", {})
+    bake += float(canary.get("CanaryBakeTimeInMinutes", 0))
+    if share := float(linear.get("StepPercent", 0)):
+        bake += float(linear.get("StepBakeTimeInMinutes", 0)) * (100 / share - 1)
     return bake
 
 
@@ -182,7 +176,7 @@ def _builds(properties: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
     table = prices()
     minutes = table["assumed"]["minutes_per_build"] * table["assumed"]["releases"]
     delivery = table["delivery"]
-    small = at(properties, "Environment", "ComputeType") == "BUILD_GENERAL1_SMALL"
+    small = properties.get("Environment", {}).get("ComputeType") == "BUILD_GENERAL1_SMALL"
     build = minutes * delivery["build_minute_small"] if small else 0.0
     return [
         ("builds", build, round(minutes) if small else 0, "minutes"),
