@@ -10,7 +10,6 @@ failure no other target is started.
 Usage: ``python scripts/parts.py TARGET...``.
 """
 
-import contextlib
 import os
 import re
 import signal
@@ -26,6 +25,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LANES = 2 * (os.cpu_count() or 1) + 1
+GRACE_SECONDS = 20.0
+"""What tests have to clear away what they have started."""
 _SUMMARY = re.compile(r"^=*\s*(\d+ [a-z]+(?: [a-z]+)?(?:, \d+ [a-z]+(?: [a-z]+)?)*) in [\d.]+s\b.*$", re.MULTILINE)
 _LEFT_OUT = re.compile(r"^\d+ exhaustive cases are not run here: .*$", re.MULTILINE)
 _SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] (?:(.+?:\d+): )?(.*)$", re.MULTILINE)
@@ -105,12 +106,27 @@ class Parts:
         """Stop what is running, and start nothing more."""
         with self._lock:
             self.failed = True
-            for process in self._running:
-                with contextlib.suppress(ProcessLookupError):  # It has ended in this very moment.
-                    os.killpg(process.pid, signal.SIGTERM)
+            groups = [process.pid for process in self._running]
+        for group in groups:
+            _signal(group, signal.SIGTERM)
+        late = time.monotonic() + GRACE_SECONDS
+        # `make` ends at once; the others of its group may not.
+        while time.monotonic() < late and any(_signal(group, 0) for group in groups):
+            time.sleep(0.05)
+        for group in groups:
+            _signal(group, signal.SIGKILL)
 
     def _say(self, target: str, *words: str) -> None:
         print(f"{target:<{self.width}}  {'  '.join(words)}".rstrip(), flush=True)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Send a process group a signal; return whether there is anything of it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def main(targets: list[str]) -> int:

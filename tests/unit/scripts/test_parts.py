@@ -1,11 +1,15 @@
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 from helpers.scripts import SCRIPTS, load_script
@@ -24,16 +28,19 @@ class Make:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def start(self, **targets: str) -> subprocess.Popen[str]:
+    def stand_in(self, **targets: str) -> Path:
         stand_in = self._directory / "make"
         cases = "".join(f"{name}) {commands} ;;\n" for name, commands in targets.items())
         stand_in.write_text(
             f'#!/bin/sh\ncd {self._directory}\nfor target; do :; done\ncase "$target" in\n{cases}esac\n'
         )
         stand_in.chmod(0o755)
+        return stand_in
+
+    def start(self, **targets: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(SCRIPT), *targets],
-            env=os.environ | {"MAKE": str(stand_in)},
+            env=os.environ | {"MAKE": str(self.stand_in(**targets))},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -104,6 +111,34 @@ def test_an_interruption_stops_what_runs(make: Make, tmp_path: Path) -> None:
     assert "Traceback" not in said
     with pytest.raises(ProcessLookupError):
         os.killpg(int(pid.read_text()), 0)
+
+
+def living(group: int) -> Iterator[psutil.Process]:
+    """The processes of a group that run: one that was killed is there until somebody has asked how it ended."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+
+
+def test_what_does_not_stop_is_killed(
+    parts: ModuleType, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make` ends at once, and what it has started goes on without it."""
+    stand_in = make.stand_in(unit="(trap '' TERM; echo > started; while :; do sleep 0.1; done) & echo $$ > pid; wait")
+    monkeypatch.setenv("MAKE", str(stand_in))
+    monkeypatch.setattr(parts, "GRACE_SECONDS", 0.3)
+    running = parts.Parts(len("unit"), str(tmp_path))
+    thread = threading.Thread(target=running.run, args=["unit"])
+    thread.start()
+    while not (tmp_path / "started").exists() or not (pid := tmp_path / "pid").exists() or not pid.read_text():
+        time.sleep(0.01)
+    running.stop()
+    thread.join()
+    late = time.monotonic() + 10
+    while (left := list(living(int(pid.read_text())))) and time.monotonic() < late:
+        time.sleep(0.01)
+    assert left == []
 
 
 @pytest.mark.parametrize(
