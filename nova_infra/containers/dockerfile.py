@@ -59,7 +59,7 @@ def programs_of_shells(text: str, target: str = "") -> list[str]:
     programs = {"ENTRYPOINT": stage.entry_point, "CMD": stage.command}
     if not any(words[:-1] in shells for words in programs.values()):
         return []
-    # An entry point that is set anew takes the command away.
+    # Setting an entry point again resets the command, so both are set.
     return [f"{name} {json.dumps(words)}" for name, words in programs.items() if words]
 
 

@@ -17,7 +17,7 @@ from nova_infra.machine.scratch import scratch_directory
 _PROBE = "localhost/nova-probe:1"
 SECONDS = 60
 MOST_OPEN_FILES = 2**20
-"""No kernel allows more unless it is told to: https://docs.kernel.org/admin-guide/sysctl/fs.html#nr-open"""
+"""The kernel allows no more unless fs.nr_open is raised: https://docs.kernel.org/admin-guide/sysctl/fs.html#nr-open"""
 FARGATE_OPEN_FILES = 65535
 """What a task gets whose definition does not say: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html"""
 _NOT_FOUND = 127

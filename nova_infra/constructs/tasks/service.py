@@ -109,7 +109,7 @@ def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bo
 
 
 @remembered
-def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - remembered by it
+def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - `remembered` keeps one result for each
     """Groups of subnets in a cluster's VPC that CDK was asked about, to whether one of them is public."""
     return {}
 

@@ -258,7 +258,7 @@ class PlayedEnvironment:
         self._queues.poison(stack, poisoned="poison" in faults)
         try:
             await self._deploy_services(stack, sources, baseline, takes_back=takes_back, from_alternate=from_alternate)
-        except Exception as error:
+        except Exception as error:  # whatever ended it, the stack has to be as it was before
             self._queues.poison(stack, poisoned=False)
             if previous is not None:
                 await self._apply(previous)

@@ -105,7 +105,7 @@ def test_the_app_knows_which_environments_an_approval_protects(
 ) -> None:
     known = []
 
-    class Recorded(app.NovaChecks):  # type: ignore[misc, name-defined]
+    class Recorded(app.NovaChecks):  # type: ignore[misc, name-defined]  # the app is loaded from its file
         def __init__(self, promotion: Promotion) -> None:
             super().__init__(promotion)
             known.append(promotion)

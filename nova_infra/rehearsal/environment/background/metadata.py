@@ -19,7 +19,7 @@ _UNITS_PER_PROCESSOR = 1024
 class Metadata:
     """What is known of the tasks of each revision.
 
-    Their statistics are empty. The tasks of a revision share an address, and are told apart by where they ask from.
+    Their statistics are empty. The tasks of a revision share an address; the IP address that asks tells them apart.
     """
 
     def __init__(self, home: Home) -> None:

@@ -124,7 +124,7 @@ def test_one_gets_the_limits_of_a_kernel_that_raises_none(place: Callable[[Engin
     engine = Scripted(run=[refused, (0, "", "")], exec=[(0, "", "")], inspect=[RUNNING])
     container = DependencyContainer(Needed(dependency(ready=["pg_isready"]), "tiny:1"), place(engine), in_network=True)
     assert started(container) == ""
-    first, second = [each for each in engine.asked if each[0] == "run"]  # type: ignore[attr-defined]
+    first, second = [each for each in engine.asked if each[0] == "run"]  # type: ignore[attr-defined]  # the stand-in has it
     most = own_open_files()
     limits = {f"--ulimit=nofile={most}:{most}", "--ulimit=nproc=1024:1024"}
     assert (limits.isdisjoint(first), limits <= set(second)) == (True, True)

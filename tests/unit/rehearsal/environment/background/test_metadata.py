@@ -1,4 +1,4 @@
-"""What a task is told about itself, as ECS tells it."""
+"""The metadata endpoint answers a task as that of ECS does."""
 
 import asyncio
 import json
