@@ -99,8 +99,8 @@ def checked_toolchain_region(value: str, *, engine: str) -> str:
         NovaError: There is none of that name, or it has not what they need.
     """
     region = checked_region(value)
-    if why := unfit_for_toolchain(region, engine):
-        raise NovaError(f"toolchain.region: {why}")
+    if why := unfit_for_toolchain(region, engine, switch="start again with --engine github-actions"):
+        raise NovaError(f"region: {why}")
     return region
 
 
@@ -123,7 +123,7 @@ def checked_services(value: str) -> tuple[str, ...]:
     """
     names = value.replace(",", " ").split()
     if not names:
-        raise NovaError("service: none is named, but a platform needs one: name at least one")
+        raise NovaError(f"service: {value!r} names none, but a platform needs one: name at least one")
     for name in names:
         require_usable(name)
         if names.count(name) > 1:
@@ -149,6 +149,21 @@ def default_repository(name: str, remote: str | None) -> str:
     """
     found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", remote or "")
     return found[1] if found else f"org/{name}-platform"
+
+
+def as_options(fault: str, answers: Answers) -> str:
+    """A fault in the nova.toml that would be written, in words of the options that it comes from.
+
+    Args:
+        fault: One line about a key.
+        answers: What that nova.toml is made from.
+    """
+    key, _, said = fault.removeprefix(f"{CONFIG_FILE}: ").partition(": ")
+    if found := re.fullmatch(r"services\[(\d+)\]\..*", key):
+        return f"--service {answers.services[int(found[1])]}: {said.rpartition(': ')[0]}: choose another name"
+    if found := re.fullmatch(r"environments\[(\d+)\]\.(account|region)", key):
+        return f"--{found[2]} {list(ACCOUNTS)[1 + int(found[1])]}: {said}"
+    return f"--service: {said}" if key == "services" else fault
 
 
 def _checked(model: type[BaseModel], key: str, value: str, **others: str) -> str:
