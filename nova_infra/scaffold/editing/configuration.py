@@ -20,7 +20,6 @@ def with_entry(text: str, name: str, keys: str = "") -> str:
     """``nova.toml`` with a service at its end.
 
     Args:
-        name: The service's name.
         keys: Its other keys, as TOML writes them.
 
     Raises:

@@ -24,9 +24,6 @@ def module_name(name: str) -> str:
 def require_name(root: Path, name: str) -> None:
     """Make sure that a service of that name can be added to a project.
 
-    Args:
-        root: The project's directory.
-
     Raises:
         NovaError: It cannot, in one line with the remedy.
     """

@@ -55,49 +55,29 @@ class Answers:
 
 
 def checked_name(value: str) -> str:
-    """The name, if it can be the prefix of physical names.
-
-    Raises:
-        NovaError: It cannot.
-    """
+    """The name, if it can be the prefix of physical names."""
     return _checked(Platform, "name", value)
 
 
 def checked_repository(value: str) -> str:
-    """The repository, if it is one.
-
-    Raises:
-        NovaError: It is none.
-    """
+    """The repository, if it is one."""
     return _checked(Source, "repository", value)
 
 
 def checked_account(value: str) -> str:
-    """The account, if it is one.
-
-    Raises:
-        NovaError: It is none.
-    """
+    """The account, if it is one."""
     if not re.fullmatch(r"[0-9]{12}", value):
         raise NovaError(f"account: {value!r} is not an AWS account: give its 12 digits")
     return value
 
 
 def checked_region(value: str) -> str:
-    """The region, if there is one of that name.
-
-    Raises:
-        NovaError: There is none.
-    """
+    """The region, if there is one of that name."""
     return _checked(Toolchain, "region", value, account=ACCOUNTS["toolchain"])
 
 
 def checked_toolchain_region(value: str, *, engine: str) -> str:
-    """The region, if the pipeline and the images can be there.
-
-    Raises:
-        NovaError: There is none of that name, or it has not what they need.
-    """
+    """The region, if the pipeline and the images can be there."""
     region = checked_region(value)
     if why := unfit_for_toolchain(region, engine, switch="start again with --engine github-actions"):
         raise NovaError(f"region: {why}")
@@ -105,11 +85,7 @@ def checked_toolchain_region(value: str, *, engine: str) -> str:
 
 
 def checked_engine(value: str) -> str:
-    """The engine, if it is one.
-
-    Raises:
-        NovaError: It is none.
-    """
+    """The engine, if it is one."""
     if value not in ENGINES:
         raise NovaError(f"engine: {value!r} is not a delivery engine: choose {' or '.join(ENGINES)}")
     return value

@@ -42,7 +42,6 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     """What a project is made from: options first, then the user's answers, then the defaults.
 
     Args:
-        target: Where the project goes.
         ask: Whether to ask for what is not given. Otherwise the defaults hold.
 
     Raises:

@@ -46,7 +46,6 @@ def require_place(root: Path, target: Path) -> None:
 
     Args:
         root: The project that it is made from.
-        target: The directory; it need not exist.
 
     Raises:
         NovaError: It holds something else.
@@ -68,7 +67,6 @@ def create_project(root: Path, target: Path, answers: Answers) -> Config:
     Args:
         root: The project that it is made from.
         target: Where it goes: an empty directory, one that does not exist, or ``root`` itself.
-        answers: What it is made from.
 
     Returns:
         Its configuration.
