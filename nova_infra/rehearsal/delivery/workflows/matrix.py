@@ -4,8 +4,10 @@ See https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workf
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+from nova_infra.rehearsal.delivery.workflows.expressions import UNKNOWN, ExpressionError
 
 Combination = dict[str, Any]
 
@@ -47,3 +49,24 @@ def _fits(combination: Combination, values: Mapping[str, Any]) -> bool:
 
 def _said(value: Any) -> str:
     return ", ".join(map(_said, value.values())) if isinstance(value, Mapping) else str(value)
+
+
+def why_no_combinations(content: Mapping[str, Any], evaluated: Callable[[str], Any]) -> str:
+    """Why GitHub finds nothing that a job with a matrix could run for; empty if it does.
+
+    Args:
+        evaluated: What an expression of the job is worth.
+    """
+    strategy = content.get("strategy")
+    matrix = strategy.get("matrix") if isinstance(strategy, Mapping) else None
+    if matrix is None:
+        return ""
+    try:
+        whole = evaluated(matrix) if isinstance(matrix, str) else matrix
+        for name, values in (whole if isinstance(whole, Mapping) else {}).items():
+            found = evaluated(values) if isinstance(values, str) else values
+            if name not in ("include", "exclude") and not found and found is not UNKNOWN:
+                return f"GitHub finds no values {name!r} for its matrix"
+    except ExpressionError as error:
+        return f"GitHub cannot evaluate its matrix: {error}"
+    return "" if whole or whole is UNKNOWN else "GitHub finds no values for its matrix"
