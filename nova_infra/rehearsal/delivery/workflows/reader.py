@@ -19,10 +19,9 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.workflows.called import jobs_of
 from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed
 from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, GATE, IMAGES, JobStep, WorkflowJob
-from nova_infra.rehearsal.delivery.workflows.matrix import why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
 from nova_infra.rehearsal.delivery.workflows.risks import Risks, tolerated
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
 from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowText

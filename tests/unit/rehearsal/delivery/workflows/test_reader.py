@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.delivery.workflows.matrix import combinations
+from nova_infra.rehearsal.delivery.workflows.jobs import combinations
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
 from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
 
