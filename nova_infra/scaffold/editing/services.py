@@ -204,7 +204,8 @@ def _require_committed(root: Path, name: str) -> None:
     directory = f"services/{name}"
     answer = git.run(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", directory)
     if answer.code:
-        raise NovaError(f"{directory}: is in no git repository, so it could not be restored: copy it, then use --force")
+        why = git.why_silent(root) or f"git status: {answer.fault}"
+        raise NovaError(f"{directory}: git could not restore it: copy it, then use --force: {why}")
     changed = [
         line[3:].removeprefix(f"{directory}/") for line in answer.out.decode(errors="replace").split("\0") if line
     ]
