@@ -161,7 +161,7 @@ def require_summary(summary: str) -> None:
     """Make sure that a summary can stand in a Dockerfile, a manifest and a docstring."""
     if not re.fullmatch(r"[A-Z][A-Za-z0-9 ,;:()'/+-]+\.", summary) or len(summary) > _MAX_SUMMARY:
         raise NovaError(
-            f"summary: {summary!r} is not one plain sentence: start with a capital, use up to {_MAX_SUMMARY} letters, "
+            f"--summary {summary!r} is not one plain sentence: start with a capital, use up to {_MAX_SUMMARY} letters, "
             "digits and simple punctuation, and end with a full stop"
         )
 

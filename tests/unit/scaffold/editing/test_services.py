@@ -114,7 +114,7 @@ def test_a_name_that_cannot_be_used_is_refused_in_one_line_and_nothing_changes(
 @pytest.mark.parametrize("summary", ["", "counts.", "No full stop", 'Says "hello".', "Two\nlines.", "A" * 101 + "."])
 def test_a_summary_that_would_break_a_file_is_refused(example: Path, summary: str) -> None:
     before = contents(example)
-    with pytest.raises(NovaError, match="summary"):
+    with pytest.raises(NovaError, match="--summary "):
         add_service(example, NEW, summary)
     assert contents(example) == before
 
