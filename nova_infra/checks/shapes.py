@@ -16,7 +16,7 @@ NEEDED = "!"
 
 
 @dataclass(frozen=True)
-class Each:
+class ListOf:
     """A list, all of whose entries have one shape."""
 
     shape: Any
@@ -28,10 +28,10 @@ _LEFT_OUT = object()
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _EMPTY: Mapping[Any, Any] = {NUMBER: 0, FLAG: False, TEXT: "", ANY: ""}
 
-_TARGET_GROUPS = Each({"TargetGroupArn!": ANY, "Weight": NUMBER})
-_HOOK = {"LifecycleStages!": Each(TEXT), "TargetType": TEXT}
-_METRIC = {"MetricName!": TEXT, "Dimensions!": Each({"Name!": TEXT, "Value!": ANY})}
-_ARTIFACTS = Each({"Name!": TEXT})
+_TARGET_GROUPS = ListOf({"TargetGroupArn!": ANY, "Weight": NUMBER})
+_HOOK = {"LifecycleStages!": ListOf(TEXT), "TargetType": TEXT}
+_METRIC = {"MetricName!": TEXT, "Dimensions!": ListOf({"Name!": TEXT, "Value!": ANY})}
+_ARTIFACTS = ListOf({"Name!": TEXT})
 _ACTION = {
     "Name!": TEXT,
     "ActionTypeId!": {"Category!": TEXT, "Provider!": TEXT},
@@ -40,55 +40,55 @@ _ACTION = {
     "InputArtifacts!": _ARTIFACTS,
     "OutputArtifacts!": _ARTIFACTS,
 }
-_CONDITION = {"Rules!": Each({"Configuration!": {}, "RuleTypeId!": {"Provider!": TEXT}})}
-_STAGE = {"Name!": TEXT, "Actions!": Each(_ACTION), "BeforeEntry!": {"Conditions!": Each(_CONDITION)}}
+_CONDITION = {"Rules!": ListOf({"Configuration!": {}, "RuleTypeId!": {"Provider!": TEXT}})}
+_STAGE = {"Name!": TEXT, "Actions!": ListOf(_ACTION), "BeforeEntry!": {"Conditions!": ListOf(_CONDITION)}}
 
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "AWS::ECS::Service": {
         "DeploymentConfiguration!": {
-            "Alarms!": {"Enable": FLAG, "Rollback": FLAG, "AlarmNames!": Each(ANY)},
+            "Alarms!": {"Enable": FLAG, "Rollback": FLAG, "AlarmNames!": ListOf(ANY)},
             "BakeTimeInMinutes": NUMBER,
             "CanaryConfiguration": {"CanaryBakeTimeInMinutes": NUMBER},
             "DeploymentCircuitBreaker!": {"Enable": FLAG, "Rollback": FLAG},
-            "LifecycleHooks!": Each({**_HOOK, "TimeoutConfiguration!": {"TimeoutInMinutes": NUMBER, "Action": TEXT}}),
+            "LifecycleHooks!": ListOf({**_HOOK, "TimeoutConfiguration!": {"TimeoutInMinutes": NUMBER, "Action": TEXT}}),
             "LinearConfiguration": {"StepBakeTimeInMinutes": NUMBER, "StepPercent": NUMBER},
             "MaximumPercent": NUMBER,
             "MinimumHealthyPercent": NUMBER,
             "Strategy": TEXT,
         },
-        "LoadBalancers!": Each({"TargetGroupArn!": ANY, "AdvancedConfiguration!": {}}),
+        "LoadBalancers!": ListOf({"TargetGroupArn!": ANY, "AdvancedConfiguration!": {}}),
     },
-    "AWS::ECS::TaskDefinition": {"ContainerDefinitions!": Each({"Image!": ANY, "StopTimeout": NUMBER})},
-    "AWS::ElasticLoadBalancingV2::TargetGroup": {"TargetGroupAttributes!": Each({"Key!": TEXT, "Value!": ANY})},
+    "AWS::ECS::TaskDefinition": {"ContainerDefinitions!": ListOf({"Image!": ANY, "StopTimeout": NUMBER})},
+    "AWS::ElasticLoadBalancingV2::TargetGroup": {"TargetGroupAttributes!": ListOf({"Key!": TEXT, "Value!": ANY})},
     "AWS::ElasticLoadBalancingV2::ListenerRule": {
-        "Actions!": Each({"ForwardConfig!": {"TargetGroups!": _TARGET_GROUPS}})
+        "Actions!": ListOf({"ForwardConfig!": {"TargetGroups!": _TARGET_GROUPS}})
     },
     "AWS::CloudWatch::Alarm": {
         "ActionsEnabled": FLAG,
-        "AlarmActions": Each(ANY),
+        "AlarmActions": ListOf(ANY),
         "DatapointsToAlarm": NUMBER,
         "EvaluationPeriods": NUMBER,
         "Period": NUMBER,
         "Statistic": TEXT,
         "TreatMissingData": TEXT,
         **_METRIC,
-        "Metrics": Each(
+        "Metrics": ListOf(
             {"Id!": TEXT, "Expression": TEXT, "MetricStat": {"Metric!": _METRIC, "Period": NUMBER, "Stat": TEXT}}
         ),
     },
     "AWS::SQS::Queue": {"RedrivePolicy": {}},
     "AWS::CodePipeline::Pipeline": {
-        "Stages!": Each(_STAGE),
+        "Stages!": ListOf(_STAGE),
         "ArtifactStore!": {},
-        "ArtifactStores!": Each({"ArtifactStore!": {}}),
+        "ArtifactStores!": ListOf({"ArtifactStore!": {}}),
     },
     "AWS::CodeBuild::Project": {
         "Source!": {"Type": TEXT, "BuildSpec": ANY},
-        "SecondarySources!": Each({"Type": TEXT}),
+        "SecondarySources!": ListOf({"Type": TEXT}),
         "Environment!": {"PrivilegedMode": FLAG},
         "BuildBatchConfig!": {},
     },
-    "AWS::CodeStarNotifications::NotificationRule": {"EventTypeIds!": Each(TEXT), "Status": TEXT},
+    "AWS::CodeStarNotifications::NotificationRule": {"EventTypeIds!": ListOf(TEXT), "Status": TEXT},
 }
 """Type to the shapes of what the rules read of it; what is not named stays as it is."""
 
@@ -102,7 +102,7 @@ def read(properties: Any, shape: Mapping[str, Any], report: Report = lambda *_: 
         report: Told of each value that is left out for another shape.
     """
     found = _object(properties, shape, "Properties", report)
-    return _empty(shape) if found is _LEFT_OUT else found  # type: ignore[no-any-return]  # a shape's own
+    return _empty(shape) if found == _LEFT_OUT else found  # type: ignore[no-any-return]  # a shape's own
 
 
 def _read(value: Any, shape: Any, where: str, report: Report) -> Any:
@@ -110,9 +110,9 @@ def _read(value: Any, shape: Any, where: str, report: Report) -> Any:
         return value
     if isinstance(shape, Mapping):
         return _object(value, shape, where, report)
-    if isinstance(shape, Each):
+    if isinstance(shape, ListOf):
         return _list(value, shape, where, report)
-    if (found := _scalar(value, shape)) is _LEFT_OUT:
+    if (found := _scalar(value, shape)) == _LEFT_OUT:
         report(where, f"it is {told(value)}, not {shape}")
         # Every text is known to differ from all that a rule looks for.
         return f"${{{told(value)}}}" if shape == TEXT else _LEFT_OUT
@@ -129,7 +129,7 @@ def _object(value: Any, shape: Mapping[str, Any], where: str, report: Report) ->
     for name, inner in shape.items():
         key = name.removesuffix(NEEDED)
         read_ = _read(found[key], inner, f"{where}.{key}", report) if key in found else _LEFT_OUT
-        if read_ is not _LEFT_OUT:
+        if read_ != _LEFT_OUT:
             found[key] = read_
         elif name.endswith(NEEDED):
             found[key] = _empty(inner)
@@ -138,14 +138,14 @@ def _object(value: Any, shape: Mapping[str, Any], where: str, report: Report) ->
     return found
 
 
-def _list(value: Any, shape: Each, where: str, report: Report) -> Any:
+def _list(value: Any, shape: ListOf, where: str, report: Report) -> Any:
     if not isinstance(value, list):
         report(where, f"it is {told(value)}, not a list")
         return _LEFT_OUT
     found = [
         _read(each, shape.shape, f"{where}.{place}", report) for place, each in enumerate(value) if each != _NO_VALUE
     ]
-    return [each for each in found if each is not _LEFT_OUT]
+    return [each for each in found if each != _LEFT_OUT]
 
 
 def _scalar(value: Any, shape: Any) -> Any:
@@ -175,7 +175,7 @@ def _number(value: str | float) -> Any:
 
 
 def _empty(shape: Any) -> Any:
-    if isinstance(shape, Each):
+    if isinstance(shape, ListOf):
         return []
     return _object({}, shape, "", lambda *_: None) if isinstance(shape, Mapping) else _EMPTY[shape]
 

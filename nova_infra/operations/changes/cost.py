@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nova_infra.checks.shapes import ANY, NUMBER, TEXT, Each, read
+from nova_infra.checks.shapes import ANY, NUMBER, TEXT, ListOf, read
 from nova_infra.deployed.stack import Template
 from nova_infra.documents.model import Document, Paragraph, Section, Table
 
@@ -16,9 +16,9 @@ _PRICES = Path(__file__).with_name("prices.toml")
 _TASK = "AWS::ECS::TaskDefinition"
 _SHAPES: Mapping[str, Mapping[str, Any]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": {"MinCapacity": NUMBER},
-    "AWS::CloudWatch::Alarm": {"Metrics!": Each({})},
+    "AWS::CloudWatch::Alarm": {"Metrics!": ListOf({})},
     "AWS::CodeBuild::Project": {"Environment!": {"ComputeType": TEXT}},
-    "AWS::EC2::VPCEndpoint": {"SubnetIds!": Each(ANY)},
+    "AWS::EC2::VPCEndpoint": {"SubnetIds!": ListOf(ANY)},
     "AWS::ECS::Service": {
         "DesiredCount": NUMBER,
         "DeploymentConfiguration!": {
@@ -28,7 +28,7 @@ _SHAPES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     _TASK: {"Cpu!": NUMBER, "Memory!": NUMBER, "RuntimePlatform!": {"CpuArchitecture!": TEXT}},
-    "AWS::WAFv2::WebACL": {"Rules!": Each(ANY)},
+    "AWS::WAFv2::WebACL": {"Rules!": ListOf(ANY)},
 }
 """Type to the shapes of what has a price. What only CloudFormation knows counts as if it were not there."""
 _NOT_COUNTED = (

@@ -13,21 +13,21 @@ from helpers.assembly import Assembly
 from helpers.exhaustive import one_of_each
 from helpers.small_pipeline import small_pipeline
 from nova_infra.checks.rules import findings
-from nova_infra.checks.shapes import FLAG, NUMBER, SHAPES, TEXT, Each
+from nova_infra.checks.shapes import FLAG, NUMBER, SHAPES, TEXT, ListOf
 from nova_infra.operations.changes.cost import cost
 
 Template = dict[str, Any]
 Keys = tuple[str | int, ...]
 Place = tuple[str, Keys]
 
-UNKNOWN = (
+UNKNOWN: tuple[Any, ...] = (
     {"Ref": "Given"},
     {"Fn::ImportValue": "shared-value"},
     {"Fn::If": ["Wide", {"Ref": "Given"}, {"Fn::GetAtt": ["Given", "Arn"]}]},
     {"Fn::FindInMap": ["Sizes", {"Ref": "AWS::Region"}, "Wide"]},
     {"Fn::Transform": {"Name": "AWS::Include"}},
 )
-ODD = (
+ODD: tuple[Any, ...] = (
     *UNKNOWN,
     *(None, True, False, 7, -0.5, 1e308, "text", "", "NaN", "7" * 400),
     *([], {}, [None], [[]], ["text", None], [{"Ref": "Given"}], {"Key": 3}, {"Fn::If": ["Wide"]}, {"Fn::If": 1}),
@@ -66,7 +66,8 @@ def put(template: Template, place: Place, value: Any) -> Template:
     """The template with another value at a place. What is beside the way there is shared."""
     logical_id, keys = place
     changed = {**template, "Resources": {**template["Resources"]}}
-    node, key = changed["Resources"], logical_id
+    node: Any = changed["Resources"]
+    key: str | int = logical_id
     for following in keys:
         node[key] = copy.copy(node[key])
         node, key = node[key], following
@@ -116,7 +117,7 @@ def judged(template: Template) -> Iterator[tuple[Place, Any]]:
     """Each place of a template that has a shape, with its shape."""
 
     def below(value: Any, shape: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
-        if isinstance(shape, Each):
+        if isinstance(shape, ListOf):
             for place, each in enumerate(value):
                 yield from below(each, shape.shape, (*keys, place))
         elif isinstance(shape, dict):
@@ -209,7 +210,10 @@ def test_what_is_no_resource_is_refused(resource: Any) -> None:
 
 def test_an_alarm_that_rolls_nothing_back_may_take_its_numbers_from_parameters() -> None:
     period = {"Period": {"Ref": "Given"}, "EvaluationPeriods": {"Ref": "Given"}, "AlarmActions": [{"Ref": "Topic"}]}
-    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "mine", "MetricName": "Errors", **period}}
+    alarm: Template = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {"AlarmName": "mine", "MetricName": "Errors", **period},
+    }
     assert findings({"Resources": {"Alarm": alarm}}) == []
     unread = {"Type": "AWS::CloudWatch::Alarm", "Properties": {**alarm["Properties"], "AlarmActions": {"Ref": "Given"}}}
     assert {rule.id for rule, _ in findings({"Resources": {"Alarm": unread}})} == {"NOVA-R08", "NOVA-R22"}
