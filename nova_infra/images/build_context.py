@@ -106,11 +106,7 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
 
 
 def write_context(files: Iterable[ContextFile], directory: Path) -> None:
-    """Write a build context to an empty directory, with git's file modes, so that nothing else can be built.
-
-    Args:
-        directory: Where it goes.
-    """
+    """Write a build context to an empty directory, with git's file modes, so that nothing else can be built."""
     for file in files:
         path = directory / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,8 +150,7 @@ def _git_index(services: Path) -> dict[str, Kind] | None:
     if answer.code == git.NOT_FOUND or (answer.code and "not a git repository" in answer.error):
         return None
     if answer.code:
-        fault = next(iter(answer.error.splitlines()), "failed")
-        raise NovaError(f"git ls-files: {fault}: repair the repository")
+        raise NovaError(git.why_silent(services) or f"git ls-files: {answer.fault}: repair the repository")
     kinds: dict[str, Kind] = {}
     for entry in answer.out.split(b"\0"):
         if entry:

@@ -1,4 +1,4 @@
-"""One service's image repository."""
+"""One service's image repository in ECR: tags, logins, scan findings and signing status."""
 
 import base64
 import json
@@ -54,11 +54,7 @@ class Registry:
     """
 
     def __init__(self, name: str, *, aws: Aws) -> None:
-        """Prepare to ask for a repository; nothing is asked yet.
-
-        Args:
-            aws: Its account and region.
-        """
+        """Prepare to ask for a repository; nothing is asked yet."""
         self.name = name
         self._aws = aws
 

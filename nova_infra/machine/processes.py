@@ -1,4 +1,4 @@
-"""Processes that never outlive the rehearsal.
+"""Processes and their descendants, which never outlive the command that started them.
 
 Every process is started here, in a session of its own, and carries a mark in its environment that its descendants
 inherit. Stopping one stops its descendants; whatever has slipped away from that (a daemon that was orphaned on
@@ -40,7 +40,6 @@ def run_to_end(
 
     Args:
         words: The program and its arguments.
-        directory: Where it runs.
         environment: All of its environment variables; by default this process's own.
         quiet: Whether what it prints is kept, instead of shown.
 
@@ -79,8 +78,6 @@ async def start_process(words: Iterable[str], *, directory: Path, environment: M
 
     Args:
         words: The program and its arguments.
-        directory: Where it runs.
-        environment: All of its environment variables.
 
     Raises:
         OSError: There is no such program or directory.
@@ -107,11 +104,7 @@ async def start_process(words: Iterable[str], *, directory: Path, environment: M
 
 
 class Process:
-    """A process and its descendants.
-
-    Attributes:
-        output: What they print.
-    """
+    """A process and its descendants."""
 
     def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> None:
         """Take charge of a process."""

@@ -21,10 +21,6 @@ class WorkerService(Construct):
 
     Its deployments are rolling: the other strategies shift traffic, and new tasks take messages from the moment they
     run. So both revisions work side by side, and the circuit breaker and the alarms are what stops a bad one.
-
-    Attributes:
-        service: The ECS service.
-        alarms: Its alarms.
     """
 
     def __init__(
@@ -42,17 +38,15 @@ class WorkerService(Construct):
         """Create the service, its security group, scaling and alarms.
 
         Args:
-            task_definition: What each task runs.
-            settings: Size, rollout, scaling and thresholds; ``name`` and ``cluster_name`` are needed.
+            settings: Size, rollout, scaling and thresholds.
             queue: Where its work comes from. Default: nothing, and only its CPU scales it.
             topic: Notified when an alarm changes. Default: nobody is.
             subnets: Where tasks run. Default: the VPC's private subnets.
         """
         super().__init__(scope, construct_id)
-        check_settings(self, settings)
+        check_settings(self, settings, "worker")
         service, runtime = settings.service, settings.runtime
-        name = settings.name or service.name
-        cluster_name = settings.cluster_name or cluster.cluster_name
+        name, cluster_name = settings.names(self, cluster)
         self.alarms = WorkerAlarms(
             self,
             "Alarms",

@@ -1,4 +1,4 @@
-"""The roles that release tools and operators assume in an environment's account."""
+"""The IAM roles observer, release, operator and gate of an environment: what each may do, who assumes it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -71,7 +71,6 @@ class ReleaseRoles(Construct):
             others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
                 ``nova-prod``.
             repositories: ARN of the repositories of the images, with a wildcard for the services' names.
-            users: Who may assume them.
         """
         super().__init__(scope, construct_id)
         self._prefix, self._parameters = prefix, parameters.lstrip("/")

@@ -1,4 +1,4 @@
-"""An environment's stacks in AWS CloudFormation."""
+"""An environment's stacks in CloudFormation: templates, failures, change sets, and waiting for updates."""
 
 import json
 import re
@@ -33,7 +33,6 @@ class AwsStacks(ABC):
 
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            aws: Their account and region.
         """
         self.prefix = prefix
         self.aws = aws

@@ -1,4 +1,4 @@
-"""What runs where: every service of every environment, with its release, tasks, deployment and alarms."""
+"""What runs where: each service with its release, tasks, deployment, alarms and faults."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -242,7 +242,6 @@ def faults_of(
         stack: Its stack; None where it has none.
         revision: The task definition that its stack made last; None where that is not known.
         entries: The environment's ledger, newest first.
-        environment: Name of the environment.
     """
     if stack is None:
         return [f"{service.name}: has no stack {service.stack}: it was not deployed by Nova, so it is left alone"]

@@ -42,7 +42,6 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     """What a project is made from: options first, then the user's answers, then the defaults.
 
     Args:
-        target: Where the project goes.
         ask: Whether to ask for what is not given. Otherwise the defaults hold.
 
     Raises:
@@ -53,11 +52,13 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     name = _given("--name", given.name, answers.checked_name)
     repository = _given("--repository", given.repository, answers.checked_repository)
     engine = _given("--engine", given.engine, answers.checked_engine)
-    services = _option("--service", " ".join(given.services), answers.checked_services) if given.services else None
+    services = (
+        answers.of_option("--service", " ".join(given.services), answers.checked_services) if given.services else None
+    )
     missing = {
         "--name": not name,
         "--repository": not repository,
-        "--region": not regions,
+        "--region": regions.keys() != ACCOUNTS.keys(),
         "--account": accounts.keys() != ACCOUNTS.keys(),
         "--engine": not engine,
         "--service": not services,
@@ -72,14 +73,16 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     )
     engine = engine or question(f"What delivers: {' or '.join(ENGINES)}", ENGINES[0], answers.checked_engine)
     fits = partial(answers.checked_toolchain_region, engine=engine)
-    if not regions:
-        region = question("AWS region", REGION, fits)
-        regions = dict.fromkeys(ACCOUNTS, region)
+    if regions.keys() != ACCOUNTS.keys():
+        text, check = (
+            ("AWS region of the rest", answers.checked_region) if "toolchain" in regions else ("AWS region", fits)
+        )
+        region: str = question(text, regions.get("toolchain", REGION), check)
+        regions = dict.fromkeys(ACCOUNTS, region) | regions
     for place, placeholder in ACCOUNTS.items():
         of = "the pipeline and the images" if place == "toolchain" else place
         accounts[place] = accounts.get(place) or question(f"AWS account of {of}", placeholder, answers.checked_account)
-        regions.setdefault(place, REGION)
-    _option("--region", regions["toolchain"], fits)
+    answers.of_option("--region", regions["toolchain"], fits)
     services = services or question("Services to start with", SERVICE, answers.checked_services)
     return Answers(name, repository, engine, accounts, regions, services)
 
@@ -104,27 +107,18 @@ def _default(_text: str, default: str, check: Callable[[str], _T]) -> _T:
 
 def _given(option: str, value: str | None, check: Callable[[str], _T]) -> _T | None:
     """An option's value, checked also where it is empty: a shell leaves that of a variable that is not set."""
-    return None if value is None else _option(option, value, check)
-
-
-def _option(option: str, value: str, check: Callable[[str], _T]) -> _T:
-    try:
-        return check(value)
-    except NovaError as error:
-        raise NovaError(f"{option} {error.args[0].partition(': ')[2]}") from None
+    return None if value is None else answers.of_option(option, value, check)
 
 
 def _placed(option: str, values: tuple[str, ...], check: Callable[[str], str]) -> dict[str, str]:
     """The value of each place, from ``value`` and ``place=value`` in any order."""
-    everywhere: dict[str, str] = {}
     placed: dict[str, str] = {}
     for each in values:
-        place, _, value = each.rpartition("=")
-        if place and place not in ACCOUNTS:
+        place, equals, value = each.rpartition("=")
+        if equals and place not in ACCOUNTS:
             raise NovaError(f"{option} {each}: {place!r} is not one of {', '.join(ACCOUNTS)}: choose one of them")
-        checked = _option(option, value, check)
-        if place:
-            placed[place] = checked
-        else:
-            everywhere = dict.fromkeys(ACCOUNTS, checked)
-    return everywhere | placed
+        if place in placed:
+            raise NovaError(f"{option} {each}: {place or 'everything'} has {placed[place]} already: give one of them")
+        placed[place] = answers.of_option(option, value, check)
+    everywhere = placed.pop("", None)
+    return (dict.fromkeys(ACCOUNTS, everywhere) if everywhere else {}) | placed
