@@ -163,8 +163,9 @@ class Queues:
             sent = queue.turn if is_alone else 0
             if revisions & self._released and sent < count:
                 why = queue.handling.why_so_few if is_alone else "old and new tasks ran to the end"
+                because = f", because {why}" if why else ""
                 self._gaps.append(
-                    f"{name}: the release alone got {sent} of {count} example messages{f', because {why}' if why else ''}: "
+                    f"{name}: the release alone got {sent} of {count} example messages{because}: "
                     f"{'mend that first' if queue.handling.is_stuck else 'a longer bake has time for the others'}"
                 )
 
