@@ -1,4 +1,4 @@
-"""Reading a synthesized cloud assembly."""
+"""Reads a synthesized cloud assembly: its stacks, their templates, image assets, and its digest."""
 
 import hashlib
 import json
