@@ -204,8 +204,13 @@ integration: setup ## Test a deployed environment: make integration BASE_URL=htt
 browser: setup ## Make sure that the end-to-end tests have a browser: the machine's own, or else Playwright's
 	@if [ -n "$$CHROMIUM_PATH" ]; then command -v "$$CHROMIUM_PATH" || \
 		{ echo "CHROMIUM_PATH=$$CHROMIUM_PATH: is not a program: correct it, or unset it" >&2; exit 2; }; fi
-	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || \
-		playwright install --with-deps chromium
+	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+		echo "browser: there is no Chromium here: Playwright downloads one"; \
+		[ "$$(id -u)" != 0 ] && ! command -v sudo >/dev/null || libraries=--with-deps; \
+		mkdir -p .nova && playwright install $$libraries chromium >.nova/browser.log 2>&1; } || { \
+		why=$$(sed -nE 's/^(Error|E): //p' .nova/browser.log | sed -n 1p); \
+		echo "browser: Playwright could not install it: $${why:-see .nova/browser.log}: install Chromium from your system's packages," \
+			"or name one in CHROMIUM_PATH" >&2; exit 2; }
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q -rsfE tests/deployed $(wildcard services/*/tests/e2e)

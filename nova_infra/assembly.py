@@ -31,8 +31,6 @@ class AssembledStack:
     Attributes:
         artifact_id: Its id in the manifest that lists it.
         name: Its name in CloudFormation.
-        account: Where it goes.
-        region: Where it goes.
         template_path: Its template, relative to the assembly.
         dependencies: Artifact ids of what has to be deployed before.
         display_name: What the CDK CLI calls it: its construct path.
@@ -53,8 +51,6 @@ class DockerAsset:
 
     Attributes:
         directory: Its build context.
-        dockerfile: Path of its Dockerfile in it.
-        arguments: Build arguments.
     """
 
     directory: Path

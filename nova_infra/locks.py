@@ -149,12 +149,7 @@ def split_packages(root: Path) -> list[str]:
 def npm_drift(
     manifest: Mapping[str, Mapping[str, str]], lock: Mapping[str, Mapping[str, Mapping[str, str]]]
 ) -> Iterator[str]:
-    """The same of package-lock.json: the versions in package.json are exact.
-
-    Args:
-        manifest: package.json.
-        lock: package-lock.json.
-    """
+    """The same of package-lock.json: the versions in package.json are exact."""
     asked = manifest.get("devDependencies", {})
     packages = lock.get("packages", {})
     if packages.get("", {}).get("devDependencies", {}) != asked:

@@ -59,9 +59,7 @@ def prove(
     """Run experiments, and remove everything that they made.
 
     Args:
-        account: Calls AWS.
         notify: Called with each reading as soon as it is known.
-        pause: Waits for some seconds; for tests.
 
     Raises:
         RefusedError: An earlier run has left something.

@@ -19,9 +19,6 @@ def group(release: ReleaseSettings, services: Iterable[Service], environment: En
 
     A worker or a job takes no users, so nobody waits for it. A rolling service gets users task by task and cannot wait,
     so an environment whose own rollout is rolling has no group.
-
-    Raises:
-        pydantic.ValidationError: An override contradicts what it is merged with.
     """
     if not release.together or environment.rollout.strategy == "rolling":
         return ()
@@ -29,21 +26,13 @@ def group(release: ReleaseSettings, services: Iterable[Service], environment: En
 
 
 def group_minutes(release: ReleaseSettings, services: Iterable[Service], environment: Environment) -> int:
-    """How long a service waits for the others at most: until the slowest gate before the first user, and then some.
-
-    Raises:
-        pydantic.ValidationError: An override contradicts what it is merged with.
-    """
+    """How long a service waits for the others at most: until the slowest gate before the first user, and then some."""
     rollouts = (each.environment.rollout for each in _members(services, environment))
     return release.wait_minutes + max((each.gate_minutes for each in rollouts if each.gate), default=0)
 
 
 def deployment_minutes(release: ReleaseSettings, services: Iterable[Service], environment: Environment) -> float:
-    """How long the slowest deployment to an environment bakes and waits: for gates, for the others, for a command.
-
-    Raises:
-        pydantic.ValidationError: An override contradicts what it is merged with.
-    """
+    """How long the slowest deployment to an environment bakes and waits: for gates, for the others, for a command."""
     services = list(services)
     members = group(release, services, environment)
     waits = group_minutes(release, services, environment)

@@ -29,9 +29,6 @@ _MOST = 200
 def load_config(root: Path) -> Config:
     """Read and validate ``nova.toml`` and the service directories beside it.
 
-    Args:
-        root: The directory that holds ``nova.toml`` and ``services/``.
-
     Raises:
         ConfigError: With one line per fault, each naming the key, what is wrong and what to do.
     """
@@ -49,9 +46,6 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
     Args:
         data: The file's content.
         directory: The directory of the services, to be compared with the list. Default: not compared.
-
-    Raises:
-        ConfigError: With one line per fault, each naming the key, what is wrong and what to do.
     """
     unusable = dict(unusable_values(data))
     faults = [f"{CONFIG_FILE}: {key}: {fault}" for key, fault in unusable.items()]

@@ -95,29 +95,17 @@ def _resolved(one: _Same[Service], where: _Same[Environment]) -> Resolved:
 
 
 def suite_gated(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
-    """Names of the services whose new revisions wait for an environment's test suite.
-
-    Raises:
-        pydantic.ValidationError: An override contradicts what it is merged with.
-    """
+    """Names of the services whose new revisions wait for an environment's test suite."""
     return tuple(name for name, rollout in _asking_suite(services, environment) if rollout.gate == "suite")
 
 
 def suite_loaded(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
-    """Names of the services that an environment's test suite sends requests while they bake.
-
-    Raises:
-        pydantic.ValidationError: An override contradicts what it is merged with.
-    """
+    """Names of the services that an environment's test suite sends requests while they bake."""
     return tuple(name for name, rollout in _asking_suite(services, environment) if rollout.load == "suite")
 
 
 def suite_asked(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
-    """Names of the services whose new revisions an environment's test suite calls: for a gate, or as load.
-
-    Raises:
-        pydantic.ValidationError: An override contradicts what it is merged with.
-    """
+    """Names of the services whose new revisions an environment's test suite calls: for a gate, or as load."""
     return tuple(name for name, _ in _asking_suite(services, environment))
 
 

@@ -58,11 +58,7 @@ class Config(Model):
     rehearsal: Rehearsal = Rehearsal()
 
     def environment(self, name: str) -> Environment:
-        """The environment of that name.
-
-        Raises:
-            ConfigError: There is none.
-        """
+        """The environment of that name."""
         for environment in self.environments:
             if environment.name == name:
                 return environment
@@ -86,11 +82,7 @@ class Config(Model):
         return name(self.platform.name, service)
 
     def service(self, name: str) -> Service:
-        """The service of that name.
-
-        Raises:
-            ConfigError: There is none.
-        """
+        """The service of that name."""
         for service in self.services:
             if service.name == name:
                 return service

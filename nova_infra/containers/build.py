@@ -48,9 +48,7 @@ class Recipe:
 
     Attributes:
         name: Its name with its content tag, such as ``localhost/nova/audio-service:0123456789abcdef``.
-        dockerfile: Path of its Dockerfile in the context.
         platform: As engines name it, such as ``linux/amd64``.
-        arguments: Build arguments.
         target: The stage to build; empty for the last.
     """
 

@@ -25,7 +25,6 @@ def source(checkout: Path, service: str, architecture: str) -> ImageSource:
     """What a service's image is built from.
 
     Args:
-        service: The service's name.
         architecture: ``amd64`` or ``arm64``.
 
     Raises:

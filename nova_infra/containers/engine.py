@@ -61,10 +61,6 @@ class Engine:
     def run(self, *arguments: str, directory: str | None = None) -> str:
         """Run one of its commands to the end.
 
-        Args:
-            arguments: The command and what it takes.
-            directory: Where it runs.
-
         Returns:
             What it printed, without the last line break.
 
@@ -124,8 +120,6 @@ class Engine:
         """Run a command that may fail.
 
         Args:
-            arguments: The command and what it takes.
-            directory: Where it runs.
             seconds: How long it may take; what it has started in a container then goes on.
 
         Returns:
@@ -201,7 +195,6 @@ class Engine:
         """The option that makes Docker's buildx write an image whose files carry no times.
 
         Args:
-            name: What the image is called.
             scratch: A directory for it, where Docker's store cannot take it directly: :meth:`load_output`.
             tell: Told if the store keeps the times.
         """
@@ -243,11 +236,7 @@ def detect(programs: Iterable[str] = ("docker", "podman")) -> Engine:
 
 
 def _architecture_of(program: str) -> str:
-    """Asks the engine what it runs, which shows that it answers.
-
-    Raises:
-        EngineError: It does not.
-    """
+    """Asks the engine what it runs, which shows that it answers."""
     field = {"docker": "{{.Architecture}}", "podman": "{{.Host.Arch}}"}.get(program, "{{.host.arch}}")
     try:
         result = subprocess.run(

@@ -87,7 +87,6 @@ def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
 
     Args:
         program: The engine's program.
-        arguments: What it was called with.
         said: Its error output.
 
     Returns:

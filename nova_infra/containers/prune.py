@@ -23,7 +23,6 @@ def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool, warn: Ca
     """Remove images that were built neither from the files here nor from a branch's.
 
     Args:
-        root: The project's directory.
         config: Its configuration, by which the branches' sources are read, too.
         dry_run: Whether nothing is removed.
         warn: Takes a line about what a branch has that is not looked at.

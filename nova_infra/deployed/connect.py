@@ -35,7 +35,6 @@ class Whereabouts:
     Attributes:
         root: The current directory: where it holds a ``nova.toml``, that says the rest.
         region: The environment's region; with it or ``platform``, ``nova.toml`` is not read.
-        platform: Name of the installation.
     """
 
     root: Path
@@ -51,7 +50,6 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> RecordedEnvironment
     in the account of the current credentials.
 
     Args:
-        name: The environment's name.
         role: ``observer`` to look, ``release`` to change, ``operator`` for logs, tasks and capacity.
         where: What the command line says.
 
@@ -107,31 +105,19 @@ def _refuse_rehearsal(name: str, why: str) -> None:
 
 
 def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
-    """The environment of a name in AWS, for its operator.
-
-    Raises:
-        NovaError: There is no such environment, or no access to it.
-    """
+    """The environment of a name in AWS, for its operator."""
     _refuse_rehearsal(name, ": its report has the logs and tasks")
     return connect_to_aws(name, role="operator", where=where)
 
 
 def connect_followed(name: str, *, where: Whereabouts) -> FollowedEnvironment:
-    """The environment of a name, to follow its deployments; see :func:`connect`.
-
-    Raises:
-        NovaError: There is no such environment, or no access to it.
-    """
+    """The environment of a name, to follow its deployments; see :func:`connect`."""
     _refuse_rehearsal(name, ", which shows its own deployments")
     return connect_to_aws(name, role="observer", where=where)
 
 
 def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
-    """The environment of a name, to answer its deployments: by the operator role, else by the release role.
-
-    Raises:
-        NovaError: There is no such environment, or no access to it.
-    """
+    """The environment of a name, to answer its deployments: by the operator role, else by the release role."""
     _refuse_rehearsal(name, ", which answers its own gates")
     from nova_infra.deployed.aws.client.errors import DeniedError
 
@@ -145,11 +131,7 @@ def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
 
 
 def connect_gate(name: str, *, where: Whereabouts) -> AwsEnvironment | RehearsedEnvironment:
-    """The environment of a name, to answer for its test suite; see :func:`connect`.
-
-    Raises:
-        NovaError: There is no such environment, or no access to it.
-    """
+    """The environment of a name, to answer for its test suite; see :func:`connect`."""
     if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
         from nova_infra.deployed.rehearsed import RehearsedEnvironment
 

@@ -132,7 +132,6 @@ class RunningService:
         stack: Name of its stack, which is also its name in ECS.
         revision: ``family:revision`` of the task definition that it is meant to run.
         desired: Number of tasks that it is meant to run.
-        running: Number of tasks that run.
         deployments: Newest first; more than one while a deployment is under way.
         deployment_alarms: Names of the alarms that roll its deployments back.
         events: ECS's latest messages, newest first.

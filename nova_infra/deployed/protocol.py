@@ -45,11 +45,7 @@ class ObservedEnvironment(Protocol):
         """
 
     def service_names(self) -> tuple[str, ...]:
-        """The names of the services, as ``nova.toml`` has them: one quick call.
-
-        Raises:
-            NovaError: The environment does not exist.
-        """
+        """The names of the services, as ``nova.toml`` has them: one quick call."""
 
     def jobs(self) -> tuple[RunningJob, ...]:
         """Every job with its latest runs and its schedule, by name."""

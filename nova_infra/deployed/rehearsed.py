@@ -46,8 +46,6 @@ class RehearsedEnvironment:
         """Name it.
 
         Args:
-            name: Name of the environment.
-            platform: Name of the installation.
             url: Where the rehearsal answers, and for which release: ``…/candidate`` or ``…/baseline``.
         """
         self.name = name

@@ -40,7 +40,6 @@ class RevisionState:
         arn: ARN of the service revision.
         revision: ``family:revision`` of its task definition; empty where it could not be read.
         wanted_tasks: Number of tasks that it is meant to have.
-        running: Number of tasks that run.
         weight: Share of the traffic that ECS wants it to have, in percent; None where ECS shifts none.
         target_group: ARN of its target group; empty where it has none, or it could not be read.
     """

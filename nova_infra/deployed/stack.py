@@ -17,11 +17,8 @@ class Stack:
         status: CloudFormation's word for its state.
         reason: Why it is in that state, if CloudFormation says so.
         change_set: ARN of the change set that it was last changed by; empty where it was none.
-        parameters: Parameter to value.
         capabilities: What it was acknowledged to need.
-        tags: Key to value.
         notifications: ARNs of the topics that are notified of its events.
-        outputs: Output to value.
     """
 
     name: str

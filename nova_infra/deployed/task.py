@@ -41,11 +41,7 @@ class TaskDetail:
 
 @dataclass(frozen=True)
 class OneOff:
-    """A task that was started by itself.
-
-    Attributes:
-        log_group: Where its log is.
-    """
+    """A task that was started by itself."""
 
     arn: str
     log_group: str

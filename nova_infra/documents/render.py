@@ -13,12 +13,7 @@ FORMATS: tuple[Format, ...] = ("text", "markdown", "html", "json")
 
 
 def render(document: Document, form: Format, *, width: int = 80, colour: bool = False) -> str:
-    """The document in a format.
-
-    Args:
-        width: Columns to fold text to.
-        colour: Whether text has colours.
-    """
+    """The document in a format."""
     match form:
         case "markdown":
             return as_markdown(document)

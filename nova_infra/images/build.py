@@ -38,9 +38,6 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images, chec
     provenance; both belong to the index that the tag names, so an image with the tag has them.
 
     Args:
-        registry: The service's repository.
-        source: What the image is built from.
-        tools: The images that build it.
         check: Judges the image before it is pushed.
 
     Returns:
@@ -159,9 +156,6 @@ def nearest(image: str) -> str:
 
     Docker Hub limits anonymous pulls by address, and builds share their addresses with strangers. A digest names the
     same image wherever it comes from, so the mirror need not be trusted.
-
-    Args:
-        image: The image, by its digest.
     """
     if registry_of(image) != "docker.io":
         return image

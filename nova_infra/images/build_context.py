@@ -106,11 +106,7 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
 
 
 def write_context(files: Iterable[ContextFile], directory: Path) -> None:
-    """Write a build context to an empty directory, with git's file modes, so that nothing else can be built.
-
-    Args:
-        directory: Where it goes.
-    """
+    """Write a build context to an empty directory, with git's file modes, so that nothing else can be built."""
     for file in files:
         path = directory / file.path
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -54,11 +54,7 @@ class Registry:
     """
 
     def __init__(self, name: str, *, aws: Aws) -> None:
-        """Prepare to ask for a repository; nothing is asked yet.
-
-        Args:
-            aws: Its account and region.
-        """
+        """Prepare to ask for a repository; nothing is asked yet."""
         self.name = name
         self._aws = aws
 

@@ -53,8 +53,6 @@ def check_image(
     """Wait until an image has been scanned, and judge it.
 
     Args:
-        service: Name of its service.
-        accepted: The vulnerabilities that have been accepted.
         today: The day on which they must not have expired.
         pause: Waits for a number of seconds; ECR does not notify the build when a scan has ended.
 
@@ -83,10 +81,7 @@ def refusals(
     """A line for each serious vulnerability that keeps an image from being deployed: it has a fix, and nobody took it.
 
     Args:
-        findings: What was found in the image.
         name: What the image is called in the lines.
-        service: Name of its service.
-        accepted: The vulnerabilities that have been accepted.
         today: The day on which they must not have expired.
     """
     expired = {each.id for each in accepted if each.expires < today}

@@ -14,9 +14,6 @@ _PATIENCE_SECONDS = 300.0
 def wait_for_signature(registry: Registry, image: StoredImage, *, pause: Callable[[float], None] = time.sleep) -> None:
     """Wait until an image is signed.
 
-    Args:
-        pause: Waits for a number of seconds.
-
     Raises:
         RefusedError: The registry could not sign it, or signs nothing.
         AwsError: It was not signed in time, or the registry was not reached.

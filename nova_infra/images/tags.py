@@ -29,9 +29,7 @@ class ImageSource:
     """What one service's image is built from, or copied from.
 
     Attributes:
-        service: Name of the service.
         platform: As container engines name it: ``linux/amd64`` or ``linux/arm64``.
-        arguments: Build arguments.
         files: The build context, sorted by path.
         dockerfile: Path of the Dockerfile in the context. Default: ``<service>/Dockerfile``.
         target: The stage to build; empty for the last.
@@ -73,7 +71,6 @@ def image_sources(root: Path, config: Config, services: Iterable[str] | None = N
     """What the services' images are built or copied from.
 
     Args:
-        root: The project's directory.
         services: Names of services. Default: all.
 
     Raises:

@@ -42,7 +42,6 @@ async def run_command(
 
     Args:
         command: As in a build spec.
-        directory: Where it runs.
         environment: Variables added to this process's own, without those of an enclosing make.
         log: File that its output is appended to.
         spare: Programs that are left to end by themselves when this is cancelled: who started them sees to it.

@@ -33,11 +33,7 @@ class GitAnswer:
 
 
 def run(root: Path, *arguments: str) -> GitAnswer:
-    """Run git in a directory.
-
-    Args:
-        arguments: What follows ``git``.
-    """
+    """Run git in a directory."""
     try:
         result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
     except FileNotFoundError:
@@ -57,7 +53,6 @@ def why_unreadable(root: Path, revision: str = "HEAD") -> str | None:
     An archive has no repository, a shallow clone ends early, and git refuses a repository of somebody else's.
 
     Args:
-        root: The project's directory.
         revision: What git calls it.
     """
     answer = run(root, "rev-parse", "--git-dir")

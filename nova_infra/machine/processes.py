@@ -40,7 +40,6 @@ def run_to_end(
 
     Args:
         words: The program and its arguments.
-        directory: Where it runs.
         environment: All of its environment variables; by default this process's own.
         quiet: Whether what it prints is kept, instead of shown.
 
@@ -79,8 +78,6 @@ async def start_process(words: Iterable[str], *, directory: Path, environment: M
 
     Args:
         words: The program and its arguments.
-        directory: Where it runs.
-        environment: All of its environment variables.
 
     Raises:
         OSError: There is no such program or directory.
@@ -107,11 +104,7 @@ async def start_process(words: Iterable[str], *, directory: Path, environment: M
 
 
 class Process:
-    """A process and its descendants.
-
-    Attributes:
-        output: What they print.
-    """
+    """A process and its descendants."""
 
     def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> None:
         """Take charge of a process."""

@@ -61,7 +61,6 @@ def digest_of_tools(root: Path, *, also: Sequence[str] = ()) -> str:
     """The digest of a project's release tools: 64 hexadecimal digits.
 
     Args:
-        root: The project's directory.
         also: Directories in it that count besides, such as ``ACTIONS`` where GitHub delivers.
     """
     files = sorted([*_all(root), *(found for each in also for found in _named(root, _within(root / each)))])

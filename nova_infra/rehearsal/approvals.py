@@ -28,11 +28,7 @@ class GateApprovals:
     """Lets whoever gives the approvals also answer the gates of deployments."""
 
     def __init__(self, approve: Approve) -> None:
-        """Create it.
-
-        Args:
-            approve: What answers approvals.
-        """
+        """Create it."""
         self._approve = approve
         self._terminal = asyncio.Lock()
 

@@ -59,15 +59,10 @@ class Clock:
     Attributes:
         minute: The current simulated minute.
         slow_minutes: Number of minutes that took more than twice as long as they should.
-        seconds_per_minute: Real seconds in a simulated minute, at least.
     """
 
     def __init__(self, *, seconds_per_minute: float = 1.0) -> None:
-        """Start at minute 0.
-
-        Args:
-            seconds_per_minute: Real seconds in a simulated minute, at least.
-        """
+        """Start at minute 0."""
         self.minute = 0
         self.slow_minutes = 0
         self.seconds_per_minute = seconds_per_minute

@@ -27,7 +27,6 @@ class Elsewhere:
         """Note an answer.
 
         Args:
-            operation: What was asked for.
             revision: Which revision of another service got it; None where no target did.
             status: The status, 0 for no answer.
         """

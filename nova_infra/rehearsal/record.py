@@ -92,7 +92,6 @@ class DeploymentRecord:
 
     Attributes:
         environment: Name of the environment, as in its pipeline stage.
-        service: Name of the ECS service.
         strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
         plan: The shares of traffic that were planned and their bakes, in words.
         old: The revision before, None for a first deployment.
@@ -218,7 +217,6 @@ class Notification:
     """A message that a subscriber would have received.
 
     Attributes:
-        environment: Name of the environment.
         minute: Simulated minute in which it was sent.
     """
 
@@ -279,11 +277,7 @@ class Record:
     """A whole rehearsal.
 
     Attributes:
-        pipeline: Name of the pipeline.
-        candidate: What is being released.
-        baseline: What runs before.
         app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
-        stages: The stages, in order.
         deployments: All ECS deployments, in the order they began.
         load: Environment to the synthetic requests sent to it.
         elsewhere: Environment to the services that the release does not deploy there, each with what others answered.

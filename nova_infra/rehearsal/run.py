@@ -52,7 +52,6 @@ class Options:
     """What the user asked for.
 
     Attributes:
-        root: The project's directory.
         assembly: The candidate's assembly.
         baseline: Git revision of the baseline.
         approve: Whether every approval is given without asking.
@@ -82,9 +81,6 @@ class Options:
 
 def rehearse(options: Options) -> bool:
     """Play the candidate's pipeline and the drills, and show what came of them.
-
-    Args:
-        options: What the user asked for.
 
     Returns:
         Whether every stage succeeded and every drill ended as expected.
@@ -120,12 +116,6 @@ class _Prepared:
     """What is played, once nothing refuses it.
 
     Attributes:
-        options: What the user asked for.
-        config: The project's configuration; None where it has none.
-        runtime: What runs the tasks.
-        delivery: What delivers the release.
-        files: The requests that are written down.
-        drills: The drills that can be played.
         gaps: What is not rehearsed.
         unknown: What the rehearsal does not know, and what only the plan may say better.
     """

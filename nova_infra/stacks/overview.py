@@ -35,7 +35,6 @@ class OverviewStack(cdk.Stack):
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             platform: The environment's shared stack.
-            services: Service name to its stack.
         """
         super().__init__(
             scope,

@@ -52,9 +52,6 @@ class PlatformStack(cdk.Stack):
     """VPC, ECS cluster, load balancer, encryption key and alert topic of one environment.
 
     Attributes:
-        cluster: The ECS cluster.
-        cluster_name: Its physical name.
-        ingress: The load balancer and its listener.
         private_ingress: The private load balancer; None where no service is internal.
         key: The key that logs are encrypted with.
         topic: Where alarms are announced.

@@ -88,3 +88,22 @@ def test_a_browser_that_is_none_is_refused_in_a_line(tmp_path: Path) -> None:
     make = ["make", "--old-file=setup", "browser"]
     made = subprocess.run(make, cwd=ROOT, env={**os.environ, "CHROMIUM_PATH": none}, capture_output=True, text=True)
     assert (made.returncode, made.stdout, made.stderr.splitlines()[0]) == (2, "", line)
+
+
+@pytest.mark.parametrize(("says", "why"), [("Error: no route to cdn", "no route to cdn"), ("", "see .nova/")])
+def test_a_browser_that_cannot_be_downloaded_is_a_sentence(tmp_path: Path, says: str, why: str) -> None:
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("sh", "id", "mkdir", "sed"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    playwright = programs / "playwright"
+    playwright.write_text(f"#!/bin/sh\necho Downloading\necho '{says}\n    at ChildProcess.emit' >&2\nexit 1\n")
+    playwright.chmod(0o755)
+    make = [shutil.which("make") or "make", "-C", str(tmp_path), "-f", str(ROOT / "Makefile")]
+    made = subprocess.run(
+        [*make, "--old-file=setup", "--no-print-directory", "browser"],
+        env={"PATH": str(programs)}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    first, second = made.stderr.splitlines()
+    assert (made.returncode, made.stdout.count("\n"), second.startswith("make: ***")) == (2, 1, True)
+    assert first.startswith(f"browser: Playwright could not install it: {why}")

@@ -27,10 +27,6 @@ def leftovers(account: SandboxAccount) -> list[dict[str, Any]]:
 def clean(account: SandboxAccount, *, pause: Callable[[float], object] = time.sleep) -> list[str]:
     """Remove every stack of the experiments, the shared one last.
 
-    Args:
-        account: Calls AWS.
-        pause: Waits for some seconds.
-
     Returns:
         Names of the stacks that were removed.
 

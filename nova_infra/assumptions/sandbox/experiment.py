@@ -37,7 +37,6 @@ class Experiment:
     """One experiment, which settles one row or several that need the same resources.
 
     Attributes:
-        name: Its name, which its stack's name contains.
         rows: Ids of the rows that it settles.
         minutes: How long it takes, without the removal of what it has made.
         read: Does what the rows say, and yields a reading for each.

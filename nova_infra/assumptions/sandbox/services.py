@@ -30,9 +30,7 @@ class SandboxService:
         priority: Of its listener rule, and its own; 0 for a service without a load balancer.
         bake: Minutes of the bake.
         step_bake: Minutes of the canary's first share.
-        tasks: How many.
         variables: Environment variables; another value is another release.
-        hooks: Lifecycle hooks.
         test_header: A header whose requests a test rule sends to the new revision; empty for no test rule.
         alarm: Whether an alarm watches the deployment.
         alternate: Whether the service names the second target group.

@@ -58,7 +58,6 @@ class SandboxStack:
 
     Attributes:
         status: Such as ``CREATE_COMPLETE``.
-        outputs: Output to value.
         failure: The first resource that failed, and why; empty where none did.
     """
 
@@ -77,7 +76,6 @@ class Sandbox:
     """A sandbox account, for one experiment.
 
     Attributes:
-        name: The experiment's name.
         ground: Outputs of the stack that experiments share; empty where the experiment needs none of it.
         now: The time, UTC.
     """
@@ -96,8 +94,6 @@ class Sandbox:
         """Nothing is deployed yet.
 
         Args:
-            account: Calls AWS.
-            name: The experiment's name.
             ground: Outputs of the shared stack.
             stopped: Set when the run is interrupted.
             minutes: How long the experiment may take; it is undecided then.
@@ -148,8 +144,6 @@ class Sandbox:
 
         Args:
             what: What is waited for, for the reading where it does not come.
-            look: Looks once.
-            minutes: How long to wait.
 
         Raises:
             UndecidedError: It did not come.

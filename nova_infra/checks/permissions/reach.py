@@ -94,7 +94,6 @@ class Graph:
 
         Args:
             start: Logical id of the role.
-            goals: What must not be reached.
         """
         ways = self.ways(start)
         for goal in goals:

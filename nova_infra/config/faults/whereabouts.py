@@ -66,7 +66,6 @@ class KeyPlace:
         """What a model says of the merged tables, each fault at the key that was written.
 
         Args:
-            error: What the model says.
             prefix: Path of the model under the service, with a dot at its end.
         """
         for each in error.errors(include_url=False):

@@ -33,8 +33,6 @@ def rehearsal_contradictions(
 
     Args:
         dependencies: The dependencies that are valid by themselves, by their place in the file.
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
         complete: Whether these are all: nobody knows what a service connects to that is refused itself.
     """
     key = "rehearsal.dependencies"

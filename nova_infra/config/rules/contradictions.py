@@ -23,7 +23,7 @@ services also fit one load balancer, which takes 100 target groups, two for each
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
 
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
-_RESERVED_SERVICES = {
+RESERVED_SERVICES = {
     "canary": "group of alarms",
     "smoke": "function",
     "together": "function",
@@ -80,11 +80,7 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
 
 
 def actions_besides(environment: Environment, services: Mapping[int, Service]) -> int:
-    """How many actions an environment's stage in the pipeline has, besides the one of each service.
-
-    Args:
-        services: The services, by their place in the file.
-    """
+    """How many actions an environment's stage in the pipeline has, besides the one of each service."""
     asks = any(e.service.kind == "web" and e.environment.rollout.asks_suite for e in services_in(services, environment))
     # The stacks platform and overview, and the step that verifies; then the preflight, the tests and the gate.
     return 3 + environment.approval + (environment.tests is not None) + asks
@@ -223,7 +219,7 @@ def _services(services: Mapping[int, Service], environments: Mapping[int, Enviro
     for index, name, _ in repeated({index: service.name for index, service in services.items()}):
         yield f"services[{index}].name: {name!r} is used twice: give each its own name"
     for index, service in services.items():
-        if taken := _RESERVED_SERVICES.get(service.name):
+        if taken := RESERVED_SERVICES.get(service.name):
             yield f"services[{index}].name: {service.name!r} is already the name of a {taken}: choose another one"
     lines: dict[str, None] = {}
     for name in [environment.name for environment in environments.values()] or [""]:
@@ -234,7 +230,7 @@ def _services(services: Mapping[int, Service], environments: Mapping[int, Enviro
             key = f"services[{index}].priority" if own else f"services[{index}].environments.{name}.priority"
             lines[
                 f"{key}: {priority} is also the priority of {services[first].name}: "
-                "write priority = … with another number"
+                "write priority = … with another number in one of the two"
             ] = None
     yield from lines
 

@@ -23,8 +23,6 @@ def group_contradictions(
 
     Args:
         release: How the services of a release go together.
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
         in_job: Whether a job of GitHub Actions waits for a deployment.
     """
     if not release.together:

@@ -30,8 +30,6 @@ def rollout_contradictions(
     """Every contradiction, as the key's path, what is wrong and what to do.
 
     Args:
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
         in_job: Whether a job of GitHub Actions waits for a deployment.
     """
     for index, environment in environments.items():

@@ -20,8 +20,6 @@ def service_contradictions(
     """Every contradiction, as the path of the key that was written, what is wrong and what to do.
 
     Args:
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
         names: The names of all environments, those with faults of their own included; None where one is not known.
     """
     yield from _between(environments, services)

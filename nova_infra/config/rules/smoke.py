@@ -14,10 +14,6 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
     """Every contradiction, as the key's path, what is wrong and what to do.
 
     The rule for tests stands right before the service's own, with the same conditions and a header.
-
-    Args:
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
     """
     approved = next((each.name for each in environments.values() if each.approval), "")
     for index, service in services.items():

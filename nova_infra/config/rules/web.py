@@ -17,12 +17,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 
 def in_environment(key: str, service: Service, environment: Environment) -> Iterator[str]:
-    """What is wrong with the ways to one service in one environment.
-
-    Args:
-        key: The service's place in the file.
-        service: The service, as it is in the environment.
-    """
+    """What is wrong with the ways to one service in one environment."""
     if not (service.paths or service.hosts):
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
     yield from _conditions(key, service, environment)

@@ -106,7 +106,6 @@ def defaults_of(name: str, hosts: Any, paths: Any) -> dict[str, Any]:
     """The keys of a web service whose default depends on others.
 
     Args:
-        name: The service's name.
         hosts: Its hosts, as they are written.
         paths: Its paths, as they are written.
     """

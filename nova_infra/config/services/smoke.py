@@ -31,12 +31,7 @@ def smoke_paths(service: Service, environment: Environment, services: Iterable[S
 
 
 def asked_at(service: Service, environment: Environment, url: str) -> str:
-    """Base URL at which tests reach a service.
-
-    Args:
-        service: The service, as it is in the environment.
-        url: The environment's own base URL.
-    """
+    """Base URL at which tests reach a service."""
     if not service.hosts or service.hosts[0] == environment.shared_host:
         return url
     return f"{'http' if environment.domain is None else 'https'}://{service.hosts[0]}"

@@ -27,11 +27,7 @@ _ARNS_OF_THEIR_OWN = frozenset(
 
 
 def misspelt(permission: Permission) -> Iterator[str]:
-    """What of a permission IAM does not know, or would never use: each as its key, the value, the fault and the remedy.
-
-    Args:
-        permission: The permission, as it is written.
-    """
+    """What of a permission IAM does not know, or would never use: its key, the value, the fault and the remedy."""
     known = known_actions()
     whose = {arn.split(":")[2] if arn != "*" else "*" for arn in permission.resources}
     for place, action in enumerate(permission.actions):

@@ -40,11 +40,12 @@ def has_chat(region: str) -> bool:
     return region not in MISSING[_CHATS]
 
 
-def unfit_for_toolchain(region: str, engine: str) -> str | None:
+def unfit_for_toolchain(region: str, engine: str, *, switch: str = 'write engine = "github-actions"') -> str | None:
     """Why the toolchain cannot be in a region, and what to do; None where it can.
 
     Args:
         engine: ``codepipeline`` or ``github-actions``.
+        switch: How to choose the other engine. Default: as nova.toml has it.
     """
     if region in MISSING[_SIGNING]:
         what = f"{region!r} cannot sign images in ECR, and an environment with an approval accepts only signed ones"
@@ -57,6 +58,6 @@ def unfit_for_toolchain(region: str, engine: str) -> str | None:
             f"{region!r} has no notification rules, which tell people that a pipeline failed or waits for an approval"
         )
         if all(each in MISSING[_NOTIFIES] for each, of in aws_regions().items() if of == aws_regions()[region]):
-            return f'{what}, nor has another one of {aws_regions()[region]}: write engine = "github-actions"'
-        return f'{what}: choose another one for the toolchain, or write engine = "github-actions"'
+            return f"{what}, nor has another one of {aws_regions()[region]}: {switch}"
+        return f"{what}: choose another one for the toolchain, or {switch}"
     return None

@@ -24,10 +24,7 @@ def definition(
     https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html.
 
     Args:
-        cluster: Name of the cluster.
-        family: Family of the task definition.
         network: Subnets and security groups of the task, as RunTask takes them.
-        timeout_seconds: How long a run may take.
         allow_overlap: Whether a run begins while another one is going.
     """
     states: dict[str, Any] = {

@@ -32,7 +32,6 @@ class ScheduledJob(Construct):
     out while another one is going: the state machine does.
 
     Attributes:
-        machine: The state machine.
         group: The security group of its tasks.
     """
 
@@ -51,7 +50,6 @@ class ScheduledJob(Construct):
         """Create the state machine, its schedule and alarms.
 
         Args:
-            task_definition: What a run does.
             settings: Schedule and time limit; ``name`` and ``cluster_name`` are needed.
             topic: Notified when an alarm changes. Default: nobody is.
             subnets: Where tasks run. Default: the VPC's private subnets.

@@ -29,7 +29,6 @@ class WorkQueue(Construct):
 
         Args:
             name: Name of the worker's ECS service, which the queues' names begin with by default.
-            queue: What the configuration says.
             consumer: The task role, which may take messages and delete them, and put back the dead ones.
         """
         super().__init__(scope, construct_id)

@@ -36,11 +36,8 @@ class WorkerAlarms(TaskAlarms):
         """Create the alarms and make them notify the topic.
 
         Args:
-            cluster_name: Name of the ECS cluster.
             service_name: Name of the ECS service, and prefix of the alarms' names.
             queue: What the configuration says of the queue, and the names of both; None for a worker without one.
-            min_tasks: The least number of tasks at any time.
-            bake_minutes: How long a deployment is watched.
             thresholds: When memory is too full.
             topic: Notified of every change to ALARM and back; None for nobody.
         """
@@ -72,6 +69,5 @@ def fires_in_time(oldest_seconds: int, bake_minutes: int) -> bool:
 
     Args:
         oldest_seconds: The age that is too much.
-        bake_minutes: How long a deployment is watched.
     """
     return oldest_seconds + 60 * _DELAY_MINUTES <= 60 * bake_minutes

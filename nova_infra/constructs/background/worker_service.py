@@ -21,10 +21,6 @@ class WorkerService(Construct):
 
     Its deployments are rolling: the other strategies shift traffic, and new tasks take messages from the moment they
     run. So both revisions work side by side, and the circuit breaker and the alarms are what stops a bad one.
-
-    Attributes:
-        service: The ECS service.
-        alarms: Its alarms.
     """
 
     def __init__(
@@ -42,7 +38,6 @@ class WorkerService(Construct):
         """Create the service, its security group, scaling and alarms.
 
         Args:
-            task_definition: What each task runs.
             settings: Size, rollout, scaling and thresholds; ``name`` and ``cluster_name`` are needed.
             queue: Where its work comes from. Default: nothing, and only its CPU scales it.
             topic: Notified when an alarm changes. Default: nobody is.

@@ -60,11 +60,7 @@ class BeforeDeploy(Construct):
         """Create the function and the custom resource.
 
         Args:
-            service: The service, with its command.
-            task: What the command runs in.
             release: Tag of the image.
-            cluster_name: Name of the cluster.
-            subnets: Where the task runs.
             security_groups: What it may connect to.
             parameter: Name of the parameter that remembers what has run.
             key: Key of the function's log group. Default: CloudWatch's own.

@@ -31,7 +31,6 @@ def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]
 
     Args:
         prefix: ``<platform>-<environment>``, which the function's name begins with.
-        stack: The service's stack.
     """
     header, value = TEST_HEADER
     details = {"header": header, "value": value, "urls": urls}
@@ -43,8 +42,6 @@ def group_hook(prefix: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:
 
     Args:
         prefix: ``<platform>-<environment>``, which the function's name begins with.
-        minutes: How long it waits.
-        stack: The service's stack.
     """
     return _calls(together_name(prefix), _STAGES["steps"], minutes, stack)
 

@@ -40,8 +40,6 @@ class HookFunction(Construct):
             name: Name of the function, and of its role.
             description: What it does, for the console.
             code: Its Python code, with a function ``handler``.
-            key: Key of the log group.
-            retention: How long its log is kept.
             statements: What it may do besides writing its log.
         """
         super().__init__(scope, construct_id)

@@ -36,10 +36,7 @@ class ReleaseGroup(HookFunction):
 
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            cluster: Name of the cluster.
             images: Name of each service of the group to the tag of its image.
-            key: Key of the log group.
-            retention: How long its log is kept.
         """
         stack = cdk.Stack.of(scope)
         code = Path(__file__).with_name("release_group_handler.py").read_text(encoding="utf-8")

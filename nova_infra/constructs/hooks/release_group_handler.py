@@ -60,7 +60,6 @@ class Group:
         """Ask for all of them in few calls.
 
         Args:
-            cluster: Name of the cluster.
             function: ARN of this function, by which its hook is known.
         """
         self.ecs, self.cluster, self.function = ecs, cluster, function.split(":function:")[-1]
@@ -101,7 +100,6 @@ class Group:
         """Where a service stands: ``ready``, ``not ready`` or ``went back``.
 
         Args:
-            name: Name of the ECS service.
             tag: Tag of its image in this release.
             mine: The deployment that is asked about, which began after what went back in an earlier try.
         """

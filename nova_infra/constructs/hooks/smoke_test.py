@@ -20,8 +20,6 @@ class SmokeTest(HookFunction):
 
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            key: Key of the log group.
-            retention: How long its log is kept.
         """
         super().__init__(
             scope,

@@ -18,16 +18,12 @@ class ImageRegistry(Construct):
 
     What has a tag is kept. ECR can count images and knows their age, but not which of them an environment runs or may
     be rolled back to: production may run one that hundreds were pushed after.
-
-    Attributes:
-        repository: The repository.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, name: str, pull_accounts: Sequence[str]) -> None:
         """Create the repository.
 
         Args:
-            name: Name of the repository.
             pull_accounts: Accounts whose tasks run the images.
         """
         super().__init__(scope, construct_id)

@@ -15,7 +15,6 @@ class ExistingIngress(Construct):
     Its default action, its other rules, its firewall and its access logs stay their owner's.
 
     Attributes:
-        load_balancer: The application load balancer.
         listener: The listener that services attach their rules to.
         url: Base URL of the environment, without a trailing slash.
     """

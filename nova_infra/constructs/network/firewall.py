@@ -31,13 +31,7 @@ class Firewall(Construct):
         key: kms.IKey,
         retention: logs.RetentionDays,
     ) -> None:
-        """Create the firewall and put it in front of the load balancer.
-
-        Args:
-            name: Physical name.
-            key: Key of the log group.
-            retention: How long logs are kept.
-        """
+        """Create the firewall and put it in front of the load balancer."""
         super().__init__(scope, construct_id)
         acl = wafv2.CfnWebACL(
             self,

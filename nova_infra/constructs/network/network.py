@@ -16,11 +16,7 @@ PRIVATE = "Private"
 
 
 class EnvironmentNetwork(Construct):
-    """A VPC with public subnets for the load balancer and private ones for the tasks.
-
-    Attributes:
-        vpc: The VPC.
-    """
+    """A VPC with public subnets for the load balancer and private ones for the tasks."""
 
     def __init__(
         self,
@@ -40,8 +36,6 @@ class EnvironmentNetwork(Construct):
         Args:
             name: Prefix of the Name tags. CDK would take the construct path, which differs between a direct deployment
                 and one through the pipeline.
-            region: Region of the VPC.
-            cidr: Address range of the VPC.
             zones: Letters of the availability zones.
             nat_gateways: Number of NAT gateways; with none, private subnets reach only this VPC and its endpoints.
             interface_endpoints: Short names of the AWS services to reach privately, such as ``ecr.api``.
@@ -126,11 +120,7 @@ class EnvironmentNetwork(Construct):
 
 
 class ExistingNetwork(Construct):
-    """A VPC that exists, with the subnets that the configuration names. Nothing is added to it.
-
-    Attributes:
-        vpc: The VPC.
-    """
+    """A VPC that exists, with the subnets that the configuration names. Nothing is added to it."""
 
     def __init__(
         self,
@@ -147,7 +137,6 @@ class ExistingNetwork(Construct):
         """Refer to the VPC by its ids, which takes no credentials.
 
         Args:
-            cidr: Its address range.
             zones: Letters of the availability zones.
             public_subnets: Ids of the subnets of the load balancer, one in each zone.
             private_subnets: Ids of the subnets of the tasks, one in each zone.

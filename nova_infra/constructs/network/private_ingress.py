@@ -15,7 +15,6 @@ class PrivateIngress(Construct):
     Its addresses are the VPC's own, so that tasks reach it without a NAT gateway.
 
     Attributes:
-        load_balancer: The application load balancer.
         listener: The listener that internal services attach their rules to.
         url: Its base URL, without a trailing slash.
     """
@@ -35,11 +34,8 @@ class PrivateIngress(Construct):
         """Create the load balancer.
 
         Args:
-            cidr: The VPC's address range.
             name: Prefix of its physical name.
             subnets: Where it is: where the tasks are.
-            deletion_protection: Whether it refuses to be deleted.
-            log_bucket: Where access logs go.
         """
         super().__init__(scope, construct_id)
         group = ec2.SecurityGroup(

@@ -18,7 +18,6 @@ class AlertTopic(Construct):
     """An encrypted topic, published to over TLS by AWS services, with e-mail and chat subscriptions.
 
     Attributes:
-        topic: The topic.
         chat: A topic for messages in the form that chat shows; None where there is no channel, or none was asked for.
     """
 
@@ -36,10 +35,7 @@ class AlertTopic(Construct):
         """Create the topic and its subscriptions.
 
         Args:
-            name: Physical name of the topic.
-            publishers: The services that may publish.
             key: Key that encrypts the messages; its policy must let the publishers use it.
-            notifications: Who is notified.
             own_messages: The services that publish messages of Nova's own wording. Chat drops what is neither an event
                 that it knows nor in its own form, so a channel gets these from a topic of their own.
         """

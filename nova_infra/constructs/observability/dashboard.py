@@ -39,7 +39,6 @@ class Dashboard(Construct):
 
         Args:
             prefix: Name of the dashboard and prefix of the services' names.
-            cluster_name: Name of the ECS cluster.
             load_balancers: Service to the full name of the load balancer in front of it.
             target_groups: Service to colour to full name of the target group.
         """

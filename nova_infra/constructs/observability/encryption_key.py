@@ -11,11 +11,7 @@ from nova_infra.constructs.observability.publisher import Publisher
 
 
 class EncryptionKey(Construct):
-    """A rotated key that one publisher may use for its messages and CloudWatch Logs for named log groups.
-
-    Attributes:
-        key: The key.
-    """
+    """A rotated key that one publisher may use for its messages and CloudWatch Logs for named log groups."""
 
     def __init__(
         self,

@@ -9,11 +9,7 @@ from nova_infra.constructs.private_bucket import private_bucket
 
 
 class LogBucket(Construct):
-    """A private, versioned bucket whose objects expire.
-
-    Attributes:
-        bucket: The bucket.
-    """
+    """A private, versioned bucket whose objects expire."""
 
     def __init__(self, scope: Construct, construct_id: str, *, retention_days: int) -> None:
         """Create the bucket.

@@ -69,9 +69,7 @@ class RolloutEvents(Construct):
         """Create the rules.
 
         Args:
-            environment: Name of the environment.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            cluster: Name of the cluster.
             topic: Where the messages go; its policy must let EventBridge publish.
             chat: Where they go in the form that chat shows, the turns of a deployment in a thread. Default: nowhere.
         """

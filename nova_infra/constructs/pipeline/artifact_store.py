@@ -19,11 +19,7 @@ _SHORTENED = 8
 
 
 class ArtifactStore(Construct):
-    """An encrypted, versioned bucket whose objects expire once no rollback needs them.
-
-    Attributes:
-        bucket: The bucket.
-    """
+    """An encrypted, versioned bucket whose objects expire once no rollback needs them."""
 
     def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey) -> None:
         """Create the bucket.
@@ -54,7 +50,6 @@ def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifacts: Iterable[str])
 
     Args:
         role: The role of the project that makes the artifacts.
-        artifacts: The artifacts' names.
     """
     own = [bucket.arn_for_objects(f"*/{name[:_SHORTENED]}*") for name in artifacts]
     for statement in (

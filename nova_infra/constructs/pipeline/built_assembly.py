@@ -38,7 +38,6 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> No
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
-        steps: Names of the steps.
     """
     resource = pipeline.pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
@@ -63,7 +62,6 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
-        version: Version of the CDK CLI.
         integrity: Its hash as ``package-lock.json`` has it: ``sha512-`` and Base64.
     """
     project = pipeline.self_mutation_project.node.default_child

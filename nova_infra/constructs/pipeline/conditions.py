@@ -16,7 +16,6 @@ def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environ
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
-        stage: Name of the environment's stage.
     """
     resource = pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
@@ -44,9 +43,6 @@ def run_beside(pipeline: codepipeline.Pipeline, *, stage: str, action: str, stac
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
-        stage: Name of the stage.
-        action: Name of the action.
-        stacks: Names of the stacks.
     """
     resource = pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)

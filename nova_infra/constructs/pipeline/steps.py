@@ -237,7 +237,6 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
 
         Args:
             suite: Which tests: ``e2e`` are those in a browser.
-            url: The environment's base URL.
         """
         browser = suite == "e2e"
         super().__init__(

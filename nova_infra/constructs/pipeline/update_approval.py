@@ -50,7 +50,6 @@ class UpdateApproval(Construct):
             pipeline: The pipeline, after ``build_pipeline()``.
             stacks: Names of the stacks that the update deploys, the pipeline's own first.
             build_image: What the comparison runs in.
-            logging: Where it logs.
         """
         super().__init__(pipeline, construct_id)
         project = self._project(pipeline, stacks, build_image, logging)

@@ -49,11 +49,7 @@ class GitHubJobs:
 
 
 class GitHubRole(Construct):
-    """A role for jobs whose token has these claims, word for word.
-
-    Attributes:
-        role: The role.
-    """
+    """A role for jobs whose token has these claims, word for word."""
 
     def __init__(
         self,
@@ -69,10 +65,7 @@ class GitHubRole(Construct):
         """Create the role.
 
         Args:
-            name: Name of the role.
-            description: What it is for.
             jobs: Who may assume it.
-            statements: What the role may do.
             max_session: How long credentials may be good for; from 1 to 12 hours.
         """
         super().__init__(scope, construct_id)

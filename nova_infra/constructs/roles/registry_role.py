@@ -29,9 +29,6 @@ class RegistryRole(Construct):
     """Creates repositories, and may set how they are scanned and signed, and nothing else, only for CloudFormation.
 
     CDK's own deploy role would do, but whoever may assume it may deploy anything to the account, perhaps production's.
-
-    Attributes:
-        role: The role.
     """
 
     def __init__(
@@ -49,11 +46,9 @@ class RegistryRole(Construct):
         """Create the role.
 
         Args:
-            name: Name of the role.
             stack: Name of the stack that it deploys.
             assets: What the names of that stack's templates begin with in the bootstrap bucket.
             repositories: Names of the repositories, as a pattern.
-            region: Region of the repositories.
             settings: Whether it also sets what holds for the whole registry.
         """
         super().__init__(scope, construct_id)

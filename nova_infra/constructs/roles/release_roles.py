@@ -71,7 +71,6 @@ class ReleaseRoles(Construct):
             others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
                 ``nova-prod``.
             repositories: ARN of the repositories of the images, with a wildcard for the services' names.
-            users: Who may assume them.
         """
         super().__init__(scope, construct_id)
         self._prefix, self._parameters = prefix, parameters.lstrip("/")

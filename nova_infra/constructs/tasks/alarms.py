@@ -61,7 +61,6 @@ class TaskAlarms(Construct):
         """Create no alarm yet.
 
         Args:
-            cluster_name: Name of the ECS cluster.
             service_name: Name of the ECS service, and prefix of the alarms' names.
             topic: Notified of every change to ALARM and back; None for nobody.
         """

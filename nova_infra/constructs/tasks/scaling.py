@@ -33,7 +33,6 @@ class Autoscaling(Construct):
         """Create the scalable target and its policies.
 
         Args:
-            cluster_name: Name of its cluster.
             name: Its name, the prefix of the policies' names.
             range_: The least and the most tasks.
             targets: What each task is held to.
@@ -86,7 +85,6 @@ def scale_on_cpu(
     """Scale a service by its CPU, within the range for the time of day.
 
     Args:
-        cluster_name: Name of its cluster.
         name: Its name, the prefix of the policy's name. CDK would take the construct path, which differs between a
             direct deployment and one through the pipeline, and a changed name replaces the policy.
         range_: The least and the most tasks.

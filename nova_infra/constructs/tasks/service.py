@@ -31,8 +31,6 @@ def fargate_service(
     """Create the service.
 
     Args:
-        name: Name of the service.
-        task_definition: What each task runs.
         runtime: Its bake time, its share on Spot, and whether ECS Exec is on.
         rollback_alarms: Alarms that roll a deployment back, by their names.
         security_group: The tasks' group.

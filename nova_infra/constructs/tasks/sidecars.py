@@ -28,9 +28,7 @@ def add_sidecars(
 
     Args:
         scope: Parent of the secrets that they read.
-        container: The service's own container.
         service: The service, which says what they are. They get as long to stop as its own container.
-        logging: Where their logs go.
     """
     if not service.sidecars:
         return

@@ -30,7 +30,6 @@ class FargateTask(Construct):
     write these logs and read these secrets.
 
     Attributes:
-        definition: The task definition.
         name: Its family, and the prefix of its log streams.
         log_group: Where its containers log to.
         port: Where its container takes requests; None where it takes none.

@@ -27,8 +27,6 @@ class HostNames(Construct):
         Args:
             hosts: The names; ``*.`` stands for any one label.
             zone_id: Id of the hosted zone that all of them are in.
-            load_balancer: What they lead to.
-            listener: The listener that gets the certificate.
         """
         super().__init__(scope, construct_id)
         zone = route53.HostedZone.from_hosted_zone_id(self, "Zone", zone_id)

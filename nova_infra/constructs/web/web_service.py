@@ -36,8 +36,6 @@ class WebService(Construct):
     may change from release to release.
 
     Attributes:
-        service: The ECS service.
-        alarms: Its alarms.
         target_groups: Both colours by name.
         target_group_full_names: What CloudWatch knows them by.
         load_balancer_full_name: What CloudWatch knows the load balancer by.

@@ -49,9 +49,6 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         """Name it.
 
         Args:
-            name: Name of the environment.
-            platform: Name of the installation.
-            aws: Its account and region.
             own_cluster: Whether it is expected to have a cluster of its own. Otherwise its platform's stack is asked
                 first which one it is in, as it is where there is no such cluster.
         """

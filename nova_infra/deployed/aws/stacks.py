@@ -33,7 +33,6 @@ class AwsStacks(ABC):
 
         Args:
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            aws: Their account and region.
         """
         self.prefix = prefix
         self.aws = aws

@@ -79,8 +79,6 @@ class AwsToolchain:
         """Name it.
 
         Args:
-            aws: The account and region.
-            pipeline: Name of the pipeline.
             topic_arn: The topic of its approvals.
         """
         self.aws = aws

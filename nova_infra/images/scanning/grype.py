@@ -27,7 +27,6 @@ def scan_archive(
     Args:
         archive: The image as a file, in a directory of its own: both are made readable for everybody.
         kind: What wrote it: ``docker save`` and ``podman save``, or a build with an OCI archive as its output.
-        scanner: The scanner's image.
         run: Runs a container engine with arguments, and returns what it printed.
 
     Raises:

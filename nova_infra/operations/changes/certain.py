@@ -2,7 +2,8 @@
 
 Any property may be a function instead of its value, and any entry of a list as well:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html.
-A check that reads properties by these functions neither fails on one nor takes it for a value.
+A check that reads properties by these functions neither fails on one nor takes it for a value. Each ``value`` and each
+list is taken as a template has it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,20 +15,12 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 def is_function(value: Any) -> bool:
-    """Whether only CloudFormation knows a value.
-
-    Args:
-        value: The value, as a template has it.
-    """
+    """Whether only CloudFormation knows a value."""
     return isinstance(value, Mapping) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
 
 
 def is_known(value: Any) -> bool:
-    """Whether no part of a value is a function.
-
-    Args:
-        value: The value, as a template has it.
-    """
+    """Whether no part of a value is a function."""
     if isinstance(value, Mapping):
         return not is_function(value) and all(map(is_known, value.values()))
     return not isinstance(value, list) or all(map(is_known, value))
@@ -43,11 +36,7 @@ def is_whole(entries: Any) -> bool:
 
 
 def table(value: Any) -> Mapping[str, Any]:
-    """An object that a template states; empty for anything else.
-
-    Args:
-        value: The value, as a template has it.
-    """
+    """An object that a template states; empty for anything else."""
     return value if isinstance(value, Mapping) and not is_function(value) else {}
 
 
@@ -65,9 +54,6 @@ def without_no_value(value: Any) -> Any:
 
     A branch of a condition is not among them. See
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html.
-
-    Args:
-        value: The value, as a template has it.
     """
     if isinstance(value, Mapping) and not is_function(value):
         return {key: without_no_value(each) for key, each in value.items() if each != _NO_VALUE}
@@ -75,20 +61,12 @@ def without_no_value(value: Any) -> Any:
 
 
 def certain_entries(entries: Any) -> list[Any]:
-    """The entries of a list that no condition leaves out; empty if only CloudFormation knows the list.
-
-    Args:
-        entries: The list, as a template has it.
-    """
+    """The entries of a list that no condition leaves out; empty if only CloudFormation knows the list."""
     return [each for each in entries if not may_be_left_out(each)] if isinstance(entries, list) else []
 
 
 def may_be_left_out(value: Any) -> bool:
-    """Whether a value is absent, or may be under a condition.
-
-    Args:
-        value: The value, as a template has it.
-    """
+    """Whether a value is absent, or may be under a condition."""
     match value:
         case {"Ref": "AWS::NoValue"}:
             return True
@@ -101,7 +79,6 @@ def values_at(value: Any, path: str) -> Iterator[Any]:
     """Every value at a path, without those that only CloudFormation knows.
 
     Args:
-        value: The properties, as a template has them.
         path: Names, joined by dots; ``[]`` after one stands for every entry of a list, ``*`` for every name.
     """
     step, _, rest = path.partition(".")

@@ -68,12 +68,7 @@ def changes(before: Path, after: Path) -> list[StackChange]:
 
 
 def cost_difference(before: Path, after: Path) -> str:
-    """How much more or less the change costs a month, in a sentence; empty if the same.
-
-    Args:
-        before: The assembly of the code as it is.
-        after: The assembly of the code as it would be.
-    """
+    """How much more or less the change costs a month, in a sentence; empty if the same."""
     old, new = (
         [assembly.template(stack.template_path) for stack in assembly.stacks()]
         for assembly in (Assembly(before), Assembly(after))

@@ -53,7 +53,6 @@ def diagnose(
     """Check everything, the accounts side by side.
 
     Args:
-        root: The project's directory.
         account_of_caller: Finds the account of the current credentials, or raises NovaError.
         open_account: Gives access to an account and region; the flag says whether it is the caller's own.
         first: Whether to check also what only a first deployment trips over.

@@ -48,9 +48,6 @@ def ask_github(path: str) -> Any:
 def committed_tools(root: Path) -> str | None:
     """The digest of the release tools in the last commit, without edits since.
 
-    Args:
-        root: The project's directory.
-
     Returns:
         None where git has no commit of it.
 

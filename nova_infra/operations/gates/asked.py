@@ -20,11 +20,6 @@ def leads_to(template: Template, platform: Template, path: str) -> bool:
     """Whether a rule in a service's template matches a path at the environment's own address.
 
     Services with other ``hosts`` are not found there, nor are internal ones, which the private load balancer serves.
-
-    Args:
-        template: The service's template.
-        platform: The platform's template.
-        path: The path of the request.
     """
     url = platform.get("Outputs", {}).get("Url", {}).get("Value")
     # Of a load balancer of the environment's own, only AWS knows the name: no rule is about it.

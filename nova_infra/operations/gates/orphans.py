@@ -48,7 +48,6 @@ def orphans(prefix: str, stacks: Iterable[Stack], services: Collection[str]) -> 
 
     Args:
         prefix: ``<platform>-<environment>``.
-        stacks: All stacks of the environment.
         services: The names of the services in nova.toml.
     """
     known = {stack_name(prefix, name) for name in (*_SHARED, *services)}

@@ -179,10 +179,8 @@ def judge(conditions: Conditions, release: str | None, images: Mapping[str, str]
     """Whether a deployment may begin: nothing blocks it, or what does is waived for this release.
 
     Args:
-        conditions: What the deployment would begin with.
         release: The release; None where only the environment is asked about, for which nothing is waived.
         images: Service to the digest of its image in the release.
-        now: The time, UTC.
     """
     found = blockers(conditions, release, images, now=now)
     known = waived(conditions.waivers, release, now=now) if release is not None else {}
@@ -196,10 +194,8 @@ def blockers(conditions: Conditions, release: str | None, images: Mapping[str, s
     """What blocks a deployment, waived or not; empty if it may begin.
 
     Args:
-        conditions: What the deployment would begin with.
         release: The release; None where only the environment is asked about.
         images: Service to the digest of its image in the release.
-        now: The time, UTC.
     """
     return [
         *(
@@ -222,9 +218,7 @@ def waivable(conditions: Conditions, release: str, *, now: datetime) -> tuple[li
     """What may be waived for a release, and what would block it anyway.
 
     Args:
-        conditions: The state of the environment when a deployment would start.
         release: The release, or the beginning of its commit.
-        now: The time, UTC.
 
     Raises:
         RefusedError: The release is on hold, or nothing is red that can be waived.

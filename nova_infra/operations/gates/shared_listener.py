@@ -27,7 +27,6 @@ def collisions(rules: Iterable[ListenerRule], wanted: Mapping[str, ListenerRule]
     Args:
         rules: The rules of others.
         wanted: Service to its rule in the environment.
-        environment: The environment's name.
     """
     for rule in rules:
         for service, mine in wanted.items():

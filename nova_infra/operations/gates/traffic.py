@@ -22,8 +22,6 @@ def too_thin(environment: str, rates: Mapping[str, RequestRate], loads: Mapping[
     """Which services have too few requests for their alarms to judge, a line each, fewest first; at most six lines.
 
     Args:
-        environment: Name of the environment.
-        rates: Service to its requests.
         loads: Service that a test suite is the load of, to the requests a minute that it had in the latest release that
             measured it; None where none has.
     """
@@ -51,11 +49,7 @@ def _adds(rate: RequestRate, load: int | None) -> str:
 
 
 def loaded_by_suite(root: Path, environment: str) -> tuple[str, ...]:
-    """Names of the services whose load is a test suite, from nova.toml; none without a usable file.
-
-    Args:
-        environment: Name of the environment.
-    """
+    """Names of the services whose load is a test suite, from nova.toml; none without a usable file."""
     try:
         config = load_config(root)
         return suite_loaded(config.services, config.environment(environment))

@@ -88,10 +88,6 @@ def version_of(environment: ObservedEnvironment, service: str, platform: Templat
 
     Services on the kit, and those that ``nova service add`` writes, tell their release there. Of any other container,
     only what the load balancer says itself counts: that nothing answers.
-
-    Args:
-        service: Name of the service.
-        platform: The template of the environment's platform.
     """
     path = f"/{service}/version"
     answer = environment.get(path)

@@ -29,11 +29,7 @@ class Logged(Protocol):
 
 
 def span(written: str) -> timedelta:
-    """A span of time such as ``90s``, ``15m``, ``2h`` or ``1d``.
-
-    Raises:
-        RefusedError: It is none.
-    """
+    """A span of time such as ``90s``, ``15m``, ``2h`` or ``1d``."""
     match = _SPAN.fullmatch(written.strip())
     if match is None or len(match[1]) > 6:
         raise RefusedError(f"time: {written!r} is not a time span: write one such as 90s, 15m, 2h or 1d")
@@ -71,8 +67,6 @@ def follow(
     """Each line once, in the order in which CloudWatch shows them.
 
     Args:
-        source: Where the lines come from.
-        service: Name of the service.
         since: From when on, UTC.
         wanted: CloudWatch's filter pattern; empty for all lines.
         only: Ids of the tasks to show; None for all.

@@ -43,8 +43,6 @@ def run(
     """Run a command in a task with a service's image, role and network; stop it where this is interrupted.
 
     Args:
-        environment: Where it runs.
-        command: The command and its arguments.
         notify: Called with what happens to the task.
         write: Given each line of its output.
         wait: Waits until more of its output may be there.

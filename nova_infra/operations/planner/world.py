@@ -12,11 +12,7 @@ Owner = tuple[StackKey, str]
 
 
 class World:
-    """The stacks that are deployed now.
-
-    Attributes:
-        stacks: The stacks by their keys.
-    """
+    """The stacks that are deployed now."""
 
     def __init__(self, deployed: Iterable[StackTemplate]) -> None:
         """Begin with what is deployed."""

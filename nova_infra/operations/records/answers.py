@@ -37,11 +37,7 @@ def encode_answer(answer: RolloutAnswer) -> str:
 
 
 def read_answer(fields: Fields) -> RolloutAnswer:
-    """Read what :func:`encode_answer` wrote.
-
-    Raises:
-        UnreadableError: It is broken.
-    """
+    """Read what :func:`encode_answer` wrote."""
     return RolloutAnswer(
         fields.one_of("action", get_args(Action)),
         fields.mapping("services"),
@@ -70,11 +66,7 @@ def encode_load(load: MeasuredLoad) -> str:
 
 
 def read_load(fields: Fields) -> MeasuredLoad:
-    """Read what :func:`encode_load` wrote.
-
-    Raises:
-        UnreadableError: It is broken.
-    """
+    """Read what :func:`encode_load` wrote."""
     said = fields.mapping("services")
     if not all(value.isdecimal() for value in said.values()):
         raise UnreadableError(f"services are {said!r}, which are not numbers of requests")

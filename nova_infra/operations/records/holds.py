@@ -42,9 +42,6 @@ def read_holds(environment: ObservedEnvironment) -> tuple[Hold, ...]:
     """All holds of an environment, newest first.
 
     One that cannot be read holds the release that its name says, for reasons that nobody knows.
-
-    Raises:
-        AwsError: They cannot be read.
     """
 
     def read(release: str, fields: Fields) -> Hold | None:

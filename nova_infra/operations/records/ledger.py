@@ -96,11 +96,7 @@ class Ledger:
 
 
 def read_ledger(environment: ObservedEnvironment) -> Ledger:
-    """Read the ledger, which is empty before the first release.
-
-    Raises:
-        AwsError: It cannot be read.
-    """
+    """Read the ledger, which is empty before the first release."""
     name = parameter_name(environment, "release")
     versions = environment.history(name)
     entries: list[Entry] = []
@@ -171,11 +167,7 @@ def encode_entry(entry: Entry) -> str:
 
 
 def read_entry(fields: Fields) -> Entry:
-    """Read the fields of what :func:`encode_entry` wrote.
-
-    Raises:
-        UnreadableError: They are something else's.
-    """
+    """Read the fields of what :func:`encode_entry` wrote."""
     release = fields.text("release")
     images = {}
     for service, image in fields.mapping("images").items():

@@ -57,9 +57,6 @@ def read_records(
         read: Reads the one for a release; None for one that does not count any more.
         unreadable: What stands for the one for a release that cannot be read, and why it cannot.
         written_by: The command that writes them.
-
-    Raises:
-        AwsError: They cannot be read.
     """
     found = []
     for name, text in environment.parameters(parameter_name(environment, kind)).items():

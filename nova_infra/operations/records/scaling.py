@@ -36,11 +36,7 @@ def append_scaling(environment: RecordedEnvironment, scaling: IncidentScaling) -
 
 
 def read_scaling(fields: Fields) -> IncidentScaling:
-    """Read what :func:`append_scaling` wrote.
-
-    Raises:
-        UnreadableError: It is broken.
-    """
+    """Read what :func:`append_scaling` wrote."""
     return IncidentScaling(
         service=fields.text("service"),
         least=fields.number("least"),

@@ -59,9 +59,6 @@ def read_waivers(environment: ObservedEnvironment) -> tuple[Waiver, ...]:
     """All waivers of an environment, newest first, expired ones included.
 
     One that cannot be read waives nothing.
-
-    Raises:
-        AwsError: They cannot be read.
     """
 
     def read(release: str, fields: Fields) -> Waiver:
@@ -107,12 +104,7 @@ def waive(environment: RecordedEnvironment, release: str, subjects: Sequence[str
 
 
 def waived(waivers: Sequence[Waiver], release: str, *, now: datetime) -> dict[str, Waiver]:
-    """What is waived for a release now: subject to its latest waiver.
-
-    Args:
-        waivers: The environment's waivers, newest first.
-        now: The time, UTC.
-    """
+    """What is waived for a release now: subject to its latest waiver."""
     return {
         subject: each
         for each in reversed(waivers)

@@ -36,9 +36,6 @@ class Checkout:
 def read_checkout(root: Path, environment: str) -> Checkout:
     """The release of a directory, as an environment pulls it.
 
-    Args:
-        environment: Name of the environment.
-
     Raises:
         ConfigError: It holds no usable ``nova.toml``.
     """

@@ -19,7 +19,6 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
     CLI waits for every stack, and CloudFormation for every bake.
 
     Args:
-        environment: Name of the environment.
         assembly: Where ``make synth`` wrote it.
 
     Returns:
@@ -71,7 +70,6 @@ def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str]
     """Whether the delivered branch's image repositories differ from those in an assembly.
 
     Args:
-        config: The configuration.
         assembly: Where ``make synth`` wrote it.
         deployed: Gives the template of the stack of a name; None where there is no such stack.
 

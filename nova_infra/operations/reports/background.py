@@ -58,12 +58,7 @@ class JobStatus:
 
 
 def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobStatus:
-    """Remarks about a job.
-
-    Args:
-        alarms: The environment's alarms.
-        now: The time, UTC.
-    """
+    """Remarks about a job."""
     own = {alarm_name(job.stack, kind): kind for kind in JOB_ALARMS}
     red = tuple(own[alarm.name] for alarm in alarms if alarm.name in own and alarm.state == "ALARM")
     ended = next((run for run in job.runs if run.status != "RUNNING"), None)

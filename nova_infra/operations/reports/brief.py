@@ -61,7 +61,6 @@ class Brief:
         commits: The commits that it brings.
         images: Service to the tag that runs, None where it is new, and the tag that is to run.
         tests: What the pipeline ran for this commit; None where that is not known.
-        alarms: The environment's alarms.
         warnings: What speaks against it.
         unseen: What could not be looked at, and why.
         cost: What it costs more, or less, a month; empty where that stays the same, or is not known.

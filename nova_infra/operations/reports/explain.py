@@ -183,11 +183,7 @@ def _task_words(task: StoppedTask) -> str:
 
 
 def observe(environment: ObservedEnvironment, toolchain: ToolchainAccount | None) -> Facts:
-    """Look at an environment, and at the pipeline where that is possible.
-
-    Raises:
-        NovaError: The environment cannot be looked at.
-    """
+    """Look at an environment, and at the pipeline where that is possible."""
     services = environment.services()
     answers = PartialAnswers()
     red = [a for a in answers.ask("the alarms", environment.alarms, ()) if a.state == "ALARM" and not a.composite]
@@ -242,7 +238,6 @@ def document(facts: Facts, logs: Sequence[str] = (), *, now: datetime) -> Docume
     """The explanation, as rows with a label each.
 
     Args:
-        facts: What was seen.
         logs: The last log lines of the first failed task.
     """
     found = troubles(facts)

@@ -242,7 +242,6 @@ def faults_of(
         stack: Its stack; None where it has none.
         revision: The task definition that its stack made last; None where that is not known.
         entries: The environment's ledger, newest first.
-        environment: Name of the environment.
     """
     if stack is None:
         return [f"{service.name}: has no stack {service.stack}: it was not deployed by Nova, so it is left alone"]

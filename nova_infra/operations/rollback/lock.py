@@ -40,7 +40,6 @@ class Claim:
         change_set: What the names of its change sets begin with.
         services: The services that it changes.
         ledger: Version of the ledger that it began with.
-        by: Who runs it.
         seen: Its last sign of life, UTC.
     """
 

@@ -77,7 +77,6 @@ def rollback(
     Running it again finishes one that was interrupted or failed half-way.
 
     Args:
-        request: What the operator asked for.
         confirm: Asked when the plan has been shown; what is planned is only done if it says yes.
         notify: Called with a line about each step.
         show: Called with the plan. Default: its lines are notified.
@@ -142,11 +141,7 @@ def _settled(environment: DeployedEnvironment, request: Request, notify: Tell) -
 
 
 def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> RollbackPlan:
-    """The plan for what was seen.
-
-    Raises:
-        RefusedError: There is none.
-    """
+    """The plan for what was seen."""
     if not seen.deployed:
         why = "; ".join(seen.strangers.values()) or "deploy it first"
         raise RefusedError(f"environment: {environment.name!r} has no services that Nova deployed: {why}")
@@ -280,11 +275,7 @@ class Guard:
 
 
 def look_again(environment: DeployedEnvironment, plan: RollbackPlan, lock: RollbackLock) -> None:
-    """Before the ledger is written: does the claim stand, and does the environment run the restored release?
-
-    Raises:
-        CheckFailedError: It does not.
-    """
+    """Before the ledger is written: does the claim stand, and does the environment run the restored release?"""
     lock.check()
     ledger = read_ledger(environment)
     if ledger.version == plan.ledger:

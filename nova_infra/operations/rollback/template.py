@@ -37,11 +37,6 @@ def image_of(template: Template, *, stack: str) -> Image:
 def with_image(template: Template, tag: str, *, stack: str) -> Template:
     """The template with another tag of the same repository, and the variable that names the release to the service.
 
-    Args:
-        template: A service's template.
-        tag: The image's tag.
-        stack: Name of the stack, for errors.
-
     Raises:
         StrangerError: The template holds no container of Nova's.
     """
@@ -61,9 +56,7 @@ def renewed(template: Template, name: str, *, stack: str) -> Template:
     not look at what it did not change itself.
 
     Args:
-        template: A service's template.
         name: What the label says, another one each time.
-        stack: Name of the stack, for errors.
     """
     changed = copy.deepcopy(template)
     labels = _container(changed, stack).setdefault("DockerLabels", {})

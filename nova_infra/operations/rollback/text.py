@@ -23,10 +23,7 @@ def document(
     """What a plan would do.
 
     Args:
-        environment: Name of the environment.
-        changes: Its change sets, by stack.
         canary: Whether traffic goes through the rollout in the template.
-        now: The time, UTC.
         plan_only: Whether it is shown and not carried out.
     """
     target = plan.target
@@ -70,11 +67,7 @@ def _details(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[str
 
 
 def refused_changes(plan: RollbackPlan, changes: Mapping[str, ChangeSet]) -> None:
-    """Refuse a plan that changes more than task definitions and services.
-
-    Raises:
-        RefusedError: It does.
-    """
+    """Refuse a plan that changes more than task definitions and services."""
     others = [
         f"plan: {move.service.stack.name}: {other}: more than a task definition and a service would change"
         for move in plan.moves

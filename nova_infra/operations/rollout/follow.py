@@ -46,11 +46,7 @@ class Follower:
     """Remembers since when each rollout has been in its state: ECS does not say when a bake began."""
 
     def __init__(self, environment: str) -> None:
-        """Nothing was seen yet.
-
-        Args:
-            environment: Name of the environment.
-        """
+        """Nothing was seen yet."""
         self._environment = environment
         self._phases: dict[str, _Phase] = {}
 
@@ -59,7 +55,6 @@ class Follower:
 
         Args:
             readings: What CloudWatch and the load balancer know of them.
-            now: The time by AWS's clock, UTC.
         """
         by_service: dict[str, list[ServiceDeployment]] = {}
         for deployment in deployments:

@@ -26,10 +26,7 @@ def release_lines(view: ReleaseView, *, elapsed: float, width: int, height: int)
     """All rollouts of an environment as a tree: no wider and no more lines than the terminal has room for.
 
     Args:
-        view: What there is to see.
         elapsed: Seconds since it is looked at.
-        width: Columns.
-        height: Lines.
     """
     ended = sum(rollout.over for rollout in view.rollouts)
     count = len(view.rollouts)
@@ -92,7 +89,6 @@ def compact(rollout: RolloutView, width: int, longest: int, *, figures: bool = T
     """A rollout in one line: its share of the traffic, its requests and what is red.
 
     Args:
-        width: Columns.
         longest: Length of the longest name that stands above or below it.
         figures: Whether to say its requests; else, what it does.
     """

@@ -28,12 +28,7 @@ LEAST_SECONDS = 2.0
 
 
 def seconds_between_looks(services: int, rollouts: int) -> float:
-    """How long to wait between two looks, so that they make fewer than 2.5 calls a second.
-
-    Args:
-        services: Number of services that are looked at.
-        rollouts: Number of rollouts under way among them.
-    """
+    """How long to wait between two looks, so that they make fewer than 2.5 calls a second."""
     calls = -(-services // 10) + -(-rollouts // 20) + 2
     return max(LEAST_SECONDS, calls / 2.5)
 

@@ -42,8 +42,6 @@ class Resolver:
             ref: Value of ``Ref`` for a logical id, parameter or pseudo parameter. Raises KeyError for an unknown one.
             get_att: Value of ``Fn::GetAtt`` for a logical id and attribute. Raises KeyError for an unknown one.
             import_value: Value of an export. Raises KeyError for an unknown one.
-            conditions: The template's ``Conditions``.
-            mappings: The template's ``Mappings``.
         """
         self._ref = ref
         self._get_att = get_att

@@ -48,12 +48,7 @@ def check_shape(value: Any, shape: Any, where: str) -> None:  # noqa: C901 - one
     """Refuse a value that is not of a shape.
 
     Args:
-        value: The value, resolved.
         shape: One of the above, or a dictionary with the shape of each property.
-        where: The value's name, for messages.
-
-    Raises:
-        UnresolvableError: It is not.
     """
     if shape is ANY:
         return

@@ -35,7 +35,6 @@ class PlayedStack:
     """A template, resolved.
 
     Attributes:
-        name: Name of the stack.
         template: Its template, as written.
         revisions: Logical id of a task definition to its ``family:number``.
         home: The account and region that it is in.
@@ -53,7 +52,6 @@ class PlayedStack:
         """Prepare to resolve a template.
 
         Args:
-            name: Name of the stack.
             exports: What other stacks of the environment export.
             revisions: Logical id of each task definition to its ``family:number``.
             home: The account and region that it is in. Default: ones that do not exist.

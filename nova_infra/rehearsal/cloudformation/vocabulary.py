@@ -123,15 +123,7 @@ def area_not_rehearsed(resource_type: str) -> str | None:
 
 
 def check_template(template: Mapping[str, Any], stack: str) -> None:
-    """Refuse a template with a section, a type of resource or an attribute of a resource that is not known.
-
-    Args:
-        template: The template, as written.
-        stack: Name of the stack, for messages.
-
-    Raises:
-        UnresolvableError: It has one.
-    """
+    """Refuse a template with a section, a type of resource or an attribute of a resource that is not known."""
     for section in template:
         if section not in (*_SECTIONS, *_CHECKED_BY_CLOUDFORMATION):
             raise unknown(f"{stack}.{section}", "is a section that the rehearsal does not know")
@@ -154,9 +146,6 @@ def check_properties(resource_type: str, properties: Mapping[str, Any], where: s
     Args:
         properties: Its properties, resolved.
         where: Its name, for messages.
-
-    Raises:
-        UnresolvableError: It has one.
     """
     if resource_type in PLAYED:
         check_shape(properties, {**PLAYED[resource_type], "Tags": ANY}, where)

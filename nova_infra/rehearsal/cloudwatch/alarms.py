@@ -107,7 +107,6 @@ class PlayedAlarm:
         """The state after the period that ends with a minute.
 
         Args:
-            store: What was measured.
             last_minute: The last whole minute.
             ran_before: Whether what it watches ran well before the first minute, so that no data is missing there but
                 of errors: where there are none, their number is not reported.
@@ -165,11 +164,7 @@ class CompositeAlarm:
     ok_topics: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a rule that is more than ``ALARM("name")`` joined by ``OR``.
-
-        Raises:
-            UnresolvableError: It is.
-        """
+        """Refuse a rule that is more than ``ALARM("name")`` joined by ``OR``."""
         terms = re.split(r"\s+OR\s+", self.rule.strip())
         if not all(_ALARM_TERM.fullmatch(term) for term in terms):
             raise UnresolvableError(

@@ -59,8 +59,6 @@ def build_variables(
     """The variables of a build, and the names of those that AWS looks up: their values are made up here.
 
     Args:
-        project: The project's properties.
-        spec: Its build spec.
         given: What the pipeline's action sets besides.
     """
     of_project = project["Environment"].get("EnvironmentVariables", ())

@@ -85,7 +85,6 @@ class PrepareAction(StageAction):
     """Makes a change set, which a later action executes.
 
     Attributes:
-        stack_name: Name of the stack.
         template_path: Path of the template in the assembly.
     """
 
@@ -98,7 +97,6 @@ class DeployAction(StageAction):
     """A CloudFormation deployment.
 
     Attributes:
-        stack_name: Name of the stack.
         template_path: Path of the template in the assembly.
         namespace: Under which later actions find the stack's outputs, if any do.
     """
@@ -161,7 +159,6 @@ class Pipeline:
     """A pipeline.
 
     Attributes:
-        stages: Its stages, in order.
         told: Event, such as ``pipeline-execution-failed``, to the topics that it notifies.
         mode: What becomes of executions that meet: ``SUPERSEDED``, ``QUEUED`` or ``PARALLEL``.
     """
@@ -283,7 +280,6 @@ def _action(
 
     Args:
         action: As the template says.
-        stage: Name of the stage.
         projects: CodeBuild project to its properties.
         prepared: Stack to the template of which the stage makes a change set.
     """

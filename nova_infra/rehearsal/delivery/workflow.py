@@ -74,9 +74,7 @@ def read_workflow(
     """The stages that a push starts.
 
     Args:
-        path: The workflow's file, for messages.
         delivered: A pipeline over the same environments: what deploying one of them means.
-        branch: The branch that is pushed.
         engine: What ``nova github outputs`` says of the engine.
         approved: Environments that somebody has to approve.
         bakes: Minutes that what a deployment deploys bakes.

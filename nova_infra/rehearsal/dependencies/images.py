@@ -16,12 +16,7 @@ from nova_infra.names import repository_name
 
 
 def image_name(dependency: Dependency, *, root: Path, platform: str) -> str:
-    """What a dependency's image is called: as nova.toml says, or by the content of what it is built from.
-
-    Args:
-        root: The project's directory.
-        platform: Name of the platform.
-    """
+    """What a dependency's image is called: as nova.toml says, or by the content of what it is built from."""
     if dependency.image is not None:
         return dependency.image
     content = hashlib.sha256()
@@ -34,7 +29,6 @@ async def have_dependency_image(engine: Engine, dependency: Dependency, *, root:
     """Make sure that the engine's store has a dependency's image.
 
     Args:
-        root: The project's directory.
         platform: Name of the platform.
         log: Where the output of a build goes.
 

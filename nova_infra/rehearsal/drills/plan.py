@@ -49,7 +49,6 @@ class DrillPlan:
     """What is played in a drill.
 
     Attributes:
-        pipeline: The part of the pipeline.
         candidate: The release with the fault.
         baseline: What runs before.
         service: The service that has the fault.

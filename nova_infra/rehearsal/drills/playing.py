@@ -79,7 +79,6 @@ class DrillPlayer:
     Attributes:
         view: Shows what happens.
         logs: Directory for the output of commands.
-        runtime: What runs the tasks.
         files: The requests that are written down.
     """
 

@@ -36,7 +36,6 @@ class PlayedDeployment:
         revision: What is deployed.
         rollout: How it takes over.
         record: What happens is written here.
-        clock: Simulated time.
         states: Alarm name to its state now.
         measured: Alarm name to what it measured when it went to ALARM, in words.
         tell: Told a line about each turn of the story.

@@ -51,9 +51,6 @@ class CircuitBreaker:
         See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html; the bounds, 3 and
         200, are those of
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html.
-
-        Args:
-            desired: The service's desired count.
         """
         if self.kind == "COUNT":
             return self.value

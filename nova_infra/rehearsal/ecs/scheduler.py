@@ -61,7 +61,6 @@ class Scheduler:
 
         Args:
             rollout: How it goes.
-            desired: Number of tasks that the service is to have.
             running: Healthy tasks of the last completed deployment; empty for a first one.
             red_alarms: Alarms that are in ALARM at the start.
             takes_requests: Whether users reach it; a worker has tasks, and no share of any traffic.

@@ -111,7 +111,6 @@ class Asked:
         """Note an answer.
 
         Args:
-            operation: What was asked for.
             revision: Which revision it went to, of whichever service; None where no target got it.
             status: The status, 0 for no answer.
             seconds: How long it took, as in AWS.
@@ -127,9 +126,6 @@ class Asked:
         """Note the shape of a good answer.
 
         Args:
-            operation: What was asked for.
-            revision: Which revision it went to.
-            headers: Its headers.
             body: Its body, decompressed.
         """
         self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
@@ -144,8 +140,6 @@ class Asked:
         A request that was made up and that the baseline already answers with a 5xx is left out: real users send others.
 
         Args:
-            port: The task's port.
-            revision: The revision of the task.
             baseline: Whether it ran before the rehearsal.
         """
         answers = self.answers_of(revision)

@@ -68,11 +68,8 @@ class PlayedEnvironment:
         """Create it empty.
 
         Args:
-            name: Its name, for the record.
             record: What happens is written here.
             tell: Told a line about each turn of the story.
-            runtime: What runs the tasks.
-            clock: Simulated time.
             steering: Who answers its deployments. Default: everything goes on.
             files: The requests that are written down.
             home: The account and region that it is in.
@@ -233,7 +230,6 @@ class PlayedEnvironment:
         """Create or update a stack.
 
         Args:
-            stack_name: Name of the stack.
             sources: Checkout that holds what the template's images contain.
             baseline: Whether this is part of the state that the rehearsal starts from.
             from_alternate: Whether services that shift traffic then serve from their alternate target group.

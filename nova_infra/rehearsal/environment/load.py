@@ -35,9 +35,6 @@ class Load:
 
         Args:
             totals: Environment to its total, which is kept current.
-            environment: Name of the environment.
-            pace: How fast time passes.
-            files: The requests that are written down.
         """
         self._pace = pace
         self._seconds = _SHARE * pace.seconds_per_minute
@@ -68,7 +65,6 @@ class Load:
         """Record what the answers of an environment's new revisions lack that earlier answers had.
 
         Args:
-            environment: Name of the environment.
             deployments: All deployments so far.
         """
         for each in deployments:

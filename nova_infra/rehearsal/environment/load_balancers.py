@@ -39,8 +39,6 @@ class LoadBalancers:
 
         Args:
             services: The environment's services by name: a rule that is replaced is theirs, too.
-            store: Where metrics go.
-            pace: How fast time passes.
             gateway: A further address of this machine to listen on: where containers find it.
         """
         self._services = services

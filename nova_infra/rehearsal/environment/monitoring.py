@@ -34,7 +34,6 @@ class Monitoring:
         """Start without alarms.
 
         Args:
-            environment: Name of the environment.
             notifications: Messages are added here.
             gaps: What cannot be measured here is added to these sentences.
             tell: Told a line about each message.

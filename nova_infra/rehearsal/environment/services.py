@@ -47,12 +47,9 @@ class Services:
         """Create it; see :class:`nova_infra.rehearsal.environment.environment.PlayedEnvironment` for most of it.
 
         Args:
-            environment: Name of the environment, for the record.
             running: Where the services are kept, which the load balancers read, too.
             record: What happens is written here.
             tell: Takes a line about each turn of the story.
-            runtime: What runs the tasks.
-            clock: Simulated time.
             load: The users of the services.
             balancers: What leads to the services.
             steering: What answers deployments that wait.
@@ -85,9 +82,6 @@ class Services:
             wanted: The service as its stack describes it.
             definition: What its tasks run, with addresses of this machine.
             sources: Checkout that holds what its image contains.
-            baseline: Whether this is part of the state that the rehearsal starts from.
-            takes_back: Whether this takes a release back that was deployed before.
-            from_alternate: Whether a service that shifts traffic then serves from its alternate target group.
 
         Raises:
             DeploymentFailedError: The service did not take the new revision.

@@ -72,7 +72,6 @@ class Shape:
         """Note an answer.
 
         Args:
-            headers: Its headers.
             body: Its body, decompressed.
         """
         self.answers += 1

@@ -60,9 +60,6 @@ class StateMachine:
     async def execute(self, name: str, data: Any = None) -> JobExecution:
         """Execute it once.
 
-        Args:
-            name: Name of the execution.
-
         Raises:
             UnresolvableError: It has something that the rehearsal does not know; names the state.
         """

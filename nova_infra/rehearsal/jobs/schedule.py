@@ -49,7 +49,6 @@ class PlayedJobs:
         """Begin without jobs.
 
         Args:
-            runtime: What runs them.
             store: Where failures are counted.
             pace: How much faster a machine's waits pass. What a run takes, and may take, passes as it is.
             tell: Told how runs ended.

@@ -72,10 +72,7 @@ async def ask_task(
 
     Args:
         client: Sends requests of HTTP/1.1.
-        port: The task's port.
         version: What it speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
-        method: The request's method.
-        path: Its path, with the query.
         follow: Whether redirects are followed, over HTTP/1.1.
 
     Returns:

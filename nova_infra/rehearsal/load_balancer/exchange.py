@@ -114,8 +114,6 @@ async def exchange(
     rehearsal's users speak HTTP/1.1: a load balancer's own clients may, too, but for gRPC.
 
     Args:
-        client: Sends requests to targets.
-        target: Where it goes.
         answer: Says how far the target got, also where this raises.
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.
         public_port: The port that it asked in AWS.

@@ -32,8 +32,6 @@ def headers_to_target(headers: CIMultiDictProxy[str], *, client: str, protocol: 
     balancer's default is to append to X-Forwarded-For and to set the other two.
 
     Args:
-        headers: The headers of the request.
-        client: Address of the client.
         protocol: ``HTTP`` or ``HTTPS``, as the listener speaks in AWS.
         port: The listener's port in AWS.
     """

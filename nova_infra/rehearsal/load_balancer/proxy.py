@@ -56,12 +56,9 @@ class LoadBalancer:
         """Create it without rules.
 
         Args:
-            full_name: The ``LoadBalancer`` dimension of its metrics.
             protocol: ``HTTP`` or ``HTTPS``.
             public_port: The port it has in AWS.
             siblings: ``<protocol>:<public port>`` to base URL on this machine, of all listeners of the load balancer.
-            store: Where its metrics go.
-            pace: How fast time passes.
             idle_timeout: Seconds that it waits in AWS for a silent target.
         """
         self._idle_timeout = idle_timeout

@@ -111,9 +111,7 @@ class RoutingRule:
         https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
 
         Args:
-            host: The host that is asked.
             path: The path, normalized.
-            headers: The request's headers.
             query: What follows the question mark.
         """
         if not self.for_users or (self.methods and method not in self.methods):

@@ -98,7 +98,6 @@ class Target:
         """Count a request that it answered, or should have.
 
         Args:
-            seconds: How long it took.
             failed: Whether the answer was a 5xx, or none.
         """
         self.served += 1
@@ -168,7 +167,6 @@ class TargetGroup:
     Attributes:
         name: Its full name, the ``TargetGroup`` dimension of its metrics.
         settings: How it checks and drains its targets.
-        targets: What is registered.
         audience: Who asked, and what they met.
     """
 

@@ -61,7 +61,6 @@ def canary(percent: float, bake_minutes: int) -> Edit:
 
     Args:
         percent: Share of the traffic that the new revision gets while it bakes.
-        bake_minutes: How long it bakes.
     """
 
     def edit(template: Template) -> Template:
@@ -81,9 +80,6 @@ def gate(minutes: int) -> Edit:
     """Have every deployment that shifts traffic wait for an answer before a user reaches it.
 
     One that waits for a person already keeps its gate, with another time to answer it.
-
-    Args:
-        minutes: How long it waits.
     """
 
     def edit(template: Template) -> Template:

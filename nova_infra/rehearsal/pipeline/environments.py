@@ -34,15 +34,9 @@ class Environments:
     """Use it as an asynchronous context manager: leaving it stops everything that it started.
 
     Attributes:
-        pipeline: The candidate's pipeline.
-        candidate: What is released.
-        baseline: What runs before.
         record: What happens is written here.
         tell: Told a line about each turn of the story.
-        runtime: What runs the tasks.
-        seconds_per_minute: Real seconds in a simulated minute.
         steering: Who answers deployments that wait.
-        files: The requests that are written down.
         seconds_between_looks: Seconds between two looks at a task that seems to be unhealthy at the end.
     """
 

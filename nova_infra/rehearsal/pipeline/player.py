@@ -50,22 +50,16 @@ class Player:
     """Plays one release over another.
 
     Attributes:
-        pipeline: The candidate's pipeline.
-        candidate: What is released.
-        baseline: What runs before.
         record: What happens is written here.
         approve: Asked for each manual approval.
         tell: Told a line about each turn of the story.
         logs: Directory for the output of commands.
-        seconds_per_minute: Real seconds in a simulated minute.
         minutes_before: Simulated minutes for which what ran before serves alone in each environment.
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
         ahead: Whether the next environment is got ready while the tests of one are played.
         tools: Where build commands run; by default in the candidate's sources.
-        runtime: What runs the tasks.
         steering: Who answers deployments that wait, and may stop them.
         suite_ends: Whether a suite that answers gates comes to an end, so that time may stand still while it runs.
-        files: The requests that are written down.
     """
 
     pipeline: Pipeline

@@ -70,8 +70,6 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
     No template makes them, and what runs before does not use them: those that it uses are there.
 
     Args:
-        candidate: What is released.
-        baseline: What runs before.
         provided: Variables that dependencies provide.
     """
     before = _readings(baseline)

@@ -53,8 +53,6 @@ class ReleaseTools:
         """Prepare to answer about two releases.
 
         Args:
-            candidate: What is released.
-            baseline: What runs before.
             record: What has happened so far.
             announce: Notifies the approvers.
             suite: Takes the answers that a test suite gives to deployments. Default: nothing does.
@@ -93,11 +91,7 @@ class ReleaseTools:
             await self._runner.cleanup()
 
     def open(self, environment: PlayedEnvironment, stacks: list[str]) -> None:
-        """Answer about an environment from now on.
-
-        Args:
-            stacks: Names of its stacks.
-        """
+        """Answer about an environment from now on."""
         for name in stacks:
             if name.endswith("-platform"):
                 self._environments[name.removesuffix("-platform")] = environment

@@ -110,12 +110,7 @@ class _EnvironmentDeployments:
 
 
 def report(record: Record, drills: Sequence[DrillResult]) -> str:
-    """The report as one HTML document.
-
-    Args:
-        record: What happened in the pipeline.
-        drills: How the drills went.
-    """
+    """The report as one HTML document."""
     requests = sum(record.load.values(), Requests())
     return _template().render(
         style=Markup(_HERE.joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package

@@ -26,13 +26,7 @@ _MOST_OUTPUT = 15
 
 
 def show_summary(console: Console, record: Record, drills: Sequence[DrillResult]) -> None:
-    """Print what happened, as wide as the console.
-
-    Args:
-        console: Where to print it.
-        record: What happened in the pipeline.
-        drills: How the drills went.
-    """
+    """Print what happened, as wide as the console."""
     width = console.width
     for row in (*_pipeline(record, width), *_deployments(record, width), *_drills(drills, width)):
         console.print(row, no_wrap=True, crop=True, highlight=False)

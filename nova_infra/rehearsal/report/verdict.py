@@ -40,12 +40,7 @@ class Verdict:
 
 
 def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
-    """The verdict on a rehearsal that was played to its end.
-
-    Args:
-        record: What happened in the pipeline.
-        drills: How the drills went.
-    """
+    """The verdict on a rehearsal that was played to its end."""
     said = _verdict(record, drills)
     unmeasured = " What they used could not be measured, so no alarm on CPU or memory could fire."
     unmeasured = "" if record.measured else unmeasured

@@ -109,7 +109,6 @@ def read_task_definition(
     """The task definition that a resource's resolved properties define.
 
     Args:
-        properties: The resource's properties.
         revision: ``family:number``.
         serving: Container and port that a load balancer's requests go to; empty and 0 where no service says it.
 

@@ -49,7 +49,6 @@ class TaskRuntime(ABC):
     Attributes:
         kind: What tasks are made of.
         starts: Limits how many tasks start side by side.
-        pace: How fast time passes.
         assets: Tag to the sources of an image that an assembly holds.
         dependencies: What nova.toml has started beside the services.
         place: Where containers run; None where there are none.
@@ -78,12 +77,7 @@ class TaskRuntime(ABC):
 
     @abstractmethod
     async def prepare(self, definition: TaskDefinition, count: int) -> None:
-        """Do the slow work that is not part of a start in advance.
-
-        Args:
-            definition: What will be started.
-            count: How many tasks of it.
-        """
+        """Do the slow work that is not part of a start in advance."""
 
     @abstractmethod
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:
@@ -97,10 +91,6 @@ class TaskRuntime(ABC):
     @abstractmethod
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
         """Get the image of a deployed release, if tasks run as images.
-
-        Args:
-            definition: What will be started.
-            sources: The checkout that belongs to it.
 
         Raises:
             EngineError: This machine cannot build it.
@@ -168,7 +158,6 @@ class ImageRuntime(TaskRuntime):
     """Tasks are containers of their images. Use it as an asynchronous context manager: it leaves nothing behind.
 
     Attributes:
-        engine: What runs them.
         log: Where the output of builds goes.
         limits: What this machine's kernel lets containers have; None for what the engine gives them.
     """

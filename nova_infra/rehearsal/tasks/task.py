@@ -40,7 +40,6 @@ class Task(ABC):
         starts: Limits how many tasks start side by side: they slow each other down, and nobody waits for less.
         patience: Seconds after which ECS gives up a task that is not healthy. They pass in real time until it listens
             on its port, as programs start in real time, and then as fast as all health checks.
-        pace: How fast time passes.
         port: The port of this machine that stands for the container's port.
         stopped_because: Why it was ended from outside before its time, if it was.
         killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.

@@ -36,7 +36,6 @@ def connections(pid: int, address: str, port: int, *, own_network: bool, proc: P
     Args:
         pid: Its first process.
         address: The IPv4 address that they lead to.
-        port: The port that they lead to.
         own_network: Whether it is a container, whose network holds nothing else.
         proc: Where processes are.
 

@@ -26,8 +26,6 @@ class Imported:
 
     Attributes:
         text: ``nova.toml``.
-        services: How many services and jobs it has.
-        environments: How many environments it has.
         unanswered: How many comments say that something has no answer.
         refused: What ``nova.toml`` does not allow as it is, one line each.
     """

@@ -20,7 +20,6 @@ def with_entry(text: str, name: str, keys: str = "") -> str:
     """``nova.toml`` with a service at its end.
 
     Args:
-        name: The service's name.
         keys: Its other keys, as TOML writes them.
 
     Raises:
@@ -31,7 +30,7 @@ def with_entry(text: str, name: str, keys: str = "") -> str:
     lines = ["", "[[services]]", f'name = "{name}"', *keys.splitlines(), ""]
     data = tomllib.loads(text)
     expected = {**data, "services": [*data["services"], {"name": name, **tomllib.loads(keys)}]}
-    return _checked(before + end.join(lines), expected)
+    return _checked(before + end.join(lines), expected, f"with {name}")
 
 
 def without_entry(text: str, name: str) -> str:
@@ -47,10 +46,7 @@ def without_entry(text: str, name: str) -> str:
         start -= 1  # the empty lines above the last entry
     data = tomllib.loads(text)
     data["services"] = [service for service in data["services"] if service["name"] != name]
-    try:
-        return _checked("".join(lines[:start] + lines[stop:]), data)
-    except ConfigError as error:
-        raise ConfigError(str(error).replace(f"{CONFIG_FILE}: ", f"{CONFIG_FILE} without {name}: ")) from None
+    return _checked("".join(lines[:start] + lines[stop:]), data, f"without {name}")
 
 
 def with_renamed_entry(text: str, old: str, new: str) -> str:
@@ -66,7 +62,7 @@ def with_renamed_entry(text: str, old: str, new: str) -> str:
     entries = re.sub(rf"""(["']){re.escape(old)}\1""", rf"\g<1>{new}\g<1>", "".join(lines[start:stop]))
     entries = re.sub(rf"""(["'])/{re.escape(old)}(?=[/"'])""", rf"\g<1>/{new}", entries)
     expected = {**data, "services": _renamed(data["services"], old, new)}
-    return _checked("".join(lines[:start]) + entries + "".join(lines[stop:]), expected)
+    return _checked("".join(lines[:start]) + entries + "".join(lines[stop:]), expected, f"with {new}")
 
 
 def _renamed(value: Any, old: str, new: str) -> Any:
@@ -104,14 +100,17 @@ def _comment_above(lines: list[str], index: int) -> int:
     return index
 
 
-def _checked(text: str, expected: Mapping[str, Any]) -> str:
+def _checked(text: str, expected: Mapping[str, Any], change: str) -> str:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise _unreadable() from None
     if data != expected:
         raise _unreadable()
-    parse_config(data)
+    try:
+        parse_config(data)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(f"{CONFIG_FILE}: ", f"{CONFIG_FILE} {change}: ")) from None
     return text
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nova_infra.config import CONFIG_FILE, Service
+from nova_infra.config.rules.contradictions import RESERVED_SERVICES
 from nova_infra.config.wording import in_one_line
 from nova_infra.errors import NovaError
 
-# Directories in `services/` that are not services, the project's own modules, and paths that every service answers.
-_RESERVED = frozenset(
-    {"kit", "tests", "app", "conftest", "nova-kit", "nova-infra", "health", "ready", "platform", "overview"}
-)
+# The project's own modules, and paths that every service answers.
+_RESERVED = frozenset({*RESERVED_SERVICES, "app", "conftest", "nova-kit", "nova-infra", "health", "ready"})
 
 
 def module_name(name: str) -> str:
@@ -24,9 +23,6 @@ def module_name(name: str) -> str:
 
 def require_name(root: Path, name: str) -> None:
     """Make sure that a service of that name can be added to a project.
-
-    Args:
-        root: The project's directory.
 
     Raises:
         NovaError: It cannot, in one line with the remedy.

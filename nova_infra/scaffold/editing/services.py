@@ -52,7 +52,6 @@ def add_service(root: Path, name: str, summary: str, template: str = "python") -
 
     Args:
         root: The directory that holds ``nova.toml`` and ``services/``.
-        name: Its name, which is also the first segment of its paths.
         summary: What it does, in one sentence.
         template: One of ``TEMPLATES``. Default: a service built on the kit.
 
@@ -79,7 +78,6 @@ def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
     """Remove a service from a project: its directory, and what ``nova.toml``, the locks and CODEOWNERS say of it.
 
     Args:
-        root: The project's directory.
         force: Whether work that git does not have may be lost.
 
     Returns:
@@ -104,9 +102,6 @@ def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
 
 def rename_service(root: Path, old: str, new: str) -> list[str]:
     """Give a service another name: its directory, package, routes and entry, the locks and CODEOWNERS.
-
-    Args:
-        root: The project's directory.
 
     Returns:
         What was changed, as paths relative to ``root``.
@@ -163,11 +158,7 @@ def other_files(template: str, name: str, summary: str) -> dict[str, str]:
 
 
 def require_summary(summary: str) -> None:
-    """Make sure that a summary can stand in a Dockerfile, a manifest and a docstring.
-
-    Raises:
-        NovaError: It cannot.
-    """
+    """Make sure that a summary can stand in a Dockerfile, a manifest and a docstring."""
     if not re.fullmatch(r"[A-Z][A-Za-z0-9 ,;:()'/+-]+\.", summary) or len(summary) > _MAX_SUMMARY:
         raise NovaError(
             f"summary: {summary!r} is not one plain sentence: start with a capital, use up to {_MAX_SUMMARY} letters, "
@@ -209,11 +200,7 @@ def _tidy(directory: Path) -> None:
 
 
 def _require_committed(root: Path, name: str) -> None:
-    """Make sure that git could bring a service's directory back.
-
-    Raises:
-        NovaError: It could not.
-    """
+    """Make sure that git could bring a service's directory back."""
     directory = f"services/{name}"
     answer = git.run(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", directory)
     if answer.code:

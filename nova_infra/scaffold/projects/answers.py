@@ -55,61 +55,37 @@ class Answers:
 
 
 def checked_name(value: str) -> str:
-    """The name, if it can be the prefix of physical names.
-
-    Raises:
-        NovaError: It cannot.
-    """
+    """The name, if it can be the prefix of physical names."""
     return _checked(Platform, "name", value)
 
 
 def checked_repository(value: str) -> str:
-    """The repository, if it is one.
-
-    Raises:
-        NovaError: It is none.
-    """
+    """The repository, if it is one."""
     return _checked(Source, "repository", value)
 
 
 def checked_account(value: str) -> str:
-    """The account, if it is one.
-
-    Raises:
-        NovaError: It is none.
-    """
+    """The account, if it is one."""
     if not re.fullmatch(r"[0-9]{12}", value):
         raise NovaError(f"account: {value!r} is not an AWS account: give its 12 digits")
     return value
 
 
 def checked_region(value: str) -> str:
-    """The region, if there is one of that name.
-
-    Raises:
-        NovaError: There is none.
-    """
+    """The region, if there is one of that name."""
     return _checked(Toolchain, "region", value, account=ACCOUNTS["toolchain"])
 
 
 def checked_toolchain_region(value: str, *, engine: str) -> str:
-    """The region, if the pipeline and the images can be there.
-
-    Raises:
-        NovaError: There is none of that name, or it has not what they need.
-    """
+    """The region, if the pipeline and the images can be there."""
     region = checked_region(value)
-    if why := unfit_for_toolchain(region, engine):
-        raise NovaError(f"toolchain.region: {why}")
+    if why := unfit_for_toolchain(region, engine, switch="start again with --engine github-actions"):
+        raise NovaError(f"region: {why}")
     return region
 
 
 def checked_engine(value: str) -> str:
-    """The engine, if it is one.
-
-    Raises:
-        NovaError: It is none.
-    """
+    """The engine, if it is one."""
     if value not in ENGINES:
         raise NovaError(f"engine: {value!r} is not a delivery engine: choose {' or '.join(ENGINES)}")
     return value
@@ -123,7 +99,7 @@ def checked_services(value: str) -> tuple[str, ...]:
     """
     names = value.replace(",", " ").split()
     if not names:
-        raise NovaError("service: none is named, but a platform needs one: name at least one")
+        raise NovaError(f"service: {value!r} names none, but a platform needs one: name at least one")
     for name in names:
         require_usable(name)
         if names.count(name) > 1:
@@ -149,6 +125,21 @@ def default_repository(name: str, remote: str | None) -> str:
     """
     found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", remote or "")
     return found[1] if found else f"org/{name}-platform"
+
+
+def as_options(fault: str, answers: Answers) -> str:
+    """A fault in the nova.toml that would be written, in words of the options that it comes from.
+
+    Args:
+        fault: One line about a key.
+        answers: What that nova.toml is made from.
+    """
+    key, _, said = fault.removeprefix(f"{CONFIG_FILE}: ").partition(": ")
+    if found := re.fullmatch(r"services\[(\d+)\]\..*", key):
+        return f"--service {answers.services[int(found[1])]}: {said.rpartition(': ')[0]}: choose another name"
+    if found := re.fullmatch(r"environments\[(\d+)\]\.(account|region)", key):
+        return f"--{found[2]} {list(ACCOUNTS)[1 + int(found[1])]}: {said}"
+    return f"--service: {said}" if key == "services" else fault
 
 
 def _checked(model: type[BaseModel], key: str, value: str, **others: str) -> str:

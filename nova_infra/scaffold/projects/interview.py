@@ -42,7 +42,6 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     """What a project is made from: options first, then the user's answers, then the defaults.
 
     Args:
-        target: Where the project goes.
         ask: Whether to ask for what is not given. Otherwise the defaults hold.
 
     Raises:
@@ -57,7 +56,7 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     missing = {
         "--name": not name,
         "--repository": not repository,
-        "--region": not regions,
+        "--region": regions.keys() != ACCOUNTS.keys(),
         "--account": accounts.keys() != ACCOUNTS.keys(),
         "--engine": not engine,
         "--service": not services,
@@ -72,13 +71,15 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     )
     engine = engine or question(f"What delivers: {' or '.join(ENGINES)}", ENGINES[0], answers.checked_engine)
     fits = partial(answers.checked_toolchain_region, engine=engine)
-    if not regions:
-        region = question("AWS region", REGION, fits)
-        regions = dict.fromkeys(ACCOUNTS, region)
+    if regions.keys() != ACCOUNTS.keys():
+        text, check = (
+            ("AWS region of the rest", answers.checked_region) if "toolchain" in regions else ("AWS region", fits)
+        )
+        region: str = question(text, regions.get("toolchain", REGION), check)
+        regions = dict.fromkeys(ACCOUNTS, region) | regions
     for place, placeholder in ACCOUNTS.items():
         of = "the pipeline and the images" if place == "toolchain" else place
         accounts[place] = accounts.get(place) or question(f"AWS account of {of}", placeholder, answers.checked_account)
-        regions.setdefault(place, REGION)
     _option("--region", regions["toolchain"], fits)
     services = services or question("Services to start with", SERVICE, answers.checked_services)
     return Answers(name, repository, engine, accounts, regions, services)
@@ -116,15 +117,13 @@ def _option(option: str, value: str, check: Callable[[str], _T]) -> _T:
 
 def _placed(option: str, values: tuple[str, ...], check: Callable[[str], str]) -> dict[str, str]:
     """The value of each place, from ``value`` and ``place=value`` in any order."""
-    everywhere: dict[str, str] = {}
     placed: dict[str, str] = {}
     for each in values:
-        place, _, value = each.rpartition("=")
-        if place and place not in ACCOUNTS:
+        place, equals, value = each.rpartition("=")
+        if equals and place not in ACCOUNTS:
             raise NovaError(f"{option} {each}: {place!r} is not one of {', '.join(ACCOUNTS)}: choose one of them")
-        checked = _option(option, value, check)
-        if place:
-            placed[place] = checked
-        else:
-            everywhere = dict.fromkeys(ACCOUNTS, checked)
-    return everywhere | placed
+        if place in placed:
+            raise NovaError(f"{option} {each}: {place or 'everything'} has {placed[place]} already: give one of them")
+        placed[place] = _option(option, value, check)
+    everywhere = placed.pop("", None)
+    return (dict.fromkeys(ACCOUNTS, everywhere) if everywhere else {}) | placed

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from nova_infra.config import CONFIG_FILE, Config, parse_config
 from nova_infra.config.values.fields import aws_regions
-from nova_infra.errors import NovaError
+from nova_infra.errors import ConfigError, NovaError
 from nova_infra.machine import git
 from nova_infra.scaffold import workflows
 from nova_infra.scaffold.changes import Changes
 from nova_infra.scaffold.editing import locks, owners
 from nova_infra.scaffold.editing.services import DEFAULT_SUMMARY, LOCKS, service_files
-from nova_infra.scaffold.projects.answers import Answers
+from nova_infra.scaffold.projects.answers import Answers, as_options
 from nova_infra.scaffold.rendering import render
 from nova_infra.toml import read_toml
 
@@ -46,7 +46,6 @@ def require_place(root: Path, target: Path) -> None:
 
     Args:
         root: The project that it is made from.
-        target: The directory; it need not exist.
 
     Raises:
         NovaError: It holds something else.
@@ -68,7 +67,6 @@ def create_project(root: Path, target: Path, answers: Answers) -> Config:
     Args:
         root: The project that it is made from.
         target: Where it goes: an empty directory, one that does not exist, or ``root`` itself.
-        answers: What it is made from.
 
     Returns:
         Its configuration.
@@ -77,8 +75,9 @@ def create_project(root: Path, target: Path, answers: Answers) -> Config:
         NovaError: It cannot be made. Nothing has been written then.
     """
     require_place(root, target)
+    text, config = _configuration(answers)
     old = sorted(path.parent.name for path in (root / "services").glob("*/Dockerfile"))
-    config, written = _written(root, old, answers)
+    written = {CONFIG_FILE: text, **_written(root, old, answers, config)}
     if target == root:
         Changes(root, written=written, removed={f"services/{name}" for name in old}).apply()
         return config
@@ -115,13 +114,20 @@ def is_committed(target: Path) -> bool:
     return (target / ".git").exists() and git.read(target, "status", "--porcelain") == ""
 
 
-def _written(root: Path, old: list[str], answers: Answers) -> tuple[Config, dict[str, str]]:
-    """What a project has instead of the files that it is made from."""
+def _configuration(answers: Answers) -> tuple[str, Config]:
+    """The project's nova.toml, as text and as what it says."""
     zones = {place: _ZONES.get(region, ("a", "b", "c")) for place, region in answers.regions.items()}
     partition = aws_regions()[answers.regions["toolchain"]]
     text = render("project_template/nova.toml.j2", {**vars(answers), "zones": zones, "partition": partition})
-    config = parse_config(tomllib.loads(text))
-    written = {CONFIG_FILE: text}
+    try:
+        return text, parse_config(tomllib.loads(text))
+    except ConfigError as error:
+        raise NovaError("\n".join(as_options(line, answers) for line in str(error).splitlines())) from None
+
+
+def _written(root: Path, old: list[str], answers: Answers, config: Config) -> dict[str, str]:
+    """What a project has instead of the files that it is made from, but for its nova.toml."""
+    written = {}
     for path in LOCKS:
         lock = (root / path).read_text(encoding="utf-8")
         for name in old:
@@ -139,7 +145,7 @@ def _written(root: Path, old: list[str], answers: Answers) -> tuple[Config, dict
             lines = owners.without_service(lines, name)
         written[owners.CODEOWNERS] = re.sub(r"(?<=\s)@[\w./-]+", f"@{answers.owner}/platform", lines)
     present = workflows.read_workflows(root)
-    return config, written | {
+    return written | {
         f"{workflows.DIRECTORY}/{name}": content for name, content in workflows.workflows(config, present).items()
     }
 

@@ -48,14 +48,10 @@ class ServiceResources:
     """What ``resources(service)`` is given.
 
     Attributes:
-        name: The service's name.
-        environment: Name of the environment.
         prefix: Prefix of physical names: ``<platform>-<environment>-<service>``.
         stack: The service's stack: the scope of what is made.
         task_role: The role of its code, for grants: ``table.grant_read_write_data(service.task_role)``.
-        vpc: The environment's network.
         key: The environment's key, for logs.
-        container: The service's container.
     """
 
     name: str
@@ -81,9 +77,6 @@ Extension = Callable[[ServiceResources], object]
 
 def load_extensions(root: Path, config: Config) -> dict[str, Extension]:
     """The services' own resources, by the services' names.
-
-    Args:
-        root: The project's directory.
 
     Raises:
         ConfigError: A file cannot be run, or has no ``resources``.
@@ -116,13 +109,6 @@ def extend(
     extension: Extension, stack: cdk.Stack, task: FargateTask, *, name: str, environment: str, platform: PlatformStack
 ) -> None:
     """Make a service's own resources in its stack, and keep those that hold data when the stack goes.
-
-    Args:
-        extension: What the service defines.
-        stack: The service's stack.
-        name: The service's name.
-        environment: The environment's name.
-        platform: What the environment's services share.
 
     Raises:
         ConfigError: It fails.

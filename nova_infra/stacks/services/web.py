@@ -14,7 +14,6 @@ class WebServiceStack(WorkloadStack):
     """A web service behind the environment's load balancer, or behind the private one.
 
     Attributes:
-        web_service: The service.
         load_balancer: The load balancer in front of it.
     """
 

@@ -23,7 +23,6 @@ class WorkloadProps:
     """A service, as it is deployed to one environment.
 
     Attributes:
-        platform: The environment's shared stack.
         environment: The environment, as the service runs in it.
         service: The service, as it runs in the environment.
         image_tag: Tag of the image to run.

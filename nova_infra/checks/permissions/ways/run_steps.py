@@ -51,7 +51,6 @@ def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int
     """The steps before a stage that get the repository or what was made from it, except CDK's own.
 
     Args:
-        pipeline: Properties of one of its pipelines.
         before: Place of that stage.
     """
     for stage in stages(pipeline)[:before]:
@@ -155,7 +154,6 @@ def repository_steps(pipeline: Mapping[str, Any], *, before: int) -> Iterator[Ma
     """The actions that run what is in the repository, in the stages before one.
 
     Args:
-        pipeline: The pipeline's properties.
         before: Place of that stage.
     """
     sources = {

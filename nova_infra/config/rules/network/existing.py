@@ -50,10 +50,6 @@ def between_environments(environments: Mapping[int, Environment], services: Mapp
     """Rules of two environments that would have one priority on a listener that they share.
 
     The rule of a service's tests stands right before its own.
-
-    Args:
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
     """
     for (_, first), (_, second) in combinations(environments.items(), 2):
         one, other = first.network.load_balancer, second.network.load_balancer

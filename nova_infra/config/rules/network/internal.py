@@ -16,8 +16,6 @@ def internal_load_balancers(
     """Load balancers that are internal by their DNS name, where something asks from outside.
 
     Args:
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
         last: The place of the last environment.
     """
     for index, environment in environments.items():

@@ -20,7 +20,6 @@ def foreign_keys(key: str, part: Service | Overrides, kind: Kind) -> Iterator[st
     Args:
         key: Path of the table.
         part: The table: a service, or what differs in an environment.
-        kind: The service's kind.
     """
     own = ONLY_OF[kind].model_fields
     known = set().union(*(model.model_fields for model in ONLY_OF.values()))
@@ -50,12 +49,7 @@ def _of_traffic(key: str, rollout: Rollout) -> Iterator[str]:
 
 
 def in_environment(key: str, service: Service) -> Iterator[str]:
-    """What of the keys that are allowed to its kind says nothing there, or is missing.
-
-    Args:
-        key: The service's place in the file.
-        service: The service, as it is in an environment.
-    """
+    """What of the keys that are allowed to its kind says nothing there, or is missing."""
     if service.before_deploy is not None and service.kind != "web":
         yield (
             f"{key}.before_deploy: only a web service has one: give the command to a web service of the same image, or "

@@ -21,12 +21,7 @@ _VARIABLES = ("QUEUE_URL", "DEAD_QUEUE_URL")
 
 
 def of_one(key: str, service: Service) -> Iterator[str]:
-    """A queue's keys that are missing or too many, and a name that leaves no room for the other one's.
-
-    Args:
-        key: The service's place in the file.
-        service: The worker, as it is in an environment.
-    """
+    """A queue's keys that are missing or too many, and a name that leaves no room for the other one's."""
     queue = service.queue
     for name in _VARIABLES if queue is not None else ():
         for table in ("environment", "secrets"):
@@ -81,12 +76,7 @@ def between(workers: Sequence[tuple[str, Service]]) -> Iterator[str]:
 
 
 def between_environments(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
-    """Queues that two environments of one account and region would both make.
-
-    Args:
-        environments: The environments that are valid by themselves, by their place in the file.
-        services: The services that are valid by themselves, by their place in the file.
-    """
+    """Queues that two environments of one account and region would both make."""
     for index, service in services.items():
         seen: dict[tuple[str, str, str], str] = {}
         for environment in environments.values() if service.kind == "worker" else ():

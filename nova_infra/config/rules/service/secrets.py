@@ -85,7 +85,6 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
 
     Args:
         key: The table's path.
-        variables: Name to value.
     """
     remedy, harmless = "put it into Secrets Manager and name it under secrets", "ENV"
     if key.endswith("build_arguments"):

@@ -18,12 +18,7 @@ _PORTS = ("PORT", "LISTEN_PORT", "HTTP_PORT", "SERVER_PORT")
 
 
 def in_environment(key: str, service: Service, environment: Environment) -> Iterator[str]:
-    """What contradicts itself in variables, permissions, connections, queues and sidecars.
-
-    Args:
-        key: The service's place in the file.
-        service: The service, as it is in the environment.
-    """
+    """What contradicts itself in variables, permissions, connections, queues and sidecars."""
     yield from _placeholders(key, service)
     yield from queues.of_one(key, service)
     yield from _elsewhere(key, service, environment)

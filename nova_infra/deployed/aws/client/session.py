@@ -96,8 +96,6 @@ class Aws:
         Args:
             service: Such as ``ecs``.
             operation: Its name in boto3, such as ``describe_services``.
-            region: Another region than the environment's.
-            arguments: Its arguments.
 
         Raises:
             ServiceError: AWS answered with an error; its ``code`` says which.
@@ -126,10 +124,8 @@ class Aws:
         repeated here before it is known that the first call changed nothing.
 
         Args:
-            service: Such as ``ssm``.
             operation: Its name in boto3, such as ``put_parameter``.
             done: Looks whether the call has had its effect.
-            arguments: Its arguments.
 
         Returns:
             The answer; None where it was lost, and the call has had its effect.

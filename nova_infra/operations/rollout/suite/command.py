@@ -31,7 +31,6 @@ class SuiteCommand:
         command: The command, such as ``make integration``.
         url: The environment's base URL. The command finds another one in ``BASE_URL``, which leads to the new
             revisions.
-        directory: Where it runs.
         log: File that its output is added to.
         tell: Told the last lines of its output.
         seconds_between_looks: How often it is seen whether somebody still waits for it.

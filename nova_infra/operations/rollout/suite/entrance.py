@@ -33,9 +33,6 @@ async def open_entrance(url: str) -> AsyncIterator[str]:
     would not send them back here. A cookie whose name begins with ``__Host-`` or ``__Secure-`` needs ``Secure``: it is
     set as it is, which browsers accept from this machine, and once more under a name that all other clients send back.
 
-    Args:
-        url: The environment's base URL.
-
     Yields:
         The address, such as ``http://127.0.0.1:41234``.
     """

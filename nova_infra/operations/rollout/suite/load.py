@@ -25,13 +25,7 @@ It returns why the suite is red, in a clause; empty where it is green.
 
 @dataclass
 class SuiteLoad:
-    """The load of some services of one release.
-
-    Attributes:
-        services: Their names.
-        suite: Runs the suite.
-        notify: Told a line about each turn.
-    """
+    """The load of some services of one release."""
 
     environment: SteeredEnvironment
     services: Collection[str]

@@ -25,7 +25,6 @@ class PlayedBeforeDeploy:
         """Begin with nothing done.
 
         Args:
-            runtime: What runs them.
             tell: Told what was run.
         """
         self._runtime = runtime

@@ -44,7 +44,6 @@ class Caller:
         Args:
             stack: The stack of its task definition.
             task: Logical id of the task definition.
-            revision: ``family:number``.
             judged: Whether it belongs to the release.
             keys: ARN of what a customer's key encrypts to that key, in any stack.
         """

@@ -80,7 +80,6 @@ class Queues:
             stand_ins: Where the queues are.
             store: Where measurements go.
             gaps: What cannot be played is added to these sentences.
-            pace: How fast time passes.
             records: What is seen of each queue is written here, by its name.
         """
         self._pace = pace

@@ -12,11 +12,7 @@ from nova_infra.rehearsal.tasks.task import SECRET
 
 @dataclass(frozen=True)
 class Resource:
-    """What a template declares.
-
-    Attributes:
-        properties: Its properties, resolved.
-    """
+    """What a template declares."""
 
     kind: str
     name: str
@@ -32,7 +28,6 @@ def make(aws: StandInAws, resource: Resource, before: Resource | None, *, second
     """Create a resource, or update it.
 
     Args:
-        resource: What is wanted.
         before: What is there; None where there is nothing.
         seconds: How long a second of the template lasts here: messages are hidden in simulated time.
     """

@@ -42,9 +42,6 @@ async def ask(
     """Send one request on a connection of its own, and wait for all of the answer.
 
     Args:
-        port: The target's port on this machine.
-        method: The request's method.
-        path: Its path, with the query.
         headers: Its headers, ``Host`` among them if it has one.
 
     Raises:

@@ -38,8 +38,6 @@ class ContainerTask(Task):
 
     Attributes:
         image: What it is made of.
-        network: Where it is.
-        name: What it is called.
         label: Label by which everything of the rehearsal is found.
         directory: Where the engine is called: its monitor may leave files there.
         pid: Its first process; 0 before it starts, -1 where it has ended before it was seen.

@@ -54,8 +54,6 @@ def create_options(
     Args:
         definition: What the task runs.
         image: What the container is made of.
-        network: Where it is.
-        name: What it is called.
         label: Label by which everything of the rehearsal is found.
         port: The port of this machine that leads to it.
         podman: Whether the engine is Podman, which has options of its own.

@@ -32,7 +32,6 @@ class Place:
     """Use it as an asynchronous context manager: it leaves nothing behind.
 
     Attributes:
-        engine: What runs the containers.
         label: Label of everything that is made.
     """
 
@@ -100,8 +99,6 @@ def empty_directories(directory: str, container: str, paths: Iterable[str]) -> d
     """Make empty directories of this machine for a container: root's there, and closed to others.
 
     Args:
-        directory: Where.
-        container: The container's name.
         paths: Where they are in it.
 
     Returns:

@@ -64,7 +64,6 @@ def separate_spot(
         table: The service's table.
         inner: Environment to the table of its overrides; tables are added.
         counts: Environment to the count that its override says, or None.
-        environments: Names of the environments that there are.
     """
     own = table.values.get("scaling") or {}
     merged = {name for name, count in counts.items() if count is None or _is_map_of_range(count)}

@@ -44,7 +44,6 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
     Args:
         manifest: Its manifest, to which faults are added.
         application: Name of the application, for what Copilot fills in.
-        environments: Names of the environments that there are.
     """
     name = manifest.data["name"]
     if not _SERVICE_NAME.fullmatch(name) or len(name) > 40:

@@ -105,6 +105,14 @@ def test_a_new_name_that_contradicts_another_entry_is_refused() -> None:
         with_renamed_entry(text, "bills", "carts")
 
 
+def test_a_name_that_contradicts_another_entry_says_that_it_is_about_what_would_be_written() -> None:
+    """The user has typed a name, and finds no such entry in the file."""
+    text = toml(HEAD, ENVIRONMENTS, BILLS.replace("bills", "cache-pay"))
+    clash = "^nova.toml with search-carts: services.1..priority: 34960 is also the priority of cache-pay: "
+    with pytest.raises(ConfigError, match=clash):
+        with_entry(text, "search-carts")
+
+
 def test_a_service_that_something_else_refers_to_is_not_removed() -> None:
     connects = '[[services]]\nname = "orders"\nconnects_to = ["db.internal:5432"]\n'
     database = '[[rehearsal.dependencies]]\nname = "db"\nimage = "postgres:17"\nport = 5432\n'

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from nova_infra.errors import NovaError
+from nova_infra.scaffold.projects import interview as interviewing
+from nova_infra.scaffold.projects.answers import ACCOUNTS
 from nova_infra.scaffold.projects.interview import Given, interview
 
 NOTHING = Given(None, None, None, (), (), ())
@@ -22,9 +24,37 @@ def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
     assert answers.regions == dict.fromkeys(["toolchain", "staging", "prod"], "eu-west-1") | {"dev": "us-west-2"}
 
 
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (("eu-west-1", "us-west-2"), "--region us-west-2: everything has eu-west-1 already: give one of them"),
+        (("dev=eu-west-1", "us-west-2", "dev=eu-west-1"), "--region dev=eu-west-1: dev has eu-west-1 already"),
+    ],
+)
+def test_a_place_that_is_given_twice_is_refused(tmp_path: Path, given: tuple[str, ...], complaint: str) -> None:
+    with pytest.raises(NovaError, match=complaint):
+        interview(replace(NOTHING, regions=given), tmp_path, ask=False)
+
+
+def test_regions_that_are_not_given_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    questions: list[str] = []
+    monkeypatch.setattr(interviewing, "has_terminal", lambda: True)
+
+    def prompt(text: str, default: str) -> str:
+        questions.append(f"{text} [{default}]")
+        return default
+
+    monkeypatch.setattr("click.prompt", prompt)
+    given = replace(NOTHING, regions=("toolchain=eu-west-1", "dev=us-west-2"))
+    assert interview(given, tmp_path, ask=True).regions == dict.fromkeys(ACCOUNTS, "eu-west-1") | {"dev": "us-west-2"}
+    assert "AWS region of the rest [eu-west-1]" in questions
+
+
 @pytest.mark.parametrize("region", ["eu-south-2", "us-gov-west-1", "cn-north-1"])
 def test_a_region_that_cannot_deliver_is_refused_before_anything_is_written(tmp_path: Path, region: str) -> None:
     with pytest.raises(NovaError, match=f"--region '{region}' (has no|cannot sign) ") as raised:
         interview(replace(NOTHING, regions=(region,)), tmp_path, ask=False)
     assert "\n" not in str(raised.value)
     interview(replace(NOTHING, regions=(region, "toolchain=us-east-1")), tmp_path, ask=False)
+    if "us-gov" in region:
+        assert str(raised.value).endswith(": start again with --engine github-actions")
