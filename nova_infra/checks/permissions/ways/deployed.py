@@ -181,25 +181,14 @@ def _in_its_account(template: Template) -> Template:
     return replace(template, resources={key: _with_account(each, account) for key, each in template.resources.items()})
 
 
-def _with_account(value: Any, account: str, *, exempt: bool = False) -> Any:
-    """A value with the account in it.
-
-    Args:
-        exempt: Whether it names what a statement does not allow. Then what is imported is taken for no more than
-            something of the account, since nobody knows that it is anything else.
-    """
+def _with_account(value: Any, account: str) -> Any:
     match value:
         case {"Ref": "AWS::AccountId"}:
             return account
-        case {"Fn::ImportValue": _} if exempt:
-            return f"arn:aws:iam::{account}:role/*"
         case Mapping():
-            denies = exempt or value.get("Effect") == "Deny"
-            return {
-                key: _with_account(each, account, exempt=denies or key == "NotResource") for key, each in value.items()
-            }
+            return {key: _with_account(each, account) for key, each in value.items()}
         case list():
-            return [_with_account(each, account, exempt=exempt) for each in value]
+            return [_with_account(each, account) for each in value]
         case str():
             return value.replace("${AWS::AccountId}", account)
     return value
