@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v docker >/dev/null && [[ $(id -u) == 0 && -f /etc/debian_version ]]; then
+# A Docker without a daemon is none.
+if ! docker info >/dev/null 2>&1 && [[ $(id -u) == 0 && -f /etc/debian_version ]]; then
   missing=()
   for program in podman runc buildah debootstrap iptables; do
     command -v "$program" >/dev/null || missing+=("$program")

@@ -1,5 +1,8 @@
 """Acknowledges findings, each on its own construct and with its reason."""
 
+import json
+from typing import Any
+
 import aws_cdk as cdk
 from constructs import IConstruct
 
@@ -15,7 +18,24 @@ def acknowledge(construct: IConstruct, reason: str, *ids: str) -> None:
         reason: Why they are right here.
         ids: The findings as the validation report names them, ``<pack>::<rule>`` or ``<pack>::<rule>[<detail>]``.
     """
-    cdk.Validations.of(construct).acknowledge(*(cdk.Acknowledgment(id=each, reason=reason) for each in ids))
+    known = (_as_reported(construct, each) if cdk.Token.is_unresolved(each) else each for each in ids)
+    cdk.Validations.of(construct).acknowledge(*(cdk.Acknowledgment(id=each, reason=reason) for each in known))
+
+
+def _as_reported(construct: IConstruct, name: str) -> str:
+    """An id in which only CloudFormation knows a part, as reports write it: ``<LogicalId>`` or ``<LogicalId.Arn>``."""
+
+    def text(part: Any) -> str:
+        match part:
+            case {"Fn::Join": [str(between), [*parts]]}:
+                return between.join(map(text, parts))
+            case {"Ref": str(name)}:
+                return f"<{name}>"
+            case {"Fn::GetAtt": [str(name), str(attribute)]}:
+                return f"<{name}.{attribute}>"
+        return part if isinstance(part, str) else json.dumps(part)
+
+    return text(cdk.Stack.of(construct).resolve(name))
 
 
 def acknowledge_own_policy(construct: IConstruct) -> None:

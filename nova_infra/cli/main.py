@@ -1,4 +1,4 @@
-"""The ``nova`` command.
+"""The ``nova`` command: gathers the commands of all groups, and ends with one line and an exit code.
 
 Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or refused input, 3 an error from AWS,
 130 interrupted, 141 the reader of the output has gone. Slow imports happen inside the commands that need them, so that

@@ -1,4 +1,4 @@
-"""The root model of ``nova.toml``."""
+"""The root model of ``nova.toml``: all its tables, and what follows from them, such as repositories of images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Rollout, Runtime, Service
@@ -42,14 +44,26 @@ class ServiceSettings:
         _check("ServiceSettings", "service", self.service, Service)
         _check("ServiceSettings", "runtime", self.runtime, Runtime)
 
+    def names(self, construct: Construct, cluster: ecs.ICluster) -> tuple[str, str]:
+        """The physical names of the construct's service and of its cluster."""
+        name = self.name or f"{cdk.Stack.of(construct).stack_name}-{self.service.name}"
+        return name, self.cluster_name or cluster.cluster_name
 
-def check_settings(construct: Construct, settings: object) -> None:
-    """Refuse settings of the wrong type, such as a dictionary, in a line that names the parameter.
+
+def check_settings(construct: Construct, settings: object, kind: str) -> None:
+    """Refuse settings of the wrong type, such as a dictionary, or for a service of another kind.
 
     Raises:
         TypeError: They are of another type.
+        ValueError: They are for another kind of service.
     """
     _check(construct.node.path, "settings", settings, ServiceSettings)
+    assert isinstance(settings, ServiceSettings)
+    if settings.service.kind != kind:
+        raise ValueError(
+            f"{construct.node.path}: settings are for a service of kind {settings.service.kind}: "
+            f'pass ServiceSettings(service=Service(…, kind="{kind}"))'
+        )
 
 
 def _check(where: str, parameter: str, value: object, wanted: type) -> None:

@@ -1,4 +1,4 @@
-"""Building an image on this machine, for a rehearsal or by hand: nothing is pushed."""
+"""Builds an image on this machine, for a rehearsal or by hand: caches, secrets, base images; nothing is pushed."""
 
 import fcntl
 import os

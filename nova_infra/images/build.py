@@ -1,4 +1,4 @@
-"""Building and publishing a service's image."""
+"""Builds a service's image and publishes it, or copies a ready one; pulls by a mirror of Docker Hub where it can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One service's image repository."""
+"""One service's image repository in ECR: tags, logins, scan findings and signing status."""
 
 import base64
 import json

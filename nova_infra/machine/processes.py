@@ -1,4 +1,4 @@
-"""Processes that never outlive the rehearsal.
+"""Processes and their descendants, which never outlive the command that started them.
 
 Every process is started here, in a session of its own, and carries a mark in its environment that its descendants
 inherit. Stopping one stops its descendants; whatever has slipped away from that (a daemon that was orphaned on

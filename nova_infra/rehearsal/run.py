@@ -24,7 +24,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.delivery.definition import Pipeline
 from nova_infra.rehearsal.delivery.delivery import delivery_of
 from nova_infra.rehearsal.delivery.weakened import weakened
-from nova_infra.rehearsal.delivery.workflow import Workflow
+from nova_infra.rehearsal.delivery.workflows.reader import Workflow
 from nova_infra.rehearsal.dependencies.needed import engine_for, prepare_dependencies, provided, unreached
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.drill import Drill, DrillResult
@@ -155,6 +155,7 @@ def _prepare(options: Options, console: Console) -> _Prepared:
     except UnresolvableError as error:
         return _Prepared(options, candidate, config, runtime, delivery, files, [], [], unknown=error)
     gaps += [f"jobs outside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
+    gaps += [f"workflows of other repositories: {', '.join(delivery.elsewhere)}"] if delivery.elsewhere else []
     drills = _playable(drills, candidate, runtime, gaps)
     if options.what_if is not None:
         options.what_if.require_difference(candidate)
@@ -170,7 +171,10 @@ def _record(prepared: _Prepared, baseline: Release) -> Record:
         record.not_rehearsed.append(f"links that point outside the baseline: {', '.join(baseline.lacks)}")
     record.not_rehearsed += unreached(config) if config is not None else []
     record.unsafe = [*delivery.unsafe, *delivery.pipeline.unsafe]
-    record.unsafe += weakened(baseline.pipeline(), candidate.pipeline())
+    try:
+        record.unsafe += weakened(delivery_of(baseline).pipeline, delivery.pipeline)
+    except NovaError:  # its workflow or its nova.toml is older than this code: its assembly is not
+        record.unsafe += weakened(baseline.pipeline(), candidate.pipeline())
     record.real_time = prepared.options.real_time
     record.until = prepared.options.until if prepared.pipeline != delivery.pipeline else None
     return record

@@ -50,24 +50,24 @@ class ScheduledJob(Construct):
         """Create the state machine, its schedule and alarms.
 
         Args:
-            settings: Schedule and time limit; ``name`` and ``cluster_name`` are needed.
+            settings: Schedule and time limit.
             topic: Notified when an alarm changes. Default: nobody is.
             subnets: Where tasks run. Default: the VPC's private subnets.
             key: Key of the log group. Default: CloudWatch's own.
         """
         super().__init__(scope, construct_id)
-        check_settings(self, settings)
+        check_settings(self, settings, "job")
         service, runtime = settings.service, settings.runtime
-        self._name = name = settings.name or service.name
-        cluster_name = settings.cluster_name or cluster.cluster_name
+        self._name, cluster_name = settings.names(self, cluster)
+        family = task_definition.family
         self._actions = [topic.topic_arn] if topic is not None else None
-        self.group = outbound_group(self, name, cluster.vpc, service.connects_to)
+        self.group = outbound_group(self, self._name, cluster.vpc, service.connects_to)
         where = selected(cluster.vpc, subnets)
         partition = cdk.Stack.of(self).partition
         machine = definition(
             partition=partition,
             cluster=cluster_name,
-            family=name,
+            family=family,
             task_definition=task_definition.task_definition_arn,
             network={
                 "AssignPublicIp": "ENABLED" if where.has_public else "DISABLED",
@@ -77,11 +77,11 @@ class ScheduledJob(Construct):
             timeout_seconds=service.timeout_seconds,
             allow_overlap=service.allow_overlap,
         )
-        role = self._role(task_definition, cluster_name)
+        role = self._role(task_definition, family, cluster_name)
         log_group = logs.LogGroup(
             self,
             "Runs",
-            log_group_name=job_log_group(name),
+            log_group_name=job_log_group(self._name),
             retention=retention(runtime.log_retention_days),
             encryption_key=key,
             removal_policy=cdk.RemovalPolicy.DESTROY,
@@ -178,7 +178,7 @@ class ScheduledJob(Construct):
             ok_actions=self._actions,
         )
 
-    def _role(self, task_definition: ecs.FargateTaskDefinition, cluster_name: str) -> iam.Role:
+    def _role(self, task_definition: ecs.FargateTaskDefinition, family: str, cluster_name: str) -> iam.Role:
         stack = cdk.Stack.of(self)
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
 
@@ -188,7 +188,7 @@ class ScheduledJob(Construct):
         in_cluster = {"ArnEquals": {"ecs:cluster": arn(f"cluster/{cluster_name}")}}
         statements = [
             # By family: a policy that named the revision would change with every release.
-            (["ecs:RunTask"], [arn(f"task-definition/{self._name}:*")], in_cluster),
+            (["ecs:RunTask"], [arn(f"task-definition/{family}:*")], in_cluster),
             (["ecs:StopTask", "ecs:DescribeTasks"], [arn(f"task/{cluster_name}/*")], None),
             (["ecs:ListTasks"], ["*"], in_cluster),
             (
@@ -222,7 +222,7 @@ class ScheduledJob(Construct):
             "Listing tasks, delivering logs and traces know no narrower resource; tasks have no ARN before they run",
             *(
                 f"{AWS_SOLUTIONS}-IAM5[Resource::{resource}]"
-                for resource in ("*", arn(f"task-definition/{self._name}:*"), arn(f"task/{cluster_name}/*"))
+                for resource in ("*", arn(f"task-definition/{family}:*"), arn(f"task/{cluster_name}/*"))
             ),
         )
         return role

@@ -38,16 +38,15 @@ class WorkerService(Construct):
         """Create the service, its security group, scaling and alarms.
 
         Args:
-            settings: Size, rollout, scaling and thresholds; ``name`` and ``cluster_name`` are needed.
+            settings: Size, rollout, scaling and thresholds.
             queue: Where its work comes from. Default: nothing, and only its CPU scales it.
             topic: Notified when an alarm changes. Default: nobody is.
             subnets: Where tasks run. Default: the VPC's private subnets.
         """
         super().__init__(scope, construct_id)
-        check_settings(self, settings)
+        check_settings(self, settings, "worker")
         service, runtime = settings.service, settings.runtime
-        name = settings.name or service.name
-        cluster_name = settings.cluster_name or cluster.cluster_name
+        name, cluster_name = settings.names(self, cluster)
         self.alarms = WorkerAlarms(
             self,
             "Alarms",

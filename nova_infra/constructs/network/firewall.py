@@ -1,4 +1,4 @@
-"""A web application firewall in front of a load balancer."""
+"""The web application firewall before a load balancer: AWS's managed rules, which block or count, and its log."""
 
 from collections.abc import Sequence
 

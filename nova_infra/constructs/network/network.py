@@ -1,4 +1,4 @@
-"""The network that an environment's tasks and load balancer live in."""
+"""An environment's VPC: subnets, NAT gateways, endpoints and flow logs; or an existing VPC."""
 
 from collections.abc import Sequence
 

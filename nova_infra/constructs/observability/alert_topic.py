@@ -1,4 +1,4 @@
-"""The topic that notifies people of alerts."""
+"""The SNS topic that notifies people of alerts: who may publish, e-mail and chat subscriptions."""
 
 from collections.abc import Sequence
 

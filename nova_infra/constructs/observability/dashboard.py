@@ -1,4 +1,4 @@
-"""The CloudWatch dashboard of an environment."""
+"""The CloudWatch dashboard of an environment: the state of its alarms, and a row of graphs for each service."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The key that an account's logs and alerts are encrypted with."""
+"""The KMS key that an account's logs and alerts are encrypted with, and who may use it."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The roles that release tools and operators assume in an environment's account."""
+"""The IAM roles observer, release, operator and gate of an environment: what each may do, who assumes it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Autoscaling: how many tasks of a service run."""
+"""Autoscaling: the fewest and most tasks by time of day, and the targets on CPU and requests."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Secret values, from Secrets Manager or Parameter Store."""
+"""What a container gets as secret variables, and the login for its image, from Secrets Manager or Parameter Store."""
 
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam

@@ -85,6 +85,10 @@ def selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.Selected
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html
     """
     wanted = subnets or ec2.SubnetSelection()
+    for subnet in wanted.subnets or []:
+        owner = subnet.node.scope
+        if isinstance(vpc, ec2.Vpc) and isinstance(owner, ec2.Vpc) and owner.node.path != vpc.node.path:
+            raise ValueError(f"{subnet.node.path}: is not in {vpc.node.path}, the cluster's VPC: pass subnets of that")
     return vpc.select_subnets(
         availability_zones=wanted.availability_zones,
         one_per_az=wanted.one_per_az,

@@ -75,14 +75,17 @@ class WebService(Construct):
                 the id.
         """
         super().__init__(scope, construct_id)
-        if port is not None and not (cdk.Token.is_unresolved(port) or 1 <= port <= 65535):
-            raise ValueError(f"{self.node.path}: port {port} is none: pass a port from 1 to 65535")
+        if port is not None and not (
+            isinstance(port, int | float) and (cdk.Token.is_unresolved(port) or 1 <= port <= 65535)
+        ):
+            raise ValueError(f"{self.node.path}: port {port!r} is none: pass a port from 1 to 65535")
+        _check_image(self, image)
         settings = settings or ServiceSettings(service=_default_service(self))
-        check_settings(self, settings)
+        check_settings(self, settings, "web")
         service, runtime = settings.service, settings.runtime
-        name = settings.name or f"{cdk.Stack.of(self).stack_name}-{service.name}"
-        cluster_name = settings.cluster_name or cluster.cluster_name
+        name, cluster_name = settings.names(self, cluster)
         load_balancer = load_balancer or _load_balancer(listener)
+        _check_network(self, cluster.vpc, load_balancer)
         if isinstance(image, ecs.ContainerImage):
             service = service.model_copy(update={"port": port or service.port})
             image = FargateTask(self, "Task", name=name, image=image, service=service, runtime=runtime)
@@ -250,6 +253,37 @@ def _hooks(settings: ServiceSettings, *, tested: bool) -> list[Mapping[str, Any]
     hooks: list[Mapping[str, Any]] = [settings.test] if tested and settings.test is not None else []
     hooks += gate_hooks(rollout, after_tests=tested)
     return hooks + ([settings.together] if settings.together is not None and rollout.strategy != "rolling" else [])
+
+
+def _check_image(scope: Construct, image: object) -> None:
+    if isinstance(image, ecs.TaskDefinition) and not image.is_fargate_compatible:
+        raise ValueError(
+            f"{scope.node.path}: the task definition is not for Fargate: pass ecs.FargateTaskDefinition(…)"
+        )
+    if not isinstance(image, ecs.ContainerImage | ecs.TaskDefinition | FargateTask):
+        raise TypeError(
+            f"{scope.node.path}: image is of type {type(image).__name__}: pass ecs.ContainerImage.from_registry(…), "
+            "or a task definition that this app creates: an imported one does not say what its containers are"
+        )
+
+
+def _check_network(scope: Construct, vpc: ec2.IVpc, load_balancer: elbv2.IApplicationLoadBalancer) -> None:
+    """Refuse a load balancer that is surely in another VPC: its listeners forward only within its own."""
+    other = _vpc_of(load_balancer)
+    if other is None or isinstance(vpc, ec2.Vpc) != isinstance(other, ec2.Vpc):
+        return  # One that is imported may be the one that this app creates.
+    ids = (vpc.vpc_id, other.vpc_id)
+    if ids[0] != ids[1] and (isinstance(vpc, ec2.Vpc) or not any(map(cdk.Token.is_unresolved, ids))):
+        raise ValueError(
+            f"{scope.node.path}: the cluster is in {vpc.node.path} and the load balancer in {other.node.path}: pass a "
+            "cluster and a listener of one VPC"
+        )
+
+
+@remembered
+def _vpc_of(load_balancer: elbv2.IApplicationLoadBalancer) -> ec2.IVpc | None:
+    """The VPC of a load balancer. One that is imported may not know it."""
+    return getattr(load_balancer, "vpc", None)
 
 
 def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:

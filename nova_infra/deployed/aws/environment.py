@@ -1,4 +1,4 @@
-"""An environment in AWS."""
+"""An environment in AWS: its services, tasks, alarms, images, secrets and parameters, and its address."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""An environment's stacks in AWS CloudFormation."""
+"""An environment's stacks in CloudFormation: templates, failures, change sets, and waiting for updates."""
 
 import json
 import re

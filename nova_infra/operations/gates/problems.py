@@ -1,4 +1,4 @@
-"""Decides what is wrong with a running environment, from what was read."""
+"""Decides what is wrong with a running environment: stacks, deployments, tasks, versions, alarms."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What runs where: every service of every environment, with its release, tasks, deployment and alarms."""
+"""What runs where: each service with its release, tasks, deployment, alarms and faults."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future

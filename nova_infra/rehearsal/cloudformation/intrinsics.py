@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions."""
+"""CloudFormation's intrinsic functions: ``Ref``, ``Fn::If``, ``Fn::Sub`` and the others become values."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -5,7 +5,8 @@ import contextlib
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.config import CONFIG_FILE, load_config
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.delivery.workflow import Workflow, WorkflowError, read_workflow
+from nova_infra.rehearsal.delivery.workflows.reader import Workflow, read_workflow
+from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
 from nova_infra.rehearsal.ecs.rollout import read_rollout
 from nova_infra.rehearsal.pipeline.release import Release
 
@@ -27,6 +28,8 @@ def delivery_of(release: Release) -> Workflow:
     path = release.sources / _WORKFLOW
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise WorkflowError(f"{_WORKFLOW}:1: cannot be read (it is not UTF-8): save it as UTF-8") from None
     except OSError as error:
         raise WorkflowError(
             f"{_WORKFLOW}:1: cannot be read ({error.strerror}): write it with `nova github workflow --write`"
@@ -39,6 +42,7 @@ def delivery_of(release: Release) -> Workflow:
         engine=config.delivery.engine,
         approved=[environment.name for environment in config.environments if environment.approval],
         bakes=lambda action: bake_minutes(release.template(action)),
+        root=release.sources,
     )
 
 

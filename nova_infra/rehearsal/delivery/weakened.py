@@ -26,9 +26,18 @@ def _weakened(before: Pipeline, after: Pipeline) -> Iterator[str]:
             yield f"{stage.name} is deployed without {listed(gone, 3)} before it"
         if _approvals([*first, earlier]) and not _approvals([*now, stage]):
             yield f"nobody approves {stage.name} any more"
-        tests = [name for name in _tests(earlier) if name not in _tests(stage)]
-        if tests:
+        if tests := _lost(_tests(earlier), _tests(stage)):
             yield f"{stage.name} is no longer tested by {listed(tests, 3)}"
+        first_checks = [each for each in earlier.actions if isinstance(each, BuildAction)]
+        first_checks = [each for each in first_checks if each not in _tests(earlier)]
+        if checks := _lost(first_checks, [each for each in stage.actions if isinstance(each, BuildAction)]):
+            yield f"{stage.name} is deployed without {listed(checks, 3)}"
+
+
+def _lost(before: list[BuildAction], after: list[BuildAction]) -> list[str]:
+    """Names of the steps that are gone: no other one has the same name or runs the same commands."""
+    names, commands = {each.name for each in after}, {each.commands for each in after}
+    return [each.name for each in before if each.name not in names and each.commands not in commands]
 
 
 def _before(pipeline: Pipeline, name: str) -> list[Stage]:
@@ -44,7 +53,7 @@ def _approvals(stages: list[Stage]) -> bool:
     return any(isinstance(action, ApprovalAction) for stage in stages for action in stage.actions)
 
 
-def _tests(stage: Stage) -> list[str]:
-    """Names of the actions that run after a stage's deployments."""
+def _tests(stage: Stage) -> list[BuildAction]:
+    """The actions that run after a stage's deployments."""
     last = max((each.run_order for each in stage.actions if isinstance(each, DeployAction)), default=0)
-    return [each.name for each in stage.actions if isinstance(each, BuildAction) and each.run_order > last]
+    return [each for each in stage.actions if isinstance(each, BuildAction) and each.run_order > last]

@@ -1,4 +1,4 @@
-"""An ECS service and its running tasks."""
+"""An ECS service and its running tasks: how one starts, is replaced, and takes its share of requests."""
 
 import asyncio
 import contextlib

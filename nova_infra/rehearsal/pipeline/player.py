@@ -19,7 +19,7 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.workflow import DoomedAction
+from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers

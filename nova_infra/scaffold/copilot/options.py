@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TypedDict
 
 from nova_infra.errors import NovaError
-from nova_infra.scaffold.projects.answers import checked_account, checked_region
+from nova_infra.scaffold.projects.answers import checked_account, checked_region, of_option
 
 
 class Placed(TypedDict):
@@ -37,7 +37,7 @@ def _each(option: str, values: Iterable[str], checked: Callable[[str], str], fau
     for value in values:
         where, _, what = value.rpartition("=")
         try:
-            found[where] = checked(what)
+            found[where] = of_option(option, what, checked)
         except NovaError as error:
-            faults.append(f"{option} {value}: {error}")
+            faults.append(str(error))
     return found

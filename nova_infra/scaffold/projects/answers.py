@@ -1,9 +1,10 @@
 """The answers that a new project needs, and their defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +25,8 @@ ACCOUNTS = {
 REGION = "us-east-1"
 ENGINES = ("codepipeline", "github-actions")
 SERVICE = "text-service"
+
+_T = TypeVar("_T")
 
 _NAME = "nova"
 
@@ -125,6 +128,18 @@ def default_repository(name: str, remote: str | None) -> str:
     """
     found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", remote or "")
     return found[1] if found else f"org/{name}-platform"
+
+
+def of_option(option: str, value: str, check: Callable[[str], _T]) -> _T:
+    """The value of an option, by a check that would name a key.
+
+    Raises:
+        NovaError: It cannot be used.
+    """
+    try:
+        return check(value)
+    except NovaError as error:
+        raise NovaError(f"{option} {error.args[0].partition(': ')[2]}") from None
 
 
 def as_options(fault: str, answers: Answers) -> str:

@@ -52,7 +52,9 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     name = _given("--name", given.name, answers.checked_name)
     repository = _given("--repository", given.repository, answers.checked_repository)
     engine = _given("--engine", given.engine, answers.checked_engine)
-    services = _option("--service", " ".join(given.services), answers.checked_services) if given.services else None
+    services = (
+        answers.of_option("--service", " ".join(given.services), answers.checked_services) if given.services else None
+    )
     missing = {
         "--name": not name,
         "--repository": not repository,
@@ -80,7 +82,7 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     for place, placeholder in ACCOUNTS.items():
         of = "the pipeline and the images" if place == "toolchain" else place
         accounts[place] = accounts.get(place) or question(f"AWS account of {of}", placeholder, answers.checked_account)
-    _option("--region", regions["toolchain"], fits)
+    answers.of_option("--region", regions["toolchain"], fits)
     services = services or question("Services to start with", SERVICE, answers.checked_services)
     return Answers(name, repository, engine, accounts, regions, services)
 
@@ -105,14 +107,7 @@ def _default(_text: str, default: str, check: Callable[[str], _T]) -> _T:
 
 def _given(option: str, value: str | None, check: Callable[[str], _T]) -> _T | None:
     """An option's value, checked also where it is empty: a shell leaves that of a variable that is not set."""
-    return None if value is None else _option(option, value, check)
-
-
-def _option(option: str, value: str, check: Callable[[str], _T]) -> _T:
-    try:
-        return check(value)
-    except NovaError as error:
-        raise NovaError(f"{option} {error.args[0].partition(': ')[2]}") from None
+    return None if value is None else answers.of_option(option, value, check)
 
 
 def _placed(option: str, values: tuple[str, ...], check: Callable[[str], str]) -> dict[str, str]:
@@ -124,6 +119,6 @@ def _placed(option: str, values: tuple[str, ...], check: Callable[[str], str]) -
             raise NovaError(f"{option} {each}: {place!r} is not one of {', '.join(ACCOUNTS)}: choose one of them")
         if place in placed:
             raise NovaError(f"{option} {each}: {place or 'everything'} has {placed[place]} already: give one of them")
-        placed[place] = _option(option, value, check)
+        placed[place] = answers.of_option(option, value, check)
     everywhere = placed.pop("", None)
     return (dict.fromkeys(ACCOUNTS, everywhere) if everywhere else {}) | placed

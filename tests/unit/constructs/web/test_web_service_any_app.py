@@ -207,9 +207,56 @@ def without_a_name(scope: cdk.Stack) -> None:
     WebService(scope, "9", **theirs(scope), image=IMAGE, port=8080)
 
 
+def own(scope: cdk.Stack) -> dict[str, Any]:
+    """What an app creates itself."""
+    vpc = ec2.Vpc(scope, "Own", max_azs=2)
+    balancer = elbv2.ApplicationLoadBalancer(scope, "Front", vpc=vpc)
+    listener = balancer.add_listener("Http", port=80, default_action=elbv2.ListenerAction.fixed_response(404))
+    return {"cluster": ecs.Cluster(scope, "OwnCluster", vpc=vpc), "listener": listener}
+
+
+def in_another_vpc(scope: cdk.Stack) -> None:
+    another = ecs.Cluster(scope, "Far", vpc=ec2.Vpc(scope, "Else", max_azs=2))
+    WebService(scope, "Shop", cluster=another, listener=own(scope)["listener"], image=IMAGE, port=8080)
+
+
+def in_another_imported_vpc(scope: cdk.Stack) -> None:
+    given = theirs(scope)
+    vpc = ec2.Vpc.from_vpc_attributes(scope, "Else", vpc_id="vpc-2", availability_zones=["eu-west-1a"])
+    given["load_balancer"] = elbv2.ApplicationLoadBalancer.from_application_load_balancer_attributes(
+        scope, "Far", load_balancer_arn=BALANCER, security_group_id="sg-123", vpc=vpc
+    )
+    WebService(scope, "Shop", **given, image=IMAGE, port=8080)
+
+
+def in_subnets_of_another_vpc(scope: cdk.Stack) -> None:
+    subnets = ec2.SubnetSelection(subnets=ec2.Vpc(scope, "Else", max_azs=2).private_subnets)
+    WebService(scope, "Shop", **own(scope), image=IMAGE, port=8080, subnets=subnets)
+
+
+def on_instances(scope: cdk.Stack) -> None:
+    definition = ecs.Ec2TaskDefinition(scope, "Task")
+    WebService(scope, "Shop", **theirs(scope), image=definition)
+
+
+def for_a_worker(scope: cdk.Stack) -> None:
+    settings = ServiceSettings(service=Service(name="mailer", kind="worker"))
+    WebService(scope, "Shop", **theirs(scope), image=IMAGE, port=8080, settings=settings)
+
+
+def with_a_port_in_quotes(scope: cdk.Stack) -> None:
+    WebService(scope, "Shop", **theirs(scope), image=IMAGE, port="8080")  # type: ignore[arg-type]  # refused, which is the test
+
+
 @pytest.mark.parametrize(
     ("build", "said"),
     [
+        (in_another_vpc, r"^Acme/Shop: the cluster is in Acme/Else and the load balancer in Acme/Own: pass"),
+        (in_another_imported_vpc, r"^Acme/Shop: the cluster is in Acme/Vpc and the load balancer in Acme/Else: pass"),
+        (in_subnets_of_another_vpc, r"^Acme/Else/PrivateSubnet1: is not in Acme/Own, the cluster's VPC: pass"),
+        (on_instances, r"^Acme/Shop: the task definition is not for Fargate: pass"),
+        (for_a_worker, r'^Acme/Shop: settings are for a service of kind worker: pass .*kind="web"'),
+        (with_a_port_in_quotes, r"^Acme/Shop: port '8080' is none: pass a port"),
         (without_port, r"^Acme/Shop: container front does not map any port: add ecs\.PortMapping"),
         (another_port, r"^Acme/Shop: container front does not map port 8080: add ecs\.PortMapping"),
         (without_container, r"^Acme/Shop: the task definition has no container: add one"),
@@ -224,6 +271,30 @@ def without_a_name(scope: cdk.Stack) -> None:
 def test_what_is_missing_is_named_with_its_remedy(build: Callable[[cdk.Stack], None], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         build(stack())
+
+
+def test_an_import_of_the_apps_own_network_is_not_taken_for_another_one() -> None:
+    scope = stack()
+    around = own(scope)
+    around["cluster"] = theirs(scope)["cluster"]
+    WebService(scope, "Shop", **around, image=IMAGE, port=8080)
+    assert one(Template.from_stack(scope), "AWS::ECS::Service")["Cluster"] == "theirs"
+
+
+def test_a_port_may_be_a_parameter() -> None:
+    scope = stack()
+    parameter = cdk.CfnParameter(scope, "Port", type="Number", default=8080)
+    WebService(scope, "Shop", **theirs(scope), image=IMAGE, port=parameter.value_as_number)  # type: ignore[arg-type]  # CDK's numbers are floats
+    [balanced] = one(Template.from_stack(scope), "AWS::ECS::Service")["LoadBalancers"]
+    assert balanced["ContainerPort"] == {"Ref": "Port"}
+
+
+@pytest.mark.parametrize("image", ["acme/shop:1.4.2", None])
+def test_what_is_no_image_is_refused_by_its_type(image: Any) -> None:
+    scope = stack()
+    said = rf"^Acme/Shop: image is of type {type(image).__name__}: pass ecs\.ContainerImage\.from_registry"
+    with pytest.raises(TypeError, match=said):
+        WebService(scope, "Shop", **theirs(scope), image=image, port=8080)
 
 
 def test_settings_that_only_look_like_some_are_refused_by_the_parameters_name() -> None:

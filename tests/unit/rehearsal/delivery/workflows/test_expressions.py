@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.delivery.expressions import ExpressionError, evaluate, fill, holds
+from nova_infra.rehearsal.delivery.workflows.expressions import ExpressionError, evaluate, fill, holds
 
 CONTEXTS: dict[str, Any] = {
     "github": {"event_name": "push", "ref": "refs/heads/main"},

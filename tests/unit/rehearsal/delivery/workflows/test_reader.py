@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.delivery.matrix import combinations
-from nova_infra.rehearsal.delivery.workflow import DoomedAction, Workflow, WorkflowError, read_workflow
+from nova_infra.rehearsal.delivery.workflows.jobs import combinations
+from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
+from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
 
 TEXT = """\
 name: Delivery
@@ -21,6 +22,7 @@ jobs:
     outputs:
       engine: ${{ steps.known.outputs.engine }}
     steps:
+      - uses: actions/checkout@1
       - run: make check
       - id: known
         run: nova github outputs >> "$GITHUB_OUTPUT"
@@ -31,19 +33,23 @@ jobs:
     if: github.event_name == 'push' && needs.check.outputs.engine == 'github-actions'
     runs-on: x
     permissions: {id-token: write}
+    environment: lab
     concurrency: lab
     outputs:
       url: ${{ steps.deploy.outputs.url }}
     steps:
+      - uses: actions/checkout@1
       - uses: actions/download-artifact@1
-        with: {name: cdk-out}
+        with: {name: cdk-out, path: cdk.out}
       - uses: ./.github/actions/sign-in
+        with: {environment: lab}
       - id: deploy
         run: nova deploy lab --outputs "$GITHUB_OUTPUT"
   try-lab:
     needs: deploy-lab
     runs-on: x
     steps:
+      - uses: actions/checkout@1
       - run: make integration
         env:
           BASE_URL: ${{ needs.deploy-lab.outputs.url }}
@@ -55,13 +61,16 @@ jobs:
     concurrency: {group: live, cancel-in-progress: false}
     permissions: {id-token: write}
     steps:
+      - uses: actions/checkout@1
       - uses: actions/download-artifact@1
-        with: {name: cdk-out}
+        with: {name: cdk-out, path: cdk.out}
       - uses: ./.github/actions/sign-in
+        with: {environment: live}
       - run: nova deploy live
   measure:
     runs-on: x
     steps:
+      - uses: actions/checkout@1
       - run: make coverage
 """
 
@@ -75,6 +84,7 @@ def stage(name: str) -> Stage:
     return Stage(name, tuple(deployments))
 
 
+NOWHERE = Path("/no-such-checkout")
 DELIVERED = Pipeline("acme", (stage("Lab"), stage("Live")))
 
 
@@ -83,7 +93,9 @@ def read(*changes: tuple[str, str], branch: str = "trunk") -> Workflow:
     for before, after in changes:
         assert before in text
         text = text.replace(before, after)
-    return read_workflow(Path("deploy.yml"), text, DELIVERED, branch=branch, engine="github-actions", approved=["live"])
+    return read_workflow(
+        Path("deploy.yml"), text, DELIVERED, branch=branch, engine="github-actions", approved=["live"], root=NOWHERE
+    )
 
 
 def stages(workflow: Workflow) -> dict[str, Stage]:
@@ -96,7 +108,7 @@ def test_jobs_become_stages_in_the_order_of_needs() -> None:
     assert (read_one.unsafe, read_one.beside) == ((), ("measure",))
     lab = stages(read_one)["Lab"].actions
     assert [type(action) for action in lab] == [DeployAction, DeployAction, BuildAction]
-    assert [action.run_order for action in lab] == [3, 4, 5]
+    assert [action.run_order for action in lab] == [4, 5, 7]
     test: Any = lab[-1]
     assert (test.commands, test.environment["BASE_URL"]) == (("make integration",), "#{lab.Url}")
     platform: Any = lab[0]
@@ -111,9 +123,11 @@ GATE = """\
     environment: live
     permissions: {id-token: write}
     steps:
+      - uses: actions/checkout@1
       - uses: actions/download-artifact@1
         with: {name: cdk-out}
       - uses: ./.github/actions/sign-in
+        with: {environment: live}
       - run: make browser
       - run: make gate ENVIRONMENT=live
         env: {GATED: shop, SUITE: make e2e}
@@ -174,7 +188,10 @@ def test_what_needs_a_skipped_job_is_skipped_too() -> None:
             ("with: {name: cdk-out}\n  deploy-lab", "with: {name: cdk-oout}\n  deploy-lab"),
             "no job that it needs uploads the artifact 'cdk-out'",
         ),
-        (("nova deploy live", "nova deploy life"), "life is not an environment"),
+        (
+            ("run: nova deploy live", "run: nova deploy life"),
+            "the role for live, which the job takes, may not touch life",
+        ),
     ],
 )
 def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: str) -> None:
@@ -187,7 +204,7 @@ def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: st
     [
         (("needs: [try-lab, check]", "needs: [deploy-lab, check]"), "deploy-live does not wait for try-lab"),
         (("needs: [try-lab, check]", "needs: [check]"), "deploy-live does not wait for deploy-lab"),
-        (("if: github.ref == 'refs/heads/trunk'", "if: always()"), "runs even if try-lab or check has failed"),
+        (("if: github.ref == 'refs/heads/trunk'", "if: always()"), "runs even if check has failed"),
         (("cancel-in-progress: false", "cancel-in-progress: true"), "a newer push cancels deploy-live in the middle"),
         (("    concurrency: lab\n", ""), "deploy-lab is in no concurrency group, so two pushes may deploy at once"),
         (("    environment: live\n", ""), "deploy-live names no environment, so nobody has to approve"),
@@ -216,6 +233,7 @@ def test_a_job_that_ends_before_its_bakes_is_cut(timeout: str, bakes: int, cut: 
         branch="trunk",
         engine="github-actions",
         approved=["live"],
+        root=NOWHERE,
         bakes=lambda action: bakes if action.stack_name == "acme-live-shop" else 0,
     )
     reasons = [a.reason for a in stages(found)["Live"].actions if isinstance(a, DoomedAction)]
@@ -285,10 +303,10 @@ def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:31: job try-lab needs 'deploy-lap', which is not"),
+        (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:35: job try-lab needs 'deploy-lap', which is not"),
         (("name: Delivery", "name: [Delivery"), "deploy.yml:2: cannot be read"),
         (("    needs: check\n", "    needs: deploy-live\n"), "need each other"),
-        (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:38: job deploy-live: if: "),
+        (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:43: job deploy-live: if: "),
     ],
 )
 def test_a_workflow_that_cannot_be_read_is_refused_with_its_line(change: tuple[str, str], said: str) -> None:
@@ -300,4 +318,4 @@ def test_a_workflow_that_cannot_be_read_is_refused_with_its_line(change: tuple[s
 
 def test_what_is_no_workflow_is_refused() -> None:
     with pytest.raises(WorkflowError, match=r"deploy.yml:1: has no jobs"):
-        read_workflow(Path("deploy.yml"), "name: x\n", DELIVERED, branch="b", engine="e", approved=[])
+        read_workflow(Path("deploy.yml"), "name: x\n", DELIVERED, branch="b", engine="e", approved=[], root=NOWHERE)

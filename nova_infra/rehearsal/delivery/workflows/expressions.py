@@ -1,10 +1,14 @@
 """GitHub's expressions, as they stand in a workflow's conditions and values. What a context does not have is empty.
 
+What only a run on GitHub knows is ``UNKNOWN``: it counts as any value that a condition wants.
+
 See https://docs.github.com/en/actions/reference/workflows-and-actions/expressions.
 """
 
+import json
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _TOKEN = re.compile(
@@ -13,6 +17,20 @@ _TOKEN = re.compile(
 )
 _EMBEDDED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _STATUS = ("success", "failure", "always", "cancelled")
+_ORDERS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class _Unknown(str):
+    __slots__ = ()
+
+
+UNKNOWN = _Unknown()
+"""A value that only a run on GitHub knows, such as an output of somebody's action. As a text it is empty."""
 
 
 class ExpressionError(ValueError):
@@ -21,7 +39,7 @@ class ExpressionError(ValueError):
 
 def fill(text: str, contexts: Mapping[str, Any], *, failed: bool = False) -> str:
     """A text with each ``${{ … }}`` replaced by its value."""
-    return _EMBEDDED.sub(lambda found: _as_text(evaluate(found.group(1), contexts, failed=failed)), text)
+    return _EMBEDDED.sub(lambda found: as_text(evaluate(found.group(1), contexts, failed=failed)), text)
 
 
 def holds(condition: str, contexts: Mapping[str, Any], *, failed: bool = False) -> bool:
@@ -32,11 +50,20 @@ def holds(condition: str, contexts: Mapping[str, Any], *, failed: bool = False) 
         contexts: Name of a context, such as ``github``, to what it holds.
         failed: Whether something that came before has failed.
     """
-    bare = _EMBEDDED.fullmatch(condition.strip())
-    expression = bare.group(1) if bare else condition
+    expression = bare(condition)
+    if "${{" in expression:
+        # Between other text, expressions make a text, and every text but the empty one is true.
+        return bool(fill(condition, contexts, failed=failed)) and not failed
     names_status = re.search(rf"\b({'|'.join(_STATUS)})\s*\(", expression)
     value = _truth(evaluate(expression, contexts, failed=failed)) if expression.strip() else True
     return value and (bool(names_status) or not failed)
+
+
+def bare(text: str) -> str:
+    """An expression without ``${{ }}``; a text that holds more than one expression stays as it is."""
+    stripped = text.strip()
+    inner = stripped.removeprefix("${{").removesuffix("}}")
+    return inner if stripped.startswith("${{") and stripped.endswith("}}") and "${{" not in inner else text
 
 
 def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = False) -> Any:
@@ -86,7 +113,12 @@ class _Parser:
         value = self._single()
         for sign in ("==", "!="):
             if self._takes(sign):
-                return _same(value, self._single()) is (sign == "==")
+                other = self._single()
+                return _unknown(value, other) or _same(value, other) is (sign == "==")
+        for sign, order in _ORDERS.items():
+            if self._takes(sign):
+                other = self._single()
+                return _unknown(value, other) or order(_as_number(value), _as_number(other))
         return value
 
     def _single(self) -> Any:
@@ -108,7 +140,10 @@ class _Parser:
             raise self.error()
         if self._takes("("):
             return self._call(word)
-        return self._path({"true": True, "false": False, "null": None}.get(word, self._contexts.get(word, "")))
+        constants = {"true": True, "false": False, "null": None}
+        if word not in constants and word not in self._contexts:
+            raise ExpressionError(f"{self._text!r} names {word}, which GitHub does not know there")
+        return self._path(constants[word] if word in constants else self._contexts[word])
 
     def _path(self, value: Any) -> Any:
         while True:
@@ -122,35 +157,38 @@ class _Parser:
                 self._needs("]")
             else:
                 return value
-            value = value.get(key, "") if isinstance(value, Mapping) else ""
+            value = _member(value, key)
 
     def _call(self, name: str) -> Any:
         arguments = []
         while not self._takes(")"):
             arguments.append(self.either())
             self._takes(",")
+        statuses = {"success": not self._failed, "failure": self._failed, "always": True, "cancelled": False}
+        if name in statuses and not arguments:
+            return statuses[name]
         match name, arguments:
-            case "success", []:
-                return not self._failed
-            case "failure", []:
-                return self._failed
-            case "always", []:
-                return True
-            case "cancelled", []:
-                return False
-            case "contains", [where, what]:
-                return _as_text(what).lower() in (_as_text(where).lower() if isinstance(where, str) else where)
-            case "startsWith", [text, part]:
-                return _as_text(text).lower().startswith(_as_text(part).lower())
-            case "endsWith", [text, part]:
-                return _as_text(text).lower().endswith(_as_text(part).lower())
-            case "fromJSON" | "toJSON", [value]:
+            case "contains" | "startsWith" | "endsWith", [where, what]:
+                return _unknown(where, what) or _TESTS[name](where, what)
+            case "fromJSON", [value]:
+                return self._parsed(value)
+            case "toJSON", [value]:
                 return value
+            case "join", [values, *between]:
+                return (as_text(between[0]) if between else ",").join(map(as_text, _listed(values)))
             case "format", [text, *values]:
-                return _as_text(text).format(*map(_as_text, values))
+                return as_text(text).format(*map(as_text, values))
             case "hashFiles", _:
                 return "0"
         raise self.error()
+
+    def _parsed(self, value: Any) -> Any:
+        if not isinstance(value, str) or value is UNKNOWN:
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ExpressionError(f"{self._text!r} reads {value!r}, which is not JSON") from None
 
     def _takes(self, sign: str) -> bool:
         found = self.at < len(self._tokens) and self._tokens[self.at] == ("sign", sign)
@@ -162,15 +200,55 @@ class _Parser:
             raise self.error()
 
 
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
+def _contains(where: Any, what: Any) -> bool:
+    if isinstance(where, str):
+        return as_text(what).lower() in where.lower()
+    return any(_same(each, what) for each in _listed(where))
+
+
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    "contains": _contains,
+    "startsWith": lambda text, part: as_text(text).lower().startswith(as_text(part).lower()),
+    "endsWith": lambda text, part: as_text(text).lower().endswith(as_text(part).lower()),
+}
+
+
+def _member(value: Any, key: Any) -> Any:
+    """What an object has under a key; with ``*``, what all of its members have."""
+    if key == "*":
+        return list(value.values()) if isinstance(value, Mapping) else value
+    if isinstance(value, list) and not isinstance(key, float):
+        return [_member(each, key) for each in value]
+    if isinstance(value, list):
+        return value[int(key)] if 0 <= int(key) < len(value) else ""
+    return value if value is UNKNOWN else value.get(key, "") if isinstance(value, Mapping) else ""
+
+
 def _truth(value: Any) -> bool:
-    return value not in ("", None, False, 0)
+    return value is UNKNOWN or value not in ("", None, False, 0)
+
+
+def _unknown(*values: Any) -> bool:
+    return any(value is UNKNOWN for value in values)
 
 
 def _same(left: Any, right: Any) -> bool:
-    return _as_text(left).lower() == _as_text(right).lower()
+    return as_text(left).lower() == as_text(right).lower()
 
 
-def _as_text(value: Any) -> str:
+def _as_number(value: Any) -> float:
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def as_text(value: Any) -> str:
+    """A value as GitHub writes it into a text."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,0 +1,146 @@
+"""The reasons why a step is sure to fail on GitHub, which are known before any command runs."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from nova_infra.names import REGISTRY_ENVIRONMENT
+from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
+from nova_infra.rehearsal.delivery.workflows.expressions import UNKNOWN
+from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, JobStep, WorkflowJob
+
+_SIGN_IN = "./.github/actions/sign-in"
+_SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
+# What surely gives no credentials; somebody's own action may.
+_HARMLESS = re.compile(
+    r"actions/(checkout|download-artifact|upload-artifact|cache|setup-\w+)@|\./\.github/actions/setup$"
+)
+_ASKS_AWS = re.compile(r"^\s*make (?:verify|preflight) ENVIRONMENT=[\"']?([\w-]+)", re.MULTILINE)
+_OF_THE_CHECKOUT = re.compile(r"^\s*(make|nova|\./)", re.MULTILINE)
+_ASSEMBLY = re.compile(r"--assembly[= ][\"']?([^\s\"']+)")
+_DIGEST = re.compile(r"--digest[= ][\"']?\$\{?(\w+)")
+_SYNTHESIZES = re.compile(r"\b(make synth|cdk synth)\b")
+_TIMEOUT_MINUTES = 360
+"""What GitHub gives a job that says nothing."""
+
+
+def may_sign(permissions: Any) -> bool:
+    """Whether GitHub signs tokens for a job: ``read-all`` and ``{}`` do not allow it."""
+    return permissions == "write-all" or (isinstance(permissions, dict) and permissions.get("id-token") == "write")
+
+
+def why_doomed(
+    job: WorkflowJob, step: JobStep, before: Sequence[JobStep], *, environment: str, uploads: Iterable[str], root: Path
+) -> str:
+    """Why a step is sure to fail; empty if it may succeed.
+
+    Args:
+        before: The job's steps that ran before it.
+        environment: The GitHub environment that the job runs in; empty for none.
+        uploads: Names of the artifacts that jobs before it upload.
+        root: The checkout.
+    """
+    return next(
+        filter(
+            None,
+            (
+                *_without_checkout(step, before),
+                _in_no_directory(step, before, root),
+                *_without_token(job, step, environment),
+                *_without_credentials(job, step, before),
+                _without_artifact(step, uploads),
+                _without_assembly(step, before),
+            ),
+        ),
+        "",
+    )
+
+
+def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> Iterator[str]:
+    if any("actions/checkout@" in each.uses or (each.script and "git clone" in each.script) for each in before):
+        return
+    if step.uses.startswith("./"):
+        yield f"no step before it checks the repository out, so {step.uses} is not there"
+    elif _OF_THE_CHECKOUT.search(step.commands):
+        yield "no step before it checks the repository out, so there is nothing to run"
+
+
+def _in_no_directory(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
+    made = [PurePosixPath(each.inputs.get("path", "")) for each in before]
+    place = PurePosixPath(step.directory)
+    if not step.script or not step.directory or place.is_absolute() or (root / place).is_dir():
+        return ""
+    return "" if place in made or place.parts[0] == ".." else f"its working directory {step.directory} does not exist"
+
+
+def _without_token(job: WorkflowJob, step: JobStep, environment: str) -> Iterator[str]:
+    if not any(name in step.uses for name in _SIGNS_IN):
+        return
+    if not may_sign(job.permissions):
+        yield "the job has no permission id-token: write, so AWS gives it no role"
+    if step.uses == _SIGN_IN:
+        wanted = step.inputs.get("environment", "")
+        own = f"runs in the environment {environment}" if environment else "names no environment"
+        if wanted and environment != wanted:
+            yield f"the role for {wanted} is only for jobs of the environment {wanted}, and the job {own}"
+        if not wanted and environment:
+            yield f"the role that publishes images is only for jobs without an environment, and the job {own}"
+
+
+def _without_credentials(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]) -> Iterator[str]:
+    asked = DEPLOYS.search(step.commands) or _ASKS_AWS.search(step.commands)
+    if asked is None or "self-hosted" in str(job.content.get("runs-on")):
+        return
+    used = [each for each in before if each.uses]
+    signed = [each for each in used if any(name in each.uses for name in _SIGNS_IN)]
+    if not signed and all(_HARMLESS.search(each.uses) for each in used):
+        if not any(name.startswith("AWS_") for name in step.variables):
+            yield "no step before it signs in to AWS"
+    elif signed and signed[-1].uses == _SIGN_IN:
+        taken = signed[-1].inputs.get("environment", "")
+        if taken not in (asked[1], REGISTRY_ENVIRONMENT):
+            role = f"the role for {taken}" if taken else "the role that publishes images"
+            yield f"{role}, which the job takes, may not touch {asked[1]}"
+
+
+def _without_artifact(step: JobStep, uploads: Iterable[str]) -> str:
+    wanted = step.inputs.get("name")
+    if "actions/download-artifact@" not in step.uses or wanted is None or "run-id" in step.inputs:
+        return ""
+    return "" if wanted in uploads else f"no job that it needs uploads the artifact {wanted!r}"
+
+
+def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
+    if DEPLOYS.search(step.commands) is None:
+        return ""
+    digest = _DIGEST.search(step.script)
+    built = step.variables.get(digest[1], UNKNOWN) if digest is not None else UNKNOWN
+    if not built and built is not UNKNOWN:
+        return "the digest of what was built is empty, so nothing may be deployed"
+    found = _ASSEMBLY.search(step.commands)
+    place = PurePosixPath(found[1] if found else "cdk.out")
+    downloads = [each for each in before if "actions/download-artifact@" in each.uses]
+    there = [PurePosixPath(each.inputs.get("path", ".")) for each in downloads]
+    made_here = any(_SYNTHESIZES.search(each.commands) for each in before)
+    if "$" in place.name or made_here or any(place == each or each in place.parents for each in there):
+        return ""
+    return f"it deploys {place}, but no step before it brings an assembly there"
+
+
+def why_cut(minutes: str, stage: Stage, bakes: Callable[[DeployAction], int], *, whole_job: bool) -> str:
+    """Why GitHub is sure to end a job or a step before its deployment is over; empty if it may not.
+
+    Args:
+        minutes: Its ``timeout-minutes``; empty for none.
+        bakes: Minutes that what a deployment deploys bakes.
+    """
+    limit = minutes or (str(_TIMEOUT_MINUTES) if whole_job else "")
+    waves = [[action for action in wave if isinstance(action, DeployAction)] for wave in stage.waves()]
+    needed = sum(max((bakes(action) for action in wave), default=0) for wave in waves)
+    if not limit.isdigit() or needed < int(limit):
+        return ""
+    return (
+        f"GitHub ends the {'job' if whole_job else 'step'} after {limit} minutes (timeout-minutes), but its "
+        f"deployments bake for {needed}: they go on, and nobody waits for them"
+    )

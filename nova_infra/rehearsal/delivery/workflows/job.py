@@ -1,0 +1,117 @@
+"""A job of a workflow and its steps, before anything is known of a run."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nova_infra.rehearsal.delivery.workflows.expressions import fill
+
+# Where a command begins: in a line of its own, after another one, below a path, with variables before it.
+_COMMAND = r"^(?:[^#\n]*?(?:[;&|(]|\bthen|\bdo)\s*)?\s*(?:(?:[A-Za-z_]\w*=\S*|time|exec|env|sudo)\s+)*(?:\S*/)?"
+DEPLOYS = re.compile(rf"{_COMMAND}nova deploy\s+[\"']?([^\s\"';&|)]+)", re.MULTILINE)
+GATE = re.compile(rf"{_COMMAND}make gate ENVIRONMENT=[\"']?([^\s\"';&|)]+)", re.MULTILINE)
+IMAGES = re.compile(rf"{_COMMAND}(?:make images?|nova image build)\b", re.MULTILINE)
+_OF_A_MATRIX = re.compile(r"\$\{\{\s*matrix\.[^}]*\}\}")
+_GIVEN = re.compile(r"\$\{\{\s*(env|inputs)\.([\w-]+)\s*\}\}")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+@dataclass
+class WorkflowJob:
+    """A job, or one combination of a job with a matrix.
+
+    Attributes:
+        name: Its name, with the values of the combination.
+        content: What the workflow says of it.
+        needs: Names of the jobs that it waits for.
+        permissions: What its token may do.
+        base: Its name in its workflow; empty for the beginning of a called workflow.
+        matrix: The values of the combination.
+        deploys: The environment that it deploys; empty for none.
+        gates: The environment whose deployments it answers; empty for none.
+        ancestors: Names of all jobs that end before it begins.
+        environment: Variables that its workflow sets for all of its jobs.
+        called_by: The beginning of the called workflow that it belongs to, if it does to one.
+        inputs: What that workflow gets, as the call writes it.
+        ends: Name of the beginning of the called workflow whose end this is; empty if it is a job.
+    """
+
+    name: str
+    content: Mapping[str, Any]
+    needs: list[str]
+    steps: list[Mapping[str, Any]]
+    permissions: Any
+    base: str = ""
+    matrix: Mapping[str, Any] = field(default_factory=dict)
+    deploys: str = ""
+    gates: str = ""
+    ancestors: set[str] = field(default_factory=set)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    called_by: "WorkflowJob | None" = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    ends: str = ""
+
+    def variables(self, step: Mapping[str, Any]) -> dict[str, str]:
+        """The variables of a step as they are written: the narrower ones win."""
+        given = (self.environment, self.content.get("env"), step.get("env"))
+        return {str(key): str(value) for each in given if isinstance(each, Mapping) for key, value in each.items()}
+
+    def script(self, step: Mapping[str, Any]) -> str:
+        """The commands of a step, with the values that the workflow itself gives; empty if it has none."""
+        variables = self.variables(step)
+        inputs = {str(key): str(value) for key, value in self.inputs.items()}
+
+        def given(found: re.Match[str]) -> str:
+            known = variables if found.group(1) == "env" else inputs
+            return known.get(found.group(2), found.group())
+
+        return in_matrix(_GIVEN.sub(given, str(step.get("run", ""))), self.matrix)
+
+    def commands(self, step: Mapping[str, Any]) -> str:
+        """Its script, with variables whose values are written in the workflow put in."""
+        variables = {key: in_matrix(value, self.matrix) for key, value in self.variables(step).items()}
+        variables = {key: value for key, value in variables.items() if "${{" not in value}
+        return _VARIABLE.sub(lambda found: variables.get(found[1] or found[2], found.group()), self.script(step))
+
+    def scripts(self) -> Iterator[str]:
+        """The commands of all of its steps."""
+        yield from (self.commands(step) for step in self.steps if "run" in step)
+
+    @property
+    def environment_name(self) -> str:
+        """The GitHub environment that it runs in, as written; empty for none."""
+        environment = self.content.get("environment") or ""
+        return str(environment.get("name", "") if isinstance(environment, Mapping) else environment)
+
+
+def in_matrix(script: str, values: Mapping[str, Any]) -> str:
+    """A script with the values of a combination of the job's matrix; what else it names is filled in later."""
+    return _OF_A_MATRIX.sub(lambda found: fill(found.group(), {"matrix": values}), script) if values else script
+
+
+@dataclass(frozen=True)
+class JobStep:
+    """A step that runs when a push starts its job.
+
+    Attributes:
+        name: What to call it.
+        uses: The action that it uses; empty for none.
+        script: The commands that it runs; empty for none.
+        commands: The same, with known variables put in.
+        variables: Its environment variables.
+        inputs: What the action is given.
+        directory: Where its commands run, below the checkout; empty for the checkout itself.
+        minutes: What GitHub gives it; empty for no limit of its own.
+        tolerated: Whether the job goes on if it fails.
+    """
+
+    name: str
+    uses: str
+    script: str
+    commands: str
+    variables: Mapping[str, str]
+    inputs: Mapping[str, str]
+    directory: str = ""
+    minutes: str = ""
+    tolerated: bool = False

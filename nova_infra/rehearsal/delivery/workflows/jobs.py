@@ -1,0 +1,167 @@
+"""All jobs of a workflow: one for each combination of a matrix, and those of the workflows that it calls.
+
+A called workflow has a beginning, which waits for what the call needs, and an end, which has its outputs.
+See https://docs.github.com/en/actions/how-tos/reuse-automations/reuse-workflows and
+https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nova_infra.rehearsal.delivery.workflows.doomed import may_sign
+from nova_infra.rehearsal.delivery.workflows.expressions import UNKNOWN, ExpressionError
+from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, GATE, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError, WorkflowText
+
+_DEPTH = 10
+Combination = dict[str, Any]
+
+
+def jobs_of(
+    source: WorkflowText, root: Path, *, prefix: str = "", begins: WorkflowJob | None = None
+) -> dict[str, WorkflowJob]:
+    """Every job of a workflow by name, in the order in which they are written.
+
+    Args:
+        root: The checkout, where workflows that it calls are looked for.
+        prefix: What the names begin with.
+        begins: The beginning of this workflow, if another one calls it.
+    """
+    found: dict[str, WorkflowJob] = {}
+    own: list[WorkflowJob] = []
+    for name, content in source.content["jobs"].items():
+        waits_for = content.get("needs") or []
+        waits_for = [waits_for] if isinstance(waits_for, str) else list(waits_for)
+        if unknown := next((other for other in waits_for if other not in source.content["jobs"]), None):
+            raise source.error(name, f"job {name} needs {unknown!r}, which is not a job", "correct needs")
+        for ending, values in combinations(content):
+            job = _job(source, f"{prefix}{name}{ending}", str(name), content, begins)
+            job.needs, job.matrix = list(map(str, waits_for)), values
+            if str(content.get("uses", "")).startswith("./"):
+                found |= _called(source, root, job)
+            else:
+                _look_at(source, job)
+            found[job.name] = job
+            own.append(job)
+    for job in own:
+        # Who needs a job with a matrix waits for all of its combinations.
+        first = [each.name for other in job.needs for each in own if each.base == other] or _first(begins)
+        if job.ends:
+            found[job.ends].needs = first
+            job.needs = [name for name, each in found.items() if each.called_by is found[job.ends]] + [job.ends]
+        else:
+            job.needs = first
+    return found
+
+
+def _first(begins: WorkflowJob | None) -> list[str]:
+    return [begins.name] if begins is not None else []
+
+
+def _job(
+    source: WorkflowText, name: str, base: str, content: Mapping[str, Any], begins: WorkflowJob | None
+) -> WorkflowJob:
+    permissions = content.get("permissions", source.content.get("permissions", {}))
+    if begins is not None and not may_sign(begins.permissions):
+        permissions = begins.permissions  # a called workflow never gets more than who calls it
+    job = WorkflowJob(name, content, [], content.get("steps", []), permissions, base)
+    job.environment, job.called_by = source.content.get("env") or {}, begins
+    job.inputs = begins.inputs if begins is not None else {}
+    return job
+
+
+def _look_at(source: WorkflowText, job: WorkflowJob) -> None:
+    """Note what a job deploys, and whose gates it answers."""
+    found = [match[1] for script in job.scripts() for match in DEPLOYS.finditer(script)]
+    if len(found) > 1:
+        raise source.error(job.base, f"job {job.name} deploys {len(found)} times", "deploy once in a job")
+    job.deploys = found[0] if found else ""
+    job.gates = next((match[1] for script in job.scripts() for match in GATE.finditer(script)), "")
+
+
+def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, WorkflowJob]:
+    """The jobs of the workflow that a job calls; the job itself becomes their end."""
+    path = root / str(job.content["uses"])
+    try:
+        inner = WorkflowText(path.relative_to(root), path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        fault = f"job {job.base} calls {job.content['uses']}, which cannot be read ({why})"
+        raise source.error(job.base, fault, "correct uses") from None
+    on = inner.content.get("on", inner.content.get(True))
+    call = (on.get("workflow_call") or {}) if isinstance(on, Mapping) and "workflow_call" in on else None
+    if call is None and on != "workflow_call" and "workflow_call" not in (on or ()):
+        fault = f"job {job.base} calls {job.content['uses']}, which is not started by workflow_call"
+        raise source.error(job.base, fault, "correct its on:")
+    if job.name.count(" / ") >= _DEPTH:
+        raise WorkflowError(f"{source.path}:1: calls itself: correct uses")
+    call = call or {}
+    defaults = {key: (each or {}).get("default", "") for key, each in (call.get("inputs") or {}).items()}
+    begins = WorkflowJob(f"{job.name} (called)", job.content, [], [], job.permissions, matrix=job.matrix)
+    begins.inputs, begins.called_by = {**defaults, **(job.content.get("with") or {})}, job.called_by
+    outputs = {key: (each or {}).get("value", "") for key, each in (call.get("outputs") or {}).items()}
+    job.content = {"outputs": outputs}
+    job.ends = begins.name
+    return {begins.name: begins, **jobs_of(inner, root, prefix=f"{job.name} / ", begins=begins)}
+
+
+def combinations(content: Mapping[str, Any]) -> list[tuple[str, Combination]]:
+    """What a job runs for: the end of each one's name, and the values of its ``matrix`` context.
+
+    A matrix that an expression gives is known only on GitHub: the job then counts as one, without values.
+    """
+    strategy = content.get("strategy")
+    matrix = strategy.get("matrix") if isinstance(strategy, Mapping) else None
+    if not isinstance(matrix, Mapping) or not all(isinstance(values, Sequence) for values in matrix.values()):
+        return [("", {})]
+    if any(isinstance(values, str) for values in matrix.values()):
+        return [("", {})]
+    found = list(_combined(matrix))
+    return [(f" ({', '.join(map(_said, each.values()))})", each) for each in found] or [("", {})]
+
+
+def _combined(matrix: Mapping[str, Any]) -> Iterator[Combination]:
+    axes = {key: values for key, values in matrix.items() if key not in ("include", "exclude")}
+    product = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())] if axes else []
+    kept = [each for each in product if not any(_fits(each, left_out) for left_out in matrix.get("exclude", ()))]
+    alone = []
+    for more in matrix.get("include", ()):
+        # It adds to the combinations whose own values it does not change; one that fits none is a further one.
+        shared = {key: value for key, value in more.items() if key in axes}
+        fitting = [each for each in kept if _fits(each, shared)]
+        for each in fitting:
+            each.update(more)
+        if not fitting:
+            alone.append(dict(more))
+    yield from (*kept, *alone)
+
+
+def _fits(combination: Combination, values: Mapping[str, Any]) -> bool:
+    return all(key in combination and combination[key] == value for key, value in values.items())
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(_said, value.values())) if isinstance(value, Mapping) else str(value)
+
+
+def why_no_combinations(content: Mapping[str, Any], evaluated: Callable[[str], Any]) -> str:
+    """Why GitHub finds nothing that a job with a matrix could run for; empty if it does.
+
+    Args:
+        evaluated: What an expression of the job is worth.
+    """
+    strategy = content.get("strategy")
+    matrix = strategy.get("matrix") if isinstance(strategy, Mapping) else None
+    if matrix is None:
+        return ""
+    try:
+        whole = evaluated(matrix) if isinstance(matrix, str) else matrix
+        for name, values in (whole if isinstance(whole, Mapping) else {}).items():
+            found = evaluated(values) if isinstance(values, str) else values
+            if name not in ("include", "exclude") and not found and found is not UNKNOWN:
+                return f"GitHub finds no values {name!r} for its matrix"
+    except ExpressionError as error:
+        return f"GitHub cannot evaluate its matrix: {error}"
+    return "" if whole or whole is UNKNOWN else "GitHub finds no values for its matrix"

@@ -1,0 +1,257 @@
+"""The delivery as a workflow of GitHub Actions states it: its jobs become stages that a rehearsal plays.
+
+Commands are those of the workflow, in the order of ``needs``; what a job deploys is what the assembly says of that
+environment. See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE
+from nova_infra.rehearsal.delivery.definition import (
+    ApprovalAction,
+    BuildAction,
+    DeployAction,
+    Pipeline,
+    Stage,
+    StageAction,
+)
+from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed
+from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, GATE, IMAGES, JobStep, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.risks import Risks, tolerated
+from nova_infra.rehearsal.delivery.workflows.run import PushedRun
+from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowText
+from nova_infra.rehearsal.delivery.workflows.triggers import unstarted, why_not_started
+
+# What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
+_NOT_RUN = re.compile(r"^\s*(make (browser|audit|setup|coverage)|nova (github|registry|services)|npm|npx|pip|uv|cdk)\b")
+# Places of GitHub's own machines, and how tests report there.
+_RUNNER = "/home/runner/"
+_REPORTS = ("PYTEST_ADDOPTS",)
+_QUIET = {"GITHUB_OUTPUT": "/dev/null", "GITHUB_STEP_SUMMARY": "/dev/null", "GITHUB_ENV": "/dev/null"}
+
+
+@dataclass(frozen=True)
+class DoomedAction(BuildAction):
+    """A step that would fail on GitHub, for a reason that is known without playing it."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """What a workflow comes to.
+
+    Attributes:
+        pipeline: Its jobs as stages.
+        unsafe: What would reach users although something before it failed, in clauses.
+        beside: Jobs that no deployment waits for and that wait for none: they are not played.
+        elsewhere: Workflows of other repositories that it calls: they are not played either.
+    """
+
+    pipeline: Pipeline
+    unsafe: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+def read_workflow(
+    path: Path,
+    text: str,
+    delivered: Pipeline,
+    *,
+    branch: str,
+    engine: str,
+    approved: Collection[str],
+    root: Path,
+    bakes: Callable[[DeployAction], int] = lambda _: 0,
+) -> Workflow:
+    """The stages that a push starts.
+
+    Args:
+        path: The workflow's file, for messages.
+        delivered: A pipeline over the same environments: what deploying one of them means.
+        branch: The branch that is pushed.
+        engine: What ``nova github outputs`` says of the engine.
+        approved: Environments that somebody has to approve.
+        root: The checkout: its directories, and workflows that this one calls.
+        bakes: Minutes that what a deployment deploys bakes.
+
+    Raises:
+        WorkflowError: It is not a workflow, or says something that the rehearsal does not know.
+    """
+    source = WorkflowText(path, text)
+    return _WorkflowReader(source, delivered, PushedRun(source, branch, engine), approved, bakes, root).read()
+
+
+class _WorkflowReader:
+    def __init__(
+        self,
+        source: WorkflowText,
+        delivered: Pipeline,
+        run: PushedRun,
+        approved: Collection[str],
+        bakes: Callable[[DeployAction], int],
+        root: Path,
+    ) -> None:
+        self._source, self._content, self._run, self._root = source, source.content, run, root
+        self._delivered, self._approved, self._bakes = delivered, approved, bakes
+        self._environments = {
+            stage.name.lower(): stage
+            for stage in delivered.stages
+            if any(isinstance(action, DeployAction) for action in stage.actions)
+        }
+
+    def read(self) -> Workflow:
+        self._jobs = self._ordered(jobs_of(self._source, self._root))
+        deploying = [job for job in self._jobs if job.deploys]
+        relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
+        relevant |= {j.name for j in self._jobs if not j.gates and any(d.name in j.ancestors for d in deploying)}
+        relevant |= {job.name for job in self._jobs if any(IMAGES.search(script) for script in job.scripts())}
+        stages: dict[str, Stage] = {}
+        for job in self._jobs:
+            self._run.enter(job)
+            if job.name not in relevant:
+                continue
+            for stage in self._stages_of(job, deploying):
+                known = stages.get(stage.name)
+                stages[stage.name] = stage if known is None else _joined(known, stage)
+        found = list(stages.values())
+        if (why := why_not_started(self._content, self._run.branch)) and found:
+            found[0] = replace(found[0], closed_because=why)
+        pipeline = Pipeline(str(self._content.get("name") or self._source.path.stem), tuple(found), {})
+        return Workflow(
+            pipeline,
+            (*self._risks(), *self._undelivered(found), *self._unstarted()),
+            tuple(job.name for job in self._jobs if job.name not in relevant and not job.gates and job.base),
+            tuple(str(job.content["uses"]) for job in self._jobs if "uses" in job.content and job.base),
+        )
+
+    def _ordered(self, jobs: Mapping[str, WorkflowJob]) -> list[WorkflowJob]:
+        """The jobs, each after those that it needs, otherwise as they are written."""
+        waiting, done = dict(jobs), dict[str, WorkflowJob]()
+        while waiting:
+            job = next((job for job in waiting.values() if all(other in done for other in job.needs)), None)
+            if job is None:
+                raise self._source.error(next(iter(waiting)), f"{', '.join(waiting)} need each other", "correct needs")
+            job.ancestors = {*job.needs, *(a for other in job.needs for a in done[other].ancestors)}
+            done[job.name] = waiting.pop(job.name)
+        return list(done.values())
+
+    def _stages_of(self, job: WorkflowJob, deploying: list[WorkflowJob]) -> Iterator[Stage]:
+        why = self._run.skipped.get(job.name)
+        before = [other for other in deploying if other.name in job.ancestors]
+        name = job.name
+        if job.deploys and (known := self._environments.get(job.deploys.replace("-", ""))) is not None:
+            name = known.name
+        elif before and not job.deploys:
+            owner = self._environments.get(before[-1].deploys.replace("-", ""))
+            name = owner.name if owner is not None else name
+        if job.deploys in self._approved and not why and self._run.environment_of(job) == job.deploys:
+            yield Stage(f"Approve {job.deploys}", (ApprovalAction(f"reviewers of {job.deploys}", 1),))
+        if (why and not job.deploys) or not (job.steps or why):
+            return  # What needs it says so.
+        actions = () if why else tuple(self._actions(job))
+        yield Stage(name, actions, closed_because=f"job {job.name} is skipped: {why}" if why else None)
+
+    def _actions(self, job: WorkflowJob) -> Iterator[StageAction]:
+        if why := self._why_never(job):
+            yield DoomedAction(f"{job.name}: its start", 1, (), (), {}, False, False, reason=why)
+            return
+        before: list[JobStep] = []
+        order = 0
+        uploads = self._run.uploads_before(job, self._jobs)
+        for step in self._run.steps_of(job):
+            order += 1
+            name = f"{job.name}: {step.name}"
+            environment = self._run.environment_of(job)
+            reason = why_doomed(job, step, before, environment=environment, uploads=uploads, root=self._root)
+            deploys = DEPLOYS.search(step.commands)
+            reason = reason or (self._why_cut(job, step, deploys[1]) if deploys else "")
+            before.append(step)
+            if reason and not (step.tolerated or tolerated(job.content)):
+                yield DoomedAction(name, order, (), (), {}, False, False, reason=reason)
+                return
+            if not reason:
+                for action in self._played(job, step, name, order):
+                    order = max(order, action.run_order)
+                    yield action
+
+    def _played(self, job: WorkflowJob, step: JobStep, name: str, order: int) -> Iterator[StageAction]:
+        """What a step that may succeed does."""
+        if deploys := DEPLOYS.search(step.commands):
+            yield from self._deployments(job, deploys[1], order)
+        elif IMAGES.search(step.commands):
+            for action in (a for s in self._delivered.stages if s.name == "Images" for a in s.actions):
+                yield replace(action, run_order=order)
+        elif "actions/upload-artifact@" in step.uses and step.inputs.get("if-no-files-found") == "error":
+            paths = " ".join(shlex.quote(path) for path in step.inputs.get("path", "").split())
+            yield BuildAction(name, order, (), (f"ls -d {paths} > /dev/null",), {}, False, False)
+        elif step.script and not _NOT_RUN.match(step.script):
+            values = {k: v for k, v in step.variables.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
+            script = step.script.strip()
+            if step.directory:
+                script = f"cd {shlex.quote(step.directory)}\n{script}"
+            if step.tolerated or tolerated(job.content):
+                script = f"bash -e -c {shlex.quote(script)} || true"
+            yield BuildAction(name, order, (), (script,), {**_QUIET, **values}, False, False)
+
+    def _why_never(self, job: WorkflowJob) -> str:
+        """Why GitHub never starts a job that it does not skip; empty if it does."""
+        own, whole = (self._run.group(each.get("concurrency"), 1) for each in (job.content, self._content))
+        if own is not None and own == whole:
+            return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
+        return why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
+
+    def _why_cut(self, job: WorkflowJob, step: JobStep, environment: str) -> str:
+        stage = self._environments.get(environment.replace("-", ""))
+        if stage is None:
+            return f"{environment} is not an environment"
+        limit = str(job.content.get("timeout-minutes", ""))
+        return why_cut(limit, stage, self._bakes, whole_job=True) or why_cut(
+            step.minutes, stage, self._bakes, whole_job=False
+        )
+
+    def _deployments(self, job: WorkflowJob, environment: str, order: int) -> Iterator[StageAction]:
+        stage = self._environments[environment.replace("-", "")]
+        deployments = [action for action in stage.actions if isinstance(action, DeployAction)]
+        first = min(action.run_order for action in deployments)
+        for action in deployments:
+            # `nova deploy --outputs` writes what the platform's stack says.
+            namespace = job.deploys if action.stack_name.endswith("-platform") else None
+            yield replace(action, run_order=order + action.run_order - first, namespace=namespace)
+        # A job that answers gates, or is the load, waits for deployments: it goes beside those that it is for.
+        for each in (a for gate in self._jobs if gate.gates == environment for a in self._actions(gate)):
+            if isinstance(each, BuildAction) and (isinstance(each, DoomedAction) or GATE.search(each.commands[0])):
+                told = (each.environment.get(key, "") for key in (GATED_VARIABLE, LOADED_VARIABLE))
+                names = tuple(f"-{name}" for name in " ".join(told).split())
+                beside = [action.run_order for action in deployments if action.stack_name.endswith(names)]
+                yield replace(each, run_order=order + min(beside, default=first) - first)
+
+    def _risks(self) -> Iterator[str]:
+        """What reaches an environment although something that comes before it failed, or nobody was asked."""
+        run, names = self._run, list(self._environments)
+        return Risks(self._jobs, names, self._approved, self._content, run.runs, run.group, run.cancels).found()
+
+    def _undelivered(self, stages: list[Stage]) -> Iterator[str]:
+        deployed = {s.name for s in stages if s.closed_because or any(isinstance(a, DeployAction) for a in s.actions)}
+        doomed = {s.name for s in stages for a in s.actions if isinstance(a, DoomedAction)}
+        for stage in self._environments.values():
+            if stage.name not in deployed | doomed:
+                yield f"no job deploys {stage.name}, so what ran there before stays"
+
+    def _unstarted(self) -> Iterator[str]:
+        services = sorted(each.relative_to(self._root).as_posix() for each in self._root.glob("services/*/Dockerfile"))
+        if left_out := unstarted(self._content, services):
+            yield f"a push that changes only {left_out[0]} does not start this workflow, by its paths"
+
+
+def _joined(first: Stage, then: Stage) -> Stage:
+    """A stage followed by the actions of a later job for the same environment."""
+    last = max((action.run_order for action in first.actions), default=0)
+    moved = tuple(replace(action, run_order=action.run_order + last) for action in then.actions)
+    return replace(first, actions=first.actions + moved, closed_because=first.closed_because or then.closed_because)

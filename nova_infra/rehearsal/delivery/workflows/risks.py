@@ -1,0 +1,111 @@
+"""What a workflow lets through although something failed, or nobody was asked."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.rehearsal.delivery.workflows.expressions import holds
+from nova_infra.rehearsal.delivery.workflows.job import IMAGES, WorkflowJob
+
+_GATE_KEEPERS = re.compile(
+    r"^[^#\n]*?\b(make (?:check|test\S*|integration|e2e|verify|preflight|gate)|nova deploy|pytest|npm test)\b(.*)$",
+    re.MULTILINE,
+)
+_IGNORES = re.compile(r"\|\|\s*(true|:|exit 0|echo\b)")
+
+
+@dataclass(frozen=True)
+class Risks:
+    """Looks for what reaches an environment past a failure.
+
+    Attributes:
+        jobs: All jobs.
+        environments: Their names without hyphens, in the order of promotion.
+        approved: Environments that somebody has to approve.
+        content: What the workflow says.
+        runs: Whether a job runs, given results of jobs that it needs.
+        group: The concurrency group that something is in for the push with a number; None for none.
+        cancels: Whether a newer push cancels what is in its group.
+    """
+
+    jobs: Sequence[WorkflowJob]
+    environments: Sequence[str]
+    approved: Collection[str]
+    content: Mapping[Any, Any]
+    runs: Callable[[WorkflowJob, Mapping[str, str]], bool]
+    group: Callable[[object, int], str | None]
+    cancels: Callable[[object], bool]
+
+    def found(self) -> Iterator[str]:
+        """Each risk, in a clause."""
+        deploying = [job for job in self.jobs if job.deploys]
+        for job in deploying:
+            yield from self._unwaited(job, deploying)
+            yield from self._past_failure(job)
+            if job.deploys in self.approved and not job.environment_name:
+                yield f"{job.name} names no environment, so nobody has to approve before it deploys"
+            yield from self._crossed(job)
+        relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
+        for job in self.jobs:
+            if job.name in relevant:
+                yield from _ignored(job)
+
+    def _earlier(self, job: WorkflowJob) -> Sequence[str]:
+        environment = job.deploys.replace("-", "")
+        return self.environments[: self.environments.index(environment)] if environment in self.environments else ()
+
+    def _unwaited(self, job: WorkflowJob, deploying: Sequence[WorkflowJob]) -> Iterator[str]:
+        earlier = self._earlier(job)
+        for other in self.jobs:
+            if other.name in job.ancestors or other is job or not other.base or other.ends:
+                continue
+            tested = [each.deploys.replace("-", "") in earlier for each in deploying if each.name in other.ancestors]
+            if other.deploys.replace("-", "") in earlier:
+                yield f"{job.name} does not wait for {other.name}, so it deploys what fails there"
+            elif not (other.deploys or other.gates) and tested and all(tested):
+                yield f"{job.name} does not wait for {other.name}, so it deploys what fails its tests"
+            elif any(IMAGES.search(script) for script in other.scripts()):
+                yield f"{job.name} does not wait for {other.name}, so the images that it deploys may be missing"
+
+    def _past_failure(self, job: WorkflowJob) -> Iterator[str]:
+        if not self.runs(job, {}):
+            return
+        for failing in self.jobs:
+            results = {failing.name: "failure"}
+            for each in self.jobs if failing.name in job.ancestors else ():
+                if each.name in job.ancestors and set(results) & each.ancestors:
+                    before = {name: result for name, result in results.items() if name in each.ancestors}
+                    results |= {} if self.runs(each, before) else {each.name: "skipped"}
+            if failing.name in job.ancestors and self.runs(job, results):
+                yield f"{job.name} runs even if {failing.name} has failed, by its condition {job.content.get('if')!r}"
+                return
+
+    def _crossed(self, job: WorkflowJob) -> Iterator[str]:
+        """How two pushes could meet in a deployment."""
+        places = [each for each in (job.content.get("concurrency"), self.content.get("concurrency")) if each]
+        shared = [each for each in places if self.group(each, 1) == self.group(each, 2)]
+        if not shared:
+            why = "whose name differs from push to push" if places else ""
+            where = f"in a concurrency group {why}" if why else "in no concurrency group"
+            yield f"{job.name} is {where}, so two pushes may deploy at once"
+        if any(self.cancels(each) for each in shared):
+            yield f"a newer push cancels {job.name} in the middle of a deployment (cancel-in-progress)"
+
+
+def tolerated(content: Mapping[str, Any]) -> bool:
+    """Whether what follows a job or step goes on if it fails."""
+    said = content.get("continue-on-error", False)
+    return said is True or (isinstance(said, str) and holds(said, {"matrix": {}, "env": {}, "github": {}, "vars": {}}))
+
+
+def _ignored(job: WorkflowJob) -> Iterator[str]:
+    """Checks of a job whose failure changes nothing."""
+    if tolerated(job.content):
+        yield f"what waits for {job.name} goes on even if it fails (continue-on-error)"
+    for step in job.steps:
+        for command, rest in _GATE_KEEPERS.findall(job.commands(step)):
+            if tolerated(step):
+                yield f"{job.name} goes on even if {command} fails (continue-on-error)"
+            elif ignoring := _IGNORES.search(rest):
+                yield f"{job.name} goes on even if {command} fails ({ignoring.group().strip()})"
