@@ -60,10 +60,6 @@ _APIS = ("apigateway",)
 _IMAGE = re.compile(
     r"(?P<account>[^./]+)\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)(?!.*@sha256:)", re.DOTALL
 )
-ANYBODY = ("appsync", "cognito-idp", "connect", "edgelambda", "elasticloadbalancing", "lex", "ses")
-_APIS = ("apigateway",)
-"""Those that ask only who a method's or a route's own setting lets in."""
-_REGISTRY = re.compile(r"(?P<account>[^./]+)\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)(?!.*@sha256:)")
 ANYBODY = "*"
 """Who starts something without a permission for it."""
 # What one bucket's notifications are called in its own resource, and in the one of CDK's that adds them to any bucket.
