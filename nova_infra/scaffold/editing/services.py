@@ -113,7 +113,8 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
     require_name(root, new)
     directory = root / "services" / old
     modules = (path.stem for path in directory.glob(f"src/{module_name(old)}/*"))
-    renaming = Renaming(old, new, frozenset({"main", *modules}))
+    named = (path.relative_to(directory).as_posix() for path in directory.rglob(old) if path.is_dir())
+    renaming = Renaming(old, new, frozenset({"main", *modules}), frozenset(named))
     files = {CONFIG_FILE: with_renamed_entry(_read(root, CONFIG_FILE), old, new)}
     files |= _locks(root, lambda text: locks.with_renamed_service(text, old, new))
     files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.with_renamed_service(text, old, new))
