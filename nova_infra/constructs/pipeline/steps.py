@@ -181,7 +181,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
 class GateStep(ReleaseStep):
     """Runs the environment's test suite against new revisions: it answers their gates and is their load.
 
-    It has to run beside the deployments that wait for it: :func:`run_beside` gives it their run order.
+    It has to run in parallel with the deployments that wait for it: :func:`run_beside` gives it their run order.
     """
 
     def __init__(

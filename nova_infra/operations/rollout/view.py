@@ -120,7 +120,7 @@ class RolloutView:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job beside the rollouts.
+    """A job shown with the rollouts.
 
     Attributes:
         running: Number of runs that are going.

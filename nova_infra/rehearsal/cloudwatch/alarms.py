@@ -61,8 +61,8 @@ class PlayedAlarm:
         datapoints_to_alarm: How many of them must breach.
         comparison: How a data point is compared with the threshold.
         missing: How a period without data counts.
-        alarm_topics: Told when it goes to ALARM.
-        ok_topics: Told when it goes to OK.
+        alarm_topics: Notified when it goes to ALARM.
+        ok_topics: Notified when it goes to OK.
     """
 
     name: str
@@ -154,8 +154,8 @@ class CompositeAlarm:
 
     Attributes:
         rule: Its rule, such as ``ALARM("a") OR ALARM("b")``.
-        alarm_topics: Told when it goes to ALARM.
-        ok_topics: Told when it goes to OK.
+        alarm_topics: Notified when it goes to ALARM.
+        ok_topics: Notified when it goes to OK.
     """
 
     name: str

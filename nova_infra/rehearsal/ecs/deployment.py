@@ -38,7 +38,7 @@ class PlayedDeployment:
         record: What happens is written here.
         states: Alarm name to its state now.
         measured: Alarm name to what it measured when it went to ALARM, in words.
-        tell: Told a line about each turn of the story.
+        tell: Called with a line about each turn of the story.
         steering: Who answers its hooks, and may stop it.
     """
 

@@ -35,7 +35,7 @@ class Environments:
 
     Attributes:
         record: What happens is written here.
-        tell: Told a line about each turn of the story.
+        tell: Called with a line about each turn of the story.
         steering: Who answers deployments that wait.
         seconds_between_looks: Seconds between two looks at a task that seems to be unhealthy at the end.
     """

@@ -1,6 +1,6 @@
 """Measures how a worker handles its messages: how long each takes, which come back, and how often it asks for more.
 
-Pure: it is told what the queue holds, again and again, and when.
+Pure: its caller says what the queue holds, again and again, and when.
 """
 
 import math
