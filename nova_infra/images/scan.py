@@ -82,7 +82,6 @@ def refusals(
 
     Args:
         name: What the image is called in the lines.
-        today: The day on which they must not have expired.
     """
     expired = {each.id for each in accepted if each.expires < today}
     return [

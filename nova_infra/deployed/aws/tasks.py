@@ -61,7 +61,6 @@ class AwsTasks(AwsStacks):
         https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 
         Args:
-            since: From when on, UTC.
             pattern: CloudWatch's filter pattern; empty for all lines.
             streams: Names of at most 100 streams; none for all.
 

@@ -154,8 +154,6 @@ class CompositeAlarm:
 
     Attributes:
         rule: Its rule, such as ``ALARM("a") OR ALARM("b")``.
-        alarm_topics: Notified when it goes to ALARM.
-        ok_topics: Notified when it goes to OK.
     """
 
     name: str

@@ -93,7 +93,6 @@ class DrillResult:
         service: The service that had the fault.
         canary: Which canary it was played with.
         misses: What did not follow; empty when it passed.
-        seconds: How long it took.
         place: Where the fault sat.
     """
 

@@ -74,7 +74,6 @@ class PlayedJobs:
 
         Args:
             definition_of: The task definition of a reference.
-            sources: The checkout that belongs to it.
             again: Whether it comes a second time while the first run is going, whatever the schedule says.
 
         Returns:

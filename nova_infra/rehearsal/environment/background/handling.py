@@ -76,7 +76,6 @@ class Handling:
         """Note what the queue holds; return whether to check again.
 
         Args:
-            now: When, in seconds.
             waiting: Messages that can be received.
             taken: Messages that have been received and not deleted.
             done: Messages that have been deleted since the queue was made.
