@@ -83,8 +83,12 @@ class Assembly:
                 f"{path}: named by the pipeline but not in {self.directory}: run `make synth`"
             ) from None
         resources = template.get("Resources", {})
-        if not isinstance(resources, dict) or not all(isinstance(r, dict) and "Type" in r for r in resources.values()):
+        if not isinstance(resources, dict):
             raise AssemblyError(f"{self.directory / path}: is not a CloudFormation template: run `make synth`")
+        for name, resource in resources.items():
+            parts = resource if isinstance(resource, dict) else {}
+            if not isinstance(parts.get("Type"), str) or not isinstance(parts.get("Properties", {}), dict):
+                raise AssemblyError(f"{self.directory / path}: {name} is not a resource: run `make synth`")
         return template
 
     def stacks(self) -> list[AssembledStack]:
@@ -269,9 +273,13 @@ def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[
 
 def _read_json(path: Path) -> Template:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # what is nested too deeply, or not text, was not synthesized either
         raise AssemblyError(f"{path}: is not JSON ({error}): run `make synth`") from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise AssemblyError(f"{path}: cannot be read ({error.strerror}): run `make synth`") from None
     if not isinstance(content, dict):
         raise AssemblyError(f"{path}: is not a JSON object: run `make synth`")
     return content

@@ -150,8 +150,7 @@ def _git_index(services: Path) -> dict[str, Kind] | None:
     if answer.code == git.NOT_FOUND or (answer.code and "not a git repository" in answer.error):
         return None
     if answer.code:
-        fault = next(iter(answer.error.splitlines()), "failed")
-        raise NovaError(f"git ls-files: {fault}: repair the repository")
+        raise NovaError(git.why_silent(services) or f"git ls-files: {answer.fault}: repair the repository")
     kinds: dict[str, Kind] = {}
     for entry in answer.out.split(b"\0"):
         if entry:

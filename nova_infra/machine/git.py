@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -31,11 +32,18 @@ class GitAnswer:
         """What it prints, as text without white space around it."""
         return self.out.decode(errors="replace").strip()
 
+    @property
+    def fault(self) -> str:
+        """The first line of what it says is wrong."""
+        return next(iter(self.error.splitlines()), "failed")
+
 
 def run(root: Path, *arguments: str) -> GitAnswer:
-    """Run git in a directory."""
+    """Run git in a directory, in English: what it says about a fault decides the remedy."""
     try:
-        result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
+        result = subprocess.run(
+            ["git", *arguments], cwd=root, env={**os.environ, "LC_ALL": "C"}, check=False, capture_output=True
+        )
     except FileNotFoundError:
         return GitAnswer(NOT_FOUND, b"", "git: not found: install it")
     return GitAnswer(result.returncode, result.stdout, result.stderr.decode(errors="replace").strip())
@@ -47,24 +55,34 @@ def read(root: Path, *arguments: str) -> str | None:
     return answer.text if answer.code == 0 else None
 
 
-def why_unreadable(root: Path, revision: str = "HEAD") -> str | None:
-    """Why a revision cannot be read in a directory, with the remedy; None where it can.
+def why_silent(root: Path) -> str | None:
+    """Why git says nothing of a directory, with the remedy; None where it does.
 
-    An archive has no repository, a shallow clone ends early, and git refuses a repository of somebody else's.
-
-    Args:
-        revision: What git calls it.
+    An archive has no repository, and git refuses a repository of somebody else's.
     """
     answer = run(root, "rev-parse", "--git-dir")
     if answer.code == NOT_FOUND:
         return answer.error
-    if "dubious ownership" in answer.error:
-        return f"this repository belongs to another user: run `git config --global --add safe.directory '{root}'`"
+    if named := re.search(r"dubious ownership in repository at '(.*)'", answer.error):
+        return f"this repository belongs to another user: run `git config --global --add safe.directory '{named[1]}'`"
     if answer.code:
         return (
             "there is no git repository here, as in an unpacked archive: clone the project, "
             "or run `git init && git add --all && git commit -m start`"
         )
+    return None
+
+
+def why_unreadable(root: Path, revision: str = "HEAD") -> str | None:
+    """Why a revision cannot be read in a directory, with the remedy; None where it can.
+
+    A shallow clone ends early.
+
+    Args:
+        revision: What git calls it.
+    """
+    if fault := why_silent(root):
+        return fault
     if run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").code:
         if run(root, "rev-parse", "--verify", "--quiet", "HEAD").code:
             return "nothing is committed in this repository: commit first"

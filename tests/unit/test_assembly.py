@@ -48,7 +48,7 @@ def test_an_assembly_of_another_version_is_refused(tmp_path: Path, version: str)
         ("{", "is not JSON"),
         ("[]", "is not a JSON object"),
         ({"Resources": []}, "is not a CloudFormation template"),
-        ({"Resources": {"A": {}}}, "is not a CloudFormation template"),
+        ({"Resources": {"A": {}}}, "A is not a resource"),
     ],
 )
 def test_an_assembly_without_a_readable_pipeline_is_refused(tmp_path: Path, template: Any, said: str) -> None:
@@ -106,3 +106,32 @@ def test_a_directory_that_is_no_assembly_is_refused_with_the_remedy(tmp_path: Pa
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(AssemblyError, match="run `make synth`"):
         Assembly(tmp_path).templates("nova-prod")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"Resources": {"P": {"Type": true}}}', "P is not a resource"),
+        ('{"Resources": {"P": {"Type": "AWS::SNS::Topic", "Properties": []}}}', "P is not a resource"),
+        ('{"Resources": {"P": 7}}', "P is not a resource"),
+        ('{"Resources": []}', "is not a CloudFormation template"),
+        ('{"Resources": {"P"', "is not JSON"),
+        ('{"Resources":' * 60_000, "is not JSON"),
+        ("[]", "is not a JSON object"),
+    ],
+)
+def test_a_template_that_is_damaged_is_refused_in_a_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(AssemblyError, match=rf"p\.template\.json: {said}.*: run `make synth`") as caught:
+        write(tmp_path, template=text).template("p.template.json")
+    assert caught.value.exit_code == 2
+
+
+def test_a_template_in_another_encoding_is_refused_in_a_line(tmp_path: Path) -> None:
+    assembly = write(tmp_path)
+    (tmp_path / "p.template.json").write_bytes('{"Description": "ä"}'.encode("latin-1"))
+    with pytest.raises(AssemblyError, match=r"p\.template\.json: is not JSON .*: run `make synth`"):
+        assembly.template("p.template.json")
+    (tmp_path / "p.template.json").unlink()
+    (tmp_path / "p.template.json").mkdir()
+    with pytest.raises(AssemblyError, match=r"cannot be read \(Is a directory\): run `make synth`"):
+        assembly.template("p.template.json")

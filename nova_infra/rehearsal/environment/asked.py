@@ -20,7 +20,7 @@ from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
 from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE
 from nova_infra.rehearsal.requests.grpc_methods import GrpcMethods, call_of
-from nova_infra.rehearsal.requests.openapi import DOCUMENTS, operations_of, read_document
+from nova_infra.rehearsal.requests.openapi import DOCUMENTS, looks_like_one, operations_of, read_document
 from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 MOST_REQUESTS_PER_MINUTE = 400
@@ -210,6 +210,8 @@ class Asked:
             text = body.decode(errors="ignore") if status == 200 else ""
             if self._documents.get(place) == text and text:
                 return []
+            if looks_like_one(text):
+                self.left_out = [f"its OpenAPI document {place} cannot be read: it is neither JSON nor YAML"]
             if not text or read_document(text) is None:
                 continue
             self._documents[place] = text

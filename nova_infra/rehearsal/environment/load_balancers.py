@@ -219,7 +219,8 @@ class LoadBalancers:
         if not self._changed(arn, properties):
             return
         listener = self._listeners[properties["ListenerArn"]]
-        users = (self._networks or PRIVATE) if listener.full_name in self._internal else INTERNET
+        # Peered networks, and offices behind a VPN, reach an internal one as well as its own network does.
+        users = (*PRIVATE, *self._networks) if listener.full_name in self._internal else INTERNET
         rule = read_rule(properties, arn, self._groups, users)
         listener.rules = [known for known in listener.rules if known.name != arn] + [rule]
         for service in self._services.values():

@@ -23,19 +23,20 @@ def read_har(path: Path, text: str) -> list[SampleRequest]:
     """
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nobody's browser nests so deeply either
         line = getattr(error, "lineno", 1)
         raise RequestFileError(f"{path}:{line}: is not JSON ({error}): {_EXPORT}") from None
-    entries = content.get("log", {}).get("entries") if isinstance(content, dict) else None
+    log = content.get("log") if isinstance(content, dict) else None
+    entries = log.get("entries") if isinstance(log, dict) else None
     if not isinstance(entries, list):
         raise RequestFileError(f"{path}:1: has no log.entries, so it is not a HAR file: {_EXPORT}")
-    lines = [text.count("\n", 0, match.start()) + 1 for match in re.finditer(r'"request"\s*:', text)]
     found: dict[SampleRequest, None] = {}
     for index, entry in enumerate(entries):
-        line = lines[index] if index < len(lines) else 1
         try:
             found[_request(entry["request"])] = None
         except (KeyError, TypeError, AttributeError, ValueError) as error:
+            starts = [match.start() for match in re.finditer(r'"request"\s*:', text)]
+            line = text.count("\n", 0, starts[index]) + 1 if index < len(starts) else 1
             raise RequestFileError(
                 f"{path}:{line}: log.entries[{index}].request is not a request ({error!r}): "
                 f"{_EXPORT}, or remove the entry"

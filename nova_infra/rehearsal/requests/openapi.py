@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 from typing import Any
 
 from nova_infra.rehearsal.requests.sample import SampleRequest
@@ -19,6 +20,8 @@ DOCUMENTS = (
 """Where frameworks serve it, below the root or below a service's own path."""
 
 _MOST_OPERATIONS = 200
+_SAYS_VERSION = re.compile(r"^\W*(openapi|swagger)[\"']?\s*:", re.MULTILINE)
+_BEGINNING = 2000
 _ADDED = frozenset(["user-agent", "accept-encoding", "connection", "content-length", "x-schemathesis-testcaseid"])
 
 
@@ -28,11 +31,16 @@ def read_document(text: str) -> dict[str, Any] | None:
 
     try:
         content = json.loads(text) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, yaml.YAMLError, RecursionError):
         return None
     if not isinstance(content, dict) or not ({"openapi", "swagger"} & content.keys()) or "paths" not in content:
         return None
     return content
+
+
+def looks_like_one(text: str) -> bool:
+    """Whether a text that cannot be read was meant as an OpenAPI document, such as one that is cut off."""
+    return read_document(text) is None and _SAYS_VERSION.search(text[:_BEGINNING]) is not None
 
 
 @functools.lru_cache(maxsize=128)  # Each environment's tasks, old and new, have the same one as a rule.
@@ -67,6 +75,8 @@ def read_operations(document: dict[str, Any]) -> tuple[list[SampleRequest], list
     left_out = [f"{len(results) - _MOST_OPERATIONS} more operations"] if len(results) > _MOST_OPERATIONS else []
     for result in results[:_MOST_OPERATIONS]:
         try:
+            if (fault := getattr(result, "err", None)) is not None:
+                raise fault()
             operation = result.ok()
             samples.append(_sample(operation, (schema.base_path or "").rstrip("/")))
         except Exception as error:  # the library has no base class for what is wrong with a document

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nova_infra.scaffold.editing.names import module_name
 
+_OF_PYTHON = ("src", "tests")
 _CACHES = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.hypothesis|\.venv|node_modules|.*\.egg-info")
 
 
@@ -20,16 +21,20 @@ class Renaming:
 
     Attributes:
         modules: Names of the modules in its package.
+        directories: Those of the name, where something else than Python's modules is: what its URLs lead to.
     """
 
     old: str
     new: str
     modules: frozenset[str] = frozenset()
+    directories: frozenset[str] = frozenset()
 
     def of_path(self, path: str) -> str:
         """A file's path in the service's directory, where its module gives a file or a directory its name."""
         old, new = module_name(self.old), module_name(self.new)
         parts = re.sub(rf"^src/{old}(?=/)", f"src/{new}", path).split("/")
+        if parts[0] not in _OF_PYTHON:
+            parts[:-1] = [self.new if part == self.old else part for part in parts[:-1]]
         parts[-1] = re.sub(rf"^test_{old}(?=[_.])", f"test_{new}", parts[-1])
         return "/".join(parts)
 
@@ -56,6 +61,11 @@ class Renaming:
                 (re.compile(rf"(?<!\w){module}(?!\w)|(?<=test_){module}(?!\w)"), new_module),
             ]
         return [
+            *(
+                (re.compile(rf"(?<![\w./-]){re.escape(each)}(?![\w-])"), self.of_path(f"{each}/")[:-1])
+                for each in self.directories
+            ),
+            (re.compile(rf"(?m)(?<=--local ){old}(?![\w-])|(?<=^module ){old}$"), new),
             (re.compile(rf"(?<=src/){old}(?![\w-])"), new_module),
             (re.compile(rf"(?m)^(\s*(?:from|import)\s+){old}(?=[.\s]|$)"), rf"\g<1>{new_module}"),
             (re.compile(rf"(?<![\w./-]){old}(?=\.(?:{modules})\b)"), new_module),

@@ -110,7 +110,8 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
     require_name(root, new)
     directory = root / "services" / old
     modules = (path.stem for path in directory.glob(f"src/{module_name(old)}/*"))
-    renaming = Renaming(old, new, frozenset({"main", *modules}))
+    named = (path.relative_to(directory).as_posix() for path in directory.rglob(old) if path.is_dir())
+    renaming = Renaming(old, new, frozenset({"main", *modules}), frozenset(named))
     files = {CONFIG_FILE: with_renamed_entry(_read(root, CONFIG_FILE), old, new)}
     files |= _locks(root, lambda text: locks.with_renamed_service(text, old, new))
     files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.with_renamed_service(text, old, new))
@@ -201,7 +202,8 @@ def _require_committed(root: Path, name: str) -> None:
     directory = f"services/{name}"
     answer = git.run(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", directory)
     if answer.code:
-        raise NovaError(f"{directory}: is in no git repository, so it could not be restored: copy it, then use --force")
+        why = git.why_silent(root) or f"git status: {answer.fault}"
+        raise NovaError(f"{directory}: git could not restore it: copy it, then use --force: {why}")
     changed = [
         line[3:].removeprefix(f"{directory}/") for line in answer.out.decode(errors="replace").split("\0") if line
     ]

@@ -166,8 +166,13 @@ def _require_untouched(root: Path) -> None:
             f"{root}: is not empty, and its {CONFIG_FILE} already delivers {repository}: "
             "edit that, or name an empty directory"
         )
-    if (root / ".git").exists() and (changed := git.read(root, "status", "--porcelain", "--", CONFIG_FILE, "services")):
-        raise NovaError(f"{root}: has uncommitted work ({changed.split()[-1]}): commit it, then run this again")
+    if not (root / ".git").exists():
+        return
+    changed = git.run(root, "status", "--porcelain", "--", CONFIG_FILE, "services")
+    if changed.code:
+        raise NovaError(f"{root}: may have uncommitted work: {git.why_silent(root) or f'git status: {changed.fault}'}")
+    if changed.text:
+        raise NovaError(f"{root}: has uncommitted work ({changed.text.split()[-1]}): commit it, then run this again")
 
 
 def _commit(target: Path, config: Config) -> None:

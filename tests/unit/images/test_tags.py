@@ -214,6 +214,12 @@ def test_an_unreadable_repository_does_not_count_as_none(repository: Path) -> No
         read_contexts(repository / "services", ["audio"])
 
 
+def test_a_repository_of_another_user_says_how_to_trust_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(NovaError, match=f"^this repository belongs to .*safe.directory '{repository}'`$"):
+        read_contexts(repository / "services", ["audio"])
+
+
 def test_a_release_has_a_commit_only_when_the_tree_is_clean(tmp_path: Path) -> None:
     assert current_commit(tmp_path) is None
     git(tmp_path, "init")

@@ -8,7 +8,7 @@ import pytest
 
 from nova_infra.errors import NovaError
 from nova_infra.machine import git as module
-from nova_infra.machine.git import check_out, why_unreadable
+from nova_infra.machine.git import check_out, run, why_unreadable
 
 
 def git(root: Path, *arguments: str, said: str | None = None) -> str:
@@ -73,6 +73,16 @@ def test_a_repository_of_another_user_is_not_one_without_commits(
     # Git's own tests use it to stand for a directory that belongs to somebody else.
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     assert (why_unreadable(repository) or "").startswith("this repository belongs to another user: run `git config")
+
+
+def test_a_git_that_speaks_another_language_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "de")  # Where git brings its translations, it says "Kein Git-Repository".
+    assert "not a git repository" in run(tmp_path, "status").error
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "git").write_text('#!/bin/sh\necho "$LC_ALL"\n')
+    (tmp_path / "git").chmod(0o755)
+    assert run(tmp_path, "status").text == "C"
 
 
 def test_git_itself_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

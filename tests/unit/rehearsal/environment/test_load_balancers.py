@@ -42,8 +42,9 @@ def platform(source: str, **balancer: Any) -> dict[str, Any]:
     [
         ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "10.0.0.0/8", True),
         ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "10.7.3.0/24", True),
-        ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "10.8.0.0/16", False),
+        ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "10.8.0.0/16", True),
         ({"Scheme": "internal"}, {"CidrBlock": "10.7.0.0/16"}, "198.51.100.0/24", False),
+        ({"Scheme": "internal"}, {"CidrBlock": "198.51.100.0/24"}, "198.51.100.0/25", True),
         ({"Scheme": "internal"}, IPAM, "192.168.4.0/22", True),
         ({"Scheme": "internal"}, {"CidrBlock": {"Ref": "Range"}}, "172.20.0.0/16", True),
         ({"Scheme": "internal"}, IPAM, "fd00::/8", True),

@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,24 @@ def test_a_named_file_that_cannot_be_read_is_refused(tmp_path: Path, named: str,
     with pytest.raises(RequestFileError) as caught:
         RequestFiles.load(tmp_path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"log": []}', '{"log": {"entries": {}}}', "[]", '{"log":' * 60_000, '{"log": {"entr']
+)
+def test_a_file_that_is_cut_off_or_no_har_is_refused_in_a_line(text: str) -> None:
+    with pytest.raises(
+        RequestFileError, match=r"^r\.har:\d+: (is not JSON|has no log\.entries).*: export it again"
+    ) as caught:
+        read_har(Path("r.har"), text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_large_har_file_is_read_in_seconds() -> None:
+    """Fifty megabytes: each entry's line is looked for only if something is wrong with it."""
+    request = {"method": "GET", "url": "http://h/a", "headers": [], "comment": "x" * 2_000}
+    text = har(*([request] * 20_000))
+    before = time.process_time()
+    [only] = read_har(Path("r.har"), text)
+    assert only.path == "/a"
+    assert time.process_time() - before < 10

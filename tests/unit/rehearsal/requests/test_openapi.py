@@ -1,7 +1,9 @@
 import json
 from typing import Any
 
-from nova_infra.rehearsal.requests.openapi import read_document, read_operations
+import pytest
+
+from nova_infra.rehearsal.requests.openapi import looks_like_one, read_document, read_operations
 
 GOOD = {"responses": {"200": {"description": "good"}}}
 
@@ -56,3 +58,29 @@ def test_a_document_that_cannot_be_read_is_said_to_be_left_out() -> None:
     found, left_out = read_operations({"openapi": "3.1.0", "paths": []})
     assert found == []
     assert left_out[0].startswith("its OpenAPI document cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("text", "cut_off"),
+    [
+        ('{"openapi": "3.1.0", "paths": {"/a": {"get"', True),
+        ("openapi: 3.1.0\npaths: {/a: [", True),
+        ('{"swagger": "2.0", "paths": ' + "[" * 9000, True),
+        ('{"openapi": "3.1.0", "paths": {}}', False),
+        ("<html>openapi: see below", False),
+        ('{"error": "openapi', False),
+    ],
+)
+def test_a_document_that_is_cut_off_is_told_from_a_page(text: str, cut_off: bool) -> None:
+    assert looks_like_one(text) is cut_off
+
+
+def test_references_that_lead_in_a_circle_or_nowhere_leave_the_other_operations() -> None:
+    node = {"type": "object", "required": ["next"], "properties": {"next": {"$ref": "#/components/schemas/Node"}}}
+    for reference in ("#/components/schemas/Node", "http://127.0.0.1:9/x.json"):
+        body = {"required": True, "content": {"application/json": {"schema": {"$ref": reference}}}}
+        whole = document(a={"get": GOOD}, b={"post": {"requestBody": body, **GOOD}})
+        found, left_out = read_operations({**whole, "components": {"schemas": {"Node": node}}})
+        assert [each.operation for each in found] == ["GET /a"]
+        assert len(left_out) == 1
+        assert "attribute" not in left_out[0]

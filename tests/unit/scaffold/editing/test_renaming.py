@@ -4,7 +4,7 @@ import pytest
 
 from nova_infra.scaffold.editing.renaming import Renaming
 
-PLAIN = Renaming("search", "look-up", frozenset({"main", "ranking"}))
+PLAIN = Renaming("search", "look-up", frozenset({"main", "ranking"}), frozenset({"pages/search", "src/lib/search"}))
 HYPHEN = Renaming("text-service", "words")
 
 
@@ -28,6 +28,9 @@ HYPHEN = Renaming("text-service", "words")
         (PLAIN, "COPY search/src/ /opt", "COPY look-up/src/ /opt"),
         (PLAIN, "docker build -f services/search/Dockerfile", "docker build -f services/look-up/Dockerfile"),
         (PLAIN, 'packages = ["src/search"]', 'packages = ["src/look_up"]'),
+        (PLAIN, "nova image build --local search", "nova image build --local look-up"),
+        (PLAIN, "module search\n\ngo 1.24", "module look-up\n\ngo 1.24"),
+        (PLAIN, "COPY pages/search/ pages/searches/ /srv", "COPY pages/look-up/ pages/searches/ /srv"),
         (PLAIN, "re.search(x); search = 1; research; search_all(); self.search.go()", ""),
         (PLAIN, "A search for words. The search.", ""),
         (PLAIN, '"/searches/" "/re/search.txt"', ""),
@@ -41,10 +44,14 @@ def test_a_name_is_replaced_where_it_means_the_service(renaming: Renaming, befor
 
 def test_files_are_renamed_with_the_module() -> None:
     paths = ["src/search/search.py", "src/search/main.py", "tests/test_search.py", "tests/test_search_all.py", "search"]
+    paths += ["pages/search/search", "src/search/search/data.txt", "tests/search/test_all.py"]
     assert [PLAIN.of_path(path) for path in paths] == [
         "src/look_up/search.py",
         "src/look_up/main.py",
         "tests/test_look_up.py",
         "tests/test_look_up_all.py",
         "search",
+        "pages/look-up/search",
+        "src/look_up/search/data.txt",
+        "tests/search/test_all.py",
     ]

@@ -204,17 +204,26 @@ def test_a_service_that_was_added_and_removed_leaves_the_project_as_it_was(commi
     assert contents(committed) == before
 
 
-@pytest.mark.parametrize("kind", ["changed", "new", "no repository"])
-def test_work_that_git_does_not_have_is_not_lost_but_by_force(committed: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["changed", "new", "no repository", "another user's"])
+def test_work_that_git_does_not_have_is_not_lost_but_by_force(
+    committed: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if kind == "changed":
         (committed / "services/carts-service/Dockerfile").write_text("FROM scratch\n")
     elif kind == "new":
         (committed / "services/carts-service/notes").mkdir()
         (committed / "services/carts-service/notes/idea.txt").touch()
-    else:
+    elif kind == "no repository":
         shutil.rmtree(committed / ".git")
+    else:
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     before = contents(committed)
-    complaint = {"changed": r"uncommitted work \(Dockerfile\)", "new": r"\(notes/idea.txt\)", "no repository": "no git"}
+    complaint = {
+        "changed": r"uncommitted work \(Dockerfile\)",
+        "new": r"\(notes/idea.txt\)",
+        "no repository": "use --force: there is no git repository here",
+        "another user's": "use --force: this repository belongs to another user: run `git config",
+    }
     with pytest.raises(NovaError, match=complaint[kind]) as refusal:
         remove_service(committed, "carts-service")
     assert len(str(refusal.value).splitlines()) == 1

@@ -39,6 +39,7 @@ def test_the_command_offers_every_template() -> None:
 @pytest.fixture
 def project(example: Path, tmp_path: Path) -> Path:
     shutil.copytree(example, tmp_path, dirs_exist_ok=True)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
@@ -107,6 +108,23 @@ def test_the_first_process_of_the_dockerfile_s_container_ends_on_its_stop_signal
     assert "9001" in arguments
     with contextlib.suppress(psutil.NoSuchProcess):
         assert psutil.Process(int(pid)).wait(60) is None, "the server ends, too"
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(("old", "new"), [("un-heard", "loud"), ("loud", "un-heard"), ("loud", "louder")])
+def test_a_renamed_service_is_the_one_that_would_be_added_by_that_name(
+    project: Path, template: str, old: str, new: str
+) -> None:
+    def services() -> dict[str, bytes]:
+        tree = (project / "services").rglob("*")
+        return {str(path.relative_to(project)): path.read_bytes() for path in tree if path.is_file()}
+
+    add_service(project, new, "Says hello to everybody.", template)
+    expected = services()
+    remove_service(project, new, force=True)
+    add_service(project, old, "Says hello to everybody.", template)
+    rename_service(project, old, new)
+    assert services() == expected
 
 
 @pytest.mark.parametrize("template", one_of_each(OTHERS))

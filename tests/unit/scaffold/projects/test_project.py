@@ -200,6 +200,16 @@ def test_a_clone_with_work_that_is_not_committed_is_left_alone(root: Path, path:
     assert contents(root) == before
 
 
+def test_a_clone_of_which_git_says_nothing_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold work that nobody could restore."""
+    shipped(root)
+    before = contents(root)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(NovaError, match="may have uncommitted work: this repository belongs to another user: run `git"):
+        create_project(root, root, ANSWERS)
+    assert contents(root) == before
+
+
 @pytest.mark.parametrize(
     ("path", "complaint"),
     [("full", "is not empty"), ("file", "is a file"), ("Nova, 配送/inside", "is inside the project")],
