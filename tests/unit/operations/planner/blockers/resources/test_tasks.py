@@ -148,7 +148,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "a launch type beside capacity": (
         put("Service", CapacityProviderStrategy=[{"CapacityProvider": "FARGATE", "Weight": 1}]),
-        "stands beside LaunchType",
+        "cannot be combined with LaunchType",
     ),
     "capacity without a launch type": (
         all_of(
