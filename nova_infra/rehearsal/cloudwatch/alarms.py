@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
@@ -29,7 +30,6 @@ _EXTRA_PERIODS = 2
 _NO_DATA_WHILE_WELL = re.compile(
     r"HTTPCode_(Target_[345]XX|ELB_\w+)_Count|(Rejected|TargetConnectionError|\w+TLSNegotiationError).*Count"
 )
-_ALARM_TERM = re.compile(r"\(?\s*ALARM\(\s*[\"']?([^\"')]+?)[\"']?\s*\)\s*\)?")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class PlayedAlarm:
         datapoints_to_alarm: How many of them must breach.
         comparison: How a data point is compared with the threshold.
         missing: How a period without data counts.
+        ignores_below: Values in its evaluation periods below which its state stays; 0 for none.
         alarm_topics: Told when it goes to ALARM.
         ok_topics: Told when it goes to OK.
     """
@@ -73,6 +74,7 @@ class PlayedAlarm:
     comparison: str
     threshold: float
     missing: str
+    ignores_below: float
     alarm_topics: tuple[str, ...]
     ok_topics: tuple[str, ...]
 
@@ -111,12 +113,21 @@ class PlayedAlarm:
             ran_before: Whether what it watches ran well before the first minute, so that no data is missing there but
                 of errors: where there are none, their number is not reported.
         """
+        if self._has_few_values(store, last_minute):
+            return current
         values = [(end, self.value(store, end)) for end in self._ends(last_minute)]
         metrics = [query.metric for query in self.queries if query.metric is not None]
         reported = not all(_NO_DATA_WHILE_WELL.fullmatch(metric.name) for metric in metrics)
         before = False if ran_before and reported else None
         breaches = [(before if end < 0 else None) if value is None else self._breaches(value) for end, value in values]
         return self._judge(breaches, current)
+
+    def _has_few_values(self, store: MetricStore, last_minute: int) -> bool:
+        metric = self.queries[0].metric
+        if not self.ignores_below or metric is None:
+            return False
+        minutes = range(last_minute - self.period * self.evaluation_periods + 1, last_minute + 1)
+        return len(store.values(metric, minutes)) < self.ignores_below
 
     def _ends(self, last_minute: int) -> list[int]:
         """The last minute of each period of the evaluation range, newest first."""
@@ -146,39 +157,6 @@ class PlayedAlarm:
             return current
         # It does not wait for data that may never come: all it has seen for that long is a breach.
         return "ALARM" if real else "INSUFFICIENT_DATA"
-
-
-@dataclass(frozen=True)
-class CompositeAlarm:
-    """An alarm over the states of others.
-
-    Attributes:
-        rule: Its rule, such as ``ALARM("a") OR ALARM("b")``.
-        alarm_topics: Told when it goes to ALARM.
-        ok_topics: Told when it goes to OK.
-    """
-
-    name: str
-    rule: str
-    alarm_topics: tuple[str, ...]
-    ok_topics: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse a rule that is more than ``ALARM("name")`` joined by ``OR``."""
-        terms = re.split(r"\s+OR\s+", self.rule.strip())
-        if not all(_ALARM_TERM.fullmatch(term) for term in terms):
-            raise UnresolvableError(
-                f"{self.name}: AlarmRule {self.rule!r} is more than the rehearsal knows: ALARM(…) OR …"
-            )
-
-    @property
-    def alarms(self) -> tuple[str, ...]:
-        """The alarms that it is over."""
-        return tuple(match.group(1) for match in _ALARM_TERM.finditer(self.rule))
-
-    def state(self, states: Mapping[str, State]) -> State:
-        """The state that follows from the others', given by name or ARN."""
-        return "ALARM" if any(states.get(name) == "ALARM" for name in self.alarms) else "OK"
 
 
 def read_alarm(properties: Mapping[str, Any]) -> PlayedAlarm:
@@ -218,22 +196,27 @@ def _read_alarm(name: str, properties: Mapping[str, Any]) -> PlayedAlarm:
         comparison=comparison,
         threshold=float(properties["Threshold"]),
         missing=missing,
-        alarm_topics=_topics(properties, "AlarmActions"),
-        ok_topics=_topics(properties, "OKActions"),
+        ignores_below=_least_values(properties),
+        alarm_topics=topics_of(properties, "AlarmActions"),
+        ok_topics=topics_of(properties, "OKActions"),
     )
 
 
-def read_composite_alarm(properties: Mapping[str, Any]) -> CompositeAlarm:
-    """The composite alarm that a resource's resolved properties define."""
-    return CompositeAlarm(
-        name=str(properties["AlarmName"]),
-        rule=str(properties["AlarmRule"]),
-        alarm_topics=_topics(properties, "AlarmActions"),
-        ok_topics=_topics(properties, "OKActions"),
-    )
+def _least_values(properties: Mapping[str, Any]) -> float:
+    """How many values a percentile needs where the alarm ignores one of fewer; 0 for none.
+
+    See "Percentile-based CloudWatch alarms and low data samples" in
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html.
+    """
+    named = str(properties.get("ExtendedStatistic", ""))
+    if properties.get("EvaluateLowSampleCountPercentile") != "ignore" or not re.fullmatch(r"p\d+(\.\d+)?", named):
+        return 0
+    share = Fraction(named[1:]) / 100
+    return float(10 / (1 - share if share >= Fraction(1, 2) else share)) if 0 < share < 1 else 0
 
 
-def _topics(properties: Mapping[str, Any], actions: str) -> tuple[str, ...]:
+def topics_of(properties: Mapping[str, Any], actions: str) -> tuple[str, ...]:
+    """The topics that an alarm tells by a kind of its actions, unless its actions are off."""
     return tuple(properties.get(actions, ())) if properties.get("ActionsEnabled", True) else ()
 
 
@@ -253,6 +236,7 @@ def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...
     }
     if len(periods) != 1:
         raise UnresolvableError(f"{name}: Metrics has periods of {sorted(periods)} s; the rehearsal knows one for all")
+    metrics = ",".join(str(entry["Id"]) for entry in properties["Metrics"] if "MetricStat" in entry)
     for entry in properties["Metrics"]:
         if stat := entry.get("MetricStat"):
             metric: Metric | None = _metric(stat["Metric"])
@@ -261,7 +245,13 @@ def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...
         else:
             raise UnresolvableError(f"{name}: Metrics {entry!r} is neither a MetricStat nor an Expression")
         queries.append(
-            Query(entry["Id"], metric, stat.get("Stat", ""), entry.get("Expression"), entry.get("ReturnData", True))
+            Query(
+                entry["Id"],
+                metric,
+                stat.get("Stat", ""),
+                entry["Expression"].replace("METRICS()", f"[{metrics}]") if "Expression" in entry else None,
+                entry.get("ReturnData", True),
+            )
         )
     return tuple(queries), periods.pop()
 

@@ -1,13 +1,15 @@
 """CloudWatch metric math, for one data point at a time.
 
-Every expression that the templates use is also an expression in Python's grammar, so Python parses it.
+But for the words of logic, every expression is also one in Python's grammar, so Python parses it.
 A data point that is missing is None, and arithmetic with it is missing too, as is a division by zero.
 See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html.
 """
 
 import ast
 import functools
+import math
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +27,8 @@ _COMPARISON: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+_OF_ONE: dict[str, Callable[[float], float]] = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}
+_LOGICAL = {"&&": " and ", "||": " or ", "AND": "and", "OR": "or"}
 _OVER_SERIES: dict[str, Callable[[list[float]], float]] = {
     "SUM": sum,
     "MAX": max,
@@ -37,8 +41,8 @@ def evaluate(expression: str, value_of: Callable[[str], float | None]) -> float 
     """The expression's value.
 
     Args:
-        expression: Metric math with arithmetic, comparisons, ``IF``, ``FILL`` with a number, and ``SUM``, ``MAX``,
-            ``MIN``, ``AVG`` over a list.
+        expression: Metric math with arithmetic, comparisons, ``AND`` and ``OR``, ``IF``, ``FILL`` with a number,
+            ``ABS``, ``CEIL``, ``FLOOR``, and ``SUM``, ``MAX``, ``MIN``, ``AVG`` over a list.
         value_of: The data point of a metric or expression, by its id. Raises KeyError for an unknown one.
 
     Raises:
@@ -49,8 +53,11 @@ def evaluate(expression: str, value_of: Callable[[str], float | None]) -> float 
 
 @functools.cache  # Every minute of a rehearsal asks for the same ones.
 def _parsed(expression: str) -> ast.expr:
+    text = re.sub(r"&&|\|\||\b(?:AND|OR)\b", lambda found: _LOGICAL[found.group()], expression)
     try:
-        return ast.parse(expression, mode="eval").body
+        if re.search(r"\b(and|or)\b", expression):
+            raise ValueError(f"{expression!r} is not metric math that the rehearsal knows: write AND and OR")
+        return ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise ValueError(f"{expression!r} is not metric math that the rehearsal knows: {error.msg}") from None
 
@@ -92,6 +99,12 @@ class _Evaluator(ast.NodeVisitor):
         except ZeroDivisionError:
             return None
 
+    def visit_BoolOp(self, node: ast.BoolOp) -> float | None:
+        values = [self.visit(each) for each in node.values]
+        if None in values:
+            return None
+        return float(all(values) if isinstance(node.op, ast.And) else any(values))
+
     def visit_Compare(self, node: ast.Compare) -> float | None:
         if len(node.ops) != 1 or type(node.ops[0]) not in _COMPARISON:
             raise self._unknown(node)
@@ -103,10 +116,13 @@ class _Evaluator(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> float | None:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         match name, node.args:
-            case "IF", [condition, then, otherwise]:
+            case "IF", [condition, then, *otherwise] if len(otherwise) < 2:
                 # Both branches are worked out, so that an unknown name in the other one is found before it counts.
-                chosen, values = self.visit(condition), (self.visit(then), self.visit(otherwise))
+                chosen, values = self.visit(condition), [self.visit(then), *map(self.visit, otherwise), None]
                 return None if chosen is None else values[not chosen]
+            case _, [each] if name in _OF_ONE:
+                value = self.visit(each)
+                return None if value is None else float(_OF_ONE[name](value))
             case "FILL", [series, ast.Constant() as fill]:
                 value = self.visit(series)
                 return self.visit(fill) if value is None else value

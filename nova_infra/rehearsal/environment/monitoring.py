@@ -5,7 +5,8 @@ from typing import Any
 
 from nova_infra.deployed.aws.deployments import needed_of_each, needed_requests
 from nova_infra.names import WEB_ALARMS, alarm_name
-from nova_infra.rehearsal.cloudwatch.alarms import CompositeAlarm, PlayedAlarm, State, read_alarm, read_composite_alarm
+from nova_infra.rehearsal.cloudwatch.alarms import PlayedAlarm, State, read_alarm
+from nova_infra.rehearsal.cloudwatch.composite import CompositeAlarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.record import UNMEASURED, Notification
@@ -101,9 +102,12 @@ class Monitoring:
 
     def _parts(self, name: str) -> tuple[str, ...]:
         """The metric alarms that an alarm consists of."""
-        composite = self._composites.get(name)
-        parts = composite.alarms if composite is not None else (name,)
-        return tuple(part for part in parts if part in self._alarms)
+        waiting, seen = [name], set[str]()
+        while waiting:
+            if (part := waiting.pop(0)) not in seen:
+                seen.add(part)
+                waiting += self._composites[part].alarms if part in self._composites else ()
+        return tuple(sorted(seen & self._alarms.keys()))
 
     def end_minute(self, services: Iterable[PlayedService]) -> None:
         """Measure the services, evaluate the alarms, and notify subscribers."""
@@ -118,7 +122,8 @@ class Monitoring:
             name: alarm.state(self.store, self.store.minute, self.states[name], ran_before=name in self._ran_before)
             for name, alarm in self._alarms.items()
         }
-        states |= {name: composite.state(states) for name, composite in self._composites.items()}
+        for _ in self._composites:  # one may be over another, in any order
+            states |= {name: composite.state(states) for name, composite in self._composites.items()}
         before = dict(self.states)
         self.states.update(states)
         for name, state in states.items():

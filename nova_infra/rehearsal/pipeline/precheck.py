@@ -11,7 +11,8 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.physical import PARAMETER, SECRET
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
-from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
+from nova_infra.rehearsal.cloudwatch.alarms import read_alarm
+from nova_infra.rehearsal.cloudwatch.composite import read_composite_alarm
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
@@ -168,10 +169,13 @@ class StageReading:
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
             alarm = read_alarm(stack.required(logical_id, "AlarmName"))
             self._alarms.add(alarm.name)
-        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            composite = read_composite_alarm(stack.required(logical_id, "AlarmName", "AlarmRule"))
+        composites = {
+            logical_id: read_composite_alarm(stack.required(logical_id, "AlarmName", "AlarmRule"))
+            for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm")
+        }
+        self._alarms |= {composite.name for composite in composites.values()}
+        for logical_id, composite in composites.items():
             self._alarms_exist(composite.alarms, f"{stack_name}.{logical_id}.AlarmRule")
-            self._alarms.add(composite.name)
         for logical_id in stack.resources("AWS::ECS::Service"):
             service, where = read_service(stack, logical_id), f"{stack_name}.{logical_id}"
             self._alarms_exist(service.rollout.alarms, f"{where}.DeploymentConfiguration.Alarms.AlarmNames")

@@ -27,6 +27,7 @@ ALARMS: dict[str, dict[str, Any]] = {
         "Threshold": Number(float("-inf")),
         "ActionsEnabled": FLAG,
         "TreatMissingData": Only(("missing", "ignore", "breaching", "notBreaching")),
+        "EvaluateLowSampleCountPercentile": Only(("evaluate", "ignore")),
         "Period": _PERIOD,
         "Statistic": TEXT,
         "ExtendedStatistic": TEXT,

@@ -23,7 +23,10 @@ _DAYS: list[int] = sorted(
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Every environment in promotion order: that of the pipeline's stages, then what has a manifest only."""
+    """Every environment in promotion order: that of the pipeline's stages, then what has a manifest only.
+
+    Where there is neither, what the services' manifests say of environments names them.
+    """
     staged = [
         stage["name"]
         for pipeline in workspace.pipelines
@@ -31,6 +34,9 @@ def names(workspace: Workspace) -> list[str]:
         if isinstance(stage, dict) and isinstance(stage.get("name"), str)
     ]
     known = [manifest.data["name"] for manifest in workspace.environments]
+    if not staged and not known:
+        overrides = [manifest.get("environments") for manifest in workspace.workloads]
+        known = [name for each in overrides if isinstance(each, dict) for name in each if _NAME.fullmatch(name)]
     # Nobody has said in which order these follow: what is called production comes last.
     others = sorted(set(known) - set(staged), key=lambda name: (name.startswith("prod"), name))
     production = [name for name in staged if name.startswith("prod")]

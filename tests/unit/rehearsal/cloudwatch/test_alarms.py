@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudwatch.alarms import CompositeAlarm, PlayedAlarm, State, read_alarm, read_composite_alarm
+from nova_infra.rehearsal.cloudwatch.alarms import PlayedAlarm, State, read_alarm
+from nova_infra.rehearsal.cloudwatch.composite import CompositeAlarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 
 CPU = Metric.of("AWS/ECS", "CPUUtilization", {"ClusterName": "dev", "ServiceName": "audio"})
@@ -209,14 +210,33 @@ def test_an_alarm_without_what_it_is_judged_by_is_refused() -> None:
             read_alarm(rest)
 
 
-@pytest.mark.parametrize("rule", ['ALARM("a") OR ALARM("b")', "ALARM(a) OR ALARM(b)", "(ALARM('a')) OR (ALARM('b'))"])
-def test_a_composite_alarm_is_red_when_one_of_its_alarms_is(rule: str) -> None:
-    alarm = read_composite_alarm({"AlarmName": "any", "AlarmRule": rule})
-    assert alarm.state({"a": "OK", "b": "ALARM"}) == "ALARM"
-    assert alarm.state({"a": "OK", "b": "INSUFFICIENT_DATA"}) == "OK"
+@pytest.mark.parametrize(
+    ("statistic", "needed"), [("p99", 1000), ("p95", 200), ("p50", 20), ("p10", 100), ("p99.9", 10_000), ("p5", 200)]
+)
+def test_a_percentile_of_few_values_changes_nothing_where_the_alarm_ignores_it(statistic: str, needed: int) -> None:
+    """Source: "Percentile-based alarms and low data samples": 10/(1-p) values from p50 on, 10/p below it."""
+    given = {name: value for name, value in properties().items() if name != "Statistic"} | {"EvaluationPeriods": 2}
+    ignoring = read_alarm(given | {"ExtendedStatistic": statistic, "EvaluateLowSampleCountPercentile": "ignore"})
+    evaluating = read_alarm(given | {"ExtendedStatistic": statistic})
+    for count, state in ((needed - 1, "OK"), (needed, "ALARM")):
+        store = MetricStore()
+        for number in range(count):
+            store.minute = number % 2
+            store.record(CPU, 95)
+        assert ignoring.state(store, 1, "OK") == state
+        assert evaluating.state(store, 1, "OK") == "ALARM"
 
 
-@pytest.mark.parametrize("rule", ['ALARM("a") AND ALARM("b")', 'NOT ALARM("a")', 'ALARM("a") OR TRUE', "TRUE", ""])
-def test_a_composite_rule_that_is_not_known_is_refused_by_name(rule: str) -> None:
-    with pytest.raises(UnresolvableError, match="any: AlarmRule"):
-        read_composite_alarm({"AlarmName": "any", "AlarmRule": rule})
+def test_an_expression_may_name_all_metrics_of_its_alarm() -> None:
+    stat = {"Metric": {key: properties()[key] for key in ("Namespace", "MetricName", "Dimensions")}, "Period": 60}
+    entries = [
+        {"Id": "a", "MetricStat": {**stat, "Stat": "Maximum"}, "ReturnData": False},
+        {"Id": "b", "MetricStat": {**stat, "Stat": "Minimum"}, "ReturnData": False},
+        {"Id": "sum", "Expression": "SUM(METRICS())"},
+    ]
+    rest = {k: v for k, v in properties().items() if k in ("AlarmName", "EvaluationPeriods", "Threshold")}
+    store = MetricStore()
+    store.record(CPU, 60)
+    store.record(CPU, 50)
+    alarm = read_alarm({**rest, "ComparisonOperator": "GreaterThanThreshold", "Metrics": entries})
+    assert alarm.value(store, 0) == 110

@@ -33,6 +33,18 @@ POINTS = {"a": 6.0, "b": 3.0, "zero": 0.0, "gone": None}
         ("MAX([a,b])", 6),
         ("MIN([a,b])", 3),
         ("SUM([gone])", None),
+        ("IF(a>b,a)", 6),
+        ("IF(zero,a)", None),
+        ("a AND b", 1),
+        ("a && zero", 0),
+        ("zero||b", 1),
+        ("zero OR zero", 0),
+        ("a>b AND b>a OR a", 1),
+        ("a AND gone", None),
+        ("ABS(b-a)", 3),
+        ("CEIL(a/4)", 2),
+        ("FLOOR(a/4)", 1),
+        ("CEIL(gone)", None),
     ],
 )
 def test_an_expression_has_the_value_that_cloudwatch_gives_it(expression: str, expected: float | None) -> None:
@@ -61,7 +73,7 @@ def test_a_comparison_is_one_where_it_holds_and_zero_where_it_does_not(
     "expression",
     [
         "RATE(a)",
-        "a AND b",
+        "a and b",
         "nobody",
         "a +",
         "FILL(gone,REPEAT)",

@@ -196,3 +196,27 @@ def test_an_alarm_on_errors_that_takes_missing_data_for_bad_has_been_red_for_lon
     monitoring.begin()
     assert monitoring.states["errors"] == state
     assert (monitoring.states["any"] == "ALARM") is (state == "ALARM")
+
+
+def test_a_composite_alarm_over_another_one_goes_red_with_it() -> None:
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    monitoring.put_composite_alarm({"AlarmName": "outer", "AlarmRule": 'ALARM("arn:aws:cloudwatch:x:1:alarm:inner")'})
+    monitoring.put_composite_alarm({"AlarmName": "inner", "AlarmRule": "ALARM(hot) AND NOT ALARM(calm)"})
+    for name, threshold in (("hot", 50), ("calm", 99)):
+        monitoring.put_alarm(
+            {
+                "AlarmName": name,
+                "Namespace": "AWS/ECS",
+                "MetricName": "CPUUtilization",
+                "Dimensions": [{"Name": key, "Value": value} for key, value in PLACE.items()],
+                "Statistic": "Average",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "Threshold": threshold,
+                "ComparisonOperator": "GreaterThanThreshold",
+            }
+        )
+    for _ in range(METRIC_DELAY + 1):
+        monitoring.end_minute([service(Usage(cpu=80.0, memory=128.0))])
+    assert monitoring.states == {"outer": "ALARM", "inner": "ALARM", "hot": "ALARM", "calm": "OK"}
+    assert monitoring.minutes_to_judge(["outer"]) == 1 + METRIC_DELAY

@@ -116,6 +116,12 @@ def manifest(key: ManifestKey, letter: str) -> dict[str, Any]:
     for rule in rules if isinstance(rules, list) else []:
         if isinstance(rule, dict):
             rule.setdefault("path", "more")
+    sidecars = data.get("sidecars")
+    for sidecar in sidecars.values() if isinstance(sidecars, dict) else []:
+        if isinstance(sidecar, dict):
+            image = sidecar.setdefault("image", "public.ecr.aws/acme/collector:1.2")
+            if isinstance(image, dict) and "build" not in image:
+                image.setdefault("location", "public.ecr.aws/acme/collector:1.2")
     return data
 
 
