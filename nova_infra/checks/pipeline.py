@@ -216,7 +216,7 @@ PIPELINE_RULES = (
         "NOVA-P08",
         "The pipeline changes itself only after an approval of its own",
         "put the stage of the approval before UpdatePipeline, as UpdateApproval does",
-        "Whoever may push could otherwise give the pipeline any right, or remove the approval of production",
+        "Anyone who can push could otherwise give the pipeline any permission, or remove the approval of production",
         _update_approved,
     ),
 )

@@ -71,7 +71,6 @@ class PlatformStack(cdk.Stack):
         """Create the environment's shared resources.
 
         Args:
-            prefix: ``<platform>-<environment>``, the prefix of all physical names.
             group: Each service of a release that goes together to the tag of its image.
         """
         super().__init__(

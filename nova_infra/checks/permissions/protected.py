@@ -217,8 +217,6 @@ def goals_beside(
     """What is protected from one step because it belongs to another.
 
     Args:
-        before: The stages of earlier environments.
-        production: The stage of the last environment.
         stores: Whether it makes artifacts.
         pushes: Whether it publishes images.
     """

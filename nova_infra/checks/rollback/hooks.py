@@ -111,7 +111,7 @@ HOOK_RULES = (
         "set TimeoutConfiguration with TimeoutInMinutes and ROLLBACK; pass role= to the hook's target, and make the "
         "service depend on it; shorten gates or bakes",
         "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-lifecycle-hooks.html; a role that CDK "
-        "makes by itself is made beside the first deployment",
+        "makes by itself is created during the first deployment",
         _hooks_end,
     ),
 )

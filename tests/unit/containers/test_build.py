@@ -151,12 +151,14 @@ def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_imag
 
 @pytest.mark.parametrize(
     ("base", "layers"),
-    [
-        ({"Id": "one", "History": [{"created_by": "ADD"}]}, "--layers"),
-        ({"Id": "one", "History": None}, "--layers=false"),
-        ({"FromImageID": "one", "History": None, "OCIv1": {"history": [{"created_by": "ADD"}]}}, "--layers"),
-        ({"FromImageID": "one", "History": None, "OCIv1": {}}, "--layers=false"),
-    ],
+    one_of_each(
+        [
+            ({"Id": "one", "History": [{"created_by": "ADD"}]}, "--layers"),
+            ({"Id": "one", "History": None}, "--layers=false"),
+            ({"FromImageID": "one", "History": None, "OCIv1": {"history": [{"created_by": "ADD"}]}}, "--layers"),
+            ({"FromImageID": "one", "History": None, "OCIv1": {}}, "--layers=false"),
+        ]
+    ),
 )
 def test_upon_an_image_without_a_history_no_cached_layers_are_looked_for(
     said: Said, base: dict[str, object], layers: str
@@ -167,7 +169,7 @@ def test_upon_an_image_without_a_history_no_cached_layers_are_looked_for(
     assert layers in said.built[0]
 
 
-@pytest.mark.parametrize("image", [{"Architecture": "amd64"}, {"OCIv1": {"architecture": "amd64"}}])
+@pytest.mark.parametrize("image", one_of_each([{"Architecture": "amd64"}, {"OCIv1": {"architecture": "amd64"}}]))
 def test_a_local_image_for_another_architecture_does_not_stand_in(said: Said, image: dict[str, object]) -> None:
     """Podman would look for the right one in a registry called localhost."""
     said.images["localhost/python:3.13-slim"] = {"Id": "one", **image}
@@ -190,11 +192,13 @@ def test_a_local_image_for_another_architecture_does_not_stand_in(said: Said, im
 
 @pytest.mark.parametrize(
     "image",
-    [
-        {"Labels": {"nova.built-on": "one"}},
-        {"Config": {"Labels": {"nova.built-on": "one"}}},
-        {"Config": "{}", "OCIv1": {"config": {"Labels": {"nova.built-on": "one"}}}},
-    ],
+    one_of_each(
+        [
+            {"Labels": {"nova.built-on": "one"}},
+            {"Config": {"Labels": {"nova.built-on": "one"}}},
+            {"Config": "{}", "OCIv1": {"config": {"Labels": {"nova.built-on": "one"}}}},
+        ]
+    ),
     ids=["podman", "docker", "buildah"],
 )
 def test_every_engine_says_what_an_image_was_built_on(said: Said, image: dict[str, object]) -> None:

@@ -151,11 +151,7 @@ def _role(template: Template, value: object) -> str | None:
 
 
 def repository_steps(pipeline: Mapping[str, Any], *, before: int) -> Iterator[Mapping[str, Any]]:
-    """The actions that run what is in the repository, in the stages before one.
-
-    Args:
-        before: Place of that stage.
-    """
+    """The actions that run what is in the repository, in the stages before one."""
     sources = {
         artifact["Name"]
         for stage in stages(pipeline)

@@ -192,7 +192,7 @@ def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -
     """What API_CreateService says of a service and its task definition, None where another stack has that one."""
     given = {name for name, value in properties.items() if not may_be_left_out(value)}
     if {"LaunchType", "CapacityProviderStrategy"} <= given:
-        yield "CapacityProviderStrategy", "stands beside LaunchType", "keep one of them"
+        yield "CapacityProviderStrategy", "cannot be combined with LaunchType", "keep one of them"
     if task is None:
         return
     if str(properties.get("EnableExecuteCommand")).lower() == "true" and task.get("TaskRoleArn", _NOTHING) == _NOTHING:
