@@ -21,7 +21,6 @@ from helpers.exhaustive import one_of_each
 from nova_infra.containers.build import Recipe, base_images, build, local_name
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError
-from nova_infra.containers.prune import unused_images
 from nova_infra.images.build_context import ContextFile
 
 DOCKERFILE = b"FROM mirror.example/library/python:3.13-slim@sha256:0 AS base\nFROM base\nCOPY a b\n"
@@ -342,9 +341,3 @@ def test_base_images_are_those_that_no_stage_of_its_own_names() -> None:
 )
 def test_an_image_is_called_the_same_here_without_its_registry(image: str, name: str) -> None:
     assert local_name(image) == name
-
-
-def test_only_images_of_this_project_that_nobody_uses_are_removed() -> None:
-    used, old = "localhost/nova/audio:0123456789abcdef", "localhost/nova/audio:fedcba9876543210"
-    others = ["localhost/nova/audio:latest", "localhost/other/audio:fedcba9876543210", "localhost/python:3.13-slim"]
-    assert unused_images([used, old, *others], {used}, prefix="localhost/nova/") == [old]
