@@ -132,7 +132,34 @@ def test_a_deployment_that_did_not_roll_back_serves_the_failed_release(rehearsed
     record = rehearsed(1, bad=1)
     deployment = record.deployments[-1]
     deployment.outcome, deployment.traffic[-1].percent = "failed", 40
-    assert verdict(record).why.endswith("In Prod now: service-1 gets 40 % of its requests answered by the release.")
+    assert verdict(record).why.endswith(
+        "service-1 gets 40 % of its requests answered by the release, until CloudFormation rolls back (not played)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "served", "said"),
+    [
+        (
+            {"outcome": "failed", "traffic": [], "strategy": "ROLLING"},
+            30,
+            "service-1 gets 75 % of its requests answered",
+        ),
+        ({"outcome": "failed", "traffic": [], "strategy": "ROLLING"}, 0, "the previous release serves service-1."),
+        ({"outcome": "in progress"}, 0, "the previous release serves service-1."),
+        ({"outcome": "failed", "old": None}, 0, "nothing serves service-1, which is new."),
+        ({"outcome": "rolled back", "old": None}, 0, "nothing serves service-1, which is new."),
+    ],
+)
+def test_what_serves_after_an_odd_ending_is_what_answers(
+    rehearsed: Make, changes: dict[str, Any], served: int, said: str
+) -> None:
+    record = rehearsed(1, bad=1)
+    deployment = record.deployments[-1]
+    for name, value in changes.items():
+        setattr(deployment, name, value)
+    deployment.samples[-1].requests = {"service-1:2": Requests(served), "service-1:1": Requests(10)}
+    assert f"In Prod now: {said}" in verdict(record).why
 
 
 @pytest.mark.parametrize(
