@@ -217,9 +217,9 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
     gone = [name for name, d in last.items() if d.old is None and d.outcome != "completed"]
     new = [name for name, d in last.items() if name not in stuck and (d.outcome == "completed") is not d.takes_back]
     old = [name for name in last if name not in (*stuck, *gone, *new)]
+    until = "until CloudFormation rolls back (not played)"
     said = [
-        f"{name} gets {percent:g} % of its requests answered by the release, until CloudFormation rolls back (not played)"
-        for name, percent in stuck.items()
+        f"{name} gets {percent:g} % of its requests answered by the release {until}" for name, percent in stuck.items()
     ]
     said += [f"nothing serves {listed(gone)}, which {'is' if len(gone) == 1 else 'are'} new"] if gone else []
     said += [f"the release serves {listed(new)}"] if new else []

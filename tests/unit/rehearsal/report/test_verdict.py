@@ -133,7 +133,7 @@ def test_a_deployment_that_did_not_roll_back_serves_the_failed_release(rehearsed
     deployment = record.deployments[-1]
     deployment.outcome, deployment.traffic[-1].percent = "failed", 40
     assert verdict(record).why.endswith(
-        "service-1 gets 40 % of its requests answered by the release, until CloudFormation rolls back (not played)."
+        "service-1 gets 40 % of its requests answered by the release until CloudFormation rolls back (not played)."
     )
 
 
