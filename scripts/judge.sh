@@ -9,28 +9,30 @@
 # has no approval. Variables of the second form: GH_REPO, BASE, HEAD (owner:branch), SHA and RUN.
 set -euo pipefail
 
-accepted_by() { # the first reviewer who accepts this commit's wider access; 2 where not all authors can be known
-  local number=$1 commits author authors reviewer
-  read -r commits author < <(gh api "repos/$GH_REPO/pulls/$number" -q '"\(.commits) \(.user.login)"') || return 1
+# The first reviewer who accepts this commit's wider access. 1: nobody does; 2: not all authors can be known; 3: GitHub did
+# not answer, so nobody knows.
+accepted_by() {
+  local number=$1 commits author labels authors reviews reviewer permission unknown=1
+  read -r commits author < <(gh api "repos/$GH_REPO/pulls/$number" -q '"\(.commits) \(.user.login)"') || return 3
   # GitHub lists no more of a pull request's commits: https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request
-  [[ $commits =~ ^[0-9]+$ ]] || return 1
+  [[ $commits =~ ^[0-9]+$ ]] || return 3
   ((commits <= 250)) || return 2
-  gh api --paginate "repos/$GH_REPO/issues/$number/labels" -q '.[].name' | grep -qx wider-access || return 1
+  labels=$(gh api --paginate "repos/$GH_REPO/issues/$number/labels" -q '.[].name') || return 3
+  grep -qx wider-access <<<"$labels" || return 1
   # Whoever opened it, and whoever's account GitHub knows as that of an author of its commits.
-  authors=$(
-    echo "$author" &&
-      gh api --paginate "repos/$GH_REPO/pulls/$number/commits" -q '.[] | .author.login // empty, .committer.login // empty'
-  ) || return 1
+  authors=$(gh api --paginate "repos/$GH_REPO/pulls/$number/commits" \
+    -q '.[] | .author.login // empty, .committer.login // empty') || return 3
   # The last word of each reviewer counts.
-  gh api --paginate "repos/$GH_REPO/pulls/$number/reviews" \
-    -q '.[] | select(.state == "APPROVED" or .state == "CHANGES_REQUESTED" or .state == "DISMISSED") | [.user.login, .state, .commit_id] | @tsv' |
-    awk -F '\t' -v sha="$SHA" '{ last[$1] = $2 " " $3 } END { for (who in last) if (last[who] == "APPROVED " sha) print who }' | sort |
-    while read -r reviewer; do
-      ! grep -qixF -- "$reviewer" <<<"$authors" || continue
-      case $(gh api "repos/$GH_REPO/collaborators/$reviewer/permission" -q .permission) in
-        admin | write) echo "$reviewer" && break ;;
-      esac
-    done | grep .
+  reviews=$(gh api --paginate "repos/$GH_REPO/pulls/$number/reviews" \
+    -q '.[] | select(.state == "APPROVED" or .state == "CHANGES_REQUESTED" or .state == "DISMISSED") | [.user.login, .state, .commit_id] | @tsv') || return 3
+  while read -r reviewer; do
+    ! grep -qixF -- "$reviewer" <<<"$author"$'\n'"$authors" || continue
+    permission=$(gh api "repos/$GH_REPO/collaborators/$reviewer/permission" -q .permission) || unknown=3
+    case $permission in
+      admin | write) echo "$reviewer" && return ;;
+    esac
+  done < <(awk -F '\t' -v sha="$SHA" '{ last[$1] = $2 " " $3 } END { for (who in last) if (last[who] == "APPROVED " sha) print who }' <<<"$reviews" | sort)
+  return "$unknown"
 }
 
 case ${1-} in
@@ -55,11 +57,13 @@ case ${1-} in
       same) state=success said="Neither access nor the network becomes wider" ;;
       wider)
         said="Becomes wider: needs the label wider-access and an approval of this commit"
-        if reviewer=$(accepted_by "$number"); then
-          state=success said="Becomes wider, which $reviewer has accepted for this commit"
-        elif [ $? = 2 ]; then
-          said="Becomes wider in more than 250 commits, of which GitHub does not name all authors: squash or split them"
-        fi
+        answer=0
+        reviewer=$(accepted_by "$number") || answer=$?
+        case $answer in
+          0) state=success said="Becomes wider, which $reviewer has accepted for this commit" ;;
+          2) said="Becomes wider in more than 250 commits, of which GitHub does not name all authors: squash or split them" ;;
+          3) state=error said="Becomes wider, and GitHub did not say who has accepted it: run the job Verdict again" ;;
+        esac
         ;;
       *) said="Not judged: the change does not synthesize, or is no assembly" ;;
     esac

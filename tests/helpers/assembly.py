@@ -11,6 +11,7 @@ class Assembly:
     """A cloud assembly on disk.
 
     Attributes:
+        directory: Where it is.
         templates: Stack name to template.
         texts: Stack name to template as it is written.
         order: Stack name to the names of the stacks that it is deployed after.
@@ -18,6 +19,7 @@ class Assembly:
         protected: Names of the stacks that `cdk deploy` protects from deletion.
     """
 
+    directory: Path
     templates: dict[str, dict[str, Any]]
     texts: dict[str, str]
     report: dict[str, Any]
@@ -83,6 +85,5 @@ def read_assembly(directory: Path) -> Assembly:
         for finding in entry["data"]
     }
     report = json.loads((directory / "validation-report.json").read_text())
-    return Assembly(
-        {name: json.loads(text) for name, text in texts.items()}, texts, report, order, acknowledgements, protected
-    )
+    templates = {name: json.loads(text) for name, text in texts.items()}
+    return Assembly(directory, templates, texts, report, order, acknowledgements, protected)

@@ -4,6 +4,7 @@ What only CloudFormation knows counts as anything: a holder, a principal or a re
 two branches both. So does a policy that is named and not shown.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -42,6 +43,8 @@ _READ_BY_MANAGED = (
 )
 _OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
 _ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
+_STAR = r"\ue000"
+"""What is written as a star, as JSON, while the stars of a pattern are what nobody knows."""
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
@@ -194,19 +197,33 @@ class Attached:
 
     def _read(self, policy: str, document: Mapping[str, Any]) -> Iterator[Statement]:
         for statement in (each for one in branches(document) for each in branches(one.get("Statement"))):
-            # Neither of the two: an intrinsic function, which may be any statement.
-            actions = as_list(statement.get("Action", statement.get("NotAction", "*")))
-            resources = as_list(statement.get("Resource", statement.get("NotResource", "*")))
+            allows = statement.get("Effect") != "Deny"
+            actions, not_actions = self._meant(statement, "Action", allows=allows)
+            resources, not_resources = self._meant(statement, "Resource", allows=allows)
             yield Statement(
                 policy,
-                allows=statement.get("Effect") != "Deny",
-                actions=tuple(self.pattern(each) for each in actions),
-                not_actions="NotAction" in statement,
-                resources=tuple(self.pattern(each) for each in resources),
-                not_resources="NotResource" in statement,
+                allows,
+                actions,
+                not_actions,
+                resources,
+                not_resources,
                 conditional=bool(statement.get("Condition")),
                 conditions=tuple(_conditions(statement)),
             )
+
+    def _meant(self, statement: Mapping[str, Any], key: str, *, allows: bool) -> tuple[tuple[str, ...], bool]:
+        """Patterns of a statement's actions or resources, and whether all but those are meant.
+
+        What only CloudFormation knows is anything where that gives more, and nothing where it would take away.
+        """
+        negated = key not in statement and f"Not{key}" in statement
+        # Neither of the two: an intrinsic function, which may be any statement.
+        values = as_list(statement.get(f"Not{key}" if negated else key, "*"))
+        if allows != negated:
+            return tuple(map(self.pattern, values)), negated
+        marked = (json.loads(json.dumps(each).replace("*", _STAR)) for each in values)
+        known = (each for each in map(self.pattern, marked) if "*" not in each)
+        return tuple(each.replace(json.loads(f'"{_STAR}"'), "*") for each in known), negated
 
 
 def statements_of(template: Template, role: str) -> list[Statement]:

@@ -1,6 +1,7 @@
 """``nova diff``: compares two assemblies, so that reviewers see what a change of code does to the stacks."""
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def changes(before: Path, after: Path) -> list[StackChange]:
     Raises:
         RefusedError: A directory is not an assembly, or ``cdk diff`` fails.
     """
-    old, new = _stacks(Assembly(before)), _stacks(Assembly(after))
+    old, new = _by_name(Assembly(before), Assembly(after))
     # By their text first: to read and compare what is the same takes most of the time.
     differing = [
         name for name in sorted(old.keys() | new.keys()) if _text(before, old.get(name)) != _text(after, new.get(name))
@@ -116,9 +117,25 @@ def _important(change: StackChange, difference: Difference) -> Line:
     return Line.of(Prose(f"**{difference.kind}**"), ": ", name, " ", resource, ": ", what)
 
 
-def _stacks(assembly: Assembly) -> dict[str, AssembledStack]:
-    """Name and account of every stack, those of nested assemblies included."""
-    return {f"{stack.name} ({stack.account})": stack for stack in assembly.stacks()}
+def _by_name(*assemblies: Assembly) -> list[dict[str, AssembledStack]]:
+    """Every stack of each assembly by its name and account, and by its region as well where a name has several.
+
+    Raises:
+        RefusedError: An assembly has two stacks of one name and place, of which only one would be compared.
+    """
+    listed = [assembly.stacks() for assembly in assemblies]
+    places = [Counter((stack.name, stack.account) for stack in stacks) for stacks in listed]
+    found = []
+    for assembly, stacks in zip(assemblies, listed, strict=True):
+        by_name: dict[str, AssembledStack] = {}
+        for stack in stacks:
+            regions = max(place[stack.name, stack.account] for place in places)
+            name = f"{stack.name} ({stack.account}{f', {stack.region}' if regions > 1 else ''})"
+            if name in by_name:
+                raise RefusedError(f"{assembly.directory}: has two stacks {name}: remove or rename one")
+            by_name[name] = stack
+        found.append(by_name)
+    return found
 
 
 def _text(assembly: Path, stack: AssembledStack | None) -> str | None:

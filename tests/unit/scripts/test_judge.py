@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.small_assembly import assembly, role
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "judge.sh"
 SHA, OLDER = "a" * 40, "b" * 40
@@ -49,6 +50,7 @@ def verdict(tmp_path: Path) -> Verdict:
         comment: bool = True,
         commits: str = "author\nweb-flow\n",
         count: int = 250,
+        silent: str = "",
     ) -> list[str]:
         answers = {
             "repos/o/r/pulls": number,
@@ -58,6 +60,7 @@ def verdict(tmp_path: Path) -> Verdict:
             "repos/o/r/pulls/7/reviews": "".join("\t".join(each) + "\n" for each in reviews),
             **{f"repos/o/r/collaborators/{who}/permission": f"{may}\n" for who, may in permissions},
         }
+        answers = {path: answer for path, answer in answers.items() if not silent or not path.endswith(silent)}
         (tmp_path / "answers.json").write_text(json.dumps(answers))
         if comment:
             (tmp_path / "comment.md").write_text("changes")
@@ -119,6 +122,23 @@ def test_wider_access_is_refused_in_more_commits_than_github_names_the_authors_o
     assert "in more than 250 commits, of which GitHub does not name all authors: squash or split them" in status
 
 
+QUESTIONS = ["pulls/7", "issues/7/labels", "pulls/7/commits", "pulls/7/reviews", "ann/permission"]
+
+
+@pytest.mark.parametrize("silent", one_of_each(QUESTIONS))
+def test_a_question_that_github_does_not_answer_is_no_refusal_and_no_acceptance(verdict: Verdict, silent: str) -> None:
+    status = verdict("wider", reviews=[APPROVED], permissions=MAY, silent=silent)[0]
+    assert "state=error" in status
+    assert "GitHub did not say who has accepted it: run the job Verdict again" in status
+
+
+def test_one_reviewer_whose_rights_github_does_not_say_hides_no_other(verdict: Verdict) -> None:
+    both = [APPROVED, ("bob", "APPROVED", SHA)]
+    status = verdict("wider", reviews=both, permissions=MAY, silent="ann/permission")[0]
+    assert "state=success" in status
+    assert "which bob has accepted" in status
+
+
 def test_what_could_not_be_compared_is_red_without_a_comment(verdict: Verdict) -> None:
     [status] = verdict("none", reviews=[APPROVED], permissions=MAY, comment=False)
     assert "state=failure" in status
@@ -137,3 +157,49 @@ def test_the_exit_code_of_the_comparison_is_the_verdict(tmp_path: Path, code: in
     command = [str(SCRIPT), "diff", "before", "after"]
     result = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert (result.stdout, result.returncode) == (printed, code if code > 1 else 0)
+
+
+HIDDEN: dict[str, Any] = {
+    "nothing": {},
+    "a tool that finds nothing": {"nova": "exit 0", "node_modules/.bin/cdk": "exit 0"},
+    "code that Python loads by itself": {"sitecustomize.py": "", "nova_infra/__init__.py": "", "usercustomize.py": ""},
+    "settings of the tools": {"cdk.json": '{"app": "touch ran"}', "nova.toml": "", ".npmrc": "", "package.json": "{}"},
+}
+
+
+@pytest.mark.parametrize("files", one_of_each(HIDDEN.values()), ids=HIDDEN.keys())
+def test_a_pull_request_that_edits_what_judges_it_is_judged_by_the_target_branch(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    """Its assembly is data: what it brings along, such as a `nova diff` that finds nothing, is not run."""
+    base, change = tmp_path / "base", tmp_path / "runner" / "change"
+    assembly(base / "cdk.out", audio={"Role": role("s3:GetObject")})
+    assembly(change, audio={"Role": role("s3:*")})
+    ran = tmp_path / "ran"
+    for name, content in files.items():
+        (change / name).parent.mkdir(parents=True, exist_ok=True)
+        code = f"open({str(ran)!r}, 'w')" if name.endswith(".py") else f"#!/bin/sh\ntouch {ran}\n{content}\n"
+        (change / name).write_text(content if name.endswith((".json", ".toml")) else code)
+        (change / name).chmod(0o755)
+    command = [str(SCRIPT), "diff", "cdk.out", str(change)]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    result = subprocess.run(
+        command, cwd=base, env={**os.environ, "PATH": path}, check=True, capture_output=True, text=True
+    )
+    assert result.stdout == "verdict=wider\n"
+    assert not ran.exists()
+    assert "Widens access" in (base / "comment.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["../../base/cdk.out/assembly-Dev", "/etc", "elsewhere"])
+def test_an_assembly_that_points_elsewhere_is_not_judged_as_the_same(tmp_path: Path, name: str) -> None:
+    base, change = tmp_path / "base", tmp_path / "runner" / "change"
+    assembly(base / "cdk.out", audio={"Role": role("s3:GetObject")})
+    manifest = assembly(change, audio={"Role": role("s3:*")}) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"assembly-Dev"}', f'"{name}"}}'))
+    command = [str(SCRIPT), "diff", "cdk.out", str(change)]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    result = subprocess.run(
+        command, cwd=base, env={**os.environ, "PATH": path}, check=False, capture_output=True, text=True
+    )
+    assert (result.stdout, result.returncode) == ("", 2)

@@ -13,7 +13,7 @@ from typing import Any
 from nova_infra.checks.permissions.attached import ROLE, Attached, branches
 from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
 from nova_infra.checks.permissions.reach import account_of
-from nova_infra.checks.permissions.statements import COMPARES, Statement, overlap, pattern_of
+from nova_infra.checks.permissions.statements import COMPARES, Statement, contains, overlap, pattern_of
 from nova_infra.checks.rule import Finding, Template
 
 _TAKING = ("sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity")
@@ -32,6 +32,7 @@ _TELLING = (
 # A service of AWS's for itself; a file system that is mounted, which takes a way through the network.
 _WITHIN = ("aws:principalisawsservice", "elasticfilesystem:accessedviamounttarget")
 _FOR_USERS = {"execute-api:Invoke", "lambda:InvokeFunctionUrl", "vpc-lattice-svcs:Invoke"}
+_SEARCH_DOMAINS = ("AWS::OpenSearchService::Domain", "AWS::Elasticsearch::Domain")
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
 
 
@@ -120,7 +121,7 @@ def _let_in(template: Template, attached: Attached) -> Iterator[tuple[str, str, 
             for source in sorted(_sources(statement)):
                 if (source if source.isdigit() else account_of(source)) in earlier:
                     yield logical_id, f"a service of AWS's for {source}", statement
-        elif not _is_for_users(template.resources[logical_id]):
+        elif not _is_for_users(template.resources[logical_id], statement):
             met = sorted(each for each in earlier if _may_meet(each, statement, template))
             if met and not set(statement.actions) <= _FOR_USERS:
                 yield logical_id, f"anybody, and so {' and '.join(met)},", statement
@@ -133,10 +134,18 @@ def _sources(statement: Statement) -> Iterator[str]:
             yield from values
 
 
-def _is_for_users(resource: Mapping[str, Any]) -> bool:
-    """Whether a policy lets nobody of another account in: an endpoint's holds in its network, a URL's is for users."""
-    by_url = resource.get("Properties", {}).get("InvokedViaFunctionUrl") in (True, "true")
-    return resource["Type"] == "AWS::EC2::VPCEndpoint" or by_url
+def _is_for_users(resource: Mapping[str, Any], statement: Statement) -> bool:
+    """Whether a policy lets nobody of another account in: an endpoint's holds in its network, a URL's is for users.
+
+    So does that of a search domain in a VPC, but for the domain itself, which is changed through a public address:
+    https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html.
+    """
+    properties = resource.get("Properties", {})
+    if resource["Type"] in _SEARCH_DOMAINS and "SubnetIds" in properties.get("VPCOptions", {}):
+        searches = all(contains("es:eshttp*", each.lower()) for each in statement.actions) and not statement.not_actions
+        below = all(each.endswith("/*") for each in statement.resources) and not statement.not_resources
+        return searches or below
+    return resource["Type"] == "AWS::EC2::VPCEndpoint" or properties.get("InvokedViaFunctionUrl") in (True, "true")
 
 
 def _may_meet(account: str, statement: Statement, template: Template) -> bool:
@@ -172,25 +181,14 @@ def _in_its_account(template: Template) -> Template:
     return replace(template, resources={key: _with_account(each, account) for key, each in template.resources.items()})
 
 
-def _with_account(value: Any, account: str, *, exempt: bool = False) -> Any:
-    """A value with the account in it.
-
-    Args:
-        exempt: Whether it names what a statement does not allow. Then what is imported is taken for no more than
-            something of the account, since nobody knows that it is anything else.
-    """
+def _with_account(value: Any, account: str) -> Any:
     match value:
         case {"Ref": "AWS::AccountId"}:
             return account
-        case {"Fn::ImportValue": _} if exempt:
-            return f"arn:aws:iam::{account}:role/*"
         case Mapping():
-            denies = exempt or value.get("Effect") == "Deny"
-            return {
-                key: _with_account(each, account, exempt=denies or key == "NotResource") for key, each in value.items()
-            }
+            return {key: _with_account(each, account) for key, each in value.items()}
         case list():
-            return [_with_account(each, account, exempt=exempt) for each in value]
+            return [_with_account(each, account) for each in value]
         case str():
             return value.replace("${AWS::AccountId}", account)
     return value

@@ -53,6 +53,13 @@ _MEASURES = ("cloudwatch:PutMetricData",)
 _REDDENS = ("cloudwatch:SetAlarmState",)
 _DELIVERS = ("firehose:PutRecord", "firehose:PutRecordBatch")
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
+# Services that have a function run for whoever sends a request, a mail or a sign-up.
+_ASKED_BY_ANYBODY = ("appsync", "cognito-idp", "connect", "edgelambda", "elasticloadbalancing", "lex", "ses")
+_APIS = ("apigateway",)
+"""Those that ask only who a method's or a route's own setting lets in."""
+_IMAGE = re.compile(
+    r"(?P<account>[^./]+)\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)(?!.*@sha256:)", re.DOTALL
+)
 ANYBODY = "*"
 """Who starts something without a permission for it."""
 # What one bucket's notifications are called in its own resource, and in the one of CDK's that adds them to any bucket.
@@ -93,7 +100,7 @@ class _Wire:
 
 def starts(template: Template) -> list[Start]:
     """Each way that a template shows."""
-    wires = [*_wires(template), *_streams(template), *_unasked(template)]
+    wires = [*_wires(template), *_streams(template), *_unasked(template), *_replaced(template)]
     found = []
     for logical_id, resource in template.resources.items():
         properties = resource.get("Properties", {})
@@ -151,10 +158,17 @@ def _wires(template: Template) -> Iterator[_Wire]:  # noqa: C901 - one case for 
         properties, own = resource.get("Properties", {}), {"Ref": logical_id}
         match resource["Type"]:
             case "AWS::SNS::Subscription":
-                yield _Wire(properties.get("TopicArn"), ("sns:Publish",), properties.get("Endpoint"))
+                topic, role = properties.get("TopicArn"), properties.get("SubscriptionRoleArn")
+                yield _Wire(topic, ("sns:Publish",), properties.get("Endpoint"), role)
             case "AWS::SNS::Topic":
                 for each in as_list(properties.get("Subscription")):
                     yield _Wire(own, ("sns:Publish",), each.get("Endpoint"))
+            case "AWS::SQS::Queue":
+                # Whoever receives a message often enough has it moved on.
+                yield _Wire(own, _SENDS["sqs"], properties.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
+            case "AWS::DynamoDB::Table":
+                stream = properties.get("KinesisStreamSpecification", {}).get("StreamArn")
+                yield _Wire(own, _SENDS["dynamodb"], stream)
             case "AWS::Lambda::EventSourceMapping":
                 source = properties.get("EventSourceArn")
                 yield _Wire(source, _sending(template, source), properties.get("FunctionName"))
@@ -210,6 +224,39 @@ def _unasked(template: Template) -> Iterator[_Wire]:
     for _, properties in template.of_type("AWS::Lambda::Url"):
         if properties.get("AuthType") != "AWS_IAM":
             yield _Wire("", (), properties.get("TargetFunctionArn"), by=ANYBODY)
+    is_open = any(
+        each.get("AuthorizationType") != "AWS_IAM" and each.get("HttpMethod") != "OPTIONS"
+        for kind in ("AWS::ApiGateway::Method", "AWS::ApiGatewayV2::Route")
+        for _, each in template.of_type(kind)
+    )
+    services = (*_ASKED_BY_ANYBODY, *(_APIS if is_open else ()))
+    for _, permission in template.of_type("AWS::Lambda::Permission"):
+        if str(permission.get("Principal")).removesuffix(".amazonaws.com") in services:
+            yield _Wire("", (), permission.get("FunctionName"), by=ANYBODY)
+    for _, method in template.of_type("AWS::ApiGateway::Method") if is_open else ():
+        yield _Wire("", (), None, method.get("Integration", {}).get("Credentials"), ANYBODY)
+    for _, integration in template.of_type("AWS::ApiGatewayV2::Integration") if is_open else ():
+        yield _Wire("", (), None, integration.get("CredentialsArn"), ANYBODY)
+
+
+def _replaced(template: Template) -> Iterator[_Wire]:
+    """What runs whatever is in a bucket or has a tag: who replaces that runs code by the role."""
+    for _, project in template.of_type("AWS::CodeBuild::Project"):
+        role = project.get("ServiceRole")
+        spec = pattern_of(project.get("Source", {}).get("BuildSpec", ""))
+        if re.fullmatch(r"arn:[^:]*:s3:::\S+", spec):
+            yield _Wire(spec, _STORES, None, role)
+        yield from _pulled(project.get("Environment", {}).get("Image", ""), role)
+    for _, task in template.of_type("AWS::ECS::TaskDefinition"):
+        for container in as_list(task.get("ContainerDefinitions")):
+            yield from _pulled(container.get("Image", ""), task.get("TaskRoleArn"))
+
+
+def _pulled(image: object, role: object) -> Iterator[_Wire]:
+    """An image of a registry of AWS's by its tag, which may come to mean another one."""
+    if named := _IMAGE.match(pattern_of(image)):
+        repository = f"arn:aws:ecr:{named['region']}:{named['account']}:repository/{named['repository']}"
+        yield _Wire(repository, ("ecr:PutImage",), None, role)
 
 
 def _notifications(bucket: object, configuration: Mapping[str, Any]) -> Iterator[_Wire]:

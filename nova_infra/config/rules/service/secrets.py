@@ -1,5 +1,6 @@
 """Refuses secrets in plain text, in variables and in the arguments of commands."""
 
+import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,37 +8,74 @@ from nova_infra.config.rules.service.tokens import tokens
 from nova_infra.config.services.service import Service
 
 _NAMES_A_SECRET = re.compile(
-    r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY(_BASE)?|TOKEN|API_?KEY|ACCESS_?KEY|ACCOUNT_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
-    r"|(.*_)?(DB|DATABASE|MYSQL|POSTGRES|PG|REDIS|SMTP|MAIL|USER|ADMIN|ROOT)_?(PASS|PWD)",
+    r".*(PASSWORD|PASSWD|PASSPHRASE)|(.*_)?(SECRET|SECRET_KEY(_BASE)?|TOKEN|API_?KEY|(SECRET_)?ACCESS_?KEY|ACCOUNT_?KEY"
+    r"|PRIVATE_?KEY|CREDENTIALS?)|(.*_)?(DB|DATABASE|MYSQL|POSTGRES|PG|REDIS|MONGO|RABBITMQ|AMQP|SMTP|E?MAIL|S?FTP|SSH|LDAP"
+    r"|BIND|SASL|DEFAULT|USER|ADMIN|ROOT)_?(PASS|PWD|PW)",
     re.IGNORECASE,
+)
+# Names that are a secret's only with such a value: a key is also where something is kept, or a key's identity.
+_WITH_VALUE = re.compile(
+    r"(.*_)?(ENCRYPTION|SIGNING|MASTER|HMAC|FERNET|CIPHER|AES)_?KEY=(?=.*\d)(?!\w{8}(-\w{4}){3}-\w{12}$|mrk-)[\w+/=.-]{16,}"
+    r"|(.*_)?BASIC_?AUTH=[^\s:]+:\S+",
+    re.IGNORECASE,
+)
+# A limit, the kind of a credential, a time, what a web page shows anyway, and the password of public certificates.
+_HARMLESS = re.compile(
+    r"(.*_)?(MAX|MIN|NUM|NUMBER|COUNT|TOTAL|LIMIT)_.*=[\d_,.]+|(.*_)?CREDENTIALS?=[A-Za-z]+|(.*_)?TOKEN=\d{0,5}"
+    r"|((NEXT|EXPO|NUXT)_PUBLIC|PUBLIC|VITE|REACT_APP|GATSBY)_(.*_)?(API_?KEY|TOKEN)=.*|(.*_)?TRUST_?STORE_PASSWORD=changeit",
+    re.IGNORECASE | re.DOTALL,
 )
 _WORDS = re.compile(r"-|(?<=[a-z0-9])(?=[A-Z])")
 _FORMS = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
-    "a URL with a password": re.compile(r"\w://[^/\s:@]*:(?P<value>[^/\s@]+)@"),
-    "a header that logs in": re.compile(r"\b(Basic|Bearer)(\s+|%20)(?=\S*[\d=])[\w.~+/=-]{12,}", re.IGNORECASE),
+    # The second in base64: the words are PRIVATE KEY, RSA, EC, DSA, OPENSSH and ENCRYPTED.
+    "a private key": re.compile(
+        r"-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File-\d"
+        r"|LS0tLS1CRUdJTi(BQUklWQVRF|BSU0EgUFJJ|BFQyBQUklW|BEU0EgUFJJ|BPUEVOU1NI|BFTkNSWVBU)"
+    ),
+    "a URL with a password": re.compile(
+        r"\w://[^/\s:@]*:(?P<value>[^/\s@]+)@|jdbc:oracle:\w+:[^/\s@]+/(?P<thin>[^/\s@]+)@"
+    ),
+    "a password of a command": re.compile(
+        r"\bcurl\b.*\s(-u|--user)[\s=]*[\"']?[^\s:]*:(?P<value>[^\s\"']+)|\bsshpass\s+-p\s*(?P<ssh>\S+)"
+        r"|\bmachine\s+\S+\s+login\s+\S+\s+password\s+(?P<netrc>\S+)"
+    ),
 }
+_LOGS_IN = "a header that logs in"
+_BEARER = re.compile(r"\bBearer(\s+|%20)(?=\S*\d)[\w.~+/=-]{12,}", re.IGNORECASE)
+# Of a header, of Docker's settings, of npm's.
+_LOGIN = re.compile(
+    r"""(?:\bBasic(?:\s+|%20)|\b_?auth\\?["']?\s*[:=]\s*\\?["']?)([A-Za-z0-9+/]{6,}={0,2})""", re.IGNORECASE
+)
 _OPTION = re.compile(r"--?(?P<name>\w[\w-]*)(=(?P<value>.*))?", re.DOTALL)
 _NAME, _VALUE = r"(?P<name>[A-Za-z_][\w-]*)", r"""(?P<value>\\?"[^"]*"|'[^']*'|[^\s;&|,]*)"""
 # After a blank, prose or a query may go on: only there must a value be more than a word.
+_PROSE = r"[A-Z]?[a-z]+(?![\w.@/+=-]*[\dA-Z@/+=])\b"
 _ASSIGNED = (
     re.compile(rf"(?<![\w-])(?:-D|--?)?{_NAME}={_VALUE}"),
     re.compile(rf"""(?<=["']){_NAME}\\?["']\s*:\s*{_VALUE}"""),
-    re.compile(rf"(?<![\w-]){_NAME}:\s+(?![A-Z]?[a-z]+\b){_VALUE}"),
-    re.compile(rf"(?<![\w-])--?{_NAME}\s+(?!-|[A-Z]?[a-z]+\b){_VALUE}"),
+    re.compile(rf"(?<![\w-]){_NAME}:\s+(?!{_PROSE}){_VALUE}"),
+    re.compile(rf"(?<![\w-])--?{_NAME}\s+(?!-|{_PROSE}){_VALUE}"),
     re.compile(rf"""(?<![\w-]){_NAME} = (?!\w+\.\w)(?=["']|\S*\d){_VALUE}"""),
 )
 # What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual.
 _FILLED_IN = re.compile(r"\$.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*", re.DOTALL)
-# No secret itself: where one is, how it is sent, a switch, a number, what is masked; and --no-password asks for none.
+# No secret itself: where one is, a header that has one, a switch, an algorithm, a time, what is masked.
 _NO_SECRET = re.compile(
-    r"[/.@].*|(file|https?|arn|ssm|vault|env):.*|[\w./-]+\.(json|ya?ml|toml|ini|pem|key|crt|txt|env)"
-    r"|true|false|yes|no|on|off|none|null|nil|undefined|enabled|disabled|required|optional|auto|prompt"
-    r"|json|jwt|bearer|basic|oauth2?|header|cookie|query|body|form|session|string|text|uuid|opaque"
-    r"|include|omit|same-origin|hidden|masked|redacted|\*+|x{3,}|…|\d{0,5}",
+    r"@?((?!\S*[A-Z])|(?!\S*\d))\.{0,2}/\S*|@[A-Za-z_]+|(file|https?|arn|ssm|vault|env):.*"
+    r"|[\w./-]+\.(json|ya?ml|toml|ini|pem|key|crt|txt|env)|x(-[a-z]+)+|authorization|set-cookie"
+    r"|[01]?|true|false|yes|no|on|off|none|null|nil|undefined|enabled|disabled|required|optional|auto|prompt"
+    r"|(sha|hs|rs|es|ps)-?\d{3}|bcrypt|scrypt|argon2i?d?|pbkdf2|(\d{1,5}(ms|[smhdwk]))+"
+    r"|hidden|masked|redacted|\*+|x{3,}|…",
     re.IGNORECASE | re.DOTALL,
 )
+# How it is sent, and its kind: in a text, where a password would hardly be such a word.
+_KIND = re.compile(
+    r"json|jwt|bearer|basic|oauth2?|header|cookie|query|body|form|session|string|text|uuid|opaque|include|omit|same-origin",
+    re.IGNORECASE,
+)
+# Of words in small letters: a random text of this length has others.
+_PLACE = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)+")
 _COMMAND = "read a variable that is named under secrets instead"
 _SCRIPT = "; if it is no secret, write it into a script of the image"
 
@@ -51,18 +89,15 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     remedy, harmless = "put it into Secrets Manager and name it under secrets", "ENV"
     if key.endswith("build_arguments"):
         remedy, harmless = "let the Dockerfile mount it instead", "the default of ARG"
+    way_out = f"; if it is no secret, write it into the Dockerfile, as {harmless}"
     for name, value in variables.items():
         if found := next(_secrets(value), None):
-            yield f"{key}.{name}: holds {found}, which everybody could read: {remedy}"
+            none = way_out if found == _LOGS_IN else ""
+            yield f"{key}.{name}: holds {found}, which everybody could read: {remedy}{none}"
         elif given := _given(value):
-            yield f"{key}.{name}: holds the value of {given}, which everybody could read: {remedy}{_none(harmless)}"
-        elif value and _names_a_secret(name):
-            yield f"{key}.{name}: is named like a secret, but everybody could read it here: {remedy}, or rename it"
-
-
-def _none(instruction: str) -> str:
-    """What to do about a text that only looks as if it held a secret."""
-    return f"; if it is no secret, write it into the Dockerfile, as {instruction}"
+            yield f"{key}.{name}: holds the value of {given}, which everybody could read: {remedy}{way_out}"
+        elif _is_secret(name, value):
+            yield f"{key}.{name}: is named like a secret, but everybody could read it here: {remedy}{way_out}"
 
 
 def in_commands(service: Service) -> Iterator[str]:
@@ -70,7 +105,8 @@ def in_commands(service: Service) -> Iterator[str]:
     for key, command in _commands(service):
         for place, argument in enumerate(command):
             if found := next(_secrets(argument), None):
-                yield f"{key}[{place}]: holds {found}, which everybody could read: {_COMMAND}"
+                none = _SCRIPT if found == _LOGS_IN else ""
+                yield f"{key}[{place}]: holds {found}, which everybody could read: {_COMMAND}{none}"
             elif name := _passed(argument, command[place + 1 : place + 2]):
                 yield f"{key}[{place}]: gives {name} in plain text, which everybody could read: {_COMMAND}{_SCRIPT}"
 
@@ -78,10 +114,23 @@ def in_commands(service: Service) -> Iterator[str]:
 def _secrets(text: str) -> Iterator[str]:
     """What a text holds that is secret."""
     for what, form in _FORMS.items():
-        if any(not _FILLED_IN.fullmatch(found.groupdict().get("value", "-")) for found in form.finditer(text)):
-            yield what
+        for found in form.finditer(text):
+            value = next((each for each in found.groupdict().values() if each is not None), "-")
+            if not _FILLED_IN.fullmatch(value):
+                yield what
+    if _BEARER.search(text) or any(map(_is_login, _LOGIN.findall(text))):
+        yield _LOGS_IN
     for token in tokens(text):
         yield f"an access token ({token.vendor})"
+
+
+def _is_login(encoded: str) -> bool:
+    """Whether a text is a user and a password in base64."""
+    try:
+        user, _, password = base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode("ascii").partition(":")
+    except ValueError:
+        return False
+    return user.isprintable() and password != "" and password.isprintable()
 
 
 def _passed(argument: str, following: Sequence[str]) -> str | None:
@@ -89,29 +138,39 @@ def _passed(argument: str, following: Sequence[str]) -> str | None:
     option = _OPTION.fullmatch(argument)
     if option is not None:
         value = option["value"] if option["value"] is not None else "".join(following)
-        return option["name"] if _gives(option["name"], value) and not value.startswith("-") else None
+        if _gives(option["name"], value) and not value.startswith("-"):
+            return option["name"]
     return _given(argument)
 
 
 def _given(text: str) -> str | None:
     """The name of a secret to which a text gives a value, as in the settings of a connection."""
-    found = (each for form in _ASSIGNED for each in form.finditer(text))
-    return next((each["name"] for each in found if _gives(each["name"], each["value"])), None)
-
-
-def _names_a_secret(name: str) -> bool:
-    """Whether a name is a secret's, in whatever case: ``client_secret``, ``client-secret`` or ``clientSecret``."""
-    return _NAMES_A_SECRET.fullmatch(_WORDS.sub("_", name)) is not None
+    for each in (each for form in _ASSIGNED for each in form.finditer(text)):
+        if _gives(each["name"], each["value"]):
+            return each["name"]
+        if within := _given(each["value"]):
+            return within
+    return None
 
 
 def _gives(name: str, value: str) -> bool:
+    """Whether a text says a secret where it gives a value to a name."""
     bare = value.strip("\"'\\)]}")
-    return (
-        (_names_a_secret(name) or name.lower() == "pwd")
-        and not name.lower().startswith(("no-", "no_"))
-        and _FILLED_IN.fullmatch(bare) is None
-        and _NO_SECRET.fullmatch(bare) is None
-    )
+    return _is_secret(name, bare) and not any(form.fullmatch(bare) for form in (_FILLED_IN, _KIND))
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether a value is a secret, by its name and as far as it may be one.
+
+    Args:
+        name: In whatever case: ``client_secret``, ``client-secret`` or ``clientSecret``.
+        value: Without quotes.
+    """
+    named = _WORDS.sub("_", name)
+    given = f"{named}={value}"
+    is_named = _NAMES_A_SECRET.fullmatch(named) or _WITH_VALUE.fullmatch(given) or named.lower() == "pwd"
+    is_harmless = _HARMLESS.fullmatch(given) or any(form.fullmatch(value) for form in (_NO_SECRET, _PLACE))
+    return bool(is_named) and not is_harmless and not named.lower().startswith("no_")
 
 
 def _commands(service: Service) -> Iterator[tuple[str, Sequence[str]]]:

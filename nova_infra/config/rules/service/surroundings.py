@@ -118,20 +118,33 @@ def _instead(name: str) -> str:
 
 
 def _elsewhere(key: str, service: Service, environment: Environment) -> Iterator[str]:
-    """ARNs of permissions that lead nowhere from an environment."""
-    partition = aws_regions()[environment.region]
+    """ARNs that lead nowhere from an environment."""
+    own = aws_regions()[environment.region]
+    for path, arn in _arns(service):
+        if not _is_arn(arn):
+            continue
+        where = f"{key}.{path}: {arn!r}"
+        _, partition, _, region, account, _ = arn.split(":", 5)
+        whose = aws_regions().get(region, partition)
+        if "*" not in partition and {partition, whose} != {own}:
+            elsewhere = next(each for each in (partition, whose) if each != own)
+            yield f"{where} is in {elsewhere}, and {environment.name} is in {own}: write arn:{own}:…"
+        if region and not re.search(r"[*{]", region) and region not in aws_regions():
+            yield f"{where} is in {region}, which is not an AWS region: correct it, or write {{region}}"
+        if account not in ("", "aws") and not re.search(r"[*{]", account) and not re.fullmatch(r"\d{12}", account):
+            yield f"{where} has the account {account}, which has no 12 digits: correct it, or write {{account}}"
+
+
+def _arns(service: Service) -> Iterator[tuple[str, str]]:
+    """Every ARN that a service names, by its key."""
     for place, permission in enumerate(service.permissions):
         for number, arn in enumerate(permission.resources):
-            if arn == "*" or _BRACES.search(arn):
-                continue
-            where = f"{key}.permissions[{place}].resources[{number}]: {arn!r}"
-            _, of, _, region, account, _ = arn.split(":", 5)
-            if "*" not in of and of != partition:
-                yield f"{where} is in {of}, and {environment.name} is in {partition}: write arn:{partition}:…"
-            if region and "*" not in region and region not in aws_regions():
-                yield f"{where} is in {region}, which is not an AWS region: correct it, or write {{region}}"
-            if account not in ("", "aws") and "*" not in account and not re.fullmatch(r"\d{12}", account):
-                yield f"{where} has the account {account}, which has no 12 digits: correct it, or write {{account}}"
+            yield f"permissions[{place}].resources[{number}]", arn
+    for name, secret in service.secrets.items():
+        yield f"secrets.{name}", secret.secret or ""
+        yield f"secrets.{name}.key", secret.key or ""
+    if service.queue is not None:
+        yield "queue.key", service.queue.key or ""
 
 
 def _keys_elsewhere(key: str, service: Service, environment: Environment) -> Iterator[str]:

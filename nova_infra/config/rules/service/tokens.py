@@ -123,6 +123,7 @@ _FORMS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("Intra42", ("s-s4t2ud-", "s-s4t2af-"), rf"@{_HEX}{{64}}"),
     ("JFrog", ("AKCp",), rf"@{_ALNUM}{{69}}"),
     ("JFrog", ("cmVmd",), rf"@{_ALNUM}{{59}}"),
+    ("Laravel", ("base64:",), r"@[A-Za-z0-9+/]{43}="),
     ("Lob", ("live_", "test_"), rf"@{_HEX}{{35}}"),
     ("Mapbox", ("sk.eyJ",), rf"@{_WORD}{{20,}}\.{_WORD}{{20,}}"),
     ("MaxMind", ("_mmk",), rf"{_ALNUM}{{6}}_{_ALNUM}{{29}}@"),

@@ -3,49 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from helpers.small_assembly import TOPIC, add_copy, assembly, role
 from nova_infra.cli.main import nova
 from nova_infra.errors import NovaError
 from nova_infra.operations.changes.differences import Difference, Kind
 from nova_infra.operations.changes.review import StackChange, as_comment, changes
-
-TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "alerts"}}
-
-
-def role(*actions: str) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
-    policy = {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {
-            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-            "Policies": [policy],
-        },
-    }
-
-
-def assembly(directory: Path, **stacks: dict[str, Any]) -> Path:
-    """An assembly whose stacks are in a stage, as environments are."""
-    nested = directory / "assembly-Dev"
-    nested.mkdir(parents=True)
-    artifacts = {}
-    for name, resources in stacks.items():
-        (nested / f"{name}.template.json").write_text(json.dumps({"Resources": resources}))
-        artifacts[f"Dev{name}"] = {
-            "type": "aws:cloudformation:stack",
-            "environment": "aws://111111111111/us-east-1",
-            "properties": {"templateFile": f"{name}.template.json", "stackName": f"nova-dev-{name}"},
-            "displayName": f"Dev/{name}",
-        }
-    (nested / "manifest.json").write_text(json.dumps({"version": "50.0.0", "artifacts": artifacts}))
-    stage = {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Dev"}}
-    (directory / "manifest.json").write_text(json.dumps({"version": "50.0.0", "artifacts": {"assembly-Dev": stage}}))
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +148,22 @@ def test_wider_access_has_exit_code_1(
 def test_a_directory_that_is_no_assembly_is_refused_in_one_line(tmp_path: Path, after: Path) -> None:
     with pytest.raises(NovaError, match=r"manifest\.json: is missing: run `make synth`"):
         changes(tmp_path, after)
+
+
+def test_stacks_of_one_name_in_two_regions_are_compared_each_by_itself(tmp_path: Path) -> None:
+    """A harmless one must not stand for the other, which gets wider."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    assembly(before, audio={"Role": role("s3:GetObject")})
+    assembly(after, audio={"Role": role("s3:*")})
+    add_copy(after, audio={"Role": role("s3:GetObject")}, region="eu-west-1")
+    found = {change.name: [each.kind for each in change.differences] for change in changes(before, after)}
+    assert Kind.WIDENS_ACCESS in found["nova-dev-audio (111111111111, us-east-1)"]
+    assert set(found) == {f"nova-dev-audio (111111111111, {region})" for region in ("us-east-1", "eu-west-1")}
+
+
+def test_two_stacks_of_one_name_and_place_are_refused(tmp_path: Path) -> None:
+    before, after = assembly(tmp_path / "before", audio={"Topic": TOPIC}), tmp_path / "after"
+    assembly(after, audio={"Role": role("s3:*")})
+    add_copy(after, audio={"Topic": TOPIC}, region="us-east-1")
+    with pytest.raises(NovaError, match=r"two stacks nova-dev-audio \(111111111111, us-east-1\): remove or rename one"):
+        changes(before, after)

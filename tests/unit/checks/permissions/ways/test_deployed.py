@@ -272,6 +272,30 @@ def test_what_is_for_users_and_what_limits_an_endpoint_lets_no_account_in() -> N
     assert len(details(template, PROD, "Prod")) == 1
 
 
+IN_A_NETWORK = {"VPCOptions": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}
+DOMAIN = f"arn:aws:es:us-east-1:{PROD}:domain/shop"
+
+
+@pytest.mark.parametrize("kind", ["AWS::OpenSearchService::Domain", "AWS::Elasticsearch::Domain"])
+@pytest.mark.parametrize(
+    ("action", "resource", "network", "is_found"),
+    [
+        ("es:*", f"{DOMAIN}/*", IN_A_NETWORK, False),
+        ("es:ESHttpGet", "*", IN_A_NETWORK, False),
+        (["es:ESHttpPut", "es:UpdateDomainConfig"], "*", IN_A_NETWORK, True),
+        ("es:*", [f"{DOMAIN}/*", DOMAIN], IN_A_NETWORK, True),
+        ("es:*", f"{DOMAIN}/*", {}, True),
+        ("es:*", f"{DOMAIN}/*", {"VPCOptions": {"Fn::If": ["Private", {}, {}]}}, True),
+    ],
+)
+def test_whoever_searches_in_a_network_has_to_be_in_it(
+    kind: str, action: Any, resource: Any, network: dict[str, Any], is_found: bool
+) -> None:
+    template: Template = {"Resources": {}}
+    put(template, "Domain", kind, AccessPolicies=allow(action, resource, Principal={"AWS": "*"}), **network)
+    assert bool(details(template, PROD, "Prod")) == is_found
+
+
 def test_it_may_let_in_whoever_delivers_and_those_who_only_look() -> None:
     template: Template = {"Resources": {}}
     trust = allow("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{TOOLS}:root"})

@@ -28,8 +28,42 @@ GIVEN = {
     "a connection of Azure's": "AccountName=shop;AccountKey=abcdef==;EndpointSuffix=core.windows.net",
     "an address": "https://example.com/?a=b&token=x7",
     "a URL with a password": "postgres:" + "//shop:x7@db/shop",
+    "an option of another's": "--from-literal=password=swordfish",
+    "a header whose value begins like a word": "X-Vault-Token: s.abcdef0123456789",
+    "Docker's settings": '{"auths": {"r.example.com": {"auth": "c2hvcDp4N3g3eDc="}}}',
+    "npm's settings": "_auth=c2hvcDp4N3g3eDc=",
+    "npm's other settings": "//registry.example.com/:_authToken=abcdef0123456789",
+    "netrc": "machine git.example.com login me password c4cd94da15ea0544",
+    "a login of curl's": "curl -s -u shop:x7x7x7 https://example.com",
+    "a password of SSH's": "sshpass -p x7x7x7 ssh host",
+    "a connection of Oracle's": "jdbc:oracle:thin:scott/" + "tiger1@//db:1521/x",
+    "a private key in base64": "LS0tLS1CRUdJTi" + "BSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB",
+    "a private key of PuTTY's": "PuTTY-User-Key-" + "File-2: ssh-rsa",
+    "a URL without a user": "redis:" + "//:x7@cache:6379",
+    "the password of a key store": "-Djavax.net.ssl.keyStorePassword=changeit",
+    "a password of five digits": "host=db password=12345",
+    "a password like a path": "host=db password=/Xy7abcDEF",
+    "a password like a place": "host=db password=@Passw0rd",
+    "a random text with slashes": "aws_secret_access_key=" + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLE0KEY",
+    "a number after a limit that is none": "maximal=1 token=123456789",
 }
 HARMLESS = {
+    "a large number": "max_token=1000000",
+    "the header of forgeries": "csrf-token=X-CSRF-TOKEN",
+    "a header's name": "api_key=X-Api-Key, token: Authorization",
+    "the password of public certificates": "-Djavax.net.ssl.trustStorePassword=changeit -Xmx1g",
+    "a plan with a year": "Basic subscription2024",
+    "a realm": 'WWW-Authenticate: Basic realm="shop-internal2"',
+    "what a plan needs": "Basic authentication1 required, Bearer token-authentication=on",
+    "times": "access_token=15m refresh_token=7d token=1h30m",
+    "algorithms": "token=sha256 secret: SHA-512 password=bcrypt jwt_token=RS256",
+    "a place in Vault": "secret=k8s/shop/db",
+    "where credentials come from": "credentials=ecs aws_credentials=InstanceProfile credentials: same-origin",
+    "tokens of a model": "eos_token=<|endoftext|> pad_token=[PAD] unk_token=<unk>",
+    "a user of a container": "docker run -u 1000:1000 x",
+    "a certificate in base64": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUQ=",
+    "fields to leave out": "redact=password,token,secret fields=password:hidden,token:hidden",
+    "a shared zone": "limit_req_zone=$binary_remote_addr zone=token:10m",
     "a query": "SELECT * FROM u WHERE token=?",
     "a query of many": "UPDATE u SET token=?, password=? WHERE (secret=?)",
     "a query with names": "SELECT * FROM u WHERE token=:token AND secret=@secret AND password=$1",
@@ -81,3 +115,72 @@ def test_a_text_that_gives_none_is_accepted(text: str) -> None:
 def test_whoever_is_refused_for_nothing_reads_what_he_can_do(key: str, way_out: str) -> None:
     [fault] = in_variables(key, {"PATTERN": "token=[^&]*&password=word"})
     assert fault.endswith(f"; if it is no secret, write it into the Dockerfile, {way_out}")
+
+
+SECRET_VARIABLES = {
+    "PGPASSWORD": "hunter22",
+    "POSTGRES_PASSWORD": "password",
+    "ADMIN_PASSWORD": "12345",
+    "DB_PASSWORD": "@Passw0rd",
+    "DB_PASS": "changeit",
+    "RABBITMQ_DEFAULT_PASS": "guest1",
+    "LDAP_BIND_PW": "x7x7",
+    "MYSQL_PWD": "json",
+    "KEYSTORE_PASSWORD": "changeit",
+    "JWT_SIGNING_KEY": "s3cr3tS1gningK3yabcdef",
+    "ENCRYPTION_KEY": "0123456789abcdef0123456789abcdef",
+    "RAILS_MASTER_KEY": "0123456789abcdef0123456789abcdef",
+    "FERNET_KEY": "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=",
+    "APP_KEY": "base64:J63qRTDLub5NuZvP+kb8YIorGS6qFYHKVo6u7179stY=",
+    "BASIC_AUTH": "shop:x7x7x7",
+    "SESSION_SECRET": "keyboard cat",
+    "PASSPHRASE": "correct horse battery staple",
+    "CONSUL_HTTP_TOKEN": "8c2e1b6a-1111-4222-8333-abcdefabcdef",
+    "ACCESS_TOKEN": "9223372036",
+    "SHOP_TOKEN": "${OTHER}",
+}
+HARMLESS_VARIABLES = {
+    "GOOGLE_APPLICATION_CREDENTIALS": "/etc/gcp.json",
+    "DATABASE_PASSWORD": "/run/secrets/db",
+    "LLM_MAX_TOKEN": "1000000",
+    "MAX_TOKEN": "4096",
+    "NUM_CREDENTIALS": "5",
+    "USE_TOKEN": "true",
+    "REQUIRE_API_KEY": "False",
+    "ENABLE_CSRF_TOKEN": "1",
+    "CSRF_TOKEN": "X-CSRF-TOKEN",
+    "HASH_PASSWORD": "bcrypt",
+    "NEXT_PUBLIC_MAPS_API_KEY": "abcdef0123",
+    "VITE_MAP_TOKEN": "pk.abcdef0123",
+    "REFRESH_TOKEN": "30d",
+    "AWS_CREDENTIALS": "ecs",
+    "TRUST_STORE_PASSWORD": "changeit",
+    "ENCRYPTION_KEY": "1234abcd-12ab-34cd-56ef-1234567890ab",
+    "SIGNING_KEY": "alias/shop-signing-key-2024",
+    "SESSION_KEY": "shop-session-cookie-2",
+    "PROXY_PASS": "http://localhost:8080",
+    "PASSWORD_MIN_LENGTH": "12",
+    "API_KEY_HEADER": "X-Api-Key2",
+    "TOKEN_URL": "https://id.example.com/oauth2/token",
+    "JWT_SECRET": "arn:aws:secretsmanager:us-east-1:111111111111:secret:x",
+    "BASIC_AUTH": "enabled",
+    "ADMIN_PASSWORD": "",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), SECRET_VARIABLES.items())
+def test_a_variable_that_is_a_secret_is_refused(name: str, value: str) -> None:
+    [fault] = in_variables("services[0].environment", {name: value})
+    assert fault.startswith(f"services[0].environment.{name}: ")
+
+
+@pytest.mark.parametrize(("name", "value"), HARMLESS_VARIABLES.items())
+def test_a_variable_that_only_sounds_like_a_secret_is_accepted(name: str, value: str) -> None:
+    assert list(in_variables("services[0].environment", {name: value})) == []
+
+
+@pytest.mark.parametrize("text", ["Authorization: Basic c2hvcDp4N3g3eDc=", "Bearer abcdef0123456789", "password=word"])
+@pytest.mark.parametrize("name", ["HEADER", "API_TOKEN"])
+def test_what_may_be_no_secret_has_a_way_out(name: str, text: str) -> None:
+    [fault] = in_variables("services[0].environment", {name: text})
+    assert fault.endswith("; if it is no secret, write it into the Dockerfile, as ENV")
