@@ -250,4 +250,4 @@ def test_a_project_is_known_by_its_reference_and_by_its_name(named: Any, known: 
     project = template["Resources"]["Test"]["Properties"]
     project["Name"] = "tests"
     started = action("Tests", "Build", {} if named is None else {"ProjectName": named})
-    assert project_of(Loaded(template["Resources"]), started) == (project if known else {})
+    assert project_of(Loaded(template["Resources"]), started).get("Name") == ("tests" if known else None)

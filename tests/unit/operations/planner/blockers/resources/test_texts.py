@@ -127,9 +127,6 @@ TOGETHER = [
     ("AWS::DynamoDB::Table", table("id", "day", GlobalSecondaryIndexes=INDEX), None),
     ("AWS::DynamoDB::Table", table("other", GlobalSecondaryIndexes={"Fn::If": ["Big", INDEX, GIVEN]}), None),
     ("AWS::SQS::Queue", {"QueueName": "mails.fifo", "FifoQueue": GIVEN}, None),
-    ("AWS::CloudWatch::Alarm", {"Statistic": {"Ref": "AWS::NoValue"}, "ExtendedStatistic": "p95"}, None),
-    ("AWS::CloudWatch::Alarm", {"Statistic": "Sum", "ExtendedStatistic": "p95"}, "set together with ExtendedStatistic"),
-    ("AWS::CloudWatch::Alarm", {"MetricName": "a", "Metrics": []}, "is set together with Metrics"),
 ]
 
 
