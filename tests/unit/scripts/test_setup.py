@@ -56,11 +56,19 @@ def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(
     assert "--editable" not in called
     assert "mypy" not in called
     assert "imports nova_infra.app" not in called, "a step runs a command or two: it compiles what that needs"
-    assert (project / ".venv/bin/nova").read_text().startswith(f"#!{project}/.venv/bin/python\n")
     assert (setup(project).stdout, (project / "called").exists()) == ("", False)
     (project / "requirements.txt").write_text("click==8.4\n")
     setup(project)
     assert "requirements-dev.txt" not in (project / "called").read_text()
+
+
+def test_a_steps_program_is_run_by_its_python_in_a_path_with_spaces(project: Path) -> None:
+    (project / "requirements.txt").write_text("click==8.3\n")
+    setup(project, NOVA_SETUP="runtime")
+    (project / ".venv/bin/python").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    program = project / ".venv/bin/nova"
+    ran = subprocess.run([program, "brief", "a b"], cwd=project, check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines() == [str(program), "brief", "a b"]
 
 
 def test_a_step_with_credentials_imports_only_the_tools(project: Path) -> None:
