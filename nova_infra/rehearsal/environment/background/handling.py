@@ -1,6 +1,6 @@
 """Measures how a worker handles its messages: how long each takes, which come back, and how often it asks for more.
 
-Pure: it is told what the queue holds, again and again, and when.
+Pure: its caller says what the queue holds, again and again, and when.
 """
 
 import math
@@ -108,7 +108,6 @@ class Handling:
         """Note what the queue holds; return whether to check again.
 
         Args:
-            now: When, in seconds.
             waiting: Messages that can be received.
             taken: Messages that have been received and not deleted.
             done: Messages that have been deleted since the queue was made.

@@ -60,9 +60,9 @@ def convert(
     Args:
         workspace: All manifests, to which faults are added.
         workloads: The converted services, which some keys of an environment follow from.
-        accounts: Accounts of environments, by name; a placeholder stands for one that no manifest tells either.
+        accounts: Accounts of environments, by name; a placeholder stands for one that no manifest names either.
         regions: Regions of environments, by name.
-        region: Region of the others; None where a placeholder stands for one that no manifest tells.
+        region: Region of the others; None where a placeholder stands for one that no manifest names.
         application: The platform's name, for placeholders of domains.
     """
     manifests = {manifest.data["name"]: manifest for manifest in workspace.environments}
@@ -137,7 +137,7 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     else:
         connection = f"codeconnections:{region}:{account}:connection/00000000-0000-4000-8000-000000000000"
         table.put("connection_arn", f"arn:{aws_regions().get(region, 'aws')}:{connection}")
-        table.notes.append("TODO the ARN of the connection; the console of CodeConnections shows it beside the name.")
+        table.notes.append("TODO the ARN of the connection; the console of CodeConnections shows it next to the name.")
     if pipeline is not None:
         table.notes += left_over(pipeline)
     return table

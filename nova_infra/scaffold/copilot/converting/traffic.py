@@ -23,7 +23,6 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
     """The part of a service that takes requests.
 
     Args:
-        table: The service's table.
         hosts: Gets the host names, each with its hosted zone where the manifest names it.
     """
     letter = part.manifest.letter
