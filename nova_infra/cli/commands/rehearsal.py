@@ -62,7 +62,7 @@ def rehearse(
     real_time: bool,
     app: str | None,
 ) -> None:
-    """Play the pipeline here, to see if Prod would take the tree.
+    """Rehearse the pipeline here: would production take this tree?
 
     Exits with 0 if production would take the release and every drill ended as expected, and with 1 otherwise.
     """
