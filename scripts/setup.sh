@@ -224,8 +224,10 @@ if [ "$(cat .venv/packages 2>/dev/null)" != "$(python_state)" ]; then
   if [ -z "$developed" ]; then
     # What builds the package is the developers'.
     # Nothing else of the project can be imported: Python and its packages look for optional modules of many names.
+    # The second line is the shell's, and nothing to Python: a first line cannot name a path with spaces.
     cat >.venv/bin/nova <<NOVA
-#!$here/.venv/bin/python
+#!/bin/sh
+'''exec' "$here/.venv/bin/python" "\$0" "\$@" #'''
 import os, sys
 sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")))
 import nova_infra

@@ -254,7 +254,7 @@ def test_where_nothing_is_deployed_each_command_says_so_in_a_line_and_writes_not
     assert preflight.stdout == "prod: nothing is deployed there yet: a first deployment may start\n"
 
 
-@pytest.mark.parametrize("region", ["", "moon", "us-east-1 ", "us east 1", "US-EAST-1"])
+@pytest.mark.parametrize("region", one_of_each(["", "moon", "us-east-1 ", "us east 1", "US-EAST-1"]))
 def test_each_command_names_an_unknown_region(run: Any, tmp_path: Path, subtests: pytest.Subtests, region: str) -> None:
     (tmp_path / "nova.toml").write_text(
         f'[[environments]]\nname = "prod"\naccount = "111111111111"\nregion = "{region}"\n'
