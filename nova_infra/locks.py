@@ -111,7 +111,6 @@ def drift(name: str, lock: Lock, asked: Iterable[Requirement], *, tested: Lock |
     """Each difference between a lock and what is asked for, as a line without the remedy.
 
     Args:
-        name: Path of the lock.
         asked: What its manifests ask for.
         tested: The lock that the tests run with, whose versions this one must have.
     """

@@ -208,7 +208,7 @@ def alert_topic_name(owner: str) -> str:
 
 
 def chat_topic_name(alerts: str) -> str:
-    """Name of the topic for messages in the form that chat shows, by the name of the alert topic beside it."""
+    """Name of the topic for messages in the form that chat shows, by the name of the alert topic."""
     return f"{alerts}-chat"
 
 
@@ -303,4 +303,4 @@ def pipeline_log_group(platform: str) -> str:
 
 
 CONTAINER = "app"
-"""Name of the container that is the service itself, beside sidecars."""
+"""Name of the container that is the service itself, not a sidecar."""

@@ -1,8 +1,10 @@
 """Times a synthesis, checks included: ``make bench``.
 
 First ``cdk synth`` as a user runs it, then the app with 4, 16 and 45 services in three environments, phase by phase,
-each size in a process of its own; last 45 mixed ones: websites, workers, jobs, sidecars and overrides. That each policy
-stays within IAM's limits is one of the checks. Exits with 1 when a limit is passed. The limits are for two quiet cores.
+each size in a process of its own; last 45 mixed ones: websites, workers, jobs, sidecars and overrides. Of what the
+project itself adds to each: its checks alone, the plan of a release of every service, and ``nova access``, the graph of
+who can do what. That each policy stays within IAM's limits is one of the checks. Exits with 1 when a limit is passed.
+The limits are for two quiet cores.
 """
 
 import gc
@@ -27,6 +29,10 @@ MAX_SECONDS = 15
 MAX_SECONDS_MIXED = 25
 MAX_RESOURCES = 450
 MAX_BYTES = 900_000
+# What the project itself adds, whatever the size, to the most seconds that it may take.
+ADDED = {"checks": 1.0, "plan": 1.0, "access": 2.0}
+ENVIRONMENTS = (ROOT / "tests/unit/nova.toml").read_text(encoding="utf-8").partition("[[services]]")[0]
+"""The same for everybody."""
 
 
 _DIGEST = "sha256:" + 64 * "a"
@@ -78,13 +84,11 @@ timeout_seconds = 700
 )
 
 
-def described(services: int, mixed: bool) -> list[dict[str, Any]]:
-    """That many ``[[services]]``, all with the defaults or of five kinds in turn."""
-    if not mixed:
-        return [{"name": f"service-{n}", "priority": n} for n in range(1, services + 1)]
-    text = "".join(MIXED[n % len(MIXED)].format(n=n, digest=_DIGEST) for n in range(1, services + 1))
-    found: list[dict[str, Any]] = tomllib.loads(text)["services"]
-    return found
+def written(services: int, mixed: bool) -> str:
+    """A ``nova.toml`` with that many services, all with the defaults or of five kinds in turn."""
+    kinds = MIXED if mixed else ('[[services]]\nname = "service-{n}"\npriority = {n}\n',)
+    each = (kinds[n % len(kinds)].format(n=n, digest=_DIGEST) for n in range(1, services + 1))
+    return ENVIRONMENTS + "".join(each)
 
 
 def measure(services: int, mixed: bool) -> dict[str, float]:
@@ -96,32 +100,80 @@ def measure(services: int, mixed: bool) -> dict[str, float]:
     gc.disable()  # as app.py does
     trust_types()
     from nova_infra.app import build_app
+    from nova_infra.checks.plugin import NovaChecks
     from nova_infra.config import parse_config
 
     imported = time.time()
-    raw = tomllib.loads((ROOT / "tests/unit/nova.toml").read_text(encoding="utf-8"))  # the same for everybody
-    raw["services"] = described(services, mixed)
+    checks = timed(NovaChecks, "validate")
+    text = written(services, mixed)
     with tempfile.TemporaryDirectory() as directory:
-        app = build_app(parse_config(raw), root=ROOT, image_tag="bench", outdir=Path(directory))
+        assembly = Path(directory, "assembly")
+        app = build_app(parse_config(tomllib.loads(text)), root=ROOT, image_tag="bench", outdir=assembly)
         constructed = time.time()
         app.synth()
         validated = time.time()
         # CDK validates what it has written, and writes the manifest last.
-        synthesized = (Path(directory) / "manifest.json").stat().st_mtime
+        synthesized = (assembly / "manifest.json").stat().st_mtime
         sizes = [
             (len(json.loads(text)["Resources"]), len(text))
-            for text in (path.read_text(encoding="utf-8") for path in Path(directory).rglob("*.template.json"))
+            for text in (path.read_text(encoding="utf-8") for path in assembly.rglob("*.template.json"))
         ]
+        Path(directory, "nova.toml").write_text(text, encoding="utf-8")
+        for number in range(1, services + 1):
+            (dockerfile := Path(directory, "services", f"service-{number}", "Dockerfile")).parent.mkdir(parents=True)
+            dockerfile.touch()
+        plan, access = time_plan(assembly), time_access(assembly)
     return {
         "import": imported - started,
         "construct": constructed - imported,
         "synthesize": synthesized - constructed,
         "validate": validated - synthesized,
         "total": validated - started,
+        "checks": sum(checks),
+        "plan": plan,
+        "access": access,
         "templates": len(sizes),
         "resources": max(resources for resources, _ in sizes),
         "bytes": max(size for _, size in sizes),
     }
+
+
+def timed(kind: type, method: str) -> list[float]:
+    """Seconds that each call of a method takes from now on."""
+    taken: list[float] = []
+    original = getattr(kind, method)
+
+    def run(*arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return original(*arguments)
+        finally:
+            taken.append(time.perf_counter() - began)
+
+    setattr(kind, method, run)
+    return taken
+
+
+def time_plan(assembly: Path) -> float:
+    """Seconds that it takes to plan a release of every service over the one before."""
+    from nova_infra.assembly import Assembly
+    from nova_infra.rehearsal.pipeline.edits import previous_images
+    from nova_infra.rehearsal.pipeline.forecast import forecast
+    from nova_infra.rehearsal.pipeline.release import Release
+
+    release = Release("candidate", Assembly(assembly), ROOT)
+    began = time.perf_counter()
+    planned = forecast(release, Release("baseline", Assembly(assembly), ROOT, (previous_images,)))
+    seconds = time.perf_counter() - began
+    assert planned.stacks, "every service changes"
+    return seconds
+
+
+def time_access(assembly: Path) -> float:
+    """Seconds that ``nova access`` takes."""
+    began = time.perf_counter()
+    subprocess.run(["nova", "access", "--assembly", assembly], cwd=assembly.parent, check=True, capture_output=True)
+    return time.perf_counter() - began
 
 
 def time_cli() -> float:
@@ -157,8 +209,10 @@ def main() -> int:
             f"{services:2} {'mixed' if mixed else 'like':5} services x 3 environments, "
             f"seconds: {phases} (limit {limit})  "
             f"{result['templates']:3} templates, the largest with {result['resources']} resources "
-            f"(limit {MAX_RESOURCES}) and {result['bytes'] / 1000:.0f} kB (limit {MAX_BYTES // 1000})"
+            f"(limit {MAX_RESOURCES}) and {result['bytes'] / 1000:.0f} kB (limit {MAX_BYTES // 1000}); "
+            + ", ".join(f"{name} {result[name]:.2f} (limit {most})" for name, most in ADDED.items())
         )
+        within &= all(result[name] <= most for name, most in ADDED.items())
         within &= result["total"] < limit and result["resources"] < MAX_RESOURCES and result["bytes"] < MAX_BYTES
     return 0 if within else 1
 

@@ -43,7 +43,7 @@ def _deployed_early(pipeline_id: str, pipeline: Mapping[str, Any], places: list[
     shared = {account for place in places[:-1] for account in _stage_account(found[place])}
     for place, stage in enumerate(found[: places[-1]]):
         for action in stage["Actions"]:
-            name = as_text(action.get("Configuration", {}).get("StackName", ""))
+            name = as_text(action["Configuration"].get("StackName", ""))
             if (name and name in names) or _accounts(action) & (accounts - shared):
                 yield Finding(
                     pipeline_id,
@@ -64,7 +64,7 @@ def _elsewhere(stage: Mapping[str, Any], action: Mapping[str, Any]) -> str:
         return ", ".join(sorted(others))
     names = [as_text(each["Configuration"].get("StackName", "")) for each in deployments(stage)]
     prefixes = tuple(name.removesuffix("platform") for name in names if name.endswith("-platform"))
-    name = as_text(action.get("Configuration", {}).get("StackName", ""))
+    name = as_text(action["Configuration"].get("StackName", ""))
     return name if name and prefixes and not name.startswith(prefixes) else ""
 
 
@@ -75,7 +75,7 @@ def _stage_account(stage: Mapping[str, Any]) -> set[str]:
 
 
 def _accounts(action: Mapping[str, Any]) -> set[str]:
-    arns = (action.get("RoleArn"), action.get("Configuration", {}).get("RoleArn"))
+    arns = (action.get("RoleArn"), action["Configuration"].get("RoleArn"))
     return set(re.findall(r":iam::(\d{12}):", " ".join(as_text(arn) for arn in arns if arn is not None)))
 
 
@@ -86,21 +86,24 @@ def _update_approved(template: Template) -> Iterator[Finding]:
         for place, stage in enumerate(found):
             if not any(_updates(template, action) for action in actions(stage, "Build")):
                 continue
-            before: Mapping[str, Any] = found[place - 1] if place else {"Actions": [], "Name": "nothing"}
-            conditions = before.get("BeforeEntry", {}).get("Conditions", [])
-            rules = [rule for condition in conditions for rule in condition.get("Rules", [])]
+            before = found[place - 1] if place else None
+            rules = [rule for each in before["BeforeEntry"]["Conditions"] for rule in each["Rules"]] if before else []
             compared = [
-                rule.get("Configuration", {}) == _CHANGES
-                and rule.get("RuleTypeId", {}).get("Provider") == "VariableCheck"
+                rule["Configuration"] == _CHANGES and rule["RuleTypeId"]["Provider"] == "VariableCheck"
                 for rule in rules
             ]
-            if not actions(before, "Approval") or compared not in ([], [True]):
-                yield Finding(logical_id, f"Properties.Stages.{place}", f"it follows {before['Name']}")
+            if not before or not actions(before, "Approval") or compared not in ([], [True]):
+                name = before["Name"] if before else "nothing"
+                yield Finding(logical_id, f"Properties.Stages.{place}", f"it follows {name}")
 
 
 def _updates(template: Template, action: Mapping[str, Any]) -> bool:
     project, _ = project_and_role(template, action)
-    return "cdk -a . deploy" in as_text(project.get("Source", {}).get("BuildSpec", ""))
+    return "cdk -a . deploy" in _build_spec(project)
+
+
+def _build_spec(project: Mapping[str, Any]) -> str:
+    return as_text(project.get("Source", {}).get("BuildSpec", ""))
 
 
 def _approval_deploys_nothing(template: Template) -> Iterator[Finding]:
@@ -114,15 +117,19 @@ def _tested(template: Template) -> Iterator[Finding]:
     for logical_id, pipeline in template.of_type(PIPELINE):
         for place in environments(pipeline)[:-1]:
             stage = stages(pipeline)[place]
-            deployed = max(action["RunOrder"] for action in deployments(stage))
+            deployed = max(_order(action) for action in deployments(stage))
             tests = [a for a in actions(stage, "Build", "Test") if a["Name"] != _VERIFY]
-            if not any(action["RunOrder"] > deployed for action in tests):
+            if not any(_order(action) > deployed for action in tests):
                 yield Finding(logical_id, f"Properties.Stages.{place}.Actions", f"stage {stage['Name']}")
+
+
+def _order(action: Mapping[str, Any]) -> int:
+    return int(action.get("RunOrder", 1))
 
 
 def _pinned_tools(template: Template) -> Iterator[Finding]:
     for logical_id, project in template.of_type("AWS::CodeBuild::Project"):
-        build_spec = as_text(project.get("Source", {}).get("BuildSpec", ""))
+        build_spec = _build_spec(project)
         for tool in re.findall(r"npm (?:install -g|pack)(?: --\S+(?: /\S+)?)*? ([^-\s\"\\][^\s\"\\]*)", build_spec):
             if not re.search(r".@\d+\.\d+\.\d+$|-\d+\.\d+\.\d+\.tgz$", tool):
                 yield Finding(logical_id, "Properties.Source.BuildSpec", f"it installs {tool}")
@@ -147,7 +154,7 @@ def _announced(template: Template) -> Iterator[Finding]:
         event
         for _, rule in template.of_type("AWS::CodeStarNotifications::NotificationRule")
         if rule.get("Targets") and rule.get("Status") != "DISABLED"
-        for event in rule.get("EventTypeIds", [])
+        for event in rule["EventTypeIds"]
     ]
     for logical_id, _ in template.of_type(PIPELINE):
         for wanted in _NOTIFIED:
@@ -216,7 +223,7 @@ PIPELINE_RULES = (
         "NOVA-P08",
         "The pipeline changes itself only after an approval of its own",
         "put the stage of the approval before UpdatePipeline, as UpdateApproval does",
-        "Whoever may push could otherwise give the pipeline any right, or remove the approval of production",
+        "Anyone who can push could otherwise give the pipeline any permission, or remove the approval of production",
         _update_approved,
     ),
 )

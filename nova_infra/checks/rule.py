@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from nova_infra.checks.shapes import SHAPES, is_function, read
 
 
 @dataclass(frozen=True)
@@ -11,20 +13,26 @@ class Template:
     """A synthesized CloudFormation template.
 
     Attributes:
-        resources: Logical id to resource, each policy as an object: many types accept it as text, too.
+        resources: Logical id to resource, each policy as an object, because many types accept it as text, too; and what
+            the rules judge in its shape.
         account: The account that it is deployed to; None where that is not known.
         beyond: Accounts that an approval protects from it, because it is deployed before.
         before: Accounts of what is deployed before the approval of this one.
+        unread: What has another shape than the rules can judge.
     """
 
     resources: Mapping[str, Mapping[str, Any]]
     account: str | None = None
     beyond: frozenset[str] = frozenset()
     before: frozenset[str] = frozenset()
+    unread: tuple["Finding", ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        """Read the policies that are written as text."""
-        object.__setattr__(self, "resources", {name: _readable(each) for name, each in self.resources.items()})
+        """Read what is written as text, and leave out what no rule can judge."""
+        unread = list(self.unread)
+        read_ = {name: _readable(name, each, unread) for name, each in self.resources.items()}
+        object.__setattr__(self, "resources", {name: each for name, each in read_.items() if each is not None})
+        object.__setattr__(self, "unread", tuple(unread))
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of each resource of a type."""
@@ -76,20 +84,25 @@ _DOCUMENTS = (
 _ANYTHING = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
 
 
-def _readable(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    properties = resource.get("Properties")
-    if not isinstance(properties, Mapping):
-        return resource
+def _readable(logical_id: str, resource: Any, unread: list[Finding]) -> Mapping[str, Any] | None:
+    """A resource as the rules read it; None for what is no resource, such as a loop of CloudFormation's."""
+    if not isinstance(resource, Mapping) or not isinstance(resource.get("Type"), str):
+        unread.append(Finding(logical_id, "Type", "it is no resource with a type"))
+        return None
+    properties = resource.get("Properties", {})
+    shape = SHAPES.get(resource["Type"], {})
+    if shape or not isinstance(properties, Mapping) or is_function(properties):
+        properties = read(properties, shape, lambda where, fault: unread.append(Finding(logical_id, where, fault)))
     identity = resource["Type"].startswith("AWS::IAM::")
-    read = {key: _document(properties[key], identity=identity) for key in _DOCUMENTS if key in properties}
+    documents = {key: _document(properties[key], identity=identity) for key in _DOCUMENTS if key in properties}
     if isinstance(inline := properties.get("Policies"), list) and identity:
-        read["Policies"] = [
+        documents["Policies"] = [
             {**each, "PolicyDocument": _document(each["PolicyDocument"], identity=True)}
             if isinstance(each, Mapping) and "PolicyDocument" in each
             else each
             for each in inline
         ]
-    return {**resource, "Properties": {**properties, **read}} if read else resource
+    return {**resource, "Properties": {**properties, **documents}}
 
 
 def _document(value: Any, *, identity: bool) -> Any:
@@ -148,5 +161,5 @@ def as_list(value: object) -> list[Any]:
 
 def deployment(service: Mapping[str, Any]) -> Mapping[str, Any]:
     """How an ECS service replaces its tasks, from its properties."""
-    configuration: Mapping[str, Any] = service.get("DeploymentConfiguration", {})
+    configuration: Mapping[str, Any] = service["DeploymentConfiguration"]
     return configuration

@@ -37,7 +37,7 @@ class Slack(Model):
 
 
 class Notifications(Model):
-    """Who gets messages. Default: whoever subscribes to the topic later."""
+    """Who gets messages. Default: those who subscribe to the topic later."""
 
     emails: tuple[Email, ...] = ()
     """Addresses; each has to confirm its subscription once."""

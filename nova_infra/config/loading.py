@@ -27,7 +27,7 @@ _MOST = 200
 
 
 def load_config(root: Path) -> Config:
-    """Read and validate ``nova.toml`` and the service directories beside it.
+    """Read and validate ``nova.toml`` and the service directories next to it.
 
     Raises:
         ConfigError: With one line per fault, each naming the key, what is wrong and what to do.

@@ -142,7 +142,7 @@ class Origin:
 
 
 def origins(service: Service, environment: Environment, services: Iterable[Service]) -> Iterator[Origin]:
-    """Every value that counts for a service in an environment, with where it comes from, beside all services."""
+    """Every value that counts for a service in an environment, with where it comes from, among all services."""
     found = resolved(service, environment)
     override = f"[services.environments.{environment.name}]"
     layers: list[tuple[str, Mapping[str, Any]]] = [

@@ -77,7 +77,7 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
 
     Args:
         recipe: What it is built from.
-        tell: Told each line that the engine prints.
+        tell: Called with each line that the engine prints.
 
     Returns:
         Whether it was built now.

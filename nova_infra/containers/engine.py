@@ -196,7 +196,7 @@ class Engine:
 
         Args:
             scratch: A directory for it, where Docker's store cannot take it directly: :meth:`load_output`.
-            tell: Told if the store keeps the times.
+            tell: Called if the store keeps the times.
         """
         option = f"--output=type=docker,name={name},rewrite-timestamp=true"
         if _CONTAINERD_STORE in self.run("info", "--format", "{{.DriverStatus}}"):

@@ -106,7 +106,6 @@ def build_error(program: str, name: str, lines: Sequence[str], dockerfile: str) 
     """Whose fault it is that an image does not build, with the last lines of the log.
 
     Args:
-        program: The engine's program.
         name: What the image is called, with its tag.
         lines: What the build printed last.
         dockerfile: What its Dockerfile says.

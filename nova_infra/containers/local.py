@@ -14,7 +14,7 @@ def have_image(engine: Engine, source: ImageSource, name: str, *, tell: Callable
     Args:
         source: What it is built from, or copied from.
         name: What it is called there, with its content tag.
-        tell: Told each line that the engine prints.
+        tell: Called with each line that the engine prints.
 
     Returns:
         Whether it was built, or fetched, now.

@@ -60,9 +60,6 @@ class Limits:
 def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> Limits:
     """Check that an engine starts a container and has, or can pull, the base images.
 
-    Args:
-        dockerfiles: What would be built.
-
     Returns:
         As :func:`require_start`.
 

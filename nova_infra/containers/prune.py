@@ -72,7 +72,7 @@ def _names(root: Path, config: Config) -> list[str]:
 def _branches(root: Path) -> list[str]:
     answer = git.run(root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
     if answer.code:
-        raise NovaError(f"git for-each-ref: {answer.error}: repair the repository")
+        raise NovaError(git.why_silent(root) or f"git for-each-ref: {answer.fault}: repair the repository")
     return [name for name in answer.text.split() if not name.endswith("/HEAD")]
 
 

@@ -40,7 +40,6 @@ class RunningJob:
     """A job.
 
     Attributes:
-        name: Its name in ``nova.toml``.
         stack: Name of its stack.
         runs: Its latest runs, newest first.
         schedule: When it runs, as EventBridge Scheduler has it; empty where it has no schedule.

@@ -65,7 +65,6 @@ class StoppedTask:
     """A task that ended within the last hour, which is how long ECS remembers it.
 
     Attributes:
-        revision: ``family:revision`` of its task definition.
         at: When it ended, UTC.
         reason: Why, in ECS's words.
         exit_code: Its container's; None where it never started.
@@ -89,10 +88,8 @@ class Deployment:
         status: ``PRIMARY`` for the newest, ``ACTIVE`` for one that still has tasks.
         rollout_state: ``IN_PROGRESS``, ``COMPLETED`` or ``FAILED``.
         reason: Why it is in that state.
-        revision: ``family:revision`` of its task definition.
         created_at: When it began, UTC.
         desired: Number of tasks that it wants.
-        running: Number of tasks that run.
         failed: Number of tasks that did not start.
     """
 
@@ -128,10 +125,8 @@ class RunningService:
     """A service and what runs of it.
 
     Attributes:
-        name: Its name in ``nova.toml``.
         stack: Name of its stack, which is also its name in ECS.
         revision: ``family:revision`` of the task definition that it is meant to run.
-        desired: Number of tasks that it is meant to run.
         deployments: Newest first; more than one while a deployment is under way.
         deployment_alarms: Names of the alarms that roll its deployments back.
         events: ECS's latest messages, newest first.

@@ -39,6 +39,10 @@ def rehearsed_digest(image: Image) -> str:
     return "sha256:" + hashlib.sha256(f"{image.repository}:{image.tag}".encode()).hexdigest()
 
 
+PATIENCE_SECONDS = 600.0
+"""In real time an answer may wait for minutes until alarms have data; a rehearsal that has ended refuses at once."""
+
+
 class RehearsedEnvironment:
     """One environment of a rehearsal. See :class:`nova_infra.deployed.protocol.RecordedEnvironment`."""
 
@@ -313,7 +317,7 @@ def ask(url: str, body: object = None) -> dict[str, Any] | None:
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         if error.code == 404:

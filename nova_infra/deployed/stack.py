@@ -50,7 +50,6 @@ class StackEvent:
     Attributes:
         status: What came of it.
         reason: Why, if CloudFormation says so.
-        at: When, UTC.
     """
 
     logical_id: str
@@ -83,7 +82,6 @@ class ChangeSet:
     """A change set that is ready.
 
     Attributes:
-        stack: Name of the stack.
         name: Its ARN, or its name.
         changes: What it would do; empty where nothing differs.
     """

@@ -9,7 +9,6 @@ class TaskDetail:
     """A task, as an operator looks at it.
 
     Attributes:
-        revision: ``family:revision`` of its task definition.
         status: ECS's word for its state.
         health: ``healthy``, ``unhealthy`` or ``unknown``.
         zone: Where it runs.
@@ -71,7 +70,6 @@ class LogEvent:
 
     Attributes:
         id: What CloudWatch knows it by.
-        at: When it was written, UTC.
         task: Id of the task that wrote it.
     """
 

@@ -45,7 +45,6 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images, chec
 
     Raises:
         RefusedError: There is no container engine, the image does not build, or the registry refuses it.
-        AwsError: The registry was not reached.
     """
     image = registry.find(source.tag)
     if image is not None:
@@ -79,7 +78,6 @@ def ensure_copy(registry: Registry, origin: Registry, tag: str) -> bool:
 
     Raises:
         RefusedError: There is no container engine, or the registry refuses it.
-        AwsError: The registry was not reached.
     """
     if registry.find(tag) is not None:
         return False

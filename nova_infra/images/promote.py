@@ -22,7 +22,6 @@ def promote(registries: Mapping[str, Registry], *, tags: Mapping[str, str], rele
 
     Raises:
         RefusedError: An image is missing, or another one has the release's tag; no image has been given it.
-        AwsError: The registry was not reached.
     """
     images = {service: registry.find(tags[service]) for service, registry in registries.items()}
     missing = [f"{registries[service].name}:{tags[service]}" for service, image in images.items() if image is None]

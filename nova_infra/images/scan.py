@@ -31,7 +31,7 @@ class Vulnerability:
         severity: Such as ``HIGH``.
         packages: Each affected package with its version and, where there is one, the version with the fix.
         fixable: Whether a fix exists. A scan that cannot tell counts as yes.
-        aliases: What else it is known by, such as a CVE beside a GHSA.
+        aliases: What else it is known by, such as a CVE for a GHSA.
     """
 
     id: str
@@ -82,7 +82,6 @@ def refusals(
 
     Args:
         name: What the image is called in the lines.
-        today: The day on which they must not have expired.
     """
     expired = {each.id for each in accepted if each.expires < today}
     return [

@@ -102,7 +102,6 @@ def check_out(root: Path, revision: str, directory: Path) -> list[str]:
 
     Args:
         root: The repository's directory.
-        revision: What git calls it.
         directory: Where its files go.
 
     Returns:

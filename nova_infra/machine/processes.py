@@ -76,9 +76,6 @@ def run_to_end(
 async def start_process(words: Iterable[str], *, directory: Path, environment: Mapping[str, str]) -> Process:
     """Start a process whose output can be read as one stream.
 
-    Args:
-        words: The program and its arguments.
-
     Raises:
         OSError: There is no such program or directory.
     """

@@ -29,8 +29,8 @@ def to_play_every_drill(app: str) -> str:
 
 
 def place_of(name: str, *, in_project: bool) -> str:
-    """Where examples belong, such as ``requests.http``: with a project's service, or beside an app's cdk.json."""
-    return f"services/<name>/{name}" if in_project else f"{name} beside cdk.json"
+    """Where examples belong, such as ``requests.http``: with a project's service, or next to an app's cdk.json."""
+    return f"services/<name>/{name}" if in_project else f"{name} next to cdk.json"
 
 
 def is_project(root: Path) -> bool:

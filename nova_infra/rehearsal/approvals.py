@@ -25,7 +25,7 @@ def approval(console: Console, view: View, *, in_advance: bool) -> Approve:
 
 
 class GateApprovals:
-    """Lets whoever gives the approvals also answer the gates of deployments."""
+    """Lets the person who gives the approvals also answer the gates of deployments."""
 
     def __init__(self, approve: Approve) -> None:
         """Create it."""

@@ -28,7 +28,6 @@ class Elsewhere:
 
         Args:
             revision: Which revision of another service got it; None where no target did.
-            status: The status, 0 for no answer.
         """
         if revision is None:
             answers = self.by_nobody.setdefault(operation, {})

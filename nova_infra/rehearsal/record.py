@@ -233,11 +233,9 @@ class ActionRecord:
     Attributes:
         kind: What it is: source, build, deploy or approval.
         run_order: Its place in the stage.
-        status: How it ended.
         played: Whether it was played for real, or simulated.
         note: What a reader should know: what was simulated, what failed.
         began: When it began, in seconds after the rehearsal did.
-        seconds: How long it took.
         output: The last lines of what its commands printed.
     """
 
@@ -257,11 +255,8 @@ class StageRecord:
     """One stage of the pipeline.
 
     Attributes:
-        actions: Its actions, in the order of the template.
-        status: How it ended.
         note: What came of it besides: why nothing entered it, whether it was played again or taken back.
         began: When it began, in seconds after the rehearsal did.
-        seconds: How long it took.
     """
 
     name: str

@@ -62,7 +62,6 @@ class Options:
         until: Name of the last stage to play; without it, all are played.
         tasks: ``images`` or ``sources``; None for images where an engine answers.
         real_time: Whether a minute lasts a minute.
-        app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
     """
 
     root: Path

@@ -33,7 +33,6 @@ class OverviewStack(cdk.Stack):
         """Create the composite alarm and the dashboard.
 
         Args:
-            prefix: ``<platform>-<environment>``, the prefix of all physical names.
             platform: The environment's shared stack.
         """
         super().__init__(

@@ -1,7 +1,7 @@
 """The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import aws_cdk as cdk
 import jsii
@@ -71,7 +71,6 @@ class PlatformStack(cdk.Stack):
         """Create the environment's shared resources.
 
         Args:
-            prefix: ``<platform>-<environment>``, the prefix of all physical names.
             group: Each service of a release that goes together to the tag of its image.
         """
         super().__init__(
@@ -90,15 +89,15 @@ class PlatformStack(cdk.Stack):
             publishers=publishers,
             log_groups=list(_log_groups(prefix, config, environment, together=bool(group))),
         ).key
-        log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
-        vpc = self._vpc(prefix, environment, log_bucket)
+        self._log_retention_days = environment.log_retention_days
+        vpc = self._vpc(prefix, environment)
         network = environment.network
         self.cluster_name = cluster_name(prefix, network.cluster_name)
         self.cluster = self._cluster(environment, vpc)
-        self.ingress: Ingress | ExistingIngress = self._ingress(prefix, environment, vpc, log_bucket)
+        self.ingress: Ingress | ExistingIngress = self._ingress(prefix, environment, vpc)
         self._export()
         self.private_ingress = (
-            self._private_ingress(prefix, environment, vpc, log_bucket)
+            self._private_ingress(prefix, environment, vpc)
             if any(service.internal for service in config.services)
             else None
         )
@@ -114,9 +113,12 @@ class PlatformStack(cdk.Stack):
             # Verify asks from outside the VPC, where this one does not answer.
             cdk.CfnOutput(self, SCHEME_OUTPUT, value="internal")
 
-    def _private_ingress(
-        self, prefix: str, environment: Environment, vpc: ec2.IVpc, log_bucket: s3.IBucket
-    ) -> PrivateIngress:
+    @cached_property
+    def _log_bucket(self) -> s3.IBucket:
+        """Where the network and the load balancers of the environment's own log, if it has any."""
+        return LogBucket(self, "Logs", retention_days=self._log_retention_days).bucket
+
+    def _private_ingress(self, prefix: str, environment: Environment, vpc: ec2.IVpc) -> PrivateIngress:
         return PrivateIngress(
             self,
             "PrivateIngress",
@@ -125,7 +127,7 @@ class PlatformStack(cdk.Stack):
             name=prefix,
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
             deletion_protection=environment.approval,
-            log_bucket=log_bucket,
+            log_bucket=self._log_bucket,
         )
 
     def _alerts(self, prefix: str, environment: Environment, publishers: Sequence[Publisher]) -> sns.ITopic:
@@ -225,7 +227,7 @@ class PlatformStack(cdk.Stack):
             ),
         )
 
-    def _vpc(self, prefix: str, environment: Environment, log_bucket: s3.IBucket) -> ec2.IVpc:
+    def _vpc(self, prefix: str, environment: Environment) -> ec2.IVpc:
         network = environment.network
         if network.vpc is not None:
             return ExistingNetwork(
@@ -247,7 +249,7 @@ class PlatformStack(cdk.Stack):
             zones=network.zones,
             nat_gateways=network.nat_gateways,
             interface_endpoints=network.interface_endpoints,
-            log_bucket=log_bucket,
+            log_bucket=self._log_bucket,
         ).vpc
 
     def _cluster(self, environment: Environment, vpc: ec2.IVpc) -> ecs.ICluster:
@@ -264,9 +266,7 @@ class PlatformStack(cdk.Stack):
             enable_fargate_capacity_providers=True,  # also without `spot`: it can be added and removed later
         )
 
-    def _ingress(
-        self, prefix: str, environment: Environment, vpc: ec2.IVpc, log_bucket: s3.IBucket
-    ) -> Ingress | ExistingIngress:
+    def _ingress(self, prefix: str, environment: Environment, vpc: ec2.IVpc) -> Ingress | ExistingIngress:
         if (balancer := environment.network.load_balancer) is not None:
             return ExistingIngress(self, "Ingress", vpc=vpc, balancer=balancer, domain=environment.domain)
         return Ingress(
@@ -277,7 +277,7 @@ class PlatformStack(cdk.Stack):
             name=prefix,
             domain=environment.domain,
             deletion_protection=environment.approval,
-            log_bucket=log_bucket,
+            log_bucket=self._log_bucket,
         )
 
     @property

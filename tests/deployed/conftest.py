@@ -23,10 +23,17 @@ def reached_at(service: Service) -> str | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "built_on_the_kit" in metafunc.fixturenames:
-        metafunc.parametrize("built_on_the_kit", [each.name for each in services() if each.kit and reached_at(each)])
+        names = [each.name for each in services() if each.kit and reached_at(each)]
+        metafunc.parametrize("built_on_the_kit", names or [_none("no service here is built on the kit and reached")])
     if "reached_at" in metafunc.fixturenames:
         paths = {each.name: path for each in services() if (path := reached_at(each))}
-        metafunc.parametrize("reached_at", paths.values(), ids=paths.keys())
+        none = [_none("no service is reached from outside")]
+        metafunc.parametrize("reached_at", paths.values() or none, ids=paths.keys() or ["none"])
+
+
+def _none(reason: str) -> object:
+    """What stands for services that are not there."""
+    return pytest.param("none", marks=pytest.mark.skip(reason))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -84,6 +84,57 @@ STACKS: dict[str, dict[str, Any]] = {
         "It": it("AWS::SQS::Queue", QueueName="dead.fifo", FifoQueue=True),
         "First": it("AWS::SQS::Queue", FifoQueue=True, RedrivePolicy={"deadLetterTargetArn": arn("It")}),
     },
+    "an e-mail address": {
+        "It": it("AWS::SNS::Subscription", Protocol="email", Endpoint="a@example.com", RawMessageDelivery=False)
+    },
+    "an event's target": {
+        "It": it(
+            "AWS::Events::Rule",
+            EventPattern={"source": ["aws.ecs"]},
+            Targets=[{"Id": "a", "Input": "{}"}, {"Id": "b", "InputPath": "$.detail"}],
+        )
+    },
+    "a key that rotates": {"It": it("AWS::KMS::Key", EnableKeyRotation=True)},
+    "a key that signs": {"It": it("AWS::KMS::Key", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")},
+    "a bucket that is copied": {
+        "It": it(
+            "AWS::S3::Bucket",
+            VersioningConfiguration={"Status": "Enabled"},
+            ReplicationConfiguration={"Role": "role", "Rules": [{"Status": "Enabled"}]},
+            LifecycleConfiguration={"Rules": [{"Status": "Enabled", "ExpirationInDays": 30}]},
+        )
+    },
+    "a scaling policy": {
+        "It": it(
+            "AWS::ApplicationAutoScaling::ScalingPolicy",
+            TargetTrackingScalingPolicyConfiguration={
+                "PredefinedMetricSpecification": {
+                    "PredefinedMetricType": "ALBRequestCountPerTarget",
+                    "ResourceLabel": "app/a/b/targetgroup/c/d",
+                }
+            },
+        )
+    },
+    "a gateway endpoint": {"It": it("AWS::EC2::VPCEndpoint", VpcEndpointType="Gateway", RouteTableIds=["rtb-1"])},
+    "a group with rules": {
+        "It": it(
+            "AWS::EC2::SecurityGroup",
+            GroupDescription="web",
+            SecurityGroupIngress=[
+                {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": "10.0.0.0/8", "Description": "web"},
+                {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIpv6": "::/0"},
+            ],
+        )
+    },
+    "a parameter with a pattern": {
+        "It": it("AWS::SSM::Parameter", Type="String", Value="12", AllowedPattern="^[0-9]+$", Tier="Advanced")
+    },
+    "a secret that is made": {
+        "It": it(
+            "AWS::SecretsManager::Secret",
+            GenerateSecretString={"GenerateStringKey": "a", "SecretStringTemplate": "{}", "PasswordLength": 20},
+        )
+    },
     "a topic": {"It": it("AWS::SNS::Topic", TopicName="alerts")},
     "a bucket": {"It": it("AWS::S3::Bucket", BucketName="files-of-the-shop")},
     "a table": {
@@ -108,6 +159,7 @@ STACKS: dict[str, dict[str, Any]] = {
             AlarmName="carts",
             MetricName="Errors",
             Statistic="Sum",
+            Threshold=1,
             Period=60,
             EvaluationPeriods=3,
             DatapointsToAlarm=2,
@@ -120,12 +172,14 @@ STACKS: dict[str, dict[str, Any]] = {
             ExtendedStatistic={"Fn::If": ["Big", "p95", NOTHING]},
             Statistic={"Fn::If": ["Big", NOTHING, "Sum"]},
             MetricName="Latency",
+            Threshold=1,
         )
     },
     "an alarm of an expression": {
         "It": it(
             "AWS::CloudWatch::Alarm",
             MetricName={"Fn::If": ["Big", "Errors", NOTHING]},
+            Threshold=1,
             Metrics={"Fn::If": ["Big", NOTHING, [{"Id": "a", "MetricStat": {"Period": 60}}]]},
         )
     },
@@ -212,7 +266,13 @@ STACKS: dict[str, dict[str, Any]] = {
         "Delivers": role("codepipeline.amazonaws.com", "s3:*"),
     },
     "a build": {
-        "It": it("AWS::CodeBuild::Project", Name="carts", TimeoutInMinutes=20, ServiceRole=arn("Builds")),
+        "It": it(
+            "AWS::CodeBuild::Project",
+            Name="carts",
+            TimeoutInMinutes=20,
+            ServiceRole=arn("Builds"),
+            Environment={"Type": "LINUX_CONTAINER", "ComputeType": "BUILD_GENERAL1_SMALL"},
+        ),
         "Builds": role("codebuild.amazonaws.com", "logs:*"),
     },
     "a firewall": {

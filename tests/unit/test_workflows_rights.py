@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from helpers.workflow_steps import ACTION_TEXTS, WORKFLOWS, commands, steps
 from helpers.workflows import (
     CONFIGURATIONS,
@@ -221,19 +222,26 @@ def test_a_commit_with_the_approved_tools_is_let_through(commit: tuple[Path, str
 
 @pytest.mark.parametrize(
     "name",
-    [
-        *(
-            "Makefile",
-            "GNUmakefile",
-            "requirements.txt",
-            "requirements-dev.txt",
-            "package-lock.json",
-            ".npmrc",
-            "uv.toml",
-        ),
-        *("scripts/setup.sh", "nova_infra/cli.py", "nova_infra/__pycache__/cli.pyc", ".github/actions/x/action.yml"),
-        *(".venv/bin/python", "node_modules/.bin/cdk"),
-    ],
+    one_of_each(
+        [
+            *(
+                "Makefile",
+                "GNUmakefile",
+                "requirements.txt",
+                "requirements-dev.txt",
+                "package-lock.json",
+                ".npmrc",
+                "uv.toml",
+            ),
+            *(
+                "scripts/setup.sh",
+                "nova_infra/cli.py",
+                "nova_infra/__pycache__/cli.pyc",
+                ".github/actions/x/action.yml",
+            ),
+            *(".venv/bin/python", "node_modules/.bin/cdk"),
+        ]
+    ),
 )
 def test_a_commit_with_other_tools_is_refused_and_the_line_says_what_to_do(commit: tuple[Path, str], name: str) -> None:
     directory, digest = commit

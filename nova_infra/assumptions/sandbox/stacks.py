@@ -94,7 +94,6 @@ class Sandbox:
         """Nothing is deployed yet.
 
         Args:
-            ground: Outputs of the shared stack.
             stopped: Set when the run is interrupted.
             minutes: How long the experiment may take; it is undecided then.
             pause: Waits for some seconds, or until ``stopped`` is set, which it does by default.

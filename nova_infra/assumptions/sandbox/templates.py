@@ -78,7 +78,7 @@ def role(service: str, *, managed: str = "", statements: Sequence[Mapping[str, A
 
 
 def role_of_account(statements: Sequence[Mapping[str, Any]]) -> Resource:
-    """A role that whoever runs the experiment may assume."""
+    """A role that the person who runs the experiment may assume."""
     return _role({"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}, "", statements)
 
 

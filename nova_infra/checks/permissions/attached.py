@@ -238,10 +238,16 @@ def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, 
     return (f"${{{logical_id}}}", f"arn:aws:iam::*:role{pattern_of(path)}{shown}")
 
 
-def _conditions(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def conditions_of(statement: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What a statement's conditions compare, by their operators; nothing of what only CloudFormation knows."""
     conditions = statement.get("Condition")
-    for operator, keys in conditions.items() if isinstance(conditions, Mapping) else ():
-        for key, values in keys.items() if isinstance(keys, Mapping) else ():
+    found = conditions.items() if isinstance(conditions, Mapping) else ()
+    return {operator: keys for operator, keys in found if isinstance(keys, Mapping)}
+
+
+def _conditions(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    for operator, keys in conditions_of(statement).items():
+        for key, values in keys.items():
             yield operator, key.lower(), tuple(pattern_here(each) for each in branches(values, mappings=False))
 
 

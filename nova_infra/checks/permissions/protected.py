@@ -10,7 +10,7 @@ from typing import Any
 
 from nova_infra.checks.permissions.reach import Goal
 from nova_infra.checks.permissions.statements import pattern_of
-from nova_infra.checks.rule import as_list, as_text
+from nova_infra.checks.rule import as_text
 from nova_infra.checks.stages import deployments
 
 READING = tuple(
@@ -217,8 +217,6 @@ def goals_beside(
     """What is protected from one step because it belongs to another.
 
     Args:
-        before: The stages of earlier environments.
-        production: The stage of the last environment.
         stores: Whether it makes artifacts.
         pushes: Whether it publishes images.
     """
@@ -246,21 +244,18 @@ def goals_beside(
 
 def _connections(pipeline: Mapping[str, Any]) -> Iterator[str]:
     """The connections through which the pipeline reads its source."""
-    for stage in as_list(pipeline.get("Stages")):
-        for action in as_list(stage.get("Actions")):
-            if arn := action.get("Configuration", {}).get("ConnectionArn"):
+    for stage in pipeline["Stages"]:
+        for action in stage["Actions"]:
+            if arn := action["Configuration"].get("ConnectionArn"):
                 yield pattern_of(arn)
 
 
 def _buckets(pipeline: Mapping[str, Any]) -> list[str]:
     """Patterns of the buckets of artifacts: by reference, and by the name that CloudFormation gives or was given."""
-    stores = [
-        pipeline.get("ArtifactStore"),
-        *(each.get("ArtifactStore") for each in as_list(pipeline.get("ArtifactStores"))),
-    ]
+    stores = [pipeline["ArtifactStore"], *(each["ArtifactStore"] for each in pipeline["ArtifactStores"])]
     found: dict[str, None] = {}
     for store in stores:
-        location = pattern_of((store or {}).get("Location", {}))
+        location = pattern_of(store.get("Location", {}))
         logical_id = re.fullmatch(r"\$\{(\w+)\}", location)
         if logical_id:
             found |= {location: None, f"arn:aws:s3:::*-{logical_id[1].lower()}-*": None}

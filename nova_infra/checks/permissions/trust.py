@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.permissions.attached import ROLE, Attached, branches
+from nova_infra.checks.permissions.attached import ROLE, Attached, branches, conditions_of
 from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
 from nova_infra.checks.permissions.statements import pattern_here, pattern_of
 from nova_infra.checks.rule import Finding, Rule, Template, as_list
@@ -52,7 +52,7 @@ def _trust(role: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
     principal = _principals(statement)
-    conditions = statement.get("Condition", {})
+    conditions = conditions_of(statement)
     callers = _exact(conditions, "aws:PrincipalArn")
     for each in map(pattern_here, branches(principal.get("AWS"), mappings=False)):
         role = each.rpartition(":")[2]
@@ -88,7 +88,7 @@ def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
         name: The role's name: only GitHub's jobs in an environment may assume the role that deploys it.
         statement: A statement of its trust.
     """
-    principal, conditions = _principals(statement), statement.get("Condition", {})
+    principal, conditions = _principals(statement), conditions_of(statement)
     others = {key: list(branches(value, mappings=False)) for key, value in principal.items() if key != "Federated"}
     for service in map(pattern_of, others.get("Service", ())):
         yield f"{service} may assume it, for whoever may have that service run something"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced
+from nova_infra.checks.rule import Finding, Rule, Template, as_list, as_text, deployment, referenced
 
 _SERVICE = "AWS::ECS::Service"
 _ALARM = "AWS::CloudWatch::Alarm"
@@ -24,12 +24,12 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 def _alarms_roll_back(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
-        alarms = deployment(service).get("Alarms", {})
+        alarms = deployment(service)["Alarms"]
         if alarms.get("Enable") is not True or alarms.get("Rollback") is not True:
             yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms")
             continue
         watched = {name for _, alarm in _deployment_alarms(template, service) for name in _judged(alarm)}
-        for metric in _WATCHED if service.get("LoadBalancers") else _WATCHED_WITHOUT_REQUESTS:
+        for metric in _WATCHED if service["LoadBalancers"] else _WATCHED_WITHOUT_REQUESTS:
             if metric not in watched:
                 yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms.AlarmNames", f"no alarm watches {metric}")
 
@@ -38,8 +38,8 @@ def _alarms_exist_first(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
         location = f"{_DEPLOYMENT}.Alarms.AlarmNames"
         by_name = {as_text(alarm.get("AlarmName")): alarm_id for alarm_id, alarm in template.of_type(_ALARM)}
-        depends_on = template.resources[logical_id].get("DependsOn", [])
-        for name in deployment(service).get("Alarms", {}).get("AlarmNames", []):
+        depends_on = as_list(template.resources[logical_id].get("DependsOn"))
+        for name in deployment(service)["Alarms"]["AlarmNames"]:
             if as_text(name) not in by_name:
                 yield Finding(logical_id, location, f"there is no alarm {as_text(name)}")
             elif by_name[as_text(name)] not in depends_on:
@@ -50,10 +50,10 @@ def _alarms_watch_both_colours(template: Template) -> Iterator[Finding]:
     for _, service in template.of_type(_SERVICE):
         colours = {
             text
-            for balancer in service.get("LoadBalancers", [])
+            for balancer in service["LoadBalancers"]
             for text in (
-                referenced(balancer.get("TargetGroupArn")),
-                referenced(balancer.get("AdvancedConfiguration", {}).get("AlternateTargetGroupArn")),
+                referenced(balancer["TargetGroupArn"]),
+                referenced(balancer["AdvancedConfiguration"].get("AlternateTargetGroupArn")),
             )
             if text
         }
@@ -61,7 +61,7 @@ def _alarms_watch_both_colours(template: Template) -> Iterator[Finding]:
             watched = {
                 key: group
                 for key, metric in _metrics(alarm).items()
-                for dimension in metric.get("Dimensions", [])
+                for dimension in metric["Dimensions"]
                 if dimension["Name"] == "TargetGroup" and (group := referenced(dimension["Value"]))
             }
             names = {key: _metrics(alarm)[key]["MetricName"] for key in watched}
@@ -86,7 +86,7 @@ def _alarms_fire_in_time(template: Template) -> Iterator[Finding]:
         }
         for _, alarm in _deployment_alarms(template, service):
             datapoints = alarm.get("DatapointsToAlarm", alarm.get("EvaluationPeriods", 1))
-            minutes = datapoints * max(metric["Period"] for metric in _metrics(alarm).values()) / 60 + UNUSABLE_MINUTES
+            minutes = datapoints * _period(alarm) / 60 + UNUSABLE_MINUTES
             if _UNANSWERED in _judged(alarm):
                 minutes += _MINUTES_UNTIL_A_TIMEOUT
             for location, bake in bakes.items():
@@ -126,15 +126,26 @@ def _alarms_see_one_hot_task(template: Template) -> Iterator[Finding]:
     for _, service in template.of_type(_SERVICE):
         for alarm_id, alarm in _deployment_alarms(template, service):
             for metric in _metrics(alarm).values():
-                if metric["MetricName"] in _PER_TASK and metric["Statistic"] != "Maximum":
+                if metric["MetricName"] in _PER_TASK and metric.get("Statistic") != "Maximum":
                     yield Finding(alarm_id, "Properties.Statistic")
 
 
+def deployment_alarms(template: Template) -> Iterator[str]:
+    """Logical ids of the alarms that may roll a deployment back."""
+    for _, service in template.of_type(_SERVICE):
+        yield from (alarm_id for alarm_id, _ in _deployment_alarms(template, service))
+
+
 def _deployment_alarms(template: Template, service: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    names = set(map(as_text, deployment(service).get("Alarms", {}).get("AlarmNames", [])))
+    names = set(map(as_text, deployment(service)["Alarms"]["AlarmNames"]))
     for alarm_id, alarm in template.of_type(_ALARM):
         if as_text(alarm.get("AlarmName")) in names:
             yield alarm_id, alarm
+
+
+def _period(alarm: Mapping[str, Any]) -> int:
+    """The longest period of an alarm's metrics, in seconds; CloudWatch's default where none is written."""
+    return max((metric.get("Period") or 60 for metric in _metrics(alarm).values()), default=60)
 
 
 def _judged(alarm: Mapping[str, Any]) -> set[str]:
@@ -150,8 +161,8 @@ def _metrics(alarm: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {
         query["Id"]: {
             **query["MetricStat"]["Metric"],
-            "Period": query["MetricStat"]["Period"],
-            "Statistic": query["MetricStat"]["Stat"],
+            "Period": query["MetricStat"].get("Period"),
+            "Statistic": query["MetricStat"].get("Stat"),
         }
         for query in alarm["Metrics"]
         if "MetricStat" in query
@@ -159,7 +170,7 @@ def _metrics(alarm: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _math(alarm: Mapping[str, Any]) -> str:
-    return " ".join(query.get("Expression", "") for query in alarm.get("Metrics", []))
+    return " ".join(query.get("Expression", "") for query in alarm.get("Metrics", ()))
 
 
 _FAILURE_DETECTION = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html"

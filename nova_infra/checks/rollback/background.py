@@ -37,7 +37,7 @@ def _dead_messages_are_noticed(template: Template) -> Iterator[Finding]:
         as_text(dimension.get("Value"))
         for _, alarm in template.of_type(_ALARM)
         if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
-        for dimension in alarm.get("Dimensions", [])
+        for dimension in alarm["Dimensions"]
     }
     queues = dict(template.of_type(_QUEUE))
     for logical_id, queue in queues.items():
@@ -56,9 +56,9 @@ def _failed_runs_are_noticed(template: Template) -> Iterator[Finding]:
 
 def _machines(alarm: Mapping[str, Any]) -> Iterator[str]:
     """Logical ids of the state machines whose failures an alarm counts."""
-    for query in alarm.get("Metrics", []):
+    for query in alarm.get("Metrics", ()):
         metric = query.get("MetricStat", {}).get("Metric", {})
-        for dimension in metric.get("Dimensions", []) if metric.get("MetricName") == "ExecutionsFailed" else ():
+        for dimension in metric["Dimensions"] if metric.get("MetricName") == "ExecutionsFailed" else ():
             if (reference := referenced(dimension.get("Value"))) is not None:
                 yield reference
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced, resource
+from nova_infra.checks.permissions.attached import branches
+from nova_infra.checks.rule import Finding, Rule, Template, as_list, as_text, deployment, referenced, resource
 
 _SERVICE = "AWS::ECS::Service"
 _HOOKS = "Properties.DeploymentConfiguration.LifecycleHooks"
@@ -28,7 +29,7 @@ _MOST_MINUTES = 35 * 60
 def _hooks_end(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
         configuration = deployment(service)
-        hooks: list[Mapping[str, Any]] = configuration.get("LifecycleHooks", [])
+        hooks: list[Mapping[str, Any]] = configuration["LifecycleHooks"]
         for number, hook in enumerate(hooks):
             for key, fault in _faults(template, logical_id, hook):
                 yield Finding(logical_id, f"{_HOOKS}.{number}{key}", fault)
@@ -39,26 +40,26 @@ def _hooks_end(template: Template) -> Iterator[Finding]:
 
 
 def _faults(template: Template, service: str, hook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    timeout = hook.get("TimeoutConfiguration", {})
+    timeout = hook["TimeoutConfiguration"]
     if "TimeoutInMinutes" not in timeout:
         yield ".TimeoutConfiguration.TimeoutInMinutes", "it would wait for a day"
     if timeout.get("Action", "ROLLBACK") != "ROLLBACK":
         yield ".TimeoutConfiguration.Action", "without an answer the revision would go on as if it were good"
     if hook.get("TargetType") == "PAUSE":
         for stage in _NO_PAUSE:
-            if stage in hook.get("LifecycleStages", ()):
+            if stage in hook["LifecycleStages"]:
                 yield ".LifecycleStages", f"ECS allows no pause at {stage}"
         return
     role = referenced(hook.get("RoleArn"))
     if "RoleArn" not in hook:
         yield ".RoleArn", "without a role ECS cannot call the function"
     elif role is not None and (made := resource(template, role)) is not None:
-        trusted = made["Properties"].get("AssumeRolePolicyDocument", {}).get("Statement", [])
-        principals = [statement.get("Principal") for statement in trusted]
+        documents = branches(made["Properties"].get("AssumeRolePolicyDocument"))
+        principals = [each.get("Principal") for document in documents for each in branches(document.get("Statement"))]
         if principals != [{"Service": "ecs.amazonaws.com"}]:
             yield ".RoleArn", f"{role} is not a role of its own: others than ECS may assume it"
-        needed = template.resources[service].get("DependsOn", [])
-        if not set(_policies(template, role)) <= set([needed] if isinstance(needed, str) else needed):
+        needed = as_list(template.resources[service].get("DependsOn"))
+        if any(policy not in needed for policy in _policies(template, role)):
             yield ".RoleArn", f"the service may be deployed before {role} may call the function"
 
 
@@ -67,7 +68,7 @@ def _policies(template: Template, role: str) -> list[str]:
     return [
         logical_id
         for logical_id, policy in template.of_type("AWS::IAM::Policy")
-        if role in [referenced(each) for each in policy.get("Roles", [])]
+        if role in [referenced(each) for each in as_list(policy.get("Roles"))]
     ]
 
 
@@ -77,7 +78,7 @@ def _steps(configuration: Mapping[str, Any]) -> int:
         case "CANARY":
             return 2
         case "LINEAR":
-            return math.ceil(100 / float(configuration.get("LinearConfiguration", {}).get("StepPercent", 10)))
+            return math.ceil(100 / (configuration.get("LinearConfiguration", {}).get("StepPercent") or 10))
     return 1
 
 
@@ -88,8 +89,8 @@ def _bakes(configuration: Mapping[str, Any]) -> float:
 
 
 def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
-    minutes = float(hook.get("TimeoutConfiguration", {}).get("TimeoutInMinutes", 1440))
-    stages = hook.get("LifecycleStages", ())
+    minutes = float(hook["TimeoutConfiguration"].get("TimeoutInMinutes", 1440))
+    stages = hook["LifecycleStages"]
     if _is_group(hook):
         return minutes * len(stages)
     return minutes * sum(_steps(configuration) if stage in _EVERY_STEP else 1 for stage in stages)
@@ -111,7 +112,7 @@ HOOK_RULES = (
         "set TimeoutConfiguration with TimeoutInMinutes and ROLLBACK; pass role= to the hook's target, and make the "
         "service depend on it; shorten gates or bakes",
         "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-lifecycle-hooks.html; a role that CDK "
-        "makes by itself is made beside the first deployment",
+        "makes by itself is created during the first deployment",
         _hooks_end,
     ),
 )

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 
-from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced, resource
+from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced
 
 _SERVICE = "AWS::ECS::Service"
 _TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 _TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
+_LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 _DEPLOYMENT = "Properties.DeploymentConfiguration"
+
+_LONGEST_DRAIN = 3600
 
 
 def _circuit_breaker(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
-        breaker = deployment(service).get("DeploymentCircuitBreaker", {})
+        breaker = deployment(service)["DeploymentCircuitBreaker"]
         if breaker.get("Enable") is not True or breaker.get("Rollback") is not True:
             yield Finding(logical_id, f"{_DEPLOYMENT}.DeploymentCircuitBreaker")
 
@@ -46,8 +49,8 @@ def _no_desired_count(template: Template) -> Iterator[Finding]:
 
 def _image_pinned(template: Template) -> Iterator[Finding]:
     for logical_id, definition in template.of_type(_TASK_DEFINITION):
-        for index, container in enumerate(definition.get("ContainerDefinitions", [])):
-            image = as_text(container.get("Image")).rpartition("/")[2]
+        for index, container in enumerate(definition["ContainerDefinitions"]):
+            image = as_text(container["Image"]).rpartition("/")[2]
             tag = image.partition(":")[2]
             if not tag or tag == "latest" or "${" in tag:
                 yield Finding(logical_id, f"Properties.ContainerDefinitions.{index}.Image")
@@ -57,17 +60,17 @@ def _traffic_can_shift(template: Template) -> Iterator[Finding]:
     for logical_id, service in template.of_type(_SERVICE):
         if deployment(service).get("Strategy", "ROLLING") == "ROLLING":
             continue
-        for balancer in service.get("LoadBalancers", []):
-            advanced = balancer.get("AdvancedConfiguration", {})
+        for balancer in service["LoadBalancers"]:
+            advanced = balancer["AdvancedConfiguration"]
             rule_id = referenced(advanced.get("ProductionListenerRule"))
-            rule = resource(template, rule_id)
+            rule = dict(template.of_type(_LISTENER_RULE)).get(rule_id or "")
             if rule_id is None or rule is None or "AlternateTargetGroupArn" not in advanced:
                 yield Finding(logical_id, "Properties.LoadBalancers.AdvancedConfiguration")
                 continue
             groups = [
                 (referenced(group["TargetGroupArn"]), group.get("Weight"))
-                for action in rule["Properties"]["Actions"]
-                for group in action.get("ForwardConfig", {}).get("TargetGroups", [])
+                for action in rule["Actions"]
+                for group in action["ForwardConfig"]["TargetGroups"]
             ]
             expected = [
                 (referenced(balancer["TargetGroupArn"]), 100),
@@ -79,15 +82,15 @@ def _traffic_can_shift(template: Template) -> Iterator[Finding]:
 
 def _requests_finish(template: Template) -> Iterator[Finding]:
     drains = [
-        int(attribute["Value"])
+        int(attribute["Value"]) if str(attribute["Value"]).isdecimal() else _LONGEST_DRAIN
         for _, group in template.of_type(_TARGET_GROUP)
-        for attribute in group.get("TargetGroupAttributes", [])
+        for attribute in group["TargetGroupAttributes"]
         if attribute["Key"] == "deregistration_delay.timeout_seconds"
     ]
     if len(drains) < len(list(template.of_type(_TARGET_GROUP))):
         drains.append(300)  # what a target group waits that says nothing
     for logical_id, definition in template.of_type(_TASK_DEFINITION):
-        for index, container in enumerate(definition.get("ContainerDefinitions", [])):
+        for index, container in enumerate(definition["ContainerDefinitions"]):
             if drains and container.get("StopTimeout", 30) <= max(drains):
                 yield Finding(logical_id, f"Properties.ContainerDefinitions.{index}.StopTimeout")
 

@@ -1,1 +1,1 @@
-"""The keys of ``nova.toml`` that only the rehearsal reads: containers that it starts beside the services."""
+"""The keys of ``nova.toml`` that only the rehearsal reads: containers that it starts alongside the services."""

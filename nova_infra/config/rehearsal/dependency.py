@@ -49,7 +49,7 @@ class Ready(Model):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.command is not None and (self.path is not None or self.port is not None):
-            raise refusal("has a command beside a path or port", "keep one of them")
+            raise refusal("has both a command and a path or port", "keep one of them")
         return self
 
 

@@ -63,7 +63,7 @@ def _shared(key: str, environment: Environment, earlier: Mapping[str, str]) -> I
     other = earlier.get(environment.account)
     if other is not None and environment.shared_account is None:
         yield (
-            f"{key}.account: {environment.account!r} is also that of {other}, and whoever can deploy there "
+            f"{key}.account: {environment.account!r} is also that of {other}, and anyone who can deploy there "
             'could deploy here without the approval: use an account of its own, or say why not: shared_account = "…"'
         )
     if other is None and environment.shared_account is not None:

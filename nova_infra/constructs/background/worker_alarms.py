@@ -36,10 +36,8 @@ class WorkerAlarms(TaskAlarms):
         """Create the alarms and make them notify the topic.
 
         Args:
-            service_name: Name of the ECS service, and prefix of the alarms' names.
             queue: What the configuration says of the queue, and the names of both; None for a worker without one.
             thresholds: When memory is too full.
-            topic: Notified of every change to ALARM and back; None for nobody.
         """
         super().__init__(scope, construct_id, cluster_name=cluster_name, service_name=service_name, topic=topic)
         self.rollback_alarms = self._busiest_task(thresholds)

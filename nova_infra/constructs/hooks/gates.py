@@ -27,22 +27,14 @@ TESTED = "POST_TEST_TRAFFIC_SHIFT"
 
 
 def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:
-    """The hook that makes the environment's function request some addresses, as CloudFormation takes it.
-
-    Args:
-        prefix: ``<platform>-<environment>``, which the function's name begins with.
-    """
+    """The hook that makes the environment's function request some addresses, as CloudFormation takes it."""
     header, value = TEST_HEADER
     details = {"header": header, "value": value, "urls": urls}
     return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": details}
 
 
 def group_hook(prefix: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:
-    """The hook that makes a service wait for the others in its release, as CloudFormation takes it.
-
-    Args:
-        prefix: ``<platform>-<environment>``, which the function's name begins with.
-    """
+    """The hook that makes a service wait for the others in its release, as CloudFormation takes it."""
     return _calls(together_name(prefix), _STAGES["steps"], minutes, stack)
 
 

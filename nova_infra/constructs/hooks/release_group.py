@@ -35,7 +35,6 @@ class ReleaseGroup(HookFunction):
         """Create the function.
 
         Args:
-            prefix: ``<platform>-<environment>``, the prefix of all physical names.
             images: Name of each service of the group to the tag of its image.
         """
         stack = cdk.Stack.of(scope)

@@ -13,10 +13,6 @@ class ExistingIngress(Construct):
     """A listener of somebody else, referred to by ARNs and ids, so that synthesis takes no credentials.
 
     Its default action, its other rules, its firewall and its access logs stay their owner's.
-
-    Attributes:
-        listener: The listener that services attach their rules to.
-        url: Base URL of the environment, without a trailing slash.
     """
 
     def __init__(

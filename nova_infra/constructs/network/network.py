@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 
 MAX_ZONES = 3
+_FLOW_LOGS = "flow-logs"
 
 PRIVATE = "Private"
 """Name of the subnets that tasks run in."""
@@ -70,10 +72,11 @@ class EnvironmentNetwork(Construct):
         self._name_subnets(name, zones)
         flow_log = self.vpc.add_flow_log(
             "FlowLog",
-            destination=ec2.FlowLogDestination.to_s3(log_bucket, "flow-logs"),
+            destination=ec2.FlowLogDestination.to_s3(log_bucket, _FLOW_LOGS),
             traffic_type=ec2.FlowLogTrafficType.ALL,
         )
         cdk.Tags.of(flow_log).add("Name", name)
+        _let_logs_be_delivered(log_bucket)
         # Image layers come from S3; through NAT each gigabyte would be paid for.
         self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
         if interface_endpoints:
@@ -156,3 +159,23 @@ class ExistingNetwork(Construct):
         for subnet in (*self.vpc.public_subnets, *self.vpc.private_subnets):
             # Its route table is asked for by nothing here.
             cdk.Annotations.of(subnet).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId")
+
+
+def _let_logs_be_delivered(bucket: s3.IBucket) -> None:
+    """Let flow logs be written without an ACL, too.
+
+    CDK's statement demands the header ``bucket-owner-full-control``. Whether the delivery sends one to a bucket that
+    has its ACLs disabled is disputed: cloudposse/terraform-aws-vpc-flow-logs-s3-bucket#101.
+    """
+    stack = cdk.Stack.of(bucket)
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[bucket.arn_for_objects(f"{_FLOW_LOGS}/AWSLogs/{stack.account}/*")],
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:*"},
+            },
+        )
+    )

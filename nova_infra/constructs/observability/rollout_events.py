@@ -69,7 +69,6 @@ class RolloutEvents(Construct):
         """Create the rules.
 
         Args:
-            prefix: ``<platform>-<environment>``, the prefix of all physical names.
             topic: Where the messages go; its policy must let EventBridge publish.
             chat: Where they go in the form that chat shows, the turns of a deployment in a thread. Default: nowhere.
         """

@@ -35,9 +35,6 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> No
 
     CDK Pipelines puts a step's variables into its project, where CodePipeline resolves none of its own, so they are
     written into the built pipeline.
-
-    Args:
-        pipeline: The pipeline, after ``build_pipeline()``.
     """
     resource = pipeline.pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
@@ -61,7 +58,6 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
     commit asks for a newer one, npm is asked for it, and the hash checks that, too.
 
     Args:
-        pipeline: The pipeline, after ``build_pipeline()``.
         integrity: Its hash as ``package-lock.json`` has it: ``sha512-`` and Base64.
     """
     project = pipeline.self_mutation_project.node.default_child

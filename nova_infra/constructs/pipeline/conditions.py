@@ -13,9 +13,6 @@ def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environ
     """Set an environment's deployment window and failure behaviour on its stage.
 
     CDK Pipelines has no property for them, so they are written into the built pipeline.
-
-    Args:
-        pipeline: The pipeline, after ``build_pipeline()``.
     """
     resource = pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
@@ -36,13 +33,10 @@ def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environ
 
 
 def run_beside(pipeline: codepipeline.Pipeline, *, stage: str, action: str, stacks: Collection[str]) -> None:
-    """Run an action of a stage beside the deployments of some stacks instead of after them.
+    """Run an action of a stage in parallel with the deployments of some stacks instead of after them.
 
-    CDK Pipelines runs a step before or after a whole stage or stack, and never beside one. Numbers may be left out
-    between run orders: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-requirements.html.
-
-    Args:
-        pipeline: The pipeline, after ``build_pipeline()``.
+    CDK Pipelines runs a step before or after a whole stage or stack, and never in parallel with one. Numbers may be
+    left out between run orders: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-requirements.html.
     """
     resource = pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)

@@ -22,7 +22,6 @@ def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, r
     https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html.
 
     Args:
-        pipeline: The pipeline, after ``build_pipeline()``.
         repository: ``owner/name``.
     """
     stack = cdk.Stack.of(pipeline)

@@ -144,9 +144,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         """Create the step.
 
         Args:
-            scope: Parent of its role.
             step: ``preflight``, ``verify`` or ``brief``: the make target.
-            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             role: ``observer`` or ``release``: what it may do there.
             more: What it may do here besides.
             install_commands: What installs its tools.
@@ -181,7 +179,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
 class GateStep(ReleaseStep):
     """Runs the environment's test suite against new revisions: it answers their gates and is their load.
 
-    It has to run beside the deployments that wait for it: :func:`run_beside` gives it their run order.
+    It has to run in parallel with the deployments that wait for it: :func:`run_beside` gives it their run order.
     """
 
     def __init__(
@@ -198,8 +196,6 @@ class GateStep(ReleaseStep):
         """Create the step.
 
         Args:
-            scope: Parent of its role.
-            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment, with a suite.
             gated: Names of the services that wait for the suite.
             loaded: Names of those that it sends requests while they bake.

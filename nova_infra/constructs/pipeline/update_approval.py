@@ -47,7 +47,6 @@ class UpdateApproval(Construct):
         """Add the comparison to the stage Build, and the approval before the stage that updates the pipeline.
 
         Args:
-            pipeline: The pipeline, after ``build_pipeline()``.
             stacks: Names of the stacks that the update deploys, the pipeline's own first.
             build_image: What the comparison runs in.
         """

@@ -65,7 +65,6 @@ class ReleaseRoles(Construct):
         """Create the roles.
 
         Args:
-            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             cluster: Name of its cluster. Tasks are named by ids alone: in one that others use, theirs are in reach.
             parameters: Path below which the ledger, holds and waivers are, without a slash at the end.
             others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside

@@ -34,9 +34,7 @@ class Autoscaling(Construct):
 
         Args:
             name: Its name, the prefix of the policies' names.
-            range_: The least and the most tasks.
             targets: What each task is held to.
-            load_balancer: Full name of the load balancer in front.
             target_groups: Full names of both colours.
         """
         super().__init__(scope, construct_id)
@@ -87,7 +85,6 @@ def scale_on_cpu(
     Args:
         name: Its name, the prefix of the policy's name. CDK would take the construct path, which differs between a
             direct deployment and one through the pipeline, and a changed name replaces the policy.
-        range_: The least and the most tasks.
         cpu_percent: The CPU that each task is held to.
 
     Returns:

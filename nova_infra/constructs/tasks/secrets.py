@@ -15,7 +15,6 @@ def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
 
     Args:
-        scope: Parent of what it is imported as.
         secret: Where the value is.
         role: The execution role, which may decrypt with the customer's key, if there is one.
     """
@@ -38,7 +37,6 @@ def registry_login(scope: Construct, construct_id: str, login: Login, role: iam.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
 
     Args:
-        scope: Parent of what it is imported as.
         login: Where it is.
         role: The execution role, which may read the secret and decrypt with the customer's key, if there is one.
     """

@@ -42,11 +42,9 @@ class WebAlarms(TaskAlarms):
         """Create the alarms and make them notify the topic.
 
         Args:
-            service_name: Name of the ECS service, and prefix of the alarms' names.
             load_balancer: Full name of the load balancer in front.
             target_groups: Colour to full name of its target group: which is the new one alternates from deployment to
                 deployment.
-            topic: Notified of every change to ALARM and back; None for nobody.
         """
         super().__init__(scope, construct_id, cluster_name=cluster_name, service_name=service_name, topic=topic)
         self._load_balancer = load_balancer

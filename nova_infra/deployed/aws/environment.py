@@ -18,6 +18,7 @@ from nova_infra.deployed.aws.answers import (
 from nova_infra.deployed.aws.background import AwsBackground
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.client.session import Aws, whoami
+from nova_infra.deployed.aws.measurements import batches
 from nova_infra.deployed.aws.rollouts import AwsRollouts
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
@@ -89,7 +90,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         whose: list[dict[str, str]] = [{}] if self._has_own_cluster else [{"serviceName": name} for name in names]
         questions: list[Callable[[], list[dict[str, Any]]]] = [
             *(partial(self._tasks, desiredStatus="RUNNING", **which) for which in whose),
-            *(partial(self._described, batch) for batch in _batches(names, 10)),
+            *(partial(self._described, batch) for batch in batches(names, 10)),
         ]
         answers = list(self.aws.each(lambda ask: ask(), questions))
         tasks = [task for batch in answers[: len(whose)] for task in batch]
@@ -125,7 +126,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         arns = list(self.aws.pages("ecs", "list_tasks", "taskArns", cluster=self.cluster, **which))
         return [
             task
-            for batch in _batches(arns, 100)
+            for batch in batches(arns, 100)
             for task in self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=batch)["tasks"]
         ]
 
@@ -202,7 +203,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         ids = [{"imageDigest": i.digest} if i.digest else {"imageTag": i.tag} for i in dict.fromkeys(wanted)]
         digests: dict[str, str] = {}
         try:
-            for batch in _batches(ids, 100):
+            for batch in batches(ids, 100):
                 answer = self.aws.call(
                     "ecr",
                     "batch_get_image",
@@ -267,7 +268,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
     def have_parameters(self, names: Sequence[str]) -> Mapping[str, bool]:
         there: set[str] = set()
         try:
-            for batch in _batches(names, 50):
+            for batch in batches(names, 50):
                 which = [{"Key": "Name", "Values": batch}]
                 found = self.aws.pages("ssm", "describe_parameters", "Parameters", ParameterFilters=which)
                 there |= {each["Name"] for each in found}
@@ -331,7 +332,3 @@ def _registry(repository: str) -> tuple[str, str, str]:
         raise StrangerError(f"{repository}: is not an ECR repository, where Nova keeps its images")
     account, region, name = match.groups()
     return account, region, name
-
-
-def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:
-    return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -29,11 +29,7 @@ class AwsStacks(ABC):
     """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that CloudFormation answers for."""
 
     def __init__(self, prefix: str, *, aws: Aws) -> None:
-        """Name them.
-
-        Args:
-            prefix: ``<platform>-<environment>``, the prefix of all physical names.
-        """
+        """Name them."""
         self.prefix = prefix
         self.aws = aws
         self._lists_stacks = True

@@ -61,7 +61,6 @@ class AwsTasks(AwsStacks):
         https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 
         Args:
-            since: From when on, UTC.
             pattern: CloudWatch's filter pattern; empty for all lines.
             streams: Names of at most 100 streams; none for all.
 
@@ -181,7 +180,7 @@ class AwsTasks(AwsStacks):
         self.aws.write("ecs", "stop_task", done=done, cluster=self.cluster, task=arn, reason=reason)
 
     def open_shell(self, service: str, task: str, command: str) -> dict[str, Any]:
-        """Open a session in a task's container: what AWS's Session Manager plugin is told.
+        """Open a session in a task's container: what AWS's Session Manager plugin needs.
 
         Raises:
             RefusedError: The environment does not allow it.

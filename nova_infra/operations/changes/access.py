@@ -6,6 +6,7 @@ A policy document is recognized wherever it is: those of identities, resources, 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.checks.rule import as_list
 from nova_infra.operations.changes.policies import Policy, is_policy, parsed, widened
 from nova_infra.operations.changes.template_values import properties, same, shown
 
@@ -58,18 +59,18 @@ def _owners(resource: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The identities that a policy is part of; None for every other resource, and where the template names none."""
     if resource["Type"] != "AWS::IAM::Policy":
         return None
-    owners = tuple(shown(_as_list(properties(resource).get(kind))) for kind in _OWNERS)
+    owners = tuple(shown(as_list(properties(resource).get(kind))) for kind in _OWNERS)
     return owners if any(each != "[]" for each in owners) else None
 
 
 def _by_properties(kind: str, was: Mapping[str, Any], becomes: Mapping[str, Any]) -> Iterator[str]:
     for name, says in _LISTS_OF_GRANTS.items():
-        before = {shown(item) for item in _as_list(was.get(name))}
-        yield from (f"{says} {shown(i)}" for i in _as_list(becomes.get(name)) if shown(i) not in before)
+        before = {shown(item) for item in as_list(was.get(name))}
+        yield from (f"{says} {shown(i)}" for i in as_list(becomes.get(name)) if shown(i) not in before)
     if kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy") and was:
         for name in _OWNERS:
-            before = {shown(item) for item in _as_list(was.get(name))}
-            added = [shown(i) for i in _as_list(becomes.get(name)) if shown(i) not in before]
+            before = {shown(item) for item in as_list(was.get(name))}
+            added = [shown(i) for i in as_list(becomes.get(name)) if shown(i) not in before]
             yield from (f"is attached to {who}, too" for who in added)
     if "PermissionsBoundary" in was and not same(was["PermissionsBoundary"], becomes.get("PermissionsBoundary")):
         yield "loses or changes its permissions boundary"
@@ -103,7 +104,3 @@ def _documents(value: Any) -> Iterator[Any]:
     elif isinstance(value, list):
         for item in value:
             yield from _documents(item)
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

@@ -41,11 +41,7 @@ def table(value: Any) -> Mapping[str, Any]:
 
 
 def tables(entries: Any) -> list[Mapping[str, Any]]:
-    """The objects of a list that a template states.
-
-    Args:
-        entries: The list, or an entry that stands for a list of one.
-    """
+    """The objects of a list that a template states."""
     return [each for each in as_list(entries) if isinstance(each, Mapping) and not is_function(each)]
 
 

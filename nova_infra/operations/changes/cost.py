@@ -8,14 +8,38 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nova_infra.checks.shapes import ANY, NUMBER, TEXT, ListOf, read
 from nova_infra.deployed.stack import Template
 from nova_infra.documents.model import Document, Paragraph, Section, Table
 
 _PRICES = Path(__file__).with_name("prices.toml")
+_TASK = "AWS::ECS::TaskDefinition"
+_SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": {"MinCapacity": NUMBER},
+    "AWS::CloudWatch::Alarm": {"Metrics!": ListOf({})},
+    "AWS::CodeBuild::Project": {"Environment!": {"ComputeType": TEXT}},
+    "AWS::EC2::VPCEndpoint": {"SubnetIds!": ListOf(ANY)},
+    "AWS::ECS::Service": {
+        "DesiredCount": NUMBER,
+        "DeploymentConfiguration!": {
+            "BakeTimeInMinutes!": NUMBER,
+            "CanaryConfiguration!": {"CanaryBakeTimeInMinutes!": NUMBER},
+            "LinearConfiguration!": {"StepPercent!": NUMBER, "StepBakeTimeInMinutes!": NUMBER},
+        },
+    },
+    _TASK: {"Cpu!": NUMBER, "Memory!": NUMBER, "RuntimePlatform!": {"CpuArchitecture!": TEXT}},
+    "AWS::WAFv2::WebACL": {"Rules!": ListOf(ANY)},
+}
+"""Type to the shapes of what has a price. What only CloudFormation knows counts as if it were not there."""
 _NOT_COUNTED = (
     "traffic through NAT gateways, endpoints and further load balancer capacity units",
     "requests that the firewall inspects, composite alarms, Container Insights' metrics, stored logs and images",
 )
+
+
+_NO_TASK = read({}, _SHAPES[_TASK])
+_Resources = Mapping[str, tuple[Any, Mapping[str, Any]]]
+"""Logical id to the type and the properties of a resource."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +67,13 @@ def cost(templates: Iterable[Template]) -> list[Item]:
     """What the resources of some stacks cost a month, the most expensive first."""
     found: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
     for template in templates:
-        resources = template.get("Resources", {})
-        for resource in resources.values():
-            for what, usd, count, how in _priced(resource, resources):
+        resources = {
+            logical_id: (resource.get("Type"), _properties(resource))
+            for logical_id, resource in template.get("Resources", {}).items()
+            if isinstance(resource, Mapping)
+        }
+        for kind, properties in resources.values():
+            for what, usd, count, how in _priced(kind, properties, resources):
                 found[what].append((usd, count, how))
     items = [
         Item(what, sum(usd for usd, _, _ in each), f"{sum(count for _, count, _ in each)} {each[0][2]}")
@@ -102,28 +130,32 @@ def _notes() -> Iterator[str]:
     yield f"Not counted: {'; '.join(_NOT_COUNTED)}; builds on larger machines than small."
 
 
-def _priced(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
+def _properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    return read(resource.get("Properties", {}), _SHAPES.get(str(resource.get("Type")), {}))
+
+
+def _priced(kind: Any, properties: Mapping[str, Any], resources: _Resources) -> list[tuple[str, float, int, str]]:
     """What, USD a month, how many, and of what they are."""
-    properties, table = resource.get("Properties", {}), prices()
+    table = prices()
     hours, network, security = table["month"]["hours"], table["network"], table["security"]
-    match resource.get("Type"):
+    match kind:
         case "AWS::ECS::Service":
             return _service(properties, resources)
         case "AWS::EC2::NatGateway":
             return [("NAT gateways", network["nat_gateway_hour"] * hours, 1, "gateways")]
         case "AWS::EC2::VPCEndpoint" if properties.get("VpcEndpointType") == "Interface":
-            zones = max(1, len(properties.get("SubnetIds", ())))
+            zones = max(1, len(properties["SubnetIds"]))
             return [("endpoints", zones * network["endpoint_zone_hour"] * hours, zones, "endpoints, each in a zone")]
         case "AWS::ElasticLoadBalancingV2::LoadBalancer":
             units = table["assumed"]["load_balancer_units"] * network["load_balancer_unit_hour"]
             return [("load balancer", (network["load_balancer_hour"] + units) * hours, 1, "with a capacity unit")]
         case "AWS::CloudWatch::Alarm":
-            metrics = max(1, sum("MetricStat" in metric for metric in properties.get("Metrics", ())))
+            metrics = max(1, sum("MetricStat" in metric for metric in properties["Metrics"]))
             return [("alarms", metrics * table["watch"]["alarm_metric_month"], metrics, "metrics that alarms watch")]
         case "AWS::KMS::Key":
             return [("keys", security["key_month"], 1, "keys")]
         case "AWS::WAFv2::WebACL":
-            rules = len(properties.get("Rules", ()))
+            rules = len(properties["Rules"])
             usd = security["firewall_month"] + rules * security["firewall_rule_month"]
             return [("firewall", usd, rules, "rules")]
         case "AWS::ECR::Repository":
@@ -134,20 +166,20 @@ def _priced(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> list[t
     return []
 
 
-def _service(properties: Mapping[str, Any], resources: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
-    definition = resources.get(_reference(properties.get("TaskDefinition")), {}).get("Properties", {})
+def _service(properties: Mapping[str, Any], resources: _Resources) -> list[tuple[str, float, int, str]]:
+    kind, found = resources.get(_reference(properties.get("TaskDefinition")), ("", {}))
+    definition = found if kind == _TASK else _NO_TASK
     table = prices()
-    processor = definition.get("RuntimePlatform", {}).get("CpuArchitecture", "X86_64").lower()
+    processor = definition["RuntimePlatform"]["CpuArchitecture"].lower()
     rate = table["fargate"].get(processor, table["fargate"]["x86_64"])
-    hour = int(definition.get("Cpu", 0)) / 1024 * rate["vcpu_hour"]
-    hour += int(definition.get("Memory", 0)) / 1024 * rate["gb_hour"]
+    hour = definition["Cpu"] / 1024 * rate["vcpu_hour"] + definition["Memory"] / 1024 * rate["gb_hour"]
     least = [
-        int(each["Properties"].get("MinCapacity", 0))
-        for each in resources.values()
-        if each.get("Type") == "AWS::ApplicationAutoScaling::ScalableTarget"
+        int(each.get("MinCapacity", 0))
+        for kind, each in resources.values()
+        if kind == "AWS::ApplicationAutoScaling::ScalableTarget"
     ]
     tasks = least[0] if least else int(properties.get("DesiredCount", 1))
-    minutes = _double_minutes(properties.get("DeploymentConfiguration", {}))
+    minutes = _double_minutes(properties["DeploymentConfiguration"])
     releases, logs = table["assumed"]["releases"], table["assumed"]["log_gb_per_task"] * table["watch"]["log_gb"]
     return [
         ("tasks", tasks * hour * table["month"]["hours"], tasks, "tasks"),
@@ -163,20 +195,18 @@ def _service(properties: Mapping[str, Any], resources: Mapping[str, Any]) -> lis
 
 def _double_minutes(configuration: Mapping[str, Any]) -> float:
     """How long a release runs old and new tasks at the same time: its bakes."""
-    bake = float(configuration.get("BakeTimeInMinutes", 0))
-    canary = configuration.get("CanaryConfiguration", {})
-    linear = configuration.get("LinearConfiguration", {})
-    bake += float(canary.get("CanaryBakeTimeInMinutes", 0))
-    if share := float(linear.get("StepPercent", 0)):
-        bake += float(linear.get("StepBakeTimeInMinutes", 0)) * (100 / share - 1)
-    return bake
+    linear = configuration["LinearConfiguration"]
+    bake = configuration["BakeTimeInMinutes"] + configuration["CanaryConfiguration"]["CanaryBakeTimeInMinutes"]
+    if share := linear["StepPercent"]:
+        bake += linear["StepBakeTimeInMinutes"] * (100 / share - 1)
+    return float(bake)
 
 
 def _builds(properties: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
     table = prices()
     minutes = table["assumed"]["minutes_per_build"] * table["assumed"]["releases"]
     delivery = table["delivery"]
-    small = properties.get("Environment", {}).get("ComputeType") == "BUILD_GENERAL1_SMALL"
+    small = properties["Environment"].get("ComputeType") == "BUILD_GENERAL1_SMALL"
     build = minutes * delivery["build_minute_small"] if small else 0.0
     return [
         ("builds", build, round(minutes) if small else 0, "minutes"),

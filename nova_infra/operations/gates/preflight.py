@@ -195,7 +195,6 @@ def blockers(conditions: Conditions, release: str | None, images: Mapping[str, s
 
     Args:
         release: The release; None where only the environment is asked about.
-        images: Service to the digest of its image in the release.
     """
     return [
         *(

@@ -84,11 +84,7 @@ def judged_by(environment: ObservedEnvironment) -> list[str]:
 
 
 def to_be_judged_by(environment: ObservedEnvironment, loaded: Iterable[str] = ()) -> list[str]:
-    """What :func:`too_thin` says of an environment.
-
-    Args:
-        loaded: Names of the services that a test suite is the load of.
-    """
+    """What :func:`too_thin` says of an environment."""
     rates, unread = _read(environment)
     thin = [name for name in loaded if name in rates and rates[name].silent]
     answers = PartialAnswers()

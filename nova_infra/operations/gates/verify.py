@@ -31,7 +31,6 @@ def verify(
     """Look at an environment until it runs a release as it should, or does not.
 
     Args:
-        release: Service to the image that it should run.
         patience: Seconds to wait for what may still come right, such as an alarm that has not cleared yet.
         notify: Called with what is waited for, and with what was not asked.
 

@@ -67,7 +67,6 @@ def follow(
     """Each line once, in the order in which CloudWatch shows them.
 
     Args:
-        since: From when on, UTC.
         wanted: CloudWatch's filter pattern; empty for all lines.
         only: Ids of the tasks to show; None for all.
         again: Asked after each look, waits as long as it likes, and says whether to look once more.

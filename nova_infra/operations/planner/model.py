@@ -129,7 +129,6 @@ class Consequence:
     """Something that AWS would do and that people should know beforehand.
 
     Attributes:
-        stack: Name of the stack.
         where: Resource; empty for the whole stack.
         hurts: Whether users would notice.
         loses: Whether something is gone afterwards that no deployment brings back.

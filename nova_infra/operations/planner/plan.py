@@ -36,6 +36,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
     unreachable_siblings,
 )
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
+from nova_infra.operations.planner.blockers.resources.combinations import refused_combinations
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
 from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
@@ -45,8 +46,11 @@ from nova_infra.operations.planner.blockers.resources.quotas import (
     template_limits,
 )
 from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
-from nova_infra.operations.planner.blockers.resources.sizes import impossible_sizes
-from nova_infra.operations.planner.blockers.resources.tasks import refused_services, refused_task_definitions
+from nova_infra.operations.planner.blockers.resources.tasks import (
+    impossible_sizes,
+    refused_services,
+    refused_task_definitions,
+)
 from nova_infra.operations.planner.blockers.resources.texts import refused_texts
 from nova_infra.operations.planner.blockers.resources.values import refused_values
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
@@ -76,6 +80,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_values,
     beyond_limits,
     refused_texts,
+    refused_combinations,
     closed_ways,
     repeated_rules,
 )

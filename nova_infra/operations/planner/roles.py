@@ -30,7 +30,6 @@ class TaskRole:
 
         Args:
             resources: Logical id to resource; references to what has a name of its own may be filled in.
-            task: Logical id of the task definition.
         """
         role = resources[task].get("Properties", {}).get("TaskRoleArn")
         self.is_missing = role is None

@@ -20,8 +20,6 @@ class RolloutAnswer:
     Attributes:
         action: What was done.
         services: Service to where its deployment stood, in words.
-        at: When it was done, UTC.
-        by: Who did it.
     """
 
     action: Action

@@ -27,7 +27,6 @@ class Hold:
     Attributes:
         release: The release, or the beginning of its commit.
         by: Who set it.
-        at: When, UTC.
         images: Service to the digest of an image that must not be deployed either, whatever the release.
     """
 

@@ -47,7 +47,6 @@ class Entry:
 
     Attributes:
         images: Service to its image.
-        at: When it was written, UTC.
         outcome: ``verified``: it was delivered and runs as it should; ``failed``: it was delivered and does not;
             ``rolled-back``: the environment was brought back to it, and it runs as it should; ``deployed``: the
             environment was brought back to it, and does not run as it should yet.

@@ -16,8 +16,6 @@ class IncidentScaling:
 
     Attributes:
         until: When AWS restores what is usual, UTC; when it was ended, that moment.
-        at: When it was done, UTC.
-        by: Who did it.
     """
 
     service: str

@@ -36,10 +36,8 @@ class Waiver:
     """What may stay red for one release.
 
     Attributes:
-        release: The release, or the beginning of its commit.
         subjects: Alarms with their state, and whatever else the preflight found red, by their names.
         by: Who wrote it, as STS says.
-        at: When, UTC.
         until: When it ends, UTC.
     """
 

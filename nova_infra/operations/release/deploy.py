@@ -49,7 +49,6 @@ def deploy_registry(config: Config, *, assembly: Path, early: bool = False) -> N
     """Deploy the image repositories from an assembly that was made before, so that each service has one.
 
     Args:
-        assembly: Where ``make synth`` wrote it.
         early: Whether the early branch's are meant, which its jobs may deploy, and not those of releases.
 
     Raises:
@@ -70,7 +69,6 @@ def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str]
     """Whether the delivered branch's image repositories differ from those in an assembly.
 
     Args:
-        assembly: Where ``make synth`` wrote it.
         deployed: Gives the template of the stack of a name; None where there is no such stack.
 
     Raises:

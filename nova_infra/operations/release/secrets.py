@@ -92,13 +92,13 @@ def missing_secrets(environment: ObservedEnvironment, released: Mapping[str, Tem
             if origin in wanted:
                 who = f"{stack}: {listed(variables)} {'comes' if len(variables) == 1 else 'come'} from {origin}"
                 if _is_vague(origin):
-                    found[1].append(f"{who}; not checked whether it exists: no stack tells the account and region yet")
+                    found[1].append(f"{who}; not checked whether it exists: no stack names the account and region yet")
                 elif origin.secret not in secrets and (origin.parameter not in parameters or origin.place not in own):
                     found[1].append(f"{who}; not checked whether it exists: this role may not look there")
                 elif why := _fault(origin, secrets, parameters, own):
                     found[0].append(f"{who}, which {why}")
                 elif origin.field and (stack, origin.secret, origin.field) not in known:
-                    unknown = f"has the field {origin.field}: only its value tells"
+                    unknown = f"has the field {origin.field}: only its value shows it"
                     found[1].append(f"{who}; not checked whether it {unknown}")
     return Found(*map(tuple, found))
 

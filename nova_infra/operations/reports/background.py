@@ -38,7 +38,6 @@ class JobStatus:
     """One job in one environment.
 
     Attributes:
-        running: Number of runs that are going.
         last: What came of the latest run that has ended, and how long ago, in words.
         next: When it runs next, in words.
         next_at: When it runs next, UTC; None where no schedule says so.

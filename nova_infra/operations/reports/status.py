@@ -27,8 +27,6 @@ class ServiceStatus:
 
     Attributes:
         release: The release that its image belongs to, by the ledger; else the image's tag; empty where nothing runs.
-        running: Number of tasks that run.
-        desired: Number of tasks that it is meant to run.
         deployment: What its deployment does, in words.
         alarms: Kinds of its alarms that are in ALARM, such as ``errors``.
         unknown_alarms: Kinds of its alarms that have no data.
@@ -241,7 +239,6 @@ def faults_of(
     Args:
         stack: Its stack; None where it has none.
         revision: The task definition that its stack made last; None where that is not known.
-        entries: The environment's ledger, newest first.
     """
     if stack is None:
         return [f"{service.name}: has no stack {service.stack}: it was not deployed by Nova, so it is left alone"]

@@ -126,7 +126,6 @@ def make_plan(
     """Decide which services roll back.
 
     Args:
-        only: Names of the services to touch; none for all.
         strangers: Services that Nova did not deploy, and how that is known.
         claim: The rollback that was the last to begin.
 

@@ -35,11 +35,7 @@ def image_of(template: Template, *, stack: str) -> Image:
 
 
 def with_image(template: Template, tag: str, *, stack: str) -> Template:
-    """The template with another tag of the same repository, and the variable that names the release to the service.
-
-    Raises:
-        StrangerError: The template holds no container of Nova's.
-    """
+    """The template with another tag of the same repository, and the variable that names the release to the service."""
     changed = copy.deepcopy(template)
     container = _container(changed, stack)
     container["Image"] = _retagged(container["Image"], tag, stack)

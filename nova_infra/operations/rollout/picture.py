@@ -166,7 +166,7 @@ def _alarms(alarms: Sequence[AlarmView], width: int) -> Text:
 
 
 def alarm_in_words(alarm: AlarmView) -> str:
-    """An alarm's value beside its threshold, such as ``errors 0.5 of 5``."""
+    """An alarm's value and its threshold, such as ``errors 0.5 of 5``."""
     said = alarm.kind
     if not alarm.judges and not alarm.red:
         return f"{said} says nothing: {alarm.requests} of {alarm.needs} requests/min"

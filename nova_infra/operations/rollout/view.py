@@ -15,7 +15,6 @@ class RevisionView:
 
     Attributes:
         name: ``family:revision``; empty where it is not known.
-        running: Number of tasks that run.
         wanted: Number of tasks that it is meant to have.
         requests: Requests that it got; None where they are not known.
         failed: How many of them it failed.
@@ -120,10 +119,9 @@ class RolloutView:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job beside the rollouts.
+    """A job shown with the rollouts.
 
     Attributes:
-        running: Number of runs that are going.
         last: What came of its latest run that has ended, and when, UTC; empty where none has.
         next: When its schedule starts it next, UTC; empty where nothing does.
         well: Whether nothing about it needs attention.

@@ -95,6 +95,14 @@ def attribute(resource_type: str, name: str, wanted: str, properties: Mapping[st
     return found(name, properties, home)
 
 
+def full_name_of(load_balancer: str) -> str:
+    """The name in CloudWatch, ``app/<name>/<id>``, of a load balancer with an ARN."""
+    if "loadbalancer/" in load_balancer:
+        return load_balancer.rpartition("loadbalancer/")[2]
+    stack, _, logical_id = load_balancer.partition("/")
+    return f"app/{stack}/{logical_id}"
+
+
 def queue_url(name: str, home: Home) -> str:
     """The address of a queue in AWS."""
     return f"https://sqs.{_address(home)}/{home.account}/{name}"

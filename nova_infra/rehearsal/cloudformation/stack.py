@@ -6,7 +6,7 @@ from typing import Any
 from nova_infra.assembly import Template
 from nova_infra.names import domain_of, partition_of
 from nova_infra.rehearsal.cloudformation.intrinsics import Resolver, UnresolvableError
-from nova_infra.rehearsal.cloudformation.physical import STOOD_IN_FOR, Home, attribute, name_of, reference
+from nova_infra.rehearsal.cloudformation.physical import STOOD_IN_FOR, Home, attribute, full_name_of, name_of, reference
 from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
 
 _PSEUDO_PARAMETERS = {"AWS::Partition": partition_of, "AWS::URLSuffix": domain_of}
@@ -173,6 +173,9 @@ class PlayedStack:
             return self.properties(name)[key]
         if resource_type in STOOD_IN_FOR:
             return reference(resource_type, self.physical_name(name), self.home)
+        if resource_type == "AWS::ElasticLoadBalancingV2::Listener":
+            # Its load balancer's metrics may be found by parts of it, as CDK does.
+            return f"{self.name}:listener/{full_name_of(str(self.properties(name)['LoadBalancerArn']))}/{name}"
         return f"{self.name}/{name}"
 
     def _get_att(self, logical_id: str, wanted: str) -> Any:
@@ -181,6 +184,8 @@ class PlayedStack:
             raise ValueError(f"{resource_type} has no attribute {wanted}")
         if key := _ATTRIBUTE_PROPERTIES.get((resource_type, wanted)):
             return self.properties(logical_id)[key]
+        if wanted == "LoadBalancerFullName":
+            return full_name_of(self._ref(logical_id))
         if wanted == "DNSName":
             return f"{logical_id}.{self.name}.elb.test".lower()
         if resource_type in STOOD_IN_FOR:

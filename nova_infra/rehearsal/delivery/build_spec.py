@@ -1,4 +1,4 @@
-"""Reads a CodeBuild project's build spec, and tells what each command is for."""
+"""Reads a CodeBuild project's build spec, and finds what each command is for."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -82,11 +82,7 @@ class BuildAction(StageAction):
 
 @dataclass(frozen=True)
 class PrepareAction(StageAction):
-    """Makes a change set, which a later action executes.
-
-    Attributes:
-        template_path: Path of the template in the assembly.
-    """
+    """Makes a change set, which a later action executes."""
 
     stack_name: str
     template_path: str
@@ -130,7 +126,6 @@ class Stage:
     """A stage of the pipeline.
 
     Attributes:
-        actions: Its actions, in the order of the template.
         on_failure: What follows when it fails: ``ROLLBACK``, ``RETRY``, or None for nothing.
         retries_all: Whether a retry plays all of its actions again, and not only those that failed.
         window: When it may be entered, in words; None at any time.

@@ -1,1 +1,1 @@
-"""Containers that run beside the services: what nova.toml names, its images, and what leads to it."""
+"""Containers that run alongside the services: what nova.toml names, its images, and what leads to it."""

@@ -47,7 +47,7 @@ class DependencyContainer:
 
     Attributes:
         place: Where it runs.
-        in_network: Whether tasks are containers beside it, and not processes of this machine.
+        in_network: Whether tasks are containers in its network, and not processes of this machine.
     """
 
     needed: Needed

@@ -15,7 +15,7 @@ Reach = Literal["first tests", "last tests", "approval", "production", "all of p
 ServiceKind = Literal["web", "worker", "job"]
 
 CONFIGURED = "as configured"
-"""Name of the templates' canary, beside others that a drill is repeated with."""
+"""Name of the templates' own canary; a drill may be repeated with others."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Drill:
         minutes_before: Simulated minutes for which what ran before serves alone.
         everywhere: Whether every service has the fault.
         needs_images: Whether it says nothing of services that run from their sources.
-        answers: What whoever is asked does when a deployment waits.
+        answers: What the person who is asked does when a deployment waits.
         gated: Whether every deployment waits for an answer, whatever the templates say.
         tested: Whether it is about tests before any user's request.
         function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
@@ -93,7 +93,6 @@ class DrillResult:
         service: The service that had the fault.
         canary: Which canary it was played with.
         misses: What did not follow; empty when it passed.
-        seconds: How long it took.
         place: Where the fault sat.
     """
 

@@ -18,7 +18,7 @@ class DrillSteering:
         """Take a part.
 
         Args:
-            answers: What whoever is asked does.
+            answers: What the person who is asked does.
             service: Name of the faulty service.
         """
         self._answers = answers

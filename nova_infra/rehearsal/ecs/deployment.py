@@ -35,10 +35,8 @@ class PlayedDeployment:
     Attributes:
         revision: What is deployed.
         rollout: How it takes over.
-        record: What happens is written here.
         states: Alarm name to its state now.
         measured: Alarm name to what it measured when it went to ALARM, in words.
-        tell: Told a line about each turn of the story.
         steering: Who answers its hooks, and may stop it.
     """
 

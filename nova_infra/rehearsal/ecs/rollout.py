@@ -71,7 +71,6 @@ class DeploymentConfiguration:
         minimum_percent: Tasks that stay healthy during a rolling deployment, in percent of the desired count.
         maximum_percent: Tasks that may run during a rolling deployment, in percent of the desired count.
         hooks: What it waits for on the way.
-        bake_is_given: Whether the template says how long it bakes in the end.
     """
 
     strategy: str

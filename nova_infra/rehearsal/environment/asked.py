@@ -112,7 +112,6 @@ class Asked:
 
         Args:
             revision: Which revision it went to, of whichever service; None where no target got it.
-            status: The status, 0 for no answer.
             seconds: How long it took, as in AWS.
         """
         self._seconds.append(seconds)

@@ -69,7 +69,7 @@ class PlayedEnvironment:
 
         Args:
             record: What happens is written here.
-            tell: Told a line about each turn of the story.
+            tell: Called with a line about each turn of the story.
             steering: Who answers its deployments. Default: everything goes on.
             files: The requests that are written down.
             home: The account and region that it is in.

@@ -9,6 +9,7 @@ from typing import Any
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.physical import full_name_of
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
@@ -134,11 +135,11 @@ class LoadBalancers:
         """Set its idle timeout; open listeners use it from now on."""
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if properties.get("Scheme") == "internal":
-            self._internal.add(f"{arn}.LoadBalancerFullName")
+            self._internal.add(full_name_of(arn))
         given = {entry["Key"]: entry["Value"] for entry in properties.get("LoadBalancerAttributes", ())}
         self._idle[arn] = float(given.get("idle_timeout.timeout_seconds", IDLE_TIMEOUT_SECONDS))
         for listener in self._listeners.values():
-            if listener.full_name == f"{arn}.LoadBalancerFullName":
+            if listener.full_name == full_name_of(arn):
                 listener.idle_timeout = self._idle[arn]
 
     def _target_group(self, stack: PlayedStack, logical_id: str) -> None:
@@ -158,7 +159,7 @@ class LoadBalancers:
         if arn not in self._listeners:
             load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
             listener = LoadBalancer(
-                full_name=f"{load_balancer}.LoadBalancerFullName",
+                full_name=full_name_of(load_balancer),
                 protocol=protocol,
                 public_port=int(properties["Port"]),
                 siblings=self._siblings.setdefault(load_balancer, {}),

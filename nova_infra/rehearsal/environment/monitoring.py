@@ -37,7 +37,7 @@ class Monitoring:
         Args:
             notifications: Messages are added here.
             gaps: What cannot be measured here is added to these sentences.
-            tell: Told a line about each message.
+            tell: Called with a line about each message.
             unknown: Minutes in which a service's processor time could not be measured are counted here, by its name.
         """
         self.store = MetricStore(delay=METRIC_DELAY)

@@ -48,7 +48,6 @@ class Services:
 
         Args:
             running: Where the services are kept, which the load balancers read, too.
-            record: What happens is written here.
             tell: Takes a line about each turn of the story.
             load: The users of the services.
             balancers: What leads to the services.

@@ -51,7 +51,7 @@ class PlayedJobs:
         Args:
             store: Where failures are counted.
             pace: How much faster a machine's waits pass. What a run takes, and may take, passes as it is.
-            tell: Told how runs ended.
+            tell: Called with how runs ended.
             gaps: What was not waited for is added to these sentences.
             most_seconds: Real time that a run gets.
             at_once: Where a second run came while the first was going, the most that ran at once is written here.
@@ -74,7 +74,6 @@ class PlayedJobs:
 
         Args:
             definition_of: The task definition of a reference.
-            sources: The checkout that belongs to it.
             again: Whether it comes a second time while the first run is going, whatever the schedule says.
 
         Returns:

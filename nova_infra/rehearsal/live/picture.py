@@ -24,7 +24,7 @@ class Scene:
         record: What is played now.
         title: What to call it.
         elapsed: Real seconds since the rehearsal began.
-        story: What has been told, the last line last.
+        story: The lines so far, the latest last.
         done: What went before, one short line each, such as drills that have ended.
     """
 

@@ -75,7 +75,6 @@ class Silence:
         """How long to wait for an answer.
 
         Args:
-            asked: What was asked of which revision.
             most: Seconds for which the load balancer waits.
         """
         return min(most, SHORT_SECONDS) if asked in self._silent - self._slow else most
@@ -84,7 +83,6 @@ class Silence:
         """Note that a request was given up because the target was silent.
 
         Args:
-            asked: What was asked of which revision.
             began: When, in seconds of any clock.
             ended: When it was given up, by the same clock.
         """

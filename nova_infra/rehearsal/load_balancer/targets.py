@@ -95,11 +95,7 @@ class Target:
         return self.added_seconds + self.interference.added_seconds(seconds + self.added_seconds)
 
     def answered(self, seconds: float, *, failed: bool) -> None:
-        """Count a request that it answered, or should have.
-
-        Args:
-            failed: Whether the answer was a 5xx, or none.
-        """
+        """Count a request that it answered, or should have."""
         self.served += 1
         self.failed += failed
         self.seconds += seconds

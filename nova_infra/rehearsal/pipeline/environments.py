@@ -34,8 +34,6 @@ class Environments:
     """Use it as an asynchronous context manager: leaving it stops everything that it started.
 
     Attributes:
-        record: What happens is written here.
-        tell: Told a line about each turn of the story.
         steering: Who answers deployments that wait.
         seconds_between_looks: Seconds between two looks at a task that seems to be unhealthy at the end.
     """

@@ -52,7 +52,7 @@ class Player:
     Attributes:
         record: What happens is written here.
         approve: Asked for each manual approval.
-        tell: Told a line about each turn of the story.
+        tell: Called with a line about each turn of the story.
         logs: Directory for the output of commands.
         minutes_before: Simulated minutes for which what ran before serves alone in each environment.
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.

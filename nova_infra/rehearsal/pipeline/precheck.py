@@ -69,9 +69,6 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
     """Secrets and parameters that the release's tasks need to start and that only AWS can check, a clause each.
 
     No template makes them, and what runs before does not use them: those that it uses are there.
-
-    Args:
-        provided: Variables that dependencies provide.
     """
     before = _readings(baseline)
     found = []
@@ -90,11 +87,7 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
 
 
 def _readings(release: Release) -> dict[str, StageReading]:
-    """Stage to what its stacks hold.
-
-    Raises:
-        UnresolvableError: A template holds something that the rehearsal does not know.
-    """
+    """Stage to what its stacks hold."""
     found = {}
     for stage in release.pipeline().stages:
         reading = found[stage.name] = StageReading()

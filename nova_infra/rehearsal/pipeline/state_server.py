@@ -30,7 +30,7 @@ from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 
-_MINUTES_UNTIL_DATA = 3
+MINUTES_UNTIL_DATA = 3
 """The baseline has run for long: its alarms have data once enough minutes were rehearsed."""
 
 
@@ -227,7 +227,7 @@ def _status(deploying: bool, reason: str) -> str:
 
 
 async def _until_data(environment: PlayedEnvironment) -> None:
-    for _ in range(_MINUTES_UNTIL_DATA):
+    for _ in range(MINUTES_UNTIL_DATA):
         if "INSUFFICIENT_DATA" not in environment.alarm_states().values():
             return
         await environment.next_minute()

@@ -75,8 +75,8 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
     """What happens to messages: SQS hands out again whatever has not been deleted in time."""
     if queue.slowest > queue.hidden:
         yield (
-            f"a message of {name} takes its worker {queue.slowest:.0f} s, and after {queue.hidden:.0f} s the queue "
-            "hands it out again (VisibilityTimeout): it is handled twice"
+            f"a message of {name} was deleted {queue.slowest:.0f} s after it was received, and after "
+            f"{queue.hidden:.0f} s the queue hands it out again (VisibilityTimeout): it is handled twice"
         )
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"

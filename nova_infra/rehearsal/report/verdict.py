@@ -7,7 +7,7 @@ from functools import partial
 from nova_infra.documents.text import listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
 from nova_infra.rehearsal.drills.drill import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
+from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
 from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
@@ -213,10 +213,15 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
         return _nothing_deployed(stage)
     if stage.status != "failed":
         return ""
-    stuck = {name: percent for name, d in last.items() if (percent := _share_of_failed(d)) is not None}
+    stuck = {name: percent for name, d in last.items() if (percent := _share_of_failed(d))}
+    gone = [name for name, d in last.items() if d.old is None and d.outcome != "completed"]
     new = [name for name, d in last.items() if name not in stuck and (d.outcome == "completed") is not d.takes_back]
-    old = [name for name in last if name not in stuck and name not in new]
-    said = [f"{name} gets {percent:g} % of its requests answered by the release" for name, percent in stuck.items()]
+    old = [name for name in last if name not in (*stuck, *gone, *new)]
+    until = "until CloudFormation rolls back (not played)"
+    said = [
+        f"{name} gets {percent:g} % of its requests answered by the release {until}" for name, percent in stuck.items()
+    ]
+    said += [f"nothing serves {listed(gone)}, which {'is' if len(gone) == 1 else 'are'} new"] if gone else []
     said += [f"the release serves {listed(new)}"] if new else []
     said += [f"the previous release serves {listed(old)}"] if old else []
     failing = [f"{name} fails, too: {clause}" for name in old if (clause := breaks_since(last[name]))]
@@ -234,11 +239,16 @@ def _nothing_deployed(stage: StageRecord) -> str:
     return f" Nothing was deployed {where}: what ran there before serves."
 
 
-def _share_of_failed(deployment: DeploymentRecord) -> float | None:
-    """Percent of the traffic that a failed revision keeps; None if it did not fail or was rolled back."""
-    if deployment.outcome not in ("failed", "in progress") or deployment.takes_back:
-        return None
-    return deployment.traffic[-1].percent if deployment.traffic else None
+def _share_of_failed(deployment: DeploymentRecord) -> float:
+    """Percent of the traffic that a failed revision keeps; 0 if it did not fail, or was rolled back."""
+    if deployment.outcome not in ("failed", "in progress") or deployment.takes_back or deployment.old is None:
+        return 0
+    if deployment.traffic:
+        return deployment.traffic[-1].percent
+    # No traffic is moved where tasks are replaced one by one: the load balancer asks whoever is there.
+    last = deployment.samples[-1].requests if deployment.samples else {}
+    everything = sum(each.served for each in last.values())
+    return round(100 * last.get(deployment.new, Requests()).served / everything) if everything else 0
 
 
 def _first_failed(record: Record) -> tuple[StageRecord, ActionRecord | None] | None:

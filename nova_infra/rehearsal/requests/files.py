@@ -1,4 +1,4 @@
-"""Finds the files of requests: those that ``nova.toml`` names, and those beside a service."""
+"""Finds the files of requests: those that ``nova.toml`` names, and those in a service's directory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RequestFiles:
         """Read the files of a project.
 
         They are what ``nova.toml`` names as ``requests`` of a service, or else ``requests.http`` or ``requests.har`` in
-        ``services/<name>/``; the same beside ``cdk.json`` counts for every service.
+        ``services/<name>/``; the same next to ``cdk.json`` counts for every service.
 
         Raises:
             RequestFileError: One cannot be read, or holds no request.

@@ -45,7 +45,7 @@ def read_http(path: Path, text: str) -> list[SampleRequest]:
     """The requests of a file.
 
     Args:
-        path: The file: bodies from other files are looked for beside it.
+        path: The file: bodies from other files are looked for next to it.
 
     Raises:
         RequestFileError: A line is not one that the rehearsal can send.

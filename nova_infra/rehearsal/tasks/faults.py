@@ -111,7 +111,6 @@ def put_into(container: dict[str, Any], fault: str) -> None:
 
     Args:
         container: The definition, which is changed.
-        fault: Its name, with a value after a colon where it takes one.
     """
     known = _fault(fault)
     if known.edit is not None:

@@ -46,7 +46,6 @@ async def run_once(
     Args:
         definition: What is run. Its health check is left out: nothing waits for it.
         command: Instead of the definition's own command.
-        sources: The checkout that belongs to it.
         seconds: Seconds of this machine that it may take.
         held: Whether its program is held back at its start, so that it never ends.
     """

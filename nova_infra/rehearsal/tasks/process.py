@@ -222,11 +222,7 @@ class ProcessTask(Task):
         return self.port
 
     async def _stay(self) -> bool:
-        """See that it does not end at once: nothing asks a task without a port how it is.
-
-        Raises:
-            TaskFailedError: It ended.
-        """
+        """See that it does not end at once: nothing asks a task without a port how it is."""
         assert self._process is not None, "called by start"
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.gone(), STAY_SECONDS)

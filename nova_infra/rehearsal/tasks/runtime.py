@@ -50,7 +50,7 @@ class TaskRuntime(ABC):
         kind: What tasks are made of.
         starts: Limits how many tasks start side by side.
         assets: Tag to the sources of an image that an assembly holds.
-        dependencies: What nova.toml has started beside the services.
+        dependencies: What nova.toml has started alongside the services.
         place: Where containers run; None where there are none.
     """
 
@@ -301,7 +301,7 @@ def choose_runtime(
     Args:
         kind: What was asked for; None for images where an engine can build and run them here.
         dockerfiles: What would be built.
-        tell: Told why there are no images.
+        tell: Called with the reason if there are no images.
 
     Raises:
         EngineError: Images were asked for, and no engine answers, or it cannot start a container.

@@ -31,7 +31,7 @@ class ControlGroup:
     container: str
 
     def joined(self, *, for_memory: bool) -> dict[str, Path]:
-        """The directories that a program beside the service joins.
+        """The directories that a program joins that runs with the service.
 
         Args:
             for_memory: Whether it presses on memory: where that is a controller of its own, its work is no CPU.

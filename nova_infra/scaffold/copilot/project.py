@@ -43,7 +43,6 @@ def import_copilot(
     """Convert all manifests below a directory.
 
     Args:
-        directory: The directory named ``copilot``, or the one that holds it.
         accounts: Accounts by environment, or of ``toolchain``.
         regions: Regions in the same form; an empty name stands for all that are not named.
 

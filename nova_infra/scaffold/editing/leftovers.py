@@ -47,7 +47,7 @@ def after_renaming(config: Config, old: str, new: str, *, own_resources: bool = 
     moved = [path for path in service.paths if path == f"/{old}" or path.startswith(f"/{old}/")]
     shared = [path for path in service.paths if path not in moved]
     platform = config.platform.name
-    yield f"In AWS, {new} is a new service beside {old}:"
+    yield f"In AWS, {new} is a new service alongside {old}:"
     if moved:
         yield (
             f"  URLs    callers of {', '.join(moved)} reach the last release of {old} until its stacks are deleted, "

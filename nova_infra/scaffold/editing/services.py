@@ -103,9 +103,6 @@ def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
 def rename_service(root: Path, old: str, new: str) -> list[str]:
     """Give a service another name: its directory, package, routes and entry, the locks and CODEOWNERS.
 
-    Returns:
-        What was changed, as paths relative to ``root``.
-
     Raises:
         NovaError: There is no such service, or the new name cannot be used. Nothing has changed then.
     """

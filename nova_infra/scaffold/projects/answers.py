@@ -1,7 +1,7 @@
 """The answers that a new project needs, and their defaults."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -140,6 +140,28 @@ def of_option(option: str, value: str, check: Callable[[str], _T]) -> _T:
         return check(value)
     except NovaError as error:
         raise NovaError(f"{option} {error.args[0].partition(': ')[2]}") from None
+
+
+def placed(
+    option: str, values: Iterable[str], check: Callable[[str], str], *, places: Collection[str] = ()
+) -> dict[str, str]:
+    """The value of each place, from ``value`` and ``place=value`` in any order; that for everything has an empty name.
+
+    Args:
+        places: The names that there are. Default: any.
+
+    Raises:
+        NovaError: One of them cannot be used, or a place has two.
+    """
+    found: dict[str, str] = {}
+    for each in values:
+        place, equals, value = each.rpartition("=")
+        if equals and places and place not in places:
+            raise NovaError(f"{option} {each}: {place!r} is not one of {', '.join(places)}: choose one of them")
+        if place in found:
+            raise NovaError(f"{option} {each}: {place or 'everything'} has {found[place]} already: give one of them")
+        found[place] = of_option(option, value, check)
+    return found
 
 
 def as_options(fault: str, answers: Answers) -> str:

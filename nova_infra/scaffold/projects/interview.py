@@ -111,14 +111,6 @@ def _given(option: str, value: str | None, check: Callable[[str], _T]) -> _T | N
 
 
 def _placed(option: str, values: tuple[str, ...], check: Callable[[str], str]) -> dict[str, str]:
-    """The value of each place, from ``value`` and ``place=value`` in any order."""
-    placed: dict[str, str] = {}
-    for each in values:
-        place, equals, value = each.rpartition("=")
-        if equals and place not in ACCOUNTS:
-            raise NovaError(f"{option} {each}: {place!r} is not one of {', '.join(ACCOUNTS)}: choose one of them")
-        if place in placed:
-            raise NovaError(f"{option} {each}: {place or 'everything'} has {placed[place]} already: give one of them")
-        placed[place] = answers.of_option(option, value, check)
-    everywhere = placed.pop("", None)
-    return (dict.fromkeys(ACCOUNTS, everywhere) if everywhere else {}) | placed
+    """The value of each of ``ACCOUNTS`` that has one."""
+    placed = answers.placed(option, values, check, places=ACCOUNTS)
+    return (dict.fromkeys(ACCOUNTS, placed.pop("")) if "" in placed else {}) | placed

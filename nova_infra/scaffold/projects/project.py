@@ -65,7 +65,6 @@ def create_project(root: Path, target: Path, answers: Answers) -> Config:
     """Write a project, all of it or nothing.
 
     Args:
-        root: The project that it is made from.
         target: Where it goes: an empty directory, one that does not exist, or ``root`` itself.
 
     Returns:

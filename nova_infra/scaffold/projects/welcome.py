@@ -43,5 +43,5 @@ def welcome(config: Config, target: Path, *, in_place: bool) -> Iterator[str]:
     )
     owner = config.source.repository.partition("/")[0]
     yield f"  .github/CODEOWNERS  @{owner}/platform has to exist on GitHub, or name others there"
-    yield "  services/           each counts words so far; `nova service add` adds another one"
+    yield "  services/           each counts words so far; `.venv/bin/nova service add` adds another one"
     yield '  README.md           "Deploying to AWS" has the steps'

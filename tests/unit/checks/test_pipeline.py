@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.assembly import Assembly
+from helpers.exhaustive import one_of_each
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rules import findings
 
@@ -164,7 +165,11 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "what", "change"), CHANGES, ids=[f"{rule}: {what}" for rule, what, _ in CHANGES])
+@pytest.mark.parametrize(
+    ("rule", "what", "change"),
+    one_of_each(CHANGES, kind=lambda case: case[0]),
+    ids=[f"{rule}: {what}" for rule, what, _ in CHANGES],
+)
 def test_the_smallest_change_is_refused_by_its_rule_and_no_other(
     assembly: Assembly, rule: str, what: str, change: Callable[..., Any]
 ) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
+
 # Runs `nova` where one package is not installed.
 WITHOUT = """
 import sys
@@ -14,7 +16,7 @@ main()
 """
 
 
-@pytest.mark.parametrize(("package", "command"), [("click", "--help"), ("aiohttp", "rehearse")])
+@pytest.mark.parametrize(("package", "command"), one_of_each([("click", "--help"), ("aiohttp", "rehearse")]))
 def test_a_missing_package_is_named_with_the_way_to_install_it(example: Path, package: str, command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, package, command], cwd=example, check=False, capture_output=True, text=True

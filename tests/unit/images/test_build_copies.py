@@ -20,6 +20,7 @@ from helpers.ecr import (
     registry,
     tags,
 )
+from helpers.exhaustive import one_of_each
 from nova_infra.deployed.aws.client.session import sign_in
 from nova_infra.errors import CheckFailedError, RefusedError
 from nova_infra.images.build import ensure_image
@@ -79,13 +80,15 @@ def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr: Any, monkeypatch: p
 
 @pytest.mark.parametrize(
     ("reference", "host"),
-    [
-        ("ghcr.io/acme/shop:1", "ghcr.io"),
-        ("registry.example.com:5000/shop:1", "registry.example.com:5000"),
-        ("localhost/shop:1", "localhost"),
-        ("acme/shop:1", "docker.io"),
-        ("postgres:17", "docker.io"),
-    ],
+    one_of_each(
+        [
+            ("ghcr.io/acme/shop:1", "ghcr.io"),
+            ("registry.example.com:5000/shop:1", "registry.example.com:5000"),
+            ("localhost/shop:1", "localhost"),
+            ("acme/shop:1", "docker.io"),
+            ("postgres:17", "docker.io"),
+        ]
+    ),
 )
 def test_a_private_image_is_copied_with_the_login_of_its_registry_for_that_time_alone(
     ecr: Any, docker: Docker, monkeypatch: pytest.MonkeyPatch, reference: str, host: str
@@ -116,12 +119,14 @@ def test_a_private_image_is_copied_with_the_login_of_its_registry_for_that_time_
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [
-        (None, "quay/login: ResourceNotFoundException in us-east-1"),
-        ("hush", "quay/login: has no username and password"),
-        ('["a"]', "quay/login: has no username and password"),
-        ('{"username": "robot"}', "quay/login: has no username and password"),
-    ],
+    one_of_each(
+        [
+            (None, "quay/login: ResourceNotFoundException in us-east-1"),
+            ("hush", "quay/login: has no username and password"),
+            ('["a"]', "quay/login: has no username and password"),
+            ('{"username": "robot"}', "quay/login: has no username and password"),
+        ]
+    ),
 )
 def test_a_secret_that_is_no_login_is_refused_in_one_line_and_nothing_is_pulled(
     ecr: Any, docker: Docker, text: str | None, said: str

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.machine.commands import run_command
 from nova_infra.machine.processes import end_leftovers, nothing_left
 
@@ -78,7 +79,7 @@ def test_an_enclosing_make_is_not_passed_on(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.usefixtures("no_leftovers")
 @pytest.mark.parametrize(
     "child",
-    ["sleep 60", "setsid sleep 60", "(trap '' TERM; sleep 60)"],
+    one_of_each(["sleep 60", "setsid sleep 60", "(trap '' TERM; sleep 60)"]),
     ids=["child", "child in a session of its own", "child that ignores SIGTERM"],
 )
 def test_a_cancelled_command_leaves_no_grandchild(tmp_path: Path, child: str, monkeypatch: pytest.MonkeyPatch) -> None:

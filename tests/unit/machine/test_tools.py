@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.cli import main as cli
 from nova_infra.machine import tools
 
@@ -52,7 +53,7 @@ def test_where_node_is_no_package_it_is_the_one_beside_python(monkeypatch: pytes
     assert tools.node() == str(Path(sys.executable).with_name("node"))
 
 
-@pytest.mark.parametrize("directory", ["plain", "with a space", 'with "quotes"', "with\\backslash"])
+@pytest.mark.parametrize("directory", one_of_each(["plain", "with a space", 'with "quotes"', "with\\backslash"]))
 def test_what_node_loads_before_cdk_is_found_wherever_the_project_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, directory: str
 ) -> None:

@@ -261,7 +261,7 @@ def test_a_service_that_is_not_there_is_refused_in_a_line(deployment: Deployment
         getattr(deployment.environment, call)(*arguments)
 
 
-@pytest.mark.parametrize("call", ["tasks", "start_task", "open_shell", "capacity"])
+@pytest.mark.parametrize("call", one_of_each(["tasks", "start_task", "open_shell", "capacity"]))
 def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deployment: Deployment, call: str) -> None:
     role = "arn:aws:iam::123456789012:role/machine"
     machine = deployment.client("stepfunctions").create_state_machine(

@@ -211,11 +211,13 @@ def test_a_brief_is_published_to_those_who_approve(run: Any, aws: Any, assembly:
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [
-        (("--format", "pdf"), "'pdf' is not one of"),
-        (("--publish",), "--publish: the approval topic is in the toolchain's account"),
-        (("--assembly", "docs"), "docs/manifest.json: is missing: run `make synth`"),
-    ],
+    one_of_each(
+        [
+            (("--format", "pdf"), "'pdf' is not one of"),
+            (("--publish",), "--publish: the approval topic is in the toolchain's account"),
+            (("--assembly", "docs"), "docs/manifest.json: is missing: run `make synth`"),
+        ]
+    ),
 )
 def test_a_brief_that_cannot_be_written_is_refused(run: Any, aws: Any, arguments: tuple[str, ...], says: str) -> None:
     result = run(aws, "brief", "prod", *arguments)

@@ -94,7 +94,7 @@ def test_who_has_another_app_is_sent_nowhere_that_only_a_project_has(
 def test_a_command_is_quoted_and_examples_lie_beside_the_app() -> None:
     assert to_play("", "--real-time") == "nova rehearse --real-time"
     assert to_play("cdk.out", "--real-time") == "nova rehearse --approve --app cdk.out --real-time"
-    assert place_of("messages", in_project=False) == "messages beside cdk.json"
+    assert place_of("messages", in_project=False) == "messages next to cdk.json"
 
 
 def test_an_unknown_property_does_not_ask_the_user_to_program() -> None:

@@ -52,6 +52,10 @@ def test_nothing_is_made_that_exists(templates: dict[str, dict[str, Any]]) -> No
     }
 
 
+def test_no_bucket_is_made_that_nothing_would_log_to(templates: dict[str, dict[str, Any]]) -> None:
+    assert properties(templates["platform"], "AWS::S3::Bucket") == []
+
+
 def test_the_domain_gets_a_certificate_on_the_listener_and_a_record(templates: dict[str, dict[str, Any]]) -> None:
     [certificate] = properties(templates["platform"], "AWS::ElasticLoadBalancingV2::ListenerCertificate")
     assert certificate["ListenerArn"] == listener_arn(STAGING)

@@ -60,7 +60,6 @@ def page(
     """The page.
 
     Args:
-        protected: Names of the environments that wait for an approval.
         production: What there is of them to read.
         shared: Environments that share their account with an earlier one, each with the reason.
     """

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.checks.permissions.attached import ROLE, branches
+from nova_infra.checks.permissions.attached import ROLE, branches, conditions_of
 from nova_infra.checks.permissions.protected import CREDENTIALS, PARAMETERS, READING
 from nova_infra.checks.permissions.reach import Graph, account_of
 from nova_infra.checks.permissions.statements import Statement, contains, pattern_of
@@ -75,7 +75,7 @@ def subjects_and_provider(role: Mapping[str, Any]) -> Iterator[Any]:
             principal = statement.get("Principal")
             if isinstance(principal, Mapping) and "Federated" in principal:
                 yield principal["Federated"]
-                yield [key for operator in statement.get("Condition", {}).values() for key in operator]
+                yield [key for operator in conditions_of(statement).values() for key in operator]
 
 
 def _writing(statements: Sequence[Statement]) -> Iterator[tuple[Statement, str, str]]:

@@ -56,15 +56,15 @@ def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int
     for stage in stages(pipeline)[:before]:
         for action in actions(stage, "Build", "Test", "Compute", "Invoke"):
             project, roles = _runs_by(template, pipeline, action)
-            if action.get("InputArtifacts") and not _of_cdk(project):
-                stores = bool(action.get("OutputArtifacts"))
+            if action["InputArtifacts"] and not _of_cdk(project):
+                stores = bool(action["OutputArtifacts"])
                 yield RunStep(str(action["Name"]), str(stage["Name"]), roles, project, stores)
 
 
 def projects_beside(template: Template) -> Iterator[RunStep]:
     """The projects that fetch a repository themselves: a push or a pull request may start them."""
     for project_id, project in template.of_type(_PROJECT):
-        sources = [project.get("Source", {}), *as_list(project.get("SecondarySources"))]
+        sources = [project["Source"], *project["SecondarySources"]]
         if any(each.get("Type") not in _FROM_NOWHERE for each in sources):
             yield RunStep(project_id, "", _project_roles(template, project), project, stores=False)
 
@@ -80,7 +80,7 @@ def _runs_by(
     if "RoleArn" in action and starter is None:
         return {}, (None,)
     if category == "Invoke":
-        return {}, (_invoked(template, action.get("Configuration", {})),)
+        return {}, (_invoked(template, action["Configuration"]),)
     project = project_of(template, action)
     return project, _project_roles(template, project) if project else (None,)
 
@@ -151,11 +151,7 @@ def _role(template: Template, value: object) -> str | None:
 
 
 def repository_steps(pipeline: Mapping[str, Any], *, before: int) -> Iterator[Mapping[str, Any]]:
-    """The actions that run what is in the repository, in the stages before one.
-
-    Args:
-        before: Place of that stage.
-    """
+    """The actions that run what is in the repository, in the stages before one."""
     sources = {
         artifact["Name"]
         for stage in stages(pipeline)
@@ -165,7 +161,7 @@ def repository_steps(pipeline: Mapping[str, Any], *, before: int) -> Iterator[Ma
     for stage in stages(pipeline)[:before]:
         for action in actions(stage, "Build", "Test", "Compute"):
             # Others run what CDK wrote, not what is in the repository.
-            if sources & {artifact["Name"] for artifact in action.get("InputArtifacts", [])}:
+            if sources & {artifact["Name"] for artifact in action["InputArtifacts"]}:
                 yield action
 
 

@@ -75,7 +75,7 @@ def _of_a_worker(key: str, service: Service) -> Iterator[str]:
 def _of_a_job(key: str, service: Service) -> Iterator[str]:
     given = service.model_fields_set
     if service.health.model_fields_set - {"path"}:
-        yield f"{key}.health: does not apply to a job, whose exit code tells how it went: remove it"
+        yield f"{key}.health: does not apply to a job, whose exit code says how it went: remove it"
     if service.schedule is None and not service.run_before_promotion:
         yield (
             f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true, or "

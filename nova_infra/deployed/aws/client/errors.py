@@ -54,7 +54,7 @@ class ServiceError(AwsError):
     """
 
     def __init__(self, message: str, code: str) -> None:
-        """Keep the code beside the message."""
+        """Keep the code with the message."""
         super().__init__(message)
         self.code = code
 

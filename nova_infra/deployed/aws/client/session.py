@@ -129,10 +129,6 @@ class Aws:
 
         Returns:
             The answer; None where it was lost, and the call has had its effect.
-
-        Raises:
-            ServiceError: AWS answered with an error; its ``code`` says which.
-            AwsError: AWS could not be reached.
         """
         lost = False
         for attempt in range(1, WRITES + 1):

@@ -32,7 +32,7 @@ class SuiteCommand:
         url: The environment's base URL. The command finds another one in ``BASE_URL``, which leads to the new
             revisions.
         log: File that its output is added to.
-        tell: Told the last lines of its output.
+        tell: Called with the last lines of its output.
         seconds_between_looks: How often it is seen whether somebody still waits for it.
         afresh: Whether the log keeps only the latest run.
     """

@@ -48,7 +48,7 @@ class SuiteGate:
         wanted: Service to the template of its stack in the release.
         suite: Runs the suite.
         patience: How long to wait for the first deployment, in seconds.
-        notify: Told a line about each turn.
+        notify: Called with a line about each turn.
         seconds_between_looks: How often to look.
         wait: Waits so many seconds.
         load: What the suite sends requests to while they bake; None for nothing.

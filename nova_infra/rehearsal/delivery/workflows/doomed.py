@@ -133,7 +133,6 @@ def why_cut(minutes: str, stage: Stage, bakes: Callable[[DeployAction], int], *,
 
     Args:
         minutes: Its ``timeout-minutes``; empty for none.
-        bakes: Minutes that what a deployment deploys bakes.
     """
     limit = minutes or (str(_TIMEOUT_MINUTES) if whole_job else "")
     waves = [[action for action in wave if isinstance(action, DeployAction)] for wave in stage.waves()]

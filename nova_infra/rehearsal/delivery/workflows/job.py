@@ -95,7 +95,6 @@ class JobStep:
     """A step that runs when a push starts its job.
 
     Attributes:
-        name: What to call it.
         uses: The action that it uses; empty for none.
         script: The commands that it runs; empty for none.
         commands: The same, with known variables put in.

@@ -57,8 +57,8 @@ class AwsProxy:
             account: The account that it stands for.
             caller: Who has an access key.
             behind: Address of the server that passed requests go to, which is started for the first of them.
-            note: Told who was denied what, in a clause.
-            miss: Told who asked for what the server does not have, in a clause.
+            note: Called with who was denied what, in a clause.
+            miss: Called with who asked for what the server lacks, in a clause.
             about: What is answered to a task that asks about itself, from a path and its address; None where it does
                 not.
             polls: For how many seconds a queue, by its name, lets a task wait for messages that does not say.

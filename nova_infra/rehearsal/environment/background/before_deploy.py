@@ -25,7 +25,7 @@ class PlayedBeforeDeploy:
         """Begin with nothing done.
 
         Args:
-            tell: Told what was run.
+            tell: Called with what was run.
         """
         self._runtime = runtime
         self._tell = tell

@@ -1,11 +1,11 @@
 """Measures how a worker handles its messages: how long each takes, which come back, and how often it asks for more.
 
-Pure: it is told what the queue holds, again and again, and when.
+Pure: its caller says what the queue holds, again and again, and when.
 """
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nova_infra.rehearsal.record import QueueRecord
 
@@ -23,6 +23,21 @@ _HIDDEN_SECONDS = 10.0
 _TIMES_LONGER = 3
 
 
+@dataclass(frozen=True)
+class _Try:
+    """A message in a worker's hands.
+
+    Attributes:
+        first: When it was received for the first time, in seconds.
+        back: When it could last be received again; None if it never could.
+        again: When it was last seen in hand again.
+    """
+
+    first: float
+    back: float | None = None
+    again: float = 0.0
+
+
 @dataclass
 class Handling:
     """The messages of one queue, minute after minute.
@@ -31,7 +46,8 @@ class Handling:
     there are as many as a task handles in twenty seconds, up to ten. Where one takes it more than a minute, there is
     one every few minutes. For some minutes, and until the end of a message has been seen, but not for ever, the worker
     is waited for as long as a minute may last, and messages are hidden for as long as in AWS; then both are as
-    short as the worker was seen to allow.
+    short as the worker was seen to allow. If one comes back all the same, either it failed, or this revision takes
+    longer than the one before: once for each revision, some minutes are then as in AWS again.
 
     Attributes:
         record: What is seen is written here.
@@ -45,12 +61,16 @@ class Handling:
     _began: float = 0.0
     _changed: float = 0.0
     _idle_since: float | None = None
-    _in_hand: deque[float] = field(default_factory=deque)
+    _in_hand: deque[_Try] = field(default_factory=deque)
+    _given_back: deque[_Try] = field(default_factory=deque)
+    _first_tries: float = 0.0
+    _retried: list[tuple[float, float]] = field(default_factory=list)
+    _doubted: int | None = None
+    _rated: bool = False
     _touched: bool = False
     _seen: bool = False
     _first_look: bool = True
     _ended: bool = False
-    _taken_first: float | None = None
     _waiting: int = 0
     _taken: int = 0
     _done: int = 0
@@ -59,6 +79,18 @@ class Handling:
     def is_due(self) -> bool:
         """Whether the next minute has messages: not while the end of the first is still to be seen."""
         return self._minutes % self.record.every == 0 and (self._ended or not self._taken or not self._is_new)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether messages are in hand whose end is still to be seen, so that no others are sent."""
+        return bool(self._taken) and not self._ended
+
+    @property
+    def why_so_few(self) -> str:
+        """Why there are no more messages in a minute, in a clause; empty if there are as many as there ever are."""
+        if self.is_stuck:
+            return "its worker did not finish the first one"
+        return f"one takes its worker {self.record.slowest:.0f} s" if self.record.rate < _MOST_A_MINUTE else ""
 
     def begin(self, now: float) -> None:
         """Begin a minute, whose messages have just been sent.
@@ -76,7 +108,6 @@ class Handling:
         """Note what the queue holds; return whether to check again.
 
         Args:
-            now: When, in seconds.
             waiting: Messages that can be received.
             taken: Messages that have been received and not deleted.
             done: Messages that have been deleted since the queue was made.
@@ -87,11 +118,8 @@ class Handling:
         # Nothing was sent since the last look of a minute: what can be received again has been received before.
         back = 0 if self._first_look else max(waiting - self._waiting, 0)
         self.record.came_back += back
-        first = done > 0 and not self._done
+        self._note_deaths(waiting, taken, done)
         self._note_work(now, back, taken, done)
-        if first:
-            # Not the slowest, which is not known of a message that was deleted after it had come back.
-            self._set_rate(now - self._taken_first if self._taken_first is not None else 0.0)
         self._note_pause(now, waiting, taken, done)
         if self._first_look or (waiting, taken, done) != (self._waiting, self._taken, self._done):
             self._changed = now
@@ -120,37 +148,70 @@ class Handling:
     @property
     def _is_new(self) -> bool:
         """Whether it is still to be seen how long the worker takes."""
-        return self._minutes <= (_MINUTES_TO_KNOW if self._ended else _MOST_NEW_MINUTES)
+        return self._is_doubted or self._minutes <= (_MINUTES_TO_KNOW if self._ended else _MOST_NEW_MINUTES)
+
+    @property
+    def _is_doubted(self) -> bool:
+        return self._doubted is not None and self._minutes <= self._doubted + _MINUTES_TO_KNOW
 
     @property
     def _patience(self) -> float:
         pause = self.pause or 0.0
-        if self._minutes <= 1 or (self._seen and self._is_new):
+        if self._minutes <= 1 or (self._seen and self._is_new and (self._taken or not self._is_doubted)):
             return MOST_SECONDS  # A minute that ended sooner would show a message as older than it is.
         if self._touched:
             return max(_PATIENCE, 2 * self.record.slowest, 2 * pause)
         return max(_IDLE, 2 * pause)
 
+    def _note_deaths(self, waiting: int, taken: int, done: int) -> None:
+        """Forget those that came back and are gone: they are dead, as nothing was sent since the last look."""
+        gone = 0 if self._first_look else self._waiting + self._taken + self._done - waiting - taken - done
+        for _ in range(min(gone, len(self._given_back))):
+            self._given_back.popleft()
+
     def _note_work(self, now: float, back: int, taken: int, done: int) -> None:
         """How long messages are in hand, if those that were taken first are deleted or come back first."""
         ended = max(done - self._done, 0)
-        self._in_hand.extend([now] * (taken - self._taken + ended + back))
-        if taken and self._taken_first is None:
-            self._taken_first = now
+        for _ in range(taken - self._taken + ended + back):
+            self._in_hand.append(replace(self._given_back.popleft(), again=now) if self._given_back else _Try(now))
         self._ended |= back > 0 or ended > 0
         for _ in range(back):
-            self._in_hand.popleft()
+            self._given_back.append(replace(self._in_hand.popleft(), back=now))
+        if back and self._doubted is None and not self._is_new:
+            self._doubted = self._minutes
         for _ in range(ended):
-            self.record.slowest = max(self.record.slowest, now - self._in_hand.popleft())
+            self._note_end(self._in_hand.popleft(), now)
+        if ended:
+            self._conclude()
         while len(self._in_hand) > taken:  # The others are dead.
             self._in_hand.popleft()
             self._ended = True
 
-    def _set_rate(self, took: float) -> None:
-        """Send as many messages as one task handles, from the seconds that it took for the first."""
-        took = max(took, 1)
-        self.record.rate = min(max(int(_BUSY_SECONDS / took), 1), _MOST_A_MINUTE)
-        self.record.every = max(math.ceil(took / MOST_SECONDS), 1)
+    def _note_end(self, message: _Try, now: float) -> None:
+        if message.back is None:
+            self._first_tries = max(self._first_tries, now - message.first)
+        else:
+            # Where nobody was seen to take it again, it may have been in the same hands all the time.
+            again = message.again if message.again < now else message.back
+            self._retried.append((now - again, now - message.first))
+
+    def _conclude(self) -> None:
+        """What the ends of messages say of the slowest, and of how many a task can handle.
+
+        A message that was deleted after it had come back was in hand all the time, or its first try failed: it failed
+        if it then took no longer than others do.
+        """
+        most = max(_IDLE, _TIMES_LONGER * self._first_tries)
+        slowest = max([self._first_tries, *(again if again <= most else whole for again, whole in self._retried)])
+        if not self._rated or slowest < self.record.slowest:
+            took, self._rated = max(slowest, 1), True
+            self.record.rate = min(max(int(_BUSY_SECONDS / took), 1), _MOST_A_MINUTE)
+            self.record.every = max(math.ceil(took / MOST_SECONDS), 1)
+        self.record.slowest = slowest
+
+    def renew(self) -> None:
+        """Note that the worker's tasks run another revision, which may take longer."""
+        self._doubted = None
 
     def _note_pause(self, now: float, waiting: int, taken: int, done: int) -> None:
         if self._idle_since is not None and (taken or done > self._done):

@@ -142,6 +142,7 @@ class Queues:
             revisions = _of_worker(queue, running)
             if revisions and revisions != queue.revisions:
                 queue.revisions, queue.turn = revisions, 0
+                queue.handling.renew()
             if queue.examples:
                 await self._send(name, queue)
             if name in self._poisoned and queue.dead:
@@ -161,9 +162,11 @@ class Queues:
             is_alone = revisions <= self._released and revisions == queue.revisions
             sent = queue.turn if is_alone else 0
             if revisions & self._released and sent < count:
+                why = queue.handling.why_so_few if is_alone else "old and new tasks ran to the end"
+                because = f", because {why}" if why else ""
                 self._gaps.append(
-                    f"{name}: after its deployment the release got {sent} of {count} example messages: a longer bake "
-                    "has time for the others"
+                    f"{name}: the release alone got {sent} of {count} example messages{because}: "
+                    f"{'mend that first' if queue.handling.is_stuck else 'a longer bake has time for the others'}"
                 )
 
     async def _send(self, name: str, queue: _Queue) -> None:

@@ -195,11 +195,7 @@ class ContainerTask(Task):
             self._oom_kills = max(self._oom_kills, self._group.killed_for_memory())
 
     async def _stay(self, seconds: float = STAY_SECONDS) -> None:
-        """See that it does not end at once: nothing asks a task without a port how it is.
-
-        Raises:
-            TaskFailedError: It ended.
-        """
+        """See that it does not end at once: nothing asks a task without a port how it is."""
         if await self._ends_within(seconds):
             await self.hear_out()
             raise end_error(self._log, self.stopped_reason(), self.image, self.engine)

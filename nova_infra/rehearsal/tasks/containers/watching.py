@@ -62,11 +62,7 @@ class ContainerEnd:
 
 
 async def read_start(engine: Engine, name: str) -> tuple[str, int]:
-    """The id of a container that has been started, and its first process; -1 where that has ended already.
-
-    Raises:
-        EngineError: The engine does not say.
-    """
+    """The id of a container that has been started, and its first process; -1 where that has ended already."""
     said = await engine.call("inspect", "--format={{.Id}} {{.State.Pid}}", name)
     try:
         container_id, pid = said.split()
@@ -76,11 +72,7 @@ async def read_start(engine: Engine, name: str) -> tuple[str, int]:
 
 
 async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
-    """How a container ended that is gone; None where the engine does not know it any more.
-
-    Raises:
-        EngineError: The engine does not say.
-    """
+    """How a container ended that is gone; None where the engine does not know it any more."""
     exit_code = out_of_memory = ""
     for _ in range(_LOOKS):
         code, state, _ = await engine.attempt(

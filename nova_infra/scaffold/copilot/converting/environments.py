@@ -23,7 +23,10 @@ _DAYS: list[int] = sorted(
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Every environment in promotion order: that of the pipeline's stages, then what has a manifest only."""
+    """Every environment in promotion order: that of the pipeline's stages, then what has a manifest only.
+
+    Where there is neither, what the services' manifests say of environments names them.
+    """
     staged = [
         stage["name"]
         for pipeline in workspace.pipelines
@@ -31,6 +34,9 @@ def names(workspace: Workspace) -> list[str]:
         if isinstance(stage, dict) and isinstance(stage.get("name"), str)
     ]
     known = [manifest.data["name"] for manifest in workspace.environments]
+    if not staged and not known:
+        overrides = [manifest.get("environments") for manifest in workspace.workloads]
+        known = [name for each in overrides if isinstance(each, dict) for name in each if _NAME.fullmatch(name)]
     # Nobody has said in which order these follow: what is called production comes last.
     others = sorted(set(known) - set(staged), key=lambda name: (name.startswith("prod"), name))
     production = [name for name in staged if name.startswith("prod")]
@@ -54,9 +60,9 @@ def convert(
     Args:
         workspace: All manifests, to which faults are added.
         workloads: The converted services, which some keys of an environment follow from.
-        accounts: Accounts of environments, by name; a placeholder stands for one that no manifest tells either.
+        accounts: Accounts of environments, by name; a placeholder stands for one that no manifest names either.
         regions: Regions of environments, by name.
-        region: Region of the others; None where a placeholder stands for one that no manifest tells.
+        region: Region of the others; None where a placeholder stands for one that no manifest names.
         application: The platform's name, for placeholders of domains.
     """
     manifests = {manifest.data["name"]: manifest for manifest in workspace.environments}
@@ -131,7 +137,7 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     else:
         connection = f"codeconnections:{region}:{account}:connection/00000000-0000-4000-8000-000000000000"
         table.put("connection_arn", f"arn:{aws_regions().get(region, 'aws')}:{connection}")
-        table.notes.append("TODO the ARN of the connection; the console of CodeConnections shows it beside the name.")
+        table.notes.append("TODO the ARN of the connection; the console of CodeConnections shows it next to the name.")
     if pipeline is not None:
         table.notes += left_over(pipeline)
     return table

@@ -61,7 +61,6 @@ def separate_spot(
     Here tables are always merged, so that such a count would keep the Spot of the service.
 
     Args:
-        table: The service's table.
         inner: Environment to the table of its overrides; tables are added.
         counts: Environment to the count that its override says, or None.
     """

@@ -3,10 +3,12 @@
 from typing import Any
 
 from nova_infra.config import Health
+from nova_infra.documents.text import counted
+from nova_infra.scaffold.copilot.reading.manifests import Manifest
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
 from nova_infra.scaffold.copilot.reading.values import whole_seconds
 
-MAX_PATHS = 5
+_MAX_VALUES = 5
 
 MAX_STOP = 120
 """Seconds: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html, stopTimeout."""
@@ -21,7 +23,6 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
     """The part of a service that takes requests.
 
     Args:
-        table: The service's table.
         hosts: Gets the host names, each with its hosted zone where the manifest names it.
     """
     letter = part.manifest.letter
@@ -95,12 +96,19 @@ def _paths(part: Part, table: TomlTable) -> None:
         else:
             part.fault("http", "additional_rules", f"[{number}]", what="has no path: write one")
     paths = list(dict.fromkeys(pattern for text in texts if text is not None for pattern in _patterns(text)))
-    if len(paths) > MAX_PATHS:
+    table.put("paths", paths)
+
+
+def cut_paths(manifest: Manifest, table: TomlTable, hosts: int) -> None:
+    """Leave out the paths that a rule of the load balancer has no room for beside the host names."""
+    paths, most = table.values.get("paths", []), max(_MAX_VALUES - hosts, 1)
+    if len(paths) > most:
+        beside = f" beside {counted(hosts, 'host name')}" if hosts else ""
         table.notes.append(
-            f"{part.manifest.file}: `paths` takes {MAX_PATHS}: {', '.join(paths[MAX_PATHS:])} is left out. Deliver it "
-            "as a service of its own."
+            f"{manifest.file}: `paths` takes {most}{beside}: {', '.join(paths[most:])} is left out. Deliver it as a "
+            "service of its own."
         )
-    table.put("paths", paths[:MAX_PATHS])
+        table.values["paths"] = paths[:most]
 
 
 def _patterns(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from nova_infra.scaffold.copilot.reading.values import filled_in, words
 _KINDS = {"L": "web", "B": "web", "R": "web", "W": "worker", "J": "job"}
 _ARCHITECTURES = {"arm64": "arm64", "arm": "arm64", "x86_64": "x86-64", "amd64": "x86-64"}
 _RESERVED = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
+_ENVIRONMENT = "{environment}"
 _SERVICE_NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 
 # What a table of one environment may change: the rest is one and the same in every environment.
@@ -78,6 +79,7 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
             notes += table.notes
     result.table.notes += notes
     _place_host_names(result, inner, environments)
+    traffic.cut_paths(manifest, result.table, max(map(len, result.hosts.values()), default=0))
     replaced = {name: each.get("count") for name, each in (overrides or {}).items() if isinstance(each, dict)}
     scaling.separate_spot(result.table, inner, replaced, environments)
     if inner:
@@ -99,8 +101,35 @@ def _override(manifest: Manifest, result: Workload, environment: str, applicatio
     return table
 
 
+def _fill_hosts(part: Part, table: TomlTable, hosts: dict[str, str | None], application: str, environment: str) -> None:
+    """Fill in what Copilot fills in; the environment's name stays open where a host name is for every one."""
+    for host, zone in list(hosts.items()):
+        del hosts[host]
+        try:
+            name = filled_in(host, application)
+        except ValueError as error:
+            table.notes.append(part.note("http", "alias", what=_sentence(error)))
+            continue
+        hosts[name if environment == "*" else name.replace(_ENVIRONMENT, environment)] = zone
+    if "hosts" in table.values:
+        table.values["hosts"] = list(hosts)
+
+
 def _place_host_names(result: Workload, inner: dict[str, Any], environments: list[str]) -> None:
-    """Lead a host name to one environment: the last one that has none of its own, whose domain it gives the name."""
+    """Lead a host name to one environment: the last one that has none of its own, whose domain it gives the name.
+
+    One that has the environment's name in it leads to each that has none of its own.
+    """
+    every = result.hosts.get("*", {})
+    if any(_ENVIRONMENT in host for host in every) and "hosts" in result.table.values:
+        for name in environments:
+            if not result.hosts.get(name):
+                found = {host.replace(_ENVIRONMENT, name): zone for host, zone in every.items() if _ENVIRONMENT in host}
+                result.hosts[name] = found
+                inner.setdefault(name, TomlTable()).values["hosts"] = list(found)
+        result.hosts["*"] = {host: zone for host, zone in every.items() if _ENVIRONMENT not in host}
+        del result.table.values["hosts"]
+        result.table.put("hosts", list(result.hosts["*"]))
     if len(environments) > 1 and (hosts := result.table.values.pop("hosts", None)):
         others = [name for name in environments if not result.hosts.get(name)]
         if others:
@@ -115,10 +144,13 @@ def _kind(manifest: Manifest) -> str:
 
 
 def _convert(part: Part, result: Workload, table: TomlTable, environment: str, application: str) -> None:
-    _image(part, table)
+    _image(part, table, application)
     _size(part, table)
-    if table.values.get("kind", "") == "web" or part.manifest.letter in "LBR":
-        traffic.convert(part, table, result.hosts.setdefault(environment, {}))
+    _architecture(part, table)
+    if result.table.values["kind"] == "web":
+        hosts = result.hosts.setdefault(environment, {})
+        traffic.convert(part, table, hosts)
+        _fill_hosts(part, table, hosts, application, environment)
     if part.manifest.letter != "J":
         scaling.convert(part, table)
     messages.convert(part, table)
@@ -138,11 +170,11 @@ def _convert(part: Part, result: Workload, table: TomlTable, environment: str, a
         )
 
 
-def _image(part: Part, table: TomlTable) -> None:
-    if isinstance(part.peek("image"), str):
-        table.put("image", part.take("image", kind=str))
+def _image(part: Part, table: TomlTable, application: str) -> None:
+    place = ("image",) if isinstance(part.peek("image"), str) else ("image", "location")
+    table.put("image", part.take(*place, kind=str) and _filled(part, table, application, place))
+    if len(place) == 1:
         return
-    table.put("image", part.take("image", "location", kind=str))
     if "image" in table.values and part.has("image", "credentials"):
         table.put("credentials", part.take("image", "credentials", kind=str))
         table.notes.append(part.note("image", "credentials", what="the toolchain reads it: keep it in that account."))
@@ -160,8 +192,11 @@ def _image(part: Part, table: TomlTable) -> None:
         table.put("dockerfile", str(PurePosixPath(file_name or f"{context or '.'}/Dockerfile")))
         table.put("target", part.take("image", "build", "target", kind=str))
         arguments = part.take("image", "build", "args", kind=dict) or {}
-        table.put("build_arguments", {key: _text(value) for key, value in arguments.items()})
-    elif not part.is_override and "image" not in table.values:
+        texts = ((key, ("image", "build", "args", key)) for key in arguments)
+        table.put(
+            "build_arguments", {key: text for key, place in texts if (text := _filled(part, table, application, place))}
+        )
+    elif not part.is_override and not part.has("image", "location"):
         part.fault("image", what="is missing: write build or location below it")
     table.put("entrypoint", part.take("entrypoint", kind=object, convert=words))
     table.put("command", part.take("command", kind=object, convert=words))
@@ -196,6 +231,9 @@ def _size(part: Part, table: TomlTable) -> None:
         )
     table.put("cpu", fitting)
     table.put("memory", offered)
+
+
+def _architecture(part: Part, table: TomlTable) -> None:
     platform = part.take("platform", kind=str) if isinstance(part.peek("platform"), str) else None
     wanted = platform.partition("/")[2] if platform else part.take("platform", "architecture", kind=str)
     if wanted is not None or platform is not None:
@@ -219,7 +257,7 @@ def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> 
     secret: dict[str, str] = {}
     for name, value in (part.peek(*path, "variables") or {}).items() if _is_map(part, *path, "variables") else ():
         place = (*path, "variables", name)
-        if isinstance(value, dict | list):
+        if isinstance(value, dict | list) or value is None:
             continue
         part.take(*place, kind=object)
         if _RESERVED.fullmatch(name):
@@ -227,10 +265,8 @@ def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> 
                 part.note(*place, what="Nova sets this itself, or AWS does: read its value, or rename yours.")
             )
             continue
-        try:
-            plain[name] = filled_in(_text(value), application)
-        except ValueError as error:
-            table.notes.append(part.note(*place, what=_sentence(error)))
+        if (text := _filled(part, table, application, place)) is not None:
+            plain[name] = text
     for name, value in (part.peek(*path, "secrets") or {}).items() if _is_map(part, *path, "secrets") else ():
         place = (*path, "secrets", name)
         inner = isinstance(value, dict) and isinstance(value.get("secretsmanager"), str)
@@ -244,6 +280,15 @@ def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> 
             continue
         secret[name] = _secret(text, inner)
     return plain, secret
+
+
+def _filled(part: Part, table: TomlTable, application: str, place: tuple[str, ...]) -> str | None:
+    """The text at a place with what Copilot fills in; None if it needs what only a shell knows, which is noted."""
+    try:
+        return filled_in(part.text(*place), application)
+    except ValueError as error:
+        table.notes.append(part.note(*place, what=_sentence(error)))
+        return None
 
 
 def _secret(text: str, in_secrets_manager: bool) -> str:
@@ -284,7 +329,10 @@ def _sidecars(part: Part, table: TomlTable, application: str) -> None:
         made.put("environment", plain)
         made.put("secrets", secret)
         _sidecar_health(part, made, name)
-        sidecars.append(made.values)
+        if "image" in made.values:
+            sidecars.append(made.values)
+        else:
+            table.notes.append(part.note("sidecars", name, what="Left out, because it names no image that exists."))
     table.put("sidecars", sidecars)
 
 
@@ -299,7 +347,3 @@ def _sidecar_health(part: Part, made: TomlTable, name: str) -> None:
         return
     made.put("health.command", part.take(*place, "command", kind=object, convert=_health_command))
     traffic.health_times(part, made, *place)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

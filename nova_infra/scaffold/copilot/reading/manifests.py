@@ -24,6 +24,7 @@ class Manifest:
         letter: Its type, as in ``TYPES``.
         data: Its content, as plain values.
         lines: Line of each value.
+        texts: Each value that is neither a map nor a list, as it is written.
         faults: What is wrong with it, to which converting adds.
         used: The values that have been converted.
     """
@@ -32,6 +33,7 @@ class Manifest:
     letter: str
     data: dict[str, Any]
     lines: dict[Path, int]
+    texts: dict[Path, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     used: set[Path] = field(default_factory=set)
 
@@ -156,7 +158,7 @@ def _read(path: File, file: str, faults: list[str]) -> Manifest | None:
     letter = _letter(file, data, loaded.lines, faults)
     if letter is None:
         return None
-    return Manifest(file, letter, data, loaded.lines)
+    return Manifest(file, letter, data, loaded.lines, loaded.texts)
 
 
 def _letter(file: str, data: dict[str, Any], lines: dict[Path, int], faults: list[str]) -> str | None:
@@ -185,6 +187,7 @@ class _Loaded:
 
     def __init__(self, file: str) -> None:
         self.lines: dict[Path, int] = {}
+        self.texts: dict[Path, str] = {}
         self.faults: list[str] = []
         self._file = file
         self._constructor = yaml.SafeLoader("")
@@ -197,6 +200,7 @@ class _Loaded:
             return self._map(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(each, (*path, f"[{number}]")) for number, each in enumerate(node.value)]
+        self.texts[path] = str(node.value)
         try:
             return self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError):
@@ -210,9 +214,12 @@ class _Loaded:
             if not isinstance(key, yaml.ScalarNode):
                 self._fault(key, "is not a plain key: write a name")
             elif key.tag == "tag:yaml.org,2002:merge":
+                own = dict(self.texts)
                 for source in each.value if isinstance(each, yaml.SequenceNode) else [each]:
                     more = self.value(source, path)
                     merged = {**(more if isinstance(more, dict) else {}), **merged}
+                    own = {**self.texts, **own}
+                self.texts = own
             elif key.value in values:
                 self._fault(key, f"{key.value!r} is given twice: keep one of the two")
             else:

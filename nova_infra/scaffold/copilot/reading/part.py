@@ -81,6 +81,10 @@ class Part:
         """The value at a place, without converting it."""
         return self.manifest.get(*self._prefix, *path)
 
+    def text(self, *path: str) -> str:
+        """The value at a place as it is written: ``1.50``, which is a number to YAML, is a text to Copilot."""
+        return self.manifest.texts.get((*self._prefix, *path), "")
+
     def use(self, *path: str) -> None:
         """Count a value as converted that was read in another way."""
         self.manifest.used.add((*self._prefix, *path))
@@ -104,7 +108,7 @@ def left_over(manifest: Manifest, prefix: Path = ()) -> list[str]:
     notes = []
     seen: set[str] = set()
     for path, value in leaves(manifest.get(*prefix) or {}, prefix):
-        if any(path[:length] in manifest.used for length in range(1, len(path) + 1)) or value is None:
+        if any(path[:length] in manifest.used for length in range(1, len(path) + 1)) or value is None or path == prefix:
             continue
         if not prefix and path[:1] == ("environments",):
             continue

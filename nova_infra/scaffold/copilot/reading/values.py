@@ -1,4 +1,4 @@
-"""Copilot's own notations: durations, ranges, schedules, placeholders in names."""
+"""Copilot's own notations: durations, ranges, schedules, placeholders in names. Anything else is a ValueError."""
 
 import re
 import shlex
@@ -26,11 +26,7 @@ _FILLED_IN = {
 
 
 def seconds(value: Any) -> float:
-    """A span of time, as in ``1h30m``, in seconds.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """A span of time, as in ``1h30m``, in seconds."""
     text = str(value)
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -39,11 +35,7 @@ def seconds(value: Any) -> float:
 
 
 def whole_seconds(value: Any) -> int:
-    """A span of time in seconds, of which there is at least one.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """A span of time in seconds, of which there is at least one."""
     return max(1, round(seconds(value)))
 
 
@@ -90,11 +82,7 @@ def filled_in(text: str, application: str) -> str:
 
 
 def schedule(value: Any) -> str:
-    """A schedule as EventBridge writes it.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """A schedule as EventBridge writes it."""
     text = str(value).strip()
     if text in _NICKNAMES:
         return _NICKNAMES[text]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from helpers.sandbox import first_templates
 from nova_infra.checks.rule import Template
 from nova_infra.checks.rules import RULES
@@ -46,7 +47,7 @@ def test_no_two_experiments_share_a_priority_of_the_listener() -> None:
     assert len(taken) == len(set(taken))
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", one_of_each(TEMPLATES))
 def test_nothing_is_kept_and_a_template_is_small_enough_to_be_sent(name: str) -> None:
     resources = TEMPLATES[name]["Resources"].values()
     assert not [each for each in resources if each.keys() & {"DeletionPolicy", "UpdateReplacePolicy"}]
@@ -54,7 +55,7 @@ def test_nothing_is_kept_and_a_template_is_small_enough_to_be_sent(name: str) ->
     assert len(json.dumps(TEMPLATES[name])) < 51_200
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", one_of_each(TEMPLATES))
 def test_whoever_makes_a_resource_need_not_be_able_to_make_named_roles(name: str) -> None:
     roles = [each for each in TEMPLATES[name]["Resources"].values() if each["Type"] == "AWS::IAM::Role"]
     assert not [role for role in roles if "RoleName" in role["Properties"]]

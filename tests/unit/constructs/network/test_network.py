@@ -77,3 +77,16 @@ def test_interface_endpoints_are_those_configured_and_take_https_from_the_vpc_on
 def test_all_traffic_is_logged(assembly: Assembly) -> None:
     log = assembly.only(PLATFORM, "AWS::EC2::FlowLog")
     assert (log["TrafficType"], log["LogDestinationType"]) == ("ALL", "s3")
+
+
+def test_flow_logs_may_be_written_with_an_acl_or_without_one_and_for_this_account_only(assembly: Assembly) -> None:
+    [policy] = assembly.properties(PLATFORM, "AWS::S3::BucketPolicy")
+    conditions = [
+        each["Condition"]
+        for each in policy["PolicyDocument"]["Statement"]
+        if "/flow-logs/AWSLogs/" in str(each["Resource"]) and each["Effect"] == "Allow"
+    ]
+    assert [each["StringEquals"].get("s3:x-amz-acl") for each in conditions] == ["bucket-owner-full-control", None]
+    for each in conditions:
+        assert each["StringEquals"]["aws:SourceAccount"] == "333333333333"
+        assert ":333333333333:*" in str(each["ArnLike"]["aws:SourceArn"])

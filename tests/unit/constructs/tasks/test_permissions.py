@@ -8,6 +8,7 @@ from aws_cdk import assertions
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import Service
 from nova_infra.constructs.tasks.task import FargateTask
 
@@ -44,14 +45,16 @@ def policies(config: Any, **keys: Any) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("role", "before", "after"),
-    [
-        ("ExecutionRole", READS, {}),
-        ("ExecutionRole", READS, {"secrets": {"TOKEN": "ssm:/acme/token"}}),
-        ("ExecutionRole", {**READS, "sidecars": [SIDECAR]}, READS),
-        ("ExecutionRole", READS, {"secrets": MANY}),
-        ("TaskRole", ASKS, {"permissions": [{**ASKS["permissions"][0], "actions": ["s3:ListBucket"]}]}),
-        ("TaskRole", ASKS, {"permissions": [{**ASKS["permissions"][0], "resources": ["arn:aws:s3:::acme"]}]}),
-    ],
+    one_of_each(
+        [
+            ("ExecutionRole", READS, {}),
+            ("ExecutionRole", READS, {"secrets": {"TOKEN": "ssm:/acme/token"}}),
+            ("ExecutionRole", {**READS, "sidecars": [SIDECAR]}, READS),
+            ("ExecutionRole", READS, {"secrets": MANY}),
+            ("TaskRole", ASKS, {"permissions": [{**ASKS["permissions"][0], "actions": ["s3:ListBucket"]}]}),
+            ("TaskRole", ASKS, {"permissions": [{**ASKS["permissions"][0], "resources": ["arn:aws:s3:::acme"]}]}),
+        ]
+    ),
 )
 def test_what_a_role_loses_is_in_a_policy_that_is_deleted_last(
     config: Any, role: str, before: dict[str, Any], after: dict[str, Any]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from helpers.transitions import (
     CARTS,
     ELB,
@@ -232,7 +233,7 @@ MATRIX = {
 }
 
 
-@pytest.mark.parametrize("name", MATRIX)
+@pytest.mark.parametrize("name", one_of_each(MATRIX))
 def test_an_edit_is_judged_before_it_is_deployed(deployed: Templates, name: str) -> None:
     case = MATRIX[name]
     result = transition(deployed, case.edit)
@@ -273,7 +274,7 @@ TOGETHER = [
 ]
 
 
-@pytest.mark.parametrize("names", TOGETHER, ids=" and ".join)
+@pytest.mark.parametrize("names", one_of_each(map(pytest.param, TOGETHER)), ids=" and ".join)
 def test_edits_of_one_push_are_judged_like_each_alone(deployed: Templates, names: tuple[str, ...]) -> None:
     cases = [MATRIX[name] for name in names]
     result = transition(deployed, several(*(case.edit for case in cases)))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import Config, Toolchain
 from nova_infra.errors import ConfigError, RefusedError
 from nova_infra.operations.release.permissions_boundary import boundary_document, bounded
@@ -66,29 +67,39 @@ def test_what_the_pipeline_does_is_left_to_it(bounding: Config, principal: str, 
 
 @pytest.mark.parametrize(
     ("principal", "action", "resource"),
-    [
-        (TESTS, "sts:AssumeRole", DEPLOY),
-        (TESTS, "sts:AssumeRole", f"{PROD}:role/nova-prod-release"),
-        (TESTS, "sts:AssumeRoleWithSAML", f"{PROD}:role/administrator"),
-        (IMAGES, "sts:AssumeRole", f"{PROD}:role/nova-prod-observer"),
-        (EXECUTION, "sts:AssumeRole", DEPLOY),
-        (f"{OWN}:role/nova-prod-verify-step", "sts:AssumeRole", DEPLOY),
-        (f"{OWN}:role/other-prod-verify-step", "sts:AssumeRole", f"{PROD}:role/nova-prod-release"),
-        (PIPELINE, "codepipeline:PutApprovalResult", "arn:aws:codepipeline:us-east-1:444444444444:nova-platform/A/B"),
-        (TESTS, "codepipeline:OverrideStageCondition", "arn:aws:codepipeline:us-east-1:444444444444:nova-platform"),
-        (TESTS, "ecr:PutImage", IMAGE),
-        (TESTS, "signer:SignPayload", "arn:aws:signer:us-east-1:444444444444:/signing-profiles/nova"),
-        (IMAGES, "ecr:BatchDeleteImage", IMAGE),
-        (PIPELINE, "ssm:PutParameter", "arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/release"),
-        (EXECUTION, "iam:CreateUser", f"{OWN}:user/x"),
-        (EXECUTION, "iam:CreateAccessKey", f"{OWN}:user/x"),
-        (EXECUTION, "iam:DeleteRolePermissionsBoundary", TESTS),
-        (EXECUTION, "iam:CreatePolicyVersion", BOUNDARY),
-        (EXECUTION, "iam:SetDefaultPolicyVersion", BOUNDARY),
-        (EXECUTION, "iam:DeleteRole", EXECUTION),
-        (EXECUTION, "iam:PassRole", EXECUTION),
-        (EXECUTION, "cloudformation:UpdateStack", "arn:aws:cloudformation:us-east-1:444444444444:stack/CDKToolkit/1"),
-    ],
+    one_of_each(
+        [
+            (TESTS, "sts:AssumeRole", DEPLOY),
+            (TESTS, "sts:AssumeRole", f"{PROD}:role/nova-prod-release"),
+            (TESTS, "sts:AssumeRoleWithSAML", f"{PROD}:role/administrator"),
+            (IMAGES, "sts:AssumeRole", f"{PROD}:role/nova-prod-observer"),
+            (EXECUTION, "sts:AssumeRole", DEPLOY),
+            (f"{OWN}:role/nova-prod-verify-step", "sts:AssumeRole", DEPLOY),
+            (f"{OWN}:role/other-prod-verify-step", "sts:AssumeRole", f"{PROD}:role/nova-prod-release"),
+            (
+                PIPELINE,
+                "codepipeline:PutApprovalResult",
+                "arn:aws:codepipeline:us-east-1:444444444444:nova-platform/A/B",
+            ),
+            (TESTS, "codepipeline:OverrideStageCondition", "arn:aws:codepipeline:us-east-1:444444444444:nova-platform"),
+            (TESTS, "ecr:PutImage", IMAGE),
+            (TESTS, "signer:SignPayload", "arn:aws:signer:us-east-1:444444444444:/signing-profiles/nova"),
+            (IMAGES, "ecr:BatchDeleteImage", IMAGE),
+            (PIPELINE, "ssm:PutParameter", "arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/release"),
+            (EXECUTION, "iam:CreateUser", f"{OWN}:user/x"),
+            (EXECUTION, "iam:CreateAccessKey", f"{OWN}:user/x"),
+            (EXECUTION, "iam:DeleteRolePermissionsBoundary", TESTS),
+            (EXECUTION, "iam:CreatePolicyVersion", BOUNDARY),
+            (EXECUTION, "iam:SetDefaultPolicyVersion", BOUNDARY),
+            (EXECUTION, "iam:DeleteRole", EXECUTION),
+            (EXECUTION, "iam:PassRole", EXECUTION),
+            (
+                EXECUTION,
+                "cloudformation:UpdateStack",
+                "arn:aws:cloudformation:us-east-1:444444444444:stack/CDKToolkit/1",
+            ),
+        ]
+    ),
 )
 def test_what_reaches_production_is_denied_whatever_a_template_allows(
     bounding: Config, principal: str, action: str, resource: str

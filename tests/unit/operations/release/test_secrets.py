@@ -104,7 +104,7 @@ def test_a_field_that_the_running_release_does_not_read_is_noted_because_only_th
     said = found(account, template(f"{SECRET}:db:user::", f"{SECRET}:db:pass::"))
     assert said.missing == ()
     assert said.not_checked == (
-        f"{STACK}: V2 comes from the secret db; not checked whether it has the field pass: only its value tells",
+        f"{STACK}: V2 comes from the secret db; not checked whether it has the field pass: only its value shows it",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from helpers.exhaustive import one_of_each
 from helpers.local_aws import HARMLESS, STOPPING, Fault
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.model import ParameterVersion
@@ -102,8 +103,8 @@ def answers(world: Answered) -> int:
     return sum(what in ("continue", "stop") for what, _ in world.answered)
 
 
-@pytest.mark.parametrize("what", ANSWERS)
-@pytest.mark.parametrize("faults", HARMLESS.values(), ids=HARMLESS.keys())
+@pytest.mark.parametrize("what", one_of_each(ANSWERS))
+@pytest.mark.parametrize("faults", one_of_each(HARMLESS.values()), ids=HARMLESS.keys())
 def test_what_passes_by_itself_changes_nothing_about_the_end(
     environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, faults: tuple[Fault, ...]
 ) -> None:
@@ -116,8 +117,8 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(
     assert (entry.by, entry.why) == ("role/on-call/ann", "it is time")
 
 
-@pytest.mark.parametrize("what", ANSWERS)
-@pytest.mark.parametrize("name", STOPPING)
+@pytest.mark.parametrize("what", one_of_each(ANSWERS))
+@pytest.mark.parametrize("name", one_of_each(STOPPING))
 def test_what_stops_an_answer_is_named_and_the_same_command_finishes_later(
     environment: AwsEnvironment, world: Answered, ledger: list[str], what: str, name: str
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.operations.rollout.view import ReleaseView, RolloutView
 from nova_infra.operations.rollout.watch import looks
@@ -33,15 +34,17 @@ def second(environment: AwsEnvironment, world: World) -> RolloutView:
 
 @pytest.mark.parametrize(
     ("more", "stage"),
-    [
-        ({"stage": "SCALE_UP"}, "starts new tasks"),
-        ({"status": "PENDING", "stage": ""}, "waits for its turn"),
-        ({"stage": "PRODUCTION_TRAFFIC_SHIFT", "weight": 10.0}, "the canary bakes"),
-        ({"stage": "PRODUCTION_TRAFFIC_SHIFT", "weight": 25.0, "strategy": "LINEAR"}, "a step bakes"),
-        ({"stage": "POST_TEST_TRAFFIC_SHIFT"}, "tests, before any user"),
-        ({"stage": "BAKE_TIME", "weight": 100.0}, "bakes"),
-        ({"stage": "A_STAGE_OF_THE_FUTURE"}, "a stage of the future"),
-    ],
+    one_of_each(
+        [
+            ({"stage": "SCALE_UP"}, "starts new tasks"),
+            ({"status": "PENDING", "stage": ""}, "waits for its turn"),
+            ({"stage": "PRODUCTION_TRAFFIC_SHIFT", "weight": 10.0}, "the canary bakes"),
+            ({"stage": "PRODUCTION_TRAFFIC_SHIFT", "weight": 25.0, "strategy": "LINEAR"}, "a step bakes"),
+            ({"stage": "POST_TEST_TRAFFIC_SHIFT"}, "tests, before any user"),
+            ({"stage": "BAKE_TIME", "weight": 100.0}, "bakes"),
+            ({"stage": "A_STAGE_OF_THE_FUTURE"}, "a stage of the future"),
+        ]
+    ),
 )
 def test_each_stage_has_its_words(environment: AwsEnvironment, world: World, more: dict[str, Any], stage: str) -> None:
     world.begin("s01-service", **more)
@@ -113,29 +116,34 @@ def test_a_bake_that_was_seen_to_begin_is_counted_from_there(environment: AwsEnv
 
 @pytest.mark.parametrize(
     ("more", "why"),
-    [
-        (
-            {"triggered": [f"{PREFIX}-s01-service-errors"], "rollback": "Service deployment rolled back: alarms"},
-            f"ALARM {PREFIX}-s01-service-errors: Service deployment rolled back: alarms",
-        ),
-        (
-            {"hooks": [{"hookId": "h", "targetType": "PAUSE", "status": "TIMED_OUT"}], "rollback": "hook timed out"},
-            "nobody answered the gate in time: hook timed out",
-        ),
-        (
-            {"hooks": [{"hookId": "h", "targetType": "AWS_LAMBDA", "status": "FAILED"}]},
-            "its tests failed: (service s01-service) the latest event",
-        ),
-        (
-            {"hooks": [{**GROUP, "status": "FAILED"}]},
-            "another service of its release rolled back: (service s01-service) the latest event",
-        ),
-        (
-            {"hooks": [{**GROUP, "status": "TIMED_OUT"}], "rollback": "hook timed out"},
-            "the others of its release were not ready in time: hook timed out",
-        ),
-        ({}, "(service s01-service) the latest event"),
-    ],
+    one_of_each(
+        [
+            (
+                {"triggered": [f"{PREFIX}-s01-service-errors"], "rollback": "Service deployment rolled back: alarms"},
+                f"ALARM {PREFIX}-s01-service-errors: Service deployment rolled back: alarms",
+            ),
+            (
+                {
+                    "hooks": [{"hookId": "h", "targetType": "PAUSE", "status": "TIMED_OUT"}],
+                    "rollback": "hook timed out",
+                },
+                "nobody answered the gate in time: hook timed out",
+            ),
+            (
+                {"hooks": [{"hookId": "h", "targetType": "AWS_LAMBDA", "status": "FAILED"}]},
+                "its tests failed: (service s01-service) the latest event",
+            ),
+            (
+                {"hooks": [{**GROUP, "status": "FAILED"}]},
+                "another service of its release rolled back: (service s01-service) the latest event",
+            ),
+            (
+                {"hooks": [{**GROUP, "status": "TIMED_OUT"}], "rollback": "hook timed out"},
+                "the others of its release were not ready in time: hook timed out",
+            ),
+            ({}, "(service s01-service) the latest event"),
+        ]
+    ),
 )
 def test_what_stopped_it_is_reported(environment: AwsEnvironment, world: World, more: dict[str, Any], why: str) -> None:
     world.begin("s01-service", status="IN_PROGRESS")

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, read_rollout
 
@@ -46,7 +47,7 @@ def test_each_strategy_has_its_steps(properties: dict[str, Any], steps: list[tup
     assert rollout.shifts_traffic is (rollout.strategy != "ROLLING")
 
 
-@pytest.mark.parametrize("percent", range(3, 101))
+@pytest.mark.parametrize("percent", one_of_each(range(3, 101)))
 def test_a_linear_rollout_has_as_many_steps_before_the_last_as_cloudformation_counts(percent: int) -> None:
     """Source: AWS::ECS::Service LinearConfiguration in CloudFormation's template reference."""
     linear = {"StepPercent": percent, "StepBakeTimeInMinutes": 1}

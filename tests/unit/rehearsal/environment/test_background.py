@@ -203,7 +203,7 @@ def test_a_worker_without_examples_of_messages_is_reported_as_not_covered(tmp_pa
     assert [(each.workers, each.sent) for each in records.values()] == [(["dev-mails"], 0)]
     assert len(gaps) == 1
     assert "mails: its worker got no messages" in gaps[0]
-    assert "messages beside cdk.json" in gaps[0]
+    assert "messages next to cdk.json" in gaps[0]
     waiting = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "mails"})
     assert store.values(waiting, range(1)) == [3]
 

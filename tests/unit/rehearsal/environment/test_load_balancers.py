@@ -68,3 +68,15 @@ def test_users_of_an_internal_load_balancer_have_private_addresses(
             await balancers.stop()
 
     asyncio.run(play())
+
+
+def test_a_load_balancer_has_one_name_in_cloudwatch_however_a_template_finds_it() -> None:
+    """CDK takes it from parts of the ARN, ``…:listener/app/<name>/<id>/<id>``, for metrics of a target group."""
+    template = platform("10.0.0.0/8")
+    parts = [{"Fn::Select": [n, {"Fn::Split": ["/", {"Ref": "Listener"}]}]} for n in (1, 2, 3)]
+    template["Outputs"] = {
+        "Given": {"Value": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}},
+        "Found": {"Value": {"Fn::Join": ["/", parts]}},
+    }
+    stack = PlayedStack("web", template, exports={}, revisions={})
+    assert stack.outputs()["Found"] == stack.outputs()["Given"] == "app/web/Balancer"

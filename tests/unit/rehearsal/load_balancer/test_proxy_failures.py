@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from helpers.balancer import World, sent, task_on
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME, Pace
 from nova_infra.rehearsal.load_balancer import exchange, proxy
 from nova_infra.rehearsal.load_balancer.exchange import Silence
@@ -270,7 +271,7 @@ def test_without_a_healthy_target_the_answer_is_503() -> None:
     assert World().play(story).count("HTTPCode_ELB_503_Count") == 1
 
 
-@pytest.mark.parametrize("steps", range(10))
+@pytest.mark.parametrize("steps", one_of_each(range(10)))
 def test_a_start_that_is_interrupted_leaves_no_port(steps: int) -> None:
     def listening() -> set[object]:
         return {c.laddr for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN}

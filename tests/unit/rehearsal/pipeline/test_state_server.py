@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.rehearsed import RehearsedEnvironment, RehearsedToolchain
+from nova_infra.deployed.rehearsed import PATIENCE_SECONDS, RehearsedEnvironment, RehearsedToolchain
 from nova_infra.errors import NotDeployedError
 from nova_infra.operations.gates.preflight import blockers, survey
 from nova_infra.operations.gates.verify import verify
@@ -22,7 +22,7 @@ from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Sta
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
-from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
+from nova_infra.rehearsal.pipeline.state_server import MINUTES_UNTIL_DATA, ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
@@ -195,3 +195,7 @@ def test_a_brief_names_the_release_and_approvers_are_notified(template: Callable
     assert brief.last_good is not None
     assert brief.last_good.release == "0123456789"
     assert brief.unseen == ("the alarms: the rehearsal starts prod only in its own stage, so it has no alarms yet",)
+
+
+def test_whoever_asks_waits_as_long_as_alarms_need_for_data_in_real_time() -> None:
+    assert PATIENCE_SECONDS > (MINUTES_UNTIL_DATA + 1) * 60

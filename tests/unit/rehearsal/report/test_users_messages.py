@@ -13,7 +13,7 @@ from nova_infra.rehearsal.report.verdict import verdict
         (QueueRecord(hidden=30, sent=90, slowest=29), ""),
         (
             QueueRecord(hidden=30, sent=90, slowest=31.4),
-            "mails takes its worker 31 s, and after 30 s the queue hands it",
+            "mails was deleted 31 s after it was received, and after 30 s the queue hands it",
         ),
         (QueueRecord(hidden=30, sent=90, came_back=1), "a message was received from mails but not deleted"),
         (QueueRecord(hidden=30, sent=90, came_back=7), "7 messages were received from mails but not deleted"),

@@ -7,7 +7,6 @@ from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import (
     UNMEASURED,
     ActionRecord,
-    DeploymentRecord,
     MinuteRecord,
     Record,
     Requests,
@@ -107,50 +106,6 @@ def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed:
     )
     assert said.next_step == "Fix that and play it again: make rehearse"
     assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
-
-
-@pytest.mark.parametrize(
-    ("failed", "answers", "said"),
-    [
-        (9, {500: 4, 200: 6}, "the previous release serves service-1; service-1 fails, too: GET /a answers 500."),
-        (0, {500: 4, 200: 6}, "the previous release serves service-1."),
-        (9, {500: 1, 200: 29}, "the previous release serves service-1."),
-    ],
-)
-def test_a_previous_release_that_fails_since_is_said_to_fail(
-    rehearsed: Make, failed: int, answers: dict[int, int], said: str
-) -> None:
-    """What a release leaves behind, such as a changed schema, stays when it has been rolled back."""
-    record = rehearsed(1, bad=1)
-    deployment = record.deployments[-1]
-    deployment.answers_before = {"GET /a": answers}
-    deployment.samples[-1].requests["service-1:1"].failed = failed
-    assert verdict(record).why.endswith(f"In Prod now: {said}")
-
-
-def test_a_deployment_that_did_not_roll_back_serves_the_failed_release(rehearsed: Make) -> None:
-    record = rehearsed(1, bad=1)
-    deployment = record.deployments[-1]
-    deployment.outcome, deployment.traffic[-1].percent = "failed", 40
-    assert verdict(record).why.endswith("In Prod now: service-1 gets 40 % of its requests answered by the release.")
-
-
-@pytest.mark.parametrize(
-    ("outcome", "serves"),
-    [
-        ("completed", "the previous release serves"),
-        ("rolled back", "the release serves"),
-        ("failed", "the release serves"),
-    ],
-)
-def test_a_release_that_could_not_be_rolled_back_is_said_to_serve(rehearsed: Make, outcome: Any, serves: str) -> None:
-    record = rehearsed(2, bad=1)
-    for name in ("service-1", "service-2"):
-        record.deployments.append(
-            DeploymentRecord("Prod", name, "CANARY", f"{name}:2", f"{name}:1", baseline=False, takes_back=True)
-        )
-        record.deployments[-1].outcome = outcome
-    assert verdict(record).why.endswith(f"In Prod now: {serves} service-1, service-2.")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks import process as module
 from nova_infra.rehearsal.tasks import task as base
@@ -197,11 +198,13 @@ def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
 @pytest.mark.parametrize(
     ("command", "init", "killed"),
-    [
-        (("sh", "-c", '"$0" -S -m serve; true'), False, True),
-        (("sh", "-c", '"$0" -S -m serve; true'), True, False),
-        (("sh", "-c", 'exec "$0" -S -m serve'), False, False),
-    ],
+    one_of_each(
+        [
+            (("sh", "-c", '"$0" -S -m serve; true'), False, True),
+            (("sh", "-c", '"$0" -S -m serve; true'), True, False),
+            (("sh", "-c", 'exec "$0" -S -m serve'), False, False),
+        ]
+    ),
     ids=["a shell that stays", "a shell behind an init process", "a shell that becomes the program"],
 )
 def test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
 from nova_infra.images.build_context import read_contexts
@@ -87,18 +88,20 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [
-        ("Text", "name: 'Text' is not a name"),
-        ("", "name: '' is not a name"),
-        ("../text", "name: '../text' is not a name"),
-        ("a" * 41, "is too long"),
-        ("kit", "is reserved by the platform"),
-        ("nova-kit", "is reserved by the platform"),
-        ("carts-service", "services/carts-service: already exists"),
-        ("json", "is also a Python module or keyword"),
-        ("pydantic", "is also a Python module or keyword"),
-        ("lambda", "is also a Python module or keyword"),
-    ],
+    one_of_each(
+        [
+            ("Text", "name: 'Text' is not a name"),
+            ("", "name: '' is not a name"),
+            ("../text", "name: '../text' is not a name"),
+            ("a" * 41, "is too long"),
+            ("kit", "is reserved by the platform"),
+            ("nova-kit", "is reserved by the platform"),
+            ("carts-service", "services/carts-service: already exists"),
+            ("json", "is also a Python module or keyword"),
+            ("pydantic", "is also a Python module or keyword"),
+            ("lambda", "is also a Python module or keyword"),
+        ]
+    ),
 )
 def test_a_name_that_cannot_be_used_is_refused_in_one_line_and_nothing_changes(
     example: Path, name: str, complaint: str
@@ -204,7 +207,7 @@ def test_a_service_that_was_added_and_removed_leaves_the_project_as_it_was(commi
     assert contents(committed) == before
 
 
-@pytest.mark.parametrize("kind", ["changed", "new", "no repository", "another user's"])
+@pytest.mark.parametrize("kind", one_of_each(["changed", "new", "no repository", "another user's"]))
 def test_work_that_git_does_not_have_is_not_lost_but_by_force(
     committed: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ def test_it_is_a_service_of_its_own_directory(project: Path, template: str) -> N
     assert not any(word in texts for word in ("@name@", "@summary@", "@module@"))
 
 
-@pytest.mark.parametrize("template", OTHERS)
+@pytest.mark.parametrize("template", one_of_each(OTHERS))
 def test_its_dockerfile_passes_the_linter_and_runs_as_nobody(project: Path, template: str) -> None:
     add_service(project, NAME, "Says hello to everybody.", template)
     dockerfile = project / "services" / NAME / "Dockerfile"

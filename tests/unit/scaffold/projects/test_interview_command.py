@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from helpers.exhaustive import one_of_each
 from nova_infra.cli.main import nova as command
 from nova_infra.config import load_config
 from nova_infra.scaffold.projects import interview as interviewing
@@ -61,36 +62,44 @@ ALL = {
 
 @pytest.mark.parametrize(
     ("changed", "complaint"),
-    [
-        ({"--name": "Acme"}, "--name 'Acme' is not a name"),
-        ({"--name": "aws"}, "--name 'aws' is a prefix that AWS reserves"),
-        ({"--repository": "b"}, "--repository 'b' is not a repository"),
-        ({"--region": "mars"}, "--region 'mars' is not an AWS region"),
-        ({"--region": "dev=mars"}, "--region 'mars' is not an AWS region"),
-        ({"--account": "123"}, "--account '123' is not an AWS account: give its 12 digits"),
-        ({"--account": "１２３４５６７８９０１２"}, "is not an AWS account"),
-        ({"--account": "qa=900000000001"}, "'qa' is not one of toolchain, dev, staging, prod"),
-        ({"--engine": "jenkins"}, "--engine 'jenkins' is not a delivery engine: choose codepipeline or github-actions"),
-        ({"--service": "kit"}, "--service 'kit' is reserved by the platform"),
-        ({"--service": "json"}, "--service 'json' is also a Python module"),
-        ({"--service": "a a"}, "--service 'a' is named twice"),
-        *[
-            ({option: ""}, f"{option} '' is not")
-            for option in ("--name", "--repository", "--engine", "--region", "--account")
-        ],
-        ({"--service": ""}, "--service '' names none"),
-        ({"--service": "smoke"}, "--service 'smoke' is reserved by the platform"),
-        (
-            {"--service": "cache-pay search-carts"},
-            "--service search-carts: 34960 is also the priority of cache-pay: ",
-        ),
-        ({"--service": " ".join(f"s{n}" for n in range(51))}, "--service: has 51 entries"),
-        ({"--region": "us-gov-west-1"}, "nor has another one of aws-us-gov: start again with --engine github-actions"),
-        ({"--account": "=900000000001"}, "--account =900000000001: '' is not one of toolchain"),
-        ({"--repository": "a/b.git"}, "--repository 'a/b.git' is not a repository: write owner/name"),
-        ({"--repository": "git@github.com:a/b"}, "--repository 'git@github.com:a/b' is not a repository"),
-        ({"--name": None}, "--name: not given, and there is no terminal to ask on"),
-    ],
+    one_of_each(
+        [
+            ({"--name": "Acme"}, "--name 'Acme' is not a name"),
+            ({"--name": "aws"}, "--name 'aws' is a prefix that AWS reserves"),
+            ({"--repository": "b"}, "--repository 'b' is not a repository"),
+            ({"--region": "mars"}, "--region 'mars' is not an AWS region"),
+            ({"--region": "dev=mars"}, "--region 'mars' is not an AWS region"),
+            ({"--account": "123"}, "--account '123' is not an AWS account: give its 12 digits"),
+            ({"--account": "１２３４５６７８９０１２"}, "is not an AWS account"),
+            ({"--account": "qa=900000000001"}, "'qa' is not one of toolchain, dev, staging, prod"),
+            (
+                {"--engine": "jenkins"},
+                "--engine 'jenkins' is not a delivery engine: choose codepipeline or github-actions",
+            ),
+            ({"--service": "kit"}, "--service 'kit' is reserved by the platform"),
+            ({"--service": "json"}, "--service 'json' is also a Python module"),
+            ({"--service": "a a"}, "--service 'a' is named twice"),
+            *[
+                ({option: ""}, f"{option} '' is not")
+                for option in ("--name", "--repository", "--engine", "--region", "--account")
+            ],
+            ({"--service": ""}, "--service '' names none"),
+            ({"--service": "smoke"}, "--service 'smoke' is reserved by the platform"),
+            (
+                {"--service": "cache-pay search-carts"},
+                "--service search-carts: 34960 is also the priority of cache-pay: ",
+            ),
+            ({"--service": " ".join(f"s{n}" for n in range(51))}, "--service: has 51 entries"),
+            (
+                {"--region": "us-gov-west-1"},
+                "nor has another one of aws-us-gov: start again with --engine github-actions",
+            ),
+            ({"--account": "=900000000001"}, "--account =900000000001: '' is not one of toolchain"),
+            ({"--repository": "a/b.git"}, "--repository 'a/b.git' is not a repository: write owner/name"),
+            ({"--repository": "git@github.com:a/b"}, "--repository 'git@github.com:a/b' is not a repository"),
+            ({"--name": None}, "--name: not given, and there is no terminal to ask on"),
+        ]
+    ),
 )
 def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_is_written(
     target: Path,

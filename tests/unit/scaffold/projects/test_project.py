@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
 from nova_infra.locks import check
@@ -127,13 +128,15 @@ def test_regions_that_no_role_reaches_are_refused_by_the_options_that_named_them
     assert not target.parent.exists()
 
 
-@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1"])
+@pytest.mark.parametrize("region", one_of_each(["eu-central-1", "us-gov-west-1"]))
 def test_github_actions_needs_no_connection(root: Path, target: Path, region: str) -> None:
     answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, region), engine="github-actions")
     assert create_project(root, target, answers).source.connection_arn is None
 
 
-@pytest.mark.parametrize(("region", "partition"), [("eu-central-1", "aws"), ("eusc-de-east-1", "aws-eusc")])
+@pytest.mark.parametrize(
+    ("region", "partition"), one_of_each([("eu-central-1", "aws"), ("eusc-de-east-1", "aws-eusc")])
+)
 def test_a_pipeline_needs_a_connection_of_its_partition(root: Path, target: Path, region: str, partition: str) -> None:
     answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, region))
     arn = create_project(root, target, answers).source.connection_arn or "none"
@@ -188,7 +191,7 @@ def test_a_fresh_clone_becomes_the_project(root: Path, service_names: list[str])
         create_project(root, root, ANSWERS)
 
 
-@pytest.mark.parametrize("path", ["nova.toml", "services/carts-service/notes.txt"])
+@pytest.mark.parametrize("path", one_of_each(["nova.toml", "services/carts-service/notes.txt"]))
 def test_a_clone_with_work_that_is_not_committed_is_left_alone(root: Path, path: str) -> None:
     shipped(root)
     with (root / path).open("a") as file:
@@ -228,7 +231,7 @@ def test_a_place_that_holds_something_else_is_refused(root: Path, path: str, com
     assert not (root / "inside").exists()
 
 
-@pytest.mark.parametrize("existed", [False, True])
+@pytest.mark.parametrize("existed", one_of_each([False, True]))
 def test_a_project_that_cannot_be_written_leaves_nothing(
     root: Path, target: Path, monkeypatch: pytest.MonkeyPatch, existed: bool
 ) -> None:

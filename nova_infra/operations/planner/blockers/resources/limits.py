@@ -45,8 +45,19 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "AWS::KMS::Key": {"PendingWindowInDays": (7, 30)},
     "AWS::CodeBuild::Project": {"TimeoutInMinutes": (5, 2160), "QueuedTimeoutInMinutes": (5, 480)},
     "AWS::WAFv2::WebACL": {"Rules[].Statement.RateBasedStatement.Limit": (10, 2_000_000_000)},
-    "AWS::Lambda::Function": {"Timeout": (1, 900), "MemorySize": (128, 10_240)},
+    "AWS::Lambda::Function": {
+        "Timeout": (1, 900),
+        "MemorySize": (128, 10_240),
+        "EphemeralStorage.Size": (512, 10_240),
+    },
     "AWS::ECS::Service": {"HealthCheckGracePeriodSeconds": (0, 2_147_483_647), "DesiredCount": (0, 2_147_483_647)},
+    "AWS::ECS::TaskDefinition": {"ContainerDefinitions[].StartTimeout": (2, 120)},
+    "AWS::ElasticLoadBalancingV2::ListenerRule": {
+        "Actions[].ForwardConfig.TargetGroups[].Weight": (0, 999),
+        "Actions[].ForwardConfig.TargetGroupStickinessConfig.DurationSeconds": (1, 604_800),
+    },
+    "AWS::SecretsManager::Secret": {"GenerateSecretString.PasswordLength": (1, 4096)},
+    "AWS::Route53::RecordSet": {"TTL": (0, 2_147_483_647)},
     "AWS::ElasticLoadBalancingV2::TargetGroup": {"Port": (1, 65_535)},
     "AWS::ElasticLoadBalancingV2::Listener": {"Port": (1, 65_535)},
 }
@@ -87,6 +98,7 @@ _LENGTHS: Mapping[str, Mapping[str, int]] = {
     "AWS::StepFunctions::StateMachine": {"StateMachineName": 80},
     "AWS::ECR::Repository": {"RepositoryName": 256, "LifecyclePolicy.LifecyclePolicyText": 30_720},
     "AWS::WAFv2::WebACL": {"Name": 128},
+    "AWS::SNS::Topic": {"DisplayName": 100},
 }
 # Type, and path of a list, to the most that it may hold.
 _COUNTS: Mapping[str, Mapping[str, int]] = {
@@ -94,6 +106,10 @@ _COUNTS: Mapping[str, Mapping[str, int]] = {
     "AWS::CloudWatch::CompositeAlarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
     "AWS::Events::Rule": {"Targets": 5},
     "AWS::CertificateManager::Certificate": {"SubjectAlternativeNames": 100},
+    "AWS::ElasticLoadBalancingV2::ListenerRule": {"Actions[].ForwardConfig.TargetGroups": 5},
+    "AWS::CodeBuild::Project": {"SecondarySources": 12, "VpcConfig.SecurityGroupIds": 5, "VpcConfig.Subnets": 16},
+    "AWS::SQS::Queue": {"RedriveAllowPolicy.sourceQueueArns": 10},
+    "AWS::ECS::Service": {"LoadBalancers": 5},
     "AWS::DynamoDB::Table": {"LocalSecondaryIndexes": 5},
 }
 _MOST_CHILDREN = 100

@@ -107,12 +107,7 @@ def template_limits(step: Step) -> Iterator[Refusal]:
 
 
 def account_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:
-    """Warn where a release needs more than a new account's quota.
-
-    Args:
-        before: What was deployed before the release.
-        world: What would be afterwards.
-    """
+    """Warn where a release needs more than a new account's quota."""
     had = _counts(before)
     for (account, region, kind), count in sorted(_counts(world.stacks.values()).items()):
         quota, name = _BY_REGION[kind]

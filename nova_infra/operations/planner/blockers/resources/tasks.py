@@ -21,8 +21,20 @@ _TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 _CHECK = {"Interval": (5, 300), "Timeout": (2, 60), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
+_GIB = 1024
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging
 _LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
+# CPU units to the memory in MiB that goes with them: ECS registers no task definition of another size.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
+_MEMORY: dict[int, tuple[int, ...]] = {
+    256: (512, _GIB, 2 * _GIB),
+    512: tuple(range(_GIB, 4 * _GIB + 1, _GIB)),
+    1024: tuple(range(2 * _GIB, 8 * _GIB + 1, _GIB)),
+    2048: tuple(range(4 * _GIB, 16 * _GIB + 1, _GIB)),
+    4096: tuple(range(8 * _GIB, 30 * _GIB + 1, _GIB)),
+    8192: tuple(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
+    16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
+}
 _NOTHING: Mapping[str, str] = {"Ref": "AWS::NoValue"}
 _Fault = tuple[str, str, str]
 
@@ -32,6 +44,26 @@ def refused_task_definitions(step: Step) -> Iterator[Refusal]:
     for logical_id, properties in step.after.of_type(_TASK) if step.actions else ():
         for where, fault, remedy in (*_of_task(properties), *_of_containers(properties)):
             yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+
+
+def impossible_sizes(step: Step) -> Iterator[Refusal]:
+    """Refuse a task definition for Fargate whose CPU and memory do not go together."""
+    for logical_id, properties in step.after.of_type(_TASK) if step.actions else ():
+        size = [properties.get(name) for name in ("Cpu", "Memory")]
+        runs_on = as_list(properties.get("RequiresCompatibilities"))
+        if "FARGATE" not in runs_on or not all(str(value).isdecimal() for value in size):
+            continue
+        cpu, memory = (int(str(value)) for value in size)
+        if memory in _MEMORY.get(cpu, ()):
+            continue
+        near = sorted(_MEMORY.get(cpu, ()), key=lambda known: (abs(known - memory), known))
+        remedy = f"give it {near[0]} MiB" if near else f"choose one of {', '.join(map(str, _MEMORY))} CPU units"
+        yield Refusal(
+            step.after.key.name,
+            f"{logical_id}.{'Memory' if near else 'Cpu'}",
+            f"Fargate has no task size of {cpu} CPU units and {memory} MiB",
+            remedy,
+        )
 
 
 def refused_services(step: Step) -> Iterator[Refusal]:
@@ -76,6 +108,8 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             if (seconds := _number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
                 said = f"{_name(container)} may take {seconds:g} s to stop, but Fargate allows {_MOST_STOP_SECONDS}"
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
+            if str(container.get("Privileged")).lower() == "true":
+                yield "Privileged", f"is on for {_name(container)}, and Fargate has no such containers", "leave it out"
             yield from _of_log(container)
     size = _number(table(properties.get("EphemeralStorage")).get("SizeInGiB"))
     if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
@@ -192,7 +226,7 @@ def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -
     """What API_CreateService says of a service and its task definition, None where another stack has that one."""
     given = {name for name, value in properties.items() if not may_be_left_out(value)}
     if {"LaunchType", "CapacityProviderStrategy"} <= given:
-        yield "CapacityProviderStrategy", "stands beside LaunchType", "keep one of them"
+        yield "CapacityProviderStrategy", "cannot be combined with LaunchType", "keep one of them"
     if task is None:
         return
     if str(properties.get("EnableExecuteCommand")).lower() == "true" and task.get("TaskRoleArn", _NOTHING) == _NOTHING:

@@ -21,7 +21,6 @@ from nova_infra.operations.changes.certain import (
     certain_entries,
     is_function,
     is_known,
-    may_be_left_out,
     tables,
     values_at,
 )
@@ -35,7 +34,13 @@ _ELB_NAME = (
     "use up to 32 letters, digits and hyphens, none of them at an end, and do not begin with internal-",
 )
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_FixedResponseActionConfig.html
-_ACTIONS = {"Actions[].FixedResponseConfig.StatusCode": (r"[245]\d\d", "answer 2XX, 4XX or 5XX, or redirect")}
+_ACTIONS = {
+    "Actions[].FixedResponseConfig.StatusCode": (r"[245]\d\d", "answer 2XX, 4XX or 5XX, or redirect"),
+    "Actions[].FixedResponseConfig.ContentType": (
+        "text/(plain|css|html)|application/(javascript|json)",
+        "make it one such as text/plain, text/html or application/json",
+    ),
+}
 # Type, and path of a text, to the pattern that it must match as a whole, and what to do.
 _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::ECS::TaskDefinition": {
@@ -54,6 +59,9 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "AWS::ElasticLoadBalancingV2::ListenerRule": {
         "Conditions[].HttpRequestMethodConfig.Values[]": ("[A-Z_-]{1,40}", "write it in capitals"),
+        "Conditions[].PathPatternConfig.Values[]": (r"\S+", "use no space"),
+        "Conditions[].HostHeaderConfig.Values[]": (r"\S+", "use no space"),
+        "Conditions[].SourceIpConfig.Values[]": (r"[\da-fA-F.:]+/\d{1,3}", "write a range, such as 10.0.0.1/32"),
         "Conditions[].HttpHeaderConfig.HttpHeaderName": ("(?i:(?!host$).+)", "use the condition host-header"),
         **_ACTIONS,
     },
@@ -63,6 +71,13 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::ElasticLoadBalancingV2::TargetGroup": {
         "Name": (_ELB_NAME[0].replace("(?!internal-)", ""), _ELB_NAME[1].partition(", and")[0]),
         "HealthCheckPath": (r"/.*", "begin it with a slash"),
+        "HealthCheckPort": (r"traffic-port|\d{1,5}", "make it traffic-port or a number"),
+        "ProtocolVersion": ("HTTP1|HTTP2|GRPC", "make it HTTP1, HTTP2 or GRPC"),
+        "TargetGroupAttributes[].Key": (
+            r"(deregistration_delay|stickiness|load_balancing|slow_start|lambda|proxy_protocol_v2|preserve_client_ip"
+            r"|target_\w+)\..+",
+            "correct the name, such as deregistration_delay.timeout_seconds",
+        ),
     },
     # API_CreateLogGroup in the API reference.
     "AWS::Logs::LogGroup": {
@@ -111,11 +126,29 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "use up to 255 letters of ASCII, digits and signs",
         ),
     },
+    "AWS::CodeBuild::Project": {
+        "Name": (r"[A-Za-z0-9][A-Za-z0-9_-]{1,254}", "use up to 255 letters, digits, hyphens and underscores"),
+        "Environment.Type": (r"\w+_(CONTAINER|EC2|ARM)", "make it one such as LINUX_CONTAINER or ARM_CONTAINER"),
+        "Environment.ComputeType": (
+            r"BUILD_(GENERAL1|LAMBDA)_\w+|ATTRIBUTE_BASED_COMPUTE|CUSTOM_INSTANCE_TYPE",
+            "make it one such as BUILD_GENERAL1_SMALL",
+        ),
+    },
+    "AWS::CloudWatch::Alarm": {"ExtendedStatistic": ("[A-Za-z].*", "write one such as p99")},
+    "AWS::CertificateManager::Certificate": {
+        "DomainName": (r"(\*\.)?[^*]{1,62}", "use up to 64 characters, and a * only as its first label")
+    },
+    "AWS::StepFunctions::StateMachine": {
+        "StateMachineName": (r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/]+""", "use letters, digits, hyphens and underscores")
+    },
     "AWS::SNS::Subscription": {
         "Protocol": ("https?|email|email-json|sms|sqs|application|lambda|firehose", "make it one such as email or sqs")
     },
 }
-_NUMBER_OF_FIELDS = 6
+_CRON = (
+    *(("minutes", 0, 59), ("hours", 0, 23), ("day of the month", 1, 31), ("month", 1, 12)),
+    *(("weekday", 1, 7), ("year", 1970, 2199)),
+)
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#slow-start-mode
 _NO_SLOW_START = ("least_outstanding_requests", "weighted_random")
 # Only rules of EventBridge tell the singular from the plural, its Scheduler takes either:
@@ -231,21 +264,6 @@ def _topic(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "TopicName", f"is {_short(name)}, and the topic is a FIFO topic", "end the name in .fifo"
 
 
-def _secret(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    if {"SecretString", "GenerateSecretString"} <= {
-        key for key, each in properties.items() if not may_be_left_out(each)
-    }:
-        yield "SecretString", "is set together with GenerateSecretString", "keep one of them"
-
-
-def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    given = {name for name, value in properties.items() if not may_be_left_out(value)}
-    if {"Statistic", "ExtendedStatistic"} <= given:
-        yield "Statistic", "is set together with ExtendedStatistic", "keep one of them"
-    if {"Metrics", "MetricName"} <= given:
-        yield "MetricName", "is set together with Metrics", "keep one of them"
-
-
 def _events(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     yield from _expression(text := properties.get("ScheduleExpression"), ("rate", "cron"))
     if isinstance(text, str) and (rate := _RATE.fullmatch(text)) and (rate[1] == "1") is bool(rate[2]):
@@ -277,10 +295,14 @@ def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:
             yield where, f"is {text}", "write a number and a unit, such as rate(1 hour) or rate(5 minutes)"
     elif shape[1] == "cron":
         fields = shape[2].split()
-        if len(fields) != _NUMBER_OF_FIELDS:
+        if len(fields) != len(_CRON):
             yield where, f"has {len(fields)} fields", "write minutes, hours, day, month, weekday and year"
         elif (fields[2] == "?") is (fields[4] == "?"):
             yield where, f"is {text}", "write ? for either the day of the month or the weekday, not for both or none"
+        for field, (name, least, most) in zip(fields, _CRON, strict=False):
+            numbers = [int(each) for part in field.split(",") for each in re.findall(r"\d+", re.split("[/#]", part)[0])]
+            if odd := [each for each in numbers if not least <= each <= most]:
+                yield where, f"has {odd[0]} for the {name}", f"choose {least} to {most}"
 
 
 def _is_fifo(properties: Mapping[str, Any]) -> bool | None:
@@ -314,8 +336,6 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     "AWS::DynamoDB::Table": _table,
     "AWS::SSM::Parameter": _parameter,
     "AWS::SNS::Topic": _topic,
-    "AWS::SecretsManager::Secret": _secret,
-    "AWS::CloudWatch::Alarm": _alarm,
     "AWS::Events::Rule": _events,
     "AWS::Scheduler::Schedule": _scheduler,
 }

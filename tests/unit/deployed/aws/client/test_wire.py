@@ -6,6 +6,7 @@ import botocore.awsrequest
 import botocore.session
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.deployed.aws.client.wire import read_call
 
 ACCOUNT = "333333333333"
@@ -50,72 +51,79 @@ def parameter(name: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "needs"),
-    [
-        (
-            "sqs",
-            "send_message_batch",
-            {"QueueUrl": QUEUE, "Entries": []},
-            [("sqs:SendMessage", f"arn:aws:sqs:{PLACE}:mails")],
-        ),
-        ("dynamodb", "query", {"TableName": "t", "IndexName": "day"}, [("dynamodb:Query", f"{TABLE}/index/day")]),
-        (
-            "dynamodb",
-            "transact_write_items",
-            transaction(),
-            [("dynamodb:PutItem", TABLE), ("dynamodb:DeleteItem", f"{TABLE[:-1]}u")],
-        ),
-        ("dynamodb", "batch_get_item", {"RequestItems": {"t": {"Keys": [ITEM]}}}, [("dynamodb:BatchGetItem", TABLE)]),
-        ("s3", "list_objects_v2", {"Bucket": "b", "Prefix": "x/"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
-        ("s3", "head_object", {"Bucket": "b", "Key": "k/l m"}, [("s3:GetObject", "arn:aws:s3:::b/k/l m")]),
-        (
-            "s3",
-            "upload_part",
-            {"Bucket": "b", "Key": "k", "PartNumber": 1, "UploadId": "u"},
-            [("s3:PutObject", "arn:aws:s3:::b/k")],
-        ),
-        (
-            "s3",
-            "copy_object",
-            {"Bucket": "b", "Key": "k", "CopySource": "c/d"},
-            [("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObject", "arn:aws:s3:::c/d")],
-        ),
-        ("s3", "list_buckets", {}, [("s3:ListAllMyBuckets", "*")]),
-        (
-            "s3",
-            "delete_objects",
-            {"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}]}},
-            [("s3:DeleteObject", "arn:aws:s3:::b/*")],
-        ),
-        ("ssm", "get_parameters", {"Names": ["/a/b", "c"]}, [parameter("a/b"), parameter("c")]),
-        (
-            "secretsmanager",
-            "get_secret_value",
-            {"SecretId": "a/b"},
-            [("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{PLACE}:secret:a/b")],
-        ),
-        (
-            "sns",
-            "publish",
-            {"TopicArn": f"arn:aws:sns:{PLACE}:t", "Message": "x"},
-            [("sns:Publish", f"arn:aws:sns:{PLACE}:t")],
-        ),
-        (
-            "lambda",
-            "invoke",
-            {"FunctionName": "f"},
-            [("lambda:InvokeFunction", f"arn:aws:lambda:{PLACE}:function:f")],
-        ),
-        ("sts", "get_caller_identity", {}, []),
-        (
-            "events",
-            "put_events",
-            {"Entries": [{"Detail": "{}"}]},
-            [("events:PutEvents", f"arn:aws:events:{PLACE}:event-bus/default")],
-        ),
-        ("cloudwatch", "put_metric_data", {"Namespace": "n"}, [("cloudwatch:PutMetricData", "*")]),
-        ("bedrock-runtime", "converse", {"modelId": "a.b", "messages": []}, [("bedrock:InvokeModel", "*")]),
-        ("xray", "put_trace_segments", {"TraceSegmentDocuments": []}, [("xray:PutTraceSegments", "*")]),
-    ],
+    one_of_each(
+        [
+            (
+                "sqs",
+                "send_message_batch",
+                {"QueueUrl": QUEUE, "Entries": []},
+                [("sqs:SendMessage", f"arn:aws:sqs:{PLACE}:mails")],
+            ),
+            ("dynamodb", "query", {"TableName": "t", "IndexName": "day"}, [("dynamodb:Query", f"{TABLE}/index/day")]),
+            (
+                "dynamodb",
+                "transact_write_items",
+                transaction(),
+                [("dynamodb:PutItem", TABLE), ("dynamodb:DeleteItem", f"{TABLE[:-1]}u")],
+            ),
+            (
+                "dynamodb",
+                "batch_get_item",
+                {"RequestItems": {"t": {"Keys": [ITEM]}}},
+                [("dynamodb:BatchGetItem", TABLE)],
+            ),
+            ("s3", "list_objects_v2", {"Bucket": "b", "Prefix": "x/"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
+            ("s3", "head_object", {"Bucket": "b", "Key": "k/l m"}, [("s3:GetObject", "arn:aws:s3:::b/k/l m")]),
+            (
+                "s3",
+                "upload_part",
+                {"Bucket": "b", "Key": "k", "PartNumber": 1, "UploadId": "u"},
+                [("s3:PutObject", "arn:aws:s3:::b/k")],
+            ),
+            (
+                "s3",
+                "copy_object",
+                {"Bucket": "b", "Key": "k", "CopySource": "c/d"},
+                [("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObject", "arn:aws:s3:::c/d")],
+            ),
+            ("s3", "list_buckets", {}, [("s3:ListAllMyBuckets", "*")]),
+            (
+                "s3",
+                "delete_objects",
+                {"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}]}},
+                [("s3:DeleteObject", "arn:aws:s3:::b/*")],
+            ),
+            ("ssm", "get_parameters", {"Names": ["/a/b", "c"]}, [parameter("a/b"), parameter("c")]),
+            (
+                "secretsmanager",
+                "get_secret_value",
+                {"SecretId": "a/b"},
+                [("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{PLACE}:secret:a/b")],
+            ),
+            (
+                "sns",
+                "publish",
+                {"TopicArn": f"arn:aws:sns:{PLACE}:t", "Message": "x"},
+                [("sns:Publish", f"arn:aws:sns:{PLACE}:t")],
+            ),
+            (
+                "lambda",
+                "invoke",
+                {"FunctionName": "f"},
+                [("lambda:InvokeFunction", f"arn:aws:lambda:{PLACE}:function:f")],
+            ),
+            ("sts", "get_caller_identity", {}, []),
+            (
+                "events",
+                "put_events",
+                {"Entries": [{"Detail": "{}"}]},
+                [("events:PutEvents", f"arn:aws:events:{PLACE}:event-bus/default")],
+            ),
+            ("cloudwatch", "put_metric_data", {"Namespace": "n"}, [("cloudwatch:PutMetricData", "*")]),
+            ("bedrock-runtime", "converse", {"modelId": "a.b", "messages": []}, [("bedrock:InvokeModel", "*")]),
+            ("xray", "put_trace_segments", {"TraceSegmentDocuments": []}, [("xray:PutTraceSegments", "*")]),
+        ]
+    ),
 )
 def test_what_a_call_needs(service: str, operation: str, parameters: dict[str, Any], needs: list[Any]) -> None:
     request = sent(service, operation, parameters)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from helpers.workflows import TEXTS
+from helpers.workflows import CONFIGURATIONS, TEXTS
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
 from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
+from nova_infra.scaffold.workflows import workflows
 
 TEXT = TEXTS["deploy.yml"]
 IMAGES = Stage("Images", (BuildAction("x86-64", 1, (), ("make images",), {}, True, False),))
@@ -174,6 +175,21 @@ def test_an_edit_that_github_takes_is_taken(changes: list[Change], tmp_path: Pat
     assert said(read_one) == []
     deployed = [s.name for s in read_one.pipeline.stages if any(isinstance(a, DeployAction) for a in s.actions)]
     assert deployed == list(NAMES)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_nothing_is_wrong_with_the_workflow_that_any_configuration_gets(name: str) -> None:
+    config = CONFIGURATIONS[name]
+    workflow = read_workflow(
+        Path("deploy.yml"),
+        workflows(config, {})["deploy.yml"],
+        Pipeline("acme", (IMAGES, *(stage(each.stage) for each in config.environments))),
+        branch=config.source.branch,
+        engine="github-actions",
+        approved=[each.name for each in config.environments if each.approval],
+        root=Path("/no-such-checkout"),
+    )
+    assert said(workflow) == []
 
 
 def test_a_push_of_one_service_that_the_paths_leave_out_is_named(tmp_path: Path) -> None:

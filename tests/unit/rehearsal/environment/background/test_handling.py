@@ -157,3 +157,64 @@ def test_a_message_that_dies_has_ended() -> None:
         handling.look(70.0 * minute, waiting=0, taken=1, done=0)
         handling.look(70.0 * minute + 61, waiting=0, taken=0, done=0)
     assert handling.hide(1) == 10
+
+
+def test_a_first_try_that_fails_does_not_count_as_work() -> None:
+    handling, _ = handled([(0, 1, 0, 0), (1, 0, 1, 0), (31, 1, 0, 0), (32, 0, 1, 0), (32.8, 0, 0, 1)], minutes=1)
+    assert handling.record.slowest == pytest.approx(0.8)
+    assert (handling.record.rate, handling.record.every) == (10, 1)
+
+
+def test_how_long_others_take_shows_whether_a_first_try_failed() -> None:
+    """A retry of five seconds may be the rest of 35; once another message has taken four, it was a retry."""
+    handling, _ = handled([(0, 1, 0, 0), (1, 0, 1, 0), (31, 1, 0, 0), (31, 0, 1, 0), (36, 0, 0, 1)], minutes=1)
+    assert (handling.record.slowest, handling.record.rate) == (35, 1)
+    handling.begin(60)
+    for now, waiting, taken, done in ((60, 1, 0, 1), (61, 0, 1, 1), (65, 0, 0, 2)):
+        handling.look(now, waiting=waiting, taken=taken, done=done)
+    assert (handling.record.slowest, handling.record.rate) == (5, 4)
+
+
+def test_a_revision_that_takes_longer_than_messages_are_hidden_here_gets_the_time_of_aws() -> None:
+    """Ten seconds were enough for the one before, and the queue hides a message for 30: from then on here too."""
+    handling, _ = handled([(0, 1, 0, 0), (1, 0, 1, 0), (2, 0, 0, 1)], minutes=4)
+    before = handling.hide(1)
+    handling.renew()
+    handling.begin(60)
+    for now, waiting, taken, done in ((60, 1, 0, 1), (61, 0, 1, 1), (71, 1, 0, 1)):
+        handling.look(now, waiting=waiting, taken=taken, done=done)
+    doubted = handling.hide(1)
+    for now, waiting, taken, done in ((72, 0, 1, 1), (85, 0, 0, 2)):
+        handling.look(now, waiting=waiting, taken=taken, done=done)
+    assert (before, doubted, handling.record.slowest) == (10, 30, 24)
+
+
+def test_what_comes_back_again_and_again_slows_the_clock_only_once() -> None:
+    handling, _ = handled([(0, 1, 0, 0), (1, 0, 1, 0), (2, 0, 0, 1)], minutes=4)
+    hidden = []
+    for minute in range(6):
+        handling.begin(60.0 * minute)
+        for now, waiting, taken in ((0, 1, 0), (1, 0, 1), (11, 1, 0), (12, 0, 1)):
+            handling.look(60 * minute + now, waiting=waiting, taken=taken, done=1)
+        hidden.append(handling.hide(1))
+    assert hidden == [30, 30, 30, 30, 10, 10]
+
+
+def test_what_came_back_and_died_is_not_taken_for_the_next_message() -> None:
+    handling, _ = handled(
+        [(0, 2, 0, 0), (1, 1, 1, 0), (6, 2, 0, 0), (20, 1, 0, 0), (21, 0, 1, 0), (24, 0, 0, 1)], minutes=4
+    )
+    assert (handling.record.slowest, handling.record.came_back) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("looks", "why"),
+    [
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (2, 0, 0, 1)], ""),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (13, 0, 0, 1)], "one takes its worker 12 s"),
+        ([(0, 1, 0, 0), (1, 0, 1, 0), (59, 0, 1, 0)], "its worker did not finish the first one"),
+    ],
+)
+def test_why_a_release_gets_few_messages_is_said(looks: list[tuple[float, int, int, int]], why: str) -> None:
+    handling, _ = handled(looks, minutes=1)
+    assert handling.why_so_few == why

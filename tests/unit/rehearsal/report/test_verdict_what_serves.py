@@ -1,0 +1,82 @@
+"""What serves in a stage that failed, service by service: above all where it is the bad revision."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests
+from nova_infra.rehearsal.report.verdict import verdict
+
+Make = Callable[..., Record]
+
+
+@pytest.mark.parametrize(
+    ("failed", "answers", "said"),
+    [
+        (9, {500: 4, 200: 6}, "the previous release serves service-1; service-1 fails, too: GET /a answers 500."),
+        (0, {500: 4, 200: 6}, "the previous release serves service-1."),
+        (9, {500: 1, 200: 29}, "the previous release serves service-1."),
+    ],
+)
+def test_a_previous_release_that_fails_since_is_said_to_fail(
+    rehearsed: Make, failed: int, answers: dict[int, int], said: str
+) -> None:
+    """What a release leaves behind, such as a changed schema, stays when it has been rolled back."""
+    record = rehearsed(1, bad=1)
+    deployment = record.deployments[-1]
+    deployment.answers_before = {"GET /a": answers}
+    deployment.samples[-1].requests["service-1:1"].failed = failed
+    assert verdict(record).why.endswith(f"In Prod now: {said}")
+
+
+def test_a_deployment_that_did_not_roll_back_serves_the_failed_release(rehearsed: Make) -> None:
+    record = rehearsed(1, bad=1)
+    deployment = record.deployments[-1]
+    deployment.outcome, deployment.traffic[-1].percent = "failed", 40
+    assert verdict(record).why.endswith(
+        "service-1 gets 40 % of its requests answered by the release until CloudFormation rolls back (not played)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "served", "said"),
+    [
+        (
+            {"outcome": "failed", "traffic": [], "strategy": "ROLLING"},
+            30,
+            "service-1 gets 75 % of its requests answered",
+        ),
+        ({"outcome": "failed", "traffic": [], "strategy": "ROLLING"}, 0, "the previous release serves service-1."),
+        ({"outcome": "in progress"}, 0, "the previous release serves service-1."),
+        ({"outcome": "failed", "old": None}, 0, "nothing serves service-1, which is new."),
+        ({"outcome": "rolled back", "old": None}, 0, "nothing serves service-1, which is new."),
+    ],
+)
+def test_what_serves_after_an_odd_ending_is_what_answers(
+    rehearsed: Make, changes: dict[str, Any], served: int, said: str
+) -> None:
+    record = rehearsed(1, bad=1)
+    deployment = record.deployments[-1]
+    for name, value in changes.items():
+        setattr(deployment, name, value)
+    deployment.samples[-1].requests = {"service-1:2": Requests(served), "service-1:1": Requests(10)}
+    assert f"In Prod now: {said}" in verdict(record).why
+
+
+@pytest.mark.parametrize(
+    ("outcome", "serves"),
+    [
+        ("completed", "the previous release serves"),
+        ("rolled back", "the release serves"),
+        ("failed", "the release serves"),
+    ],
+)
+def test_a_release_that_could_not_be_rolled_back_is_said_to_serve(rehearsed: Make, outcome: Any, serves: str) -> None:
+    record = rehearsed(2, bad=1)
+    for name in ("service-1", "service-2"):
+        record.deployments.append(
+            DeploymentRecord("Prod", name, "CANARY", f"{name}:2", f"{name}:1", baseline=False, takes_back=True)
+        )
+        record.deployments[-1].outcome = outcome
+    assert verdict(record).why.endswith(f"In Prod now: {serves} service-1, service-2.")

@@ -1,0 +1,96 @@
+"""What Copilot's manifests say in other words than Nova: texts, names, what a shell fills in, what has no room."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from nova_infra.scaffold.copilot.project import import_copilot
+
+from .conftest import API, Write
+
+WORKER = {"name": "analyzer", "type": "Worker Service", "image": {"build": "./analyzer/Dockerfile"}}
+
+
+def read(directory: Path) -> dict[str, Any]:
+    return tomllib.loads(import_copilot(directory).text)
+
+
+def unwrapped(text: str) -> str:
+    """A text whose comments have one line each."""
+    return text.replace("\n#   ", " ")
+
+
+def test_a_backend_that_nobody_calls_is_a_worker(write: Write) -> None:
+    backend = {"name": "poller", "type": "Backend Service", "image": {"build": "./poller/Dockerfile"}, "count": 2}
+    made = import_copilot(write(poller=backend))
+    [service] = tomllib.loads(made.text)["services"]
+    assert (service["kind"], "internal" in service, made.refused) == ("worker", False, ())
+
+
+def test_environments_that_only_services_name_are_not_lost(write: Write) -> None:
+    worker = {**WORKER, "environments": {"prod": {"count": 4}, "test": {"count": 2}}}
+    made = read(write(api=API, analyzer=worker))
+    assert [each["name"] for each in made["environments"]] == ["test", "prod"]
+    assert made["services"][0]["environments"]["test"]["scaling"] == {"min_tasks": 2, "max_tasks": 2}
+
+
+def test_a_host_name_with_the_name_of_the_environment_is_one_for_each(write: Write) -> None:
+    alias = "${COPILOT_ENVIRONMENT_NAME}.${COPILOT_APPLICATION_NAME}.example.org"
+    overrides = {"test": {"http": {"alias": "try.example.org"}}, "stage": {}, "prod": {}}
+    directory = write(
+        api={**API, "http": {"path": "api", "alias": [alias, "shop.example.org"]}, "environments": overrides}
+    )
+    (directory / "copilot" / ".workspace").write_text("application: store")
+    made = read(directory)
+    hosts = {name: table["hosts"] for name, table in made["services"][0]["environments"].items()}
+    assert hosts == {
+        "test": ["try.example.org"],
+        "stage": ["stage.store.example.org"],
+        "prod": ["prod.store.example.org"],
+    }
+
+
+def test_the_architecture_counts_without_a_size(write: Write) -> None:
+    [service] = read(write(api={**API, "platform": "linux/arm64"}))["services"]
+    assert service["architecture"] == "arm64"
+
+
+def test_variables_are_texts_as_they_are_written(write: Write) -> None:
+    manifest = """
+base: &base {A: 1.50, B: yes, Y: 2.0}
+name: api
+type: Load Balanced Web Service
+image: {build: {dockerfile: Dockerfile, args: {VERSION: 1.10, SECOND: "${COMMIT}"}}, port: 80}
+http: {path: api}
+variables: {B: no, <<: *base, C: 010, D: 2026-01-02, E: ~, F: "${HOME}", Y: 3.0}
+"""
+    made = import_copilot(write(api=manifest))
+    [service] = tomllib.loads(made.text)["services"]
+    assert service["environment"] == {"A": "1.50", "B": "no", "Y": "3.0", "C": "010", "D": "2026-01-02"}
+    assert service["build_arguments"] == {"VERSION": "1.10"}
+    assert "variables.F = '${HOME}': Reads HOME from the shell" in made.text
+    assert "args.SECOND = '${COMMIT}': Reads COMMIT from the shell" in made.text
+
+
+def test_an_image_whose_tag_only_a_shell_knows_is_named(write: Write) -> None:
+    made = import_copilot(write(api={**API, "image": {"location": "acme.dkr/api:${TAG}", "port": 81}}))
+    assert "image.location = 'acme.dkr/api:${TAG}': Reads TAG from the shell" in made.text
+
+
+def test_a_sidecar_without_an_image_is_left_out_alone(write: Write) -> None:
+    sidecars = {"proxy": {"image": "public.ecr.aws/acme/proxy:1.2"}, "own": {"image": {"build": "own/Dockerfile"}}}
+    made = import_copilot(write(api={**API, "sidecars": sidecars}))
+    [service] = tomllib.loads(made.text)["services"]
+    assert [each["name"] for each in service["sidecars"]] == ["proxy"]
+    assert "Left out, because it names no image that exists" in unwrapped(made.text)
+
+
+def test_paths_make_room_for_host_names(write: Write) -> None:
+    rules = [{"path": "b"}, {"path": "c", "alias": ["two.example.org"]}]
+    http = {"path": "a", "alias": "one.example.org", "additional_rules": rules}
+    made = import_copilot(write(api={**API, "http": http}))
+    [service] = tomllib.loads(made.text)["services"]
+    assert service["paths"] == ["/a", "/a/*", "/b"]
+    assert "`paths` takes 3 beside 2 host names: /b/*, /c, /c/* is left out" in " ".join(
+        made.text.replace("#", " ").split()
+    )
