@@ -1,4 +1,4 @@
-"""When a stage of a pipeline may start (the deployment window), what runs side by side in it, what follows a failure."""
+"""When a stage of a pipeline may start (the deployment window), what runs side by side in it, what follows failures."""
 
 from collections.abc import Collection
 from typing import Any
