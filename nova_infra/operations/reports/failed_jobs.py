@@ -34,6 +34,14 @@ _ENDED_BADLY = {
 }
 
 
+_MISSED = Cause(
+    "EventBridge Scheduler could not start the job's state machine within an hour, so a run is missing.",
+    "look for throttling or a changed role in CloudTrail's StartExecution events; `nova tasks {service} {environment}` "
+    "prints the command that starts the run now",
+    "https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html",
+)
+
+
 @dataclass(frozen=True)
 class JobFacts:
     """What was seen of one job.
@@ -75,11 +83,10 @@ def seen_of_jobs(
     """
     found = []
     for job in answers.ask("jobs", environment.jobs, ()):
-        seen = JobFacts(job, answers.ask("CloudFormation's events", partial(environment.failures, job.stack), ()))
-        if job_trouble(seen) is not None:
-            own = {alarm_name(job.stack, kind) for kind in JOB_ALARMS}
-            seen = replace(seen, alarms=tuple(alarm for alarm in red if alarm.name in own))
-        found.append(seen)
+        own = {alarm_name(job.stack, kind) for kind in JOB_ALARMS}
+        failures = answers.ask("CloudFormation's events", partial(environment.failures, job.stack), ())
+        seen = JobFacts(job, failures, tuple(alarm for alarm in red if alarm.name in own))
+        found.append(seen if job_trouble(seen) is not None else replace(seen, alarms=()))
     return tuple(found)
 
 
@@ -92,7 +99,8 @@ def job_trouble(seen: JobFacts) -> JobTrouble | None:
         words = f"{seen.failures[0].logical_id}: {seen.failures[0].reason}"
         return JobTrouble("its stack could not be deployed", seen.failures[0].at, words, cause_of(words))
     ended = next((run for run in seen.job.runs if run.status not in ("RUNNING", "ABORTED")), None)
-    if ended is None or ended.status not in _ENDED_BADLY:
-        return None
-    what, cause = _ENDED_BADLY[ended.status]
-    return JobTrouble(what, ended.ended or ended.began, "", cause)
+    if ended is not None and ended.status in _ENDED_BADLY:
+        what, cause = _ENDED_BADLY[ended.status]
+        return JobTrouble(what, ended.ended or ended.began, "", cause)
+    missed = next((alarm for alarm in seen.alarms if alarm.name == alarm_name(seen.job.stack, "missed")), None)
+    return JobTrouble("a run could not be started", missed.since, missed.reason, _MISSED) if missed else None

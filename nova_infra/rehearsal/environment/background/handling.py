@@ -30,10 +30,12 @@ class _Try:
     Attributes:
         first: When it was received for the first time, in seconds.
         back: When it could last be received again; None if it never could.
+        again: When it was last seen in hand again.
     """
 
     first: float
     back: float | None = None
+    again: float = 0.0
 
 
 @dataclass
@@ -171,7 +173,7 @@ class Handling:
         """How long messages are in hand, if those that were taken first are deleted or come back first."""
         ended = max(done - self._done, 0)
         for _ in range(taken - self._taken + ended + back):
-            self._in_hand.append(self._given_back.popleft() if self._given_back else _Try(now))
+            self._in_hand.append(replace(self._given_back.popleft(), again=now) if self._given_back else _Try(now))
         self._ended |= back > 0 or ended > 0
         for _ in range(back):
             self._given_back.append(replace(self._in_hand.popleft(), back=now))
@@ -189,7 +191,9 @@ class Handling:
         if message.back is None:
             self._first_tries = max(self._first_tries, now - message.first)
         else:
-            self._retried.append((now - message.back, now - message.first))
+            # Where nobody was seen to take it again, it may have been in the same hands all the time.
+            again = message.again if message.again < now else message.back
+            self._retried.append((now - again, now - message.first))
 
     def _conclude(self) -> None:
         """What the ends of messages say of the slowest, and of how many a task can handle.

@@ -286,6 +286,14 @@ def test_a_failed_job_is_reported_with_its_own_alarms_and_those_of_others_stay_a
     assert [sum(name in line for line in red) for name in ("report-failed", "nightly-failed")] == [1, 1]
 
 
+def test_a_run_that_could_not_be_started_is_reported_although_the_one_before_succeeded(make: Any) -> None:
+    alarm = make.alarm("report-missed", "ALARM", "1 start failed")
+    lines = message(make.stub(held_jobs=(job("SUCCEEDED"),), held_alarms=(alarm,)), width=250).splitlines()
+    assert lines[0].startswith("prod: report: a run could not be started")
+    assert any("`nova tasks report prod` prints the command that starts the run now" in line for line in lines)
+    assert sum("nova-prod-report-missed is red" in line for line in lines) == 1
+
+
 def test_a_job_whose_stack_could_not_be_deployed_is_reported(make: Any) -> None:
     event = StackEvent("Ran", "Custom::Run", "CREATE_FAILED", "report exited with 3: no such table", HOUR_AGO)
     stub = make.stub(held_jobs=(job("SUCCEEDED"),), failed={"nova-prod-report": (event,)})
