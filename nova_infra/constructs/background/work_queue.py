@@ -19,7 +19,6 @@ class WorkQueue(Construct):
     SQS's own key encrypts them: a key of the account's would have to be opened to everything that sends.
 
     Attributes:
-        name: Name of the queue.
         dead_name: Name of the dead-letter queue.
         url: Address of the queue.
     """

@@ -22,7 +22,6 @@ class _Turn:
     """A turn of a deployment.
 
     Attributes:
-        id: Id of its rule.
         detail_type: EventBridge's ``detail-type``.
         event: ECS's name for it.
         what: What has happened, after the service's name.

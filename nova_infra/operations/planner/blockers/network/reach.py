@@ -18,11 +18,7 @@ _WAYS_OUT = ("AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment", "AWS:
 
 
 def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequence]:
-    """Warn where services that call each other over the public load balancer would get no answer.
-
-    Args:
-        stacks: The stacks of the release.
-    """
+    """Warn where services that call each other over the public load balancer would get no answer."""
     for stack in stacks:
         if not any(stack.of_type("AWS::EC2::VPC")) or any(any(stack.of_type(way)) for way in _WAYS_OUT):
             continue
