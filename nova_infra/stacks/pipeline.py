@@ -1,4 +1,4 @@
-"""The self-mutating pipeline from a push to production."""
+"""The CodePipeline from a push to production: the order of its stages and their steps. It updates itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
