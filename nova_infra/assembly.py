@@ -30,7 +30,6 @@ class AssembledStack:
 
     Attributes:
         artifact_id: Its id in the manifest that lists it.
-        name: Its name in CloudFormation.
         template_path: Its template, relative to the assembly.
         dependencies: Artifact ids of what has to be deployed before.
         display_name: What the CDK CLI calls it: its construct path.

@@ -1,6 +1,7 @@
-"""Every physical name that the synthesized stacks give and the tools ask for. Imports neither CDK nor botocore.
+"""Every physical name of stacks, roles, alarms, queues, logs and repositories: the contract of synthesis and tools.
 
 An installation has a ``platform`` name; an environment's names begin with its ``prefix``, ``<platform>-<environment>``.
+Imports neither CDK nor botocore.
 """
 
 import hashlib

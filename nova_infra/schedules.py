@@ -34,10 +34,7 @@ class Cron:
     """A schedule by the calendar.
 
     Attributes:
-        minutes: Minutes of the hour.
-        hours: Hours of the day.
         days: The field for days of the month, or ``?``.
-        months: Numbers of months.
         weekdays: The field for days of the week, or ``?``.
     """
 

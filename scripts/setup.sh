@@ -249,13 +249,12 @@ fi
 compile_modules() {
   python -I -c "import $1" >/dev/null 2>&1 || :
 }
-# mypy keeps what it has read of a library, too: three quarters of a first check. The project's own code is left to
-# `make types`, and its faults are: the locks alone decide when this runs.
+# mypy keeps what it has read, too: nearly all of a first check. Faults are left to `make types`: the locks alone decide
+# when this runs.
 read_types() {
-  mkdir -p .nova && python -I scripts/library_imports.py app.py examples nova_infra services/*/src >.nova/libraries.py &&
-    mypy .nova/libraries.py >/dev/null 2>&1 || :
+  mypy app.py examples nova_infra services/*/src >/dev/null 2>&1 || :
 }
-echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", Python's bytecode and the types of its packages")"
+echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", Python's bytecode and types")"
 if [ -n "$developed" ]; then
   unset PYTHONDONTWRITEBYTECODE
   { python -I -m compileall -q nova_infra tests/helpers services/*/src >/dev/null 2>&1 || :; compile_modules nova_infra.app && compile_modules "pytest, hypothesis, moto.server, cfnlint.api, schemathesis, fastapi"; } &

@@ -54,6 +54,9 @@ def _possible(resources: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     judged = [each for each in resources.values() if isinstance(each, Mapping) and each.get("Type") in SHAPES]
     names = [each["Condition"] for each in judged if isinstance(each.get("Condition"), str)]
     names = sorted({*names, *conditions([each.get("Properties") for each in judged])})[:_MOST_CONDITIONS]
+    if not names:
+        yield resources
+        return
     for choice in itertools.product((True, False), repeat=len(names)):
         chosen = dict(zip(names, choice, strict=True))
         yield {

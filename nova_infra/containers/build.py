@@ -76,7 +76,6 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
     """Have an image in the engine's store: where its content tag is there, on the same base, nothing is built.
 
     Args:
-        recipe: What it is built from.
         tell: Called with each line that the engine prints.
 
     Returns:

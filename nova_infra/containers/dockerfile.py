@@ -51,7 +51,6 @@ def programs_of_shells(text: str, target: str = "") -> list[str]:
     https://docs.docker.com/reference/dockerfile/#shell
 
     Args:
-        text: The Dockerfile.
         target: The stage that is built; empty for the last.
     """
     shells = {_words(rest, _SHELL) for name, rest in _instructions(text) if name == "SHELL"}

@@ -108,7 +108,6 @@ def build_error(program: str, name: str, lines: Sequence[str], dockerfile: str) 
     Args:
         name: What the image is called, with its tag.
         lines: What the build printed last.
-        dockerfile: What its Dockerfile says.
     """
     log = "\n".join(lines)
     in_a_step = _FAILED_STEP.search(log) is not None

@@ -54,7 +54,6 @@ def unused_images(names: Iterable[str], used: set[str], *, prefix: str) -> list[
     """This project's unused images in an engine; images of others are ignored.
 
     Args:
-        names: Names with tags.
         used: Those that are needed.
         prefix: How the project's names begin.
     """

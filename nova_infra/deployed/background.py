@@ -40,10 +40,8 @@ class RunningJob:
     """A job.
 
     Attributes:
-        stack: Name of its stack.
         runs: Its latest runs, newest first.
         schedule: When it runs, as EventBridge Scheduler has it; empty where it has no schedule.
-        time_zone: Time zone of the schedule.
         enabled: Whether the schedule starts it.
     """
 

@@ -109,8 +109,6 @@ class PastDeployment:
 
     Attributes:
         status: ``SUCCESSFUL``, ``ROLLBACK_SUCCESSFUL``, ``STOPPED``, … in ECS's words.
-        reason: Why.
-        alarms: Names of the alarms that stopped it.
         started_at: When it began, UTC.
     """
 

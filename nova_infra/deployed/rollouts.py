@@ -64,7 +64,6 @@ class ServiceDeployment:
         strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
         new: The revision that is deployed.
         old: The one that it replaces; None for a first deployment.
-        hooks: The hooks that it has come to.
         watched: Names of the alarms that end it.
         triggered: Names of those that ended it.
         watching: Whether ECS watches the alarms.

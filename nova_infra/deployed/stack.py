@@ -48,7 +48,6 @@ class StackEvent:
     """Something that CloudFormation did to a resource.
 
     Attributes:
-        status: What came of it.
         reason: Why, if CloudFormation says so.
     """
 
@@ -96,7 +95,6 @@ class Certificate:
     """A TLS certificate of an environment.
 
     Attributes:
-        domain: The name that it is for.
         status: ``ISSUED``, or why it is not.
         expires: When it ends, UTC.
     """

@@ -12,7 +12,6 @@ class TaskDetail:
         status: ECS's word for its state.
         health: ``healthy``, ``unhealthy`` or ``unknown``.
         zone: Where it runs.
-        image: Reference of its image.
         digest: Digest that the reference stood for; None before it was pulled.
         started: When it started, UTC.
         stopped: When it ended, UTC; None while it runs.

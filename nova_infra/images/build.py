@@ -71,7 +71,6 @@ def ensure_copy(registry: Registry, origin: Registry, tag: str) -> bool:
 
     Args:
         registry: Where it is to be. What has the tag there is left alone: only what comes from there can tell.
-        origin: Where it is.
 
     Returns:
         Whether it was copied now.

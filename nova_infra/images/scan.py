@@ -1,4 +1,4 @@
-"""Decides whether an image may be deployed: no serious vulnerability with a fix, unless somebody accepted it.
+"""Decides which vulnerabilities keep an image from being deployed: serious ones with a fix that nobody accepted.
 
 Both delivery engines judge by the same two scans: one before an image is pushed (``scanning/``), and ECR's own, of what
 is in the registry.

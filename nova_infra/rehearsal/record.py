@@ -99,7 +99,6 @@ class DeploymentRecord:
         baseline: Whether it belongs to the state that the rehearsal starts from.
         takes_back: Whether the pipeline's stage takes the release back with it, after another service has failed.
         from_alternate: Whether production used the alternate target group before.
-        outcome: What became of it.
         reason: Why it was rolled back, in a sentence.
         traffic: The shares of traffic it went through.
         running: Number of new tasks that serve.

@@ -1,4 +1,4 @@
-"""The self-mutating pipeline from a push to production."""
+"""The CodePipeline from a push to production: the order of its stages and their steps. It updates itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +71,6 @@ class NovaPipelineStack(cdk.Stack):
     """Source, Build, ApprovePipeline, UpdatePipeline, Images, then each environment in promotion order.
 
     Attributes:
-        pipeline: The CDK pipeline.
         topic: Where failures and waiting approvals are announced.
     """
 
@@ -90,7 +89,6 @@ class NovaPipelineStack(cdk.Stack):
         Args:
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
-            tool_versions: Versions of the tools that it uses.
         """
         super().__init__(
             scope,

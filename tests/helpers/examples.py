@@ -1,6 +1,7 @@
 """How many examples Hypothesis makes up: ``make test`` tries a fifth of what ``make test-all`` does."""
 
 import hypothesis
+from hypothesis.internal.conjecture import providers
 
 QUICK, THOROUGH = "quick", "thorough"
 _SHARE = 5
@@ -11,6 +12,9 @@ def load_profile(name: str) -> None:
     for profile in (QUICK, THOROUGH):
         hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples(100, profile))
     hypothesis.settings.load_profile(name)
+    if name == QUICK:
+        # Each process would parse every module that it has loaded, for numbers and words to try besides.
+        setattr(providers, "is_local_module_file", lambda _: False)  # noqa: B010 -- to mypy it is no name of that module
 
 
 def examples(thorough: int, profile: str | None = None) -> int:

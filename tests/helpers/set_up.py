@@ -19,7 +19,6 @@ case "$*" in
     echo '[ "$1" != pack ] || echo "$@" > ../cli/packed' >> .venv/bin/npm
     printf '#!/bin/sh\\necho mypy "$@" >> called\\n' > .venv/bin/mypy
     chmod +x .venv/bin/* ;;
-  "-I scripts/library_imports.py "*) echo "import library" ;;
   *ensurepip*) ;;
   *"pip download"*requirements-tests*) [ ! -e no-wheel ] || exit 1 ;;
   *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl; echo "$@" >> downloaded ;;

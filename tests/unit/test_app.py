@@ -181,6 +181,7 @@ def test_what_the_entry_point_puts_in_place_of_typeguard_is_called_as_jsii_s_own
     assert checking.check_type(argname="argument count", value="five", expected_type=hints["count"]) is None
 
 
+@pytest.mark.exhaustive("test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded")
 def test_the_entry_point_ends_with_code_2_and_one_line(example: Path) -> None:
     result = run_app(example, {"environment": "qa"})
     assert result.returncode == 2

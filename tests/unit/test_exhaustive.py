@@ -10,8 +10,9 @@ from typing import cast
 
 import hypothesis
 import pytest
+from hypothesis.internal.conjecture import providers
 
-from helpers.examples import QUICK, THOROUGH, examples
+from helpers.examples import QUICK, THOROUGH, examples, load_profile
 from helpers.exhaustive import MARKER, one_of_each, refuse_unrepresented, unrepresented
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,18 @@ def test_all_examples_are_tried_but_by_make_test() -> None:
     assert (examples(100, QUICK), examples(100, THOROUGH)) == (20, 100)
     assert examples(300) == examples(300, hypothesis.settings.get_current_profile_name())
     assert hypothesis.settings().max_examples == examples(100)
+
+
+def test_few_examples_are_made_up_without_reading_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = hypothesis.settings.get_current_profile_name()
+    monkeypatch.setattr(providers, "is_local_module_file", lambda _: True)
+    try:
+        load_profile(THOROUGH)
+        assert vars(providers)["is_local_module_file"](__file__)
+        load_profile(QUICK)
+        assert not vars(providers)["is_local_module_file"](__file__)
+    finally:
+        hypothesis.settings.load_profile(present)
 
 
 @pytest.mark.parametrize("arguments", [["tests/unit"], ["tests/unit/test_one.py"]])

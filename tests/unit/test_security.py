@@ -235,7 +235,7 @@ SECRETS = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "a token of npm": r"\bnpm_[A-Za-z0-9]{36}",
     "a web token": r"\beyJ[\w-]{10,}\.[\w-]{10,}\.",
-    "a password in an address": r"\w+://[^/\s:@\"]+:[^/\s:@\"]+@",
+    "a password in an address": r"://[^/\s:@\"]+:[^/\s:@\"]+@",
     "a canary of this test": r"NOVA-CANARY",
 }
 

@@ -29,5 +29,13 @@ def test_what_a_supply_chain_is_judged_by_is_there() -> None:
     assert "sbom.cdx.json" in (ROOT / "Makefile").read_text().partition("\ndist:")[2].partition("\n\n")[0]
     attested = [step for step in publish["steps"] if "attest-build-provenance" in step.get("uses", "")]
     assert [step["with"]["subject-path"] for step in attested] == ["dist/*"], "the bill of materials, too"
+    published = publish["steps"][-1]
+    assert published["env"]["BUNDLE"] == f"${{{{ steps.{attested[0]['id']}.outputs.bundle-path }}}}"
+    lines = published["run"].splitlines()
+    assert lines[0] == 'cp "$BUNDLE" dist/provenance.intoto.jsonl', "what Scorecard, and whoever is offline, looks for"
+    assert lines[1].startswith('gh release create "$TAG" dist/* ')
+    policy = (ROOT / "SECURITY.md").read_text().partition("\n## ")[0]
+    assert "https://docs.github.com/" in policy
+    assert [each for each in ("vulnerability", "disclose", "90 days") if each not in policy] == []
     assert not any("checkout" in step.get("uses", "") for step in publish["steps"]), "it has none of our code to run"
     assert not any("make" in step.get("run", "").split() for step in publish["steps"])

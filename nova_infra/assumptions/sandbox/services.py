@@ -28,7 +28,6 @@ class SandboxService:
     Attributes:
         strategy: ``ROLLING``, ``CANARY`` or ``BLUE_GREEN``.
         priority: Of its listener rule, and its own; 0 for a service without a load balancer.
-        bake: Minutes of the bake.
         step_bake: Minutes of the canary's first share.
         variables: Environment variables; another value is another release.
         test_header: A header whose requests a test rule sends to the new revision; empty for no test rule.
@@ -59,7 +58,6 @@ def service_template(ground: Mapping[str, str], service: SandboxService, **more:
 
     Args:
         ground: Outputs of the shared stack.
-        service: What it is made of.
         more: Further resources, by logical id.
     """
     resources: dict[str, Resource] = {"Task": task(ground, code=service.code, variables=service.variables)}

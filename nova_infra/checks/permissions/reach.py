@@ -60,7 +60,6 @@ class Path:
         roles: Logical ids of the roles, from the first to the one that reaches the goal.
         policy: Logical id of the resource whose permission is the last step.
         resource: The pattern of resources of that permission.
-        goal: What is reached.
     """
 
     roles: tuple[str, ...]

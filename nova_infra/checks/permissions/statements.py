@@ -29,7 +29,6 @@ class Statement:
         allows: Whether it allows; it denies otherwise.
         actions: Patterns of its actions. IAM does not tell lower case from upper.
         not_actions: Whether all actions but those are meant.
-        resources: Patterns of its resources.
         not_resources: Whether all resources but those are meant.
         conditional: Whether it holds under conditions only.
         conditions: What they compare: the operator, the key in lower case, and the patterns of which one has to match.
@@ -53,7 +52,6 @@ class Statement:
         ``ForAllValues``: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 
         Args:
-            key: The condition key.
             allowed: Patterns of the values.
         """
         return any(

@@ -86,7 +86,6 @@ def _strangers(name: str, statement: Mapping[str, Any]) -> Iterator[str]:
 
     Args:
         name: The role's name: only GitHub's jobs in an environment may assume the role that deploys it.
-        statement: A statement of its trust.
     """
     principal, conditions = _principals(statement), conditions_of(statement)
     others = {key: list(branches(value, mappings=False)) for key, value in principal.items() if key != "Federated"}

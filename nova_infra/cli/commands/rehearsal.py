@@ -62,7 +62,7 @@ def rehearse(
     real_time: bool,
     app: str | None,
 ) -> None:
-    """Play the pipeline here, to see if Prod would take the tree.
+    """Rehearse this tree's way to production on this machine.
 
     Exits with 0 if production would take the release and every drill ended as expected, and with 1 otherwise.
     """

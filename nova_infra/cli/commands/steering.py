@@ -57,7 +57,7 @@ def watch(service: str | None, as_json: bool, patience: float, **where: Any) -> 
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger.")
 def promote(services: tuple[str, ...], why: str, **where: Any) -> None:
-    """Let the deployments to ENV go on that wait at a gate.
+    """Let the deployments to ENV that wait at a gate continue.
 
     Without SERVICE, all that wait. The ledger records who did it and why.
     """
@@ -100,10 +100,10 @@ def gate(
     """Run a test suite on new revisions in ENV, and answer for it.
 
     COMMAND finds an address in BASE_URL that leads to the new revisions. If it succeeds, and each new revision got some
-    of its requests, the deployments that wait at a gate go on, else they go back.
+    of its requests, the deployments that wait at a gate continue; otherwise they roll back.
 
     For a service with --load, COMMAND runs again and again while its new revision bakes, so that its alarms have
-    requests to judge by. They alone decide then.
+    requests to judge by. Then only the alarms decide.
 
     Exits with 0 if every run was green, with 1 if one was red, and with 2 if nothing can be asked.
     """

@@ -38,9 +38,7 @@ class KeyPlace:
 
         Args:
             index: The service's place in the file.
-            service: The service, as it is written.
             place: The environment's place in the file.
-            environment: The environment, as it is written.
         """
         self.key = f"services[{index}]"
         self._layers: list[tuple[str, Mapping[str, Any]]] = [

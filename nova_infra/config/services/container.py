@@ -1,4 +1,4 @@
-"""The container of a service: image or build, command, size, health check and stop timeout."""
+"""The container of a service: image or build, command, CPU and memory that Fargate has, health check, stop timeout."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""How a service runs: rollout, scaling, log retention."""
+"""How a service runs, and its defaults: rollout (a canary's share, bakes, gates), scaling, log retention."""
 
 from decimal import Decimal
 from typing import Annotated, Literal

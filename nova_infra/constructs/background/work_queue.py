@@ -1,4 +1,4 @@
-"""The queue of a worker, and the one for messages that it cannot process."""
+"""The queue of a worker and its dead-letter queue: how long messages are hidden and kept, how often they are tried."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -19,7 +19,6 @@ class WorkQueue(Construct):
     SQS's own key encrypts them: a key of the account's would have to be opened to everything that sends.
 
     Attributes:
-        name: Name of the queue.
         dead_name: Name of the dead-letter queue.
         url: Address of the queue.
     """

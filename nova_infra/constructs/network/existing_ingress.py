@@ -40,7 +40,6 @@ class ExistingIngress(Construct):
             load_balancer_dns_name=balancer.dns_name,
             load_balancer_canonical_hosted_zone_id=balancer.zone_id,
             security_group_id=balancer.security_group,
-            security_group_allows_all_outbound=True,  # or CDK would add rules to a group that is somebody else's
             vpc=vpc,
         )
         self.listener = elbv2.ApplicationListener.from_application_listener_attributes(

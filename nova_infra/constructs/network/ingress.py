@@ -148,7 +148,6 @@ def application_load_balancer(
     """Create a load balancer that writes access logs and accepts nothing but well-formed requests.
 
     Args:
-        security_group: Its only security group.
         log_bucket: Where access logs go.
         log_prefix: What their keys begin with.
         private_subnets: Where it is, if it has no public addresses. Default: it faces the internet.

@@ -1,4 +1,4 @@
-"""Messages about deployments: events from ECS, CloudFormation and Nova reach the alert topic, one message each.
+"""The messages about a deployment: when it begins, waits, ends or is rolled back, each event goes to the alert topic.
 
 The words of what operators do are in ``operations/rollback/run`` and ``operations/rollout/answer``; those of alarms in
 ``constructs/tasks/alarms``.
@@ -22,7 +22,6 @@ class _Turn:
     """A turn of a deployment.
 
     Attributes:
-        id: Id of its rule.
         detail_type: EventBridge's ``detail-type``.
         event: ECS's name for it.
         what: What has happened, after the service's name.

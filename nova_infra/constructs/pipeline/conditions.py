@@ -1,4 +1,4 @@
-"""When a stage of a pipeline may start, what runs side by side in it, and what happens when it fails."""
+"""When a stage of a pipeline may start (the deployment window), what runs side by side in it, what follows failures."""
 
 from collections.abc import Collection
 from typing import Any

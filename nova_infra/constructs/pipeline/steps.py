@@ -147,7 +147,6 @@ class ReleaseStep(pipelines.CodeBuildStep):
             step: ``preflight``, ``verify`` or ``brief``: the make target.
             role: ``observer`` or ``release``: what it may do there.
             more: What it may do here besides.
-            install_commands: What installs its tools.
             env: Its variables. Default: those that install what the commands need, and nothing for tests.
             timeout: How long it may take. Default: that of every step.
         """
@@ -196,7 +195,6 @@ class GateStep(ReleaseStep):
         """Create the step.
 
         Args:
-            environment: The environment, with a suite.
             gated: Names of the services that wait for the suite.
             loaded: Names of those that it sends requests while they bake.
             minutes: How long the slowest deployment takes.

@@ -89,7 +89,6 @@ def subject_prefix(repository: str, *, owner_id: int | None, repository_id: int 
     Args:
         repository: ``owner/name``.
         owner_id: What GitHub knows the owner by, for a repository whose subjects name it.
-        repository_id: The same of the repository.
     """
     owner, _, name = repository.partition("/")
     if owner_id is None or repository_id is None:

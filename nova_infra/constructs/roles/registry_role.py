@@ -48,7 +48,6 @@ class RegistryRole(Construct):
         Args:
             stack: Name of the stack that it deploys.
             assets: What the names of that stack's templates begin with in the bootstrap bucket.
-            repositories: Names of the repositories, as a pattern.
             settings: Whether it also sets what holds for the whole registry.
         """
         super().__init__(scope, construct_id)

@@ -37,7 +37,6 @@ def registry_login(scope: Construct, construct_id: str, login: Login, role: iam.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
 
     Args:
-        login: Where it is.
         role: The execution role, which may read the secret and decrypt with the customer's key, if there is one.
     """
     if login.key is not None:

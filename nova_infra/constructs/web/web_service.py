@@ -78,7 +78,7 @@ class WebService(Construct):
         if port is not None and not (
             isinstance(port, int | float) and (cdk.Token.is_unresolved(port) or 1 <= port <= 65535)
         ):
-            raise ValueError(f"{self.node.path}: port {port!r} is none: pass a port from 1 to 65535")
+            raise ValueError(f"{self.node.path}: {port!r} is not a port: pass one from 1 to 65535")
         _check_image(self, image)
         settings = settings or ServiceSettings(service=_default_service(self))
         check_settings(self, settings, "web")

@@ -76,11 +76,7 @@ class AwsToolchain:
     """The toolchain's account in AWS. See :class:`ToolchainAccount`."""
 
     def __init__(self, aws: Aws, *, pipeline: str, topic_arn: str) -> None:
-        """Name it.
-
-        Args:
-            topic_arn: The topic of its approvals.
-        """
+        """Name it."""
         self.aws = aws
         self._pipeline = pipeline
         self._topic_arn = topic_arn

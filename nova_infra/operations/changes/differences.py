@@ -39,7 +39,6 @@ class Difference:
 
     Attributes:
         resource: Logical id; empty for what is said of the template.
-        type: Resource type.
         what: A sentence whose subject is the resource.
         property: Path of the property, empty where the whole resource is meant.
     """

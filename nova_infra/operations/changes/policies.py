@@ -65,7 +65,6 @@ class _Set:
     """A set of principals, actions or resources: everything that the patterns match, or everything that they do not.
 
     Attributes:
-        patterns: Names, with ``*`` and ``?``.
         complement: Everything else is meant.
         any_case: Actions are the same in any case.
     """

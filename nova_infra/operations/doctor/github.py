@@ -65,7 +65,6 @@ def github_checks(config: Config, ask: Ask, *, tools: str | None) -> Iterator[Ch
     """Checks whether the repository's settings are as the delivery needs them.
 
     Args:
-        ask: GitHub.
         tools: The digest of the last commit's tools, with which an environment's ``APPROVED_TOOLS`` is compared; None
             where nothing is committed.
     """

@@ -97,7 +97,6 @@ class Known:
     """What nova.toml says of the services.
 
     Attributes:
-        services: Their names.
         rules: Service to its rule on the load balancer.
         listener: ARN of the listener that others use, too; empty for one of the environment's own.
     """

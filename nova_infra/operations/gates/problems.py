@@ -30,7 +30,6 @@ class Seen:
     """An environment at one moment.
 
     Attributes:
-        stacks: The stacks of its services.
         versions: Service to what its ``/version`` answered through the load balancer; services that no rule leads to
             from outside the VPC under that path are left out.
         jobs: Service that is a job, which ECS does not keep running, to its stack and the tag that its template names.

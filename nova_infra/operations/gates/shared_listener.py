@@ -25,7 +25,6 @@ def collisions(rules: Iterable[ListenerRule], wanted: Mapping[str, ListenerRule]
     """What conflicts with the release's rules, a sentence each, with the remedy.
 
     Args:
-        rules: The rules of others.
         wanted: Service to its rule in the environment.
     """
     for rule in rules:

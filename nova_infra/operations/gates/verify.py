@@ -1,4 +1,4 @@
-"""Checks whether an environment runs what it should."""
+"""Checks whether an environment runs what it should, and waits for what may still recover."""
 
 import threading
 import time

@@ -131,7 +131,6 @@ def plan(
     A stack that would be refused counts as deployed for those after it, so that all refusals are found at once.
 
     Args:
-        deployed: What is deployed now.
         waves: The stacks of the release. Those of one wave are deployed side by side, after the wave before.
         never_deployed: Stacks that the release describes and its pipeline does not deploy.
     """

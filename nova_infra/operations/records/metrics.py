@@ -42,7 +42,6 @@ class DeliveryMetric:
     """One of the four.
 
     Attributes:
-        name: What it is called.
         value: The number with its unit, or why there is none.
         known: Whether there is a number.
         definition: How it is computed.

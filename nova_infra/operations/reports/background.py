@@ -41,7 +41,6 @@ class JobStatus:
         last: What came of the latest run that has ended, and how long ago, in words.
         next: When it runs next, in words.
         next_at: When it runs next, UTC; None where no schedule says so.
-        alarms: Kinds of its alarms that are in ALARM.
         well: Nothing about it needs attention.
         watched: Whether it has any alarm at all.
     """
@@ -90,7 +89,6 @@ def cause_of_queue(service: str, alarms: Sequence[str]) -> Cause | None:
 
     Args:
         service: The name of the worker's stack.
-        alarms: Names of the alarms that are red.
     """
     return next((cause for kind, cause in _OF_QUEUES.items() if alarm_name(service, kind) in alarms), None)
 

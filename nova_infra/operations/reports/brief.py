@@ -58,7 +58,6 @@ class Brief:
         candidate: The commit that is to be released.
         running: The latest entry of the ledger; None where nothing was released.
         last_good: The release to go back to; None where there is none.
-        commits: The commits that it brings.
         images: Service to the tag that runs, None where it is new, and the tag that is to run.
         tests: What the pipeline ran for this commit; None where that is not known.
         warnings: What speaks against it.

@@ -50,7 +50,6 @@ class FailedAction:
     Attributes:
         name: Stage and action.
         summary: What CodePipeline says about it.
-        tests: The tests that failed in it.
         commit: What was being delivered.
     """
 
@@ -85,8 +84,6 @@ class Trouble:
     """What went wrong with one service.
 
     Attributes:
-        what: What happened to it.
-        cause: Why.
         words: AWS's own words.
         task: The first task that failed, if one did.
         since: When it began, if that is known.

@@ -61,10 +61,7 @@ class JobTrouble:
     """What went wrong with a job.
 
     Attributes:
-        what: What happened to it.
-        since: When.
         words: AWS's own words; empty where there are none.
-        cause: Why.
     """
 
     what: str

@@ -61,7 +61,6 @@ class EnvironmentStatus:
 
     Attributes:
         release: What was released last, by the ledger; empty where nothing was.
-        outcome: What came of it.
         released_at: When that was written, UTC; None where nothing was released.
         services: Its services, by name.
         jobs: Its jobs, by name.

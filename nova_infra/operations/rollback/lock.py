@@ -37,8 +37,6 @@ class Claim:
         state: Whether it works, ended with its work undone, or is done.
         release: The release that it rolls back to.
         left: The release that it leaves.
-        change_set: What the names of its change sets begin with.
-        services: The services that it changes.
         ledger: Version of the ledger that it began with.
         seen: Its last sign of life, UTC.
     """

@@ -50,7 +50,6 @@ class Move:
     """A service that rolls back.
 
     Attributes:
-        service: The service, as it is deployed.
         image: The image that it rolls back to.
         repair: Whether its template has that image already, and ECS runs another one.
     """

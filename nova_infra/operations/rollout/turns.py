@@ -11,7 +11,6 @@ def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
 
     Args:
         before: The look before; None for the first.
-        now: This look.
     """
     known = {rollout.service: rollout for rollout in before.rollouts} if before else {}
     for rollout in now.rollouts:

@@ -73,13 +73,11 @@ class RolloutView:
     """One service's rollout.
 
     Attributes:
-        service: Name of the service.
         state: Where it stands.
         stage: What it does now, in words.
         wanted: Share of the traffic that the new revision is meant to have, in percent; None where none is shifted.
         actual: Share that the listener rule gives it; None where that is not known.
         old: The one that it replaces; None for a first deployment.
-        alarms: The alarms that watch it.
         seconds_left: Until the bake, or the time to answer, is over; None where nothing ends by itself.
         at_most: Whether ``seconds_left`` is an upper bound: the beginning was not seen.
         why: Why it went back, or the event that stopped it; empty where nothing did.

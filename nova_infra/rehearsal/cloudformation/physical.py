@@ -34,7 +34,6 @@ class _Kind:
     """A type of resource.
 
     Attributes:
-        key: The property that names it.
         longest: How long a name may be.
         allowed: Characters of a name that is made up, as a class of a regular expression.
         lower: Whether a name has no capitals.

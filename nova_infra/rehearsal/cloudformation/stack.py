@@ -35,7 +35,6 @@ class PlayedStack:
     """A template, resolved.
 
     Attributes:
-        template: Its template, as written.
         revisions: Logical id of a task definition to its ``family:number``.
         home: The account and region that it is in.
     """

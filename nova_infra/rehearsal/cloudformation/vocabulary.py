@@ -141,11 +141,6 @@ def check_template(template: Mapping[str, Any], stack: str) -> None:
 
 
 def check_properties(resource_type: str, properties: Mapping[str, Any], where: str) -> None:
-    """Refuse a resource of a played type with a property or value that is not known.
-
-    Args:
-        properties: Its properties, resolved.
-        where: Its name, for messages.
-    """
+    """Refuse a resource of a played type with a property or value that is not known."""
     if resource_type in PLAYED:
         check_shape(properties, {**PLAYED[resource_type], "Tags": ANY}, where)

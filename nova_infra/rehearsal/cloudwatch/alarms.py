@@ -109,7 +109,6 @@ class PlayedAlarm:
         """The state after the period that ends with a minute.
 
         Args:
-            last_minute: The last whole minute.
             ran_before: Whether what it watches ran well before the first minute, so that no data is missing there but
                 of errors: where there are none, their number is not reported.
         """

@@ -10,7 +10,6 @@ def weakened(before: Pipeline, after: Pipeline) -> list[str]:
     """What used to stop bad releases and no longer does, a clause each.
 
     Args:
-        before: The pipeline as it is.
         after: The pipeline that the release brings; it updates itself before it deploys anything else.
     """
     return list(_weakened(before, after))

@@ -33,7 +33,6 @@ class Needed:
     Attributes:
         wanted: What nova.toml says of it.
         image: Name of its image in the engine's store.
-        hosts: Hosts that it stands for.
     """
 
     wanted: Dependency

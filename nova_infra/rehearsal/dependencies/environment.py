@@ -25,7 +25,6 @@ class Dependencies:
 
         Args:
             runtime: What runs the tasks, and says what is needed.
-            environment: Name of the environment, for messages.
             gaps: What cannot be played is added to these sentences.
             records: Name of a dependency to the connections to it, which are noted there.
         """

@@ -29,7 +29,6 @@ async def have_dependency_image(engine: Engine, dependency: Dependency, *, root:
     """Make sure that the engine's store has a dependency's image.
 
     Args:
-        platform: Name of the platform.
         log: Where the output of a build goes.
 
     Returns:

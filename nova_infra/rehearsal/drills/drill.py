@@ -26,7 +26,6 @@ class Drill:
         name: What to call it on the command line.
         title: What is wrong with the release.
         reach: The part of the pipeline that is played; by default the one service in production.
-        fault: The fault in the candidate.
         baseline_fault: A fault in what ran before.
         approves: Whether the approval is given.
         minutes_before: Simulated minutes for which what ran before serves alone.

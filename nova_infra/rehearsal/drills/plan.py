@@ -51,7 +51,6 @@ class DrillPlan:
     Attributes:
         candidate: The release with the fault.
         baseline: What runs before.
-        service: The service that has the fault.
     """
 
     pipeline: Pipeline

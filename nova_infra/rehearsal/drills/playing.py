@@ -54,7 +54,6 @@ async def play_some_at_once(
     Those of more than one service take turns: each has as many containers as several of the others.
 
     Args:
-        runs: What is played.
         play: Plays one, by its number, which begins at 1.
         places: How many at once.
     """

@@ -19,7 +19,6 @@ class DrillSteering:
 
         Args:
             answers: What the person who is asked does.
-            service: Name of the faulty service.
         """
         self._answers = answers
         self._service = service

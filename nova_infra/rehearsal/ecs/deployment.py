@@ -33,7 +33,6 @@ class PlayedDeployment:
     """One deployment of a service.
 
     Attributes:
-        revision: What is deployed.
         rollout: How it takes over.
         states: Alarm name to its state now.
         measured: Alarm name to what it measured when it went to ALARM, in words.

@@ -65,7 +65,6 @@ class DeploymentConfiguration:
     Attributes:
         strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
         steps: The shares of traffic, in order. A rolling deployment has only the last: its traffic follows its tasks.
-        alarms: Names of the alarms that end it.
         alarms_roll_back: Whether the service then rolls back to its last completed deployment.
         breaker: The circuit breaker, None where it is off.
         minimum_percent: Tasks that stay healthy during a rolling deployment, in percent of the desired count.

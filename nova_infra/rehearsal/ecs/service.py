@@ -96,14 +96,12 @@ class PlayedService:
     """An ECS service and its running tasks, with their targets.
 
     Attributes:
-        load_balancer: The load balancer in front.
         rule: The listener rule that leads to it.
         test_rule: The listener rule that leads tests to its newest revision, None where there is none.
         groups: Its target groups; the first is the one that production uses now.
         runtime: What runs its tasks.
         grace: Seconds after a task's start in which ECS ignores failing health checks.
         revision: The revision of the last completed deployment, None before the first.
-        tasks: The tasks that serve.
         deploying: Held while a deployment, or the replacement of a task, is under way.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         deployments: Its deployments, as ECS describes them, the latest last.

@@ -21,8 +21,6 @@ class _Run:
 
     Attributes:
         family: Family of its task definition.
-        started_by: What it was started by.
-        ends: How it ends.
     """
 
     family: str

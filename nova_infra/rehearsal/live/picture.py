@@ -22,7 +22,6 @@ class Scene:
 
     Attributes:
         record: What is played now.
-        title: What to call it.
         elapsed: Real seconds since the rehearsal began.
         story: The lines so far, the latest last.
         done: What went before, one short line each, such as drills that have ended.

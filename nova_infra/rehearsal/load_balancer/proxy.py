@@ -57,7 +57,6 @@ class LoadBalancer:
 
         Args:
             protocol: ``HTTP`` or ``HTTPS``.
-            public_port: The port it has in AWS.
             siblings: ``<protocol>:<public port>`` to base URL on this machine, of all listeners of the load balancer.
             idle_timeout: Seconds that it waits in AWS for a silent target.
         """

@@ -85,7 +85,6 @@ class RoutingRule:
         queries: Of each entry's keys and values, as patterns, one must be in the query. An empty key: any key.
         for_users: Whether the addresses that it is for are those of users.
         forward: Where matching requests go.
-        answer: What to answer instead.
     """
 
     name: str
@@ -157,7 +156,6 @@ def read_rule(
     """The rule that a listener rule's resolved properties define.
 
     Args:
-        name: For messages.
         groups: Target group ARN to target group.
         users: Where the users of its load balancer ask from.
 

@@ -128,7 +128,6 @@ class TargetGroupSettings:
     """How a target group checks and drains its targets.
 
     Attributes:
-        health_path: Path of the health check.
         interval: Seconds between two health checks.
         timeout: Seconds until a health check has failed.
         unhealthy_threshold: Failed checks in a row until a healthy target is unhealthy.

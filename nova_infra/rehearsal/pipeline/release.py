@@ -25,7 +25,6 @@ class Release:
     """One release.
 
     Attributes:
-        name: What to call it.
         sources: The checkout whose ``services/`` its images would be built from.
         edits: Changes to its templates, in order.
         app: The command that synthesizes it, as cdk.json's ``app``; empty for a project of Nova.

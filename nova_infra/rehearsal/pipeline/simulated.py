@@ -22,7 +22,6 @@ def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | 
     """The note for an action that is only simulated; None for one that is played.
 
     Args:
-        stage: The stage that it is in.
         with_images: Whether tasks run from images.
     """
     match action:

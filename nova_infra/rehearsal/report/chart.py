@@ -31,7 +31,6 @@ class Event:
 
     Attributes:
         minute: When, in simulated minutes since the deployment began.
-        text: What, in a clause.
     """
 
     minute: float

@@ -62,7 +62,6 @@ class TaskDefinition:
         init: Whether an init process runs before it, and passes signals on.
         open_files: How many files a process may have open, soft and hard limit; None for what it gets by default.
         processes: How many processes its user may have; None for as many as the engine gives him.
-        terminal: Whether it has a terminal.
         interactive: Whether its input stays open.
     """
 

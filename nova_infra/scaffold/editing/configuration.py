@@ -1,4 +1,4 @@
-"""Changes the services in the text of ``nova.toml``; everything else, comments included, stays as it is.
+"""Adds, removes or renames a service in the text of ``nova.toml``; all else, comments included, stays as it is.
 
 The entries are found by their lines, because a comment above an entry goes with it, which no TOML library knows. What
 comes out is read again and held against what was asked for: a file that is written in another way is refused, never

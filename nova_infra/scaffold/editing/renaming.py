@@ -20,7 +20,6 @@ class Renaming:
     whose modules are named, and nowhere else.
 
     Attributes:
-        modules: Names of the modules in its package.
         directories: Those of the name, where something else than Python's modules is: what its URLs lead to.
     """
 

@@ -41,7 +41,6 @@ class Answers:
         engine: What delivers it, one of ``ENGINES``.
         accounts: Account of each of ``ACCOUNTS``.
         regions: Region of each of ``ACCOUNTS``.
-        services: Names of the services to start with.
     """
 
     name: str

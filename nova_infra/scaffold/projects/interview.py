@@ -22,12 +22,8 @@ class Given:
     """The options as they were given; None or empty where one was not.
 
     Attributes:
-        name: ``--name``.
-        repository: ``--repository``.
-        engine: ``--engine``.
         accounts: ``--account``: an account for everything, or ``dev=<account>``.
         regions: ``--region``, in the same form.
-        services: ``--service``.
     """
 
     name: str | None

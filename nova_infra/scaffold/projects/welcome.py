@@ -14,7 +14,6 @@ def welcome(config: Config, target: Path, *, in_place: bool) -> Iterator[str]:
     """What to say once a project has been written, line by line.
 
     Args:
-        target: Where it is.
         in_place: Whether it is the project that it was made from.
     """
     names = ", ".join(service.name for service in config.services)

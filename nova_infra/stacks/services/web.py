@@ -11,11 +11,7 @@ from nova_infra.stacks.services.workload import WorkloadProps, WorkloadStack
 
 
 class WebServiceStack(WorkloadStack):
-    """A web service behind the environment's load balancer, or behind the private one.
-
-    Attributes:
-        load_balancer: The load balancer in front of it.
-    """
+    """A web service behind the environment's load balancer, or behind the private one."""
 
     def __init__(self, scope: Construct, props: WorkloadProps) -> None:
         """Create the service."""

@@ -25,7 +25,6 @@ class WorkloadProps:
     Attributes:
         environment: The environment, as the service runs in it.
         service: The service, as it runs in the environment.
-        image_tag: Tag of the image to run.
         group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
     """
 

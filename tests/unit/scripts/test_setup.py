@@ -16,7 +16,7 @@ from nova_infra.machine.pythons import SUPPORTED
 
 Packing = Callable[..., subprocess.CompletedProcess[str]]
 
-WARMED = "Python's bytecode and the types of its packages"
+WARMED = "Python's bytecode and types"
 
 
 @pytest.fixture
@@ -34,8 +34,7 @@ def test_it_sets_up_once(project: Path) -> None:
     assert first.stdout == f"setting up: Python packages\nsetting up: the CDK CLI, {WARMED}\n"
     called = (project / "called").read_text()
     assert "imports nova_infra.app" in called
-    assert "mypy .nova/libraries.py\n" in called
-    assert (project / ".nova" / "libraries.py").read_text() == "import library\n"
+    assert "mypy app.py examples nova_infra services/*/src\n" in called
     assert python_of(project) == "3.12.1"
     again = setup(project)
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)

@@ -63,3 +63,9 @@ def test_widgets_do_not_overlap(assembly: Assembly) -> None:
     ]
     assert len(cells) == len(set(cells))
     assert max(column for column, _ in cells) < 24
+
+
+def test_the_alarm_of_all_services_notifies_nobody_a_second_time(assembly: Assembly) -> None:
+    for environment in ("dev", "staging", "prod"):
+        alarm = assembly.only(f"nova-{environment}-overview", "AWS::CloudWatch::CompositeAlarm")
+        assert alarm["ActionsEnabled"] is False

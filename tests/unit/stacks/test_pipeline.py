@@ -35,6 +35,18 @@ def test_it_is_a_named_v2_pipeline(assembly: Assembly) -> None:
     assert pipeline(assembly)["RestartExecutionOnUpdate"] is True
 
 
+def test_each_stack_takes_one_action_by_the_roles_that_deploy_it(assembly: Assembly) -> None:
+    for name in ("Dev", "Staging", "Prod"):
+        deployed = [a for a in stage(assembly, name)["Actions"] if a["ActionTypeId"]["Provider"] == "CloudFormation"]
+        assert {action["Configuration"]["ActionMode"] for action in deployed} == {"CREATE_UPDATE"}
+        assert len({action["Configuration"]["StackName"] for action in deployed}) == len(deployed)
+
+
+def test_steps_get_the_source_with_its_history(assembly: Assembly) -> None:
+    [source] = stage(assembly, "Source")["Actions"]
+    assert source["Configuration"]["OutputArtifactFormat"] == "CODEBUILD_CLONE_REF"
+
+
 def test_a_stage_can_be_rolled_back_which_no_pipeline_can_that_runs_executions_in_parallel(assembly: Assembly) -> None:
     """https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html."""
     assert pipeline(assembly).get("ExecutionMode", "SUPERSEDED") == "SUPERSEDED"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+from helpers.assembly import Assembly
 from nova_infra.config import Config
 
 ROOT = Path(__file__).parents[3]
@@ -24,3 +25,22 @@ def test_what_services_read_is_exported_whether_or_not_one_does(app: ModuleType,
         assert resource in exported, resource
     for attribute in ("DNSName", "LoadBalancerFullName", "CanonicalHostedZoneID"):
         assert attribute in exported, attribute
+
+
+def test_tasks_may_run_on_spare_capacity_whether_or_not_one_does(assembly: Assembly) -> None:
+    [associated] = assembly.properties("nova-prod-platform", "AWS::ECS::ClusterCapacityProviderAssociations")
+    assert associated["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT"]
+    [cluster] = assembly.properties("nova-prod-platform", "AWS::ECS::Cluster")
+    assert cluster["ClusterSettings"] == [{"Name": "containerInsights", "Value": "enabled"}]
+
+
+def test_a_network_takes_no_function_to_empty_a_group_that_nothing_uses(assembly: Assembly) -> None:
+    kinds = {each["Type"] for each in assembly.templates["nova-prod-platform"]["Resources"].values()}
+    assert "Custom::VpcRestrictDefaultSG" not in kinds
+
+
+def test_what_the_firewall_does_can_be_looked_at(assembly: Assembly) -> None:
+    acl = assembly.only("nova-prod-platform", "AWS::WAFv2::WebACL")
+    for each in (acl, *acl["Rules"]):
+        shown = each["VisibilityConfig"]
+        assert (shown["SampledRequestsEnabled"], shown["CloudWatchMetricsEnabled"]) == (True, True)

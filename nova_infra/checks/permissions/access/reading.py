@@ -48,8 +48,6 @@ class Read:
     """One action that reads, on one pattern of resources.
 
     Attributes:
-        kind: What is read.
-        action: Pattern of the action.
         resource: Pattern of the resources, ``all but …`` where it excludes some.
     """
 

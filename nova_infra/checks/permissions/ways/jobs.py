@@ -27,7 +27,6 @@ class _Work:
     """Something that is a job's own.
 
     Attributes:
-        actions: Patterns of the actions.
         resources: Patterns of what they may be done to.
         demanded: Key of the request that a condition has to limit, and patterns of its values; None for no condition.
         named: Whether each has to be named, without a wildcard for any text.

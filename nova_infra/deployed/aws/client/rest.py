@@ -23,7 +23,6 @@ def rest_operation(service: str, method: str, path: str) -> tuple[str, dict[str,
 
     Args:
         service: What the request was signed for.
-        path: Its path, as sent.
     """
     if named := re.fullmatch(
         r"/service/[^/]+/operation/(\w+)", path

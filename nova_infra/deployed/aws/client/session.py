@@ -182,7 +182,6 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
     """Use the current credentials, or a role in an environment's account.
 
     Args:
-        region: Region of the environment.
         role: Name of the role to assume there. Default: none, the current credentials are used.
         account: The environment's account, with ``role``.
 

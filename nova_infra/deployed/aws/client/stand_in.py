@@ -14,11 +14,7 @@ class StandInAws:
     """A server of moto's, asked as AWS is. No credentials of this machine are read or sent."""
 
     def __init__(self, endpoint: str, region: str = REGION) -> None:
-        """Ask the server at an address.
-
-        Args:
-            region: The region that it stands for.
-        """
+        """Ask the server at an address."""
         self.endpoint = endpoint
         self.region = region
         self._session = botocore.session.Session()

@@ -46,7 +46,6 @@ class SuiteGate:
 
     Attributes:
         wanted: Service to the template of its stack in the release.
-        suite: Runs the suite.
         patience: How long to wait for the first deployment, in seconds.
         notify: Called with a line about each turn.
         seconds_between_looks: How often to look.
@@ -196,7 +195,6 @@ class SuiteGate:
         """Ask until AWS answers: the suite is not run again for that.
 
         Args:
-            ask: Asks once.
             waiting: The deployments that it is about: those whose time is over by then are left to ECS.
             seconds: For how long, at most ten minutes.
 

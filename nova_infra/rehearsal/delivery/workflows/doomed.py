@@ -57,8 +57,14 @@ def why_doomed(
     )
 
 
+def _anything_may_be_done(before: Sequence[JobStep]) -> bool:
+    """Whether an action ran of which nothing is known: it may check out, sign in, or bring an assembly."""
+    used = [each.uses for each in before if each.uses]
+    return not all(_HARMLESS.search(each) or any(name in each for name in _SIGNS_IN) for each in used)
+
+
 def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> Iterator[str]:
-    if any("actions/checkout@" in each.uses or (each.script and "git clone" in each.script) for each in before):
+    if _anything_may_be_done(before) or any("actions/checkout@" in s.uses or "git " in s.script for s in before):
         return
     if step.uses.startswith("./"):
         yield f"no step before it checks the repository out, so {step.uses} is not there"
@@ -94,7 +100,7 @@ def _without_credentials(job: WorkflowJob, step: JobStep, before: Sequence[JobSt
         return
     used = [each for each in before if each.uses]
     signed = [each for each in used if any(name in each.uses for name in _SIGNS_IN)]
-    if not signed and all(_HARMLESS.search(each.uses) for each in used):
+    if not signed and not _anything_may_be_done(before):
         if not any(name.startswith("AWS_") for name in step.variables):
             yield "no step before it signs in to AWS"
     elif signed and signed[-1].uses == _SIGN_IN:
@@ -122,7 +128,8 @@ def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
     place = PurePosixPath(found[1] if found else "cdk.out")
     downloads = [each for each in before if "actions/download-artifact@" in each.uses]
     there = [PurePosixPath(each.inputs.get("path", ".")) for each in downloads]
-    made_here = any(_SYNTHESIZES.search(each.commands) for each in before)
+    made_here = any(_SYNTHESIZES.search(each.commands) or place.name in each.commands for each in before)
+    made_here = made_here or _anything_may_be_done(before)
     if "$" in place.name or made_here or any(place == each or each in place.parents for each in there):
         return ""
     return f"it deploys {place}, but no step before it brings an assembly there"

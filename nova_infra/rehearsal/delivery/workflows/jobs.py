@@ -26,7 +26,6 @@ def jobs_of(
 
     Args:
         root: The checkout, where workflows that it calls are looked for.
-        prefix: What the names begin with.
         begins: The beginning of this workflow, if another one calls it.
     """
     found: dict[str, WorkflowJob] = {}

@@ -75,7 +75,6 @@ def read_workflow(
     Args:
         path: The workflow's file, for messages.
         delivered: A pipeline over the same environments: what deploying one of them means.
-        branch: The branch that is pushed.
         engine: What ``nova github outputs`` says of the engine.
         approved: Environments that somebody has to approve.
         root: The checkout: its directories, and workflows that this one calls.

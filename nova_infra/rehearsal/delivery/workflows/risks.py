@@ -20,7 +20,6 @@ class Risks:
     """Looks for what reaches an environment past a failure.
 
     Attributes:
-        jobs: All jobs.
         environments: Their names without hyphens, in the order of promotion.
         approved: Environments that somebody has to approve.
         content: What the workflow says.

@@ -41,7 +41,6 @@ class PushedRun:
     """What is known of a run before it is played.
 
     Attributes:
-        branch: The branch that is pushed.
         skipped: Jobs that do not run, with the reason.
     """
 

@@ -29,7 +29,6 @@ class WorkflowText:
 
     Attributes:
         path: Its file, for messages.
-        content: What it says.
     """
 
     def __init__(self, path: Path, text: str) -> None:

@@ -48,9 +48,7 @@ class HookCall:
     """A hook that a deployment has come to.
 
     Attributes:
-        service: Name of the ECS service.
         percent: Share of the traffic that the new revision has, in percent.
-        arn: ARN of the service.
     """
 
     service: str

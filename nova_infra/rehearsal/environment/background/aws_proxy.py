@@ -54,7 +54,6 @@ class AwsProxy:
         """Prepare.
 
         Args:
-            account: The account that it stands for.
             caller: Who has an access key.
             behind: Address of the server that passed requests go to, which is started for the first of them.
             note: Called with who was denied what, in a clause.

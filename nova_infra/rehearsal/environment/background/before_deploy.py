@@ -36,7 +36,6 @@ class PlayedBeforeDeploy:
 
         Args:
             stack: The stack, whose task definitions exist already.
-            definition_of: The definition of a reference.
             sources: Checkout that holds what the images contain.
 
         Raises:

@@ -23,11 +23,7 @@ class MotoServer:
     """
 
     def __init__(self, account: str) -> None:
-        """Prepare.
-
-        Args:
-            account: The account that it stands for.
-        """
+        """Prepare."""
         self.url = ""
         self._account = account
         self._process: Process | None = None

@@ -36,7 +36,6 @@ class _Queue:
     Attributes:
         examples: Bodies of its messages, which are sent in turn; none where it gets none.
         dead: Name of its dead-letter queue; empty where it has none.
-        record: What is seen of it.
         handling: What is known of its worker.
         tries: How often a message is received before it is dead.
         dying: Those that are dead here and not yet in AWS.

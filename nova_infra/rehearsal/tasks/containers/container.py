@@ -37,7 +37,6 @@ class ContainerTask(Task):
     """A container.
 
     Attributes:
-        image: What it is made of.
         label: Label by which everything of the rehearsal is found.
         directory: Where the engine is called: its monitor may leave files there.
         pid: Its first process; 0 before it starts, -1 where it has ended before it was seen.

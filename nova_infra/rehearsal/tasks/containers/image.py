@@ -13,10 +13,8 @@ class EngineImage:
     """What an image in the engine's store says of itself.
 
     Attributes:
-        name: Its name in the store.
         architecture: ``amd64`` or ``arm64``.
         program: Its entry point and command.
-        stop_signal: What asks it to stop.
         volumes: Paths that it declares as volumes.
     """
 

@@ -1,4 +1,4 @@
-"""Turns a task definition into the options that create a container."""
+"""Turns a task definition into the options that create a container: memory, ulimits, mounts, user and the others."""
 
 import sys
 from collections.abc import Mapping, Sequence

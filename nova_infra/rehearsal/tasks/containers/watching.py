@@ -51,7 +51,6 @@ class ContainerEnd:
     """How a container ended.
 
     Attributes:
-        exit_code: The exit code of its program.
         out_of_memory: Whether the engine says that the kernel killed it for its memory.
         said: The last lines that it printed; some versions of Podman lose those of a program that ends at once.
     """
@@ -113,7 +112,6 @@ def end_in_words(exit_code: int | None, *, killed_for_memory: bool, peak: float,
     """Why a container stopped, as ECS says it.
 
     Args:
-        exit_code: The exit code of its program.
         killed_for_memory: Whether the kernel killed any of its processes for its memory.
         peak: MiB that it held at the most, as far as that was seen.
         memory: MiB that it was granted.

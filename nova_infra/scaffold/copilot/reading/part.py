@@ -59,8 +59,6 @@ class Part:
         """The value at a place, which then counts as converted; None where there is none or it cannot be used.
 
         Args:
-            path: Where it is.
-            kind: What it has to be.
             convert: What to make of it; a ValueError says what is wrong.
         """
         value = self.manifest.get(*self._prefix, *path)

@@ -138,6 +138,9 @@ def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
         waivable(green, FIX, now=NOW)
     with pytest.raises(RefusedError, match="this cannot be waived: nova-prod-audio: is ROLLBACK_COMPLETE"):
         waivable(replace(green, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), FIX, now=NOW)
+    broken = tuple(Stack(f"nova-prod-{name}", "ROLLBACK_COMPLETE") for name in ("audio", "video", "zoom"))
+    with pytest.raises(RefusedError, match=r"red there now; this cannot be waived: nova-prod-audio: is ROLLBACK"):
+        waivable(replace(green, stacks=broken), FIX, now=NOW)
 
 
 @pytest.fixture

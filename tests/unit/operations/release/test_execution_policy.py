@@ -9,7 +9,7 @@ import pytest
 
 from nova_infra.assembly import Assembly
 from nova_infra.errors import RefusedError
-from nova_infra.operations.release.execution_policy import MAX_CHARACTERS, execution_policy
+from nova_infra.operations.release.execution_policy import MAX_CHARACTERS, NEVER, REGIONAL, execution_policy
 
 PROD = "333333333333"
 
@@ -118,6 +118,34 @@ def test_what_cloudformations_handlers_call_is_allowed(written: dict[str, Path],
         and (attaches or action not in ("iam:AttachRolePolicy", "iam:DetachRolePolicy"))
     }
     assert missing == set()
+
+
+@pytest.mark.exhaustive("test_what_reads_data_or_runs_something_is_denied")
+def test_no_handler_of_a_known_service_calls_what_is_denied() -> None:
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+    needed = {
+        permission
+        for kind in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1")
+        if kind.split("::")[1] in REGIONAL
+        for handler in PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind)
+        .schema.get("handlers", {})
+        .values()
+        for permission in handler.get("permissions", ())
+    }
+    assert len(needed) > 1000
+    assert [each for each in needed if any(fnmatchcase(each.lower(), never.lower()) for never in NEVER)] == []
+
+
+def test_what_reads_data_or_runs_something_is_denied(written: dict[str, Path]) -> None:
+    policy = execution_policy(Assembly(written["codepipeline"]), PROD, platform="nova")
+    assert not allowed(policy, "logs:GetLogEvents", "*")
+    assert not allowed(policy, "ecs:RunTask", "*")
+    assert allowed(policy, "logs:CreateLogGroup", "*")
+    toolchain = execution_policy(Assembly(written["codepipeline"]), "444444444444", platform="nova")
+    assert not allowed(toolchain, "codebuild:StartBuildBatch", "*")
+    [denied] = [each for each in policy["Statement"] if each["Sid"] == "NothingButResources"]
+    assert "codebuild:StartBuild*" not in denied["Action"], "what is not allowed needs no denial"
 
 
 def test_nothing_of_the_bootstrap_and_of_others_roles_can_be_changed(written: dict[str, Path]) -> None:

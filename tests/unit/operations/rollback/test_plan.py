@@ -48,6 +48,22 @@ def test_after_one_service_rolled_back_the_rest_rolls_back_from_the_release_that
     assert rest.result == GOOD
 
 
+@pytest.mark.parametrize(
+    ("release", "left"), [("0" * 40, BAD), (GOOD, "c" * 40), (f"{GOOD[:-1]}b", BAD), ("f" * 40, BAD)]
+)
+def test_only_an_interrupted_rollback_to_the_same_release_still_knows_what_it_left(release: str, left: str) -> None:
+    first = entry(GOOD, audio="v1")
+    claim = Claim("ab", "interrupted", release, left="c" * 40, ledger=2)
+    plan = make_plan(Ledger((entry(BAD, audio="v2"), first), 2), first, [deployed("audio", "v2")], [], claim=claim)
+    assert plan.bad == left
+
+
+def test_what_no_release_had_is_named_by_the_image_of_its_first_service() -> None:
+    first = entry(GOOD, audio="v1", video="v1")
+    plan = make_plan(Ledger((first,), 1), first, [deployed("audio", "v7"), deployed("video", "v8")], [])
+    assert plan.bad == "unrecorded-v7"
+
+
 def test_a_service_that_the_release_did_not_have_stays_and_one_that_is_gone_does_not_come_back() -> None:
     first = entry(GOOD, audio="v1", gone="v1")
     before = Ledger((entry(BAD, audio="v2", new="v2"), first), 2)

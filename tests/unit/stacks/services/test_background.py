@@ -222,6 +222,14 @@ def test_a_job_of_the_release_runs_before_what_it_changes(assembly: Any) -> None
     assert any(each.startswith("BeforePromotionRun") for each in machine["DependsOn"])
 
 
+@pytest.mark.parametrize("stack", ["nova-dev-report", "nova-dev-migrate"])
+def test_what_a_job_did_can_be_read_and_traced(assembly: Any, stack: str) -> None:
+    properties = assembly.only(stack, "AWS::StepFunctions::StateMachine")
+    logging = properties["LoggingConfiguration"]
+    assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", True)
+    assert properties["TracingConfiguration"] == {"Enabled": True}
+
+
 def test_every_check_of_a_synthesis_passes(assembly: Any) -> None:
     assert assembly.report["pluginReports"]
     found = [

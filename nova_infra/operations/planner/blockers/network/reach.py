@@ -18,11 +18,7 @@ _WAYS_OUT = ("AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment", "AWS:
 
 
 def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequence]:
-    """Warn where services that call each other over the public load balancer would get no answer.
-
-    Args:
-        stacks: The stacks of the release.
-    """
+    """Warn where services that call each other over the public load balancer would get no answer."""
     for stack in stacks:
         if not any(stack.of_type("AWS::EC2::VPC")) or any(any(stack.of_type(way)) for way in _WAYS_OUT):
             continue
@@ -37,7 +33,7 @@ def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequenc
 
 
 def closed_addresses(step: Step) -> Iterator[Consequence]:
-    """Warn about users' addresses that lead nowhere afterwards: a load balancer's name, a listener's port.
+    """Warn about users' addresses that lead nowhere afterwards: a load balancer's or domain's name, a listener's port.
 
     A load balancer that is replaced has another DNS name; where a record of the same stack follows it, nobody notices.
     """
@@ -50,11 +46,24 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
         if logical_id in gone.keys() - followed:
             said = f"its DNS name {gone[logical_id]} with it: clients of the old one get no answer"
             yield Consequence(step.after.key.name, logical_id, said, hurts=True)
+    names = {name for _, name in _domains(step.after)}
+    for logical_id, name in _domains(step.before):
+        if name not in names:
+            said = f"the name {name} goes: clients that use it find no address; keep it until nobody does"
+            yield Consequence(step.after.key.name, logical_id, said, hurts=True)
     ports = {port for _, port in _ports(step.after)}
     for logical_id, port in _ports(step.before):
         if port not in ports:
             said = f"port {port[1]} of its load balancer closes: clients that use it get no answer"
             yield Consequence(step.after.key.name, logical_id, said, hurts=True)
+
+
+def _domains(stack: StackTemplate) -> Iterator[tuple[str, str]]:
+    """Each record that gives a name an address, and the name, where the template says it."""
+    for logical_id, record in stack.of_type("AWS::Route53::RecordSet"):
+        name = record.get("Name")
+        if isinstance(name, str) and record.get("Type") in ("A", "AAAA", "CNAME"):
+            yield logical_id, name.rstrip(".").lower()
 
 
 def replaced_services(step: Step) -> Iterator[Consequence]:

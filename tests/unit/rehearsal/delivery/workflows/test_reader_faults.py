@@ -160,6 +160,10 @@ def test_what_a_fault_in_the_workflow_comes_to(change: Change, verdict: str, tmp
         ],
         [("deploy-dev", r"deploy dev", "deploy ${{ env.T }}"), ("deploy-dev", r"BUILT:", "T: dev\n      BUILT:")],
         [("deploy-dev", r"run: nova deploy", "run: cd . && nova deploy")],
+        # What an action of somebody's does is not known.
+        [("deploy-dev", CHECKOUT, "      - uses: acme/fetch@v1\n"), ("deploy-dev", r"path: cdk.out", "path: out")],
+        [("deploy-dev", r"uses: ./.github/actions/sign-in\n.*\n.*\n", "uses: ./.github/actions/log-in\n")],
+        [("deploy-dev", r"path: cdk.out", "path: out\n      - run: mv out cdk.out")],
         [("deploy-dev", r"run: nova deploy", "run: time .venv/bin/nova deploy")],
         [
             (

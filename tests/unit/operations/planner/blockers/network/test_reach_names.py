@@ -1,0 +1,37 @@
+"""Names that a release takes away from its users."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
+
+KEY = StackKey("123456789012", "eu-west-1", "shop")
+
+
+def stack(**records: dict[str, Any]) -> StackTemplate:
+    resources = {
+        name: {"Type": "AWS::Route53::RecordSet", "Properties": {"HostedZoneId": "Z1", "TTL": "60", **properties}}
+        for name, properties in records.items()
+    }
+    return StackTemplate(KEY, {"Resources": {**resources, "Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}}})
+
+
+ADDRESS = {"Name": "shop.example.org.", "Type": "A", "ResourceRecords": ["192.0.2.1"]}
+
+
+@pytest.mark.parametrize(
+    ("after", "gone"),
+    [
+        ({"Web": ADDRESS}, False),
+        ({"Web": {**ADDRESS, "Name": "Shop.example.org"}}, False),
+        ({"Moved": ADDRESS}, False),
+        ({"Web": {**ADDRESS, "Name": "store.example.org."}}, True),
+        ({}, True),
+    ],
+)
+def test_a_name_that_goes_is_said_to_hurt_its_users(after: dict[str, Any], gone: bool) -> None:
+    planned = plan([stack(Web=ADDRESS, Mail={"Name": "shop.example.org.", "Type": "TXT"})], [[stack(**after)]])
+    hurting = [str(each) for step in planned.stacks for each in step.consequences if each.hurts]
+    said = "shop.Web: the name shop.example.org goes: clients that use it find no address; keep it until nobody does"
+    assert hurting == ([said] if gone else [])
