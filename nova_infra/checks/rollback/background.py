@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment, referenced
+from nova_infra.checks.rule import Finding, Rule, Template, as_list, as_text, deployment, referenced
 
 _SERVICE = "AWS::ECS::Service"
 _QUEUE = "AWS::SQS::Queue"
@@ -36,15 +36,18 @@ def _dead_messages_are_noticed(template: Template) -> Iterator[Finding]:
     watched = {
         as_text(dimension.get("Value"))
         for _, alarm in template.of_type(_ALARM)
-        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
-        for dimension in alarm["Dimensions"]
+        for metric in (alarm, *(each.get("MetricStat", {}).get("Metric", {}) for each in as_list(alarm.get("Metrics"))))
+        if metric.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+        for dimension in as_list(metric.get("Dimensions"))
     }
     queues = dict(template.of_type(_QUEUE))
     for logical_id, queue in queues.items():
         target = referenced(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
         dead = queues.get(target or "")
-        if dead is not None and as_text(dead.get("QueueName")) not in watched:
-            yield Finding(logical_id, "Properties.RedrivePolicy", f"no alarm watches {as_text(dead.get('QueueName'))}")
+        # A queue without a name of its own is known by its reference.
+        names = (f"${{{target}}}", as_text((dead or {}).get("QueueName", target)))
+        if dead is not None and watched.isdisjoint(names):
+            yield Finding(logical_id, "Properties.RedrivePolicy", f"no alarm watches {names[1]}")
 
 
 def _failed_runs_are_noticed(template: Template) -> Iterator[Finding]:

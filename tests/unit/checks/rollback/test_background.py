@@ -83,3 +83,32 @@ def test_a_job_whose_failures_notify_nobody_is_refused() -> None:
     assert found(resources) == [("NOVA-R20", "Machine")]
     resources["Machine"]["Properties"]["DefinitionString"] = "{}"  # one that runs no task is not a job
     assert found(resources) == []
+
+
+@pytest.mark.parametrize("is_math", [False, True])
+@pytest.mark.parametrize(
+    "name", [{}, {"QueueName": "mails-dead"}, {"QueueName": {"Fn::Sub": "${Prefix}-dead"}}], ids=str
+)
+def test_dead_messages_are_noticed_by_an_alarm_that_refers_to_their_queue(name: dict[str, Any], is_math: bool) -> None:
+    """As CDK writes it for a queue of somebody's own, which often has no name."""
+    resources = template()
+    resources["Dead"]["Properties"] = name
+    alarm = resources["Alarm"]["Properties"]
+    alarm["Dimensions"] = [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["Dead", "QueueName"]}}]
+    if is_math:
+        metric = {key: alarm.pop(key) for key in ("MetricName", "Dimensions")}
+        alarm["Metrics"] = [{"Id": "e", "Expression": "m"}, {"Id": "m", "MetricStat": {"Metric": metric}}]
+    assert found(resources) == []
+    resources["Dead"], resources["Other"] = {"Type": "AWS::SQS::Queue", "Properties": name}, resources["Dead"]
+    (alarm["Metrics"][1]["MetricStat"]["Metric"] if is_math else alarm)["Dimensions"] = [
+        {"Name": "QueueName", "Value": {"Fn::GetAtt": ["Other", "QueueName"]}}
+    ]
+    assert ("NOVA-R19", "Queue") in found(resources)
+
+
+def test_an_alarm_without_dimensions_watches_no_queue_and_an_unnamed_queue_is_named_by_its_id() -> None:
+    resources = template()
+    resources["Dead"]["Properties"] = {}
+    del resources["Alarm"]["Properties"]["Dimensions"]
+    details = [finding.detail for rule, finding in findings({"Resources": resources}) if rule.id == "NOVA-R19"]
+    assert details == ["no alarm watches Dead"]
