@@ -154,11 +154,11 @@ class Assembly:
             found[owner].append(self.template(stack.template_path))
         return {name: templates for name, templates in found.items() if templates}
 
-    def pipeline_template(self) -> Template:
-        """The template of the one stack that holds a pipeline.
+    def pipelines(self) -> list[str]:
+        """Paths of the templates of stacks that hold a pipeline.
 
         Raises:
-            AssemblyError: The directory is not an assembly, is one of another version, or holds no pipeline.
+            AssemblyError: The directory is not an assembly, or is one of another version.
         """
         try:
             manifest = _read_json(self.directory / "manifest.json")
@@ -170,12 +170,20 @@ class Assembly:
                 f"{self.directory}: is an assembly of version {version}, but Nova reads "
                 f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
             )
-        paths = list(_template_files(manifest, self.directory))
-        found = [path for path in paths if resources_of_type(self.template(path), "AWS::CodePipeline::Pipeline")]
+        paths = _template_files(manifest, self.directory)
+        return [path for path in paths if resources_of_type(self.template(path), "AWS::CodePipeline::Pipeline")]
+
+    def pipeline_template(self) -> Template:
+        """The template of the one stack that holds a pipeline.
+
+        Raises:
+            AssemblyError: The directory is not an assembly, is one of another version, or holds no pipeline.
+        """
+        found = self.pipelines()
         if not found:
             raise AssemblyError(
                 f"{self.directory}: no stack in it holds a pipeline, and only what a pipeline delivers can be "
-                "rehearsed: in a Nova project run `make synth`; deliver any other app with CDK Pipelines"
+                "rehearsed: in a Nova project run `make synth`; for any other app add --app"
             )
         if len(found) > 1:
             names = " and ".join(sorted(str(path) for path in found))

@@ -31,12 +31,14 @@ class Requests:
         failed: How many of them with a 5xx, or not at all.
         seconds: How long the answers took, together.
         log_seconds: The natural logarithms of those times, together: for a mean that a few waits do not move.
+        slow: How many good answers took a second or longer.
     """
 
     served: int = 0
     failed: int = 0
     seconds: float = 0.0
     log_seconds: float = 0.0
+    slow: int = 0
 
     def __add__(self, other: Requests) -> Requests:
         """Both together."""

@@ -303,11 +303,14 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
         {"edit": rollout(Alarms={"AlarmNames": ["none"], "Enable": True, "Rollback": True})},
     ),
     "CodeDeploy as the controller": (
-        "DeploymentController.Type",
+        "prod.Service: becomes one of services deployed by CODE_DEPLOY",
         {"edit": service(DeploymentController={"Type": "CODE_DEPLOY"})},
     ),
     "a file of requests with a fault": ("requests.http:3", {"requests": "GET /tiny/0\n\n> {% x %}\n"}),
-    "a type that changes what is played": ("AWS::ECS::TaskSet", {"edit": resource("Set", "AWS::ECS::TaskSet")}),
+    "a type that changes what is played": (
+        "AWS::ECS::CapacityProvider",
+        {"edit": resource("Odd", "AWS::ECS::CapacityProvider")},
+    ),
 }
 
 

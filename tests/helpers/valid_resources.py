@@ -148,8 +148,12 @@ STACKS: dict[str, dict[str, Any]] = {
                 {"AttributeName": "owner", "AttributeType": "S"},
                 {"AttributeName": "price", "AttributeType": "N"},
             ],
-            GlobalSecondaryIndexes=[{"IndexName": "a", "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"}]}],
-            LocalSecondaryIndexes=[{"IndexName": "b", "KeySchema": [{"AttributeName": "price", "KeyType": "RANGE"}]}],
+            GlobalSecondaryIndexes=[
+                {"IndexName": "by-owner", "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"}]}
+            ],
+            LocalSecondaryIndexes=[
+                {"IndexName": "by-price", "KeySchema": [{"AttributeName": "price", "KeyType": "RANGE"}]}
+            ],
         )
     },
     "a parameter": {"It": it("AWS::SSM::Parameter", Name="/carts/limit", Type="String", Tier="Standard", Value="5")},

@@ -27,6 +27,10 @@ _FURTHER_STATEFUL = {
 }
 
 
+_ALWAYS = dict.fromkeys(("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"), ("KeySchema",))
+"""What replaces a resource under any condition, although its schema speaks of some: no table can change its key."""
+
+
 @dataclass(frozen=True)
 class ResourceType:
     """What a change of a resource of one type does.
@@ -52,7 +56,7 @@ def resource_type(name: str) -> ResourceType:
     if entry is None:
         return ResourceType(stateful=stateful, known=False)
     always, perhaps = entry
-    return ResourceType(tuple(always), tuple(perhaps), stateful)
+    return ResourceType((*always, *_ALWAYS.get(name, ())), tuple(perhaps), stateful)
 
 
 @cache

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from nova_infra.operations.changes.certain import without_no_value
+from nova_infra.operations.changes.certain import holds, without_no_value
 from nova_infra.operations.changes.template_values import shown
 
 Template = Mapping[str, Any]
@@ -35,11 +35,14 @@ class StackTemplate:
 
     @cached_property
     def resources(self) -> dict[str, Mapping[str, Any]]:
-        """Logical id to resource, without CDK's metadata and without what the template leaves out by AWS::NoValue."""
+        """Logical id to resource, without CDK's metadata and without what the template certainly leaves out."""
+        conditions = self.template.get("Conditions", {})
         return {
             logical_id: without_no_value(resource)
             for logical_id, resource in self.template.get("Resources", {}).items()
-            if isinstance(resource, Mapping) and resource.get("Type") not in (None, "AWS::CDK::Metadata")
+            if isinstance(resource, Mapping)
+            and resource.get("Type") not in (None, "AWS::CDK::Metadata")
+            and holds(conditions.get(resource.get("Condition")), conditions) is not False
         }
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

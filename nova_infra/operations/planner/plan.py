@@ -8,6 +8,7 @@ from nova_infra.operations.planner.blockers.cloudformation.exports import (
     capacity_providers_in_use,
     locked_exports,
     missing_exports,
+    taken_exports,
 )
 from nova_infra.operations.planner.blockers.cloudformation.images import missing_repositories
 from nova_infra.operations.planner.blockers.cloudformation.links import circular_references, dangling_references
@@ -18,6 +19,7 @@ from nova_infra.operations.planner.blockers.cloudformation.names import (
     taken_names,
 )
 from nova_infra.operations.planner.blockers.cloudformation.states import left_behind, moved_stack, stuck_stack
+from nova_infra.operations.planner.blockers.cloudformation.templates import refused_templates
 from nova_infra.operations.planner.blockers.network.health import changed_health_checks
 from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
@@ -52,7 +54,7 @@ from nova_infra.operations.planner.blockers.resources.tasks import (
     refused_task_definitions,
 )
 from nova_infra.operations.planner.blockers.resources.texts import refused_texts
-from nova_infra.operations.planner.blockers.resources.values import refused_values
+from nova_infra.operations.planner.blockers.resources.values import refused_indexes, refused_values
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
@@ -61,7 +63,9 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     stuck_stack,
     moved_stack,
     template_limits,
+    refused_templates,
     missing_exports,
+    taken_exports,
     locked_exports,
     capacity_providers_in_use,
     taken_names,
@@ -78,6 +82,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_task_definitions,
     refused_services,
     refused_values,
+    refused_indexes,
     beyond_limits,
     refused_texts,
     refused_combinations,

@@ -1,6 +1,6 @@
 """The shapes that a resource's property may have, and whether a value has a shape."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,17 @@ class Attributes:
     shapes: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class NotPlayed:
+    """Any value: AWS takes it, and nothing here plays it.
+
+    Attributes:
+        area: What is not covered, for the last lines.
+    """
+
+    area: str
+
+
 ANY = object()
 """Any value: it is played as it is, or does not affect the rehearsal."""
 TEXT = "text"
@@ -50,7 +61,7 @@ def check_shape(value: Any, shape: Any, where: str) -> None:  # noqa: C901 - one
     Args:
         shape: One of the above, or a dictionary with the shape of each property.
     """
-    if shape is ANY:
+    if shape is ANY or isinstance(shape, NotPlayed):
         return
     match shape:
         case dict():
@@ -75,6 +86,18 @@ def check_shape(value: Any, shape: Any, where: str) -> None:  # noqa: C901 - one
                 raise unknown(where, f"is {value!r}, but the rehearsal expects a text")
             if "{{resolve:" in str(value):
                 raise unknown(where, f"is {value!r}, which only CloudFormation can look up")
+
+
+def areas_of(value: Any, shape: Any) -> Iterator[str]:
+    """What of a value, which has a shape, is not covered."""
+    if isinstance(shape, NotPlayed):
+        yield shape.area
+    elif isinstance(shape, dict):
+        for key, inner in value.items():
+            yield from areas_of(inner, shape.get(key, shape.get(f"{key}{NEEDED}")))
+    elif isinstance(shape, Each):
+        for entry in value:
+            yield from areas_of(entry, shape.shape)
 
 
 def _check_object(value: Any, shape: dict[str, Any], where: str) -> None:

@@ -8,7 +8,7 @@ silently would make the rehearsal promise more than it has seen.
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.left_out import KIND
 from nova_infra.rehearsal.cloudformation.played.alarms import ALARMS
 from nova_infra.rehearsal.cloudformation.played.load_balancing import LOAD_BALANCING
 from nova_infra.rehearsal.cloudformation.played.pipelines import PIPELINES
@@ -21,6 +21,8 @@ NOT_REHEARSED = {
     "AWS::ECS::ClusterCapacityProviderAssociations": "",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
+    "AWS::CloudFormation::WaitCondition": "signals that CloudFormation waits for",
+    "AWS::CloudFormation::WaitConditionHandle": "signals that CloudFormation waits for",
     "AWS::CodeBuild::ReportGroup": "test reports",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
     "AWS::ElasticLoadBalancingV2::ListenerCertificate": "TLS",
@@ -87,19 +89,6 @@ _RESOURCE_KEYS = (
 )
 _OF_GROUPS = ("CreationPolicy", "UpdatePolicy")
 """What else resources may have that does not affect what is played, such as groups of instances."""
-_ON_EC2 = "runs on instances, but the rehearsal plays only tasks on Fargate: it cannot play this app"
-_NOT_PLAYED = {
-    ("AWS::CloudFormation::Stack", "", ""): (
-        "is a nested stack, which the rehearsal does not play: put its resources into a stack of the pipeline's own"
-    ),
-    ("AWS::ECS::Service", "LaunchType", "EC2"): _ON_EC2,
-    ("AWS::ECS::Service", "LaunchType", "EXTERNAL"): _ON_EC2,
-    ("AWS::ElasticLoadBalancingV2::LoadBalancer", "Type", "network"): (
-        "is a network load balancer, but the rehearsal plays only application load balancers: it cannot play this app"
-    ),
-}
-"""Type, property and value of what cannot be played at all, to why, for messages."""
-
 _PLAYED_SERVICES = frozenset(
     [*(resource_type.split("::")[1] for resource_type in PLAYED), "AppMesh", "CloudFormation", "CodeDeploy"]
 ) - {"Route53", "SNS"}
@@ -110,6 +99,8 @@ def area_not_rehearsed(resource_type: str) -> str | None:
     """What is not rehearsed of a type: empty if it changes nothing, None if it is played or unknown."""
     if resource_type in PLAYED:
         return None
+    if resource_type.startswith(KIND):
+        return resource_type.removeprefix(KIND)
     for known, area in NOT_REHEARSED.items():
         if resource_type == known or (known.endswith("::") and resource_type.startswith(known)):
             return area
@@ -129,10 +120,6 @@ def check_template(template: Mapping[str, Any], stack: str) -> None:
             raise unknown(f"{stack}.{section}", "is a section that the rehearsal does not know")
     for logical_id, resource in template.get("Resources", {}).items():
         resource_type = str(resource.get("Type"))
-        for (kind, key, value), why in _NOT_PLAYED.items():
-            if resource_type == kind and (not key or resource.get("Properties", {}).get(key) == value):
-                place = ".".join(filter(None, [stack, logical_id, key]))
-                raise UnresolvableError(f"{place}: {why}")
         if resource_type not in PLAYED and area_not_rehearsed(resource_type) is None:
             raise unknown(f"{stack}.{logical_id}", f"has type {resource_type}, which the rehearsal does not know")
         for key in resource:

@@ -184,6 +184,8 @@ def _read_alarm(name: str, properties: Mapping[str, Any]) -> PlayedAlarm:
     if missing not in ("missing", "ignore", "breaching", "notBreaching"):
         raise UnresolvableError(f"{name}: TreatMissingData {missing!r} is not one that CloudWatch knows")
     queries, seconds = _queries(name, properties)
+    if seconds % 60:
+        raise UnresolvableError(f"{name}: has a period of {seconds} s, and the rehearsal measures whole minutes")
     if [query.returned for query in queries].count(True) != 1:
         raise UnresolvableError(f"{name}: Metrics must have exactly one entry with ReturnData true")
     return PlayedAlarm(

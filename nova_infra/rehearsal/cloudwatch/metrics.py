@@ -109,19 +109,20 @@ def statistic(name: str, values: Sequence[float]) -> float | None:
     """A CloudWatch statistic of some values; None where there are none.
 
     Args:
-        name: ``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount`` or a percentile such as ``p95``.
+        name: ``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount``, a percentile
+            such as ``p95``, or a trimmed mean such as ``tm95``.
 
     Raises:
         ValueError: The statistic is not one of these.
     """
-    percentile = re.fullmatch(r"p(\d{1,2}(?:\.\d+)?|100)", name)
+    percentile = re.fullmatch(r"(?:p|tm)(\d{1,2}(?:\.\d+)?|100)", name)
     if percentile is None and name not in ("Sum", "Average", "Minimum", "Maximum", "SampleCount"):
         raise ValueError(f"{name!r} is not a statistic that the rehearsal knows")
     if not values:
         return None
     if percentile is not None:
-        rank = math.ceil(float(percentile.group(1)) / 100 * len(values))
-        return sorted(values)[max(rank, 1) - 1]
+        kept = sorted(values)[: max(math.ceil(float(percentile.group(1)) / 100 * len(values)), 1)]
+        return math.fsum(kept) / len(kept) if name.startswith("tm") else kept[-1]
     match name:
         case "Sum":
             return math.fsum(values)

@@ -287,4 +287,4 @@ def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> f
 
 
 def _requests(target: Target) -> Requests:
-    return Requests(target.served, target.failed, target.seconds, target.log_seconds)
+    return Requests(target.served, target.failed, target.seconds, target.log_seconds, target.slow)

@@ -54,9 +54,9 @@ def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
     where = f"{stack.name}.{logical_id}"
     properties = stack.required(logical_id, "TaskDefinition")
     balancers = properties.get("LoadBalancers") or [{}]
-    if len(balancers) != 1 or (balancers[0] and "TargetGroupArn" not in balancers[0]):
-        raise UnresolvableError(f"{where}.LoadBalancers: must be one entry with a TargetGroupArn to be rehearsed")
-    [balancer] = balancers
+    balancer = balancers[0]  # Requests of users come by the first one; the last lines say so.
+    if balancer and "TargetGroupArn" not in balancer:
+        raise UnresolvableError(f"{where}.LoadBalancers: has an entry without a TargetGroupArn: add it")
     advanced = balancer.get("AdvancedConfiguration", {})
     alternate = advanced.get("AlternateTargetGroupArn")
     groups = [str(arn) for arn in (balancer.get("TargetGroupArn"), alternate) if arn is not None]

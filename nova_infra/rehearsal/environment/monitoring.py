@@ -1,10 +1,12 @@
 """What CloudWatch does in one environment: measure, evaluate alarms, notify."""
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from nova_infra.deployed.aws.deployments import needed_of_each, needed_requests
 from nova_infra.names import WEB_ALARMS, alarm_name
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudwatch.alarms import PlayedAlarm, State, read_alarm
 from nova_infra.rehearsal.cloudwatch.composite import CompositeAlarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
@@ -67,8 +69,12 @@ class Monitoring:
         self.states |= {n: "ALARM" for n, each in self._composites.items() if each.state(self.states) == "ALARM"}
 
     def put_alarm(self, properties: Mapping[str, Any]) -> None:
-        """Create or update the alarm that a resource's resolved properties define."""
-        alarm = read_alarm(properties)
+        """Create or update the alarm that a resource's resolved properties define, if it can be evaluated here."""
+        self._alarms.pop(str(properties["AlarmName"]), None)
+        with contextlib.suppress(UnresolvableError):  # The verdict names it: see precheck.
+            self._put_alarm(read_alarm(properties), properties)
+
+    def _put_alarm(self, alarm: PlayedAlarm, properties: Mapping[str, Any]) -> None:
         self._alarms[alarm.name] = alarm
         self._means[alarm.name] = str(properties.get("AlarmDescription") or "")
         self._needs[alarm.name] = needed_requests(properties)
@@ -76,10 +82,12 @@ class Monitoring:
         self.states.setdefault(alarm.name, "INSUFFICIENT_DATA")
 
     def put_composite_alarm(self, properties: Mapping[str, Any]) -> None:
-        """Create or update the composite alarm that a resource's resolved properties define."""
-        composite = read_composite_alarm(properties)
-        self._composites[composite.name] = composite
-        self.states.setdefault(composite.name, "INSUFFICIENT_DATA")
+        """Create or update the composite alarm that a resource's resolved properties define, as above."""
+        self._composites.pop(str(properties["AlarmName"]), None)
+        with contextlib.suppress(UnresolvableError):
+            composite = read_composite_alarm(properties)
+            self._composites[composite.name] = composite
+            self.states.setdefault(composite.name, "INSUFFICIENT_DATA")
 
     def minutes_to_judge(self, names: Iterable[str]) -> int:
         """Minutes until all of some alarms judge only data from now on; 0 without alarms."""

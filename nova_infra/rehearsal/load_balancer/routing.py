@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.played.load_balancing import LOG_IN
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup
 
 Users = tuple[IPv4Network | IPv6Network, ...]
@@ -224,6 +225,7 @@ def read_default_rule(actions: list[dict[str, Any]], name: str, groups: dict[str
 def _read_actions(
     actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]
 ) -> tuple[list[WeightedGroup], FixedResponse | Redirect | None]:
+    actions = [each for each in actions if each["Type"] not in LOG_IN]
     if len(actions) != 1:
         raise UnresolvableError(f"{name}: Actions holds {len(actions)} entries; the rehearsal knows rules with one")
     [action] = actions

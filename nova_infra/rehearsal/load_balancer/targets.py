@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,9 @@ from nova_infra.rehearsal.tasks.task import Task
 
 _SHORTEST_SECONDS = 1e-6
 """Shortest time of an answer: a clock may not have moved."""
+
+SLOW_SECONDS = 1.0
+"""What an answer may take before a person loses the thread: https://www.nngroup.com/articles/response-times-3-important-limits/"""
 
 
 @dataclass
@@ -55,6 +59,7 @@ class Target:
         failed: Number of those that it answered with a 5xx, or not at all.
         seconds: How long the answers took, together.
         log_seconds: The natural logarithms of those times, together.
+        slow: Number of good answers that took `SLOW_SECONDS` or longer.
         last_fault: What the last failed health check saw.
         interference: A drill's fault on the way to it.
         added_seconds: How much longer it would take for an answer with no more than its CPU units.
@@ -67,6 +72,7 @@ class Target:
     failed: int = 0
     seconds: float = 0.0
     log_seconds: float = 0.0
+    slow: int = 0
     last_fault: str = "no health check has answered yet"
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     interference: Interference = field(default_factory=lambda: Interference("", "/"))
@@ -98,6 +104,7 @@ class Target:
         """Count a request that it answered, or should have."""
         self.served += 1
         self.failed += failed
+        self.slow += seconds >= SLOW_SECONDS and not failed
         self.seconds += seconds
         self.log_seconds += math.log(max(seconds, _SHORTEST_SECONDS))
 
@@ -135,6 +142,7 @@ class TargetGroupSettings:
         codes: Status codes that are good, such as ``200`` or ``200-299``; gRPC's own where it speaks that.
         drain: Seconds that a target may take to finish its requests.
         version: Protocol that it speaks to its targets: ``HTTP1``, ``HTTP2`` or ``GRPC``.
+        checks_elsewhere: Whether its checks ask another port, which is not open here: any answer is then a good one.
     """
 
     health_path: str
@@ -145,9 +153,12 @@ class TargetGroupSettings:
     codes: str
     drain: float
     version: str = "HTTP1"
+    checks_elsewhere: bool = False
 
     def accepts(self, status: int) -> bool:
         """Whether a status code counts as healthy."""
+        if self.checks_elsewhere:
+            return True
         for part in self.codes.split(","):
             low, _, high = part.partition("-")
             if int(low) <= status <= int(high or low):
@@ -191,6 +202,12 @@ class TargetGroup:
         return candidates[self._turn % len(candidates)]
 
 
+def health_port(properties: Mapping[str, Any]) -> int:
+    """The port that a target group's health checks ask, where it is not the one that requests go to; 0 otherwise."""
+    port = str(properties.get("HealthCheckPort", "traffic-port"))
+    return int(port) if port.isdigit() else 0
+
+
 def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
     """The settings of the target group that a resource's resolved properties define."""
     attributes = {entry["Key"]: entry["Value"] for entry in properties.get("TargetGroupAttributes", ())}
@@ -206,4 +223,5 @@ def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
         codes=properties.get("Matcher", {}).get(matcher, good),
         drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
         version=version,
+        checks_elsewhere=bool(health_port(properties)),
     )

@@ -35,7 +35,7 @@ def _release(release: Release) -> tuple[list[list[StackTemplate]], list[StackTem
             if any(isinstance(action, BuildAction) and action.updates_pipeline for action in actions):
                 waves += _self_update(release.assembly, assembled)
             wave = [
-                StackTemplate(_key(by_path.get(action.template_path), action.stack_name), release.template(action))
+                StackTemplate(_key(by_path.get(action.template_path), action.stack_name), release.deployed(action))
                 for action in actions
                 if isinstance(action, DeployAction)
             ]

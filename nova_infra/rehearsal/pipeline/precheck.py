@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.documents.text import said_once
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.left_out import KIND
 from nova_infra.rehearsal.cloudformation.physical import PARAMETER, SECRET
+from nova_infra.rehearsal.cloudformation.shapes import areas_of
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm
@@ -17,7 +20,7 @@ from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, 
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.load_balancer.routing import existing_balancer, read_default_rule, read_rule
-from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup, health_port, read_target_group
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.tasks.definition import read_task_definition
 
@@ -26,6 +29,8 @@ _SPOT = "Spot and its interruptions"
 _UNSTARTED = "tasks that EventBridge rules start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold (each task has an empty directory there)"
+_FURTHER_GROUPS = "requests through all but the first target group of a service"
+_HEALTH_PORT = "health checks on a port of their own (a task counts as healthy here when it answers on its own port)"
 _ELB = "AWS::ElasticLoadBalancingV2"
 _DEFAULT = "DefaultCapacityProviderStrategy"
 _ROUTING = ("TargetGroup", "Listener", "ListenerRule")
@@ -47,12 +52,14 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     secrets: set[str] = set()
     sidecars: set[str] = set()
     existing: set[str] = set()
+    alarms: dict[str, str] = {}
     pipeline = release.pipeline()
     for reading in _readings(release).values():
         areas |= reading.areas
         secrets |= {name for names in reading.secrets.values() for name in names}
         sidecars |= reading.sidecars
         existing |= reading.existing
+        alarms |= reading.unevaluated
     notes = [", ".join(sorted(areas))] if areas else []
     secrets -= set(provided)
     secrets |= {name for s in pipeline.stages for a in s.actions if isinstance(a, BuildAction) for name in a.secrets}
@@ -60,6 +67,7 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
         notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
     if existing:
         notes.append(f"load balancers: the other rules on {', '.join(sorted(existing))}, whose listener has a stand-in")
+    notes += [f"an alarm that only CloudWatch evaluates: {why}" for _, why in sorted(alarms.items())]
     if sidecars:
         notes.append(f"sidecars: {', '.join(sorted(sidecars))} did not run, and nothing answered in their place")
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
@@ -74,6 +82,11 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
     found = []
     for name, reading in _readings(candidate).items():
         known = before[name].secrets if name in before else {}
+        for service in sorted(reading.left.keys() & before[name].services) if name in before else ():
+            raise UnresolvableError(
+                f"{service}: becomes one of {reading.left[service]}, which the rehearsal does not play: change it in a "
+                "release of its own, which can be judged only in AWS"
+            )
         things = {_in_words(origin) for origin in known}
         for origin, variables in reading.secrets.items():
             if origin not in known and (wanted := sorted(variables - set(provided))):
@@ -83,6 +96,7 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
                 what = f"{thing} has {part}" if thing in things else f"{thing} exists"
                 clause = f"only AWS knows whether {what}, which {', '.join(wanted)} comes from"
                 found.append((name, clause))
+        found += [(name, f"only AWS knows whether {each} stays OK") for each in sorted(reading.unknown)]
     return said_once(found)
 
 
@@ -121,6 +135,10 @@ class StageReading:
         areas: Parts of AWS that are not rehearsed.
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
+        unevaluated: Alarms that the rehearsal cannot evaluate, and why.
+        unknown: Those of them that can roll a service back, a clause each.
+        services: Services that are played, by stack and logical id.
+        left: What is left out, by stack and logical id, and what it is.
     """
 
     def __init__(self) -> None:
@@ -129,6 +147,10 @@ class StageReading:
         self.areas: set[str] = set()
         self.sidecars: set[str] = set()
         self.existing: set[str] = set()
+        self.unevaluated: dict[str, str] = {}
+        self.unknown: set[str] = set()
+        self.services: set[str] = set()
+        self.left: dict[str, str] = {}
         self._listeners: set[str] = set()
         self._secrets: set[str] = set()
         self._exports: dict[str, Any] = {}
@@ -157,21 +179,21 @@ class StageReading:
                 if not self._declares(origin):
                     self.secrets.setdefault(origin, set()).add(variable)
             self.sidecars |= set(definition.sidecars)
+        for logical_id, each in template["Resources"].items():
+            if (kind := str(each["Type"])).startswith(KIND):
+                self.left[f"{stack_name}.{logical_id}"] = kind.removeprefix(KIND)
         self._read_load_balancers(stack)
         self._read_capacity(stack)
-        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            alarm = read_alarm(stack.required(logical_id, "AlarmName"))
-            self._alarms.add(alarm.name)
-        composites = {
-            logical_id: read_composite_alarm(stack.required(logical_id, "AlarmName", "AlarmRule"))
-            for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm")
-        }
-        self._alarms |= {composite.name for composite in composites.values()}
-        for logical_id, composite in composites.items():
-            self._alarms_exist(composite.alarms, f"{stack_name}.{logical_id}.AlarmRule")
+        self._read_alarms(stack)
         for logical_id in stack.resources("AWS::ECS::Service"):
             service, where = read_service(stack, logical_id), f"{stack_name}.{logical_id}"
             self._alarms_exist(service.rollout.alarms, f"{where}.DeploymentConfiguration.Alarms.AlarmNames")
+            self.services.add(where)
+            self.unknown |= {
+                f"{each}, which can roll back {service.name},"
+                for each in service.rollout.alarms
+                if each in self.unevaluated
+            }
             if service.rule is not None and service.rule not in self._rules:
                 raise UnresolvableError(
                     f"{where}.LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule: {service.rule!r} is not a "
@@ -179,6 +201,29 @@ class StageReading:
                 )
         self._exports |= stack.exports()
         self.areas |= _areas(stack)
+
+    def _read_alarms(self, stack: PlayedStack) -> None:
+        """Read a stack's alarms. AWS evaluates more of them than the rehearsal can."""
+        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
+            properties = stack.required(logical_id, "AlarmName")
+            self._alarms.add(str(properties["AlarmName"]))
+            self._evaluated(str(properties["AlarmName"]), partial(read_alarm, properties))
+        composites = {}
+        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
+            properties = stack.required(logical_id, "AlarmName", "AlarmRule")
+            name = str(properties["AlarmName"])
+            self._alarms.add(name)
+            composites[logical_id] = self._evaluated(name, partial(read_composite_alarm, properties))
+        for logical_id, composite in composites.items():
+            if composite is not None:
+                self._alarms_exist(composite.alarms, f"{stack.name}.{logical_id}.AlarmRule")
+
+    def _evaluated(self, name: str, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except UnresolvableError as error:
+            self.unevaluated[name] = str(error)
+            return None
 
     def _declares(self, origin: str) -> bool:
         """Whether a template makes the secret or the parameter that a value comes from."""
@@ -245,6 +290,12 @@ def _areas(stack: PlayedStack) -> set[str]:
         found.add(_STICKY)
     if any(_has_key(each, "EFSVolumeConfiguration") for each in properties_of("AWS::ECS::TaskDefinition")):
         found.add(_SHARED)
+    for resource_type, shape in PLAYED.items():
+        found |= {area for given in properties_of(resource_type) for area in areas_of(given, shape)}
+    if any(len(each.get("LoadBalancers", ())) > 1 for each in properties_of("AWS::ECS::Service")):
+        found.add(_FURTHER_GROUPS)
+    if any(health_port(each) for each in properties_of(f"{_ELB}::TargetGroup")):
+        found.add(_HEALTH_PORT)
     return found - {""}
 
 

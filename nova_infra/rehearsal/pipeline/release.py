@@ -4,17 +4,18 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.assembly import Assembly, Template, resources_of_type
+from nova_infra.assembly import AssembledStack, Assembly, Template, resources_of_type
 from nova_infra.config import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
 from nova_infra.machine.scratch import scratch_directory
+from nova_infra.rehearsal.cloudformation.left_out import playable
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
@@ -39,11 +40,17 @@ class Release:
     lacks: tuple[str, ...] = ()
 
     def pipeline(self) -> Pipeline:
-        """Its pipeline."""
+        """Its pipeline; of an app that has none, what ``cdk deploy --all`` does."""
+        if self.app and not self.assembly.pipelines():
+            return _by_hand(self.assembly.stacks())
         return read_pipeline(self.assembly.pipeline_template())
 
     def template(self, action: DeployAction) -> Template:
-        """The template that an action of its pipeline deploys."""
+        """The template that an action of its pipeline deploys, in which what cannot be played says so."""
+        return playable(self.deployed(action))
+
+    def deployed(self, action: DeployAction) -> Template:
+        """The template that an action of its pipeline deploys, as CloudFormation gets it."""
         template = self.assembly.template(action.template_path)
         for edit in self.edits:
             template = edit(template)
@@ -56,6 +63,17 @@ class Release:
                 if isinstance(action, DeployAction) and action.stack_name == stack_name:
                     return self.template(action)
         return None
+
+
+def _by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:
+    """One stage that deploys stacks, each after those that it depends on."""
+    by_id = {stack.artifact_id: stack for stack in stacks}
+
+    def order(stack: AssembledStack) -> int:
+        return 1 + max((order(by_id[each]) for each in stack.dependencies if each in by_id), default=0)
+
+    actions = [DeployAction(each.name, order(each), each.name, each.template_path, None) for each in stacks]
+    return Pipeline("cdk deploy", (Stage("Deploy", tuple(actions)),))
 
 
 def home_of(release: Release, stage: Stage) -> Home | None:

@@ -59,7 +59,7 @@ def new_record(
             *filter(None, [pipeline.what_takes_days, runtime.lacks]),
         ],
         tasks=runtime.words,
-        runs_tasks=not deploys or any(runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
+        runs_tasks=not deploys or any(runs_tasks(candidate.template(each)) for each in deploys),
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, kind_of(a), a.run_order) for a in stage.actions])
             for stage in pipeline.stages

@@ -20,6 +20,9 @@ _CHANGING = ("POST", "PATCH")
 _FEWEST_STEPS = 3
 _STEADY = 0.8
 _NOTICED_SECONDS = 0.05
+_FEWEST_SLOW = 3
+_SHARE_OF_SLOW = 0.03
+"""Of its answers, from which on a release is slow for some. Fewer say nothing: a minute has forty requests."""
 _SOON_MINUTES = 240
 """Memory leaks when it grows in four of five minutes, so fast that a task is full within that time."""
 _DAY_MINUTES = 1440
@@ -146,13 +149,28 @@ def closes_after(deployment: DeploymentRecord) -> float | None:
 def _slower(deployment: DeploymentRecord) -> str:
     """A release that is much slower than what ran before, and still below the limit of its latency alarm."""
     times = times_slower(deployment)
-    if deployment.baseline or deployment.outcome != "completed" or times < SLOWER_TIMES:
+    if deployment.baseline or deployment.outcome != "completed":
         return ""
+    if times < SLOWER_TIMES:
+        return _sometimes_slow(deployment)
     new = deployment.requests_to(deployment.new)
     seconds = new.seconds / new.served
     if seconds * (1 - 1 / times) < _NOTICED_SECONDS:
         return ""
     return f"{deployment.service} takes {times:.0f} times as long to answer as before ({1000 * seconds:.0f} ms)"
+
+
+def _sometimes_slow(deployment: DeploymentRecord) -> str:
+    """A release whose slowest answers are much slower than before, however few: a mean hardly moves."""
+    old, new = deployment.requests_to(deployment.old or ""), deployment.requests_to(deployment.new)
+    if new.slow < _FEWEST_SLOW or not old.served or new.slow / new.served < _SHARE_OF_SLOW:
+        return ""
+    if new.slow / new.served < SLOWER_TIMES * old.slow / old.served:
+        return ""
+    return (
+        f"{deployment.service} takes a second or longer for {new.slow} of {new.served} answers "
+        f"({old.slow} of {old.served} before)"
+    )
 
 
 def _leak(deployment: DeploymentRecord) -> str:

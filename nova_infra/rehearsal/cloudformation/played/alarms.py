@@ -5,7 +5,7 @@ from typing import Any
 from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Number, Only
 
 _METRIC = {"Namespace": TEXT, "MetricName": TEXT, "Dimensions": Each({"Name!": TEXT, "Value!": TEXT})}
-_PERIOD = Only(tuple(str(60 * minutes) for minutes in range(1, 1441)))
+_PERIOD = Only(("10", "20", "30", *(str(60 * minutes) for minutes in range(1, 1441))))
 
 ALARMS: dict[str, dict[str, Any]] = {
     "AWS::CloudWatch::Alarm": {
@@ -14,17 +14,23 @@ ALARMS: dict[str, dict[str, Any]] = {
         "AlarmDescription": ANY,
         "AlarmActions": Each(TEXT),
         "OKActions": Each(TEXT),
+        "InsufficientDataActions": ANY,
+        "Unit": ANY,
         "ComparisonOperator": Only(
             (
                 "GreaterThanThreshold",
                 "GreaterThanOrEqualToThreshold",
                 "LessThanThreshold",
                 "LessThanOrEqualToThreshold",
+                "GreaterThanUpperThreshold",
+                "LessThanLowerThreshold",
+                "LessThanLowerOrGreaterThanUpperThreshold",
             )
         ),
         "EvaluationPeriods": Number(1),
         "DatapointsToAlarm": Number(1),
         "Threshold": Number(float("-inf")),
+        "ThresholdMetricId": TEXT,
         "ActionsEnabled": FLAG,
         "TreatMissingData": Only(("missing", "ignore", "breaching", "notBreaching")),
         "EvaluateLowSampleCountPercentile": Only(("evaluate", "ignore")),

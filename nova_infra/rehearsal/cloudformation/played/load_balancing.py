@@ -2,11 +2,17 @@
 
 from typing import Any
 
-from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Attributes, Each, Number, Only
+from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Attributes, Each, NotPlayed, Number, Only
 
 _TARGETS = {"TargetGroupArn!": TEXT, "Weight": Number(0, 999)}
+LOG_IN = ("authenticate-oidc", "authenticate-cognito", "jwt-validation")
+"""Actions that come before another one, for users who have not logged in."""
+_LOGGED_IN = NotPlayed("users' log-in at the load balancer: the rehearsal's users have logged in")
 _ACTION = {
-    "Type!": Only(("forward", "fixed-response", "redirect")),
+    "Type!": Only(("forward", "fixed-response", "redirect", *LOG_IN)),
+    "AuthenticateOidcConfig": _LOGGED_IN,
+    "AuthenticateCognitoConfig": _LOGGED_IN,
+    "JwtValidationConfig": _LOGGED_IN,
     "TargetGroupArn": TEXT,
     "ForwardConfig": {
         "TargetGroups!": Each(_TARGETS),
@@ -38,6 +44,11 @@ _OF_NO_MATTER_TO_REQUESTS = (
     *("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "routing.http.xff_client_port.enabled"),
 )
 _OF_NO_MATTER_TO_TARGETS = (
+    *(
+        f"target_group_health.{what}.minimum_healthy_targets.{unit}"
+        for what in ("dns_failover", "unhealthy_state_routing")
+        for unit in ("count", "percentage")
+    ),
     *("slow_start.duration_seconds", "load_balancing.algorithm.anomaly_mitigation"),
     *("load_balancing.cross_zone.enabled", "stickiness.type"),
     *("stickiness.lb_cookie.duration_seconds", "stickiness.app_cookie.duration_seconds"),
@@ -52,6 +63,8 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "IpAddressType": ANY,
         "SecurityGroups": ANY,
         "Subnets": ANY,
+        "SubnetMappings": ANY,
+        "MinimumLoadBalancerCapacity": ANY,
         "LoadBalancerAttributes": Attributes(
             {
                 "idle_timeout.timeout_seconds": Number(1, 4000),
@@ -68,6 +81,9 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "DefaultActions": Each(_ACTION),
         "Certificates": ANY,
         "SslPolicy": ANY,
+        "AlpnPolicy": ANY,
+        "ListenerAttributes": ANY,
+        "MutualAuthentication": NotPlayed("certificates of clients"),
     },
     "AWS::ElasticLoadBalancingV2::ListenerRule": {
         "ListenerArn": TEXT,
@@ -85,12 +101,13 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
             }
         ),
         "Actions": Each(_ACTION),
+        "Transforms": NotPlayed("paths and hosts that a rule rewrites"),
     },
     "AWS::ElasticLoadBalancingV2::TargetGroup": {
         "Name": ANY,
         "HealthCheckEnabled": Only(("true",)),
         "HealthCheckPath": TEXT,
-        "HealthCheckPort": Only(("traffic-port",)),
+        "HealthCheckPort": TEXT,
         "HealthCheckProtocol": Only(("HTTP",)),
         "HealthCheckIntervalSeconds": Number(5, 300),
         "HealthCheckTimeoutSeconds": Number(2, 120),
@@ -100,7 +117,7 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "Port": ANY,
         "Protocol": Only(("HTTP",)),
         "ProtocolVersion": Only(("HTTP1", "HTTP2", "GRPC")),
-        "TargetType": Only(("ip",)),
+        "TargetType": Only(("ip", "instance")),  # whose services are left out
         "TargetGroupAttributes": Attributes(
             {
                 "deregistration_delay.timeout_seconds": Number(0, 3600),
@@ -111,6 +128,7 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
             }
         ),
         "VpcId": ANY,
+        "IpAddressType": ANY,
     },
     "AWS::Route53::RecordSet": {
         "Name!": TEXT,

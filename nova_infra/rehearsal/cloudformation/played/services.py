@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Number, Only
+from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, NotPlayed, Number, Only
 
 _DEPLOYMENT = {
     "Strategy": Only(("ROLLING", "CANARY", "LINEAR", "BLUE_GREEN")),
@@ -46,10 +46,19 @@ _CONTAINER = {
     "Essential": FLAG,
     "DependsOn": ANY,
     "Environment": Each({"Name!": TEXT, "Value!": TEXT}),
+    "EnvironmentFiles": NotPlayed("environment files: a task lacks the variables that are in them"),
+    "RestartPolicy": NotPlayed("restarts of a container within its task"),
+    "VersionConsistency": ANY,
     "Secrets": Each({"Name!": TEXT, "ValueFrom": ANY}),
     "RepositoryCredentials": ANY,  # images are pulled by the login that this machine has
     "PortMappings": Each(
-        {"ContainerPort!": Number(1, 65535), "HostPort": ANY, "Protocol": Only(("tcp", "udp")), "Name": ANY}
+        {
+            "ContainerPort!": Number(1, 65535),
+            "HostPort": ANY,
+            "Protocol": Only(("tcp", "udp")),
+            "Name": ANY,
+            "AppProtocol": ANY,
+        }
     ),
     "HealthCheck": {
         "Command!": Each(TEXT),
@@ -114,6 +123,7 @@ SERVICES: dict[str, dict[str, Any]] = {
         "ClusterSettings": ANY,
         "CapacityProviders": ANY,
         "Configuration": ANY,
+        "ServiceConnectDefaults": ANY,
         # Which of them matter, only what runs there tells: a service that says nothing gets them.
         "DefaultCapacityProviderStrategy": Each({"CapacityProvider": TEXT, "Weight": Number(), "Base": Number()}),
     },
@@ -144,6 +154,15 @@ SERVICES: dict[str, dict[str, Any]] = {
         ),
         "PlatformVersion": ANY,
         "NetworkConfiguration": ANY,
+        "ServiceConnectConfiguration": NotPlayed("Service Connect: no task finds another by its name there"),
+        "ServiceRegistries": NotPlayed("service discovery: no task finds another by its name there"),
+        "VpcLatticeConfigurations": NotPlayed("requests that come through VPC Lattice"),
+        "VolumeConfigurations": NotPlayed("volumes of EBS: each task has an empty directory there"),
+        "SchedulingStrategy": Only(("REPLICA",)),
+        "PlacementConstraints": ANY,
+        "PlacementStrategies": ANY,
+        "ForceNewDeployment": ANY,
+        "Role": ANY,
         "EnableECSManagedTags": ANY,
         "EnableExecuteCommand": ANY,
         "PropagateTags": ANY,
@@ -155,12 +174,14 @@ SERVICES: dict[str, dict[str, Any]] = {
         "Cpu": Number(1),
         "Memory": Number(1),
         "EphemeralStorage": ANY,
+        "EnableFaultInjection": ANY,
+        "PidMode": ANY,
         "ExecutionRoleArn": ANY,
         "TaskRoleArn": ANY,
         "NetworkMode": Only(("awsvpc",)),
         "RequiresCompatibilities": ANY,
         "RuntimePlatform": {"CpuArchitecture": TEXT, "OperatingSystemFamily": ANY},
-        "Volumes": Each({"Name": TEXT, "Host": {}, "EFSVolumeConfiguration": ANY}),
+        "Volumes": Each({"Name": TEXT, "Host": {}, "EFSVolumeConfiguration": ANY, "ConfiguredAtLaunch": ANY}),
     },
     "AWS::Lambda::Function": {
         # One that ECS calls has its code in the template, in Python; of others nothing is played.

@@ -71,15 +71,6 @@ EDITS: list[tuple[str, Edit, list[str], list[str]]] = [
         [f"Reports: is kept with what it holds, {STAYS_TAKEN}"],
     ),
     (
-        "a table of another key",
-        change("Letters", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}]),
-        ["Letters may be replaced"],
-        [
-            "Letters: may be replaced (a change of KeySchema may replace it), and its name is fixed: CloudFormation "
-            "would refuse that; try it in the first environment, or give it another name"
-        ],
-    ),
-    (
         "a table that is paid by request",
         change("Letters", BillingMode="PAY_PER_REQUEST"),
         ["Letters is updated"],

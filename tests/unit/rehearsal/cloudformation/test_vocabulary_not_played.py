@@ -1,28 +1,7 @@
-from typing import Any
-
 import pytest
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.vocabulary import check_properties, check_template
-
-
-@pytest.mark.parametrize(
-    ("resource", "said"),
-    [
-        ({"Type": "AWS::CloudFormation::Stack"}, r"prod\.Odd: is a nested stack, which the rehearsal does not play"),
-        (
-            {"Type": "AWS::ECS::Service", "Properties": {"LaunchType": "EC2"}},
-            r"prod\.Odd\.LaunchType: runs on instances",
-        ),
-        (
-            {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer", "Properties": {"Type": "network"}},
-            r"prod\.Odd\.Type: is a network load balancer",
-        ),
-    ],
-)
-def test_what_cannot_be_played_at_all_is_refused_in_plain_words(resource: dict[str, Any], said: str) -> None:
-    with pytest.raises(UnresolvableError, match=said):
-        check_template({"Resources": {"Odd": resource}}, "prod")
 
 
 def test_a_group_of_instances_beside_services_may_say_how_it_is_updated() -> None:

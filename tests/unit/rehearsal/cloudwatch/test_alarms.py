@@ -240,3 +240,8 @@ def test_an_expression_may_name_all_metrics_of_its_alarm() -> None:
     store.record(CPU, 50)
     alarm = read_alarm({**rest, "ComparisonOperator": "GreaterThanThreshold", "Metrics": entries})
     assert alarm.value(store, 0) == 110
+
+
+def test_a_period_that_is_no_whole_minute_is_not_evaluated() -> None:
+    with pytest.raises(UnresolvableError, match="has a period of 30 s"):
+        read_alarm(properties(Period=30))

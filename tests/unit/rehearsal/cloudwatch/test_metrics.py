@@ -84,3 +84,10 @@ def test_a_metric_has_the_dimensions_that_the_load_balancer_reports_it_with(
 ) -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html."""
     assert Metric.of("AWS/ApplicationELB", name, dict.fromkeys(by, "any")).is_measured is measured
+
+
+def test_a_trimmed_mean_leaves_out_the_highest_values() -> None:
+    values = [0.2] * 18 + [4.0, 6.0]
+    assert statistic("tm90", values) == pytest.approx(0.2)
+    assert statistic("tm100", values) == pytest.approx(0.68)
+    assert statistic("tm90", []) is None

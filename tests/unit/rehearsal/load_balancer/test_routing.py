@@ -202,7 +202,8 @@ def test_a_rule_may_name_one_group_without_a_weight() -> None:
         ({"Actions": [{"Type": "fixed-response"}]}, "fixed-response without FixedResponseConfig: add it"),
         ({"Actions": [{"Type": "redirect"}]}, "redirect without RedirectConfig: add it"),
         ({"Actions": [{"Type": "forward", "TargetGroupArn": "red"}]}, "'red', which is not a target group"),
-        ({"Actions": [{"Type": "authenticate-oidc"}]}, "authenticate-oidc"),
+        ({"Actions": [{"Type": "authenticate-oidc"}]}, "0 entries"),
+        ({"Actions": [{"Type": "send-a-letter"}]}, "send-a-letter"),
         ({"Actions": [{"Type": "forward"}, {"Type": "forward"}]}, "2 entries"),
     ],
 )

@@ -148,6 +148,6 @@ def test_a_few_long_waits_do_not_move_what_an_answer_usually_takes() -> None:
     target = Target(task_on(1))
     for seconds in (0.01, 0.01, 0.01, 0.01, 0.01, 0.81):
         target.answered(seconds, failed=False)
-    asked = Requests(target.served, target.failed, target.seconds, target.log_seconds)
+    asked = Requests(target.served, target.failed, target.seconds, target.log_seconds, target.slow)
     assert asked.seconds / asked.served > 0.14
     assert usual_seconds(asked) == pytest.approx(0.01 * 81 ** (1 / 6))

@@ -226,3 +226,30 @@ def test_a_release_that_closes_idle_connections_first_is_seen(
     assert found.startswith(said)
     assert bool(found) is bool(said)
     assert any("idle connections. " in each for each in confidence(record)) is named
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            Requests(90, slow=0),
+            Requests(100, slow=10),
+            "takes a second or longer for 10 of 100 answers (0 of 90 before)",
+        ),
+        (Requests(90, slow=2), Requests(100, slow=12), "for 12 of 100 answers (2 of 90 before)"),
+        (Requests(90, slow=4), Requests(100, slow=12), ""),
+        (Requests(90, slow=0), Requests(100, slow=2), ""),
+        (Requests(90, slow=0), Requests(9, slow=2), ""),
+        (Requests(0), Requests(100, slow=50), ""),
+    ],
+    ids=["a tail", "a longer tail", "slow before", "two of a hundred", "two answers", "a first deployment"],
+)
+def test_a_few_slow_answers_are_seen_although_the_mean_hardly_moves(
+    deployed: Callable[..., DeploymentRecord], rehearsed: Make, old: Requests, new: Requests, said: str
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.samples = [MinuteRecord(1, 50, {str(deployment.old): old, deployment.new: new}, [])]
+    record.deployments = [deployment]
+    found = "; ".join(what_users_meet(record))
+    assert said in found
+    assert bool(found) is bool(said)

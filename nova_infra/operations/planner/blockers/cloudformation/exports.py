@@ -150,3 +150,20 @@ def missing_exports(step: Step) -> Iterator[Refusal]:
                 f"imports {name}, which no stack exports in {step.after.key.account} {step.after.key.region} by then",
                 "deploy the stack that exports it first",
             )
+
+
+def taken_exports(step: Step) -> Iterator[Refusal]:
+    """Refuse an export whose name another stack of the account and region has at that moment."""
+    place = step.after.key[:2]
+    others = {**step.world.stacks, **{each.key: each for each in step.wave if each.key < step.after.key}}
+    had = step.before.exports if step.before is not None else {}
+    for name in step.after.exports.keys() - had.keys() if all(place) else ():
+        if owners := [
+            k.name for k, each in others.items() if k[:2] == place and k != step.after.key and name in each.exports
+        ]:
+            yield Refusal(
+                step.after.key.name,
+                "",
+                f"exports {name}, which {owners[0]} exports already in {' '.join(place)}",
+                "choose another name, or free it in an earlier release",
+            )

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list, as_text
-from nova_infra.operations.changes.certain import certain_entries, may_be_left_out, table, values_at
+from nova_infra.operations.changes.certain import certain_entries, is_known, may_be_left_out, table, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -116,6 +116,9 @@ _MOST_CHILDREN = 100
 _STANDARD_PARAMETER = 4096
 _VARIABLES = 4096
 """Bytes of a function's variables: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+_OWN_POLICIES = {"AWS::IAM::User": 2048, "AWS::IAM::Role": 10_240, "AWS::IAM::Group": 5120}
+"""Characters of all inline policies together, without white space:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
 _MOST_TAGS = 50
 _Fault = tuple[str, str, str]
 
@@ -179,6 +182,12 @@ def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         if (size := len(json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode())) > _VARIABLES:
             fault = f"has {size:,} bytes, but Lambda allows {_VARIABLES:,}"
             yield "Environment.Variables", fault, "put large values into a parameter or a file of the function"
+    if kind in _OWN_POLICIES:
+        texts = [each for each in values_at(properties, "Policies[].PolicyDocument") if is_known(each)]
+        size = sum(len("".join(json.dumps(each, separators=(",", ":")).split())) for each in texts)
+        if size > _OWN_POLICIES[kind]:
+            fault = f"hold {size:,} characters, but IAM allows {_OWN_POLICIES[kind]:,}"
+            yield "Policies", fault, "move some into a managed policy, or name resources by a pattern"
     if kind == "AWS::WAFv2::WebACL":
         places = Counter(place for place in values_at(properties, "Rules[].Priority") if isinstance(place, int | str))
         if twice := [place for place, count in places.items() if count > 1]:

@@ -36,6 +36,13 @@ _LOST = {
     "AWS::SecretsManager::Secret": "its value is lost",
 }
 """What is lost or kept of a resource's content when it is deleted, by type."""
+_OF_USERS = (
+    *("AWS::Cognito::UserPool", "AWS::DSQL::Cluster", "AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table"),
+    *("AWS::DocDB::DBCluster", "AWS::EFS::FileSystem", "AWS::FSx::FileSystem", "AWS::MemoryDB::Cluster"),
+    *("AWS::Neptune::DBCluster", "AWS::OpenSearchService::Domain", "AWS::RDS::DBCluster", "AWS::RDS::DBInstance"),
+    *("AWS::Redshift::Cluster", "AWS::Timestream::Table"),
+)
+"""Types whose content users miss at once when an empty one takes its place."""
 _LEFT_UNLESS_EMPTY = {_BUCKET: "objects", _REPOSITORY: "images"}
 """Types that CloudFormation deletes only when they are empty, with what they hold then.
 
@@ -127,6 +134,7 @@ def lost_data(step: Step) -> Iterator[Consequence]:
             step.after.key.name,
             action.logical_id,
             f"{said}: {_lost_with(before, what, fate)}; to keep it, first deploy it with {attribute}: Retain",
+            hurts=action.action is Action.REPLACE and before["Type"] in _OF_USERS,
             loses=True,
         )
 

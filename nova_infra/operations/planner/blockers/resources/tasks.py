@@ -80,6 +80,10 @@ def refused_services(step: Step) -> Iterator[Refusal]:
             found += [*_of_balancer(balancer, task.get("Properties", {})), *_of_shifting(properties, balancer)]
             named = referenced(table(balancer.get("AdvancedConfiguration")).get("ProductionListenerRule"))
             found += _of_rule(step.after.resources.get(named or "", {}))
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/alb.html
+            group = step.after.resources.get(referenced(balancer.get("TargetGroupArn")) or "", {}).get("Properties", {})
+            if (task.get("Properties", {}).get("NetworkMode"), group.get("TargetType")) == ("awsvpc", "instance"):
+                found.append(("LoadBalancers.TargetGroupArn", "has instances, but awsvpc needs ip", "make its type ip"))
         for where, fault, remedy in found:
             yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
         desired, configuration = (
@@ -137,7 +141,11 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     volumes = _names(properties, "Volumes")
     if repeated := [name for name, count in Counter(map(_name, containers)).items() if name and count > 1]:
         yield "ContainerDefinitions", f"has several containers named {repeated[0]}", "rename one"
-    if containers and names is not None and all(str(each.get("Essential")).lower() == "false" for each in containers):
+    if (
+        containers
+        and is_whole(properties.get("ContainerDefinitions"))
+        and all(str(each.get("Essential")).lower() == "false" for each in containers)
+    ):
         yield "ContainerDefinitions", "has no essential container", "make one essential"
     for key, unit in (("Memory", "MiB"), ("Cpu", "CPU units")):
         whole, parts = _number(properties.get(key)), [_number(each.get(key)) or 0 for each in containers]

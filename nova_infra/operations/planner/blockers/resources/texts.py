@@ -34,13 +34,17 @@ _ELB_NAME = (
     "use up to 32 letters, digits and hyphens, none of them at an end, and do not begin with internal-",
 )
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_FixedResponseActionConfig.html
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html
 _ACTIONS = {
+    "Actions[].RedirectConfig.StatusCode": ("HTTP_30[12]", "make it HTTP_301 or HTTP_302"),
     "Actions[].FixedResponseConfig.StatusCode": (r"[245]\d\d", "answer 2XX, 4XX or 5XX, or redirect"),
     "Actions[].FixedResponseConfig.ContentType": (
         "text/(plain|css|html)|application/(javascript|json)",
         "make it one such as text/plain, text/html or application/json",
     ),
 }
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
+_STATISTIC = r"(p|tm|wm|tc|ts)(\d\d?(\.\d+)?|100(\.0+)?)|(TM|WM|TC|TS|PR)\([\d.]*%?:[\d.]*%?\)|(?i:iqm)"
 # Type, and path of a text, to the pattern that it must match as a whole, and what to do.
 _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::ECS::TaskDefinition": {
@@ -109,7 +113,11 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::Lambda::Function": {
         "FunctionName": (r"[\w-]{1,64}|arn:.+", "use up to 64 letters, digits, hyphens and underscores")
     },
-    "AWS::DynamoDB::Table": {"TableName": (r"[\w.-]{3,255}", "use 3 to 255 letters, digits, and . _ -")},
+    "AWS::CloudWatch::Alarm": {"ExtendedStatistic": (_STATISTIC, "write one such as p99 or tm95")},
+    "AWS::DynamoDB::Table": dict.fromkeys(
+        ("TableName", "GlobalSecondaryIndexes[].IndexName", "LocalSecondaryIndexes[].IndexName"),
+        (r"[\w.-]{3,255}", "use 3 to 255 letters, digits, and . _ -"),
+    ),
     "AWS::ECR::Repository": {
         "RepositoryName": (
             r"(?=.{2,256}$)[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*",
@@ -134,7 +142,6 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "make it one such as BUILD_GENERAL1_SMALL",
         ),
     },
-    "AWS::CloudWatch::Alarm": {"ExtendedStatistic": ("[A-Za-z].*", "write one such as p99")},
     "AWS::CertificateManager::Certificate": {
         "DomainName": (r"(\*\.)?[^*]{1,62}", "use up to 64 characters, and a * only as its first label")
     },

@@ -30,7 +30,7 @@ from nova_infra.operations.changes.certain import (
     tables,
     values_at,
 )
-from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.model import Action, Refusal
 from nova_infra.operations.planner.step import Step
 
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -58,6 +58,7 @@ _WORDS = ("AND", "OR", "NOT", "REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "
 """Operators of expressions, and words that functions take:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
 _WIDEST, _NARROWEST = 16, 28
+_INDEXES = "GlobalSecondaryIndexes[].IndexName"
 _Fault = tuple[str, str, str]
 
 
@@ -67,6 +68,25 @@ def refused_values(step: Step) -> Iterator[Refusal]:
         for logical_id, properties in step.after.of_type(kind):
             for where, fault, remedy in judge(properties):
                 yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+
+
+def refused_indexes(step: Step) -> Iterator[Refusal]:
+    """Refuse more than one new or deleted global index of a table in an update.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+    """
+    for action in step.actions:
+        if step.before is None or (action.type, action.action) != ("AWS::DynamoDB::Table", Action.UPDATE):
+            continue
+        old, new = (
+            {str(name) for name in values_at(table(stack.resources[action.logical_id].get("Properties")), _INDEXES)}
+            for stack in (step.before, step.after)
+        )
+        if len(changed := sorted(old ^ new)) > 1:
+            fault = f"adds or deletes {len(changed)} indexes ({', '.join(changed)}), and an update takes one"
+            yield Refusal(
+                step.after.key.name, f"{action.logical_id}.GlobalSecondaryIndexes", fault, "deliver them singly"
+            )
 
 
 def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -223,6 +243,24 @@ def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "DefinitionString", fault, "name one in StartAt"
 
 
+def _dashboard(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    text = properties.get("DashboardBody")
+    if isinstance(text, str):
+        try:
+            json.loads(text)
+        except ValueError:
+            yield "DashboardBody", "is no JSON", "correct it"
+
+
+def _pipeline(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html."""
+    stages = tables(properties.get("Stages"))
+    for where, parts in (("Stages", stages), *((f"Stages.{s.get('Name')}", tables(s.get("Actions"))) for s in stages)):
+        names = [each["Name"] for each in parts if isinstance(each.get("Name"), str)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            yield where, f"has {twice[0]} twice", "rename one"
+
+
 def _window(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     window = table(properties.get("FlexibleTimeWindow"))
     if window.get("Mode") == "FLEXIBLE" and "MaximumWindowInMinutes" not in window:
@@ -291,6 +329,8 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     "AWS::EC2::Subnet": _range,
     "AWS::StepFunctions::StateMachine": _machine,
     "AWS::Scheduler::Schedule": _window,
+    "AWS::CloudWatch::Dashboard": _dashboard,
+    "AWS::CodePipeline::Pipeline": _pipeline,
     "AWS::IAM::Policy": _policy,
     "AWS::IAM::ManagedPolicy": _policy,
     "AWS::IAM::Role": _own_policies,

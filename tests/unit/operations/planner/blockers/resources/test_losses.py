@@ -67,11 +67,11 @@ def test_every_type_that_holds_data_has_a_loss() -> None:
     [
         (
             {},
-            "may be replaced by an empty one: its items are lost; to keep it, first deploy it with UpdateReplacePolicy",
+            "is replaced by an empty one: its items are lost; to keep it, first deploy it with UpdateReplacePolicy",
         ),
-        ({"delete": "Retain"}, "may be replaced by an empty one: its items are lost"),
-        ({"replace": "Retain"}, "may be replaced by an empty one, and the old one is kept outside of any stack"),
-        ({"replace": "Snapshot"}, "may be replaced by an empty one: only a snapshot of what it holds is left"),
+        ({"delete": "Retain"}, "is replaced by an empty one: its items are lost"),
+        ({"replace": "Retain"}, "is replaced by an empty one, and the old one is kept outside of any stack"),
+        ({"replace": "Snapshot"}, "is replaced by an empty one: only a snapshot of what it holds is left"),
     ],
 )
 def test_a_table_of_another_key_is_an_empty_one(policies: dict[str, str], loss: str) -> None:

@@ -27,6 +27,8 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 WRONG_CRONS = ["cron(0 12 * * *)", "cron(0 12 * * * *)", "cron(0 12 ? * ? *)"]
 ELB = "AWS::ElasticLoadBalancingV2::"
 NAMES = [
+    ("AWS::CloudWatch::Alarm", "ExtendedStatistic", ["p99.9", "p100", "tm95", "TM(5%:)", "IQM"], ["p101", "q9", "p"]),
+    ("AWS::DynamoDB::Table", "GlobalSecondaryIndexes[].IndexName", ["by-day"], ["x"]),
     ("AWS::ECS::TaskDefinition", "Family", ["shop-cart_2", "x" * 255], ["shop cart", "shop.cart", "x" * 256]),
     ("AWS::ECS::TaskDefinition", "ContainerDefinitions[].Name", ["app-1"], ["app 1", ""]),
     ("AWS::ECS::TaskDefinition", "RuntimePlatform.CpuArchitecture", ["ARM64", "X86_64"], ["x86_64", "AMD64"]),
@@ -144,3 +146,11 @@ def test_a_dead_letter_queue_is_of_the_same_kind(mine: bool, dead: bool, fits: b
     found = refusals("AWS::SQS::Queue", {"FifoQueue": mine, "RedrivePolicy": redrive}, Dead=other)
     faults = [] if fits else ["leads from a FIFO queue to a standard one"]
     assert [each.fault for each in found] == faults
+
+
+@pytest.mark.parametrize(("status", "is_refused"), [("HTTP_301", False), ("HTTP_302", False), ("HTTP_308", True)])
+def test_a_redirect_has_one_of_two_statuses(status: str, is_refused: bool) -> None:
+    action = {"Type": "redirect", "RedirectConfig": {"StatusCode": status, "Path": "/elsewhere"}}
+    condition = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/here"]}}
+    found = refusals(f"{ELB}ListenerRule", {"Priority": 3, "Conditions": [condition], "Actions": [action]})
+    assert [each.where for each in found] == ["It.Actions[].RedirectConfig.StatusCode"] * is_refused

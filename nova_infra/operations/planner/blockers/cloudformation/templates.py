@@ -1,0 +1,81 @@
+"""What of a template CloudFormation itself finds wrong before it calls any service: "template validation error".
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html,
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-findinmap.html,
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getatt.html.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "AWS::CloudWatch::Alarm": ("Arn",),
+    "AWS::DynamoDB::Table": ("Arn", "StreamArn"),
+    "AWS::ECS::Cluster": ("Arn",),
+    "AWS::ECS::Service": ("Name", "ServiceArn"),
+    "AWS::IAM::Role": ("Arn", "RoleId"),
+    f"{_ELB}::Listener": ("ListenerArn",),
+    f"{_ELB}::ListenerRule": ("IsDefault", "RuleArn"),
+    f"{_ELB}::TargetGroup": ("LoadBalancerArns", "TargetGroupArn", "TargetGroupFullName", "TargetGroupName"),
+}
+"""All attributes of some types. Schemas of others leave out some that CloudFormation knows."""
+_Fault = tuple[str, str]
+
+
+def refused_templates(step: Step) -> Iterator[Refusal]:
+    """Refuse defaults that their own parameter forbids, values that no mapping has, attributes that no resource has."""
+    template = step.after.template
+    for name, parameter in template.get("Parameters", {}).items() if step.actions else ():
+        for fault, remedy in _of_default(parameter):
+            yield Refusal(step.after.key.name, f"Parameters.{name}", fault, remedy)
+    if step.actions:
+        parts = [*step.after.resources.items()]
+        parts += [(f"Outputs.{name}", each) for name, each in template.get("Outputs", {}).items()]
+        for place, part in parts:
+            for fault, remedy in _of_functions(part, template):
+                yield Refusal(step.after.key.name, place, fault, remedy)
+
+
+def _of_default(parameter: Mapping[str, Any]) -> Iterator[_Fault]:
+    default, allowed, pattern = (parameter.get(key) for key in ("Default", "AllowedValues", "AllowedPattern"))
+    if default is None or parameter.get("Type") not in ("String", "Number"):
+        return  # Of the other types, each entry or a value elsewhere counts.
+    if isinstance(allowed, list) and str(default) not in map(str, allowed):
+        yield f"its Default {default} is none of its AllowedValues", "correct one of them"
+    if isinstance(pattern, str) and not _matches(pattern, str(default)):
+        yield f"its Default {default} does not match its AllowedPattern {pattern}", "correct one of them"
+    is_number = parameter["Type"] == "Number"
+    size = float(default) if is_number and re.fullmatch(r"-?\d+(\.\d+)?", str(default)) else float(len(str(default)))
+    least, most = (parameter.get(f"{end}{'Value' if is_number else 'Length'}") for end in ("Min", "Max"))
+    if (least is not None and size < float(least)) or (most is not None and size > float(most)):
+        yield f"its Default {default} is beyond its limits", "correct one of them"
+
+
+def _matches(pattern: str, text: str) -> bool:
+    try:
+        return re.fullmatch(pattern, text) is not None
+    except re.error:
+        return True  # Java's expressions, which CloudFormation takes, are not all Python's.
+
+
+def _of_functions(value: Any, template: Mapping[str, Any]) -> Iterator[_Fault]:
+    match value:
+        case {"Fn::FindInMap": [str(name), str(first), str(second)]}:
+            mapping = template.get("Mappings", {}).get(name, {})
+            if "Fn::Transform" not in mapping and second not in mapping.get(first, {}):
+                yield f"looks for {second} of {first} in the mapping {name}, which lacks it", "add it, or correct it"
+        case {"Fn::GetAtt": [str(logical_id), str(wanted)]}:
+            kind = str(template.get("Resources", {}).get(logical_id, {}).get("Type"))
+            if wanted not in (known := _ATTRIBUTES.get(kind, (wanted,))):
+                yield f"asks {logical_id} for {wanted}, but it has only {', '.join(known)}", "correct the attribute"
+        case dict():
+            for inner in value.values():
+                yield from _of_functions(inner, template)
+        case list():
+            for inner in value:
+                yield from _of_functions(inner, template)

@@ -1,0 +1,80 @@
+"""Leaves out of a template what AWS takes and the rehearsal does not play, so that the rest is played.
+
+What is left out keeps its name: other resources may refer to it. Its type says why it is, for the last lines.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.assembly import Template
+
+KIND = "NotPlayed::"
+"""Begins the type of a resource that is left out; what is not covered follows."""
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+_NETWORK = "network and gateway load balancers, and requests through them"
+_INSTANCES = "services on instances"
+_TRANSPORT = ("TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC", "GENEVE")
+
+
+def playable(template: Template) -> Template:
+    """A template in which what cannot be played has a type that says so; the same one where there is nothing."""
+    resources: dict[str, Any] = template.get("Resources", {})
+    left = {logical_id: why for logical_id, each in resources.items() if (why := _why(each))}
+    # A service runs where its task definition can, whatever its cluster offers.
+    for logical_id, each in resources.items():
+        definition = each.get("Properties", {}).get("TaskDefinition")
+        if each["Type"] == "AWS::ECS::Service" and (reason := left.get(_referred_to(definition))):
+            left.setdefault(logical_id, reason)
+    if not left:
+        return template
+    kept = {
+        logical_id: {**each, "Type": f"{KIND}{left[logical_id]}"} if logical_id in left else _without(each, left)
+        for logical_id, each in resources.items()
+    }
+    return {**template, "Resources": kept}
+
+
+def _why(resource: Mapping[str, Any]) -> str:
+    """What a resource is that is not played; empty for one that is played, or that nothing here knows."""
+    given = resource.get("Properties", {})
+    match resource["Type"]:
+        case "AWS::CloudFormation::Stack":
+            return "what nested stacks hold"
+        case "AWS::ElasticLoadBalancingV2::LoadBalancer" if given.get("Type") in ("network", "gateway"):
+            return _NETWORK
+        case "AWS::ElasticLoadBalancingV2::TargetGroup" | "AWS::ElasticLoadBalancingV2::Listener":
+            return _NETWORK if given.get("Protocol") in _TRANSPORT else ""
+        case "AWS::ECS::Service" if _controller(given) != "ECS":
+            return f"services deployed by {_controller(given)}"
+        case "AWS::ECS::TaskSet":
+            return "services deployed by EXTERNAL"
+        case "AWS::ECS::Service" if given.get("LaunchType") in ("EC2", "EXTERNAL") or _on_instances(given):
+            return _INSTANCES
+        case "AWS::ECS::TaskDefinition" if "FARGATE" not in str(given.get("RequiresCompatibilities", "FARGATE")):
+            return _INSTANCES
+    return ""
+
+
+def _controller(service: Mapping[str, Any]) -> str:
+    controller = service.get("DeploymentController")
+    return str(controller.get("Type", "ECS")) if isinstance(controller, Mapping) else "ECS"
+
+
+def _on_instances(service: Mapping[str, Any]) -> bool:
+    strategy = service.get("CapacityProviderStrategy", ())
+    providers = [each.get("CapacityProvider", "FARGATE") for each in strategy if isinstance(each, Mapping)]
+    return any(each not in ("FARGATE", "FARGATE_SPOT") for each in providers)
+
+
+def _referred_to(value: Any) -> str:
+    return str(value.get("Ref", "")) if isinstance(value, Mapping) else ""
+
+
+def _without(resource: dict[str, Any], left: Mapping[str, str]) -> dict[str, Any]:
+    """A service without the target groups that are left out; any other resource as it is."""
+    balancers = resource.get("Properties", {}).get("LoadBalancers")
+    if resource["Type"] != "AWS::ECS::Service" or not isinstance(balancers, list):
+        return resource
+    kept = [each for each in balancers if _referred_to(each.get("TargetGroupArn", each)) not in left]
+    return {**resource, "Properties": {**resource["Properties"], "LoadBalancers": kept}}

@@ -1,0 +1,68 @@
+"""What AWS takes and the rehearsal does not play is left out by name, and the rest is played."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.cloudformation.left_out import playable
+from nova_infra.rehearsal.cloudformation.vocabulary import area_not_rehearsed, check_template
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+INSTANCES = "services on instances"
+NETWORK = "network and gateway load balancers, and requests through them"
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "area"),
+    [
+        ("AWS::CloudFormation::Stack", {}, "what nested stacks hold"),
+        ("AWS::ECS::Service", {"LaunchType": "EC2"}, INSTANCES),
+        ("AWS::ECS::Service", {"CapacityProviderStrategy": [{"CapacityProvider": "mine"}]}, INSTANCES),
+        ("AWS::ECS::Service", {"DeploymentController": {"Type": "CODE_DEPLOY"}}, "services deployed by CODE_DEPLOY"),
+        ("AWS::ECS::TaskSet", {}, "services deployed by EXTERNAL"),
+        ("AWS::ECS::TaskDefinition", {"RequiresCompatibilities": ["EC2"]}, INSTANCES),
+        (f"{_ELB}::LoadBalancer", {"Type": "network"}, NETWORK),
+        (f"{_ELB}::TargetGroup", {"Protocol": "TCP"}, NETWORK),
+        (f"{_ELB}::Listener", {"Protocol": "TLS"}, NETWORK),
+    ],
+)
+def test_what_is_left_out_says_what_is_not_covered(kind: str, properties: dict[str, Any], area: str) -> None:
+    left = playable({"Resources": {"Odd": {"Type": kind, "Properties": properties}}})
+    assert area_not_rehearsed(left["Resources"]["Odd"]["Type"]) == area
+    check_template(left, "prod")
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("AWS::ECS::Service", {"LaunchType": "FARGATE", "DeploymentController": {"Type": "ECS"}}),
+        ("AWS::ECS::Service", {"CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT"}]}),
+        ("AWS::ECS::TaskDefinition", {"RequiresCompatibilities": ["EC2", "FARGATE"]}),
+        ("AWS::ECS::TaskDefinition", {}),
+        (f"{_ELB}::LoadBalancer", {"Type": "application"}),
+        (f"{_ELB}::TargetGroup", {"Protocol": "HTTP"}),
+    ],
+)
+def test_what_is_played_stays_as_it_is(kind: str, properties: dict[str, Any]) -> None:
+    template = {"Resources": {"Usual": {"Type": kind, "Properties": properties}}}
+    assert playable(template) is template
+
+
+def test_a_service_whose_tasks_need_instances_is_left_out_with_them() -> None:
+    definition = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"RequiresCompatibilities": ["EC2"]}}
+    service = {"Type": "AWS::ECS::Service", "Properties": {"TaskDefinition": {"Ref": "Task"}}}
+    left = playable({"Resources": {"Task": definition, "Service": service}})["Resources"]
+    assert left["Service"]["Type"] == left["Task"]["Type"]
+
+
+def test_a_service_behind_both_kinds_of_load_balancer_keeps_the_one_that_is_played() -> None:
+    groups = {name: {"Type": f"{_ELB}::TargetGroup", "Properties": {"Protocol": p}} for name, p in GROUPS.items()}
+    balancers = [{"TargetGroupArn": {"Ref": name}} for name in GROUPS]
+    service = {"Type": "AWS::ECS::Service", "Properties": {"LoadBalancers": balancers, "DesiredCount": 3}}
+    template = {"Resources": {**groups, "Service": service}}
+    kept = playable(template)["Resources"]["Service"]["Properties"]
+    assert kept == {"LoadBalancers": [{"TargetGroupArn": {"Ref": "Web"}}], "DesiredCount": 3}
+    assert len(balancers) == 2
+
+
+GROUPS = {"Net": "TCP", "Web": "HTTP"}
