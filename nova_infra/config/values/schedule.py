@@ -8,6 +8,8 @@ from zoneinfo import available_timezones
 from nova_infra.config.values.fields import refusal
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""Days that each month can have."""
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
@@ -88,7 +90,15 @@ def cron_fault(expression: str) -> str | None:
             return f"has {text!r} for the {field.name}"
     if (fields[2] == "?") is (fields[4] == "?"):
         return "needs ? for either the days of the month or the days of the week"
+    if re.fullmatch(r"[\d,]+", fields[2]) and re.fullmatch(r"[\w,]+", fields[3]):
+        first, months = min(map(int, fields[2].split(","))), [_month(each) for each in fields[3].upper().split(",")]
+        if all(first > _LONGEST[month - 1] for month in months):
+            return f"has no day {first} in the months {fields[3]}, so it never comes"
     return None
+
+
+def _month(text: str) -> int:
+    return 1 + _MONTHS.index(text) if text in _MONTHS else int(text)
 
 
 def window(value: str) -> str:
