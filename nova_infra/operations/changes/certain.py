@@ -51,6 +51,8 @@ def without_no_value(value: Any) -> Any:
     A branch of a condition is not among them. See
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html.
     """
+    if isinstance(value, str):  # most are, and whether something is a Mapping takes longer to find out
+        return value
     if isinstance(value, Mapping) and not is_function(value):
         return {key: without_no_value(each) for key, each in value.items() if each != _NO_VALUE}
     return [without_no_value(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value

@@ -38,7 +38,7 @@ class StackTemplate:
         """Logical id to resource, without CDK's metadata and without what the template certainly leaves out."""
         conditions = self.template.get("Conditions", {})
         return {
-            logical_id: without_no_value(resource)
+            logical_id: _with_properties(without_no_value(resource))
             for logical_id, resource in self.template.get("Resources", {}).items()
             if isinstance(resource, Mapping)
             and resource.get("Type") not in (None, "AWS::CDK::Metadata")
@@ -167,6 +167,11 @@ class PlannedStack:
     actions: tuple[ResourceAction, ...]
     refusals: tuple[Refusal, ...]
     consequences: tuple[Consequence, ...]
+
+
+def _with_properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A resource whose properties, if it has any, are an object: no synthesis lets another value through (NOVA-R22)."""
+    return resource if isinstance(resource.get("Properties", {}), Mapping) else {**resource, "Properties": {}}
 
 
 def _imports(value: Any) -> Iterator[str]:

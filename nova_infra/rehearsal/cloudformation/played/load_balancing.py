@@ -117,7 +117,7 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "Port": ANY,
         "Protocol": Only(("HTTP",)),
         "ProtocolVersion": Only(("HTTP1", "HTTP2", "GRPC")),
-        "TargetType": Only(("ip",)),
+        "TargetType": Only(("ip", "instance")),  # whose services are left out
         "TargetGroupAttributes": Attributes(
             {
                 "deregistration_delay.timeout_seconds": Number(0, 3600),

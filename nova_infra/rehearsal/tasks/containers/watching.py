@@ -91,9 +91,16 @@ async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
 
 
 async def last_output(engine: Engine, name: str) -> list[str]:
-    """The last lines that a container printed."""
-    _, out, said = await engine.attempt("logs", "--tail", _LOG_LINES, name)
-    return [*out.splitlines(), *said.splitlines()]
+    """The last lines that a container printed.
+
+    Podman 4.3 was seen, on a busy machine, to answer with nothing about a container that had printed something. So
+    nothing is believed only the second time.
+    """
+    for _ in range(2):
+        _, out, said = await engine.attempt("logs", "--tail", _LOG_LINES, name)
+        if lines := [*out.splitlines(), *said.splitlines()]:
+            return lines
+    return []
 
 
 def last_words(lines: Iterable[str]) -> str:

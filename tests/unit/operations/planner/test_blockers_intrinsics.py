@@ -77,7 +77,7 @@ def test_what_only_cloudformation_knows_is_neither_refused_nor_ends_a_plan(name:
             assert refusals(changed(name, path, NOTHING)) == refusals(changed(name, path, None)), path
 
 
-ODD = [None, True, 7, "x", [], [[7]], {"a": [7]}]
+ODD = [None, True, 7, 1e308, "x", [], [[7]], {"a": [7]}]
 
 
 @pytest.mark.parametrize("name", one_of_each(STACKS, kind=valid_services.STACKS.__contains__))
@@ -89,3 +89,9 @@ def test_a_value_of_another_type_ends_no_plan(name: str) -> None:
             at(odd[f"It{number}"]["Properties"], path[:-1])[path[-1]] = put
         template = StackTemplate(KEY, {"Resources": {**STACKS[name], **odd}})
         assert len(plan([], [[template]]).stacks) == 1, path
+
+
+@pytest.mark.parametrize("properties", [*ODD, GIVEN], ids=str)
+def test_properties_of_another_type_end_no_plan(properties: Any) -> None:
+    odd = {f"It{number}": {**stack["It"], "Properties": properties} for number, stack in enumerate(STACKS.values())}
+    assert len(plan([], [[StackTemplate(KEY, {"Resources": odd})]]).stacks) == 1

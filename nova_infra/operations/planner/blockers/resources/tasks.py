@@ -21,6 +21,8 @@ _TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 _CHECK = {"Interval": (5, 300), "Timeout": (2, 60), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
+_BEYOND = 1e15
+"""More than any number that ECS takes: what is no less is not computed with."""
 _GIB = 1024
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging
 _LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
@@ -341,4 +343,4 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _BEYOND else None

@@ -14,7 +14,7 @@ from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
 from nova_infra.rehearsal.tasks.containers import container as module
 from nova_infra.rehearsal.tasks.containers.container import ContainerTask
-from nova_infra.rehearsal.tasks.containers.watching import has_ended, read_end, read_start
+from nova_infra.rehearsal.tasks.containers.watching import has_ended, last_output, read_end, read_start
 
 
 def test_a_process_is_over_as_soon_as_it_has_ended_although_nobody_has_asked_for_its_exit_code() -> None:
@@ -36,6 +36,15 @@ def test_an_engine_that_does_not_say_how_it_is_with_a_container_is_at_fault(tmp_
     for ask in (read_start, read_end):
         with pytest.raises(EngineError, match="inspect: its answer makes no sense: "):
             asyncio.run(ask(engine, "tiny"))
+
+
+@pytest.mark.parametrize(("answers", "heard"), [(["", "no such table\n"], ["no such table"]), (["", "", "late"], [])])
+def test_an_engine_that_says_nothing_of_a_container_is_asked_once_more(answers: list[str], heard: list[str]) -> None:
+    async def attempt(*_: str) -> tuple[int, str, str]:
+        return 0, "", answers.pop(0)
+
+    engine = cast(Engine, SimpleNamespace(attempt=attempt))
+    assert asyncio.run(last_output(engine, "tiny")) == heard
 
 
 def test_whoever_hears_out_a_container_that_is_being_stopped_is_not_cancelled_himself() -> None:
