@@ -79,3 +79,17 @@ def test_a_baseline_that_does_not_synthesize_is_refused_with_what_it_said(
     (candidate.sources / "new-file").write_text(json.dumps({}))
     with pytest.raises(NovaError, match=r"does not synthesize \(nova.toml: broken\)"), baseline_of(candidate, "HEAD"):
         pass
+
+
+def test_an_app_without_a_pipeline_is_one_stage_in_the_order_of_its_stacks(tmp_path: Path) -> None:
+    def stack(*after: str) -> dict[str, object]:
+        properties = {"templateFile": "any.json"}
+        return {"type": "aws:cloudformation:stack", "properties": properties, "dependencies": list(after)}
+
+    artifacts = {"Web": stack("Network", "Data"), "Data": stack("Network"), "Network": stack()}
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
+    (tmp_path / "any.json").write_text(json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}))
+    [stage] = Release("any", Assembly(tmp_path), tmp_path, app="cdk.out").pipeline().stages
+    assert [[action.name for action in wave] for wave in stage.waves()] == [["Network"], ["Data"], ["Web"]]
+    with pytest.raises(NovaError, match="no stack in it holds a pipeline"):
+        Release("any", Assembly(tmp_path), tmp_path).pipeline()
