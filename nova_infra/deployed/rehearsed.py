@@ -322,7 +322,7 @@ def ask(url: str, body: object = None) -> dict[str, Any] | None:
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
-        raise
+        raise RefusedError(f"rehearsal: answers {error.code} at {url}: is it still running?") from None
     except OSError as error:
         raise RefusedError(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
     return answer

@@ -21,6 +21,7 @@ from nova_infra.deployed.stack import Stack
 from nova_infra.names import environment_prefix, parameter_path, platform_stack_name, stack_name
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 from nova_infra.operations.rollback.template import image_of
+from nova_infra.rehearsal.clock import ClockStoppedError
 from nova_infra.rehearsal.delivery.definition import DeployAction
 from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, HookAnswer
@@ -230,7 +231,10 @@ async def _until_data(environment: PlayedEnvironment) -> None:
     for _ in range(MINUTES_UNTIL_DATA):
         if "INSUFFICIENT_DATA" not in environment.alarm_states().values():
             return
-        await environment.next_minute()
+        try:
+            await environment.next_minute()
+        except ClockStoppedError:  # The environment has ended: whoever asks is about to end, too.
+            raise web.HTTPServiceUnavailable from None
 
 
 def _long_ago(release: Release, prefix: str) -> Entry:

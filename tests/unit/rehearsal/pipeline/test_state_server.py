@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.rehearsed import PATIENCE_SECONDS, RehearsedEnvironment, RehearsedToolchain
-from nova_infra.errors import NotDeployedError
+from nova_infra.deployed.rehearsed import PATIENCE_SECONDS, RehearsedEnvironment, RehearsedToolchain, ask
+from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.operations.gates.preflight import blockers, survey
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.ledger import ReleasedImage, read_ledger
 from nova_infra.operations.release.candidate import read_candidate
 from nova_infra.operations.reports.brief import Brief
 from nova_infra.operations.reports.survey import survey as survey_brief
-from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.clock import Clock, ClockStoppedError
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.state import DeploymentState
@@ -199,3 +199,20 @@ def test_a_brief_names_the_release_and_approvers_are_notified(template: Callable
 
 def test_whoever_asks_waits_as_long_as_alarms_need_for_data_in_real_time() -> None:
     assert PATIENCE_SECONDS > (MINUTES_UNTIL_DATA + 1) * 60
+
+
+def test_who_still_waits_when_an_environment_ends_gets_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    async def ended() -> None:
+        raise ClockStoppedError("the clock was stopped")
+
+    waiting: Any = SimpleNamespace(alarm_states=lambda: {"errors": "INSUFFICIENT_DATA"}, next_minute=ended)
+
+    async def play() -> None:
+        releases = release("working tree", {}), release("0123456789", {})
+        async with ReleaseTools(*releases, record=Record("p", "c", "b", []), announce=print) as tools:
+            tools.open(waiting, STACKS)
+            with pytest.raises(NovaError, match=r"^rehearsal: answers 503 at http.*/candidate/nova-prod: is it still"):
+                await asyncio.to_thread(ask, f"{tools.url}/candidate/nova-prod")
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+    assert "Traceback" not in caplog.text
