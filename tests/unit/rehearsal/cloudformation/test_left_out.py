@@ -48,6 +48,24 @@ def test_what_is_played_stays_as_it_is(kind: str, properties: dict[str, Any]) ->
     assert playable(template) is template
 
 
+def test_what_macros_write_is_left_out_and_the_rest_is_played() -> None:
+    """A loop and a macro are valid: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html."""
+    loop = ["Name", ["a", "b"], {"Topic${Name}": {"Type": "AWS::SNS::Topic"}}]
+    topic = {"Type": "AWS::SNS::Topic"}
+    template = {
+        "Transform": "AWS::LanguageExtensions",
+        "Resources": {"Fn::ForEach::Topics": loop, "Topic": topic},
+        "Outputs": {"Fn::ForEach::Names": loop},
+    }
+    left = playable(template)
+    check_template(left, "prod")
+    assert left["Resources"].pop("Topic") == topic
+    assert [area_not_rehearsed(each["Type"]) for each in left["Resources"].values()] == [
+        "what macros write into a template"
+    ]
+    assert left["Outputs"] == {}
+
+
 def test_a_service_whose_tasks_need_instances_is_left_out_with_them() -> None:
     definition = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"RequiresCompatibilities": ["EC2"]}}
     service = {"Type": "AWS::ECS::Service", "Properties": {"TaskDefinition": {"Ref": "Task"}}}
