@@ -12,13 +12,10 @@ from helpers.assembly import Assembly
 from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.left_out import playable
 from nova_infra.rehearsal.cloudformation.vocabulary import (
     PLAYED,
-    area_not_rehearsed,
     check_properties,
     check_template,
-    may_not_exist,
 )
 from nova_infra.rehearsal.delivery.definition import read_pipeline
 from nova_infra.rehearsal.pipeline.precheck import StageReading
@@ -310,100 +307,6 @@ def test_attributes_are_known_by_their_keys() -> None:
     for key, value in ((unknown, "2"), ("stickiness.enabled", "perhaps")):
         with pytest.raises(UnresolvableError, match=r"prod\.G\.TargetGroupAttributes"):
             check(key, value)
-
-
-@pytest.mark.parametrize(
-    ("resource_type", "area"),
-    [
-        ("AWS::Kinesis::Stream", "Kinesis (Stream)"),
-        ("Custom::Something", "custom resources"),
-        ("AWS::CDK::Metadata", ""),
-        ("AWS::Lambda::LayerVersion", "function layers"),
-        ("AWS::IAM::Role", "IAM"),
-        ("AWS::ECS::TaskSet", "services deployed by EXTERNAL"),
-        ("AWS::ECS::CapacityProvider", "services on instances"),
-        ("AWS::CodeDeploy::DeploymentGroup", "services deployed by CODE_DEPLOY"),
-        ("AWS::CloudWatch::InsightRule", "CloudWatch (InsightRule)"),
-        ("AWS::ElasticLoadBalancingV2::TrustStore", "TLS"),
-        ("AWS::AppMesh::Mesh", "AppMesh (Mesh)"),
-        ("Acme::Shop::Cart", "resources that AWS does not define (Acme::Shop::Cart)"),
-        ("Acme::Shop::Cart::MODULE", "resources that AWS does not define (Acme::Shop::Cart::MODULE)"),
-        ("AWS::ECS::Service", None),
-        ("Nonsense", None),
-    ],
-)
-def test_every_type_but_the_played_ones_is_not_rehearsed(resource_type: str, area: str | None) -> None:
-    assert area_not_rehearsed(resource_type) == area
-
-
-@pytest.mark.parametrize(
-    ("resource_type", "perhaps"),
-    [
-        *((kind, False) for kind in PLAYED),
-        ("AWS::CloudWatch::AnomalyDetector", False),
-        ("AWS::Kinesis::Stream", False),
-        ("Custom::Something", False),
-        ("Acme::ECS::Thing", False),
-        ("AWS::ECS::Servce", True),
-        ("AWS::Lambda::Functon", True),
-    ],
-)
-def test_only_aws_knows_an_unlisted_type_of_a_service_that_is_played(resource_type: str, perhaps: bool) -> None:
-    assert may_not_exist(resource_type) is perhaps
-
-
-DAMAGE: list[Any] = [None, 5, "x", [], {}, True, ["x"], {"x": 5}, {"Fn::If": ["x"]}]
-
-
-def everywhere(template: dict[str, Any], put: Any) -> Iterator[None]:
-    """One place of a template after the other, while something else is there: sections, entries and their parts."""
-
-    def places_of(value: dict[str, Any], depth: int) -> Iterator[tuple[dict[str, Any], str]]:
-        for key in list(value):
-            yield value, key
-            if depth and isinstance(value[key], dict):
-                yield from places_of(value[key], depth - 1)
-
-    for container, key in list(places_of(template, 3)):
-        before = container[key]
-        container[key] = put
-        yield
-        container[key] = before
-
-
-@pytest.mark.parametrize("put", DAMAGE)
-def test_no_damage_to_a_template_ends_in_anything_but_one_line(put: Any) -> None:
-    task: dict[str, Any] = {
-        "Family": "shop",
-        "Memory": "512",
-        "RequiresCompatibilities": ["FARGATE"],
-        "ContainerDefinitions": [{"Name": "app", "Image": "app:1"}],
-    }
-    service = {"TaskDefinition": {"Ref": "Task"}, "LoadBalancers": [], "CapacityProviderStrategy": []}
-    resources: dict[str, Any] = {
-        "Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task},
-        "Service": {"Type": "AWS::ECS::Service", "Properties": service, "DependsOn": ["Task"], "Condition": "Here"},
-    }
-    template = {
-        "Parameters": {"P": {"Type": "String", "Default": "there", "MinLength": 2}},
-        "Conditions": {"Here": {"Fn::Not": [{"Fn::Equals": [{"Ref": "P"}, "here"]}]}},
-        "Mappings": {"Sizes": {"small": {"cpu": "256"}}},
-        "Resources": resources,
-        "Outputs": {"O": {"Value": {"Fn::FindInMap": ["Sizes", "small", "cpu"]}, "Export": {"Name": "o"}}},
-    }
-    refused = []
-    for _ in everywhere(template, put):
-        try:
-            StageReading().read("prod", playable(template))
-        except NovaError as error:
-            refused.append(str(error))
-    assert refused
-    assert not [line for line in refused if "\n" in line]
-    StageReading().read("prod", playable(template))
-
-
-def test_no_type_is_both_played_and_not_rehearsed() -> None:
-    assert [resource_type for resource_type in PLAYED if area_not_rehearsed(resource_type)] == []
 
 
 @pytest.mark.parametrize("key", ["finally", "on-failure"])
