@@ -25,7 +25,7 @@ PIECE = b"x" * 2**18
 
 
 def task_on(port: int) -> Task:
-    return cast(Task, SimpleNamespace(port=port, definition=SimpleNamespace(revision="tiny:2", fault="")))
+    return cast(Task, SimpleNamespace(port=port, definition=SimpleNamespace(revision="tiny:2", fault="", port=8080)))
 
 
 class Sent:

@@ -47,7 +47,7 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
             allow_redirects=False,
             headers={"User-Agent": "ELB-HealthChecker/2.0"},
         ) as response:
-            if group.settings.accepts(response.status):
+            if group.settings.accepts(response.status, target.task.definition.port):
                 return True
             target.last_fault = f"GET {group.settings.health_path} answered {response.status}"
     except TimeoutError:
@@ -120,7 +120,7 @@ async def _probe_http2(group: TargetGroup, target: Target) -> bool:
         status = str(answer.status)
         if is_grpc and answer.status == 200:
             status = answer.trailer(grpc.STATUS) or ""
-        if status.isdigit() and group.settings.accepts(int(status)):
+        if status.isdigit() and group.settings.accepts(int(status), target.task.definition.port):
             return True
         target.last_fault = f"{what} answered {status_of(answer) if is_grpc else answer.status}"
     return False

@@ -142,7 +142,7 @@ class TargetGroupSettings:
         codes: Status codes that are good, such as ``200`` or ``200-299``; gRPC's own where it speaks that.
         drain: Seconds that a target may take to finish its requests.
         version: Protocol that it speaks to its targets: ``HTTP1``, ``HTTP2`` or ``GRPC``.
-        checks_elsewhere: Whether its checks ask another port, which is not open here: any answer is then a good one.
+        check_port: The port that its checks ask; 0 for that of the requests. To another, any answer is good.
     """
 
     health_path: str
@@ -153,11 +153,11 @@ class TargetGroupSettings:
     codes: str
     drain: float
     version: str = "HTTP1"
-    checks_elsewhere: bool = False
+    check_port: int = 0
 
-    def accepts(self, status: int) -> bool:
-        """Whether a status code counts as healthy."""
-        if self.checks_elsewhere:
+    def accepts(self, status: int, port: int = 0) -> bool:
+        """Whether a status code counts as healthy, if a task whose requests go to a port answers so."""
+        if self.check_port not in (0, port):
             return True
         for part in self.codes.split(","):
             low, _, high = part.partition("-")
@@ -223,5 +223,5 @@ def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
         codes=properties.get("Matcher", {}).get(matcher, good),
         drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
         version=version,
-        checks_elsewhere=bool(health_port(properties)),
+        check_port=health_port(properties),
     )

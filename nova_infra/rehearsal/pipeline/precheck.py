@@ -20,9 +20,9 @@ from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, 
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.load_balancer.routing import existing_balancer, read_default_rule, read_rule
-from nova_infra.rehearsal.load_balancer.targets import TargetGroup, health_port, read_target_group
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.pipeline.release import Release
-from nova_infra.rehearsal.tasks.definition import read_task_definition
+from nova_infra.rehearsal.tasks.definition import ports_of, read_task_definition
 
 _UNCALLED = "Lambda functions that no deployment calls"
 _SPOT = "Spot and its interruptions"
@@ -97,6 +97,8 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
                 clause = f"only AWS knows whether {what}, which {', '.join(wanted)} comes from"
                 found.append((name, clause))
         found += [(name, f"only AWS knows whether {each} stays OK") for each in sorted(reading.unknown)]
+        unmapped = reading.unmapped - (before[name].unmapped if name in before else set())
+        found += [(name, f"only AWS knows whether {each}") for each in sorted(unmapped)]
         found += [(name, f"only AWS knows whether there is a type {each}") for each in sorted(reading.types)]
     return said_once(found)
 
@@ -137,6 +139,7 @@ class StageReading:
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
+        unmapped: Health checks of a port that no container maps, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
         types: Types of resources that are not known.
         services: Services that are played, by stack and logical id.
@@ -154,6 +157,8 @@ class StageReading:
         self.types: set[str] = set()
         self.services: set[str] = set()
         self.left: dict[str, str] = {}
+        self.unmapped: set[str] = set()
+        self._ports: dict[str, set[int]] = {}
         self._listeners: set[str] = set()
         self._secrets: set[str] = set()
         self._exports: dict[str, Any] = {}
@@ -183,6 +188,7 @@ class StageReading:
                 if not self._declares(origin):
                     self.secrets.setdefault(origin, set()).add(variable)
             self.sidecars |= set(definition.sidecars)
+            self._ports[stack.ref(logical_id)] = {p for c in properties["ContainerDefinitions"] for p in ports_of(c)}
         for logical_id, each in template["Resources"].items():
             if may_not_exist(kind := str(each["Type"])):
                 self.types.add(kind)
@@ -195,11 +201,9 @@ class StageReading:
             service, where = read_service(stack, logical_id), f"{stack_name}.{logical_id}"
             self._alarms_exist(service.rollout.alarms, f"{where}.DeploymentConfiguration.Alarms.AlarmNames")
             self.services.add(where)
-            self.unknown |= {
-                f"{each}, which can roll back {service.name},"
-                for each in service.rollout.alarms
-                if each in self.unevaluated
-            }
+            self._read_health_ports(stack.properties(logical_id), service.name)
+            unread = [each for each in service.rollout.alarms if each in self.unevaluated]
+            self.unknown |= {f"{each}, which can roll back {service.name}," for each in unread}
             if service.rule is not None and service.rule not in self._rules:
                 raise UnresolvableError(
                     f"{where}.LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule: {service.rule!r} is not a "
@@ -276,6 +280,16 @@ class StageReading:
             if "FARGATE_SPOT" in providers:
                 self.areas.add(_SPOT)
 
+    def _read_health_ports(self, service: Mapping[str, Any], name: str) -> None:
+        mapped = self._ports.get(str(service.get("TaskDefinition")))
+        for balancer in service.get("LoadBalancers", ()):
+            group = self._groups.get(str(balancer.get("TargetGroupArn")))
+            port = group.settings.check_port if group is not None else 0
+            if port and str(port) != str(balancer.get("ContainerPort")):
+                self.areas.add(_HEALTH_PORT)
+            if port and mapped is not None and port not in mapped:
+                self.unmapped.add(f"{name} answers health checks on port {port}, which no container maps")
+
     def _alarms_exist(self, names: tuple[str, ...], where: str) -> None:
         for name in names:
             if name not in self._alarms:
@@ -302,8 +316,6 @@ def _areas(stack: PlayedStack) -> set[str]:
         found |= {area for given in properties_of(resource_type) for area in areas_of(given, shape)}
     if any(len(each.get("LoadBalancers", ())) > 1 for each in properties_of("AWS::ECS::Service")):
         found.add(_FURTHER_GROUPS)
-    if any(health_port(each) for each in properties_of(f"{_ELB}::TargetGroup")):
-        found.add(_HEALTH_PORT)
     return found - {""}
 
 

@@ -188,7 +188,7 @@ def _service_first(
     """
     serving = [each for each in containers if name and each.get("Name") == name]
     if not serving:
-        serving = [each for each in containers if _ports(each)] if len(containers) > 1 else list(containers)
+        serving = [each for each in containers if ports_of(each)] if len(containers) > 1 else list(containers)
     if not serving:  # a worker or a job with sidecars
         serving = [each for each in containers if any(v["Name"] == _OWN for v in each.get("Environment", ()))]
     if len(serving) != 1:
@@ -199,14 +199,15 @@ def _service_first(
     return serving[0], tuple(str(each.get("Name")) for each in containers if each is not serving[0])
 
 
-def _ports(container: Mapping[str, Any]) -> list[int]:
+def ports_of(container: Mapping[str, Any]) -> list[int]:
+    """The ports for TCP that a container maps. In awsvpc it may listen on others as well."""
     mappings = container.get("PortMappings", ())
     return [int(each["ContainerPort"]) for each in mappings if each.get("Protocol", "tcp") == "tcp"]
 
 
 def _port(container: Mapping[str, Any], wanted: int) -> int:
     """The port that requests go to: the one that a load balancer names, else the first one; 0 without any."""
-    ports = _ports(container)
+    ports = ports_of(container)
     return wanted if wanted in ports else next(iter(ports), 0)
 
 

@@ -280,7 +280,7 @@ def test_a_request_that_another_rule_takes_is_not_counted_as_an_answer_of_the_se
     async def handle(_: web.BaseRequest) -> web.Response:
         return web.Response(status=200)
 
-    definition: Any = SimpleNamespace(revision="other:7", fault="")
+    definition: Any = SimpleNamespace(revision="other:7", fault="", port=8080)
     other.targets.append(Target(SimpleNamespace(definition=definition, port=1), healthy=True))  # type: ignore[arg-type]
     asked = behind.run(1, taker=RoutingRule("other", 1, ("/tiny/*",), forward=[WeightedGroup(other, 1)]))
     assert asked.elsewhere.by_others == {"GET /tiny/a": {"other:7": {502: REQUESTS_PER_MINUTE}}}

@@ -28,7 +28,7 @@ def group_of(version: str, **properties: Any) -> TargetGroup:
 
 
 def target_at(port: int) -> Target:
-    task: Any = SimpleNamespace(port=port, definition=SimpleNamespace(fault="", revision="api:2"))
+    task: Any = SimpleNamespace(port=port, definition=SimpleNamespace(fault="", revision="api:2", port=8080))
     return Target(task, healthy=True)
 
 

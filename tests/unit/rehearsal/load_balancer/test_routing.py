@@ -153,6 +153,13 @@ def test_a_matcher_takes_codes_and_ranges(codes: str, good: int, bad: int) -> No
     assert settings.accepts(bad) is False
 
 
+@pytest.mark.parametrize(
+    ("given", "port", "good"), [("traffic-port", 8080, False), ("8080", 8080, False), ("9000", 8080, True)]
+)
+def test_a_check_of_the_port_that_requests_go_to_judges_its_answer(given: str, port: int, good: bool) -> None:
+    assert read_target_group({"HealthCheckPort": given}).accepts(500, port) is good
+
+
 def test_a_target_group_without_settings_has_the_defaults_of_the_load_balancer() -> None:
     settings = read_target_group({})
     assert (settings.interval, settings.timeout, settings.unhealthy_threshold, settings.healthy_threshold) == (

@@ -295,3 +295,24 @@ def test_a_value_of_another_type_is_refused_or_of_no_matter(name: str) -> None:
             inner[path[-1]] = put
             with contextlib.suppress(UnresolvableError):
                 StageReading().read("prod", {"Resources": resources})
+
+
+def checked_on(port: str) -> Callable[[dict[str, Any]], None]:
+    return lambda resources: resources["Blue"]["Properties"].update(HealthCheckPort=port)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("traffic-port", "9000", ["answers health checks on port 9000, which no container maps"]),
+        ("traffic-port", "8080", []),
+        ("9000", "9000", []),
+    ],
+)
+def test_only_aws_knows_whether_a_port_that_no_container_maps_answers_health_checks(
+    tmp_path: Path, write_assembly: WriteAssembly, before: str, after: str, said: list[str]
+) -> None:
+    baseline = of_prod(write_assembly(tmp_path / "old"), checked_on(before))
+    found = taken_for_granted(of_prod(write_assembly(tmp_path / "new"), checked_on(after)), baseline)
+    assert len(found) == len(said)
+    assert all(part in each for part, each in zip(said, found, strict=True))
