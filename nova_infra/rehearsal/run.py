@@ -155,6 +155,8 @@ def _prepare(options: Options, console: Console) -> _Prepared:
         return _Prepared(options, candidate, config, runtime, delivery, files, [], [], unknown=error)
     gaps += [f"jobs outside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
     gaps += [f"workflows of other repositories: {', '.join(delivery.elsewhere)}"] if delivery.elsewhere else []
+    gaps += [f"steps of the workflow: {', '.join(delivery.unplayed)}"] if delivery.unplayed else []
+    gaps += delivery.assumed
     drills = _playable(drills, candidate, runtime, gaps)
     if options.what_if is not None:
         options.what_if.require_difference(candidate)

@@ -40,7 +40,8 @@ def test_a_job_takes_a_role_of_its_regions_partition(raw: dict[str, Any], region
     for each in (raw["toolchain"], *raw["environments"]):
         each["region"] = region
     raw["delivery"]["engine"] = "github-actions"
-    raw["source"]["connection_arn"] = raw["source"]["connection_arn"].replace("arn:aws:", f"arn:{partition}:")
+    elsewhere = raw["source"]["connection_arn"].split(":", 4)[4]
+    raw["source"]["connection_arn"] = f"arn:{partition}:codeconnections:{region}:{elsewhere}"
     config = parse_config(raw)
     roles = [outputs(config, name)["role"] for name in (None, "dev", "prod")]
     assert [role.partition(":role/")[0] for role in roles] == [

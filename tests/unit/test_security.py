@@ -316,7 +316,7 @@ def test_every_place_rule_and_command_that_the_security_page_names_exists(
     assert [rule for rule in re.findall(r"NOVA-P\d+", text) if rule not in rules] == []
     for command in re.findall(r"`nova ([a-z -]+)`", text):
         assert nova(*[word for word in command.split() if not word.startswith("-")][:2], "--help").returncode == 0
-    links = re.findall(r"\]\(([^)#:]+)", text)
+    links = re.findall(r"\]\(([^)#:]+)[#)]", text)
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 

@@ -1,9 +1,13 @@
 """Finds what a release removes from the delivery itself: approvals, tests, environments."""
 
+import re
 from collections.abc import Iterator
 
 from nova_infra.documents.text import listed
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+
+# A workflow's step without a name is called by its number, which another one gets when it is gone.
+_UNNAMED = re.compile(r": \d+$")
 
 
 def weakened(before: Pipeline, after: Pipeline) -> list[str]:
@@ -35,8 +39,13 @@ def _weakened(before: Pipeline, after: Pipeline) -> Iterator[str]:
 
 def _lost(before: list[BuildAction], after: list[BuildAction]) -> list[str]:
     """Names of the steps that are gone: no other one has the same name or runs the same commands."""
-    names, commands = {each.name for each in after}, {each.commands for each in after}
-    return [each.name for each in before if each.name not in names and each.commands not in commands]
+    names = {each.name for each in after if not _UNNAMED.search(each.name)}
+    commands = {each.commands for each in after}
+    gone = [each for each in before if each.name not in names and each.commands not in commands]
+    return [
+        f"{each.name} ({' '.join(each.commands).partition(chr(10))[0]})" if _UNNAMED.search(each.name) else each.name
+        for each in gone
+    ]
 
 
 def _before(pipeline: Pipeline, name: str) -> list[Stage]:

@@ -1,21 +1,25 @@
 """The reasons why a step is sure to fail on GitHub, which are known before any command runs."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
-from nova_infra.rehearsal.delivery.workflows.expressions import UNKNOWN
-from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, JobStep, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.expressions import is_unknown
+from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed
 
 _SIGN_IN = "./.github/actions/sign-in"
 _SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
+# What it signs in with instead of a token.
+_OTHER_WAYS = {"aws-access-key-id", "role-chaining", "web-identity-token-file", "use-existing-credentials"}
 # What surely gives no credentials; somebody's own action may.
 _HARMLESS = re.compile(
     r"actions/(checkout|download-artifact|upload-artifact|cache|setup-\w+)@|\./\.github/actions/setup$"
 )
+_FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
+_HERE = ("", ".", "./")
 _ASKS_AWS = re.compile(r"^\s*make (?:verify|preflight) ENVIRONMENT=[\"']?([\w-]+)", re.MULTILINE)
 _OF_THE_CHECKOUT = re.compile(r"^\s*(make|nova|\./)", re.MULTILINE)
 _ASSEMBLY = re.compile(r"--assembly[= ][\"']?([^\s\"']+)")
@@ -31,14 +35,20 @@ def may_sign(permissions: Any) -> bool:
 
 
 def why_doomed(
-    job: WorkflowJob, step: JobStep, before: Sequence[JobStep], *, environment: str, uploads: Iterable[str], root: Path
+    job: WorkflowJob,
+    step: JobStep,
+    before: Sequence[JobStep],
+    *,
+    environment: str,
+    uploads: Collection[str] | None,
+    root: Path,
 ) -> str:
     """Why a step is sure to fail; empty if it may succeed.
 
     Args:
         before: The job's steps that ran before it.
         environment: The GitHub environment that the job runs in; empty for none.
-        uploads: Names of the artifacts that jobs before it upload.
+        uploads: Names of the artifacts that jobs before it upload; None if that is not known.
         root: The checkout.
     """
     return next(
@@ -57,14 +67,17 @@ def why_doomed(
     )
 
 
-def _anything_may_be_done(before: Sequence[JobStep]) -> bool:
-    """Whether an action ran of which nothing is known: it may check out, sign in, or bring an assembly."""
-    used = [each.uses for each in before if each.uses]
+def anything_may_be_done(steps: Sequence[JobStep]) -> bool:
+    """Whether an action runs of which nothing is known: it may check out, sign in, or bring an assembly."""
+    used = [each.uses for each in steps if each.uses]
     return not all(_HARMLESS.search(each) or any(name in each for name in _SIGNS_IN) for each in used)
 
 
 def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> Iterator[str]:
-    if _anything_may_be_done(before) or any("actions/checkout@" in s.uses or "git " in s.script for s in before):
+    whole = [s for s in before if "actions/download-artifact@" in s.uses and s.inputs.get("path", ".") in _HERE]
+    if anything_may_be_done(before) or whole:
+        return  # It may bring the sources.
+    if any("actions/checkout@" in each.uses or _FETCHES.search(each.script) for each in before):
         return
     if step.uses.startswith("./"):
         yield f"no step before it checks the repository out, so {step.uses} is not there"
@@ -73,20 +86,27 @@ def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> Iterator[str]
 
 
 def _in_no_directory(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
-    made = [PurePosixPath(each.inputs.get("path", "")) for each in before]
     place = PurePosixPath(step.directory)
-    if not step.script or not step.directory or place.is_absolute() or (root / place).is_dir():
+    if not step.script or place.is_absolute() or place.parts[:1] in ((), ("..",)) or (root / place).is_dir():
         return ""
-    return "" if place in made or place.parts[0] == ".." else f"its working directory {step.directory} does not exist"
+    made = [PurePosixPath(each.inputs.get("path", "")) for each in before if each.uses]
+    made = [each for each in made if each.parts]
+    if is_unknown(step.directory) or any(each.script for each in before):
+        return ""
+    if anything_may_be_done(before) or any(each == place or each in place.parents for each in made):
+        return ""
+    return f"its working directory {step.directory} does not exist"
 
 
 def _without_token(job: WorkflowJob, step: JobStep, environment: str) -> Iterator[str]:
     if not any(name in step.uses for name in _SIGNS_IN):
         return
-    if not may_sign(job.permissions):
+    if not may_sign(job.permissions) and not _OTHER_WAYS & step.inputs.keys():
         yield "the job has no permission id-token: write, so AWS gives it no role"
     if step.uses == _SIGN_IN:
         wanted = step.inputs.get("environment", "")
+        if is_unknown(wanted) or is_unknown(environment):
+            return
         own = f"runs in the environment {environment}" if environment else "names no environment"
         if wanted and environment != wanted:
             yield f"the role for {wanted} is only for jobs of the environment {wanted}, and the job {own}"
@@ -95,41 +115,46 @@ def _without_token(job: WorkflowJob, step: JobStep, environment: str) -> Iterato
 
 
 def _without_credentials(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]) -> Iterator[str]:
-    asked = DEPLOYS.search(step.commands) or _ASKS_AWS.search(step.commands)
-    if asked is None or "self-hosted" in str(job.content.get("runs-on")):
+    asked = [*deployed(step.commands), *_ASKS_AWS.findall(step.commands)]
+    if not asked or "self-hosted" in str(job.content.get("runs-on")):
         return
     used = [each for each in before if each.uses]
     signed = [each for each in used if any(name in each.uses for name in _SIGNS_IN)]
-    if not signed and not _anything_may_be_done(before):
+    if not signed and not anything_may_be_done(before):
         if not any(name.startswith("AWS_") for name in step.variables):
             yield "no step before it signs in to AWS"
     elif signed and signed[-1].uses == _SIGN_IN:
         taken = signed[-1].inputs.get("environment", "")
-        if taken not in (asked[1], REGISTRY_ENVIRONMENT):
+        if taken not in (asked[0], REGISTRY_ENVIRONMENT) and not is_unknown(taken) and "$" not in asked[0]:
             role = f"the role for {taken}" if taken else "the role that publishes images"
-            yield f"{role}, which the job takes, may not touch {asked[1]}"
+            yield f"{role}, which the job takes, may not touch {asked[0]}"
 
 
-def _without_artifact(step: JobStep, uploads: Iterable[str]) -> str:
+def _without_artifact(step: JobStep, uploads: Collection[str] | None) -> str:
     wanted = step.inputs.get("name")
-    if "actions/download-artifact@" not in step.uses or wanted is None or "run-id" in step.inputs:
+    if "actions/download-artifact@" not in step.uses or not wanted or "run-id" in step.inputs:
         return ""
-    return "" if wanted in uploads else f"no job that it needs uploads the artifact {wanted!r}"
+    return (
+        ""
+        if uploads is None or is_unknown(wanted) or wanted in uploads
+        else f"no job that it needs uploads the artifact {wanted!r}"
+    )
 
 
 def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
-    if DEPLOYS.search(step.commands) is None:
+    if not deployed(step.commands):
         return ""
     digest = _DIGEST.search(step.script)
-    built = step.variables.get(digest[1], UNKNOWN) if digest is not None else UNKNOWN
-    if not built and built is not UNKNOWN:
+    built = step.variables.get(digest[1]) if digest is not None else None
+    if built == "" and not is_unknown(built):
         return "the digest of what was built is empty, so nothing may be deployed"
     found = _ASSEMBLY.search(step.commands)
     place = PurePosixPath(found[1] if found else "cdk.out")
     downloads = [each for each in before if "actions/download-artifact@" in each.uses]
     there = [PurePosixPath(each.inputs.get("path", ".")) for each in downloads]
     made_here = any(_SYNTHESIZES.search(each.commands) or place.name in each.commands for each in before)
-    made_here = made_here or _anything_may_be_done(before)
+    made_here = made_here or _SYNTHESIZES.search(step.commands) is not None
+    made_here = made_here or anything_may_be_done(before)
     if "$" in place.name or made_here or any(place == each or each in place.parents for each in there):
         return ""
     return f"it deploys {place}, but no step before it brings an assembly there"

@@ -1,6 +1,7 @@
 """GitHub's expressions, as they stand in a workflow's conditions and values. What a context does not have is empty.
 
-What only a run on GitHub knows is ``UNKNOWN``: it counts as any value that a condition wants.
+What only a run on GitHub knows is ``UNKNOWN``, and so is what depends on it: a condition counts it as the value that it
+wants.
 
 See https://docs.github.com/en/actions/reference/workflows-and-actions/expressions.
 """
@@ -11,18 +12,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+_NUMBER = r"[-+]?(?:0x[0-9a-fA-F]+|0o[0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _TOKEN = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][\w-]*)"
+    rf"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>{_NUMBER})|(?P<name>[A-Za-z_][\w-]*)"
     r"|(?P<sign>&&|\|\||==|!=|<=|>=|[!<>().,\[\]*]))"
 )
-_EMBEDDED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_STATUS = ("success", "failure", "always", "cancelled")
-_ORDERS: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+_EMBEDDED = re.compile(r"\$\{\{((?:'(?:[^']|'')*'|[^'])*?)\}\}")
+_PLACE = re.compile(r"\{\{|\}\}|\{(\d{1,4})\}|[{}]")
+_STATUS = re.compile(r"\b(success|failure|always|cancelled)\s*\(", re.IGNORECASE)
+_QUOTED = re.compile(r"'(?:[^']|'')*'")
+_CONSTANTS = {"true": True, "false": False, "null": None, "NaN": float("nan"), "Infinity": float("inf")}
+_ORDERS: dict[str, Callable[[Any, Any], bool]]
+_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 class _Unknown(str):
@@ -33,30 +34,61 @@ UNKNOWN = _Unknown()
 """A value that only a run on GitHub knows, such as an output of somebody's action. As a text it is empty."""
 
 
+def is_unknown(value: Any) -> bool:
+    """Whether only a run on GitHub knows a value, or a part of it. Its text is then what is likely, or empty."""
+    if isinstance(value, Mapping):
+        return isinstance(value, Open) or any(map(is_unknown, value.values()))
+    return isinstance(value, _Unknown) or (isinstance(value, list) and any(map(is_unknown, value)))
+
+
+class Open(dict[str, Any]):
+    """What only GitHub knows all members of: one that is not known here is not empty, as expressions assume."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """What is known under a key, and ``UNKNOWN`` for everything else."""
+        return super().get(key, UNKNOWN if default == "" else default)
+
+
+class _Filtered(list[Any]):
+    """What ``*`` found, whose members' members are asked for."""
+
+
 class ExpressionError(ValueError):
     """A text is no expression, or one that the rehearsal does not know."""
 
 
 def fill(text: str, contexts: Mapping[str, Any], *, failed: bool = False) -> str:
     """A text with each ``${{ … }}`` replaced by its value."""
-    return _EMBEDDED.sub(lambda found: as_text(evaluate(found.group(1), contexts, failed=failed)), text)
+    values: list[Any] = []
+
+    def filled(found: re.Match[str]) -> str:
+        values.append(evaluate(found.group(1), contexts, failed=failed))
+        return as_text(values[-1])
+
+    whole = _EMBEDDED.sub(filled, text)
+    return _Unknown(whole) if any(map(is_unknown, values)) else whole
 
 
-def holds(condition: str, contexts: Mapping[str, Any], *, failed: bool = False) -> bool:
-    """Whether a condition holds. Unless it names a status, everything before must have succeeded, too.
+def weighed(condition: str, contexts: Mapping[str, Any], *, failed: bool = False, skipped: bool = False) -> bool | None:
+    """Whether a condition holds; None if only GitHub knows. Without a status, all before it must have succeeded, too.
 
     Args:
         condition: With or without ``${{ }}``.
         contexts: Name of a context, such as ``github``, to what it holds.
         failed: Whether something that came before has failed.
+        skipped: Whether something that came before was skipped.
     """
     expression = bare(condition)
+    if not _STATUS.search(_QUOTED.sub("", expression)) and (failed or skipped):
+        evaluate("true" if "${{" in expression else expression or "true", contexts)  # what is wrong in it is said
+        return False
     if "${{" in expression:
         # Between other text, expressions make a text, and every text but the empty one is true.
-        return bool(fill(condition, contexts, failed=failed)) and not failed
-    names_status = re.search(rf"\b({'|'.join(_STATUS)})\s*\(", expression)
-    value = _truth(evaluate(expression, contexts, failed=failed)) if expression.strip() else True
-    return value and (bool(names_status) or not failed)
+        filled = fill(condition, contexts, failed=failed)
+        return True if filled else _truth(filled)
+    if not expression.strip():
+        return True
+    return _truth(evaluate(expression, contexts, failed=failed, skipped=skipped))
 
 
 def bare(text: str) -> str:
@@ -66,7 +98,7 @@ def bare(text: str) -> str:
     return inner if stripped.startswith("${{") and stripped.endswith("}}") and "${{" not in inner else text
 
 
-def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = False) -> Any:
+def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = False, skipped: bool = False) -> Any:
     """The value of an expression.
 
     Raises:
@@ -80,17 +112,23 @@ def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = Fal
             raise ExpressionError(f"{expression.strip()!r} is not an expression that the rehearsal knows")
         tokens.append((str(match.lastgroup), match.group(str(match.lastgroup))))
         at = match.end()
-    parser = _Parser(expression.strip(), tokens, contexts, failed)
-    value = parser.either()
+    statuses = {"success": not (failed or skipped), "failure": failed, "always": True, "cancelled": False}
+    parser = _Parser(expression.strip(), tokens, contexts, statuses)
+    try:
+        value = parser.either()
+    except RecursionError:
+        raise ExpressionError(f"{expression.strip()[:40]!r}… is nested too deeply") from None
     if parser.at < len(tokens):
         raise parser.error()
     return value
 
 
 class _Parser:
-    def __init__(self, text: str, tokens: list[tuple[str, str]], contexts: Mapping[str, Any], failed: bool) -> None:
+    def __init__(
+        self, text: str, tokens: list[tuple[str, str]], contexts: Mapping[str, Any], statuses: Mapping[str, bool]
+    ) -> None:
         self.at = 0
-        self._text, self._tokens, self._contexts, self._failed = text, tokens, contexts, failed
+        self._text, self._tokens, self._contexts, self._statuses = text, tokens, contexts, statuses
 
     def error(self) -> ExpressionError:
         return ExpressionError(f"{self._text!r} is not an expression that the rehearsal knows")
@@ -99,96 +137,127 @@ class _Parser:
         value = self._both()
         while self._takes("||"):
             other = self._both()
-            value = value if _truth(value) else other
+            known = _truth(value)
+            value = _Unknown(as_text(other)) if known is None else value if known else other
         return value
 
     def _both(self) -> Any:
-        value = self._compared()
+        value = self._equal()
         while self._takes("&&"):
-            other = self._compared()
-            value = other if _truth(value) else value
+            other = self._equal()
+            known = _truth(value)
+            if known is None and _truth(other) is not False:
+                value = UNKNOWN
+            elif known is not False:
+                value = other
         return value
 
-    def _compared(self) -> Any:
+    def _equal(self) -> Any:
+        value = self._ordered()
+        while (equal := self._takes("==")) or self._takes("!="):
+            other = self._ordered()
+            value = UNKNOWN if is_unknown(value) or is_unknown(other) else _same(value, other) is equal
+        return value
+
+    def _ordered(self) -> Any:
         value = self._single()
-        for sign in ("==", "!="):
-            if self._takes(sign):
-                other = self._single()
-                return _unknown(value, other) or _same(value, other) is (sign == "==")
-        for sign, order in _ORDERS.items():
-            if self._takes(sign):
-                other = self._single()
-                return _unknown(value, other) or order(_as_number(value), _as_number(other))
+        while sign := next((sign for sign in _ORDERS if self._takes(sign)), None):
+            other = self._single()
+            unknown = is_unknown(value) or is_unknown(other)
+            value = UNKNOWN if unknown else _ORDERS[sign](*_comparable(value, other))
         return value
 
     def _single(self) -> Any:
         if self._takes("!"):
-            return not _truth(self._single())
+            known = _truth(self._single())
+            return UNKNOWN if known is None else not known
         if self._takes("("):
             value = self.either()
             self._needs(")")
-            return value
-        if self.at >= len(self._tokens):
-            raise self.error()
-        kind, word = self._tokens[self.at]
-        self.at += 1
+            return self._path(value)
+        kind, word = self._next()
         if kind == "text":
             return word[1:-1].replace("''", "'")
         if kind == "number":
-            return float(word)
+            return _number(word)
         if kind != "name":
             raise self.error()
         if self._takes("("):
-            return self._call(word)
-        constants = {"true": True, "false": False, "null": None}
-        if word not in constants and word not in self._contexts:
+            return self._path(self._call(word))
+        if word in _CONSTANTS:
+            return _CONSTANTS[word]
+        context = _key(self._contexts, word)
+        if context not in self._contexts:
             raise ExpressionError(f"{self._text!r} names {word}, which GitHub does not know there")
-        return self._path(constants[word] if word in constants else self._contexts[word])
+        return self._path(self._contexts[context])
 
     def _path(self, value: Any) -> Any:
         while True:
             if self._takes("."):
-                if self.at >= len(self._tokens):
+                kind, key = self._next()
+                if kind != "name" and key != "*":
                     raise self.error()
-                key: Any = self._tokens[self.at][1]
-                self.at += 1
+                value = _member(value, key, every=key == "*")
             elif self._takes("["):
-                key = self.either()
+                every = self._takes("*")
+                value = _member(value, "" if every else self.either(), every=every)
                 self._needs("]")
             else:
                 return value
-            value = _member(value, key)
 
     def _call(self, name: str) -> Any:
-        arguments = []
+        arguments: list[Any] = []
         while not self._takes(")"):
+            if arguments:
+                self._needs(",")
             arguments.append(self.either())
-            self._takes(",")
-        statuses = {"success": not self._failed, "failure": self._failed, "always": True, "cancelled": False}
-        if name in statuses and not arguments:
-            return statuses[name]
-        match name, arguments:
-            case "contains" | "startsWith" | "endsWith", [where, what]:
-                return _unknown(where, what) or _TESTS[name](where, what)
-            case "fromJSON", [value]:
+        if name.lower() in self._statuses and not arguments:
+            return self._statuses[name.lower()]
+        match name.lower(), arguments:
+            case "contains", [where, what]:
+                return _contains(where, what)
+            case "startswith" | "endswith", [text, part]:
+                whole, end = as_text(text).lower(), as_text(part).lower()
+                known = whole.startswith(end) if name.lower() == "startswith" else whole.endswith(end)
+                return UNKNOWN if is_unknown([text, part]) else known
+            case "fromjson", [value]:
                 return self._parsed(value)
-            case "toJSON", [value]:
-                return value
-            case "join", [values, *between]:
-                return (as_text(between[0]) if between else ",").join(map(as_text, _listed(values)))
+            case "tojson", [value]:
+                return UNKNOWN if is_unknown(value) else json.dumps(_whole(value), indent=2, default=as_text)
+            case "join", [values] | [values, _]:
+                members = list(values) if isinstance(values, list) else [values]
+                joined = (as_text(arguments[1]) if arguments[1:] else ",").join(map(as_text, members))
+                return _Unknown(joined) if is_unknown(arguments) else joined
             case "format", [text, *values]:
-                return as_text(text).format(*map(as_text, values))
-            case "hashFiles", _:
-                return "0"
+                return self._formatted(as_text(text), values, unknown=is_unknown(arguments))
+            case "hashfiles", [_, *_]:
+                return _Unknown("0")
         raise self.error()
 
+    def _formatted(self, text: str, values: Sequence[Any], *, unknown: bool) -> str:
+        def put(found: re.Match[str]) -> str:
+            if found[0] in ("{{", "}}"):
+                return found[0][0]
+            if found[1] is None or int(found[1]) >= len(values):
+                raise ExpressionError(f"{self._text!r} formats {found[0]}, for which it gives nothing")
+            return as_text(values[int(found[1])])
+
+        whole = _PLACE.sub(put, text)
+        return _Unknown(whole) if unknown else whole
+
     def _parsed(self, value: Any) -> Any:
-        if not isinstance(value, str) or value is UNKNOWN:
-            return value
+        if is_unknown(value):
+            return UNKNOWN
         try:
-            return json.loads(value)
-        except ValueError:
+            return json.loads(as_text(value))
+        except (ValueError, RecursionError):
             raise ExpressionError(f"{self._text!r} reads {value!r}, which is not JSON") from None
+
+    def _next(self) -> tuple[str, str]:
+        if self.at >= len(self._tokens):
+            raise self.error()
+        self.at += 1
+        return self._tokens[self.at - 1]
 
     def _takes(self, sign: str) -> bool:
         found = self.at < len(self._tokens) and self._tokens[self.at] == ("sign", sign)
@@ -200,57 +269,79 @@ class _Parser:
             raise self.error()
 
 
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+def _contains(where: Any, what: Any) -> Any:
+    if not isinstance(where, list):
+        return UNKNOWN if is_unknown([where, what]) else as_text(what).lower() in as_text(where).lower()
+    found = [UNKNOWN if is_unknown([each, what]) else _same(each, what) for each in where]
+    return any(each is True for each in found) or (UNKNOWN if UNKNOWN in found else False)
 
 
-def _contains(where: Any, what: Any) -> bool:
-    if isinstance(where, str):
-        return as_text(what).lower() in where.lower()
-    return any(_same(each, what) for each in _listed(where))
+def _key(where: Mapping[str, Any], key: Any) -> Any:
+    """A key as an object writes it: GitHub ignores its case."""
+    if key in where or not isinstance(key, str):
+        return key
+    return next((each for each in where if str(each).lower() == key.lower()), key)
 
 
-_TESTS: dict[str, Callable[[Any, Any], bool]] = {
-    "contains": _contains,
-    "startsWith": lambda text, part: as_text(text).lower().startswith(as_text(part).lower()),
-    "endsWith": lambda text, part: as_text(text).lower().endswith(as_text(part).lower()),
-}
-
-
-def _member(value: Any, key: Any) -> Any:
-    """What an object has under a key; with ``*``, what all of its members have."""
-    if key == "*":
-        return list(value.values()) if isinstance(value, Mapping) else value
-    if isinstance(value, list) and not isinstance(key, float):
-        return [_member(each, key) for each in value]
+def _member(value: Any, key: Any, *, every: bool) -> Any:
+    """What an object has under a key; ``every`` for what all of its members have."""
+    if isinstance(value, _Unknown):
+        return UNKNOWN
+    if isinstance(value, _Filtered) and not every:
+        found = (_member(each, key, every=False) for each in value)
+        return _Filtered(each for each in found if each != "")
+    if every:
+        open_ends = [UNKNOWN] if isinstance(value, Open) else []
+        members = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list) else []
+        return _Filtered([*members, *open_ends])
     if isinstance(value, list):
-        return value[int(key)] if 0 <= int(key) < len(value) else ""
-    return value if value is UNKNOWN else value.get(key, "") if isinstance(value, Mapping) else ""
+        index = _number(key)
+        return value[int(index)] if 0 <= index < len(value) else ""
+    if not isinstance(value, Mapping):
+        return ""
+    return UNKNOWN if is_unknown(key) else value.get(_key(value, as_text(key)), "")
 
 
-def _truth(value: Any) -> bool:
-    return value is UNKNOWN or value not in ("", None, False, 0)
-
-
-def _unknown(*values: Any) -> bool:
-    return any(value is UNKNOWN for value in values)
+def _truth(value: Any) -> bool | None:
+    """Whether a value counts as true; None if only GitHub knows."""
+    if isinstance(value, _Unknown):
+        return None
+    return isinstance(value, Mapping | list) or (value not in ("", None, False, 0) and value == value)
 
 
 def _same(left: Any, right: Any) -> bool:
-    return as_text(left).lower() == as_text(right).lower()
+    if isinstance(left, Mapping | list) or isinstance(right, Mapping | list):
+        return left is right
+    first, second = _comparable(left, right)
+    return bool(first == second)
 
 
-def _as_number(value: Any) -> float:
-    try:
+def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
+    """Two texts without their case, or the numbers that GitHub compares where kinds differ."""
+    if isinstance(left, str) and isinstance(right, str):
+        return left.lower(), right.lower()
+    return _number(left), _number(right)
+
+
+def _number(value: Any) -> float:
+    if value is None or isinstance(value, bool | int | float):
         return float(value or 0)
-    except (TypeError, ValueError):
-        return float("nan")
+    text = value.strip() if isinstance(value, str) else "?"
+    if not text or not re.fullmatch(_NUMBER, text):
+        return float("nan") if text else 0.0
+    return float(int(text[:200], 0)) if text.lstrip("+-")[:2] in ("0x", "0o") else float(text)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def as_text(value: Any) -> str:
     """A value as GitHub writes it into a text."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    if isinstance(value, Mapping | list):
+        return "Object" if isinstance(value, Mapping) else "Array"
+    if isinstance(value, float):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), f"{value:.15g}")
+    return value if isinstance(value, str) else str(value)

@@ -1,20 +1,25 @@
 """A job of a workflow and its steps, before anything is known of a run."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.expressions import fill
+from nova_infra.rehearsal.delivery.workflows.expressions import as_text, fill, is_unknown
 
 # Where a command begins: in a line of its own, after another one, below a path, with variables before it.
-_COMMAND = r"^(?:[^#\n]*?(?:[;&|(]|\bthen|\bdo)\s*)?\s*(?:(?:[A-Za-z_]\w*=\S*|time|exec|env|sudo)\s+)*(?:\S*/)?"
-DEPLOYS = re.compile(rf"{_COMMAND}nova deploy\s+[\"']?([^\s\"';&|)]+)", re.MULTILINE)
+_BEFORE = r"(?:[A-Za-z_]\w*=\S*|time|exec|env|sudo|timeout \S+|(?:uv|poetry|pipenv|pdm|hatch|rye) run(?: -\S+)*)\s+"
+_COMMAND = rf"^(?:[^#\n]*?(?:[;&|(!]|\b(?:then|do|else|if))\s*)?\s*(?:{_BEFORE})*(?:\S*/)?"
+_NOVA = r"(?:nova|python[\d.]* -m nova_infra\S*)"
+_DEPLOYS = re.compile(rf"{_COMMAND}{_NOVA} deploy\b((?:\\\n|[^\n;&|)])*)", re.MULTILINE)
+_WORD = re.compile(r"(?:\"[^\"]*\"|'[^']*'|\$\{\{.*?\}\}|[^\s\"'])+")
+_GIVEN_VALUES = ("--assembly", "--digest", "--outputs")
 GATE = re.compile(rf"{_COMMAND}make gate ENVIRONMENT=[\"']?([^\s\"';&|)]+)", re.MULTILINE)
 IMAGES = re.compile(rf"{_COMMAND}(?:make images?|nova image build)\b", re.MULTILINE)
 _OF_A_MATRIX = re.compile(r"\$\{\{\s*matrix\.[^}]*\}\}")
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 _GIVEN = re.compile(r"\$\{\{\s*(env|inputs)\.([\w-]+)\s*\}\}")
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 @dataclass
@@ -32,6 +37,7 @@ class WorkflowJob:
         gates: The environment whose deployments it answers; empty for none.
         ancestors: Names of all jobs that end before it begins.
         environment: Variables that its workflow sets for all of its jobs.
+        defaults: How its scripts run, unless a step says otherwise.
         called_by: The beginning of the called workflow that it belongs to, if it does to one.
         inputs: What that workflow gets, as the call writes it.
         ends: Name of the beginning of the called workflow whose end this is; empty if it is a job.
@@ -48,6 +54,7 @@ class WorkflowJob:
     gates: str = ""
     ancestors: set[str] = field(default_factory=set)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     called_by: "WorkflowJob | None" = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     ends: str = ""
@@ -55,12 +62,12 @@ class WorkflowJob:
     def variables(self, step: Mapping[str, Any]) -> dict[str, str]:
         """The variables of a step as they are written: the narrower ones win."""
         given = (self.environment, self.content.get("env"), step.get("env"))
-        return {str(key): str(value) for each in given if isinstance(each, Mapping) for key, value in each.items()}
+        return {str(key): as_text(value) for each in given if isinstance(each, Mapping) for key, value in each.items()}
 
     def script(self, step: Mapping[str, Any]) -> str:
         """The commands of a step, with the values that the workflow itself gives; empty if it has none."""
         variables = self.variables(step)
-        inputs = {str(key): str(value) for key, value in self.inputs.items()}
+        inputs = {str(key): as_text(value) for key, value in self.inputs.items()}
 
         def given(found: re.Match[str]) -> str:
             known = variables if found.group(1) == "env" else inputs
@@ -72,7 +79,7 @@ class WorkflowJob:
         """Its script, with variables whose values are written in the workflow put in."""
         variables = {key: in_matrix(value, self.matrix) for key, value in self.variables(step).items()}
         variables = {key: value for key, value in variables.items() if "${{" not in value}
-        return _VARIABLE.sub(lambda found: variables.get(found[1] or found[2], found.group()), self.script(step))
+        return VARIABLE.sub(lambda found: variables.get(found[1] or found[2], found.group()), self.script(step))
 
     def scripts(self) -> Iterator[str]:
         """The commands of all of its steps."""
@@ -83,6 +90,30 @@ class WorkflowJob:
         """The GitHub environment that it runs in, as written; empty for none."""
         environment = self.content.get("environment") or ""
         return str(environment.get("name", "") if isinstance(environment, Mapping) else environment)
+
+
+def deployed(commands: str) -> list[str]:
+    """The environments that commands deploy, in their order; one with ``$`` in it only a run knows."""
+    found = []
+    for match in _DEPLOYS.finditer(commands):
+        words = iter(_WORD.findall(match[1].replace("\\\n", " ")))
+        for word in words:
+            if word in _GIVEN_VALUES:
+                next(words, None)
+            elif not word.startswith("-"):
+                found.append(re.sub("[\"']", "", word))
+                break
+    return found
+
+
+def known_parts(text: str, value_of: Callable[[str], Any]) -> str:
+    """A text with the expressions that are known filled in; the others become a variable that nothing sets."""
+
+    def filled(found: re.Match[str]) -> str:
+        value = value_of(found.group())
+        return "${unknown}" if is_unknown(value) and not value else as_text(value)
+
+    return _EXPRESSION.sub(filled, text)
 
 
 def in_matrix(script: str, values: Mapping[str, Any]) -> str:
@@ -103,6 +134,8 @@ class JobStep:
         directory: Where its commands run, below the checkout; empty for the checkout itself.
         minutes: What GitHub gives it; empty for no limit of its own.
         tolerated: Whether the job goes on if it fails.
+        certain: Whether it is known that it runs.
+        shell: What runs its commands; empty for the runner's own.
     """
 
     name: str
@@ -114,3 +147,5 @@ class JobStep:
     directory: str = ""
     minutes: str = ""
     tolerated: bool = False
+    certain: bool = True
+    shell: str = ""

@@ -6,13 +6,13 @@ https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from nova_infra.rehearsal.delivery.workflows.doomed import may_sign
-from nova_infra.rehearsal.delivery.workflows.expressions import UNKNOWN, ExpressionError
-from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, GATE, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.expressions import ExpressionError, Open, as_text, is_unknown
+from nova_infra.rehearsal.delivery.workflows.job import GATE, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError, WorkflowText
 
 _DEPTH = 10
@@ -41,7 +41,7 @@ def jobs_of(
             if str(content.get("uses", "")).startswith("./"):
                 found |= _called(source, root, job)
             else:
-                _look_at(source, job)
+                job.gates = next((match[1] for script in job.scripts() for match in GATE.finditer(script)), "")
             found[job.name] = job
             own.append(job)
     for job in own:
@@ -62,22 +62,16 @@ def _first(begins: WorkflowJob | None) -> list[str]:
 def _job(
     source: WorkflowText, name: str, base: str, content: Mapping[str, Any], begins: WorkflowJob | None
 ) -> WorkflowJob:
-    permissions = content.get("permissions", source.content.get("permissions", {}))
-    if begins is not None and not may_sign(begins.permissions):
-        permissions = begins.permissions  # a called workflow never gets more than who calls it
+    given = begins.permissions if begins is not None else {}
+    permissions = content.get("permissions", source.content.get("permissions", given))
+    if begins is not None and not may_sign(given):
+        permissions = given  # a called workflow never gets more than who calls it
     job = WorkflowJob(name, content, [], content.get("steps", []), permissions, base)
     job.environment, job.called_by = source.content.get("env") or {}, begins
     job.inputs = begins.inputs if begins is not None else {}
+    both = (source.content.get("defaults"), content.get("defaults"))
+    job.defaults = {key: value for each in both for key, value in ((each or {}).get("run") or {}).items()}
     return job
-
-
-def _look_at(source: WorkflowText, job: WorkflowJob) -> None:
-    """Note what a job deploys, and whose gates it answers."""
-    found = [match[1] for script in job.scripts() for match in DEPLOYS.finditer(script)]
-    if len(found) > 1:
-        raise source.error(job.base, f"job {job.name} deploys {len(found)} times", "deploy once in a job")
-    job.deploys = found[0] if found else ""
-    job.gates = next((match[1] for script in job.scripts() for match in GATE.finditer(script)), "")
 
 
 def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, WorkflowJob]:
@@ -85,11 +79,11 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
     path = root / str(job.content["uses"])
     try:
         inner = WorkflowText(path.relative_to(root), path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
         fault = f"job {job.base} calls {job.content['uses']}, which cannot be read ({why})"
         raise source.error(job.base, fault, "correct uses") from None
-    on = inner.content.get("on", inner.content.get(True))
+    on = inner.content.get("on")
     call = (on.get("workflow_call") or {}) if isinstance(on, Mapping) and "workflow_call" in on else None
     if call is None and on != "workflow_call" and "workflow_call" not in (on or ()):
         fault = f"job {job.base} calls {job.content['uses']}, which is not started by workflow_call"
@@ -97,7 +91,9 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
     if job.name.count(" / ") >= _DEPTH:
         raise WorkflowError(f"{source.path}:1: calls itself: correct uses")
     call = call or {}
-    defaults = {key: (each or {}).get("default", "") for key, each in (call.get("inputs") or {}).items()}
+    wanted = {key: each or {} for key, each in (call.get("inputs") or {}).items()}
+    empty = {"boolean": False, "number": 0}
+    defaults = {key: each.get("default", empty.get(str(each.get("type")), "")) for key, each in wanted.items()}
     begins = WorkflowJob(f"{job.name} (called)", job.content, [], [], job.permissions, matrix=job.matrix)
     begins.inputs, begins.called_by = {**defaults, **(job.content.get("with") or {})}, job.called_by
     outputs = {key: (each or {}).get("value", "") for key, each in (call.get("outputs") or {}).items()}
@@ -109,15 +105,17 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
 def combinations(content: Mapping[str, Any]) -> list[tuple[str, Combination]]:
     """What a job runs for: the end of each one's name, and the values of its ``matrix`` context.
 
-    A matrix that an expression gives is known only on GitHub: the job then counts as one, without values.
+    A matrix that an expression gives is known only on GitHub: the job then counts as one, whose values nobody knows.
     """
     strategy = content.get("strategy")
     matrix = strategy.get("matrix") if isinstance(strategy, Mapping) else None
-    if not isinstance(matrix, Mapping) or not all(isinstance(values, Sequence) for values in matrix.values()):
+    if isinstance(strategy, str) or isinstance(matrix, str):
+        return [("", Open())]
+    if not isinstance(matrix, Mapping):
         return [("", {})]
     if any(isinstance(values, str) for values in matrix.values()):
-        return [("", {})]
-    found = list(_combined(matrix))
+        return [("", Open())]
+    found = list(_combined({key: values or () for key, values in matrix.items()}))
     return [(f" ({', '.join(map(_said, each.values()))})", each) for each in found] or [("", {})]
 
 
@@ -142,7 +140,7 @@ def _fits(combination: Combination, values: Mapping[str, Any]) -> bool:
 
 
 def _said(value: Any) -> str:
-    return ", ".join(map(_said, value.values())) if isinstance(value, Mapping) else str(value)
+    return ", ".join(map(_said, value.values())) if isinstance(value, Mapping) else as_text(value)
 
 
 def why_no_combinations(content: Mapping[str, Any], evaluated: Callable[[str], Any]) -> str:
@@ -159,8 +157,8 @@ def why_no_combinations(content: Mapping[str, Any], evaluated: Callable[[str], A
         whole = evaluated(matrix) if isinstance(matrix, str) else matrix
         for name, values in (whole if isinstance(whole, Mapping) else {}).items():
             found = evaluated(values) if isinstance(values, str) else values
-            if name not in ("include", "exclude") and not found and found is not UNKNOWN:
+            if name not in ("include", "exclude") and not found and not is_unknown(found):
                 return f"GitHub finds no values {name!r} for its matrix"
     except ExpressionError as error:
         return f"GitHub cannot evaluate its matrix: {error}"
-    return "" if whole or whole is UNKNOWN else "GitHub finds no values for its matrix"
+    return "" if whole or is_unknown(whole) else "GitHub finds no values for its matrix"

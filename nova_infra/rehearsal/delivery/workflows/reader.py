@@ -20,15 +20,24 @@ from nova_infra.rehearsal.delivery.definition import (
     StageAction,
 )
 from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed
-from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, GATE, IMAGES, JobStep, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed
 from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
-from nova_infra.rehearsal.delivery.workflows.risks import Risks, tolerated
+from nova_infra.rehearsal.delivery.workflows.risks import Risks
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
 from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowText
-from nova_infra.rehearsal.delivery.workflows.triggers import unstarted, why_not_started
+from nova_infra.rehearsal.delivery.workflows.triggers import PatternError, unstarted, why_not_started
 
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
-_NOT_RUN = re.compile(r"^\s*(make (browser|audit|setup|coverage)|nova (github|registry|services)|npm|npx|pip|uv|cdk)\b")
+_INSTALLS = (
+    r"(?:python[\d.]* -m )?pip3? (?:install|download)|uv (?:pip|sync|venv|lock|tool)"
+    r"|npm (?:ci|install|i)|cdk (?:synth|ls|diff)"
+)
+_ELSEWHERE = rf"make (?:browser|audit|setup|coverage)|nova (?:github|registry|services)|{_INSTALLS}"
+_NOT_RUN = re.compile(
+    rf"(?P<start>^|&&|\|\||;)[ \t]*(?P<command>(?P<silent>{_ELSEWHERE})\b|(?:npm|npx|uvx?|cdk)\b[^\n;&|\\]*)"
+    r"(?:\\\n|(?!&&|\|\||;)[^\n])*",
+    re.MULTILINE,
+)
 # Places of GitHub's own machines, and how tests report there.
 _RUNNER = "/home/runner/"
 _REPORTS = ("PYTEST_ADDOPTS",)
@@ -51,12 +60,16 @@ class Workflow:
         unsafe: What would reach users although something before it failed, in clauses.
         beside: Jobs that no deployment waits for and that wait for none: they are not played.
         elsewhere: Workflows of other repositories that it calls: they are not played either.
+        unplayed: Steps before or after a deployment that need GitHub, another machine, or a tool that is not here.
+        assumed: What only a run on GitHub decides, and how it is played here, in clauses.
     """
 
     pipeline: Pipeline
     unsafe: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    unplayed: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
 
 def read_workflow(
@@ -99,6 +112,8 @@ class _WorkflowReader:
     ) -> None:
         self._source, self._content, self._run, self._root = source, source.content, run, root
         self._delivered, self._approved, self._bakes = delivered, approved, bakes
+        self._unplayed: list[str] = []
+        self._assumed: list[str] = []
         self._environments = {
             stage.name.lower(): stage
             for stage in delivered.stages
@@ -107,28 +122,49 @@ class _WorkflowReader:
 
     def read(self) -> Workflow:
         self._jobs = self._ordered(jobs_of(self._source, self._root))
+        for job in self._jobs:
+            self._run.enter(job)
+            self._look_at(job)
         deploying = [job for job in self._jobs if job.deploys]
         relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
         relevant |= {j.name for j in self._jobs if not j.gates and any(d.name in j.ancestors for d in deploying)}
         relevant |= {job.name for job in self._jobs if any(IMAGES.search(script) for script in job.scripts())}
         stages: dict[str, Stage] = {}
         for job in self._jobs:
-            self._run.enter(job)
             if job.name not in relevant:
                 continue
             for stage in self._stages_of(job, deploying):
                 known = stages.get(stage.name)
                 stages[stage.name] = stage if known is None else _joined(known, stage)
         found = list(stages.values())
-        if (why := why_not_started(self._content, self._run.branch)) and found:
-            found[0] = replace(found[0], closed_because=why)
+        try:
+            if (why := why_not_started(self._content, self._run.branch)) and found:
+                found[0] = replace(found[0], closed_because=why)
+            unstarted_by = list(self._unstarted())
+        except PatternError as error:
+            raise self._source.error("push", f"on: {error}", "correct it") from None
+        unknown = [f"{n} runs, although only GitHub knows {c!r}" for n, c in self._run.assumed.items() if n in relevant]
         pipeline = Pipeline(str(self._content.get("name") or self._source.path.stem), tuple(found), {})
         return Workflow(
             pipeline,
-            (*self._risks(), *self._undelivered(found), *self._unstarted()),
+            (*self._risks(), *self._undelivered(found), *unstarted_by),
             tuple(job.name for job in self._jobs if job.name not in relevant and not job.gates and job.base),
             tuple(str(job.content["uses"]) for job in self._jobs if "uses" in job.content and job.base),
+            tuple(dict.fromkeys(self._unplayed)),
+            (*unknown, *dict.fromkeys(self._assumed)),
         )
+
+    def _look_at(self, job: WorkflowJob) -> None:
+        """Note what a job deploys."""
+        if not any("deploy" in script for script in job.scripts()):
+            return
+        found = [name for step in self._run.steps_of(job) for name in deployed(step.commands)]
+        known = [name for name in found if "$" not in name]
+        if len(known) > 1:
+            raise self._source.error(job.base, f"job {job.name} deploys {len(known)} times", "deploy once in a job")
+        job.deploys = (*known, *found, "")[0]
+        if len(found) > len(known):
+            self._assumed.append(f"{job.name} deploys what only GitHub knows, which is not played")
 
     def _ordered(self, jobs: Mapping[str, WorkflowJob]) -> list[WorkflowJob]:
         """The jobs, each after those that it needs, otherwise as they are written."""
@@ -169,10 +205,9 @@ class _WorkflowReader:
             name = f"{job.name}: {step.name}"
             environment = self._run.environment_of(job)
             reason = why_doomed(job, step, before, environment=environment, uploads=uploads, root=self._root)
-            deploys = DEPLOYS.search(step.commands)
-            reason = reason or (self._why_cut(job, step, deploys[1]) if deploys else "")
+            reason = reason or (self._why_cut(job, step, job.deploys) if job.deploys in deployed(step.commands) else "")
             before.append(step)
-            if reason and not (step.tolerated or tolerated(job.content)):
+            if reason and step.certain and not (step.tolerated or self._run.tolerates(job, job.content)):
                 yield DoomedAction(name, order, (), (), {}, False, False, reason=reason)
                 return
             if not reason:
@@ -182,34 +217,52 @@ class _WorkflowReader:
 
     def _played(self, job: WorkflowJob, step: JobStep, name: str, order: int) -> Iterator[StageAction]:
         """What a step that may succeed does."""
-        if deploys := DEPLOYS.search(step.commands):
-            yield from self._deployments(job, deploys[1], order)
+        if deploys := deployed(step.commands):
+            yield from (
+                self._deployments(job, job.deploys, order) if job.deploys in deploys and "$" not in job.deploys else ()
+            )
         elif IMAGES.search(step.commands):
             for action in (a for s in self._delivered.stages if s.name == "Images" for a in s.actions):
                 yield replace(action, run_order=order)
-        elif "actions/upload-artifact@" in step.uses and step.inputs.get("if-no-files-found") == "error":
+        elif (
+            "actions/upload-artifact@" in step.uses and step.certain and step.inputs.get("if-no-files-found") == "error"
+        ):
             paths = " ".join(shlex.quote(path) for path in step.inputs.get("path", "").split())
             yield BuildAction(name, order, (), (f"ls -d {paths} > /dev/null",), {}, False, False)
-        elif step.script and not _NOT_RUN.match(step.script):
+        elif not (script := self._playable(step.script, name)):
+            return
+        elif not step.certain or not re.match(r"(/\S*/)?(ba)?sh\b", step.shell or "sh"):
+            self._unplayed.append(name)
+        else:
             values = {k: v for k, v in step.variables.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
-            script = step.script.strip()
             if step.directory:
                 script = f"cd {shlex.quote(step.directory)}\n{script}"
-            if step.tolerated or tolerated(job.content):
+            if step.tolerated or self._run.tolerates(job, job.content):
                 script = f"bash -e -c {shlex.quote(script)} || true"
             yield BuildAction(name, order, (), (script,), {**_QUIET, **values}, False, False)
 
+    def _playable(self, script: str, name: str) -> str:
+        """A script without the commands that are not run here; empty if nothing is left."""
+
+        def left_out(found: re.Match[str]) -> str:
+            if found["silent"] is None:
+                self._unplayed.append(f"{name} ({found['command']})")
+            return f"{found['start']} :"
+
+        rest = _NOT_RUN.sub(left_out, script).strip()
+        return rest if re.sub(r"#.*|set -\w+|&&|\|\||[:;\s]", "", rest) else ""
+
     def _why_never(self, job: WorkflowJob) -> str:
         """Why GitHub never starts a job that it does not skip; empty if it does."""
-        own, whole = (self._run.group(each.get("concurrency"), 1) for each in (job.content, self._content))
-        if own is not None and own == whole:
+        own, whole = (self._run.group(job, each.get("concurrency"), 1) for each in (job.content, self._content))
+        if own and own == whole:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
         return why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
 
     def _why_cut(self, job: WorkflowJob, step: JobStep, environment: str) -> str:
         stage = self._environments.get(environment.replace("-", ""))
         if stage is None:
-            return f"{environment} is not an environment"
+            return "" if "$" in environment else f"{environment} is not an environment"
         limit = str(job.content.get("timeout-minutes", ""))
         return why_cut(limit, stage, self._bakes, whole_job=True) or why_cut(
             step.minutes, stage, self._bakes, whole_job=False
@@ -234,12 +287,13 @@ class _WorkflowReader:
     def _risks(self) -> Iterator[str]:
         """What reaches an environment although something that comes before it failed, or nobody was asked."""
         run, names = self._run, list(self._environments)
-        return Risks(self._jobs, names, self._approved, self._content, run.runs, run.group, run.cancels).found()
+        more = (run.runs, run.group, run.cancels, run.tolerates)
+        return Risks(self._jobs, names, self._approved, self._content, *more).found()
 
     def _undelivered(self, stages: list[Stage]) -> Iterator[str]:
         deployed = {s.name for s in stages if s.closed_because or any(isinstance(a, DeployAction) for a in s.actions)}
         doomed = {s.name for s in stages for a in s.actions if isinstance(a, DoomedAction)}
-        for stage in self._environments.values():
+        for stage in () if self._assumed else self._environments.values():
             if stage.name not in deployed | doomed:
                 yield f"no job deploys {stage.name}, so what ran there before stays"
 

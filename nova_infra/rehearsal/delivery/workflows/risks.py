@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.expressions import holds
 from nova_infra.rehearsal.delivery.workflows.job import IMAGES, WorkflowJob
 
 _GATE_KEEPERS = re.compile(
@@ -26,6 +25,7 @@ class Risks:
         runs: Whether a job runs, given results of jobs that it needs.
         group: The concurrency group that something is in for the push with a number; None for none.
         cancels: Whether a newer push cancels what is in its group.
+        tolerates: Whether what follows a job, or a step of it, goes on if it fails.
     """
 
     jobs: Sequence[WorkflowJob]
@@ -33,8 +33,9 @@ class Risks:
     approved: Collection[str]
     content: Mapping[Any, Any]
     runs: Callable[[WorkflowJob, Mapping[str, str]], bool]
-    group: Callable[[object, int], str | None]
-    cancels: Callable[[object], bool]
+    group: Callable[[WorkflowJob, object, int], str | None]
+    cancels: Callable[[WorkflowJob, object], bool]
+    tolerates: Callable[[WorkflowJob, Mapping[str, Any]], bool]
 
     def found(self) -> Iterator[str]:
         """Each risk, in a clause."""
@@ -48,7 +49,7 @@ class Risks:
         relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
         for job in self.jobs:
             if job.name in relevant:
-                yield from _ignored(job)
+                yield from self._ignored(job)
 
     def _earlier(self, job: WorkflowJob) -> Sequence[str]:
         environment = job.deploys.replace("-", "")
@@ -75,36 +76,33 @@ class Risks:
             for each in self.jobs if failing.name in job.ancestors else ():
                 if each.name in job.ancestors and set(results) & each.ancestors:
                     before = {name: result for name, result in results.items() if name in each.ancestors}
-                    results |= {} if self.runs(each, before) else {each.name: "skipped"}
+                    results |= {} if self.runs(each, before) else {each.name: "failure" if each.ends else "skipped"}
             if failing.name in job.ancestors and self.runs(job, results):
                 yield f"{job.name} runs even if {failing.name} has failed, by its condition {job.content.get('if')!r}"
                 return
 
     def _crossed(self, job: WorkflowJob) -> Iterator[str]:
         """How two pushes could meet in a deployment."""
-        places = [each for each in (job.content.get("concurrency"), self.content.get("concurrency")) if each]
-        shared = [each for each in places if self.group(each, 1) == self.group(each, 2)]
+        within, places = job, [job.content.get("concurrency"), self.content.get("concurrency")]
+        while within.called_by is not None:
+            within = within.called_by
+            places.append(within.content.get("concurrency"))
+        places = [each for each in places if each]
+        shared = [each for each in places if self.group(job, each, 1) == self.group(job, each, 2)]
         if not shared:
             why = "whose name differs from push to push" if places else ""
             where = f"in a concurrency group {why}" if why else "in no concurrency group"
             yield f"{job.name} is {where}, so two pushes may deploy at once"
-        if any(self.cancels(each) for each in shared):
+        if any(self.cancels(job, each) for each in shared):
             yield f"a newer push cancels {job.name} in the middle of a deployment (cancel-in-progress)"
 
-
-def tolerated(content: Mapping[str, Any]) -> bool:
-    """Whether what follows a job or step goes on if it fails."""
-    said = content.get("continue-on-error", False)
-    return said is True or (isinstance(said, str) and holds(said, {"matrix": {}, "env": {}, "github": {}, "vars": {}}))
-
-
-def _ignored(job: WorkflowJob) -> Iterator[str]:
-    """Checks of a job whose failure changes nothing."""
-    if tolerated(job.content):
-        yield f"what waits for {job.name} goes on even if it fails (continue-on-error)"
-    for step in job.steps:
-        for command, rest in _GATE_KEEPERS.findall(job.commands(step)):
-            if tolerated(step):
-                yield f"{job.name} goes on even if {command} fails (continue-on-error)"
-            elif ignoring := _IGNORES.search(rest):
-                yield f"{job.name} goes on even if {command} fails ({ignoring.group().strip()})"
+    def _ignored(self, job: WorkflowJob) -> Iterator[str]:
+        """Checks of a job whose failure changes nothing."""
+        if self.tolerates(job, job.content):
+            yield f"what waits for {job.name} goes on even if it fails (continue-on-error)"
+        for step in job.steps:
+            for command, rest in _GATE_KEEPERS.findall(job.commands(step)):
+                if self.tolerates(job, step):
+                    yield f"{job.name} goes on even if {command} fails (continue-on-error)"
+                elif ignoring := _IGNORES.search(rest):
+                    yield f"{job.name} goes on even if {command} fails ({ignoring.group().strip()})"

@@ -1,40 +1,44 @@
 """A run that a push starts: which jobs and steps it runs, and what their expressions are worth in it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nova_infra.rehearsal.delivery.workflows.doomed import anything_may_be_done
 from nova_infra.rehearsal.delivery.workflows.expressions import (
     UNKNOWN,
     ExpressionError,
+    Open,
     as_text,
     bare,
     evaluate,
     fill,
-    holds,
+    is_unknown,
+    weighed,
 )
-from nova_infra.rehearsal.delivery.workflows.job import DEPLOYS, JobStep, WorkflowJob, in_matrix
-from nova_infra.rehearsal.delivery.workflows.risks import tolerated
+from nova_infra.rehearsal.delivery.workflows.job import (
+    VARIABLE,
+    JobStep,
+    WorkflowJob,
+    deployed,
+    in_matrix,
+    known_parts,
+)
 from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowText
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 _SAYS_OUTPUT = re.compile(r"echo\s+[\"']?([\w-]+)=(.*?)[\"']?\s*>>\s*[\"']?\$\{?GITHUB_OUTPUT")
+_DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
+_WORST_FIRST = ("failure", "cancelled", "skipped", "success")
 _OF_A_CONDITION = ("github", "needs", "vars", "inputs")
 """What the condition of a job may name: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts."""
 
 _ONLY_GITHUB_KNOWS = (
     *("action", "action_path", "action_ref", "action_repository", "action_status", "actor", "actor_id", "api_url"),
-    *("env", "event", "event_path", "graphql_url", "job", "path", "ref_protected", "repository", "repository_id"),
+    *("env", "event_path", "graphql_url", "job", "path", "ref_protected", "repository", "repository_id"),
     *("repository_owner", "repository_owner_id", "repositoryUrl", "retention_days", "secret_source", "server_url"),
     *("token", "triggering_actor", "workflow_ref", "workflow_sha", "workspace"),
 )
-
-
-class _Open(dict[str, str]):
-    """Outputs of a step of which only GitHub knows all: one that is not written is not empty, as expressions assume."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return super().get(key, UNKNOWN if default == "" else default)
 
 
 class PushedRun:
@@ -42,6 +46,7 @@ class PushedRun:
 
     Attributes:
         skipped: Jobs that do not run, with the reason.
+        assumed: Jobs that run by a condition that only GitHub knows, with the condition.
     """
 
     def __init__(self, source: WorkflowText, branch: str, engine: str) -> None:
@@ -52,77 +57,137 @@ class PushedRun:
         """
         self._source, self.branch, self._engine = source, branch, engine
         self.skipped: dict[str, str] = {}
+        self.assumed: dict[str, str] = {}
         self._outputs: dict[str, dict[str, Any]] = {}
-        self._bases: dict[str, str] = {}
+        self._entered: dict[str, WorkflowJob] = {}
 
     def enter(self, job: WorkflowJob) -> None:
         """Decide whether a job runs, and what it hands on. Those that it needs come first."""
-        self._bases[job.name] = job.base
+        self._entered[job.name] = job
         if why := self._why_skipped(job):
             self.skipped[job.name] = why
-        contexts = {**self._contexts(job), "steps": self._step_outputs(job)}
-        outputs = job.content.get("outputs") or {}
-        self._outputs[job.name] = {key: self._value(job, str(value), contexts) for key, value in outputs.items()}
+        elif self._weighed(job, {}) is None:
+            self.assumed[job.name] = as_text(job.content.get("if"))
+        outputs = {} if why else job.content.get("outputs") or {}
+        contexts = {**self._contexts(job), "steps": self._played(job)[1] if outputs else {}}
+        found = {key: self._text(job, as_text(value), contexts) for key, value in outputs.items()}
+        self._outputs[job.name] = Open() if "uses" in job.content else found
 
     def runs(self, job: WorkflowJob, results: Mapping[str, str]) -> bool:
         """Whether a job runs, given results of jobs before it other than success."""
+        return self._weighed(job, results) is not False
+
+    def _weighed(self, job: WorkflowJob, results: Mapping[str, str]) -> bool | None:
+        """Whether a job runs; None if only GitHub knows. A failure or a skip concerns all that come after it."""
+        if job.called_by is not None and job.called_by.name in self.skipped:
+            return False
+        beside = [name for name in job.ancestors if self._entered[name].called_by is job.called_by]
+        before = {**{name: "skipped" for name in beside if name in self.skipped}, **results}.values()
         try:
-            condition = str(job.content.get("if", ""))
             contexts = self._contexts(job, results)
             known = {name: contexts[name] for name in _OF_A_CONDITION}
-            return holds(condition, known, failed=bool(results) or any(name in self.skipped for name in job.needs))
+            condition = as_text(job.content.get("if"))
+            return weighed(condition, known, failed="failure" in before, skipped="skipped" in before)
         except ExpressionError as error:
             raise self._source.error(job.base, f"job {job.name}: if: {error}", "correct or simplify it") from None
 
-    def steps_of(self, job: WorkflowJob) -> Iterator[JobStep]:
+    def steps_of(self, job: WorkflowJob) -> list[JobStep]:
         """The steps that run if none fails."""
-        outputs = self._step_outputs(job)
+        return self._played(job)[0]
+
+    def _played(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any]]:
+        """The steps of a job that run if none fails, and what its context ``steps`` then holds."""
+        known = self._contexts(job)
+        outputs: dict[str, Any] = {}
+        known |= {"job": Open({"status": "success"}), "runner": self._runner(job, known), "strategy": Open()}
+        known |= {"steps": outputs, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
+        found, sets_variables = [], False
         for number, step in enumerate(job.steps, start=1):
-            known = self._contexts(job)
-            variables = {key: self._text(job, value, known) for key, value in job.variables(step).items()}
-            contexts = {**known, "env": variables, "steps": outputs}
-            contexts |= {"job": {"status": "success"}, "runner": _Open(), "strategy": _Open()}
+            own = step.get("env") if isinstance(step.get("env"), Mapping) else {}
+            variables = known["env"] | {str(k): self._text(job, as_text(v), known) for k, v in (own or {}).items()}
+            contexts = {**known, "env": Open(variables) if sets_variables else variables}
+            sets_variables = sets_variables or "GITHUB_ENV" in str(step.get("run")) or step.get("uses") is not None
             try:
-                if not holds(str(step.get("if", "")), {k: v for k, v in contexts.items() if k != "secrets"}):
-                    continue
+                condition = {name: value for name, value in contexts.items() if name != "secrets"}
+                runs = weighed(as_text(step.get("if")), condition)
             except ExpressionError as error:
                 said = f"step {number} of job {job.name}: if: {error}"
                 raise self._source.error(job.base, said, "correct or simplify it") from None
-            defaults = {**((self._source.content.get("defaults") or {}).get("run") or {})}
-            defaults |= (job.content.get("defaults") or {}).get("run") or {}
-            directory = str(step.get("working-directory", defaults.get("working-directory", "")))
-            script, more = self._script(job, job.script(step), contexts)
-            yield JobStep(
-                name=str(step.get("name") or step.get("id") or step.get("uses") or number),
-                uses=str(step.get("uses", "")),
-                script=script,
-                commands=job.commands(step),
-                variables={**variables, **more},
-                inputs={k: self._text(job, str(v), contexts) for k, v in (step.get("with") or {}).items()},
-                directory=self._text(job, directory, contexts) if script else "",
-                minutes=str(step.get("timeout-minutes", "")),
-                tolerated=tolerated(step),
-            )
+            if runs is not False:
+                found.append(self._step(job, step, number, contexts, certain=bool(runs)))
+            if "id" in step:
+                result = "skipped" if runs is False else "success" if runs else UNKNOWN
+                said_by = {} if runs is False else self._said_by(job, step) if runs else Open()
+                outputs[str(step["id"])] = {"outputs": said_by, "outcome": result, "conclusion": result}
+        return found, outputs
+
+    def _step(
+        self, job: WorkflowJob, step: Mapping[str, Any], number: int, contexts: Mapping[str, Any], *, certain: bool
+    ) -> JobStep:
+        variables = contexts["env"]
+        directory = as_text(step.get("working-directory", job.defaults.get("working-directory")))
+        script, more = self._script(job, job.script(step), contexts)
+        commands = known_parts(job.commands(step), lambda text: self._text(job, text, contexts))
+        known = {key: value for key, value in variables.items() if not is_unknown(value)}
+        windows = "" if contexts["runner"].get("os") != "Windows" else "pwsh"
+        return JobStep(
+            name=str(step.get("name") or step.get("id") or step.get("uses") or number),
+            uses=as_text(step.get("uses")),
+            script=script,
+            commands=VARIABLE.sub(lambda found: known.get(found[1] or found[2], found.group()), commands),
+            variables={**variables, **more},
+            inputs={str(k): self._text(job, as_text(v), contexts) for k, v in (step.get("with") or {}).items()},
+            directory=self._text(job, directory, contexts) if script else "",
+            minutes=as_text(step.get("timeout-minutes")),
+            tolerated=self.tolerates(job, step, contexts),
+            certain=certain,
+            shell=as_text(step.get("shell", job.defaults.get("shell"))) or windows,
+        )
+
+    def tolerates(
+        self, job: WorkflowJob, content: Mapping[str, Any], contexts: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Whether what follows a job, or a step of it, surely goes on if it fails."""
+        known = contexts or {
+            **self._contexts(job),
+            "steps": Open(),
+            "runner": Open(),
+            "job": Open(),
+            "strategy": Open(),
+        }
+        value = self._value(job, as_text(content.get("continue-on-error")), known)
+        return value is True or value == "true"
+
+    def _runner(self, job: WorkflowJob, contexts: Mapping[str, Any]) -> Open:
+        """What is known of the machine that a job runs on, by the label that it asks for."""
+        asked = job.content.get("runs-on")
+        label = self._text(job, asked, contexts) if isinstance(asked, str) else str(asked)
+        systems = {"windows": "Windows", "macos": "macOS", "ubuntu": "Linux", "linux": "Linux"}
+        found = [system for name, system in systems.items() if name in label.lower() and not is_unknown(label)]
+        return Open({"os": found[0]} if found else {})
 
     def environment_of(self, job: WorkflowJob) -> str:
         """The GitHub environment that a job runs in; empty for none."""
         return self._text(job, job.environment_name, self._contexts(job))
 
-    def uploads_before(self, job: WorkflowJob, jobs: Sequence[WorkflowJob]) -> set[str]:
-        """Names of the artifacts that jobs before it upload."""
+    def uploads_before(self, job: WorkflowJob, jobs: Sequence[WorkflowJob]) -> set[str] | None:
+        """Names of the artifacts that jobs before it upload; None if some are not known."""
         earlier = [each for each in jobs if each.name in job.ancestors and each.name not in self.skipped]
         steps = [step for each in (*earlier, job) for step in self.steps_of(each)]
-        return {step.inputs.get("name", "artifact") for step in steps if "actions/upload-artifact@" in step.uses}
+        uploads = [step.inputs.get("name", "artifact") for step in steps if "actions/upload-artifact@" in step.uses]
+        remote = any("uses" in each.content and each.base for each in earlier)
+        return None if remote or anything_may_be_done(steps) or is_unknown(uploads) else set(uploads)
 
-    def group(self, concurrency: object, push: int) -> str | None:
+    def group(self, job: WorkflowJob, concurrency: object, push: int) -> str | None:
         """The name of a concurrency group for the push with a number; None for none."""
         written = concurrency.get("group") if isinstance(concurrency, Mapping) else concurrency
-        return None if written is None else fill(str(written), self._known(push))
+        contexts = {**self._contexts(job), **self._github(push), "strategy": Open()}
+        return None if written is None else self._text(job, as_text(written), contexts).lower()
 
-    def cancels(self, concurrency: object) -> bool:
-        """Whether a newer push cancels what is in a concurrency group."""
-        said = concurrency.get("cancel-in-progress", False) if isinstance(concurrency, Mapping) else False
-        return holds(str(said).lower() if isinstance(said, bool) else str(said), self._known(1))
+    def cancels(self, job: WorkflowJob, concurrency: object) -> bool:
+        """Whether a newer push surely cancels what is in a concurrency group."""
+        said = concurrency.get("cancel-in-progress") if isinstance(concurrency, Mapping) else False
+        return self._text(job, as_text(said), {**self._contexts(job), "strategy": Open()}) == "true"
 
     def evaluated(self, job: WorkflowJob, expression: str) -> Any:
         """What an expression of a job is worth, before its steps run.
@@ -132,57 +197,69 @@ class PushedRun:
         """
         return evaluate(bare(expression), self._contexts(job))
 
-    def _known(self, push: int) -> dict[str, Any]:
+    def _github(self, push: int) -> dict[str, Any]:
+        sha = f"{push:040x}"
+        event = {
+            **dict.fromkeys(("before", "compare", "forced", "pusher", "sender", "base_ref"), UNKNOWN),
+            **{"ref": f"refs/heads/{self.branch}", "after": sha, "created": False, "deleted": False},
+            **{"head_commit": Open({"id": sha}), "commits": UNKNOWN, "repository": Open(), "organization": Open()},
+        }
         github = {
             **dict.fromkeys(_ONLY_GITHUB_KNOWS, UNKNOWN),
             **{"event_name": "push", "ref": f"refs/heads/{self.branch}", "ref_name": self.branch, "ref_type": "branch"},
             **{"workflow": str(self._source.content.get("name") or self._source.path), "head_ref": "", "base_ref": ""},
-            **{"sha": f"{push:040x}", "run_id": str(push), "run_number": str(push), "run_attempt": "1"},
+            **{"event": event, "sha": sha, "run_id": str(push), "run_number": str(push), "run_attempt": "1"},
         }
-        return {"github": github, "vars": {}, "inputs": {}, "needs": {}, "matrix": {}, "secrets": {}, "env": {}}
+        return {"github": github, "vars": Open(), "secrets": Open()}
 
     def _contexts(self, job: WorkflowJob, results: Mapping[str, str] | None = None) -> dict[str, Any]:
-        usual = {name: "skipped" if name in self.skipped else "success" for name in job.needs}
-        needs = {
-            self._bases[name]: {"result": result, "outputs": self._outputs[name]}
-            for name, result in {**usual, **(results or {})}.items()
-            if name in usual and self._bases[name]
-        }
+        needs: dict[str, Any] = {}
+        for name in job.needs:
+            result = (results or {}).get(name, "skipped" if name in self.skipped else "success")
+            outputs = self._outputs[name]
+            if base := self._entered[name].base:
+                # The combinations of a matrix have one result, the worst, and share their outputs.
+                other = needs.get(base, {"result": result, "outputs": {}})
+                shared = {k: v for k, v in other["outputs"].items() if v}
+                clash = {k: UNKNOWN for k, v in outputs.items() if v and shared.get(k, v) != v}
+                outputs = outputs if not shared else {**outputs, **shared, **clash}
+                needs[base] = {"result": min(result, other["result"], key=_WORST_FIRST.index), "outputs": outputs}
         begins = job.called_by
-        inputs = (
-            {}
-            if begins is None
-            else {k: self._value(begins, str(v), self._contexts(begins)) for k, v in job.inputs.items()}
-        )
-        environment = {str(key): in_matrix(str(each), job.matrix) for key, each in job.variables({}).items()}
-        known = {**self._known(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}
+        given = self._contexts(begins) if begins is not None else {}
+        inputs = {
+            str(k): self._value(begins, v, given) if begins is not None and isinstance(v, str) else v
+            for k, v in job.inputs.items()
+        }
+        environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
+        known = {**self._github(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}
         return {**known, "jobs": needs} if job.ends else known
 
-    def _step_outputs(self, job: WorkflowJob) -> dict[str, Any]:
-        found = {}
-        for step in job.steps:
-            if "id" in step:
-                script, outputs = job.commands(step), _Open() if "uses" in step else dict[str, str]()
-                for name, value in _SAYS_OUTPUT.findall(script):
-                    outputs[name] = UNKNOWN if "$" in value or "`" in value else value
-                if "nova github outputs" in script:
-                    outputs |= {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
-                elif "nova registry --compare" in script:
-                    outputs["changed"] = "false"
-                elif (deploys := DEPLOYS.search(script)) and "--outputs" in script:
-                    outputs["url"] = f"#{{{deploys[1]}.Url}}"
-                elif "GITHUB_OUTPUT" in script and not outputs:
-                    outputs = _Open()
-                found[str(step["id"])] = {"outputs": outputs}
-        return found
+    def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs of a step: open, unless all that writes them is known."""
+        script = job.commands(step)
+        said = _SAYS_OUTPUT.findall(script)
+        found: dict[str, Any] = {}
+        for name, value in said:
+            unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
+            found[name] = UNKNOWN if unsure else value
+        own = 1
+        if "nova github outputs" in script:
+            found |= {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
+        elif "nova registry --compare" in script:
+            found["changed"] = "false"
+        elif (deploys := deployed(script)) and "--outputs" in script:
+            found["url"] = f"#{{{deploys[0]}.Url}}"
+        else:
+            own = 0
+        return found if own or (said and script.count("GITHUB_OUTPUT") == len(said)) else Open(found)
 
     def _why_skipped(self, job: WorkflowJob) -> str:
         if job.ends:
             return self.skipped.get(job.ends, "")
-        skipped = [other for other in job.needs if other in self.skipped]
+        skipped = [other for other in (*job.needs, *sorted(job.ancestors)) if other in self.skipped]
         if self.runs(job, {}):
             return ""
-        condition = str(job.content.get("if", ""))
+        condition = as_text(job.content.get("if"))
         because = f"{skipped[0]}, which it needs, is skipped: {self.skipped[skipped[0]]}" if skipped else ""
         return because or f"its condition {condition!r} is false for a push to {self.branch}"
 

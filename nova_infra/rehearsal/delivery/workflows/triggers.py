@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
+class PatternError(ValueError):
+    """A pattern that GitHub refuses."""
+
+
 def why_not_started(content: Mapping[Any, Any], branch: str) -> str:
     """Why a push to a branch does not start a workflow; empty if it does."""
     push = _push(content)
@@ -38,8 +42,7 @@ def passes(name: str, wanted: object, ignored: object) -> bool:
 
 
 def _push(content: Mapping[Any, Any]) -> Mapping[str, Any] | None:
-    # YAML 1.1 reads the key ``on`` as true.
-    on = content.get("on", content.get(True))
+    on = content.get("on")
     if not isinstance(on, Mapping):
         return {} if "push" in _listed(on or ()) else None
     return (on["push"] or {}) if "push" in on else None
@@ -52,8 +55,16 @@ def _listed(value: object) -> Sequence[str]:
 def _matches(name: str, pattern: str) -> bool:
     parts = re.split(r"(\*\*/?|\*|\[[^\]]*\])", pattern)
     glob = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*"}
-    said = (glob.get(part) or (part if part.startswith("[") else _with_counts(part)) for part in parts)
-    return re.fullmatch("".join(said), name) is not None
+    said = (glob.get(part) or (_one_of(part) if part.startswith("[") else _with_counts(part)) for part in parts)
+    try:
+        return re.fullmatch("".join(said), name) is not None
+    except re.error as error:
+        raise PatternError(f"{pattern!r} is not a pattern that GitHub takes ({error})") from None
+
+
+def _one_of(text: str) -> str:
+    """Characters and ranges in brackets; nothing else means anything there."""
+    return "[" + re.sub(r"([^\w-])", r"\\\1", text[1:-1]) + "]" if text.endswith("]") else re.escape(text)
 
 
 def _with_counts(text: str) -> str:

@@ -44,3 +44,12 @@ ASKED = Stage("Live", (ApprovalAction("Go", 1), *LIVE.actions))
 def test_what_a_delivery_loses(stages: list[Stage], said: list[str]) -> None:
     before = Pipeline("p", (DEV, QA, APPROVE, LIVE))
     assert weakened(before, Pipeline("p", tuple(stages))) == said
+
+
+def test_a_step_without_a_name_is_known_by_its_commands() -> None:
+    def job(*commands: str) -> Pipeline:
+        steps = [BuildAction(f"try: {n}", n, (), (each,), {}, False, False) for n, each in enumerate(commands, start=4)]
+        return Pipeline("p", (Stage("Dev", (*DEV.actions[:1], *steps)),))
+
+    assert weakened(job("make test", "make e2e"), job("make e2e")) == ["Dev is no longer tested by try: 4 (make test)"]
+    assert weakened(job("make test", "make e2e"), job("make lint", "make test", "make e2e")) == []
