@@ -278,6 +278,51 @@ def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[
     }
 
 
+_SECTIONS: Mapping[str, Mapping[str, Any]] = {
+    "Parameters": {"Type!": str},
+    "Mappings": {},
+    "Conditions": {},
+    "Resources": {"Type!": str, "Properties": Mapping, "Condition": str, "DependsOn": (str, list)},
+    "Outputs": {"Value!": object, "Export": Mapping, "Condition": str},
+}
+"""Sections of named objects, and what some of the objects' properties are. A name that ends in ``!`` is needed."""
+
+
+def readable(template: Template) -> tuple[Template, list[tuple[str, str]]]:
+    """A template without what CloudFormation cannot read, and each place of that with its fault.
+
+    Where it has a Transform, loops, as ``Fn::ForEach::Topics``, are left out as well, and no fault.
+    """
+    kept, faults = dict(template), list[tuple[str, str]]()
+    for section in _SECTIONS.keys() & template.keys():
+        entries, kept[section] = template[section], {}
+        if not isinstance(entries, Mapping):
+            faults.append((section, "is no object"))
+            continue
+        for name, entry in entries.items():
+            if not str(name).startswith("Fn::") or "Transform" not in template:
+                if fault := _fault(section, entry):
+                    faults.append((f"{section}.{name}", fault))
+                else:
+                    kept[section][name] = entry
+    return kept, sorted(faults)
+
+
+def _fault(section: str, entry: Any) -> str:
+    if not isinstance(entry, Mapping):
+        return "is no object"
+    for key, kind in _SECTIONS[section].items():
+        name = key.removesuffix("!")
+        if name not in entry and key != name:
+            return f"has no {name}"
+        if name in entry and not isinstance(entry[name], kind):
+            return f"has the {name} {entry[name]!r}"
+    inner = entry.items() if section == "Mappings" else ()
+    odd = [str(key) for key, each in inner if not isinstance(each, Mapping) and key != "Fn::Transform"]
+    odd += ["an export without a Name"] if "Export" in entry and "Name" not in entry["Export"] else []
+    return f"has {odd[0]}, which is no object" if odd and section == "Mappings" else f"has {odd[0]}" if odd else ""
+
+
 def _read_json(path: Path) -> Template:
     try:
         content = json.loads(path.read_bytes())

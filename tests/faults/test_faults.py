@@ -282,6 +282,12 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "a port that no container has": ("✗", "which has 8080", {"edit": port_of_nobody}),
     "nobody is asked any more": ("!", "nobody approves Prod any more", {"edit": without("ApproveProduction")}),
+    "instances that nothing runs on": ("✓", "", {"edit": resource("Odd", "AWS::ECS::CapacityProvider")}),
+    "a type that may be misspelt": (
+        "!",
+        "only AWS knows whether there is a type AWS::ECS::Servce",
+        {"edit": resource("Odd", "AWS::ECS::Servce")},
+    ),
     "a test is gone": ("!", "Dev is no longer tested by Tests", {"edit": without("Tests")}),
     "Dev is gone": ("!", "Prod is deployed without Dev before it", {"edit": without("Dev")}),
     "requests of a file": ("✓", "", {"requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"}),
@@ -307,10 +313,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
         {"edit": service(DeploymentController={"Type": "CODE_DEPLOY"})},
     ),
     "a file of requests with a fault": ("requests.http:3", {"requests": "GET /tiny/0\n\n> {% x %}\n"}),
-    "a type that changes what is played": (
-        "AWS::ECS::CapacityProvider",
-        {"edit": resource("Odd", "AWS::ECS::CapacityProvider")},
-    ),
+    "no type of a resource": ("prod.Odd: has type Nonsense", {"edit": resource("Odd", "Nonsense")}),
 }
 
 

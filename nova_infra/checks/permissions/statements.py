@@ -17,6 +17,7 @@ COMPARES = re.compile(r"(ForAnyValue:)?(String|Arn)(Equals|Like|EqualsIgnoreCase
 """Operators of conditions that are not met where the request lacks the key."""
 _OWN_ACCOUNT = "000000000000"
 _WILDCARD = re.compile(r"[*?]")
+_DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
 _PARTITION = re.compile(r"arn:aws-[a-z-]+:")
 
 
@@ -167,6 +168,7 @@ def in_one_partition(pattern: str) -> str:
 def _pattern_of(value: object) -> str:
     match value:
         case str():
+            value = _DYNAMIC.sub("*", value) if "{{" in value else value
             return re.sub(r"\$\{(?!AWS::|\*)[^}]*\}", "*", _pseudo(value)) if "${" in value else value
         case {"Fn::Join": [str(separator), list(parts)]}:
             return separator.join(map(_pattern_of, parts))

@@ -16,6 +16,8 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 def is_function(value: Any) -> bool:
     """Whether only CloudFormation knows a value."""
+    if isinstance(value, str):
+        return "{{resolve:" in value
     return isinstance(value, Mapping) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
 
 
@@ -23,7 +25,7 @@ def is_known(value: Any) -> bool:
     """Whether no part of a value is a function."""
     if isinstance(value, Mapping):
         return not is_function(value) and all(map(is_known, value.values()))
-    return not isinstance(value, list) or all(map(is_known, value))
+    return all(map(is_known, value)) if isinstance(value, list) else not is_function(value)
 
 
 def is_whole(entries: Any) -> bool:
@@ -45,17 +47,18 @@ def tables(entries: Any) -> list[Mapping[str, Any]]:
     return [each for each in as_list(entries) if isinstance(each, Mapping) and not is_function(each)]
 
 
-def without_no_value(value: Any) -> Any:
+def as_given(value: Any) -> Any:
     """A value without the properties and entries that a template gives as AWS::NoValue, which means to leave them out.
 
-    A branch of a condition is not among them. See
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html.
+    A branch of a condition is not among them. A text with a dynamic reference becomes a function: only CloudFormation
+    knows it. See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html
+    and https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html.
     """
     if isinstance(value, str):  # most are, and whether something is a Mapping takes longer to find out
-        return value
+        return {"Fn::Join": ["", [value]]} if is_function(value) else value
     if isinstance(value, Mapping) and not is_function(value):
-        return {key: without_no_value(each) for key, each in value.items() if each != _NO_VALUE}
-    return [without_no_value(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value
+        return {key: as_given(each) for key, each in value.items() if each != _NO_VALUE}
+    return [as_given(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value
 
 
 def certain_entries(entries: Any) -> list[Any]:

@@ -6,7 +6,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from nova_infra.operations.changes.certain import holds, without_no_value
+from nova_infra.assembly import readable
+from nova_infra.operations.changes.certain import as_given, holds
 from nova_infra.operations.changes.template_values import shown
 
 Template = Mapping[str, Any]
@@ -27,18 +28,25 @@ class StackTemplate:
     Attributes:
         key: Account, region and name.
         status: CloudFormation's status where it is deployed, such as ``UPDATE_COMPLETE``.
+        faults: What of it CloudFormation cannot read: the place, and what is wrong. The template is without it.
     """
 
     key: StackKey
     template: Template = field(repr=False)
     status: str = "UPDATE_COMPLETE"
+    faults: tuple[tuple[str, str], ...] = field(init=False, default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        template, faults = readable(dict(self.template))
+        object.__setattr__(self, "template", template)
+        object.__setattr__(self, "faults", tuple(faults))
 
     @cached_property
     def resources(self) -> dict[str, Mapping[str, Any]]:
         """Logical id to resource, without CDK's metadata and without what the template certainly leaves out."""
         conditions = self.template.get("Conditions", {})
         return {
-            logical_id: _with_properties(without_no_value(resource))
+            logical_id: _with_properties(as_given(resource))
             for logical_id, resource in self.template.get("Resources", {}).items()
             if isinstance(resource, Mapping)
             and resource.get("Type") not in (None, "AWS::CDK::Metadata")

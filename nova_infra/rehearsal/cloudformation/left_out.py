@@ -6,33 +6,53 @@ What is left out keeps its name: other resources may refer to it. Its type says 
 from collections.abc import Mapping
 from typing import Any
 
-from nova_infra.assembly import Template
+from nova_infra.assembly import Template, readable
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 
 KIND = "NotPlayed::"
 """Begins the type of a resource that is left out; what is not covered follows."""
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 _NETWORK = "network and gateway load balancers, and requests through them"
-_INSTANCES = "services on instances"
+INSTANCES = "services on instances"
+_GENERATED = "what macros write into a template"
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-macros.html
+_BY_MACROS = ("Transform", "Hooks")
 _TRANSPORT = ("TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC", "GENEVE")
 
 
 def playable(template: Template) -> Template:
     """A template in which what cannot be played has a type that says so; the same one where there is nothing."""
-    resources: dict[str, Any] = template.get("Resources", {})
+    kept, faults = readable(template)
+    if faults:
+        return template  # refused by name where it is read
+    resources: dict[str, Any] = kept.get("Resources", {})
     left = {logical_id: why for logical_id, each in resources.items() if (why := _why(each))}
     # A service runs where its task definition can, whatever its cluster offers.
     for logical_id, each in resources.items():
         definition = each.get("Properties", {}).get("TaskDefinition")
         if each["Type"] == "AWS::ECS::Service" and (reason := left.get(_referred_to(definition))):
             left.setdefault(logical_id, reason)
-    if not left:
+    macros = [key for key in _BY_MACROS if kept.pop(key, None)]
+    if not left and not macros:
         return template
-    kept = {
+    kept["Resources"] = {
         logical_id: {**each, "Type": f"{KIND}{left[logical_id]}"} if logical_id in left else _without(each, left)
         for logical_id, each in resources.items()
     }
-    return {**template, "Resources": kept}
+    if macros:
+        kept["Resources"]["(macros)"] = {"Type": f"{KIND}{_GENERATED}"}
+    return kept
+
+
+def check_readable(template: Template, stack: str) -> None:
+    """Refuse a template that CloudFormation could not read.
+
+    Raises:
+        UnresolvableError: It has such a place.
+    """
+    for where, fault in readable(template)[1]:
+        raise UnresolvableError(f"{stack}.{where}: {fault}, so CloudFormation would refuse it: correct it")
 
 
 def _why(resource: Mapping[str, Any]) -> str:
@@ -47,12 +67,10 @@ def _why(resource: Mapping[str, Any]) -> str:
             return _NETWORK if given.get("Protocol") in _TRANSPORT else ""
         case "AWS::ECS::Service" if _controller(given) != "ECS":
             return f"services deployed by {_controller(given)}"
-        case "AWS::ECS::TaskSet":
-            return "services deployed by EXTERNAL"
         case "AWS::ECS::Service" if given.get("LaunchType") in ("EC2", "EXTERNAL") or _on_instances(given):
-            return _INSTANCES
+            return INSTANCES
         case "AWS::ECS::TaskDefinition" if "FARGATE" not in str(given.get("RequiresCompatibilities", "FARGATE")):
-            return _INSTANCES
+            return INSTANCES
     return ""
 
 
@@ -62,13 +80,20 @@ def _controller(service: Mapping[str, Any]) -> str:
 
 
 def _on_instances(service: Mapping[str, Any]) -> bool:
-    strategy = service.get("CapacityProviderStrategy", ())
-    providers = [each.get("CapacityProvider", "FARGATE") for each in strategy if isinstance(each, Mapping)]
+    providers = [each.get("CapacityProvider", "FARGATE") for each in _tables(service.get("CapacityProviderStrategy"))]
     return any(each not in ("FARGATE", "FARGATE_SPOT") for each in providers)
+
+
+def _tables(entries: Any) -> list[Any]:
+    return [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
 
 
 def _referred_to(value: Any) -> str:
     return str(value.get("Ref", "")) if isinstance(value, Mapping) else ""
+
+
+def _group_of(balancer: Any) -> str:
+    return _referred_to(balancer.get("TargetGroupArn", balancer)) if isinstance(balancer, Mapping) else ""
 
 
 def _without(resource: dict[str, Any], left: Mapping[str, str]) -> dict[str, Any]:
@@ -76,5 +101,5 @@ def _without(resource: dict[str, Any], left: Mapping[str, str]) -> dict[str, Any
     balancers = resource.get("Properties", {}).get("LoadBalancers")
     if resource["Type"] != "AWS::ECS::Service" or not isinstance(balancers, list):
         return resource
-    kept = [each for each in balancers if _referred_to(each.get("TargetGroupArn", each)) not in left]
+    kept = [each for each in balancers if _group_of(each) not in left]
     return {**resource, "Properties": {**resource["Properties"], "LoadBalancers": kept}}

@@ -117,12 +117,15 @@ class PlayedStack:
 
     def exports(self) -> dict[str, Any]:
         """Export name to value of every output that is exported."""
-        values = self.outputs()
-        return {
-            self._resolver.resolve(output["Export"]["Name"], where=f"{self.name}.Outputs.{name}"): values[name]
-            for name, output in self.template.get("Outputs", {}).items()
-            if "Export" in output
-        }
+        values, found = self.outputs(), {}
+        for name, output in self.template.get("Outputs", {}).items():
+            if "Export" in output:
+                where = f"{self.name}.Outputs.{name}"
+                export = self._resolver.resolve(output["Export"]["Name"], where=where)
+                if not isinstance(export, str):
+                    raise UnresolvableError(f"{where}.Export.Name: is {export!r}, which is no text: correct it")
+                found[export] = values[name]
+        return found
 
     def ref(self, logical_id: str) -> str:
         """What ``Ref`` gives for a resource."""

@@ -1,14 +1,15 @@
 """The resource types and property values that the rehearsal knows of CloudFormation.
 
-A type is either played, and then every property of it that a template uses must be listed here, or it is known and not
-rehearsed, which the report says. Anything else is an error that names the resource and the property: what is left out
-silently would make the rehearsal promise more than it has seen.
+A type is either played, and then every property of it that a template uses must be listed here, or it is not rehearsed,
+which the report says. A property that is not known is an error that names it: what is left out silently would make the
+rehearsal promise more than it has seen.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nova_infra.rehearsal.cloudformation.left_out import KIND
+from nova_infra.rehearsal.cloudformation.left_out import INSTANCES, KIND, check_readable
 from nova_infra.rehearsal.cloudformation.played.alarms import ALARMS
 from nova_infra.rehearsal.cloudformation.played.load_balancing import LOAD_BALANCING
 from nova_infra.rehearsal.cloudformation.played.pipelines import PIPELINES
@@ -18,14 +19,20 @@ from nova_infra.rehearsal.cloudformation.shapes import ANY, check_shape, unknown
 NOT_REHEARSED = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling under load",
     "AWS::CertificateManager::": "TLS",
+    "AWS::ECS::CapacityProvider": INSTANCES,
     "AWS::ECS::ClusterCapacityProviderAssociations": "",
+    "AWS::ECS::PrimaryTaskSet": "services deployed by EXTERNAL",
+    "AWS::ECS::TaskSet": "services deployed by EXTERNAL",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
+    "AWS::CodeDeploy::": "services deployed by CODE_DEPLOY",
     "AWS::CloudFormation::WaitCondition": "signals that CloudFormation waits for",
     "AWS::CloudFormation::WaitConditionHandle": "signals that CloudFormation waits for",
     "AWS::CodeBuild::ReportGroup": "test reports",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
     "AWS::ElasticLoadBalancingV2::ListenerCertificate": "TLS",
+    "AWS::ElasticLoadBalancingV2::TrustStore": "TLS",
+    "AWS::ElasticLoadBalancingV2::TrustStoreRevocation": "TLS",
     "AWS::EC2::": "networks and security groups",
     "AWS::ECR::": "image repositories",
     "AWS::Events::": "messages about deployments",
@@ -89,14 +96,28 @@ _RESOURCE_KEYS = (
 )
 _OF_GROUPS = ("CreationPolicy", "UpdatePolicy")
 """What else resources may have that does not affect what is played, such as groups of instances."""
-_PLAYED_SERVICES = frozenset(
-    [*(resource_type.split("::")[1] for resource_type in PLAYED), "AppMesh", "CloudFormation", "CodeDeploy"]
-) - {"Route53", "SNS"}
-"""Services whose unknown types may change what is played, and are refused. Those of other services are ignored."""
+_TYPE = re.compile(r"[A-Za-z0-9]{2,64}(::[A-Za-z0-9]{2,64}){2}(::MODULE)?")
+_NAMES = {
+    "ApplicationAutoScaling": "ScalableTarget ScalingPolicy",
+    "CloudWatch": "Alarm AlarmMuteRule AnomalyDetector CompositeAlarm Dashboard InsightRule Integration LogAlarm "
+    "MetricStream OTelEnrichment ResourceMetricsConfiguration View",
+    "CodeBuild": "Fleet Project ReportGroup SourceCredential",
+    "CodePipeline": "CustomActionType Pipeline Webhook",
+    "ECS": "CapacityProvider Cluster ClusterCapacityProviderAssociations Daemon DaemonTaskDefinition "
+    "ExpressGatewayService PrimaryTaskSet Service TaskDefinition TaskSet",
+    "ElasticLoadBalancingV2": "Listener ListenerCertificate ListenerRule LoadBalancer TargetGroup TrustStore "
+    "TrustStoreRevocation",
+    "Lambda": "Alias CapacityProvider CodeSigningConfig EventInvokeConfig EventSourceMapping Function LayerVersion "
+    "LayerVersionPermission MicrovmImage NetworkConnector Permission ResourcePolicy Url Version WebFunction "
+    "WebFunctionEndpoint WebFunctionRevision",
+    "SQS": "Queue QueueInlinePolicy QueuePolicy",
+    "StepFunctions": "Activity StateMachine StateMachineAlias StateMachineVersion",
+}
+"""The types of the services that are played: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/."""
 
 
 def area_not_rehearsed(resource_type: str) -> str | None:
-    """What is not rehearsed of a type: empty if it changes nothing, None if it is played or unknown."""
+    """What is not rehearsed of a type: empty if it changes nothing, None if it is played or no type at all."""
     if resource_type in PLAYED:
         return None
     if resource_type.startswith(KIND):
@@ -104,21 +125,31 @@ def area_not_rehearsed(resource_type: str) -> str | None:
     for known, area in NOT_REHEARSED.items():
         if resource_type == known or (known.endswith("::") and resource_type.startswith(known)):
             return area
-    provider, _, rest = resource_type.partition("::")
-    service = rest.partition("::")[0]
-    if provider == "Custom" or resource_type == "AWS::CloudFormation::CustomResource":
+    if resource_type.startswith("Custom::") or resource_type == "AWS::CloudFormation::CustomResource":
         return "custom resources"
-    if provider != "AWS" or service in _PLAYED_SERVICES or not rest.partition("::")[2]:
+    if not _TYPE.fullmatch(resource_type):
         return None
-    return "" if resource_type == "AWS::CDK::Metadata" else f"{service} ({rest.partition('::')[2]})"
+    provider, service, kind = resource_type.split("::", 2)
+    if provider != "AWS":
+        return f"resources that AWS does not define ({resource_type})"
+    return "" if resource_type == "AWS::CDK::Metadata" else f"{service} ({kind})"
+
+
+def may_not_exist(resource_type: str) -> bool:
+    """Whether a type is none that is known of a service that is played: it is newer than this list, or misspelt."""
+    provider, service, kind = (*resource_type.split("::", 2), "", "")[:3]
+    return provider == "AWS" and kind not in _NAMES.get(service, kind).split()
 
 
 def check_template(template: Mapping[str, Any], stack: str) -> None:
     """Refuse a template with a section, a type of resource or an attribute of a resource that is not known."""
+    check_readable(dict(template), stack)
     for section in template:
         if section not in (*_SECTIONS, *_CHECKED_BY_CLOUDFORMATION):
             raise unknown(f"{stack}.{section}", "is a section that the rehearsal does not know")
     for logical_id, resource in template.get("Resources", {}).items():
+        if not isinstance(resource, Mapping):
+            raise unknown(f"{stack}.{logical_id}", "is a loop, which the rehearsal does not know")
         resource_type = str(resource.get("Type"))
         if resource_type not in PLAYED and area_not_rehearsed(resource_type) is None:
             raise unknown(f"{stack}.{logical_id}", f"has type {resource_type}, which the rehearsal does not know")

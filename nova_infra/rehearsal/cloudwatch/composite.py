@@ -4,18 +4,23 @@ See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutComp
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudwatch.alarms import State, topics_of
 
+_NAME = r"""\s*(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|[^\s"'(),](?:[^"'(),]*[^\s"'(),])?)\s*"""
 _TOKEN = re.compile(
-    r"\s*(?:(?P<state>ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?P<quote>[\"']?)(?P<name>[^\"'()]+?)(?P=quote)\s*\)"
-    r"|(?P<word>AND|OR|NOT|TRUE|FALSE)\b|(?P<sign>[()]))\s*"
+    rf"""\s*(?:(?P<state>ALARM|OK|INSUFFICIENT_DATA)\s*\((?P<name>{_NAME})\)
+    |AT_LEAST\s*\(\s*(?P<least>\d+)\s*(?P<percent>%?)\s*,\s*(?P<not>(?:NOT\s+)?)
+        (?P<each>ALARM|OK|INSUFFICIENT_DATA)\s*,\s*\((?P<names>{_NAME}(?:,{_NAME})*)\)\s*\)
+    |(?P<word>AND|OR|NOT|TRUE|FALSE)\b|(?P<sign>[()]))\s*""",
+    re.VERBOSE,
 )
-_Holds = Callable[[Mapping[str, State]], bool]
+_Holds = Callable[[Mapping[str, State]], bool | None]
+"""Whether part of a rule holds; None where that depends on an alarm that has no state here."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,12 @@ class CompositeAlarm:
     @property
     def alarms(self) -> tuple[str, ...]:
         """The alarms that it is over."""
-        return tuple(_name(match) for match in _TOKEN.finditer(self.rule) if match["state"])
+        return tuple(name for match in _TOKEN.finditer(self.rule) for name in _names(match))
 
-    def state(self, states: Mapping[str, State]) -> State:
-        """The state that follows from the others', given by name."""
-        return "ALARM" if self._holds()(states) else "OK"
+    def state(self, states: Mapping[str, State]) -> State | None:
+        """The state that follows from the others', given by name; None where it depends on one that is not given."""
+        holds = self._holds()(states)
+        return None if holds is None else "ALARM" if holds else "OK"
 
     def _holds(self) -> _Holds:
         tokens, at = list[re.Match[str]](), 0
@@ -61,11 +67,11 @@ class CompositeAlarm:
 
     def _either(self, tokens: list[re.Match[str]]) -> tuple[_Holds, list[re.Match[str]]]:
         terms, rest = self._joined("OR", self._both, tokens)
-        return (lambda states: any(term(states) for term in terms)), rest
+        return (lambda states: _at_least(1, [term(states) for term in terms])), rest
 
     def _both(self, tokens: list[re.Match[str]]) -> tuple[_Holds, list[re.Match[str]]]:
         terms, rest = self._joined("AND", self._single, tokens)
-        return (lambda states: all(term(states) for term in terms)), rest
+        return (lambda states: _at_least(len(terms), [term(states) for term in terms])), rest
 
     def _joined(
         self, word: str, read: Callable[[list[re.Match[str]]], tuple[_Holds, list[re.Match[str]]]], tokens: Any
@@ -81,14 +87,13 @@ class CompositeAlarm:
         if not tokens:
             raise self._error()
         first, rest = tokens[0], tokens[1:]
-        if first["state"]:
-            name, wanted = _name(first), first["state"]
-            return (lambda states: states.get(name) == wanted), rest
+        if names := _names(first):
+            return _counts(first, names), rest
         if first["word"] in ("TRUE", "FALSE"):
             return (lambda _, value=first["word"] == "TRUE": value), rest
         if first["word"] == "NOT":
             holds, rest = self._single(rest)
-            return (lambda states: not holds(states)), rest
+            return (lambda states: None if (held := holds(states)) is None else not held), rest
         if first["sign"] == "(":
             holds, rest = self._either(rest)
             if rest and rest[0]["sign"] == ")":
@@ -101,9 +106,27 @@ class CompositeAlarm:
         )
 
 
-def _name(term: re.Match[str]) -> str:
-    """The name of the alarm that a term names by name or ARN."""
-    return term["name"].rpartition(":alarm:")[2]
+def _names(term: re.Match[str]) -> tuple[str, ...]:
+    """The alarms that a term names by name or ARN."""
+    given = [each.strip() for each in re.findall(_NAME, term["name"] or term["names"] or "")]
+    plain = [re.sub(r"\\(.)", r"\1", each[1:-1]) if each[0] in "\"'" else each for each in given]
+    return tuple(each.rpartition(":alarm:")[2] for each in plain)
+
+
+def _counts(term: re.Match[str], names: tuple[str, ...]) -> _Holds:
+    """Whether enough alarms of a term, as ``OK(a)`` or ``AT_LEAST(2, NOT OK, (a, b, c))``, are in its state."""
+    wanted, negated = term["state"] or term["each"], bool(term["not"])
+    least = float(term["least"] or 1) * (len(names) / 100 if term["percent"] else 1)
+    return lambda states: _at_least(
+        least, [None if name not in states else (states[name] == wanted) is not negated for name in names]
+    )
+
+
+def _at_least(least: float, holds: Iterable[bool | None]) -> bool | None:
+    """Whether so many of some conditions hold, of which None is not known."""
+    found = list(holds)
+    sure, possible = found.count(True), len(found) - found.count(False)
+    return True if sure >= least else None if possible >= least else False
 
 
 def read_composite_alarm(properties: Mapping[str, Any]) -> CompositeAlarm:

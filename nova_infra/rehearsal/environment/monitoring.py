@@ -1,6 +1,5 @@
 """What CloudWatch does in one environment: measure, evaluate alarms, notify."""
 
-import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -66,13 +65,16 @@ class Monitoring:
         for name, alarm in self._alarms.items():
             if alarm.state(self.store, -1, self.states[name], ran_before=True) == "ALARM":
                 self.states[name] = "ALARM"
-        self.states |= {n: "ALARM" for n, each in self._composites.items() if each.state(self.states) == "ALARM"}
+        known = self._with_composites({name: self.states[name] for name in self._alarms})
+        self.states |= {name: "ALARM" for name in self._composites if known.get(name) == "ALARM"}
 
     def put_alarm(self, properties: Mapping[str, Any]) -> None:
         """Create or update the alarm that a resource's resolved properties define, if it can be evaluated here."""
         self._alarms.pop(str(properties["AlarmName"]), None)
-        with contextlib.suppress(UnresolvableError):  # The verdict names it: see precheck.
+        try:
             self._put_alarm(read_alarm(properties), properties)
+        except UnresolvableError:  # The verdict names it: see precheck.
+            self.states.pop(str(properties["AlarmName"]), None)
 
     def _put_alarm(self, alarm: PlayedAlarm, properties: Mapping[str, Any]) -> None:
         self._alarms[alarm.name] = alarm
@@ -84,8 +86,11 @@ class Monitoring:
     def put_composite_alarm(self, properties: Mapping[str, Any]) -> None:
         """Create or update the composite alarm that a resource's resolved properties define, as above."""
         self._composites.pop(str(properties["AlarmName"]), None)
-        with contextlib.suppress(UnresolvableError):
+        try:
             composite = read_composite_alarm(properties)
+        except UnresolvableError:
+            self.states.pop(str(properties["AlarmName"]), None)
+        else:
             self._composites[composite.name] = composite
             self.states.setdefault(composite.name, "INSUFFICIENT_DATA")
 
@@ -130,16 +135,24 @@ class Monitoring:
             name: alarm.state(self.store, self.store.minute, self.states[name], ran_before=name in self._ran_before)
             for name, alarm in self._alarms.items()
         }
-        for _ in self._composites:  # one may be over another, in any order
-            states |= {name: composite.state(states) for name, composite in self._composites.items()}
+        states = self._with_composites(states)
         before = dict(self.states)
+        for name in self._composites.keys() - states.keys():
+            self.states.pop(name, None)
         self.states.update(states)
         for name, state in states.items():
-            if state == "ALARM" and before[name] != "ALARM":
+            if state == "ALARM" and before.get(name) != "ALARM":
                 self._note_measure(name)
                 self._notify(self._alarm(name).alarm_topics, f"{name} is in ALARM")
-            elif state == "OK" and before[name] == "ALARM":
+            elif state == "OK" and before.get(name) == "ALARM":
                 self._notify(self._alarm(name).ok_topics, f"{name} is OK again")
+
+    def _with_composites(self, states: dict[str, State]) -> dict[str, State]:
+        """States of metric alarms and of the composites whose state follows from them."""
+        for _ in self._composites:  # one may be over another, in any order
+            found = {name: composite.state(states) for name, composite in self._composites.items()}
+            states = {**states, **{name: state for name, state in found.items() if state is not None}}
+        return states
 
     def _note_measure(self, name: str) -> None:
         alarm = self._alarms.get(name)

@@ -9,11 +9,11 @@ from typing import Any
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.documents.text import said_once
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.left_out import KIND
+from nova_infra.rehearsal.cloudformation.left_out import KIND, check_readable
 from nova_infra.rehearsal.cloudformation.physical import PARAMETER, SECRET
 from nova_infra.rehearsal.cloudformation.shapes import areas_of
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
-from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
+from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed, may_not_exist
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm
 from nova_infra.rehearsal.cloudwatch.composite import read_composite_alarm
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
@@ -97,6 +97,7 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
                 clause = f"only AWS knows whether {what}, which {', '.join(wanted)} comes from"
                 found.append((name, clause))
         found += [(name, f"only AWS knows whether {each} stays OK") for each in sorted(reading.unknown)]
+        found += [(name, f"only AWS knows whether there is a type {each}") for each in sorted(reading.types)]
     return said_once(found)
 
 
@@ -137,6 +138,7 @@ class StageReading:
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
         unknown: Those of them that can roll a service back, a clause each.
+        types: Types of resources that are not known.
         services: Services that are played, by stack and logical id.
         left: What is left out, by stack and logical id, and what it is.
     """
@@ -149,6 +151,7 @@ class StageReading:
         self.existing: set[str] = set()
         self.unevaluated: dict[str, str] = {}
         self.unknown: set[str] = set()
+        self.types: set[str] = set()
         self.services: set[str] = set()
         self.left: dict[str, str] = {}
         self._listeners: set[str] = set()
@@ -165,6 +168,7 @@ class StageReading:
         Raises:
             UnresolvableError: It holds something that the rehearsal does not know.
         """
+        check_readable(template, stack_name)
         definitions = resources_of_type(template, "AWS::ECS::TaskDefinition")
         revisions = {logical_id: f"{stack_name}/{logical_id}:1" for logical_id in definitions}
         stack = PlayedStack(stack_name, template, exports=self._exports, revisions=revisions)
@@ -180,7 +184,9 @@ class StageReading:
                     self.secrets.setdefault(origin, set()).add(variable)
             self.sidecars |= set(definition.sidecars)
         for logical_id, each in template["Resources"].items():
-            if (kind := str(each["Type"])).startswith(KIND):
+            if may_not_exist(kind := str(each["Type"])):
+                self.types.add(kind)
+            if kind.startswith(KIND):
                 self.left[f"{stack_name}.{logical_id}"] = kind.removeprefix(KIND)
         self._read_load_balancers(stack)
         self._read_capacity(stack)
@@ -217,6 +223,10 @@ class StageReading:
         for logical_id, composite in composites.items():
             if composite is not None:
                 self._alarms_exist(composite.alarms, f"{stack.name}.{logical_id}.AlarmRule")
+        for _ in composites:  # one may be over another, in any order
+            for composite in filter(None, composites.values()):
+                if parts := [each for each in composite.alarms if each in self.unevaluated]:
+                    self.unevaluated.setdefault(composite.name, f"{composite.name}: is over {parts[0]}")
 
     def _evaluated(self, name: str, read: Callable[[], Any]) -> Any:
         try:
@@ -261,10 +271,8 @@ class StageReading:
             if not providers and "LaunchType" not in properties:
                 providers = self._defaults.get(_cluster(properties), [])
             if others := [each for each in providers if each not in ("FARGATE", "FARGATE_SPOT")]:
-                raise UnresolvableError(
-                    f"{stack.name}.{logical_id}: runs on {others[0]}, by the default of its cluster, but the rehearsal "
-                    "plays only tasks on Fargate: set its LaunchType to FARGATE, or it cannot be played"
-                )
+                name = properties.get("ServiceName", logical_id)
+                self.unknown.add(f"{name}, which runs on {others[0]} by the default of its cluster,")
             if "FARGATE_SPOT" in providers:
                 self.areas.add(_SPOT)
 

@@ -1,5 +1,6 @@
 """The candidate and the baseline: each is an assembly and its sources."""
 
+import functools
 import os
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
 from nova_infra.machine.scratch import scratch_directory
-from nova_infra.rehearsal.cloudformation.left_out import playable
+from nova_infra.rehearsal.cloudformation.left_out import check_readable, playable
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
@@ -52,6 +53,7 @@ class Release:
     def deployed(self, action: DeployAction) -> Template:
         """The template that an action of its pipeline deploys, as CloudFormation gets it."""
         template = self.assembly.template(action.template_path)
+        check_readable(template, action.stack_name)
         for edit in self.edits:
             template = edit(template)
         return template
@@ -69,10 +71,11 @@ def _by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:
     """One stage that deploys stacks, each after those that it depends on."""
     by_id = {stack.artifact_id: stack for stack in stacks}
 
-    def order(stack: AssembledStack) -> int:
-        return 1 + max((order(by_id[each]) for each in stack.dependencies if each in by_id), default=0)
+    @functools.cache
+    def order(artifact_id: str) -> int:
+        return 1 + max((order(each) for each in by_id[artifact_id].dependencies if each in by_id), default=0)
 
-    actions = [DeployAction(each.name, order(each), each.name, each.template_path, None) for each in stacks]
+    actions = [DeployAction(e.name, order(e.artifact_id), e.name, e.template_path, None) for e in stacks]
     return Pipeline("cdk deploy", (Stage("Deploy", tuple(actions)),))
 
 

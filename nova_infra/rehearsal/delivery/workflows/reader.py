@@ -32,9 +32,10 @@ _INSTALLS = (
     r"(?:python[\d.]* -m )?pip3? (?:install|download)|uv (?:pip|sync|venv|lock|tool)"
     r"|npm (?:ci|install|i)|cdk (?:synth|ls|diff)"
 )
+_TOOLS = "npm|npx|uvx?|cdk|poetry|pipenv|pdm|hatch|docker|aws|gh|terraform|kubectl|helm|sudo|apt-get"
 _ELSEWHERE = rf"make (?:browser|audit|setup|coverage)|nova (?:github|registry|services)|{_INSTALLS}"
 _NOT_RUN = re.compile(
-    rf"(?P<start>^|&&|\|\||;)[ \t]*(?P<command>(?P<silent>{_ELSEWHERE})\b|(?:npm|npx|uvx?|cdk)\b[^\n;&|\\]*)"
+    rf"(?P<start>^|&&|\|\||;)[ \t]*(?P<command>(?P<silent>{_ELSEWHERE})\b|(?:{_TOOLS})\b[^\n;&|\\]*)"
     r"(?:\\\n|(?!&&|\|\||;)[^\n])*",
     re.MULTILINE,
 )
@@ -218,6 +219,8 @@ class _WorkflowReader:
     def _played(self, job: WorkflowJob, step: JobStep, name: str, order: int) -> Iterator[StageAction]:
         """What a step that may succeed does."""
         if deploys := deployed(step.commands):
+            if not step.certain:
+                self._assumed.append(f"{name} runs, although only GitHub knows its condition")
             yield from (
                 self._deployments(job, job.deploys, order) if job.deploys in deploys and "$" not in job.deploys else ()
             )
@@ -245,11 +248,16 @@ class _WorkflowReader:
         """A script without the commands that are not run here; empty if nothing is left."""
 
         def left_out(found: re.Match[str]) -> str:
+            if found[0].count('"') % 2 or found[0].count("'") % 2:
+                return "\0"
             if found["silent"] is None:
-                self._unplayed.append(f"{name} ({found['command']})")
+                self._unplayed.append(f"{name} ({found['command'].strip()})")
             return f"{found['start']} :"
 
         rest = _NOT_RUN.sub(left_out, script).strip()
+        if "\0" in rest:  # The command goes on in the next lines, between quotes.
+            self._unplayed.append(name)
+            return ""
         return rest if re.sub(r"#.*|set -\w+|&&|\|\||[:;\s]", "", rest) else ""
 
     def _why_never(self, job: WorkflowJob) -> str:
@@ -293,7 +301,7 @@ class _WorkflowReader:
     def _undelivered(self, stages: list[Stage]) -> Iterator[str]:
         deployed = {s.name for s in stages if s.closed_because or any(isinstance(a, DeployAction) for a in s.actions)}
         doomed = {s.name for s in stages for a in s.actions if isinstance(a, DoomedAction)}
-        for stage in () if self._assumed else self._environments.values():
+        for stage in () if any("$" in job.deploys for job in self._jobs) else self._environments.values():
             if stage.name not in deployed | doomed:
                 yield f"no job deploys {stage.name}, so what ran there before stays"
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from nova_infra.operations.changes.certain import (
+    as_given,
     certain_entries,
     is_known,
     is_whole,
@@ -12,7 +13,6 @@ from nova_infra.operations.changes.certain import (
     table,
     tables,
     values_at,
-    without_no_value,
 )
 
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -60,7 +60,7 @@ def test_the_objects_of_a_list_are_those_that_are_written_out() -> None:
 
 def test_what_a_template_leaves_out_is_gone_at_every_depth_but_within_functions() -> None:
     written = {"Cpu": NO_VALUE, "Ports": [1, NO_VALUE, {"Name": NO_VALUE}], "Memory": PERHAPS}
-    assert without_no_value(written) == {"Ports": [1, {}], "Memory": PERHAPS}
+    assert as_given(written) == {"Ports": [1, {}], "Memory": PERHAPS}
 
 
 @pytest.mark.parametrize(

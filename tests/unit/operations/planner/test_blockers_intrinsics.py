@@ -42,6 +42,7 @@ def stand_ins(value: Any) -> list[Any]:
         condition,
         function,
         {"Fn::Sub": "${Given}"},
+        "{{resolve:ssm:/given}}",
         *([[GIVEN], [condition, NOTHING]] if isinstance(value, list) else []),
     ]
 

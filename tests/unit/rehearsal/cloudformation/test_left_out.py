@@ -1,11 +1,14 @@
 """What AWS takes and the rehearsal does not play is left out by name, and the rest is played."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from nova_infra.errors import NovaError
 from nova_infra.rehearsal.cloudformation.left_out import playable
 from nova_infra.rehearsal.cloudformation.vocabulary import area_not_rehearsed, check_template
+from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 INSTANCES = "services on instances"
@@ -48,6 +51,24 @@ def test_what_is_played_stays_as_it_is(kind: str, properties: dict[str, Any]) ->
     assert playable(template) is template
 
 
+def test_what_macros_write_is_left_out_and_the_rest_is_played() -> None:
+    """A loop and a macro are valid: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html."""
+    loop = ["Name", ["a", "b"], {"Topic${Name}": {"Type": "AWS::SNS::Topic"}}]
+    topic = {"Type": "AWS::SNS::Topic"}
+    template = {
+        "Transform": "AWS::LanguageExtensions",
+        "Resources": {"Fn::ForEach::Topics": loop, "Topic": topic},
+        "Outputs": {"Fn::ForEach::Names": loop},
+    }
+    left = playable(template)
+    check_template(left, "prod")
+    assert left["Resources"].pop("Topic") == topic
+    assert [area_not_rehearsed(each["Type"]) for each in left["Resources"].values()] == [
+        "what macros write into a template"
+    ]
+    assert left["Outputs"] == {}
+
+
 def test_a_service_whose_tasks_need_instances_is_left_out_with_them() -> None:
     definition = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"RequiresCompatibilities": ["EC2"]}}
     service = {"Type": "AWS::ECS::Service", "Properties": {"TaskDefinition": {"Ref": "Task"}}}
@@ -66,3 +87,53 @@ def test_a_service_behind_both_kinds_of_load_balancer_keeps_the_one_that_is_play
 
 
 GROUPS = {"Net": "TCP", "Web": "HTTP"}
+
+
+DAMAGE: list[Any] = [None, 5, "x", [], {}, True, ["x"], {"x": 5}, {"Fn::If": ["x"]}]
+
+
+def everywhere(template: dict[str, Any], put: Any) -> Iterator[None]:
+    """One place of a template after the other, while something else is there: sections, entries and their parts."""
+
+    def places_of(value: dict[str, Any], depth: int) -> Iterator[tuple[dict[str, Any], str]]:
+        for key in list(value):
+            yield value, key
+            if depth and isinstance(value[key], dict):
+                yield from places_of(value[key], depth - 1)
+
+    for container, key in list(places_of(template, 3)):
+        before = container[key]
+        container[key] = put
+        yield
+        container[key] = before
+
+
+@pytest.mark.parametrize("put", DAMAGE)
+def test_no_damage_to_a_template_ends_in_anything_but_one_line(put: Any) -> None:
+    task: dict[str, Any] = {
+        "Family": "shop",
+        "Memory": "512",
+        "RequiresCompatibilities": ["FARGATE"],
+        "ContainerDefinitions": [{"Name": "app", "Image": "app:1"}],
+    }
+    service = {"TaskDefinition": {"Ref": "Task"}, "LoadBalancers": [], "CapacityProviderStrategy": []}
+    resources: dict[str, Any] = {
+        "Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task},
+        "Service": {"Type": "AWS::ECS::Service", "Properties": service, "DependsOn": ["Task"], "Condition": "Here"},
+    }
+    template = {
+        "Parameters": {"P": {"Type": "String", "Default": "there", "MinLength": 2}},
+        "Conditions": {"Here": {"Fn::Not": [{"Fn::Equals": [{"Ref": "P"}, "here"]}]}},
+        "Mappings": {"Sizes": {"small": {"cpu": "256"}}},
+        "Resources": resources,
+        "Outputs": {"O": {"Value": {"Fn::FindInMap": ["Sizes", "small", "cpu"]}, "Export": {"Name": "o"}}},
+    }
+    refused = []
+    for _ in everywhere(template, put):
+        try:
+            StageReading().read("prod", playable(template))
+        except NovaError as error:
+            refused.append(str(error))
+    assert refused
+    assert not [line for line in refused if "\n" in line]
+    StageReading().read("prod", playable(template))

@@ -12,7 +12,11 @@ from helpers.assembly import Assembly
 from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed, check_properties, check_template
+from nova_infra.rehearsal.cloudformation.vocabulary import (
+    PLAYED,
+    check_properties,
+    check_template,
+)
 from nova_infra.rehearsal.delivery.definition import read_pipeline
 from nova_infra.rehearsal.pipeline.precheck import StageReading
 
@@ -257,9 +261,11 @@ def test_whatever_is_missing_is_read_or_refused_in_one_line(stages: Stages, pipe
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"Type": "AWS::CodeDeploy::DeploymentGroup"}, r"prod\.Odd: has type AWS::CodeDeploy::DeploymentGroup"),
-        ({"Type": "AWS::ECS::TaskSet"}, r"prod\.Odd: has type AWS::ECS::TaskSet"),
         ({"Type": "Nonsense"}, r"prod\.Odd: has type Nonsense"),
+        ({"Type": "AWS::ECS"}, r"prod\.Odd: has type AWS::ECS"),
+        ({"Properties": {}}, r"prod\.Resources\.Odd: has no Type, so CloudFormation would refuse it"),
+        ({"Type": "AWS::IAM::Role", "Condition": {"Fn::Not": []}}, r"prod\.Resources\.Odd: has the Condition"),
+        ({"Type": "AWS::IAM::Role", "Properties": None}, r"prod\.Resources\.Odd: has the Properties None"),
         ({"Type": "AWS::ECS::Service", "UpdatePolicy": {}}, r"prod\.Odd\.UpdatePolicy: "),
         ({"Type": "AWS::IAM::Role", "Condtion": "Prod"}, r"prod\.Odd\.Condtion: "),
     ],
@@ -301,28 +307,6 @@ def test_attributes_are_known_by_their_keys() -> None:
     for key, value in ((unknown, "2"), ("stickiness.enabled", "perhaps")):
         with pytest.raises(UnresolvableError, match=r"prod\.G\.TargetGroupAttributes"):
             check(key, value)
-
-
-@pytest.mark.parametrize(
-    ("resource_type", "area"),
-    [
-        ("AWS::Kinesis::Stream", "Kinesis (Stream)"),
-        ("Custom::Something", "custom resources"),
-        ("AWS::CDK::Metadata", ""),
-        ("AWS::Lambda::LayerVersion", "function layers"),
-        ("AWS::IAM::Role", "IAM"),
-        ("AWS::ECS::TaskSet", None),
-        ("AWS::ECS::Service", None),
-    ],
-)
-def test_what_stands_beside_services_is_not_rehearsed_and_what_may_change_them_is_refused(
-    resource_type: str, area: str | None
-) -> None:
-    assert area_not_rehearsed(resource_type) == area
-
-
-def test_no_type_is_both_played_and_not_rehearsed() -> None:
-    assert [resource_type for resource_type in PLAYED if area_not_rehearsed(resource_type)] == []
 
 
 @pytest.mark.parametrize("key", ["finally", "on-failure"])

@@ -220,3 +220,31 @@ def test_a_composite_alarm_over_another_one_goes_red_with_it() -> None:
         monitoring.end_minute([service(Usage(cpu=80.0, memory=128.0))])
     assert monitoring.states == {"outer": "ALARM", "inner": "ALARM", "hot": "ALARM", "calm": "OK"}
     assert monitoring.minutes_to_judge(["outer"]) == 1 + METRIC_DELAY
+
+
+UNEVALUATED = {"AlarmName": "anomaly", "ComparisonOperator": "GreaterThanUpperThreshold", "EvaluationPeriods": 2}
+
+
+def test_nothing_is_judged_by_an_alarm_that_only_cloudwatch_evaluates() -> None:
+    said: list[str] = []
+    monitoring = Monitoring("prod", [], [], said.append)
+    monitoring.put_alarm({**UNEVALUATED, "ThresholdMetricId": "band"})
+    monitoring.put_composite_alarm({"AlarmName": "not", "AlarmRule": 'NOT OK("anomaly")', "AlarmActions": ["t"]})
+    monitoring.put_composite_alarm({"AlarmName": "over", "AlarmRule": "ALARM(not)", "AlarmActions": ["t"]})
+    monitoring.begin()
+    for _ in range(3):
+        monitoring.end_minute([])
+    assert said == []
+    assert "ALARM" not in monitoring.states.values()
+
+
+def test_an_alarm_that_can_no_longer_be_evaluated_has_no_state() -> None:
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    monitoring.put_alarm(cpu_alarm("anomaly", EvaluationPeriods=1))
+    monitoring.put_composite_alarm({"AlarmName": "either", "AlarmRule": "ALARM(anomaly)"})
+    for _ in range(3):
+        monitoring.end_minute([service(Usage(cpu=95.0, memory=1.0))])
+    assert monitoring.states == {"anomaly": "ALARM", "either": "ALARM"}
+    monitoring.put_alarm({**UNEVALUATED, "ThresholdMetricId": "band"})
+    monitoring.end_minute([])
+    assert monitoring.states == {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.assembly import Assembly
+from nova_infra.assembly import AssembledStack, Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import DeployAction
 from nova_infra.rehearsal.pipeline import release as module
@@ -93,3 +93,12 @@ def test_an_app_without_a_pipeline_is_one_stage_in_the_order_of_its_stacks(tmp_p
     assert [[action.name for action in wave] for wave in stage.waves()] == [["Network"], ["Data"], ["Web"]]
     with pytest.raises(NovaError, match="no stack in it holds a pipeline"):
         Release("any", Assembly(tmp_path), tmp_path).pipeline()
+
+
+def test_many_stacks_that_depend_on_all_before_them_are_put_in_order_at_once() -> None:
+    names = [f"stack-{number}" for number in range(60)]
+    stacks = [
+        AssembledStack(name, name, "", "", "t.json", tuple(names[:number]), name) for number, name in enumerate(names)
+    ]
+    [stage] = module._by_hand(stacks).stages
+    assert [action.run_order for action in stage.actions if isinstance(action, DeployAction)] == list(range(1, 61))

@@ -17,9 +17,9 @@ _NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 
 def dangling_references(step: Step) -> Iterator[Refusal]:
     """Refuse a reference to a resource or parameter that the template does not have."""
-    if changes_kind(step):
-        return  # said once, with its remedy
     template = step.after.template
+    if changes_kind(step) or "Transform" in template:
+        return  # said once, with its remedy; a macro, such as AWS::Serverless, makes further resources
     resources: Mapping[str, Any] = template.get("Resources", {})
     known = {*resources, *template.get("Parameters", {})}
     for section in ("Resources", "Outputs"):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -30,6 +31,8 @@ _Fault = tuple[str, str]
 def refused_templates(step: Step) -> Iterator[Refusal]:
     """Refuse defaults that their own parameter forbids, values that no mapping has, attributes that no resource has."""
     template = step.after.template
+    for where, fault in step.after.faults:
+        yield Refusal(step.after.key.name, where, fault, "correct it")
     for name, parameter in template.get("Parameters", {}).items() if step.actions else ():
         for fault, remedy in _of_default(parameter):
             yield Refusal(step.after.key.name, f"Parameters.{name}", fault, remedy)
@@ -42,23 +45,31 @@ def refused_templates(step: Step) -> Iterator[Refusal]:
 
 
 def _of_default(parameter: Mapping[str, Any]) -> Iterator[_Fault]:
-    default, allowed, pattern = (parameter.get(key) for key in ("Default", "AllowedValues", "AllowedPattern"))
-    if default is None or parameter.get("Type") not in ("String", "Number"):
+    allowed, pattern = (parameter.get(key) for key in ("AllowedValues", "AllowedPattern"))
+    if parameter.get("Default") is None or parameter.get("Type") not in ("String", "Number"):
         return  # Of the other types, each entry or a value elsewhere counts.
-    if isinstance(allowed, list) and str(default) not in map(str, allowed):
+    default, is_number = shown(parameter["Default"]), parameter["Type"] == "Number"
+    size = _number(default) if is_number else float(len(default))
+    numbers = map(_number, allowed) if is_number and isinstance(allowed, list) else ()
+    if isinstance(allowed, list) and default not in map(shown, allowed) and size not in numbers:
         yield f"its Default {default} is none of its AllowedValues", "correct one of them"
-    if isinstance(pattern, str) and not _matches(pattern, str(default)):
+    if isinstance(pattern, str) and not _matches(pattern, default):
         yield f"its Default {default} does not match its AllowedPattern {pattern}", "correct one of them"
-    is_number = parameter["Type"] == "Number"
-    size = float(default) if is_number and re.fullmatch(r"-?\d+(\.\d+)?", str(default)) else float(len(str(default)))
-    least, most = (parameter.get(f"{end}{'Value' if is_number else 'Length'}") for end in ("Min", "Max"))
-    if (least is not None and size < float(least)) or (most is not None and size > float(most)):
+    least, most = (_number(parameter.get(f"{end}{'Value' if is_number else 'Length'}")) for end in ("Min", "Max"))
+    if size is not None and ((least is not None and size < least) or (most is not None and size > most)):
         yield f"its Default {default} is beyond its limits", "correct one of them"
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _matches(pattern: str, text: str) -> bool:
     try:
-        return re.fullmatch(pattern, text) is not None
+        return "&&" in pattern or re.fullmatch(pattern, text) is not None
     except re.error:
         return True  # Java's expressions, which CloudFormation takes, are not all Python's.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import without_no_value
+from nova_infra.operations.changes.certain import as_given
 from nova_infra.operations.changes.template_values import properties, same, shown
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step
@@ -57,7 +57,7 @@ def _check(group: Mapping[str, Any]) -> Mapping[str, Any]:
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html,
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
     """
-    given = without_no_value(properties(group))
+    given = as_given(properties(group))
     grpc, http = given.get("ProtocolVersion") == "GRPC", given.get("Protocol") in ("HTTP", "HTTPS", None)
     defaults = {
         "HealthCheckPath": "/AWS.ALB/healthcheck" if grpc else "/",

@@ -44,7 +44,7 @@ _ACTIONS = {
     ),
 }
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
-_STATISTIC = r"(p|tm|wm|tc|ts)(\d\d?(\.\d+)?|100(\.0+)?)|(TM|WM|TC|TS|PR)\([\d.]*%?:[\d.]*%?\)|(?i:iqm)"
+_STATISTIC = r"(?i:(p|tm|wm|tc|ts)(\d\d?(\.\d*)?|100(\.0*)?)|(tm|wm|tc|ts|pr)\([^()]*:[^()]*\)|iqm)"
 # Type, and path of a text, to the pattern that it must match as a whole, and what to do.
 _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::ECS::TaskDefinition": {
@@ -143,7 +143,7 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         ),
     },
     "AWS::CertificateManager::Certificate": {
-        "DomainName": (r"(\*\.)?[^*]{1,62}", "use up to 64 characters, and a * only as its first label")
+        "DomainName": (r"(?=.{1,64}$)(\*\.)?[^*]+", "use up to 64 characters, and a * only as its first label")
     },
     "AWS::StepFunctions::StateMachine": {
         "StateMachineName": (r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/]+""", "use letters, digits, hyphens and underscores")

@@ -170,19 +170,25 @@ def test_only_the_commands_that_are_not_run_here_are_left_out() -> None:
         "- run: |\n    pip install -r x \\\n      -r y\n    pytest -q",
         "- run: cd app && npm ci && make test",
         "- {run: npm ci}",
+        "- {run: docker build . && make test}",
+        "- {run: 'aws s3 cp x y && make test', name: Copy}",
+        """- {name: Long, run: "aws sns publish --message '\\n x'\\nmake test"}""",
         "- {run: npx jest, name: Jest}",
         "- {run: choco, if: runner.os == 'Windows'}",
         "- {run: ls, shell: pwsh, name: Shell}",
         "- {run: make x, if: vars.X, name: Perhaps}",
     )
     workflow = read(BEFORE + job("test", *steps) + deploy(keys="needs: test\n"))
-    assert played(workflow)[:3] == [":\npytest -q", "cd app && :&& make test", "shop.Deploy"]
-    assert workflow.unplayed == ("test: Jest (npx jest)", "test: Shell", "test: Perhaps")
+    assert played(workflow)[:3] == [":\npytest -q", "cd app && :&& make test", ":&& make test"]
+    copied = ("test: 5 (docker build .)", "test: Copy (aws s3 cp x y)", "test: Long")
+    assert workflow.unplayed == (*copied, "test: Jest (npx jest)", "test: Shell", "test: Perhaps")
 
 
 def test_what_only_github_decides_is_said() -> None:
     workflow = read(BEFORE + deploy(keys=by("vars.X == 'y'")))
     assert workflow.assumed == ("deploy runs, although only GitHub knows \"vars.X == 'y'\"",)
+    workflow = read(BEFORE + deploy(last="- {run: make synth && nova deploy lab, if: vars.X}"))
+    assert workflow.assumed == ("deploy: 3 runs, although only GitHub knows its condition",)
     workflow = read(BEFORE + deploy(last="- run: make synth && nova deploy ${{ vars.X }}"))
     assert workflow.assumed == ("deploy deploys what only GitHub knows, which is not played",)
 

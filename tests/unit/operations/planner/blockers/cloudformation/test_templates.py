@@ -32,9 +32,17 @@ def refused(template: dict[str, Any], before: dict[str, Any] | None = None) -> s
         ({"Type": "String", "Default": "77", "MinLength": 2, "MaxLength": "2"}, ""),
         ({"Type": "CommaDelimitedList", "Default": "a,b", "AllowedPattern": "[a-z]"}, ""),
         ({"Type": "String", "AllowedPattern": "[a-z]+"}, ""),
+        ({"Type": "String", "Default": True, "AllowedValues": ["true", "false"]}, ""),
+        ({"Type": "String", "Default": "false", "AllowedValues": [True, False]}, ""),
+        ({"Type": "String", "Default": True, "AllowedValues": ["True"]}, "none of its AllowedValues"),
+        ({"Type": "String", "Default": False, "MinLength": 5, "AllowedPattern": "f.*"}, ""),
+        ({"Type": "Number", "Default": "1.0", "AllowedValues": [1]}, ""),
+        ({"Type": "String", "Default": "c", "AllowedPattern": "[a-z&&[^b]]"}, ""),
+        ({"Type": "String", "Default": "c", "MinLength": "x"}, ""),
+        ("x", "Parameters.P: is no object"),
     ],
 )
-def test_a_parameters_default_has_to_be_one_that_it_allows(parameter: dict[str, Any], said: str) -> None:
+def test_a_parameters_default_has_to_be_one_that_it_allows(parameter: Any, said: str) -> None:
     found = refused({"Parameters": {"P": parameter}})
     assert said in found
     assert bool(found) is bool(said)
@@ -124,3 +132,25 @@ def test_a_table_gets_one_index_at_a_time(names: tuple[str, ...], count: int) ->
 
     found = refused(table(*names), table(*(("old",) if "old" in names or not names else ())))
     assert (f"adds or deletes {count} indexes" in found) is bool(count)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"Conditions": None}, "shop.Conditions: is no object"),
+        ({"Mappings": {"Sizes": "x"}}, "shop.Mappings.Sizes: is no object"),
+        ({"Mappings": {"Sizes": {"small": "x"}}}, "shop.Mappings.Sizes: has small, which is no object"),
+        ({"Resources": {"T": {**TOPIC, "Condition": {"Fn::Not": []}}}}, "shop.Resources.T: has the Condition"),
+        ({"Resources": {"T": {"Properties": {}}}}, "shop.Resources.T: has no Type"),
+        ({"Outputs": {"O": {"Value": 1, "Export": {}}}}, "shop.Outputs.O: has an export without a Name"),
+    ],
+)
+def test_what_cloudformation_cannot_read_is_refused_by_name(damage: dict[str, Any], said: str) -> None:
+    assert said in refused(damage)
+
+
+def test_what_a_macro_makes_is_no_fault() -> None:
+    loop = {"Fn::ForEach::Topics": ["Name", ["a", "b"], {"Topic${Name}": TOPIC}], "Topic": TOPIC}
+    outputs = {"O": {"Value": {"Ref": "Topica"}}}
+    assert refused({"Transform": "AWS::LanguageExtensions", "Resources": loop, "Outputs": outputs}) == ""
+    assert "refers to Topica" in refused({"Outputs": outputs})

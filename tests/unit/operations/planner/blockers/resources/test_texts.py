@@ -27,8 +27,19 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 WRONG_CRONS = ["cron(0 12 * * *)", "cron(0 12 * * * *)", "cron(0 12 ? * ? *)"]
 ELB = "AWS::ElasticLoadBalancingV2::"
 NAMES = [
-    ("AWS::CloudWatch::Alarm", "ExtendedStatistic", ["p99.9", "p100", "tm95", "TM(5%:)", "IQM"], ["p101", "q9", "p"]),
+    (
+        "AWS::CloudWatch::Alarm",
+        "ExtendedStatistic",
+        ["p99.9", "p100", "P99", "tm95", "TM(5%:)", "PR(-5:10)", "IQM"],
+        ["p101", "q9", "p"],
+    ),
     ("AWS::DynamoDB::Table", "GlobalSecondaryIndexes[].IndexName", ["by-day"], ["x"]),
+    (
+        "AWS::CertificateManager::Certificate",
+        "DomainName",
+        ["x" * 60 + ".com", "*." + "x" * 58 + ".com"],
+        ["x" * 61 + ".com", "*." + "x" * 59 + ".com", "a.*.com"],
+    ),
     ("AWS::ECS::TaskDefinition", "Family", ["shop-cart_2", "x" * 255], ["shop cart", "shop.cart", "x" * 256]),
     ("AWS::ECS::TaskDefinition", "ContainerDefinitions[].Name", ["app-1"], ["app 1", ""]),
     ("AWS::ECS::TaskDefinition", "RuntimePlatform.CpuArchitecture", ["ARM64", "X86_64"], ["x86_64", "AMD64"]),
