@@ -250,9 +250,13 @@ compile_modules() {
   python -I -c "import $1" >/dev/null 2>&1 || :
 }
 # mypy keeps what it has read, too: nearly all of a first check. Faults are left to `make types`: the locks alone decide
-# when this runs.
+# when this runs. Only services on the kit are typed, as there: mypy reads nothing at all if another has no Python.
 read_types() {
-  mypy app.py examples nova_infra services/*/src >/dev/null 2>&1 || :
+  set -- app.py examples nova_infra
+  for name in kit $(python -I -m nova_infra.machine.kit 2>/dev/null); do
+    [ ! -d "services/$name/src" ] || set -- "$@" "services/$name/src"
+  done
+  mypy "$@" >/dev/null 2>&1 || :
 }
 echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", Python's bytecode and types")"
 if [ -n "$developed" ]; then

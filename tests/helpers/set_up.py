@@ -23,6 +23,7 @@ case "$*" in
   *"pip download"*requirements-tests*) [ ! -e no-wheel ] || exit 1 ;;
   *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl; echo "$@" >> downloaded ;;
   "-I -c import "*) echo "imports ${{3#import }}" >> called ;;
+  "-I -m nova_infra.machine.kit") printf 'audio\\nweb\\n' ;;
   *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
 esac
 """
