@@ -94,7 +94,7 @@ def _of_unknown(path: tuple[int | str, ...]) -> str:
     if key in _INSTEAD:
         return _INSTEAD[str(key)]
     inside = [name for name in known_keys(outer) if key in known_keys([*outer, name])]
-    close = get_close_matches(str(key), known_keys(outer), n=1, cutoff=0.85 if inside else 0.7)
+    close = get_close_matches(str(key), known_keys(outer), n=1, cutoff=0.88 if inside else 0.7)
     if len(inside) == 1 and not close:
         return f"is a key of {inside[0]}: write it there"
     remedy = f"did you mean {close[0]}?" if close else "remove it, or correct its spelling"
