@@ -18,10 +18,10 @@ class Renaming:
     """One service's name, and the one that takes its place.
 
     In a service on the kit, a name with a hyphen means the service wherever it stands, and so does its module's. A
-    plain word, such as ``search``, means it as a path (``/search/…``), as a whole string (``"search"``), as a package that is
-    imported or whose modules are named, and nowhere else. In any other service a name is also that of a database, a
-    bucket or a variable: it means the service only in paths and where our templates write it. Where such a service has
-    files by the name, such as a package of Flask's or Django's, they keep it, and only URLs change.
+    plain word, such as ``search``, means it as a path (``/search/…``), as a whole string (``"search"``), as a package
+    that is imported or whose modules are named, and nowhere else. In any other service a name is also that of a
+    database, a bucket or a variable: it means the service only in paths and where our templates write it. Where such
+    a service has files by the name, such as a package of Flask's or Django's, they keep it, and only URLs change.
 
     Attributes:
         directories: Those of the name that only hold pages: what its URLs lead to.
