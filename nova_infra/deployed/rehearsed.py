@@ -30,7 +30,7 @@ from nova_infra.deployed.model import (
 )
 from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment, Traffic
 from nova_infra.deployed.stack import Certificate, Stack, StackEvent, Template
-from nova_infra.errors import NotDeployedError, RefusedError
+from nova_infra.errors import NotDeployedError, PassingError, RefusedError
 from nova_infra.names import environment_prefix, parameter_path, stack_name
 
 
@@ -41,7 +41,7 @@ def rehearsed_digest(image: Image) -> str:
 
 PATIENCE_SECONDS = 600.0
 """In real time the state of an environment may wait for minutes until its alarms have data."""
-_AT_ONCE_SECONDS = 30.0
+_AT_ONCE_SECONDS = 120.0
 """Everything else that is read is answered at once, unless the rehearsal has been stopped."""
 
 
@@ -318,7 +318,8 @@ def ask(url: str, body: object = None, patience: float = 0.0) -> dict[str, Any] 
         patience: How long to wait, in seconds. Default: as long as takes what it is told, or gives at once.
 
     Raises:
-        RefusedError: It does not answer.
+        PassingError: It does not answer in that time, as on a busy machine.
+        RefusedError: It has ended.
     """
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
@@ -331,5 +332,7 @@ def ask(url: str, body: object = None, patience: float = 0.0) -> dict[str, Any] 
             return None
         raise RefusedError(f"rehearsal: answers {error.code} at {url}: is it still running?") from None
     except OSError as error:
-        raise RefusedError(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
+        late = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+        kind = PassingError if late else RefusedError
+        raise kind(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
     return answer

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nova_infra.deployed.rehearsed import PATIENCE_SECONDS, RehearsedEnvironment, RehearsedToolchain, ask
-from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.errors import NotDeployedError, NovaError, PassingError, RefusedError
 from nova_infra.operations.gates.preflight import blockers, survey
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.ledger import ReleasedImage, read_ledger
@@ -213,9 +213,11 @@ def test_a_rehearsal_that_is_stopped_is_not_waited_for_as_long_as_one_that_answe
         )
         for question in (target.services, target.alarms, target.stacks, target.played):
             began = time.monotonic()
-            with pytest.raises(NovaError, match=r"^rehearsal: does not answer at .*: is it still running\?"):
+            with pytest.raises(PassingError, match=r"^rehearsal: does not answer at .*: is it still running\?"):
                 question()
             assert time.monotonic() - began < 10
+    with pytest.raises(RefusedError, match=r"^rehearsal: does not answer at .*: is it still running\?"):
+        target.services()  # Nobody listens there any more.
 
 
 def test_who_still_waits_when_an_environment_ends_gets_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
