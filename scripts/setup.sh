@@ -148,7 +148,8 @@ fi
 # The version that made .venv, and the directory that it was made in.
 { read -r made_by && read -r made_in; } 2>/dev/null <.venv/made || made_by='' made_in=''
 if [ -z "$wanted" ] || [ "${made_by%.*}" = "${wanted%.*}" ]; then
-  if [ "${1:-}" != tools ] && [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
+  # npm is also run by hand, and two set-ups at once leave half of what it installs.
+  if [ "${1:-}" != tools ] && [ -e node_modules/.bin/cdk ] && [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
     exit 0
   fi
 fi

@@ -48,6 +48,14 @@ def test_a_changed_lock_is_installed(project: Path) -> None:
     assert "Python packages" in setup(project).stdout
 
 
+def test_a_cli_that_is_gone_is_installed_again(project: Path) -> None:
+    setup(project)
+    shutil.rmtree(project / "node_modules")
+    assert "the CDK CLI" in setup(project).stdout
+    assert (project / "node_modules/.bin/cdk").exists()
+    assert setup(project).stdout == ""
+
+
 def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(project: Path) -> None:
     (project / "requirements.txt").write_text("click==8.3\n")
     assert setup(project, NOVA_SETUP="runtime").returncode == 0
