@@ -91,6 +91,14 @@ def written(services: int, mixed: bool) -> str:
     return ENVIRONMENTS + "".join(each)
 
 
+def write_project(directory: Path, configuration: str, services: int) -> None:
+    """What ``nova access`` reads beside an assembly."""
+    (directory / "nova.toml").write_text(configuration, encoding="utf-8")
+    for number in range(1, services + 1):
+        (dockerfile := directory / "services" / f"service-{number}" / "Dockerfile").parent.mkdir(parents=True)
+        dockerfile.touch()
+
+
 def measure(services: int, mixed: bool) -> dict[str, float]:
     """Synthesize that many services: seconds of each phase, number of templates, and size of the largest."""
     started = time.time()
@@ -114,14 +122,9 @@ def measure(services: int, mixed: bool) -> dict[str, float]:
         validated = time.time()
         # CDK validates what it has written, and writes the manifest last.
         synthesized = (assembly / "manifest.json").stat().st_mtime
-        sizes = [
-            (len(json.loads(text)["Resources"]), len(text))
-            for text in (path.read_text(encoding="utf-8") for path in assembly.rglob("*.template.json"))
-        ]
-        Path(directory, "nova.toml").write_text(text, encoding="utf-8")
-        for number in range(1, services + 1):
-            (dockerfile := Path(directory, "services", f"service-{number}", "Dockerfile")).parent.mkdir(parents=True)
-            dockerfile.touch()
+        templates = [path.read_text(encoding="utf-8") for path in assembly.rglob("*.template.json")]
+        sizes = [(len(json.loads(each)["Resources"]), len(each)) for each in templates]
+        write_project(Path(directory), text, services)
         plan, access = time_plan(assembly), time_access(assembly)
     return {
         "import": imported - started,

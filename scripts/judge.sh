@@ -27,11 +27,13 @@ accepted_by() {
     -q '.[] | select(.state == "APPROVED" or .state == "CHANGES_REQUESTED" or .state == "DISMISSED") | [.user.login, .state, .commit_id] | @tsv') || return 3
   while read -r reviewer; do
     ! grep -qixF -- "$reviewer" <<<"$author"$'\n'"$authors" || continue
-    permission=$(gh api "repos/$GH_REPO/collaborators/$reviewer/permission" -q .permission) || unknown=3
+    # 404: a bot, or an account that is gone: it may not write. Any other failure says nothing about it.
+    permission=$(gh api "repos/$GH_REPO/collaborators/$reviewer/permission" -q .permission 2>&1) ||
+      [[ $permission == *"(HTTP 404)"* ]] || unknown=3
     case $permission in
       admin | write) echo "$reviewer" && return ;;
     esac
-  done < <(awk -F '\t' -v sha="$SHA" '{ last[$1] = $2 " " $3 } END { for (who in last) if (last[who] == "APPROVED " sha) print who }' <<<"$reviews" | sort)
+  done < <(awk -F '\t' -v sha="$SHA" '{ last[$1] = $2 " " $3 } END { for (who in last) if (who != "" && last[who] == "APPROVED " sha) print who }' <<<"$reviews" | sort)
   return "$unknown"
 }
 

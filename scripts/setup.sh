@@ -148,7 +148,8 @@ fi
 # The version that made .venv, and the directory that it was made in.
 { read -r made_by && read -r made_in; } 2>/dev/null <.venv/made || made_by='' made_in=''
 if [ -z "$wanted" ] || [ "${made_by%.*}" = "${wanted%.*}" ]; then
-  if [ "${1:-}" != tools ] && [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
+  # npm is also run by hand, and two set-ups at once leave half of what it installs.
+  if [ "${1:-}" != tools ] && [ -e node_modules/.bin/cdk ] && [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
     exit 0
   fi
 fi
@@ -250,9 +251,13 @@ compile_modules() {
   python -I -c "import $1" >/dev/null 2>&1 || :
 }
 # mypy keeps what it has read, too: nearly all of a first check. Faults are left to `make types`: the locks alone decide
-# when this runs.
+# when this runs. Only services on the kit are typed, as there: mypy reads nothing at all if another has no Python.
 read_types() {
-  mypy app.py examples nova_infra services/*/src >/dev/null 2>&1 || :
+  set -- app.py examples nova_infra
+  for name in kit $(python -I -m nova_infra.machine.kit 2>/dev/null); do
+    [ ! -d "services/$name/src" ] || set -- "$@" "services/$name/src"
+  done
+  mypy "$@" >/dev/null 2>&1 || :
 }
 echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", Python's bytecode and types")"
 if [ -n "$developed" ]; then

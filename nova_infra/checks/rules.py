@@ -1,9 +1,9 @@
 """All rules, and the findings of a template."""
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from nova_infra.checks.conditions import MOST, branches_of, outcomes
 from nova_infra.checks.permissions.policies import POLICY_RULES
 from nova_infra.checks.permissions.trust import TRUST_RULES
 from nova_infra.checks.permissions.ways.jobs import JOB_RULES
@@ -14,10 +14,6 @@ from nova_infra.checks.rollback.hooks import HOOK_RULES
 from nova_infra.checks.rollback.services import SERVICE_RULES
 from nova_infra.checks.rollback.unread import UNREAD_RULES
 from nova_infra.checks.rule import Finding, Rule, Template
-from nova_infra.checks.shapes import SHAPES, conditions, decided
-
-_MOST_CONDITIONS = 5
-"""How many conditions are tried both ways, in all combinations. What further ones choose counts as unknown."""
 
 RULES: tuple[Rule, ...] = (
     *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES, *HOOK_RULES, *UNREAD_RULES), key=lambda rule: rule.id),
@@ -26,6 +22,11 @@ RULES: tuple[Rule, ...] = (
     *JOB_RULES,
     *POLICY_RULES,
 )
+_PERMISSIONS = frozenset({*(rule.id for rule in (*TRUST_RULES, *JOB_RULES, *POLICY_RULES)), "NOVA-P06"})
+"""The rules that read both branches of a policy by themselves, so that they judge each template once."""
+_UNTRIED = f"more than {MOST} combinations of conditions decide what it is"
+_RUN_BY_ROLES = ("AWS::CodeBuild::Project", "AWS::CodePipeline::Pipeline", "AWS::ECS::TaskDefinition")
+"""What else those read."""
 
 
 def findings(
@@ -43,24 +44,11 @@ def findings(
         before: Accounts of what is deployed before the approval of this one.
     """
     found: dict[tuple[Rule, Finding], None] = {}
-    for resources in _possible(template.get("Resources", {})):
+    for outcome in outcomes(template):
+        unread = tuple(Finding(each, "Condition", _UNTRIED) for each in outcome.untried)
+        loaded = Template(outcome.resources, account, beyond, before, unread)
+        found |= {(rule, each): None for rule in RULES if rule.id not in _PERMISSIONS for each in rule.check(loaded)}
+    for resources in branches_of(template, _RUN_BY_ROLES):
         loaded = Template(resources, account, beyond, before)
-        found |= {(rule, finding): None for rule in RULES for finding in rule.check(loaded)}
+        found |= {(rule, each): None for rule in RULES if rule.id in _PERMISSIONS for each in rule.check(loaded)}
     return list(found)
-
-
-def _possible(resources: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The resources for each way in which the conditions that decide on something judged may turn out."""
-    judged = [each for each in resources.values() if isinstance(each, Mapping) and each.get("Type") in SHAPES]
-    names = [each["Condition"] for each in judged if isinstance(each.get("Condition"), str)]
-    names = sorted({*names, *conditions([each.get("Properties") for each in judged])})[:_MOST_CONDITIONS]
-    if not names:
-        yield resources
-        return
-    for choice in itertools.product((True, False), repeat=len(names)):
-        chosen = dict(zip(names, choice, strict=True))
-        yield {
-            logical_id: decided(each, chosen)
-            for logical_id, each in resources.items()
-            if not isinstance(each, Mapping) or chosen.get(str(each.get("Condition")), True)
-        }

@@ -6,7 +6,7 @@ out, so that no rule fails on it, and is reported, so that none passes for it.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,33 +198,3 @@ def told(value: Any) -> str:
     if is_function(value):
         return next(str(key) for key in value if key == "Ref" or str(key).startswith("Fn::"))
     return json.dumps(value, default=str)[:40]
-
-
-def conditions(value: Any) -> Iterator[str]:
-    """The names of the conditions that choose between values within a value."""
-    if isinstance(value, Mapping):
-        match value:
-            case {"Fn::If": [str(name), _, _]}:
-                yield name
-        for each in value.values():
-            yield from conditions(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from conditions(each)
-
-
-def decided(value: Any, chosen: Mapping[str, bool]) -> Any:
-    """A value with some conditions decided: only the branches that they choose stay.
-
-    Args:
-        value: A resource, or a part of one.
-        chosen: Condition to whether it holds.
-    """
-    match value:
-        case {"Fn::If": [str(name), one, other]} if name in chosen:
-            return decided(one if chosen[name] else other, chosen)
-        case Mapping():
-            return {key: decided(each, chosen) for key, each in value.items()}
-        case list():
-            return [decided(each, chosen) for each in value]
-    return value

@@ -94,10 +94,12 @@ def _of_unknown(path: tuple[int | str, ...]) -> str:
     if key in _INSTEAD:
         return _INSTEAD[str(key)]
     inside = [name for name in known_keys(outer) if key in known_keys([*outer, name])]
-    if len(inside) == 1:
+    close = get_close_matches(str(key), known_keys(outer), n=1, cutoff=0.88 if inside else 0.7)
+    if len(inside) == 1 and not close:
         return f"is a key of {inside[0]}: write it there"
-    close = get_close_matches(str(key), known_keys(outer), n=1, cutoff=0.7)
     remedy = f"did you mean {close[0]}?" if close else "remove it, or correct its spelling"
+    if len(inside) == 1:
+        remedy = f"did you mean {close[0]}, or {key} in {inside[0]}?"
     return f"is not a key that Nova knows: {remedy}"
 
 

@@ -30,7 +30,7 @@ from nova_infra.deployed.model import (
 )
 from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment, Traffic
 from nova_infra.deployed.stack import Certificate, Stack, StackEvent, Template
-from nova_infra.errors import NotDeployedError, RefusedError
+from nova_infra.errors import NotDeployedError, PassingError, RefusedError
 from nova_infra.names import environment_prefix, parameter_path, stack_name
 
 
@@ -40,7 +40,9 @@ def rehearsed_digest(image: Image) -> str:
 
 
 PATIENCE_SECONDS = 600.0
-"""In real time an answer may wait for minutes until alarms have data; a rehearsal that has ended refuses at once."""
+"""In real time the state of an environment may wait for minutes until its alarms have data."""
+_AT_ONCE_SECONDS = 120.0
+"""Everything else that is read is answered at once, unless the rehearsal has been stopped."""
 
 
 class RehearsedEnvironment:
@@ -256,10 +258,11 @@ class RehearsedEnvironment:
         return self._ask(self._parameters_url)
 
     def _state(self) -> dict[str, Any]:
-        return self._ask(f"{self._url}/{self.prefix}")
+        ask(f"{self._url.rpartition('/')[0]}/pipeline")  # Only a rehearsal that is not stopped is waited for.
+        return self._ask(f"{self._url}/{self.prefix}", patience=PATIENCE_SECONDS)
 
-    def _ask(self, url: str, body: object = None) -> dict[str, Any]:
-        answer = ask(url, body)
+    def _ask(self, url: str, body: object = None, patience: float = 0.0) -> dict[str, Any]:
+        answer = ask(url, body, patience)
         if answer is None:
             raise NotDeployedError(f"environment: {self.name!r} does not run in the rehearsal yet")
         return answer
@@ -308,21 +311,28 @@ class RehearsedToolchain:
         return ask(self._url) or {}
 
 
-def ask(url: str, body: object = None) -> dict[str, Any] | None:
+def ask(url: str, body: object = None, patience: float = 0.0) -> dict[str, Any] | None:
     """What a rehearsal answers; None where it knows nothing of the kind.
 
+    Args:
+        patience: How long to wait, in seconds. Default: as long as takes what it is told, or gives at once.
+
     Raises:
-        RefusedError: It does not answer.
+        PassingError: It does not answer in that time, as on a busy machine.
+        RefusedError: It has ended.
     """
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
+    patience = patience or (PATIENCE_SECONDS if data else _AT_ONCE_SECONDS)
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=patience) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
         raise RefusedError(f"rehearsal: answers {error.code} at {url}: is it still running?") from None
     except OSError as error:
-        raise RefusedError(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
+        late = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+        kind = PassingError if late else RefusedError
+        raise kind(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
     return answer

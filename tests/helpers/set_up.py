@@ -16,6 +16,7 @@ case "$*" in
     echo '[ ! -e no-wheel ] || [ -z "${{UV_NO_INDEX:-}}" ]' >> .venv/bin/uv
     printf '#!/bin/sh\\necho "$@" "${{npm_config_offline:+offline}}" >> called\\n' > .venv/bin/npm
     echo '[ ! -d ../wheels ] || {{ mkdir -p ../npm && echo npm > ../npm/packed; }}' >> .venv/bin/npm
+    echo '[ "$1" != ci ] || {{ mkdir -p node_modules/.bin && touch node_modules/.bin/cdk; }}' >> .venv/bin/npm
     echo '[ "$1" != pack ] || echo "$@" > ../cli/packed' >> .venv/bin/npm
     printf '#!/bin/sh\\necho mypy "$@" >> called\\n' > .venv/bin/mypy
     chmod +x .venv/bin/* ;;
@@ -23,6 +24,7 @@ case "$*" in
   *"pip download"*requirements-tests*) [ ! -e no-wheel ] || exit 1 ;;
   *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl; echo "$@" >> downloaded ;;
   "-I -c import "*) echo "imports ${{3#import }}" >> called ;;
+  "-I -m nova_infra.machine.kit") printf 'audio\\nweb\\n' ;;
   *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
 esac
 """

@@ -85,7 +85,7 @@ def test_a_browser_that_is_none_is_refused_in_a_line(tmp_path: Path) -> None:
     line = f"CHROMIUM_PATH={none}: is not a program: correct it, or unset it"
     tests = run_tests(tmp_path, "def test_it(page):\n    pass\n", CHROMIUM_PATH=none)
     assert (tests.returncode, line in tests.stdout + tests.stderr, "Traceback" in tests.stdout) == (2, True, False)
-    make = ["make", "--old-file=setup", "browser"]
+    make = ["make", "--no-print-directory", "--old-file=setup", "browser"]
     made = subprocess.run(make, cwd=ROOT, env={**os.environ, "CHROMIUM_PATH": none}, capture_output=True, text=True)
     assert (made.returncode, made.stdout, made.stderr.splitlines()[0]) == (2, "", line)
 

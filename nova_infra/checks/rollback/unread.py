@@ -7,7 +7,10 @@ from nova_infra.checks.rule import Finding, Rule, Template
 
 _OF_DEPLOYMENTS = tuple(
     f"Properties.{name}"
-    for name in ("DatapointsToAlarm", "EvaluationPeriods", "Metric", "Period", "Statistic", "TreatMissingData")
+    for name in (
+        *("ActionsEnabled", "DatapointsToAlarm", "EvaluationPeriods", "Metric", "Period", "Statistic"),
+        "TreatMissingData",
+    )
 )
 """Properties of an alarm that matter only where it may roll a deployment back."""
 
@@ -26,7 +29,7 @@ UNREAD_RULES = (
     Rule(
         "NOVA-R22",
         "Everything that a rule judges is written in the template, where it can be read",
-        "write the value itself instead of a parameter or an import; of a condition, both branches are checked",
+        "write the value itself instead of a parameter or an import; conditions may choose: each outcome is checked",
         "What only CloudFormation knows may be off when a release fails",
         _everything_is_read,
     ),

@@ -18,12 +18,17 @@ def placed(accounts: Iterable[str], regions: Iterable[str]) -> Placed:
     """The options by environment; a region for everything has an empty name.
 
     Raises:
-        NovaError: One of them cannot be used.
+        NovaError: Some of them cannot be used, each in a line.
     """
-    result = Placed(
-        accounts=answers.placed("--account", accounts, answers.checked_account),
-        regions=answers.placed("--region", regions, answers.checked_region),
+    found = answers.all_of(
+        lambda: _accounts(accounts),
+        lambda: answers.placed("--region", regions, answers.checked_region),
     )
-    if "" in result["accounts"]:
+    return Placed(accounts=found[0], regions=found[1])
+
+
+def _accounts(given: Iterable[str]) -> dict[str, str]:
+    accounts = answers.placed("--account", given, answers.checked_account)
+    if "" in accounts:
         raise NovaError("--account: names no environment: write it as ENVIRONMENT=ACCOUNT")
-    return result
+    return accounts

@@ -82,7 +82,7 @@ def import_copilot(
         *(("[[environments]]", table) for table in stages),
         *(("[[services]]", each.table) for each in services),
     ]
-    refused = fit(tables)
+    refused = (*(line for each in services for line in each.unknown), *fit(tables))
     text = _HEADER + "".join(f"{line}\n" for line in _body(workspace, tables))
     # A comment's further lines are indented.
     comments_of = re.findall(r"^# \S.*", text.removeprefix(_HEADER), re.MULTILINE)

@@ -8,6 +8,8 @@ from pathlib import Path
 from nova_infra.scaffold.editing.names import module_name
 
 _OF_PYTHON = ("src", "tests")
+_VIEWS = {"templates", "views"}
+_PAGE = re.compile(r"|\.(html?|css|svg|png|jpe?g|ico|json|txt|xml|webp)")
 _CACHES = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.hypothesis|\.venv|node_modules|.*\.egg-info")
 
 
@@ -15,25 +17,34 @@ _CACHES = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.hypothesis|\.ven
 class Renaming:
     """One service's name, and the one that takes its place.
 
-    A name with a hyphen means the service wherever it stands, and so does its module's. A plain word, such as
-    ``search``, means it as a path (``/search/…``), as a whole string (``"search"``), as a package that is imported or
-    whose modules are named, and nowhere else.
+    In a service on the kit, a name with a hyphen means the service wherever it stands, and so does its module's. A
+    plain word, such as ``search``, means it as a path (``/search/…``), as a whole string (``"search"``), as a package
+    that is imported or whose modules are named, and nowhere else. In any other service a name is also that of a
+    database, a bucket or a variable: it means the service only in paths and where our templates write it. Where such
+    a service has files by the name, such as a package of Flask's or Django's, they keep it, and only URLs change.
 
     Attributes:
-        directories: Those of the name, where something else than Python's modules is: what its URLs lead to.
+        directories: Those of the name that only hold pages: what its URLs lead to.
+        kit: Whether the service is built on the kit, whose template gives the name more places.
+        own: Whether it has other files by the name.
     """
 
     old: str
     new: str
     modules: frozenset[str] = frozenset()
     directories: frozenset[str] = frozenset()
+    kit: bool = True
+    own: bool = False
 
     def of_path(self, path: str) -> str:
         """A file's path in the service's directory, where its module gives a file or a directory its name."""
+        if self.own:
+            return path
         old, new = module_name(self.old), module_name(self.new)
         parts = re.sub(rf"^src/{old}(?=/)", f"src/{new}", path).split("/")
-        if parts[0] not in _OF_PYTHON:
-            parts[:-1] = [self.new if part == self.old else part for part in parts[:-1]]
+        for number in range(1, len(parts)):
+            if parts[0] not in _OF_PYTHON and "/".join(path.split("/")[:number]) in self.directories:
+                parts[number - 1] = self.new
         parts[-1] = re.sub(rf"^test_{old}(?=[_.])", f"test_{new}", parts[-1])
         return "/".join(parts)
 
@@ -54,25 +65,65 @@ class Renaming:
         old, new = re.escape(self.old), self.new
         module, new_module = module_name(self.old), module_name(new)
         modules = "|".join(map(re.escape, sorted(self.modules))) or "main"
-        if module != self.old:
+        if module != self.old and self.kit:
             return [
                 (re.compile(rf"(?<![\w-]){old}(?![\w-])"), new),
                 (re.compile(rf"(?<!\w){module}(?!\w)|(?<=test_){module}(?!\w)"), new_module),
             ]
-        return [
+        found = [
             *(
-                (re.compile(rf"(?<![\w./-]){re.escape(each)}(?![\w-])"), self.of_path(f"{each}/")[:-1])
+                (re.compile(rf"(?<![\w-])(?<!\w/){re.escape(each)}(?![\w-])"), self.of_path(f"{each}/")[:-1])
                 for each in self.directories
             ),
-            (re.compile(rf"(?m)(?<=--local ){old}(?![\w-])|(?<=^module ){old}$"), new),
+            (re.compile(rf"(?m)(?<=--local ){old}(?![\w-])"), new),
+            (re.compile(rf"(NOVA_SERVICE\W{{1,6}}[\"']){old}(?=[\"'])"), rf"\g<1>{new}"),
+            (re.compile(rf"(?<![\w.])(?<!src)/{old}(?=[/\"'`\s*?]|$)"), f"/{new}"),
+            (re.compile(rf"(?<=services/){old}(?![\w-])"), new),
+        ]
+        if self.own:
+            return found
+        found += [
+            (re.compile(rf"(?m)(?<=^module ){old}$|(?<=^  \"name\": \"){old}(?=\")"), new),
+            (re.compile(rf"(\bservice\W{{1,4}}[\"']){old}(?=[\"'])"), rf"\g<1>{new}"),
+            (re.compile(rf"(?m)(?<=^COPY ){old}(?=[/\s])|(?<=^ADD ){old}(?=[/\s])"), new),
+        ]
+        if not self.kit:
+            return found
+        return [
+            *found,
             (re.compile(rf"(?<=src/){old}(?![\w-])"), new_module),
             (re.compile(rf"(?m)^(\s*(?:from|import)\s+){old}(?=[.\s]|$)"), rf"\g<1>{new_module}"),
             (re.compile(rf"(?<![\w./-]){old}(?=\.(?:{modules})\b)"), new_module),
             (re.compile(rf"([\"']){old}\1"), rf"\g<1>{new}\g<1>"),
-            (re.compile(rf"(?<!src)(?<!\w)/{old}(?=[/\"'`\s*?]|$)"), f"/{new}"),
             (re.compile(rf"(?<![\w./-]){old}/(?=src|requirements|Dockerfile|pyproject)"), f"{new}/"),
-            (re.compile(rf"(?<=services/){old}(?![\w-])"), new),
         ]
+
+
+def renaming_of(directory: Path, old: str, new: str, *, kit: bool) -> Renaming:
+    """What renaming a service comes to, by the files that it has.
+
+    Args:
+        kit: Whether it is built on the kit.
+    """
+    paths = [path.relative_to(directory) for path in service_tree(directory)]
+    modules = frozenset(path.stem for path in paths if path.parts[:2] == ("src", module_name(old)))
+    named = {parent for path in paths for parent in path.parents if parent.name == old and len(parent.parts) > 1}
+    pages = {
+        each
+        for each in named
+        if all(_PAGE.fullmatch(path.suffix) for path in paths if path.is_relative_to(each))
+        and not _VIEWS & {*each.parts}
+    }
+    if kit:
+        return Renaming(old, new, modules | {"main"}, frozenset(map(Path.as_posix, pages)))
+    others = (path for path in paths if not any(path.is_relative_to(each) for each in pages))
+    # Also a module of Go's that another one imports, and a program or a file by its path.
+    meant = re.compile(rf"[\"']{re.escape(old)}/|(?<=[\w.])/{re.escape(old)}[\"'\s]")
+    own = any({old, module_name(old)} & {*path.parts[:-1], path.name.split(".")[0]} for path in others) or any(
+        meant.search(text_of(directory / path) or "") for path in paths
+    )
+    found = frozenset() if own else frozenset(map(Path.as_posix, pages))
+    return Renaming(old, new, directories=found, kit=False, own=own)
 
 
 def service_tree(directory: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from nova_infra.scaffold.changes import Changes
 from nova_infra.scaffold.editing import locks, owners
 from nova_infra.scaffold.editing.configuration import with_entry, with_renamed_entry, without_entry
 from nova_infra.scaffold.editing.names import module_name, require_name
-from nova_infra.scaffold.editing.renaming import Renaming, service_tree, text_of
+from nova_infra.scaffold.editing.renaming import Renaming, renaming_of, service_tree, text_of
 
 LOCKS = ("requirements-dev.txt", "requirements-tests.txt")
 """Those that say what they hold for which service."""
@@ -106,12 +106,10 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
     Raises:
         NovaError: There is no such service, or the new name cannot be used. Nothing has changed then.
     """
-    load_config(root).service(old)
+    kit = load_config(root).service(old).kit
     require_name(root, new)
     directory = root / "services" / old
-    modules = (path.stem for path in directory.glob(f"src/{module_name(old)}/*"))
-    named = (path.relative_to(directory).as_posix() for path in directory.rglob(old) if path.is_dir())
-    renaming = Renaming(old, new, frozenset({"main", *modules}), frozenset(named))
+    renaming = renaming_of(directory, old, new, kit=kit)
     files = {CONFIG_FILE: with_renamed_entry(_read(root, CONFIG_FILE), old, new)}
     files |= _locks(root, lambda text: locks.with_renamed_service(text, old, new))
     files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.with_renamed_service(text, old, new))
@@ -122,7 +120,8 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
         if not path.is_symlink() and (text := text_of(path)) is not None:
             files |= {target: renamed} if (renamed := renaming.of_text(text)) != text else {}
     Changes(root, written=files, copied=copied, removed={f"services/{old}"}).apply()
-    _tidy(root / "services" / new)
+    if kit:
+        _tidy(root / "services" / new)
     return sorted({*files, *copied})
 
 

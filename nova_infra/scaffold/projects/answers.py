@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -150,16 +151,37 @@ def placed(
         places: The names that there are. Default: any.
 
     Raises:
-        NovaError: One of them cannot be used, or a place has two.
+        NovaError: Some of them cannot be used, or a place has two, each in a line.
     """
     found: dict[str, str] = {}
-    for each in values:
+
+    def take(each: str) -> None:
         place, equals, value = each.rpartition("=")
         if equals and places and place not in places:
             raise NovaError(f"{option} {each}: {place!r} is not one of {', '.join(places)}: choose one of them")
-        if place in found:
+        if found.get(place, value) != value:
             raise NovaError(f"{option} {each}: {place or 'everything'} has {found[place]} already: give one of them")
         found[place] = of_option(option, value, check)
+
+    all_of(*(partial(take, each) for each in dict.fromkeys(values)))
+    return found
+
+
+def all_of(*options: Callable[[], _T]) -> list[_T]:
+    """What several options give.
+
+    Raises:
+        NovaError: Some of them cannot be used: the lines of all.
+    """
+    found: list[_T] = []
+    faults: list[str] = []
+    for each in options:
+        try:
+            found.append(each())
+        except NovaError as error:
+            faults.append(str(error))
+    if faults:
+        raise NovaError("\n".join(faults))
     return found
 
 

@@ -43,8 +43,10 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     Raises:
         NovaError: An option cannot be used, or there is no terminal to ask on. Each is one line.
     """
-    accounts = _placed("--account", given.accounts, answers.checked_account)
-    regions = _placed("--region", given.regions, answers.checked_region)
+    accounts, regions = answers.all_of(
+        lambda: _placed("--account", given.accounts, answers.checked_account),
+        lambda: _placed("--region", given.regions, answers.checked_region),
+    )
     name = _given("--name", given.name, answers.checked_name)
     repository = _given("--repository", given.repository, answers.checked_repository)
     engine = _given("--engine", given.engine, answers.checked_engine)

@@ -180,7 +180,9 @@ def rules_of(template: Template) -> set[str]:
         (choose("AB", {"Ref": "AWS::NoValue"}), {"NOVA-R01"}),
         (choose("ABCDE", True), set()),
         (choose("ABCDE", False), {"NOVA-R01"}),
-        (choose("ABCDEF", True), {"NOVA-R01", "NOVA-R22"}),  # too many to try
+        (choose("ABCDEFGH", True), set()),
+        (choose("ABCDEFGH", False), {"NOVA-R01"}),
+        (choose("ABCDEFGHI", True), {"NOVA-R22"}),  # too many to try
         ({"Ref": "Given"}, {"NOVA-R01", "NOVA-R22"}),
         ("on", {"NOVA-R01", "NOVA-R22"}),
         ({"Fn::If": ["A", True]}, {"NOVA-R01", "NOVA-R22"}),

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from helpers.exhaustive import one_of_each
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
 from nova_infra.images.build_context import read_contexts, read_directory, unknown_to_git, write_context
@@ -69,9 +68,7 @@ def test_a_copy_outside_of_git_has_the_same_tag(repository: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    one_of_each(
-        [("core.autocrlf", "true"), ("core.fileMode", "false"), ("core.symlinks", "false"), ("core.quotePath", "true")]
-    ),
+    [("core.autocrlf", "true"), ("core.fileMode", "false"), ("core.symlinks", "false"), ("core.quotePath", "true")],
 )
 def test_a_clone_has_the_same_tag_however_git_is_set_up(repository: Path, tmp_path: Path, key: str, value: str) -> None:
     (repository / "services" / "audio" / "src" / "größe.txt").write_text("zwei\nZeilen\n")
@@ -105,21 +102,19 @@ def test_neither_umask_nor_locale_nor_the_order_of_files_counts(
 
 @pytest.mark.parametrize(
     "change",
-    one_of_each(
-        [
-            lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
-            lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
-            lambda audio: (audio / "src" / "main.py").chmod(0o755),
-            lambda audio: (audio / "src" / "main.py").unlink(),
-            lambda audio: (audio / "src" / "extra.py").write_text(""),
-            lambda audio: (audio / "src" / "link").symlink_to("main.py"),
-            lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
-            lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
-        ]
-    ),
+    [
+        lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
+        lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
+        lambda audio: (audio / "src" / "main.py").chmod(0o755),
+        lambda audio: (audio / "src" / "main.py").unlink(),
+        lambda audio: (audio / "src" / "extra.py").write_text(""),
+        lambda audio: (audio / "src" / "link").symlink_to("main.py"),
+        lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
+        lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
+    ],
     ids=["content", "path", "executable bit", "deletion", "an empty file", "a link", "the Dockerfile", "the kit"],
 )
-@pytest.mark.parametrize("where", one_of_each(["services", "repository"]))
+@pytest.mark.parametrize("where", ["services", "repository"])
 def test_any_difference_in_what_is_built_gives_another_tag(
     request: pytest.FixtureRequest, where: str, services: Path, change: Callable[[Path], object]
 ) -> None:
@@ -136,10 +131,8 @@ def test_the_architecture_and_the_build_arguments_count(services: Path, change: 
     assert dataclasses.replace(source(services), **change).tag != tag(services)
 
 
-@pytest.mark.parametrize(
-    "file", one_of_each(["audio/tests/test_main.py", "audio/src/__pycache__/main.pyc", "kit/src/.DS_Store"])
-)
-@pytest.mark.parametrize("where", one_of_each(["services", "repository"]))
+@pytest.mark.parametrize("file", ["audio/tests/test_main.py", "audio/src/__pycache__/main.pyc", "kit/src/.DS_Store"])
+@pytest.mark.parametrize("where", ["services", "repository"])
 def test_what_the_dockerfile_cannot_see_does_not_count(
     request: pytest.FixtureRequest, where: str, services: Path, file: str
 ) -> None:

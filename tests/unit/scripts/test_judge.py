@@ -26,6 +26,8 @@ if sys.argv[1:3] == ["pr", "comment"] or "/statuses/" in path:
         print(*sys.argv[1:], file=said)
 elif path in answers:
     print(answers[path], end="")
+elif "[bot]" in path:
+    sys.exit("gh: it is not a user (HTTP 404)")
 else:
     sys.exit(f"gh: {{path}}: not found")
 """
@@ -137,6 +139,14 @@ def test_one_reviewer_whose_rights_github_does_not_say_hides_no_other(verdict: V
     status = verdict("wider", reviews=both, permissions=MAY, silent="ann/permission")[0]
     assert "state=success" in status
     assert "which bob has accepted" in status
+
+
+@pytest.mark.parametrize("who", ["helper[bot]", ""])
+def test_the_approval_of_a_bot_or_of_a_deleted_account_is_none_and_no_failure(verdict: Verdict, who: str) -> None:
+    status = verdict("wider", reviews=[(who, "APPROVED", SHA)], permissions=MAY)[0]
+    assert "state=failure" in status
+    assert "needs the label wider-access and an approval of this commit" in status
+    assert "state=success" in verdict("wider", reviews=[(who, "APPROVED", SHA), APPROVED], permissions=MAY)[-2]
 
 
 def test_what_could_not_be_compared_is_red_without_a_comment(verdict: Verdict) -> None:

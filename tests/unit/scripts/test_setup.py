@@ -29,12 +29,14 @@ def python_of(root: Path) -> str:
 
 
 def test_it_sets_up_once(project: Path) -> None:
+    for service in ("kit", "audio", "in-typescript"):
+        (project / "services" / service / "src").mkdir(parents=True)
     first = setup(project)
     assert first.returncode == 0
     assert first.stdout == f"setting up: Python packages\nsetting up: the CDK CLI, {WARMED}\n"
     called = (project / "called").read_text()
     assert "imports nova_infra.app" in called
-    assert "mypy app.py examples nova_infra services/*/src\n" in called
+    assert "mypy app.py examples nova_infra services/kit/src services/audio/src\n" in called, "the types' own list"
     assert python_of(project) == "3.12.1"
     again = setup(project)
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
@@ -44,6 +46,14 @@ def test_a_changed_lock_is_installed(project: Path) -> None:
     setup(project)
     (project / "requirements-dev.txt").write_text("six==1.17\n")
     assert "Python packages" in setup(project).stdout
+
+
+def test_a_cli_that_is_gone_is_installed_again(project: Path) -> None:
+    setup(project)
+    shutil.rmtree(project / "node_modules")
+    assert "the CDK CLI" in setup(project).stdout
+    assert (project / "node_modules/.bin/cdk").exists()
+    assert setup(project).stdout == ""
 
 
 def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(project: Path) -> None:

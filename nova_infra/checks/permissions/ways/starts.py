@@ -48,6 +48,8 @@ _SENDS = {
 }
 _STORES = ("s3:PutObject*", "s3:DeleteObject*", "s3:RestoreObject")
 _PUSHES = ("ecr:PutImage", "ecr:BatchDeleteImage")
+_FREES = ("ecr:PutImageTagMutability", "ecr:BatchDeleteImage", "ecr:DeleteRepository")
+"""What lets a tag mean another image although its repository keeps tags: ECR refuses to put one that exists."""
 _BUILDS = ("codebuild:StartBuild", "codebuild:StartBuildBatch")
 _MEASURES = ("cloudwatch:PutMetricData",)
 _REDDENS = ("cloudwatch:SetAlarmState",)
@@ -180,12 +182,7 @@ def _wires(template: Template) -> Iterator[_Wire]:  # noqa: C901 - one case for 
                     for each in as_list(properties.get("Targets")):
                         yield _Wire(source, actions, each.get("Arn"), each.get("RoleArn"), by)
             case kind if kind in ALARMS:
-                if is_measured(properties):
-                    yield _Wire("*", _MEASURES, own)
-                for each in watched_by(template, properties):
-                    yield _Wire({"Ref": each}, _REDDENS, own)
-                for each in actions_of(properties):
-                    yield _Wire(own, _REDDENS, each)
+                yield from _alarmed(template, own, properties)
             case "AWS::Logs::MetricFilter":
                 for each in alarms_of(template, properties):
                     yield _Wire(properties.get("LogGroupName"), ("logs:PutLogEvents",), {"Ref": each})
@@ -196,6 +193,15 @@ def _wires(template: Template) -> Iterator[_Wire]:  # noqa: C901 - one case for 
             case "AWS::Logs::SubscriptionFilter":
                 group = properties.get("LogGroupName")
                 yield _Wire(group, ("logs:PutLogEvents",), properties.get("DestinationArn"), properties.get("RoleArn"))
+
+
+def _alarmed(template: Template, alarm: object, properties: Mapping[str, Any]) -> Iterator[_Wire]:
+    if is_measured(properties):
+        yield _Wire("*", _MEASURES, alarm)
+    for each in watched_by(template, properties):
+        yield _Wire({"Ref": each}, _REDDENS, alarm)
+    for action in actions_of(properties):
+        yield _Wire(alarm, _REDDENS, action)
 
 
 def _streams(template: Template) -> Iterator[_Wire]:
@@ -246,17 +252,24 @@ def _replaced(template: Template) -> Iterator[_Wire]:
         spec = pattern_of(project.get("Source", {}).get("BuildSpec", ""))
         if re.fullmatch(r"arn:[^:]*:s3:::\S+", spec):
             yield _Wire(spec, _STORES, None, role)
-        yield from _pulled(project.get("Environment", {}).get("Image", ""), role)
+        yield from _pulled(template, project.get("Environment", {}).get("Image", ""), role)
     for _, task in template.of_type("AWS::ECS::TaskDefinition"):
         for container in as_list(task.get("ContainerDefinitions")):
-            yield from _pulled(container.get("Image", ""), task.get("TaskRoleArn"))
+            yield from _pulled(template, container.get("Image", ""), task.get("TaskRoleArn"))
 
 
-def _pulled(image: object, role: object) -> Iterator[_Wire]:
+def _pulled(template: Template, image: object, role: object) -> Iterator[_Wire]:
     """An image of a registry of AWS's by its tag, which may come to mean another one."""
     if named := _IMAGE.match(pattern_of(image)):
         repository = f"arn:aws:ecr:{named['region']}:{named['account']}:repository/{named['repository']}"
-        yield _Wire(repository, ("ecr:PutImage",), None, role)
+        kept = [
+            name
+            for logical_id, each in template.of_type("AWS::ECR::Repository")
+            if each.get("ImageTagMutability") == "IMMUTABLE" and "Condition" not in template.resources[logical_id]
+            for name in (f"${{{logical_id}}}", pattern_of(each.get("RepositoryName", "")))
+        ]
+        own = named["account"] in ("${AWS::AccountId}", template.account) and named["repository"] in kept
+        yield _Wire(repository, _FREES if own else ("ecr:PutImage",), None, role)
 
 
 def _notifications(bucket: object, configuration: Mapping[str, Any]) -> Iterator[_Wire]:

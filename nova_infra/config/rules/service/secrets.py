@@ -15,10 +15,14 @@ _NAMES_A_SECRET = re.compile(
 )
 # Names that are a secret's only with such a value: a key is also where something is kept, or a key's identity.
 _WITH_VALUE = re.compile(
-    r"(.*_)?(ENCRYPTION|SIGNING|MASTER|HMAC|FERNET|CIPHER|AES)_?KEY=(?=.*\d)(?!\w{8}(-\w{4}){3}-\w{12}$|mrk-)[\w+/=.-]{16,}"
+    r"(.*_)?(ENCRYPTION|SIGNING|MASTER|HMAC|FERNET|CIPHER|AES)_?KEY=(?=.*\d)"
+    r"(?!(key/)?\w{8}(-\w{4}){3}-\w{12}$|(key/)?mrk-|(alias|projects)/)[\w+/=.-]{16,}"
     r"|(.*_)?BASIC_?AUTH=[^\s:]+:\S+",
     re.IGNORECASE,
 )
+# Parts of a name that somebody has chosen, one of which is a word: no random key has only parts like these.
+_WORD = re.compile(r"(?=[A-Za-z]*[AEIOUaeiou])(?=[A-Za-z]{3})([A-Z]?[a-z]+([A-Z][a-z]{2,})*|[A-Z]+)\d{0,4}")
+_SHORT = re.compile(r"[A-Za-z]{0,3}\d{0,4}")
 # A limit, the kind of a credential, a time, what a web page shows anyway, and the password of public certificates.
 _HARMLESS = re.compile(
     r"(.*_)?(MAX|MIN|NUM|NUMBER|COUNT|TOTAL|LIMIT)_.*=[\d_,.]+|(.*_)?CREDENTIALS?=[A-Za-z]+|(.*_)?TOKEN=\d{0,5}"
@@ -26,6 +30,10 @@ _HARMLESS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _WORDS = re.compile(r"-|(?<=[a-z0-9])(?=[A-Z])")
+# Before the colon of a login, where a variable may have one in its braces; and what of a line is one command's.
+_USER = r"(?:\$\{[^}\s]*\}|\$(?!\{)|[^\s:$/@])*"
+_OF_ONE_COMMAND = r"""(?:"[^"]*"|'[^']*'|\\\n|[^|;&"'\n])*"""
+_LOGS_IN, _OF_URL, _OF_COMMAND = "a header that logs in", "a URL with a password", "a password of a command"
 _FORMS = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     # The second in base64: the words are PRIVATE KEY, RSA, EC, DSA, OPENSSH and ENCRYPTED.
@@ -33,15 +41,16 @@ _FORMS = {
         r"-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File-\d"
         r"|LS0tLS1CRUdJTi(BQUklWQVRF|BSU0EgUFJJ|BFQyBQUklW|BEU0EgUFJJ|BPUEVOU1NI|BFTkNSWVBU)"
     ),
-    "a URL with a password": re.compile(
-        r"\w://[^/\s:@]*:(?P<value>[^/\s@]+)@|jdbc:oracle:\w+:[^/\s@]+/(?P<thin>[^/\s@]+)@"
+    _OF_URL: re.compile(
+        rf"\w://{_USER}:(?P<value>[^/\s@]+)@|"
+        r"jdbc:oracle:\w+:[^/\s@]+/(?P<thin>[^/\s@]+)@"
     ),
-    "a password of a command": re.compile(
-        r"\bcurl\b.*\s(-u|--user)[\s=]*[\"']?[^\s:]*:(?P<value>[^\s\"']+)|\bsshpass\s+-p\s*(?P<ssh>\S+)"
+    _OF_COMMAND: re.compile(
+        rf"\bcurl\b{_OF_ONE_COMMAND}\s(-[uU]|--(proxy-)?user(?=[\s=]))[\s=]*[\"']?{_USER}:(?P<value>[^\s\"']+)|"
+        r"\bsshpass\s+-p\s*(?P<ssh>\S+)"
         r"|\bmachine\s+\S+\s+login\s+\S+\s+password\s+(?P<netrc>\S+)"
     ),
 }
-_LOGS_IN = "a header that logs in"
 _BEARER = re.compile(r"\bBearer(\s+|%20)(?=\S*\d)[\w.~+/=-]{12,}", re.IGNORECASE)
 # Of a header, of Docker's settings, of npm's.
 _LOGIN = re.compile(
@@ -59,7 +68,7 @@ _ASSIGNED = (
     re.compile(rf"""(?<![\w-]){_NAME} = (?!\w+\.\w)(?=["']|\S*\d){_VALUE}"""),
 )
 # What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual.
-_FILLED_IN = re.compile(r"\$.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*", re.DOTALL)
+_FILLED_IN = re.compile(r"\$.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*|`.*", re.DOTALL)
 # No secret itself: where one is, a header that has one, a switch, an algorithm, a time, what is masked.
 _NO_SECRET = re.compile(
     r"@?((?!\S*[A-Z])|(?!\S*\d))\.{0,2}/\S*|@[A-Za-z_]+|(file|https?|arn|ssm|vault|env):.*"
@@ -77,6 +86,7 @@ _KIND = re.compile(
 # Of words in small letters: a random text of this length has others.
 _PLACE = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)+")
 _COMMAND = "read a variable that is named under secrets instead"
+_MAY_BE_NONE = (_LOGS_IN, _OF_URL, _OF_COMMAND)
 _SCRIPT = "; if it is no secret, write it into a script of the image"
 
 
@@ -92,7 +102,7 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     way_out = f"; if it is no secret, write it into the Dockerfile, as {harmless}"
     for name, value in variables.items():
         if found := next(_secrets(value), None):
-            none = way_out if found == _LOGS_IN else ""
+            none = way_out if found in _MAY_BE_NONE else ""
             yield f"{key}.{name}: holds {found}, which everybody could read: {remedy}{none}"
         elif given := _given(value):
             yield f"{key}.{name}: holds the value of {given}, which everybody could read: {remedy}{way_out}"
@@ -105,7 +115,7 @@ def in_commands(service: Service) -> Iterator[str]:
     for key, command in _commands(service):
         for place, argument in enumerate(command):
             if found := next(_secrets(argument), None):
-                none = _SCRIPT if found == _LOGS_IN else ""
+                none = _SCRIPT if found in _MAY_BE_NONE else ""
                 yield f"{key}[{place}]: holds {found}, which everybody could read: {_COMMAND}{none}"
             elif name := _passed(argument, command[place + 1 : place + 2]):
                 yield f"{key}[{place}]: gives {name} in plain text, which everybody could read: {_COMMAND}{_SCRIPT}"
@@ -116,7 +126,7 @@ def _secrets(text: str) -> Iterator[str]:
     for what, form in _FORMS.items():
         for found in form.finditer(text):
             value = next((each for each in found.groupdict().values() if each is not None), "-")
-            if not _FILLED_IN.fullmatch(value):
+            if not _FILLED_IN.fullmatch(value.strip("\"'")):
                 yield what
     if _BEARER.search(text) or any(map(_is_login, _LOGIN.findall(text))):
         yield _LOGS_IN
@@ -168,9 +178,21 @@ def _is_secret(name: str, value: str) -> bool:
     """
     named = _WORDS.sub("_", name)
     given = f"{named}={value}"
-    is_named = _NAMES_A_SECRET.fullmatch(named) or _WITH_VALUE.fullmatch(given) or named.lower() == "pwd"
+    is_random = _WITH_VALUE.fullmatch(given) and not _is_chosen(value)
+    is_named = _NAMES_A_SECRET.fullmatch(named) or is_random or named.lower() == "pwd"
     is_harmless = _HARMLESS.fullmatch(given) or any(form.fullmatch(value) for form in (_NO_SECRET, _PLACE))
     return bool(is_named) and not is_harmless and not named.lower().startswith("no_")
+
+
+def _is_chosen(value: str) -> bool:
+    """Whether a key's value is the name of one, such as ``sessions-signing-key-v2``."""
+    parts = re.split(r"[-_/.]+", value)
+    words = [_WORD.fullmatch(part) is not None for part in parts]
+    return (
+        len(parts) > 1
+        and any(words)
+        and all(word or _SHORT.fullmatch(part) for word, part in zip(words, parts, strict=True))
+    )
 
 
 def _commands(service: Service) -> Iterator[tuple[str, Sequence[str]]]:

@@ -1,5 +1,6 @@
 """Converts how a service is reached: paths, host names, health checks, network."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from nova_infra.config import Health
@@ -99,16 +100,33 @@ def _paths(part: Part, table: TomlTable) -> None:
     table.put("paths", paths)
 
 
-def cut_paths(manifest: Manifest, table: TomlTable, hosts: int) -> None:
-    """Leave out the paths that a rule of the load balancer has no room for beside the host names."""
-    paths, most = table.values.get("paths", []), max(_MAX_VALUES - hosts, 1)
+def cut_paths(manifest: Manifest, table: TomlTable, overrides: Iterable[TomlTable]) -> None:
+    """Leave out what a rule of the load balancer has no room for: paths beside the host names that there are.
+
+    A path and what is below it stay or go together, and the first ones stay: host names make room for them.
+    """
+    paths = table.values.get("paths", [])
+    first = len(paths[:1]) + (paths[1:2] == [f"{each}/*" for each in paths[:1]] != [])
+    most, hosts = _MAX_VALUES - first, 0
+    for each in (table, *overrides):
+        names = each.values.get("hosts", [])
+        if len(names) > most:
+            beside = f" beside {counted(first, 'path')}" if first else ""
+            table.notes.append(
+                f"{manifest.file}: `hosts` takes {most}{beside}: {', '.join(names[most:])} is left out. Deliver it as "
+                "a service of its own."
+            )
+            each.values["hosts"] = names[:most]
+        hosts = max(hosts, len(names[:most]))
+    most = _MAX_VALUES - hosts
     if len(paths) > most:
         beside = f" beside {counted(hosts, 'host name')}" if hosts else ""
+        kept = most - (paths[most] == f"{paths[most - 1]}/*")
         table.notes.append(
-            f"{manifest.file}: `paths` takes {most}{beside}: {', '.join(paths[most:])} is left out. Deliver it as a "
+            f"{manifest.file}: `paths` takes {most}{beside}: {', '.join(paths[kept:])} is left out. Deliver it as a "
             "service of its own."
         )
-        table.values["paths"] = paths[:most]
+        table.values["paths"] = paths[:kept]
 
 
 def _patterns(text: str) -> list[str]:

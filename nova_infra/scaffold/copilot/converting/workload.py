@@ -30,6 +30,7 @@ class Workload:
         exec_in: Environments that must open shells; ``*`` for all.
         log_days: Days that logs are kept, by environment; ``*`` for all.
         hosts: Host names by environment, each with the hosted zone where the manifest names it; ``*`` for all.
+        unknown: What only a shell knows, and without which it cannot be delivered: one line each.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Workload:
     exec_in: set[str] = field(default_factory=set)
     log_days: dict[str, int] = field(default_factory=dict)
     hosts: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
 
 
 def convert(manifest: Manifest, application: str, environments: list[str]) -> Workload | None:
@@ -79,7 +81,7 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
             notes += table.notes
     result.table.notes += notes
     _place_host_names(result, inner, environments)
-    traffic.cut_paths(manifest, result.table, max(map(len, result.hosts.values()), default=0))
+    traffic.cut_paths(manifest, result.table, inner.values())
     replaced = {name: each.get("count") for name, each in (overrides or {}).items() if isinstance(each, dict)}
     scaling.separate_spot(result.table, inner, replaced, environments)
     if inner:
@@ -145,6 +147,9 @@ def _kind(manifest: Manifest) -> str:
 
 def _convert(part: Part, result: Workload, table: TomlTable, environment: str, application: str) -> None:
     _image(part, table, application)
+    place = ("image",) if isinstance(part.peek("image"), str) else ("image", "location")
+    if isinstance(part.peek(*place), str) and not {"image", "dockerfile"} & table.values.keys():
+        result.unknown.append(part.note(*place, what="only the shell that deploys knows the image: write it."))
     _size(part, table)
     _architecture(part, table)
     if result.table.values["kind"] == "web":
@@ -154,7 +159,9 @@ def _convert(part: Part, result: Workload, table: TomlTable, environment: str, a
     if part.manifest.letter != "J":
         scaling.convert(part, table)
     messages.convert(part, table)
-    _variables(part, table, application)
+    variables, secrets = variables_of(part, table, application)
+    table.put("environment", variables)
+    table.put("secrets", secrets)
     _deployment(part, table)
     _sidecars(part, table, application)
     if part.take("exec", kind=bool):
@@ -243,12 +250,6 @@ def _architecture(part: Part, table: TomlTable) -> None:
             table.put("architecture", _ARCHITECTURES[wanted])
         else:
             part.fault("platform", what=f"{wanted!r} is not an architecture: write x86_64 or arm64")
-
-
-def _variables(part: Part, table: TomlTable, application: str) -> None:
-    variables, secrets = variables_of(part, table, application)
-    table.put("environment", variables)
-    table.put("secrets", secrets)
 
 
 def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> tuple[dict[str, str], dict[str, str]]:

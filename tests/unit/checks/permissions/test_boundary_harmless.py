@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from helpers.exhaustive import one_of_each
 from helpers.grants import (
     PROD,
     Template,
@@ -47,9 +46,7 @@ HARMLESS: dict[str, Callable[[Template], None]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "added", one_of_each(HARMLESS.values(), kind=lambda added: added.__name__), ids=HARMLESS.keys()
-)
+@pytest.mark.parametrize("added", HARMLESS.values(), ids=HARMLESS.keys())
 def test_what_leads_nowhere_is_no_finding(assembly: Any, added: Callable[[Template], None]) -> None:
     template = assembly.template("NovaPipelineStack")
     added(template)
@@ -58,25 +55,21 @@ def test_what_leads_nowhere_is_no_finding(assembly: Any, added: Callable[[Templa
 
 @pytest.mark.parametrize(
     "denial",
-    one_of_each(
-        [
-            {"Effect": "Deny", "Action": "sts:*", "Resource": f"{PROD}/y"},
-            {
-                "Effect": "Deny",
-                "Action": "sts:*",
-                "Resource": "*",
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-            {"Effect": "Deny", "NotAction": "sts:*", "Resource": "*"},
-            {"Effect": "Deny", "NotAction": "sts:AssumeRole", "Resource": "*"},
-            {"Effect": "Deny", "Action": "*", "NotResource": f"{PROD}/x"},
-        ]
-    ),
+    [
+        {"Effect": "Deny", "Action": "sts:*", "Resource": f"{PROD}/y"},
+        {
+            "Effect": "Deny",
+            "Action": "sts:*",
+            "Resource": "*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+        {"Effect": "Deny", "NotAction": "sts:*", "Resource": "*"},
+        {"Effect": "Deny", "NotAction": "sts:AssumeRole", "Resource": "*"},
+        {"Effect": "Deny", "Action": "*", "NotResource": f"{PROD}/x"},
+    ],
     ids=["another role", "under a condition", "everything else", "all but this action", "all but this role"],
 )
-@pytest.mark.parametrize(
-    ("action", "roles"), one_of_each([("sts:AssumeRole", f"{PROD}/x"), ("sts:*", f"{PROD}/*"), ("*", "*")])
-)
+@pytest.mark.parametrize(("action", "roles"), [("sts:AssumeRole", f"{PROD}/x"), ("sts:*", f"{PROD}/*"), ("*", "*")])
 def test_a_denial_that_does_not_cover_a_grant_changes_nothing(
     assembly: Any, denial: dict[str, Any], action: str, roles: str
 ) -> None:

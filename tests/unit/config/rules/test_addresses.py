@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.exhaustive import one_of_each
 from nova_infra.config.rules.addresses import Address, addresses, is_open
 
 
@@ -58,6 +57,6 @@ def test_any_text_can_be_a_value(variables: dict[str, str]) -> None:
     assert all(0 < each.port < 65536 for each in addresses(variables))
 
 
-@pytest.mark.parametrize("part", one_of_each(["a", "a.", "a://", "[:", ":1", "a-"]))
+@pytest.mark.parametrize("part", ["a", "a.", "a://", "[:", ":1", "a-"])
 def test_a_very_long_value_is_read_like_any_other(part: str) -> None:
     assert all(each.host for each in addresses({"A": part * 100_000}))

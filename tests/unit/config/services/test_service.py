@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from helpers.exhaustive import one_of_each
 from nova_infra.config import Config, parse_config
 from nova_infra.config.resolved import Resolved, origins, resolved
 from nova_infra.config.services.service import Overrides
@@ -143,8 +142,8 @@ def test_the_table_of_precedence_has_every_key_that_can_differ() -> None:
     assert {key.partition(".")[0] for key in PRECEDENCE} == set(Overrides.model_fields)
 
 
-@pytest.mark.parametrize("depth", one_of_each([1, 2, 3]))
-@pytest.mark.parametrize("key", one_of_each(PRECEDENCE))
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("key", PRECEDENCE)
 def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw: dict[str, Any], key: str, depth: int) -> None:
     kind, *values = PRECEDENCE[key]
     if values[depth - 1] is None:
@@ -183,87 +182,85 @@ def test_what_says_nothing_of_a_kind_is_not_shown_of_it(raw: dict[str, Any]) -> 
 
 @pytest.mark.parametrize(
     ("keys", "fault"),
-    one_of_each(
-        [
-            ({"environments": {"qa": {}}}, "environments.qa: is not an environment: choose one of dev, prod, staging"),
-            (
-                {"memory": 512, "environments": {"prod": {"cpu": 1024}}},
-                "environments.prod.cpu: 1024 contradicts services[0].memory = 512, which is not a memory that",
-            ),
-            (
-                {"environments": {"prod": {"scaling": {"max_tasks": 1}}}},
-                "prod.scaling.max_tasks: 1 is below min_tasks, where environments[2].scaling.min_tasks is 2: raise",
-            ),
-            (
-                {"environments": {"prod": {"paths": ["/x"]}}},
-                "environments.prod.paths: cannot differ between environments",
-            ),
-            (
-                {"kit": False, "image": "ghcr.io/a/b:1"},
-                "image: 'ghcr.io/a/b:1' is a tag, which may move, and prod requires an",
-            ),
-            ({"image": f"ghcr.io/a/b@{DIGEST}"}, "image: is built already, so kit would have no effect"),
-            ({"image": "nginx"}, "image: 'nginx' is not an image by a digest or a tag other than latest"),
-            ({"image": "nginx:latest"}, "image: 'nginx:latest' is not an image by a digest or a tag other than latest"),
-            ({"context": "../elsewhere"}, "context: '../elsewhere' is not a path in the project"),
-            ({"dockerfile": "/etc/passwd"}, "dockerfile: '/etc/passwd' is not a path in the project"),
-            ({"readonly_root": False}, "readonly_root: false lets an intruder change the container: say why"),
-            (
-                {"health": {"interval": 5}},
-                "health.interval: contradicts health.timeout, which is 5, not",
-            ),
-            ({"health": {"path": "up"}}, "health.path: 'up' is not the path of a health check"),
-            ({"protocol": "grpc"}, "protocol: 'grpc' needs TLS, and dev has no domain"),
-            (
-                {"internal": True, "hosts": ["a.nova.example.com"]},
-                "internal: true means that nobody can reach its hosts",
-            ),
-            (
-                {"hosts": ["shop.example.org"]},
-                "hosts: 'shop.example.org' is not under nova.example.com, the zone of prod",
-            ),
-            ({"hosts": ["https://a.example.com"]}, "hosts[0]: 'https://a.example.com' is not a host name"),
-            (
-                {"permissions": [{"actions": ["s3:GetObjet"], "resources": ["arn:aws:s3:::a/b"]}]},
-                "permissions[0].actions[0]: 's3:GetObjet' is not an action of s3: did you mean s3:GetObject?",
-            ),
-            (
-                {"permissions": [{"actions": ["dynamo:GetItem"], "resources": ["arn:aws:dynamodb:*:*:table/a"]}]},
-                "permissions[0].actions[0]: 'dynamo:GetItem' begins with dynamo, which is not an IAM service: did you",
-            ),
-            (
-                {"permissions": [{"actions": ["sqs:SendMessage"], "resources": ["arn:aws:sqqs:{region}:{account}:a"]}]},
-                "is of sqqs, which is not an IAM service: did you mean sqs?",
-            ),
-            (
-                {"permissions": [{"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/b"]}]},
-                "permissions[0]: allows s3:*, which is more than one action",
-            ),
-            ({"permissions": [{"actions": ["sqs:SendMessage"], "resources": ["*"]}]}, "allows it on every resource"),
-            (
-                {"environment": {"DATABASE_URL": "postgres://db.internal/a"}},
-                "environment.DATABASE_URL: leads to db.internal:5432, a port that its tasks cannot reach: "
-                'add connects_to = ["db.internal:5432"]',
-            ),
-            ({"connects_to": ["db.internal"]}, "connects_to[0]: 'db.internal' is not a host and a port"),
-            ({"connects_to": ["db.internal:70000"]}, "connects_to[0]: 'db.internal:70000' is not a host and a port"),
-            ({"secrets": {"A": {}}}, "secrets.A: has to name one place: write secret = … or parameter = …"),
-            ({"secrets": {"A": {"parameter": "/a", "field": "b"}}}, "secrets.A: names a field of a parameter"),
-            (
-                {"sidecars": [{"name": "otel", "image": f"a/b@{DIGEST}", "memory": 600}]},
-                "sidecars: may use 600 of the task's 512 MiB",
-            ),
-            (
-                {"scaling": {"schedules": [{"schedule": "0 20 * * *", "min_tasks": 0, "max_tasks": 0}]}},
-                "scaling.schedules: prod requires an approval, and there a service is never without tasks",
-            ),
-            (
-                {"scaling": {"schedules": [{"schedule": "0 25 * * *", "min_tasks": 1, "max_tasks": 2}]}},
-                "scaling.schedules[0].schedule: '0 25 * * *'",
-            ),
-            ({"sidecars": [{"name": "app", "image": f"a/b@{DIGEST}"}]}, "sidecars[0].name: 'app' is not a free name"),
-        ]
-    ),
+    [
+        ({"environments": {"qa": {}}}, "environments.qa: is not an environment: choose one of dev, prod, staging"),
+        (
+            {"memory": 512, "environments": {"prod": {"cpu": 1024}}},
+            "environments.prod.cpu: 1024 contradicts services[0].memory = 512, which is not a memory that",
+        ),
+        (
+            {"environments": {"prod": {"scaling": {"max_tasks": 1}}}},
+            "prod.scaling.max_tasks: 1 is below min_tasks, where environments[2].scaling.min_tasks is 2: raise",
+        ),
+        (
+            {"environments": {"prod": {"paths": ["/x"]}}},
+            "environments.prod.paths: cannot differ between environments",
+        ),
+        (
+            {"kit": False, "image": "ghcr.io/a/b:1"},
+            "image: 'ghcr.io/a/b:1' is a tag, which may move, and prod requires an",
+        ),
+        ({"image": f"ghcr.io/a/b@{DIGEST}"}, "image: is built already, so kit would have no effect"),
+        ({"image": "nginx"}, "image: 'nginx' is not an image by a digest or a tag other than latest"),
+        ({"image": "nginx:latest"}, "image: 'nginx:latest' is not an image by a digest or a tag other than latest"),
+        ({"context": "../elsewhere"}, "context: '../elsewhere' is not a path in the project"),
+        ({"dockerfile": "/etc/passwd"}, "dockerfile: '/etc/passwd' is not a path in the project"),
+        ({"readonly_root": False}, "readonly_root: false lets an intruder change the container: say why"),
+        (
+            {"health": {"interval": 5}},
+            "health.interval: contradicts health.timeout, which is 5, not",
+        ),
+        ({"health": {"path": "up"}}, "health.path: 'up' is not the path of a health check"),
+        ({"protocol": "grpc"}, "protocol: 'grpc' needs TLS, and dev has no domain"),
+        (
+            {"internal": True, "hosts": ["a.nova.example.com"]},
+            "internal: true means that nobody can reach its hosts",
+        ),
+        (
+            {"hosts": ["shop.example.org"]},
+            "hosts: 'shop.example.org' is not under nova.example.com, the zone of prod",
+        ),
+        ({"hosts": ["https://a.example.com"]}, "hosts[0]: 'https://a.example.com' is not a host name"),
+        (
+            {"permissions": [{"actions": ["s3:GetObjet"], "resources": ["arn:aws:s3:::a/b"]}]},
+            "permissions[0].actions[0]: 's3:GetObjet' is not an action of s3: did you mean s3:GetObject?",
+        ),
+        (
+            {"permissions": [{"actions": ["dynamo:GetItem"], "resources": ["arn:aws:dynamodb:*:*:table/a"]}]},
+            "permissions[0].actions[0]: 'dynamo:GetItem' begins with dynamo, which is not an IAM service: did you",
+        ),
+        (
+            {"permissions": [{"actions": ["sqs:SendMessage"], "resources": ["arn:aws:sqqs:{region}:{account}:a"]}]},
+            "is of sqqs, which is not an IAM service: did you mean sqs?",
+        ),
+        (
+            {"permissions": [{"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/b"]}]},
+            "permissions[0]: allows s3:*, which is more than one action",
+        ),
+        ({"permissions": [{"actions": ["sqs:SendMessage"], "resources": ["*"]}]}, "allows it on every resource"),
+        (
+            {"environment": {"DATABASE_URL": "postgres://db.internal/a"}},
+            "environment.DATABASE_URL: leads to db.internal:5432, a port that its tasks cannot reach: "
+            'add connects_to = ["db.internal:5432"]',
+        ),
+        ({"connects_to": ["db.internal"]}, "connects_to[0]: 'db.internal' is not a host and a port"),
+        ({"connects_to": ["db.internal:70000"]}, "connects_to[0]: 'db.internal:70000' is not a host and a port"),
+        ({"secrets": {"A": {}}}, "secrets.A: has to name one place: write secret = … or parameter = …"),
+        ({"secrets": {"A": {"parameter": "/a", "field": "b"}}}, "secrets.A: names a field of a parameter"),
+        (
+            {"sidecars": [{"name": "otel", "image": f"a/b@{DIGEST}", "memory": 600}]},
+            "sidecars: may use 600 of the task's 512 MiB",
+        ),
+        (
+            {"scaling": {"schedules": [{"schedule": "0 20 * * *", "min_tasks": 0, "max_tasks": 0}]}},
+            "scaling.schedules: prod requires an approval, and there a service is never without tasks",
+        ),
+        (
+            {"scaling": {"schedules": [{"schedule": "0 25 * * *", "min_tasks": 1, "max_tasks": 2}]}},
+            "scaling.schedules[0].schedule: '0 25 * * *'",
+        ),
+        ({"sidecars": [{"name": "app", "image": f"a/b@{DIGEST}"}]}, "sidecars[0].name: 'app' is not a free name"),
+    ],
 )
 def test_what_contradicts_itself_is_one_line_with_the_key_and_the_remedy(
     raw: dict[str, Any], keys: dict[str, Any], fault: str

@@ -3,7 +3,6 @@
 # ruff: noqa: E501  AWS writes long lines
 import pytest
 
-from helpers.exhaustive import one_of_each
 from nova_infra.operations.reports.causes import cause_of
 
 REGISTRY = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/carts-service"
@@ -17,7 +16,7 @@ SECRETS = (
 
 @pytest.mark.parametrize(
     ("message", "exit_code", "says"),
-    one_of_each([
+    [
         (f"{PULL} {REGISTRY}:tag: {REGISTRY}:tag: not found", None, "not in its repository"),
         (f"CannotPullContainerError: Error response from daemon: manifest for {REGISTRY}:tag not found: manifest unknown: Requested image not found", None, "not in its repository"),
         (f"{PULL} {REGISTRY}:tag: pulling from host failed with status code [manifests tag]: 403 Forbidden", None, "not allowed to pull"),
@@ -56,7 +55,7 @@ SECRETS = (
         ("User: arn:aws:sts::333333333333:assumed-role/cdk-exec is not authorized to perform: ecs:CreateService", None, "CloudFormation lacks a permission"),
         ("nova-prod-alerts already exists in stack arn:aws:cloudformation:us-east-1:333333333333:stack/other", None, "exists outside the stack"),
         ("A message in another language", None, "Nothing more is known"),
-    ]),
+    ],
 )  # fmt: skip
 def test_a_message_is_in_plain_words_with_a_next_step(message: str, exit_code: int | None, says: str) -> None:
     cause = cause_of(message, exit_code)

@@ -1,6 +1,8 @@
 """The release tools in a rehearsal see what really runs in it."""
 
 import asyncio
+import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from nova_infra.deployed.rehearsed import PATIENCE_SECONDS, RehearsedEnvironment, RehearsedToolchain, ask
-from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.errors import NotDeployedError, NovaError, PassingError, RefusedError
 from nova_infra.operations.gates.preflight import blockers, survey
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.ledger import ReleasedImage, read_ledger
@@ -199,6 +201,23 @@ def test_a_brief_names_the_release_and_approvers_are_notified(template: Callable
 
 def test_whoever_asks_waits_as_long_as_alarms_need_for_data_in_real_time() -> None:
     assert PATIENCE_SECONDS > (MINUTES_UNTIL_DATA + 1) * 60
+
+
+def test_a_rehearsal_that_is_stopped_is_not_waited_for_as_long_as_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nova_infra.deployed.rehearsed._AT_ONCE_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as stopped:  # The kernel takes the connection, and nobody reads it.
+        target = RehearsedEnvironment(
+            "prod", platform="nova", url=f"http://127.0.0.1:{stopped.getsockname()[1]}/candidate"
+        )
+        for question in (target.services, target.alarms, target.stacks, target.played):
+            began = time.monotonic()
+            with pytest.raises(PassingError, match=r"^rehearsal: does not answer at .*: is it still running\?"):
+                question()
+            assert time.monotonic() - began < 10
+    with pytest.raises(RefusedError, match=r"^rehearsal: does not answer at .*: is it still running\?"):
+        target.services()  # Nobody listens there any more.
 
 
 def test_who_still_waits_when_an_environment_ends_gets_a_sentence(caplog: pytest.LogCaptureFixture) -> None:

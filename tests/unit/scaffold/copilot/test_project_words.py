@@ -74,6 +74,8 @@ variables: {B: no, <<: *base, C: 010, D: 2026-01-02, E: ~, F: "${HOME}", Y: 3.0}
 
 def test_an_image_whose_tag_only_a_shell_knows_is_named(write: Write) -> None:
     made = import_copilot(write(api={**API, "image": {"location": "acme.dkr/api:${TAG}", "port": 81}}))
+    [refused] = made.refused
+    assert "image.location = 'acme.dkr/api:${TAG}': only the shell that deploys knows the image: write it" in refused
     assert "image.location = 'acme.dkr/api:${TAG}': Reads TAG from the shell" in made.text
 
 
@@ -90,7 +92,23 @@ def test_paths_make_room_for_host_names(write: Write) -> None:
     http = {"path": "a", "alias": "one.example.org", "additional_rules": rules}
     made = import_copilot(write(api={**API, "http": http}))
     [service] = tomllib.loads(made.text)["services"]
-    assert service["paths"] == ["/a", "/a/*", "/b"]
-    assert "`paths` takes 3 beside 2 host names: /b/*, /c, /c/* is left out" in " ".join(
+    assert service["paths"] == ["/a", "/a/*"]
+    assert "`paths` takes 3 beside 2 host names: /b, /b/*, /c, /c/* is left out" in " ".join(
         made.text.replace("#", " ").split()
     )
+
+
+def test_host_names_make_room_for_a_path_and_what_is_below_it(write: Write) -> None:
+    names = [f"{name}.example.org" for name in ("one", "two", "three", "four", "five")]
+    made = import_copilot(write(api={**API, "http": {"path": "front", "alias": names}}))
+    [service] = tomllib.loads(made.text)["services"]
+    assert (service["paths"], service["hosts"], made.refused) == (["/front", "/front/*"], names[:3], ())
+    assert "`hosts` takes 3 beside 2 paths: four.example.org, five.example.org is left out" in unwrapped(made.text)
+
+
+def test_host_names_that_lead_nowhere_take_no_path_s_place(write: Write) -> None:
+    names = [f"{name}.example.org" for name in ("one", "two", "three")]
+    overrides = {name: {"http": {"alias": f"{name}.example.org"}} for name in ("test", "prod")}
+    http = {"path": "a", "alias": names, "additional_rules": [{"path": "b"}]}
+    made = read(write(api={**API, "http": http, "environments": overrides}))
+    assert made["services"][0]["paths"] == ["/a", "/a/*", "/b", "/b/*"]

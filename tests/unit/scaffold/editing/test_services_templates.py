@@ -127,6 +127,64 @@ def test_a_renamed_service_is_the_one_that_would_be_added_by_that_name(
     assert services() == expected
 
 
+# Services of somebody's own, with files and words by the service's name: only what stands between »« changes.
+OWN = {
+    "flask": {
+        "Dockerfile": "COPY requirements.txt ./\nCOPY @/ /srv/@/\nCMD ['gunicorn', '@.wsgi:app']\n",
+        "@/__init__.py": "",
+        "@/wsgi.py": "from @.views import page\nimport @.views\napp.route('»/@«/pages')(page)\nNAME = '@'\n",
+        "@/views.py": "def page(): return render_template('@/list.html'), url_for('@.page')\n",
+        "@/templates/@/list.html": "<a href='»/@«/pages'>public @ api</a>\n",
+    },
+    "django": {
+        "manage.py": "os.environ['DJANGO_SETTINGS_MODULE'] = '@.settings'\n",
+        "@/settings.py": "ROOT_URLCONF = '@.urls'\nINSTALLED_APPS = ['@', '@.apps.Config']\n",
+        "@/urls.py": "from @ import views\nurls = [path('@/', include('@.urls')), path('»/@«/x', x)]\n",
+        "@/templates/@/index.html": "<p>@</p>\n",
+    },
+    "node": {
+        "package.json": '{\n  "name": "@",\n  "main": "src/@/index.js"\n}\n',
+        "src/@/index.js": 'const @ = axios(); r = require("./@/routes"); app.get("»/@«/:id", @.get); @.post("»/@«")\n',
+        "src/@/routes/@.js": "import x from '../@/y.js'; export const @ = { '@': 1 };\n",
+        "public/index.html": "<script src='./@.js'></script> the @ of a public @\n",
+    },
+    "go": {
+        "go.mod": "module @\n\ngo 1.25\n",
+        "main.go": 'import "@/handlers"\n\nfunc main() { @ := mux(); @.Handle("»/@«/", handlers.All) }\n',
+        "handlers/all.go": "package handlers\n",
+        "Dockerfile": 'RUN go build -o /usr/bin/@ .\nCMD ["@"]\n',
+    },
+    "a program": {
+        "Dockerfile": '# nova image build --local »@«\nRUN go build -o /usr/local/bin/@ .\nCMD ["@"]\n',
+        "main.go": 'const @ = 1\nvar routes = map[string]int{"»/@«": @}\n',
+    },
+    "words": {
+        "main.js": 'const @ = "@"; // the @ of the public\nget("»/@«/x", { @: `${host}»/@«?a` }); "my-@" + x.@["@"]\n',
+        "data.py": "Blueprint('@')\nurl_for('@.page')\nconnect('postgres://db:1', bucket='@', table='@_items')\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", OWN.values(), ids=OWN.keys())
+@pytest.mark.parametrize("old", ["stock", "public", "my-stock"])
+def test_a_renamed_service_of_somebody_s_own_keeps_its_own_files_and_words(
+    project: Path, files: dict[str, str], old: str
+) -> None:
+    add_service(project, old, "Says hello to everybody.", "go")
+    shutil.rmtree(project / "services" / old)
+    files = {"Dockerfile": "FROM scratch\n", **files}
+    for path, text in files.items():
+        file = project / "services" / old / path.replace("@", old)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(re.sub("[»«]", "", text).replace("@", old))
+    rename_service(project, old, "look-up")
+    tree = project / "services" / "look-up"
+    found = {path.relative_to(tree).as_posix(): path.read_text() for path in tree.rglob("*") if path.is_file()}
+    assert found == {
+        path.replace("@", old): re.sub("»(/?)@«", r"\1look-up", text).replace("@", old) for path, text in files.items()
+    }
+
+
 @pytest.mark.parametrize("template", one_of_each(OTHERS))
 def test_it_is_renamed_and_removed_like_any_other(project: Path, template: str) -> None:
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}

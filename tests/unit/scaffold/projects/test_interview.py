@@ -28,12 +28,20 @@ def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
     ("given", "complaint"),
     [
         (("eu-west-1", "us-west-2"), "--region us-west-2: everything has eu-west-1 already: give one of them"),
-        (("dev=eu-west-1", "us-west-2", "dev=eu-west-1"), "--region dev=eu-west-1: dev has eu-west-1 already"),
+        (("dev=eu-west-1", "us-west-2", "dev=eu-west-2"), "--region dev=eu-west-2: dev has eu-west-1 already"),
+        (("dve=eu-west-1", "dev=mars"), "--region dve=eu-west-1: 'dve' is not one of .*\n--region 'mars' is not"),
     ],
 )
 def test_a_place_that_is_given_twice_is_refused(tmp_path: Path, given: tuple[str, ...], complaint: str) -> None:
     with pytest.raises(NovaError, match=complaint):
         interview(replace(NOTHING, regions=given), tmp_path, ask=False)
+    with pytest.raises(NovaError, match=f"^--account '12' is not an AWS account.*\n{complaint}"):
+        interview(replace(NOTHING, regions=given, accounts=("prod=12",)), tmp_path, ask=False)
+
+
+def test_a_region_that_is_given_twice_is_one(tmp_path: Path) -> None:
+    given = replace(NOTHING, regions=("eu-west-1", "dev=us-west-2", "eu-west-1", "dev=us-west-2"))
+    assert interview(given, tmp_path, ask=False).regions["dev"] == "us-west-2"
 
 
 def test_regions_that_are_not_given_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

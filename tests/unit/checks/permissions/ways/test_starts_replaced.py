@@ -48,6 +48,16 @@ def with_task_image(image: Any) -> Template:
     return template
 
 
+def with_repository(action: str, mutability: Any = "IMMUTABLE", account: str = "444444444444", **more: Any) -> Template:
+    """A build's image by its tag, and its repository."""
+    image = f"{account}.dkr.ecr.us-east-1.amazonaws.com/nova/tools:1"
+    source = {"Type": "CODEPIPELINE"}
+    template = granted(with_later_project(Source=source, Environment={"Image": image}), action, "*")
+    put(template, "Tools", "AWS::ECR::Repository", RepositoryName="nova/tools", ImageTagMutability=mutability)
+    template["Resources"]["Tools"] |= more
+    return template
+
+
 def with_spec(bucket: str) -> Template:
     source = {"Type": "CODEPIPELINE", "BuildSpec": "arn:aws:s3:::reports/spec.yml"}
     return granted(with_later_project(Source=source), "s3:PutObject", f"arn:aws:s3:::{bucket}/*")
@@ -112,6 +122,12 @@ WAYS = {
         {"Fn::Sub": "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/nova/tools:1"}
     ),
     "the image of a task": with_task_image(f"{OWN_REGISTRY}/nova/cron:1"),
+    "an image whose tags may move": with_repository("ecr:PutImage", "MUTABLE"),
+    "an image of which some tags may move": with_repository("ecr:PutImage", "IMMUTABLE_WITH_EXCLUSION"),
+    "an image whose tags may be freed": with_repository("ecr:PutImageTagMutability"),
+    "an image that may be deleted": with_repository("ecr:BatchDelete*"),
+    "an image of a repository that may be missing": with_repository("ecr:PutImage", Condition="Here"),
+    "an image of another account's repository of that name": with_repository("ecr:PutImage", account="555555555555"),
     "a build's commands in a bucket": with_spec("reports"),
     "a load balancer": asked_by("elasticloadbalancing"),
     "a mail": asked_by("ses"),
@@ -126,6 +142,7 @@ WAYS = {
     "a message that is delivered by a role": with_delivery("Topic"),
 }
 NO_WAYS = {
+    "an image whose tags stay": with_repository("ecr:PutImage"),
     "the image of a build by its digest": with_build_image(f"{OWN_REGISTRY}/nova/tools@sha256:{'a' * 64}"),
     "the image of a build that nobody pushes": with_build_image(f"{OWN_REGISTRY}/ops/tools:1"),
     "the image of another account": with_build_image("555555555555.dkr.ecr.us-east-1.amazonaws.com/nova/tools:1"),

@@ -35,6 +35,12 @@ GIVEN = {
     "npm's other settings": "//registry.example.com/:_authToken=abcdef0123456789",
     "netrc": "machine git.example.com login me password c4cd94da15ea0544",
     "a login of curl's": "curl -s -u shop:x7x7x7 https://example.com",
+    "a login of curl's after an address of many": "curl 'https://example.com/?a=1&b=2' --user=shop:x7x7x7",
+    "a login of curl's in the next line": "curl -s \\\n  -u shop:x7x7x7 https://example.com",
+    "a login of curl's at a proxy": "curl -U 'shop:x7x7x7' https://example.com",
+    "a login with a variable's user": "curl -u ${USER:-shop}:x7x7x7 https://example.com",
+    "a URL with a variable's user": "postgres:" + "//${USER:-shop}:x7@db/shop",
+    "a password of SSH's in quotes": "sshpass -p 'x7x7x7' ssh host",
     "a password of SSH's": "sshpass -p x7x7x7 ssh host",
     "a connection of Oracle's": "jdbc:oracle:thin:scott/" + "tiger1@//db:1521/x",
     "a private key in base64": "LS0tLS1CRUdJTi" + "BSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB",
@@ -61,6 +67,16 @@ HARMLESS = {
     "where credentials come from": "credentials=ecs aws_credentials=InstanceProfile credentials: same-origin",
     "tokens of a model": "eos_token=<|endoftext|> pad_token=[PAD] unk_token=<unk>",
     "a user of a container": "docker run -u 1000:1000 x",
+    "a user of the next command": "curl -fsS http://config/x -o c && exec gosu -u 1000:1000 app",
+    "a user after a pipe": "curl -fsS http://config/x | sudo -u 1000:1000 tee c; su --user 1000:1000",
+    "a user in the next line": "curl -fsS http://config/x -o c\nchroot --user 1000:1000 / app",
+    "a user of chroot's": "run-curl curl --userspec=1000:1000 / app",
+    "a login that a command gives": "curl -u shop:`cat /run/secrets/shop` https://example.com",
+    "a login that a variable gives": 'curl -u "${USER:-shop}:${PASSWORD:?}" https://example.com',
+    "a password that a variable gives": 'sshpass -p "$PASSWORD" ssh host; sshpass -p `cat /run/ssh` ssh host',
+    "a password that a command gives": "password=`cat /run/secrets/db`",
+    "a URL with variables and defaults": "postgres:" + "//${USER:-shop}:${PASSWORD}@db/shop",
+    "a key's alias": "serve --encryption-key alias/Prod_Signing1",
     "a certificate in base64": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUQ=",
     "fields to leave out": "redact=password,token,secret fields=password:hidden,token:hidden",
     "a shared zone": "limit_req_zone=$binary_remote_addr zone=token:10m",
@@ -179,7 +195,47 @@ def test_a_variable_that_only_sounds_like_a_secret_is_accepted(name: str, value:
     assert list(in_variables("services[0].environment", {name: value})) == []
 
 
-@pytest.mark.parametrize("text", ["Authorization: Basic c2hvcDp4N3g3eDc=", "Bearer abcdef0123456789", "password=word"])
+# Random: of openssl rand -hex, -base64 and -base32, and what its slashes and hyphens fall upon.
+KEYS = [
+    "9f86d081884c7d659a2feaa0c55ad015",
+    "q8Xy7m/3ZpLw+Rk2Vt5N0w==",
+    "JBSWY3DPEHPK3PXP5QABCDEF",
+    "3q2-7wEAAAB_x9Zk1Lm0Pw",
+    "aB3/dE5fGh7IjK/lMn9Op==",
+    "abcd-efgh1jkl-mn2pqrs",
+    "Xk-9fLq_2sTz/Rw7Bn4Vd",
+    "XKCD-7QWR-BNMT-2PLK",
+    "1234-5678-9012-3456",
+]
+NO_KEYS = [
+    "alias/Prod_Signing1",
+    "sessions-signing-key-v2",
+    "projects/p1/locations/global/keyRings/R/cryptoKeys/k",
+    "X-Hub-Signature-256",
+    "key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "mrk-1234abcd12ab34cd56ef1234567890ab",
+    "SESSIONS_SIGNING_KEY_V2",
+    "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "shop/prod/dataKey2",
+    "orders.keys.v1.2024",
+    "prod_eu_west_1_orders",
+    "x-amz-server-side-encryption-1",
+]
+
+
+@pytest.mark.parametrize("name", ["ENCRYPTION_KEY", "HMAC_KEY", "DYNAMO_ENCRYPTION_KEY", "SIGNING_KEY"])
+def test_a_random_key_is_told_from_the_name_of_one(name: str) -> None:
+    key = "services[0].environment"
+    assert [value for value in KEYS if not list(in_variables(key, {name: value}))] == []
+    assert [value for value in NO_KEYS if list(in_variables(key, {name: value}))] == []
+
+
+OF_A_COMMAND = ["curl -u shop:x7x7x7 https://example.com", "https:" + "//shop:x7@example.com"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Authorization: Basic c2hvcDp4N3g3eDc=", "Bearer abcdef0123456789", "password=word", *OF_A_COMMAND]
+)
 @pytest.mark.parametrize("name", ["HEADER", "API_TOKEN"])
 def test_what_may_be_no_secret_has_a_way_out(name: str, text: str) -> None:
     [fault] = in_variables("services[0].environment", {name: text})

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from helpers.exhaustive import one_of_each
 from nova_infra.operations.planner import Plan, StackKey, StackTemplate, plan
 
 ELB = "AWS::ElasticLoadBalancingV2"
@@ -52,8 +51,8 @@ def told(result: Plan) -> list[str]:
     return [str(each) for each in result.consequences if " rules" in str(each)]
 
 
-@pytest.mark.parametrize(("at", "name"), one_of_each([(OWN, "shop.Balancer"), (FOUND, "front")]))
-@pytest.mark.parametrize("at_once", one_of_each([True, False]))
+@pytest.mark.parametrize(("at", "name"), [(OWN, "shop.Balancer"), (FOUND, "front")])
+@pytest.mark.parametrize("at_once", [True, False])
 def test_rules_of_all_listeners_of_a_load_balancer_count_and_are_never_refused(
     at: tuple[Any, Any], name: str, at_once: bool
 ) -> None:
