@@ -41,7 +41,7 @@ def rehearsed_digest(image: Image) -> str:
 
 PATIENCE_SECONDS = 600.0
 """In real time the state of an environment may wait for minutes until its alarms have data."""
-_AT_ONCE_SECONDS = 120.0
+AT_ONCE_SECONDS = 120.0
 """Everything else that is read is answered at once, unless the rehearsal has been stopped."""
 
 
@@ -323,7 +323,7 @@ def ask(url: str, body: object = None, patience: float = 0.0) -> dict[str, Any] 
     """
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
-    patience = patience or (PATIENCE_SECONDS if data else _AT_ONCE_SECONDS)
+    patience = patience or (PATIENCE_SECONDS if data else AT_ONCE_SECONDS)
     try:
         with urllib.request.urlopen(request, timeout=patience) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)

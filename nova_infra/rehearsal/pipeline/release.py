@@ -43,7 +43,7 @@ class Release:
     def pipeline(self) -> Pipeline:
         """Its pipeline; of an app that has none, what ``cdk deploy --all`` does."""
         if self.app and not self.assembly.pipelines():
-            return _by_hand(self.assembly.stacks())
+            return deployed_by_hand(self.assembly.stacks())
         return read_pipeline(self.assembly.pipeline_template())
 
     def template(self, action: DeployAction) -> Template:
@@ -67,7 +67,7 @@ class Release:
         return None
 
 
-def _by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:
+def deployed_by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:
     """One stage that deploys stacks, each after those that it depends on."""
     by_id = {stack.artifact_id: stack for stack in stacks}
 

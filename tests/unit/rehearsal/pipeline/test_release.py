@@ -9,7 +9,7 @@ from nova_infra.assembly import AssembledStack, Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import DeployAction
 from nova_infra.rehearsal.pipeline import release as module
-from nova_infra.rehearsal.pipeline.release import Release, baseline_of
+from nova_infra.rehearsal.pipeline.release import Release, baseline_of, deployed_by_hand
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -100,5 +100,5 @@ def test_many_stacks_that_depend_on_all_before_them_are_put_in_order_at_once() -
     stacks = [
         AssembledStack(name, name, "", "", "t.json", tuple(names[:number]), name) for number, name in enumerate(names)
     ]
-    [stage] = module._by_hand(stacks).stages
+    [stage] = deployed_by_hand(stacks).stages
     assert [action.run_order for action in stage.actions if isinstance(action, DeployAction)] == list(range(1, 61))

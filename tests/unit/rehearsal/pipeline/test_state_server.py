@@ -206,7 +206,7 @@ def test_whoever_asks_waits_as_long_as_alarms_need_for_data_in_real_time() -> No
 def test_a_rehearsal_that_is_stopped_is_not_waited_for_as_long_as_one_that_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nova_infra.deployed.rehearsed._AT_ONCE_SECONDS", 0.05)
+    monkeypatch.setattr("nova_infra.deployed.rehearsed.AT_ONCE_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as stopped:  # The kernel takes the connection, and nobody reads it.
         target = RehearsedEnvironment(
             "prod", platform="nova", url=f"http://127.0.0.1:{stopped.getsockname()[1]}/candidate"
