@@ -30,10 +30,26 @@ def stacks(directory: str, top: bool = True) -> Iterator[tuple[str, Any, bool]]:
             yield name, artifact, top
 
 
+def strangers(names: list[str]) -> list[str]:
+    """Files beside the manifest that no synthesis writes: the CLI would load plugins that a `cdk.json` there names."""
+    ends = "|".join(map(re.escape, names))
+    known = (
+        rf"(manifest|tree|validation-report)\.json|cdk\.out|asset\.[0-9a-f]{{64}}(\.\w+)?|\w+\.dot|({ends})\.\w+\.json"
+    )
+    nested = {
+        artifact["properties"]["directoryName"]
+        for artifact in read("manifest.json")["artifacts"].values()
+        if artifact["type"] == "cdk:cloud-assembly"
+    }
+    return sorted(name for name in os.listdir() if not re.fullmatch(known, name) and name not in nested)  # noqa: PTH208
+
+
 def differences() -> Iterator[str]:
     """What updating the pipeline would change, and what else it would do."""
     names, place, qualifier = os.environ["STACKS"].split(), os.environ["PLACE"], os.environ["QUALIFIER"]
     account, region = place.removeprefix("aws://").split("/")
+    if found := strangers(names):
+        yield f"{', '.join(found)[:80]}: not of an assembly"
     for name, artifact, top in stacks("."):
         shown, properties = artifact.get("displayName", name), artifact["properties"]
         if not top:
@@ -55,6 +71,8 @@ def differences() -> Iterator[str]:
         }
         if artifact.get("environment") != place or any(properties.get(key) != expected[key] for key in expected):
             yield f"{name} would be deployed elsewhere, by other roles, or from another template"
+        if properties.get("terminationProtection") is not True or properties.get("notificationArns"):
+            yield f"{name} would lose its protection, or report to another topic"
         published = [
             each["source"].get("path")
             for each in read(f"{name}.assets.json")["files"].values()

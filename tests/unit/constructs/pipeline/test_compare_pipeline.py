@@ -47,6 +47,7 @@ def stack(directory: Path, name: str, template: dict[str, Any]) -> dict[str, Any
             "assumeRoleArn": ROLE % "deploy",
             "cloudFormationExecutionRoleArn": ROLE % "cfn-exec",
             "stackTemplateAssetObjectUrl": f"s3://{ASSETS}/{digest}.json",
+            "terminationProtection": True,
         },
         "dependencies": [f"{name}.assets"],
     }
@@ -115,7 +116,21 @@ def test_nothing_of_the_assembly_is_run(compare: Callable[[], str], artifacts: d
     }
     for name in ("json", "hashlib", "os", "subprocess", "typing", "sitecustomize"):
         (tmp_path / "cdk.out" / f"{name}.py").write_text("print('same')\nraise SystemExit\n")
-    assert compare() == "changed: Pipeline changes"
+    assert compare().endswith("not of an assembly; Pipeline changes")
+
+
+@pytest.mark.parametrize("name", ["cdk.json", ".npmrc", "package.json", "node_modules", "evil.js", "asset.evil"])
+def test_a_file_that_no_synthesis_writes_is_a_change(compare: Callable[[], str], tmp_path: Path, name: str) -> None:
+    """The CLI runs in that directory, reads its `cdk.json`, and loads the plugins that this names."""
+    (tmp_path / "cdk.out" / name).write_text('{"plugin": ["/proc/self/cwd/evil.js"]}')
+    assert compare() == f"changed: {name}: not of an assembly"
+
+
+def test_what_a_synthesis_writes_is_the_same(compare: Callable[[], str], tmp_path: Path) -> None:
+    synthesized = ["cdk.out", "tree.json", "validation-report.json", "PipelineF31F676F.dot", "Pipeline.metadata.json"]
+    for name in (*synthesized, f"asset.{'a1' * 32}", f"asset.{'b2' * 32}.zip"):
+        (tmp_path / "cdk.out" / name).touch()
+    assert compare() == "same"
 
 
 def test_the_order_of_keys_is_no_change(compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path) -> None:
@@ -167,6 +182,8 @@ TAMPERED = {
     "no object": lambda a, _: a["Pipeline"]["properties"].pop("stackTemplateAssetObjectUrl"),
     "another template in the assets": other_template_in_the_assets,
     "two templates in the assets": second_source_of_the_template,
+    "no termination protection": properties("Registry", terminationProtection=False),
+    "another topic": properties("Pipeline", notificationArns=["arn:aws:sns:us-east-1:444444444444:theirs"]),
     "another dependency": lambda a, _: a["Pipeline"]["dependencies"].append("dev"),
 }
 
