@@ -179,6 +179,12 @@ def test_a_command_runs_before_the_service_takes_the_new_image(mixed: Assembly) 
     assert mixed.properties(STOCK, "AWS::Lambda::Function") == []
 
 
+def test_the_key_lets_every_log_group_be_encrypted(mixed: Assembly) -> None:
+    groups = mixed.log_groups()
+    assert any("-BeforeDeployLogs" in name for name in groups)
+    assert [name for name, allowed in groups.items() if not allowed] == []
+
+
 def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed: Assembly) -> None:
     """So CloudFormation does not call it: nova rollback changes only the task definition's image."""
     [run] = mixed.properties(SHOP, "Custom::NovaBeforeDeploy")
