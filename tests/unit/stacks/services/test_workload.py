@@ -247,6 +247,15 @@ def test_a_host_gets_its_rule_certificate_and_record(mixed: Assembly) -> None:
     assert [each["Name"] for each in mixed.properties(SHOP, "AWS::Route53::RecordSet")] == [f"{h}." for h in hosts]
 
 
+def test_a_service_is_deployed_after_what_answers_for_its_hosts(mixed: Assembly) -> None:
+    """Its smoke test asks https://<host> as soon as it runs."""
+    [service] = mixed.resources(SHOP, "AWS::ECS::Service").values()
+    records = mixed.resources(SHOP, "AWS::Route53::RecordSet")
+    certificates = mixed.resources(SHOP, "AWS::ElasticLoadBalancingV2::ListenerCertificate")
+    assert {*records, *certificates} <= {*service["DependsOn"]}
+    assert (len(records), len(certificates)) == (2, 1)
+
+
 def test_an_internal_service_is_behind_the_private_load_balancer_and_every_service_knows_it(mixed: Assembly) -> None:
     schemes = {each["Scheme"] for each in mixed.properties(PLATFORM, "AWS::ElasticLoadBalancingV2::LoadBalancer")}
     assert schemes == {"internal", "internet-facing"}
