@@ -293,6 +293,8 @@ def _log_groups(prefix: str, config: Config, environment: Environment, *, togeth
     yield firewall_log_group(prefix)
     if any(service.before_deploy for service in config.services):
         yield f"{stack_name(prefix, '*')}-BeforeDeploy*"
+    if any(service.run_before_promotion for service in config.services):
+        yield f"{stack_name(prefix, '*')}-BeforePromotion*"
     if _tests(config, environment):
         yield hook_log_group(smoke_name(prefix))
     if together:

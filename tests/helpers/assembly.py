@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,31 @@ class Assembly:
             if any(role in json.dumps(each) for each in policy["Roles"])
             for statement in policy["PolicyDocument"]["Statement"]
         ]
+
+    def log_groups(self) -> dict[str, bool]:
+        """Name of each log group that is encrypted by a key of the assembly to whether the key's policy lets it be."""
+        return {
+            name: any(fnmatchcase(name, pattern) for pattern in self._encryptable(stack, group["KmsKeyId"]))
+            for stack in self.templates
+            for key, resource in self.resources(stack, "AWS::Logs::LogGroup").items()
+            if isinstance((group := resource["Properties"]).get("KmsKeyId"), dict)
+            for name in [group.get("LogGroupName", f"{stack}-{key}-SUFFIX")]
+        }
+
+    def _encryptable(self, stack: str, key: dict[str, Any]) -> list[str]:
+        """Names of log groups that a key is for, with wildcards, by how a stack refers to the key."""
+        owner, _, output = key.get("Fn::ImportValue", f"{stack}:{key.get('Fn::GetAtt', [''])[0]}").partition(":")
+        [policy] = [
+            each["Properties"]["KeyPolicy"]["Statement"]
+            for name, each in self.resources(owner, "AWS::KMS::Key").items()
+            if name in output
+        ]
+        arns = [
+            arn
+            for statement in policy
+            for arn in statement.get("Condition", {}).get("ArnLike", {}).get("kms:EncryptionContext:aws:logs:arn", [])
+        ]
+        return [json.dumps(arn).split(":log-group:")[1].split('"')[0] for arn in arns]
 
     def template(self, stack: str) -> dict[str, Any]:
         """A template that may be changed."""

@@ -194,6 +194,13 @@ def test_every_log_group_is_encrypted_and_forgets(everything: list[Resource]) ->
             assert properties["RetentionInDays"] <= 365
 
 
+def test_every_key_lets_the_log_groups_be_encrypted_that_name_it(assembly: Assembly, variant: Assembly) -> None:
+    for each in (assembly, variant):
+        groups = each.log_groups()
+        assert groups
+        assert [name for name, allowed in groups.items() if not allowed] == []
+
+
 def test_no_custom_resource_runs_code_in_any_account(everything: list[Resource]) -> None:
     kinds = {kind for _, _, kind, _ in everything}
     assert not {kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::Custom"))}

@@ -46,7 +46,7 @@ class WebServiceStack(WorkloadStack):
             groups = running.connections.security_groups
             self._run_first("BeforeDeploy", service.before_deploy, groups, before=running)
         if environment.domain is not None and (hosts := [h for h in service.hosts if h != environment.domain.name]):
-            HostNames(
+            names = HostNames(
                 self,
                 "Hosts",
                 hosts=hosts,
@@ -54,3 +54,4 @@ class WebServiceStack(WorkloadStack):
                 load_balancer=ingress.load_balancer,
                 listener=ingress.listener,
             )
+            self.web_service.service.node.add_dependency(names)  # its smoke test asks them at once

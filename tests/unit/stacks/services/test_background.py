@@ -222,6 +222,12 @@ def test_a_job_of_the_release_runs_before_what_it_changes(assembly: Any) -> None
     assert any(each.startswith("BeforePromotionRun") for each in machine["DependsOn"])
 
 
+def test_the_key_lets_every_log_group_be_encrypted(assembly: Any) -> None:
+    groups = assembly.log_groups()
+    assert any("-BeforePromotionLogs" in name for name in groups)
+    assert [name for name, allowed in groups.items() if not allowed] == []
+
+
 @pytest.mark.parametrize("stack", ["nova-dev-report", "nova-dev-migrate"])
 def test_what_a_job_did_can_be_read_and_traced(assembly: Any, stack: str) -> None:
     properties = assembly.only(stack, "AWS::StepFunctions::StateMachine")

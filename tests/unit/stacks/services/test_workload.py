@@ -179,6 +179,12 @@ def test_a_command_runs_before_the_service_takes_the_new_image(mixed: Assembly) 
     assert mixed.properties(STOCK, "AWS::Lambda::Function") == []
 
 
+def test_the_key_lets_every_log_group_be_encrypted(mixed: Assembly) -> None:
+    groups = mixed.log_groups()
+    assert any("-BeforeDeployLogs" in name for name in groups)
+    assert [name for name, allowed in groups.items() if not allowed] == []
+
+
 def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed: Assembly) -> None:
     """So CloudFormation does not call it: nova rollback changes only the task definition's image."""
     [run] = mixed.properties(SHOP, "Custom::NovaBeforeDeploy")
@@ -239,6 +245,15 @@ def test_a_host_gets_its_rule_certificate_and_record(mixed: Assembly) -> None:
     assert [certificate["DomainName"], *certificate["SubjectAlternativeNames"]] == hosts
     assert len(mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::ListenerCertificate")) == 1
     assert [each["Name"] for each in mixed.properties(SHOP, "AWS::Route53::RecordSet")] == [f"{h}." for h in hosts]
+
+
+def test_a_service_is_deployed_after_what_answers_for_its_hosts(mixed: Assembly) -> None:
+    """Its smoke test asks https://<host> as soon as it runs."""
+    [service] = mixed.resources(SHOP, "AWS::ECS::Service").values()
+    records = mixed.resources(SHOP, "AWS::Route53::RecordSet")
+    certificates = mixed.resources(SHOP, "AWS::ElasticLoadBalancingV2::ListenerCertificate")
+    assert {*records, *certificates} <= {*service["DependsOn"]}
+    assert (len(records), len(certificates)) == (2, 1)
 
 
 def test_an_internal_service_is_behind_the_private_load_balancer_and_every_service_knows_it(mixed: Assembly) -> None:
