@@ -315,7 +315,7 @@ def ask(url: str, body: object = None, patience: float = 0.0) -> dict[str, Any] 
     """What a rehearsal answers; None where it knows nothing of the kind.
 
     Args:
-        patience: How long to wait, in seconds. Default: as long as takes what it is told, or gives at once.
+        patience: How long to wait, in seconds. Default: long for an order, short for a question.
 
     Raises:
         PassingError: It does not answer in that time, as on a busy machine.
@@ -325,7 +325,7 @@ def ask(url: str, body: object = None, patience: float = 0.0) -> dict[str, Any] 
     request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
     patience = patience or (PATIENCE_SECONDS if data else AT_ONCE_SECONDS)
     try:
-        with urllib.request.urlopen(request, timeout=patience) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=patience) as response:  # noqa: S310  loopback
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         if error.code == 404:

@@ -83,7 +83,7 @@ def faults(template: Template, chosen: Iterable[tuple[Place, Any]]) -> list[str]
         for read in (lambda each: findings(each, account="222222222222"), lambda each: cost([each])):
             try:
                 read(changed)
-            except Exception as error:
+            except Exception as error:  # any exception is what the test looks for
                 found.append(f"{place} = {odd}: {error!r}")
     return found
 
