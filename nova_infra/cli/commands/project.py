@@ -97,7 +97,8 @@ def _say_mentions(name: str, places: Sequence[str]) -> None:
     if places:
         more = f" and {len(places) - _MOST_MENTIONS} more" if len(places) > _MOST_MENTIONS else ""
         click.echo(
-            f"{name} is still mentioned in {', '.join(places[:_MOST_MENTIONS])}{more}: change those, then make test"
+            f"{name} is still mentioned in {', '.join(places[:_MOST_MENTIONS])}{more}: "
+            "change what means the service, then make test"
         )
     else:
         click.echo("next: make test")
