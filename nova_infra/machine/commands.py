@@ -43,7 +43,6 @@ async def run_command(
     Args:
         command: As in a build spec.
         environment: Variables added to this process's own, without those of an enclosing make.
-        log: File that its output is appended to.
         spare: Programs that are left to end by themselves when this is cancelled: who started them sees to it.
         without_aws: Whether it gets nothing that leads to AWS: it must not be able to publish anything.
 

@@ -14,8 +14,6 @@ class Step:
     Attributes:
         world: What is deployed by then, without the stacks that are deployed at the same time.
         before: The stack as it is deployed; None where it is new.
-        after: The stack as it would be.
-        actions: What happens to its resources.
         claims: Identities of all resources that are deployed at the same time, this stack's included.
         never_deployed: Stacks of the release that its pipeline does not deploy.
         wave: The stacks that change at the same time, this one included.

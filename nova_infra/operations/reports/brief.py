@@ -37,11 +37,7 @@ _GROUPS: dict[Kind, tuple[str, Tone]] = {
 
 @dataclass(frozen=True)
 class StackChanges:
-    """What changes in one stack.
-
-    Attributes:
-        new: It does not exist yet.
-    """
+    """What changes in one stack."""
 
     stack: str
     differences: tuple[Difference, ...]
@@ -54,13 +50,9 @@ class Brief:
 
     Attributes:
         environment: Prefix of the environment's names, such as ``nova-prod``.
-        name: Its name, as commands take it.
-        candidate: The commit that is to be released.
         running: The latest entry of the ledger; None where nothing was released.
         last_good: The release to go back to; None where there is none.
         images: Service to the tag that runs, None where it is new, and the tag that is to run.
-        tests: What the pipeline ran for this commit; None where that is not known.
-        warnings: What speaks against it.
         unseen: What could not be looked at, and why.
         cost: What it costs more, or less, a month; empty where that stays the same, or is not known.
         digest: What its templates are known by; the preflight says it again. Empty where that is not known.

@@ -44,8 +44,6 @@ class Request:
     """What the operator asked for.
 
     Attributes:
-        to: The release to go back to; None for the last good one.
-        services: Names of the services to touch; none for all.
         plan_only: Whether to show the plan and change nothing.
         canary: Whether to go through the rollout in the template, instead of at once.
         allow_other_changes: Whether a plan that changes more than task definitions and services may be carried out.
@@ -75,11 +73,6 @@ def rollback(
     """Roll an environment back to an earlier release.
 
     Running it again finishes one that was interrupted or failed half-way.
-
-    Args:
-        confirm: Asked when the plan has been shown; what is planned is only done if it says yes.
-        notify: Called with a line about each step.
-        show: Called with the plan. Default: its lines are notified.
 
     Raises:
         RefusedError: It is not possible or not wise; nothing was changed.

@@ -43,9 +43,7 @@ def looks(
     """Look until all rollouts have ended: the first look is quick and asks only ECS.
 
     Args:
-        services: Names of the services; none for all.
         patience: Seconds to wait for a rollout to begin.
-        wait: Waits so many seconds.
 
     Raises:
         RefusedError: There is no such service, or nothing is under way.
@@ -94,8 +92,6 @@ def watch(views: Iterator[ReleaseView], console: Console, *, as_json: bool = Fal
     """Show looks until the last one, which is returned.
 
     Args:
-        views: At least one look.
-        console: Where to show them.
         as_json: Whether to print each changed look as a line of JSON.
     """
     if as_json:

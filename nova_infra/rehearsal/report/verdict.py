@@ -20,9 +20,6 @@ class Verdict:
     Attributes:
         passed: Whether the release would go through and every drill ended as expected.
         warns: Whether the release would go through although something is wrong with it.
-        headline: The verdict in a few words.
-        why: The reason, a sentence.
-        next_step: What to do now, a sentence.
         tasks: How services ran and what that does not prove, a sentence.
     """
 

@@ -51,8 +51,6 @@ def add_service(root: Path, name: str, summary: str, template: str = "python") -
     """Add a service to a project.
 
     Args:
-        root: The directory that holds ``nova.toml`` and ``services/``.
-        summary: What it does, in one sentence.
         template: One of ``TEMPLATES``. Default: a service built on the kit.
 
     Returns:

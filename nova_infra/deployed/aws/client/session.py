@@ -51,7 +51,6 @@ class Aws:
     """One account and region of AWS. Its methods may be called from several threads."""
 
     def __init__(self, session: Any) -> None:
-        """Wrap a session, whose clients are made when they are needed first."""
         self._session = session
         self._clients: dict[tuple[str, str, bool], Any] = {}
         self._skew = timedelta()
@@ -93,10 +92,6 @@ class Aws:
     def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call an operation.
 
-        Args:
-            service: Such as ``ecs``.
-            operation: Its name in boto3, such as ``describe_services``.
-
         Raises:
             ServiceError: AWS answered with an error; its ``code`` says which.
             AwsError: AWS could not be reached.
@@ -124,7 +119,6 @@ class Aws:
         repeated here before it is known that the first call changed nothing.
 
         Args:
-            operation: Its name in boto3, such as ``put_parameter``.
             done: Looks whether the call has had its effect.
 
         Returns:
@@ -149,11 +143,7 @@ class Aws:
         return self.client(service, config=_ONCE)
 
     def assumed(self, role_arn: str) -> Aws:
-        """The same region by a role, for an hour at most.
-
-        Raises:
-            NovaError: The role may not be assumed.
-        """
+        """The same region by a role, for an hour at most."""
         answer = self.call("sts", "assume_role", RoleArn=role_arn, RoleSessionName=_session_name())["Credentials"]
         inside = Session()
         inside.set_config_variable("region", self.region)

@@ -28,11 +28,8 @@ class SuiteCommand:
     """A shell command that tests an environment.
 
     Attributes:
-        command: The command, such as ``make integration``.
         url: The environment's base URL. The command finds another one in ``BASE_URL``, which leads to the new
             revisions.
-        log: File that its output is added to.
-        tell: Called with the last lines of its output.
         seconds_between_looks: How often it is seen whether somebody still waits for it.
         afresh: Whether the log keeps only the latest run.
     """
@@ -47,10 +44,6 @@ class SuiteCommand:
 
     def run(self, still_wanted: Callable[[], bool], seconds: float) -> str:
         """Run it until it ends, nobody waits for it, or its time is over.
-
-        Args:
-            still_wanted: Whether somebody waits for it.
-            seconds: Its time limit.
 
         Returns:
             Why it is red, in a clause; empty where it is green.

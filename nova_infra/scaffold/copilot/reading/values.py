@@ -40,11 +40,7 @@ def whole_seconds(value: Any) -> int:
 
 
 def task_range(value: Any) -> tuple[int, int]:
-    """Fewest and most tasks, as in ``1-10``.
-
-    Raises:
-        ValueError: It is not a range.
-    """
+    """Fewest and most tasks, as in ``1-10``."""
     found = re.fullmatch(r"(\d{1,4})-(\d{1,4})", str(value))
     if found is None or int(found[1]) > int(found[2]):
         raise ValueError("is not a range of tasks: write the fewest and the most, as in 1-10")
@@ -52,11 +48,7 @@ def task_range(value: Any) -> tuple[int, int]:
 
 
 def words(value: Any) -> list[str]:
-    """A command as a list of words.
-
-    Raises:
-        ValueError: It is neither a text nor a list of texts, or a quote is left open.
-    """
+    """A command as a list of words."""
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
         return list(value)
     if isinstance(value, str) and value.strip():

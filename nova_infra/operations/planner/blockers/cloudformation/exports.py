@@ -102,11 +102,6 @@ def _freed(step: Step, using: Sequence[StackTemplate], still: Callable[[StackTem
 
     Those that the release still has are deployed before. Those that it no longer has are deleted, and what in turn uses
     their exports is deployed before that.
-
-    Args:
-        step: The deployment that takes it away.
-        using: The stacks that use it.
-        still: Whether a stack as it would be uses it, too.
     """
     gone = [stack for stack in using if stack.key not in step.release]
     users = [other for stack in gone for name in stack.exports for other in step.world.importers(stack, name)]

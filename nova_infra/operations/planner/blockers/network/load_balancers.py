@@ -18,12 +18,7 @@ _RULES, _GROUPS = 100, 100
 
 
 def rule_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:
-    """Warn about load balancers that get more rules than the default quota and than before; default rules do not count.
-
-    Args:
-        before: What was deployed before the release.
-        world: What would be afterwards.
-    """
+    """Warn about load balancers that get more rules than the default quota and than before, default rules aside."""
     many = {balancer: count for balancer, count in _rules(world).items() if count > _RULES}
     had = _rules(World(before)) if many else {}
     for balancer, count in sorted(many.items()):

@@ -55,7 +55,6 @@ class Need:
     """Something that a role must be allowed to do.
 
     Attributes:
-        role: Logical id of the role.
         names: Patterns by which a policy may name what it is done to; one that is allowed is enough.
         why: What it is needed for, as the end of "so".
         whole: Whether all that a name means is needed, where it is a pattern.
