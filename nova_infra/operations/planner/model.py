@@ -125,7 +125,7 @@ class Refusal:
     where: str
     fault: str
     remedy: str
-    verdict: str = "CloudFormation would refuse this"
+    verdict: str
 
     def __str__(self) -> str:
         place = ".".join(filter(None, [self.stack, self.where]))

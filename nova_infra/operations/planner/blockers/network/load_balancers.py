@@ -50,8 +50,7 @@ def too_many_groups(step: Step) -> Iterator[Refusal]:
             found.update(step.world.meaning(stack, group) for group in _groups(properties))
     for balancer, found in groups.items():
         if len(found) > _GROUPS:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 "",
                 f"the load balancer {_name(balancer)} would have {len(found)} target groups, but AWS allows {_GROUPS}",
                 "remove services, or move some to another load balancer",

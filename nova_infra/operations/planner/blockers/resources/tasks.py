@@ -45,7 +45,7 @@ def refused_task_definitions(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition that ECS would not register."""
     for logical_id, properties in step.after.of_type(_TASK) if step.actions else ():
         for where, fault, remedy in (*_of_task(properties), *_of_containers(properties)):
-            yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 
 
 def impossible_sizes(step: Step) -> Iterator[Refusal]:
@@ -60,8 +60,7 @@ def impossible_sizes(step: Step) -> Iterator[Refusal]:
             continue
         near = sorted(_MEMORY.get(cpu, ()), key=lambda known: (abs(known - memory), known))
         remedy = f"give it {near[0]} MiB" if near else f"choose one of {', '.join(map(str, _MEMORY))} CPU units"
-        yield Refusal(
-            step.after.key.name,
+        yield step.refuse(
             f"{logical_id}.{'Memory' if near else 'Cpu'}",
             f"Fargate has no task size of {cpu} CPU units and {memory} MiB",
             remedy,
@@ -85,14 +84,13 @@ def refused_services(step: Step) -> Iterator[Refusal]:
             if (task.get("Properties", {}).get("NetworkMode"), group.get("TargetType")) == ("awsvpc", "instance"):
                 found.append(("LoadBalancers.TargetGroupArn", "has instances, but awsvpc needs ip", "make its type ip"))
         for where, fault, remedy in found:
-            yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
         desired, configuration = (
             _desired(step, logical_id, properties),
             table(properties.get("DeploymentConfiguration")),
         )
         if (stuck := _stuck(configuration, desired)) is not None:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 f"{logical_id}.DeploymentConfiguration",
                 stuck,
                 "raise MaximumPercent, or lower MinimumHealthyPercent",
