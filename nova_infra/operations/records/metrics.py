@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
+from nova_infra.documents.text import counted
 from nova_infra.operations.records.ledger import Entry
 
 ENOUGH = 5
@@ -161,5 +162,4 @@ def duration(span: timedelta) -> str:
 
 
 def _days(span: timedelta) -> str:
-    days = max(1, round(span / timedelta(days=1)))
-    return "1 day" if days == 1 else f"{days} days"
+    return counted(max(1, round(span / timedelta(days=1))), "day")

@@ -94,7 +94,7 @@ def subject(brief: Brief) -> str:
     """
     words = [f"{brief.environment}: approve {short(brief.candidate)}?"]
     if count := len(_warnings(brief)):
-        words.append(f"{count} warning{'s' if count != 1 else ''}")
+        words.append(counted(count, "warning"))
     words += [f"{kind}" for kind in list(Kind)[:3] if any(d.kind is kind for s in brief.stacks for d in s.differences)]
     text = ", ".join(words).encode("ascii", "replace").decode()
     return "".join(c if c.isprintable() else " " for c in text)[:100]
@@ -155,7 +155,7 @@ def _verdict(brief: Brief) -> Line:
     grave = [f"{count} {kind}" for kind, count in counts.items() if count]
     warnings = _warnings(brief)
     if grave or warnings:
-        parts = [*grave, *([f"{len(warnings)} warning{'s' if len(warnings) != 1 else ''}"] if warnings else [])]
+        parts = [*grave, *([counted(len(warnings), "warning")] if warnings else [])]
         return Line.of("Read before you approve: ", ", ".join(parts), tone="bad")
     if brief.unseen:
         return Line.of("Nothing that could be read warns against it.", tone="warn")

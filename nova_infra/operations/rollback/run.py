@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import ChangeSet
@@ -102,11 +103,7 @@ def rollback(
             now=environment.now(),
             plan_only=request.plan_only,
         )
-        if show is not None:
-            show(shown)
-        else:
-            for line in as_text(shown, width=UNLIMITED).splitlines():
-                notify(line)
+        (show or partial(_as_lines, notify))(shown)
         if not request.allow_other_changes:
             refused_changes(plan, changes)
         if request.plan_only:
@@ -117,6 +114,11 @@ def rollback(
             holds = _refuse_changes(environment, plan, seen.holds, request)
             _carry_out(environment, plan, changes, holds, request, lock, notify)
             lock.done = True
+
+
+def _as_lines(notify: Tell, shown: Document) -> None:
+    for line in as_text(shown, width=UNLIMITED).splitlines():
+        notify(line)
 
 
 def _settled(environment: DeployedEnvironment, request: Request, notify: Tell) -> Survey:

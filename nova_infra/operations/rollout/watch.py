@@ -50,13 +50,7 @@ def looks(
     """
     follower, background = Follower(environment.name), BackgroundLooks(environment)
     names = environment.service_names()
-    for name in services:
-        if name not in names and name in {job.name for job in environment.jobs()}:
-            raise RefusedError(
-                f"service: {name!r} is a job, which has no rollout: see `nova status {environment.name}`"
-            )
-        if name not in names:
-            raise RefusedError(f"service: {name!r} is not one of {', '.join(names) or 'none'}: choose one of them")
+    _require_known(environment, services, names)
     known: list[str] = []
     readings = Readings()
     view: ReleaseView | None = None
@@ -86,6 +80,16 @@ def looks(
                 raise
             yield replace(view, unread=(f"the last look failed: {error}",))
         wait(seconds_between_looks(len(services) or len(names), len(known)))
+
+
+def _require_known(environment: FollowedEnvironment, services: Sequence[str], names: Sequence[str]) -> None:
+    for name in services:
+        if name not in names and name in {job.name for job in environment.jobs()}:
+            raise RefusedError(
+                f"service: {name!r} is a job, which has no rollout: see `nova status {environment.name}`"
+            )
+        if name not in names:
+            raise RefusedError(f"service: {name!r} is not one of {', '.join(names) or 'none'}: choose one of them")
 
 
 def watch(views: Iterator[ReleaseView], console: Console, *, as_json: bool = False) -> ReleaseView:

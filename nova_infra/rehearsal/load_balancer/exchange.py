@@ -137,11 +137,7 @@ async def exchange(
     ) as upstream:
         seconds = asyncio.get_running_loop().time() - sent
         answer.added = target.longer_by(seconds)
-        if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
-            raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
-        if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
-            # RFC 9112, 6.1: nobody may chunk twice. Proxies take it for malformed, and so says AWS of a 502.
-            raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
+        _check_headers(upstream)
         answer.status, answer.seconds = upstream.status, seconds + answer.added
         response = web.StreamResponse(status=upstream.status)
         response.headers.extend(passed_on(upstream.headers))
@@ -154,6 +150,14 @@ async def exchange(
         with _client_side():
             await response.write_eof()
         return response
+
+
+def _check_headers(upstream: aiohttp.ClientResponse) -> None:
+    if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
+        raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
+    if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
+        # RFC 9112, 6.1: nobody may chunk twice. Proxies take it for malformed, and so says AWS of a 502.
+        raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
 
 
 async def _over_http2(

@@ -189,16 +189,7 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
     arn = f"role {role}"
     try:
         arn = f"arn:{session.get_partition_for_region(region)}:iam::{account}:role/{role}"
-        source = session.get_credentials()
-        if source is None:
-            raise NoCredentialsError
-        fetcher = AssumeRoleCredentialFetcher(
-            client_creator=lambda *a, **k: session.create_client(*a, **{"region_name": region, "config": _CONFIG, **k}),
-            source_credentials=source,
-            role_arn=arn,
-            extra_args={"RoleSessionName": _session_name()},
-        )
-        assumed = fetcher.fetch_credentials()
+        credentials = _credentials(session, region, arn)
     except SDK_ERRORS as error:
         denied = translated(error, f"sts:AssumeRole of {arn}")
         # An administrator of the environment's account needs no role there.
@@ -212,11 +203,24 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
         raise denied from None
     inside = Session()
     inside.set_config_variable("region", region)
-    # The role's sessions last an hour; a canary can take longer.
-    inside._credentials = RefreshableCredentials.create_from_metadata(
-        metadata=assumed, refresh_using=fetcher.fetch_credentials, method="sts-assume-role"
-    )
+    inside._credentials = credentials
     return Aws(inside)
+
+
+def _credentials(session: Session, region: str, role_arn: str) -> RefreshableCredentials:
+    """A role's credentials, which renew themselves: its sessions last an hour, and a canary can take longer."""
+    source = session.get_credentials()
+    if source is None:
+        raise NoCredentialsError
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=lambda *a, **k: session.create_client(*a, **{"region_name": region, "config": _CONFIG, **k}),
+        source_credentials=source,
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": _session_name()},
+    )
+    return RefreshableCredentials.create_from_metadata(
+        metadata=fetcher.fetch_credentials(), refresh_using=fetcher.fetch_credentials, method="sts-assume-role"
+    )
 
 
 def configured_region() -> str | None:

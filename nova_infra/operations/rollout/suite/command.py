@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.deployed.aws.toolchain import failed_tests_in
+from nova_infra.documents.text import listed
 from nova_infra.machine.commands import run_command
 from nova_infra.names import TEST_HEADER, TEST_HEADER_VARIABLE
 from nova_infra.operations.rollout.suite.entrance import open_entrance
@@ -80,8 +81,7 @@ class SuiteCommand:
         if not code:
             return ""
         failed = failed_tests_in(self._log()[said_before:])
-        more = f" and {len(failed) - 2} more" if len(failed) > 2 else ""
-        return f"FAILED {', '.join(failed[:2])}{more}" if failed else f"`{self.command}` exited with {code}"
+        return f"FAILED {listed(failed, 2)}" if failed else f"`{self.command}` exited with {code}"
 
     def _log(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

@@ -4,6 +4,7 @@ import re
 import shlex
 from typing import Any
 
+from nova_infra.documents.text import counted
 from nova_infra.schedules import expression
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -82,7 +83,7 @@ def schedule(value: Any) -> str:
         minutes = seconds(found[1]) / 60
         if minutes < 1 or minutes != int(minutes):
             raise ValueError("is not a whole number of minutes: write at least @every 1m")
-        return f"rate({int(minutes)} {'minute' if minutes == 1 else 'minutes'})"
+        return f"rate({counted(int(minutes), 'minute')})"
     try:
         return expression(text)
     except ValueError as error:

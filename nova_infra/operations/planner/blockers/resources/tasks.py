@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
+from nova_infra.documents.text import counted
 from nova_infra.operations.changes.certain import is_function, is_known, is_whole, may_be_left_out, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -307,7 +308,7 @@ def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
         return None
     if math.floor(desired * most / 100) > desired or math.ceil(desired * least / 100) < desired:
         return None
-    of = f"{desired} {'task' if desired == 1 else 'tasks'}"
+    of = counted(desired, "task")
     return f"keeps at least {least:g} % and at most {most:g} % of {of}, which leaves no room to replace one"
 
 
