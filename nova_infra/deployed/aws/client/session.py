@@ -207,7 +207,7 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
     return Aws(inside)
 
 
-def _credentials(session: Session, region: str, role_arn: str) -> RefreshableCredentials:
+def _credentials(session: Any, region: str, role_arn: str) -> Any:
     """A role's credentials, which renew themselves: its sessions last an hour, and a canary can take longer."""
     source = session.get_credentials()
     if source is None:
