@@ -116,7 +116,6 @@ class Plan:
 
     Attributes:
         stacks: Its stacks, in the order of their deployment; those that do not change are left out.
-        consequences: What else to know of the release as a whole.
     """
 
     stacks: tuple[PlannedStack, ...]

@@ -30,12 +30,7 @@ _MOST_PROCESSES = 1024
 
 @dataclass(frozen=True)
 class Needed:
-    """A dependency and its local image.
-
-    Attributes:
-        wanted: What nova.toml says of it.
-        image: Name of its image in the engine's store.
-    """
+    """A dependency and its local image."""
 
     wanted: Dependency
     image: str
@@ -47,7 +42,6 @@ class DependencyContainer:
     """One dependency of one environment.
 
     Attributes:
-        place: Where it runs.
         in_network: Whether tasks are containers in its network, and not processes of this machine.
     """
 
@@ -109,11 +103,7 @@ class DependencyContainer:
         }
 
     async def start(self) -> None:
-        """Start it and wait until it is ready.
-
-        Raises:
-            EngineError: It ends, or is not ready in time; without it there is no verdict.
-        """
+        """Start it and wait until it is ready."""
         wanted = self.needed.wanted
         for attempt in range(1, _TRIES + 1):
             self._container = f"{self.place.network.name}-{self.name}-{next(_NUMBERS)}"

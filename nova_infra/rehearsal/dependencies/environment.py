@@ -31,8 +31,6 @@ class Dependencies:
         """Prepare.
 
         Args:
-            runtime: What runs the tasks, and says what is needed.
-            gaps: What cannot be played is added to these sentences.
             records: Name of a dependency to the connections to it, which are noted there.
             denied: What tasks of the release cannot reach is written here, by their revision.
         """
@@ -53,11 +51,7 @@ class Dependencies:
             )
 
     async def start(self) -> None:
-        """Start all of them, and wait until they are ready.
-
-        Raises:
-            EngineError: One does not come.
-        """
+        """Start all of them, and wait until they are ready."""
         await gather(*(container.start() for container in self._containers))
         for container in self._containers:
             if hosts := container.out_of_reach if self._in_network else sorted(container.needed.hosts):

@@ -26,18 +26,18 @@ def closed_ways(step: Step) -> Iterator[Refusal]:
         groups = [referenced(each) or "" for each in as_list(network.get("SecurityGroups"))]
         if not groups or any(step.after.resources.get(each, {}).get("Type") != GROUP for each in groups):
             continue
-        place, name = step.after.key.name, groups[0]
+        name = groups[0]
         if all(_closes_exit(step, group) for group in groups):
             so = f"the tasks of {logical_id} cannot pull their image or open their log"
             fault = f"lets nothing out to port {_HTTPS}, so {so}"
-            yield Refusal(place, name, fault, f"let {_HTTPS} out", _FAILS)
+            yield step.refuse(name, fault, f"let {_HTTPS} out", _FAILS)
         exported = {each for output in step.after.template.get("Outputs", {}).values() for each in references(output)}
         if exported & set(groups):
             continue  # another stack may let its load balancer in
         for port in _ports(properties):
             if not any(opens(rule, port) for group in groups for rule in _rules(step, group, "Ingress")):
                 fault = f"lets nobody in to port {port}, so the targets of {logical_id} never become healthy"
-                yield Refusal(place, name, fault, f"let the load balancer in to port {port}", _FAILS)
+                yield step.refuse(name, fault, f"let the load balancer in to port {port}", _FAILS)
 
 
 def repeated_rules(step: Step) -> Iterator[Refusal]:
@@ -52,7 +52,7 @@ def repeated_rules(step: Step) -> Iterator[Refusal]:
                 continue  # one of them may stand for the other
             rule = json.dumps({k: v for k, v in properties.items() if k != "Description"}, sort_keys=True, default=str)
             if (first := known.setdefault(rule, logical_id)) != logical_id:
-                yield Refusal(step.after.key.name, logical_id, f"is the same rule as {first}", "remove one of them")
+                yield step.refuse(logical_id, f"is the same rule as {first}", "remove one of them")
 
 
 def _closes_exit(step: Step, group: str) -> bool:
