@@ -26,7 +26,6 @@ class Changes:
     """What is to change below a directory. Paths are relative to it.
 
     Attributes:
-        root: The directory. It must exist.
         written: File to its new content. A file that exists keeps its mode.
         copied: File to the one that it is a copy of, mode included.
         removed: Files and directories to remove, before anything is written.
@@ -42,9 +41,6 @@ class Changes:
 
         Everything is prepared beside what it replaces; then each piece is moved to its place, and back again should
         one of them fail. A user who interrupts waits for that: between a move and the note of it, it would be lost.
-
-        Raises:
-            NovaError: A file cannot be written or moved. Nothing has changed then.
         """
         try:
             with uninterrupted(), tempfile.TemporaryDirectory(prefix=".nova-", dir=self.root) as directory:

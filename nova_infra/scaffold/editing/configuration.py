@@ -18,14 +18,7 @@ _HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
 
 
 def with_entry(text: str, name: str, keys: str = "") -> str:
-    """``nova.toml`` with a service at its end.
-
-    Args:
-        keys: Its other keys, as TOML writes them.
-
-    Raises:
-        NovaError: The services are not written as ``[[services]]`` tables, or the entry would contradict another one.
-    """
+    """``nova.toml`` with a service at its end."""
     end = _line_end(text)
     before = text if text.endswith("\n") else text + end
     lines = ["", "[[services]]", f'name = "{name}"', *keys.splitlines(), ""]

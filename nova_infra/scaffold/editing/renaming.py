@@ -26,7 +26,6 @@ class Renaming:
         modules: Those of the service's package.
         directories: Those of the name that only hold pages: what its URLs lead to.
         kit: Whether the service is built on the kit, whose template gives the name more places.
-        own: Whether it has other files by the name.
     """
 
     old: str
@@ -104,11 +103,7 @@ class Renaming:
 
 
 def renaming_of(directory: Path, old: str, new: str, *, kit: bool) -> Renaming:
-    """What renaming a service comes to, by the files that it has.
-
-    Args:
-        kit: Whether it is built on the kit.
-    """
+    """What renaming a service comes to, by the files that it has."""
     paths = [path.relative_to(directory) for path in service_tree(directory)]
     modules = frozenset(path.stem for path in paths if path.parts[:2] == ("src", module_name(old)))
     named = {parent for path in paths for parent in path.parents if parent.name == old and len(parent.parts) > 1}

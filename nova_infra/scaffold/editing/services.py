@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.documents.text import listed
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.scaffold.changes import Changes, uninterrupted
@@ -51,8 +52,6 @@ def add_service(root: Path, name: str, summary: str, template: str = "python") -
     """Add a service to a project.
 
     Args:
-        root: The directory that holds ``nova.toml`` and ``services/``.
-        summary: What it does, in one sentence.
         template: One of ``TEMPLATES``. Default: a service built on the kit.
 
     Returns:
@@ -208,7 +207,6 @@ def _require_committed(root: Path, name: str) -> None:
         line[3:].removeprefix(f"{directory}/") for line in answer.out.decode(errors="replace").split("\0") if line
     ]
     if changed:
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise NovaError(
-            f"{directory}: has uncommitted work ({changed[0]}{more}): commit it, or discard it with --force"
+            f"{directory}: has uncommitted work ({listed(changed, 1)}): commit it, or discard it with --force"
         )

@@ -31,11 +31,7 @@ _ZONES = {"ap-northeast-1": ("a", "c", "d"), "ca-central-1": ("a", "b", "d"), "u
 
 
 def source() -> Path:
-    """The project that this code belongs to.
-
-    Raises:
-        NovaError: It is installed without one.
-    """
+    """The project that this code belongs to."""
     root = Path(__file__).parents[3]
     if not (root / "Makefile").exists() or not (root / "services" / "kit").exists():
         raise NovaError("nova: was installed without its project: run it from a clone or an archive of Nova")
@@ -43,14 +39,7 @@ def source() -> Path:
 
 
 def require_place(root: Path, target: Path) -> None:
-    """Make sure that a project can be written to a directory.
-
-    Args:
-        root: The project that it is made from.
-
-    Raises:
-        NovaError: It holds something else.
-    """
+    """Make sure that a project can be written to a directory."""
     if target == root:
         _require_untouched(root)
         return
