@@ -1,6 +1,5 @@
 """Set-up by stand-ins: Pythons that only say their version and make a .venv of stand-ins."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.exhaustive import one_of_each
-from helpers.set_up import SCRIPTS, add_python, begin_setup, project_of_stand_ins, setup
+from helpers.set_up import SCRIPTS, add_python, project_of_stand_ins, setup
 from nova_infra.machine.pythons import SUPPORTED
 
 Packing = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,27 +40,6 @@ def test_it_sets_up_once(project: Path) -> None:
     assert python_of(project) == "3.12.1"
     again = setup(project)
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
-
-
-def test_of_two_set_ups_at_once_the_second_waits_and_finds_nothing_to_do(project: Path) -> None:
-    with (project / "scripts" / "setup.sh").open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with begin_setup(project) as second:
-            assert second.stdout is not None
-            assert second.stdout.readline() == "setting up: waiting for another set-up in this directory to end\n"
-            assert not (project / ".venv").exists()
-            fcntl.flock(held, fcntl.LOCK_UN)
-            assert second.stdout.read() == f"setting up: Python packages\nsetting up: the CDK CLI, {WARMED}\n"
-        assert second.returncode == 0
-        fcntl.flock(held, fcntl.LOCK_EX)
-        assert setup(project).stdout == "", "with nothing to do, it waits for nobody"
-        (project / "requirements-dev.txt").write_text("six==1.17\n")
-        with begin_setup(project) as second:
-            assert second.stdout is not None
-            second.stdout.readline()
-            (project / "requirements-dev.txt").write_text("")  # the first made .venv what it has to be
-            fcntl.flock(held, fcntl.LOCK_UN)
-            assert second.stdout.read() == ""
 
 
 def test_a_changed_lock_is_installed(project: Path) -> None:
