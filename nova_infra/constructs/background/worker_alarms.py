@@ -39,8 +39,6 @@ class WorkerAlarms(TaskAlarms):
 
         Args:
             queue: What the configuration says of the queue, and the names of both; None for a worker without one.
-            runtime: How many tasks there are at least, when there are none, and how long a deployment bakes.
-            thresholds: When memory is too full.
         """
         super().__init__(scope, construct_id, cluster_name=cluster_name, service_name=service_name, topic=topic)
         self.rollback_alarms = self._busiest_task(thresholds)
@@ -91,7 +89,6 @@ def fires_in_time(oldest_seconds: int, bake_minutes: int, *, stops: bool = False
     """Whether a bake is long enough for a message to become too old, and for the alarm to fire.
 
     Args:
-        oldest_seconds: The age that is too much.
         stops: Whether the alarm also waits for a worker that a schedule has started.
     """
     minutes = _DELAY_MINUTES + (_BEGINS_MINUTES + LATE if stops else 0)

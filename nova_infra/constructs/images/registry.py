@@ -29,12 +29,7 @@ class ImageRegistry(Construct):
         pull_accounts: Sequence[str],
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
-        """Create the repository.
-
-        Args:
-            pull_accounts: Accounts whose tasks run the images.
-            removal_policy: What becomes of it when its service or its stack goes, or a deployment fails.
-        """
+        """Create the repository."""
         super().__init__(scope, construct_id)
         self.repository = ecr.Repository(
             self,
