@@ -15,10 +15,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from nova_infra.deployed.aws.client.receipts import Receipts
 from nova_infra.deployed.aws.client.wire import AwsCall, denial, read_call
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.environment.background.callers import Caller
-from nova_infra.rehearsal.environment.background.receipts import Receipts
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.headers import passed_on
 from nova_infra.rehearsal.load_balancer.sockets import bound

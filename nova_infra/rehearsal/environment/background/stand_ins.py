@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
+from nova_infra.deployed.aws.client.receipts import Receipts
 from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation import physical
@@ -20,7 +21,6 @@ from nova_infra.rehearsal.environment.background.aws_proxy import AwsProxy
 from nova_infra.rehearsal.environment.background.callers import Caller, access_key, callers_of, keys_of
 from nova_infra.rehearsal.environment.background.metadata import Metadata
 from nova_infra.rehearsal.environment.background.moto_server import MotoServer
-from nova_infra.rehearsal.environment.background.receipts import Receipts
 from nova_infra.rehearsal.environment.background.resources import Resource, in_order, make, secret_value
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 
