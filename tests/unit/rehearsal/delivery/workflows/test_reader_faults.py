@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from helpers.workflows import CONFIGURATIONS, TEXTS
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
 from nova_infra.scaffold.workflows import workflows
 
 TEXT = TEXTS["deploy.yml"]
@@ -146,10 +147,125 @@ def test_what_a_fault_in_the_workflow_comes_to(change: Change, verdict: str, tmp
     assert any(verdict in each for each in said(read(tmp_path, change)))
 
 
+IF_PROD = r"^    if: .*"
+CHECK = r"run: make check"
+SERVICES = r'echo "services=.*'
+UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          name: {}\n          path: x"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    one_of_each(
+        [
+            # What somebody who had not read this code thought of, and siblings of it.
+            (("deploy-prod", IF_PROD, "    if: ${{ false }} && github.ref == 'x'"), "! deploy-prod runs whatever its"),
+            (("deploy-prod", IF_PROD, "    if: |\n      ${{ github.ref == 'x' }}"), "! deploy-prod runs whatever its"),
+            (("deploy-prod", IF_PROD, "    if: '${{ false }} '"), "! deploy-prod runs whatever its condition"),
+            (("deploy-prod", r"if: vars.*", "if: ${{ vars.A }}${{ vars.B }}"), "! a step of deploy-prod runs whatever"),
+            (
+                ("repositories", r"changed == 'true' &&", "changed == true &&"),
+                "! line 169 compares needs.registry.outputs",
+            ),
+            (
+                ("repositories", r"if: needs.*", "if: true == needs.registry.outputs.changed"),
+                "with true, but it is a text",
+            ),
+            (("deploy-prod", r"if: vars.*", "if: vars.A != false"), "compares vars.A with false, but it is a text"),
+            (("deploy-dev", r"      contents: read\n", ""), "! deploy-dev has no permission contents: read"),
+            (("deploy-dev", r"contents: read", "contents: none"), "! deploy-dev has no permission contents: read"),
+            (
+                ("cdk-synth", r"(persist-credentials:.*)", "ref: develop"),
+                "! cdk-synth checks out develop, not the commit",
+            ),
+            (("build", r"(persist-credentials:.*)", "ref: ${{ 'v1' }}"), "! build checks out v1, not the commit"),
+            (("test", SERVICES, 'echo "services=$(nova services --json | jq .)" >> "$GITHUB_OUTPUT"'), "several lines"),
+            (
+                ("test", SERVICES, "echo services=$(nova services --json | jq) >> $GITHUB_OUTPUT"),
+                "✗ test: What is deliv",
+            ),
+            (
+                ("test", SERVICES, "echo services=$(nova services | python -m json.tool) >> $GITHUB_OUTPUT"),
+                "several lines",
+            ),
+            (("test", CHECK, "run: make check 2>&1 | tee check.log"), "make check fails (| tee, without pipefail)"),
+            (("test", CHECK, "run: make check | cat\n        shell: sh"), "make check fails (| cat, without pipefail)"),
+            (
+                ("test", CHECK, "run: |\n          set +e\n          make check\n          date"),
+                "make check fails (set +e)",
+            ),
+            (
+                ("test", CHECK, "run: |\n          make check\n          date\n        shell: bash {0}"),
+                "(shell: bash {0})",
+            ),
+            (("test", CHECK, "run: make check || printf bad"), "make check fails (|| printf)"),
+            (("test", CHECK, "run: make check &"), "make check fails (&)"),
+            (
+                ("deploy-prod", r"ubuntu-24.04", "ubuntu-20.04"),
+                "✗ deploy-prod: its start: GitHub has no runner ubuntu-20.04",
+            ),
+            (("deploy-prod", r"ubuntu-24.04", "ubuntu-24.4"), "GitHub has no runner ubuntu-24.4"),
+            (("deploy-prod", r"ubuntu-24.04", "[macos-12]"), "GitHub has no runner macos-12"),
+            (
+                ("build", r"run: make image.*", "run: make images" + UPLOAD.format("scan")),
+                "! each combination of build uploads",
+            ),
+            (("test", CHECK, "run: make check" + UPLOAD.format("a") * 2), "the artifact 'a' is there already"),
+            (("e2e-test", r"name: e2e", "name: integration"), "! integration-test and e2e-test both upload"),
+            (
+                ("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: ${{ 5 }}"),
+                "GitHub ends the job after 5 minutes",
+            ),
+        ],
+    ),
+)
+def test_what_another_fault_in_the_workflow_comes_to(change: Change, verdict: str, tmp_path: Path) -> None:
+    assert any(verdict in each for each in said(read(tmp_path, change)))
+
+
+def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
+    change = ("deploy-staging", r"    outputs:\n.*", "    outputs:\n      url: ${{ secrets.URL }}")
+    stages = read(tmp_path, change).pipeline.stages
+    tests = [
+        a.environment["BASE_URL"] for s in stages for a in s.actions if isinstance(a, BuildAction) and "E2E" in a.name
+    ]
+    assert tests == [""]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         [],
+        # All of this is one edit each; together they are read once.
+        [
+            ("test", SERVICES, 'echo "::set-output name=services::$(nova services --json)"'),
+            ("test", CHECK, "run: make check 2>&1 | tee log\n        shell: bash"),
+            ("deploy-prod", r"ubuntu-24.04", "ubuntu-26.04"),
+            ("e2e-test", r"runs-on: .*", "runs-on: [self-hosted, fast-20]"),
+            ("build", r"(persist-credentials:.*)", "ref: ${{ github.sha }}"),
+            ("deploy-dev", r"(persist-credentials:.*)", "ref: ${{ github.head_ref || github.ref }}"),
+            ("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: ${{ fromJSON(vars.MINUTES || '90') }}"),
+            ("cdk-synth", r"retention-days: 30", "overwrite: true"),
+            ("deploy-prod", r"if: vars.*", "if: ${{ case(vars.A == 'x', true, false) }}"),
+            ("integration-test", r"run: make integration", "run: make integration || exit 1"),
+            ("e2e-test", r"run: make e2e", "run: make e2e || { date; exit 1; }"),
+            ("deploy-staging", r"cancel-in-progress: false", "cancel-in-progress: false\n      queue: max"),
+            ("deploy-staging", r"      name: staging\n", "      name: staging\n      deployment: false\n"),
+            ("", r"^name: (.*)", "name: Delivery\ndescription: What delivers"),
+        ],
+        [
+            (
+                "test",
+                r"      - name: Security scan\n",
+                "      - parallel: [{id: a, run: make x}, {run: ls}]\n      - wait-all:\n      - name: Security\n",
+            )
+        ],
+        [
+            (
+                "test",
+                r"      - name: Security scan\n",
+                "      - {id: a, run: make x, background: true}\n      - cancel: a\n      - name: Security scan\n",
+            )
+        ],
         [("deploy-staging", IF_STAGING, "if: always() && needs.integration-test.result == 'success'")],
         [("deploy-staging", IF_STAGING, "if: ${{ !cancelled() && needs.integration-test.result == 'success' }}")],
         [("", BRANCHES, "    branches: ['ma*', develop]\n")],
@@ -247,6 +363,7 @@ CALL = (
     "integration-test",
     r"(?s).*",
     "  integration-test:\n    needs: deploy-dev\n    uses: ./.github/workflows/tests.yml\n"
+    "    permissions: {contents: read}\n"
     "    with: {suite: integration, url: '${{ needs.deploy-dev.outputs.url }}'}\n\n",
 )
 
@@ -267,6 +384,34 @@ def test_a_workflow_of_the_same_repository_is_played_where_it_is_called(tmp_path
     assert "✗ job deploy-staging is skipped: integration-test, which it needs, is skipped: its condition" in skipped[0]
 
 
+@pytest.mark.parametrize(
+    ("call", "inner", "fault"),
+    [
+        ("permissions: {contents: read}", "  play:\n    permissions: {id-token: write}", "asks for id-token: write"),
+        ("permissions: read-all", "  play:\n    permissions: {contents: write}", "asks for contents: write"),
+        ("secrets: {KEY: x}", "  play:", "has no secret key"),
+        ("name: Tests", "    secrets: {KEY: {required: true}}\njobs:\n  play:", "needs the secret KEY"),
+        (
+            "name: Tests",
+            "    inputs: {place: {required: true, type: string}, suite: {}, url: {}}\njobs:\n  play:",
+            "needs the input place",
+        ),
+        ("name: Tests", "    inputs: {suite: {}}\njobs:\n  play:", "has no input url"),
+    ],
+)
+def test_a_call_that_does_not_fit_what_it_calls_is_refused(call: str, inner: str, fault: str, tmp_path: Path) -> None:
+    text = TESTS
+    if "jobs:" in inner:
+        text = text.replace("    inputs: {suite: {default: e2e}, url: {}}\n", "") if "inputs" in inner else text
+        text = text.replace("jobs:\n  play:", inner)
+    else:
+        text = text.replace("  play:", inner)
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    (tmp_path / ".github/workflows/tests.yml").write_text(text)
+    with pytest.raises(WorkflowError, match=fault):
+        read(tmp_path, (CALL[0], CALL[1], CALL[2].replace("permissions: {contents: read}", call)))
+
+
 def test_a_workflow_of_another_repository_is_named_as_not_played(tmp_path: Path) -> None:
     elsewhere = (CALL[0], CALL[1], CALL[2].replace("./.github/workflows/tests.yml", "org/x/.github/workflows/t.yml@v1"))
     assert read(tmp_path, elsewhere).elsewhere == ("org/x/.github/workflows/t.yml@v1",)
@@ -277,9 +422,9 @@ def test_a_workflow_of_another_repository_is_named_as_not_played(tmp_path: Path)
     [
         (
             ("deploy-prod", r"if: vars.*", "if: vars.X = ''"),
-            "job deploy-prod: if: \"vars.X = ''\" is not an expression",
+            ":405: \"vars.X = ''\" is not an expression",
         ),
-        (("deploy-prod", IF_STAGING, "if: env.X == ''"), "names env, which GitHub does not know there"),
+        (("deploy-prod", IF_STAGING, "if: env.X == ''"), "names env, which GitHub does not know in if"),
         (("deploy-prod", r"    needs: .*", "    needs: e2e-test\n    needs: cdk-synth"), "needs is given twice"),
         (("deploy-prod", r"    needs:", "    need:"), "job deploy-prod: need is no key of a job"),
         (("deploy-prod", r"    runs-on: .*\n", ""), "job deploy-prod has no runs-on"),
@@ -288,6 +433,61 @@ def test_a_workflow_of_another_repository_is_named_as_not_played(tmp_path: Path)
         (("", r"^env:", "envs:"), "envs is no key of a workflow"),
         (CALL, "calls ./.github/workflows/tests.yml, which cannot be read (No such file or directory)"),
         (("", r"^name: .*", "name: [a"), "cannot be read ("),
+        *one_of_each(
+            [
+                (
+                    ("cdk-synth", r"- name: Pack the tools", "- id: assembly\n        name: Pack"),
+                    "its id assembly is given twice",
+                ),
+                (("cdk-synth", r"id: assembly", "id: 1st"), "its id 1st is no name"),
+                (("", r"^  registry:", "  reg istry:"), "job reg istry: GitHub takes letters"),
+                (
+                    ("coverage", r"if: env.*", "if: secrets.X != ''"),
+                    ":82: \"secrets.X != ''\" names secrets, which GitHub",
+                ),
+                (("coverage", r"CODECOV: .*", "CODECOV: ${{ hashFiles('x') }}"), "calls hashfiles(), which GitHub"),
+                (
+                    ("", r"UV_CACHE_DIR: .*", "UV_CACHE_DIR: ${{ needs.a.outputs.x }}"),
+                    "names needs, which GitHub does not know",
+                ),
+                (("deploy-prod", r"needs: .*", "needs: [e2e-test, '${{ github.job }}']"), "which is not a job"),
+                (
+                    ("deploy-prod", r"runs-on: .*", "runs-on: ${{ env.RUNNER }}"),
+                    "names env, which GitHub does not know in runs-on",
+                ),
+                (
+                    ("deploy-prod", r"url: .*", "url: ${{ secrets.URL }}"),
+                    "names secrets, which GitHub does not know in url",
+                ),
+                (
+                    ("deploy-prod", r"uses: actions/checkout@\w+", "uses: actions/checkout@${{ vars.V }}"),
+                    "names vars, which",
+                ),
+                (
+                    ("", r"    paths-ignore: .*", "    paths-ignore: [x]\n    paths: [y]"),
+                    "on: push has paths and paths-ignore",
+                ),
+                (("", r"    branches: .*", "    branch: main"), "on.push holds what GitHub does not take"),
+                (("", r"^  pull_request:", "  pull-request:"), "on: pull-request is no event that GitHub knows"),
+                (("deploy-prod", r"id-token: write", "id-tokens: write"), "permissions.id-tokens holds what GitHub"),
+                (("deploy-prod", r"id-token: write", "id-token: read"), "permissions.id-token holds what GitHub"),
+                (("deploy-prod", r"permissions:\n.*\n.*id.*", "permissions: write"), "permissions holds what GitHub"),
+                (("deploy-prod", r"cancel-in-progress: .*", "cancel: true"), "concurrency.cancel holds what GitHub"),
+                (("deploy-prod", r"group: .*", "queue: max"), "concurrency without group holds what GitHub"),
+                (("deploy-prod", r"name: prod", "nmae: prod"), "environment without name holds what GitHub"),
+                (("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: 2h"), "timeout-minutes holds what GitHub"),
+                (("build", r"fail-fast: false", "fail-fast: no"), "strategy.fail-fast holds what GitHub"),
+                (
+                    ("e2e-test", r"run: make e2e", "run: make e2e\n        with: {a: b}"),
+                    "with is no key of a step with run",
+                ),
+                (("e2e-test", r"run: make e2e", "run: make e2e\n        shel: sh"), "shel is no key of a step"),
+                (
+                    ("deploy-prod", r"permissions:\n", "permissions:\n      <<: {a: b}\n"),
+                    ":392: << merges, which GitHub refuses",
+                ),
+            ]
+        ),
     ],
 )
 def test_a_workflow_that_github_refuses_is_refused_with_its_line(change: Change, fault: str, tmp_path: Path) -> None:
