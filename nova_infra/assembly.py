@@ -46,11 +46,7 @@ class AssembledStack:
 
 @dataclass(frozen=True)
 class DockerAsset:
-    """An image whose sources are in an assembly.
-
-    Attributes:
-        directory: Its build context.
-    """
+    """An image whose sources are in an assembly."""
 
     directory: Path
     dockerfile: str
@@ -91,19 +87,11 @@ class Assembly:
         return template
 
     def stacks(self) -> list[AssembledStack]:
-        """All stacks, those of nested assemblies included.
-
-        Raises:
-            AssemblyError: A manifest is missing or is not what ``cdk synth`` writes.
-        """
+        """All stacks, those of nested assemblies included."""
         return list(_stacks(self.directory, PurePosixPath()))
 
     def docker_assets(self) -> dict[str, DockerAsset]:
-        """The images whose sources it holds, by their tags.
-
-        Raises:
-            AssemblyError: A list of assets is not what ``cdk synth`` writes.
-        """
+        """The images whose sources it holds, by their tags."""
         found = {}
         for path in sorted(self.directory.rglob("*.assets.json")):
             try:
@@ -139,14 +127,7 @@ class Assembly:
         return found
 
     def templates_by_owner(self, prefixes: Mapping[str, str]) -> dict[str, list[Template]]:
-        """The templates of each environment, and under ``delivery`` those of no environment.
-
-        Args:
-            prefixes: Environment to the prefix of its stacks' names.
-
-        Raises:
-            AssemblyError: The directory is not an assembly.
-        """
+        """The templates of each environment, and under ``delivery`` those of no environment."""
         found: dict[str, list[Template]] = {name: [] for name in (*prefixes, "delivery")}
         for stack in self.stacks():
             owners = [name for name, prefix in prefixes.items() if stack.name.startswith(f"{prefix}-")]
@@ -155,11 +136,7 @@ class Assembly:
         return {name: templates for name, templates in found.items() if templates}
 
     def pipelines(self) -> list[str]:
-        """Paths of the templates of stacks that hold a pipeline.
-
-        Raises:
-            AssemblyError: The directory is not an assembly, or is one of another version.
-        """
+        """Paths of the templates of stacks that hold a pipeline."""
         try:
             manifest = _read_json(self.directory / "manifest.json")
         except FileNotFoundError:
@@ -240,11 +217,7 @@ def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:
 
 
 def digest_of(templates: Mapping[str, Template]) -> str:
-    """The digest of a set of templates, whichever files hold them: ``sha256:…``.
-
-    Args:
-        templates: Stack name to template.
-    """
+    """The digest of a set of templates, whichever files hold them: ``sha256:…``."""
     text = json.dumps(dict(templates), sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

@@ -56,7 +56,6 @@ class Lock:
 
     Attributes:
         pins: Package to its versions, each with the marker under which it is installed; empty where it always is.
-        unhashed: Packages without a hash.
         asked_for: Packages that the file says a manifest asks for; empty where it does not say why a package is there.
     """
 
@@ -88,9 +87,6 @@ def splits(name: str, lock: Lock) -> Iterator[str]:
     """Each package that a lock does not install in one version everywhere, as a line with the remedy.
 
     What only other platforms install, such as colorama on Windows, is not a split.
-
-    Args:
-        name: Path of the lock.
     """
     for package, versions in sorted(lock.pins.items()):
         if len(versions) > 1:
@@ -111,7 +107,6 @@ def drift(name: str, lock: Lock, asked: Iterable[Requirement], *, tested: Lock |
     """Each difference between a lock and what is asked for, as a line without the remedy.
 
     Args:
-        asked: What its manifests ask for.
         tested: The lock that the tests run with, whose versions this one must have.
     """
     wanted = list(asked)

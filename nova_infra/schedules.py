@@ -31,12 +31,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Cron:
-    """A schedule by the calendar.
-
-    Attributes:
-        days: The field for days of the month, or ``?``.
-        weekdays: The field for days of the week, or ``?``.
-    """
+    """A schedule by the calendar."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]

@@ -13,9 +13,6 @@ def synthesize(root: Path) -> Path:
 
     What it prints goes to standard error: standard output is the command's own. Where GitHub Actions delivers, the
     assembly has a pipeline all the same, of the same steps: it is to be looked at and rehearsed, not to be deployed.
-
-    Raises:
-        NovaError: This is not a project's directory, or it does not synthesize.
     """
     if not (root / "nova.toml").exists():
         raise NovaError(f"nova.toml: not found in {root}: run the command in the project's directory")
@@ -32,11 +29,7 @@ def synthesize_app(root: Path, app: str) -> Path:
     """Synthesize anybody's CDK app, and return the assembly's directory.
 
     Args:
-        root: The app's directory.
         app: The command that synthesizes it, or the directory of an assembly, as cdk.json's ``app``.
-
-    Raises:
-        NovaError: There is no CDK CLI or no such app, or it does not synthesize.
     """
     if (root / app / "manifest.json").is_file():
         return root / app

@@ -17,8 +17,6 @@ class Row:
     Attributes:
         behaviour: The claim, which an experiment finds held or refuted.
         standing: How it is known: synthesized, documented, reported, seen, open.
-        supports: What rests on it.
-        proof: How a live account would prove or refute it.
         id: What ``nova prove --only`` calls it; empty for a row that is not open.
         unproven: Why no experiment settles it; empty where one does.
     """

@@ -31,11 +31,6 @@ class InterruptedCleaningError(LeftoversError):
 def refuse_account(account: str | None, named: Collection[str], *, signed_in: str | None = None) -> None:
     """Refuse an account that is not a sandbox.
 
-    Args:
-        account: The account that was asked for.
-        named: The accounts of ``nova.toml``.
-        signed_in: The account of the credentials, once it is known.
-
     Raises:
         RefusedError: None was given, the installation uses it, or the credentials are of another one.
     """
@@ -62,8 +57,6 @@ def prove(
         notify: Called with each reading as soon as it is known.
 
     Raises:
-        RefusedError: An earlier run has left something.
-        LeftoversError: Something could not be removed.
         KeyboardInterrupt: The run was interrupted; everything is removed.
     """
     if left := leftovers(account):

@@ -15,7 +15,6 @@ def acknowledge(construct: IConstruct, reason: str, *ids: str) -> None:
 
     Args:
         construct: The smallest construct that has the findings: elsewhere they stay findings.
-        reason: Why they are right here.
         ids: The findings as the validation report names them, ``<pack>::<rule>`` or ``<pack>::<rule>[<detail>]``.
     """
     known = (_as_reported(construct, each) if cdk.Token.is_unresolved(each) else each for each in ids)
@@ -39,9 +38,5 @@ def _as_reported(construct: IConstruct, name: str) -> str:
 
 
 def acknowledge_own_policy(construct: IConstruct) -> None:
-    """Accept the inline policies of a role: a managed policy could be attached elsewhere by mistake.
-
-    Args:
-        construct: The role, or the policy.
-    """
+    """Accept the inline policies of a role: a managed policy could be attached elsewhere by mistake."""
     acknowledge(construct, "A policy of one role cannot be attached elsewhere by mistake", f"{NIST}-IAMNoInlinePolicy")

@@ -42,7 +42,6 @@ class Logic:
     """A template's conditions, and the values that they depend on."""
 
     def __init__(self, template: Mapping[str, Any]) -> None:
-        """Read a template's conditions and parameters."""
         self._conditions = _table(template.get("Conditions"))
         self._parameters = _table(template.get("Parameters"))
         self._compared: dict[str, set[str]] = {}

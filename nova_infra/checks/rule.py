@@ -15,7 +15,6 @@ class Template:
     Attributes:
         resources: Logical id to resource, each policy as an object, because many types accept it as text, too; and what
             the rules judge in its shape.
-        account: The account that it is deployed to; None where that is not known.
         beyond: Accounts that an approval protects from it, because it is deployed before.
         before: Accounts of what is deployed before the approval of this one.
         unread: What has another shape than the rules can judge.
@@ -47,7 +46,6 @@ class Finding:
 
     Attributes:
         location: The property, such as ``Properties.DesiredCount``.
-        detail: What is wrong there, where the rule's sentence does not say it.
     """
 
     logical_id: str
@@ -61,10 +59,8 @@ class Rule:
 
     Attributes:
         id: ``NOVA-R…`` for services, ``NOVA-P…`` for the pipeline, ``NOVA-L…`` for AWS's limits.
-        sentence: What must hold.
         remedy: What to do where it does not.
         source: Why it must: documentation, an issue, or reasoning.
-        check: The places in a template where it does not hold.
         severity: An error cannot be recovered from; a warning makes recovery slower or unseen. Both fail the synthesis.
     """
 

@@ -97,8 +97,6 @@ def read(properties: Any, shape: Mapping[str, Any], report: Report = lambda *_: 
     """A resource's properties, in their shape.
 
     Args:
-        properties: The properties, as the template has them.
-        shape: The shapes of those that are read.
         report: Told of each value that is left out for another shape.
     """
     found = _object(properties, shape, "Properties", report)

@@ -44,7 +44,6 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
     """Validate what ``nova.toml`` holds.
 
     Args:
-        data: The file's content.
         directory: The directory of the services, to be compared with the list. Default: not compared.
     """
     unusable = dict(unusable_values(data))

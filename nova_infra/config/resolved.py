@@ -43,7 +43,6 @@ class Resolved:
     """A service in an environment.
 
     Attributes:
-        service: The service, with the environment's overrides and no placeholders.
         environment: The environment, with the rollout and the scaling of this service.
     """
 
@@ -132,7 +131,6 @@ class Origin:
     """One value of a service in an environment.
 
     Attributes:
-        key: Its path under ``[[services]]``, such as ``scaling.min_tasks``.
         source: Where it comes from: the table of ``nova.toml`` that has it, or ``default``.
     """
 

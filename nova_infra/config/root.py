@@ -22,11 +22,6 @@ class ValidParts:
     """The parts of ``nova.toml`` that are valid by themselves, for the rules that compare them.
 
     Attributes:
-        toolchain: None where it is not valid.
-        source: None where it is not valid.
-        delivery: None where it is not valid.
-        images: None where it is not valid.
-        release: Its defaults where it is not valid.
         environments: By their place in the file.
         environment_count: How many environments there are, valid or not.
         environment_names: Their names, as far as they are texts; None where one has no name to go by.

@@ -64,7 +64,6 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
     """What is wrong with a value, and what to do.
 
     Args:
-        error: What pydantic says.
         where: Words that belong between the two. Default: none.
     """
     context = error.get("ctx", {})

@@ -12,7 +12,6 @@ def private_bucket(
     """A private, versioned bucket, which stays when its stack is deleted.
 
     Args:
-        expires: How long an object is kept.
         key: Encrypts the objects. Default: a key of S3's own.
     """
     day = cdk.Duration.days(1)

@@ -36,11 +36,6 @@ class ServiceSettings:
     together: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what only looks like configuration, before a construct fails on it.
-
-        Raises:
-            TypeError: The service or the runtime is of another type.
-        """
         _check("ServiceSettings", "service", self.service, Service)
         _check("ServiceSettings", "runtime", self.runtime, Runtime)
 
@@ -51,12 +46,7 @@ class ServiceSettings:
 
 
 def check_settings(construct: Construct, settings: object, kind: str) -> None:
-    """Refuse settings of the wrong type, such as a dictionary, or for a service of another kind.
-
-    Raises:
-        TypeError: They are of another type.
-        ValueError: They are for another kind of service.
-    """
+    """Refuse settings of the wrong type, such as a dictionary, or for a service of another kind."""
     _check(construct.node.path, "settings", settings, ServiceSettings)
     assert isinstance(settings, ServiceSettings)
     if settings.service.kind != kind:

@@ -49,7 +49,6 @@ class Recipe:
     Attributes:
         name: Its name with its content tag, such as ``localhost/nova/audio-service:0123456789abcdef``.
         platform: As engines name it, such as ``linux/amd64``.
-        target: The stage to build; empty for the last.
     """
 
     name: str
@@ -74,9 +73,6 @@ def local_name(image: str) -> str:
 
 def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> bool:
     """Have an image in the engine's store: where its content tag is there, on the same base, nothing is built.
-
-    Args:
-        tell: Called with each line that the engine prints.
 
     Returns:
         Whether it was built now.

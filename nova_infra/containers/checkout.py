@@ -26,9 +26,6 @@ def source(checkout: Path, service: str, architecture: str) -> ImageSource:
 
     Args:
         architecture: ``amd64`` or ``arm64``.
-
-    Raises:
-        NovaError: The configuration or the files cannot be read.
     """
     [found] = image_sources(checkout, load_config(checkout), [service])
     return replace(found, platform=f"linux/{architecture}")

@@ -104,11 +104,7 @@ class Engine:
         return EngineError(f"{self.program} {command}: its answer makes no sense: {said[:80]!r}: reinstall it")
 
     async def call(self, *arguments: str, directory: str | None = None) -> str:
-        """As :meth:`run`, without blocking. When cancelled, the command still ends: half a container would be left.
-
-        Raises:
-            NovaError: It failed.
-        """
+        """As :meth:`run`, without blocking. When cancelled, the command still ends: half a container would be left."""
         code, out, said = await self.attempt(*arguments, directory=directory)
         if code:
             raise explain(self.program, arguments, said or out)
@@ -214,9 +210,6 @@ class Engine:
 
 def detect(programs: Iterable[str] = ("docker", "podman")) -> Engine:
     """The first engine that answers.
-
-    Args:
-        programs: The programs to try, in order.
 
     Raises:
         EngineError: There is none, or none answers.

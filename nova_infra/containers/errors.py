@@ -85,10 +85,6 @@ _MACHINE: tuple[tuple[str, str], ...] = (
 def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
     """The error of a command of an engine that failed.
 
-    Args:
-        program: The engine's program.
-        said: Its error output.
-
     Returns:
         An ``EngineError`` where the machine is at fault, otherwise an ``ImageError``.
     """
@@ -106,7 +102,6 @@ def build_error(program: str, name: str, lines: Sequence[str], dockerfile: str) 
     """Whose fault it is that an image does not build, with the last lines of the log.
 
     Args:
-        name: What the image is called, with its tag.
         lines: What the build printed last.
     """
     log = "\n".join(lines)

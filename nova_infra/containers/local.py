@@ -12,9 +12,7 @@ def have_image(engine: Engine, source: ImageSource, name: str, *, tell: Callable
     """Have a service's image in the engine's store under a name.
 
     Args:
-        source: What it is built from, or copied from.
         name: What it is called there, with its content tag.
-        tell: Called with each line that the engine prints.
 
     Returns:
         Whether it was built, or fetched, now.

@@ -33,7 +33,6 @@ class Limits:
     """What this machine's kernel lets a container have.
 
     Attributes:
-        open_files: How many files a process may have open at the most.
         processes: How many processes a user may have, where that has to be said; None where the engine knows.
     """
 
@@ -142,11 +141,7 @@ def _pull(engine: Engine, image: str) -> None:
 
 
 def _said(engine: Engine, *arguments: str) -> tuple[int, str]:
-    """Status and error output of a command of the engine that may fail. A pull takes as long as it takes.
-
-    Raises:
-        EngineError: It does not end.
-    """
+    """Status and error output of a command of the engine that may fail. A pull takes as long as it takes."""
     command, limit = [engine.program, *arguments], None if arguments[0] == "pull" else SECONDS
     try:
         done = subprocess.run(

@@ -24,14 +24,10 @@ def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool, warn: Ca
 
     Args:
         config: Its configuration, by which the branches' sources are read, too.
-        dry_run: Whether nothing is removed.
         warn: Takes a line about what a branch has that is not looked at.
 
     Returns:
         The names of what was removed, or would be.
-
-    Raises:
-        NovaError: A branch cannot be read, or an image not removed.
     """
     used = set(_names(root, config))
     for branch in _branches(root):
@@ -51,12 +47,7 @@ def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool, warn: Ca
 
 
 def unused_images(names: Iterable[str], used: set[str], *, prefix: str) -> list[str]:
-    """This project's unused images in an engine; images of others are ignored.
-
-    Args:
-        used: Those that are needed.
-        prefix: How the project's names begin.
-    """
+    """This project's unused images in an engine; images of others are ignored."""
     ours = re.compile(rf"{re.escape(prefix)}[^/:]+:[0-9a-f]{{16,64}}")
     return [name for name in names if ours.fullmatch(name) and name not in used]
 

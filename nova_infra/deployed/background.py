@@ -1,4 +1,4 @@
-"""The data classes of workers' queues and of jobs."""
+"""The data classes of workers' queues and of jobs. Times are UTC."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,6 @@ class JobRun:
 
     Attributes:
         status: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``, in Step Functions' words.
-        began: When it began, UTC.
         ended: When it ended, UTC; None while it is going.
     """
 
@@ -42,7 +41,6 @@ class RunningJob:
     Attributes:
         runs: Its latest runs, newest first.
         schedule: When it runs, as EventBridge Scheduler has it; empty where it has no schedule.
-        enabled: Whether the schedule starts it.
     """
 
     name: str

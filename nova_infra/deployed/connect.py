@@ -51,10 +51,6 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> RecordedEnvironment
 
     Args:
         role: ``observer`` to look, ``release`` to change, ``operator`` for logs, tasks and capacity.
-        where: What the command line says.
-
-    Raises:
-        NovaError: There is no such environment, or no access to it.
     """
     if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
         from nova_infra.deployed.rehearsed import RehearsedEnvironment
@@ -140,11 +136,7 @@ def connect_gate(name: str, *, where: Whereabouts) -> AwsEnvironment | Rehearsed
 
 
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
-
-    Raises:
-        NovaError: One of them is not in the file; or there is none here, and none was chosen.
-    """
+    """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order."""
     path = where.root / "nova.toml"
     if where.region is not None or where.platform is not None or not path.is_file():
         if not chosen:

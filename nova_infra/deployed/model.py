@@ -1,4 +1,4 @@
-"""The data classes of a running environment, which cross the boundary to AWS or to a rehearsal."""
+"""The data classes of a running environment, which cross the boundary to AWS or to a rehearsal. Times are UTC."""
 
 from __future__ import annotations
 
@@ -49,7 +49,6 @@ class RunningTask:
         healthy: What its container health check says; None before it has said anything.
         image: Reference of the image that its container was started from.
         digest: Digest that the reference stood for then; None before it was pulled.
-        cpu: CPU units.
     """
 
     revision: str
@@ -65,11 +64,9 @@ class StoppedTask:
     """A task that ended within the last hour, which is how long ECS remembers it.
 
     Attributes:
-        at: When it ended, UTC.
         reason: Why, in ECS's words.
         exit_code: Its container's; None where it never started.
         container_reason: What ECS says about the container, if anything.
-        log_stream: Where its container's log is, in the log group of its service.
     """
 
     revision: str
@@ -87,9 +84,6 @@ class Deployment:
     Attributes:
         status: ``PRIMARY`` for the newest, ``ACTIVE`` for one that still has tasks.
         rollout_state: ``IN_PROGRESS``, ``COMPLETED`` or ``FAILED``.
-        reason: Why it is in that state.
-        created_at: When it began, UTC.
-        desired: Number of tasks that it wants.
         failed: Number of tasks that did not start.
     """
 
@@ -126,7 +120,6 @@ class RunningService:
         stack: Name of its stack, which is also its name in ECS.
         revision: ``family:revision`` of the task definition that it is meant to run.
         deployments: Newest first; more than one while a deployment is under way.
-        deployment_alarms: Names of the alarms that roll its deployments back.
         events: ECS's latest messages, newest first.
         balanced: Whether a load balancer sends it requests; a worker has none.
     """
@@ -150,7 +143,6 @@ class TaskRevision:
     Attributes:
         revision: ``family:revision``.
         active: Whether it can be run; nothing can roll back to an inactive one.
-        image: Reference of its container's image.
     """
 
     revision: str
@@ -164,9 +156,6 @@ class Alarm:
 
     Attributes:
         state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
-        reason: Why it is in that state, with the values that it saw.
-        since: Since when, UTC.
-        composite: Whether it is made of other alarms.
     """
 
     name: str
@@ -186,7 +175,6 @@ class ParameterVersion:
     """One version of a parameter in Parameter Store.
 
     Attributes:
-        version: Its number, counted from 1.
         at: When it was written, by the clock of the store, UTC; None where that keeps no time.
     """
 
@@ -202,7 +190,6 @@ class StoredSecret:
     Attributes:
         deleted: Whether it is scheduled for deletion, so that nobody can read it.
         labels: Staging labels that a version has, such as ``AWSCURRENT``; none where it has no value.
-        versions: Ids of its versions.
     """
 
     deleted: bool = False
@@ -225,12 +212,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class PlayedRelease:
-    """The release that a rehearsal plays in an environment.
-
-    Attributes:
-        images: Service to image, with a digest.
-        templates: Stack name to template of the environment's stacks.
-    """
+    """The release that a rehearsal plays in an environment."""
 
     release: str
     images: Mapping[str, Image]

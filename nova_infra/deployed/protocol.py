@@ -27,7 +27,6 @@ class ObservedEnvironment(Protocol):
     Every method may raise :class:`nova_infra.errors.AwsError`. Methods may be called from several threads.
 
     Attributes:
-        name: Its name, such as ``prod``.
         prefix: ``<platform>-<name>``, the prefix of all its physical names.
     """
 
@@ -197,11 +196,7 @@ class DeployedEnvironment(RecordedEnvironment, Protocol):
         """Notify everybody who subscribes to the environment's alerts, in one message."""
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
-        """Create a change set from another template, with all else of the stack as it is, and wait for it.
-
-        Raises:
-            NovaError: CloudFormation refuses it.
-        """
+        """Create a change set from another template, with all else of the stack as it is, and wait for it."""
 
     def execute_change_set(self, change_set: ChangeSet) -> bool:
         """Start a change set's execution.

@@ -316,10 +316,6 @@ def ask(url: str, body: object = None, patience: float = 0.0) -> dict[str, Any] 
 
     Args:
         patience: How long to wait, in seconds. Default: long for an order, short for a question.
-
-    Raises:
-        PassingError: It does not answer in that time, as on a busy machine.
-        RefusedError: It has ended.
     """
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback

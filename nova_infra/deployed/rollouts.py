@@ -1,4 +1,4 @@
-"""The data classes of a deployment in progress, as ECS, the load balancer and CloudWatch describe it."""
+"""The data classes of a deployment in progress, as ECS, the load balancer and CloudWatch describe it; times are UTC."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,6 @@ class LifecycleHook:
         kind: ``PAUSE`` or ``AWS_LAMBDA``.
         status: ``AWAITING_ACTION``, ``IN_PROGRESS``, ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``.
         expires: When its time is over, UTC.
-        on_timeout: ``ROLLBACK`` or ``CONTINUE``.
         function: Name of the function that ECS calls; empty for a pause.
     """
 
@@ -37,9 +36,7 @@ class RevisionState:
     """One of the two revisions of a deployment.
 
     Attributes:
-        arn: ARN of the service revision.
         revision: ``family:revision`` of its task definition; empty where it could not be read.
-        wanted_tasks: Number of tasks that it is meant to have.
         weight: Share of the traffic that ECS wants it to have, in percent; None where ECS shifts none.
         target_group: ARN of its target group; empty where it has none, or it could not be read.
     """
@@ -57,20 +54,14 @@ class ServiceDeployment:
     """One deployment of a service, as ECS describes it.
 
     Attributes:
-        service: Name of the service in ``nova.toml``.
         status: ECS's word, such as ``IN_PROGRESS``.
-        reason: Why it is in that state, in ECS's words.
         stage: Its lifecycle stage, such as ``BAKE_TIME``; empty where it has none.
         strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
-        new: The revision that is deployed.
         old: The one that it replaces; None for a first deployment.
-        watched: Names of the alarms that end it.
         triggered: Names of those that ended it.
-        watching: Whether ECS watches the alarms.
         percent: The canary's share or a linear step, in percent; None for other strategies.
         step_bake: How long that bakes, in minutes.
         bake: How long all traffic bakes, in minutes.
-        started: When it began, UTC.
         finished: When it ended, UTC.
         rollback_reason: Why it was rolled back, in ECS's words.
         event: ECS's latest message about the service.
@@ -121,7 +112,6 @@ class Traffic:
     """What a target group got since a deployment began, within the last hour.
 
     Attributes:
-        requests: Number of requests.
         errors: Number of 5xx answers of its targets.
         latency: 95th percentile of the latest minute that has one, in seconds; None where none has.
         per_minute: Requests of the latest whole minute that has any; 0 where none has.
@@ -173,10 +163,7 @@ class AlarmReading:
 
     Attributes:
         state: ``ALARM``; anything else where it is not red.
-        value: The latest value; None where there is none.
         threshold: Its threshold; None where it has no single one.
-        comparison: CloudWatch's operator, such as ``GreaterThanThreshold``.
-        minutes: Minutes that it looks at.
         needs: Requests a minute, over both revisions, below which it says nothing; 0 where it needs none.
         needs_of_each: Requests a minute of one revision below which it leaves that one out; 0 where it needs none.
     """
@@ -209,8 +196,6 @@ class Readings:
 
     Attributes:
         weights: ARN of a target group to its share of its rule's traffic, in percent.
-        traffic: ARN of a target group to what it got.
-        alarms: Name to alarm.
         unread: A line for each kind of thing that could not be read.
     """
 

@@ -1,4 +1,4 @@
-"""Stacks and change sets as CloudFormation describes them."""
+"""Stacks and change sets as CloudFormation describes them. Times are UTC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,6 @@ class Stack:
     """A deployed stack.
 
     Attributes:
-        status: CloudFormation's word for its state.
-        reason: Why it is in that state, if CloudFormation says so.
         change_set: ARN of the change set that it was last changed by; empty where it was none.
         capabilities: What it was acknowledged to need.
         notifications: ARNs of the topics that are notified of its events.
@@ -45,11 +43,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class StackEvent:
-    """Something that CloudFormation did to a resource.
-
-    Attributes:
-        reason: Why, if CloudFormation says so.
-    """
+    """Something that CloudFormation did to a resource."""
 
     logical_id: str
     type: str
@@ -92,12 +86,7 @@ class ChangeSet:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A TLS certificate of an environment.
-
-    Attributes:
-        status: ``ISSUED``, or why it is not.
-        expires: When it ends, UTC.
-    """
+    """A TLS certificate of an environment."""
 
     domain: str
     status: str

@@ -1,4 +1,4 @@
-"""The data classes for operators: tasks, log events, one-off tasks, capacity."""
+"""The data classes for operators: tasks, log events, one-off tasks, capacity. Times are UTC."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +9,9 @@ class TaskDetail:
     """A task, as an operator looks at it.
 
     Attributes:
-        status: ECS's word for its state.
         health: ``healthy``, ``unhealthy`` or ``unknown``.
-        zone: Where it runs.
         digest: Digest that the reference stood for; None before it was pulled.
-        started: When it started, UTC.
         stopped: When it ended, UTC; None while it runs.
-        reason: Why it ended.
         exit_code: Its container's; None where it never started, or runs.
     """
 
@@ -51,10 +47,7 @@ class Capacity:
     """How many tasks a service may have.
 
     Attributes:
-        least: The least, now.
-        most: The most, now.
         usual: The least and the most, when nothing is scaled for an incident.
-        scaled: Whether it is scaled for an incident.
     """
 
     least: int
@@ -69,7 +62,6 @@ class LogEvent:
 
     Attributes:
         id: What CloudWatch knows it by.
-        task: Id of the task that wrote it.
     """
 
     id: str

@@ -10,12 +10,7 @@ _ERROR = re.compile(
 
 
 def telling_first(lines: Sequence[str], most: int = 6) -> list[str]:
-    """The line that says why, and then the last of the others, in their order.
-
-    Args:
-        lines: What a program printed last, in order.
-        most: How many lines to keep.
-    """
+    """The line that says why, and then the last of the others, in their order."""
     said = [line.rstrip() for line in lines if line.strip()]
     if not said:
         return []

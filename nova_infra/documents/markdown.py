@@ -10,11 +10,7 @@ from nova_infra.documents.text import printable
 
 
 def as_markdown(document: Document, *, level: int = 1) -> str:
-    """The document as Markdown.
-
-    Args:
-        level: The level of its title; its sections are one below it.
-    """
+    """The document as Markdown."""
     parts = [f"{'#' * level} {_part(document.title)}"] if document.title else []
     if document.source:
         parts.append(f"<!-- {document.source} -->")

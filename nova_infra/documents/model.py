@@ -33,7 +33,6 @@ class Line:
     """One statement: an item of a list, or what a cell of a table says.
 
     Attributes:
-        tone: How it is meant.
         below: Details, each on a line of its own.
     """
 
@@ -87,7 +86,6 @@ class Code:
     """A command to copy, or lines of code.
 
     Attributes:
-        text: The command, or the lines.
         title: The title under which it is folded away, where the format can.
     """
 
@@ -112,8 +110,6 @@ class Document:
     """A report.
 
     Attributes:
-        title: Its title; empty where it needs none.
-        verdict: The one thing to remember.
         source: How to change it, where it is a page that is generated.
     """
 

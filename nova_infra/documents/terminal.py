@@ -19,7 +19,6 @@ def as_text(document: Document, *, width: int = 80, colour: bool = False) -> str
 
     Args:
         width: Columns to fold it to. Commands and the last column of a table keep their words whole.
-        colour: Whether lines have the colours of their tones.
     """
     return "\n".join(line.rstrip() for line in _Text(width, colour).document(document)) + "\n"
 

@@ -29,7 +29,6 @@ def counted(number: int, noun: str) -> str:
     """A number with its noun, such as ``1 task`` and ``3 tasks``.
 
     Args:
-        number: How many.
         noun: What, in the singular; its plural has an s.
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -34,11 +34,7 @@ class _File(BaseModel):
 
 
 def read_accepted(root: Path) -> tuple[Accepted, ...]:
-    """What has been accepted; nothing where there is no file.
-
-    Raises:
-        RefusedError: The file is not usable: one line for each fault.
-    """
+    """What has been accepted; nothing where there is no file."""
     try:
         return _File.model_validate(read_toml(root / EXCEPTIONS_FILE)).accepted
     except FileNotFoundError:

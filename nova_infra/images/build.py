@@ -37,9 +37,6 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images, chec
     Tags are immutable, so an image under the content tag is this image. It is pushed with a bill of materials and its
     provenance; both belong to the index that the tag names, so an image with the tag has them.
 
-    Args:
-        check: Judges the image before it is pushed.
-
     Returns:
         The image, and whether it was built now.
 

@@ -26,7 +26,6 @@ class ContextFile:
     """One file of a build context.
 
     Attributes:
-        path: Relative to the context, with slashes.
         kind: What it is; a link's content is its target.
     """
 
@@ -45,10 +44,6 @@ def read_contexts(services: Path, names: Iterable[str]) -> dict[str, tuple[Conte
 
     Args:
         services: The ``services/`` directory; its ``.dockerignore`` says what images may contain.
-        names: Names of services, directories in it.
-
-    Raises:
-        NovaError: A service has no directory, git fails, or a file cannot be read.
     """
     names = list(names)
     for name in names:
@@ -75,14 +70,10 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
 
     Args:
         directory: The directory; its own ``.dockerignore`` says what images may contain.
-        root: The project's directory, for messages.
         dockerfile: Path of the Dockerfile relative to it, inside the directory or outside.
 
     Returns:
         The context, and the path of the Dockerfile in it.
-
-    Raises:
-        NovaError: The directory or the Dockerfile is missing, git fails, or a file cannot be read.
     """
     shown = directory.relative_to(root).as_posix()
     if not directory.is_dir():

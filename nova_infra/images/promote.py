@@ -12,11 +12,6 @@ def promote(registries: Mapping[str, Registry], *, tags: Mapping[str, str], rele
     Nothing is copied or built: the environments run images from the one registry, so what was tested under one name is,
     bit for bit, what is deployed under the other.
 
-    Args:
-        registries: Service name to its repository.
-        tags: Service name to the tag that its image has.
-        release: The further tag, such as a commit or ``v1.4``.
-
     Returns:
         A sentence for each service.
 

@@ -19,13 +19,7 @@ _INDEXES = {
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image in the repository.
-
-    Attributes:
-        digest: Digest of the manifest that its tags name.
-        manifest: The manifest: with attestations it is an index of the image and of what is attested of it.
-        media_type: The manifest's.
-    """
+    """An image in the repository. With attestations its manifest is an index of the image and of what is attested."""
 
     digest: str
     manifest: str = field(repr=False)
@@ -48,13 +42,9 @@ class Registry:
 
     Every method raises :class:`RefusedError` where there is no such repository or the credentials may not use it, and
     :class:`AwsError` for whatever else AWS answers.
-
-    Attributes:
-        name: Its name, such as ``nova/audio-service``.
     """
 
     def __init__(self, name: str, *, aws: Aws) -> None:
-        """Prepare to ask for a repository; nothing is asked yet."""
         self.name = name
         self._aws = aws
 

@@ -27,8 +27,6 @@ class Vulnerability:
     """One vulnerability of an image.
 
     Attributes:
-        id: Such as ``CVE-2026-12345``.
-        severity: Such as ``HIGH``.
         packages: Each affected package with its version and, where there is one, the version with the fix.
         fixable: Whether a fix exists. A scan that cannot tell counts as yes.
         aliases: What else it is known by, such as a CVE for a GHSA.

@@ -30,10 +30,7 @@ class ImageSource:
 
     Attributes:
         platform: As container engines name it: ``linux/amd64`` or ``linux/arm64``.
-        files: The build context, sorted by path.
         dockerfile: Path of the Dockerfile in the context. Default: ``<service>/Dockerfile``.
-        target: The stage to build; empty for the last.
-        image: A ready image, by its reference; empty where one is built.
         credentials: The secret that its registry takes a login by; empty where it needs none.
     """
 
@@ -70,12 +67,8 @@ class ImageSource:
 def image_sources(root: Path, config: Config, services: Iterable[str] | None = None) -> list[ImageSource]:
     """What the services' images are built or copied from.
 
-    Args:
-        services: Names of services. Default: all.
-
     Raises:
         ConfigError: A service is not one of the configuration's.
-        NovaError: The files could not be listed or read.
     """
     chosen = config.services if services is None else [config.service(name) for name in services]
     contexts = read_contexts(root / "services", [service.name for service in chosen if service.kit])
@@ -110,13 +103,6 @@ def checked_tag(where: str, tag: object) -> str:
     """The tag, if a registry can take it.
 
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
-
-    Args:
-        where: Where it was given, such as ``imageTag``.
-        tag: What was given.
-
-    Raises:
-        ConfigError: It cannot.
     """
     if not re.fullmatch(r"\w[\w.-]{0,127}", str(tag), re.ASCII):
         text = repr(tag)

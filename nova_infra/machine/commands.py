@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from nova_infra.machine.processes import Process, start_process
 
@@ -43,7 +44,6 @@ async def run_command(
     Args:
         command: As in a build spec.
         environment: Variables added to this process's own, without those of an enclosing make.
-        log: File that its output is appended to.
         spare: Programs that are left to end by themselves when this is cancelled: who started them sees to it.
         without_aws: Whether it gets nothing that leads to AWS: it must not be able to publish anything.
 
@@ -59,29 +59,33 @@ async def run_command(
     process = await start_process(
         ["/bin/sh", "-c", command], directory=directory, environment={**inherited, **environment}
     )
-    lines: deque[str] = deque(maxlen=OUTPUT_LINES)
-    rest = b""
     ended = asyncio.create_task(process.gone())
     try:
         with log.open("ab") as file:
             file.write(f"$ {command}\n".encode())
-            last_words = _MOST_LAST_WORDS
-            while last_words > 0 and (chunk := await _next_chunk(process, ended)):
-                last_words -= len(chunk) if ended.done() else 0
-                file.write(chunk)
-                *whole, rest = (rest + chunk).split(b"\n")
-                rest = rest[-_MOST_REST:]
-                lines.extend(line.decode(errors="replace").rstrip() for line in whole)
-        lines.append(rest.decode(errors="replace").rstrip())
+            lines = await _last_lines(process, ended, file)
         await ended
         code = process.exit_code
         assert code is not None, "it has ended"
-        return code, [line for line in lines if line]
+        return code, lines
     finally:
         ended.cancel()
         await process.stop(_SPARED_SECONDS if spare else GRACE_SECONDS, spare=spare)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_drain(process), _LAST_WORDS_SECONDS)
+
+
+async def _last_lines(process: Process, ended: asyncio.Task[None], file: BinaryIO) -> list[str]:
+    """Copy what a command prints to a file; its last lines that say something."""
+    lines: deque[str] = deque(maxlen=OUTPUT_LINES)
+    rest, last_words = b"", _MOST_LAST_WORDS
+    while last_words > 0 and (chunk := await _next_chunk(process, ended)):
+        last_words -= len(chunk) if ended.done() else 0
+        file.write(chunk)
+        *whole, rest = (rest + chunk).split(b"\n")
+        rest = rest[-_MOST_REST:]
+        lines.extend(line.decode(errors="replace").rstrip() for line in whole)
+    return [line for line in (*lines, rest.decode(errors="replace").rstrip())[-OUTPUT_LINES:] if line]
 
 
 async def _drain(process: Process) -> None:

@@ -17,11 +17,7 @@ NOT_FOUND = 127
 
 @dataclass(frozen=True)
 class GitAnswer:
-    """What git answers.
-
-    Attributes:
-        error: What it says about itself, and about what is wrong.
-    """
+    """What git answers."""
 
     code: int
     out: bytes
@@ -77,9 +73,6 @@ def why_unreadable(root: Path, revision: str = "HEAD") -> str | None:
     """Why a revision cannot be read in a directory, with the remedy; None where it can.
 
     A shallow clone ends early.
-
-    Args:
-        revision: What git calls it.
     """
     if fault := why_silent(root):
         return fault
@@ -99,10 +92,6 @@ def check_out(root: Path, revision: str, directory: Path) -> list[str]:
 
     Somebody else's branch is foreign data: a link may lead to files of this machine, and what reads or writes the
     checkout would follow it. Links come last, so nothing is written through one.
-
-    Args:
-        root: The repository's directory.
-        directory: Where its files go.
 
     Returns:
         The links that were left out, sorted.

@@ -106,7 +106,6 @@ class PartialAnswers:
     """Collects answers and records what could not be read."""
 
     def __init__(self) -> None:
-        """Nothing has been asked yet."""
         self._unread: dict[str, str] = {}
 
     @property

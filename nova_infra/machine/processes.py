@@ -39,7 +39,6 @@ def run_to_end(
     """Run a program to its end; on an interruption end it and all that it started.
 
     Args:
-        words: The program and its arguments.
         environment: All of its environment variables; by default this process's own.
         quiet: Whether what it prints is kept, instead of shown.
 
@@ -74,11 +73,7 @@ def run_to_end(
 
 
 async def start_process(words: Iterable[str], *, directory: Path, environment: Mapping[str, str]) -> Process:
-    """Start a process whose output can be read as one stream.
-
-    Raises:
-        OSError: There is no such program or directory.
-    """
+    """Start a process whose output can be read as one stream."""
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *words,
@@ -104,7 +99,6 @@ class Process:
     """A process and its descendants."""
 
     def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> None:
-        """Take charge of a process."""
         self.output = output
         self.pid = process.pid
         self._process = process
@@ -136,7 +130,6 @@ class Process:
         Args:
             grace: Seconds from the signal to SIGKILL.
             spare: Descendants with these names, and theirs, get no signal before the time is over.
-            alone: Whether none of its descendants do.
 
         Returns:
             Whether it ended by itself.

@@ -48,9 +48,6 @@ def put_first(variables: MutableMapping[str, str]) -> None:
     """Put the project's tools before the machine's own on the path, as the Makefile does.
 
     So ``.venv/bin/nova`` starts the same programs whether or not the environment is activated.
-
-    Args:
-        variables: Environment variables, of which ``PATH`` is changed.
     """
     own = [str(Path(sys.executable).parent), str(_PROJECT / "node_modules" / ".bin")]
     rest = [each for each in variables.get("PATH", os.defpath).split(os.pathsep) if each not in own]

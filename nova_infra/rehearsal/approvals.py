@@ -28,7 +28,6 @@ class GateApprovals:
     """Lets the person who gives the approvals also answer the gates of deployments."""
 
     def __init__(self, approve: Approve) -> None:
-        """Create it."""
         self._approve = approve
         self._terminal = asyncio.Lock()
 

@@ -57,12 +57,10 @@ class Clock:
     """Counts simulated minutes.
 
     Attributes:
-        minute: The current simulated minute.
         slow_minutes: Number of minutes that took more than twice as long as they should.
     """
 
     def __init__(self, *, seconds_per_minute: float = 1.0) -> None:
-        """Start at minute 0."""
         self.minute = 0
         self.slow_minutes = 0
         self.seconds_per_minute = seconds_per_minute
@@ -76,12 +74,7 @@ class Clock:
         return min(_LOOK_SECONDS, self.seconds_per_minute)
 
     async def run(self, during: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], None]) -> None:
-        """Tick until cancelled. If something in a minute raises, whoever waits for its end gets the error.
-
-        Args:
-            during: What has to be done in each minute; the minute lasts until it is.
-            after: Called at the end of each minute, before those who wait for it go on.
-        """
+        """Tick until cancelled. If something in a minute raises, whoever waits for its end gets the error."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -115,11 +108,7 @@ class Clock:
         return self.minute + min(max(passed, 0.0), 1.0)
 
     async def next_minute(self) -> None:
-        """Wait until the current minute has ended.
-
-        Raises:
-            ClockStoppedError: The clock has stopped.
-        """
+        """Wait until the current minute has ended."""
         tick = self._current_tick()
         self._awaited.set()
         await asyncio.shield(tick)

@@ -14,7 +14,6 @@ class Elsewhere:
     the service.
 
     Attributes:
-        before: What the revision that ran before the release answered.
         by_others: Operation to the revisions of other services that answered it, and what they answered.
         by_nobody: What the load balancer answered itself, where no target was asked.
     """

@@ -27,7 +27,6 @@ class Requests:
     """Requests that reached one revision, or the load balancer as a whole.
 
     Attributes:
-        served: How many were answered.
         failed: How many of them with a 5xx, or not at all.
         seconds: How long the answers took, together.
         log_seconds: The natural logarithms of those times, together: for a mean that a few waits do not move.
@@ -41,11 +40,9 @@ class Requests:
     slow: int = 0
 
     def __add__(self, other: Requests) -> Requests:
-        """Both together."""
         return Requests(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: Requests) -> Requests:
-        """What was added since the other."""
         return Requests(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
@@ -54,10 +51,7 @@ class TrafficRecord:
     """A share of the traffic, and the requests at that share.
 
     Attributes:
-        percent: Share that the new revision gets.
-        began: When it was set, in simulated minutes.
         requests: Revision to the requests it got meanwhile.
-        ended: When it was over, in simulated minutes.
     """
 
     percent: float
@@ -71,7 +65,6 @@ class MinuteRecord:
     """One simulated minute of a deployment; the first and the last one may be a part of a minute.
 
     Attributes:
-        percent: Share of the traffic that the new revision had at its end.
         requests: Revision to the requests it got in this minute; those that found no target are under ``NO_TARGET``.
         red: Deployment alarms, and unlisted ones, that were in ALARM at its end.
         reached: Users whose requests the new revision got in this minute.
@@ -93,21 +86,13 @@ class DeploymentRecord:
     """One ECS deployment.
 
     Attributes:
-        environment: Name of the environment, as in its pipeline stage.
-        strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
         plan: The shares of traffic that were planned and their bakes, in words.
         old: The revision before, None for a first deployment.
-        new: The revision deployed.
         baseline: Whether it belongs to the state that the rehearsal starts from.
         takes_back: Whether the pipeline's stage takes the release back with it, after another service has failed.
         from_alternate: Whether production used the alternate target group before.
         reason: Why it was rolled back, in a sentence.
-        traffic: The shares of traffic it went through.
         running: Number of new tasks that serve.
-        desired: Number of tasks that it is meant to have.
-        began: When it began, in simulated minutes.
-        ended: When it ended, in simulated minutes.
-        samples: What was measured, minute by minute.
         memory: MiB that a new task may hold.
         losses: Why each task was lost that was lost while it served.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
@@ -215,11 +200,7 @@ class QueueRecord:
 
 @dataclass
 class Notification:
-    """A message that a subscriber would have received.
-
-    Attributes:
-        minute: Simulated minute in which it was sent.
-    """
+    """A message that a subscriber would have received."""
 
     environment: str
     minute: int
@@ -232,12 +213,8 @@ class ActionRecord:
     """One action of the pipeline.
 
     Attributes:
-        kind: What it is: source, build, deploy or approval.
-        run_order: Its place in the stage.
-        played: Whether it was played for real, or simulated.
         note: What a reader should know: what was simulated, what failed.
         began: When it began, in seconds after the rehearsal did.
-        output: The last lines of what its commands printed.
     """
 
     name: str
@@ -274,12 +251,10 @@ class Record:
 
     Attributes:
         app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
-        deployments: All ECS deployments, in the order they began.
         load: Environment to the synthetic requests sent to it.
         elsewhere: Environment to the services that the release does not deploy there, each with what others answered.
         queues: Queue of a worker to what was seen of it.
         lived: Seconds that the longest-lived task of the candidate was up.
-        real_time: Whether a minute lasted a minute.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
         unsafe: What the delivery lets through although something failed, in clauses.
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
@@ -287,9 +262,6 @@ class Record:
         granted: What the release needs and only AWS knows of, a clause each.
         runs_tasks: Whether it deploys anything that runs here.
         until: Last stage that was to be played, None where all were.
-        started: When it began, as a date and time of day in UTC.
-        seconds: How long it took, drills included.
-        tasks: What tasks ran as, in a clause.
         at_once: Stack of a job whose next time came while it was running, to how many of its runs went on at once.
         denied: Revision of the release to the calls to AWS that its task role does not allow, a clause each.
         connections: Environment to its dependencies, and the connections to each.

@@ -52,13 +52,7 @@ class Options:
     """What the user asked for.
 
     Attributes:
-        assembly: The candidate's assembly.
-        baseline: Git revision of the baseline.
-        approve: Whether every approval is given without asking.
-        drills: Names of the drills that follow the pipeline; ``all`` stands for every one.
         what_if: Another canary that the drills are repeated with, if any.
-        json_file: Where to write the record, if anywhere.
-        report_file: Where to write the report.
         until: Name of the last stage to play; without it, all are played.
         tasks: ``images`` or ``sources``; None for images where an engine answers.
         real_time: Whether a minute lasts a minute.
@@ -83,10 +77,6 @@ def rehearse(options: Options) -> bool:
 
     Returns:
         Whether every stage succeeded and every drill ended as expected.
-
-    Raises:
-        NovaError: The rehearsal cannot be held.
-        KeyboardInterrupt: It was interrupted; everything that it had started is stopped.
     """
     remove_abandoned()
     console = open_console()
@@ -115,7 +105,6 @@ class _Prepared:
     """What is played, once nothing refuses it.
 
     Attributes:
-        gaps: What is not rehearsed.
         unknown: What the rehearsal does not know, and what only the plan may say better.
     """
 
@@ -293,11 +282,7 @@ async def until_stopped(play: Coroutine[object, object, list[DrillResult]]) -> l
 
 
 def _require_kit(config: Config) -> None:
-    """Refuse to run from their sources what only their images can run.
-
-    Raises:
-        EngineError: There is a service that is not built on the kit.
-    """
+    """Refuse to run from their sources what only their images can run."""
     if names := [service.name for service in config.services if not service.kit]:
         raise EngineError(
             f"{', '.join(names)}: not built on the kit, so nothing but the image can run: start Docker or Podman"

@@ -11,11 +11,7 @@ _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "n
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
-    """A template's text.
-
-    Args:
-        template: Path of the template below ``nova_infra/scaffold/``.
-    """
+    """A template's text."""
     return _environment().get_template(template).render(values)
 
 

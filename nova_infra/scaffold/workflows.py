@@ -31,8 +31,6 @@ class EnvironmentJobs:
     """One environment's jobs: its deployment, the tests that its gates wait for, and the tests that follow.
 
     Attributes:
-        needs: Jobs that the deployment waits for.
-        session_seconds: How long its credentials are good.
         gated: Names of the services that wait for its test suite before users reach them.
         loaded: Names of the services that it sends requests while they bake.
         suffix: Distinguishes its tests from those of an earlier environment with the same suite; empty for the first
@@ -143,9 +141,6 @@ def write_workflows(root: Path, config: Config) -> list[str]:
 
     Returns:
         What was written, as paths relative to the project.
-
-    Raises:
-        NovaError: One of them cannot be written; none has changed then.
     """
     present = read_workflows(root)
     changed = {

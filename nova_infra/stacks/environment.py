@@ -21,10 +21,6 @@ class EnvironmentStacks:
 
     The pipeline wraps them in a stage; a direct deployment puts them in the app, where ``cdk deploy --all`` sees them.
     Either way they are the same stacks under the same names, with the same templates.
-
-    Attributes:
-        platform: The shared stack.
-        services: Service name to its stack.
     """
 
     def __init__(
@@ -39,7 +35,6 @@ class EnvironmentStacks:
         """Create the stacks.
 
         Args:
-            scope: A stage or the app.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
         """

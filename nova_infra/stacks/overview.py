@@ -30,11 +30,7 @@ class OverviewStack(cdk.Stack):
         platform: PlatformStack,
         services: Mapping[str, cdk.Stack],
     ) -> None:
-        """Create the composite alarm and the dashboard.
-
-        Args:
-            platform: The environment's shared stack.
-        """
+        """Create the composite alarm and the dashboard."""
         super().__init__(
             scope,
             construct_id,

@@ -53,8 +53,6 @@ class PlatformStack(cdk.Stack):
 
     Attributes:
         private_ingress: The private load balancer; None where no service is internal.
-        key: The key that logs are encrypted with.
-        topic: Where alarms are announced.
         url_output: Stack output ``Url``: the environment's base URL, for the tests that follow a deployment.
     """
 

@@ -16,8 +16,6 @@ class Reading:
     """The outcome of a row.
 
     Attributes:
-        row: The row's id.
-        verdict: ``held``, ``refuted``, or ``undecided``.
         said: What was seen, or why nothing is known.
     """
 

@@ -18,13 +18,7 @@ class SandboxAnswer:
 
 
 def ask(address: str, path: str, *, headers: Mapping[str, str] | None = None, patience: float = 90) -> SandboxAnswer:
-    """Send a GET request and wait for the answer.
-
-    Args:
-        address: Host name of the load balancer.
-        path: The path, as it goes over the wire.
-        patience: Seconds to wait; then the connection is closed.
-    """
+    """Send a GET request and wait for the answer."""
     connection = http.client.HTTPConnection(address, timeout=patience)
     try:
         connection.putrequest("GET", path)

@@ -26,13 +26,10 @@ class SandboxService:
     """What a service is made of.
 
     Attributes:
-        strategy: ``ROLLING``, ``CANARY`` or ``BLUE_GREEN``.
         priority: Of its listener rule, and its own; 0 for a service without a load balancer.
         step_bake: Minutes of the canary's first share.
         variables: Environment variables; another value is another release.
         test_header: A header whose requests a test rule sends to the new revision; empty for no test rule.
-        alarm: Whether an alarm watches the deployment.
-        alternate: Whether the service names the second target group.
     """
 
     strategy: str = "CANARY"
@@ -58,7 +55,6 @@ def service_template(ground: Mapping[str, str], service: SandboxService, **more:
 
     Args:
         ground: Outputs of the shared stack.
-        more: Further resources, by logical id.
     """
     resources: dict[str, Resource] = {"Task": task(ground, code=service.code, variables=service.variables)}
     after: list[str] = []

@@ -57,7 +57,6 @@ class SandboxStack:
     """A stack after CloudFormation has finished with it.
 
     Attributes:
-        status: Such as ``CREATE_COMPLETE``.
         failure: The first resource that failed, and why; empty where none did.
     """
 
@@ -96,7 +95,6 @@ class Sandbox:
         Args:
             stopped: Set when the run is interrupted.
             minutes: How long the experiment may take; it is undecided then.
-            pause: Waits for some seconds, or until ``stopped`` is set, which it does by default.
         """
         self.name, self.ground = name, ground
         self._account, self._stopped, self.now = account, stopped, clock
@@ -115,12 +113,7 @@ class Sandbox:
         return f"{PREFIX}-{self.name}"
 
     def call(self, service: str, operation: str, /, **arguments: Any) -> dict[str, Any]:
-        """Call an operation of AWS.
-
-        Raises:
-            StoppedError: The run was interrupted.
-            NovaError: AWS refused.
-        """
+        """Call an operation of AWS."""
         if self._stopped.is_set():
             raise StoppedError
         return self._account.call(service, operation, **arguments)
@@ -143,9 +136,6 @@ class Sandbox:
 
         Args:
             what: What is waited for, for the reading where it does not come.
-
-        Raises:
-            UndecidedError: It did not come.
         """
         until = min(self.now() + timedelta(minutes=minutes), self._end)
         while True:

@@ -259,12 +259,7 @@ def _is_known_source(pattern: str) -> bool:
 
 
 def branches(value: object, *, mappings: bool = True) -> Iterator[Any]:
-    """The values of a list or of one alone, with both branches of each condition.
-
-    Args:
-        value: The list, or a value that stands for a list of one.
-        mappings: Whether only objects are meant.
-    """
+    """The values of a list or of one alone, with both branches of each condition."""
     for each in as_list(value):
         match each:
             case {"Fn::If": [_, one, other]}:

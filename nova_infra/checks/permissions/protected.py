@@ -137,7 +137,6 @@ def goals(
     Args:
         before: The stages of earlier environments.
         production: The stage of the last environment.
-        own_account: The pipeline's account, where it is known.
     """
     accounts = _accounts([production])
     elsewhere = _elsewhere(before, production)
@@ -214,12 +213,7 @@ def goals_beside(
     stores: bool,
     pushes: bool,
 ) -> list[Goal]:
-    """What is protected from one step because it belongs to another.
-
-    Args:
-        stores: Whether it makes artifacts.
-        pushes: Whether it publishes images.
-    """
+    """What is protected from one step because it belongs to another."""
     elsewhere = _elsewhere(before, production)
     # Of the registries that ready images come from, each by its name.
     logins = ("arn:*:secretsmanager:*:*:secret:*-??????", "arn:*:kms:*:*:key/*") if pushes else ()

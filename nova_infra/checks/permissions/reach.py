@@ -54,13 +54,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Path:
-    """A way from a role to a goal.
-
-    Attributes:
-        roles: Logical ids of the roles, from the first to the one that reaches the goal.
-        policy: Logical id of the resource whose permission is the last step.
-        resource: The pattern of resources of that permission.
-    """
+    """A way from a role to a goal."""
 
     roles: tuple[str, ...]
     policy: str
@@ -69,7 +63,6 @@ class Path:
     goal: Goal
 
     def __str__(self) -> str:
-        """The way in words."""
         by = "".join(f" assumes {role}, which" for role in self.roles[1:])
         return f"{by} may {self.action} on {self.resource}: {self.goal.what}".strip()
 
@@ -84,16 +77,11 @@ class Graph:
     _statements: dict[str, list[Statement]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Find the policies of the template, and what starts what."""
         self.attached = Attached(self.template)
         self._starts = starts(self.template)
 
     def paths(self, start: str, goals: Sequence[Goal]) -> Iterator[Path]:
-        """The shortest way from a role to each goal that it reaches.
-
-        Args:
-            start: Logical id of the role.
-        """
+        """The shortest way from a role to each goal that it reaches."""
         ways = self.ways(start)
         for goal in goals:
             if (path := next(self._reached(ways, goal), None)) is not None:

@@ -27,11 +27,8 @@ class Statement:
 
     Attributes:
         policy: Logical id of the resource that it stands in.
-        allows: Whether it allows; it denies otherwise.
-        actions: Patterns of its actions. IAM does not tell lower case from upper.
         not_actions: Whether all actions but those are meant.
         not_resources: Whether all resources but those are meant.
-        conditional: Whether it holds under conditions only.
         conditions: What they compare: the operator, the key in lower case, and the patterns of which one has to match.
         by_resource: Whether it stands in the policy of a resource, and not in one of the role.
     """
@@ -51,9 +48,6 @@ class Statement:
 
         A condition without its key is not met, unless it compares with what must not be, or has ``IfExists`` or
         ``ForAllValues``: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-
-        Args:
-            allowed: Patterns of the values.
         """
         return any(
             name == key.lower() and values and all(any(contains(one, value) for one in allowed) for value in values)
@@ -74,12 +68,7 @@ class Statement:
         return any(overlap(pattern, resource) for pattern in self.resources)
 
     def actions_within(self, wanted: Sequence[str], *, but: Sequence[str] = ()) -> Iterator[str]:
-        """Which of some actions it allows; the narrower pattern, where both are one.
-
-        Args:
-            wanted: Patterns of the actions.
-            but: Patterns of actions that do not count.
-        """
+        """Which of some actions it allows; the narrower pattern, where both are one."""
         if self.allows:
             yield from _within(self.actions, tuple(wanted), tuple(but), negated=self.not_actions)
 
@@ -107,7 +96,6 @@ def allowing(statements: Sequence[Statement], action: str, resource: str) -> lis
     """Policy and resource pattern of each permission for an action on a resource.
 
     Args:
-        statements: All statements of a role.
         resource: The resource, which may be a pattern.
     """
     return [

@@ -94,11 +94,11 @@ def _has_resources(root: Path, name: str) -> bool:
 
 
 def _say_mentions(name: str, places: Sequence[str]) -> None:
+    from nova_infra.documents.text import listed
+
     if places:
-        more = f" and {len(places) - _MOST_MENTIONS} more" if len(places) > _MOST_MENTIONS else ""
-        click.echo(
-            f"{name} is still mentioned in {', '.join(places[:_MOST_MENTIONS])}{more}: change those, then make test"
-        )
+        found = listed(places, _MOST_MENTIONS)
+        click.echo(f"{name} is still mentioned in {found}: change what means the service, then make test")
     else:
         click.echo("next: make test")
 

@@ -34,12 +34,7 @@ class KeyPlace:
     """The tables that a service in an environment is made of, the most specific one first."""
 
     def __init__(self, index: int, service: Service, place: int, environment: Environment) -> None:
-        """Remember what each table has.
-
-        Args:
-            index: The service's place in the file.
-            place: The environment's place in the file.
-        """
+        """Remember what each table has."""
         self.key = f"services[{index}]"
         self._layers: list[tuple[str, Mapping[str, Any]]] = [
             (f"{self.key}.environments.{environment.name}", given(service.environments.get(environment.name))),
@@ -48,11 +43,7 @@ class KeyPlace:
         ]
 
     def line(self, line: str) -> str:
-        """A fault of the service as it is in the environment, at the key that was written.
-
-        Args:
-            line: The key's path, beginning with the service's, what is wrong and what to do.
-        """
+        """A fault of the service as it is in the environment, at the key that was written."""
         path, _, text = line.partition(": ")
         if path == self.key or not path.startswith(f"{self.key}."):
             return line

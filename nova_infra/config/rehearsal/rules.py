@@ -32,7 +32,6 @@ def rehearsal_contradictions(
     """Every contradiction, as the key's path, what is wrong and what to do.
 
     Args:
-        dependencies: The dependencies that are valid by themselves, by their place in the file.
         complete: Whether these are all: nobody knows what a service connects to that is refused itself.
     """
     key = "rehearsal.dependencies"

@@ -50,11 +50,7 @@ _LOCAL = re.compile(r"localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[?::1\]?", re.IGN
 
 @dataclass(frozen=True)
 class Address:
-    """A host and port that a variable leads to.
-
-    Attributes:
-        variable: Name of the variable.
-    """
+    """A host and port that a variable leads to."""
 
     variable: str
     host: str
@@ -103,11 +99,7 @@ def is_local(host: str) -> bool:
 
 
 def is_open(address: Address, connections: tuple[str, ...]) -> bool:
-    """Whether a task may reach an address.
-
-    Args:
-        connections: The service's ``connects_to``.
-    """
+    """Whether a task may reach an address."""
     if address.port in OPEN_PORTS:
         return True
     for connection in connections:

@@ -22,7 +22,6 @@ def group_contradictions(
     """Every contradiction, as the key's path, what is wrong and what to do.
 
     Args:
-        release: How the services of a release go together.
         in_job: Whether a job of GitHub Actions waits for a deployment.
     """
     if not release.together:

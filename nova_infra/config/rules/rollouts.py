@@ -27,11 +27,7 @@ https://docs.github.com/en/actions/reference/limits."""
 def rollout_contradictions(
     environments: Mapping[int, Environment], services: Mapping[int, Service], *, in_job: bool
 ) -> Iterator[str]:
-    """Every contradiction, as the key's path, what is wrong and what to do.
-
-    Args:
-        in_job: Whether a job of GitHub Actions waits for a deployment.
-    """
+    """Every contradiction, as the key's path, what is wrong and what to do."""
     for index, environment in environments.items():
         yield from _faults(f"environments[{index}].rollout", environment.rollout, environment, in_job=in_job)
     for place, service in services.items():

@@ -103,12 +103,7 @@ class Service(Container, Surroundings, Web, Worker, Job):
 
 
 def defaults_of(name: str, hosts: Any, paths: Any) -> dict[str, Any]:
-    """The keys of a web service whose default depends on others.
-
-    Args:
-        hosts: Its hosts, as they are written.
-        paths: Its paths, as they are written.
-    """
+    """The keys of a web service whose default depends on others."""
     drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
     # What takes every path of its hosts comes after what takes some, and what takes every request after both.
     if paths and not (isinstance(paths, list | tuple) and {"/*", "*"} & set(map(str, paths))):

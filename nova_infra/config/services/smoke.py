@@ -19,7 +19,6 @@ def smoke_paths(service: Service, environment: Environment, services: Iterable[S
     paths through the load balancer, or where no place is left there for the rule of the tests.
 
     Args:
-        environment: The environment, with the service's rollout.
         services: All services, whose rules stand on the same load balancer.
     """
     if service.kind != "web" or environment.rollout.strategy == "rolling":

@@ -44,7 +44,6 @@ def unfit_for_toolchain(region: str, engine: str, *, switch: str = 'write engine
     """Why the toolchain cannot be in a region, and what to do; None where it can.
 
     Args:
-        engine: ``codepipeline`` or ``github-actions``.
         switch: How to choose the other engine. Default: as nova.toml has it.
     """
     if region in MISSING[_SIGNING]:

@@ -18,8 +18,6 @@ class _Field:
     """One field of a cron expression.
 
     Attributes:
-        name: What it is called in a message.
-        most: Its greatest value.
         words: Words that stand for the values from 1 on.
         special: Further values, as a pattern.
         day: Whether it names days, so that ``?`` leaves it to the other field that does.

@@ -30,9 +30,6 @@ class ScheduledJob(Construct):
 
     EventBridge Scheduler can run a task by itself, but it neither waits for the task, nor stops it, nor leaves a run
     out while another one is going: the state machine does.
-
-    Attributes:
-        group: The security group of its tasks.
     """
 
     def __init__(
@@ -50,7 +47,6 @@ class ScheduledJob(Construct):
         """Create the state machine, its schedule and alarms.
 
         Args:
-            settings: Schedule and time limit.
             topic: Notified when an alarm changes. Default: nobody is.
             subnets: Where tasks run. Default: the VPC's private subnets.
             key: Key of the log group. Default: CloudWatch's own.

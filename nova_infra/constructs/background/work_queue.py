@@ -17,10 +17,6 @@ class WorkQueue(Construct):
     """Two encrypted queues that accept only TLS and outlive the stack; or two existing ones, by their names.
 
     SQS's own key encrypts them: a key of the account's would have to be opened to everything that sends.
-
-    Attributes:
-        dead_name: Name of the dead-letter queue.
-        url: Address of the queue.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, name: str, queue: Queue, consumer: iam.IRole) -> None:

@@ -37,7 +37,6 @@ class WorkerAlarms(TaskAlarms):
 
         Args:
             queue: What the configuration says of the queue, and the names of both; None for a worker without one.
-            thresholds: When memory is too full.
         """
         super().__init__(scope, construct_id, cluster_name=cluster_name, service_name=service_name, topic=topic)
         self.rollback_alarms = self._busiest_task(thresholds)
@@ -63,9 +62,5 @@ class WorkerAlarms(TaskAlarms):
 
 
 def fires_in_time(oldest_seconds: int, bake_minutes: int) -> bool:
-    """Whether a bake is long enough for a message to become too old, and for the alarm to fire.
-
-    Args:
-        oldest_seconds: The age that is too much.
-    """
+    """Whether a bake is long enough for a message to become too old, and for the alarm to fire."""
     return oldest_seconds + 60 * _DELAY_MINUTES <= 60 * bake_minutes

@@ -38,7 +38,6 @@ class WorkerService(Construct):
         """Create the service, its security group, scaling and alarms.
 
         Args:
-            settings: Size, rollout, scaling and thresholds.
             queue: Where its work comes from. Default: nothing, and only its CPU scales it.
             topic: Notified when an alarm changes. Default: nobody is.
             subnets: Where tasks run. Default: the VPC's private subnets.

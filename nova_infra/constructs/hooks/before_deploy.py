@@ -60,7 +60,6 @@ class BeforeDeploy(Construct):
         """Create the function and the custom resource.
 
         Args:
-            release: Tag of the image.
             security_groups: What it may connect to.
             parameter: Name of the parameter that remembers what has run.
             key: Key of the function's log group. Default: CloudWatch's own.

@@ -38,9 +38,7 @@ class HookFunction(Construct):
 
         Args:
             name: Name of the function, and of its role.
-            description: What it does, for the console.
             code: Its Python code, with a function ``handler``.
-            statements: What it may do besides writing its log.
         """
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(

@@ -100,7 +100,6 @@ class Group:
         """Where a service stands: ``ready``, ``not ready`` or ``went back``.
 
         Args:
-            tag: Tag of its image in this release.
             mine: The deployment that is asked about, which began after what went back in an earlier try.
         """
         deployment = self.deployments.get(name, {})

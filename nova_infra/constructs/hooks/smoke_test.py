@@ -16,7 +16,6 @@ class SmokeTest(HookFunction):
     def __init__(
         self, scope: Construct, construct_id: str, *, prefix: str, key: kms.IKey, retention: logs.RetentionDays
     ) -> None:
-        """Create the function."""
         super().__init__(
             scope,
             construct_id,

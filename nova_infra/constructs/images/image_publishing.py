@@ -55,7 +55,6 @@ def origin_logins(stack: cdk.Stack, config: Config) -> list[iam.PolicyStatement]
     """What such a role needs to copy images from registries that take a login.
 
     Args:
-        stack: A stack in the toolchain's account.
         config: The configuration, whose services name the secrets of the logins.
     """
     logins = [service.credentials for service in config.services if service.credentials is not None]

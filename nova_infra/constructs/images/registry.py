@@ -21,11 +21,7 @@ class ImageRegistry(Construct):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, name: str, pull_accounts: Sequence[str]) -> None:
-        """Create the repository.
-
-        Args:
-            pull_accounts: Accounts whose tasks run the images.
-        """
+        """Create the repository."""
         super().__init__(scope, construct_id)
         self.repository = ecr.Repository(
             self,

@@ -31,7 +31,6 @@ class Firewall(Construct):
         key: kms.IKey,
         retention: logs.RetentionDays,
     ) -> None:
-        """Create the firewall and put it in front of the load balancer."""
         super().__init__(scope, construct_id)
         acl = wafv2.CfnWebACL(
             self,

@@ -20,7 +20,6 @@ class Ingress(Construct):
     resource either way: services refer to it, so one that took its place could only come after them, and they after it.
 
     Attributes:
-        listener: The listener that services attach their rules to.
         security_group: The load balancer's security group, the only one that tasks accept connections from.
         url: Base URL of the environment, without a trailing slash.
     """
@@ -42,7 +41,6 @@ class Ingress(Construct):
         Args:
             cidr: The VPC's address range, the only one that the load balancer connects to.
             domain: Its name, served with TLS. None for plain HTTP.
-            deletion_protection: Whether the load balancer refuses to be deleted.
         """
         super().__init__(scope, construct_id)
         self.security_group = self._security_group(vpc, cidr=cidr, name=name, tls=domain is not None)
@@ -148,8 +146,6 @@ def application_load_balancer(
     """Create a load balancer that writes access logs and accepts nothing but well-formed requests.
 
     Args:
-        log_bucket: Where access logs go.
-        log_prefix: What their keys begin with.
         private_subnets: Where it is, if it has no public addresses. Default: it faces the internet.
     """
     load_balancer = elbv2.ApplicationLoadBalancer(

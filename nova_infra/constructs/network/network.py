@@ -41,7 +41,6 @@ class EnvironmentNetwork(Construct):
             zones: Letters of the availability zones.
             nat_gateways: Number of NAT gateways; with none, private subnets reach only this VPC and its endpoints.
             interface_endpoints: Short names of the AWS services to reach privately, such as ``ecr.api``.
-            log_bucket: Where flow logs go.
         """
         super().__init__(scope, construct_id)
         self.vpc = ec2.Vpc(

@@ -31,12 +31,7 @@ class PrivateIngress(Construct):
         deletion_protection: bool,
         log_bucket: s3.IBucket,
     ) -> None:
-        """Create the load balancer.
-
-        Args:
-            name: Prefix of its physical name.
-            subnets: Where it is: where the tasks are.
-        """
+        """Create the load balancer."""
         super().__init__(scope, construct_id)
         group = ec2.SecurityGroup(
             self,

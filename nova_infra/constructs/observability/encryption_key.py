@@ -26,7 +26,6 @@ class EncryptionKey(Construct):
 
         Args:
             name: What the key is for, in its description.
-            publishers: Who publishes to the topic that the key encrypts.
             log_groups: Names of the log groups that it encrypts; ``*`` stands for any characters.
         """
         super().__init__(scope, construct_id)

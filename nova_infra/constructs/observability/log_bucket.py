@@ -12,11 +12,7 @@ class LogBucket(Construct):
     """A private, versioned bucket whose objects expire."""
 
     def __init__(self, scope: Construct, construct_id: str, *, retention_days: int) -> None:
-        """Create the bucket.
-
-        Args:
-            retention_days: Days after which an object is deleted.
-        """
+        """Create the bucket."""
         super().__init__(scope, construct_id)
         # Load balancers cannot write to a bucket that is encrypted with a customer's key.
         encryption = s3.BucketEncryption.S3_MANAGED

@@ -9,12 +9,7 @@ import aws_cdk as cdk
 
 @dataclass(frozen=True)
 class Publisher:
-    """A service that publishes to an encrypted topic, and the conditions on its permission.
-
-    Attributes:
-        topic_conditions: Conditions on publishing to the topic.
-        key_conditions: Conditions on using the topic's key.
-    """
+    """A service that publishes to an encrypted topic, and the conditions on its permission."""
 
     principal: str
     topic_conditions: Mapping[str, Any] = field(default_factory=dict)

@@ -47,9 +47,6 @@ def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifacts: Iterable[str])
 
     CodePipeline puts an artifact under the pipeline's and the artifact's name, both shortened, and a random one. So
     what the role wrote for an earlier execution stays within its reach: it may list the bucket.
-
-    Args:
-        role: The role of the project that makes the artifacts.
     """
     own = [bucket.arn_for_objects(f"*/{name[:_SHORTENED]}*") for name in artifacts]
     for statement in (

@@ -20,9 +20,6 @@ def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, r
     renamed refuses (awslabs/landing-zone-accelerator-on-aws#828): neither the source nor a build could read anything.
     Either name without a condition means writing to every repository that the connection reaches; see
     https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html.
-
-    Args:
-        repository: ``owner/name``.
     """
     stack = cdk.Stack.of(pipeline)
     allowed = iam.PolicyStatement(actions=[_BY_NEW_NAME], resources=[connection_arn])

@@ -25,7 +25,6 @@ def acknowledge_grants(
     """Accept what the roles of a pipeline and of its projects are granted.
 
     Args:
-        images: The steps that log in to the image registry.
         published: ARNs of the repositories that they write to, and of what signs images there.
     """
     bucket = artifacts.node.default_child

@@ -15,11 +15,7 @@ _DIGEST = (
 
 
 def refuse_others(digest: str) -> str:
-    """A step's command, the pipeline's own, which refuses a commit with other tools.
-
-    Args:
-        digest: What the tools are known by.
-    """
+    """A step's command, the pipeline's own, which refuses a commit with other tools."""
     return (
         f'test "$({_DIGEST})" = {digest} || {{ echo "tools: what this step would run of the commit is not what was '
         "approved with the pipeline: start a new release, whose ApprovePipeline asks for it; an earlier release comes "

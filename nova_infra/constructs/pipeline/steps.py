@@ -50,9 +50,7 @@ class Tools:
     """What steps run.
 
     Attributes:
-        source: The commit's files.
         archive: What Build packed for them to install.
-        digest: Digest of the commit's own files that they run.
     """
 
     source: pipelines.IFileSetProducer
@@ -61,11 +59,7 @@ class Tools:
 
 
 class BuildStep(pipelines.CodeBuildStep):
-    """Checks the commit, synthesizes it, and packs the tools of the steps that follow.
-
-    Attributes:
-        tools: What the later steps run.
-    """
+    """Checks the commit, synthesizes it, and packs the tools of the steps that follow."""
 
     def __init__(self, *, source: pipelines.IFileSetProducer, tools_digest: str) -> None:
         """Create the step.
@@ -195,9 +189,7 @@ class GateStep(ReleaseStep):
         """Create the step.
 
         Args:
-            gated: Names of the services that wait for the suite.
             loaded: Names of those that it sends requests while they bake.
-            minutes: How long the slowest deployment takes.
         """
         super().__init__(
             scope,
@@ -227,11 +219,7 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
         tools: Tools,
         url: CfnOutput,
     ) -> None:
-        """Create the step.
-
-        Args:
-            suite: Which tests: ``e2e`` are those in a browser.
-        """
+        """Create the step."""
         browser = suite == "e2e"
         super().__init__(
             "E2ETests" if browser else "IntegrationTests",

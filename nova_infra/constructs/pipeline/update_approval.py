@@ -48,7 +48,6 @@ class UpdateApproval(Construct):
 
         Args:
             stacks: Names of the stacks that the update deploys, the pipeline's own first.
-            build_image: What the comparison runs in.
         """
         super().__init__(pipeline, construct_id)
         project = self._project(pipeline, stacks, build_image, logging)

@@ -65,7 +65,6 @@ class GitHubRole(Construct):
         """Create the role.
 
         Args:
-            jobs: Who may assume it.
             max_session: How long credentials may be good for; from 1 to 12 hours.
         """
         super().__init__(scope, construct_id)

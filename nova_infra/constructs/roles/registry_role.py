@@ -46,7 +46,6 @@ class RegistryRole(Construct):
         """Create the role.
 
         Args:
-            stack: Name of the stack that it deploys.
             assets: What the names of that stack's templates begin with in the bootstrap bucket.
             settings: Whether it also sets what holds for the whole registry.
         """

@@ -28,7 +28,6 @@ class RoleUsers:
     """ARNs of the roles that may assume the release roles.
 
     Attributes:
-        observers: Those that may assume the observer.
         releasers: Those that may assume the observer and the release role.
         operators: Those that may assume the operator; none for no such role.
         gatekeepers: Those that answer deployments for the test suite; none for no such role.
@@ -302,9 +301,6 @@ def steering(deployments: str) -> iam.PolicyStatement:
     """What answers a deployment's gate, or stops the deployment.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
-
-    Args:
-        deployments: ARN of the environment's deployments.
     """
     return iam.PolicyStatement(
         actions=["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"], resources=[deployments]
@@ -315,10 +311,6 @@ def announcing(bus: str, prefix: str) -> iam.PolicyStatement:
     """What lets Nova say in an event what it did: rules send it to the topic, whose key no role may use.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
-
-    Args:
-        bus: ARN of the account's event bus.
-        prefix: Of the environment, which the events' type names.
     """
     return iam.PolicyStatement(
         actions=["events:PutEvents"],

@@ -24,9 +24,6 @@ def open_connections(group: ec2.SecurityGroup, connections: Sequence[str]) -> No
 
     A security group knows addresses only, so the port is open to every address, unless the host is an address or a
     range of them.
-
-    Args:
-        connections: What a service's ``connects_to`` says.
     """
     ports: dict[tuple[str, int], list[str]] = {}
     for connection in connections:

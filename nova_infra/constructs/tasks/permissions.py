@@ -15,11 +15,7 @@ from nova_infra.config import Permission
 
 
 def grant(role: iam.IRole, permissions: Sequence[Permission]) -> None:
-    """Let a task role do what a service's permissions say.
-
-    Args:
-        permissions: The permissions. Wildcards are accepted for the reason that they give.
-    """
+    """Let a task role do what a service's permissions say."""
     for permission in permissions:
         role.add_to_principal_policy(
             iam.PolicyStatement(actions=list(permission.actions), resources=list(permission.resources))

@@ -33,8 +33,6 @@ class Autoscaling(Construct):
         """Create the scalable target and its policies.
 
         Args:
-            name: Its name, the prefix of the policies' names.
-            targets: What each task is held to.
             target_groups: Full names of both colours.
         """
         super().__init__(scope, construct_id)
@@ -85,7 +83,6 @@ def scale_on_cpu(
     Args:
         name: Its name, the prefix of the policy's name. CDK would take the construct path, which differs between a
             direct deployment and one through the pipeline, and a changed name replaces the policy.
-        cpu_percent: The CPU that each task is held to.
 
     Returns:
         The scalable target, for further policies.

@@ -15,7 +15,6 @@ def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
 
     Args:
-        secret: Where the value is.
         role: The execution role, which may decrypt with the customer's key, if there is one.
     """
     if secret.key is not None:

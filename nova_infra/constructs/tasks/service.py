@@ -31,8 +31,6 @@ def fargate_service(
     """Create the service.
 
     Args:
-        runtime: Its bake time, its share on Spot, and whether ECS Exec is on.
-        rollback_alarms: Alarms that roll a deployment back, by their names.
         subnets: Where tasks run; None for the VPC's private subnets, or its public ones where it has no others.
         **strategy: Further properties of :class:`aws_cdk.aws_ecs.FargateService`, such as its deployment strategy.
     """

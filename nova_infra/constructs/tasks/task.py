@@ -51,7 +51,6 @@ class FargateTask(Construct):
 
         Args:
             name: Its family, and the name of its log group.
-            service: Command, health check, user, size, architecture, port, variables, secrets and sidecars.
             runtime: How long logs are kept, and whether ECS Exec may write the root file system. ``/tmp`` can always be
                 written.
             variables: Environment variables besides the service's.

@@ -42,7 +42,6 @@ class WebAlarms(TaskAlarms):
         """Create the alarms and make them notify the topic.
 
         Args:
-            load_balancer: Full name of the load balancer in front.
             target_groups: Colour to full name of its target group: which is the new one alternates from deployment to
                 deployment.
         """

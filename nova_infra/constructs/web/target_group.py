@@ -28,7 +28,6 @@ def target_group(scope: Construct, colour: str, *, vpc: ec2.IVpc, service: Servi
     """One of the service's two target groups.
 
     Args:
-        colour: Its colour, which is also its id.
         service: Protocol, health check, and how long requests may take when a task is taken out of service.
     """
     health = service.health

@@ -58,8 +58,6 @@ class WebService(Construct):
         """Create the service, its target groups, rule, security group, scaling and alarms.
 
         Args:
-            cluster: The ECS cluster. The alarm on too few tasks reads its Container Insights.
-            listener: The listener that gets the rule.
             image: What each task runs: an image, or a Fargate task definition whose default container takes the
                 requests, or a :class:`FargateTask`.
             port: Port that the container listens on. Default: the container's first port mapping, or the settings'.

@@ -18,7 +18,6 @@ class AwsBackground(AwsStacks):
     """See :class:`nova_infra.deployed.protocol.ObservedEnvironment`."""
 
     def __init__(self, prefix: str, *, aws: Aws) -> None:
-        """Nothing is remembered yet; see :class:`nova_infra.deployed.aws.stacks.AwsStacks`."""
         super().__init__(prefix, aws=aws)
         self._kept_variables: dict[str, Mapping[str, str]] = {}
 

@@ -18,7 +18,6 @@ def read_deployment(
     """A deployment from ECS's answers.
 
     Args:
-        deployment: One of DescribeServiceDeployments.
         service: Its service, as DescribeServices has it; empty where that was not asked.
         revisions: Service revisions by their ARNs, as DescribeServiceRevisions has them.
         prefix: What the names of the environment's services begin with, without the hyphen.

@@ -42,7 +42,6 @@ def traffic_queries(number: int, target_group: str, load_balancer: str) -> list[
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 
     Args:
-        number: Distinguishes its answers from others'.
         load_balancer: ``app/<name>/<id>``.
     """
     return [_query(f"t{number}_{key}", name, stat, target_group, load_balancer) for key, name, stat in _TRAFFIC]

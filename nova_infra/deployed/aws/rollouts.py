@@ -53,7 +53,6 @@ class AwsRollouts(AwsMeasurements):
     """
 
     def __init__(self, prefix: str, *, aws: Aws) -> None:
-        """Nothing is remembered yet; see :class:`nova_infra.deployed.aws.stacks.AwsStacks`."""
         super().__init__(prefix, aws=aws)
         self._listed: tuple[datetime, list[str]] | None = None
         self._kept_revisions: dict[str, Mapping[str, Any]] = {}

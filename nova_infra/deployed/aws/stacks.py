@@ -29,7 +29,6 @@ class AwsStacks(ABC):
     """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that CloudFormation answers for."""
 
     def __init__(self, prefix: str, *, aws: Aws) -> None:
-        """Name them."""
         self.prefix = prefix
         self.aws = aws
         self._lists_stacks = True

@@ -63,9 +63,6 @@ class AwsTasks(AwsStacks):
         Args:
             pattern: CloudWatch's filter pattern; empty for all lines.
             streams: Names of at most 100 streams; none for all.
-
-        Raises:
-            RefusedError: The service has no log group.
         """
         which: dict[str, Any] = {"startTime": int(since.timestamp() * 1000)}
         if pattern:
@@ -180,11 +177,7 @@ class AwsTasks(AwsStacks):
         self.aws.write("ecs", "stop_task", done=done, cluster=self.cluster, task=arn, reason=reason)
 
     def open_shell(self, service: str, task: str, command: str) -> dict[str, Any]:
-        """Open a session in a task's container: what AWS's Session Manager plugin needs.
-
-        Raises:
-            RefusedError: The environment does not allow it.
-        """
+        """Open a session in a task's container: what AWS's Session Manager plugin needs."""
         if not self._service(service).get("enableExecuteCommand"):
             raise RefusedError(
                 f"exec: is off in {self.name}: set exec = true for it in nova.toml and deploy it; this makes "
@@ -198,11 +191,7 @@ class AwsTasks(AwsStacks):
         return {"session": opened["session"], "target": target, "region": self.aws.region}
 
     def capacity(self, service: str) -> Capacity:
-        """How many tasks a service may have, and what ends a scaling for an incident.
-
-        Raises:
-            RefusedError: It does not scale.
-        """
+        """How many tasks a service may have, and what ends a scaling for an incident."""
         target, ends = self._scaling(service)
         if target is None:
             self._service(service)  # or there is no such service

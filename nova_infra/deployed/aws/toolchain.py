@@ -22,8 +22,6 @@ class PipelineAction:
 
     Attributes:
         status: ``Succeeded``, ``Failed``, ``InProgress`` or ``Abandoned``, in CodePipeline's words.
-        summary: What CodePipeline says about it.
-        build: The build that it started, if it did.
     """
 
     stage: str
@@ -46,7 +44,6 @@ class Execution:
         status: ``InProgress``, ``Succeeded``, ``Failed``, ``Superseded``, …
         commit: What it delivers, if it knows.
         message: The commit's message, as far as the source gives it.
-        started_at: When, UTC.
     """
 
     id: str
@@ -76,7 +73,6 @@ class AwsToolchain:
     """The toolchain's account in AWS. See :class:`ToolchainAccount`."""
 
     def __init__(self, aws: Aws, *, pipeline: str, topic_arn: str) -> None:
-        """Name it."""
         self.aws = aws
         self._pipeline = pipeline
         self._topic_arn = topic_arn

@@ -19,12 +19,7 @@ _PUBLIC_ACCESS_BLOCK = "PublicAccessBlockConfiguration"
 
 
 def granted(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Logical id and a sentence for everything that the second set of resources newly allows.
-
-    Args:
-        old: Logical id to resource, as deployed.
-        new: The same, as it would be.
-    """
+    """Logical id and a sentence for everything that the second set of resources newly allows."""
     renamed = _renamed(old, new)
     for logical_id, resource in new.items():
         before = old.get(renamed.get(logical_id, logical_id))

@@ -44,13 +44,7 @@ _Resources = Mapping[str, tuple[Any, Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Item:
-    """A priced item.
-
-    Attributes:
-        what: What it is, as people call it.
-        usd: What it costs a month.
-        how: How that was computed.
-    """
+    """A priced item."""
 
     what: str
     usd: float
@@ -102,11 +96,7 @@ def difference(before: Iterable[Template], after: Iterable[Template]) -> str:
 
 
 def document(groups: Mapping[str, Iterable[Template]]) -> Document:
-    """What environments cost a month, and what the figures rest on and leave out.
-
-    Args:
-        groups: Environment to its templates.
-    """
+    """What environments cost a month, and what the figures rest on and leave out."""
     costs = {name: cost(templates) for name, templates in groups.items()}
     sections = [
         Section(

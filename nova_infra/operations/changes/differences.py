@@ -55,7 +55,6 @@ def differences(before: Template | None, after: Template) -> list[Difference]:
 
     Args:
         before: The deployed template; None where the stack does not exist yet.
-        after: The template of the release.
     """
     old, new = _resources(before or {}), _resources(after)
     found = [*_removed(old, new), *_added(old, new), *_changed(old, new)]
@@ -121,8 +120,6 @@ class Replacement:
     """Why a resource is replaced.
 
     Attributes:
-        certain: Whether it is replaced for sure.
-        because: Why, in a clause.
         follows: Logical id of the resource whose replacement is the reason, if one is.
     """
 

@@ -37,9 +37,7 @@ class SecurityGroupRule:
     """One permission of a security group.
 
     Attributes:
-        inbound: Whether it lets traffic in.
         protocol: Name or number; ``-1`` for all.
-        ports: First and last.
         peer: A CIDR, prefix list or group, in words.
     """
 
@@ -76,12 +74,7 @@ _EVERYWHERE_OUT = (
 
 
 def opened(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Logical id and a sentence for everything that the second set of resources opens.
-
-    Args:
-        before: Logical id to resource, as deployed.
-        after: The same, as it would be.
-    """
+    """Logical id and a sentence for everything that the second set of resources opens."""
     yield from _opened_by_security_groups(before, after)
     for logical_id, resource in after.items():
         openings = _OPENINGS.get(resource["Type"])

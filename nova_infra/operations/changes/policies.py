@@ -29,13 +29,7 @@ _NEGATED = {"stringnotequals", "stringnotequalsignorecase", "arnnotequals", "num
 
 @dataclass(frozen=True)
 class Condition:
-    """One operator on one key.
-
-    Attributes:
-        operator: Such as ``StringEquals``.
-        key: Such as ``aws:SourceAccount``.
-        values: What it is compared with.
-    """
+    """One operator on one key."""
 
     operator: str
     key: str
@@ -104,9 +98,7 @@ class PolicyStatement:
     """One statement of a policy, in a form that can be compared.
 
     Attributes:
-        allows: Whether its effect is Allow.
         principals: Who; empty in a policy that is attached to an identity.
-        conditions: All of them have to be met.
     """
 
     allows: bool
@@ -126,8 +118,6 @@ class Grant:
 
     Attributes:
         principals: Who, in words; empty in a policy that is attached to an identity.
-        actions: What, in words.
-        resources: On what, in words.
         conditions: Only if.
         lost_conditions: It was allowed before, but only if.
         was_denied: A Deny that is gone, not an Allow that has come.
@@ -159,7 +149,6 @@ class Policy:
     """Statements that apply together.
 
     Attributes:
-        statements: Those that can be read.
         unread: Those that cannot, as text.
     """
 

@@ -38,8 +38,6 @@ class ResourceType:
     Attributes:
         replaced_by: Properties whose change always replaces the resource, as paths with slashes.
         perhaps_replaced_by: Properties whose change replaces it under conditions that AWS's schema does not state.
-        stateful: It holds data.
-        known: The type is in the schemas.
     """
 
     replaced_by: tuple[str, ...] = ()

@@ -30,7 +30,6 @@ class StackChange:
     Attributes:
         name: Name of the stack, with its account where several have it.
         differences: What changes, most important first.
-        text: The same in the words of ``cdk diff``.
     """
 
     name: str
@@ -40,10 +39,6 @@ class StackChange:
 
 def changes(before: Path, after: Path) -> list[StackChange]:
     """The stacks that differ, sorted by name.
-
-    Args:
-        before: The assembly of the code as it is, such as the main branch's.
-        after: The assembly of the code as it would be.
 
     Raises:
         RefusedError: A directory is not an assembly, or ``cdk diff`` fails.

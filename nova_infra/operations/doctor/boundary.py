@@ -14,11 +14,7 @@ from nova_infra.operations.release.permissions_boundary import boundary_document
 
 
 def boundary_checks(config: Config, access: Account) -> Iterator[Check]:
-    """The boundary that ``permissions_boundary = true`` asks for; nothing where nobody asks.
-
-    Args:
-        access: The toolchain's account.
-    """
+    """The boundary that ``permissions_boundary = true`` asks for; nothing where nobody asks."""
     toolchain = config.toolchain
     if not toolchain.permissions_boundary:
         return

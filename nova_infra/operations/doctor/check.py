@@ -10,11 +10,7 @@ class Account(Protocol):
     """Calls AWS in one account and region: see :class:`nova_infra.deployed.aws.client.session.Aws`."""
 
     def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
-        """Call an operation.
-
-        Raises:
-            NovaError: AWS refused it, or could not be reached.
-        """
+        """Call an operation."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +19,6 @@ class Check:
 
     Attributes:
         right: Whether it is as it should be; None where that is not known.
-        what: What was found.
         remedy: What to do; empty where nothing has to be done.
     """
 

@@ -172,7 +172,6 @@ def _exit_faults(
     https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 
     Args:
-        public: The services that the load balancer sends requests to.
         groups: The load balancer's groups, as EC2 describes them.
         own: Ids of the groups that tasks have already.
     """

@@ -25,9 +25,6 @@ _SETTINGS = "docs/delivery.md, Settings of the repository"
 def ask_github(path: str) -> Any:
     """GitHub's answer, by the ``gh`` command with its signed-in user.
 
-    Args:
-        path: Such as ``repos/org/name``.
-
     Raises:
         RefusedError: There is no such command, nobody is signed in, or GitHub refuses.
     """

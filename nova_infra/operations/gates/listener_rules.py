@@ -20,8 +20,6 @@ def misdirected(
 
     Args:
         on_alternate: Services whose alternate target group gets the traffic now.
-        deployed: Service to the template that its stack was last deployed with.
-        released: Service to its template in the release.
 
     Returns:
         A sentence for each such service, with the remedy.

@@ -26,13 +26,11 @@ class ListenerRule:
     """The requests that a listener rule takes.
 
     Attributes:
-        priority: Its place; lower ones are tried first.
         paths: Patterns of paths; any path where it has none.
         hosts: Patterns of hosts; any host where it has none.
         for_tests: Whether it takes only some requests of its hosts and paths, as tests of a new revision by a header,
             or by a regular expression.
         tested: Whether the place right before it is that of such a rule.
-        internal: Whether it is on the private load balancer.
     """
 
     priority: int
@@ -48,7 +46,6 @@ def orphans(prefix: str, stacks: Iterable[Stack], services: Collection[str]) -> 
 
     Args:
         prefix: ``<platform>-<environment>``.
-        services: The names of the services in nova.toml.
     """
     known = {stack_name(prefix, name) for name in (*_SHARED, *services)}
     return tuple(stack for stack in stacks if stack.name not in known)
@@ -135,12 +132,7 @@ def _is_tested(found: Resolved, config: Config) -> bool:
 
 
 def taken(left: Mapping[str, Iterable[ListenerRule]], wanted: Mapping[str, ListenerRule]) -> Iterator[str]:
-    """Say which paths and priorities of a release a rule holds that is left over.
-
-    Args:
-        left: Stack that is left over to its rules.
-        wanted: Service to its rule in the release.
-    """
+    """Say which paths and priorities of a release a rule holds that is left over."""
     for stack, rules in left.items():
         for rule in rules:
             for service, mine in wanted.items():

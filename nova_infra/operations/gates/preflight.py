@@ -41,7 +41,6 @@ class Blocker:
     """What blocks a deployment.
 
     Attributes:
-        text: What, in a sentence, with the remedy where there is one.
         subject: What is red, and in which state; empty where it cannot be waived.
         lost: What a deployment that begins all the same goes without, or risks.
     """
@@ -53,12 +52,7 @@ class Blocker:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What blocks a deployment, and what would block it without its waiver.
-
-    Attributes:
-        refused: What keeps it from beginning.
-        waived: What would keep it from beginning, were it not for a waiver, each with that waiver.
-    """
+    """What blocks a deployment, and what would block it without its waiver."""
 
     refused: tuple[Blocker, ...]
     waived: tuple[tuple[Blocker, Waiver], ...]
@@ -69,7 +63,6 @@ class Conditions:
     """The state of the environment when a deployment would start.
 
     Attributes:
-        services: The environment's services.
         vcpu_quota: How many vCPUs Fargate may run; None where that is not known.
         last_good: The release that was last seen to run as it should, if any.
         rollback: The rollback that is under way, in a sentence; empty where none is.

@@ -16,7 +16,6 @@ class Problem:
 
     Attributes:
         text: What, in a line that names the service and the remedy where there is one.
-        may_pass: Whether it may come right by itself within minutes.
         subject: The alarm that it is about and its state, as a person accepts them; empty where it is about none.
     """
 
@@ -45,11 +44,7 @@ class Seen:
 
 
 def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Problem]:
-    """What keeps an environment from running a release as it should; empty if nothing does.
-
-    Args:
-        release: Service to the image that it should run.
-    """
+    """What keeps an environment from running a release as it should; empty if nothing does."""
     services = {service.name: service for service in seen.services}
     stacks = {stack.name: stack for stack in seen.stacks}
     found: list[Problem] = []

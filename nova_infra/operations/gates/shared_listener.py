@@ -15,18 +15,13 @@ def of_others(rules: Iterable[Mapping[str, Any]], own: Iterable[str]) -> list[Li
 
     Args:
         rules: The rules, as DescribeRules has them.
-        own: ARNs of those of the environment.
     """
     mine = set(own)
     return [rule_of(each) for each in rules if not each.get("IsDefault") and each.get("RuleArn") not in mine]
 
 
 def collisions(rules: Iterable[ListenerRule], wanted: Mapping[str, ListenerRule], environment: str) -> Iterator[str]:
-    """What conflicts with the release's rules, a sentence each, with the remedy.
-
-    Args:
-        wanted: Service to its rule in the environment.
-    """
+    """What conflicts with the release's rules, a sentence each, with the remedy."""
     for rule in rules:
         for service, mine in wanted.items():
             if not mine.internal and (fault := held(rule, mine)):

@@ -14,7 +14,6 @@ def unsigned(environment: ObservedEnvironment, images: Mapping[str, Image]) -> l
 
     Args:
         environment: Where the images are to run; its account may ask the registry.
-        images: Service to its image, with a digest.
     """
     found = environment.signatures(list(images.values()))
     return [

@@ -70,9 +70,6 @@ def follow(
         wanted: CloudWatch's filter pattern; empty for all lines.
         only: Ids of the tasks to show; None for all.
         again: Asked after each look, waits as long as it likes, and says whether to look once more.
-
-    Raises:
-        NovaError: The log cannot be read.
     """
     seen: OrderedDict[str, None] = OrderedDict()
     looked = False

@@ -7,11 +7,7 @@ from nova_infra.names import CLUSTER_OUTPUT, cluster_name
 
 
 def places(environment: ObservedEnvironment) -> Document:
-    """A row for its address, and for AWS's console and dashboard of it.
-
-    Raises:
-        RefusedError: It is not deployed.
-    """
+    """A row for its address, and for AWS's console and dashboard of it."""
     name = environment.stack_name("platform")
     platform = next(iter(environment.stacks([name])), None)
     if platform is None or "Url" not in platform.outputs:

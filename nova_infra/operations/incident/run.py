@@ -42,11 +42,6 @@ def run(
 ) -> int:
     """Run a command in a task with a service's image, role and network; stop it where this is interrupted.
 
-    Args:
-        notify: Called with what happens to the task.
-        write: Given each line of its output.
-        wait: Waits until more of its output may be there.
-
     Returns:
         The command's exit code.
 

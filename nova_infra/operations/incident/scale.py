@@ -38,7 +38,6 @@ def scale(
     Args:
         least: The least tasks; None to leave them.
         most: The most tasks; None to leave them, or to raise them to the least.
-        lasts: How long.
 
     Raises:
         RefusedError: The numbers are none, or the service does not scale; nothing was changed.

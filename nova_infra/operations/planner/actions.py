@@ -16,7 +16,6 @@ def resource_actions(before: StackTemplate | None, after: StackTemplate) -> tupl
 
     Args:
         before: The stack as it is deployed; None where it is new.
-        after: The stack as it would be.
     """
     if before is not None and before.template == after.template:
         return ()

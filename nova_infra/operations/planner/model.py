@@ -90,7 +90,6 @@ class ResourceAction:
     """What happens to one resource.
 
     Attributes:
-        type: Its type, such as ``AWS::S3::Bucket``.
         because: Why it is replaced, or updated although its own properties stay; empty otherwise.
         follows: The resource whose replacement is the reason, if one is.
     """
@@ -117,7 +116,6 @@ class Refusal:
     """Something that AWS would refuse.
 
     Attributes:
-        stack: Name of the stack whose deployment would fail.
         where: Resource, and its property where one is meant, such as ``Vpc.CidrBlock``; empty for the whole stack.
         fault: What is wrong, in a clause.
         verdict: What AWS would make of it, the beginning of a sentence.
@@ -127,10 +125,9 @@ class Refusal:
     where: str
     fault: str
     remedy: str
-    verdict: str = "CloudFormation would refuse this"
+    verdict: str
 
     def __str__(self) -> str:
-        """One line: stack and resource, the fault, the remedy."""
         place = ".".join(filter(None, [self.stack, self.where]))
         return f"{place}: {self.fault}: {self.remedy}"
 
@@ -141,7 +138,6 @@ class Consequence:
 
     Attributes:
         where: Resource; empty for the whole stack.
-        hurts: Whether users would notice.
         loses: Whether something is gone afterwards that no deployment brings back.
     """
 
@@ -152,7 +148,6 @@ class Consequence:
     loses: bool = False
 
     def __str__(self) -> str:
-        """One line."""
         return f"{'.'.join(filter(None, [self.stack, self.where]))}: {self.what}"
 
 
@@ -161,12 +156,8 @@ class PlannedStack:
     """What happens to one stack.
 
     Attributes:
-        stack: The stack as it would be.
         wave: Stacks of the same wave are deployed side by side, lower waves first.
-        is_new: Whether the stack does not exist yet.
         actions: What happens to its resources; empty where the template is the same.
-        refusals: What AWS would refuse.
-        consequences: What else to know.
     """
 
     stack: StackTemplate

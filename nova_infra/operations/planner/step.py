@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nova_infra.operations.planner.model import ResourceAction, StackKey, StackTemplate
+from nova_infra.operations.planner.model import Consequence, Refusal, ResourceAction, StackKey, StackTemplate
 from nova_infra.operations.planner.world import Owner, World
 
 
@@ -14,8 +14,6 @@ class Step:
     Attributes:
         world: What is deployed by then, without the stacks that are deployed at the same time.
         before: The stack as it is deployed; None where it is new.
-        after: The stack as it would be.
-        actions: What happens to its resources.
         claims: Identities of all resources that are deployed at the same time, this stack's included.
         never_deployed: Stacks of the release that its pipeline does not deploy.
         wave: The stacks that change at the same time, this one included.
@@ -30,6 +28,14 @@ class Step:
     never_deployed: Sequence[StackTemplate] = ()
     wave: Sequence[StackTemplate] = ()
     release: Mapping[StackKey, StackTemplate] = field(default_factory=dict)
+
+    def refuse(self, where: str, fault: str, remedy: str, verdict: str = "CloudFormation would refuse this") -> Refusal:
+        """Something of this stack that AWS would refuse."""
+        return Refusal(self.after.key.name, where, fault, remedy, verdict)
+
+    def note(self, where: str, what: str, *, hurts: bool = False, loses: bool = False) -> Consequence:
+        """Something that the deployment of this stack would do, and that people should know."""
+        return Consequence(self.after.key.name, where, what, hurts, loses)
 
     def identity_before(self, logical_id: str) -> str | None:
         """The identity that a resource had."""

@@ -15,7 +15,6 @@ class World:
     """The stacks that are deployed now."""
 
     def __init__(self, deployed: Iterable[StackTemplate]) -> None:
-        """Begin with what is deployed."""
         self.stacks: dict[StackKey, StackTemplate] = {}
         self._exporters: dict[tuple[str, str, str], StackTemplate] = {}
         self._owners: dict[str, list[Owner]] = {}

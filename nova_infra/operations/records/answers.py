@@ -18,7 +18,6 @@ class RolloutAnswer:
     """An answer to one or more deployments.
 
     Attributes:
-        action: What was done.
         services: Service to where its deployment stood, in words.
     """
 
@@ -51,7 +50,6 @@ class MeasuredLoad:
 
     Attributes:
         per_minute: Service to requests a minute.
-        at: When it was measured, UTC.
     """
 
     per_minute: dict[str, int]

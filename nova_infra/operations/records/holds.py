@@ -26,7 +26,6 @@ class Hold:
 
     Attributes:
         release: The release, or the beginning of its commit.
-        by: Who set it.
         images: Service to the digest of an image that must not be deployed either, whatever the release.
     """
 
@@ -109,7 +108,6 @@ def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -
     """Why a release may not be deployed, in sentences; empty if it may.
 
     Args:
-        holds: The environment's holds.
         images: Service to the digest of its image in the release.
     """
     found = []

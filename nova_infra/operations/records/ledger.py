@@ -46,11 +46,9 @@ class Entry:
     """One line of the ledger.
 
     Attributes:
-        images: Service to its image.
         outcome: ``verified``: it was delivered and runs as it should; ``failed``: it was delivered and does not;
             ``rolled-back``: the environment was brought back to it, and it runs as it should; ``deployed``: the
             environment was brought back to it, and does not run as it should yet.
-        by: Who or what did it.
         reason: Why; empty for a delivery by the pipeline.
         committed_at: When the commit was made, UTC, if that is known.
         assembly: What its assembly was known by when it was built, as 64 hexadecimal digits; empty where not known.

@@ -15,9 +15,6 @@ SHORTEST_COMMIT = 7
 def matching(ledger: Ledger, release: str) -> list[Entry]:
     """The entries of a release, newest first.
 
-    Args:
-        release: Its name, or the beginning of it.
-
     Raises:
         RefusedError: The ledger has none, or several releases begin like that.
     """
@@ -60,11 +57,7 @@ def last_good(ledger: Ledger, held: Container[str], deployed: Mapping[str, str |
     should is finished first, too.
 
     Args:
-        held: Releases on hold.
         deployed: Service to the digest of the image that it is meant to run now.
-
-    Raises:
-        RefusedError: There is none.
     """
     latest = current(ledger, deployed)
     if latest is not None and latest.outcome == "rolled-back":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
+from nova_infra.documents.text import counted
 from nova_infra.operations.records.ledger import Entry
 
 ENOUGH = 5
@@ -21,7 +22,6 @@ class DeliveredRelease:
     """One release to an environment: what the ledger says from its deployment to the next one.
 
     Attributes:
-        committed_at: When the commit was made, if that is known.
         deployed_at: When the ledger first names it.
         good_at: When it was first seen to run as it should; None where it never was.
         failed_at: When it was found not to; None where it never was. A release that was rolled back without an entry of
@@ -43,7 +43,6 @@ class DeliveryMetric:
 
     Attributes:
         value: The number with its unit, or why there is none.
-        known: Whether there is a number.
         definition: How it is computed.
     """
 
@@ -54,11 +53,7 @@ class DeliveryMetric:
 
 
 def releases(entries: Sequence[Entry]) -> list[DeliveredRelease]:
-    """The releases in a ledger, oldest first.
-
-    Args:
-        entries: The ledger's entries, in any order.
-    """
+    """The releases in a ledger, oldest first."""
     found: list[DeliveredRelease] = []
     running: str | None = None
     for entry in sorted(entries, key=lambda e: e.at):
@@ -167,5 +162,4 @@ def duration(span: timedelta) -> str:
 
 
 def _days(span: timedelta) -> str:
-    days = max(1, round(span / timedelta(days=1)))
-    return "1 day" if days == 1 else f"{days} days"
+    return counted(max(1, round(span / timedelta(days=1))), "day")

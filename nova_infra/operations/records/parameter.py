@@ -56,7 +56,6 @@ def read_records(
         kind: The last part of the path that they are below.
         read: Reads the one for a release; None for one that does not count any more.
         unreadable: What stands for the one for a release that cannot be read, and why it cannot.
-        written_by: The command that writes them.
     """
     found = []
     for name, text in environment.parameters(parameter_name(environment, kind)).items():
@@ -103,7 +102,6 @@ class Fields:
             raise UnreadableError(f"its schema {self._value['v']} is newer than this Nova, which knows {SCHEMA}")
 
     def __contains__(self, key: str) -> bool:
-        """Whether a field is there."""
         return key in self._value
 
     def text(self, key: str, default: str | None = None) -> str:

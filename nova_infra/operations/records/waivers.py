@@ -49,7 +49,6 @@ class Waiver:
     until: datetime
 
     def __str__(self) -> str:
-        """Who, why and until when."""
         return f"waived by {self.by} because {self.why!r}, until {self.until:%Y-%m-%d %H:%M} UTC"
 
 
@@ -72,11 +71,7 @@ def read_waivers(environment: ObservedEnvironment) -> tuple[Waiver, ...]:
 
 
 def waivable_release(release: str) -> str:
-    """The name of a release that may get a waiver, as the ledger would have it.
-
-    Raises:
-        RefusedError: No release can have that name, or it is too little of a commit.
-    """
+    """The name of a release that may get a waiver, as the ledger would have it."""
     name = checked_name(release)
     if is_hexadecimal(name) and len(name) < _DIGITS:
         raise RefusedError(
@@ -91,7 +86,6 @@ def waive(environment: RecordedEnvironment, release: str, subjects: Sequence[str
 
     Args:
         release: The release, as :func:`waivable_release` has it.
-        subjects: What is red.
         by: Who writes it, as STS says: what started a build is a name that the build can set.
     """
     now = datetime.now(UTC).replace(microsecond=0)

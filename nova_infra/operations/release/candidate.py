@@ -16,7 +16,6 @@ class Candidate:
 
     Attributes:
         release: The commit; for a tree that differs from its commit, a name made of its content.
-        templates: Stack name to template of the environment's stacks.
         digests: Finds service to the digest of its image; it may raise NovaError.
     """
 
@@ -29,11 +28,7 @@ def read_candidate(environment: ObservedEnvironment, root: Path, assembly: Calla
     """The release in a directory; in a rehearsal the one that is being played.
 
     Args:
-        environment: Where it is to go.
         assembly: Finds, or synthesizes, its assembly.
-
-    Raises:
-        NovaError: The directory holds no release.
     """
     if (played := environment.played()) is not None:
         digests = {service: str(image.digest) for service, image in played.images.items()}

@@ -25,7 +25,6 @@ class Checkout:
     Attributes:
         release: The commit; for a tree that differs from its commit, a name made of its content.
         images: Service to its image by tag, without digest.
-        committed_at: When the commit was made, UTC, if git knows.
     """
 
     release: str
@@ -34,11 +33,7 @@ class Checkout:
 
 
 def read_checkout(root: Path, environment: str) -> Checkout:
-    """The release of a directory, as an environment pulls it.
-
-    Raises:
-        ConfigError: It holds no usable ``nova.toml``.
-    """
+    """The release of a directory, as an environment pulls it."""
     config = load_config(root)
     images = {
         service: Image(f"{_registry(config)}/{config.repository(service, environment)}", tag)
@@ -70,10 +65,6 @@ def unsigned(environment: ObservedEnvironment, images: Mapping[str, ReleasedImag
     """A sentence for each image of the release in a directory that the registry has not signed.
 
     Nothing is signed in a rehearsal, nor in the repositories of an early branch.
-
-    Args:
-        environment: Where the release is to go.
-        images: Service to its image.
     """
     config = load_config(root)
     if environment.played() is not None or config.takes_early_images(environment.name):
@@ -86,11 +77,7 @@ def unsigned(environment: ObservedEnvironment, images: Mapping[str, ReleasedImag
 
 
 def with_digests(environment: ObservedEnvironment, checkout: Checkout) -> dict[str, ReleasedImage]:
-    """Service to its image in the registry.
-
-    Raises:
-        RefusedError: An image was not built, or is gone.
-    """
+    """Service to its image in the registry."""
     found = environment.images(list(checkout.images.values()))
     released = {}
     for (service, wanted), image in zip(checkout.images.items(), found, strict=True):

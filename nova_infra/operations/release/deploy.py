@@ -18,9 +18,6 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
     What is deployed to one environment after the other is then the same, and what was tested is what arrives. The CDK
     CLI waits for every stack, and CloudFormation for every bake.
 
-    Args:
-        assembly: Where ``make synth`` wrote it.
-
     Returns:
         The environment's base URL.
 
@@ -50,10 +47,6 @@ def deploy_registry(config: Config, *, assembly: Path, early: bool = False) -> N
 
     Args:
         early: Whether the early branch's are meant, which its jobs may deploy, and not those of releases.
-
-    Raises:
-        RefusedError: Another engine delivers here, or the assembly holds no registry.
-        AwsError: The stack was not deployed.
     """
     _require_engine(config, "registry")
     if early and config.early_branch is None:
@@ -66,14 +59,7 @@ def deploy_registry(config: Config, *, assembly: Path, early: bool = False) -> N
 
 
 def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str], object]) -> bool:
-    """Whether the delivered branch's image repositories differ from those in an assembly.
-
-    Args:
-        deployed: Gives the template of the stack of a name; None where there is no such stack.
-
-    Raises:
-        RefusedError: Another engine delivers here, or the assembly holds no registry.
-    """
+    """Whether the delivered branch's image repositories differ from those in an assembly."""
     _require_engine(config, "registry")
     template = _registry_template(assembly, REGISTRY_STACK)
     wanted: object = json.loads(template.read_text(encoding="utf-8"))

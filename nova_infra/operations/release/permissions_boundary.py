@@ -31,11 +31,7 @@ _BUILDING = ("PipelineImages",)
 
 
 def boundary_document(config: Config) -> dict[str, Any]:
-    """The boundary's policy document.
-
-    Raises:
-        RefusedError: It is too large for IAM.
-    """
+    """The boundary's policy document."""
     document = {"Version": "2012-10-17", "Statement": list(_statements(config))}
     size = len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
     if size > MAX_CHARACTERS:
@@ -47,9 +43,6 @@ def boundary_document(config: Config) -> dict[str, Any]:
 
 def bounded(template: Mapping[str, Any], config: Config) -> dict[str, Any]:
     """A bootstrap template of the toolchain's account that holds the boundary, and limits CloudFormation by it.
-
-    Args:
-        template: What ``cdk bootstrap --show-template`` gives.
 
     Raises:
         ConfigError: The configuration does not ask for a boundary.

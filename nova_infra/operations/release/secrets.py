@@ -51,7 +51,6 @@ class SecretOrigin:
     place: str = ""
 
     def __str__(self) -> str:
-        """As a person calls it."""
         return f"the secret {self.secret.rpartition(':')[2]}" if self.secret else f"the parameter {self.parameter}"
 
 
@@ -67,10 +66,6 @@ def missing_secrets(environment: ObservedEnvironment, released: Mapping[str, Tem
     """What the tasks of a release read and the environment's account does not have.
 
     Nothing is missing in a rehearsal, where values are made up.
-
-    Args:
-        environment: Where the release is to go.
-        released: Stack to its template in the release.
     """
     if environment.played() is not None or not any(map(origins, released.values())):
         return Found()

@@ -39,10 +39,8 @@ class JobStatus:
 
     Attributes:
         last: What came of the latest run that has ended, and how long ago, in words.
-        next: When it runs next, in words.
         next_at: When it runs next, UTC; None where no schedule says so.
         well: Nothing about it needs attention.
-        watched: Whether it has any alarm at all.
     """
 
     job: str
@@ -85,11 +83,7 @@ def queue_in_words(backlog: Backlog) -> str:
 
 
 def cause_of_queue(service: str, alarms: Sequence[str]) -> Cause | None:
-    """What the alarms on a worker's queues mean; None where none of them is one.
-
-    Args:
-        service: The name of the worker's stack.
-    """
+    """What the alarms on a worker's queues mean; None where none of them is one."""
     return next((cause for kind, cause in _OF_QUEUES.items() if alarm_name(service, kind) in alarms), None)
 
 

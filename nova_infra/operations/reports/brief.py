@@ -37,11 +37,7 @@ _GROUPS: dict[Kind, tuple[str, Tone]] = {
 
 @dataclass(frozen=True)
 class StackChanges:
-    """What changes in one stack.
-
-    Attributes:
-        new: It does not exist yet.
-    """
+    """What changes in one stack."""
 
     stack: str
     differences: tuple[Difference, ...]
@@ -54,13 +50,9 @@ class Brief:
 
     Attributes:
         environment: Prefix of the environment's names, such as ``nova-prod``.
-        name: Its name, as commands take it.
-        candidate: The commit that is to be released.
         running: The latest entry of the ledger; None where nothing was released.
         last_good: The release to go back to; None where there is none.
         images: Service to the tag that runs, None where it is new, and the tag that is to run.
-        tests: What the pipeline ran for this commit; None where that is not known.
-        warnings: What speaks against it.
         unseen: What could not be looked at, and why.
         cost: What it costs more, or less, a month; empty where that stays the same, or is not known.
         digest: What its templates are known by; the preflight says it again. Empty where that is not known.
@@ -102,7 +94,7 @@ def subject(brief: Brief) -> str:
     """
     words = [f"{brief.environment}: approve {short(brief.candidate)}?"]
     if count := len(_warnings(brief)):
-        words.append(f"{count} warning{'s' if count != 1 else ''}")
+        words.append(counted(count, "warning"))
     words += [f"{kind}" for kind in list(Kind)[:3] if any(d.kind is kind for s in brief.stacks for d in s.differences)]
     text = ", ".join(words).encode("ascii", "replace").decode()
     return "".join(c if c.isprintable() else " " for c in text)[:100]
@@ -163,7 +155,7 @@ def _verdict(brief: Brief) -> Line:
     grave = [f"{count} {kind}" for kind, count in counts.items() if count]
     warnings = _warnings(brief)
     if grave or warnings:
-        parts = [*grave, *([f"{len(warnings)} warning{'s' if len(warnings) != 1 else ''}"] if warnings else [])]
+        parts = [*grave, *([counted(len(warnings), "warning")] if warnings else [])]
         return Line.of("Read before you approve: ", ", ".join(parts), tone="bad")
     if brief.unseen:
         return Line.of("Nothing that could be read warns against it.", tone="warn")

@@ -21,7 +21,6 @@ class Cause:
     Attributes:
         sentence: What went wrong, in plain words.
         next_step: What to do; ``{service}`` and ``{environment}`` stand for their names.
-        source: Where AWS says so.
         harmless: It is what ECS says in good deployments, too.
     """
 
@@ -307,12 +306,7 @@ _UNKNOWN = Cause(
 
 
 def cause_of(message: str, exit_code: int | None = None) -> Cause:
-    """What a message means.
-
-    Args:
-        message: AWS's words about a task, a deployment or a resource.
-        exit_code: The container's, if it ran.
-    """
+    """What a message means."""
     if exit_code is not None:
         message = f"{message} (exit code: {exit_code})"
     return next((cause for pattern, cause in _COMPILED if pattern.search(message)), _UNKNOWN)

@@ -13,13 +13,7 @@ _SEPARATOR = "\x1f"
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit.
-
-    Attributes:
-        id: The beginning of its hash.
-        author: Who made it.
-        subject: The first line of its message.
-    """
+    """A commit."""
 
     id: str
     author: str
@@ -31,7 +25,6 @@ class Commits:
     """What a release brings.
 
     Attributes:
-        new: Commits that it brings, newest first.
         lost: Commits that run now and are not in it, newest first: it was made from another line of history.
         unknown: Why they are not known; empty where they are.
     """
@@ -46,7 +39,6 @@ def commits_between(root: Path, running: str | None, candidate: str) -> Commits:
 
     Args:
         running: The commit that runs; None where none is known.
-        candidate: The commit that is to be released.
     """
     if running is None:
         return Commits(unknown="nothing was released there yet, by the ledger")

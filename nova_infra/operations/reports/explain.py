@@ -31,8 +31,6 @@ class ServiceFacts:
     """What was seen of one service.
 
     Attributes:
-        stopped: Its tasks that ended within the hour.
-        past: Its latest deployments, newest first.
         failures: What failed in its stack's latest operation, the first failure first.
     """
 
@@ -48,9 +46,7 @@ class FailedAction:
     """What stopped the pipeline.
 
     Attributes:
-        name: Stage and action.
         summary: What CodePipeline says about it.
-        commit: What was being delivered.
     """
 
     name: str
@@ -64,8 +60,6 @@ class Facts:
     """What was seen of an environment.
 
     Attributes:
-        entries: Its ledger, newest first.
-        action: What stopped the pipeline, if something did.
         unseen: What could not be looked at, and why.
         others: Alarms in ALARM that belong to no service, such as the platform's.
     """
@@ -85,8 +79,6 @@ class Trouble:
 
     Attributes:
         words: AWS's own words.
-        task: The first task that failed, if one did.
-        since: When it began, if that is known.
     """
 
     service: str

@@ -48,7 +48,6 @@ class JobFacts:
 
     Attributes:
         failures: What failed in its stack's latest operation, the first failure first.
-        alarms: Its alarms that are in ALARM, where it is in trouble.
     """
 
     job: RunningJob
@@ -73,11 +72,7 @@ class JobTrouble:
 def seen_of_jobs(
     environment: ObservedEnvironment, red: Sequence[Alarm], answers: PartialAnswers
 ) -> tuple[JobFacts, ...]:
-    """Look at an environment's jobs.
-
-    Args:
-        answers: Remembers what could not be looked at.
-    """
+    """Look at an environment's jobs."""
     found = []
     for job in answers.ask("jobs", environment.jobs, ()):
         own = {alarm_name(job.stack, kind) for kind in JOB_ALARMS}

@@ -30,13 +30,11 @@ class ServiceStatus:
         deployment: What its deployment does, in words.
         alarms: Kinds of its alarms that are in ALARM, such as ``errors``.
         unknown_alarms: Kinds of its alarms that have no data.
-        well: Nothing about it needs attention.
         faults: What the columns do not show, in sentences with the remedy.
         queue: How full a worker's queues are, in words; empty for other services.
         judged_by: Requests a minute by which its alarms judged in the last hour; None where they are not known.
         silent: Kinds of its alarms that say nothing because of too few requests, to how many they need.
         would_stop: Kinds of its alarms in ALARM that would stop a deployment, were they in ECS's list.
-        watched: Whether it has any alarm at all.
     """
 
     service: str
@@ -62,8 +60,6 @@ class EnvironmentStatus:
     Attributes:
         release: What was released last, by the ledger; empty where nothing was.
         released_at: When that was written, UTC; None where nothing was released.
-        services: Its services, by name.
-        jobs: Its jobs, by name.
         alarms: Alarms in ALARM that belong to no service.
         faults: What is wrong with stacks that no row is about, in sentences with the remedy.
         error: Why it could not be looked at; empty where it could.
@@ -192,9 +188,6 @@ def service_status(
     """Remarks about a service.
 
     Args:
-        entries: The environment's ledger, newest first.
-        faults: What :func:`faults_of` found.
-        backlog: The queue of a worker.
         rate: How many requests it gets, and how many its alarms need.
     """
     kinds = {
@@ -236,7 +229,6 @@ def faults_of(
     """What is wrong with a service that ECS calls steady, in sentences with the remedy.
 
     Args:
-        stack: Its stack; None where it has none.
         revision: The task definition that its stack made last; None where that is not known.
     """
     if stack is None:

@@ -44,9 +44,6 @@ def survey(
     """Look at everything that a brief reports, side by side.
 
     Args:
-        environment: Where the candidate is to go.
-        toolchain: The pipeline; None where it cannot be reached.
-        candidate: What is to be released.
         root: A clone of the sources, if it is one.
         loaded: Names of the services that a test suite is the load of.
 

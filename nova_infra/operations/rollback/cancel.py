@@ -28,9 +28,7 @@ def cancel_updates(
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
 
     Args:
-        only: Names of the services to touch; none for all.
         confirm: Asked before anything is stopped; None to show what would be, and stop nothing.
-        notify: Called with a line about each step.
 
     Returns:
         ``idle`` where nothing was under way, ``planned`` where it was only shown, ``stopped`` otherwise.

@@ -26,11 +26,7 @@ def change_sets(
     They are deleted by their names, which are known before they are made: an interruption in the middle leaves none.
 
     Args:
-        nonce: What the rollback is known by.
         canary: Whether traffic goes through the rollout in the template, instead of moving at once.
-
-    Raises:
-        NovaError: One could not be made.
     """
     prefix = change_set_prefix(plan.target, nonce)
     begun: list[ChangeSet] = []
@@ -82,7 +78,6 @@ def execute(
     Args:
         changes: The change sets, by stack; those that begin are taken out, those that change nothing are left alone.
         may_begin: Asked before each stack; raises NovaError where it must not be changed any more.
-        notify: Called with a line about each step.
 
     Raises:
         AwsError: What became of the stacks is not known.
@@ -121,10 +116,7 @@ def remove_strays(
     One that somebody else is just being shown goes as well: what it was made from is no longer so.
 
     Args:
-        environment: The environment, whose lock the caller has.
-        plan: The plan, with all services.
         own: What the names of the caller's change sets begin with.
-        notify: Called with a line about each.
     """
 
     def remove(stack: str) -> None:

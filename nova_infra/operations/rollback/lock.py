@@ -35,8 +35,6 @@ class Claim:
     Attributes:
         nonce: What it is known by; empty where there never was a rollback.
         state: Whether it works, ended with its work undone, or is done.
-        release: The release that it rolls back to.
-        left: The release that it leaves.
         ledger: Version of the ledger that it began with.
         seen: Its last sign of life, UTC.
     """
@@ -83,11 +81,7 @@ def holder(versions: Iterable[ParameterVersion]) -> Claim:
 
 
 def check(environment: ObservedEnvironment, claim: Claim) -> None:
-    """Refuse while another rollback is under way.
-
-    Raises:
-        RefusedError: Another one is under way.
-    """
+    """Refuse while another rollback is under way."""
     now = environment.now()
     if not claim.alive(now):
         return
@@ -107,12 +101,7 @@ class RollbackLock:
     """A rollback's hold on the environment, renewed while it works. Use it as a context manager."""
 
     def __init__(self, environment: RecordedEnvironment, claim: Claim, notify: Callable[[str], None]) -> None:
-        """Prepare to take it.
-
-        Args:
-            claim: What is to be done, with a nonce of its own.
-            notify: Called with where the claim could not be given back.
-        """
+        """Prepare to take it."""
         self._environment, self._tell = environment, notify
         self._claim = replace(claim, state="running", by=environment.caller())
         self._ended = threading.Event()
@@ -122,11 +111,6 @@ class RollbackLock:
         self.done = False
 
     def __enter__(self) -> RollbackLock:
-        """Take it.
-
-        Raises:
-            RefusedError: Somebody else was first.
-        """
         try:
             self._write()
             other = read_claim(self._environment)
@@ -157,11 +141,7 @@ class RollbackLock:
             self._tell(f"warning: this rollback's lock was not released, and expires in 2 min: {error}")
 
     def check(self) -> None:
-        """Look whether it is still there.
-
-        Raises:
-            CheckFailedError: Somebody else has it.
-        """
+        """Look whether it is still there."""
         other = read_claim(self._environment)
         if other.nonce != self._claim.nonce:
             raise CheckFailedError(

@@ -24,8 +24,6 @@ class Deployed:
     """A service, as it is deployed.
 
     Attributes:
-        template: The template that the stack was deployed with.
-        definition: The task definition that it is meant to run.
         image: The image that the template names, with its digest if that is known.
 
     A service whose task definition in ECS has another image than its template was changed past CloudFormation.
@@ -50,7 +48,6 @@ class Move:
     """A service that rolls back.
 
     Attributes:
-        image: The image that it rolls back to.
         repair: Whether its template has that image already, and ECS runs another one.
     """
 
@@ -64,11 +61,7 @@ class RollbackPlan:
     """What a rollback would do.
 
     Attributes:
-        target: The release that it rolls back to.
         bad: Name of the release that it leaves; empty where only services are repaired.
-        moves: The services that change.
-        settled: The services that run their image of the target already.
-        ignored: Notes about services that are left alone.
         images: Service to the image that the environment runs afterwards.
         result: Name of what the environment runs afterwards: the target's, or a mixture's.
         recorded: Whether there is nothing to do: the ledger names what runs, and says how it ended.
@@ -126,7 +119,6 @@ def make_plan(
 
     Args:
         strangers: Services that Nova did not deploy, and how that is known.
-        claim: The rollback that was the last to begin.
 
     Raises:
         RefusedError: A named service is not deployed, or is not in the release.
@@ -215,11 +207,7 @@ def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
 
 
 def blockers(plan: RollbackPlan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
-    """Why a plan cannot be carried out, in sentences; empty if it can.
-
-    Args:
-        found: Service to what the registry has under its image's digest, and under its tag.
-    """
+    """Why a plan cannot be carried out, in sentences; empty if it can."""
     reasons = []
     for move in plan.moves:
         name, (by_digest, by_tag) = move.service.name, found[move.service.name]
@@ -264,12 +252,7 @@ def busy_stacks(deployed: Sequence[Deployed], claim: Claim) -> list[Stack]:
 
 
 def changed_since(before: RollbackPlan, now: RollbackPlan) -> list[str]:
-    """What changed since a plan was shown, in sentences; empty if the plan would still do the same.
-
-    Args:
-        before: The plan that was confirmed.
-        now: The plan that was made again after that.
-    """
+    """What changed since a plan was shown, in sentences; empty if the plan would still do the same."""
     reasons = []
     if now.ledger != before.ledger:
         reasons.append("the ledger has a new entry since the plan was shown: see `nova releases`")

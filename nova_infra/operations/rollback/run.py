@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import ChangeSet
@@ -44,8 +45,6 @@ class Request:
     """What the operator asked for.
 
     Attributes:
-        to: The release to go back to; None for the last good one.
-        services: Names of the services to touch; none for all.
         plan_only: Whether to show the plan and change nothing.
         canary: Whether to go through the rollout in the template, instead of at once.
         allow_other_changes: Whether a plan that changes more than task definitions and services may be carried out.
@@ -76,11 +75,6 @@ def rollback(
 
     Running it again finishes one that was interrupted or failed half-way.
 
-    Args:
-        confirm: Asked when the plan has been shown; what is planned is only done if it says yes.
-        notify: Called with a line about each step.
-        show: Called with the plan. Default: its lines are notified.
-
     Raises:
         RefusedError: It is not possible or not wise; nothing was changed.
         CheckFailedError: A service did not go back, or the environment does not run as it should afterwards.
@@ -109,11 +103,7 @@ def rollback(
             now=environment.now(),
             plan_only=request.plan_only,
         )
-        if show is not None:
-            show(shown)
-        else:
-            for line in as_text(shown, width=UNLIMITED).splitlines():
-                notify(line)
+        (show or partial(_as_lines, notify))(shown)
         if not request.allow_other_changes:
             refused_changes(plan, changes)
         if request.plan_only:
@@ -124,6 +114,11 @@ def rollback(
             holds = _refuse_changes(environment, plan, seen.holds, request)
             _carry_out(environment, plan, changes, holds, request, lock, notify)
             lock.done = True
+
+
+def _as_lines(notify: Tell, shown: Document) -> None:
+    for line in as_text(shown, width=UNLIMITED).splitlines():
+        notify(line)
 
 
 def _settled(environment: DeployedEnvironment, request: Request, notify: Tell) -> Survey:

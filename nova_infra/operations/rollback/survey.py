@@ -21,8 +21,6 @@ class Survey:
 
     Attributes:
         claim: The rollback that has it, or had it last.
-        deployed: Its services, jobs included.
-        strangers: Services that Nova did not deploy, and how that is known.
     """
 
     ledger: Ledger
@@ -33,11 +31,7 @@ class Survey:
 
 
 def survey(environment: DeployedEnvironment) -> Survey:
-    """Read everything, with all questions asked in parallel.
-
-    Raises:
-        NovaError: The environment does not exist, or cannot be read.
-    """
+    """Read everything, with all questions asked in parallel."""
     with threads() as pool:
         found = pool.submit(environment.stacks)
         described = pool.submit(environment.services)

@@ -50,9 +50,6 @@ def renewed(template: Template, name: str, *, stack: str) -> Template:
 
     It brings a service back to its template that somebody has pointed at another task definition: CloudFormation does
     not look at what it did not change itself.
-
-    Args:
-        name: What the label says, another one each time.
     """
     changed = copy.deepcopy(template)
     labels = _container(changed, stack).setdefault("DockerLabels", {})

@@ -24,7 +24,6 @@ def document(
 
     Args:
         canary: Whether traffic goes through the rollout in the template.
-        plan_only: Whether it is shown and not carried out.
     """
     target = plan.target
     moves = tuple(_move(move, changes[move.service.stack.name], canary=canary) for move in plan.moves)

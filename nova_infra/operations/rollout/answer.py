@@ -20,7 +20,6 @@ class UnrecordedError(AwsError):
     """
 
     def __init__(self, message: str, done: Mapping[str, str]) -> None:
-        """Keep what was done."""
         super().__init__(message)
         self.done = dict(done)
 
@@ -30,7 +29,6 @@ class Answered:
     """The outcome of an answer.
 
     Attributes:
-        done: Service to where its deployment stood.
         left: A line for each deployment that was not answered, with the reason.
     """
 

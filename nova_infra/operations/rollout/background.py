@@ -38,18 +38,13 @@ class BackgroundLooks:
     """Remembers what was seen of queues and jobs, and when to look again."""
 
     def __init__(self, environment: FollowedEnvironment) -> None:
-        """Nothing was seen yet."""
         self._environment = environment
         self._queues, self._jobs = _Seldom(), _Seldom()
         self._in_words: dict[str, str] = {}
         self._seen: tuple[JobView, ...] = ()
 
     def add_to(self, view: ReleaseView, deployments: Sequence[ServiceDeployment], *, jobs: bool) -> ReleaseView:
-        """A look with its workers' queues, and the environment's jobs; what cannot be read is named in it.
-
-        Args:
-            jobs: Whether jobs are shown: where some services are asked for, they are not.
-        """
+        """A look with its workers' queues, and the environment's jobs; what cannot be read is named in it."""
         now = self._environment.now()
         unread = list(view.unread)
         try:

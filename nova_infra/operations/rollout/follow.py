@@ -33,8 +33,6 @@ class _Phase:
 
     Attributes:
         key: What distinguishes it from the part before.
-        began: When it was seen first, UTC.
-        seen_to_begin: Whether the part before was seen, too.
     """
 
     key: tuple[str, float]
@@ -46,16 +44,11 @@ class Follower:
     """Remembers since when each rollout has been in its state: ECS does not say when a bake began."""
 
     def __init__(self, environment: str) -> None:
-        """Nothing was seen yet."""
         self._environment = environment
         self._phases: dict[str, _Phase] = {}
 
     def view(self, deployments: Sequence[ServiceDeployment], readings: Readings, now: datetime) -> ReleaseView:
-        """What there is to see now.
-
-        Args:
-            readings: What CloudWatch and the load balancer know of them.
-        """
+        """What there is to see now."""
         by_service: dict[str, list[ServiceDeployment]] = {}
         for deployment in deployments:
             by_service.setdefault(deployment.service, []).append(deployment)

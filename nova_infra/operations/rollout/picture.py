@@ -23,11 +23,7 @@ _URGENT: tuple[State, ...] = ("going back", "failed", "rolled back", "waiting", 
 
 
 def release_lines(view: ReleaseView, *, elapsed: float, width: int, height: int) -> list[Text]:
-    """All rollouts of an environment as a tree: no wider and no more lines than the terminal has room for.
-
-    Args:
-        elapsed: Seconds since it is looked at.
-    """
+    """All rollouts of an environment as a tree: no wider and no more lines than the terminal has room for."""
     ended = sum(rollout.over for rollout in view.rollouts)
     count = len(view.rollouts)
     figures = f"  {bar(100 * ended / count if count else 0)} {ended} of {count} services  {clock(elapsed)}"
@@ -90,7 +86,6 @@ def compact(rollout: RolloutView, width: int, longest: int, *, figures: bool = T
 
     Args:
         longest: Length of the longest name that stands above or below it.
-        figures: Whether to say its requests; else, what it does.
     """
     share = f"  {bar(rollout.percent or 0)} {rollout.percent or 0:>4g} %"
     if rollout.wanted is None:

@@ -7,11 +7,7 @@ from nova_infra.operations.rollout.view import JobView, ReleaseView, RolloutView
 
 
 def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
-    """What changed, a line each; the first look gives all of it.
-
-    Args:
-        before: The look before; None for the first.
-    """
+    """What changed, a line each; the first look gives all of it."""
     known = {rollout.service: rollout for rollout in before.rollouts} if before else {}
     for rollout in now.rollouts:
         yield from _turns(known.get(rollout.service), rollout)

@@ -15,9 +15,7 @@ class RevisionView:
 
     Attributes:
         name: ``family:revision``; empty where it is not known.
-        wanted: Number of tasks that it is meant to have.
         requests: Requests that it got; None where they are not known.
-        failed: How many of them it failed.
         latency_ms: 95th percentile of the latest minute; None where there is none, or of too few requests to be one.
     """
 
@@ -34,11 +32,7 @@ class AlarmView:
     """An alarm that watches a rollout.
 
     Attributes:
-        kind: Such as ``errors``.
-        red: Whether it is in ALARM.
-        value: The latest value; None where there is none.
         threshold: Its threshold; None where it is not known.
-        breaching: Whether the latest value is beyond the threshold.
         watched: Whether ECS watches it during this rollout.
         requests: Requests of the latest minute that it judged, over both revisions; None where they are not known.
         needs: Requests a minute below which it says nothing; 0 where it needs none.
@@ -73,11 +67,9 @@ class RolloutView:
     """One service's rollout.
 
     Attributes:
-        state: Where it stands.
         stage: What it does now, in words.
         wanted: Share of the traffic that the new revision is meant to have, in percent; None where none is shifted.
         actual: Share that the listener rule gives it; None where that is not known.
-        old: The one that it replaces; None for a first deployment.
         seconds_left: Until the bake, or the time to answer, is over; None where nothing ends by itself.
         at_most: Whether ``seconds_left`` is an upper bound: the beginning was not seen.
         why: Why it went back, or the event that stopped it; empty where nothing did.
@@ -122,7 +114,6 @@ class JobView:
     Attributes:
         last: What came of its latest run that has ended, and when, UTC; empty where none has.
         next: When its schedule starts it next, UTC; empty where nothing does.
-        well: Whether nothing about it needs attention.
     """
 
     name: str
@@ -137,7 +128,6 @@ class ReleaseView:
     """All rollouts of an environment.
 
     Attributes:
-        rollouts: By service.
         jobs: By name; none before they were looked at.
         unread: A line for each kind of thing that could not be read.
     """

@@ -43,22 +43,14 @@ def looks(
     """Look until all rollouts have ended: the first look is quick and asks only ECS.
 
     Args:
-        services: Names of the services; none for all.
         patience: Seconds to wait for a rollout to begin.
-        wait: Waits so many seconds.
 
     Raises:
         RefusedError: There is no such service, or nothing is under way.
     """
     follower, background = Follower(environment.name), BackgroundLooks(environment)
     names = environment.service_names()
-    for name in services:
-        if name not in names and name in {job.name for job in environment.jobs()}:
-            raise RefusedError(
-                f"service: {name!r} is a job, which has no rollout: see `nova status {environment.name}`"
-            )
-        if name not in names:
-            raise RefusedError(f"service: {name!r} is not one of {', '.join(names) or 'none'}: choose one of them")
+    _require_known(environment, services, names)
     known: list[str] = []
     readings = Readings()
     view: ReleaseView | None = None
@@ -90,12 +82,20 @@ def looks(
         wait(seconds_between_looks(len(services) or len(names), len(known)))
 
 
+def _require_known(environment: FollowedEnvironment, services: Sequence[str], names: Sequence[str]) -> None:
+    for name in services:
+        if name not in names and name in {job.name for job in environment.jobs()}:
+            raise RefusedError(
+                f"service: {name!r} is a job, which has no rollout: see `nova status {environment.name}`"
+            )
+        if name not in names:
+            raise RefusedError(f"service: {name!r} is not one of {', '.join(names) or 'none'}: choose one of them")
+
+
 def watch(views: Iterator[ReleaseView], console: Console, *, as_json: bool = False) -> ReleaseView:
     """Show looks until the last one, which is returned.
 
     Args:
-        views: At least one look.
-        console: Where to show them.
         as_json: Whether to print each changed look as a line of JSON.
     """
     if as_json:

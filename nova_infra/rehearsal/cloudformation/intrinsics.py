@@ -50,15 +50,7 @@ class Resolver:
         self._mappings = mappings
 
     def resolve(self, value: Any, *, where: str) -> Any:
-        """The value with every intrinsic function in it replaced.
-
-        Args:
-            value: Any part of a template.
-            where: Name of that part, for messages.
-
-        Raises:
-            UnresolvableError: It holds a function or name that is not known.
-        """
+        """The value with every intrinsic function in it replaced."""
         if isinstance(value, list):
             resolved = (self.resolve(item, where=f"{where}[{index}]") for index, item in enumerate(value))
             return [item for item in resolved if item is not NO_VALUE]

@@ -46,11 +46,7 @@ def playable(template: Template) -> Template:
 
 
 def check_readable(template: Template, stack: str) -> None:
-    """Refuse a template that CloudFormation could not read.
-
-    Raises:
-        UnresolvableError: It has such a place.
-    """
+    """Refuse a template that CloudFormation could not read."""
     for where, fault in readable(template)[1]:
         raise UnresolvableError(f"{stack}.{where}: {fault}, so CloudFormation would refuse it: correct it")
 

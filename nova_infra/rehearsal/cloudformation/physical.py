@@ -36,7 +36,6 @@ class _Kind:
     Attributes:
         longest: How long a name may be.
         allowed: Characters of a name that is made up, as a class of a regular expression.
-        lower: Whether a name has no capitals.
     """
 
     key: str

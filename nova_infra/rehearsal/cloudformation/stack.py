@@ -36,7 +36,6 @@ class PlayedStack:
 
     Attributes:
         revisions: Logical id of a task definition to its ``family:number``.
-        home: The account and region that it is in.
     """
 
     def __init__(
@@ -51,12 +50,8 @@ class PlayedStack:
         """Prepare to resolve a template.
 
         Args:
-            exports: What other stacks of the environment export.
             revisions: Logical id of each task definition to its ``family:number``.
             home: The account and region that it is in. Default: ones that do not exist.
-
-        Raises:
-            UnresolvableError: The template holds a section or a type of resource that is not known.
         """
         check_template(template, name)
         self.name = name
@@ -81,11 +76,7 @@ class PlayedStack:
         ]
 
     def properties(self, logical_id: str) -> dict[str, Any]:
-        """A resource's properties, resolved.
-
-        Raises:
-            UnresolvableError: A value in it is not known.
-        """
+        """A resource's properties, resolved."""
         if logical_id not in self._properties:
             resource, where = self.template["Resources"][logical_id], f"{self.name}.{logical_id}"
             resolved = self._resolver.resolve(resource.get("Properties", {}), where=where)
@@ -97,11 +88,7 @@ class PlayedStack:
         return properties
 
     def required(self, logical_id: str, *names: str) -> dict[str, Any]:
-        """A resource's properties, resolved, once those that the rehearsal needs are known to be present.
-
-        Raises:
-            UnresolvableError: One is missing, or a value is not known.
-        """
+        """A resource's properties, resolved, once those that the rehearsal needs are known to be present."""
         properties = self.properties(logical_id)
         for name in names:
             if name not in properties:
@@ -132,14 +119,7 @@ class PlayedStack:
         return str(self._ref(logical_id))
 
     def serving(self, task_definition: str) -> tuple[str, int]:
-        """Container and port that a load balancer's requests to a service of this stack go to; empty and 0 without one.
-
-        Args:
-            task_definition: Logical id of the task definition.
-
-        Raises:
-            UnresolvableError: A value of a service is not known.
-        """
+        """Container and port that a load balancer's requests to one of its services go to; empty and 0 if none does."""
         for logical_id in self.resources("AWS::ECS::Service"):
             properties = self.properties(logical_id)
             if properties.get("TaskDefinition") == self.ref(task_definition):

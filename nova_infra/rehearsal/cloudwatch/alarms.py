@@ -38,9 +38,6 @@ class Query:
 
     Attributes:
         id: The name that expressions use.
-        metric: The metric, or None for an expression.
-        statistic: Name of the metric's statistic.
-        expression: Metric math, or None for a metric.
         returned: Whether the alarm watches this one.
     """
 
@@ -59,7 +56,6 @@ class PlayedAlarm:
         period: Minutes in a period.
         evaluation_periods: Number of periods that it looks back.
         datapoints_to_alarm: How many of them must breach.
-        comparison: How a data point is compared with the threshold.
         missing: How a period without data counts.
         ignores_below: Values in its evaluation periods below which its state stays; 0 for none.
         alarm_topics: Told when it goes to ALARM.
@@ -159,11 +155,7 @@ class PlayedAlarm:
 
 
 def read_alarm(properties: Mapping[str, Any]) -> PlayedAlarm:
-    """The alarm that a resource's resolved properties define.
-
-    Raises:
-        UnresolvableError: It uses something that the rehearsal does not know.
-    """
+    """The alarm that a resource's resolved properties define."""
     name = str(properties["AlarmName"])
     try:
         alarm = _read_alarm(name, properties)

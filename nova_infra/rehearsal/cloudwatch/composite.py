@@ -29,8 +29,6 @@ class CompositeAlarm:
 
     Attributes:
         rule: Its rule, such as ``ALARM("a") AND NOT ALARM("b")``.
-        alarm_topics: Told when it goes to ALARM.
-        ok_topics: Told when it goes to OK.
     """
 
     name: str
@@ -39,7 +37,6 @@ class CompositeAlarm:
     ok_topics: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a rule that is not one."""
         self._holds()
 
     @property

@@ -47,13 +47,7 @@ MEASURED: dict[tuple[str, str], frozenset[frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric's identity.
-
-    Attributes:
-        namespace: Such as ``AWS/ECS``.
-        name: Such as ``CPUUtilization``.
-        dimensions: Name and value of each dimension.
-    """
+    """A metric's identity."""
 
     namespace: str
     name: str
@@ -111,9 +105,6 @@ def statistic(name: str, values: Sequence[float]) -> float | None:
     Args:
         name: ``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount``, a percentile
             such as ``p95``, or a trimmed mean such as ``tm95``.
-
-    Raises:
-        ValueError: The statistic is not one of these.
     """
     percentile = re.fullmatch(r"(?:p|tm)(\d{1,2}(?:\.\d+)?|100)", name)
     if percentile is None and name not in ("Sum", "Average", "Minimum", "Maximum", "SampleCount"):

@@ -20,10 +20,6 @@ def read_spec(project: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
 
     Args:
         project: The project's properties; None where the pipeline's template has none of that name.
-        where: Stage and action, for messages.
-
-    Raises:
-        AssemblyError: There is none, or it holds something that the rehearsal does not know.
     """
     try:
         spec: dict[str, Any] = json.loads((project or {})["Source"]["BuildSpec"])

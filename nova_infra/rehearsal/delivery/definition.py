@@ -39,7 +39,6 @@ class StageAction:
     """What every action has.
 
     Attributes:
-        name: Its name, unique in the stage.
         run_order: Actions of one stage with the same run order run side by side, lower ones first.
     """
 
@@ -185,11 +184,7 @@ class Pipeline:
         )
 
     def until(self, last: str | None) -> Pipeline:
-        """The pipeline up to a stage, that one included; all of it where None is given.
-
-        Raises:
-            AssemblyError: The pipeline has no such stage.
-        """
+        """The pipeline up to a stage, that one included; all of it where None is given."""
         names = [stage.name for stage in self.stages]
         if last is None:
             return self
@@ -199,12 +194,7 @@ class Pipeline:
 
 
 def read_pipeline(template: Template) -> Pipeline:
-    """The pipeline that a template defines.
-
-    Raises:
-        AssemblyError: The pipeline holds an action that the rehearsal does not know.
-        UnresolvableError: It, or a project of it, says something else that the rehearsal does not know.
-    """
+    """The pipeline that a template defines."""
     stack = PlayedStack("pipeline", template, exports={}, revisions={})
     pipelines = stack.resources("AWS::CodePipeline::Pipeline")
     if len(pipelines) != 1:
@@ -274,8 +264,6 @@ def _action(
     """One action of a stage.
 
     Args:
-        action: As the template says.
-        projects: CodeBuild project to its properties.
         prepared: Stack to the template of which the stage makes a change set.
     """
     kind = action["ActionTypeId"]

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 import aiohttp
 
@@ -21,6 +22,7 @@ _LAST_LINES = 3
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
 _NUMBERS = itertools.count(1)
 _LOOPBACK = "127.0.0.1"
+_NOBODY = 1  # tcpmux
 _TRIES = 5
 _MOST_PROCESSES = 1024
 """How many processes its user may have where the kernel refuses what the engine asks for."""
@@ -28,12 +30,7 @@ _MOST_PROCESSES = 1024
 
 @dataclass(frozen=True)
 class Needed:
-    """A dependency and its local image.
-
-    Attributes:
-        wanted: What nova.toml says of it.
-        image: Name of its image in the engine's store.
-    """
+    """A dependency and its local image."""
 
     wanted: Dependency
     image: str
@@ -45,7 +42,6 @@ class DependencyContainer:
     """One dependency of one environment.
 
     Attributes:
-        place: Where it runs.
         in_network: Whether tasks are containers in its network, and not processes of this machine.
     """
 
@@ -68,6 +64,11 @@ class DependencyContainer:
         return self._address
 
     @property
+    def nobody(self) -> str:
+        """The last address of that network, which no container has: connections to it end as if dropped."""
+        return str(ip_network(f"{self._address}/24", strict=False)[-2]) if self._address else ""
+
+    @property
     def reached_at(self) -> tuple[str, int]:
         """The address and port that tasks connect to; no address before it runs."""
         port = self.needed.wanted.port
@@ -85,26 +86,24 @@ class DependencyContainer:
         """What it stands for beyond names that can lead to it: an address, a range, or any name of a domain."""
         return [host for host in sorted(self.needed.hosts) if host not in self.hosts]
 
-    def provided(self, *, on_this_machine: bool = False) -> dict[str, str]:
+    def provided(self, *, on_this_machine: bool = False, closed: bool = False) -> dict[str, str]:
         """The variables that lead services to it.
 
         Args:
+            closed: Whether to lead where nobody answers; in its network, its name does.
             on_this_machine: Whether the reader is a process of this machine, and not one of the tasks.
         """
         outside = on_this_machine or not self.in_network
         host = _LOOPBACK if outside else self.name
         port = self._ports.get(self.needed.wanted.port, self.needed.wanted.port) if outside else self.needed.wanted.port
+        port = _NOBODY if closed and outside else port
         return {
             name: value.replace("{host}", host).replace("{port}", str(port))
             for name, value in self.needed.wanted.provides.items()
         }
 
     async def start(self) -> None:
-        """Start it and wait until it is ready.
-
-        Raises:
-            EngineError: It ends, or is not ready in time; without it there is no verdict.
-        """
+        """Start it and wait until it is ready."""
         wanted = self.needed.wanted
         for attempt in range(1, _TRIES + 1):
             self._container = f"{self.place.network.name}-{self.name}-{next(_NUMBERS)}"

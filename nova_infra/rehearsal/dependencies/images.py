@@ -28,14 +28,8 @@ def image_name(dependency: Dependency, *, root: Path, platform: str) -> str:
 async def have_dependency_image(engine: Engine, dependency: Dependency, *, root: Path, platform: str, log: Path) -> str:
     """Make sure that the engine's store has a dependency's image.
 
-    Args:
-        log: Where the output of a build goes.
-
     Returns:
         Its name there.
-
-    Raises:
-        EngineError: It cannot be pulled or built: without it there is no verdict.
     """
     name = image_name(dependency, root=root, platform=platform)
     stand_in = f"localhost/{name.partition('@')[0].rpartition('/')[2]}"

@@ -14,7 +14,6 @@ class _Product:
 
     Attributes:
         images: Matches the last part of an image's name.
-        default: Its default ``max_connections``.
         reserved: How many of them it keeps for its administrators.
         of_rds: How many RDS takes by default for each GiB of its instance's memory.
     """
@@ -44,7 +43,6 @@ class Limit:
     """The most connections that services may hold together.
 
     Attributes:
-        connections: Their number.
         origin: Where it comes from, in a clause.
     """
 

@@ -14,11 +14,7 @@ from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime, Task
 
 
 def engine_for(config: Config) -> Engine:
-    """An engine for the dependencies of services that run from their sources.
-
-    Raises:
-        EngineError: None answers.
-    """
+    """An engine for the dependencies of services that run from their sources."""
     try:
         engine = detect()
         require_start(engine)
@@ -32,11 +28,7 @@ def engine_for(config: Config) -> Engine:
 
 
 async def prepare_dependencies(runtime: TaskRuntime, config: Config, root: Path, logs: Path) -> None:
-    """Get each dependency's image, and tell the runtime what every environment needs.
-
-    Raises:
-        EngineError: One cannot be pulled or built.
-    """
+    """Get each dependency's image, and tell the runtime what every environment needs."""
     environments = dict(enumerate(config.environments))
     found = []
     for dependency in config.rehearsal.dependencies:

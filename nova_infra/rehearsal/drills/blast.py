@@ -69,13 +69,7 @@ class BlastRadius:
 
 
 def compared(configured: BlastRadius, other: BlastRadius, canary: str) -> str:
-    """What another canary would change, as a sentence.
-
-    Args:
-        configured: The figures with the configured canary.
-        other: The figures with the other one.
-        canary: What to call the other one.
-    """
+    """What another canary would change, as a sentence."""
     if configured.to_alarm is not None and other.to_alarm is not None:
         later = round(other.to_alarm - configured.to_alarm)  # Nothing finer than a minute is known.
         when = f"{abs(later)} min {'later' if later > 0 else 'earlier'}" if later else "as soon"

@@ -291,11 +291,7 @@ DRILLS = (
 
 
 def choose(names: Sequence[str]) -> list[Drill]:
-    """The drills with these names; ``all`` means every drill.
-
-    Raises:
-        NovaError: There is no such drill.
-    """
+    """The drills with these names; ``all`` means every drill."""
     known = {drill.name: drill for drill in DRILLS}
     if unknown := [name for name in names if name not in known and name != "all"]:
         raise NovaError(f"--drill {unknown[0]}: there is no such drill: choose from {', '.join(known)} and all")

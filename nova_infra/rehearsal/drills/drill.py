@@ -23,13 +23,10 @@ class Drill:
     """One fault and what must follow.
 
     Attributes:
-        name: What to call it on the command line.
         title: What is wrong with the release.
         reach: The part of the pipeline that is played; by default the one service in production.
         baseline_fault: A fault in what ran before.
-        approves: Whether the approval is given.
         minutes_before: Simulated minutes for which what ran before serves alone.
-        everywhere: Whether every service has the fault.
         needs_images: Whether it says nothing of services that run from their sources.
         answers: What the person who is asked does when a deployment waits.
         gated: Whether every deployment waits for an answer, whatever the templates say.
@@ -87,12 +84,8 @@ class DrillResult:
     """How a drill went.
 
     Attributes:
-        title: What was wrong with the release.
-        expected: What had to follow.
-        service: The service that had the fault.
         canary: Which canary it was played with.
         misses: What did not follow; empty when it passed.
-        place: Where the fault sat.
     """
 
     drill: str

@@ -13,12 +13,7 @@ Look = Callable[[Record, str], list[str]]
 
 @dataclass(frozen=True)
 class Expectation:
-    """One thing that must follow.
-
-    Attributes:
-        words: What must follow, in a clause.
-        look: Finds what did not follow.
-    """
+    """One thing that must follow."""
 
     words: str
     look: Look

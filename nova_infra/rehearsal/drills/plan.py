@@ -46,12 +46,7 @@ _SUITES = {"hangs": "sleep 600", "elsewhere": "true"}
 
 @dataclass(frozen=True)
 class DrillPlan:
-    """What is played in a drill.
-
-    Attributes:
-        candidate: The release with the fault.
-        baseline: What runs before.
-    """
+    """What is played in a drill."""
 
     pipeline: Pipeline
     candidate: Release
@@ -60,14 +55,7 @@ class DrillPlan:
 
 
 def plan(drill: Drill, candidate: Release) -> DrillPlan:
-    """What to play for a drill.
-
-    Args:
-        candidate: The release that the drill takes as good.
-
-    Raises:
-        NovaError: The pipeline has no such part.
-    """
+    """What to play for a drill."""
     pipeline = candidate.pipeline()
     service = _first_service(pipeline, candidate, drill)
     if service is None:

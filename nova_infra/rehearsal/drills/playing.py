@@ -27,7 +27,6 @@ class DrillRun:
     """One drill with one canary.
 
     Attributes:
-        release: The release that it is played on.
         canary: Name of the canary: :data:`CONFIGURED`, or that of another one.
     """
 
@@ -52,10 +51,6 @@ async def play_some_at_once(
     """Play drills side by side; results are in the order of the runs.
 
     Those of more than one service take turns: each has as many containers as several of the others.
-
-    Args:
-        play: Plays one, by its number, which begins at 1.
-        places: How many at once.
     """
     free = asyncio.Semaphore(places)
     results: dict[int, DrillResult] = {}
@@ -73,13 +68,7 @@ async def play_some_at_once(
 
 @dataclass(frozen=True)
 class DrillPlayer:
-    """Plays drills.
-
-    Attributes:
-        view: Shows what happens.
-        logs: Directory for the output of commands.
-        files: The requests that are written down.
-    """
+    """Plays drills."""
 
     view: View
     logs: Path

@@ -15,11 +15,7 @@ class DrillSteering:
     """Answers as a drill says; only the faulty service is affected."""
 
     def __init__(self, answers: Answers, service: str) -> None:
-        """Take a part.
-
-        Args:
-            answers: What the person who is asked does.
-        """
+        """Take a part."""
         self._answers = answers
         self._service = service
 

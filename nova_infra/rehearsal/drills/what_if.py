@@ -12,12 +12,7 @@ from nova_infra.rehearsal.pipeline.release import Release
 
 @dataclass(frozen=True)
 class WhatIf:
-    """Another canary to compare the configured one with.
-
-    Attributes:
-        percent: Share of the traffic that the new revision gets while it bakes.
-        bake_minutes: How long it bakes.
-    """
+    """Another canary to compare the configured one with."""
 
     percent: float
     bake_minutes: int
@@ -34,11 +29,7 @@ class WhatIf:
 
     @classmethod
     def parse(cls, text: str) -> WhatIf:
-        """Read ``percent=5,bake=10``.
-
-        Raises:
-            NovaError: It is something else, or outside what ECS takes.
-        """
+        """Read ``percent=5,bake=10``."""
         try:
             values = dict(part.split("=") for part in text.replace(" ", "").split(","))
             percent, bake = float(values.pop("percent")), int(values.pop("bake"))
@@ -52,11 +43,7 @@ class WhatIf:
         return cls(percent, bake)
 
     def require_difference(self, candidate: Release) -> None:
-        """Check that this canary would change something, before minutes are spent on it.
-
-        Raises:
-            NovaError: It is the configured one, or no service shifts traffic.
-        """
+        """Check that this canary would change something, before minutes are spent on it."""
         actions = [action for stage in candidate.pipeline().stages for action in stage.actions]
         templates = [candidate.template(action) for action in actions if isinstance(action, DeployAction)]
         if all(self.edit(template) == template for template in templates):

@@ -31,11 +31,7 @@ class ShiftTraffic:
 
 @dataclass(frozen=True)
 class AwaitHook:
-    """Have a hook answered, and tell the scheduler the answer.
-
-    Attributes:
-        number: Its place among the rollout's hooks.
-    """
+    """Have a hook answered, and tell the scheduler the answer."""
 
     number: int
     stage: str

@@ -33,10 +33,8 @@ class PlayedDeployment:
     """One deployment of a service.
 
     Attributes:
-        rollout: How it takes over.
         states: Alarm name to its state now.
         measured: Alarm name to what it measured when it went to ALARM, in words.
-        steering: Who answers its hooks, and may stop it.
     """
 
     service: PlayedService
@@ -60,11 +58,7 @@ class PlayedDeployment:
     _state: DeploymentState = field(default_factory=lambda: DeploymentState(0))
 
     async def run(self) -> None:
-        """Deploy, or go back to what ran before.
-
-        Raises:
-            DeploymentFailedError: The new revision does not run.
-        """
+        """Deploy, or go back to what ran before."""
         async with self.service.deploying:
             self._running = dict(enumerate(self.service.tasks, start=1))
             self._state = DeploymentState(len(self.service.deployments) + 1, strategy=self.rollout.strategy)

@@ -18,12 +18,7 @@ _LINEAR = {"StepPercent": 10.0, "StepBakeTimeInMinutes": 6}
 
 @dataclass(frozen=True)
 class TrafficStep:
-    """A share of the traffic and how long it stays so.
-
-    Attributes:
-        percent: Share that the new revision gets.
-        bake_minutes: Minutes until the next step.
-    """
+    """A share of the traffic and how long it stays so."""
 
     percent: float
     bake_minutes: int
@@ -66,10 +61,8 @@ class DeploymentConfiguration:
         strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
         steps: The shares of traffic, in order. A rolling deployment has only the last: its traffic follows its tasks.
         alarms_roll_back: Whether the service then rolls back to its last completed deployment.
-        breaker: The circuit breaker, None where it is off.
         minimum_percent: Tasks that stay healthy during a rolling deployment, in percent of the desired count.
         maximum_percent: Tasks that may run during a rolling deployment, in percent of the desired count.
-        hooks: What it waits for on the way.
     """
 
     strategy: str
@@ -111,12 +104,6 @@ def read_rollout(properties: Mapping[str, Any], where: str) -> DeploymentConfigu
     """The rollout that a service's resolved ``DeploymentConfiguration`` defines.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html.
-
-    Args:
-        where: The resource's name, for messages.
-
-    Raises:
-        UnresolvableError: It holds something that the rehearsal does not know.
     """
     strategy = properties.get("Strategy", "ROLLING")
     last = TrafficStep(100.0, int(properties.get("BakeTimeInMinutes", 0)))

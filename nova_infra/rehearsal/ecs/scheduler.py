@@ -43,7 +43,6 @@ class Scheduler:
     """One deployment of one service.
 
     Attributes:
-        phase: Where the deployment is.
         failures: Failed tasks that the circuit breaker counts now.
         reason: Why it went back, in a sentence; empty while it has not.
     """
@@ -60,9 +59,7 @@ class Scheduler:
         """Plan a deployment.
 
         Args:
-            rollout: How it goes.
             running: Healthy tasks of the last completed deployment; empty for a first one.
-            red_alarms: Alarms that are in ALARM at the start.
             takes_requests: Whether users reach it; a worker has tasks, and no share of any traffic.
         """
         self.phase = Phase.SCALING
@@ -99,12 +96,7 @@ class Scheduler:
         return list(self._advance())
 
     def failed(self, task: int, reason: str) -> list[Command]:
-        """A task did not start, ended by itself, or no longer passes its health checks.
-
-        Args:
-            task: The task. It needs no StopTask: the caller has already stopped it.
-            reason: Why, in a clause.
-        """
+        """A task did not start, ended by itself, or no longer passes its health checks."""
         state = self._tasks.pop(task, None)
         if state is None or state.phase is TaskPhase.STOPPING or self.phase is Phase.OVER:
             return list(self._advance())

@@ -25,11 +25,7 @@ _SECONDS_TO_BE_SEEN = 0.2  # until a task that has ended is known to
 
 @dataclass(frozen=True)
 class Revision:
-    """A task definition together with the code that its image would contain.
-
-    Attributes:
-        sources: Checkout that holds the code.
-    """
+    """A task definition together with the code that its image would contain."""
 
     definition: TaskDefinition
     sources: Path
@@ -99,7 +95,6 @@ class PlayedService:
         rule: The listener rule that leads to it.
         test_rule: The listener rule that leads tests to its newest revision, None where there is none.
         groups: Its target groups; the first is the one that production uses now.
-        runtime: What runs its tasks.
         grace: Seconds after a task's start in which ECS ignores failing health checks.
         revision: The revision of the last completed deployment, None before the first.
         deploying: Held while a deployment, or the replacement of a task, is under way.
@@ -182,11 +177,7 @@ class PlayedService:
         return seen
 
     async def start(self, revision: Revision, group: TargetGroup) -> PlacedTask:
-        """Start a task and wait until the load balancer finds it healthy.
-
-        Raises:
-            TaskFailedError: It did not become healthy; nothing of it is left.
-        """
+        """Start a task and wait until the load balancer finds it healthy."""
         patience = _patience(revision.definition, group, self.grace)
         task, target = self.runtime.task(revision.definition, revision.sources, patience), None
         try:

@@ -18,7 +18,6 @@ class ServiceDefinition:
         groups: ARNs of its target groups, the one for production first; empty without a load balancer.
         rule: ARN of the listener rule that leads to it, None where only its target group says so.
         test_rule: ARN of the listener rule that leads tests to a new revision, None where there is none.
-        rollout: How a deployment goes.
         desired: Number of tasks: the autoscaler's minimum where there is one.
         maximum: Number of tasks at most: the autoscaler's maximum where there is one.
         grace: Seconds after a task's start in which failing health checks are ignored.
@@ -46,11 +45,7 @@ class ServiceDefinition:
 
 
 def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
-    """The service that a resource of a stack defines.
-
-    Raises:
-        UnresolvableError: It says something that the rehearsal does not know.
-    """
+    """The service that a resource of a stack defines."""
     where = f"{stack.name}.{logical_id}"
     properties = stack.required(logical_id, "TaskDefinition")
     balancers = properties.get("LoadBalancers") or [{}]

@@ -12,11 +12,7 @@ class DeploymentState:
 
     Attributes:
         number: Its place among the service's deployments, from 1.
-        status: ECS's word for it.
-        percent: Share of the users that the new revision has, in percent.
         hooks: The hooks that it has come to, as ECS details them, by their places.
-        created: When it began, UTC.
-        finished: When it ended, UTC; None before.
         per_minute: Requests that the new revision got in the latest whole minute.
     """
 

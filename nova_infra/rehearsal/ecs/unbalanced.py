@@ -16,7 +16,6 @@ class Unbalanced(LoadBalancer):
     """Nobody's load balancer: it listens nowhere, and nothing is sent to its targets."""
 
     def __init__(self, service: str) -> None:
-        """Name it after the service."""
         super().__init__(
             full_name=f"none of {service}",
             protocol="HTTP",

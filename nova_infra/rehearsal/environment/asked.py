@@ -37,7 +37,6 @@ class Asked:
         canary_minutes: Minutes of the canary times its share of the traffic, such as 0.5 for 10 % for 5 minutes; 0
             where nothing bakes before all traffic.
         answers: Revision to what it answered.
-        elsewhere: What others answered.
         shapes: Revision to its operations and what their good answers had.
         unheard: Operations that nobody has asked for since something changed.
         left_out: What is not asked, and why, in clauses.
@@ -112,7 +111,6 @@ class Asked:
 
         Args:
             revision: Which revision it went to, of whichever service; None where no target got it.
-            seconds: How long it took, as in AWS.
         """
         self._seconds.append(seconds)
         self.unheard.discard(operation)
@@ -122,11 +120,7 @@ class Asked:
             self._count(revision, operation, status)
 
     def note_shape(self, operation: str, revision: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Note the shape of a good answer.
-
-        Args:
-            body: Its body, decompressed.
-        """
+        """Note the shape of a good answer."""
         self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
 
     def answers_of(self, revision: str) -> Answers:
@@ -137,9 +131,6 @@ class Asked:
         """Ask a task itself which operations it has.
 
         A request that was made up and that the baseline already answers with a 5xx is left out: real users send others.
-
-        Args:
-            baseline: Whether it ran before the rehearsal.
         """
         answers = self.answers_of(revision)
         if baseline:

@@ -19,7 +19,6 @@ def starts_from_alternate(stack_name: str, stage: str, place: int, before: Templ
     group and in the next one from the second. Where the rule changes the harder one is played everywhere.
 
     Args:
-        place: Place of that stage in the pipeline.
         before: The stack's template as it is deployed.
         after: The template of the candidate, None where it has no such stack.
     """

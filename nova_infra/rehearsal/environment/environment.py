@@ -68,12 +68,8 @@ class PlayedEnvironment:
         """Create it empty.
 
         Args:
-            record: What happens is written here.
-            tell: Called with a line about each turn of the story.
             steering: Who answers its deployments. Default: everything goes on.
             files: The requests that are written down.
-            home: The account and region that it is in.
-            expected: Templates that will be deployed to it.
             neighbours: Stacks that are in it and not deployed here, by their names: what tasks use of them is there.
             held: Waits for what takes real time, before each simulated minute. Default: nothing does.
         """
@@ -120,7 +116,9 @@ class PlayedEnvironment:
             denied=record.denied,
             gaps=record.not_rehearsed,
         )
-        self._dependencies = Dependencies(runtime, name, record.not_rehearsed, record.connections.setdefault(name, {}))
+        self._dependencies = Dependencies(
+            runtime, name, record.not_rehearsed, record.connections.setdefault(name, {}), record.denied
+        )
         self._queues = Queues(
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
         )
@@ -205,7 +203,6 @@ class PlayedEnvironment:
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop the load, every task and every load balancer."""
         self._record.slow_minutes += self._clock.slow_minutes
         self._services.note_uptimes()
         self._queues.note_gaps(self._services.revisions())
@@ -230,7 +227,6 @@ class PlayedEnvironment:
         """Create or update a stack.
 
         Args:
-            sources: Checkout that holds what the template's images contain.
             baseline: Whether this is part of the state that the rehearsal starts from.
             from_alternate: Whether services that shift traffic then serve from their alternate target group.
             takes_back: Whether this takes a release back that was deployed before.
@@ -240,7 +236,6 @@ class PlayedEnvironment:
 
         Raises:
             DeploymentFailedError: A service did not take the new revision; the stack is as it was before.
-            UnresolvableError: The template holds something that the rehearsal does not know.
         """
         previous = self._stacks.get(stack_name)
         if previous is not None and previous.template == template:
@@ -249,8 +244,11 @@ class PlayedEnvironment:
         await self._apply(stack)
         self._load.forget()
         self._stand_ins.admit(stack, judged=not baseline)
+        definitions = {task: self._revisions[each] for task, each in stack.revisions.items()}
+        others = {name: each for name, each in self._stacks.items() if name != stack_name}
+        self._dependencies.bar(stack, others, definitions, judged=not baseline)
         await self._queues.include(stack, sources, judged=not (baseline or takes_back))
-        faults = {self._revisions[each].fault for each in stack.revisions.values()}
+        faults = {each.fault for each in definitions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)
         try:
             await self._deploy_services(stack, sources, baseline, takes_back=takes_back, from_alternate=from_alternate)

@@ -31,11 +31,6 @@ class Load:
     def __init__(
         self, totals: dict[str, Requests], environment: str, *, pace: Pace, files: RequestFiles | None = None
     ) -> None:
-        """Prepare.
-
-        Args:
-            totals: Environment to its total, which is kept current.
-        """
         self._pace = pace
         self._seconds = _SHARE * pace.seconds_per_minute
         self._total = totals.setdefault(environment, Requests())
@@ -51,7 +46,6 @@ class Load:
 
         Args:
             repository: Name of its image's repository, by which files of requests are found.
-            rollout: How its revision is deployed.
         """
         asked = self._asked.get(service.name)
         if asked is None:
@@ -62,11 +56,7 @@ class Load:
         return asked
 
     def compare(self, environment: str, deployments: list[DeploymentRecord]) -> None:
-        """Record what the answers of an environment's new revisions lack that earlier answers had.
-
-        Args:
-            deployments: All deployments so far.
-        """
+        """Record what the answers of an environment's new revisions lack that earlier answers had."""
         for each in deployments:
             asked = self._asked.get(each.service)
             if each.environment == environment and each.old and not each.baseline and asked is not None:

@@ -96,11 +96,7 @@ class LoadBalancers:
         return text
 
     def rule_named(self, arn: str | None) -> RoutingRule | None:
-        """The rule with an ARN; None where there is no ARN.
-
-        Raises:
-            UnresolvableError: There is no such rule.
-        """
+        """The rule with an ARN; None where there is no ARN."""
         found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
         if arn is not None and found is None:
             raise UnresolvableError(f"TestListenerRule: {arn} is not a rule of this environment: add or remove it")
@@ -110,9 +106,6 @@ class LoadBalancers:
         """The listener, the rule and the target groups that lead to a service.
 
         The rule is the one that the service names, or the one that forwards to its first group.
-
-        Raises:
-            UnresolvableError: No rule does.
         """
         groups = [self._groups[arn] for arn in wanted.groups]
         for listener in self._listeners.values():

@@ -20,8 +20,6 @@ class Monitoring:
     """The environment's metrics and alarms.
 
     Attributes:
-        store: What was measured.
-        states: Alarm name to its state now.
         measured: Alarm name to what it is about, what it measured when it last went to ALARM, and its limit, in words.
     """
 
@@ -36,9 +34,7 @@ class Monitoring:
         """Start without alarms.
 
         Args:
-            notifications: Messages are added here.
             gaps: What cannot be measured here is added to these sentences.
-            tell: Called with a line about each message.
             unknown: Minutes in which a service's processor time could not be measured are counted here, by its name.
         """
         self.store = MetricStore(delay=METRIC_DELAY)

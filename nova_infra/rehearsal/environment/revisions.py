@@ -15,17 +15,11 @@ class Revisions:
     """The revisions of an environment's task definitions, numbered as in ECS."""
 
     def __init__(self, home: Home) -> None:
-        """Begin without any.
-
-        Args:
-            home: The account and region of the environment.
-        """
         self._home = home
         self._definitions: dict[str, TaskDefinition] = {}
         self._numbers: dict[str, tuple[int, str]] = {}
 
     def __getitem__(self, ref: str) -> TaskDefinition:
-        """The task definition that a resource refers to."""
         return self._definitions[ref]
 
     def resolve(self, stack_name: str, template: Template, exports: Mapping[str, Any]) -> PlayedStack:

@@ -24,11 +24,7 @@ from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 
 class Services:
-    """The services of one environment.
-
-    Attributes:
-        running: The services by name.
-    """
+    """The services of one environment."""
 
     def __init__(
         self,
@@ -48,10 +44,6 @@ class Services:
 
         Args:
             running: Where the services are kept, which the load balancers read, too.
-            tell: Takes a line about each turn of the story.
-            load: The users of the services.
-            balancers: What leads to the services.
-            steering: What answers deployments that wait.
         """
         self.running = running
         self._environment = environment
@@ -78,12 +70,7 @@ class Services:
         """Update a service to what its stack says, if that has changed.
 
         Args:
-            wanted: The service as its stack describes it.
             definition: What its tasks run, with addresses of this machine.
-            sources: Checkout that holds what its image contains.
-
-        Raises:
-            DeploymentFailedError: The service did not take the new revision.
         """
         name, rollout = wanted.name, wanted.rollout
         if not rollout.bake_is_given and not rollout.shifts_traffic:

@@ -57,7 +57,6 @@ class Shape:
     """What the good answers to one operation had.
 
     Attributes:
-        answers: How many there were.
         parts: What each had, in words, to how many had it.
         filled: Paths of objects with something in them, and that of the answer: an empty list tells no fields.
         is_read: Whether each body was short enough to be read.
@@ -69,11 +68,7 @@ class Shape:
     is_read: bool = True
 
     def note(self, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Note an answer.
-
-        Args:
-            body: Its body, decompressed.
-        """
+        """Note an answer."""
         self.answers += 1
         parts, kind = _of_headers(headers)
         self.parts.update(parts | ({_BODY} if body else set()))
@@ -117,12 +112,7 @@ def _container(name: str) -> str:
 
 
 def lost(before: Mapping[str, Shape], after: Mapping[str, Shape]) -> list[str]:
-    """What answers no longer have, a clause for each operation.
-
-    Args:
-        before: Operation to what the previous revision answered.
-        after: The same of the new revision.
-    """
+    """What answers no longer have, a clause for each operation."""
     found = []
     for operation, new in after.items():
         old = before.get(operation, Shape())

@@ -32,8 +32,6 @@ class JobExecution:
 
     Attributes:
         status: ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``, as Step Functions has it.
-        error: Name of the error; empty where it succeeded.
-        states: The states that it went through, in their order.
     """
 
     status: str
@@ -47,7 +45,6 @@ class StateMachine:
     """A state machine.
 
     Attributes:
-        call: Does what its Task states ask for.
         limit: How many real seconds a time limit is here.
         pause: How many real seconds a wait, or a pause before another try, is here.
     """

@@ -15,7 +15,6 @@ class StateError(Exception):
     """A state failed. ``error`` is its name, such as ``States.Timeout``; the message is the cause."""
 
     def __init__(self, error: str, cause: str) -> None:
-        """Remember its name and its cause."""
         super().__init__(cause)
         self.error = error
 
@@ -31,7 +30,6 @@ def look_up(path: str, data: Any, context: Any) -> Any:
 
     Args:
         path: Such as ``$.others.TaskArns[0]``, or ``$$.Execution.Name`` for the context.
-        data: The state's input.
 
     Raises:
         UnresolvableError: The path is more than names and places.
@@ -62,11 +60,7 @@ def filled_in(template: Any, data: Any, context: Any) -> Any:
 
 
 def required(path: str, data: Any, context: Any) -> Any:
-    """What a path leads to.
-
-    Raises:
-        StateError: It leads to nothing.
-    """
+    """What a path leads to."""
     found = look_up(path, data, context)
     if found is NOTHING:
         raise StateError("States.ParameterPathFailure", f"{path} leads to nothing")
@@ -106,12 +100,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {"String": (str,), "Numeric": (int, flo
 
 
 def holds(rule: Mapping[str, Any], data: Any, context: Any) -> bool:
-    """Whether a choice rule holds.
-
-    Raises:
-        StateError: Its variable leads to nothing.
-        UnresolvableError: It has a comparison that the rehearsal does not know.
-    """
+    """Whether a choice rule holds."""
     for name, combine in (("And", all), ("Or", any)):
         if name in rule:
             return combine(holds(each, data, context) for each in rule[name])

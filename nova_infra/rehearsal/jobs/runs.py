@@ -17,11 +17,7 @@ _LIST_TASKS, _STOP_TASK = "aws-sdk:ecs:listTasks", "aws-sdk:ecs:stopTask"
 
 @dataclass(frozen=True)
 class _Run:
-    """A task of a job.
-
-    Attributes:
-        family: Family of its task definition.
-    """
+    """A task of a job."""
 
     family: str
     started_by: str
@@ -29,20 +25,9 @@ class _Run:
 
 
 class JobRuns:
-    """The tasks of one job.
-
-    Attributes:
-        most: How many have run at once.
-        started: How many have run.
-        last: How the last one ended.
-    """
+    """The tasks of one job."""
 
     def __init__(self, start: Callable[[str], tuple[str, Awaitable[Ended]]]) -> None:
-        """Begin without any.
-
-        Args:
-            start: Gives the family of a task definition and a run of it, by its reference.
-        """
         self._start = start
         self._runs: dict[str, _Run] = {}
         self._numbers = itertools.count(1)
@@ -55,12 +40,7 @@ class JobRuns:
         return sum(not run.ends.done() for run in self._runs.values())
 
     async def call(self, resource: str, parameters: Any) -> Any:
-        """What a Task state asks for.
-
-        Raises:
-            StateError: The task failed.
-            UnresolvableError: It asks for something else.
-        """
+        """What a Task state asks for."""
         match resource.partition(":states:::")[2]:
             case "ecs:runTask.sync":
                 return await self._run(parameters)

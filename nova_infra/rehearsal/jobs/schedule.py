@@ -49,9 +49,7 @@ class PlayedJobs:
         """Begin without jobs.
 
         Args:
-            store: Where failures are counted.
             pace: How much faster a machine's waits pass. What a run takes, and may take, passes as it is.
-            tell: Called with how runs ended.
             gaps: What was not waited for is added to these sentences.
             most_seconds: Real time that a run gets.
             at_once: Where a second run came while the first was going, the most that ran at once is written here.
@@ -73,14 +71,10 @@ class PlayedJobs:
         """The time of a stack's jobs has come.
 
         Args:
-            definition_of: The task definition of a reference.
             again: Whether it comes a second time while the first run is going, whatever the schedule says.
 
         Returns:
             Whether every run ended well, or goes on.
-
-        Raises:
-            UnresolvableError: A machine has something that the rehearsal does not know.
         """
         schedules = stack.resources(SCHEDULE)
         machines = [each for each in stack.resources(MACHINE) if RUN_TASK in _definition(stack, each)]

@@ -25,7 +25,6 @@ class View:
     """
 
     def __init__(self, console: Console, record: Record) -> None:
-        """Follow a record."""
         self._console = console
         self._record = record
         self._title = f"{record.pipeline}: {record.candidate} over {record.baseline}"

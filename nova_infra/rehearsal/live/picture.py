@@ -21,7 +21,6 @@ class Scene:
     """What is going on.
 
     Attributes:
-        record: What is played now.
         elapsed: Real seconds since the rehearsal began.
         story: The lines so far, the latest last.
         done: What went before, one short line each, such as drills that have ended.

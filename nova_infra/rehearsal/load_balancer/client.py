@@ -22,9 +22,6 @@ def open_client(**options: Any) -> aiohttp.ClientSession:
 
     aiohttp repeats an idempotent request whose reused connection the server closes; neither a load balancer nor a
     user's own client would, so the repetition would hide that failure. There is no public way to switch that off.
-
-    Args:
-        options: Passed on to `aiohttp.ClientSession`.
     """
     session = aiohttp.ClientSession(
         **{"max_line_size": _MOST_BYTES, "max_field_size": _MOST_BYTES, "max_headers": MOST_HEADERS, **options}

@@ -41,7 +41,6 @@ class TargetAnswer:
         status: Its status code, None until its headers are there.
         seconds: How long it took until then, as in AWS.
         added: How many of them did not pass here.
-        whole: Whether all of it came.
         for_users: What the status means to users, where that is another: gRPC fails with 200, which no metric counts
             as a fault.
     """
@@ -72,20 +71,11 @@ class Silence:
     _slow: set[Hashable] = field(default_factory=set)
 
     def seconds(self, asked: Hashable, most: float) -> float:
-        """How long to wait for an answer.
-
-        Args:
-            most: Seconds for which the load balancer waits.
-        """
+        """How long to wait for an answer."""
         return min(most, SHORT_SECONDS) if asked in self._silent - self._slow else most
 
     def silent(self, asked: Hashable, *, began: float, ended: float) -> None:
-        """Note that a request was given up because the target was silent.
-
-        Args:
-            began: When, in seconds of any clock.
-            ended: When it was given up, by the same clock.
-        """
+        """Note that a request was given up because the target was silent."""
         if began >= self._first.setdefault(asked, ended):
             self._silent.add(asked)
 
@@ -147,11 +137,7 @@ async def exchange(
     ) as upstream:
         seconds = asyncio.get_running_loop().time() - sent
         answer.added = target.longer_by(seconds)
-        if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
-            raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
-        if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
-            # RFC 9112, 6.1: nobody may chunk twice. Proxies take it for malformed, and so says AWS of a 502.
-            raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
+        _check_headers(upstream)
         answer.status, answer.seconds = upstream.status, seconds + answer.added
         response = web.StreamResponse(status=upstream.status)
         response.headers.extend(passed_on(upstream.headers))
@@ -164,6 +150,14 @@ async def exchange(
         with _client_side():
             await response.write_eof()
         return response
+
+
+def _check_headers(upstream: aiohttp.ClientResponse) -> None:
+    if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
+        raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
+    if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
+        # RFC 9112, 6.1: nobody may chunk twice. Proxies take it for malformed, and so says AWS of a 502.
+        raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
 
 
 async def _over_http2(

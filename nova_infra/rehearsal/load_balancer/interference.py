@@ -32,10 +32,6 @@ class Interference:
 
         Returns:
             The status that stands for the task's answer; None where the task answers.
-
-        Raises:
-            DroppedError: The connection is closed.
-            TimeoutError: It is never answered. Nobody waits for that here: it is known.
         """
         name, value = self.fault.partition(":")[0], value_of(self.fault)
         match name:

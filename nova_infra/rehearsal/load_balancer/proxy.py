@@ -81,11 +81,7 @@ class LoadBalancer:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self, gateway: str | None = None) -> None:
-        """Listen on a free port of the loopback interface.
-
-        Args:
-            gateway: A further address of this machine to listen on: where containers find it.
-        """
+        """Listen on a free port of the loopback interface."""
         self._session = open_client(
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,

@@ -77,15 +77,10 @@ class RoutingRule:
     """A listener rule.
 
     Attributes:
-        name: Where it comes from, for messages.
         priority: Lower ones are tried first.
-        paths: Path patterns; one must match. Empty: every path.
-        hosts: Host patterns; one must match. Empty: every host.
         headers: Names of headers to patterns; one of each must match.
-        methods: Methods; one must match. Empty: every method.
         queries: Of each entry's keys and values, as patterns, one must be in the query. An empty key: any key.
         for_users: Whether the addresses that it is for are those of users.
-        forward: Where matching requests go.
     """
 
     name: str
@@ -109,10 +104,6 @@ class RoutingRule:
         """Whether a request matches this rule. Only paths and methods are case-sensitive, as in AWS.
 
         https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
-
-        Args:
-            path: The path, normalized.
-            query: What follows the question mark.
         """
         if not self.for_users or (self.methods and method not in self.methods):
             return False
@@ -154,15 +145,7 @@ class RoutingRule:
 def read_rule(
     properties: dict[str, Any], name: str, groups: dict[str, TargetGroup], users: Users = INTERNET
 ) -> RoutingRule:
-    """The rule that a listener rule's resolved properties define.
-
-    Args:
-        groups: Target group ARN to target group.
-        users: Where the users of its load balancer ask from.
-
-    Raises:
-        UnresolvableError: It has a condition or action that the rehearsal does not know.
-    """
+    """The rule that a listener rule's resolved properties define."""
     rule = RoutingRule(name, priority=float(properties["Priority"]))
     for condition in properties.get("Conditions", ()):
         match condition["Field"]:
@@ -189,11 +172,7 @@ def read_rule(
 
 
 def _has_users(ranges: Sequence[Any], users: Users, name: str) -> bool:
-    """Whether users are in one of some ranges of addresses.
-
-    Raises:
-        UnresolvableError: One is no range.
-    """
+    """Whether users are in one of some ranges of addresses."""
     try:
         named = [ip_network(str(each), strict=False) for each in ranges]
     except ValueError as error:
@@ -276,14 +255,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def existing_balancer(listener: str) -> str:
-    """The name in CloudWatch, ``app/<name>/<id>``, of a load balancer whose listener no stack creates.
-
-    Args:
-        listener: The listener's ARN.
-
-    Raises:
-        UnresolvableError: It is not one.
-    """
+    """The name in CloudWatch, ``app/<name>/<id>``, of a load balancer whose listener no stack creates."""
     match = re.fullmatch(r"arn:[\w-]+:elasticloadbalancing:[\w-]+:\d{12}:listener/(app/[\w-]+/\w+)/\w+", listener)
     if match is None:
         raise UnresolvableError(

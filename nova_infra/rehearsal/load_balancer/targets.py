@@ -31,13 +31,7 @@ class Audience:
     unserved: int = 0
 
     def note(self, user: str | None, revision: str | None, *, failed: bool) -> None:
-        """Note a request.
-
-        Args:
-            user: Who asked, None where that is not known.
-            revision: Which revision got it, None where it found no target.
-            failed: Whether the answer was a 5xx, or none.
-        """
+        """Note a request."""
         self.unserved += revision is None
         if user is None:
             return
@@ -54,8 +48,6 @@ class Target:
     Attributes:
         healthy: Whether it passes its health checks; None until it has been checked for the first time.
         draining: Whether it only finishes what it has.
-        idle: Set while no request is under way.
-        served: Number of requests it answered.
         failed: Number of those that it answered with a 5xx, or not at all.
         seconds: How long the answers took, together.
         log_seconds: The natural logarithms of those times, together.
@@ -135,8 +127,6 @@ class TargetGroupSettings:
     """How a target group checks and drains its targets.
 
     Attributes:
-        interval: Seconds between two health checks.
-        timeout: Seconds until a health check has failed.
         unhealthy_threshold: Failed checks in a row until a healthy target is unhealthy.
         healthy_threshold: Good checks in a row until an unhealthy target is healthy.
         codes: Status codes that are good, such as ``200`` or ``200-299``; gRPC's own where it speaks that.
@@ -172,7 +162,6 @@ class TargetGroup:
 
     Attributes:
         name: Its full name, the ``TargetGroup`` dimension of its metrics.
-        settings: How it checks and drains its targets.
         audience: Who asked, and what they met.
     """
 

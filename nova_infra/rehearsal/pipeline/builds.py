@@ -46,11 +46,6 @@ async def run_build_command(
         action: The action: only privileged ones see the container engine.
         record: The last lines of the output are written here.
         directory: Where it runs.
-        environment: Variables that it gets besides this machine's.
-        log: File that its output is added to.
-
-    Raises:
-        ActionFailedError: It exited with an error.
     """
     code, record.output = await run_command(
         command,
@@ -67,11 +62,7 @@ async def run_build_command(
 
 
 def with_outputs(value: str, outputs: Mapping[str, Mapping[str, str]]) -> str:
-    """Replace ``#{namespace.Output}`` by what the stack in that namespace gave.
-
-    Raises:
-        ActionFailedError: No stack gave it.
-    """
+    """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
 
     def output(match: re.Match[str]) -> str:
         namespace, _, name = match.group(1).partition(".")
@@ -93,10 +84,6 @@ def why_it_failed(output: str, last: Sequence[str]) -> str:
 
     First of all the tests that pytest names as failed, or else what is wrong with images, or else the line that says
     why.
-
-    Args:
-        output: All that the action's commands have printed.
-        last: What the failed one printed last.
     """
     if failed := [f"FAILED {test}" for test in failed_tests_in(output)]:
         return _clauses(failed)

@@ -57,11 +57,7 @@ def fault_in(repository: str | None, fault: str) -> Edit:
 
 
 def canary(percent: float, bake_minutes: int) -> Edit:
-    """Make every deployment that shifts traffic a canary with this share and this bake; a rolling one stays as it is.
-
-    Args:
-        percent: Share of the traffic that the new revision gets while it bakes.
-    """
+    """Make every deployment that shifts traffic a canary with this share and bake; a rolling one stays as it is."""
 
     def edit(template: Template) -> Template:
         copy = _copy(template)
@@ -106,12 +102,7 @@ _FUNCTIONS = {
 
 
 def function_that(does: str, minutes: int) -> Edit:
-    """Have every function that is called at lifecycle hooks fail, or hang for longer than it may take.
-
-    Args:
-        does: ``fails`` or ``hangs``.
-        minutes: How long its hooks may take.
-    """
+    """Have every function that is called at lifecycle hooks fail, or hang for longer than it may take."""
 
     def edit(template: Template) -> Template:
         copy = _copy(template)

@@ -34,7 +34,6 @@ class Environments:
     """Use it as an asynchronous context manager: leaving it stops everything that it started.
 
     Attributes:
-        steering: Who answers deployments that wait.
         seconds_between_looks: Seconds between two looks at a task that seems to be unhealthy at the end.
     """
 
@@ -53,7 +52,6 @@ class Environments:
     _resting: PlayedEnvironment | None = None
 
     async def __aenter__(self) -> Environments:
-        """Nothing is open yet."""
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
@@ -86,11 +84,7 @@ class Environments:
                 raise error
 
     async def open(self, stage: Stage) -> PlayedEnvironment:
-        """The environment that a stage deploys to, with what runs there before.
-
-        Raises:
-            NovaError: What runs before does not.
-        """
+        """The environment that a stage deploys to, with what runs there before."""
         opening = self._ahead.pop(stage.name, None)
         if opening is None:
             return await self._open(stage)

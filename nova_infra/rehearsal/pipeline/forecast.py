@@ -76,10 +76,6 @@ def _key(stack: AssembledStack | None, name: str) -> StackKey:
 def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
     """Record what AWS would refuse and what else is foreseen.
 
-    Args:
-        pipeline: What is to be played.
-        record: Its record, in which nothing has been reached yet.
-
     Returns:
         Whether something is refused in a stage that is to be played: playing it would show what AWS does not do.
     """

@@ -50,15 +50,10 @@ class Player:
     """Plays one release over another.
 
     Attributes:
-        record: What happens is written here.
-        approve: Asked for each manual approval.
-        tell: Called with a line about each turn of the story.
-        logs: Directory for the output of commands.
         minutes_before: Simulated minutes for which what ran before serves alone in each environment.
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
         ahead: Whether the next environment is got ready while the tests of one are played.
         tools: Where build commands run; by default in the candidate's sources.
-        steering: Who answers deployments that wait, and may stop them.
         suite_ends: Whether a suite that answers gates comes to an end, so that time may stand still while it runs.
     """
 
@@ -85,11 +80,7 @@ class Player:
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
 
     async def play(self) -> None:
-        """Play stage after stage until one fails.
-
-        Raises:
-            NovaError: The baseline does not run, or a template holds something that the rehearsal does not know.
-        """
+        """Play stage after stage until one fails."""
         self.logs.mkdir(parents=True, exist_ok=True)
         self._began = asyncio.get_running_loop().time()
         self._suite = SuiteAnswers(self.steering, holds_time=self.suite_ends)

@@ -44,9 +44,6 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
 
     Returns:
         What of it is not rehearsed, in sentences.
-
-    Raises:
-        UnresolvableError: A template holds something that the rehearsal does not know.
     """
     areas: set[str] = set()
     secrets: set[str] = set()
@@ -135,19 +132,15 @@ class StageReading:
 
     Attributes:
         secrets: What no template makes and values of variables come from, with the names of these variables.
-        areas: Parts of AWS that are not rehearsed.
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
         unmapped: Health checks of a port that no container maps, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
-        types: Types of resources that are not known.
-        services: Services that are played, by stack and logical id.
         left: What is left out, by stack and logical id, and what it is.
     """
 
     def __init__(self) -> None:
-        """Begin with an empty environment."""
         self.secrets: dict[str, set[str]] = {}
         self.areas: set[str] = set()
         self.sidecars: set[str] = set()
@@ -168,11 +161,7 @@ class StageReading:
         self._defaults: dict[str, list[str]] = {}
 
     def read(self, stack_name: str, template: Template) -> None:
-        """Read one stack.
-
-        Raises:
-            UnresolvableError: It holds something that the rehearsal does not know.
-        """
+        """Read one stack."""
         check_readable(template, stack_name)
         definitions = resources_of_type(template, "AWS::ECS::TaskDefinition")
         revisions = {logical_id: f"{stack_name}/{logical_id}:1" for logical_id in definitions}

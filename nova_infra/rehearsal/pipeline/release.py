@@ -28,7 +28,6 @@ class Release:
 
     Attributes:
         sources: The checkout whose ``services/`` its images would be built from.
-        edits: Changes to its templates, in order.
         app: The command that synthesizes it, as cdk.json's ``app``; empty for a project of Nova.
         lacks: Links of its commit that its sources lack, because they lead out of it.
     """
@@ -117,10 +116,6 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
 
     A candidate that is the very same tree would change nothing. It is then released over itself, under a new name, so
     that there is a rollout to see.
-
-    Args:
-        candidate: The candidate; its ``sources`` are the git work tree.
-        revision: The baseline, such as ``HEAD``.
 
     Raises:
         NovaError: There is no such revision, or it does not synthesize.

@@ -19,11 +19,7 @@ _PUSH = "pushing and scanning images: they were built and stay on this machine"
 
 
 def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | None:
-    """The note for an action that is only simulated; None for one that is played.
-
-    Args:
-        with_images: Whether tasks run from images.
-    """
+    """The note for an action that is only simulated; None for one that is played."""
     match action:
         case SourceAction():
             return f"the working tree takes the place of {action.repository} {action.branch}"

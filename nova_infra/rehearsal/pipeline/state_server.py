@@ -36,11 +36,7 @@ MINUTES_UNTIL_DATA = 3
 
 
 class ReleaseTools:
-    """The endpoint. Use it as an asynchronous context manager.
-
-    Attributes:
-        url: Where it answers.
-    """
+    """The endpoint. Use it as an asynchronous context manager."""
 
     def __init__(
         self,
@@ -54,8 +50,6 @@ class ReleaseTools:
         """Prepare to answer about two releases.
 
         Args:
-            record: What has happened so far.
-            announce: Notifies the approvers.
             suite: Takes the answers that a test suite gives to deployments. Default: nothing does.
         """
         self.url = ""
@@ -68,7 +62,6 @@ class ReleaseTools:
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> ReleaseTools:
-        """Begin to answer."""
         app = web.Application()
         app.router.add_get("/pipeline", self._pipeline)
         app.router.add_put("/pipeline", self._publish)
@@ -87,7 +80,6 @@ class ReleaseTools:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop answering."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -119,11 +111,7 @@ class ReleaseTools:
         )
 
     def _state_before(self, prefix: str) -> dict[str, Any]:
-        """An environment whose stage is yet to come: nothing runs here, but what is deployed there is known.
-
-        Raises:
-            web.HTTPNotFound: No stage deploys it.
-        """
+        """An environment whose stage is yet to come: nothing runs here, but what is deployed there is known."""
         templates = _templates(self._releases["baseline"], prefix)
         if not templates:
             raise web.HTTPNotFound

@@ -27,11 +27,7 @@ Point = tuple[float, float, int]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in a deployment.
-
-    Attributes:
-        minute: When, in simulated minutes since the deployment began.
-    """
+    """Something that happened in a deployment."""
 
     minute: float
     text: str
@@ -67,9 +63,6 @@ def deployment_chart(deployment: DeploymentRecord, *, key: str) -> str:
 
     It draws with the classes of ``report.css`` and the patterns that the report defines. The old revision is dashed and
     has squares, the new one is solid and has circles, an alarm is hatched: colour alone never carries meaning.
-
-    Args:
-        key: Makes the ids in the picture unique in its document.
     """
     if not deployment.samples:
         return ""

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
+from nova_infra.documents.text import counted, listed
 from nova_infra.rehearsal.advice import REQUESTS, place_of
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.connections import counted_connections
@@ -125,17 +126,13 @@ def _only_refused(released: list[DeploymentRecord]) -> str:
                 found[f"{each.service} {operation}"] = f"{operation} of {each.service} ({min(known)})"
             elif known:
                 found.pop(f"{each.service} {operation}", None)
-    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-    return ", ".join(list(found.values())[:_MOST_NAMED]) + more
+    return listed([*found.values()], _MOST_NAMED)
 
 
 def _played(record: Record, released: list[DeploymentRecord]) -> str:
     operations = {(each.service, name) for each in released for name in each.answers}
     sources = Counter(each.asked_from for each in released if each.asked_from)
-    came = ", ".join(
-        f"{words} ({number} {'deployment' if number == 1 else 'deployments'})"
-        for words, number in sources.most_common()
-    )
+    came = ", ".join(f"{words} ({counted(number, 'deployment')})" for words, number in sources.most_common())
     services = f"services {record.tasks}" if record.tasks else "services"
     asked = f"; {len(operations)} operations were called, with requests from {came}" if operations and came else ""
     unasked = sorted({each.service for each in released if not each.answers and each.outcome == "completed"})

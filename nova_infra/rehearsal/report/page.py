@@ -12,9 +12,11 @@ from itertools import groupby
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius, compared
 from nova_infra.rehearsal.drills.catalogue import DRILLS
 from nova_infra.rehearsal.drills.drill import DrillResult
+from nova_infra.rehearsal.live.signs import SIGNS
 from nova_infra.rehearsal.record import (
     REQUESTS_PER_MINUTE,
     USERS,
@@ -33,8 +35,6 @@ from nova_infra.rehearsal.report.verdict import short_name, verdict
 _HERE = files("nova_infra.rehearsal.report")
 _MANY = 8
 """Above this number, successes are folded away, so that failures stand out."""
-
-_SIGNS = {"succeeded": "✓", "failed": "✗", "stopped": "■", "running": "▶", "not reached": "·"}
 
 _REAL = (
     "the order and parallelism of stages and actions, from the pipeline's template",
@@ -136,7 +136,9 @@ def report(record: Record, drills: Sequence[DrillResult]) -> str:
 @functools.cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(sign=_SIGNS.__getitem__, duration=duration, places=_places, compared=_compared)
+    environment.globals.update(
+        sign=lambda status: SIGNS[status][0], duration=duration, places=_places, compared=_compared
+    )
     return environment.from_string(_HERE.joinpath("report.html.j2").read_text(encoding="utf-8"))
 
 
@@ -233,8 +235,8 @@ def _compared(results: Sequence[DrillResult]) -> list[str]:
 
 def _slow(record: Record, drills: Sequence[DrillResult]) -> list[str]:
     slow = record.slow_minutes + sum(result.record.slow_minutes for result in drills)
-    minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
-    return [f"the machine was busy, so the clock waited: {minutes} took longer"] if slow else []
+    said = f"the machine was busy, so the clock waited: {counted(slow, 'simulated minute')} took longer"
+    return [said] if slow else []
 
 
 def _not_played(drills: Sequence[DrillResult]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from nova_infra.documents.text import counted
 from nova_infra.machine.terminal import fit
 from nova_infra.rehearsal.drills.blast import compared
 from nova_infra.rehearsal.drills.drill import DrillResult
@@ -192,8 +193,7 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
     if len(record.foreseen) > _MOST_MESSAGES:
         yield f"… and {len(record.foreseen) - _MOST_MESSAGES} more: see the report."
     if slow := record.slow_minutes + sum(result.record.slow_minutes for result in drills):
-        minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
-        yield f"The machine was busy, so the clock waited: {minutes} took longer."
+        yield f"The machine was busy, so the clock waited: {counted(slow, 'simulated minute')} took longer."
     yield from confidence(record)
 
 

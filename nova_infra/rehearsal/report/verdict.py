@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nova_infra.documents.text import listed, said_once
+from nova_infra.documents.text import counted, listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
@@ -20,9 +20,6 @@ class Verdict:
     Attributes:
         passed: Whether the release would go through and every drill ended as expected.
         warns: Whether the release would go through although something is wrong with it.
-        headline: The verdict in a few words.
-        why: The reason, a sentence.
-        next_step: What to do now, a sentence.
         tasks: How services ran and what that does not prove, a sentence.
     """
 
@@ -108,7 +105,8 @@ def _missed(record: Record, bad: Sequence[DrillResult], count: int, wrong: _Wron
     return Verdict(
         passed=False,
         headline=f"{_production(record)} would take this release, but might not stop a bad one",
-        why=f"{len(bad)} of {_drills(count)} failed: {misses}." + (f" Besides, {wrong.clause}." if wrong else ""),
+        why=f"{len(bad)} of {counted(count, 'drill')} failed: {misses}."
+        + (f" Besides, {wrong.clause}." if wrong else ""),
         next_step=f"Look at {name} in the report; play it alone with: {to_play(record.app, '--drill', name)}",
     )
 
@@ -160,7 +158,7 @@ def _played(count: int) -> str:
 def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) -> Verdict:
     reason = action.note.rstrip(".") if action is not None and action.note else stage.note or f"it {stage.status}"
     others = sum(a.status == "failed" for a in stage.actions) - 1
-    more = f" ({others} more {'action' if others == 1 else 'actions'} failed)" if others > 0 else ""
+    more = f" ({counted(others, 'more action')} failed)" if others > 0 else ""
     name = stage.name if action is None else short_name(action.name)
     taken_back = f" {stage.name}: {stage.note}." if action is not None and action.note and stage.note else ""
     # A deployment's note begins with its service's name, and so does its stack's in most cases.
@@ -264,10 +262,6 @@ def _production(record: Record) -> str:
     """The last stage that deploys."""
     deploying = [stage.name for stage in record.stages if any(action.kind == "deploy" for action in stage.actions)]
     return deploying[-1] if deploying else record.pipeline
-
-
-def _drills(count: int) -> str:
-    return f"{count} drills" if count != 1 else "1 drill"
 
 
 def _all_drills(count: int) -> str:

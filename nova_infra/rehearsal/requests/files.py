@@ -35,9 +35,6 @@ class RequestFiles:
 
         They are what ``nova.toml`` names as ``requests`` of a service, or else ``requests.http`` or ``requests.har`` in
         ``services/<name>/``; the same next to ``cdk.json`` counts for every service.
-
-        Raises:
-            RequestFileError: One cannot be read, or holds no request.
         """
         directories = sorted((root / "services").glob("*/"))
         paths = {place.name: path for place in directories if (path := _beside(place)) is not None}

@@ -86,9 +86,7 @@ def call_of(path: str, body: bytes, *, origin: Origin) -> SampleRequest:
     """A call of a method.
 
     Args:
-        path: ``/package.Service/Method``.
         body: JSON where ``origin`` is a file, and a message otherwise.
-        origin: Where it comes from.
     """
     return SampleRequest(
         f"{OPERATION}{path}", "POST", path, HEADERS, body if origin == "file" else framed(body), origin=origin

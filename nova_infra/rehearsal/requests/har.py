@@ -13,14 +13,7 @@ _EXPORT = "export it again from the browser's network tab"
 
 
 def read_har(path: Path, text: str) -> list[SampleRequest]:
-    """The requests of a file, each different one once.
-
-    Args:
-        path: The file, for messages.
-
-    Raises:
-        RequestFileError: It is not a HAR file, or an entry of it is not a request.
-    """
+    """The requests of a file, each different one once."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:  # nobody's browser nests so deeply either

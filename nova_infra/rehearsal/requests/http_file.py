@@ -46,9 +46,6 @@ def read_http(path: Path, text: str) -> list[SampleRequest]:
 
     Args:
         path: The file: bodies from other files are looked for next to it.
-
-    Raises:
-        RequestFileError: A line is not one that the rehearsal can send.
     """
     return _HttpFileReader(path).read(text)
 

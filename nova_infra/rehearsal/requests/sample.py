@@ -26,8 +26,6 @@ class SampleRequest:
 
     Attributes:
         operation: What it asks for, such as ``GET /items/{id}``: answers are counted by it.
-        path: Its path, with the query.
-        origin: Where it comes from.
     """
 
     operation: str

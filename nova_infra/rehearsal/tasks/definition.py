@@ -40,21 +40,15 @@ class TaskDefinition:
 
     Attributes:
         revision: ``family:number``.
-        image: The container image, with its tag.
-        command: The container's command; empty for the image's own.
         port: The port it listens on; 0 for one that nothing sends requests to.
-        health_check: Its health check, if it has one.
         stop_timeout: Seconds from SIGTERM to SIGKILL.
         memory: MiB of the task.
         secrets: Environment variables whose values are secrets, each with where ECS takes the value from; here they get
             a stand-in.
         cpu: CPU units of the task; 1024 are one processor.
         entry_point: The container's entry point; empty for the image's own.
-        user: Whom it runs as; empty for the image's own.
-        working_directory: Where it runs; empty for the image's own.
         read_only_root: Whether nothing but the mounts can be written.
         mounts: Paths in the container that volumes are mounted at, and can be written.
-        architecture: ``amd64`` or ``arm64``.
         fault: A drill's fault, empty in every other release.
         sidecars: Names of the further containers, which are not run here.
         hosts: Names of hosts that lead to addresses of this machine's containers.
@@ -108,11 +102,7 @@ def read_task_definition(
     """The task definition that a resource's resolved properties define.
 
     Args:
-        revision: ``family:number``.
         serving: Container and port that a load balancer's requests go to; empty and 0 where no service says it.
-
-    Raises:
-        UnresolvableError: No container is the one that requests are for, or it lacks what a task needs.
     """
     container, sidecars = _service_first(properties["ContainerDefinitions"], revision, serving[0])
     if "Image" not in container:
@@ -157,9 +147,6 @@ def _open_files(limits: Sequence[Mapping[str, Any]], revision: str) -> tuple[int
     """The limits on open files that a container's definition sets, soft and hard.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
-
-    Raises:
-        UnresolvableError: It sets other limits, or a soft limit above the hard one.
     """
     where = f"{revision}: ContainerDefinitions[0].Ulimits"
     if others := [str(each["Name"]) for each in limits if each["Name"] != "nofile"]:
@@ -182,9 +169,6 @@ def _service_first(
     """The container that requests are for, and the names of the others.
 
     It is the one that a load balancer names, else the only one with a port for TCP: an agent's may be for UDP.
-
-    Raises:
-        UnresolvableError: There is no such one, or several.
     """
     serving = [each for each in containers if name and each.get("Name") == name]
     if not serving:

@@ -25,7 +25,6 @@ class Fault:
     """One kind of fault.
 
     Attributes:
-        place: Where it sits.
         edit: What it changes in a container's definition, besides the label; None where nothing.
     """
 
@@ -107,11 +106,7 @@ def place_of(fault: str) -> Place:
 
 
 def put_into(container: dict[str, Any], fault: str) -> None:
-    """Put a fault into a container's definition.
-
-    Args:
-        container: The definition, which is changed.
-    """
+    """Put a fault into a container's definition."""
     known = _fault(fault)
     if known.edit is not None:
         known.edit(container)

@@ -23,7 +23,6 @@ class Ended:
 
     Attributes:
         exit_code: The exit code of its program; None where it did not start, or not end in time.
-        reason: Why it has no exit code, or was ended.
         said: The last lines that it printed, after the one that says why it failed.
     """
 
@@ -44,8 +43,6 @@ async def run_once(
     """Run a task to its end.
 
     Args:
-        definition: What is run. Its health check is left out: nothing waits for it.
-        command: Instead of the definition's own command.
         seconds: Seconds of this machine that it may take.
         held: Whether its program is held back at its start, so that it never ends.
     """

@@ -44,7 +44,6 @@ class ProcessTask(Task):
     Attributes:
         sources: Checkout whose ``services/`` hold what the image would contain.
         asset: What the image would be built from, where an assembly holds it: the process runs in a copy of that.
-        log: The last lines it printed.
     """
 
     sources: Path
@@ -74,11 +73,7 @@ class ProcessTask(Task):
         await self.wait_for_health()
 
     async def launch(self) -> None:
-        """Start the process, and wait for nothing.
-
-        Raises:
-            TaskFailedError: It does not start.
-        """
+        """Start the process, and wait for nothing."""
         self.check_secrets()
         async with self.starts:
             await self._start_process()
@@ -237,9 +232,6 @@ class ProcessTask(Task):
 
         Returns:
             False where another program has the port.
-
-        Raises:
-            TaskFailedError: It ended, listens elsewhere, or the time is over.
         """
         assert self._process is not None, "called by start"
         assert self._meter is not None, "called by start"

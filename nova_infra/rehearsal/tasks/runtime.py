@@ -47,7 +47,6 @@ class TaskRuntime(ABC):
     """Makes tasks.
 
     Attributes:
-        kind: What tasks are made of.
         starts: Limits how many tasks start side by side.
         assets: Tag to the sources of an image that an assembly holds.
         dependencies: What nova.toml has started alongside the services.
@@ -84,18 +83,12 @@ class TaskRuntime(ABC):
         """A task that can be started.
 
         Args:
-            sources: The checkout that belongs to it.
             patience: Seconds after which ECS gives it up.
         """
 
     @abstractmethod
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
-        """Get the image of a deployed release, if tasks run as images.
-
-        Raises:
-            EngineError: This machine cannot build it.
-            ImageError: It does not build.
-        """
+        """Get the image of a deployed release, if tasks run as images."""
 
     gateway: str | None = None
     """A further address of this machine that tasks reach it by; None where loopback is enough."""
@@ -119,11 +112,7 @@ class SourceRuntime(TaskRuntime):
     kind: Kind = "sources"
 
     def __init__(self, engine: Engine | None = None) -> None:
-        """Starts as many in parallel as there are processors.
-
-        Args:
-            engine: What runs the dependencies, if there are any.
-        """
+        """Starts as many in parallel as there are processors."""
         self.starts = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
         self.engine = engine
 
@@ -158,7 +147,6 @@ class ImageRuntime(TaskRuntime):
     """Tasks are containers of their images. Use it as an asynchronous context manager: it leaves nothing behind.
 
     Attributes:
-        log: Where the output of builds goes.
         limits: What this machine's kernel lets containers have; None for what the engine gives them.
     """
 
@@ -183,13 +171,11 @@ class ImageRuntime(TaskRuntime):
         return self.limits.lacks if self.limits is not None else ""
 
     async def __aenter__(self) -> ImageRuntime:
-        """Make a place for the containers."""
         self.place = await Place(self.engine).__aenter__()
         self.gateway = self.place.network.gateway
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Remove every container and the network, also of an interrupted rehearsal."""
         assert self.place is not None, "entered"
         await self.place.__aexit__(*error)
 
@@ -230,11 +216,7 @@ class ImageRuntime(TaskRuntime):
         self._ready.setdefault(_key(definition), []).extend(tasks)
 
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:  # noqa: ARG002 - in the image
-        """A container that can be started.
-
-        Raises:
-            TaskFailedError: Its image is not there.
-        """
+        """A container that can be started."""
         ready = self._ready.get(_key(definition))
         if ready:
             task = ready.pop()
@@ -270,12 +252,7 @@ class ImageRuntime(TaskRuntime):
         return replace(definition, open_files=(min(soft, most), min(hard, most)), processes=self.limits.processes)
 
     def _image(self, name: str) -> EngineImage:
-        """The image that a definition names: one of that name, or the one built for it here.
-
-        Raises:
-            ImageError: There is none, and its registry has none.
-            EngineError: Its registry cannot be reached.
-        """
+        """The image that a definition names: one of that name, or the one built for it here."""
         name = name.removesuffix(PREVIOUS)
         if name not in self._images:
             for candidate in (name, local_name(name)):
@@ -300,11 +277,7 @@ def choose_runtime(
 
     Args:
         kind: What was asked for; None for images where an engine can build and run them here.
-        dockerfiles: What would be built.
         tell: Called with the reason if there are no images.
-
-    Raises:
-        EngineError: Images were asked for, and no engine answers, or it cannot start a container.
     """
     if kind == "sources":
         return SourceRuntime()

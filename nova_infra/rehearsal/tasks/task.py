@@ -107,9 +107,6 @@ class Task(ABC):
 
         Returns:
             Its exit code, and the lines that it printed.
-
-        Raises:
-            TimeoutError: It did not end within some seconds.
         """
 
     @abstractmethod
@@ -147,12 +144,7 @@ class Task(ABC):
         )
 
     def listens_elsewhere(self, reachable: Iterable[int], inside: Iterable[int] = ()) -> TaskFailedError:
-        """The error of a task whose program listens, but not on the port in its task definition.
-
-        Args:
-            reachable: The ports on which it can be reached.
-            inside: Those on which only the container itself reaches it.
-        """
+        """The error of a task whose program listens, but not on the port in its task definition."""
         port = self.definition.port
         if port in inside:
             return TaskFailedError(
@@ -184,11 +176,7 @@ class Task(ABC):
         return (self.patience - self._started_in) / self.pace.checks - listening
 
     async def wait_for_health(self) -> None:
-        """Check it until its container health check passes.
-
-        Raises:
-            TaskFailedError: It ended, or the check kept failing until ECS would have given it up.
-        """
+        """Check it until its container health check passes."""
         check = self.definition.health_check
         failures = 0
         while (fault := await self.check()) is not None:
@@ -246,11 +234,7 @@ class Task(ABC):
         """Whether it gets no more processor time than its CPU units."""
 
     def check_secrets(self) -> None:
-        """Refuse a task whose secrets ECS cannot read.
-
-        Raises:
-            TaskFailedError: One is not there.
-        """
+        """Refuse a task whose secrets ECS cannot read."""
         if self.definition.fault == "missing-secret":
             raise TaskFailedError(
                 "ResourceInitializationError: unable to pull secrets or registry auth: a secret that the task "

@@ -47,8 +47,6 @@ class ControlGroup:
         Args:
             pid: The process, as the engine names it; elsewhere than on Linux it is a process of another machine.
             container: The container's id: the group's path must hold it.
-            root: Where control groups are mounted.
-            proc: Where processes are.
         """
         try:
             lines = (proc / str(pid) / "cgroup").read_text(encoding="ascii", errors="replace").splitlines()
@@ -160,11 +158,7 @@ class GroupMeter:
     """Measures a container as ECS does: processor time as a share of its CPU units."""
 
     def __init__(self, group: ControlGroup, units: int) -> None:
-        """Begin with the container as it is now.
-
-        Args:
-            units: Its CPU units; 1024 are one processor.
-        """
+        """Begin with the container as it is now."""
         self._group = group
         self._share = units / _UNITS_PER_PROCESSOR
         self._began = time.monotonic()

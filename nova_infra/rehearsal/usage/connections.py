@@ -34,10 +34,7 @@ def connections(pid: int, address: str, port: int, *, own_network: bool, proc: P
     """How many TCP connections a task holds to a place now.
 
     Args:
-        pid: Its first process.
-        address: The IPv4 address that they lead to.
         own_network: Whether it is a container, whose network holds nothing else.
-        proc: Where processes are.
 
     Returns:
         Their number; None where this machine does not show it.

@@ -21,7 +21,6 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
     """Send a task on this machine one request, and wait until it closes the connection.
 
     Args:
-        path: What to ask for, such as its health check.
         seen_open: Called at the end, also where this is cancelled, with the seconds for which the connection was seen
             to stay open; with infinity where it ends with its answer, so that nothing can cross its closing.
 

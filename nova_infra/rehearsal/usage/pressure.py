@@ -41,7 +41,6 @@ class Pressure:
         """Put the pressure on a task that its definition's fault names; None where it names none.
 
         Args:
-            parent: Its first process.
             groups: The directories of its control group, which the program joins.
         """
         name = definition.fault.partition(":")[0]

@@ -15,8 +15,6 @@ class Usage:
 
     Attributes:
         cpu: Percent of the processor time that it was granted and could have had, from 0 to 100.
-        memory: MiB that it holds.
-        spent: Seconds of processor time that it used.
         had: Seconds that passed, without those in which this machine had no processor for it.
     """
 
@@ -30,11 +28,7 @@ class UsageMeter:
     """Measures one process with its children."""
 
     def __init__(self, pid: int, share: float = 1.0) -> None:
-        """Begin with the process as it is now.
-
-        Args:
-            share: Processors that it is granted, such as 0.25.
-        """
+        """Begin with the process as it is now."""
         self._pids = [pid]
         self._share = share
         self._began = self._at = time.monotonic()

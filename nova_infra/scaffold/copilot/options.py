@@ -15,11 +15,7 @@ class Placed(TypedDict):
 
 
 def placed(accounts: Iterable[str], regions: Iterable[str]) -> Placed:
-    """The options by environment; a region for everything has an empty name.
-
-    Raises:
-        NovaError: Some of them cannot be used, each in a line.
-    """
+    """The options by environment; a region for everything has an empty name."""
     found = answers.all_of(
         lambda: _accounts(accounts),
         lambda: answers.placed("--region", regions, answers.checked_region),

@@ -25,7 +25,6 @@ class Imported:
     """The outcome of reading the manifests.
 
     Attributes:
-        text: ``nova.toml``.
         unanswered: How many comments say that something has no answer.
         refused: What ``nova.toml`` does not allow as it is, one line each.
     """
@@ -43,11 +42,7 @@ def import_copilot(
     """Convert all manifests below a directory.
 
     Args:
-        accounts: Accounts by environment, or of ``toolchain``.
         regions: Regions in the same form; an empty name stands for all that are not named.
-
-    Raises:
-        NovaError: Manifests cannot be read or say what cannot be: one line each, with file and line.
     """
     workspace = read_workspace(directory)
     accounts, regions = accounts or {}, regions or {}

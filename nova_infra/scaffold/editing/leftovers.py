@@ -21,12 +21,7 @@ from nova_infra.names import (
 
 
 def after_removal(config: Config, name: str, *, own_resources: bool = False) -> Iterator[str]:
-    """What is left to do once a service has been removed, line by line.
-
-    Args:
-        config: The configuration that still has the service.
-        own_resources: Whether it had an ``infrastructure.py``.
-    """
+    """What is left to do once a service has been removed, line by line."""
     yield (
         f"In AWS {name} keeps running: a delivery deletes no stack. First deliver this change to every environment, "
         "because the overview stacks still refer to its alarms. Then, in this order:"
@@ -37,12 +32,7 @@ def after_removal(config: Config, name: str, *, own_resources: bool = False) -> 
 
 
 def after_renaming(config: Config, old: str, new: str, *, own_resources: bool = False) -> Iterator[str]:
-    """What happens to a renamed service, and what is left to do, line by line.
-
-    Args:
-        config: The configuration that still has the old name.
-        own_resources: Whether it has an ``infrastructure.py``.
-    """
+    """What happens to a renamed service, and what is left to do, line by line."""
     service = config.service(old)
     moved = [path for path in service.paths if path == f"/{old}" or path.startswith(f"/{old}/")]
     shared = [path for path in service.paths if path not in moved]

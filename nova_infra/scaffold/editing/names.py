@@ -22,22 +22,14 @@ def module_name(name: str) -> str:
 
 
 def require_name(root: Path, name: str) -> None:
-    """Make sure that a service of that name can be added to a project.
-
-    Raises:
-        NovaError: It cannot, in one line with the remedy.
-    """
+    """Make sure that a service of that name can be added to a project."""
     require_usable(name)
     if (root / "services" / name).exists():
         raise NovaError(f"services/{name}: already exists: choose another name, or remove it")
 
 
 def require_usable(name: str) -> None:
-    """Make sure that a service may have that name in any project.
-
-    Raises:
-        NovaError: It may not, in one line with the remedy.
-    """
+    """Make sure that a service may have that name in any project."""
     try:
         Service.model_validate({"name": name})
     except ValidationError as error:

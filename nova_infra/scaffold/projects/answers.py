@@ -37,11 +37,7 @@ class Answers:
     """What a project is made from.
 
     Attributes:
-        name: Prefix of every physical name.
-        repository: Its repository on GitHub, as owner/name.
         engine: What delivers it, one of ``ENGINES``.
-        accounts: Account of each of ``ACCOUNTS``.
-        regions: Region of each of ``ACCOUNTS``.
     """
 
     name: str
@@ -95,11 +91,7 @@ def checked_engine(value: str) -> str:
 
 
 def checked_services(value: str) -> tuple[str, ...]:
-    """The names in a list, by spaces or commas, if services can have them.
-
-    Raises:
-        NovaError: One of them cannot be used or is there twice, or there is none.
-    """
+    """The names in a list, by spaces or commas, if services can have them."""
     names = value.replace(",", " ").split()
     if not names:
         raise NovaError(f"service: {value!r} names none, but a platform needs one: name at least one")
@@ -120,22 +112,13 @@ def default_name(directory: Path) -> str:
 
 
 def default_repository(name: str, remote: str | None) -> str:
-    """What git fetches from, where that is a repository on GitHub; else a placeholder.
-
-    Args:
-        name: The project's name.
-        remote: Address of the remote, if there is one.
-    """
+    """What git fetches from, where that is a repository on GitHub; else a placeholder."""
     found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", remote or "")
     return found[1] if found else f"org/{name}-platform"
 
 
 def of_option(option: str, value: str, check: Callable[[str], _T]) -> _T:
-    """The value of an option, by a check that would name a key.
-
-    Raises:
-        NovaError: It cannot be used.
-    """
+    """The value of an option, by a check that would name a key."""
     try:
         return check(value)
     except NovaError as error:
@@ -168,11 +151,7 @@ def placed(
 
 
 def all_of(*options: Callable[[], _T]) -> list[_T]:
-    """What several options give.
-
-    Raises:
-        NovaError: Some of them cannot be used: the lines of all.
-    """
+    """What several options give."""
     found: list[_T] = []
     faults: list[str] = []
     for each in options:
@@ -186,12 +165,7 @@ def all_of(*options: Callable[[], _T]) -> list[_T]:
 
 
 def as_options(fault: str, answers: Answers) -> str:
-    """A fault in the nova.toml that would be written, in words of the options that it comes from.
-
-    Args:
-        fault: One line about a key.
-        answers: What that nova.toml is made from.
-    """
+    """A fault in the nova.toml that would be written, in words of the options that it comes from."""
     key, _, said = fault.removeprefix(f"{CONFIG_FILE}: ").partition(": ")
     if found := re.fullmatch(r"services\[(\d+)\]\..*", key):
         return f"--service {answers.services[int(found[1])]}: {said.rpartition(': ')[0]}: choose another name"

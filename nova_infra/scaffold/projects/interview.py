@@ -19,12 +19,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Given:
-    """The options as they were given; None or empty where one was not.
-
-    Attributes:
-        accounts: ``--account``: an account for everything, or ``dev=<account>``.
-        regions: ``--region``, in the same form.
-    """
+    """The options as they were given; None or empty where one was not."""
 
     name: str | None
     repository: str | None
@@ -39,9 +34,6 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
 
     Args:
         ask: Whether to ask for what is not given. Otherwise the defaults hold.
-
-    Raises:
-        NovaError: An option cannot be used, or there is no terminal to ask on. Each is one line.
     """
     accounts, regions = answers.all_of(
         lambda: _placed("--account", given.accounts, answers.checked_account),

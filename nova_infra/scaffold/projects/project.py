@@ -3,6 +3,7 @@
 It is written into an empty directory, or over the project itself as it comes from the repository or an archive.
 """
 
+import contextlib
 import re
 import subprocess
 import tomllib
@@ -13,7 +14,7 @@ from nova_infra.config.values.fields import aws_regions
 from nova_infra.errors import ConfigError, NovaError
 from nova_infra.machine import git
 from nova_infra.scaffold import workflows
-from nova_infra.scaffold.changes import Changes
+from nova_infra.scaffold.changes import Changes, uninterrupted
 from nova_infra.scaffold.editing import locks, owners
 from nova_infra.scaffold.editing.services import DEFAULT_SUMMARY, LOCKS, service_files
 from nova_infra.scaffold.projects.answers import Answers, as_options
@@ -30,11 +31,7 @@ _ZONES = {"ap-northeast-1": ("a", "c", "d"), "ca-central-1": ("a", "b", "d"), "u
 
 
 def source() -> Path:
-    """The project that this code belongs to.
-
-    Raises:
-        NovaError: It is installed without one.
-    """
+    """The project that this code belongs to."""
     root = Path(__file__).parents[3]
     if not (root / "Makefile").exists() or not (root / "services" / "kit").exists():
         raise NovaError("nova: was installed without its project: run it from a clone or an archive of Nova")
@@ -42,14 +39,7 @@ def source() -> Path:
 
 
 def require_place(root: Path, target: Path) -> None:
-    """Make sure that a project can be written to a directory.
-
-    Args:
-        root: The project that it is made from.
-
-    Raises:
-        NovaError: It holds something else.
-    """
+    """Make sure that a project can be written to a directory."""
     if target == root:
         _require_untouched(root)
         return
@@ -88,16 +78,17 @@ def create_project(root: Path, target: Path, answers: Answers) -> Config:
     }
     made = [parent for parent in (target, *target.parents) if not parent.exists()]
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        Changes(target, written=written, copied=copied).apply()
+        with uninterrupted():
+            target.mkdir(parents=True, exist_ok=True)
+            Changes(target, written=written, copied=copied).apply()
+            _commit(target, config)
     except BaseException as error:
         for directory in made:
-            if directory.exists():
+            with contextlib.suppress(OSError):  # an interruption has waited for all of it to be there
                 directory.rmdir()
         if isinstance(error, OSError):
             raise NovaError(f"{target}: cannot be created: {error.strerror}: choose another directory") from None
         raise
-    _commit(target, config)
     return config
 
 

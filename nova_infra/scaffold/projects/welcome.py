@@ -11,11 +11,7 @@ from nova_infra.scaffold.projects.project import is_committed
 
 
 def welcome(config: Config, target: Path, *, in_place: bool) -> Iterator[str]:
-    """What to say once a project has been written, line by line.
-
-    Args:
-        in_place: Whether it is the project that it was made from.
-    """
+    """What to say once a project has been written, line by line."""
     names = ", ".join(service.name for service in config.services)
     path = " → ".join(environment.name for environment in config.environments)
     yield f"{config.platform.name} is in {target}: {path}, by {config.delivery.engine}, with {names}."

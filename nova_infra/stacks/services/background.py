@@ -20,7 +20,6 @@ class BackgroundStack(WorkloadStack):
     """
 
     def __init__(self, scope: Construct, props: WorkloadProps) -> None:
-        """Create the worker or the job."""
         service, environment, name = props.service, props.environment, props.name
         super().__init__(scope, props, variables=_queue_variables(name, service, environment))
         cluster_name = props.platform.cluster_name

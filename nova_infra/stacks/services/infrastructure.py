@@ -49,9 +49,7 @@ class ServiceResources:
 
     Attributes:
         prefix: Prefix of physical names: ``<platform>-<environment>-<service>``.
-        stack: The service's stack: the scope of what is made.
         task_role: The role of its code, for grants: ``table.grant_read_write_data(service.task_role)``.
-        key: The environment's key, for logs.
     """
 
     name: str
@@ -76,11 +74,7 @@ Extension = Callable[[ServiceResources], object]
 
 
 def load_extensions(root: Path, config: Config) -> dict[str, Extension]:
-    """The services' own resources, by the services' names.
-
-    Raises:
-        ConfigError: A file cannot be run, or has no ``resources``.
-    """
+    """The services' own resources, by the services' names."""
     found: dict[str, Extension] = {}
     for service in config.services:
         path = root / "services" / service.name / FILE
@@ -108,11 +102,7 @@ def _load(path: Path, name: str) -> Extension:
 def extend(
     extension: Extension, stack: cdk.Stack, task: FargateTask, *, name: str, environment: str, platform: PlatformStack
 ) -> None:
-    """Make a service's own resources in its stack, and keep those that hold data when the stack goes.
-
-    Raises:
-        ConfigError: It fails.
-    """
+    """Make a service's own resources in its stack, and keep those that hold data when the stack goes."""
     container = task.definition.find_container(CONTAINER)
     assert container is not None, "every task has it"
     definition = task.definition.node.default_child

@@ -14,7 +14,6 @@ class WebServiceStack(WorkloadStack):
     """A web service behind the environment's load balancer, or behind the private one."""
 
     def __init__(self, scope: Construct, props: WorkloadProps) -> None:
-        """Create the service."""
         config, platform = props.config, props.platform
         environment, service = props.environment, props.service
         super().__init__(scope, props, variables={"PORT": str(service.port)})

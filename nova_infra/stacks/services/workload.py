@@ -23,8 +23,6 @@ class WorkloadProps:
     """A service, as it is deployed to one environment.
 
     Attributes:
-        environment: The environment, as the service runs in it.
-        service: The service, as it runs in the environment.
         group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
     """
 
@@ -47,18 +45,10 @@ class WorkloadProps:
 
 
 class WorkloadStack(cdk.Stack):
-    """A service in a stack of its own, so that services deploy in parallel and each rolls back alone.
-
-    Attributes:
-        task: What each of its tasks runs.
-    """
+    """A service in a stack of its own, so that services deploy in parallel and each rolls back alone."""
 
     def __init__(self, scope: Construct, props: WorkloadProps, *, variables: Mapping[str, str]) -> None:
-        """Create the stack with its task definition.
-
-        Args:
-            variables: What this kind of service gets besides the variables of every service.
-        """
+        """Create the stack with its task definition."""
         environment, service, platform = props.environment, props.service, props.platform
         super().__init__(
             scope,

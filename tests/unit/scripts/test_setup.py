@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.exhaustive import one_of_each
-from helpers.set_up import PYTHON, SCRIPTS, add_python, project_of_stand_ins, setup
+from helpers.set_up import SCRIPTS, add_python, project_of_stand_ins, setup
 from nova_infra.machine.pythons import SUPPORTED
 
 Packing = Callable[..., subprocess.CompletedProcess[str]]
@@ -217,7 +217,7 @@ def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project: Path
     versions = project.parent / ".pyenv" / "versions" / "3.13.0"
     versions.mkdir(parents=True)
     shutil.copytree(project.parent / "bin", versions / "bin")
-    (versions / "bin" / "python3.13").write_text(PYTHON.format(version="3.13.0"))
+    add_python(versions, "python3.13", "3.13.0")
     assert setup(project, PYTHON="python3.13").returncode == 0
     assert python_of(project) == "3.13.0"
 

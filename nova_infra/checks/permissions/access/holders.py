@@ -29,11 +29,7 @@ class Holder:
 
     Attributes:
         name: A step of the pipeline with its stage, a GitHub environment or branch, or a role's name.
-        after: Whether it begins only after the last approval.
-        takers: Who may assume the role, where that is not a step.
-        takes: Roles that it can take, in one step or in several.
         changes: What it may change, each as actions and resources.
-        account: The account of its role; None where that is not known.
     """
 
     name: str

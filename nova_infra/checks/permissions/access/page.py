@@ -60,7 +60,6 @@ def page(
     """The page.
 
     Args:
-        production: What there is of them to read.
         shared: Environments that share their account with an earlier one, each with the reason.
     """
     delivering = [each for template in templates for each in steps(template)]

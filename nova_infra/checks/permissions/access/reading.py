@@ -89,11 +89,7 @@ class Production:
 
 
 def reads(statements: Sequence[Statement]) -> Iterator[Read]:
-    """What a role's permissions let it read, without what they deny altogether.
-
-    Args:
-        statements: All statements of the role.
-    """
+    """What a role's permissions let it read, without what they deny altogether."""
     for statement in statements:
         named = statement.resources or ("*",)
         resources = (f"all but {', '.join(named)}",) if statement.not_resources else named

@@ -36,8 +36,6 @@ class RunStep:
         name: The action's name, or the project's logical id.
         stage: Its stage's name; nothing for a project that no pipeline starts.
         roles: Logical ids of the roles that it runs by; None for one that the template does not show.
-        project: Properties of its project, if it has one.
-        stores: Whether it makes artifacts.
     """
 
     name: str
@@ -48,11 +46,7 @@ class RunStep:
 
 
 def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int) -> Iterator[RunStep]:
-    """The steps before a stage that get the repository or what was made from it, except CDK's own.
-
-    Args:
-        before: Place of that stage.
-    """
+    """The steps before a stage that get the repository or what was made from it, except CDK's own."""
     for stage in stages(pipeline)[:before]:
         for action in actions(stage, "Build", "Test", "Compute", "Invoke"):
             project, roles = _runs_by(template, pipeline, action)

@@ -77,9 +77,7 @@ class Start:
     """A way to have something done by a role.
 
     Attributes:
-        role: Logical id of the role.
         actions: Each of these starts or changes what has the role.
-        names: Patterns of what the action is done to.
         by: Logical id of a role that does so whatever it may do, or ``ANYBODY``; None where there is none.
     """
 

@@ -13,11 +13,7 @@ from nova_infra.config.values.fields import aws_regions
 
 
 def existing_parts(key: str, environment: Environment) -> Iterator[str]:
-    """Every contradiction of one environment, as the key's path, what is wrong and what to do.
-
-    Args:
-        key: The environment's place in the file.
-    """
+    """Every contradiction of one environment, as the key's path, what is wrong and what to do."""
     network = environment.network
     yield from _vpc(key, network)
     if network.cluster is not None and network.cluster.startswith("arn:"):

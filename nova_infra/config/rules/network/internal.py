@@ -13,11 +13,7 @@ from nova_infra.config.services.smoke import smoke_paths
 def internal_load_balancers(
     environments: Mapping[int, Environment], services: Mapping[int, Service], *, last: int
 ) -> Iterator[str]:
-    """Load balancers that are internal by their DNS name, where something asks from outside.
-
-    Args:
-        last: The place of the last environment.
-    """
+    """Load balancers that are internal by their DNS name, where something asks from outside."""
     for index, environment in environments.items():
         balancer = environment.network.load_balancer
         if balancer is not None and balancer.is_internal:

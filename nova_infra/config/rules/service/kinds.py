@@ -18,7 +18,6 @@ def foreign_keys(key: str, part: Service | Overrides, kind: Kind) -> Iterator[st
     """Keys that only services of another kind may have.
 
     Args:
-        key: Path of the table.
         part: The table: a service, or what differs in an environment.
     """
     own = ONLY_OF[kind].model_fields

@@ -46,11 +46,7 @@ def of_one(key: str, service: Service) -> Iterator[str]:
 
 
 def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
-    """Keys of a queue that exists, written beside that, which only its maker has a say in.
-
-    Args:
-        key: Path of the table.
-    """
+    """Keys of a queue that exists, written beside that, which only its maker has a say in."""
     if queue is not None and queue.existing:
         for other in ("tries", "visibility_seconds"):
             if other in queue.model_fields_set:

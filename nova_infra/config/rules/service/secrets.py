@@ -91,11 +91,7 @@ _SCRIPT = "; if it is no secret, write it into a script of the image"
 
 
 def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
-    """Each variable that holds a secret, or is called one.
-
-    Args:
-        key: The table's path.
-    """
+    """Each variable that holds a secret, or is called one."""
     remedy, harmless = "put it into Secrets Manager and name it under secrets", "ENV"
     if key.endswith("build_arguments"):
         remedy, harmless = "let the Dockerfile mount it instead", "the default of ARG"

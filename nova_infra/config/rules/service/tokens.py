@@ -149,11 +149,7 @@ _APART = r"(?<![A-Za-z0-9_]){}(?![A-Za-z0-9_])"
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Each access token in a text.
-
-    Args:
-        text: Such as a variable's value, or an argument of a command.
-    """
+    """Each access token in a text."""
     for vendor, words, form in _FORMS:
         # Few texts have any of these, and a pattern takes much longer to compile than a word to be found.
         if any(word in text for word in words):

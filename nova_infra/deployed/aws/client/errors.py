@@ -47,14 +47,9 @@ _CLOCK = ("Signature expired", "Signature not yet current", "RequestTimeTooSkewe
 
 
 class ServiceError(AwsError):
-    """AWS answered with an error.
-
-    Attributes:
-        code: AWS's name for it.
-    """
+    """AWS answered with an error."""
 
     def __init__(self, message: str, code: str) -> None:
-        """Keep the code with the message."""
         super().__init__(message)
         self.code = code
 

@@ -51,7 +51,6 @@ class Aws:
     """One account and region of AWS. Its methods may be called from several threads."""
 
     def __init__(self, session: Any) -> None:
-        """Wrap a session, whose clients are made when they are needed first."""
         self._session = session
         self._clients: dict[tuple[str, str, bool], Any] = {}
         self._skew = timedelta()
@@ -93,10 +92,6 @@ class Aws:
     def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call an operation.
 
-        Args:
-            service: Such as ``ecs``.
-            operation: Its name in boto3, such as ``describe_services``.
-
         Raises:
             ServiceError: AWS answered with an error; its ``code`` says which.
             AwsError: AWS could not be reached.
@@ -124,7 +119,6 @@ class Aws:
         repeated here before it is known that the first call changed nothing.
 
         Args:
-            operation: Its name in boto3, such as ``put_parameter``.
             done: Looks whether the call has had its effect.
 
         Returns:
@@ -149,11 +143,7 @@ class Aws:
         return self.client(service, config=_ONCE)
 
     def assumed(self, role_arn: str) -> Aws:
-        """The same region by a role, for an hour at most.
-
-        Raises:
-            NovaError: The role may not be assumed.
-        """
+        """The same region by a role, for an hour at most."""
         answer = self.call("sts", "assume_role", RoleArn=role_arn, RoleSessionName=_session_name())["Credentials"]
         inside = Session()
         inside.set_config_variable("region", self.region)
@@ -199,16 +189,7 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
     arn = f"role {role}"
     try:
         arn = f"arn:{session.get_partition_for_region(region)}:iam::{account}:role/{role}"
-        source = session.get_credentials()
-        if source is None:
-            raise NoCredentialsError
-        fetcher = AssumeRoleCredentialFetcher(
-            client_creator=lambda *a, **k: session.create_client(*a, **{"region_name": region, "config": _CONFIG, **k}),
-            source_credentials=source,
-            role_arn=arn,
-            extra_args={"RoleSessionName": _session_name()},
-        )
-        assumed = fetcher.fetch_credentials()
+        credentials = _credentials(session, region, arn)
     except SDK_ERRORS as error:
         denied = translated(error, f"sts:AssumeRole of {arn}")
         # An administrator of the environment's account needs no role there.
@@ -222,11 +203,24 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
         raise denied from None
     inside = Session()
     inside.set_config_variable("region", region)
-    # The role's sessions last an hour; a canary can take longer.
-    inside._credentials = RefreshableCredentials.create_from_metadata(
-        metadata=assumed, refresh_using=fetcher.fetch_credentials, method="sts-assume-role"
-    )
+    inside._credentials = credentials
     return Aws(inside)
+
+
+def _credentials(session: Any, region: str, role_arn: str) -> Any:
+    """A role's credentials, which renew themselves: its sessions last an hour, and a canary can take longer."""
+    source = session.get_credentials()
+    if source is None:
+        raise NoCredentialsError
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=lambda *a, **k: session.create_client(*a, **{"region_name": region, "config": _CONFIG, **k}),
+        source_credentials=source,
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": _session_name()},
+    )
+    return RefreshableCredentials.create_from_metadata(
+        metadata=fetcher.fetch_credentials(), refresh_using=fetcher.fetch_credentials, method="sts-assume-role"
+    )
 
 
 def configured_region() -> str | None:

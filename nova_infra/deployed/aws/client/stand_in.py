@@ -14,20 +14,13 @@ class StandInAws:
     """A server of moto's, asked as AWS is. No credentials of this machine are read or sent."""
 
     def __init__(self, endpoint: str, region: str = REGION) -> None:
-        """Ask the server at an address."""
         self.endpoint = endpoint
         self.region = region
         self._session = botocore.session.Session()
         self._clients: dict[str, Any] = {}
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """The answer to one call.
-
-        Args:
-            service: Such as ``sqs``.
-            operation: Such as ``create_queue``.
-            parameters: As botocore takes them.
-        """
+        """The answer to one call."""
         if service not in self._clients:
             self._clients[service] = self._session.create_client(
                 service,

@@ -44,7 +44,6 @@ class AwsCall:
     """One call.
 
     Attributes:
-        key: The access key that signed it.
         service: What it was signed for, such as ``sqs``.
         needs: IAM action and ARN of each permission that it takes; the ARN is ``*`` where it is not known.
         protocol: How the service writes its answers: ``json``, ``query``, ``s3`` or ``rest``.
@@ -60,7 +59,6 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes,
     """What a request asks for; None where it is not signed.
 
     Args:
-        target: Its path and query, as sent.
         headers: Its headers, whatever their case.
         account: The account of what it names without an account.
     """
@@ -93,10 +91,6 @@ def denial(call: AwsCall, action: str, resource: str, caller: str) -> tuple[int,
     """Status, headers and body of AWS's answer to a call that is not allowed.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-
-    Args:
-        action: The action that is not allowed.
-        caller: ARN of the role.
     """
     on = f" on resource: {resource}" if resource != "*" else ""
     text = (

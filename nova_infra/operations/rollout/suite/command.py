@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.deployed.aws.toolchain import failed_tests_in
+from nova_infra.documents.text import listed
 from nova_infra.machine.commands import run_command
 from nova_infra.names import TEST_HEADER, TEST_HEADER_VARIABLE
 from nova_infra.operations.rollout.suite.entrance import open_entrance
@@ -28,11 +29,8 @@ class SuiteCommand:
     """A shell command that tests an environment.
 
     Attributes:
-        command: The command, such as ``make integration``.
         url: The environment's base URL. The command finds another one in ``BASE_URL``, which leads to the new
             revisions.
-        log: File that its output is added to.
-        tell: Called with the last lines of its output.
         seconds_between_looks: How often it is seen whether somebody still waits for it.
         afresh: Whether the log keeps only the latest run.
     """
@@ -47,10 +45,6 @@ class SuiteCommand:
 
     def run(self, still_wanted: Callable[[], bool], seconds: float) -> str:
         """Run it until it ends, nobody waits for it, or its time is over.
-
-        Args:
-            still_wanted: Whether somebody waits for it.
-            seconds: Its time limit.
 
         Returns:
             Why it is red, in a clause; empty where it is green.
@@ -87,8 +81,7 @@ class SuiteCommand:
         if not code:
             return ""
         failed = failed_tests_in(self._log()[said_before:])
-        more = f" and {len(failed) - 2} more" if len(failed) > 2 else ""
-        return f"FAILED {', '.join(failed[:2])}{more}" if failed else f"`{self.command}` exited with {code}"
+        return f"FAILED {listed(failed, 2)}" if failed else f"`{self.command}` exited with {code}"
 
     def _log(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

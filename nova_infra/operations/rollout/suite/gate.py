@@ -47,9 +47,6 @@ class SuiteGate:
     Attributes:
         wanted: Service to the template of its stack in the release.
         patience: How long to wait for the first deployment, in seconds.
-        notify: Called with a line about each turn.
-        seconds_between_looks: How often to look.
-        wait: Waits so many seconds.
         load: What the suite sends requests to while they bake; None for nothing.
         only_loaded: Names of the services that it answers for nobody: people do, or nobody has to.
     """

@@ -39,12 +39,7 @@ class SuiteLoad:
         return [e for e in found if e.service in self.services and bakes(e) and e.watched and e.watching]
 
     def send(self, deployments: Sequence[ServiceDeployment], still_wanted: Callable[[], bool]) -> None:
-        """Run the suite once; stop early if nobody needs it any more.
-
-        Args:
-            deployments: Those that bake.
-            still_wanted: Whether they still do, and nothing more urgent waits.
-        """
+        """Run the suite once; stop early if nobody needs it any more."""
         names = ", ".join(sorted(each.service for each in deployments))
         if fresh := {each.arn for each in deployments} - self._told:
             self._told |= fresh

@@ -13,11 +13,7 @@ class EcsApi:
     """The calls of ECS's API that a rehearsal answers, for the services of one environment."""
 
     def __init__(self, services: Callable[[], Iterable[PlayedService]]) -> None:
-        """Answer for some services.
-
-        Args:
-            services: Gives them, as they are now.
-        """
+        """Answer for some services."""
         self._services = services
 
     def describe_services(self, *, cluster: str, services: Sequence[str]) -> dict[str, Any]:

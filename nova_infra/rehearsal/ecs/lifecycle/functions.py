@@ -29,7 +29,6 @@ class Functions:
             people: Who answers pauses, and stops deployments.
             localize: Replaces public addresses in a value by those on this machine.
             next_minute: Waits for the end of the simulated minute.
-            ecs: What answers a function that asks ECS.
         """
         self._people = people
         self._localize = localize

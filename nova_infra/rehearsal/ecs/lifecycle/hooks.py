@@ -27,10 +27,7 @@ class Hook:
     """One hook of a deployment configuration.
 
     Attributes:
-        kind: ``PAUSE`` or ``AWS_LAMBDA``.
         stages: The lifecycle stages at which it runs.
-        minutes: How long it may take.
-        on_timeout: What happens then.
         function: What ``HookTargetArn`` refers to; empty for a pause.
         details: What else the function is given.
     """
@@ -45,11 +42,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class HookCall:
-    """A hook that a deployment has come to.
-
-    Attributes:
-        percent: Share of the traffic that the new revision has, in percent.
-    """
+    """A hook that a deployment has come to."""
 
     service: str
     hook: Hook
@@ -63,7 +56,6 @@ class HookAnswer:
     """What a hook came to.
 
     Attributes:
-        action: Whether the deployment goes on.
         reason: Why it rolls back, in a clause.
         times: How often the answer is given; ECS takes the first.
     """
@@ -77,7 +69,6 @@ class OpenHooks:
     """The hooks of a rollout that a deployment waits at now."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
-        """Wait at no hook yet."""
         self._hooks = hooks
         self._minutes: dict[int, int] = {}
         self._passed: set[tuple[str, int]] = set()
@@ -143,11 +134,7 @@ class GoesOn:
 
 
 def read_hooks(configuration: Mapping[str, Any], strategy: str, where: str) -> tuple[Hook, ...]:
-    """The hooks of a resolved ``DeploymentConfiguration``.
-
-    Raises:
-        UnresolvableError: They are of a kind that the rehearsal does not play.
-    """
+    """The hooks of a resolved ``DeploymentConfiguration``."""
     found: Sequence[Mapping[str, Any]] = configuration.get("LifecycleHooks", ())
     if found and strategy == "ROLLING":
         raise UnresolvableError(f"{where}: LifecycleHooks of a rolling deployment are not rehearsed")

@@ -14,7 +14,6 @@ class SuiteAnswers:
         """Let people answer every gate.
 
         Args:
-            people: Who answers all other pauses, and stops deployments.
             holds_time: Whether simulated time stands still while a suite runs, which takes real time. Without it, only
                 until who runs the suite has seen that a deployment waits.
         """

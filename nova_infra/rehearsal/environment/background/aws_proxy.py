@@ -35,11 +35,7 @@ _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class AwsProxy:
-    """A port of this machine that stands for AWS.
-
-    Attributes:
-        port: The port, once started.
-    """
+    """A port of this machine that stands for AWS."""
 
     def __init__(
         self,
@@ -54,7 +50,6 @@ class AwsProxy:
         """Prepare.
 
         Args:
-            caller: Who has an access key.
             behind: Address of the server that passed requests go to, which is started for the first of them.
             note: Called with who was denied what, in a clause.
             miss: Called with who asked for what the server lacks, in a clause.

@@ -22,11 +22,7 @@ class PlayedBeforeDeploy:
     """Runs commands as the custom resource does: once for each image and its settings, in one environment."""
 
     def __init__(self, runtime: TaskRuntime, tell: Callable[[str], None]) -> None:
-        """Begin with nothing done.
-
-        Args:
-            tell: Called with what was run.
-        """
+        """Begin with nothing done."""
         self._runtime = runtime
         self._tell = tell
         self._done: set[tuple[str, str]] = set()
@@ -34,13 +30,8 @@ class PlayedBeforeDeploy:
     async def run(self, stack: PlayedStack, definition_of: Callable[[str], TaskDefinition], sources: Path) -> None:
         """Run what a stack says, unless it has run before.
 
-        Args:
-            stack: The stack, whose task definitions exist already.
-            sources: Checkout that holds what the images contain.
-
         Raises:
             DeploymentFailedError: A command failed, or did not end.
-            UnresolvableError: It names no task definition of the stack.
         """
         for logical_id in stack.resources(BEFORE_DEPLOY):
             wanted = stack.properties(logical_id)

@@ -26,7 +26,6 @@ class Caller:
     """The tasks of one revision.
 
     Attributes:
-        revision: ``family:number``.
         judged: Whether what it is denied is said of the release; of the baseline it is not.
     """
 
@@ -42,8 +41,6 @@ class Caller:
         """Keep the source of its role. Reading the role takes time, and most tasks never call AWS.
 
         Args:
-            stack: The stack of its task definition.
-            task: Logical id of the task definition.
             judged: Whether it belongs to the release.
             keys: ARN of what a customer's key encrypts to that key, in any stack.
         """

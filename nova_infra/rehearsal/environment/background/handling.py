@@ -50,7 +50,6 @@ class Handling:
     longer than the one before: once for each revision, some minutes are then as in AWS again.
 
     Attributes:
-        record: What is seen is written here.
         pause: The longest that messages waited, in seconds, while the worker had none in hand: it works after it has
             deleted them, or asks for more only now and then. None while it has not taken any.
     """
@@ -93,11 +92,7 @@ class Handling:
         return f"one takes its worker {self.record.slowest:.0f} s" if self.record.rate < _MOST_A_MINUTE else ""
 
     def begin(self, now: float) -> None:
-        """Begin a minute, whose messages have just been sent.
-
-        Args:
-            now: When, in seconds.
-        """
+        """Begin a minute, whose messages have just been sent."""
         self._minutes += 1
         if self._minutes == 2 and not self._seen:
             self.record.rate = _MOST_A_MINUTE  # Nobody takes them: what waits has to show.
@@ -239,7 +234,6 @@ class Dying:
         """How many of the dead messages are alive in AWS.
 
         Args:
-            minute: The current simulated minute.
             sent: The minute in which the oldest message was sent.
             dead: Messages that have died here since the queue was made.
             given_back: Whether their worker gave them back at once, so that no try waited for the one before.

@@ -23,11 +23,7 @@ class Metadata:
     """
 
     def __init__(self, home: Home) -> None:
-        """Know nothing.
-
-        Args:
-            home: The account and region that tasks run in.
-        """
+        """Know nothing."""
         self._home = home
         self._definitions: dict[str, TaskDefinition] = {}
         self._began = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -44,11 +40,7 @@ class Metadata:
         return {"ECS_CONTAINER_METADATA_URI_V4": newest, "ECS_CONTAINER_METADATA_URI": older}
 
     def answer(self, path: str, peer: str) -> dict[str, Any] | None:
-        """What is answered to a request for a path; None where it asks for nothing of this.
-
-        Args:
-            peer: The address that it comes from.
-        """
+        """What is answered to a request for a path; None where it asks for nothing of this."""
         version, _, rest = path.lstrip("/").partition("/")
         key, _, what = rest.rstrip("/").partition("/")
         definition = self._definitions.get(key)

@@ -16,14 +16,9 @@ _EVERY_SECONDS = 0.2
 
 
 class MotoServer:
-    """The server, which only this machine reaches.
-
-    Attributes:
-        url: Its address, once started.
-    """
+    """The server, which only this machine reaches."""
 
     def __init__(self, account: str) -> None:
-        """Prepare."""
         self.url = ""
         self._account = account
         self._process: Process | None = None
@@ -31,11 +26,7 @@ class MotoServer:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     async def start(self) -> None:
-        """Start it, and wait until it answers.
-
-        Raises:
-            UnresolvableError: It cannot be started.
-        """
+        """Start it, and wait until it answers."""
         port = free_port()
         self._scratch = scratch_directory("stand-ins")
         words = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]

@@ -76,10 +76,7 @@ class Queues:
         """Start without queues.
 
         Args:
-            stand_ins: Where the queues are.
-            store: Where measurements go.
             gaps: What cannot be played is added to these sentences.
-            records: What is seen of each queue is written here, by its name.
         """
         self._pace = pace
         self._records = records if records is not None else {}
@@ -99,7 +96,6 @@ class Queues:
         """Create what a stack declares, and send messages to its queues from the next minute on.
 
         Args:
-            sources: Checkout that holds the examples of messages.
             judged: Whether it is the release's, which should be seen with each of the examples.
         """
         self._released |= set(stack.revisions.values()) if judged else set()
@@ -151,11 +147,7 @@ class Queues:
         await gather(*(self._measure(name, queue) for name, queue in self._queues.items()))
 
     def note_gaps(self, running: Mapping[str, Collection[str]]) -> None:
-        """Note where the release got only some of the examples.
-
-        Args:
-            running: Service to the revisions that its tasks run at the end.
-        """
+        """Note where the release got only some of the examples."""
         for name, queue in self._queues.items():
             revisions, count = _of_worker(queue, running), len(queue.examples)
             is_alone = revisions <= self._released and revisions == queue.revisions

@@ -28,7 +28,6 @@ def make(aws: StandInAws, resource: Resource, before: Resource | None, *, second
     """Create a resource, or update it.
 
     Args:
-        before: What is there; None where there is nothing.
         seconds: How long a second of the template lasts here: messages are hidden in simulated time.
     """
     if resource.kind == physical.QUEUE:

@@ -44,7 +44,6 @@ class StandIns:
         Args:
             pace: How fast time passes: a message is hidden for as many simulated seconds as its queue says.
             gateway: A further address of this machine that tasks reach it by.
-            home: The account and region that it stands for.
             on_this_machine: What tasks call an address of this machine's loopback interface.
             denied: What the tasks of a revision of the release were denied is written here, a clause each.
             gaps: What the release asks for and no stack makes here is added to these sentences.
@@ -73,7 +72,6 @@ class StandIns:
         """Start before the first task does, if any of these templates will need it.
 
         Args:
-            templates: What will be deployed.
             endpoint: A server that stands in for AWS already, as this machine reaches it; empty for none.
             reached: The same as tasks reach it.
         """
@@ -97,11 +95,7 @@ class StandIns:
             self._callers[access_key(revision)] = caller
 
     async def apply(self, stack: PlayedStack) -> None:
-        """Create or update what a stack declares. What a stack no longer has is kept, as in AWS.
-
-        Raises:
-            UnresolvableError: The server cannot be started, or refuses a resource.
-        """
+        """Create or update what a stack declares. What a stack no longer has is kept, as in AWS."""
         if not needs_stand_ins(stack.template):
             return
         await self._start()

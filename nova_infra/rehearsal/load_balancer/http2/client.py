@@ -41,9 +41,6 @@ async def ask(
 ) -> Http2Answer:
     """Send one request on a connection of its own, and wait for all of the answer.
 
-    Args:
-        headers: Its headers, ``Host`` among them if it has one.
-
     Raises:
         Http2Error: The target speaks another protocol, or ends the connection or the answer too early.
         ConnectionError: It does not listen.

@@ -69,12 +69,7 @@ class ContainerTask(Task):
         return bool(self.pid) and not self._gone.is_set()
 
     async def create(self) -> None:
-        """Create the container, which takes seconds with some storage drivers; it starts when :meth:`start` says so.
-
-        Raises:
-            TaskFailedError: Its definition cannot be carried out.
-            EngineError: This machine cannot.
-        """
+        """Create the container, which takes seconds with some storage drivers; it starts when :meth:`start` says so."""
         if self._created:
             return
         paths = bare_mounts(self.definition, self.image)
@@ -106,12 +101,7 @@ class ContainerTask(Task):
             self._meter.restart()
 
     async def launch(self) -> None:
-        """Start the container, and wait for nothing.
-
-        Raises:
-            TaskFailedError: It does not start.
-            EngineError: This machine cannot run it.
-        """
+        """Start the container, and wait for nothing."""
         await self._prepare()
         async with self.starts:
             await self._run()

@@ -10,13 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EngineImage:
-    """What an image in the engine's store says of itself.
-
-    Attributes:
-        architecture: ``amd64`` or ``arm64``.
-        program: Its entry point and command.
-        volumes: Paths that it declares as volumes.
-    """
+    """What an image in the engine's store says of itself."""
 
     name: str
     architecture: str

@@ -45,9 +45,6 @@ class ListeningWatch:
 
     For each table the kernel goes through the sockets of the whole machine, which takes ten milliseconds; how many
     sockets a network has it counts as they come and go.
-
-    Attributes:
-        proc: Where processes are.
     """
 
     pid: int

@@ -52,8 +52,6 @@ def create_options(
     """The options of an engine's create command: all that the task definition says, and nothing else.
 
     Args:
-        definition: What the task runs.
-        image: What the container is made of.
         label: Label by which everything of the rehearsal is found.
         port: The port of this machine that leads to it.
         podman: Whether the engine is Podman, which has options of its own.

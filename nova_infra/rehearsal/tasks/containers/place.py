@@ -29,11 +29,7 @@ _TRIES = 20
 
 @dataclass
 class Place:
-    """Use it as an asynchronous context manager: it leaves nothing behind.
-
-    Attributes:
-        label: Label of everything that is made.
-    """
+    """Use it as an asynchronous context manager: it leaves nothing behind."""
 
     engine: Engine
     label: str = field(default_factory=lambda: f"{LABEL}={os.getpid()}-{uuid.uuid4().hex[:8]}")
@@ -67,7 +63,6 @@ class Place:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Remove every container and the network, also of an interrupted rehearsal."""
         try:
             await to_the_end(_remove_labelled(self.engine, self.label))
         finally:
@@ -97,9 +92,6 @@ class Place:
 
 def empty_directories(directory: str, container: str, paths: Iterable[str]) -> dict[str, str]:
     """Make empty directories of this machine for a container: root's there, and closed to others.
-
-    Args:
-        paths: Where they are in it.
 
     Returns:
         Path in the container to the directory.

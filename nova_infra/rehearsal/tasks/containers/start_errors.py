@@ -37,11 +37,6 @@ def end_error(said: Sequence[str], reason: str, image: EngineImage, engine: Engi
 
     A program for another architecture starts and ends at once: where the task definition wants that one, AWS would
     run it and this machine cannot.
-
-    Args:
-        said: What it printed last.
-        reason: Why it ended.
-        image: What it was made of.
     """
     is_foreign = image.architecture not in ("", engine.architecture)
     if is_foreign and (not said or "exec format error" in said[-1].lower()):

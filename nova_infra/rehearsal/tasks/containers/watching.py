@@ -114,8 +114,6 @@ def end_in_words(exit_code: int | None, *, killed_for_memory: bool, peak: float,
     Args:
         killed_for_memory: Whether the kernel killed any of its processes for its memory.
         peak: MiB that it held at the most, as far as that was seen.
-        memory: MiB that it was granted.
-        said: What it printed last.
     """
     if killed_for_memory and exit_code == _KILLED:
         return f"OutOfMemoryError: the kernel killed it at the {memory} MiB that it was granted"

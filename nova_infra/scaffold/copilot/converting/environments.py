@@ -58,10 +58,7 @@ def convert(
     """The ``[[environments]]`` tables.
 
     Args:
-        workspace: All manifests, to which faults are added.
         workloads: The converted services, which some keys of an environment follow from.
-        accounts: Accounts of environments, by name; a placeholder stands for one that no manifest names either.
-        regions: Regions of environments, by name.
         region: Region of the others; None where a placeholder stands for one that no manifest names.
         application: The platform's name, for placeholders of domains.
     """
@@ -109,8 +106,6 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     """The ``[source]`` table.
 
     Args:
-        account: Account of the toolchain, for a placeholder.
-        region: Region of the toolchain, for a placeholder.
         repository: What stands for a repository that no pipeline names.
     """
     table = TomlTable()

@@ -27,8 +27,6 @@ class Workload:
 
     Attributes:
         table: The ``[[services]]`` table, whose ``environments`` are tables of their own.
-        exec_in: Environments that must open shells; ``*`` for all.
-        log_days: Days that logs are kept, by environment; ``*`` for all.
         hosts: Host names by environment, each with the hosted zone where the manifest names it; ``*`` for all.
         unknown: What only a shell knows, and without which it cannot be delivered: one line each.
     """
@@ -42,12 +40,7 @@ class Workload:
 
 
 def convert(manifest: Manifest, application: str, environments: list[str]) -> Workload | None:
-    """One service or job, or None for a static site.
-
-    Args:
-        manifest: Its manifest, to which faults are added.
-        application: Name of the application, for what Copilot fills in.
-    """
+    """One service or job, or None for a static site."""
     name = manifest.data["name"]
     if not _SERVICE_NAME.fullmatch(name) or len(name) > 40:
         manifest.fault(("name",), f"{name!r}: write at most 40 lower-case letters, digits and single hyphens")

@@ -20,10 +20,7 @@ class Manifest:
     """One manifest.
 
     Attributes:
-        file: Its path, relative to the directory above ``copilot/``.
         letter: Its type, as in ``TYPES``.
-        data: Its content, as plain values.
-        lines: Line of each value.
         texts: Each value that is neither a map nor a list, as it is written.
         faults: What is wrong with it, to which converting adds.
         used: The values that have been converted.
@@ -64,9 +61,6 @@ class Workspace:
     """All that Copilot keeps in a repository.
 
     Attributes:
-        application: The application's name, or None where the workspace does not say.
-        workloads: Manifests of services and jobs, by name.
-        environments: Manifests of environments, by name.
         others: Files that belong to Copilot but are not manifests, such as add-ons, relative to the directory.
     """
 
@@ -86,9 +80,6 @@ def read_workspace(directory: File) -> Workspace:
 
     Args:
         directory: The directory named ``copilot``, or the one that holds it.
-
-    Raises:
-        NovaError: There are no manifests, or some cannot be read: one line each, with file and line.
     """
     root = directory.parent if directory.name == "copilot" else directory
     copilot = root / "copilot"

@@ -42,7 +42,6 @@ class Part:
     """A manifest, or what it says about one environment."""
 
     def __init__(self, manifest: Manifest, prefix: Path = ()) -> None:
-        """Read below ``prefix``."""
         self.manifest = manifest
         self._prefix = prefix
 

@@ -4,6 +4,7 @@ import re
 import shlex
 from typing import Any
 
+from nova_infra.documents.text import counted
 from nova_infra.schedules import expression
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -40,11 +41,7 @@ def whole_seconds(value: Any) -> int:
 
 
 def task_range(value: Any) -> tuple[int, int]:
-    """Fewest and most tasks, as in ``1-10``.
-
-    Raises:
-        ValueError: It is not a range.
-    """
+    """Fewest and most tasks, as in ``1-10``."""
     found = re.fullmatch(r"(\d{1,4})-(\d{1,4})", str(value))
     if found is None or int(found[1]) > int(found[2]):
         raise ValueError("is not a range of tasks: write the fewest and the most, as in 1-10")
@@ -52,11 +49,7 @@ def task_range(value: Any) -> tuple[int, int]:
 
 
 def words(value: Any) -> list[str]:
-    """A command as a list of words.
-
-    Raises:
-        ValueError: It is neither a text nor a list of texts, or a quote is left open.
-    """
+    """A command as a list of words."""
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
         return list(value)
     if isinstance(value, str) and value.strip():
@@ -90,7 +83,7 @@ def schedule(value: Any) -> str:
         minutes = seconds(found[1]) / 60
         if minutes < 1 or minutes != int(minutes):
             raise ValueError("is not a whole number of minutes: write at least @every 1m")
-        return f"rate({int(minutes)} {'minute' if minutes == 1 else 'minutes'})"
+        return f"rate({counted(int(minutes), 'minute')})"
     try:
         return expression(text)
     except ValueError as error:

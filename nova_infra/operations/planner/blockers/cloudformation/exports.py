@@ -38,22 +38,19 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
         if changed:
             roots.setdefault(_root(changed[0], replaced), set()).update(importers)
         elif becomes is None:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 "",
                 f"the export {name} is removed while {listed(sorted(importers), 3)} still uses it",
                 _freed(step, using, partial(_imports, name)),
             )
         else:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 "",
                 f"the export {name} would change while {listed(sorted(importers), 3)} uses it",
                 "keep its value and export the new one under another name",
             )
     for root, importers in roots.items():
-        yield Refusal(
-            step.after.key.name,
+        yield step.refuse(
             root,
             f"would be replaced ({replaced[root].because}), and what it exports is in use by "
             f"{listed(sorted(importers), 3)}",
@@ -88,8 +85,7 @@ def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
 
         near = [stack for stack in step.world.stacks.values() if stack.key[:2] == step.after.key[:2]]
         if users := [stack for stack in near if using(stack)]:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 logical_id,
                 f"takes {listed(sorted(set.union(*map(using, users))), 3)} from the cluster while "
                 f"{listed(sorted(stack.key.name for stack in users), 3)} still uses it",
@@ -102,11 +98,6 @@ def _freed(step: Step, using: Sequence[StackTemplate], still: Callable[[StackTem
 
     Those that the release still has are deployed before. Those that it no longer has are deleted, and what in turn uses
     their exports is deployed before that.
-
-    Args:
-        step: The deployment that takes it away.
-        using: The stacks that use it.
-        still: Whether a stack as it would be uses it, too.
     """
     gone = [stack for stack in using if stack.key not in step.release]
     users = [other for stack in gone for name in stack.exports for other in step.world.importers(stack, name)]
@@ -144,8 +135,7 @@ def missing_exports(step: Step) -> Iterator[Refusal]:
     """Refuse an import that no stack exports by then."""
     for name in sorted(step.after.imports):
         if step.world.exporter(step.after, name) is None:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 "",
                 f"imports {name}, which no stack exports in {step.after.key.account} {step.after.key.region} by then",
                 "deploy the stack that exports it first",
@@ -161,8 +151,7 @@ def taken_exports(step: Step) -> Iterator[Refusal]:
         if owners := [
             k.name for k, each in others.items() if k[:2] == place and k != step.after.key and name in each.exports
         ]:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 "",
                 f"exports {name}, which {owners[0]} exports already in {' '.join(place)}",
                 "choose another name, or free it in an earlier release",

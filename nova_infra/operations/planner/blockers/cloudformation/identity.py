@@ -78,11 +78,7 @@ IDENTITIES: dict[str, Identity] = {
 
 
 def identity(resource: Mapping[str, Any], key: StackKey, meaning: Callable[[Any], str]) -> str | None:
-    """What only one resource can be; None if the template does not state it.
-
-    Args:
-        meaning: Gives the same text for the same value in whichever stack.
-    """
+    """What only one resource can be; None if the template does not state it."""
     known = IDENTITIES.get(resource["Type"])
     properties = resource.get("Properties", {})
     if known is None or not isinstance(properties, Mapping) or known.properties[0] not in properties:

@@ -24,8 +24,7 @@ def missing_repositories(step: Step) -> Iterator[Refusal]:
                 continue
             for stack in step.never_deployed:
                 if any(name == wanted for name, _ in step.world.identities(stack)):
-                    yield Refusal(
-                        step.after.key.name,
+                    yield step.refuse(
                         f"{logical_id}.ContainerDefinitions",
                         f"its image is in {wanted.rpartition(' ')[2]}, a repository of {stack.key.name}, which "
                         "nothing deploys before",

@@ -28,7 +28,7 @@ def dangling_references(step: Step) -> Iterator[Refusal]:
             for name in dict.fromkeys(_named(part)):
                 if name not in known:
                     fault = f"refers to {name}, which is not in the template"
-                    yield Refusal(step.after.key.name, place, fault, f"keep {name}, or take out what refers to it")
+                    yield step.refuse(place, fault, f"keep {name}, or take out what refers to it")
 
 
 def circular_references(step: Step) -> Iterator[Refusal]:
@@ -44,7 +44,7 @@ def circular_references(step: Step) -> Iterator[Refusal]:
         path.append(following)
     circle = path[path.index(following) :]
     fault = f"depends on itself: {' → '.join([*circle, circle[0]])}"
-    yield Refusal(step.after.key.name, circle[0], fault, "take one of these references or DependsOn out")
+    yield step.refuse(circle[0], fault, "take one of these references or DependsOn out")
 
 
 def _named(value: Any) -> Iterator[str]:  # noqa: C901 - one case for each form

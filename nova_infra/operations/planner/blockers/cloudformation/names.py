@@ -27,8 +27,7 @@ def taken_names(step: Step) -> Iterator[Refusal]:
     CloudFormation makes and updates everything before it deletes anything, also in the same stack.
     """
     if changes_kind(step):
-        yield Refusal(
-            step.after.key.name,
+        yield step.refuse(
             "",
             "its service becomes one of another kind, and CloudFormation creates the new one, with its alarms, before "
             "it deletes the old one of the same names",
@@ -45,8 +44,7 @@ def taken_names(step: Step) -> Iterator[Refusal]:
         where = f"{action.logical_id}.{known.properties[0]}"
         what = _said(action.type, resource)
         if action.action is Action.REPLACE and wanted == had and known.named and not _follows(step, action, resource):
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 where,
                 f"{what} has a fixed name and {action.because or 'is replaced'}; CloudFormation creates the new one "
                 "before it deletes the old one",
@@ -57,8 +55,7 @@ def taken_names(step: Step) -> Iterator[Refusal]:
         for owner in step.others_with(wanted, action.logical_id):
             if _moves_first(step, owner, wanted, resource):
                 continue
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 where,
                 f"{what} belongs to {owner} when this is deployed",
                 "delete that listener by hand first, or keep the domain as it is"
@@ -80,8 +77,7 @@ def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
             continue
         wanted = step.world.identity_of(step.after, resource)
         if wanted is not None and wanted == step.identity_before(action.logical_id):
-            yield Consequence(
-                step.after.key.name,
+            yield step.note(
                 action.logical_id,
                 f"may be replaced ({action.because}), and its name is fixed: CloudFormation would refuse that; try it "
                 "in the first environment, or give it another name",
@@ -98,8 +94,7 @@ def kept_names(step: Step) -> Iterator[Consequence]:
         replaced = action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
         if action.action is Action.KEEP or replaced:
             left = "its messages, which nobody reads any more" if action.type == "AWS::SQS::Queue" else "what it holds"
-            yield Consequence(
-                step.after.key.name,
+            yield step.note(
                 action.logical_id,
                 f"is kept with {left}, and its name stays taken: move that elsewhere, and delete it before you add "
                 "anything with that name again",
@@ -119,8 +114,7 @@ def changed_service_tokens(step: Step) -> Iterator[Refusal]:
             continue
         was, becomes = (each.get("Properties", {}).get("ServiceToken") for each in (before, resource))
         if becomes is not None and (not same(was, becomes) or set(references(becomes)) & replaced):
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 f"{logical_id}.ServiceToken",
                 "a custom resource cannot move to another function",
                 "give the resource another logical id",

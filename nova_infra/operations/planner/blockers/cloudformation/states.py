@@ -34,9 +34,9 @@ def stuck_stack(step: Step) -> Iterator[Refusal]:
     status = step.before.status if step.before is not None else ""
     if status in _STUCK:
         fault, remedy = _STUCK[status]
-        yield Refusal(step.after.key.name, "", f"is in {status}: {fault}", remedy)
+        yield step.refuse("", f"is in {status}: {fault}", remedy)
     elif status.endswith("_IN_PROGRESS") and status not in ("REVIEW_IN_PROGRESS",) and "CLEANUP" not in status:
-        yield Refusal(step.after.key.name, "", f"is in {status}", "wait until it has ended")
+        yield step.refuse("", f"is in {status}", "wait until it has ended")
 
 
 def moved_stack(step: Step) -> Iterator[Refusal]:
@@ -46,8 +46,7 @@ def moved_stack(step: Step) -> Iterator[Refusal]:
     key = step.after.key
     elsewhere = [other for other in step.world.stacks if other.name == key.name]
     if elsewhere:
-        yield Refusal(
-            key.name,
+        yield step.refuse(
             "",
             f"is deployed in {elsewhere[0].account} {elsewhere[0].region} and would be created again in {key.account} "
             f"{key.region}: nothing moves, what runs there keeps running, and the new place lacks what people and "

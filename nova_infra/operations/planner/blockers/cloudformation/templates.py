@@ -32,16 +32,16 @@ def refused_templates(step: Step) -> Iterator[Refusal]:
     """Refuse defaults that their own parameter forbids, values that no mapping has, attributes that no resource has."""
     template = step.after.template
     for where, fault in step.after.faults:
-        yield Refusal(step.after.key.name, where, fault, "correct it")
+        yield step.refuse(where, fault, "correct it")
     for name, parameter in template.get("Parameters", {}).items() if step.actions else ():
         for fault, remedy in _of_default(parameter):
-            yield Refusal(step.after.key.name, f"Parameters.{name}", fault, remedy)
+            yield step.refuse(f"Parameters.{name}", fault, remedy)
     if step.actions:
         parts = [*step.after.resources.items()]
         parts += [(f"Outputs.{name}", each) for name, each in template.get("Outputs", {}).items()]
         for place, part in parts:
             for fault, remedy in _of_functions(part, template):
-                yield Refusal(step.after.key.name, place, fault, remedy)
+                yield step.refuse(place, fault, remedy)
 
 
 def _of_default(parameter: Mapping[str, Any]) -> Iterator[_Fault]:

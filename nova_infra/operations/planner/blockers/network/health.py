@@ -29,8 +29,7 @@ def changed_health_checks(step: Step) -> Iterator[Consequence]:
     """Warn that running tasks get the new health check before the new tasks are there."""
     for logical_id, changed in _changed(step).items():
         path = shown(_check(step.after.resources[logical_id])["HealthCheckPath"])
-        yield Consequence(
-            step.after.key.name,
+        yield step.note(
             logical_id,
             f"its health check gets another {listed(changed, 4)} before the new revision starts: if the running one "
             f"does not answer at {path} as expected, ECS replaces its tasks, which never become healthy; deliver an "

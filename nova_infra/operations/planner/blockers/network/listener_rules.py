@@ -26,8 +26,7 @@ def rules_with_weights_that_change(step: Step) -> list[str]:
 def reset_weights(step: Step) -> Iterator[Consequence]:
     """Warn that a rule's change sends all traffic to the template's colour."""
     for logical_id in rules_with_weights_that_change(step):
-        yield Consequence(
-            step.after.key.name,
+        yield step.note(
             logical_id,
             "the rule changes, which resets the weights that ECS set: an outage while the other colour serves; the "
             "preflight reads which one does",
@@ -41,8 +40,7 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
     before = dict(step.before.of_type("AWS::ECS::Service"))
     for logical_id, properties in step.after.of_type("AWS::ECS::Service"):
         if _strategy(properties) == "ROLLING" and _strategy(before.get(logical_id, {})) != "ROLLING":
-            yield Consequence(
-                step.after.key.name,
+            yield step.note(
                 logical_id,
                 "goes back to rolling: ECS then registers tasks only with the first target group, which is an outage "
                 "if the second one serves: read the rule's weights first; if it does, deliver another release before",
@@ -65,8 +63,7 @@ def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
             groups = {group for each in named for group in references(each)}
             for rule, each in step.after.of_type("AWS::ElasticLoadBalancingV2::ListenerRule") if moved else ():
                 if rule not in moved | of_tests and groups & set(references(each.get("Actions"))):
-                    yield Consequence(
-                        step.after.key.name,
+                    yield step.note(
                         rule,
                         f"leads to {logical_id}, but ECS moves only the weights of {listed(sorted(moved))}: when a "
                         "deployment has ended, this rule leads to a target group without tasks, and its users get 503; "
@@ -87,8 +84,7 @@ def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
         if logical_id not in replaced or before.get("ListenerArn") == rule.get("ListenerArn"):
             continue
         if kept := sorted(set(references(rule.get("Actions"))) & set(references(before.get("Actions"))) - replaced):
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 logical_id,
                 f"moves to another load balancer while {listed(kept, 3)} still serves the old one, and a target group "
                 "serves only one",

@@ -18,12 +18,7 @@ _RULES, _GROUPS = 100, 100
 
 
 def rule_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:
-    """Warn about load balancers that get more rules than the default quota and than before; default rules do not count.
-
-    Args:
-        before: What was deployed before the release.
-        world: What would be afterwards.
-    """
+    """Warn about load balancers that get more rules than the default quota and than before, default rules aside."""
     many = {balancer: count for balancer, count in _rules(world).items() if count > _RULES}
     had = _rules(World(before)) if many else {}
     for balancer, count in sorted(many.items()):
@@ -55,8 +50,7 @@ def too_many_groups(step: Step) -> Iterator[Refusal]:
             found.update(step.world.meaning(stack, group) for group in _groups(properties))
     for balancer, found in groups.items():
         if len(found) > _GROUPS:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 "",
                 f"the load balancer {_name(balancer)} would have {len(found)} target groups, but AWS allows {_GROUPS}",
                 "remove services, or move some to another load balancer",

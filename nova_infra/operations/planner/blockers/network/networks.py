@@ -28,8 +28,7 @@ def overlapping_subnets(step: Step) -> Iterator[Refusal]:
             continue
         for other_id, (other_vpc, other) in old.items():
             if other_vpc == vpc and type(other) is type(network) and network.overlaps(other):
-                yield Refusal(
-                    step.after.key.name,
+                yield step.refuse(
                     f"{logical_id}.CidrBlock",
                     f"{network} overlaps {other} of {other_id}, which is deleted only after this one is created",
                     "choose ranges that do not overlap those in use, or create a new environment and move to it",

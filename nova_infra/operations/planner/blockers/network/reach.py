@@ -45,17 +45,17 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
     for logical_id, _ in step.before.of_type(_BALANCER):
         if logical_id in gone.keys() - followed:
             said = f"its DNS name {gone[logical_id]} with it: clients of the old one get no answer"
-            yield Consequence(step.after.key.name, logical_id, said, hurts=True)
+            yield step.note(logical_id, said, hurts=True)
     names = {name for _, name in _domains(step.after)}
     for logical_id, name in _domains(step.before):
         if name not in names:
             said = f"the name {name} goes: clients that use it find no address; keep it until nobody does"
-            yield Consequence(step.after.key.name, logical_id, said, hurts=True)
+            yield step.note(logical_id, said, hurts=True)
     ports = {port for _, port in _ports(step.after)}
     for logical_id, port in _ports(step.before):
         if port not in ports:
             said = f"port {port[1]} of its load balancer closes: clients that use it get no answer"
-            yield Consequence(step.after.key.name, logical_id, said, hurts=True)
+            yield step.note(logical_id, said, hurts=True)
 
 
 def _domains(stack: StackTemplate) -> Iterator[tuple[str, str]]:
@@ -74,7 +74,7 @@ def replaced_services(step: Step) -> Iterator[Consequence]:
     for each in step.actions:
         if each.type == "AWS::ECS::Service" and each.action is Action.REPLACE:
             said = f"is replaced ({each.because}): the new service gets all traffic at once, without a canary, and ECS "
-            yield Consequence(step.after.key.name, each.logical_id, f"{said}has nothing to roll back to", hurts=True)
+            yield step.note(each.logical_id, f"{said}has nothing to roll back to", hurts=True)
 
 
 def emptied_groups(step: Step) -> Iterator[Consequence]:
@@ -90,9 +90,7 @@ def emptied_groups(step: Step) -> Iterator[Consequence]:
             said = (
                 f"is replaced ({each.because}): its rule leads to the new one before any task is in it, and users get "
             )
-            yield Consequence(
-                step.after.key.name, each.logical_id, f"{said}503 until the service is deployed", hurts=True
-            )
+            yield step.note(each.logical_id, f"{said}503 until the service is deployed", hurts=True)
 
 
 def lone_subnets(step: Step) -> Iterator[Consequence]:
@@ -108,7 +106,7 @@ def lone_subnets(step: Step) -> Iterator[Consequence]:
             if one and logical_id in changed and properties.get("Type", "application") == "application":
                 said = "names one subnet, and an Application Load Balancer needs two in different zones"
                 remedy = "add one, unless this one is on an Outpost or in a Local Zone"
-                yield Consequence(step.after.key.name, logical_id, f"{said}: {remedy}")
+                yield step.note(logical_id, f"{said}: {remedy}")
 
 
 def lost_ways_out(step: Step) -> Iterator[Consequence]:
@@ -126,7 +124,7 @@ def lost_ways_out(step: Step) -> Iterator[Consequence]:
             "those that run now lose it before the new ones start; an interface endpoint stands in for its own AWS "
             "service alone"
         )
-        yield Consequence(step.after.key.name, min(lost), said)
+        yield step.note(min(lost), said)
 
 
 def _outward(stack: StackTemplate) -> set[str]:

@@ -55,7 +55,7 @@ def refused_combinations(step: Step) -> Iterator[Refusal]:
         properties, kind = resource.get("Properties"), str(resource.get("Type"))
         if isinstance(properties, Mapping) and not is_function(properties):
             for where, fault, remedy in _faults(kind, properties):
-                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -129,7 +129,7 @@ def beyond_limits(step: Step) -> Iterator[Refusal]:
         properties = resource.get("Properties")
         if isinstance(properties, Mapping):
             for where, fault, remedy in _faults(str(resource.get("Type")), properties):
-                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -83,8 +83,7 @@ def protected_leftovers(step: Step) -> Iterator[Consequence]:
             if holds
             else "turn the protection off by hand and delete it afterwards"
         )
-        yield Consequence(
-            step.after.key.name,
+        yield step.note(
             action.logical_id,
             f"{action.action}, but its deletion protection is on, so the old one stays outside of any stack and is "
             f"paid for: {remedy}",
@@ -127,11 +126,10 @@ def lost_data(step: Step) -> Iterator[Consequence]:
         unnamed = step.identity_before(action.logical_id) is None
         if action.action is not Action.DELETE and (protected or (fate in _KEPT and unnamed)):
             kept = f"{said}, and the old one is kept outside of any stack: move what it holds before users miss it"
-            yield Consequence(step.after.key.name, action.logical_id, kept, loses=True)
+            yield step.note(action.logical_id, kept, loses=True)
         if fate in _KEPT or protected:
             continue
-        yield Consequence(
-            step.after.key.name,
+        yield step.note(
             action.logical_id,
             f"{said}: {_lost_with(before, what, fate)}; to keep it, first deploy it with {attribute}: Retain",
             hurts=action.action is Action.REPLACE and before["Type"] in _OF_USERS,

@@ -55,7 +55,6 @@ class Need:
     """Something that a role must be allowed to do.
 
     Attributes:
-        role: Logical id of the role.
         names: Patterns by which a policy may name what it is done to; one that is allowed is enough.
         why: What it is needed for, as the end of "so".
         whole: Whether all that a name means is needed, where it is a pattern.
@@ -80,14 +79,14 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
             role = _role(template, properties.get(name)) if kind == resource["Type"] else None
             if role is not None and not _trusts(template, role, service):
                 fault = f"{service} cannot assume {role}, because its trust does not name it"
-                yield Refusal(step.after.key.name, f"{logical_id}.{name}", fault, f"let {service} assume it", _FAILS)
+                yield step.refuse(f"{logical_id}.{name}", fault, f"let {service} assume it", _FAILS)
         for need in _needs(template, place, resource["Type"], properties):
             if need.role not in statements:
                 statements[need.role] = _all_statements(template, need.role)
             if any(allowing(statements[need.role], need.action, name) for name in need.names):
                 continue
             fault = f"{need.role} may not {need.action} on {need.names[0]}, so {need.why}"
-            yield Refusal(step.after.key.name, logical_id, fault, f"grant {need.action} to {need.role}", _FAILS)
+            yield step.refuse(logical_id, fault, f"grant {need.action} to {need.role}", _FAILS)
 
 
 def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
@@ -104,8 +103,7 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
             continue
         had, left = (_all_statements(template, need.role) for template in (before, meanwhile))
         if _has(had, need) and not _has(left, need):
-            yield Consequence(
-                step.after.key.name,
+            yield step.note(
                 need.role,
                 f"loses {need.action} on {need.names[0]} before the running revision is gone, so {need.why}: take the "
                 "permission away in the release after this one",

@@ -78,8 +78,7 @@ def resource_quotas(step: Step) -> Iterator[Consequence]:
         had = before.get(logical_id, {}).get("Properties", {})
         for name, (quota, what, count) in _BY_RESOURCE.get(shown(resource["Type"]), {}).items():
             if name in properties and (has := count(properties[name])) > quota and has > count(had.get(name, [])):
-                yield Consequence(
-                    step.after.key.name,
+                yield step.note(
                     f"{logical_id}.{name}",
                     f"has {has:,} {what}, but the default quota is {quota:,}: request a higher one first",
                 )
@@ -90,20 +89,12 @@ def template_limits(step: Step) -> Iterator[Refusal]:
     template = step.after.template
     for section, limit in (("Resources", _RESOURCES), ("Outputs", _OUTPUTS), ("Parameters", _PARAMETERS)):
         if (count := len(template.get(section, {}))) > limit:
-            yield Refusal(
-                step.after.key.name,
-                "",
-                f"has {count} {section.lower()}, but CloudFormation allows {limit}",
-                "split the stack",
+            yield step.refuse(
+                "", f"has {count} {section.lower()}, but CloudFormation allows {limit}", "split the stack"
             )
     size = len(json.dumps(template, separators=(",", ":")))
     if size > _BYTES:
-        yield Refusal(
-            step.after.key.name,
-            "",
-            f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}",
-            "divide it",
-        )
+        yield step.refuse("", f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}", "divide it")
 
 
 def account_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:

@@ -47,8 +47,7 @@ def missing_secret_keys(step: Step) -> Iterator[Refusal]:
                 keys = _keys_when_made(step, secret, resource.get("Properties", {}))
                 if keys is not None and key not in keys:
                     has = f"has {' and '.join(sorted(keys))}" if keys else "is no JSON object"
-                    yield Refusal(
-                        step.after.key.name,
+                    yield step.refuse(
                         f"{logical_id}.Secrets",
                         f"{each.get('Name')} is the key {key} of {secret}, which {has}, so no task starts "
                         "(ResourceInitializationError)",

@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
+from nova_infra.documents.text import counted
 from nova_infra.operations.changes.certain import is_function, is_known, is_whole, may_be_left_out, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -45,7 +46,7 @@ def refused_task_definitions(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition that ECS would not register."""
     for logical_id, properties in step.after.of_type(_TASK) if step.actions else ():
         for where, fault, remedy in (*_of_task(properties), *_of_containers(properties)):
-            yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 
 
 def impossible_sizes(step: Step) -> Iterator[Refusal]:
@@ -60,8 +61,7 @@ def impossible_sizes(step: Step) -> Iterator[Refusal]:
             continue
         near = sorted(_MEMORY.get(cpu, ()), key=lambda known: (abs(known - memory), known))
         remedy = f"give it {near[0]} MiB" if near else f"choose one of {', '.join(map(str, _MEMORY))} CPU units"
-        yield Refusal(
-            step.after.key.name,
+        yield step.refuse(
             f"{logical_id}.{'Memory' if near else 'Cpu'}",
             f"Fargate has no task size of {cpu} CPU units and {memory} MiB",
             remedy,
@@ -85,14 +85,13 @@ def refused_services(step: Step) -> Iterator[Refusal]:
             if (task.get("Properties", {}).get("NetworkMode"), group.get("TargetType")) == ("awsvpc", "instance"):
                 found.append(("LoadBalancers.TargetGroupArn", "has instances, but awsvpc needs ip", "make its type ip"))
         for where, fault, remedy in found:
-            yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
         desired, configuration = (
             _desired(step, logical_id, properties),
             table(properties.get("DeploymentConfiguration")),
         )
         if (stuck := _stuck(configuration, desired)) is not None:
-            yield Refusal(
-                step.after.key.name,
+            yield step.refuse(
                 f"{logical_id}.DeploymentConfiguration",
                 stuck,
                 "raise MaximumPercent, or lower MinimumHealthyPercent",
@@ -309,7 +308,7 @@ def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
         return None
     if math.floor(desired * most / 100) > desired or math.ceil(desired * least / 100) < desired:
         return None
-    of = f"{desired} {'task' if desired == 1 else 'tasks'}"
+    of = counted(desired, "task")
     return f"keeps at least {least:g} % and at most {most:g} % of {of}, which leaves no room to replace one"
 
 

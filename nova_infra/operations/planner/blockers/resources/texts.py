@@ -172,7 +172,7 @@ def refused_texts(step: Step) -> Iterator[Refusal]:
         properties, kind = resource.get("Properties"), str(resource.get("Type"))
         if isinstance(properties, Mapping):
             for where, fault, remedy in (*_patterns(kind, properties), *_combinations(step, kind, properties)):
-                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 
 
 def _patterns(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -67,7 +67,7 @@ def refused_values(step: Step) -> Iterator[Refusal]:
     for kind, judge in _JUDGES.items() if step.actions else ():
         for logical_id, properties in step.after.of_type(kind):
             for where, fault, remedy in judge(properties):
-                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 
 
 def refused_indexes(step: Step) -> Iterator[Refusal]:
@@ -84,9 +84,7 @@ def refused_indexes(step: Step) -> Iterator[Refusal]:
         )
         if len(changed := sorted(old ^ new)) > 1:
             fault = f"adds or deletes {len(changed)} indexes ({', '.join(changed)}), and an update takes one"
-            yield Refusal(
-                step.after.key.name, f"{action.logical_id}.GlobalSecondaryIndexes", fault, "deliver them singly"
-            )
+            yield step.refuse(f"{action.logical_id}.GlobalSecondaryIndexes", fault, "deliver them singly")
 
 
 def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
