@@ -135,9 +135,7 @@ class _WorkflowReader:
             if job.name not in relevant:
                 continue
             if "container" in job.content or "services" in job.content:
-                self._assumed.append(
-                    f"{job.name} runs on this machine, not in its containers, whose images are not played"
-                )
+                self._assumed.append(f"{job.name} runs on this machine, not in its containers, which are not played")
             for stage in self._stages_of(job, deploying):
                 known = stages.get(stage.name)
                 stages[stage.name] = stage if known is None else _joined(known, stage)

@@ -152,7 +152,7 @@ class WorkflowText:
         for name, job in self.content["jobs"].items():
             self._check_job(name, job)
 
-    def _check_keys(self, job: str, found: dict[Any, Any], known: set[str], kind: str, said: str) -> None:
+    def _check_keys(self, job: str, found: Mapping[Any, Any], known: set[str], kind: str, said: str) -> None:
         where = f"{said}: " if said else ""
         if unknown := next((str(key) for key in found if key not in known), ""):
             raise self.error(
@@ -193,7 +193,7 @@ def every_step(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [each for step in steps for each in (step, *(step.get("parallel") or ()))]
 
 
-def _odd(found: dict[Any, Any]) -> str:
+def _odd(found: Mapping[Any, Any]) -> str:
     """The first key whose value has another shape than GitHub takes, with the key below it; empty for none."""
     for key, value in found.items():
         shape = _SHAPES.get(key, object)
