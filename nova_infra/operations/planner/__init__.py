@@ -3,6 +3,7 @@
 Pure: it reads the templates that are deployed and those that would be, in the order in which they would be deployed.
 """
 
+from nova_infra.operations.planner.blockers.network.ways import Ways
 from nova_infra.operations.planner.model import (
     Action,
     Consequence,
@@ -13,6 +14,7 @@ from nova_infra.operations.planner.model import (
     StackTemplate,
 )
 from nova_infra.operations.planner.plan import Plan, plan
+from nova_infra.operations.planner.world import World
 
 __all__ = [
     "Action",
@@ -23,5 +25,7 @@ __all__ = [
     "ResourceAction",
     "StackKey",
     "StackTemplate",
+    "Ways",
+    "World",
     "plan",
 ]

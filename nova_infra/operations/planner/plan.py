@@ -38,6 +38,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
     unreachable_siblings,
 )
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
+from nova_infra.operations.planner.blockers.network.ways import closed_stores
 from nova_infra.operations.planner.blockers.resources.combinations import refused_combinations
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
 from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers
@@ -102,6 +103,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     lone_subnets,
     lost_ways_out,
     replaced_services,
+    closed_stores,
     changed_health_checks,
     withdrawn_permissions,
     resource_quotas,

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 import aiohttp
 
@@ -21,6 +22,7 @@ _LAST_LINES = 3
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
 _NUMBERS = itertools.count(1)
 _LOOPBACK = "127.0.0.1"
+_NOBODY = 1  # tcpmux
 _TRIES = 5
 _MOST_PROCESSES = 1024
 """How many processes its user may have where the kernel refuses what the engine asks for."""
@@ -62,6 +64,11 @@ class DependencyContainer:
         return self._address
 
     @property
+    def nobody(self) -> str:
+        """The last address of that network, which no container has: connections to it end as if dropped."""
+        return str(ip_network(f"{self._address}/24", strict=False)[-2]) if self._address else ""
+
+    @property
     def reached_at(self) -> tuple[str, int]:
         """The address and port that tasks connect to; no address before it runs."""
         port = self.needed.wanted.port
@@ -79,15 +86,17 @@ class DependencyContainer:
         """What it stands for beyond names that can lead to it: an address, a range, or any name of a domain."""
         return [host for host in sorted(self.needed.hosts) if host not in self.hosts]
 
-    def provided(self, *, on_this_machine: bool = False) -> dict[str, str]:
+    def provided(self, *, on_this_machine: bool = False, closed: bool = False) -> dict[str, str]:
         """The variables that lead services to it.
 
         Args:
+            closed: Whether to lead where nobody answers; in its network, its name does.
             on_this_machine: Whether the reader is a process of this machine, and not one of the tasks.
         """
         outside = on_this_machine or not self.in_network
         host = _LOOPBACK if outside else self.name
         port = self._ports.get(self.needed.wanted.port, self.needed.wanted.port) if outside else self.needed.wanted.port
+        port = _NOBODY if closed and outside else port
         return {
             name: value.replace("{host}", host).replace("{port}", str(port))
             for name, value in self.needed.wanted.provides.items()

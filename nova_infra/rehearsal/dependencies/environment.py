@@ -1,9 +1,11 @@
 """The dependencies of one environment: a container for each, and the names that lead to it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.dependencies.barred import barred, is_used
 from nova_infra.rehearsal.dependencies.container import DependencyContainer
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 from nova_infra.rehearsal.dependencies.limits import limit_of
@@ -19,16 +21,24 @@ class Dependencies:
     """The dependencies of one environment: each has its own, as in AWS."""
 
     def __init__(
-        self, runtime: TaskRuntime, environment: str, gaps: list[str], records: dict[str, ConnectionsRecord]
+        self,
+        runtime: TaskRuntime,
+        environment: str,
+        gaps: list[str],
+        records: dict[str, ConnectionsRecord],
+        denied: dict[str, list[str]],
     ) -> None:
         """Prepare.
 
         Args:
             records: Name of a dependency to the connections to it, which are noted there.
+            denied: What tasks of the release cannot reach is written here, by their revision.
         """
         self._environment = environment
         self._gaps = gaps
         self._records = records
+        self._denied = denied
+        self._barred: dict[str, dict[str, str]] = {}
         self._in_network = runtime.kind == "images"
         self._containers = []
         for needed in runtime.dependencies:
@@ -67,16 +77,51 @@ class Dependencies:
                 if held:
                     most[task.definition.revision] = max(most.get(task.definition.revision, 0), held)
 
+    def bar(
+        self,
+        stack: PlayedStack,
+        others: Mapping[str, PlayedStack],
+        definitions: Mapping[str, TaskDefinition],
+        *,
+        judged: bool,
+    ) -> None:
+        """Keep the tasks of a stack from what its templates keep them from.
+
+        Args:
+            others: The other stacks of the environment, by name.
+            definitions: Logical id of each task definition of the stack to the definition.
+            judged: Whether it is the release's.
+        """
+        needed = [each.needed for each in self._containers]
+        self._barred |= barred(needed, stack, others, definitions) if needed else {}
+        for definition in definitions.values() if judged else ():
+            for each in needed:
+                why = self._barred.get(definition.revision, {}).get(each.wanted.name)
+                said = self._denied.setdefault(definition.revision, []) if why and is_used(each, definition) else None
+                clause = f"connections to {each.wanted.name}: {why}: open its port (with Nova: connects_to)"
+                if said is not None and clause not in said:
+                    said.append(clause)
+
     def provide(self, definition: TaskDefinition) -> TaskDefinition:
-        """The definition with the hosts and variables that lead to them, which override its own."""
+        """The definition with the hosts and variables that lead to them, which override its own.
+
+        What its tasks are kept from is where nobody answers.
+        """
         if not self._containers:
             return definition
-        provided = self._provided()
+        closed = self._barred.get(definition.revision, {})
+        provided = self._provided(closed=closed)
         return replace(
             definition,
             environment={**definition.environment, **provided},
             secrets={name: value for name, value in definition.secrets.items() if name not in provided},
-            hosts={host: each.address for each in self._containers for host in each.hosts} if self._in_network else {},
+            hosts={
+                host: each.nobody if each.name in closed else each.address
+                for each in self._containers
+                for host in each.hosts
+            }
+            if self._in_network
+            else {},
         )
 
     @property
@@ -84,10 +129,10 @@ class Dependencies:
         """The address of the one that stands for AWS, from this machine and from tasks; empty if none does."""
         return self._provided(on_this_machine=True).get(ENDPOINT, ""), self._provided().get(ENDPOINT, "")
 
-    def _provided(self, *, on_this_machine: bool = False) -> dict[str, str]:
+    def _provided(self, *, on_this_machine: bool = False, closed: Collection[str] = ()) -> dict[str, str]:
         found: dict[str, str] = {}
         for container in self._containers:
-            found |= container.provided(on_this_machine=on_this_machine)
+            found |= container.provided(on_this_machine=on_this_machine, closed=container.name in closed)
         return found
 
     def _gap(self, sentence: str) -> None:

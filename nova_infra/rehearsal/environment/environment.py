@@ -116,7 +116,9 @@ class PlayedEnvironment:
             denied=record.denied,
             gaps=record.not_rehearsed,
         )
-        self._dependencies = Dependencies(runtime, name, record.not_rehearsed, record.connections.setdefault(name, {}))
+        self._dependencies = Dependencies(
+            runtime, name, record.not_rehearsed, record.connections.setdefault(name, {}), record.denied
+        )
         self._queues = Queues(
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
         )
@@ -242,8 +244,11 @@ class PlayedEnvironment:
         await self._apply(stack)
         self._load.forget()
         self._stand_ins.admit(stack, judged=not baseline)
+        definitions = {task: self._revisions[each] for task, each in stack.revisions.items()}
+        others = {name: each for name, each in self._stacks.items() if name != stack_name}
+        self._dependencies.bar(stack, others, definitions, judged=not baseline)
         await self._queues.include(stack, sources, judged=not (baseline or takes_back))
-        faults = {self._revisions[each].fault for each in stack.revisions.values()}
+        faults = {each.fault for each in definitions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)
         try:
             await self._deploy_services(stack, sources, baseline, takes_back=takes_back, from_alternate=from_alternate)

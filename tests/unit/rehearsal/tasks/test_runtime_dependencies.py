@@ -140,7 +140,7 @@ def provided(
     records: dict[str, ConnectionsRecord] | None = None,
 ) -> Dependencies:
     runtime.dependencies = needed
-    return Dependencies(runtime, "Dev", [] if gaps is None else gaps, {} if records is None else records)
+    return Dependencies(runtime, "Dev", [] if gaps is None else gaps, {} if records is None else records, {})
 
 
 def test_what_it_provides_wins_over_variables_and_secrets_of_the_same_name(place: Callable[[Engine], Place]) -> None:

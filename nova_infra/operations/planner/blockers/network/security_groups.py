@@ -14,7 +14,7 @@ from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
-_GROUP = "AWS::EC2::SecurityGroup"
+GROUP = "AWS::EC2::SecurityGroup"
 _HTTPS = 443
 _FAILS = "this would fail"
 
@@ -24,7 +24,7 @@ def closed_ways(step: Step) -> Iterator[Refusal]:
     for logical_id, properties in step.after.of_type("AWS::ECS::Service") if step.actions else ():
         network = table(table(properties.get("NetworkConfiguration")).get("AwsvpcConfiguration"))
         groups = [referenced(each) or "" for each in as_list(network.get("SecurityGroups"))]
-        if not groups or any(step.after.resources.get(each, {}).get("Type") != _GROUP for each in groups):
+        if not groups or any(step.after.resources.get(each, {}).get("Type") != GROUP for each in groups):
             continue
         name = groups[0]
         if all(_closes_exit(step, group) for group in groups):
@@ -35,7 +35,7 @@ def closed_ways(step: Step) -> Iterator[Refusal]:
         if exported & set(groups):
             continue  # another stack may let its load balancer in
         for port in _ports(properties):
-            if not any(_opens(rule, port) for group in groups for rule in _rules(step, group, "Ingress")):
+            if not any(opens(rule, port) for group in groups for rule in _rules(step, group, "Ingress")):
                 fault = f"lets nobody in to port {port}, so the targets of {logical_id} never become healthy"
                 yield step.refuse(name, fault, f"let the load balancer in to port {port}", _FAILS)
 
@@ -59,7 +59,7 @@ def _closes_exit(step: Step, group: str) -> bool:
     properties = step.after.resources[group].get("Properties", {})
     if not properties.get("SecurityGroupEgress"):
         return False
-    return not any(_opens(rule, _HTTPS) for rule in _rules(step, group, "Egress"))
+    return not any(opens(rule, _HTTPS) for rule in _rules(step, group, "Egress"))
 
 
 def _rules(step: Step, group: str, way: str) -> Iterator[Mapping[str, Any]]:
@@ -70,22 +70,23 @@ def _rules(step: Step, group: str, way: str) -> Iterator[Mapping[str, Any]]:
             yield properties
 
 
-def _opens(rule: Any, port: int) -> bool:
+def opens(rule: Any, port: int) -> bool:
     """Whether a rule may let a port through; in doubt, yes."""
     if not isinstance(rule, Mapping) or not isinstance(protocol := rule.get("IpProtocol", "-1"), str | int):
         return True
     if str(protocol).lower() not in ("-1", "tcp", "6"):
         return False
-    first, last = (_whole(rule.get(key)) for key in ("FromPort", "ToPort"))
+    first, last = (whole(rule.get(key)) for key in ("FromPort", "ToPort"))
     return str(protocol) == "-1" or first is None or last is None or first <= port <= last
 
 
 def _ports(service: Mapping[str, Any]) -> Iterator[int]:
     """The ports that load balancers send requests to."""
     for balancer in as_list(service.get("LoadBalancers")):
-        if isinstance(balancer, Mapping) and (port := _whole(balancer.get("ContainerPort"))) is not None:
+        if isinstance(balancer, Mapping) and (port := whole(balancer.get("ContainerPort"))) is not None:
             yield port
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
+    """A whole number that a template states."""
     return int(value) if isinstance(value, int | str) and str(value).lstrip("-").isdecimal() else None
