@@ -135,9 +135,10 @@ cd "$(dirname "$0")/.."
 here=$(pwd -P)
 # A Python to make .venv with is looked for outside of it, also where make or an activation has put it first.
 PATH=$(printf '%s\n' "$PATH" | tr ':' '\n' | grep -Fxv "$here/.venv/bin" | paste -sd: -)
+command=${1:-}
 command -v git >/dev/null || stop "git: not found: install it"
 
-wanted=
+wanted='' python=''
 if [ -n "${PYTHON:-}" ]; then
   python=$(find_python "$PYTHON")
   [ -n "$python" ] || stop "PYTHON=$PYTHON: not found, or does not run: $needed: $(remedy)"
@@ -145,14 +146,32 @@ if [ -n "${PYTHON:-}" ]; then
   is_supported "$wanted" || stop "PYTHON=$PYTHON is Python $wanted: $needed: $(remedy)"
 fi
 
-# The version that made .venv, and the directory that it was made in.
-{ read -r made_by && read -r made_in; } 2>/dev/null <.venv/made || made_by='' made_in=''
-if [ -z "$wanted" ] || [ "${made_by%.*}" = "${wanted%.*}" ]; then
-  # npm is also run by hand, and two set-ups at once leave half of what it installs.
-  if [ "${1:-}" != tools ] && [ -e node_modules/.bin/cdk ] && [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
-    exit 0
-  fi
-fi
+# Whether there is nothing to do. Reads the version that made .venv, and the directory that it was made in.
+is_done() {
+  { read -r made_by && read -r made_in; } 2>/dev/null <.venv/made || made_by='' made_in=''
+  [ -z "$wanted" ] || [ "${made_by%.*}" = "${wanted%.*}" ] || return
+  # npm is also run by hand, and leaves half of what it installs where it is interrupted.
+  [ "$command" != tools ] && [ -e node_modules/.bin/cdk ] && [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]
+}
+
+# Waits until no other set-up runs in this directory. The lock stays with descriptor 9: it ends with this process and
+# those that it starts. Without a Python 3, or on a file system without locks, nobody is waited for.
+wait_for_others() {
+  exec 9<scripts/setup.sh
+  "$1" -I -c 'import fcntl, signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("setting up: waiting for another set-up in this directory to end", flush=True)
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError:
+    pass' 2>/dev/null || :
+}
+
+if is_done; then exit 0; fi
+wait_for_others "${python:-$(find_python python3)}"
+if is_done; then exit 0; fi
 
 fault=
 if [ -e .venv ] || [ -L .venv ]; then
@@ -197,7 +216,7 @@ developed=
 [ "$lock" != requirements-dev.txt ] || developed=yes
 
 PATH=$here/.venv/bin:$here/node_modules/.bin:$PATH
-if [ "${1:-}" = tools ]; then
+if [ "$command" = tools ]; then
   make_tools "${2:-}"
   exit 0
 fi
@@ -242,7 +261,7 @@ NOVA
   fi
   python_state >.venv/packages
 fi
-[ "${1:-}" != packages ] || exit 0
+[ "$command" != packages ] || exit 0
 
 [ -z "$developed" ] || python -I -m nova_infra.locks # Build has compared them, by the developers' packages
 # Python compiles a module where it is first imported: CDK's alone take ten seconds, and tests that start side by side

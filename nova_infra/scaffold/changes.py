@@ -1,12 +1,24 @@
 """Changes several files and directories of a project at once: all of them, or none."""
 
+import contextlib
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.errors import NovaError
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Have the signals that stop a program wait, also for the programs that are started meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass
@@ -28,23 +40,13 @@ class Changes:
         """Change everything, or nothing.
 
         Everything is prepared beside what it replaces; then each piece is moved to its place, and back again should
-        one of them fail or the user interrupt.
+        one of them fail. A user who interrupts waits for that: between a move and the note of it, it would be lost.
         """
-        undo: list[Callable[[], object]] = []
         try:
-            with tempfile.TemporaryDirectory(prefix=".nova-", dir=self.root) as directory:
+            with uninterrupted(), tempfile.TemporaryDirectory(prefix=".nova-", dir=self.root) as directory:
                 new, old = Path(directory, "new"), Path(directory, "old")
                 self._prepare(new)
-                try:
-                    for path in sorted(self.removed):
-                        self._put_away(path, old, undo)
-                    for path in sorted({*self.written, *self.copied}):
-                        self._put_away(path, old, undo)
-                        self._put(path, new, undo)
-                except BaseException:
-                    for step in reversed(undo):
-                        step()
-                    raise
+                self._move(new, old)
         except OSError as error:
             raise NovaError(
                 f"{error.filename or self.root}: cannot be written: {error.strerror}: "
@@ -54,12 +56,25 @@ class Changes:
     def _prepare(self, new: Path) -> None:
         for path, source in self.copied.items():
             target = _with_parents(new / path)
-            shutil.copy(source, target)
+            shutil.copy(source, target, follow_symlinks=False)
         for path, text in self.written.items():
             target = _with_parents(new / path)
             target.write_bytes(text.encode())
             if (self.root / path).exists():
                 shutil.copymode(self.root / path, target)
+
+    def _move(self, new: Path, old: Path) -> None:
+        undo: list[Callable[[], object]] = []
+        try:
+            for path in sorted(self.removed):
+                self._put_away(path, old, undo)
+            for path in sorted({*self.written, *self.copied}):
+                self._put_away(path, old, undo)
+                self._put(path, new, undo)
+        except BaseException:
+            for step in reversed(undo):
+                step()
+            raise
 
     def _put_away(self, path: str, old: Path, undo: list[Callable[[], object]]) -> None:
         present, away = self.root / path, old / path

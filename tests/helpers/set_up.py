@@ -1,14 +1,17 @@
 """Set-up by stand-ins: Pythons that only say their version and make a .venv of stand-ins."""
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PYTHON = """#!/bin/sh
 case "$*" in
   *version_info*) echo {version} ;;
+  *"import fcntl"*) exec {real} "$@" ;;
   "-I -m venv .venv")
     mkdir -p .venv/bin
     cp "$0" .venv/bin/python
@@ -47,15 +50,27 @@ def project_of_stand_ins(tmp_path: Path) -> Path:
 def add_python(directory: Path, name: str, version: str) -> None:
     path = directory / "bin" / name
     path.unlink(missing_ok=True)
-    path.write_text(PYTHON.format(version=version))
+    path.write_text(PYTHON.format(version=version, real=shlex.quote(sys.executable)))
     path.chmod(0o755)
 
 
 def setup(root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run it; the calls that it makes for packages are in `called`."""
     (root / "called").unlink(missing_ok=True)
+    with begin_setup(root, **variables) as running:
+        out, err = running.communicate()
+    return subprocess.CompletedProcess(running.args, running.returncode, out, err)
+
+
+def begin_setup(root: Path, **variables: str) -> subprocess.Popen[str]:
+    """Start it."""
     path = f"{root / '.venv' / 'bin'}:{root.parent / 'bin'}:{os.environ['PATH']}"  # as make and an activation have it
     environment = {"PATH": path, "HOME": str(root.parent)} | variables
-    return subprocess.run(
-        [root / "scripts" / "setup.sh"], env=environment, cwd=root.parent, check=False, capture_output=True, text=True
+    return subprocess.Popen(
+        [root / "scripts" / "setup.sh"],
+        env=environment,
+        cwd=root.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )

@@ -97,7 +97,8 @@ def _say_mentions(name: str, places: Sequence[str]) -> None:
     from nova_infra.documents.text import listed
 
     if places:
-        click.echo(f"{name} is still mentioned in {listed(places, _MOST_MENTIONS)}: change those, then make test")
+        found = listed(places, _MOST_MENTIONS)
+        click.echo(f"{name} is still mentioned in {found}: change what means the service, then make test")
     else:
         click.echo("next: make test")
 

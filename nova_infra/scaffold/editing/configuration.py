@@ -12,6 +12,7 @@ from typing import Any
 
 from nova_infra.config import CONFIG_FILE, parse_config
 from nova_infra.errors import ConfigError, NovaError
+from nova_infra.scaffold.editing.names import module_name
 
 _HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
 
@@ -43,29 +44,45 @@ def without_entry(text: str, name: str) -> str:
 
 
 def with_renamed_entry(text: str, old: str, new: str) -> str:
-    """``nova.toml`` with another name for a service: in its paths, and wherever a service names it, as in a variable.
+    """``nova.toml`` with another name for a service: in its paths, its directory, and the variables that are about it.
 
     Raises:
         NovaError: Its entry cannot be distinguished from the rest, or the new name contradicts another entry.
     """
-    lines = text.splitlines(keepends=True)
     data = tomllib.loads(text)
-    places = [_place(text, service["name"]) for service in data["services"]]
-    start, stop = min(places)[0], max(stop for _, stop in places)
-    entries = re.sub(rf"""(["']){re.escape(old)}\1""", rf"\g<1>{new}\g<1>", "".join(lines[start:stop]))
-    entries = re.sub(rf"""(["'])/{re.escape(old)}(?=[/"'])""", rf"\g<1>/{new}", entries)
     expected = {**data, "services": _renamed(data["services"], old, new)}
-    return _checked("".join(lines[:start]) + entries + "".join(lines[stop:]), expected, f"with {new}")
+    places = [_place(text, service["name"]) for service in data["services"]]
+    lines = text.splitlines(keepends=True)
+    begin, end = (len("".join(lines[:line])) for line in (min(places)[0], max(stop for _, stop in places)))
+    name = re.compile(rf"""(?<=["'])(services/|/|){re.escape(old)}(?=["'/])""")
+    left = _differences(data, expected)
+    for found in reversed([*name.finditer(text, begin, end)]):
+        changed = text[: found.start()] + found[1] + new + text[found.end() :]
+        if (now := _differences(tomllib.loads(changed), expected)) <= left:
+            text, left = changed, now
+    return _checked(text, expected, f"with {new}")
 
 
-def _renamed(value: Any, old: str, new: str) -> Any:
+def _renamed(value: Any, old: str, new: str, path: tuple[str, ...] = ()) -> Any:
+    """What services, or a key of one, come to: a word that only equals the name, as in a command, stays."""
     if isinstance(value, list):
-        return [_renamed(each, old, new) for each in value]
+        return [_renamed(each, old, new, path) for each in value]
     if isinstance(value, dict):
-        return {key: _renamed(each, old, new) for key, each in value.items()}
-    if isinstance(value, str):
-        return new if value == old else re.sub(rf"^/{re.escape(old)}(?=/|$)", f"/{new}", value)
-    return value
+        return {key: _renamed(each, old, new, (*path, key)) for key, each in value.items()}
+    if value == old:
+        variable = path[-1] if path[-2:-1] == ("environment",) else ""
+        about = path == ("name",) or re.search(rf"(?i)service|{module_name(old)}", variable)
+        return new if about else value
+    return re.sub(rf"^(services/|/){re.escape(old)}(?=/|$)", rf"\g<1>{new}", value) if isinstance(value, str) else value
+
+
+def _differences(one: Any, other: Any) -> int:
+    """In how many values two contents of TOML differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return sum(_differences(one.get(key), other.get(key)) for key in {*one, *other})
+    if isinstance(one, list) and isinstance(other, list):
+        return sum(map(_differences, one, other)) + abs(len(one) - len(other))
+    return int(one != other)
 
 
 def _line_end(text: str) -> str:

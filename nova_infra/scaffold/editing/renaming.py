@@ -17,13 +17,13 @@ _CACHES = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.hypothesis|\.ven
 class Renaming:
     """One service's name, and the one that takes its place.
 
-    In a service on the kit, a name with a hyphen means the service wherever it stands, and so does its module's. A
-    plain word, such as ``search``, means it as a path (``/search/…``), as a whole string (``"search"``), as a package
-    that is imported or whose modules are named, and nowhere else. In any other service a name is also that of a
-    database, a bucket or a variable: it means the service only in paths and where our templates write it. Where such
-    a service has files by the name, such as a package of Flask's or Django's, they keep it, and only URLs change.
+    A name is often a word, too: of a table, a key in JSON, a function of some library. So it means the service only in
+    paths, such as ``/search/…``, and where our templates and the kit have it; in a service on the kit, its module is
+    what is imported or stands as ``module.part`` in a string. Where any other service has files by the name, such as a
+    package of Flask's or Django's, they keep it, and only URLs change.
 
     Attributes:
+        modules: Those of the service's package.
         directories: Those of the name that only hold pages: what its URLs lead to.
         kit: Whether the service is built on the kit, whose template gives the name more places.
     """
@@ -49,27 +49,24 @@ class Renaming:
 
     def of_text(self, text: str) -> str:
         """A text with the new name for the old one."""
-        for pattern, replacement in self._patterns():
+        for pattern, replacement in self._patterns(text):
             text = pattern.sub(replacement, text)
         return text
 
     def lines(self, text: str) -> Iterator[int]:
-        """The numbers of the lines that name the service."""
-        patterns = [pattern for pattern, _ in self._patterns()]
+        """The numbers of the lines that name the service, or may."""
+        patterns = [pattern for pattern, _ in self._patterns(text)]
+        quotes = "" if "-" in self.old else "[\"'`]"
+        patterns.append(re.compile(rf"(?<![\w-]){quotes}{re.escape(self.old)}{quotes}(?![\w-])"))
         for number, line in enumerate(text.splitlines(), start=1):
             if any(pattern.search(line) for pattern in patterns):
                 yield number
 
-    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
+    def _patterns(self, text: str) -> list[tuple[re.Pattern[str], str]]:
         old, new = re.escape(self.old), self.new
-        module, new_module = module_name(self.old), module_name(new)
-        modules = "|".join(map(re.escape, sorted(self.modules))) or "main"
-        if module != self.old and self.kit:
-            return [
-                (re.compile(rf"(?<![\w-]){old}(?![\w-])"), new),
-                (re.compile(rf"(?<!\w){module}(?!\w)|(?<=test_){module}(?!\w)"), new_module),
-            ]
+        pages = "|".join(map(re.escape, sorted(self.directories))) or "(?!)"
         found = [
+            (re.compile(rf"(?m)^((?:COPY|ADD)\s.*\b(?:{pages})/?\s+\S*/){old}(?=/?$)"), rf"\g<1>{new}"),
             *(
                 (re.compile(rf"(?<![\w-])(?<!\w/){re.escape(each)}(?![\w-])"), self.of_path(f"{each}/")[:-1])
                 for each in self.directories
@@ -83,19 +80,26 @@ class Renaming:
             return found
         found += [
             (re.compile(rf"(?m)(?<=^module ){old}$|(?<=^  \"name\": \"){old}(?=\")"), new),
-            (re.compile(rf"(\bservice\W{{1,4}}[\"']){old}(?=[\"'])"), rf"\g<1>{new}"),
+            (re.compile(rf"(\bservice\W{{1,8}}[\"']){old}(?=[\"'])"), rf"\g<1>{new}"),
             (re.compile(rf"(?m)(?<=^COPY ){old}(?=[/\s])|(?<=^ADD ){old}(?=[/\s])"), new),
         ]
-        if not self.kit:
-            return found
-        return [
-            *found,
-            (re.compile(rf"(?<=src/){old}(?![\w-])"), new_module),
-            (re.compile(rf"(?m)^(\s*(?:from|import)\s+){old}(?=[.\s]|$)"), rf"\g<1>{new_module}"),
-            (re.compile(rf"(?<![\w./-]){old}(?=\.(?:{modules})\b)"), new_module),
-            (re.compile(rf"([\"']){old}\1"), rf"\g<1>{new}\g<1>"),
-            (re.compile(rf"(?<![\w./-]){old}/(?=src|requirements|Dockerfile|pyproject)"), f"{new}/"),
-        ]
+        return [*found, *self._patterns_of_the_kit(text)] if self.kit else found
+
+    def _patterns_of_the_kit(self, text: str) -> Iterator[tuple[re.Pattern[str], str]]:
+        old, new = re.escape(self.old), self.new
+        module, new_module = module_name(self.old), module_name(new)
+        modules = "|".join(map(re.escape, sorted(self.modules))) or "main"
+        where = r"\bcreate_app\(\s*|\btags=\[|image\.title=|^name = "
+        yield re.compile(rf"(?m)({where})([\"']){old}(?=\2)"), rf"\g<1>\g<2>{new}"
+        yield re.compile(rf"(?<![\w./-]){old}/(?=src|requirements|Dockerfile|pyproject)"), f"{new}/"
+        yield re.compile(rf"(?<=src/){module}(?![\w-])"), new_module
+        yield re.compile(rf"(?m)^(\s*(?:from|import)\s+){module}(?=[.\s]|$)"), rf"\g<1>{new_module}"
+        yield re.compile(rf"(?<=[\"']){module}(?=\.(?:{modules})\b)"), new_module
+        yield re.compile(rf"(?<![\w./-]){module}(?=\.(?:{modules}):)"), new_module
+        called = r"\b(?:files|import_module|find_spec|run_module|getLogger)\(|-m[\"']?,?\s+"
+        yield re.compile(rf"({called})([\"']?){module}(?=[\"'.\s]|$)"), rf"\g<1>\g<2>{new_module}"
+        if re.search(rf"(?m)^\s*import\s+{module}(\.\w+)*\s*(#.*)?$", text):
+            yield re.compile(rf"(?<![\w./\"'-]){module}(?=\.[a-z_A-Z])"), new_module
 
 
 def renaming_of(directory: Path, old: str, new: str, *, kit: bool) -> Renaming:
@@ -122,14 +126,16 @@ def renaming_of(directory: Path, old: str, new: str, *, kit: bool) -> Renaming:
 
 
 def service_tree(directory: Path) -> Iterator[Path]:
-    """Every file of a directory but what tools leave behind there."""
+    """Every file and link of a directory but what tools leave behind there."""
     for path in sorted(directory.rglob("*")):
-        if path.is_file() and not any(map(_CACHES.fullmatch, path.relative_to(directory).parts)):
+        if (path.is_symlink() or path.is_file()) and not any(map(_CACHES.fullmatch, path.relative_to(directory).parts)):
             yield path
 
 
 def text_of(path: Path) -> str | None:
-    """The text of a file; None where it is none."""
+    """The text of a file; None where it is none, or a link."""
+    if path.is_symlink():
+        return None
     content = path.read_bytes()
     try:
         return None if b"\0" in content else content.decode()

@@ -11,7 +11,7 @@ from nova_infra.config import CONFIG_FILE, load_config
 from nova_infra.documents.text import listed
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
-from nova_infra.scaffold.changes import Changes
+from nova_infra.scaffold.changes import Changes, uninterrupted
 from nova_infra.scaffold.editing import locks, owners
 from nova_infra.scaffold.editing.configuration import with_entry, with_renamed_entry, without_entry
 from nova_infra.scaffold.editing.names import module_name, require_name
@@ -116,11 +116,12 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
     for path in service_tree(directory):
         target = f"services/{new}/{renaming.of_path(path.relative_to(directory).as_posix())}"
         copied[target] = path
-        if not path.is_symlink() and (text := text_of(path)) is not None:
+        if (text := text_of(path)) is not None:
             files |= {target: renamed} if (renamed := renaming.of_text(text)) != text else {}
-    Changes(root, written=files, copied=copied, removed={f"services/{old}"}).apply()
-    if kit:
-        _tidy(root / "services" / new)
+    with uninterrupted():
+        Changes(root, written=files, copied=copied, removed={f"services/{old}"}).apply()
+        if kit:
+            _tidy(root / "services" / new)
     return sorted({*files, *copied})
 
 

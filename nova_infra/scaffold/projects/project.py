@@ -4,6 +4,7 @@ It is written into an empty directory, or over the project itself as it comes fr
 its welcome says is here, too.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ from nova_infra.config.values.fields import aws_regions
 from nova_infra.errors import ConfigError, NovaError
 from nova_infra.machine import git
 from nova_infra.scaffold import workflows
-from nova_infra.scaffold.changes import Changes
+from nova_infra.scaffold.changes import Changes, uninterrupted
 from nova_infra.scaffold.editing import locks, owners
 from nova_infra.scaffold.editing.services import DEFAULT_SUMMARY, LOCKS, service_files
 from nova_infra.scaffold.projects.answers import ACCOUNTS, Answers, as_options
@@ -81,16 +82,17 @@ def create_project(root: Path, target: Path, answers: Answers) -> Config:
     }
     made = [parent for parent in (target, *target.parents) if not parent.exists()]
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        Changes(target, written=written, copied=copied).apply()
+        with uninterrupted():
+            target.mkdir(parents=True, exist_ok=True)
+            Changes(target, written=written, copied=copied).apply()
+            _commit(target, config)
     except BaseException as error:
         for directory in made:
-            if directory.exists():
+            with contextlib.suppress(OSError):  # an interruption has waited for all of it to be there
                 directory.rmdir()
         if isinstance(error, OSError):
             raise NovaError(f"{target}: cannot be created: {error.strerror}: choose another directory") from None
         raise
-    _commit(target, config)
     return config
 
 

@@ -1,9 +1,13 @@
 """A set of changes is made as a whole, or leaves the directory as it was."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.changes import Changes
 
@@ -68,6 +72,33 @@ def test_when_one_piece_fails_everything_is_as_before(
     assert "gone" not in moved[0], "it failed in the midst of the changes"
     assert "a/copy" in moved[0]
     assert contents(root) == before
+
+
+@pytest.mark.parametrize("number", one_of_each([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+def test_who_interrupts_in_the_midst_of_a_change_has_all_of_it(root: Path, number: signal.Signals) -> None:
+    """A signal between a move and the note of it would lose what was moved."""
+    program = """
+import os, pathlib, sys
+from nova_infra.scaffold.changes import Changes
+rename = pathlib.Path.rename
+def interrupted(path, target):
+    moved = rename(path, target)
+    os.kill(os.getpid(), int(sys.argv[2]))
+    return moved
+pathlib.Path.rename = interrupted
+Changes(pathlib.Path(sys.argv[1]), written={"edited": "after"}, removed={"gone"}).apply()
+"""
+    ended = subprocess.run([sys.executable, "-c", program, root, str(int(number))], check=False, capture_output=True)
+    assert ended.returncode == -number
+    assert set(contents(root)) == {"kept", "edited"}
+    assert (root / "edited").read_text() == "after"
+
+
+def test_links_are_copied_as_links(root: Path) -> None:
+    for name, target in {"to-file": "kept", "to-directory": "gone", "dangling": "nowhere"}.items():
+        (root / name).symlink_to(target)
+        Changes(root, copied={f"copies/{name}": root / name}).apply()
+        assert (root / "copies" / name).readlink() == Path(target)
 
 
 def test_a_directory_that_cannot_be_written_is_reported_in_a_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.exhaustive import one_of_each
-from helpers.set_up import PYTHON, SCRIPTS, add_python, project_of_stand_ins, setup
+from helpers.set_up import SCRIPTS, add_python, project_of_stand_ins, setup
 from nova_infra.machine.pythons import SUPPORTED
 
 Packing = Callable[..., subprocess.CompletedProcess[str]]
@@ -202,6 +202,7 @@ def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(
     assert setup(root).stdout == ""
 
 
+@pytest.mark.exhaustive("test_a_venv_that_is_of_no_use_is_made_again_and_says_why")
 def test_another_python_that_is_asked_for_takes_the_place_of_the_first_and_stays(project: Path) -> None:
     setup(project)
     other = setup(project, PYTHON="python3.13")
@@ -217,7 +218,7 @@ def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project: Path
     versions = project.parent / ".pyenv" / "versions" / "3.13.0"
     versions.mkdir(parents=True)
     shutil.copytree(project.parent / "bin", versions / "bin")
-    (versions / "bin" / "python3.13").write_text(PYTHON.format(version="3.13.0"))
+    add_python(versions, "python3.13", "3.13.0")
     assert setup(project, PYTHON="python3.13").returncode == 0
     assert python_of(project) == "3.13.0"
 
@@ -262,6 +263,7 @@ def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed: Path, kin
     assert [line for line in called if not line.endswith(("no index", "offline"))] == []
 
 
+@pytest.mark.exhaustive("test_a_step_that_has_the_archive_of_tools_asks_no_registry")
 def test_a_step_that_tests_installs_the_lock_of_these_tests(packed: Path) -> None:
     from_archive(packed, "tests")
     called = (packed / "called").read_text()

@@ -73,6 +73,27 @@ def test_a_new_name_goes_into_the_entry_its_paths_and_what_names_the_service() -
     assert with_renamed_entry(text, "carts", "baskets") == text.replace("'carts'", "'baskets'")
 
 
+def test_a_new_name_goes_into_directories_and_not_into_words_that_only_equal_the_old_one() -> None:
+    mine = """[[services]]
+name = "bills"   # "bills"
+context = "services/bills"
+dockerfile = "services/bills/Dockerfile"
+user = "bills"
+command = ["/bills/run", "bills"]
+environment = { DATABASE = "bills", ONE_SERVICE = "bills" }
+queue = { name = "bills" }
+kind = "worker"
+"""
+    renamed = (
+        mine.replace('name = "bills"   # "bills"', 'name = "pay"   # "pay"')
+        .replace("services/bills", "services/pay")
+        .replace("/bills/run", "/pay/run")
+        .replace('ONE_SERVICE = "bills"', 'ONE_SERVICE = "pay"')
+    )
+    text = toml(HEAD, ENVIRONMENTS, mine, LAST)
+    assert with_renamed_entry(text, "bills", "pay") == text.replace(mine, renamed)
+
+
 def test_what_is_added_and_removed_again_leaves_the_file_as_it_was() -> None:
     for text in (toml(HEAD, ENVIRONMENTS, BILLS), toml(HEAD, ENVIRONMENTS, BILLS).replace("\n", "\r\n")):
         added = with_entry(text, "carts")

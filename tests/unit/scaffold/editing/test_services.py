@@ -265,6 +265,17 @@ def test_a_service_that_gets_its_name_back_is_as_it_was(committed: Path) -> None
     assert contents(committed) == before
 
 
+def test_links_and_modes_of_a_service_with_another_name_stay(committed: Path) -> None:
+    directory = committed / "services/carts-service"
+    (directory / "link").symlink_to("src")
+    (directory / "dangling").symlink_to("nowhere")
+    (directory / "Dockerfile").chmod(0o755)
+    rename_service(committed, "carts-service", NEW)
+    renamed = committed / "services" / NEW
+    assert [str((renamed / name).readlink()) for name in ("link", "dangling")] == ["src", "nowhere"]
+    assert (renamed / "Dockerfile").stat().st_mode & 0o777 == 0o755
+
+
 @pytest.mark.exhaustive("test_a_new_service_passes_the_linter")
 def test_a_service_with_another_name_passes_its_tests_and_the_linter(project: Path) -> None:
     source = project / "services/carts-service/src/carts_service/main.py"
