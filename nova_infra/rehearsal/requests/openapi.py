@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from nova_infra.rehearsal.requests.sample import SampleRequest
+from nova_infra.yamls import is_boundless
 
 DOCUMENTS = (
     "openapi.json",
@@ -30,6 +31,8 @@ def read_document(text: str) -> dict[str, Any] | None:
     import yaml
 
     try:
+        if "&" in text and text.lstrip()[:1] != "{" and is_boundless(yaml.compose(text, yaml.SafeLoader)):
+            return None
         content = json.loads(text) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError):
         return None

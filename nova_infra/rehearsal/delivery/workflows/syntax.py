@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.errors import RefusedError
+from nova_infra.yamls import MOST_VALUES, is_boundless
 
 _TOP = {"name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs"}
 _CALLS = {"name", "uses", "with", "secrets", "needs", "if", "permissions", "concurrency", "strategy"}
@@ -68,6 +69,9 @@ class WorkflowText:
         try:
             loader = _loader()
             root = yaml.compose(text, loader)
+            if is_boundless(root):
+                fault = f"its aliases stand for more than {MOST_VALUES} values, or for themselves"
+                raise WorkflowError(f"{path}:1: {fault}: write fewer")
             for line, key in _repeated(root):
                 raise WorkflowError(f"{path}:{line}: {key} is given twice, which GitHub refuses: leave one out")
             self.content: dict[Any, Any] = yaml.load(text, loader)  # noqa: S506 it is a safe one

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.examples import bomb
 from helpers.workflows import CONFIGURATIONS, TEXTS
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
@@ -288,6 +289,8 @@ def test_a_workflow_of_another_repository_is_named_as_not_played(tmp_path: Path)
         (("", r"^env:", "envs:"), "envs is no key of a workflow"),
         (CALL, "calls ./.github/workflows/tests.yml, which cannot be read (No such file or directory)"),
         (("", r"^name: .*", "name: [a"), "cannot be read ("),
+        (("", r"^name: .*", bomb("{<<: [*a, *a, *a], y: 1}")), "its aliases stand for more than"),
+        (("", r"^name: .*", bomb("[*a, *a, *a]")), "its aliases stand for more than"),
     ],
 )
 def test_a_workflow_that_github_refuses_is_refused_with_its_line(change: Change, fault: str, tmp_path: Path) -> None:
