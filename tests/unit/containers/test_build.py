@@ -95,6 +95,7 @@ def test_what_is_there_is_not_built_again(said: Said) -> None:
     assert said.built == built != []
 
 
+@pytest.mark.exhaustive("test_what_is_there_is_not_built_again")
 def test_a_build_succeeds_while_another_process_removes_images(said: Said) -> None:
     said.unlisted = "image not known"  # what Podman 4 says of one that goes while it lists them
     said.answer()
@@ -222,6 +223,7 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
     assert "FROM f00d" in lines
 
 
+@pytest.mark.exhaustive("test_what_is_there_is_not_built_again")
 def test_what_only_dockers_format_holds_is_built_in_it_and_sealed_in_the_other(said: Said) -> None:
     dockerfile = ContextFile("audio/Dockerfile", "file", DOCKERFILE + b'SHELL ["/bin/bash", "-c"]\nCMD exec run\n')
     lines: list[str] = []

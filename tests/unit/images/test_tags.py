@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
 from nova_infra.images.build_context import read_contexts, read_directory, unknown_to_git, write_context
@@ -68,7 +69,9 @@ def test_a_copy_outside_of_git_has_the_same_tag(repository: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("core.autocrlf", "true"), ("core.fileMode", "false"), ("core.symlinks", "false"), ("core.quotePath", "true")],
+    one_of_each(
+        [("core.autocrlf", "true"), ("core.fileMode", "false"), ("core.symlinks", "false"), ("core.quotePath", "true")]
+    ),
 )
 def test_a_clone_has_the_same_tag_however_git_is_set_up(repository: Path, tmp_path: Path, key: str, value: str) -> None:
     (repository / "services" / "audio" / "src" / "größe.txt").write_text("zwei\nZeilen\n")
@@ -131,8 +134,10 @@ def test_the_architecture_and_the_build_arguments_count(services: Path, change: 
     assert dataclasses.replace(source(services), **change).tag != tag(services)
 
 
-@pytest.mark.parametrize("file", ["audio/tests/test_main.py", "audio/src/__pycache__/main.pyc", "kit/src/.DS_Store"])
-@pytest.mark.parametrize("where", ["services", "repository"])
+@pytest.mark.parametrize(
+    "file", one_of_each(["audio/tests/test_main.py", "audio/src/__pycache__/main.pyc", "kit/src/.DS_Store"])
+)
+@pytest.mark.parametrize("where", one_of_each(["services", "repository"]))
 def test_what_the_dockerfile_cannot_see_does_not_count(
     request: pytest.FixtureRequest, where: str, services: Path, file: str
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.drills.what_if import WhatIf
 from nova_infra.rehearsal.run import Options, rehearse
@@ -26,11 +27,13 @@ def options(tmp_path: Path, **changes: object) -> Options:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [
-        ({"approve": False}, "approval: there is no terminal"),
-        ({"drills": ("nonsense",)}, "--drill nonsense"),
-        ({}, "holds no manifest.json"),
-    ],
+    one_of_each(
+        [
+            ({"approve": False}, "approval: there is no terminal"),
+            ({"drills": ("nonsense",)}, "--drill nonsense"),
+            ({}, "holds no manifest.json"),
+        ]
+    ),
 )
 def test_an_impossible_rehearsal_is_refused_before_anything_runs(
     tmp_path: Path, changes: dict[str, object], said: str

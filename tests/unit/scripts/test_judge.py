@@ -118,6 +118,7 @@ def test_wider_access_is_refused_without_both(verdict: Verdict, given: dict[str,
     assert "needs the label wider-access and an approval of this commit" in status
 
 
+@pytest.mark.exhaustive("test_wider_access_is_refused_without_both")
 def test_wider_access_is_refused_in_more_commits_than_github_names_the_authors_of(verdict: Verdict) -> None:
     status = verdict("wider", reviews=[APPROVED], permissions=MAY, count=251)[0]
     assert "state=failure" in status
@@ -127,6 +128,7 @@ def test_wider_access_is_refused_in_more_commits_than_github_names_the_authors_o
 QUESTIONS = ["pulls/7", "issues/7/labels", "pulls/7/commits", "pulls/7/reviews", "ann/permission"]
 
 
+@pytest.mark.exhaustive("test_wider_access_is_refused_without_both")
 @pytest.mark.parametrize("silent", one_of_each(QUESTIONS))
 def test_a_question_that_github_does_not_answer_is_no_refusal_and_no_acceptance(verdict: Verdict, silent: str) -> None:
     status = verdict("wider", reviews=[APPROVED], permissions=MAY, silent=silent)[0]
@@ -134,6 +136,7 @@ def test_a_question_that_github_does_not_answer_is_no_refusal_and_no_acceptance(
     assert "GitHub did not say who has accepted it: run the job Verdict again" in status
 
 
+@pytest.mark.exhaustive("test_wider_access_is_refused_without_both")
 def test_one_reviewer_whose_rights_github_does_not_say_hides_no_other(verdict: Verdict) -> None:
     both = [APPROVED, ("bob", "APPROVED", SHA)]
     status = verdict("wider", reviews=both, permissions=MAY, silent="ann/permission")[0]
@@ -141,7 +144,7 @@ def test_one_reviewer_whose_rights_github_does_not_say_hides_no_other(verdict: V
     assert "which bob has accepted" in status
 
 
-@pytest.mark.parametrize("who", ["helper[bot]", ""])
+@pytest.mark.parametrize("who", one_of_each(["helper[bot]", ""]))
 def test_the_approval_of_a_bot_or_of_a_deleted_account_is_none_and_no_failure(verdict: Verdict, who: str) -> None:
     status = verdict("wider", reviews=[(who, "APPROVED", SHA)], permissions=MAY)[0]
     assert "state=failure" in status
@@ -201,7 +204,7 @@ def test_a_pull_request_that_edits_what_judges_it_is_judged_by_the_target_branch
     assert "Widens access" in (base / "comment.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["../../base/cdk.out/assembly-Dev", "/etc", "elsewhere"])
+@pytest.mark.parametrize("name", one_of_each(["../../base/cdk.out/assembly-Dev", "/etc", "elsewhere"]))
 def test_an_assembly_that_points_elsewhere_is_not_judged_as_the_same(tmp_path: Path, name: str) -> None:
     base, change = tmp_path / "base", tmp_path / "runner" / "change"
     assembly(base / "cdk.out", audio={"Role": role("s3:GetObject")})

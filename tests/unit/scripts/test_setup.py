@@ -202,6 +202,7 @@ def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(
     assert setup(root).stdout == ""
 
 
+@pytest.mark.exhaustive("test_a_venv_that_is_of_no_use_is_made_again_and_says_why")
 def test_another_python_that_is_asked_for_takes_the_place_of_the_first_and_stays(project: Path) -> None:
     setup(project)
     other = setup(project, PYTHON="python3.13")
@@ -262,6 +263,7 @@ def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed: Path, kin
     assert [line for line in called if not line.endswith(("no index", "offline"))] == []
 
 
+@pytest.mark.exhaustive("test_a_step_that_has_the_archive_of_tools_asks_no_registry")
 def test_a_step_that_tests_installs_the_lock_of_these_tests(packed: Path) -> None:
     from_archive(packed, "tests")
     called = (packed / "called").read_text()

@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from nova_infra.deployed.aws.client.receipts import Receipts
 from nova_infra.deployed.aws.client.wire import AwsCall, denial, read_call
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.environment.background.callers import Caller
@@ -46,6 +47,7 @@ class AwsProxy:
         miss: Callable[[Caller, str], None],
         about: Callable[[str, str], dict[str, Any] | None] = lambda *_: None,
         polls: Callable[[str], int] = lambda _: 0,
+        receipts: Receipts | None = None,
     ) -> None:
         """Prepare.
 
@@ -64,6 +66,7 @@ class AwsProxy:
         self._note = note
         self._miss = miss
         self._about = about
+        self._receipts = receipts or Receipts()
         self._polls = polls
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -103,6 +106,8 @@ class AwsProxy:
         except (UnresolvableError, aiohttp.ClientError, ConnectionError) as error:
             return web.Response(status=503, text=f"the rehearsal's stand-in for AWS: {error}")
         caller = self._caller(call.key) if call is not None else None
+        if call is not None and answer.status == 200 and isinstance(answer.body, bytes):
+            self._receipts.hear(call, body, answer.body)
         if call is not None and caller is not None and call.needs and _lacks(answer):
             self._miss(caller, " on ".join(call.needs[0]))
         return answer

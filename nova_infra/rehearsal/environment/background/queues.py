@@ -43,6 +43,8 @@ class _Queue:
         poisoned: How many messages a drill has put into its dead-letter queue.
         sent: Minute, second on this machine's clock, and how many messages had been sent by then, oldest first.
         total: How many have been sent.
+        alive: Message to the minute and the second in which it was sent, of those that may still be alive in AWS.
+        died: Those that are dead here.
         revisions: What its worker's tasks run.
         turn: How many messages have been sent since these do.
     """
@@ -57,6 +59,8 @@ class _Queue:
     poisoned: int = 0
     sent: deque[tuple[int, float, int]] = field(default_factory=deque)
     total: int = 0
+    alive: dict[str, tuple[int, float]] = field(default_factory=dict)
+    died: set[str] = field(default_factory=set)
     revisions: frozenset[str] = frozenset()
     turn: int = 0
 
@@ -165,7 +169,8 @@ class Queues:
         if not queue.handling.is_due:
             return
         bodies = list(itertools.islice(itertools.cycle(queue.examples), queue.turn, queue.turn + queue.record.rate))
-        await self._stand_ins.send(name, bodies)
+        now = asyncio.get_running_loop().time()
+        queue.alive |= dict.fromkeys(await self._stand_ins.send(name, bodies), (self._store.minute, now))
         queue.turn += len(bodies)
         queue.total += len(bodies)
         queue.record.sent += len(bodies)
@@ -177,26 +182,48 @@ class Queues:
             seconds = await self._let_work(name, queue)
         waiting, taken, dead = await self._look(name, queue)
         queue.record.dead, queue.record.left = dead - queue.poisoned, waiting
-        dying = (
-            0
-            if self._pace.is_real
-            else queue.dying.look(
-                self._store.minute,
-                sent=queue.sent[0][0] if queue.sent else self._store.minute,
-                dead=queue.record.dead,
-                given_back=seconds < queue.tries * queue.hide / 2,
-            )
-        )
+        dying = self._dying(name, queue, given_back=seconds < queue.tries * queue.hide / 2)
         gone = queue.total - waiting - taken - dying
         while queue.sent and queue.sent[0][-1] <= gone:
             queue.sent.popleft()
         # A message that a dead-letter queue has got is no longer in this one.
-        age = 60 * (self._store.minute - queue.sent[0][0]) if queue.sent and waiting + taken + dying else 0
+        minutes = self._kept(name, queue, waiting + taken)
+        minutes += [queue.sent[0][0]] if queue.sent and waiting + taken + dying else []
+        age = 60 * (self._store.minute - min(minutes, default=self._store.minute))
         self._record(name, "ApproximateNumberOfMessagesVisible", waiting)
         self._record(name, "ApproximateNumberOfMessagesNotVisible", taken)
         self._record(name, "ApproximateAgeOfOldestMessage", age)
         if queue.dead:
             self._record(queue.dead, "ApproximateNumberOfMessagesVisible", dead - dying)
+
+    def _dying(self, name: str, queue: _Queue, *, given_back: bool) -> int:
+        """How many of the dead messages are alive in AWS, by when they were sent: others are deleted meanwhile."""
+        died = self._in_hand(name, queue)[: max(queue.record.dead - len(queue.died), 0)]
+        sent = queue.sent[0][0] if queue.sent else self._store.minute
+        oldest = min((queue.alive[each][0] for each in died), default=sent)
+        queue.died.update(died)
+        for each in died if given_back else ():
+            del queue.alive[each]
+        if self._pace.is_real:
+            return 0
+        return queue.dying.look(self._store.minute, sent=oldest, dead=queue.record.dead, given_back=given_back)
+
+    def _in_hand(self, name: str, queue: _Queue) -> list[str]:
+        """The messages that were received and are neither deleted nor dead here, those first that will die first."""
+        kept = self._stand_ins.kept(name)
+        found = [each for each in queue.alive if each in kept and each not in queue.died]
+        return sorted(found, key=lambda each: (-kept[each], queue.alive[each]))
+
+    def _kept(self, name: str, queue: _Queue, left: int) -> list[int]:
+        """The minutes of the messages that a task has received and not deleted, as far as their age counts.
+
+        A message that was received three times without being deleted no longer counts:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+        """
+        kept = [queue.alive[each][0] for each in self._stand_ins.kept(name) if each in queue.alive]
+        counts = min(queue.tries, 2) * queue.record.hidden
+        is_heard = len(kept) <= left + queue.record.dead  # Otherwise some were deleted in a way that nobody understood.
+        return [each for each in kept if is_heard and 60 * (self._store.minute - each) < counts]
 
     async def _let_work(self, name: str, queue: _Queue) -> float:
         """Hold the clock while the worker works: work takes real time, and a minute's messages have a minute.
@@ -205,7 +232,8 @@ class Queues:
             Seconds from when the oldest message was sent until one died; endless if none did.
         """
         loop = asyncio.get_running_loop()
-        oldest = queue.sent[0][1] if queue.sent else loop.time()
+        first = self._in_hand(name, queue)[:1]
+        oldest = queue.alive[first[0]][1] if first else queue.sent[0][1] if queue.sent else loop.time()
         hidden, came_back, alive = queue.hide, queue.record.came_back, queue.record.dead + queue.poisoned
         died = math.inf
         queue.handling.begin(loop.time())

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
+from nova_infra.deployed.aws.client.receipts import Receipts
 from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation import physical
@@ -59,8 +60,9 @@ class StandIns:
         self._moto = MotoServer(home.account)
         self._metadata = Metadata(home)
         about = self._metadata.answer
+        self._receipts = Receipts()
         self._proxy = AwsProxy(
-            home.account, self._callers.get, self._behind, self._note, self._miss, about, self._polls
+            home.account, self._callers.get, self._behind, self._note, self._miss, about, self._polls, self._receipts
         )
         self._aws: StandInAws | None = None
         self._url = self._reached = self._opened = ""
@@ -155,15 +157,24 @@ class StandIns:
             secrets={name: origin for name, origin in definition.secrets.items() if name not in values},
         )
 
-    async def send(self, queue: str, bodies: list[str]) -> None:
-        """Put messages into a queue, by its name."""
+    async def send(self, queue: str, bodies: list[str]) -> list[str]:
+        """Put messages into a queue, by its name; return their ids."""
         assert self._aws is not None, "it has a queue"
+        sent = []
         group = {"MessageGroupId": "rehearsal"} if queue.endswith(".fifo") else {}
         for body in bodies:
             if group:
                 group["MessageDeduplicationId"] = uuid.uuid4().hex
             url = self._queue_url(queue)
-            await asyncio.to_thread(self._aws.call, "sqs", "send_message", QueueUrl=url, MessageBody=body, **group)
+            answer = await asyncio.to_thread(
+                self._aws.call, "sqs", "send_message", QueueUrl=url, MessageBody=body, **group
+            )
+            sent.append(str(answer["MessageId"]))
+        return sent
+
+    def kept(self, queue: str) -> dict[str, int]:
+        """Message to how often it was received, of those of a queue that went through the proxy and are not deleted."""
+        return self._receipts.kept(queue)
 
     async def hide(self, queue: str, seconds: float) -> None:
         """Set a queue's least visibility timeout, in seconds of this machine."""

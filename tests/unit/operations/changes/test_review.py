@@ -150,6 +150,7 @@ def test_a_directory_that_is_no_assembly_is_refused_in_one_line(tmp_path: Path, 
         changes(tmp_path, after)
 
 
+@pytest.mark.exhaustive("test_only_stacks_that_differ_are_shown")
 def test_stacks_of_one_name_in_two_regions_are_compared_each_by_itself(tmp_path: Path) -> None:
     """A harmless one must not stand for the other, which gets wider."""
     before, after = tmp_path / "before", tmp_path / "after"

@@ -213,6 +213,7 @@ def test_no_property_of_a_stage_can_change_its_meaning_in_silence(stages: Stages
     assert sorted(set(passed_over)) == []
 
 
+@pytest.mark.exhaustive("test_no_property_of_a_stage_can_change_its_meaning_in_silence")
 @pytest.mark.parametrize("change", one_of_each([rename, nest, misspell]))
 def test_no_property_of_a_pipeline_can_change_its_meaning_in_silence(pipelines: Pipelines, change: Any) -> None:
     passed_over, seen = [], set[tuple[str, str]]()

@@ -216,9 +216,10 @@ class Sent(Nothing):
         self.queues: set[str] = set()
         self.bodies: set[str] = set()
 
-    async def send(self, queue: str, bodies: list[str]) -> None:
+    async def send(self, queue: str, bodies: list[str]) -> list[str]:
         self.queues.add(queue)
         self.bodies |= set(bodies)
+        return bodies
 
     async def waiting(self, _: str) -> tuple[int, int]:
         return 0, 0

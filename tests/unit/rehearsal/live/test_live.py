@@ -77,6 +77,7 @@ def test_while_a_question_is_asked_the_story_goes_on_in_lines() -> None:
     assert "told while the terminal was left to the question" in after.partition("\x1b[?25l")[0]
 
 
+@pytest.mark.exhaustive("test_a_terminal_shows_a_picture_that_stays_within_it")
 def test_without_colour_there_is_none() -> None:
     coloured, plain = in_terminal(PROGRAM), in_terminal(PROGRAM, NO_COLOR="1")
     colour = re.compile(r"\x1b\[(?:\d+;)*3[0-9](?:;\d+)*m")

@@ -121,8 +121,8 @@ def test_on_a_phone_the_page_does_not_scroll_sideways(reader: Reader, name: str)
     assert page.evaluate(too_small) == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["usual", "stopped"])
+@pytest.mark.parametrize("scheme", one_of_each(["light", "dark"]))
+@pytest.mark.parametrize("name", one_of_each(["usual", "stopped"]))
 def test_every_text_stands_out_from_its_background(reader: Reader, name: str, scheme: Any) -> None:
     page = reader.open(name, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")

@@ -95,21 +95,27 @@ def test_it_is_waited_for_until_its_command_succeeds(place: Callable[[Engine], P
 
 @pytest.mark.parametrize(
     ("answers", "said"),
-    [
-        (
-            {"run": [(125, "", "Error: no such program")]},
-            "rehearsal.dependencies: tiny does not start: Error: no such program: correct its image or command",
-        ),
-        (
-            {"inspect": [(0, "10.97.7.2", ""), (0, "exited 3", "")], "exec": [(1, "", "")], "logs": [(0, "bad", "")]},
-            "rehearsal.dependencies: tiny ended with exit code 3: bad: correct its image, command or environment",
-        ),
-        (
-            {"inspect": [RUNNING], "exec": [(2, "", "no response")], "logs": [(0, "one\ntwo", "three")]},
-            "rehearsal.dependencies: tiny is not ready within 1 s (pg_isready exited with 2: no response); its "
-            "last output: one / two / three: correct ready, or raise seconds",
-        ),
-    ],
+    one_of_each(
+        [
+            (
+                {"run": [(125, "", "Error: no such program")]},
+                "rehearsal.dependencies: tiny does not start: Error: no such program: correct its image or command",
+            ),
+            (
+                {
+                    "inspect": [(0, "10.97.7.2", ""), (0, "exited 3", "")],
+                    "exec": [(1, "", "")],
+                    "logs": [(0, "bad", "")],
+                },
+                "rehearsal.dependencies: tiny ended with exit code 3: bad: correct its image, command or environment",
+            ),
+            (
+                {"inspect": [RUNNING], "exec": [(2, "", "no response")], "logs": [(0, "one\ntwo", "three")]},
+                "rehearsal.dependencies: tiny is not ready within 1 s (pg_isready exited with 2: no response); its "
+                "last output: one / two / three: correct ready, or raise seconds",
+            ),
+        ]
+    ),
 )
 def test_one_that_does_not_come_is_one_line_with_its_last_words(
     place: Callable[[Engine], Place], answers: dict[str, Any], said: str
@@ -205,20 +211,22 @@ def test_the_most_connections_of_one_task_are_noted(place: Callable[[Engine], Pl
 
 @pytest.mark.parametrize(
     ("wanted", "limit"),
-    [
-        ({"image": "postgres:17"}, 97),
-        ({"image": "docker.io/postgis/postgis:17-3.5"}, 97),
-        ({"image": "mysql:8.4"}, 151),
-        ({"image": "mariadb:11@sha256:" + "a" * 64}, 151),
-        ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"]}, 247),
-        ({"image": "postgres:17", "command": ["postgres", "-N", "44"]}, 41),
-        ({"image": "mysql:8.4", "command": ["--max-connections=80"]}, 80),
-        ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"], "max_connections": 40}, 37),
-        ({"image": "redis:8", "max_connections": 65}, 65),
-        ({"image": "redis:8"}, None),
-        ({"image": None, "build": "rehearsal/database", "port": 5432}, 97),
-        ({"image": None, "build": "rehearsal/search", "port": 9200}, None),
-    ],
+    one_of_each(
+        [
+            ({"image": "postgres:17"}, 97),
+            ({"image": "docker.io/postgis/postgis:17-3.5"}, 97),
+            ({"image": "mysql:8.4"}, 151),
+            ({"image": "mariadb:11@sha256:" + "a" * 64}, 151),
+            ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"]}, 247),
+            ({"image": "postgres:17", "command": ["postgres", "-N", "44"]}, 41),
+            ({"image": "mysql:8.4", "command": ["--max-connections=80"]}, 80),
+            ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"], "max_connections": 40}, 37),
+            ({"image": "redis:8", "max_connections": 65}, 65),
+            ({"image": "redis:8"}, None),
+            ({"image": None, "build": "rehearsal/database", "port": 5432}, 97),
+            ({"image": None, "build": "rehearsal/search", "port": 9200}, None),
+        ]
+    ),
 )
 def test_the_limit_is_the_stated_one_or_else_the_products(wanted: dict[str, Any], limit: int | None) -> None:
     found = limit_of(dependency(**wanted))

@@ -49,7 +49,7 @@ def run(*command: str, directory: Path) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("template", OTHERS)
+@pytest.mark.parametrize("template", one_of_each(OTHERS))
 def test_it_is_a_service_of_its_own_directory(project: Path, template: str) -> None:
     written = add_service(project, NAME, "Says hello to everybody.", template)
     config = load_config(project)
@@ -110,8 +110,8 @@ def test_the_first_process_of_the_dockerfile_s_container_ends_on_its_stop_signal
         assert psutil.Process(int(pid)).wait(60) is None, "the server ends, too"
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-@pytest.mark.parametrize(("old", "new"), [("un-heard", "loud"), ("loud", "un-heard"), ("loud", "louder")])
+@pytest.mark.parametrize("template", one_of_each(TEMPLATES))
+@pytest.mark.parametrize(("old", "new"), one_of_each([("un-heard", "loud"), ("loud", "un-heard"), ("loud", "louder")]))
 def test_a_renamed_service_is_the_one_that_would_be_added_by_that_name(
     project: Path, template: str, old: str, new: str
 ) -> None:
@@ -165,8 +165,8 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("files", OWN.values(), ids=OWN.keys())
-@pytest.mark.parametrize("old", ["stock", "public", "my-stock"])
+@pytest.mark.parametrize("files", one_of_each(OWN.values()), ids=OWN.keys())
+@pytest.mark.parametrize("old", one_of_each(["stock", "public", "my-stock"]))
 def test_a_renamed_service_of_somebody_s_own_keeps_its_own_files_and_words(
     project: Path, files: dict[str, str], old: str
 ) -> None:

@@ -159,6 +159,7 @@ def test_an_empty_clone_gets_its_first_commit_and_one_with_commits_is_left_to_it
     assert "nova.toml" in git(other, "status", "--porcelain")
 
 
+@pytest.mark.exhaustive("test_an_empty_clone_gets_its_first_commit_and_one_with_commits_is_left_to_its_owner")
 def test_a_first_commit_needs_no_identity(root: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(root))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
+
 WRITTEN = Path(__file__).parents[5] / "docs" / "access.md"
 PROD, TOOLS = "333333333333", "444444444444"
 JOB = "repo:org/nova-platform"
@@ -51,7 +53,7 @@ def test_the_page_of_githubs_jobs_names_no_way_around_the_approval(github_page: 
     assert not [line for line in ways.splitlines() if line.startswith("- ")]
 
 
-@pytest.mark.parametrize("engine", ["assembly", "github_assembly"])
+@pytest.mark.parametrize("engine", one_of_each(["assembly", "github_assembly"]))
 def test_the_page_is_the_same_each_time_and_its_prose_is_that_of_the_written_one(
     nova: Any, request: pytest.FixtureRequest, engine: str
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.exhaustive import one_of_each
 from helpers.workflows import TEXTS
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
@@ -249,7 +250,7 @@ def damaged(number: int) -> str:
     return yaml.dump(tree)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", one_of_each(range(4)))
 def test_an_odd_workflow_is_read_or_refused_in_a_line(seed: int) -> None:
     refused = list[str]()
     for number in range(seed * 15, seed * 15 + 15):

@@ -1,6 +1,7 @@
 """What is measured of workers of many habits, on a clock that takes no time."""
 
 import asyncio
+import itertools
 import math
 import selectors
 from collections.abc import Callable, Coroutine
@@ -43,6 +44,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 @dataclass(eq=False)
 class Message:
+    number: str = ""
     visible_at: float = 0.0
     received: int = 0
 
@@ -54,6 +56,7 @@ class Sqs(StandIns):
         super().__init__(COMPRESSED, None)
         self.messages: dict[str, list[Message]] = {}
         self.hidden: dict[str, float] = {}
+        self.numbers = itertools.count(1)
 
     async def apply(self, _: PlayedStack) -> None:
         return
@@ -61,8 +64,14 @@ class Sqs(StandIns):
     async def hide(self, queue: str, seconds: float) -> None:
         self.hidden[queue] = seconds
 
-    async def send(self, queue: str, bodies: list[str]) -> None:
-        self.messages.setdefault(queue, []).extend(Message() for _ in bodies)
+    async def send(self, queue: str, bodies: list[str]) -> list[str]:
+        made = [Message(str(next(self.numbers))) for _ in bodies]
+        self.messages.setdefault(queue, []).extend(made)
+        return [message.number for message in made]
+
+    def kept(self, queue: str) -> dict[str, int]:
+        alive = [*self.messages.get(queue, ()), *self.messages.get(f"{queue}-dead", ())]
+        return {message.number: message.received for message in alive if message.received}
 
     async def waiting(self, queue: str) -> tuple[int, int]:
         messages, now = self.messages.get(queue, []), asyncio.get_running_loop().time()
@@ -78,7 +87,7 @@ class Sqs(StandIns):
             for message in visible:
                 if message.received >= TRIES:
                     messages.remove(message)
-                    self.messages.setdefault(f"{queue}-dead", []).append(Message())
+                    self.messages.setdefault(f"{queue}-dead", []).append(message)
             found = [message for message in visible if message.received < TRIES][:most]
             for message in found:
                 message.received += 1
@@ -111,7 +120,8 @@ def worker(
         batch: How many it asks for at once.
         wait: How long it waits for the first of them.
         rest: How long it does nothing between two requests.
-        deletes: When it deletes them: ``first``, ``after`` each, in ``bulk``, or ``never``; or it gives them ``back``.
+        deletes: When it deletes them: ``first``, ``after`` each, in ``bulk``, or ``never``; or it gives them ``back``,
+            or keeps each third (``most``).
         queues: Where it asks, in turn.
     """
 
@@ -123,7 +133,7 @@ def worker(
                     sqs.delete(queue, message)
                 for message in messages:
                     await asyncio.sleep(seconds)
-                    if deletes == "after":
+                    if deletes == "after" or (deletes == "most" and int(message.number) % 3):
                         sqs.delete(queue, message)
                     elif deletes == "back":
                         message.visible_at = 0.0
@@ -241,10 +251,11 @@ def test_a_release_may_work_more_slowly_than_the_one_before(habits: dict[str, An
         # Three tries of a minute each: it is dead in the third minute after its own.
         (worker(deletes="never", batch=10), 120, 3),
         (worker(deletes="back", batch=10), 0, 0),
+        (worker(deletes="most", batch=10), 60, 3),
         (_idle, 60 * (MINUTES - 1), None),
         (worker(seconds=40, deletes="first"), 120, None),
     ],
-    ids=["it deletes nothing", "it gives them back at once", "it takes none", "it cannot keep up"],
+    ids=["it deletes nothing", "it gives them back at once", "it keeps some", "it takes none", "it cannot keep up"],
 )
 def test_a_worker_that_fails_its_messages_is_noticed_when_aws_would(
     after: Worker, oldest: float, dead: int | None, tmp_path: Path

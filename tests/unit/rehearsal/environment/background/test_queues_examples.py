@@ -30,8 +30,9 @@ class Sent(StandIns):
     async def hide(self, _: str, __: float) -> None:
         return
 
-    async def send(self, _: str, bodies: list[str]) -> None:
+    async def send(self, _: str, bodies: list[str]) -> list[str]:
         self.in_order += bodies
+        return bodies
 
     async def waiting(self, _: str) -> tuple[int, int]:
         return 0, 0

@@ -1,0 +1,54 @@
+"""Which messages tasks have received and not deleted, from what they say to SQS and what it answers."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from nova_infra.deployed.aws.client.wire import AwsCall
+
+_RECEIVED = re.compile(r"<MessageId>([^<]+)</MessageId>\s*<ReceiptHandle>([^<]+)</ReceiptHandle>")
+
+
+class Receipts:
+    """The receipts of all queues."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._ids: dict[str, str] = {}
+        self._kept: dict[str, dict[str, int]] = {}
+
+    def kept(self, queue: str) -> dict[str, int]:
+        """Message to how often it was received, of those of a queue, by its name, that nobody has deleted."""
+        return dict(self._kept.get(queue, {}))
+
+    def hear(self, call: AwsCall, body: bytes, answer: bytes) -> None:
+        """Note what a call that succeeded has received or deleted. A call that nobody understands changes nothing."""
+        for action, arn in call.needs:
+            kept = self._kept.setdefault(arn.rpartition(":")[2], {})
+            try:
+                if action == "sqs:ReceiveMessage":
+                    for message, handle in _received(call, answer.decode()):
+                        self._ids[handle] = message
+                        kept[message] = kept.get(message, 0) + 1
+                elif action == "sqs:DeleteMessage":
+                    for handle in _deleted(call, body.decode()):
+                        kept.pop(self._ids.get(handle, ""), None)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+
+
+def _received(call: AwsCall, answer: str) -> Iterator[tuple[str, str]]:
+    if call.protocol != "json":
+        yield from _RECEIVED.findall(answer)
+        return
+    for message in json.loads(answer).get("Messages") or ():
+        yield message["MessageId"], message["ReceiptHandle"]
+
+
+def _deleted(call: AwsCall, body: str) -> list[Any]:
+    if call.protocol != "json":
+        return [value for name, value in parse_qsl(body) if name.endswith("ReceiptHandle")]
+    given = json.loads(body)
+    return [each["ReceiptHandle"] for each in given.get("Entries", [given])]
