@@ -19,13 +19,13 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed
+from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner
 from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed
 from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
+from nova_infra.rehearsal.delivery.workflows.language.triggers import PatternError, unstarted, why_not_started
 from nova_infra.rehearsal.delivery.workflows.risks import Risks
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowText
-from nova_infra.rehearsal.delivery.workflows.triggers import PatternError, unstarted, why_not_started
 
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
 _INSTALLS = (
@@ -134,6 +134,8 @@ class _WorkflowReader:
         for job in self._jobs:
             if job.name not in relevant:
                 continue
+            if "container" in job.content or "services" in job.content:
+                self._assumed.append(f"{job.name} runs on this machine, not in its containers, which are not played")
             for stage in self._stages_of(job, deploying):
                 known = stages.get(stage.name)
                 stages[stage.name] = stage if known is None else _joined(known, stage)
@@ -265,13 +267,15 @@ class _WorkflowReader:
         own, whole = (self._run.group(job, each.get("concurrency"), 1) for each in (job.content, self._content))
         if own and own == whole:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
-        return why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
+        return why_no_runner(self._run.labels(job)) or why_no_combinations(
+            job.content, lambda text: self._run.evaluated(job, text)
+        )
 
     def _why_cut(self, job: WorkflowJob, step: JobStep, environment: str) -> str:
         stage = self._environments.get(environment.replace("-", ""))
         if stage is None:
             return "" if "$" in environment else f"{environment} is not an environment"
-        limit = str(job.content.get("timeout-minutes", ""))
+        limit = self._run.minutes(job, job.content)
         return why_cut(limit, stage, self._bakes, whole_job=True) or why_cut(
             step.minutes, stage, self._bakes, whole_job=False
         )
@@ -295,8 +299,9 @@ class _WorkflowReader:
     def _risks(self) -> Iterator[str]:
         """What reaches an environment although something that comes before it failed, or nobody was asked."""
         run, names = self._run, list(self._environments)
-        more = (run.runs, run.group, run.cancels, run.tolerates)
-        return Risks(self._jobs, names, self._approved, self._content, *more).found()
+        more = (run.runs, run.group, run.cancels, run.tolerates, run.steps_of, run.pushed)
+        yield from self._source.never_equal
+        yield from Risks(self._jobs, names, self._approved, self._content, *more).found()
 
     def _undelivered(self, stages: list[Stage]) -> Iterator[str]:
         deployed = {s.name for s in stages if s.closed_because or any(isinstance(a, DeployAction) for a in s.actions)}
