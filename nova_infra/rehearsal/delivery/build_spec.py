@@ -1,6 +1,7 @@
 """Reads a CodeBuild project's build spec, and finds what each command is for."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -70,8 +71,7 @@ def build_variables(
 
 def publishes_assets(command: str) -> bool:
     """Whether a command builds or uploads what the assembly holds."""
-    words = command.split()
-    return bool(words) and PurePosixPath(words[0]).name == "cdk-assets" and "publish" in words
+    return re.search(r"\bcdk-assets\b.*\bpublish\b", command, re.DOTALL) is not None
 
 
 def deploys_with_cdk(command: str) -> bool:
