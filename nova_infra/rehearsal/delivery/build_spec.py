@@ -90,8 +90,7 @@ def in_one_shell(install: Sequence[str], commands: Sequence[str]) -> tuple[str, 
 
 def publishes_assets(command: str) -> bool:
     """Whether a command builds or uploads what the assembly holds."""
-    words = command.split()
-    return bool(words) and PurePosixPath(words[0]).name == "cdk-assets" and "publish" in words
+    return re.search(r"\bcdk-assets\b.*\bpublish\b", command, re.DOTALL) is not None
 
 
 def deploys_with_cdk(command: str) -> bool:

@@ -62,3 +62,20 @@ def test_what_two_resources_have_at_once_is_refused_although_it_does_not_change(
     refused = [str(each) for each in plan([first, second], [changed[:1], changed[1:]]).refusals]
     assert [each.partition(":")[0] for each in refused] == ["first.Shop.Priority", "second.Log.LogGroupName"]
     assert "LogGroup '/acme/portal' belongs to first.Log already" in refused[1]
+
+
+@pytest.mark.parametrize(
+    ("service", "suffix", "refused"),
+    [("ecs", {}, True), ("ecs", {"CustomSuffix": "a"}, False), ("rds", {}, False)],
+)
+def test_the_role_of_a_service_that_the_account_uses_is_there(service: str, suffix: Any, refused: bool) -> None:
+    cluster = StackTemplate(
+        StackKey("210987654321", "eu-west-3", "shop"), {"Resources": {"C": {"Type": "AWS::ECS::Cluster"}}}
+    )
+    role = {
+        "Type": "AWS::IAM::ServiceLinkedRole",
+        "Properties": {"AWSServiceName": f"{service}.amazonaws.com", **suffix},
+    }
+    found = plan([cluster], [[StackTemplate(KEY, {"Resources": {"Role": role}})]]).refusals
+    assert [each.where for each in found] == (["Role"] if refused else [])
+    assert plan([], [[StackTemplate(KEY, {"Resources": {"Role": role}})]]).refusals == []
