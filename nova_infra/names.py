@@ -203,6 +203,21 @@ def firewall_log_group(prefix: str) -> str:
     return f"aws-waf-logs-{prefix}"
 
 
+def encrypted_log_groups(prefix: str) -> tuple[str, ...]:
+    """Patterns of the log groups that an environment's key encrypts, whether there are any yet or not.
+
+    The first are those that CloudFormation names.
+    """
+    everything = f"{prefix}-*"
+    return (
+        everything,
+        f"/aws/lambda/{everything}",
+        firewall_log_group(prefix),
+        hook_log_group(everything),
+        job_log_group(everything),
+    )
+
+
 def alert_topic_name(owner: str) -> str:
     """Name of the topic that notifies about an environment, by its prefix, or about a pipeline, by its name."""
     return f"{owner}-alerts"

@@ -1,6 +1,7 @@
-"""Schedules as EventBridge Scheduler reads them: whether they are well formed, and when they come.
+"""Schedules as EventBridge Scheduler and CodePipeline read them: whether they are well formed, and when they come.
 
-https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html,
+https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference-DeploymentWindow.html
 """
 
 import calendar
@@ -83,11 +84,20 @@ def parse(text: str) -> Rate | Cron:
     fields = found[1].split() if found else _of_crontab(text).split()
     if len(fields) != 6:
         raise ValueError(f"has {len(fields)} fields where cron has six")
-    minute, hour, day, month, weekday, year = fields
+    return cron(*fields)
+
+
+def cron(minute: str, hour: str, day: str, month: str, weekday: str, year: str = "*") -> Cron:
+    """A schedule by its fields.
+
+    Raises:
+        ValueError: It is none; says what is wrong with it.
+    """
+    month, weekday = _capitals(month), _capitals(weekday)
     if (day == "?") == (weekday == "?"):
         raise ValueError("needs ? for either the day of the month or the day of the week, and a value for the other")
     for part in day.split(",") if day != "?" else ():
-        if not re.fullmatch(r"L|LW|([12]?\d|3[01])W", part):
+        if not re.fullmatch(r"L|LW|([1-9]|[12]\d|3[01])W", part, re.ASCII):
             _numbers("day of the month", part, 1, 31)
     for part in weekday.split(",") if weekday != "?" else ():
         if not re.fullmatch(r"L|([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5])", part):
@@ -108,7 +118,17 @@ def expression(text: str) -> str:
     if isinstance(parsed, Rate):
         value, unit = text.removeprefix("rate(").removesuffix(")").split()
         return f"rate({value} {unit.removesuffix('s')}{'' if value == '1' else 's'})"
-    return text if text.startswith("cron(") else f"cron({_of_crontab(text)})"
+    return f"cron({_capitals(text[5:-1] if text.startswith('cron(') else _of_crontab(text))})"
+
+
+def comes(schedule: Rate | Cron) -> bool:
+    """Whether it ever comes from now on."""
+    return next(schedule.times(datetime.now(UTC), ZoneInfo("UTC")), None) is not None
+
+
+def _capitals(field: str) -> str:
+    """A field with its names of months and days in capitals."""
+    return re.sub(r"[a-z]{3}", lambda name: name[0].upper(), field, flags=re.IGNORECASE)
 
 
 def _of_crontab(text: str) -> str:
@@ -135,7 +155,7 @@ def _numbers(name: str, field: str, low: int, high: int, words: dict[str, int] |
             [low, high] if span == "*" else [_number(each, words) for each in ((first, last) if dash else (first,))]
         )
         every = _number(step, None) if slash else 1
-        if None in numbers or not every:
+        if None in numbers or not every or every > high:
             raise ValueError(f"has {field!r} for the {name}")
         start, end = numbers[0], high if slash and not dash else numbers[-1]
         if start is None or end is None or not low <= start <= end <= high:

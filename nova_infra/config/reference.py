@@ -86,6 +86,7 @@ _EXAMPLES = {
     "vpc": '"vpc-0123456789abcdef0"',
     "workspace": '"T0123456789"',
     "zone_id": '"Z0123456789ABCDEFGHIJ"',
+    "oldest_seconds": "240",
     "zone_name": '"example.com"',
     "zones": '["a", "c"]',
 }
@@ -230,7 +231,7 @@ def _type(annotation: Any) -> str:
 
 
 def _is(annotation: Any, kind: type) -> bool:
-    return annotation is kind or kind in [each for each in get_args(annotation) if isinstance(each, type)]
+    return annotation is kind or any(_is(each, kind) for each in get_args(annotation))
 
 
 def _choices(annotation: Any) -> list[Any]:

@@ -26,6 +26,8 @@ def private_bucket(
         enforce_ssl=True,
         minimum_tls_version=1.2,
         versioned=True,
+        # Also where its stack's creation fails: a load balancer has written its test file by then, and CloudFormation
+        # deletes no bucket that holds something.
         removal_policy=cdk.RemovalPolicy.RETAIN,
         lifecycle_rules=[
             s3.LifecycleRule(

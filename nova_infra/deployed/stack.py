@@ -17,6 +17,7 @@ class Stack:
         change_set: ARN of the change set that it was last changed by; empty where it was none.
         capabilities: What it was acknowledged to need.
         notifications: ARNs of the topics that are notified of its events.
+        protected: Whether it refuses to be deleted.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Stack:
     notifications: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     arn: str = ""
+    protected: bool = False
 
     @property
     def busy(self) -> bool:

@@ -1,6 +1,6 @@
 """The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 
 import aws_cdk as cdk
@@ -35,16 +35,10 @@ from nova_infra.names import (
     alert_topic_name,
     cluster_name,
     deploy_role_name,
+    encrypted_log_groups,
     environment_prefix,
-    firewall_log_group,
-    hook_log_group,
-    job_log_group,
     parameter_path,
     platform_stack_name,
-    smoke_name,
-    stack_name,
-    task_log_groups,
-    together_name,
 )
 
 
@@ -85,7 +79,7 @@ class PlatformStack(cdk.Stack):
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
             publishers=publishers,
-            log_groups=list(_log_groups(prefix, config, environment, together=bool(group))),
+            log_groups=encrypted_log_groups(prefix),
         ).key
         self._log_retention_days = environment.log_retention_days
         vpc = self._vpc(prefix, environment)
@@ -283,22 +277,6 @@ class PlatformStack(cdk.Stack):
     def availability_zones(self) -> list[str]:
         """The zones that the configuration names. CDK would look them up, which takes credentials."""
         return self._zones
-
-
-def _log_groups(prefix: str, config: Config, environment: Environment, *, together: bool) -> Iterator[str]:
-    """Names of the log groups that the key encrypts, with wildcards."""
-    yield f"{task_log_groups(stack_name(prefix, '*'))}*"
-    yield firewall_log_group(prefix)
-    if any(service.before_deploy for service in config.services):
-        yield f"{stack_name(prefix, '*')}-BeforeDeploy*"
-    if any(service.run_before_promotion for service in config.services):
-        yield f"{stack_name(prefix, '*')}-BeforePromotion*"
-    if _tests(config, environment):
-        yield hook_log_group(smoke_name(prefix))
-    if together:
-        yield hook_log_group(together_name(prefix))
-    if any(service.kind == "job" for service in config.services):
-        yield job_log_group(stack_name(prefix, "*"))
 
 
 def _tests(config: Config, environment: Environment) -> bool:

@@ -21,6 +21,10 @@ from nova_infra.names import (
 SIGNING_PLATFORM = "Notation-OCI-SHA384-ECDSA"
 """What AWS Signer calls signatures of images: https://docs.aws.amazon.com/signer/latest/developerguide/Welcome.html."""
 
+# What a failed deployment has made would stand in the way of the next one: so it is deleted, or adopted by
+# --import-existing-resources, which every deployment by GitHub's jobs says. Their role may not delete a repository.
+_KEPT, _ADOPTED = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE, cdk.RemovalPolicy.RETAIN
+
 
 class RegistryStack(cdk.Stack):
     """One image repository per service, in the toolchain account: what production runs comes only from there."""
@@ -49,6 +53,7 @@ class RegistryStack(cdk.Stack):
                 service.name,
                 name=repository_name(platform, service.name),
                 pull_accounts=sorted(accounts - {config.toolchain.account}),
+                removal_policy=_ADOPTED if config.delivery.engine == "github-actions" else _KEPT,
             )
 
 
@@ -70,6 +75,7 @@ class EarlyRegistryStack(cdk.Stack):
                 service.name,
                 name=early_repository_name(platform, service.name),
                 pull_accounts=sorted({config.environments[0].account} - {config.toolchain.account}),
+                removal_policy=_ADOPTED,
             )
 
 
@@ -129,6 +135,7 @@ def _sign(scope: Construct, repositories: str) -> None:
             )
         ],
     )
-    for each in (profile, setting):
-        # A profile that is deleted revokes nothing, but nobody could say any more by what images were signed.
-        each.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+    # A profile that is deleted revokes nothing, but nobody could say any more by what images were signed. The one of a
+    # failed deployment is in nobody's way: CloudFormation gives it its name.
+    profile.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    setting.apply_removal_policy(_KEPT)

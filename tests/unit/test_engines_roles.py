@@ -197,6 +197,25 @@ def test_an_approved_job_deploys_the_registry_by_a_role_that_only_makes_reposito
     assert github_assembly.order["NovaRegistryStack"] == {"nova-github-actions"}
 
 
+def test_what_a_failed_deployment_of_the_registry_has_made_its_role_may_remove_or_it_stays(
+    roles: Roles, github_config: Config, github_assembly: Assembly
+) -> None:
+    """CloudFormation could not undo it otherwise, and every later deployment would be refused."""
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+    _, statements, _ = roles(github_config, "444444444444")[0]["nova-registry"]
+    allowed = {action for statement in statements for action in as_set(statement["Action"])}
+    removed = set()
+    for stack in ("NovaRegistryStack", "NovaEarlyRegistryStack"):
+        for resource in github_assembly.template(stack)["Resources"].values():
+            if resource["Type"].startswith("AWS::") and resource.get("DeletionPolicy", "Delete") != "Retain":
+                removed.add(resource["Type"])
+    assert removed == {"AWS::ECR::SigningConfiguration"}
+    [kind] = removed
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+    assert set(schema["handlers"]["delete"]["permissions"]) <= allowed
+
+
 def test_before_the_approval_the_registry_is_only_looked_at(roles: Roles, github_config: Config) -> None:
     found, _ = roles(github_config, "444444444444")
     for name in ("nova-image-builder", "nova-early-image-builder"):

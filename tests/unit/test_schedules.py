@@ -1,12 +1,13 @@
 """Schedules: the table of AWS's examples, and what never comes."""
 
+import re
 from datetime import UTC, datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from nova_infra.schedules import expression, parse
+from nova_infra.schedules import comes, cron, expression, parse
 
 NOW = datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
 
@@ -58,6 +59,66 @@ def test_an_hour_that_the_clocks_repeat_comes_once() -> None:
 def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)
+
+
+FAULTS = {
+    "a * ? * MON": "has 'a' for the minute",
+    "60 * ? * MON": "has '60' for the minute",
+    "* 24 ? * MON": "has '24' for the hour",
+    "* 9-x ? * MON": "has '9-x' for the hour",
+    "* 17-9 ? * MON": "has '17-9' for the hour",
+    "* * 32 * ?": "has '32' for the day of the month",
+    "* * 0 * ?": "has '0' for the day of the month",
+    "* * 0W * ?": "has '0W' for the day of the month",
+    "* * ? 13 MON": "has '13' for the month",
+    "* * ? FOO MON": "has 'FOO' for the month",
+    "* * ? * 0": "has '0' for the day of the week",
+    "* * ? * 8": "has '8' for the day of the week",
+    "* * ? * MOND": "has 'MOND' for the day of the week",
+    "* * ? * 2#6": "has '2#6' for the day of the week",
+    "* * ? * MON 1969": "has '1969' for the year",
+    "* ? 1 * ?": "has '?' for the hour",
+    "*/0 * ? * MON": "has '*/0' for the minute",
+    "*/99 * ? * MON": "has '*/99' for the minute",
+    ", * ? * MON": "has ',' for the minute",
+    "* * * * *": "needs ? for either the day of the month or the day of the week",
+    "* * ? * ?": "needs ? for either the day of the month or the day of the week",
+    "\u0663 * ? * MON": "has '\u0663' for the minute",
+}
+
+
+@pytest.mark.parametrize(("fields", "fault"), FAULTS.items())
+def test_a_field_that_aws_does_not_know_is_named(fields: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        cron(*fields.split())
+
+
+@pytest.mark.parametrize(
+    ("fields", "ahead"),
+    [
+        ("* 9-17 ? * MON-FRI", True),
+        ("0/15 8,12,16 1,15 * ?", True),
+        ("*/5 * L JAN-MAR,7 ?", True),
+        ("0 0 LW * ? 2026-2030", True),
+        ("0 0 15W 1-12/2 ?", True),
+        ("5-55/10 0-23 ? * 2#1,FRIL", True),
+        ("0 0 ? * mon", True),
+        ("0 9 29 2 ?", True),
+        ("0 9 30 2,3 ?", True),
+        ("0 9 31 4,12 ?", True),
+        ("0 9 1,31 6 ?", True),
+        ("0 9 30 2 ?", False),
+        ("0 9 30-31 2 ?", False),
+        ("0 9 31 4,JUN,sep,11 ?", False),
+        ("0 9 31,30 FEB ? 2027", False),
+    ],
+)
+def test_a_cron_is_known_to_come_or_not(fields: str, ahead: bool) -> None:
+    assert comes(cron(*fields.split())) is ahead
+
+
+def test_names_are_written_in_capitals() -> None:
+    assert expression("cron(0 3 ? jan-Mar fri *)") == "cron(0 3 ? JAN-MAR FRI *)"
 
 
 def test_a_schedule_is_written_as_scheduler_takes_it() -> None:

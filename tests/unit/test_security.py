@@ -168,7 +168,7 @@ def test_every_key_is_rotated_and_kept(assembly: Assembly, variant: Assembly) ->
         for stack in each.templates:
             for key in each.resources(stack, "AWS::KMS::Key").values():
                 assert key["Properties"]["EnableKeyRotation"] is True
-                assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+                assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_no_service_may_use_a_key_for_anything_but_what_it_is_for(everything: list[Resource]) -> None:

@@ -136,8 +136,7 @@ def init(
     empty, or this project as freshly cloned. Asks for every answer not given as an option; each question has a default.
     """
     from nova_infra.scaffold.projects.interview import Given, interview
-    from nova_infra.scaffold.projects.project import create_project, require_place, source
-    from nova_infra.scaffold.projects.welcome import welcome
+    from nova_infra.scaffold.projects.project import create_project, require_place, source, welcome
 
     root, target = source(), directory.resolve()
     require_place(root, target)
@@ -178,8 +177,7 @@ def copilot(directory: Path, output: Path, force: bool, accounts: tuple[str, ...
     Each key that has no answer becomes a comment that says why, and what to do instead. Exits with 1 if the result
     still needs a change by hand before it can be used.
     """
-    from nova_infra.scaffold.copilot.options import placed
-    from nova_infra.scaffold.copilot.project import import_copilot
+    from nova_infra.scaffold.copilot.project import import_copilot, placed
 
     if output.exists() and not force:
         raise NovaError(f"{output}: exists already: give --output another file, or --force to replace it")

@@ -1,37 +1,15 @@
 """The keys of a job: schedule, time limit, overlap."""
 
-from datetime import UTC, datetime
-from functools import cache
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from nova_infra.config.values import schedule as clocks
 from nova_infra.config.values.fields import Model, refusal
-from nova_infra.schedules import parse
 
-
-def _schedule(text: str) -> str:
-    remedy = "write one such as rate(15 minutes), cron(0 3 * * ? *) or 0 3 * * *"
-    try:
-        comes = _comes(text)
-    except ValueError as error:
-        raise refusal(str(error), remedy) from None
-    if not comes:
-        raise refusal("never comes", "correct its day, month or year")
-    return text
-
-
-# A service is validated again for every environment and by all that resolve it there.
-@cache
-def _comes(text: str) -> bool:
-    return next(parse(text).times(datetime.now(UTC), ZoneInfo("UTC")), None) is not None
-
-
-Schedule = Annotated[str, AfterValidator(_schedule)]
+Schedule = Annotated[str, AfterValidator(clocks.schedule)]
 NO_SCHEDULE = "none"
-JobSchedule = Annotated[str, AfterValidator(lambda text: text if text == NO_SCHEDULE else _schedule(text))]
+JobSchedule = Annotated[str, AfterValidator(lambda text: text if text == NO_SCHEDULE else clocks.schedule(text))]
 TimeZone = Annotated[str, AfterValidator(clocks.time_zone)]
 
 

@@ -39,9 +39,9 @@ class Queue(Model):
     Default: SQS's own key."""
     messages_per_task: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Waiting messages per task that scaling aims for. Default: 100."""
-    oldest_seconds: Annotated[int, Field(ge=60, le=1_209_600)] = 120
+    oldest_seconds: Annotated[int, Field(ge=60, le=1_209_600)] | None = None
     """Age of the oldest message, in seconds, at which the alarm fires. It rolls a deployment back only if the bake is
-    at least three minutes longer than this. Default: 120."""
+    at least three minutes longer than this. Default: 120, or ``visibility_seconds`` if that is longer."""
     dead_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Number of messages in the dead-letter queue at which the alarm fires. Default: 1."""
     tries: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -49,6 +49,11 @@ class Queue(Model):
     visibility_seconds: Annotated[int, Field(ge=1, le=43_200)] = 60
     """Seconds for which a received message is hidden from other tasks: more than it takes to process one. Default:
     60."""
+
+    @property
+    def oldest(self) -> int:
+        """The age at which the alarm fires: one failed try, which hides a message while it ages, is no reason."""
+        return self.oldest_seconds or max(120, self.visibility_seconds)
 
     @field_validator("dead")
     @classmethod

@@ -1,13 +1,16 @@
 """A worker's alarms: some roll a deployment back, the others only notify."""
 
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from nova_infra.config import Queue, Thresholds
-from nova_infra.constructs.tasks.alarms import AT_LEAST, AlarmMetric, TaskAlarms
+from nova_infra.config import Queue, Runtime, Thresholds
+from nova_infra.constructs.tasks.alarms import AT_LEAST, LATE, AlarmMetric, TaskAlarms, query, returned
 
 _DELAY_MINUTES = 3
 """Of a bake: the minute in which the alarm fires, the one in which the bake began, and the one whose data is late."""
+_BEGINS_MINUTES = 5
+"""Within which a worker that a schedule starts has to work off what waited for it."""
 
 
 class WorkerAlarms(TaskAlarms):
@@ -28,8 +31,7 @@ class WorkerAlarms(TaskAlarms):
         cluster_name: str,
         service_name: str,
         queue: tuple[Queue, str, str] | None,
-        min_tasks: int,
-        bake_minutes: int,
+        runtime: Runtime,
         thresholds: Thresholds,
         topic: sns.ITopic | None,
     ) -> None:
@@ -42,13 +44,8 @@ class WorkerAlarms(TaskAlarms):
         self.rollback_alarms = self._busiest_task(thresholds)
         if queue is not None:
             settings, name, dead_name = queue
-            oldest = self._alarm(
-                "Oldest",
-                f"leaves messages waiting for {settings.oldest_seconds} s or more",
-                AlarmMetric("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": name}),
-                threshold=settings.oldest_seconds,
-                comparison=AT_LEAST,
-            )
+            stops = any(each.max_tasks == 0 for each in runtime.scaling.schedules)
+            oldest = self._oldest(settings.oldest, name, stops=stops)
             dead = self._alarm(
                 "Dead",
                 f"has {settings.dead_messages} or more messages that it could not process",
@@ -56,11 +53,43 @@ class WorkerAlarms(TaskAlarms):
                 threshold=settings.dead_messages,
                 comparison=AT_LEAST,
             )
-            in_time = fires_in_time(settings.oldest_seconds, bake_minutes)
+            in_time = fires_in_time(settings.oldest, runtime.rollout.bake_minutes, stops=stops)
             self.rollback_alarms += [oldest, dead] if in_time else [dead]
-        self.notify_alarms = [self._too_few(min_tasks)]
+        self.notify_alarms = [self._too_few(runtime.scaling.least)]
+
+    def _oldest(self, seconds: int, queue: str, *, stops: bool) -> cloudwatch.CfnAlarm:
+        """On the age of the oldest message; of a worker that a schedule stops, while it is meant to work.
+
+        What came at night is old in the morning, so it then has a few minutes to begin.
+
+        Args:
+            stops: Whether there are times at which no task may run.
+        """
+        said = f"leaves messages waiting for {seconds} s or more"
+        age = AlarmMetric("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue})
+        if not stops:
+            return self._alarm("Oldest", said, age, threshold=seconds, comparison=AT_LEAST)
+        wanted = AlarmMetric("ECS/ContainerInsights", "DesiredTaskCount", self._in_cluster)
+        return self._alarm(
+            "Oldest",
+            f"{said} while it is to run",
+            [
+                query("age", age, "Maximum"),
+                query("desired", wanted, "Average"),
+                returned("waits", "IF(FILL(desired,0)<1,0,FILL(age,0))"),
+            ],
+            threshold=seconds,
+            comparison=AT_LEAST,
+            periods=_BEGINS_MINUTES + LATE,
+            datapoints=_BEGINS_MINUTES,
+        )
 
 
-def fires_in_time(oldest_seconds: int, bake_minutes: int) -> bool:
-    """Whether a bake is long enough for a message to become too old, and for the alarm to fire."""
-    return oldest_seconds + 60 * _DELAY_MINUTES <= 60 * bake_minutes
+def fires_in_time(oldest_seconds: int, bake_minutes: int, *, stops: bool = False) -> bool:
+    """Whether a bake is long enough for a message to become too old, and for the alarm to fire.
+
+    Args:
+        stops: Whether the alarm also waits for a worker that a schedule has started.
+    """
+    minutes = _DELAY_MINUTES + (_BEGINS_MINUTES + LATE if stops else 0)
+    return oldest_seconds + 60 * minutes <= 60 * bake_minutes

@@ -52,8 +52,7 @@ class WorkerService(Construct):
             cluster_name=cluster_name,
             service_name=name,
             queue=(service.queue, queue.name, queue.dead_name) if service.queue and queue else None,
-            min_tasks=runtime.scaling.least,
-            bake_minutes=runtime.rollout.bake_minutes,
+            runtime=runtime,
             thresholds=service.alarms,
             topic=topic,
         )

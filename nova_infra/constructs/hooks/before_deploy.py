@@ -36,8 +36,8 @@ class BeforeDeploy(Construct):
     """A custom resource between a task definition and the service: its task's failure fails the stack's update.
 
     It names the task definition's family and not its revision, so that going back to an image changes nothing of it,
-    and remembers in a parameter what has run: an image whose command has succeeded here is not run again, neither by
-    CloudFormation's own rollback nor by a later one.
+    and remembers in a parameter what has run in the stack: an image whose command has succeeded here is not run again,
+    neither by CloudFormation's own rollback nor by a later one. A stack that is deleted and made again starts anew.
 
     Attributes:
         resource: The custom resource; what must come after the command depends on it.

@@ -16,7 +16,7 @@ def handler(event: Any, context: Any) -> None:
     status, reason = "SUCCESS", "done"
     try:
         if event["RequestType"] != "Delete":
-            run(event["ResourceProperties"], event["RequestId"], context)
+            run(event["ResourceProperties"], event["StackId"], event["RequestId"], context)
     except Exception as error:  # CloudFormation would wait an hour for an answer
         status, reason = "FAILED", str(error)[:1500]
     physical = event.get("PhysicalResourceId") or event["LogicalResourceId"]
@@ -26,14 +26,18 @@ def handler(event: Any, context: Any) -> None:
     urllib.request.urlopen(request, timeout=30)  # noqa: S310
 
 
-def run(wanted: Any, token: str, context: Any) -> None:
-    """Run the command, unless it has run before for this image and these settings, as in a rollback."""
+def run(wanted: Any, stack: str, token: str, context: Any) -> None:
+    """Run the command, unless it has run before for this image and these settings in this stack, as in a rollback.
+
+    What ran in a stack that is gone does not count: the database that it changed may have gone with it.
+    """
+    key = f"{stack.rsplit('/', 1)[-1][:8]}-{wanted['Key']}"
     ssm, name = boto3.client("ssm"), wanted["Done"]
     try:
         done = ssm.get_parameter(Name=name)["Parameter"]["Value"].split(",")
     except ssm.exceptions.ParameterNotFound:
         done = []
-    if wanted["Key"] in done:
+    if key in done:
         return
     ecs, cluster, container = boto3.client("ecs"), wanted["Cluster"], wanted["Container"]
     network = {"subnets": wanted["Subnets"], "securityGroups": wanted["SecurityGroups"], "assignPublicIp": "DISABLED"}
@@ -61,7 +65,7 @@ def run(wanted: Any, token: str, context: Any) -> None:
     if own.get("exitCode") != 0:
         why = own.get("reason") or task.get("stoppedReason", "")
         raise RuntimeError(f"before_deploy exited with {own.get('exitCode')} ({why}): {said(wanted, arn)}")
-    value = ",".join([*done, wanted["Key"]][-100:])
+    value = ",".join([*done, key][-100:])
     ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
 

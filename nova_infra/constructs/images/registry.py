@@ -20,7 +20,15 @@ class ImageRegistry(Construct):
     be rolled back to: production may run one that hundreds were pushed after.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, name: str, pull_accounts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        pull_accounts: Sequence[str],
+        removal_policy: cdk.RemovalPolicy,
+    ) -> None:
         """Create the repository."""
         super().__init__(scope, construct_id)
         self.repository = ecr.Repository(
@@ -31,8 +39,7 @@ class ImageRegistry(Construct):
             image_scan_on_push=True,
             # By AWS's key for ECR, through grants of the repository: who may pull needs no leave to use the key.
             encryption=ecr.RepositoryEncryption.KMS,
-            # But for one that a failed deployment has just made: its name would stand in the way of the next.
-            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            removal_policy=removal_policy,
             lifecycle_rules=[
                 ecr.LifecycleRule(tag_status=ecr.TagStatus.UNTAGGED, max_image_age=cdk.Duration.days(UNTAGGED_DAYS))
             ],

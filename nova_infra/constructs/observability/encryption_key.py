@@ -31,7 +31,12 @@ class EncryptionKey(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
         self.key = kms.Key(
-            self, "Key", description=name, enable_key_rotation=True, removal_policy=cdk.RemovalPolicy.RETAIN
+            self,
+            "Key",
+            description=name,
+            enable_key_rotation=True,
+            # Nothing that is kept is encrypted before its stack is there: one of a failed attempt only costs money.
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         # AWS's own key for SNS cannot be opened to other services: messages would be published to nobody.
         for number, publisher in enumerate(publishers):

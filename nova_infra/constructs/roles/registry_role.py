@@ -142,6 +142,8 @@ def _settings() -> list[iam.PolicyStatement]:
     return [
         iam.PolicyStatement(
             actions=[
+                # No more than setting it to nothing: CloudFormation undoes a first deployment that fails.
+                "ecr:DeleteSigningConfiguration",
                 "ecr:GetRegistryScanningConfiguration",
                 "ecr:GetSigningConfiguration",
                 "ecr:PutRegistryScanningConfiguration",

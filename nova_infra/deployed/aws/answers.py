@@ -94,6 +94,7 @@ def read_stack(stack: Mapping[str, Any]) -> Stack:
         notifications=tuple(stack.get("NotificationARNs", ())),
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
         arn=stack.get("StackId", ""),
+        protected=bool(stack.get("EnableTerminationProtection")),
     )
 
 

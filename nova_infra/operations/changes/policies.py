@@ -14,9 +14,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from nova_infra.checks.permissions.statements import contains
 from nova_infra.documents.text import listed, shortened
 from nova_infra.operations.changes.template_values import shown
 
@@ -46,7 +46,7 @@ class Condition:
             return False
         operator = mine.removesuffix("ifexists").removeprefix("foranyvalue:")
         if operator in _PATTERNS:
-            return all(any(_matches(pattern, value) for pattern in other.values) for value in self.values)
+            return all(any(contains(pattern, value) for pattern in other.values) for value in self.values)
         if operator in _ALTERNATIVES:
             return self.values <= other.values
         if operator in _NEGATED:
@@ -79,11 +79,11 @@ class _Set:
         if not self.complement:
             if part.complement:
                 return "*" in mine
-            return all(any(_matches(pattern, name) for pattern in mine) for name in theirs)
+            return all(any(contains(pattern, name) for pattern in mine) for name in theirs)
         if part.complement:
-            return all(any(_matches(pattern, name) for pattern in theirs) for name in mine)
+            return all(any(contains(pattern, name) for pattern in theirs) for name in mine)
         # A pattern may reach into what is left out, a plain name is in or out.
-        return not any("*" in name or "?" in name or any(_matches(p, name) for p in mine) for name in theirs)
+        return not any("*" in name or "?" in name or any(contains(p, name) for p in mine) for name in theirs)
 
     def _compared(self) -> list[str]:
         return [pattern.lower() for pattern in self.patterns] if self.any_case else list(self.patterns)
@@ -296,15 +296,3 @@ def _principal(kind: str, name: str) -> str:
 
 def _texts(value: Any) -> list[str]:
     return [shown(item) for item in (value if isinstance(value, list) else [value])]
-
-
-@lru_cache(maxsize=4096)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    # What ? stands for is one character, so it does not reach what a * in the other pattern does.
-    parts = (".*" if c == "*" else "[^*]" if c == "?" else re.escape(c) for c in pattern)
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def _matches(pattern: str, other: str) -> bool:
-    """Whether a pattern matches everything that another pattern, or plain text, matches."""
-    return pattern == other or _pattern(pattern).fullmatch(other) is not None

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from nova_infra.config import Config, Environment, Notifications
 from nova_infra.config.values.fields import aws_regions
 from nova_infra.config.values.regions import has_notification_rules
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NovaError
 from nova_infra.names import GITHUB_ISSUER, environment_prefix, github_stack_name, platform_stack_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
 from nova_infra.operations.doctor.leftovers import leftovers, settings_of_others
+from nova_infra.operations.gates.problems import removal
 
 # AWS makes each with the first resource that needs it, and that one now and then fails because the role is not there
 # yet: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html and its siblings.
@@ -36,8 +38,12 @@ def first_in_environment(config: Config, environment: Environment, access: Accou
         yield _service_linked_role(role, service, access)
     yield from workspace(environment.notifications, access)
     yield from leftovers(config, environment, access)
+    if aws_regions()[environment.region] == "aws-us-gov":
+        yield Check(
+            None, "GitHub's claims in STS, and canaries in ECS: AWS announced them for its commercial regions alone"
+        )
     if environment.waf:
-        yield _firewall(environment_prefix(config.platform.name, environment.name), access)
+        yield _firewall(environment_prefix(config.platform.name, environment.name), environment.approval, access)
     if environment.account != config.toolchain.account:
         yield from _identity_provider(config, environment.account, access)
 
@@ -84,9 +90,10 @@ def _service_linked_role(role: str, service: str, access: Account) -> Check:
     return Check(True, f"role {role}")
 
 
-def _firewall(prefix: str, access: Account) -> Check:
+def _firewall(prefix: str, guarded: bool, access: Account) -> Check:
     """Check the firewall's association, which sometimes fails right after its ACL and load balancer are created."""
     stack = platform_stack_name(prefix)
+    failed = Stack(stack, "ROLLBACK_FAILED", protected=guarded)
     try:
         found = access.call("cloudformation", "describe_stack_resources", StackName=stack)["StackResources"]
     except NovaError as error:
@@ -94,7 +101,7 @@ def _firewall(prefix: str, access: Account) -> Check:
             return Check(
                 True,
                 f"firewall: {stack} is not deployed yet",
-                f"if that fails at its association: `aws cloudformation delete-stack --stack-name {stack}`, and again",
+                f"if that fails at its association: {removal(failed)}, and again",
             )
         return not_known(f"the firewall of {stack}", error)
     arns = {resource["ResourceType"]: str(resource.get("PhysicalResourceId", "")) for resource in found}

@@ -16,6 +16,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.names import TEST_HEADER, stack_name
 from nova_infra.operations.changes.certain import is_known
+from nova_infra.operations.gates.problems import removal
 
 _SHARED = ("platform", "overview")
 _NARROWER = ("http-header", "http-request-method", "query-string", "source-ip")
@@ -53,10 +54,9 @@ def orphans(prefix: str, stacks: Iterable[Stack], services: Collection[str]) -> 
 
 def told(stack: Stack) -> str:
     """What to report about such a stack, with the remedy."""
-    delete = f"`aws cloudformation delete-stack --stack-name {stack.name}`"
     if stack.status == "DELETE_IN_PROGRESS":
         return f"{stack.name}: is not in nova.toml and is being deleted"
-    return f"{stack.name}: is not in nova.toml, and nothing updates or removes it: {delete}, or put it back"
+    return f"{stack.name}: is not in nova.toml, and nothing updates or removes it: {removal(stack)}, or put it back"
 
 
 def left_environments(environment: ObservedEnvironment, known: Collection[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nova_infra.deployed.model import Alarm, Answer, Image, RunningService
 from nova_infra.deployed.stack import Stack
-from nova_infra.names import JOB_ALARMS, WEB_ALARMS, alarm_name
+from nova_infra.names import JOB_ALARMS, WEB_ALARMS, alarm_name, platform_stack_name
 from nova_infra.operations.records.ledger import ReleasedImage
 
 
@@ -100,19 +100,34 @@ def way_out(stack: Stack) -> str:
         case status if stack.busy:
             return f"wait until {status} has ended"
         case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED":
-            delete = command.format("delete-stack")
-            return f"its first deployment failed, so it can only be deleted: {delete}, and deploy again{said}"
+            return f"its first deployment failed, so it can only be deleted: {removal(stack)}, and deploy again{said}"
         case "DELETE_FAILED":
-            delete = command.format("delete-stack")
-            return f"delete what still blocks it{said}, then run {delete} again, and deploy again"
+            return f"delete what still blocks it{said}, then run {removal(stack)} again, and deploy again"
         case "REVIEW_IN_PROGRESS":
-            return f"it was never deployed: {command.format('delete-stack')}, and deploy"
+            return f"it was never deployed: {removal(stack)}, and deploy"
         case "UPDATE_ROLLBACK_FAILED":
             return f"finish its rollback first, with {command.format('continue-update-rollback')}{said}"
         case "UPDATE_FAILED":
             return f"roll it back first, with {command.format('rollback-stack')}{said}"
         case _:
             return stack.reason or f"see {command.format('describe-stack-events')}"
+
+
+def removal(stack: Stack) -> str:
+    """How to delete a stack, with what refuses it taken off first: its own protection, and that of load balancers.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html and
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#deletion-protection
+    """
+    command = f"aws cloudformation {{}} --stack-name {stack.name}"
+    steps = [command.format("delete-stack")]
+    if stack.protected:
+        steps.insert(0, command.format("update-termination-protection --no-enable-termination-protection"))
+    told = ", then ".join(f"`{step}`" for step in steps)
+    if stack.name.endswith(platform_stack_name("")) and stack.status != "REVIEW_IN_PROGRESS":
+        # Whether they are protected is not in the stack: an environment with an approval protects them.
+        return f"turn off deletion protection of its load balancers (docs/operations.md has the command), then {told}"
+    return told
 
 
 def alarms_of(service: RunningService, alarms: Iterable[Alarm], services: Sequence[RunningService]) -> list[Alarm]:

@@ -5,8 +5,8 @@ import contextlib
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.config import CONFIG_FILE, load_config
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import Workflow, read_workflow
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
 from nova_infra.rehearsal.ecs.rollout import read_rollout
 from nova_infra.rehearsal.pipeline.release import Release
 

@@ -1,15 +1,21 @@
-"""Finds the dependencies of nova.toml that a rehearsal has to start."""
+"""Finds the dependencies of nova.toml that a rehearsal has to start, and gets their images."""
 
+import hashlib
+import shlex
 from pathlib import Path
 
-from nova_infra.config import Config
+from nova_infra.assembly import DockerAsset
+from nova_infra.config import Config, Dependency
 from nova_infra.config.rehearsal.rules import names_of, uncovered
+from nova_infra.containers.asset import asset_command, asset_files
+from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError
 from nova_infra.containers.probe import require_start
 from nova_infra.errors import NovaError
+from nova_infra.machine.commands import run_command
+from nova_infra.names import repository_name
 from nova_infra.rehearsal.dependencies.container import Needed
-from nova_infra.rehearsal.dependencies.images import have_dependency_image
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime, TaskRuntime
 
 
@@ -56,3 +62,52 @@ def provided(config: Config | None) -> frozenset[str]:
     """The variables that dependencies provide; none without a configuration."""
     found = config.rehearsal.dependencies if config is not None else ()
     return frozenset(name for each in found for name in each.provides)
+
+
+def image_name(dependency: Dependency, *, root: Path, platform: str) -> str:
+    """What a dependency's image is called: as nova.toml says, or by the content of what it is built from."""
+    if dependency.image is not None:
+        return dependency.image
+    content = hashlib.sha256()
+    for file in asset_files(root / str(dependency.build)):
+        content.update(repr((file.path, file.kind, file.content)).encode())
+    return local_name(f"{repository_name(platform, f'rehearsal-{dependency.name}')}:{content.hexdigest()[:16]}")
+
+
+async def have_dependency_image(engine: Engine, dependency: Dependency, *, root: Path, platform: str, log: Path) -> str:
+    """Make sure that the engine's store has a dependency's image.
+
+    Returns:
+        Its name there.
+    """
+    name = image_name(dependency, root=root, platform=platform)
+    stand_in = f"localhost/{name.partition('@')[0].rpartition('/')[2]}"
+    for known in (name, stand_in):
+        if engine.image(known) is not None:
+            return known
+    try:
+        if dependency.build is not None:
+            await _build(engine, name, root / dependency.build, log)
+            return name
+        await engine.call("pull", "--quiet", _full_name(name, engine))
+    except NovaError as error:
+        raise EngineError(f"rehearsal.dependencies: {dependency.name}: {error}") from None
+    return _full_name(name, engine)
+
+
+async def _build(engine: Engine, name: str, directory: Path, log: Path) -> None:
+    command = shlex.join(asset_command(name, engine.architecture, DockerAsset(directory, "Dockerfile", {})))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    code, said = await run_command(
+        command, directory=directory, environment={}, log=log, spare=ENGINES, without_aws=True
+    )
+    if code:
+        raise EngineError(f"{said[-1] if said else 'its image does not build'}; all of its output: {log}")
+
+
+def _full_name(name: str, engine: Engine) -> str:
+    """A name with its registry: Podman knows no default one."""
+    first, slash, _ = name.partition("/")
+    if engine.is_docker or (slash and ("." in first or ":" in first or first == "localhost")):
+        return name
+    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"

@@ -1,7 +1,8 @@
 """Opens the environments of a pipeline with what runs there before, and closes them.
 
 Time stands still in an environment until the candidate reaches it, so what runs before may start early: while the tests
-of one environment are played, the next one gets ready, and the last one closes.
+of one environment are played, the next one gets ready, and the last one closes. Which of its two target groups a
+service uses before the candidate arrives is decided here, too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
+from nova_infra.assembly import Template, resources_of_type
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import gather, to_the_end
 from nova_infra.rehearsal.clock import Clock
@@ -19,7 +22,6 @@ from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.ecs.service import PlacedTask
 from nova_infra.rehearsal.environment.background.stand_ins import HOME
-from nova_infra.rehearsal.environment.colours import starts_from_alternate
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
 from nova_infra.rehearsal.record import Record
@@ -187,3 +189,26 @@ async def _lasting(placed: PlacedTask, seconds: float) -> str | None:
         await asyncio.sleep(seconds)
         fault = placed.fault()
     return fault
+
+
+_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
+
+
+def starts_from_alternate(stack_name: str, stage: str, place: int, before: Template, after: Template | None) -> bool:
+    """Whether the alternate target group serves in a rehearsal before a stack is updated.
+
+    Both colours are played in every rehearsal of two environments: a service begins in one of them from the first
+    group and in the next one from the second. Where the rule changes the harder one is played everywhere.
+
+    Args:
+        before: The stack's template as it is deployed.
+        after: The template of the candidate, None where it has no such stack.
+    """
+    if after is not None and _rules(before) != _rules(after):
+        return True
+    service = stack_name.lower().replace(stage.lower(), "")
+    return (sum(service.encode()) + place) % 2 == 1
+
+
+def _rules(template: Template) -> dict[str, Any]:
+    return {key: rule.get("Properties") for key, rule in resources_of_type(template, _RULE).items()}

@@ -1,9 +1,10 @@
-"""``nova import copilot``: from a directory of manifests to the text of ``nova.toml``."""
+"""``nova import copilot``: from a directory of manifests, and its options, to the text of ``nova.toml``."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.converting import environments, workload
@@ -11,6 +12,7 @@ from nova_infra.scaffold.copilot.fitting import fit
 from nova_infra.scaffold.copilot.reading.manifests import Workspace, read_workspace
 from nova_infra.scaffold.copilot.reading.part import TomlTable
 from nova_infra.scaffold.copilot.writing import comments, lines
+from nova_infra.scaffold.projects import answers
 from nova_infra.scaffold.projects.answers import ACCOUNTS, default_name
 
 _HEADER = """\
@@ -107,3 +109,26 @@ def _of_file(file: str) -> str:
     if file.startswith("copilot/environments/"):
         return "resources of a whole environment belong in a stack of their own, in app.py."
     return "make the resources in services/<name>/infrastructure.py, with their grants and variables."
+
+
+class Placed(TypedDict):
+    """Accounts and regions by environment."""
+
+    accounts: dict[str, str]
+    regions: dict[str, str]
+
+
+def placed(accounts: Iterable[str], regions: Iterable[str]) -> Placed:
+    """The options by environment; a region for everything has an empty name."""
+    found = answers.all_of(
+        lambda: _accounts(accounts),
+        lambda: answers.placed("--region", regions, answers.checked_region),
+    )
+    return Placed(accounts=found[0], regions=found[1])
+
+
+def _accounts(given: Iterable[str]) -> dict[str, str]:
+    accounts = answers.placed("--account", given, answers.checked_account)
+    if "" in accounts:
+        raise NovaError("--account: names no environment: write it as ENVIRONMENT=ACCOUNT")
+    return accounts

@@ -1,12 +1,16 @@
 """Makes a new project out of this one: another ``nova.toml``, other services, everything else unchanged.
 
-It is written into an empty directory, or over the project itself as it comes from the repository or an archive.
+It is written into an empty directory, or over the project itself as it comes from the repository or an archive. What
+its welcome says is here, too.
 """
 
 import contextlib
+import os
 import re
+import shlex
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from nova_infra.config import CONFIG_FILE, Config, parse_config
@@ -17,7 +21,7 @@ from nova_infra.scaffold import workflows
 from nova_infra.scaffold.changes import Changes, uninterrupted
 from nova_infra.scaffold.editing import locks, owners
 from nova_infra.scaffold.editing.services import DEFAULT_SUMMARY, LOCKS, service_files
-from nova_infra.scaffold.projects.answers import Answers, as_options
+from nova_infra.scaffold.projects.answers import ACCOUNTS, Answers, as_options
 from nova_infra.scaffold.rendering import render
 from nova_infra.toml import read_toml
 
@@ -178,3 +182,35 @@ def _commit(target: Path, config: Config) -> None:
         named = [] if git.read(target, "var", "GIT_AUTHOR_IDENT") else nobody
         message = f"Start {config.platform.name} from Nova"
         git.read(target, *named, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", message)
+
+
+def welcome(config: Config, target: Path, *, in_place: bool) -> Iterator[str]:
+    """What to say once a project has been written, line by line."""
+    names = ", ".join(service.name for service in config.services)
+    path = " → ".join(environment.name for environment in config.environments)
+    yield f"{config.platform.name} is in {target}: {path}, by {config.delivery.engine}, with {names}."
+    yield "Try it; no AWS account is needed:"
+    if not in_place:
+        yield f"  cd {shlex.quote(os.path.relpath(target))}"
+    if not is_committed(target):
+        yield f"  git add --all && git commit --message 'Start {config.platform.name} from Nova'"
+    yield "  make test"
+    yield "  make rehearse"
+    yield "Before it goes to AWS:"
+    placeholders = [
+        place
+        for place, account in [
+            ("toolchain", config.toolchain.account),
+            *((environment.name, environment.account) for environment in config.environments),
+        ]
+        if account == ACCOUNTS.get(place)
+    ]
+    if placeholders:
+        yield f"  nova.toml           the accounts of {', '.join(placeholders)} are placeholders"
+    yield "  nova.toml           what is marked TODO: domains, who is notified" + (
+        ", the connection to GitHub" if config.delivery.engine == "codepipeline" else ""
+    )
+    owner = config.source.repository.partition("/")[0]
+    yield f"  .github/CODEOWNERS  @{owner}/platform has to exist on GitHub, or name others there"
+    yield "  services/           each counts words so far; `.venv/bin/nova service add` adds another one"
+    yield '  README.md           "Deploying to AWS" has the steps'

@@ -4,6 +4,7 @@ import importlib.util
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -16,7 +17,7 @@ from aws_cdk import aws_logs as logs
 from nova_infra.config import Config
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.errors import ConfigError
-from nova_infra.names import CONTAINER
+from nova_infra.names import CONTAINER, encrypted_log_groups, platform_stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 FILE = "infrastructure.py"
@@ -126,14 +127,28 @@ def extend(
     for construct in stack.node.find_all():
         if construct.node.path in before or not isinstance(construct, cdk.CfnResource):
             continue
-        named = isinstance(construct, logs.CfnLogGroup) and construct.log_group_name is not None
-        if named and construct.cfn_options.deletion_policy == cdk.CfnDeletionPolicy.RETAIN:
-            _keep(construct)
+        if isinstance(construct, logs.CfnLogGroup) and construct.log_group_name is not None:
+            if construct.cfn_options.deletion_policy == cdk.CfnDeletionPolicy.RETAIN:
+                _keep(construct)
+            _check_encryption(construct, platform, name)
         if not _holds_data(construct):
             continue
         _keep(construct)
         # A task may know it by its name alone, such as a worker its queue, and must not start before it.
         definition.add_resource_dependency(construct)
+
+
+def _check_encryption(group: logs.CfnLogGroup, platform: PlatformStack, service: str) -> None:
+    """Refuse a log group that CloudWatch Logs may not encrypt with the environment's key, by the key's own policy."""
+    name = str(group.log_group_name)
+    if group.kms_key_id != platform.key.key_arn or cdk.Token.is_unresolved(name):
+        return
+    patterns = encrypted_log_groups(platform.stack_name.removesuffix(platform_stack_name("")))
+    if not any(fnmatchcase(name, pattern) for pattern in patterns):
+        raise ConfigError(
+            f"services/{service}/{FILE}: the log group {name!r} is encrypted with service.key, which is only for the "
+            f'environment\'s groups: name it f"{{service.prefix}}-…", leave its name to CloudFormation, or use no key'
+        )
 
 
 def _holds_data(resource: cdk.CfnResource) -> bool:

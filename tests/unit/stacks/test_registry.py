@@ -31,9 +31,12 @@ def test_leaving_enhanced_scanning_does_not_reset_the_accounts_setting(assembly:
 
 
 def test_by_what_images_were_signed_can_be_told_for_as_long_as_they_are_kept(assembly: Assembly) -> None:
-    for kind in ("AWS::Signer::SigningProfile", "AWS::ECR::SigningConfiguration"):
+    for kind, policy in (
+        ("AWS::Signer::SigningProfile", "Retain"),
+        ("AWS::ECR::SigningConfiguration", "RetainExceptOnCreate"),
+    ):
         [kept] = assembly.resources("NovaRegistryStack", kind).values()
-        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain"), kind
+        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == (policy, "Retain"), kind
 
 
 def test_no_image_that_a_ledger_may_name_is_ever_expired(assembly: Assembly) -> None:

@@ -168,7 +168,8 @@ def _settings() -> Iterator[_Work]:
     """What holds for the whole registry."""
     yield _Work(
         (
-            *("ecr:PutRegistryScanningConfiguration", "ecr:PutSigningConfiguration", "inspector2:Enable"),
+            *("ecr:DeleteSigningConfiguration", "ecr:PutRegistryScanningConfiguration"),
+            *("ecr:PutSigningConfiguration", "inspector2:Enable"),
             "signer:PutSigningProfile",
         ),
         ("*",),

@@ -7,8 +7,8 @@ from typing import Any
 
 from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
-from nova_infra.rehearsal.delivery.workflows.expressions import is_unknown
 from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed
+from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
 
 _SIGN_IN = "./.github/actions/sign-in"
 _SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
@@ -24,6 +24,12 @@ _ASKS_AWS = re.compile(r"^\s*make (?:verify|preflight) ENVIRONMENT=[\"']?([\w-]+
 _OF_THE_CHECKOUT = re.compile(r"^\s*(make|nova|\./)", re.MULTILINE)
 _ASSEMBLY = re.compile(r"--assembly[= ][\"']?([^\s\"']+)")
 _DIGEST = re.compile(r"--digest[= ][\"']?\$\{?(\w+)")
+_SEVERAL_LINES = re.compile(
+    r"echo\s+[\"']?([\w-]+)=[\"']?\$\([^)\n]*\b(?:jq(?:\s+-[^\sc]+)*(?:\s+[\"']?\.[\"']?)?|json\.tool)[\"']?\s*\)[\"']?\s*>>\s*[\"']?\$\{?GITHUB_OUTPUT"
+)
+_GONE = {"ubuntu": 22, "windows": 2022, "macos": 14}
+"""The oldest image of each system that GitHub still has: it took the older ones away."""
+
 _SYNTHESIZES = re.compile(r"\b(make synth|cdk synth)\b")
 _TIMEOUT_MINUTES = 360
 """What GitHub gives a job that says nothing."""
@@ -32,6 +38,13 @@ _TIMEOUT_MINUTES = 360
 def may_sign(permissions: Any) -> bool:
     """Whether GitHub signs tokens for a job: ``read-all`` and ``{}`` do not allow it."""
     return permissions == "write-all" or (isinstance(permissions, dict) and permissions.get("id-token") == "write")
+
+
+def may_read(permissions: Any) -> bool:
+    """Whether a job's token may read the repository: it may, unless permissions are given without that."""
+    if isinstance(permissions, dict):
+        return permissions.get("contents") in ("read", "write")
+    return True
 
 
 def why_doomed(
@@ -60,6 +73,8 @@ def why_doomed(
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
                 _without_artifact(step, uploads),
+                _of_several_lines(step),
+                _uploaded_twice(step, before),
                 _without_assembly(step, before),
             ),
         ),
@@ -139,6 +154,38 @@ def _without_artifact(step: JobStep, uploads: Collection[str] | None) -> str:
         if uploads is None or is_unknown(wanted) or wanted in uploads
         else f"no job that it needs uploads the artifact {wanted!r}"
     )
+
+
+def _of_several_lines(step: JobStep) -> str:
+    found = _SEVERAL_LINES.search(step.commands)
+    return (
+        f"its output {found[1]} has several lines, which GitHub refuses (invalid format): write jq -c" if found else ""
+    )
+
+
+def _uploaded_twice(step: JobStep, before: Sequence[JobStep]) -> str:
+    if "actions/upload-artifact@" not in step.uses or step.inputs.get("overwrite") == "true":
+        return ""
+    name = step.inputs.get("name", "artifact")
+    again = any("actions/upload-artifact@" in e.uses and e.inputs.get("name", "artifact") == name for e in before)
+    return (
+        f"the artifact {name!r} is there already, and GitHub refuses a second one (409)"
+        if again and not is_unknown(name)
+        else ""
+    )
+
+
+def why_no_runner(labels: Collection[str]) -> str:
+    """Why no machine ever takes a job; empty if one may. Labels of a project's own runners may be anything else."""
+    if len(labels) != 1 or is_unknown(list(labels)):
+        return ""
+    label = next(iter(labels)).lower()
+    found = re.fullmatch(r"(ubuntu|windows|macos)-(\d+)(?:\.(\d+))?(?:-arm|-large|-xlarge|-intel)?", label)
+    if found is None:
+        return ""
+    gone = int(found[2]) < _GONE[found[1]]
+    never = found[1] == "ubuntu" and (int(found[2]) % 2 or found[3] != "04")
+    return f"GitHub has no runner {label}, so the job waits for one until it is cancelled" if gone or never else ""
 
 
 def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:

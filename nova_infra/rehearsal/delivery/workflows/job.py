@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.expressions import as_text, fill, is_unknown
+from nova_infra.rehearsal.delivery.workflows.language.expressions import fill
+from nova_infra.rehearsal.delivery.workflows.language.values import as_text, is_unknown
 
 # Where a command begins: in a line of its own, after another one, below a path, with variables before it.
 _BEFORE = r"(?:[A-Za-z_]\w*=\S*|time|exec|env|sudo|timeout \S+|(?:uv|poetry|pipenv|pdm|hatch|rye) run(?: -\S+)*)\s+"

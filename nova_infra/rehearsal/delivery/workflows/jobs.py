@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.doomed import may_sign
-from nova_infra.rehearsal.delivery.workflows.expressions import ExpressionError, Open, as_text, is_unknown
 from nova_infra.rehearsal.delivery.workflows.job import GATE, WorkflowJob
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError, WorkflowText
+from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText, every_step
+from nova_infra.rehearsal.delivery.workflows.language.values import Open, as_text, is_unknown
 
 _DEPTH = 10
 Combination = dict[str, Any]
@@ -62,16 +62,37 @@ def _first(begins: WorkflowJob | None) -> list[str]:
 def _job(
     source: WorkflowText, name: str, base: str, content: Mapping[str, Any], begins: WorkflowJob | None
 ) -> WorkflowJob:
-    given = begins.permissions if begins is not None else {}
+    given = begins.permissions if begins is not None else None
     permissions = content.get("permissions", source.content.get("permissions", given))
-    if begins is not None and not may_sign(given):
-        permissions = given  # a called workflow never gets more than who calls it
-    job = WorkflowJob(name, content, [], content.get("steps", []), permissions, base)
+    if begins is not None and (scope := _more_than(permissions, given)):
+        fault = (
+            f"job {base} asks for {scope}, which the job that calls its workflow does not have, so GitHub refuses it"
+        )
+        raise source.error(base, fault, "add it to the permissions of the job that calls it")
+    steps = [each for each in every_step(content.get("steps", [])) if each.keys() & {"run", "uses"}]
+    job = WorkflowJob(name, content, [], steps, permissions, base)
     job.environment, job.called_by = source.content.get("env") or {}, begins
     job.inputs = begins.inputs if begins is not None else {}
     both = (source.content.get("defaults"), content.get("defaults"))
     job.defaults = {key: value for each in both for key, value in ((each or {}).get("run") or {}).items()}
     return job
+
+
+def _more_than(asked: Any, given: Any) -> str:
+    """The first permission that is asked for and not given; empty for none. No workflow may sign unless it says so."""
+    levels = ("none", "read", "write")
+    for scope, level in asked.items() if isinstance(asked, Mapping) else ():
+        if isinstance(given, Mapping):
+            known = given.get(scope, "none")
+        else:
+            known = (
+                "none"
+                if scope == "id-token" and given != "write-all"
+                else str(given or "write-all").removesuffix("-all")
+            )
+        if levels.index(level or "none") > levels.index(known or "none"):
+            return f"{scope}: {level}"
+    return ""
 
 
 def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, WorkflowJob]:
@@ -91,6 +112,7 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
     if job.name.count(" / ") >= _DEPTH:
         raise WorkflowError(f"{source.path}:1: calls itself: correct uses")
     call = call or {}
+    _check_call(source, job, call)
     wanted = {key: each or {} for key, each in (call.get("inputs") or {}).items()}
     empty = {"boolean": False, "number": 0}
     defaults = {key: each.get("default", empty.get(str(each.get("type")), "")) for key, each in wanted.items()}
@@ -100,6 +122,22 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
     job.content = {"outputs": outputs}
     job.ends = begins.name
     return {begins.name: begins, **jobs_of(inner, root, prefix=f"{job.name} / ", begins=begins)}
+
+
+def _check_call(source: WorkflowText, job: WorkflowJob, call: Mapping[str, Any]) -> None:
+    """Refuse what GitHub refuses: inputs and secrets that are missing, or that the called workflow does not have."""
+    for kind, key in (("input", "with"), ("secret", "secrets")):
+        known, given = call.get(f"{kind}s") or {}, job.content.get(key) or {}
+        if given == "inherit":
+            continue
+        names = {str(name).lower() for name in given}
+        needed = [name for name, each in known.items() if (each or {}).get("required") is True]
+        missing = [name for name in needed if str(name).lower() not in names]
+        strange = names - {str(name).lower() for name in known}
+        for name in (*missing, *sorted(strange)):
+            why = f"needs the {kind}" if name in missing else f"has no {kind}"
+            fault = f"job {job.base} calls {job.content['uses']}, which {why} {name}, so GitHub refuses it"
+            raise source.error(job.base, fault, f"correct {key}:")
 
 
 def combinations(content: Mapping[str, Any]) -> list[tuple[str, Combination]]:

@@ -19,13 +19,13 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed
+from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner
 from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed
 from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
+from nova_infra.rehearsal.delivery.workflows.language.triggers import PatternError, unstarted, why_not_started
 from nova_infra.rehearsal.delivery.workflows.risks import Risks
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowText
-from nova_infra.rehearsal.delivery.workflows.triggers import PatternError, unstarted, why_not_started
 
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
 _INSTALLS = (
@@ -39,6 +39,9 @@ _NOT_RUN = re.compile(
     r"(?:\\\n|(?!&&|\|\||;)[^\n])*",
     re.MULTILINE,
 )
+_PLAIN = re.compile(r"[\w ./:=@%+,\"$'{}-]+")
+"""One command, which every shell understands alike."""
+
 # Places of GitHub's own machines, and how tests report there.
 _RUNNER = "/home/runner/"
 _REPORTS = ("PYTEST_ADDOPTS",)
@@ -134,6 +137,8 @@ class _WorkflowReader:
         for job in self._jobs:
             if job.name not in relevant:
                 continue
+            if "container" in job.content or "services" in job.content:
+                self._assumed.append(f"{job.name} runs on this machine, not in its containers, which are not played")
             for stage in self._stages_of(job, deploying):
                 known = stages.get(stage.name)
                 stages[stage.name] = stage if known is None else _joined(known, stage)
@@ -240,8 +245,9 @@ class _WorkflowReader:
             values = {k: v for k, v in step.variables.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
             if step.directory:
                 script = f"cd {shlex.quote(step.directory)}\n{script}"
-            if step.tolerated or self._run.tolerates(job, job.content):
-                script = f"bash -e -c {shlex.quote(script)} || true"
+            tolerated = step.tolerated or self._run.tolerates(job, job.content)
+            if tolerated or step.shell or not _PLAIN.fullmatch(script):
+                script = f"{_shell(step.shell)} {shlex.quote(script)}{' || true' if tolerated else ''}"
             yield BuildAction(name, order, (), (script,), {**_QUIET, **values}, False, False)
 
     def _playable(self, script: str, name: str) -> str:
@@ -265,13 +271,15 @@ class _WorkflowReader:
         own, whole = (self._run.group(job, each.get("concurrency"), 1) for each in (job.content, self._content))
         if own and own == whole:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
-        return why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
+        return why_no_runner(self._run.labels(job)) or why_no_combinations(
+            job.content, lambda text: self._run.evaluated(job, text)
+        )
 
     def _why_cut(self, job: WorkflowJob, step: JobStep, environment: str) -> str:
         stage = self._environments.get(environment.replace("-", ""))
         if stage is None:
             return "" if "$" in environment else f"{environment} is not an environment"
-        limit = str(job.content.get("timeout-minutes", ""))
+        limit = self._run.minutes(job, job.content)
         return why_cut(limit, stage, self._bakes, whole_job=True) or why_cut(
             step.minutes, stage, self._bakes, whole_job=False
         )
@@ -295,8 +303,9 @@ class _WorkflowReader:
     def _risks(self) -> Iterator[str]:
         """What reaches an environment although something that comes before it failed, or nobody was asked."""
         run, names = self._run, list(self._environments)
-        more = (run.runs, run.group, run.cancels, run.tolerates)
-        return Risks(self._jobs, names, self._approved, self._content, *more).found()
+        more = (run.runs, run.group, run.cancels, run.tolerates, run.steps_of, run.pushed)
+        yield from self._source.never_equal
+        yield from Risks(self._jobs, names, self._approved, self._content, *more).found()
 
     def _undelivered(self, stages: list[Stage]) -> Iterator[str]:
         deployed = {s.name for s in stages if s.closed_because or any(isinstance(a, DeployAction) for a in s.actions)}
@@ -309,6 +318,13 @@ class _WorkflowReader:
         services = sorted(each.relative_to(self._root).as_posix() for each in self._root.glob("services/*/Dockerfile"))
         if left_out := unstarted(self._content, services):
             yield f"a push that changes only {left_out[0]} does not start this workflow, by its paths"
+
+
+def _shell(shell: str) -> str:
+    """What a shell is called with, as GitHub calls it: each but one with a template of its own ends at a failure."""
+    if "{0}" in shell:
+        return shell.replace("{0}", "-c")
+    return {"": "bash -e -c", "bash": "bash --noprofile --norc -eo pipefail -c"}.get(shell, f"{shell} -e -c")
 
 
 def _joined(first: Stage, then: Stage) -> Stage:

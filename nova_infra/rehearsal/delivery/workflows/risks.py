@@ -5,13 +5,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.job import IMAGES, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.doomed import may_read
+from nova_infra.rehearsal.delivery.workflows.job import IMAGES, JobStep, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.language.expressions import bare
+from nova_infra.rehearsal.delivery.workflows.language.values import Open, as_text, is_unknown
 
 _GATE_KEEPERS = re.compile(
     r"^[^#\n]*?\b(make (?:check|test\S*|integration|e2e|verify|preflight|gate)|nova deploy|pytest|npm test)\b(.*)$",
     re.MULTILINE,
 )
-_IGNORES = re.compile(r"\|\|\s*(true|:|exit 0|echo\b)")
+_IGNORES = re.compile(r"\|\|\s*(?!\(|\{|exit\s+[^0\s]|exit\s*$|false\b|return\b)\S+(?:\s+0)?|(?<![&>])&\s*$")
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
+_PIPED = re.compile(r"(?<![|>])\|(?!\|)&?\s*[\w./-]+")
+_PIPEFAIL = re.compile(r"\bset\s+-[a-z]*o\s+pipefail|\bset\s+-o\s+pipefail")
+_GOES_ON = re.compile(r"^\s*set\s+\+(e|o\s+errexit)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Risks:
         group: The concurrency group that something is in for the push with a number; None for none.
         cancels: Whether a newer push cancels what is in its group.
         tolerates: Whether what follows a job, or a step of it, goes on if it fails.
+        steps: The steps of a job that run.
+        pushed: What names the commit that was pushed.
     """
 
     jobs: Sequence[WorkflowJob]
@@ -36,6 +45,8 @@ class Risks:
     group: Callable[[WorkflowJob, object, int], str | None]
     cancels: Callable[[WorkflowJob, object], bool]
     tolerates: Callable[[WorkflowJob, Mapping[str, Any]], bool]
+    steps: Callable[[WorkflowJob], Sequence[JobStep]]
+    pushed: Collection[str]
 
     def found(self) -> Iterator[str]:
         """Each risk, in a clause."""
@@ -50,6 +61,9 @@ class Risks:
         for job in self.jobs:
             if job.name in relevant:
                 yield from self._ignored(job)
+                yield from self._always(job)
+                yield from self._checked_out(job)
+        yield from self._uploaded_twice()
 
     def _earlier(self, job: WorkflowJob) -> Sequence[str]:
         environment = job.deploys.replace("-", "")
@@ -104,5 +118,62 @@ class Risks:
             for command, rest in _GATE_KEEPERS.findall(job.commands(step)):
                 if self.tolerates(job, step):
                     yield f"{job.name} goes on even if {command} fails (continue-on-error)"
-                elif ignoring := _IGNORES.search(rest):
-                    yield f"{job.name} goes on even if {command} fails ({ignoring.group().strip()})"
+                elif ignoring := _ignoring(job, step, command, rest):
+                    yield f"{job.name} goes on even if {command} fails ({ignoring})"
+
+    def _always(self, job: WorkflowJob) -> Iterator[str]:
+        """Conditions that are texts, and so hold whatever stands in them."""
+        for said, content in ((job.name, job.content), *((f"a step of {job.name}", step) for step in job.steps)):
+            condition = as_text(content.get("if"))
+            if "${{" in condition and bare(condition) is condition:
+                why = "with text outside ${{ }}, even a line's end, it is a text, and every text is true"
+                yield f"{said} runs whatever its condition {condition.strip()!r} says: {why}"
+
+    def _uploaded_twice(self) -> Iterator[str]:
+        """Artifacts that two jobs, or two combinations of one, upload under one name."""
+        known: dict[str, str] = {}
+        why = "and GitHub refuses the second (409)"
+        for job in self.jobs:
+            for step in self.steps(job):
+                name = step.inputs.get("name", "artifact")
+                if "actions/upload-artifact@" not in step.uses or is_unknown(name) or not step.certain:
+                    continue
+                if step.inputs.get("overwrite") == "true" or (name in known and known[name] == job.name):
+                    continue
+                if name in known:
+                    yield f"{known[name]} and {job.name} both upload an artifact {name!r}, {why}"
+                elif isinstance(job.matrix, Open):
+                    yield f"each combination of {job.name} uploads an artifact {name!r}, {why}"
+                known[name] = job.name
+
+    def _checked_out(self, job: WorkflowJob) -> Iterator[str]:
+        for step in self.steps(job):
+            if "actions/checkout@" not in step.uses:
+                continue
+            ref = step.inputs.get("ref", "")
+            if ref and not is_unknown(ref) and ref not in self.pushed and not step.inputs.get("repository"):
+                yield f"{job.name} checks out {ref}, not the commit that was pushed"
+            if not may_read(job.permissions) and not step.inputs.keys() & {"token", "ssh-key", "repository"}:
+                yield f"{job.name} has no permission contents: read: its checkout fails unless the repository is public"
+
+
+def _ignoring(job: WorkflowJob, step: Mapping[str, Any], command: str, rest: str) -> str:
+    """What of a step's script makes the shell go on after a command that fails; empty for nothing.
+
+    See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell: only
+    ``shell: bash`` has ``pipefail``.
+
+    Args:
+        rest: What follows the command in its line.
+    """
+    script, shell = job.commands(step), as_text(step.get("shell", job.defaults.get("shell")))
+    rest = _EXPRESSION.sub("x", rest)
+    if ignores := _IGNORES.search(rest):
+        return ignores.group().strip()
+    piped = _PIPED.search(rest)
+    if piped and shell != "bash" and "pipefail" not in shell and not _PIPEFAIL.search(script):
+        return f"{piped.group()}, without pipefail"
+    if found := _GOES_ON.search(script):
+        return found.group().strip()
+    after = script.partition(command)[2].partition("\n")[2]
+    return f"shell: {shell}" if "{0}" in shell and not re.search(r"-\w*e|errexit", shell) and after.strip() else ""

@@ -5,17 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nova_infra.rehearsal.delivery.workflows.doomed import anything_may_be_done
-from nova_infra.rehearsal.delivery.workflows.expressions import (
-    UNKNOWN,
-    ExpressionError,
-    Open,
-    as_text,
-    bare,
-    evaluate,
-    fill,
-    is_unknown,
-    weighed,
-)
 from nova_infra.rehearsal.delivery.workflows.job import (
     VARIABLE,
     JobStep,
@@ -24,10 +13,17 @@ from nova_infra.rehearsal.delivery.workflows.job import (
     in_matrix,
     known_parts,
 )
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowText
+from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError, bare, evaluate, fill, weighed
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
+from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open, as_text, is_unknown
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
-_SAYS_OUTPUT = re.compile(r"echo\s+[\"']?([\w-]+)=(.*?)[\"']?\s*>>\s*[\"']?\$\{?GITHUB_OUTPUT")
+_SAYS_OUTPUT = re.compile(
+    r"echo\s+[\"']?(?:([\w-]+)=(.*?)[\"']?\s*>>\s*[\"']?\$\{?GITHUB_OUTPUT"
+    r"|::set-output name=([\w-]+)::(.*?)[\"']?\s*$)",
+    re.MULTILINE,
+)
+_SECRET = re.compile(r"\$\{\{[^}=]*\bsecrets\s*[.\[][^}=]*\}\}", re.IGNORECASE)
 _DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
 _WORST_FIRST = ("failure", "cancelled", "skipped", "success")
 _OF_A_CONDITION = ("github", "needs", "vars", "inputs")
@@ -61,6 +57,11 @@ class PushedRun:
         self._outputs: dict[str, dict[str, Any]] = {}
         self._entered: dict[str, WorkflowJob] = {}
 
+    @property
+    def pushed(self) -> set[str]:
+        """What names the commit that was pushed."""
+        return {self.branch, f"refs/heads/{self.branch}", f"{1:040x}"}
+
     def enter(self, job: WorkflowJob) -> None:
         """Decide whether a job runs, and what it hands on. Those that it needs come first."""
         self._entered[job.name] = job
@@ -71,6 +72,8 @@ class PushedRun:
         outputs = {} if why else job.content.get("outputs") or {}
         contexts = {**self._contexts(job), "steps": self._played(job)[1] if outputs else {}}
         found = {key: self._text(job, as_text(value), contexts) for key, value in outputs.items()}
+        # The runner hands no output on that holds a secret.
+        found |= {key: "" for key, value in outputs.items() if _SECRET.search(as_text(value))}
         self._outputs[job.name] = Open() if "uses" in job.content else found
 
     def runs(self, job: WorkflowJob, results: Mapping[str, str]) -> bool:
@@ -99,7 +102,7 @@ class PushedRun:
         """The steps of a job that run if none fails, and what its context ``steps`` then holds."""
         known = self._contexts(job)
         outputs: dict[str, Any] = {}
-        known |= {"job": Open({"status": "success"}), "runner": self._runner(job, known), "strategy": Open()}
+        known |= {"job": Open({"status": "success"}), "runner": self._runner(job), "strategy": Open()}
         known |= {"steps": outputs, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
         found, sets_variables = [], False
         for number, step in enumerate(job.steps, start=1):
@@ -138,9 +141,9 @@ class PushedRun:
             variables={**variables, **more},
             inputs={str(k): self._text(job, as_text(v), contexts) for k, v in (step.get("with") or {}).items()},
             directory=self._text(job, directory, contexts) if script else "",
-            minutes=as_text(step.get("timeout-minutes")),
+            minutes=self.minutes(job, step),
             tolerated=self.tolerates(job, step, contexts),
-            certain=certain,
+            certain=certain and step.get("background") is not True,
             shell=as_text(step.get("shell", job.defaults.get("shell"))) or windows,
         )
 
@@ -148,22 +151,31 @@ class PushedRun:
         self, job: WorkflowJob, content: Mapping[str, Any], contexts: Mapping[str, Any] | None = None
     ) -> bool:
         """Whether what follows a job, or a step of it, surely goes on if it fails."""
-        known = contexts or {
-            **self._contexts(job),
-            "steps": Open(),
-            "runner": Open(),
-            "job": Open(),
-            "strategy": Open(),
-        }
+        known = contexts or self._open(job)
         value = self._value(job, as_text(content.get("continue-on-error")), known)
         return value is True or value == "true"
 
-    def _runner(self, job: WorkflowJob, contexts: Mapping[str, Any]) -> Open:
-        """What is known of the machine that a job runs on, by the label that it asks for."""
+    def _open(self, job: WorkflowJob) -> dict[str, Any]:
+        """The contexts of a job's steps, as far as they are known before it runs."""
+        return {**self._contexts(job), **dict.fromkeys(("steps", "runner", "job", "strategy"), Open())}
+
+    def labels(self, job: WorkflowJob) -> list[str]:
+        """The labels that a job asks its runner for."""
         asked = job.content.get("runs-on")
-        label = self._text(job, asked, contexts) if isinstance(asked, str) else str(asked)
+        asked = asked.get("labels") if isinstance(asked, Mapping) else asked
+        contexts = {**self._contexts(job), "strategy": Open()}
+        return [self._text(job, as_text(each), contexts) for each in (asked if isinstance(asked, list) else [asked])]
+
+    def minutes(self, job: WorkflowJob, content: Mapping[str, Any]) -> str:
+        """What GitHub gives a job or a step; empty for no limit of its own, or one that is not known."""
+        limit = self._text(job, as_text(content.get("timeout-minutes")), self._open(job))
+        return "" if is_unknown(limit) else limit
+
+    def _runner(self, job: WorkflowJob) -> Open:
+        """What is known of the machine that a job runs on, by the label that it asks for."""
+        labels = self.labels(job)
         systems = {"windows": "Windows", "macos": "macOS", "ubuntu": "Linux", "linux": "Linux"}
-        found = [system for name, system in systems.items() if name in label.lower() and not is_unknown(label)]
+        found = [system for name, system in systems.items() if name in str(labels).lower() and not is_unknown(labels)]
         return Open({"os": found[0]} if found else {})
 
     def environment_of(self, job: WorkflowJob) -> str:
@@ -237,7 +249,7 @@ class PushedRun:
     def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
         script = job.commands(step)
-        said = _SAYS_OUTPUT.findall(script)
+        said = [(name or old, value or former) for name, value, old, former in _SAYS_OUTPUT.findall(script)]
         found: dict[str, Any] = {}
         for name, value in said:
             unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
@@ -251,7 +263,11 @@ class PushedRun:
             found["url"] = f"#{{{deploys[0]}.Url}}"
         else:
             own = 0
-        return found if own or (said and script.count("GITHUB_OUTPUT") == len(said)) else Open(found)
+        return (
+            found
+            if own or (said and len(re.findall("GITHUB_OUTPUT|::set-output ", script)) == len(said))
+            else Open(found)
+        )
 
     def _why_skipped(self, job: WorkflowJob) -> str:
         if job.ends:

@@ -21,7 +21,7 @@ def _queue(part: Part, table: TomlTable) -> None:
     each = part.take("count", "queue_delay", "msg_processing_time", kind=object, convert=seconds)
     if latency and each:
         table.put("queue.messages_per_task", max(1, int(latency / each)))
-        table.put("queue.oldest_seconds", max(60, round(latency)))
+        table.put("queue.oldest_seconds", max(60, round(latency), visible or 0))
     elif part.has("count", "queue_delay"):
         part.fault("count", "queue_delay", what="has no acceptable_latency or no msg_processing_time: write both")
     if "queue" not in table.values and not part.is_override:

@@ -128,9 +128,7 @@ def _read(path: File, file: str, faults: list[str]) -> Manifest | None:
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         if is_boundless(node):
-            faults.append(
-                f"{file}:1: its aliases stand for more than {MOST_VALUES} values, or for themselves: write fewer"
-            )
+            faults.append(f"{file}:1: has more than {MOST_VALUES} values once its aliases are written out: use fewer")
             return None
         loaded = _Loaded(file)
         data = loaded.value(node, ()) if node is not None else None

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 
 from opentelemetry import trace
@@ -13,14 +14,16 @@ from opentelemetry.propagators.aws.aws_xray_propagator import TRACE_HEADER_KEY, 
 from opentelemetry.propagators.textmap import CarrierT, Getter, default_getter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from nova_kit.telemetry import root_of
-
 # The trace that the running request belongs to, for its first span.
 _root: ContextVar[int | None] = ContextVar("trace_root", default=None)
 
 
 class AmazonTraces(AwsXRayPropagator):
     """Reads `X-Amzn-Trace-Id`, also without a parent."""
+
+    def __init__(self, root_of: Callable[[str], str | None]) -> None:
+        """Take what finds the id of a trace in that header."""
+        self._root_of = root_of
 
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
@@ -29,7 +32,7 @@ class AmazonTraces(AwsXRayPropagator):
         found = super().extract(carrier, context, getter)
         if not trace.get_current_span(found).get_span_context().is_valid:
             values = getter.get(carrier, TRACE_HEADER_KEY) or []
-            root = root_of(values[0]) if len(values) == 1 else None
+            root = self._root_of(values[0]) if len(values) == 1 else None
             _root.set(int(root, 16) if root else None)
         return found
 

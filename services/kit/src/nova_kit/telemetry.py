@@ -75,7 +75,7 @@ def start(settings: Settings) -> None:
 
     resource = Resource.create({SERVICE_NAME: settings.service, SERVICE_VERSION: settings.release})
     # The last one that finds its header wins.
-    propagate.set_global_textmap(CompositePropagator([AmazonTraces(), TraceContextTextMapPropagator()]))
+    propagate.set_global_textmap(CompositePropagator([AmazonTraces(root_of), TraceContextTextMapPropagator()]))
     spans = TracerProvider(resource=resource, id_generator=AmazonIds(), shutdown_on_exit=False)
     spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(spans)

@@ -24,3 +24,4 @@ def test_an_age_rolls_back_where_it_is_reached_three_minutes_before_the_bake_end
     oldest_seconds: int, bake_minutes: int, in_time: bool
 ) -> None:
     assert fires_in_time(oldest_seconds, bake_minutes) is in_time
+    assert fires_in_time(oldest_seconds, bake_minutes + 7, stops=True) is in_time

@@ -23,6 +23,8 @@ WANTED = {
     "LogGroup": "logs",
     "LogPrefix": "nova-live-shop",
 }
+DONE = f"51af3dc0-{WANTED['Key']}"
+"""What is remembered of it: the beginning of the stack's own id, and the key."""
 ARN = "arn:aws:ecs:us-east-1:444444444444:task/nova-live/0123"
 
 
@@ -73,7 +75,7 @@ class Aws:
         event = {
             "RequestType": kind,
             "RequestId": "request",
-            "StackId": "stack",
+            "StackId": "arn:aws:cloudformation:us-east-1:444444444444:stack/nova-live-shop/51af3dc0-da77-11e4",
             "LogicalResourceId": "Run",
             "PhysicalResourceId": "Run",
             "ResponseURL": "https://cloudformation.example.com/",
@@ -100,7 +102,7 @@ def test_it_waits_for_the_command_and_remembers_that_it_ran(aws: Aws) -> None:
     aws.stubs["ssm"].add_response(
         "put_parameter",
         {},
-        {"Name": WANTED["Done"], "Value": f"aaaa,{WANTED['Key']}", "Type": "String", "Overwrite": True},
+        {"Name": WANTED["Done"], "Value": f"aaaa,{DONE}", "Type": "String", "Overwrite": True},
     )
     assert aws.call()["Status"] == "SUCCESS"
 
@@ -113,15 +115,23 @@ def test_it_remembers_the_last_hundred(aws: Aws) -> None:
     aws.stubs["ssm"].add_response(
         "put_parameter",
         {},
-        {"Name": WANTED["Done"], "Value": ",".join([*before[-99:], str(WANTED["Key"])]), "Type": ANY, "Overwrite": ANY},
+        {"Name": WANTED["Done"], "Value": ",".join([*before[-99:], DONE]), "Type": ANY, "Overwrite": ANY},
     )
     assert aws.call()["Status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 def test_what_has_run_for_this_image_is_not_run_again(aws: Aws, kind: str) -> None:
-    aws.done("aaaa", str(WANTED["Key"]))
+    aws.done("aaaa", DONE)
     assert aws.call(kind)["Status"] == "SUCCESS"
+
+
+def test_what_has_run_in_a_stack_that_is_gone_is_run_again(aws: Aws) -> None:
+    """A first deployment that failed has taken the database with it."""
+    aws.done(f"0f8fad5b-{WANTED['Key']}")
+    aws.runs(stopped(0))
+    aws.stubs["ssm"].add_response("put_parameter", {})
+    assert aws.call("Create")["Status"] == "SUCCESS"
 
 
 def test_a_removed_command_is_not_run(aws: Aws) -> None:

@@ -31,6 +31,7 @@ def test_what_to_run_is_said_unless_somebody_has() -> None:
     said = told(Stack("nova-prod-bills", "UPDATE_COMPLETE"))
     assert "nova-prod-bills: is not in nova.toml" in said
     assert "`aws cloudformation delete-stack --stack-name nova-prod-bills`" in said
+    assert "update-termination-protection" in told(Stack("nova-prod-bills", "UPDATE_COMPLETE", protected=True))
     assert told(Stack("nova-prod-bills", "DELETE_IN_PROGRESS")).endswith("is being deleted")
 
 

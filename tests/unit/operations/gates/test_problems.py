@@ -171,6 +171,22 @@ def test_a_stack_that_cannot_be_updated_has_a_way_out_of_its_own(status: str, co
     assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in way_out(Stack("nova-prod-audio", status))
 
 
+def test_what_refuses_to_be_deleted_is_unprotected_first() -> None:
+    said = way_out(Stack("nova-prod-audio", "ROLLBACK_COMPLETE", protected=True))
+    off, delete = "update-termination-protection --no-enable-termination-protection", "delete-stack"
+    commands = [f"`aws cloudformation {each} --stack-name nova-prod-audio`" for each in (off, delete)]
+    assert ", then ".join(commands) in said
+    assert "termination" not in way_out(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"))
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_a_platforms_load_balancers_are_unprotected_before_it_is_deleted(status: str) -> None:
+    said = way_out(Stack("nova-prod-platform", status))
+    assert said.index("deletion protection of its load balancers") < said.index("delete-stack")
+    assert "load balancers" not in way_out(Stack("nova-prod-audio", status))
+    assert "load balancers" not in way_out(Stack("nova-prod-platform", "REVIEW_IN_PROGRESS"))
+
+
 def test_deployments_under_way_are_reported() -> None:
     busy = replace(STACK, status="UPDATE_IN_PROGRESS")
     rolling = replace(AUDIO, deployments=(DEPLOYMENT, DEPLOYMENT))

@@ -115,6 +115,26 @@ def test_a_worker_that_sleeps_by_its_schedule_rings_no_alarm_meanwhile(assembly:
     assert compared == ["IF(running<1,IF(running<desired,1,IF(desired<1,1,0)),0)"]
 
 
+def test_messages_that_wait_for_a_worker_that_is_stopped_ring_no_alarm(synthesize: Any) -> None:
+    morning = '{ schedule = "0 6 * * *", min_tasks = 2, max_tasks = 9 }'
+    stops = CONFIG.replace("min_tasks = 0, max_tasks = 4 }", f"min_tasks = 0, max_tasks = 0 }}, {morning}")
+    assembly = synthesize(parse_config(tomllib.loads(stops)), environment="dev")
+    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-mailer", "AWS::CloudWatch::Alarm")}
+    oldest = alarms["nova-dev-mailer-oldest"]
+    assert [each["Expression"] for each in oldest["Metrics"] if each["ReturnData"]] == [
+        "IF(FILL(desired,0)<1,0,FILL(age,0))"
+    ]
+    assert (oldest["Threshold"], oldest["DatapointsToAlarm"], oldest["EvaluationPeriods"]) == (90, 5, 7)
+    watched = assembly.only("nova-dev-mailer", "AWS::ECS::Service")["DeploymentConfiguration"]["Alarms"]["AlarmNames"]
+    assert "nova-dev-mailer-dead" in watched
+    assert "nova-dev-mailer-oldest" not in watched, "its five minutes do not fit into the bake"
+
+
+def test_messages_that_no_task_takes_ring_where_autoscaling_alone_may_stop_the_worker(assembly: Any) -> None:
+    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-mailer", "AWS::CloudWatch::Alarm")}
+    assert alarms["nova-dev-mailer-oldest"]["MetricName"] == "ApproximateAgeOfOldestMessage"
+
+
 def test_a_worker_that_does_not_run_yet_wakes_nobody(assembly: Any) -> None:
     for stack in ("nova-dev-mailer", "nova-dev-slow"):
         [(service, resource)] = assembly.resources(stack, "AWS::ECS::Service").items()

@@ -61,7 +61,11 @@ def made_by(tmp_path: Path, text: str) -> dict[str, Any]:
         service=Service(name="shop"),
         runtime=Runtime(),
     )
-    stand_in = SimpleNamespace(cluster=SimpleNamespace(vpc=ec2.Vpc(stack, "Vpc", max_azs=1)), key=kms.Key(stack, "Key"))
+    stand_in = SimpleNamespace(
+        cluster=SimpleNamespace(vpc=ec2.Vpc(stack, "Vpc", max_azs=1)),
+        key=kms.Key(stack, "Key"),
+        stack_name="nova-live-platform",
+    )
     extend(extensions["shop"], stack, task, name="shop", environment="live", platform=cast("PlatformStack", stand_in))
     found: dict[str, Any] = assertions.Template.from_stack(stack).to_json()["Resources"]
     return found
@@ -126,6 +130,41 @@ def resources(service):
 """
     [trace] = [each for each in made_by(tmp_path, text).values() if "LogGroupName" in each.get("Properties", {})]
     assert trace.get("DeletionPolicy") == policy
+
+
+def log_group(name: str) -> str:
+    return f"""
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+
+def resources(service):
+    own = kms.Key(service.stack, "Own")
+    logs.LogGroup(service.stack, "Audit", {name})
+"""
+
+
+@pytest.mark.parametrize("name", ["/audit/nova-live-shop", "nova-live", "/aws/lambda/other-live-shop"])
+def test_a_log_group_that_the_key_may_not_encrypt_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as fault:
+        made_by(tmp_path, log_group(f"log_group_name={name!r}, encryption_key=service.key"))
+    assert f"the log group {name!r} is encrypted with service.key, which is only for the environment's groups" in str(
+        fault.value
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "encryption_key=service.key",
+        "log_group_name=f'{service.prefix}-audit', encryption_key=service.key",
+        "log_group_name=f'/aws/lambda/{service.prefix}-audit', encryption_key=service.key",
+        "log_group_name='/audit/anything', encryption_key=own",
+        "log_group_name='/audit/anything'",
+    ],
+)
+def test_a_log_group_of_the_environment_or_without_its_key_is_not(tmp_path: Path, options: str) -> None:
+    found = made_by(tmp_path, log_group(options))
+    assert len([each for each in found.values() if each["Type"] == "AWS::Logs::LogGroup"]) == 2  # with the task's
 
 
 def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path: Path) -> None:

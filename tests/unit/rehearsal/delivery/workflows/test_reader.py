@@ -7,15 +7,15 @@ import pytest
 
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.delivery.workflows.jobs import combinations
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
 
 TEXT = """\
 name: Delivery
 on:
   push:
     branches: [trunk]
-permissions: {}
+permissions: {contents: read}
 jobs:
   check:
     runs-on: x
@@ -32,7 +32,7 @@ jobs:
     needs: check
     if: github.event_name == 'push' && needs.check.outputs.engine == 'github-actions'
     runs-on: x
-    permissions: {id-token: write}
+    permissions: {id-token: write, contents: read}
     environment: lab
     concurrency: lab
     outputs:
@@ -59,7 +59,7 @@ jobs:
     runs-on: x
     environment: live
     concurrency: {group: live, cancel-in-progress: false}
-    permissions: {id-token: write}
+    permissions: {id-token: write, contents: read}
     steps:
       - uses: actions/checkout@1
       - uses: actions/download-artifact@1
@@ -121,7 +121,7 @@ GATE = """\
     needs: [try-lab, check]
     runs-on: x
     environment: live
-    permissions: {id-token: write}
+    permissions: {id-token: write, contents: read}
     steps:
       - uses: actions/checkout@1
       - uses: actions/download-artifact@1
@@ -154,7 +154,7 @@ def test_a_job_that_answers_gates_after_the_tests_of_the_environment_before_is_p
 
 
 def test_a_job_that_answers_gates_without_credentials_is_doomed() -> None:
-    gate = GATE.replace("    permissions: {id-token: write}\n", "    permissions: {contents: read}\n")
+    gate = GATE.replace("    permissions: {id-token: write, contents: read}\n", "    permissions: {contents: read}\n")
     actions = stages(read(("  measure:\n", gate)))["Live"].actions
     assert any(isinstance(each, DoomedAction) and "id-token" in each.reason for each in actions)
 
@@ -181,7 +181,10 @@ def test_what_needs_a_skipped_job_is_skipped_too() -> None:
     ("change", "said"),
     [
         (
-            ("cancel-in-progress: false}\n    permissions: {id-token: write}", "cancel-in-progress: false}"),
+            (
+                "cancel-in-progress: false}\n    permissions: {id-token: write, contents: read}",
+                "cancel-in-progress: false}",
+            ),
             "no permission id-token",
         ),
         (
@@ -306,7 +309,7 @@ def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
         (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:35: job try-lab needs 'deploy-lap', which is not"),
         (("name: Delivery", "name: [Delivery"), "deploy.yml:2: cannot be read"),
         (("    needs: check\n", "    needs: deploy-live\n"), "need each other"),
-        (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:43: job deploy-live: if: "),
+        (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:45: "),
     ],
 )
 def test_a_workflow_that_cannot_be_read_is_refused_with_its_line(change: tuple[str, str], said: str) -> None:

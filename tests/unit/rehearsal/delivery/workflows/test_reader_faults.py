@@ -3,71 +3,28 @@
 Sources: https://docs.github.com/en/actions/reference/workflows-and-actions, and what AWS's roles trust.
 """
 
-import re
 from pathlib import Path
 
 import pytest
 
-from helpers.examples import bomb
-from helpers.workflows import CONFIGURATIONS, TEXTS
-from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
+from helpers.edited_workflow import (
+    BRANCHES,
+    CHECKOUT,
+    ENVIRONMENT,
+    IF_STAGING,
+    IMAGES,
+    NAMES,
+    PERMISSIONS,
+    Change,
+    read,
+    said,
+    stage,
+)
+from helpers.exhaustive import one_of_each
+from helpers.workflows import CONFIGURATIONS
+from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline
+from nova_infra.rehearsal.delivery.workflows.reader import read_workflow
 from nova_infra.scaffold.workflows import workflows
-
-TEXT = TEXTS["deploy.yml"]
-IMAGES = Stage("Images", (BuildAction("x86-64", 1, (), ("make images",), {}, True, False),))
-NAMES = ("Dev", "Staging", "Prod")
-Change = tuple[str, str, str]
-"""A job, or nothing for the whole text; a pattern in it; what replaces the first place."""
-
-
-def stage(name: str) -> Stage:
-    stacks = [("platform", 1), ("shop", 2)]
-    return Stage(
-        name,
-        tuple(
-            DeployAction(f"{stack}.Deploy", order, f"acme-{name.lower()}-{stack}", f"{name}.json", None)
-            for stack, order in stacks
-        ),
-    )
-
-
-def read(root: Path, *changes: Change) -> Workflow:
-    text = TEXT
-    for job, pattern, replacement in changes:
-        found = re.search(rf"^  {job}:\n(?:(?!^  \S).*\n?)*", text, re.MULTILINE) if job else re.search(r"(?s).*", text)
-        assert found
-        place = re.search(pattern, found.group(), re.MULTILINE)
-        assert place
-        changed = found.group()[: place.start()] + replacement + found.group()[place.end() :]
-        assert changed != found.group()
-        text = text.replace(found.group(), changed)
-    return read_workflow(
-        Path("deploy.yml"),
-        text,
-        Pipeline("acme", (IMAGES, *map(stage, NAMES))),
-        branch="main",
-        engine="github-actions",
-        approved=["prod"],
-        root=root,
-        bakes=lambda action: 10 if action.stack_name == "acme-prod-shop" else 0,
-    )
-
-
-def said(workflow: Workflow) -> list[str]:
-    """What would stop the delivery, each with ✗, and what would reach users, each with !."""
-    stages = workflow.pipeline.stages
-    closed = [f"✗ {each.closed_because}" for each in stages if each.closed_because]
-    doomed = [f"✗ {a.name}: {a.reason}" for each in stages for a in each.actions if isinstance(a, DoomedAction)]
-    return [*closed, *doomed, *(f"! {each}" for each in workflow.unsafe)]
-
-
-CHECKOUT = r"      - uses: actions/checkout@.*\n        with:\n.*\n"
-ENVIRONMENT = r"    environment:\n      name: (dev|prod)\n.*\n"
-PERMISSIONS = r"    permissions:\n.*\n.*id-token.*\n"
-IF_STAGING = r"if: github.ref == 'refs/heads/main'"
-BRANCHES = r"    branches: .*\n"
 
 
 @pytest.mark.parametrize(
@@ -147,10 +104,125 @@ def test_what_a_fault_in_the_workflow_comes_to(change: Change, verdict: str, tmp
     assert any(verdict in each for each in said(read(tmp_path, change)))
 
 
+IF_PROD = r"^    if: .*"
+CHECK = r"run: make check"
+SERVICES = r'echo "services=.*'
+UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          name: {}\n          path: x"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    one_of_each(
+        [
+            # What somebody who had not read this code thought of, and siblings of it.
+            (("deploy-prod", IF_PROD, "    if: ${{ false }} && github.ref == 'x'"), "! deploy-prod runs whatever its"),
+            (("deploy-prod", IF_PROD, "    if: |\n      ${{ github.ref == 'x' }}"), "! deploy-prod runs whatever its"),
+            (("deploy-prod", IF_PROD, "    if: '${{ false }} '"), "! deploy-prod runs whatever its condition"),
+            (("deploy-prod", r"if: vars.*", "if: ${{ vars.A }}${{ vars.B }}"), "! a step of deploy-prod runs whatever"),
+            (
+                ("repositories", r"changed == 'true' &&", "changed == true &&"),
+                "! line 169 compares needs.registry.outputs",
+            ),
+            (
+                ("repositories", r"if: needs.*", "if: true == needs.registry.outputs.changed"),
+                "with true, but it is a text",
+            ),
+            (("deploy-prod", r"if: vars.*", "if: vars.A != false"), "compares vars.A with false, but it is a text"),
+            (("deploy-dev", r"      contents: read\n", ""), "! deploy-dev has no permission contents: read"),
+            (("deploy-dev", r"contents: read", "contents: none"), "! deploy-dev has no permission contents: read"),
+            (
+                ("cdk-synth", r"(persist-credentials:.*)", "ref: develop"),
+                "! cdk-synth checks out develop, not the commit",
+            ),
+            (("build", r"(persist-credentials:.*)", "ref: ${{ 'v1' }}"), "! build checks out v1, not the commit"),
+            (("test", SERVICES, 'echo "services=$(nova services --json | jq .)" >> "$GITHUB_OUTPUT"'), "several lines"),
+            (
+                ("test", SERVICES, "echo services=$(nova services --json | jq) >> $GITHUB_OUTPUT"),
+                "✗ test: What is deliv",
+            ),
+            (
+                ("test", SERVICES, "echo services=$(nova services | python -m json.tool) >> $GITHUB_OUTPUT"),
+                "several lines",
+            ),
+            (("test", CHECK, "run: make check 2>&1 | tee check.log"), "make check fails (| tee, without pipefail)"),
+            (("test", CHECK, "run: make check | cat\n        shell: sh"), "make check fails (| cat, without pipefail)"),
+            (
+                ("test", CHECK, "run: |\n          set +e\n          make check\n          date"),
+                "make check fails (set +e)",
+            ),
+            (
+                ("test", CHECK, "run: |\n          make check\n          date\n        shell: bash {0}"),
+                "(shell: bash {0})",
+            ),
+            (("test", CHECK, "run: make check || printf bad"), "make check fails (|| printf)"),
+            (("test", CHECK, "run: make check &"), "make check fails (&)"),
+            (
+                ("deploy-prod", r"ubuntu-24.04", "ubuntu-20.04"),
+                "✗ deploy-prod: its start: GitHub has no runner ubuntu-20.04",
+            ),
+            (("deploy-prod", r"ubuntu-24.04", "ubuntu-24.4"), "GitHub has no runner ubuntu-24.4"),
+            (("deploy-prod", r"ubuntu-24.04", "[macos-12]"), "GitHub has no runner macos-12"),
+            (
+                ("build", r"run: make image.*", "run: make images" + UPLOAD.format("scan")),
+                "! each combination of build uploads",
+            ),
+            (("test", CHECK, "run: make check" + UPLOAD.format("a") * 2), "the artifact 'a' is there already"),
+            (("e2e-test", r"name: e2e", "name: integration"), "! integration-test and e2e-test both upload"),
+            (
+                ("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: ${{ 5 }}"),
+                "GitHub ends the job after 5 minutes",
+            ),
+        ],
+    ),
+)
+def test_what_another_fault_in_the_workflow_comes_to(change: Change, verdict: str, tmp_path: Path) -> None:
+    assert any(verdict in each for each in said(read(tmp_path, change)))
+
+
+def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
+    change = ("deploy-staging", r"    outputs:\n.*", "    outputs:\n      url: ${{ secrets.URL }}")
+    stages = read(tmp_path, change).pipeline.stages
+    tests = [
+        a.environment["BASE_URL"] for s in stages for a in s.actions if isinstance(a, BuildAction) and "E2E" in a.name
+    ]
+    assert tests == [""]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         [],
+        # All of this is one edit each; together they are read once.
+        [
+            ("test", SERVICES, 'echo "::set-output name=services::$(nova services --json)"'),
+            ("test", CHECK, "run: make check 2>&1 | tee log\n        shell: bash"),
+            ("deploy-prod", r"ubuntu-24.04", "ubuntu-26.04"),
+            ("e2e-test", r"runs-on: .*", "runs-on: [self-hosted, fast-20]"),
+            ("build", r"(persist-credentials:.*)", "ref: ${{ github.sha }}"),
+            ("deploy-dev", r"(persist-credentials:.*)", "ref: ${{ github.head_ref || github.ref }}"),
+            ("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: ${{ fromJSON(vars.MINUTES || '90') }}"),
+            ("cdk-synth", r"retention-days: 30", "overwrite: true"),
+            ("deploy-prod", r"if: vars.*", "if: ${{ case(vars.A == 'x', true, false) }}"),
+            ("integration-test", r"run: make integration", "run: make integration || exit 1"),
+            ("e2e-test", r"run: make e2e", "run: make e2e || { date; exit 1; }"),
+            ("deploy-staging", r"cancel-in-progress: false", "cancel-in-progress: false\n      queue: max"),
+            ("deploy-staging", r"      name: staging\n", "      name: staging\n      deployment: false\n"),
+            ("", r"^name: (.*)", "name: Delivery\ndescription: What delivers"),
+        ],
+        [
+            (
+                "test",
+                r"      - name: Security scan\n",
+                "      - parallel: [{id: a, run: make x}, {run: ls}]\n      - wait-all:\n      - name: Security\n",
+            )
+        ],
+        [
+            (
+                "test",
+                r"      - name: Security scan\n",
+                "      - {id: a, run: make x, background: true}\n      - cancel: a\n      - name: Security scan\n",
+            )
+        ],
         [("deploy-staging", IF_STAGING, "if: always() && needs.integration-test.result == 'success'")],
         [("deploy-staging", IF_STAGING, "if: ${{ !cancelled() && needs.integration-test.result == 'success' }}")],
         [("", BRANCHES, "    branches: ['ma*', develop]\n")],
@@ -228,72 +300,3 @@ def test_an_artifact_that_must_exist_is_looked_for(tmp_path: Path) -> None:
     upload = actions["cdk-synth: Upload CDK Assembly"]
     assert isinstance(upload, BuildAction)
     assert upload.commands == ("ls -d out > /dev/null",)
-
-
-TESTS = """\
-on:
-  workflow_call:
-    inputs: {suite: {default: e2e}, url: {}}
-    outputs: {ran: {value: "${{ jobs.play.outputs.suite }}"}}
-jobs:
-  play:
-    runs-on: x
-    outputs: {suite: "${{ inputs.suite }}"}
-    steps:
-      - uses: actions/checkout@v1
-      - run: make ${{ inputs.suite }}
-        env: {BASE_URL: "${{ inputs.url }}"}
-"""
-CALL = (
-    "integration-test",
-    r"(?s).*",
-    "  integration-test:\n    needs: deploy-dev\n    uses: ./.github/workflows/tests.yml\n"
-    "    with: {suite: integration, url: '${{ needs.deploy-dev.outputs.url }}'}\n\n",
-)
-
-
-def test_a_workflow_of_the_same_repository_is_played_where_it_is_called(tmp_path: Path) -> None:
-    (tmp_path / ".github/workflows").mkdir(parents=True)
-    (tmp_path / ".github/workflows/tests.yml").write_text(TESTS)
-    workflow = read(tmp_path, CALL)
-    assert said(workflow) == []
-    actions = [a for s in workflow.pipeline.stages if s.name == "Dev" for a in s.actions if isinstance(a, BuildAction)]
-    assert actions[-1].name == "integration-test / play: 2"
-    assert (actions[-1].commands, actions[-1].environment["BASE_URL"]) == (("make integration",), "#{dev.Url}")
-    unwaited = said(read(tmp_path, CALL, ("deploy-staging", r"needs: .*", "needs: [deploy-dev, cdk-synth]")))
-    assert (
-        unwaited[0] == "! deploy-staging does not wait for integration-test / play, so it deploys what fails its tests"
-    )
-    skipped = said(read(tmp_path, CALL, ("integration-test", r"    uses", "    if: github.ref == 'x'\n    uses")))
-    assert "✗ job deploy-staging is skipped: integration-test, which it needs, is skipped: its condition" in skipped[0]
-
-
-def test_a_workflow_of_another_repository_is_named_as_not_played(tmp_path: Path) -> None:
-    elsewhere = (CALL[0], CALL[1], CALL[2].replace("./.github/workflows/tests.yml", "org/x/.github/workflows/t.yml@v1"))
-    assert read(tmp_path, elsewhere).elsewhere == ("org/x/.github/workflows/t.yml@v1",)
-
-
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        (
-            ("deploy-prod", r"if: vars.*", "if: vars.X = ''"),
-            "job deploy-prod: if: \"vars.X = ''\" is not an expression",
-        ),
-        (("deploy-prod", IF_STAGING, "if: env.X == ''"), "names env, which GitHub does not know there"),
-        (("deploy-prod", r"    needs: .*", "    needs: e2e-test\n    needs: cdk-synth"), "needs is given twice"),
-        (("deploy-prod", r"    needs:", "    need:"), "job deploy-prod: need is no key of a job"),
-        (("deploy-prod", r"    runs-on: .*\n", ""), "job deploy-prod has no runs-on"),
-        (("e2e-test", r"run: make e2e", "runs: make e2e"), "job e2e-test: runs is no key of a step"),
-        (("e2e-test", r"run: make e2e", "run: make e2e\n        uses: a/b@v1"), "it needs one of run and uses"),
-        (("", r"^env:", "envs:"), "envs is no key of a workflow"),
-        (CALL, "calls ./.github/workflows/tests.yml, which cannot be read (No such file or directory)"),
-        (("", r"^name: .*", "name: [a"), "cannot be read ("),
-        (("", r"^name: .*", bomb("{<<: [*a, *a, *a], y: 1}")), "its aliases stand for more than"),
-        (("", r"^name: .*", bomb("[*a, *a, *a]")), "its aliases stand for more than"),
-    ],
-)
-def test_a_workflow_that_github_refuses_is_refused_with_its_line(change: Change, fault: str, tmp_path: Path) -> None:
-    with pytest.raises(WorkflowError, match=r"^deploy\.yml:\d+: ") as caught:
-        read(tmp_path, change)
-    assert fault in str(caught.value)

@@ -6,6 +6,7 @@ Sources: https://docs.github.com/en/actions/reference/workflows-and-actions.
 import copy
 import random
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ import yaml
 from helpers.exhaustive import one_of_each
 from helpers.workflows import TEXTS
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
-from nova_infra.rehearsal.delivery.workflows.syntax import WorkflowError
 
 LAB = Stage("Lab", (DeployAction("shop.Deploy", 1, "acme-lab-shop", "Lab/shop.json", None),))
 CHECKOUT = "- uses: actions/checkout@v4"
@@ -180,12 +181,35 @@ def test_only_the_commands_that_are_not_run_here_are_left_out() -> None:
         "- {run: make x, if: vars.X, name: Perhaps}",
     )
     workflow = read(BEFORE + job("test", *steps) + deploy(keys="needs: test\n"))
-    assert played(workflow)[:3] == [":\npytest -q", "cd app && :&& make test", ":&& make test"]
+    assert played(workflow)[:3] == [
+        "bash -e -c ':\npytest -q'",
+        "bash -e -c 'cd app && :&& make test'",
+        "bash -e -c ':&& make test'",
+    ]
     copied = ("test: 5 (docker build .)", "test: Copy (aws s3 cp x y)", "test: Long")
     assert workflow.unplayed == (*copied, "test: Jest (npx jest)", "test: Shell", "test: Perhaps")
 
 
+@pytest.mark.parametrize(
+    ("step", "fails"),
+    [
+        ('- {run: "false\\ntrue"}', True),
+        ("- {run: 'false | true'}", False),
+        ("- {run: 'false | true', shell: bash}", True),
+        ("- {run: '[[ a == a ]]'}", False),
+        ("- {run: \"false\\ntrue\", shell: 'bash {0}'}", False),
+        ('- {run: "false\\ntrue", shell: sh}', True),
+        ('- {run: "false\\ntrue", working-directory: /}', True),
+    ],
+)
+def test_a_script_ends_where_the_shell_that_github_calls_would_end_it(step: str, fails: bool) -> None:
+    command = played(read(BEFORE + job("test", step) + deploy(keys="needs: test\n")))[0]
+    assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == fails
+
+
 def test_what_only_github_decides_is_said() -> None:
+    for keys in ("container: python:3.13\n", "services: {db: {image: postgres}}\n"):
+        assert "deploy runs on this machine, not in its containers" in read(BEFORE + deploy(keys=keys)).assumed[0]
     workflow = read(BEFORE + deploy(keys=by("vars.X == 'y'")))
     assert workflow.assumed == ("deploy runs, although only GitHub knows \"vars.X == 'y'\"",)
     workflow = read(BEFORE + deploy(last="- {run: make synth && nova deploy lab, if: vars.X}"))
@@ -265,13 +289,13 @@ def test_an_odd_workflow_is_read_or_refused_in_a_line(seed: int) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "fault"),
     [
-        ("{push: {branches: [trunk]}}", "{push: main}", "on holds what GitHub does not take there"),
+        ("{push: {branches: [trunk]}}", "{push: main}", "on.push holds what GitHub does not take there"),
         ("[trunk]", "['?x']", "on: '?x' is not a pattern that GitHub takes"),
         ("[trunk]", "['[z-a]']", "on: '[z-a]' is not a pattern that GitHub takes"),
         ("environment: lab", "needs: 5", "job deploy: needs holds what GitHub does not take there"),
         ("environment: lab", "outputs: [a]", "job deploy: outputs holds what"),
-        ("environment: lab", "strategy: {matrix: {include: [a]}}", "job deploy: strategy holds what"),
-        ("environment: lab", "defaults: {run: x}", "job deploy: defaults holds what"),
+        ("environment: lab", "strategy: {matrix: {include: [a]}}", "job deploy: strategy.matrix holds what"),
+        ("environment: lab", "defaults: {run: x}", "job deploy: defaults.run holds what"),
         ("with: {role-to-assume: x}", "with: x", "step 2 of job deploy: with holds what"),
         ("environment: lab", "environment: \"${{ format('{1}', 'a') }}\"", "for which it gives nothing"),
         ("environment: lab", f"environment: {DEEP!r}", "is nested too deeply"),

@@ -2,14 +2,8 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.delivery.workflows.expressions import (
-    ExpressionError,
-    Open,
-    evaluate,
-    fill,
-    is_unknown,
-    weighed,
-)
+from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError, evaluate, fill, weighed
+from nova_infra.rehearsal.delivery.workflows.language.values import Open, is_unknown
 
 CONTEXTS: dict[str, Any] = {
     "github": {"event_name": "push", "ref": "refs/heads/main"},

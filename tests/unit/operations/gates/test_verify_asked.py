@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.operations.gates.asked import leads_to
+from nova_infra.operations.gates.verify import leads_to
 
 ELB = "AWS::ElasticLoadBalancingV2"
 EXPORT = "nova-prod-platform:ExportsOutputRef{}Listener"

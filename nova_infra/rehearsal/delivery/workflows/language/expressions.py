@@ -12,9 +12,24 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-_NUMBER = r"[-+]?(?:0x[0-9a-fA-F]+|0o[0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+from nova_infra.rehearsal.delivery.workflows.language.values import (
+    NUMBER,
+    UNKNOWN,
+    Unknown,
+    are_same,
+    as_integer,
+    as_number,
+    as_text,
+    contains,
+    is_unknown,
+    key_of,
+    made_comparable,
+    member_of,
+    truth_of,
+)
+
 _TOKEN = re.compile(
-    rf"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>{_NUMBER})|(?P<name>[A-Za-z_][\w-]*)"
+    rf"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>{NUMBER})|(?P<name>[A-Za-z_][\w-]*)"
     r"|(?P<sign>&&|\|\||==|!=|<=|>=|[!<>().,\[\]*]))"
 )
 _EMBEDDED = re.compile(r"\$\{\{((?:'(?:[^']|'')*'|[^'])*?)\}\}")
@@ -24,33 +39,6 @@ _QUOTED = re.compile(r"'(?:[^']|'')*'")
 _CONSTANTS = {"true": True, "false": False, "null": None, "NaN": float("nan"), "Infinity": float("inf")}
 _ORDERS: dict[str, Callable[[Any, Any], bool]]
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-
-
-class _Unknown(str):
-    __slots__ = ()
-
-
-UNKNOWN = _Unknown()
-"""A value that only a run on GitHub knows, such as an output of somebody's action. As a text it is empty."""
-
-
-def is_unknown(value: Any) -> bool:
-    """Whether only a run on GitHub knows a value, or a part of it. Its text is then what is likely, or empty."""
-    if isinstance(value, Mapping):
-        return isinstance(value, Open) or any(map(is_unknown, value.values()))
-    return isinstance(value, _Unknown) or (isinstance(value, list) and any(map(is_unknown, value)))
-
-
-class Open(dict[str, Any]):
-    """What only GitHub knows all members of: one that is not known here is not empty, as expressions assume."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """What is known under a key, and ``UNKNOWN`` for everything else."""
-        return super().get(key, UNKNOWN if default == "" else default)
-
-
-class _Filtered(list[Any]):
-    """What ``*`` found, whose members' members are asked for."""
 
 
 class ExpressionError(ValueError):
@@ -66,7 +54,7 @@ def fill(text: str, contexts: Mapping[str, Any], *, failed: bool = False) -> str
         return as_text(values[-1])
 
     whole = _EMBEDDED.sub(filled, text)
-    return _Unknown(whole) if any(map(is_unknown, values)) else whole
+    return Unknown(whole) if any(map(is_unknown, values)) else whole
 
 
 def weighed(condition: str, contexts: Mapping[str, Any], *, failed: bool = False, skipped: bool = False) -> bool | None:
@@ -85,17 +73,37 @@ def weighed(condition: str, contexts: Mapping[str, Any], *, failed: bool = False
     if "${{" in expression:
         # Between other text, expressions make a text, and every text but the empty one is true.
         filled = fill(condition, contexts, failed=failed)
-        return True if filled else _truth(filled)
+        return True if filled else truth_of(filled)
     if not expression.strip():
         return True
-    return _truth(evaluate(expression, contexts, failed=failed, skipped=skipped))
+    return truth_of(evaluate(expression, contexts, failed=failed, skipped=skipped))
+
+
+def embedded(text: str) -> list[str]:
+    """The expressions in a text, each without ``${{ }}``."""
+    return _EMBEDDED.findall(text)
+
+
+def named(expression: str) -> tuple[set[str], set[str]]:
+    """The contexts and the functions that an expression names.
+
+    Raises:
+        ExpressionError: It is not an expression.
+    """
+    if not expression.strip():
+        return set(), set()
+    tokens = [*_tokens(expression), ("", "")]
+    found = [(tokens[at - 1][1], word, tokens[at + 1][1]) for at, (kind, word) in enumerate(tokens) if kind == "name"]
+    words = [(word, after) for before, word, after in found if before != "." and word not in _CONSTANTS]
+    contexts = {word for word, after in words if after != "("}
+    evaluate(expression, dict.fromkeys(contexts, UNKNOWN))
+    return {each.lower() for each in contexts}, {word.lower() for word, after in words if after == "("}
 
 
 def bare(text: str) -> str:
-    """An expression without ``${{ }}``; a text that holds more than one expression stays as it is."""
-    stripped = text.strip()
-    inner = stripped.removeprefix("${{").removesuffix("}}")
-    return inner if stripped.startswith("${{") and stripped.endswith("}}") and "${{" not in inner else text
+    """An expression without ``${{ }}``; a text that holds more, even a line's end, stays as it is."""
+    inner = text.removeprefix("${{").removesuffix("}}")
+    return inner if text.startswith("${{") and text.endswith("}}") and "${{" not in inner else text
 
 
 def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = False, skipped: bool = False) -> Any:
@@ -104,14 +112,7 @@ def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = Fal
     Raises:
         ExpressionError: It is not an expression.
     """
-    tokens, at = [], 0
-    stripped = expression.rstrip()
-    while at < len(stripped):
-        match = _TOKEN.match(stripped, at)
-        if match is None:
-            raise ExpressionError(f"{expression.strip()!r} is not an expression that the rehearsal knows")
-        tokens.append((str(match.lastgroup), match.group(str(match.lastgroup))))
-        at = match.end()
+    tokens = _tokens(expression)
     statuses = {"success": not (failed or skipped), "failure": failed, "always": True, "cancelled": False}
     parser = _Parser(expression.strip(), tokens, contexts, statuses)
     try:
@@ -121,6 +122,18 @@ def evaluate(expression: str, contexts: Mapping[str, Any], *, failed: bool = Fal
     if parser.at < len(tokens):
         raise parser.error()
     return value
+
+
+def _tokens(expression: str) -> list[tuple[str, str]]:
+    tokens, at = [], 0
+    stripped = expression.rstrip()
+    while at < len(stripped):
+        match = _TOKEN.match(stripped, at)
+        if match is None:
+            raise ExpressionError(f"{expression.strip()!r} is not an expression that the rehearsal knows")
+        tokens.append((str(match.lastgroup), match.group(str(match.lastgroup))))
+        at = match.end()
+    return tokens
 
 
 class _Parser:
@@ -137,16 +150,16 @@ class _Parser:
         value = self._both()
         while self._takes("||"):
             other = self._both()
-            known = _truth(value)
-            value = _Unknown(as_text(other)) if known is None else value if known else other
+            known = truth_of(value)
+            value = Unknown(as_text(other)) if known is None else value if known else other
         return value
 
     def _both(self) -> Any:
         value = self._equal()
         while self._takes("&&"):
             other = self._equal()
-            known = _truth(value)
-            if known is None and _truth(other) is not False:
+            known = truth_of(value)
+            if known is None and truth_of(other) is not False:
                 value = UNKNOWN
             elif known is not False:
                 value = other
@@ -156,7 +169,7 @@ class _Parser:
         value = self._ordered()
         while (equal := self._takes("==")) or self._takes("!="):
             other = self._ordered()
-            value = UNKNOWN if is_unknown(value) or is_unknown(other) else _same(value, other) is equal
+            value = UNKNOWN if is_unknown(value) or is_unknown(other) else are_same(value, other) is equal
         return value
 
     def _ordered(self) -> Any:
@@ -164,12 +177,12 @@ class _Parser:
         while sign := next((sign for sign in _ORDERS if self._takes(sign)), None):
             other = self._single()
             unknown = is_unknown(value) or is_unknown(other)
-            value = UNKNOWN if unknown else _ORDERS[sign](*_comparable(value, other))
+            value = UNKNOWN if unknown else _ORDERS[sign](*made_comparable(value, other))
         return value
 
     def _single(self) -> Any:
         if self._takes("!"):
-            known = _truth(self._single())
+            known = truth_of(self._single())
             return UNKNOWN if known is None else not known
         if self._takes("("):
             value = self.either()
@@ -179,14 +192,14 @@ class _Parser:
         if kind == "text":
             return word[1:-1].replace("''", "'")
         if kind == "number":
-            return _number(word)
+            return as_number(word)
         if kind != "name":
             raise self.error()
         if self._takes("("):
             return self._path(self._call(word))
         if word in _CONSTANTS:
             return _CONSTANTS[word]
-        context = _key(self._contexts, word)
+        context = key_of(self._contexts, word)
         if context not in self._contexts:
             raise ExpressionError(f"{self._text!r} names {word}, which GitHub does not know there")
         return self._path(self._contexts[context])
@@ -197,10 +210,10 @@ class _Parser:
                 kind, key = self._next()
                 if kind != "name" and key != "*":
                     raise self.error()
-                value = _member(value, key, every=key == "*")
+                value = member_of(value, key, every=key == "*")
             elif self._takes("["):
                 every = self._takes("*")
-                value = _member(value, "" if every else self.either(), every=every)
+                value = member_of(value, "" if every else self.either(), every=every)
                 self._needs("]")
             else:
                 return value
@@ -211,11 +224,13 @@ class _Parser:
             if arguments:
                 self._needs(",")
             arguments.append(self.either())
-        if name.lower() in self._statuses and not arguments:
-            return self._statuses[name.lower()]
+        if name.lower() in self._statuses:
+            return self._statuses[name.lower()]  # success and failure may name jobs
         match name.lower(), arguments:
+            case "case", [_, _, *_] if len(arguments) % 2:
+                return self._chosen(arguments)
             case "contains", [where, what]:
-                return _contains(where, what)
+                return contains(where, what)
             case "startswith" | "endswith", [text, part]:
                 whole, end = as_text(text).lower(), as_text(part).lower()
                 known = whole.startswith(end) if name.lower() == "startswith" else whole.endswith(end)
@@ -223,16 +238,27 @@ class _Parser:
             case "fromjson", [value]:
                 return self._parsed(value)
             case "tojson", [value]:
-                return UNKNOWN if is_unknown(value) else json.dumps(_whole(value), indent=2, default=as_text)
+                return UNKNOWN if is_unknown(value) else json.dumps(as_integer(value), indent=2, default=as_text)
             case "join", [values] | [values, _]:
                 members = list(values) if isinstance(values, list) else [values]
                 joined = (as_text(arguments[1]) if arguments[1:] else ",").join(map(as_text, members))
-                return _Unknown(joined) if is_unknown(arguments) else joined
+                return Unknown(joined) if is_unknown(arguments) else joined
             case "format", [text, *values]:
                 return self._formatted(as_text(text), values, unknown=is_unknown(arguments))
             case "hashfiles", [_, *_]:
-                return _Unknown("0")
+                return Unknown("0")
         raise self.error()
+
+    def _chosen(self, arguments: Sequence[Any]) -> Any:
+        """What ``case`` returns: the value behind the first condition that holds, or the last one."""
+        for at in range(0, len(arguments) - 1, 2):
+            if is_unknown(arguments[at]):
+                return UNKNOWN
+            if not isinstance(arguments[at], bool):
+                raise ExpressionError(f"{self._text!r} has a condition in case() that is neither true nor false")
+            if arguments[at]:
+                return arguments[at + 1]
+        return arguments[-1]
 
     def _formatted(self, text: str, values: Sequence[Any], *, unknown: bool) -> str:
         def put(found: re.Match[str]) -> str:
@@ -243,7 +269,7 @@ class _Parser:
             return as_text(values[int(found[1])])
 
         whole = _PLACE.sub(put, text)
-        return _Unknown(whole) if unknown else whole
+        return Unknown(whole) if unknown else whole
 
     def _parsed(self, value: Any) -> Any:
         if is_unknown(value):
@@ -267,81 +293,3 @@ class _Parser:
     def _needs(self, sign: str) -> None:
         if not self._takes(sign):
             raise self.error()
-
-
-def _contains(where: Any, what: Any) -> Any:
-    if not isinstance(where, list):
-        return UNKNOWN if is_unknown([where, what]) else as_text(what).lower() in as_text(where).lower()
-    found = [UNKNOWN if is_unknown([each, what]) else _same(each, what) for each in where]
-    return any(each is True for each in found) or (UNKNOWN if UNKNOWN in found else False)
-
-
-def _key(where: Mapping[str, Any], key: Any) -> Any:
-    """A key as an object writes it: GitHub ignores its case."""
-    if key in where or not isinstance(key, str):
-        return key
-    return next((each for each in where if str(each).lower() == key.lower()), key)
-
-
-def _member(value: Any, key: Any, *, every: bool) -> Any:
-    """What an object has under a key; ``every`` for what all of its members have."""
-    if isinstance(value, _Unknown):
-        return UNKNOWN
-    if isinstance(value, _Filtered) and not every:
-        found = (_member(each, key, every=False) for each in value)
-        return _Filtered(each for each in found if each != "")
-    if every:
-        open_ends = [UNKNOWN] if isinstance(value, Open) else []
-        members = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list) else []
-        return _Filtered([*members, *open_ends])
-    if isinstance(value, list):
-        index = _number(key)
-        return value[int(index)] if 0 <= index < len(value) else ""
-    if not isinstance(value, Mapping):
-        return ""
-    return UNKNOWN if is_unknown(key) else value.get(_key(value, as_text(key)), "")
-
-
-def _truth(value: Any) -> bool | None:
-    """Whether a value counts as true; None if only GitHub knows."""
-    if isinstance(value, _Unknown):
-        return None
-    return isinstance(value, Mapping | list) or (value not in ("", None, False, 0) and value == value)
-
-
-def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, Mapping | list) or isinstance(right, Mapping | list):
-        return left is right
-    first, second = _comparable(left, right)
-    return bool(first == second)
-
-
-def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
-    """Two texts without their case, or the numbers that GitHub compares where kinds differ."""
-    if isinstance(left, str) and isinstance(right, str):
-        return left.lower(), right.lower()
-    return _number(left), _number(right)
-
-
-def _number(value: Any) -> float:
-    if value is None or isinstance(value, bool | int | float):
-        return float(value or 0)
-    text = value.strip() if isinstance(value, str) else "?"
-    if not text or not re.fullmatch(_NUMBER, text):
-        return float("nan") if text else 0.0
-    return float(int(text[:200], 0)) if text.lstrip("+-")[:2] in ("0x", "0o") else float(text)
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def as_text(value: Any) -> str:
-    """A value as GitHub writes it into a text."""
-    if value is None or isinstance(value, bool):
-        return "" if value is None else str(value).lower()
-    if isinstance(value, Mapping | list):
-        return "Object" if isinstance(value, Mapping) else "Array"
-    if isinstance(value, float):
-        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), f"{value:.15g}")
-    return value if isinstance(value, str) else str(value)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.environment.colours import starts_from_alternate
+from nova_infra.rehearsal.pipeline.environments import starts_from_alternate
 
 
 def template(priority: int = 3) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from nova_infra.errors import NovaError
-from nova_infra.scaffold.copilot.options import placed
+from nova_infra.scaffold.copilot.project import placed
 
 
 @pytest.mark.parametrize(

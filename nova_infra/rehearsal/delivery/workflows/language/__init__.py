@@ -1,0 +1,1 @@
+"""The language of a workflow: its syntax, its expressions and its triggers."""

@@ -1,0 +1,34 @@
+"""Texts that are no workflow, or that come to far more than is written."""
+
+from pathlib import Path
+
+import pytest
+
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText
+
+JOBS = "on: push\njobs: {a: {runs-on: x, steps: [{run: ls}]}}\n"
+BOMB = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("x0: &x0 [a]\n" + BOMB + JOBS, r"^w.yml:1: has more than 100000 values once its aliases are written out"),
+        ("env: &e {a: *e}\n" + JOBS, r"^w.yml:1: "),
+        ("env: " + "[" * 10_000, r"^w.yml:2: cannot be read"),
+        ("env: \0", r"^w.yml:1: cannot be read"),
+        ("env: {a: b", r"^w.yml:2: cannot be read"),
+        ("", r"^w.yml:1: has no jobs"),
+        ("!!python/object:os.system x", r"^w.yml:1: cannot be read"),
+    ],
+)
+def test_a_text_that_is_no_workflow_is_refused_in_a_line(text: str, fault: str) -> None:
+    with pytest.raises(WorkflowError, match=fault) as caught:
+        WorkflowText(Path("w.yml"), text)
+    assert "\n" not in str(caught.value)
+
+
+def test_aliases_are_what_they_stand_for() -> None:
+    text = "on: push\njobs:\n  a: &job {runs-on: x, steps: [{run: ls}]}\n  b: *job\n"
+    jobs = WorkflowText(Path("w.yml"), text).content["jobs"]
+    assert jobs["a"] == jobs["b"] == {"runs-on": "x", "steps": [{"run": "ls"}]}
