@@ -6,8 +6,8 @@ import logging
 import re
 from typing import Any
 
+from nova_infra.documents.yamls import is_boundless
 from nova_infra.rehearsal.requests.sample import SampleRequest
-from nova_infra.yamls import is_boundless
 
 DOCUMENTS = (
     "openapi.json",

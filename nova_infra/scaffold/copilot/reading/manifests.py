@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from nova_infra.documents.yamls import MOST_VALUES, is_boundless
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.answers import TYPES, Path
-from nova_infra.yamls import MOST_VALUES, is_boundless
 
 _LETTERS = {name: letter for letter, name in TYPES.items()}
 

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nova_infra.documents.yamls import MOST_VALUES, is_boundless
 from nova_infra.errors import RefusedError
 from nova_infra.rehearsal.delivery.workflows.language.places import misplaced, never_equal
-from nova_infra.yamls import MOST_VALUES, is_boundless
 
 _TOP = {"name", "description", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs"}
 _CALLS = {"name", "uses", "with", "secrets", "needs", "if", "permissions", "concurrency", "strategy"}

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from helpers.examples import bomb
-from nova_infra.yamls import MOST_VALUES, is_boundless
+from nova_infra.documents.yamls import MOST_VALUES, is_boundless
 
 
 def boundless(text: str) -> bool:
