@@ -12,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from helpers.ecr import tags
 from helpers.exhaustive import one_of_each
 from nova_infra.config import Config, load_config
 from nova_infra.errors import NovaError
@@ -163,10 +164,6 @@ def run(nova: Any, project: Path) -> Any:
     return run
 
 
-def tags(ecr: Any, name: str = CARTS) -> set[str]:
-    return {image["imageTag"] for image in ecr.list_images(repositoryName=name)["imageIds"]}
-
-
 def content(project: Path, service: str = "carts-service") -> str:
     return image_tags(project, load_config(project))[service]
 
@@ -187,7 +184,7 @@ def test_an_image_is_built_once_and_every_release_of_it_only_tagged(project: Pat
     git("commit", "--quiet", "--message", "second")
     code, out, _ = run("image", "build", "carts-service", "--release")
     assert out.startswith(f"{CARTS}:{tag} is in the registry already: not built again")
-    assert tags(ecr) == {tag, first, git("rev-parse", "HEAD")}
+    assert tags(ecr, CARTS) == {tag, first, git("rev-parse", "HEAD")}
 
 
 def test_a_tree_with_changes_is_no_release_and_nothing_is_pushed(project: Path, ecr: Any, run: Any) -> None:
@@ -197,7 +194,7 @@ def test_a_tree_with_changes_is_no_release_and_nothing_is_pushed(project: Path, 
     assert err.splitlines() == [
         "--release: the files here are not those of a commit: commit or stash what git status lists"
     ]
-    assert tags(ecr) == set()
+    assert tags(ecr, CARTS) == set()
     assert run("image", "build", "carts-service")[0] == 0
 
 
@@ -208,7 +205,7 @@ def test_an_archive_without_git_is_released_as_the_commit_that_codebuild_names(
     assert run("image", "build", "carts-service", "--release")[0] == 2
     monkeypatch.setenv("CODEBUILD_RESOLVED_SOURCE_VERSION", "c0ffee")
     assert run("image", "build", "carts-service", "--release")[0] == 0
-    assert tags(ecr) == {content(project), "c0ffee"}
+    assert tags(ecr, CARTS) == {content(project), "c0ffee"}
 
 
 @pytest.mark.parametrize("fails", one_of_each(["scan", "push"]))
@@ -223,7 +220,7 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         monkeypatch.setattr(image_build, "docker", lambda *arguments, **_: write_archive(arguments))
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
-    assert git("rev-parse", "HEAD") not in tags(ecr)
+    assert git("rev-parse", "HEAD") not in tags(ecr, CARTS)
 
 
 @pytest.mark.exhaustive("test_an_image_is_built_once_and_every_release_of_it_only_tagged")
@@ -283,7 +280,7 @@ def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(proje
     run("image", "build", "carts-service")
     assert run("image", "promote", "v1", "carts-service")[:2] == (0, f"{CARTS}:{content(project)} is v1\n")
     assert run("image", "promote", "stable", "carts-service", "--from", "v1")[0] == 0
-    assert tags(ecr) == {content(project), "v1", "stable"}
+    assert tags(ecr, CARTS) == {content(project), "v1", "stable"}
 
 
 @pytest.mark.parametrize(
@@ -309,7 +306,7 @@ def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_pushed(
     assert (code, out) == (2, "")
     [line] = err.splitlines()
     assert fault in line
-    assert tags(ecr) == set()
+    assert tags(ecr, CARTS) == set()
 
 
 @pytest.mark.exhaustive("test_an_image_in_which_the_scanner_finds_something_is_not_pushed_until_somebody_accepts_it")
