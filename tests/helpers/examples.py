@@ -10,7 +10,12 @@ _SHARE = 5
 def load_profile(name: str) -> None:
     """Make up that many examples from now on. How long one takes says how busy the machine is, nothing of the code."""
     for profile in (QUICK, THOROUGH):
-        hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples(100, profile))
+        hypothesis.settings.register_profile(
+            profile,
+            deadline=None,
+            max_examples=examples(100, profile),
+            suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        )
     hypothesis.settings.load_profile(name)
     if name == QUICK:
         # Each process would parse every module that it has loaded, for numbers and words to try besides.
@@ -26,3 +31,13 @@ def examples(thorough: int, profile: str | None = None) -> int:
     """
     profile = profile or hypothesis.settings.get_current_profile_name()
     return thorough // _SHARE if profile == QUICK else thorough
+
+
+def bomb(level: str) -> str:
+    """YAML of a few lines that stands for more values than any machine can hold.
+
+    Args:
+        level: What each line holds, with ``*a`` for the line before.
+    """
+    lines = [f"b{number}: &b{number} {level.replace('*a', f'*b{number - 1}')}" for number in range(1, 40)]
+    return "\n".join(["b0: &b0 {x: 1}", *lines])
