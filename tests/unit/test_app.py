@@ -140,12 +140,12 @@ def test_an_unknown_environment_is_refused(app: ModuleType, config: Config, envi
 def test_the_command_line_tools_have_the_versions_of_package_json(app: ModuleType) -> None:
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
     versions = app.read_tool_versions(ROOT)
-    assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
+    assert (versions.cdk.version, versions.cdk_assets.version) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
 def test_the_cdk_cli_is_one_that_reads_what_the_library_writes(app: ModuleType) -> None:
     """npm's latest is an accidental 3.0.0, which does not; the library needs 2.1148.0 or newer."""
-    version = tuple(int(part) for part in app.read_tool_versions(ROOT).cdk.split("."))
+    version = tuple(int(part) for part in app.read_tool_versions(ROOT).cdk.version.split("."))
     assert (2, 1148, 0) <= version < (3,)
 
 
