@@ -221,7 +221,11 @@ def in_the_way(template: dict[str, Any]) -> dict[str, str]:
 def test_a_first_deployment_that_failed_can_be_repeated(request: pytest.FixtureRequest, fixture: str) -> None:
     """Aws/aws-cdk#5140: *already exists*. Whoever keeps data keeps it when it is replaced, too."""
     templates = request.getfixturevalue(fixture).templates
-    assert {stack: found for stack, template in templates.items() if (found := in_the_way(template))} == {}
+    found = {stack: found for stack, template in templates.items() if (found := in_the_way(template))}
+    # GitHub's jobs deploy repositories with --import-existing-resources, and may delete none.
+    adopted = {"NovaRegistryStack", "NovaEarlyRegistryStack"} if fixture == "github_assembly" else set()
+    assert {kind for stack in adopted for kind in found.pop(stack, {}).values()} <= {"AWS::ECR::Repository"}
+    assert found == {}
     kept = [
         (stack, key, resource.get("UpdateReplacePolicy"))
         for stack, template in templates.items()
