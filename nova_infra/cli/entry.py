@@ -14,3 +14,6 @@ def main() -> None:
             raise
         print(f"nova: {error.name} is not installed: pip install 'nova-infra[tools,rehearsal]'", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # while modules load; `main` answers for all that comes later
+        print("interrupted: nothing had been started", file=sys.stderr)
+        sys.exit(130)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+DONE = "setting up: Python packages\nsetting up: the CDK CLI, Python's bytecode and types\n"
 PYTHON = """#!/bin/sh
 case "$*" in
   *version_info*) echo {version} ;;

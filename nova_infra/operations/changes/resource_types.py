@@ -29,6 +29,14 @@ _FURTHER_STATEFUL = {
 
 _ALWAYS = dict.fromkeys(("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"), ("KeySchema",))
 """What replaces a resource under any condition, although its schema speaks of some: no table can change its key."""
+_NEVER = {
+    "AWS::RDS::DBInstance": (
+        *("AutoMinorVersionUpgrade", "BackupRetentionPeriod", "DBParameterGroupName", "MultiAZ"),
+        "PreferredMaintenanceWindow",
+    )
+}
+"""What its schema calls a condition of a replacement, and RDS changes in place:
+https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ def resource_type(name: str) -> ResourceType:
     if entry is None:
         return ResourceType(stateful=stateful, known=False)
     always, perhaps = entry
+    perhaps = [each for each in perhaps if each not in _NEVER.get(name, ())]
     return ResourceType((*always, *_ALWAYS.get(name, ())), tuple(perhaps), stateful)
 
 

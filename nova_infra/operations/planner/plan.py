@@ -17,13 +17,16 @@ from nova_infra.operations.planner.blockers.cloudformation.names import (
     kept_names,
     names_that_may_be_needed_twice,
     taken_names,
+    taken_roles_of_services,
 )
 from nova_infra.operations.planner.blockers.cloudformation.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.blockers.cloudformation.templates import refused_templates
+from nova_infra.operations.planner.blockers.cloudformation.waiting import waits_in_vain
 from nova_infra.operations.planner.blockers.network.health import changed_health_checks
 from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
     groups_of_another_load_balancer,
+    narrowed_rules,
     reset_weights,
     rules_that_nobody_moves,
 )
@@ -41,7 +44,7 @@ from nova_infra.operations.planner.blockers.network.security_groups import close
 from nova_infra.operations.planner.blockers.network.ways import closed_stores
 from nova_infra.operations.planner.blockers.resources.combinations import refused_combinations
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
-from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers
+from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers, shortened
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
     account_quotas,
@@ -56,6 +59,9 @@ from nova_infra.operations.planner.blockers.resources.tasks import (
 )
 from nova_infra.operations.planner.blockers.resources.texts import refused_texts
 from nova_infra.operations.planner.blockers.resources.values import refused_indexes, refused_values
+from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
+from nova_infra.operations.planner.blockers.services.functions import refused_functions
+from nova_infra.operations.planner.blockers.services.policies import refused_policies
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
@@ -70,6 +76,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     locked_exports,
     capacity_providers_in_use,
     taken_names,
+    taken_roles_of_services,
     changed_service_tokens,
     groups_of_another_load_balancer,
     overlapping_subnets,
@@ -87,13 +94,20 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     beyond_limits,
     refused_texts,
     refused_combinations,
+    refused_policies,
+    refused_databases,
+    refused_functions,
+    waits_in_vain,
     closed_ways,
     repeated_rules,
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     lost_data,
+    shortened,
     protected_leftovers,
+    restarted_databases,
     reset_weights,
+    narrowed_rules,
     back_to_rolling,
     rules_that_nobody_moves,
     names_that_may_be_needed_twice,

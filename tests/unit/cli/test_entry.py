@@ -1,19 +1,34 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.cli.entry import main
 
 # Runs `nova` where one package is not installed.
 WITHOUT = """
 import sys
 sys.modules[sys.argv[1]] = None
 sys.argv = ["nova", *sys.argv[2:]]
-from nova_infra.cli.entry import main
-main()
+from nova_infra.cli import entry
+entry.main()
 """
+
+
+def test_an_interruption_while_modules_load_is_a_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "nova_infra.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "nova_infra.cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted: nothing had been started\n")
 
 
 @pytest.mark.parametrize(("package", "command"), one_of_each([("click", "--help"), ("aiohttp", "rehearse")]))

@@ -3,9 +3,7 @@
 import fcntl
 from pathlib import Path
 
-from helpers.set_up import begin_setup, project_of_stand_ins, setup
-
-DONE = "setting up: Python packages\nsetting up: the CDK CLI, Python's bytecode and types\n"
+from helpers.set_up import DONE, begin_setup, project_of_stand_ins, setup
 
 
 def test_of_two_set_ups_at_once_the_second_waits_and_finds_nothing_to_do(tmp_path: Path) -> None:

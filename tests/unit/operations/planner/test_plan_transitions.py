@@ -171,7 +171,7 @@ MATRIX = {
             f"its path /store-service/* goes to an earlier rule, of {STORE}",
         ),
     ),
-    "paths": Case(paths, told=(WEIGHTS,)),
+    "paths": Case(paths, told=(WEIGHTS, "no rule takes")),
     "priority": Case(priority, told=(WEIGHTS,)),
     "swapped priorities": Case(
         swapped_priorities,
@@ -219,6 +219,7 @@ MATRIX = {
     "kind": Case(
         worker,
         refused=("becomes one of another kind", "add it as a service of another name, deliver, then remove this one"),
+        told=("no rule takes",),
     ),
     "internal": Case(
         internal,

@@ -65,6 +65,33 @@ def taken_names(step: Step) -> Iterator[Refusal]:
             break
 
 
+# Service whose role of its own its first use in an account makes, to a type whose resources are such a use.
+_USES = {
+    "ecs": ("AWS::ECS::Service", "AWS::ECS::Cluster"),
+    "elasticloadbalancing": ("AWS::ElasticLoadBalancingV2::LoadBalancer",),
+    "ecs.application-autoscaling": ("AWS::ApplicationAutoScaling::ScalableTarget",),
+    "rds": ("AWS::RDS::DBInstance", "AWS::RDS::DBCluster"),
+    "autoscaling": ("AWS::AutoScaling::AutoScalingGroup",),
+}
+
+
+def taken_roles_of_services(step: Step) -> Iterator[Refusal]:
+    """Refuse to make a service's own role where the account has it, since it uses the service.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html
+    """
+    for action in step.actions:
+        if action.type != "AWS::IAM::ServiceLinkedRole" or not action.makes_new:
+            continue
+        properties = step.after.resources[action.logical_id].get("Properties", {})
+        service, _, suffix = str(properties.get("AWSServiceName")).partition(".amazonaws.com")
+        deployed = [each for key, each in step.world.stacks.items() if key.account == step.after.key.account]
+        used = any(True for each in deployed for kind in _USES.get(service, ()) for _ in each.of_type(kind))
+        if used and not suffix and "CustomSuffix" not in properties:
+            fault = f"the account uses {service} and so has its role already"
+            yield step.refuse(action.logical_id, fault, "leave it out: its first use makes it")
+
+
 def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
     """Warn that a resource with a fixed name may be replaced: AWS does not document when, and its name forbids it.
 

@@ -26,6 +26,8 @@ _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     f"{_ELB}::TargetGroup": ("LoadBalancerArns", "TargetGroupArn", "TargetGroupFullName", "TargetGroupName"),
 }
 """All attributes of some types. Schemas of others leave out some that CloudFormation knows."""
+_DESCRIPTION = 1024
+"""Bytes: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
 _Fault = tuple[str, str]
 
 
@@ -40,6 +42,12 @@ def refused_templates(step: Step) -> Iterator[Refusal]:
     if step.actions:
         parts = [*step.after.resources.items()]
         parts += [(f"Outputs.{name}", each) for name, each in template.get("Outputs", {}).items()]
+        described = [("Description", template), *((each, part) for each, part in parts if each.startswith("Outputs."))]
+        for place, part in described:
+            text = part.get("Description") if isinstance(part, Mapping) else None
+            if isinstance(text, str) and (size := len(text.encode())) > _DESCRIPTION:
+                fault = f"its description has {size:,} bytes, but CloudFormation allows {_DESCRIPTION:,}"
+                yield step.refuse(place, fault, "shorten it")
         for place, part in parts:
             for fault, remedy in _of_functions(part, template):
                 yield step.refuse(place, fault, remedy)

@@ -4,13 +4,17 @@ See https://github.com/aws/aws-cdk/issues/36649: CloudFormation writes the templ
 """
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
+from nova_infra.checks.rule import as_list
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import is_function, table, tables
+from nova_infra.operations.changes.certain import is_function, is_known, table, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
+
+_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
 def rules_with_weights_that_change(step: Step) -> list[str]:
@@ -31,6 +35,52 @@ def reset_weights(step: Step) -> Iterator[Consequence]:
             "the rule changes, which resets the weights that ECS set: an outage while the other colour serves; the "
             "preflight reads which one does",
         )
+
+
+def narrowed_rules(step: Step) -> Iterator[Consequence]:
+    """Warn about requests that a rule gives up and no other rule of the release takes.
+
+    They get what the listener answers by default, from the rule's change on: before any canary, whatever becomes of it.
+    """
+    if step.before is None:
+        return
+    rules = {
+        (stack.key, name): properties
+        for stack in {**step.world.stacks, **step.release, step.after.key: step.after}.values()
+        if stack.key[:2] == step.after.key[:2]
+        for name, properties in stack.of_type(_RULE)
+    }
+    for_tests = {
+        name
+        for _, service in step.before.of_type("AWS::ECS::Service")
+        for each in tables(service.get("LoadBalancers"))
+        for name in references(table(each.get("AdvancedConfiguration")).get("TestListenerRule"))
+    }
+    for logical_id, before in step.before.of_type(_RULE):
+        if logical_id in for_tests:
+            continue
+        after = rules.pop((step.after.key, logical_id), {})
+        if not (is_known(before.get("Conditions")) and is_known(after.get("Conditions"))):
+            continue
+        had, has = _conditions(before), _conditions(after)
+        others = [path for each in (after, *rules.values()) for path in _conditions(each).get("path-pattern", ())]
+        lost = [path for path in had.get("path-pattern", ()) if not any(fnmatchcase(path, each) for each in others)]
+        if lost:
+            said = f"no rule takes {listed(lost, 3)} any more: their users get the listener's default answer"
+            yield step.note(logical_id, said, hurts=True)
+        for field in sorted(has.keys() - had.keys()) if had else ():
+            said = f"takes only requests with {field} {listed(has[field], 3)} from now on: others find no rule"
+            yield step.note(logical_id, said, hurts=True)
+
+
+def _conditions(rule: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Each field that a rule looks at, with the values that it wants."""
+    return {
+        str(each.get("Field")): [
+            str(value) for part in (each, *map(table, each.values())) for value in as_list(part.get("Values", []))
+        ]
+        for each in tables(rule.get("Conditions"))
+    }
 
 
 def back_to_rolling(step: Step) -> Iterator[Consequence]:
@@ -61,7 +111,7 @@ def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
             )
             named = (balancer.get("TargetGroupArn"), advanced.get("AlternateTargetGroupArn"))
             groups = {group for each in named for group in references(each)}
-            for rule, each in step.after.of_type("AWS::ElasticLoadBalancingV2::ListenerRule") if moved else ():
+            for rule, each in step.after.of_type(_RULE) if moved else ():
                 if rule not in moved | of_tests and groups & set(references(each.get("Actions"))):
                     yield step.note(
                         rule,
@@ -79,7 +129,7 @@ def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html
     """
     replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
-    for logical_id, rule in step.after.of_type("AWS::ElasticLoadBalancingV2::ListenerRule"):
+    for logical_id, rule in step.after.of_type(_RULE):
         before = step.before.resources.get(logical_id, {}).get("Properties", {}) if step.before is not None else {}
         if logical_id not in replaced or before.get("ListenerArn") == rule.get("ListenerArn"):
             continue

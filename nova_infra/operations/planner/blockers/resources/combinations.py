@@ -109,6 +109,12 @@ def _subscription(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _event_rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    if not any(_may_be_given(properties, each) for each in ("EventPattern", "ScheduleExpression")):
+        yield (
+            "EventPattern",
+            "is missing, as is ScheduleExpression, and a rule needs one of them",
+            "say when it applies",
+        )
     for text in values_at(properties, "Targets[].Input"):
         if isinstance(text, str) and _parsed(text) is None:
             yield "Targets.Input", "is no JSON", "write a text in quotation marks, or an object"
@@ -191,8 +197,11 @@ def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         if not any(key.startswith(_EXPIRES) for key in rule):
             yield "LifecycleConfiguration.Rules", "has a rule that does nothing", "say what expires, and when"
     versioning = properties.get("VersioningConfiguration", {"Status": "Suspended"})
-    if _is_given(properties, "ReplicationConfiguration") and versioning == {"Status": "Suspended"}:
-        yield "ReplicationConfiguration", "needs versioning, which is off", "enable VersioningConfiguration"
+    for key in ("ReplicationConfiguration", "ObjectLockEnabled"):
+        # Object lock turns versioning on by itself, unless the template says otherwise.
+        off = versioning == {"Status": "Suspended"} and (key[0] == "R" or "VersioningConfiguration" in properties)
+        if off and _is_given(properties, key):
+            yield key, "needs versioning, which is off", "enable VersioningConfiguration"
 
 
 def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -11,14 +11,13 @@ Manager). What AWS raises on request is not a
 limit but a quota: see ``quotas.py``.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list, as_text
-from nova_infra.operations.changes.certain import certain_entries, is_known, may_be_left_out, table, values_at
+from nova_infra.operations.changes.certain import certain_entries, may_be_left_out, table, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -57,6 +56,10 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "Actions[].ForwardConfig.TargetGroupStickinessConfig.DurationSeconds": (1, 604_800),
     },
     "AWS::SecretsManager::Secret": {"GenerateSecretString.PasswordLength": (1, 4096)},
+    "AWS::RDS::DBInstance": {"BackupRetentionPeriod": (0, 35)},
+    "AWS::RDS::DBCluster": {"BackupRetentionPeriod": (1, 35)},
+    "AWS::CloudFormation::WaitCondition": {"Timeout": (0, 43_200)},
+    "AWS::CloudFormation::CustomResource": {"ServiceTimeout": (1, 3600)},
     "AWS::Route53::RecordSet": {"TTL": (0, 2_147_483_647)},
     "AWS::ElasticLoadBalancingV2::TargetGroup": {"Port": (1, 65_535)},
     "AWS::ElasticLoadBalancingV2::Listener": {"Port": (1, 65_535)},
@@ -114,11 +117,6 @@ _COUNTS: Mapping[str, Mapping[str, int]] = {
 }
 _MOST_CHILDREN = 100
 _STANDARD_PARAMETER = 4096
-_VARIABLES = 4096
-"""Bytes of a function's variables: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
-_OWN_POLICIES = {"AWS::IAM::User": 2048, "AWS::IAM::Role": 10_240, "AWS::IAM::Group": 5120}
-"""Characters of all inline policies together, without white space:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
 _MOST_TAGS = 50
 _Fault = tuple[str, str, str]
 
@@ -173,21 +171,6 @@ def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         if isinstance(value, str) and len(value.encode()) > _STANDARD_PARAMETER:
             fault = f"has {len(value.encode()):,} bytes, and a standard parameter holds {_STANDARD_PARAMETER:,}"
             yield "Value", fault, "make its Tier Advanced, which holds 8,192"
-    if kind == "AWS::Lambda::Function":
-        known = {
-            key: each
-            for key, each in table(table(properties.get("Environment")).get("Variables")).items()
-            if isinstance(each, str)
-        }
-        if (size := len(json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode())) > _VARIABLES:
-            fault = f"has {size:,} bytes, but Lambda allows {_VARIABLES:,}"
-            yield "Environment.Variables", fault, "put large values into a parameter or a file of the function"
-    if kind in _OWN_POLICIES:
-        texts = [each for each in values_at(properties, "Policies[].PolicyDocument") if is_known(each)]
-        size = sum(len("".join(json.dumps(each, separators=(",", ":")).split())) for each in texts)
-        if size > _OWN_POLICIES[kind]:
-            fault = f"hold {size:,} characters, but IAM allows {_OWN_POLICIES[kind]:,}"
-            yield "Policies", fault, "move some into a managed policy, or name resources by a pattern"
     if kind == "AWS::WAFv2::WebACL":
         places = Counter(place for place in values_at(properties, "Rules[].Priority") if isinstance(place, int | str))
         if twice := [place for place, count in places.items() if count > 1]:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatereplacepolicy.html.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -135,6 +136,38 @@ def lost_data(step: Step) -> Iterator[Consequence]:
             hurts=action.action is Action.REPLACE and before["Type"] in _OF_USERS,
             loses=True,
         )
+
+
+# Type to the property that says for how long something is kept, of what, and for how long without it.
+_KEEPS: Mapping[str, tuple[str, str, float]] = {
+    "AWS::Logs::LogGroup": ("RetentionInDays", "log events", math.inf),
+    "AWS::SQS::Queue": ("MessageRetentionPeriod", "messages", 345_600),
+    "AWS::Kinesis::Stream": ("RetentionPeriodHours", "records", 24),
+    "AWS::RDS::DBInstance": ("BackupRetentionPeriod", "backups", 1),
+    "AWS::RDS::DBCluster": ("BackupRetentionPeriod", "backups", 1),
+}
+
+
+def shortened(step: Step) -> Iterator[Consequence]:
+    """Warn about what an update makes AWS delete by itself: what is older than a retention, a generated value."""
+    for action in step.actions:
+        if step.before is None or action.action is not Action.UPDATE:
+            continue
+        old, new = (table(each.resources[action.logical_id].get("Properties")) for each in (step.before, step.after))
+        key, what, default = _KEEPS.get(action.type, ("", "", 0.0))
+        had, has = (_number(each.get(key, default)) for each in (old, new))
+        said = f"{what} older than its new {key} of {has:g} (before: {had:g}) are deleted for good"
+        if action.type == "AWS::SecretsManager::Secret" and "GenerateSecretString" in new:
+            key = "GenerateSecretString"
+            had, has = float(old.get(key, new[key]) != new[key]), 0.0
+            said = "a new value is generated; tasks that run keep the old one, and so does whatever was told it by hand"
+        if has < had:
+            yield step.note(f"{action.logical_id}.{key}", said, loses=True)
+
+
+def _number(value: Any) -> float:
+    """A number that the template states; NaN, which is less than none, for another value."""
+    return float(value) if isinstance(value, int | float) or str(value).isdecimal() else math.nan
 
 
 def lost(kind: str) -> str | None:

@@ -38,9 +38,9 @@ def _rules(rules: Any) -> int:
     return len(given) - min(sum("CidrIp" in each for each in given), sum("CidrIpv6" in each for each in given))
 
 
-def _characters(pattern: Any) -> int:
-    """The fewest characters of a pattern: what only CloudFormation knows counts as none."""
-    known = _known(pattern)
+def known_characters(document: Any) -> int:
+    """The fewest characters of a text or document as JSON: what only CloudFormation knows counts as none."""
+    known = _known(document)
     return len(known if isinstance(known, str) else json.dumps(known, separators=(",", ":"), ensure_ascii=False))
 
 
@@ -66,7 +66,7 @@ _BY_RESOURCE: Mapping[str, Mapping[str, tuple[int, str, Callable[[Any], int]]]] 
         "SecurityGroupIngress": (60, "rules of one IP version", _rules),
         "SecurityGroupEgress": (60, "rules of one IP version", _rules),
     },
-    "AWS::Events::Rule": {"EventPattern": (2048, "characters", _characters)},
+    "AWS::Events::Rule": {"EventPattern": (2048, "characters", known_characters)},
 }
 
 

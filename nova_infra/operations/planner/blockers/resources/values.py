@@ -10,8 +10,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-gener
 https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html,
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html,
 https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html,
-https://docs.aws.amazon.com/scheduler/latest/APIReference/API_FlexibleTimeWindow.html,
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html.
+https://docs.aws.amazon.com/scheduler/latest/APIReference/API_FlexibleTimeWindow.html.
 """
 
 import json
@@ -59,7 +58,7 @@ _WORDS = ("AND", "OR", "NOT", "REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "
 """Operators of expressions, and words that functions take:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
 _WIDEST, _NARROWEST = 16, 28
-_INDEXES = "GlobalSecondaryIndexes[].IndexName"
+_INDEXES = "GlobalSecondaryIndexes"
 _Fault = tuple[str, str, str]
 
 
@@ -79,13 +78,21 @@ def refused_indexes(step: Step) -> Iterator[Refusal]:
     for action in step.actions:
         if step.before is None or (action.type, action.action) != ("AWS::DynamoDB::Table", Action.UPDATE):
             continue
+        where = f"{action.logical_id}.GlobalSecondaryIndexes"
         old, new = (
-            {str(name) for name in values_at(table(stack.resources[action.logical_id].get("Properties")), _INDEXES)}
+            {
+                str(each.get("IndexName")): (each.get("KeySchema"), each.get("Projection"))
+                for each in tables(table(stack.resources[action.logical_id].get("Properties")).get(_INDEXES))
+            }
             for stack in (step.before, step.after)
         )
-        if len(changed := sorted(old ^ new)) > 1:
+        if len(changed := sorted(old.keys() ^ new.keys())) > 1:
             fault = f"adds or deletes {len(changed)} indexes ({', '.join(changed)}), and an update takes one"
-            yield step.refuse(f"{action.logical_id}.GlobalSecondaryIndexes", fault, "deliver them singly")
+            yield step.refuse(where, fault, "deliver them singly")
+        for name in sorted(old.keys() & new.keys()):
+            if old[name] != new[name]:
+                fault = f"changes the key or the projection of {name}, which no index does"
+                yield step.refuse(where, fault, "add another index, and delete this one later")
 
 
 def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -266,23 +273,6 @@ def _window(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "FlexibleTimeWindow.MaximumWindowInMinutes", "is missing, and FLEXIBLE needs it", "add it, or make it OFF"
 
 
-def _own_policies(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for document in values_at(properties, "Policies[].PolicyDocument"):
-        yield from _policy({"PolicyDocument": document}, "Policies.")
-
-
-def _policy(properties: Mapping[str, Any], where: str = "") -> Iterator[_Fault]:
-    """A policy of an identity, whose statements name resources."""
-    place = f"{where}PolicyDocument.Statement"
-    for statement in tables(table(properties.get("PolicyDocument")).get("Statement")):
-        for key in ("Action", "NotAction"):
-            for action in certain_entries(as_list(statement.get(key, []))):
-                if isinstance(action, str) and not re.fullmatch(r"\*|[\w*-]+:[\w*?]+", action):
-                    yield f"{place}.{key}", f"is {action}", "write a service and an action, such as s3:GetObject"
-        if not {"Resource", "NotResource"} & statement.keys():
-            yield f"{place}.Resource", "is missing", "say which resources it is about"
-
-
 def _scaling(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     least, most = (whole(properties.get(key)) for key in ("MinCapacity", "MaxCapacity"))
     if least is not None and most is not None and most < least:
@@ -323,7 +313,4 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     "AWS::Scheduler::Schedule": _window,
     "AWS::CloudWatch::Dashboard": _dashboard,
     "AWS::CodePipeline::Pipeline": _pipeline,
-    "AWS::IAM::Policy": _policy,
-    "AWS::IAM::ManagedPolicy": _policy,
-    "AWS::IAM::Role": _own_policies,
 }

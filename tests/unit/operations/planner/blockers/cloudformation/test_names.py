@@ -42,3 +42,20 @@ def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: st
     consequences = [str(each) for each in plan(stacks[:1], [stacks[1:]]).stacks[0].consequences]
     assert len(consequences) == (told is not None)
     assert told is None or f"mailer.It: {told}" in consequences[0]
+
+
+@pytest.mark.parametrize(
+    ("service", "suffix", "refused"),
+    [("ecs", {}, True), ("ecs", {"CustomSuffix": "a"}, False), ("rds", {}, False)],
+)
+def test_the_role_of_a_service_that_the_account_uses_is_there(service: str, suffix: Any, refused: bool) -> None:
+    cluster = StackTemplate(
+        StackKey("210987654321", "eu-west-3", "shop"), {"Resources": {"C": {"Type": "AWS::ECS::Cluster"}}}
+    )
+    role = {
+        "Type": "AWS::IAM::ServiceLinkedRole",
+        "Properties": {"AWSServiceName": f"{service}.amazonaws.com", **suffix},
+    }
+    found = plan([cluster], [[StackTemplate(KEY, {"Resources": {"Role": role}})]]).refusals
+    assert [each.where for each in found] == (["Role"] if refused else [])
+    assert plan([], [[StackTemplate(KEY, {"Resources": {"Role": role}})]]).refusals == []

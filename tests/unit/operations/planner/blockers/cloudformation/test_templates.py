@@ -154,3 +154,21 @@ def test_what_a_macro_makes_is_no_fault() -> None:
     outputs = {"O": {"Value": {"Ref": "Topica"}}}
     assert refused({"Transform": "AWS::LanguageExtensions", "Resources": loop, "Outputs": outputs}) == ""
     assert "refers to Topica" in refused({"Outputs": outputs})
+
+
+def test_a_description_has_a_limit() -> None:
+    output = {"Outputs": {"Address": {"Value": "a", "Description": "ä" * 513}}}
+    assert "Outputs.Address: its description has 1,026 bytes" in refused(output)
+    output["Outputs"]["Address"]["Description"] = "ä" * 512
+    assert refused(output) == ""
+    assert "its description has 1,025 bytes" in refused({"Description": "d" * 1025})
+
+
+def test_an_index_keeps_its_key() -> None:
+    def table(key: str, **more: Any) -> dict[str, Any]:
+        index = {"IndexName": "by-it", "KeySchema": [{"AttributeName": key}], **more}
+        properties = {**key_of("id"), "GlobalSecondaryIndexes": [index]}
+        return {"Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Properties": properties}}}
+
+    assert "changes the key or the projection of by-it" in refused(table("id"), table("day"))
+    assert "by-it" not in refused(table("id", ContributorInsightsSpecification={"Enabled": True}), table("id"))

@@ -64,3 +64,36 @@ def test_a_rolling_service_has_one_target_group_whichever_rule_leads_there() -> 
 
 def test_nothing_is_said_where_another_stack_has_the_rule_that_ecs_moves() -> None:
     assert said(production={"Fn::ImportValue": "the-rule"}, More=rule(13, "Blue")) == []
+
+
+def taking(**values: list[Any]) -> dict[str, Any]:
+    """A rule for some values of each field."""
+    conditions = [{"Field": field.replace("_", "-"), "Values": each} for field, each in values.items()]
+    return {"Type": f"{ELB}ListenerRule", "Properties": {**rule(14)["Properties"], "Conditions": conditions}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "other", "told"),
+    [
+        (taking(path_pattern=["/carts/*"]), taking(path_pattern=["/basket/*"]), None, "no rule takes /carts/*"),
+        (taking(path_pattern=["/carts/*"]), None, None, "no rule takes /carts/*"),
+        (taking(path_pattern=["/carts/*"]), None, taking(path_pattern=["/carts/*"]), ""),
+        (taking(path_pattern=["/carts/*"]), taking(path_pattern=["/*"]), None, ""),
+        (
+            taking(path_pattern=["/a/*"]),
+            taking(path_pattern=["/a/*"], host_header=["a.example"]),
+            None,
+            "host-header a",
+        ),
+        (taking(path_pattern=["/a/*"]), taking(path_pattern=["/a/*", "/b/*"]), None, ""),
+        (taking(path_pattern=["/a/*"]), taking(path_pattern=[{"Ref": "Path"}]), None, ""),
+    ],
+)
+def test_requests_that_no_rule_takes_any_more_are_missed(before: Any, after: Any, other: Any, told: str) -> None:
+    elsewhere = StackKey(*KEY[:2], "shop-live-others")
+    deployed = [StackTemplate(KEY, {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, "It": before}})]
+    resources = {"Topic": {"Type": "AWS::SNS::Topic"}, **({"It": after} if after else {})}
+    others = [StackTemplate(elsewhere, {"Resources": {"It": other}})] if other else []
+    planned = plan(deployed, [[StackTemplate(KEY, {"Resources": resources, "Parameters": {"Path": {}}})], others])
+    found = [each.what for stack in planned.stacks for each in stack.consequences if each.hurts]
+    assert (told in found[0]) if told else found == [], found

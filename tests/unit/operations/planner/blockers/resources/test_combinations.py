@@ -127,11 +127,16 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ),
     (
         "AWS::Events::Rule",
-        {"Targets": [{"Input": "{}", "InputPath": "$.a"}]},
+        {"EventPattern": {"source": ["a"]}, "Targets": [{"Input": "{}", "InputPath": "$.a"}]},
         "Targets[].Input",
         {"Targets": [{"Input": "{}"}]},
     ),
-    ("AWS::Events::Rule", {"Targets": [{"Input": "hello"}]}, "Targets.Input", {"Targets": [{"Input": '"hello"'}]}),
+    (
+        "AWS::Events::Rule",
+        {"ScheduleExpression": "rate(5 minutes)", "Targets": [{"Input": "hello"}]},
+        "Targets.Input",
+        {"Targets": [{"Input": '"hello"'}]},
+    ),
     ("AWS::KMS::Key", {"KeySpec": "RSA_2048", "EnableKeyRotation": True}, "EnableKeyRotation", {"KeySpec": None}),
     ("AWS::KMS::Key", {"KeyUsage": "SIGN_VERIFY"}, "KeyUsage", {"KeySpec": "ECC_NIST_P256"}),
     (
@@ -301,6 +306,13 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         {"DomainName": "a" * 40 + ".example.com"},
     ),
     ("AWS::Route53::RecordSet", {"TTL": "-1"}, "TTL", {"TTL": "0"}),
+    ("AWS::Events::Rule", {"Description": "carts"}, "EventPattern", {"ScheduleExpression": "rate(5 minutes)"}),
+    (
+        "AWS::S3::Bucket",
+        {"ObjectLockEnabled": True, "VersioningConfiguration": {"Status": "Suspended"}},
+        "ObjectLockEnabled",
+        {"VersioningConfiguration": None},
+    ),
 ]
 
 

@@ -129,8 +129,9 @@ COUNTS = [
 def test_a_list_is_taken_up_to_its_limit_and_refused_beyond(kind: str, path: str, most: int) -> None:
     nothing = {"Ref": "AWS::NoValue"}
     maybe = [nothing, {"Fn::If": ["Some", {"Number": -1}, nothing]}]
-    assert refusals(kind, {path: [{"Number": n} for n in range(most)] + maybe}) == []
-    [found] = refusals(kind, {path: [{"Number": n} for n in range(most + 1)] + maybe})
+    needed = {"ScheduleExpression": "rate(5 minutes)"} if kind == "AWS::Events::Rule" else {}
+    assert refusals(kind, {**needed, path: [{"Number": n} for n in range(most)] + maybe}) == []
+    [found] = refusals(kind, {**needed, path: [{"Number": n} for n in range(most + 1)] + maybe})
     assert (found.fault, found.remedy) == (f"has {most + 1} entries, but AWS allows {most}", "divide them")
 
 

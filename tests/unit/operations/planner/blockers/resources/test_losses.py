@@ -160,3 +160,41 @@ def test_a_global_table_is_protected_only_where_a_replica_is() -> None:
     replicas = [{"Region": "eu-north-1", "DeletionProtectionEnabled": False}, {"Region": "us-east-2"}]
     [loss] = said(resource("AWS::DynamoDB::GlobalTable", Replicas=replicas), None)
     assert loss.startswith("is deleted: its items are lost")
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "loss"),
+    [
+        ("AWS::Logs::LogGroup", {"RetentionInDays": 365}, {"RetentionInDays": 90}, "log events older than"),
+        ("AWS::Logs::LogGroup", {}, {"RetentionInDays": 90}, "log events older than"),
+        ("AWS::Logs::LogGroup", {"RetentionInDays": 30}, {"RetentionInDays": 90}, ""),
+        ("AWS::Logs::LogGroup", {"RetentionInDays": 30}, {"RetentionInDays": {"Ref": "Days"}}, ""),
+        ("AWS::SQS::Queue", {}, {"MessageRetentionPeriod": 3600}, "messages older than"),
+        ("AWS::SQS::Queue", {}, {"MessageRetentionPeriod": 1209600}, ""),
+        ("AWS::RDS::DBInstance", {"BackupRetentionPeriod": 14}, {"BackupRetentionPeriod": 7}, "backups older than"),
+        (
+            "AWS::SecretsManager::Secret",
+            {"GenerateSecretString": {"PasswordLength": 32}},
+            {"GenerateSecretString": {"PasswordLength": 40}},
+            "a new value is generated",
+        ),
+        (
+            "AWS::SecretsManager::Secret",
+            {"GenerateSecretString": {}},
+            {"GenerateSecretString": {}, "Description": "a"},
+            "",
+        ),
+    ],
+)
+def test_what_an_update_makes_aws_delete_by_itself_is_said(
+    kind: str, before: dict[str, Any], after: dict[str, Any], loss: str
+) -> None:
+    found = [each.partition(": ")[2] for each in shortened_of(kind, before, after)]
+    assert [each[: len(loss)] for each in found] == ([loss] if loss else [])
+
+
+def shortened_of(kind: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What a plan says is lost of a resource that stays."""
+    stacks = [StackTemplate(KEY, {"Resources": {"It": {"Type": kind, "Properties": each}}}) for each in (before, after)]
+    [planned] = plan(stacks[:1], [stacks[1:]]).stacks
+    return [str(each).partition(f"{KEY.name}.")[2] for each in planned.consequences if each.loses]

@@ -1,0 +1,80 @@
+"""Databases and volumes: changes that AWS does not take back, names that an engine keeps, and restarts.
+
+https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html,
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.Upgrading.html,
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html,
+https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.changes.certain import table
+from nova_infra.operations.planner.model import Action, Consequence, Refusal
+from nova_infra.operations.planner.step import Step
+
+_DATABASES = ("AWS::RDS::DBInstance", "AWS::RDS::DBCluster")
+_VERSIONED = (*_DATABASES, "AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::CacheCluster")
+_GROWS_ONLY = {**dict.fromkeys(_DATABASES, "AllocatedStorage"), "AWS::EC2::Volume": "Size"}
+_RESTARTS = ("DBInstanceClass", "EngineVersion")
+_KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rdsadmin",), "mariadb": ("rdsadmin",)}
+"""Engine to names that no master user may have."""
+
+
+def refused_databases(step: Step) -> Iterator[Refusal]:
+    """Refuse what no database does: go back to an older version, shrink, or take a name that its engine keeps."""
+    for action, before, after in _databases(step):
+        for where, fault, remedy in (*_transition(action.type, before, after), *_user(after)):
+            yield step.refuse(f"{action.logical_id}.{where}", fault, remedy)
+
+
+def restarted_databases(step: Step) -> Iterator[Consequence]:
+    """Warn about an instance that is not there for minutes while it gets another size or version."""
+    for action, before, after in _databases(step):
+        changed = [key for key in _RESTARTS if before and before.get(key) != after.get(key)]
+        if action.type in _DATABASES and changed:
+            said = f"{changed[0]} changes, which restarts the database: services get errors until it is back"
+            yield step.note(action.logical_id, said, hurts=True)
+
+
+def _databases(step: Step) -> Iterator[tuple[Any, Mapping[str, Any], Mapping[str, Any]]]:
+    """What happens to each, with its properties before, if it stays the same one, and after."""
+    for action in step.actions:
+        if action.type in (*_VERSIONED, *_GROWS_ONLY) and action.changes:
+            stays = step.before is not None and action.action in (Action.UPDATE, Action.MAY_REPLACE)
+            before = step.before.resources[action.logical_id] if stays and step.before is not None else {}
+            after = step.after.resources[action.logical_id]
+            yield action, table(before.get("Properties")), table(after.get("Properties"))
+
+
+def _transition(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    had, wanted = (_numbers(each.get("EngineVersion")) for each in (before, after))
+    said = f"goes from {before.get('EngineVersion')} to {after.get('EngineVersion')}"
+    common = min(len(had), len(wanted))
+    if kind in _VERSIONED and wanted[:common] < had[:common]:
+        yield "EngineVersion", f"{said}, and no database goes back", "restore an older one from a backup, or keep this"
+    is_upgrade = kind in _DATABASES and common > 0 and _major(had, after) < _major(wanted, after)
+    if is_upgrade and str(after.get("AllowMajorVersionUpgrade", False)).lower() == "false":
+        yield "AllowMajorVersionUpgrade", f"is not true, and its version {said}", "set it, after a trial on a copy"
+    key = _GROWS_ONLY.get(kind, "")
+    least, most = (each[0] if (each := _numbers(one.get(key))) else None for one in (before, after))
+    if least is not None and most is not None and most < least:
+        yield key, f"shrinks from {least} to {most} GiB, and it can only grow", "keep its size, or make another one"
+
+
+def _user(after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    engine = next((each for each in _KEPT_NAMES if each in str(after.get("Engine"))), "")
+    if after.get("MasterUsername") in _KEPT_NAMES.get(engine, ()):
+        yield "MasterUsername", f"is {after['MasterUsername']}, which {engine} keeps for itself", "choose another one"
+
+
+def _major(version: tuple[int, ...], properties: Mapping[str, Any]) -> tuple[int, ...]:
+    """The part of a version whose change is an upgrade that has to be allowed: one number, or MySQL's two."""
+    engine = str(properties.get("Engine"))
+    return version[:1] if "postgres" in engine else version[:2] if re.search("mysql|mariadb", engine) else ()
+
+
+def _numbers(version: Any) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", str(version)))) if isinstance(version, str | int) else ()

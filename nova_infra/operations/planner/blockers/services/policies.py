@@ -1,0 +1,138 @@
+"""Policies that IAM or KMS does not accept: their grammar, their size, and keys that nobody could change any more.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html,
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html,
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html,
+https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from nova_infra.checks.rule import as_list, referenced
+from nova_infra.operations.changes.certain import certain_entries, is_whole, may_be_left_out, table, tables, values_at
+from nova_infra.operations.planner.blockers.resources.quotas import known_characters
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_IDENTITIES = {"AWS::IAM::User": 2048, "AWS::IAM::Role": 10_240, "AWS::IAM::Group": 5120}
+"""Characters of all inline policies of an identity together, without white space."""
+_INLINE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
+_ATTACHED_TO = ("Roles", "Users", "Groups", "RoleName", "UserName", "GroupName")
+_MOST_MANAGED = 6144
+_OPERATOR = re.compile(
+    r"(ForAllValues:|ForAnyValue:)?"
+    r"(String(Not)?(Equals|Like)|String(Not)?EqualsIgnoreCase|(Numeric|Date)(Not)?Equals"
+    r"|(Numeric|Date)(Less|Greater)Than(Equals)?|Bool|BinaryEquals|(Not)?IpAddress|Arn(Not)?(Equals|Like))(IfExists)?"
+    r"|Null",
+    re.IGNORECASE,
+)
+_ACTION = re.compile(r"\*|[\w*-]+:[\w*?]+")
+_Fault = tuple[str, str, str]
+
+
+def refused_policies(step: Step) -> Iterator[Refusal]:
+    """Refuse policies that IAM or KMS does not take."""
+    for logical_id, resource in step.after.resources.items() if step.actions else ():
+        kind, properties = resource["Type"], table(resource.get("Properties"))
+        for where, fault, remedy in _faults(kind, properties):
+            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+    yield from _too_long(step) if step.actions else ()
+
+
+def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    if kind in (*_INLINE, "AWS::IAM::ManagedPolicy"):
+        yield from _of_identity("PolicyDocument", properties.get("PolicyDocument"))
+    if kind == "AWS::IAM::ManagedPolicy" and (size := _size(properties.get("PolicyDocument"))) > _MOST_MANAGED:
+        yield "PolicyDocument", f"has {size:,} characters, but IAM allows {_MOST_MANAGED:,}", "divide it"
+    if kind in _IDENTITIES:
+        for document in values_at(properties, "Policies[].PolicyDocument"):
+            yield from _of_identity("Policies.PolicyDocument", document)
+    if kind == "AWS::IAM::Role":
+        yield from _grammar("AssumeRolePolicyDocument", properties.get("AssumeRolePolicyDocument"))
+    if kind == "AWS::KMS::Key":
+        yield from _key(properties)
+
+
+def _of_identity(where: str, document: Any) -> Iterator[_Fault]:
+    """A policy of an identity, whose statements name resources and no principals."""
+    yield from _grammar(where, document)
+    place = f"{where}.Statement"
+    for statement in tables(table(document).get("Statement")):
+        if not {"Resource", "NotResource"} & statement.keys():
+            yield f"{place}.Resource", "is missing", "say which resources it is about"
+        for each in certain_entries(as_list(statement.get("Resource", []))):
+            if isinstance(each, str) and each != "*" and not each.startswith("arn:"):
+                yield f"{place}.Resource", f"is {each}", "write an ARN, or *"
+        if key := next((key for key in ("Principal", "NotPrincipal") if key in statement), ""):
+            yield f"{place}.{key}", "is set, and a policy of an identity has none", "leave it out"
+
+
+def _grammar(where: str, document: Any) -> Iterator[_Fault]:
+    """What every policy of IAM has to be."""
+    policy = table(document)
+    statements = tables(policy.get("Statement"))
+    if str(version := policy.get("Version", "2012-10-17")) not in ("2012-10-17", "2008-10-17"):
+        yield f"{where}.Version", f"is {version}", "make it 2012-10-17: it is the language's version, not the policy's"
+    names = Counter(each["Sid"] for each in statements if isinstance(each.get("Sid"), str) and each["Sid"])
+    if twice := [name for name, count in names.items() if count > 1]:
+        yield f"{where}.Statement.Sid", f"is {twice[0]} twice", "give each statement another one, or none"
+    if odd := [name for name in names if not re.fullmatch("[A-Za-z0-9]+", name)]:
+        yield f"{where}.Statement.Sid", f"is {odd[0]}", "use letters and digits alone"
+    for statement in statements:
+        yield from _statement(f"{where}.Statement", statement)
+
+
+def _statement(place: str, statement: Mapping[str, Any]) -> Iterator[_Fault]:
+    effect = statement.get("Effect")
+    if effect is None or (isinstance(effect, str) and effect not in ("Allow", "Deny")):
+        yield f"{place}.Effect", "is missing" if effect is None else f"is {effect}", "make it Allow or Deny"
+    if not {"Action", "NotAction"} & statement.keys():
+        yield f"{place}.Action", "is missing", "say which actions it is about"
+    for key in ("Action", "NotAction"):
+        for action in certain_entries(as_list(statement.get(key, []))):
+            if isinstance(action, str) and not _ACTION.fullmatch(action):
+                yield f"{place}.{key}", f"is {action}", "write a service and an action, such as s3:GetObject"
+    for operator, compared in table(statement.get("Condition")).items():
+        if not _OPERATOR.fullmatch(str(operator)) and not may_be_left_out(compared):
+            yield f"{place}.Condition", f"has the operator {operator}, which IAM does not know", "correct it"
+
+
+def _too_long(step: Step) -> Iterator[Refusal]:
+    """Refuse more inline policies than an identity may have, whichever resources they are from."""
+    sizes: Counter[str] = Counter()
+    for logical_id, resource in step.after.resources.items():
+        properties = table(resource.get("Properties"))
+        if resource["Type"] in _IDENTITIES:
+            sizes[logical_id] += sum(map(_size, values_at(properties, "Policies[].PolicyDocument")))
+        if resource["Type"] in _INLINE:
+            for identity in (each for key in _ATTACHED_TO for each in as_list(properties.get(key, []))):
+                sizes[referenced(identity) or str(identity)] += _size(properties.get("PolicyDocument"))
+    for identity, size in sizes.items():
+        most = _IDENTITIES.get(str(step.after.resources.get(identity, {}).get("Type")))
+        if most is not None and size > most:
+            fault = f"hold {size:,} characters, but IAM allows {most:,}"
+            remedy = "move some into a managed policy, or name resources by a pattern"
+            yield step.refuse(f"{identity}.Policies", fault, remedy)
+
+
+def _size(document: Any) -> int:
+    """The fewest characters of a policy: white space is not counted, nor what only CloudFormation knows."""
+    return known_characters(document) if isinstance(document, Mapping) else 0
+
+
+def _key(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    """KMS asks whether whoever makes a key could change its policy afterwards."""
+    policy = table(properties.get("KeyPolicy"))
+    yield from _grammar("KeyPolicy", policy)
+    statements = policy.get("Statement")
+    if not policy or not is_whole(statements) or "BypassPolicyLockoutSafetyCheck" in properties:
+        return
+    allowing = [each for each in tables(statements) if each.get("Effect") == "Allow"]
+    actions = [action for each in allowing for action in as_list(each.get("Action", "*"))]
+    if not any(not isinstance(each, str) or fnmatchcase("kms:putkeypolicy", each.lower()) for each in actions):
+        fault = "lets nobody change it: KMS refuses a key whose policy is its last"
+        yield "KeyPolicy", fault, "allow kms:* to the account's root, as in the default policy"

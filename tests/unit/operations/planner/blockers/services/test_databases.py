@@ -1,0 +1,75 @@
+"""Changes of databases and volumes that AWS does not take back, and restarts that services notice."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import Plan, StackKey, StackTemplate, plan
+
+KEY = StackKey("210987654321", "eu-north-1", "carts")
+GIVEN = {"Engine": "postgres", "EngineVersion": "16.8", "AllocatedStorage": "100", "DBInstanceClass": "db.t4g.medium"}
+MYSQL = {"Engine": "mysql", "EngineVersion": "8.0.35"}
+AURORA = {"Engine": "aurora-mysql", "EngineVersion": "8.0.mysql_aurora.3.05.2"}
+
+
+def planned(kind: str, before: dict[str, Any] | None, after: dict[str, Any]) -> Plan:
+    def stack(properties: dict[str, Any]) -> StackTemplate:
+        return StackTemplate(KEY, {"Resources": {"It": {"Type": kind, "Properties": properties}}})
+
+    return plan([stack(before)] if before else [], [[stack(after)]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "change", "where"),
+    [
+        ("RDS::DBInstance", GIVEN, {"EngineVersion": "15.12"}, "EngineVersion"),
+        ("RDS::DBInstance", GIVEN, {"EngineVersion": "16.7"}, "EngineVersion"),
+        ("RDS::DBInstance", GIVEN, {"EngineVersion": "17.4"}, "AllowMajorVersionUpgrade"),
+        ("RDS::DBInstance", GIVEN, {"EngineVersion": "17.4", "AllowMajorVersionUpgrade": True}, ""),
+        ("RDS::DBInstance", GIVEN, {"EngineVersion": "16.9"}, ""),
+        ("RDS::DBInstance", GIVEN, {"EngineVersion": "16"}, ""),
+        ("RDS::DBInstance", MYSQL, {"EngineVersion": "8.4.3"}, "AllowMajorVersionUpgrade"),
+        ("RDS::DBInstance", MYSQL, {"EngineVersion": "8.0.41"}, ""),
+        ("RDS::DBCluster", AURORA, {"EngineVersion": "8.0.mysql_aurora.3.04.0"}, "EngineVersion"),
+        ("RDS::DBCluster", AURORA, {"EngineVersion": "8.0.mysql_aurora.3.08.0"}, ""),
+        ("RDS::DBInstance", GIVEN, {"AllocatedStorage": "50"}, "AllocatedStorage"),
+        ("RDS::DBInstance", GIVEN, {"AllocatedStorage": 200}, ""),
+        ("EC2::Volume", {"Size": 20, "AvailabilityZone": "a"}, {"Size": 10}, "Size"),
+        ("ElastiCache::ReplicationGroup", {"EngineVersion": "7.1"}, {"EngineVersion": "6.2"}, "EngineVersion"),
+        ("ElastiCache::ReplicationGroup", {"EngineVersion": "6.2"}, {"EngineVersion": "7.1"}, ""),
+        ("RDS::DBInstance", GIVEN, {"EngineVersion": {"Fn::ImportValue": "version"}}, ""),
+        ("RDS::DBInstance", GIVEN, {"BackupRetentionPeriod": 36}, "BackupRetentionPeriod"),
+    ],
+)
+def test_no_database_goes_back_or_shrinks(
+    kind: str, before: dict[str, Any], change: dict[str, Any], where: str
+) -> None:
+    found = planned(f"AWS::{kind}", before, {**before, **change}).refusals
+    assert [each.where for each in found if each.where] == ([f"It.{where}"] if where else [])
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "refused"),
+    [
+        ("postgres", "admin", True),
+        ("aurora-postgresql", "rdsadmin", True),
+        ("mysql", "admin", False),
+        ("postgres", "app", False),
+    ],
+)
+def test_a_master_user_has_no_name_that_the_engine_keeps(engine: str, name: str, refused: bool) -> None:
+    found = planned("AWS::RDS::DBInstance", None, {"Engine": engine, "MasterUsername": name}).refusals
+    assert [each.where for each in found] == (["It.MasterUsername"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "hurts"),
+    [
+        ({"DBInstanceClass": "db.t4g.large"}, True),
+        ({"EngineVersion": "16.9"}, True),
+        ({"BackupRetentionPeriod": 14, "MultiAZ": True}, False),
+    ],
+)
+def test_a_database_that_restarts_is_missed_meanwhile(change: dict[str, Any], hurts: bool) -> None:
+    [stack] = planned("AWS::RDS::DBInstance", GIVEN, {**GIVEN, **change}).stacks
+    assert [each.where for each in stack.consequences if each.hurts] == (["It"] if hurts else [])
