@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,8 +18,15 @@ Template = dict[str, Any]
 SCHEMA_MAJOR_VERSIONS = range(50, 60)
 """Versions of the cloud assembly's manifest that this interpreter was written against."""
 
-
 _NAME = re.compile(r"[A-Za-z0-9][\w./:-]*(?: \([\w./-]+\))?", re.ASCII)
+_STACK = "aws:cloudformation:stack"
+_OF_TEMPLATE = {
+    *("templateFile", "stackName", "stackTemplateAssetObjectUrl", "validateOnSynth", "requiresBootstrapStackVersion"),
+    *("additionalDependencies",),
+}
+"""What follows from a stack's template and from the version of CDK."""
+_LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"', "cdk-tarball-image-asset"]
+"""How CDK publishes a tarball of an image, whose name follows: nothing of it is run."""
 
 
 class AssemblyError(RefusedError):
@@ -33,6 +42,7 @@ class AssembledStack:
         template_path: Its template, relative to the assembly.
         dependencies: Artifact ids of what has to be deployed before.
         display_name: What the CDK CLI calls it: its construct path.
+        settings: How it is deployed, apart from its template: by which roles, with which tags and protection.
     """
 
     artifact_id: str
@@ -42,6 +52,7 @@ class AssembledStack:
     template_path: str
     dependencies: tuple[str, ...]
     display_name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,24 +99,35 @@ class Assembly:
 
     def stacks(self) -> list[AssembledStack]:
         """All stacks, those of nested assemblies included."""
-        return list(_stacks(self.directory, PurePosixPath()))
+        everything = _artifacts(self.directory, PurePosixPath())
+        return [_stack(self.directory, *each) for each in everything if each[2]["type"] == _STACK]
+
+    def commands(self) -> dict[str, list[str]]:
+        """The commands that publishing each list of assets runs, but for those that load a tarball of an image."""
+        found = {}
+        for nested, name, artifact in _artifacts(self.directory, PurePosixPath()):
+            if artifact["type"] == "cdk:asset-manifest":
+                path = self.directory / _below(nested, artifact["properties"]["file"])
+                with _synthesized(path):
+                    listed = _read_json(path)
+                    assets = [each for kind in ("files", "dockerImages") for each in listed.get(kind, {}).values()]
+                    commands = [command for each in assets if (command := each["source"].get("executable"))]
+                    found[str(nested / name)] = [" ".join(each) for each in commands if each[:-1] != _LOADS]
+        return {name: commands for name, commands in found.items() if commands}
 
     def docker_assets(self) -> dict[str, DockerAsset]:
         """The images whose sources it holds, by their tags."""
         found = {}
         for path in sorted(self.directory.rglob("*.assets.json")):
-            try:
-                images = _read_json(path).get("dockerImages", {})
-                for tag, image in images.items():
-                    if directory := image["source"].get("directory"):
-                        source = image["source"]
+            with _synthesized(path):
+                for tag, image in _read_json(path).get("dockerImages", {}).items():
+                    source = image["source"]
+                    if directory := source.get("directory"):
                         dockerfile, arguments = (
                             source.get("dockerFile", "Dockerfile"),
                             source.get("dockerBuildArgs", {}),
                         )
                         found[tag] = DockerAsset((path.parent / directory).resolve(), dockerfile, arguments)
-            except (AttributeError, KeyError, TypeError):
-                raise AssemblyError(f"{path}: was not written by `cdk synth`: run `make synth`") from None
         return found
 
     def templates(self, prefix: str) -> dict[str, Template]:
@@ -147,7 +169,9 @@ class Assembly:
                 f"{self.directory}: is an assembly of version {version}, but Nova reads "
                 f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
             )
-        paths = _template_files(manifest, self.directory)
+        with _synthesized(self.directory / "manifest.json"):
+            artifacts = [each for each in manifest.get("artifacts", {}).values() if each["type"] == _STACK]
+            paths = [str(each["properties"]["templateFile"]) for each in artifacts]
         return [path for path in paths if resources_of_type(self.template(path), "AWS::CodePipeline::Pipeline")]
 
     def pipeline_template(self) -> Template:
@@ -168,29 +192,42 @@ class Assembly:
         return self.template(found[0])
 
 
-def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
+def _artifacts(directory: Path, nested: PurePosixPath) -> Iterator[tuple[PurePosixPath, str, dict[str, Any]]]:
+    """What is in an assembly and in those that it holds: where, its id, and its entry in the manifest there."""
     path = directory / nested / "manifest.json"
+    with _synthesized(path):
+        for artifact_id, artifact in _read_json(path)["artifacts"].items():
+            kind = artifact["type"]
+            yield nested, artifact_id, artifact
+            if kind == "cdk:cloud-assembly":
+                yield from _artifacts(directory, _below(nested, artifact["properties"]["directoryName"]))
+
+
+def _stack(directory: Path, nested: PurePosixPath, artifact_id: str, artifact: dict[str, Any]) -> AssembledStack:
+    path, properties = directory / nested / "manifest.json", artifact.get("properties", {})
+    with _synthesized(path):
+        account, _, region = artifact.get("environment", "").removeprefix("aws://").partition("/")
+        names = (properties.get("stackName", artifact_id), artifact.get("displayName", artifact_id))
+        # They become arguments of programs and parts of reports: an assembly may be somebody else's.
+        if not all(_NAME.fullmatch(name) for name in (artifact_id, *names)):
+            raise AssemblyError(f"{path}: {names[0]!r} is not the name of a stack: run `make synth`")
+        return AssembledStack(
+            artifact_id,
+            names[0],
+            account,
+            region,
+            str(_below(nested, properties["templateFile"])),
+            tuple(artifact.get("dependencies", ())),
+            names[1],
+            {"region": region, **{key: value for key, value in properties.items() if key not in _OF_TEMPLATE}},
+        )
+
+
+@contextmanager
+def _synthesized(path: Path) -> Iterator[None]:
+    """Refuse a file that is missing, or that CDK would not have written so."""
     try:
-        artifacts = _read_json(path)["artifacts"]
-        for artifact_id, artifact in artifacts.items():
-            properties = artifact.get("properties", {})
-            if artifact["type"] == "cdk:cloud-assembly":
-                yield from _stacks(directory, _below(nested, properties["directoryName"]))
-            elif artifact["type"] == "aws:cloudformation:stack":
-                account, _, region = artifact.get("environment", "").removeprefix("aws://").partition("/")
-                names = (properties.get("stackName", artifact_id), artifact.get("displayName", artifact_id))
-                # They become arguments of programs and parts of reports: an assembly may be somebody else's.
-                if not all(_NAME.fullmatch(name) for name in (artifact_id, *names)):
-                    raise AssemblyError(f"{path}: {names[0]!r} is not the name of a stack: run `make synth`")
-                yield AssembledStack(
-                    artifact_id,
-                    names[0],
-                    account,
-                    region,
-                    str(_below(nested, properties["templateFile"])),
-                    tuple(artifact.get("dependencies", ())),
-                    names[1],
-                )
+        yield
     except FileNotFoundError:
         raise AssemblyError(f"{path}: is missing: run `make synth`") from None
     except (AttributeError, KeyError, TypeError):
@@ -203,19 +240,6 @@ def _below(directory: PurePosixPath, name: str) -> PurePosixPath:
     return directory / name
 
 
-def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:
-    try:
-        return [
-            str(artifact["properties"]["templateFile"])
-            for artifact in manifest.get("artifacts", {}).values()
-            if artifact["type"] == "aws:cloudformation:stack"
-        ]
-    except (AttributeError, KeyError, TypeError):
-        raise AssemblyError(
-            f"{directory / 'manifest.json'}: was not written by `cdk synth`: run `make synth`"
-        ) from None
-
-
 def digest_of(templates: Mapping[str, Template]) -> str:
     """The digest of a set of templates, whichever files hold them: ``sha256:…``."""
     text = json.dumps(dict(templates), sort_keys=True, separators=(",", ":"))
@@ -225,21 +249,21 @@ def digest_of(templates: Mapping[str, Template]) -> str:
 def digest_of_files(directory: Path) -> str:
     """The digest of every file of an assembly as it was built: 64 hexadecimal digits.
 
-    It is what the pipeline itself computes, by a command of its own: see ``update_approval.py``. Hidden files are left
-    out, because GitHub keeps none in artifacts.
+    It is what the pipeline itself computes, by a command of its own: see ``update_approval.py``.
     """
-    files = sorted(
-        (
-            path.relative_to(directory).as_posix().encode()
-            for path in directory.rglob("*")
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-        ),
-    )
-    lines = (
-        b"%b  ./%b\n" % (hashlib.sha256((directory / name.decode()).read_bytes()).hexdigest().encode(), name)
-        for name in files
-    )
+    files = sorted((os.fsencode(path.relative_to(directory)), path) for path in _files(directory))
+    lines = (b"%b  ./%b\n" % (hashlib.sha256(path.read_bytes()).hexdigest().encode(), name) for name, path in files)
     return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def _files(directory: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """All files below a directory, also where links lead: a link to what is above ends there, as with ``find -L``."""
+    own = (directory.stat().st_dev, directory.stat().st_ino)
+    for path in directory.iterdir() if own not in above else ():
+        if path.is_dir():
+            yield from _files(path, above | {own})
+        elif path.is_file():
+            yield path
 
 
 def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[str, Any]]:

@@ -68,7 +68,12 @@ class DeliveryStack(cdk.Stack):
         super().__init__(scope, construct_id)
         connection = "arn:aws:codeconnections:eu-west-1:123456789012:connection/11111111-1111-4111-8111-111111111111"
         source = pipelines.CodePipelineSource.connection("example/greeter", "main", connection_arn=connection)
-        synth = pipelines.ShellStep("Synth", input=source, commands=["python -m compileall -q service"])
+        synth = pipelines.ShellStep(
+            "Synth",
+            input=source,
+            install_commands=["npm install --global aws-cdk@2", "pip install --requirement requirements.txt"],
+            commands=["cdk synth --quiet"],
+        )
         pipeline = pipelines.CodePipeline(self, "Pipeline", synth=synth)
         pipeline.add_stage(Environment(self, "Test", greeting="hello"))
         pipeline.add_stage(

@@ -99,7 +99,7 @@ def _update_approved(template: Template) -> Iterator[Finding]:
 
 def _updates(template: Template, action: Mapping[str, Any]) -> bool:
     project, _ = project_and_role(template, action)
-    return "cdk -a . deploy" in _build_spec(project)
+    return re.search(r"\bcdk (-a \S+ )?deploy ", _build_spec(project)) is not None
 
 
 def _build_spec(project: Mapping[str, Any]) -> str:

@@ -35,11 +35,14 @@ class GitAnswer:
 
 
 def run(root: Path, *arguments: str) -> GitAnswer:
-    """Run git in a directory, in English: what it says about a fault decides the remedy."""
+    """Run git in a directory, in English: what it says about a fault decides the remedy.
+
+    A directory that is itself laid out as a repository counts for none: where a commit's files come without their
+    ``.git``, such a layout would be the commit's, and its ``config`` names programs that git runs.
+    """
+    command = ["git", "-c", "safe.bareRepository=explicit", *arguments]
     try:
-        result = subprocess.run(
-            ["git", *arguments], cwd=root, env={**os.environ, "LC_ALL": "C"}, check=False, capture_output=True
-        )
+        result = subprocess.run(command, cwd=root, env={**os.environ, "LC_ALL": "C"}, check=False, capture_output=True)
     except FileNotFoundError:
         return GitAnswer(NOT_FOUND, b"", "git: not found: install it")
     return GitAnswer(result.returncode, result.stdout, result.stderr.decode(errors="replace").strip())

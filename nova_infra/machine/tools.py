@@ -2,11 +2,15 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
+
+from nova_infra.errors import RefusedError
+from nova_infra.machine.scratch import scratch_directory
 
 _PROJECT = Path(__file__).parents[2]
 TOOLS = (
@@ -52,6 +56,19 @@ def put_first(variables: MutableMapping[str, str]) -> None:
     own = [str(Path(sys.executable).parent), str(_PROJECT / "node_modules" / ".bin")]
     rest = [each for each in variables.get("PATH", os.defpath).split(os.pathsep) if each not in own]
     variables["PATH"] = os.pathsep.join([*own, *rest])
+
+
+def run_cdk(*arguments: str, stdout: int | None = None, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the CDK CLI on an assembly, in an empty directory: where it runs, it loads what a ``cdk.json`` names.
+
+    Raises:
+        RefusedError: It is not installed.
+    """
+    with scratch_directory("cdk") as empty:
+        try:
+            return subprocess.run(["cdk", *arguments], cwd=empty, check=False, text=True, stdout=stdout, stderr=stderr)
+        except FileNotFoundError:
+            raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
 
 
 def digest_of_tools(root: Path, *, also: Sequence[str] = ()) -> str:

@@ -128,7 +128,8 @@ class NovaPipelineStack(cdk.Stack):
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         updated = [construct_id, REGISTRY_STACK]
         UpdateApproval(self.pipeline, "Update", stacks=updated, build_image=BUILD_IMAGE, logging=logging)
-        hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"])
+        steps = ["Brief", "Preflight", "Gate", "Verify"]
+        hand_over(self.pipeline, steps=steps, assets_version=tool_versions.cdk_assets)
         carry_cli(self.pipeline, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
         self._add_conditions(config)
         if config.source.connection_arn is not None:

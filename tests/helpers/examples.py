@@ -26,3 +26,13 @@ def examples(thorough: int, profile: str | None = None) -> int:
     """
     profile = profile or hypothesis.settings.get_current_profile_name()
     return thorough // _SHARE if profile == QUICK else thorough
+
+
+def bomb(level: str) -> str:
+    """YAML of a few lines that stands for more values than any machine can hold.
+
+    Args:
+        level: What each line holds, with ``*a`` for the line before.
+    """
+    lines = [f"b{number}: &b{number} {level.replace('*a', f'*b{number - 1}')}" for number in range(1, 40)]
+    return "\n".join(["b0: &b0 {x: 1}", *lines])

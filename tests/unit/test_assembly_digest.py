@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nova_infra.assembly import digest_of, digest_of_files
+from nova_infra.checks.permissions.ways.run_steps import DIGEST
 from nova_infra.cli.built import built_assembly
-from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
-from nova_infra.constructs.pipeline.update_approval import DIGEST
+from nova_infra.constructs.pipeline.built_assembly import refuse_another
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import CheckFailedError
 
@@ -56,7 +56,12 @@ def write(directory: Path, files: Mapping[str, str]) -> Path:
 
 
 def test_an_assembly_is_known_by_what_the_pipeline_itself_computes(tmp_path: Path) -> None:
+    """Hidden files and where links lead included: an asset may hold either, and its function runs it."""
     write(tmp_path, {**FILES, ".hidden": "1", ".cache/x": "2"})
+    (tmp_path / "link").symlink_to("z")
+    (tmp_path / "directory").symlink_to("assembly-Prod")
+    (tmp_path / "assembly-Prod" / "round").symlink_to("..")
+    (tmp_path / "nowhere").symlink_to("gone")
     said = subprocess.run(["bash", "-c", DIGEST], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert said == f"{digest_of_files(tmp_path)}\n"
 
@@ -66,9 +71,11 @@ def test_an_assembly_is_known_by_what_the_pipeline_itself_computes(tmp_path: Pat
     [
         {**FILES, "a.template.json": '{"Resources": {} }'},
         {**FILES, "b": ""},
+        {**FILES, ".npmrc": ""},
+        {**FILES, "assembly-Prod/.x/y": ""},
         {**{name: FILES[name] for name in ("manifest.json", "a.template.json", "assembly-Prod/é b.json")}, "y": ""},
     ],
-    ids=["another content", "one more file", "another name"],
+    ids=["another content", "one more file", "a hidden one", "one in a hidden directory", "another name"],
 )
 def test_an_assembly_with_one_file_changed_is_another_one(tmp_path: Path, changed: dict[str, str]) -> None:
     one, other = write(tmp_path / "one", FILES), write(tmp_path / "other", changed)
@@ -111,7 +118,7 @@ def test_a_steps_first_command_refuses_another_assembly(tmp_path: Path) -> None:
     environment = {**os.environ, "CODEBUILD_SRC_DIR_Synth_Output": str(tmp_path), "ASSEMBLY": digest_of_files(tmp_path)}
 
     def refusing() -> subprocess.CompletedProcess[str]:
-        command = ["bash", "-c", REFUSE_ANOTHER]
+        command = ["bash", "-c", refuse_another()]
         return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
 
     assert (refusing().returncode, refusing().stdout) == (0, "")

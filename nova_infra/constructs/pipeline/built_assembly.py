@@ -10,18 +10,29 @@ from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import pipelines
 
-from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, DIGEST, NAMESPACE
+from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY, PUBLISH
+from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
+from nova_infra.machine.pythons import DELIVERED
 
 BUILT = "Synth_Output"
 """The artifact that CDK Pipelines deploys from."""
 WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
 """The digest of the assembly that the deployed pipeline compared itself with."""
 
-REFUSE_ANOTHER = (
-    f'test "$(cd "$CODEBUILD_SRC_DIR_{BUILT}" && {DIGEST})" = "${ASSEMBLY}" || {{ echo "assembly: it is not the one '
-    'that was built: somebody changed the artifact: find out who, and start a new release"; false; }'
-)
-"""A step's first command. It comes from the pipeline, and runs before any code of the commit."""
+_BY_CDK = ("UpdatePipeline", "Assets")
+"""The stages whose steps CDK makes. They get the assembly, and nothing of the commit."""
+
+
+def refuse_another(directory: str = f"$CODEBUILD_SRC_DIR_{BUILT}") -> str:
+    """A step's first command. It comes from the pipeline, and runs before anything of the commit is run or read.
+
+    Args:
+        directory: Where the step has the assembly, in the shell's words.
+    """
+    return (
+        f'test "$(cd "{directory}" && {DIGEST})" = "${ASSEMBLY}" || {{ echo "assembly: it is not the one '
+        'that was built: somebody changed the artifact: find out who, and start a new release"; false; }'
+    )
 
 
 def built_stages(pipeline: codepipeline.CfnPipeline) -> list[dict[str, Any]]:
@@ -30,24 +41,49 @@ def built_stages(pipeline: codepipeline.CfnPipeline) -> list[dict[str, Any]]:
     return stages
 
 
-def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> None:
+def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], assets_version: str) -> None:
     """Let steps read the artifact that is deployed, instead of synthesizing the commit once more.
+
+    Those that CDK makes refuse another one, as the others do by their own commands.
 
     CDK Pipelines puts a step's variables into its project, where CodePipeline resolves none of its own, so they are
     written into the built pipeline.
+
+    Args:
+        assets_version: Version of cdk-assets.
     """
     resource = pipeline.pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
     for place, stage in enumerate(built_stages(resource)):
         for number, action in enumerate(stage["actions"]):
             inputs = [each["name"] for each in action.get("inputArtifacts", ())]
-            if action["name"] not in steps or not inputs:
+            if stage["name"] not in _BY_CDK and (action["name"] not in steps or not inputs):
                 continue
             path = f"Stages.{place}.Actions.{number}"
-            variables = [{"name": ASSEMBLY, "type": "PLAINTEXT", "value": WANTED}]
-            resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
-            resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
+            variables = json.loads(action["configuration"].get("EnvironmentVariables", "[]"))
+            variables.append({"name": ASSEMBLY, "type": "PLAINTEXT", "value": WANTED})
             resource.add_property_override(f"{path}.Configuration.EnvironmentVariables", json.dumps(variables))
+            if stage["name"] not in _BY_CDK:
+                resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
+                resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
+    for node in pipeline.node.find_all():
+        if isinstance(node, codebuild.CfnProject) and "Assets" in node.node.path.split("/"):
+            _publish(node, assets_version)
+
+
+def _publish(project: codebuild.CfnProject, version: str) -> None:
+    """Let the deployed pipeline say what is run, instead of the file that CDK writes into the assembly.
+
+    CDK's projects would run whatever that file says. It still says which assets there are: listed in the template, each
+    change of one would be a change of the pipeline.
+    """
+    listed = cdk.Stack.of(project).resolve(project.source)["buildSpec"]
+    phases: dict[str, Any] = {
+        "install": {"commands": [refuse_another("$CODEBUILD_SRC_DIR"), f"npm install -g cdk-assets@{version}"]},
+        "build": {"commands": [f'python3 -I - "$CODEBUILD_SRC_DIR" {listed} {PUBLISH}']},
+    }
+    phases["install"]["runtime-versions"] = {"python": DELIVERED}
+    project.add_property_override("Source.BuildSpec", json.dumps({"version": "0.2", "phases": phases}, indent=2))
 
 
 def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str) -> None:
@@ -70,7 +106,12 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
     ]
     archive = made[made.index(BUILT) + 1]  # Build's other one
     build_spec = _build_spec(project)
+    [update] = build_spec["phases"]["build"]["commands"]
     build_spec["phases"]["install"]["commands"] = install_commands(archive, version, integrity)
+    build_spec["phases"]["build"]["commands"] = [
+        f"cd {EMPTY}",
+        update.replace("cdk -a . ", 'cdk -a "$CODEBUILD_SRC_DIR" '),
+    ]
     project.add_property_override("Source.BuildSpec", json.dumps(build_spec, indent=2))
     for place, stage in enumerate(stages):
         for number, action in enumerate(stage["actions"]):
@@ -81,11 +122,16 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
 
 
 def install_commands(archive: str, version: str, integrity: str) -> list[str]:
-    """The commands that install the CLI. The check of what a step may run (NOVA-P06) knows exactly these."""
+    """The commands that install the CLI. The check of what a step may run (NOVA-P06) knows exactly these.
+
+    They run where nothing of the commit is: npm reads an ``.npmrc``, and the CLI plugins that a ``cdk.json`` names.
+    """
     algorithm, _, encoded = integrity.partition("-")
     assert algorithm == "sha512", "npm writes no other hash into a lock"
     file = f"aws-cdk-{version}.tgz"
     return [
+        refuse_another("$CODEBUILD_SRC_DIR"),
+        f"mkdir {EMPTY} && cd {EMPTY}",
         f'cp "$CODEBUILD_SRC_DIR_{archive}/cli/{file}" /tmp/ || '
         f"npm pack --silent --pack-destination /tmp aws-cdk@{version}",
         f'echo "{b64decode(encoded).hex()}  /tmp/{file}" | sha512sum --check --quiet || '

@@ -1,7 +1,7 @@
 """Compares the pipeline that a commit describes with the deployed one; the build spec of a step holds this very text.
 
 It runs nothing of the commit: the standard library and the AWS CLI of the build image read the assembly as data. What
-it prints is ``same`` where updating the pipeline would change nothing, and would do nothing else. It runs in the
+it prints is ``same`` where updating the pipeline would change nothing, and would do nothing else. Its argument is the
 assembly's directory; ``STACKS`` names the stacks that may be deployed, the pipeline's first, ``PLACE`` their
 ``aws://account/region``, and ``QUALIFIER`` the bootstrap's.
 """
@@ -11,8 +11,17 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
+
+# What ``cdk synth`` writes of a stack, besides what is compared.
+INERT = {
+    *("templateFile", "stackName", "validateOnSynth", "requiresBootstrapStackVersion", "additionalDependencies"),
+    *("lookupRole", "tags"),
+}
+# How CDK publishes a tarball of an image, whose name follows: nothing of it is run.
+LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"', "cdk-tarball-image-asset"]
 
 
 def read(*path: str) -> Any:
@@ -21,20 +30,20 @@ def read(*path: str) -> Any:
         return json.load(file)
 
 
-def stacks(directory: str, top: bool = True) -> Iterator[tuple[str, Any, bool]]:
-    """Id and manifest entry of every stack, and whether it is at the top."""
+def artifacts(directory: str, top: bool = True) -> Iterator[tuple[str, str, Any, bool]]:
+    """Directory, id and manifest entry of everything in an assembly, and whether it is at the top."""
     for name, artifact in read(directory, "manifest.json")["artifacts"].items():
+        yield directory, name, artifact, top
         if artifact["type"] == "cdk:cloud-assembly":
-            yield from stacks(os.path.join(directory, artifact["properties"]["directoryName"]), False)  # noqa: PTH118
-        elif artifact["type"] == "aws:cloudformation:stack":
-            yield name, artifact, top
+            yield from artifacts(os.path.join(directory, artifact["properties"]["directoryName"]), False)  # noqa: PTH118
 
 
 def strangers(names: list[str]) -> list[str]:
-    """Files beside the manifest that no synthesis writes: the CLI would load plugins that a `cdk.json` there names."""
+    """Files beside the manifest that no synthesis writes: tools would read such as a `cdk.json` or an `.npmrc`."""
     ends = "|".join(map(re.escape, names))
     known = (
-        rf"(manifest|tree|validation-report)\.json|cdk\.out|asset\.[0-9a-f]{{64}}(\.\w+)?|\w+\.dot|({ends})\.\w+\.json"
+        rf"(manifest|tree|validation-report)\.json|cdk\.out|asset\.[0-9a-f]{{64}}(\.\w+)?|\w+\.dot|"
+        rf"({ends})\.(template|assets|metadata)\.json|buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml"
     )
     nested = {
         artifact["properties"]["directoryName"]
@@ -44,54 +53,95 @@ def strangers(names: list[str]) -> list[str]:
     return sorted(name for name in os.listdir() if not re.fullmatch(known, name) and name not in nested)  # noqa: PTH208
 
 
+def assets(directory: str, name: str, artifact: Any, stacks: list[str]) -> Iterator[str]:
+    """What publishing a list of assets would do, other than upload files: CDK runs a command that it names."""
+    listed = read(directory, artifact["properties"]["file"])
+    for kind in ("files", "dockerImages"):
+        for each in listed.get(kind, {}).values():
+            command = each["source"].get("executable")
+            if command and command[:-1] != LOADS:
+                yield f"{name} runs a command: {' '.join(command)[:60]}"
+    if directory == "." and name.removesuffix(".assets") in stacks and listed.get("dockerImages"):
+        yield f"{name} builds an image"
+
+
 def differences() -> Iterator[str]:
     """What updating the pipeline would change, and what else it would do."""
-    names, place, qualifier = os.environ["STACKS"].split(), os.environ["PLACE"], os.environ["QUALIFIER"]
-    account, region = place.removeprefix("aws://").split("/")
+    names = os.environ["STACKS"].split()
     if found := strangers(names):
         yield f"{', '.join(found)[:80]}: not of an assembly"
-    for name, artifact, top in stacks("."):
-        shown, properties = artifact.get("displayName", name), artifact["properties"]
-        if not top:
+    for directory, name, artifact, top in artifacts("."):
+        shown = artifact.get("displayName", name)
+        if artifact["type"] == "cdk:asset-manifest":
+            yield from assets(directory, name, artifact, names)
+            if top and artifact["properties"]["file"] != f"{name}.json":
+                yield f"{name} is in another file"
+        elif artifact["type"] != "aws:cloudformation:stack":
+            continue
+        elif not top:
             # The CLI finds what it deploys by this name, at whatever depth.
             if not shown.startswith(f"{names[0]}/"):
                 yield f"{shown} is not of an environment"
-            continue
-        if name not in names or shown != name or properties.get("stackName", name) != name:
+        elif name not in names or shown != name or artifact["properties"].get("stackName", name) != name:
             yield f"{shown} is not one of {', '.join(names)}"
-            continue
-        with open(properties["templateFile"], "rb") as file:  # noqa: PTH123
-            digest = hashlib.sha256(file.read()).hexdigest()
-        role = f"arn:${{AWS::Partition}}:iam::{account}:role/cdk-{qualifier}-%s-role-{account}-{region}"
-        assets = f"cdk-{qualifier}-assets-{account}-{region}"
-        expected = {
-            "assumeRoleArn": role % "deploy",
-            "cloudFormationExecutionRoleArn": role % "cfn-exec",
-            "stackTemplateAssetObjectUrl": f"s3://{assets}/{digest}.json",
-        }
-        if artifact.get("environment") != place or any(properties.get(key) != expected[key] for key in expected):
-            yield f"{name} would be deployed elsewhere, by other roles, or from another template"
-        if properties.get("terminationProtection") is not True or properties.get("notificationArns"):
-            yield f"{name} would lose its protection, or report to another topic"
-        published = [
-            each["source"].get("path")
-            for each in read(f"{name}.assets.json")["files"].values()
-            for to in each["destinations"].values()
-            if digest in to["objectKey"]
-        ]
-        if published != [properties["templateFile"]]:
-            yield f"{name} has another template among its assets"
-        if set(artifact.get("dependencies", ())) - {f"{other}{end}" for other in names for end in ("", ".assets")}:
-            yield f"{name} would be deployed with other stacks"
-        command = ["aws", "cloudformation", "get-template", "--stack-name", name, "--template-stage", "Original"]
-        command += ["--query", "TemplateBody", "--output", "json"]
-        deployed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-        before, after = json.loads(deployed), read(properties["templateFile"])
-        if before != after:
-            one, other = (re.sub("= [0-9a-f]{64} ", "", json.dumps(each, sort_keys=True)) for each in (before, after))
-            yield f"{name} changes{' in nothing but what its steps run of the commit' if one == other else ''}"
+        else:
+            yield from deployment(name, artifact, names)
+            yield from deployed(name, artifact["properties"])
+
+
+def deployment(name: str, artifact: Any, names: list[str]) -> Iterator[str]:
+    """Where and how a stack would be deployed, if otherwise than the pipeline's."""
+    properties, place, qualifier = artifact["properties"], os.environ["PLACE"], os.environ["QUALIFIER"]
+    account, region = place.removeprefix("aws://").split("/")
+    with open(properties["templateFile"], "rb") as file:  # noqa: PTH123 - as short as it can be
+        digest = hashlib.sha256(file.read()).hexdigest()
+    role = f"arn:${{AWS::Partition}}:iam::{account}:role/cdk-{qualifier}-%s-role-{account}-{region}"
+    places = {
+        "assumeRoleArn": role % "deploy",
+        "cloudFormationExecutionRoleArn": role % "cfn-exec",
+        "stackTemplateAssetObjectUrl": f"s3://cdk-{qualifier}-assets-{account}-{region}/{digest}.json",
+    }
+    if artifact.get("environment") != place or any(properties.get(key) != places[key] for key in places):
+        yield f"{name} would be deployed elsewhere, by other roles, or from another template"
+    expected = {
+        "terminationProtection": True,
+        "bootstrapStackVersionSsmParameter": f"/cdk-bootstrap/{qualifier}/version",
+    }
+    # Such as a policy for the role's session, parameters, or a topic to report to.
+    others = {key: value for key, value in properties.items() if key not in INERT | places.keys() and value}
+    if others != expected:
+        odd = sorted(key for key in others.keys() | expected.keys() if others.get(key) != expected.get(key))
+        yield f"{name} would be deployed with another {', '.join(odd)}"
+    published = [
+        each["source"].get("path")
+        for each in read(f"{name}.assets.json")["files"].values()
+        for to in each["destinations"].values()
+        if digest in to["objectKey"]
+    ]
+    if published != [properties["templateFile"]]:
+        yield f"{name} has another template among its assets"
+    if set(artifact.get("dependencies", ())) - {f"{other}{end}" for other in names for end in ("", ".assets")}:
+        yield f"{name} would be deployed with other stacks"
+
+
+def deployed(name: str, properties: Any) -> Iterator[str]:
+    """What of a stack differs from the deployed one: its template, or its tags, which policies can ask for."""
+
+    def ask(*words: str) -> Any:
+        command = ["aws", "cloudformation", *words, "--stack-name", name, "--output", "json"]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+    before = ask("get-template", "--template-stage", "Original", "--query", "TemplateBody")
+    after = read(properties["templateFile"])
+    if before != after:
+        one, other = (re.sub("= [0-9a-f]{64} ", "", json.dumps(each, sort_keys=True)) for each in (before, after))
+        yield f"{name} changes{' in nothing but what its steps run of the commit' if one == other else ''}"
+    tags = ask("describe-stacks", "--query", "Stacks[0].Tags") or []
+    if {each["Key"]: each["Value"] for each in tags} != properties.get("tags", {}):
+        yield f"{name} gets other tags"
 
 
 if __name__ == "__main__":
+    os.chdir(sys.argv[1])
     found = list(differences())
     print("changed: " + "; ".join(found)[:200] if found else "same")

@@ -42,6 +42,16 @@ def acknowledge_grants(
             own, role = node.node, node.role
             _accept_project(own.default_child, role, stack=stack, partition=partition, place=place)
             _accept_artifacts(role, objects, writes=own.path == synthesis)
+    for each in pipeline.node.find_all():
+        if isinstance(each, iam.Role) and each.node.scope is not None and each.node.scope.node.id == "Assets":
+            acknowledge(
+                each,
+                "CDK gives the projects that publish assets one role; what they log and report is not known before, "
+                "and a login to ECR has no narrower resource",
+                _iam5("Resource::*"),
+                _iam5(f"Resource::arn:{partition}:logs:{place}:log-group:/aws/codebuild/*"),
+                _iam5(f"Resource::arn:{partition}:codebuild:{place}:report-group/*"),
+            )
     for support in pipeline.pipeline.cross_region_support.values():
         # It has a name, which would be taken after a first deployment that failed.
         support.replication_bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)

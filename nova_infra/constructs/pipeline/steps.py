@@ -15,7 +15,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
-from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
+from nova_infra.constructs.pipeline.built_assembly import refuse_another
 from nova_infra.constructs.pipeline.release_tools import refuse_others
 from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE, Role, role_name, step_role_name
 
@@ -149,7 +149,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             step.capitalize(),
             input=tools.source,
             additional_inputs={TOOLS: tools.archive},
-            install_commands=[f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(tools.digest)}; }}", *install_commands],
+            install_commands=[f"{{ {refuse_another()}; }} && {{ {refuse_others(tools.digest)}; }}", *install_commands],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
             env={**(env if env is not None else RUNTIME), **FROM_TOOLS},
             timeout=timeout,

@@ -12,19 +12,20 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
+from nova_infra.checks.permissions.ways.run_steps import DIGEST
 from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import BOOTSTRAP_QUALIFIER
 
 STAGE = "ApprovePipeline"
 _PROGRAM = Path(__file__).with_name("compare_pipeline.py")
 _VARIABLE = "PIPELINE"
-# Isolated: Python would look for modules in the directory first, which is the assembly that is compared.
-COMPARE = f"{_VARIABLE}=$(python3 -I - <<'PROGRAM'\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
+# Isolated, and elsewhere: in the assembly, Python would look for modules and pyenv for a .python-version.
+_RUN = f"""{_VARIABLE}=$(cd / && python3 -I - "$CODEBUILD_SRC_DIR" <<'PROGRAM'"""
+COMPARE = f"{_RUN}\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
 """The command that compares."""
 ASSEMBLY = "ASSEMBLY"
 """The variable that holds the digest of the assembly: ``nova_infra.assembly.digest_of_files`` computes the same."""
 NAMESPACE = "Compare"
-DIGEST = "find . -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1"
 
 
 class UpdateApproval(Construct):
@@ -87,7 +88,7 @@ class UpdateApproval(Construct):
         build_image: codebuild.IBuildImage,
         logging: codebuild.LoggingOptions,
     ) -> codebuild.PipelineProject:
-        """The project that compares. It runs no code of the commit, and may read these stacks' deployed templates."""
+        """The project that compares. It runs no code of the commit, and may read these deployed stacks."""
         stack = cdk.Stack.of(self)
         variables = {
             "STACKS": " ".join(stacks),
@@ -122,7 +123,8 @@ class UpdateApproval(Construct):
         arns = [
             stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
         ]
-        project.add_to_role_policy(iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=arns))
+        reading = ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]
+        project.add_to_role_policy(iam.PolicyStatement(actions=reading, resources=arns))
         acknowledge(
             project,
             "A stack's ARN ends with an id that nobody knows before",

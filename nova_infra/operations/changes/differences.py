@@ -69,6 +69,22 @@ def differences(before: Template | None, after: Template) -> list[Difference]:
     return sorted(dict.fromkeys(found), key=lambda d: (order.index(d.kind), d.resource, d.property))
 
 
+def settings_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+    """What changes in how a stack is deployed, which no template says: its roles, protection, topics and tags.
+
+    Whoever deploys by another role, or no longer has to lift the protection before a deletion, may do more.
+    """
+    return [
+        Difference("", "", _of_setting(path[0], becomes), _from_to(path, was, becomes), "/".join(path))
+        for path, was, becomes in _leaves(before, after, ())
+    ]
+
+
+def _of_setting(name: str, becomes: Any) -> Kind:
+    harmless = name in ("region", "tags", "parameters") or (name == "terminationProtection" and becomes is True)
+    return Kind.OTHER if harmless else Kind.WIDENS_ACCESS
+
+
 def _resources(template: Template) -> dict[str, Any]:
     resources = template.get("Resources", {})
     return {

@@ -9,10 +9,12 @@ from pathlib import Path
 from nova_infra.assembly import AssembledStack, Assembly, Template
 from nova_infra.documents.markdown import as_block, as_markdown
 from nova_infra.documents.model import Cell, Code, Document, Foreign, Line, Paragraph, Prose, Section, Table
+from nova_infra.documents.text import shortened
 from nova_infra.errors import RefusedError
 from nova_infra.machine.parallel import threads
+from nova_infra.machine.tools import run_cdk
 from nova_infra.operations.changes.cost import difference
-from nova_infra.operations.changes.differences import Difference, Kind, differences
+from nova_infra.operations.changes.differences import Difference, Kind, differences, settings_changed
 
 WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
 """Changes that need a reviewer's label."""
@@ -25,7 +27,7 @@ _STACK_CHARACTERS = 8_000
 
 @dataclass(frozen=True)
 class StackChange:
-    """A stack whose template differs between the assemblies.
+    """A stack that the assemblies deploy otherwise, or a list of assets.
 
     Attributes:
         name: Name of the stack, with its account where several have it.
@@ -38,28 +40,42 @@ class StackChange:
 
 
 def changes(before: Path, after: Path) -> list[StackChange]:
-    """The stacks that differ, sorted by name.
+    """The stacks that differ, sorted by name; then what publishing their assets would newly run.
 
     Raises:
         RefusedError: A directory is not an assembly, or ``cdk diff`` fails.
     """
     old, new = _by_name(Assembly(before), Assembly(after))
     # By their text first: to read and compare what is the same takes most of the time.
-    differing = [
+    other_text = [
         name for name in sorted(old.keys() | new.keys()) if _text(before, old.get(name)) != _text(after, new.get(name))
     ]
+    common = sorted(old.keys() & new.keys())
+    compared = {name: settings_changed(old[name].settings, new[name].settings) for name in common}
+    other_settings = {name: each for name, each in compared.items() if each}
 
     def diff(name: str) -> str:
         return _cdk_diff(before, after, old.get(name), new.get(name))
 
     with threads(_THREADS) as pool:
-        texts = list(pool.map(diff, differing))
-    return [
-        StackChange(
-            name, tuple(differences(_template(before, old.get(name)), _template(after, new.get(name)) or {})), text
-        )
-        for name, text in zip(differing, texts, strict=True)
-    ]
+        texts = dict(zip(other_text, pool.map(diff, other_text), strict=True))
+    found = []
+    for name in sorted(texts.keys() | other_settings.keys()):
+        settings = other_settings.get(name, [])
+        templates = _template(before, old.get(name)), _template(after, new.get(name)) or {}
+        of_template = differences(*templates) if name in texts else []
+        text = [*texts.get(name, "").splitlines(), *(f"The stack {each.what}" for each in settings)]
+        found.append(StackChange(name, (*settings, *of_template), "\n".join(text)))
+    return [*found, *_commands(before, after)]
+
+
+def _commands(before: Path, after: Path) -> Iterator[StackChange]:
+    """The lists of assets whose publishing runs commands that it did not run before."""
+    known = Assembly(before).commands()
+    for name, commands in Assembly(after).commands().items():
+        if added := [f"runs {shortened(each)!r}" for each in commands if each not in known.get(name, [])]:
+            found = (Difference("", "", Kind.WIDENS_ACCESS, what) for what in added)
+            yield StackChange(name, tuple(found), "\n".join(f"Publishing its assets {what}" for what in added))
 
 
 def cost_difference(before: Path, after: Path) -> str:
@@ -89,7 +105,7 @@ def as_comment(found: list[StackChange], cost: str = "") -> str:
 
 def _sections(found: list[StackChange], cost: str) -> Iterator[Section]:
     if not found:
-        nothing = "Nothing: every template stays the same, and nothing would be deployed."
+        nothing = "Nothing: every template stays the same, and nothing would be deployed otherwise."
         yield Section("", (Paragraph.of(nothing),))
         return
     rows = tuple(map(_counts, found))
@@ -147,13 +163,10 @@ def _cdk_diff(before: Path, after: Path, old: AssembledStack | None, new: Assemb
         return "No longer synthesized: the deployed stack stays until somebody deletes it."
     if old is None:
         return "A new stack."
-    command = ["cdk", "diff", f"--app={after}", "--exclusively", new.display_name]
-    command += [f"--template={before / old.template_path}"]
+    command = ["diff", f"--app={after.absolute()}", "--exclusively", new.display_name]
+    command += [f"--template={(before / old.template_path).absolute()}"]
     command += ["--no-change-set", "--no-color", "--no-fail"]
-    try:
-        result = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    except FileNotFoundError:
-        raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
+    result = run_cdk(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:
         raise RefusedError(f"{new.name}: cdk diff exited with {result.returncode}: {result.stdout.strip()[-300:]}")
     return "\n".join(_lines(result.stdout))

@@ -25,6 +25,9 @@ LASTS = timedelta(hours=4)
 If the bakes last longer, the waiver has expired when verify looks, and verify fails on what is red: write another.
 """
 
+_AHEAD = timedelta(minutes=5)
+"""By how much the clock of the machine that wrote a waiver may be ahead."""
+
 _DIGITS = 12
 """Digits of a commit that a waiver needs: as many as preflight prints, so that they match no other commit."""
 
@@ -96,11 +99,11 @@ def waive(environment: RecordedEnvironment, release: str, subjects: Sequence[str
 
 
 def waived(waivers: Sequence[Waiver], release: str, *, now: datetime) -> dict[str, Waiver]:
-    """What is waived for a release now: subject to its latest waiver."""
+    """What is waived for a release now: subject to its latest waiver. One that is dated later waives nothing yet."""
     return {
         subject: each
         for each in reversed(waivers)
-        if names(each.release, release) and now < each.until
+        if names(each.release, release) and each.at <= now + _AHEAD and now < each.until
         for subject in each.subjects
         if subject  # what cannot be waived has no name
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from nova_infra.config import Config
 from nova_infra.errors import ConfigError, RefusedError
+from nova_infra.machine.tools import run_cdk
 from nova_infra.names import PIPELINE_STACK
 from nova_infra.operations.release.permissions_boundary import bounded
 
@@ -33,12 +34,9 @@ def bootstrap_template(config: Config, *, toolchain: bool = False) -> dict[str, 
         raise ConfigError(
             "delivery.engine: GitHub Actions takes each account's roles within that account: bootstrap without --trust"
         )
-    command = ["cdk", "bootstrap", "--show-template", "--json"]
+    result = run_cdk("bootstrap", "--show-template", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        result = subprocess.run(command, check=False, text=True, capture_output=True)
         template = json.loads(result.stdout)
-    except FileNotFoundError:
-        raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
     except ValueError:
         raise RefusedError(
             f"cdk bootstrap: gave no template: {result.stderr.strip()[-200:]}: run `make setup`"

@@ -2,13 +2,15 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from nova_infra.assembly import Assembly
 from nova_infra.config import Config
+from nova_infra.documents.text import shortened
 from nova_infra.errors import AwsError, RefusedError
 from nova_infra.machine.scratch import scratch_directory
+from nova_infra.machine.tools import run_cdk
 from nova_infra.names import EARLY_REGISTRY_STACK, REGISTRY_STACK, environment_prefix, platform_stack_name
 
 
@@ -91,12 +93,13 @@ def _require_engine(config: Config, what: str) -> None:
 
 
 def _cdk_deploy(what: str, assembly: Path, stacks: str, *options: str) -> None:
+    for name, commands in Assembly(assembly).commands().items():
+        raise RefusedError(
+            f"{assembly}: publishing {name} would run {shortened(commands[0])!r} with the credentials of the "
+            "deployment: make its assets of files, which are there before"
+        )
     always = ("--require-approval=never", "--progress=events")
-    command = ["cdk", "deploy", f"--app={assembly}", stacks, *always, *options]
-    try:
-        status = subprocess.run(command, check=False).returncode
-    except FileNotFoundError:
-        raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
+    status = run_cdk("deploy", f"--app={assembly.absolute()}", stacks, *always, *options).returncode
     if status:
         raise AwsError(
             f"{what}: cdk deploy exited with {status}: see its output above; "

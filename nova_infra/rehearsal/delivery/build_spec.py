@@ -1,6 +1,7 @@
 """Reads a CodeBuild project's build spec, and finds what each command is for."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -68,10 +69,28 @@ def build_variables(
     return values, tuple(name for name, (_, is_secret) in last.items() if is_secret)
 
 
+_CHANGES_THE_SHELL = re.compile(
+    r"\s*(?:cd|pushd|export|set|alias|source|\.)\s"
+    r"|\s*[A-Za-z_]\w*=(?:\$\(.*\)|`.*`|\S*|\"[^\"]*\"|'[^']*')\s*$"
+)
+
+
+def in_one_shell(install: Sequence[str], commands: Sequence[str]) -> tuple[str, ...]:
+    """The commands of a build's later phases, in which what one of them does to the shell is there for the next ones.
+
+    All commands of a build share a shell, the install phase's too, of which only changes of the directory are made:
+    https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html#build-spec-ref-versions.
+    """
+    told = [*(each for each in install if re.fullmatch(r"\s*cd\s[^;&|]+", each)), *commands]
+    first = next((at for at, each in enumerate(told) if _CHANGES_THE_SHELL.match(each)), len(told) - 1)
+    together = told[max(first, 0) :]
+    last = together if len(together) < 2 else [" && ".join(f"{{ {each}\n}}" for each in together)]
+    return (*told[: max(first, 0)], *last)
+
+
 def publishes_assets(command: str) -> bool:
     """Whether a command builds or uploads what the assembly holds."""
-    words = command.split()
-    return bool(words) and PurePosixPath(words[0]).name == "cdk-assets" and "publish" in words
+    return re.search(r"\bcdk-assets\b.*\bpublish\b", command, re.DOTALL) is not None
 
 
 def deploys_with_cdk(command: str) -> bool:

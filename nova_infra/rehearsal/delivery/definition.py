@@ -14,6 +14,7 @@ from nova_infra.rehearsal.delivery.build_spec import (
     PHASES,
     build_variables,
     deploys_with_cdk,
+    in_one_shell,
     known,
     publishes_assets,
     read_spec,
@@ -67,6 +68,7 @@ class BuildAction(StageAction):
         publishes_assets: Whether it builds or uploads what the assembly holds, as CDK Pipelines' Assets stage does.
         exports: Names of the variables that later actions and conditions read.
         secrets: Names of the variables that AWS looks up, whose values are made up here.
+        leaves: The directory that its artifact is taken from; empty for none, or for all of the checkout.
     """
 
     install: tuple[str, ...]
@@ -77,6 +79,7 @@ class BuildAction(StageAction):
     publishes_assets: bool = False
     exports: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    leaves: str = ""
 
 
 @dataclass(frozen=True)
@@ -319,11 +322,12 @@ def _build_action(
         name,
         run_order,
         install=tuple(phases.get("install", {}).get("commands", [])),
-        commands=commands,
+        commands=in_one_shell(phases.get("install", {}).get("commands", ()), commands),
         environment=known(variables),
         secrets=secrets,
         privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
         updates_pipeline=any(deploys_with_cdk(command) for command in commands),
         publishes_assets=bool(commands) and all(publishes_assets(command) for command in commands),
         exports=tuple(spec.get("env", {}).get("exported-variables", ())),
+        leaves=str(spec.get("artifacts", {}).get("base-directory", "")),
     )

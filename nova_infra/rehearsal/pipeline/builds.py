@@ -61,6 +61,28 @@ async def run_build_command(
         )
 
 
+def manifest_of(directory: Path) -> float:
+    """When an assembly was last written; 0 where there is none."""
+    manifest = directory / "manifest.json"
+    return manifest.stat().st_mtime if manifest.is_file() else 0
+
+
+def why_no_artifact(directory: Path, written_before: float) -> str:
+    """Why CodeBuild would find nothing to hand on; empty if it would.
+
+    It begins with a fresh checkout, so an assembly that was there before does not count.
+
+    Args:
+        directory: The artifact's; one with a pattern in its name is not looked for.
+        written_before: See :func:`manifest_of`, before the commands ran.
+    """
+    if {"$", "*"} & set(str(directory)):
+        return ""
+    if not directory.is_dir() or (written_before and manifest_of(directory) == written_before):
+        return f"its commands leave no {directory.name}, which its artifact is taken from: let one of them write it"
+    return ""
+
+
 def with_outputs(value: str, outputs: Mapping[str, Mapping[str, str]]) -> str:
     """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
 

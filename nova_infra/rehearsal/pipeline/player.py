@@ -27,8 +27,10 @@ from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import (
     ActionFailedError,
     left_to_suite,
+    manifest_of,
     read_log,
     run_build_command,
+    why_no_artifact,
     with_outputs,
 )
 from nova_infra.rehearsal.pipeline.environments import Environments
@@ -283,16 +285,20 @@ class Player:
             environment["VERIFY_WAIT"] = str(_VERIFY_MINUTES * longest(self.seconds_per_minute))
         log = self.logs / f"{stage.name}.{action.name}.log"
         log.unlink(missing_ok=True)
+        place = self.tools or self.candidate.sources
+        written = manifest_of(place / action.leaves)
         for command in action.commands:
             self.tell(f"{stage.name}.{action.name}: {command}")
             await run_build_command(
                 command,
                 action,
                 record,
-                directory=self.tools or self.candidate.sources,
+                directory=place,
                 environment=environment,
                 log=log,
             )
+        if self.candidate.app and action.leaves and (why := why_no_artifact(place / action.leaves, written)):
+            raise ActionFailedError(why)
         for gap in not_covered_in(read_log(log)):
             record.note = "; ".join(filter(None, (f"not covered: {gap}", record.note)))
             if gap not in self.record.not_rehearsed:

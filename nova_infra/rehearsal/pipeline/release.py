@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nova_infra.assembly import AssembledStack, Assembly, Template, resources_of_type
@@ -40,9 +40,12 @@ class Release:
     lacks: tuple[str, ...] = ()
 
     def pipeline(self) -> Pipeline:
-        """Its pipeline; of an app that has none, what ``cdk deploy --all`` does."""
-        if self.app and not self.assembly.pipelines():
+        """Its pipeline; of an app without one, what ``cdk deploy --all`` does, and of one with several, all of them."""
+        paths = self.assembly.pipelines() if self.app else ()
+        if self.app and not paths:
             return deployed_by_hand(self.assembly.stacks())
+        if len(paths) > 1:
+            return one_after_the_other([read_pipeline(self.assembly.template(path)) for path in paths])
         return read_pipeline(self.assembly.pipeline_template())
 
     def template(self, action: DeployAction) -> Template:
@@ -76,6 +79,12 @@ def deployed_by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:
 
     actions = [DeployAction(e.name, order(e.artifact_id), e.name, e.template_path, None) for e in stacks]
     return Pipeline("cdk deploy", (Stage("Deploy", tuple(actions)),))
+
+
+def one_after_the_other(pipelines: Sequence[Pipeline]) -> Pipeline:
+    """Several pipelines as one, whose stages say which one they belong to."""
+    stages = [replace(stage, name=f"{each.name} {stage.name}") for each in pipelines for stage in each.stages]
+    return replace(pipelines[0], name=" and ".join(each.name for each in pipelines), stages=tuple(stages))
 
 
 def home_of(release: Release, stage: Stage) -> Home | None:

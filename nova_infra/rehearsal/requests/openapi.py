@@ -6,6 +6,7 @@ import logging
 import re
 from typing import Any
 
+from nova_infra.documents.yamls import is_boundless
 from nova_infra.rehearsal.requests.sample import SampleRequest
 
 DOCUMENTS = (
@@ -30,6 +31,8 @@ def read_document(text: str) -> dict[str, Any] | None:
     import yaml
 
     try:
+        if "&" in text and text.lstrip()[:1] != "{" and is_boundless(yaml.compose(text, yaml.SafeLoader)):
+            return None
         content = json.loads(text) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError):
         return None

@@ -8,7 +8,7 @@ import pytest
 
 from nova_infra.errors import NovaError
 from nova_infra.machine import git as module
-from nova_infra.machine.git import check_out, run, why_unreadable
+from nova_infra.machine.git import check_out, run, why_silent, why_unreadable
 
 
 def git(root: Path, *arguments: str, said: str | None = None) -> str:
@@ -168,3 +168,16 @@ def test_an_archive_that_leads_out_is_refused(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(NovaError, match=f"{name} leads out of it: do not use this revision"):
         check_out(tmp_path, "HEAD", directory)
     assert list(tmp_path.rglob("file")) == []
+
+
+def test_files_that_are_laid_out_as_a_repository_are_none(tmp_path: Path) -> None:
+    """A commit may bring them where its files come without their ``.git``: their config names what git runs."""
+    git(tmp_path, "init", "-q", "--bare")
+    (tmp_path / "config").open("a").write(f"[core]\n\tworktree = {tmp_path}\n\tfsmonitor = touch ran; false\n")
+    (tmp_path / "config").write_text((tmp_path / "config").read_text().replace("bare = true", "bare = false"))
+    git(tmp_path, "--git-dir=.", "status")
+    assert (tmp_path / "ran").exists(), "without our option git runs it"
+    (tmp_path / "ran").unlink()
+    assert run(tmp_path, "status").code
+    assert not (tmp_path / "ran").exists()
+    assert "there is no git repository here" in (why_silent(tmp_path) or "")

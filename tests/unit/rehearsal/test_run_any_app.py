@@ -29,7 +29,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rehearse(app: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
     """The exit code, what was printed, and the record."""
     words = [str(NOVA), "rehearse", "--approve", "--tasks", "sources", "--json", "record.json", *options]
-    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(app.parent)}
+    path = os.pathsep.join([str(NOVA.parent), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "GIT_CEILING_DIRECTORIES": str(app.parent)}
     done = subprocess.run(words, cwd=app, env=environment, check=False, capture_output=True, text=True)
     written = app / "record.json"
     return done.returncode, done.stdout + done.stderr, json.loads(written.read_text()) if written.exists() else {}

@@ -26,7 +26,7 @@ def test_the_stages_are_those_of_the_design(assembly: Assembly) -> None:
 
 def test_updating_itself_deploys_the_registry_first_so_that_a_new_service_has_a_repository(assembly: Assembly) -> None:
     [update] = stage(assembly, "UpdatePipeline")["Actions"]
-    assert f"cdk -a . deploy {STACK} --require-approval=never --verbose" in commands(assembly, update)
+    assert any(f"deploy {STACK} --require-approval=never" in command for command in commands(assembly, update))
     assert assembly.order[STACK] == {"NovaRegistryStack"}
 
 

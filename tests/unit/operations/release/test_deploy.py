@@ -20,6 +20,7 @@ PLATFORM = {"nova-dev-platform": {"Url": "http://dev.example.com"}}
 def assembly(tmp_path: Path) -> Path:
     (tmp_path / "cdk.out" / "assembly-Dev").mkdir(parents=True)
     (tmp_path / "cdk.out" / "assembly-Dev" / "manifest.json").write_text("{}")
+    (tmp_path / "cdk.out" / "manifest.json").write_text('{"artifacts": {}}')
     return tmp_path / "cdk.out"
 
 
@@ -29,7 +30,7 @@ def cdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     command = tmp_path / "bin" / "cdk"
     command.parent.mkdir()
     command.write_text(
-        f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/arguments\n"
+        f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/arguments\nls -A > {tmp_path}/beside\n"
         f'for each; do case $each in --outputs-file=*) cat {tmp_path}/outputs > "${{each#*=}}";; esac; done\n'
         "exit ${CDK_EXIT:-0}\n"
     )
@@ -49,6 +50,41 @@ def test_the_environments_stacks_are_deployed_from_the_assembly_as_it_is(
     *said, outputs = options
     assert said == ["--require-approval=never", "--progress=events", concurrency], "and never --revert-drift"
     assert outputs.startswith("--outputs-file=")
+
+
+def test_nothing_of_the_commit_lies_where_the_cli_runs(
+    github_config: Config, assembly: Path, cdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would load the plugins that a ``cdk.json`` there names, with the credentials of the deployment."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cdk.json").write_text('{"plugin": ["./evil.js"]}')
+    deploy(github_config, "dev", assembly=Path("cdk.out"))
+    assert (tmp_path / "beside").read_text() == ""
+    assert f"--app={assembly}" in cdk.read_text().splitlines()
+
+
+@pytest.mark.parametrize("kind", ["files", "dockerImages"])
+def test_an_asset_that_a_command_makes_is_refused(github_config: Config, assembly: Path, cdk: Path, kind: str) -> None:
+    entry = {"type": "cdk:asset-manifest", "properties": {"file": "a.json"}}
+    (assembly / "assembly-Dev" / "manifest.json").write_text(json.dumps({"artifacts": {"Web.assets": entry}}))
+    nested = {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Dev"}}
+    (assembly / "manifest.json").write_text(json.dumps({"artifacts": {"dev": nested}}))
+
+    def publish(*command: str) -> None:
+        listed = {kind: {"x": {"source": {"executable": command}}, "y": {"source": {"path": "z"}}}}
+        (assembly / "assembly-Dev" / "a.json").write_text(json.dumps(listed))
+
+    publish("sh", "-c", "id > /tmp/x")
+    with pytest.raises(NovaError, match=r"publishing assembly-Dev/Web\.assets would run 'sh -c id > /tmp/x'"):
+        deploy(github_config, "dev", assembly=assembly)
+    assert not cdk.exists()
+    # What CDK itself writes for a tarball of an image.
+    load = 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"'
+    publish("sh", "-c", load, "cdk-tarball-image-asset", f"asset.{'0a' * 32}.tar")
+    assert deploy(github_config, "dev", assembly=assembly)
+    publish("sh", "-c", f"{load}; id", "cdk-tarball-image-asset", "x.tar")
+    with pytest.raises(NovaError, match="would run"):
+        deploy(github_config, "dev", assembly=assembly)
 
 
 def test_the_url_is_handed_to_the_jobs_that_follow(

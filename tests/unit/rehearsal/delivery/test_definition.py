@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from nova_infra.assembly import AssemblyError
+from nova_infra.checks.permissions.ways.run_steps import PUBLISH
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
@@ -111,7 +112,12 @@ def test_a_change_set_that_nothing_prepares_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("command", "publishes"),
-    [('cdk-assets --path "a.json" --verbose publish "x"', True), ("cdk-assets --help", False), ("make image", False)],
+    [
+        ('cdk-assets --path "a.json" --verbose publish "x"', True),
+        (f"python3 - {PUBLISH}", True),
+        ("cdk-assets --help", False),
+        ("make image", False),
+    ],
 )
 def test_the_step_that_publishes_assets_is_recognized_by_its_command(command: str, publishes: bool) -> None:
     build = action("Assets", "Build", "CodeBuild", ProjectName={"Ref": "Project"})

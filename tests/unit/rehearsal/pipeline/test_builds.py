@@ -1,8 +1,10 @@
-"""What is said of a command that failed."""
+"""What is said of a command that failed, and of a build that leaves nothing."""
+
+from pathlib import Path
 
 import pytest
 
-from nova_infra.rehearsal.pipeline.builds import why_it_failed
+from nova_infra.rehearsal.pipeline.builds import manifest_of, why_it_failed, why_no_artifact
 
 TAG = "8c70a0725ba0" + "4" * 52
 NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm: not found"
@@ -29,3 +31,14 @@ NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm:
 )
 def test_a_command_that_failed_says_why(lines: list[str], said: str) -> None:
     assert why_it_failed("\n".join(["error: of a command before", *lines]), lines) == said
+
+
+def test_a_build_has_to_write_what_its_artifact_is_taken_from(tmp_path: Path) -> None:
+    place = tmp_path / "cdk.out"
+    assert "leave no cdk.out" in why_no_artifact(place, manifest_of(place))
+    place.mkdir()
+    assert why_no_artifact(place, manifest_of(place)) == "", "something that is no assembly"
+    (place / "manifest.json").touch()
+    assert why_no_artifact(place, 0) == ""
+    assert "leave no cdk.out" in why_no_artifact(place, manifest_of(place)), "an older one is not in a fresh checkout"
+    assert why_no_artifact(tmp_path / "$OUT", 0) == ""

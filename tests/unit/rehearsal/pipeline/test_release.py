@@ -7,9 +7,9 @@ import pytest
 
 from nova_infra.assembly import AssembledStack, Assembly
 from nova_infra.errors import NovaError
-from nova_infra.rehearsal.delivery.definition import DeployAction
+from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline import release as module
-from nova_infra.rehearsal.pipeline.release import Release, baseline_of, deployed_by_hand
+from nova_infra.rehearsal.pipeline.release import Release, baseline_of, deployed_by_hand, one_after_the_other
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -102,3 +102,9 @@ def test_many_stacks_that_depend_on_all_before_them_are_put_in_order_at_once() -
     ]
     [stage] = deployed_by_hand(stacks).stages
     assert [action.run_order for action in stage.actions if isinstance(action, DeployAction)] == list(range(1, 61))
+
+
+def test_several_pipelines_are_played_one_after_the_other() -> None:
+    both = one_after_the_other([Pipeline(name, (Stage("Build", ()), Stage("Prod", ()))) for name in ("shop", "blog")])
+    assert both.name == "shop and blog"
+    assert [each.name for each in both.stages] == ["shop Build", "shop Prod", "blog Build", "blog Prod"]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from helpers.examples import bomb
 from nova_infra.rehearsal.requests.openapi import looks_like_one, read_document, read_operations
 
 GOOD = {"responses": {"200": {"description": "good"}}}
@@ -66,6 +67,7 @@ def test_a_document_that_cannot_be_read_is_said_to_be_left_out() -> None:
         ('{"openapi": "3.1.0", "paths": {"/a": {"get"', True),
         ("openapi: 3.1.0\npaths: {/a: [", True),
         ('{"swagger": "2.0", "paths": ' + "[" * 9000, True),
+        ("openapi: 3.1.0\npaths: {}\n" + bomb("{<<: [*a, *a, *a], y: 1}"), True),
         ('{"openapi": "3.1.0", "paths": {}}', False),
         ("<html>openapi: see below", False),
         ('{"error": "openapi', False),

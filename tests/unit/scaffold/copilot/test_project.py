@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from helpers.examples import bomb
 from nova_infra.cli.main import nova
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
@@ -284,7 +285,9 @@ def test_what_is_written_loads(write: Write) -> None:
         ("name: api\ntype: Worker Service\nimage: {build: .}\ncount: {range: 9-2}\n", 4, "is not a range of tasks"),
         ("name: api\ntype: Worker Service\ncpu: 256\n", 1, "image: is missing"),
         ("name: api\ntype: Backend Service\nimage: {build: .}\nvariables: [a]\n", 4, "is not a map"),
-        ("name: &a\n  - *a\ntype: Backend Service\n", 1, "is nested too deeply"),
+        ("name: &a\n  - *a\ntype: Backend Service\n", 1, "has more than 100000 values once"),
+        (f"name: api\ntype: Backend Service\nvariables: {'[' * 3000}{']' * 3000}", 1, "is nested too deeply"),
+        (f"name: api\ntype: Backend Service\n{bomb('{<<: [*a, *a, *a], b: 1}')}", 1, "more than 100000 values"),
         ("name: api\ntype: Backend Service\nimage: {build: ., port: 81}\nhttp: {path: a, version: h3}\n", 4, "'h3' is"),
     ],
 )  # fmt: skip

@@ -63,6 +63,31 @@ def taken_names(step: Step) -> Iterator[Refusal]:
                 else "choose another one, or free it in an earlier release",
             )
             break
+    yield from _held_twice(step)
+
+
+def _held_twice(step: Step) -> Iterator[Refusal]:
+    """Refuse a name that two resources had before and keep: no deployment can have made both."""
+    order = list(step.release)
+    for name, owners in step.claims.items():
+        for me in (each for each in owners if each[0] == step.after.key):
+            if step.identity_before(me[1]) != name:
+                continue  # judged above
+            earlier = [
+                (key, logical_id)
+                for key, logical_id in {*owners, *step.world.owners(name)} - {me}
+                if key in step.release and (order.index(key), logical_id) < (order.index(me[0]), me[1])
+            ]
+            for key, logical_id in sorted(earlier):
+                both = (step.after.resources[me[1]], step.release[key].resources.get(logical_id))
+                if both[1] is None or any("Condition" in each for each in both if each is not None):
+                    continue
+                if step.world.identity_of(step.release[key], both[1]) == name:
+                    kind = both[0]["Type"]
+                    what, other = _said(kind, both[0]), logical_id if key == me[0] else f"{key.name}.{logical_id}"
+                    where = f"{me[1]}.{IDENTITIES[kind].properties[0]}"
+                    yield step.refuse(where, f"{what} belongs to {other} already", "give one of them another")
+                    break
 
 
 # Service whose role of its own its first use in an account makes, to a type whose resources are such a use.

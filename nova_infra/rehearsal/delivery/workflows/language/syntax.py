@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nova_infra.documents.yamls import MOST_VALUES, is_boundless
 from nova_infra.errors import RefusedError
 from nova_infra.rehearsal.delivery.workflows.language.places import misplaced, never_equal
 
@@ -40,7 +41,6 @@ _SCOPES = {
     **dict.fromkeys(("models", "vulnerability-alerts"), re.compile("(read|none)$")),
 }
 _NAME = re.compile(r"[A-Za-z_][\w-]*\Z", re.ASCII)
-_MOST_NODES = 100_000
 """What a workflow may come to with its aliases written out; GitHub refuses far smaller ones."""
 
 _Scalar = str | int | float | date
@@ -112,9 +112,9 @@ class WorkflowText:
         try:
             loader = _loader()
             root = yaml.compose(text, loader)
-            if _nodes_of(root) > _MOST_NODES:
+            if is_boundless(root):
                 raise WorkflowError(
-                    f"{path}:1: has more than {_MOST_NODES} values once its aliases are written out: use fewer"
+                    f"{path}:1: has more than {MOST_VALUES} values once its aliases are written out: use fewer"
                 )
             for line, key in _repeated(root):
                 fault = "<< merges" if key == "<<" else f"{key} is given twice"
@@ -256,19 +256,3 @@ def _repeated(node: Any) -> Iterator[tuple[int, str]]:
                 waiting.append(value)
         elif each.id == "sequence":
             waiting += each.value
-
-
-def _nodes_of(root: Any) -> int:
-    """How many values there are with every alias written out; more than the limit if they hold themselves."""
-    known: dict[int, int] = {}
-    waiting = [(root, False)]
-    while waiting:
-        node, counted = waiting.pop()
-        below = [] if node is None or node.id == "scalar" else node.value
-        below = [each for pair in below for each in pair] if node is not None and node.id == "mapping" else below
-        if counted:
-            known[id(node)] = 1 + sum(known[id(each)] for each in below)
-        elif id(node) not in known:
-            known[id(node)] = _MOST_NODES + 1  # what holds itself is met again before it is counted
-            waiting += [(node, True), *((each, False) for each in below)]
-    return known[id(root)]

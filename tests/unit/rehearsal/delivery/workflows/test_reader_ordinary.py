@@ -6,6 +6,7 @@ Sources: https://docs.github.com/en/actions/reference/workflows-and-actions.
 import copy
 import random
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,9 +181,30 @@ def test_only_the_commands_that_are_not_run_here_are_left_out() -> None:
         "- {run: make x, if: vars.X, name: Perhaps}",
     )
     workflow = read(BEFORE + job("test", *steps) + deploy(keys="needs: test\n"))
-    assert played(workflow)[:3] == [":\npytest -q", "cd app && :&& make test", ":&& make test"]
+    assert played(workflow)[:3] == [
+        "bash -e -c ':\npytest -q'",
+        "bash -e -c 'cd app && :&& make test'",
+        "bash -e -c ':&& make test'",
+    ]
     copied = ("test: 5 (docker build .)", "test: Copy (aws s3 cp x y)", "test: Long")
     assert workflow.unplayed == (*copied, "test: Jest (npx jest)", "test: Shell", "test: Perhaps")
+
+
+@pytest.mark.parametrize(
+    ("step", "fails"),
+    [
+        ('- {run: "false\\ntrue"}', True),
+        ("- {run: 'false | true'}", False),
+        ("- {run: 'false | true', shell: bash}", True),
+        ("- {run: '[[ a == a ]]'}", False),
+        ("- {run: \"false\\ntrue\", shell: 'bash {0}'}", False),
+        ('- {run: "false\\ntrue", shell: sh}', True),
+        ('- {run: "false\\ntrue", working-directory: /}', True),
+    ],
+)
+def test_a_script_ends_where_the_shell_that_github_calls_would_end_it(step: str, fails: bool) -> None:
+    command = played(read(BEFORE + job("test", step) + deploy(keys="needs: test\n")))[0]
+    assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == fails
 
 
 def test_what_only_github_decides_is_said() -> None:

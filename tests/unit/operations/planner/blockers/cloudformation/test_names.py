@@ -44,6 +44,26 @@ def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: st
     assert told is None or f"mailer.It: {told}" in consequences[0]
 
 
+def test_what_two_resources_have_at_once_is_refused_although_it_does_not_change() -> None:
+    """No deployment can have made both, so a baseline that has them was never deployed."""
+    rules = {
+        name: resource("AWS::ElasticLoadBalancingV2::ListenerRule", ListenerArn="arn", Priority=10, Conditions=[name])
+        for name in ("Shop", "Blog")
+    }
+    log = {"Log": resource("AWS::Logs::LogGroup", LogGroupName="/acme/portal")}
+    first, second = (
+        StackTemplate(StackKey("210987654321", "eu-north-1", name), {"Resources": {**log, **more}})
+        for name, more in (("first", rules), ("second", {}))
+    )
+    changed = [
+        StackTemplate(each.key, {"Resources": {**each.template["Resources"], "New": resource()}})
+        for each in (first, second)
+    ]
+    refused = [str(each) for each in plan([first, second], [changed[:1], changed[1:]]).refusals]
+    assert [each.partition(":")[0] for each in refused] == ["first.Shop.Priority", "second.Log.LogGroupName"]
+    assert "LogGroup '/acme/portal' belongs to first.Log already" in refused[1]
+
+
 @pytest.mark.parametrize(
     ("service", "suffix", "refused"),
     [("ecs", {}, True), ("ecs", {"CustomSuffix": "a"}, False), ("rds", {}, False)],
