@@ -68,9 +68,10 @@ check: setup ## Run all of test-all, unless it has passed for this tree: what th
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi
 
 # Services that are built on the kit, and the other ones, which have rules, locks and tests of their own: of their
-# Dockerfiles, errors count. Asked for once, and only where they are used.
-KIT = $(eval KIT := $(shell python -m nova_infra.machine.kit))$(KIT)
-OTHERS = $(eval OTHERS := $(shell python -m nova_infra.machine.kit --others))$(OTHERS)
+# Dockerfiles, errors count. Asked for once, and only where they are used. What make runs to expand a variable does not
+# see the PATH above before GNU make 4.4: it names the project's Python.
+KIT = $(eval KIT := $(shell $(VENV)/bin/python -m nova_infra.machine.kit))$(KIT)
+OTHERS = $(eval OTHERS := $(shell $(VENV)/bin/python -m nova_infra.machine.kit --others))$(OTHERS)
 
 lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@ruff check --quiet $(OTHERS:%=--extend-exclude=services/%) .

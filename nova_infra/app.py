@@ -1,7 +1,7 @@
 """Creates the CDK app: which stacks exist for a configuration and a context (environment, image tag, canary share)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from nova_infra.checks.stages import Promotion
 from nova_infra.config import Config, Environment, Overrides, Rollout, Service, shortened
 from nova_infra.config.resolved import resolved
 from nova_infra.config.values.fields import aws_regions
+from nova_infra.constructs.pipeline.built_assembly import Tool
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
 from nova_infra.images.tags import checked_tag, image_tags
@@ -117,15 +118,14 @@ def _add_github_roles(app: cdk.App, config: Config, registry: RegistryStack) -> 
 
 
 def read_tool_versions(root: Path) -> ToolVersions:
-    """The pinned versions of the command-line tools, and the digests of the CDK CLI and the project's own tools."""
-    pinned: Mapping[str, str] = _read_json(root / "package.json")["devDependencies"]
-    locked = _read_json(root / "package-lock.json")["packages"]["node_modules/aws-cdk"]
-    return ToolVersions(
-        cdk=pinned["aws-cdk"],
-        cdk_integrity=locked["integrity"],
-        cdk_assets=pinned["cdk-assets"],
-        own=digest_of_tools(root),
-    )
+    """The command-line tools as the lock has them, and the digest of the project's own."""
+    locked = _read_json(root / "package-lock.json")["packages"]
+
+    def tool(name: str) -> Tool:
+        found = locked[f"node_modules/{name}"]
+        return Tool(name, found["version"], found["integrity"])
+
+    return ToolVersions(tool("aws-cdk"), tool("cdk-assets"), own=digest_of_tools(root))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Reads Dockerfiles: what they run, and what of them not every engine or format of images can hold."""
 
+import contextlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
@@ -23,12 +25,19 @@ class _BuildStage:
     entry_point: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     own_command: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def program_of(dockerfile: Path) -> tuple[str, ...]:
     """Its entry point and command, of the last stage; empty where it names neither."""
     stage = _stage(dockerfile.read_text(encoding="utf-8", errors="replace"))
     return (*stage.entry_point, *stage.command)
+
+
+def variables_of(dockerfile: Path) -> dict[str, str]:
+    """The variables that its last stage sets, without those that others are part of."""
+    variables = _stage(dockerfile.read_text(encoding="utf-8", errors="replace")).variables
+    return {name: value for name, value in variables.items() if "$" not in value}
 
 
 def needs_docker_format(text: str) -> bool:
@@ -79,6 +88,8 @@ def _stage(text: str, target: str = "") -> _BuildStage:
                 stage, called = replace(begins, own_command=False), (found.group(2) or "").lower()
             case "SHELL":
                 stage = replace(stage, shell=_words(rest, _SHELL))
+            case "ENV":
+                stage = replace(stage, variables={**stage.variables, **_variables(rest)})
             case "ENTRYPOINT":
                 kept = stage.command if stage.own_command else ()
                 stage = replace(stage, entry_point=_words(rest, stage.shell), command=kept)
@@ -93,6 +104,16 @@ def _instructions(text: str) -> Iterator[tuple[str, str]]:
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
     for found in filter(None, map(_INSTRUCTION.fullmatch, re.sub(r"\\\s*\n", " ", "\n".join(lines)).splitlines())):
         yield found.group(1).upper(), found.group(2)
+
+
+def _variables(text: str) -> dict[str, str]:
+    """The variables of an instruction: ``NAME=value`` any number of times, or a name and its value."""
+    with contextlib.suppress(ValueError):
+        words = [each.partition("=") for each in shlex.split(text)]
+        if all(sign for _, sign, _ in words):
+            return {name: value for name, _, value in words}
+    name, _, value = text.strip().partition(" ")
+    return {name: value.strip()}
 
 
 def _words(text: str, shell: tuple[str, ...]) -> tuple[str, ...]:

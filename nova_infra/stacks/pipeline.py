@@ -28,7 +28,7 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
-from nova_infra.constructs.pipeline.built_assembly import WANTED, carry_cli, hand_over
+from nova_infra.constructs.pipeline.built_assembly import WANTED, Tool, carry_cli, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
 from nova_infra.constructs.pipeline.connection import deliver_pushes, grant_connection, source_of
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
@@ -59,11 +59,10 @@ from nova_infra.stacks.services.infrastructure import Extension
 
 @dataclass(frozen=True)
 class ToolVersions:
-    """Versions of the CDK CLI and of cdk-assets, the CLI's hash, and the digest of what steps run of the project."""
+    """The CDK CLI, cdk-assets, and the digest of what steps run of the project."""
 
-    cdk: str
-    cdk_integrity: str
-    cdk_assets: str
+    cdk: Tool
+    cdk_assets: Tool
     own: str
 
 
@@ -129,8 +128,8 @@ class NovaPipelineStack(cdk.Stack):
         updated = [construct_id, REGISTRY_STACK]
         UpdateApproval(self.pipeline, "Update", stacks=updated, build_image=BUILD_IMAGE, logging=logging)
         steps = ["Brief", "Preflight", "Gate", "Verify"]
-        hand_over(self.pipeline, steps=steps, assets_version=tool_versions.cdk_assets)
-        carry_cli(self.pipeline, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
+        hand_over(self.pipeline, steps=steps, assets=tool_versions.cdk_assets)
+        carry_cli(self.pipeline, tool_versions.cdk)
         self._add_conditions(config)
         if config.source.connection_arn is not None:
             deliver_pushes(self.pipeline.pipeline, config.source)
@@ -243,8 +242,8 @@ class NovaPipelineStack(cdk.Stack):
             # One project for all assets: the pipeline's own template then does not change when an asset does.
             publish_assets_in_parallel=False,
             use_pipeline_role_for_actions=True,
-            cli_version=tool_versions.cdk,
-            cdk_assets_cli_version=tool_versions.cdk_assets,
+            cli_version=tool_versions.cdk.version,
+            cdk_assets_cli_version=tool_versions.cdk_assets.version,
             # The CLI reads its options from such variables, too. A repository outlives its service: without this a name
             # that is used again would be refused.
             self_mutation_code_build_defaults=pipelines.CodeBuildOptions(

@@ -10,7 +10,12 @@ _SHARE = 5
 def load_profile(name: str) -> None:
     """Make up that many examples from now on. How long one takes says how busy the machine is, nothing of the code."""
     for profile in (QUICK, THOROUGH):
-        hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples(100, profile))
+        hypothesis.settings.register_profile(
+            profile,
+            deadline=None,
+            max_examples=examples(100, profile),
+            suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        )
     hypothesis.settings.load_profile(name)
     if name == QUICK:
         # Each process would parse every module that it has loaded, for numbers and words to try besides.

@@ -108,7 +108,9 @@ STACKS: dict[str, dict[str, Any]] = {
                 "MaximumPercent": 200,
                 "BakeTimeInMinutes": 7,
                 "CanaryConfiguration": {"CanaryPercent": 10, "CanaryBakeTimeInMinutes": 4},
-                "LifecycleHooks": [{"RoleArn": arn("Hook"), "HookTargetArn": arn("Smoke"), "LifecycleStages": ["A"]}],
+                "LifecycleHooks": [
+                    {"RoleArn": arn("Hook"), "HookTargetArn": arn("Smoke"), "LifecycleStages": ["POST_SCALE_UP"]}
+                ],
             },
             LoadBalancers=[
                 {

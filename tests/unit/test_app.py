@@ -140,12 +140,12 @@ def test_an_unknown_environment_is_refused(app: ModuleType, config: Config, envi
 def test_the_command_line_tools_have_the_versions_of_package_json(app: ModuleType) -> None:
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
     versions = app.read_tool_versions(ROOT)
-    assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
+    assert (versions.cdk.version, versions.cdk_assets.version) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
 def test_the_cdk_cli_is_one_that_reads_what_the_library_writes(app: ModuleType) -> None:
     """npm's latest is an accidental 3.0.0, which does not; the library needs 2.1148.0 or newer."""
-    version = tuple(int(part) for part in app.read_tool_versions(ROOT).cdk.split("."))
+    version = tuple(int(part) for part in app.read_tool_versions(ROOT).cdk.version.split("."))
     assert (2, 1148, 0) <= version < (3,)
 
 
@@ -221,7 +221,11 @@ def in_the_way(template: dict[str, Any]) -> dict[str, str]:
 def test_a_first_deployment_that_failed_can_be_repeated(request: pytest.FixtureRequest, fixture: str) -> None:
     """Aws/aws-cdk#5140: *already exists*. Whoever keeps data keeps it when it is replaced, too."""
     templates = request.getfixturevalue(fixture).templates
-    assert {stack: found for stack, template in templates.items() if (found := in_the_way(template))} == {}
+    found = {stack: found for stack, template in templates.items() if (found := in_the_way(template))}
+    # GitHub's jobs deploy repositories with --import-existing-resources, and may delete none.
+    adopted = {"NovaRegistryStack", "NovaEarlyRegistryStack"} if fixture == "github_assembly" else set()
+    assert {kind for stack in adopted for kind in found.pop(stack, {}).values()} <= {"AWS::ECR::Repository"}
+    assert found == {}
     kept = [
         (stack, key, resource.get("UpdateReplacePolicy"))
         for stack, template in templates.items()

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "nova_infra"
@@ -84,3 +86,20 @@ def test_whatever_runs_tests_names_the_failed_ones_at_the_end() -> None:
     shown = re.findall(r"pytest .*?-r([A-Za-z]+)", makefile)
     assert len(shown) >= 8
     assert [letters for letters in shown if not {"f", "E", "s"} <= set(letters)] == []
+
+
+def test_make_knows_the_services_where_no_python_is_on_the_path(tmp_path: Path) -> None:
+    """Debian has no ``python``; without one make would type, lint and lock no service, and say nothing."""
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho billing\n")
+    python.chmod(0o755)
+    (tmp_path / "services" / "billing" / "src").mkdir(parents=True)
+    make = [shutil.which("make") or "make", "-C", str(tmp_path), "-f", str(ROOT.parent / "Makefile")]
+    planned = subprocess.run(
+        [*make, "--dry-run", "--old-file=setup", "types", "lint"],
+        env={"PATH": str(tmp_path)}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert planned.stderr == ""
+    assert "mypy app.py examples nova_infra services/billing/src\n" in planned.stdout
+    assert "--extend-exclude=services/billing" in planned.stdout

@@ -67,12 +67,13 @@ _SERVICES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
         "the work of other steps",
         ("codebuild", "codecommit", "codedeploy", "codeartifact", "lambda", "states", "scheduler", "ssmmessages"),
-        # Its own reports.
+        # Its own reports, and packages.
         (
             "codebuild:CreateReport*",
             "codebuild:UpdateReport*",
             "codebuild:BatchPutTestCases*",
             "codebuild:BatchPutCodeCoverages*",
+            "codeartifact:ReadFromRepository",
         ),
     ),
     (

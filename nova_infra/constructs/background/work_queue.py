@@ -24,7 +24,7 @@ class WorkQueue(Construct):
 
         Args:
             name: Name of the worker's ECS service, which the queues' names begin with by default.
-            consumer: The task role, which may take messages and delete them, and put back the dead ones.
+            consumer: The task role, which may take messages and delete them.
         """
         super().__init__(scope, construct_id)
         self.name = queue_name(name, queue.name)

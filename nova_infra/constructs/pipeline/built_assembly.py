@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
@@ -23,6 +24,36 @@ _BY_CDK = ("UpdatePipeline", "Assets")
 """The stages whose steps CDK makes. They get the assembly, and nothing of the commit."""
 
 
+@dataclass(frozen=True)
+class Tool:
+    """A command-line tool of npm's, with its hash as ``package-lock.json`` has it: ``sha512-`` and Base64."""
+
+    name: str
+    version: str
+    integrity: str
+
+    def install(self, archive: str | None = None) -> list[str]:
+        """The commands that install it. The check of what a step may run (NOVA-P06) knows exactly these.
+
+        They run where nothing of the commit is: npm reads an ``.npmrc``.
+
+        Args:
+            archive: Name of the artifact that may have it. Where it lacks that version, npm is asked for it.
+        """
+        algorithm, _, encoded = self.integrity.partition("-")
+        assert algorithm == "sha512", "npm writes no other hash into a lock"
+        file = f"{self.name}-{self.version}.tgz"
+        packed = f'cp "$CODEBUILD_SRC_DIR_{archive}/cli/{file}" /tmp/ || ' if archive else ""
+        return [
+            refuse_another("$CODEBUILD_SRC_DIR"),
+            f"mkdir {EMPTY} && cd {EMPTY}",
+            f"{packed}npm pack --silent --pack-destination /tmp {self.name}@{self.version}",
+            f'echo "{b64decode(encoded).hex()}  /tmp/{file}" | sha512sum --check --quiet || '
+            f'{{ echo "{self.name}: it is not the one that the lock names: find out who changed it"; false; }}',
+            f"npm install -g --offline /tmp/{file}",
+        ]
+
+
 def refuse_another(directory: str = f"$CODEBUILD_SRC_DIR_{BUILT}") -> str:
     """A step's first command. It comes from the pipeline, and runs before anything of the commit is run or read.
 
@@ -41,7 +72,7 @@ def built_stages(pipeline: codepipeline.CfnPipeline) -> list[dict[str, Any]]:
     return stages
 
 
-def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], assets_version: str) -> None:
+def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], assets: Tool) -> None:
     """Let steps read the artifact that is deployed, instead of synthesizing the commit once more.
 
     Those that CDK makes refuse another one, as the others do by their own commands.
@@ -50,7 +81,7 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], asset
     written into the built pipeline.
 
     Args:
-        assets_version: Version of cdk-assets.
+        assets: What publishes assets.
     """
     resource = pipeline.pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
@@ -68,33 +99,29 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], asset
                 resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
     for node in pipeline.node.find_all():
         if isinstance(node, codebuild.CfnProject) and "Assets" in node.node.path.split("/"):
-            _publish(node, assets_version)
+            _publish(node, assets)
 
 
-def _publish(project: codebuild.CfnProject, version: str) -> None:
+def _publish(project: codebuild.CfnProject, tool: Tool) -> None:
     """Let the deployed pipeline say what is run, instead of the file that CDK writes into the assembly.
 
     CDK's projects would run whatever that file says. It still says which assets there are: listed in the template, each
     change of one would be a change of the pipeline.
     """
     listed = cdk.Stack.of(project).resolve(project.source)["buildSpec"]
-    phases: dict[str, Any] = {
-        "install": {"commands": [refuse_another("$CODEBUILD_SRC_DIR"), f"npm install -g cdk-assets@{version}"]},
+    phases = {
+        "install": {"runtime-versions": {"python": DELIVERED}, "commands": tool.install()},
         "build": {"commands": [f'python3 -I - "$CODEBUILD_SRC_DIR" {listed} {PUBLISH}']},
     }
-    phases["install"]["runtime-versions"] = {"python": DELIVERED}
     project.add_property_override("Source.BuildSpec", json.dumps({"version": "0.2", "phases": phases}, indent=2))
 
 
-def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str) -> None:
+def carry_cli(pipeline: pipelines.CodePipeline, cli: Tool) -> None:
     """Make the step that CDK adds install the CLI from the archive of tools.
 
     That step runs before anybody approves and may deploy everything, so it must trust nothing that Build has made: the
     deployed pipeline holds the CLI's hash, and refuses another one. Where the archive lacks that version, because the
     commit asks for a newer one, npm is asked for it, and the hash checks that, too.
-
-    Args:
-        integrity: Its hash as ``package-lock.json`` has it: ``sha512-`` and Base64.
     """
     project = pipeline.self_mutation_project.node.default_child
     resource = pipeline.pipeline.node.default_child
@@ -107,7 +134,7 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
     archive = made[made.index(BUILT) + 1]  # Build's other one
     build_spec = _build_spec(project)
     [update] = build_spec["phases"]["build"]["commands"]
-    build_spec["phases"]["install"]["commands"] = install_commands(archive, version, integrity)
+    build_spec["phases"]["install"]["commands"] = cli.install(archive)
     build_spec["phases"]["build"]["commands"] = [
         f"cd {EMPTY}",
         update.replace("cdk -a . ", 'cdk -a "$CODEBUILD_SRC_DIR" '),
@@ -119,25 +146,6 @@ def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str)
                 path = f"Stages.{place}.Actions.{number}"
                 resource.add_property_override(f"{path}.InputArtifacts", [{"Name": BUILT}, {"Name": archive}])
                 resource.add_property_override(f"{path}.Configuration.PrimarySource", BUILT)
-
-
-def install_commands(archive: str, version: str, integrity: str) -> list[str]:
-    """The commands that install the CLI. The check of what a step may run (NOVA-P06) knows exactly these.
-
-    They run where nothing of the commit is: npm reads an ``.npmrc``, and the CLI plugins that a ``cdk.json`` names.
-    """
-    algorithm, _, encoded = integrity.partition("-")
-    assert algorithm == "sha512", "npm writes no other hash into a lock"
-    file = f"aws-cdk-{version}.tgz"
-    return [
-        refuse_another("$CODEBUILD_SRC_DIR"),
-        f"mkdir {EMPTY} && cd {EMPTY}",
-        f'cp "$CODEBUILD_SRC_DIR_{archive}/cli/{file}" /tmp/ || '
-        f"npm pack --silent --pack-destination /tmp aws-cdk@{version}",
-        f'echo "{b64decode(encoded).hex()}  /tmp/{file}" | sha512sum --check --quiet || '
-        '{ echo "aws-cdk: it is not the one that the lock names: find out who changed it"; false; }',
-        f"npm install -g --offline /tmp/{file}",
-    ]
 
 
 def _build_spec(project: codebuild.CfnProject) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Facts about resource types: which properties force a replacement, and which types hold data.
+"""Facts about resource types: which properties force a replacement, what they may be, and which types hold data.
 
 Which properties can only be set when a resource is created is in AWS's resource schemas. ``resource_types.json`` is
 drawn from those that cfn-lint ships, for every type in us-east-1: reading it takes milliseconds, where cfn-lint would
@@ -7,6 +7,8 @@ it is not what the installed schemas say.
 """
 
 import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -38,6 +40,25 @@ _NEVER = {
 """What its schema calls a condition of a replacement, and RDS changes in place:
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html."""
 
+_LIMITED = re.compile(
+    "AWS::(ApiGatewayV2|ApplicationAutoScaling|CertificateManager|CloudWatch|CodeBuild|CodePipeline|Cognito|DynamoDB"
+    "|ECR|ECS|EFS|ElastiCache|ElasticLoadBalancingV2|Events|IAM|KMS|Kinesis|Lambda|Logs|RDS|Route53|SNS|SQS|SSM"
+    "|Scheduler|SecretsManager|StepFunctions)::(?!ResourcePolicy)"
+    r"(Alarm|Api|Certificate|Cluster|DB\w+|EventSourceMapping|FileSystem|Function|Group|HealthCheck|Integration|Key"
+    r"|Listener|ListenerRule|LoadBalancer|LogGroup|MetricFilter|Parameter|Permission|Pipeline|Policy|Project|Queue"
+    r"|RecordSet|ReplicationGroup|Repository|Role|RotationSchedule|Route|Rule|ScalableTarget|ScalingPolicy|Schedule"
+    r"|Secret|Service|StateMachine|Stream|Subscription|SubscriptionFilter|Table|TargetGroup|TaskDefinition|Topic|Url"
+    r"|UserPool)|AWS::S3::Bucket|AWS::EC2::(FlowLog|NatGateway|Subnet|VPC|VPCEndpoint)"
+)
+"""The types whose limits are kept: those of the templates, and what is usual beside them."""
+_OPEN = re.compile(
+    r"Runtime|Engine|Class|InstanceType|NodeType|Policy$|Version|Unit|Image(Id|Type)?$|Family|Region|StorageType|ComputeType"
+    r"|MetricType|Dimension|Namespace|Provider|Event|Driver|Architecture|Spec|Algorithm|PropagateTags|ProtocolVersion"
+)
+"""Properties whose words AWS keeps adding to: the schemas may be older."""
+_MOST_WORDS = 12
+_DEEPEST = 6
+
 
 @dataclass(frozen=True)
 class ResourceType:
@@ -66,6 +87,15 @@ def resource_type(name: str) -> ResourceType:
     return ResourceType((*always, *_ALWAYS.get(name, ())), tuple(perhaps), stateful)
 
 
+def limits(name: str) -> Mapping[str, Sequence[Any]]:
+    """The words that properties of a type may have, or the least and the most number.
+
+    By paths, as ``values_at`` takes them.
+    """
+    found: Mapping[str, Sequence[Any]] = _table()["limits"].get(name, {})
+    return found
+
+
 @cache
 def _table() -> dict[str, Any]:
     file = resources.files(__package__) / "resource_types.json"
@@ -80,7 +110,7 @@ def drawn_from_schemas() -> str:
     def read(path: str) -> Any:
         return json.loads((data / path).read_text(encoding="utf-8"))
 
-    lines = []
+    lines, limited = [], []
     for name, schema_id in sorted(read("schemas/providers/us-east-1.json").items()):
         schema = read(f"schemas/resources/{schema_id}.json")
         paths = (
@@ -88,9 +118,30 @@ def drawn_from_schemas() -> str:
             for key in ("createOnlyProperties", "conditionalCreateOnlyProperties")
         )
         lines.append(f"{json.dumps(name)}:{json.dumps(list(paths), separators=(',', ':'))}")
+        if _LIMITED.fullmatch(name) and (found := dict(sorted(_limits(schema, schema, "")))):
+            limited.append(f"{json.dumps(name)}:{json.dumps(found, separators=(',', ':'))}")
     stateful = sorted({*read("AdditionalSpecs/StatefulResources.json")["ResourceTypes"], *_FURTHER_STATEFUL})
-    types = ",\n".join(lines)
-    return f'{{"stateful":{json.dumps(stateful)},\n"types":{{\n{types}\n}}}}\n'
+    types, most = ",\n".join(lines), ",\n".join(limited)
+    return f'{{"stateful":{json.dumps(stateful)},\n"limits":{{\n{most}\n}},\n"types":{{\n{types}\n}}}}\n'
+
+
+def _limits(schema: Mapping[str, Any], part: Mapping[str, Any], path: str) -> Iterator[tuple[str, list[Any]]]:
+    """Every property below a part of a schema that has limits of its own."""
+    if path.count(".") >= _DEEPEST:
+        return
+    if (reference := part.get("$ref", "")).startswith("#/definitions/"):
+        part = schema["definitions"].get(reference.removeprefix("#/definitions/"), {})
+    words = part.get("enum", [])
+    if words and len(words) <= _MOST_WORDS and not _OPEN.search(path.rpartition(".")[2]):
+        yield path, [str(each).lower() if isinstance(each, bool) else str(each) for each in words]
+    elif part.get("type") in ("integer", "number") and {"minimum", "maximum"} <= part.keys():
+        yield path, [part["minimum"], part["maximum"]]
+    if "items" in part:
+        yield from _limits(schema, part["items"], f"{path}[]")
+    read_only = {each.removeprefix("/properties/") for each in schema.get("readOnlyProperties", ())}
+    for name, inner in part.get("properties", {}).items():
+        if path or name not in read_only:
+            yield from _limits(schema, inner, f"{path}.{name}" if path else name)
 
 
 if __name__ == "__main__":

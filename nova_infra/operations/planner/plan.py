@@ -32,6 +32,7 @@ from nova_infra.operations.planner.blockers.network.listener_rules import (
 )
 from nova_infra.operations.planner.blockers.network.load_balancers import rule_quotas, too_many_groups
 from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets
+from nova_infra.operations.planner.blockers.network.properties import refused_properties
 from nova_infra.operations.planner.blockers.network.reach import (
     closed_addresses,
     emptied_groups,
@@ -94,6 +95,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     beyond_limits,
     refused_texts,
     refused_combinations,
+    refused_properties,
     refused_policies,
     refused_databases,
     refused_functions,

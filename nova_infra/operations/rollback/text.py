@@ -8,7 +8,7 @@ from nova_infra.documents.model import Document, Line, Paragraph, Section
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.lookup import ago, short
 from nova_infra.operations.rollback.plan import Move, RollbackPlan
-from nova_infra.operations.rollback.template import other_changes, rollout_of
+from nova_infra.operations.rollback.template import is_job, other_changes, rollout_of
 
 
 def document(
@@ -55,7 +55,8 @@ def _move(move: Move, change_set: ChangeSet, *, canary: bool) -> Line:
 
 def _details(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[str]:
     definition = move.service.definition
-    yield f"rollout: {rollout_of(move.service.template) if canary else 'all at once, no bake, no alarms'}"
+    as_usual = canary or is_job(move.service.template)
+    yield f"rollout: {rollout_of(move.service.template) if as_usual else 'all at once, no bake, no alarms'}"
     if not definition.active:
         yield f"if this fails, CloudFormation cannot roll back: {definition.revision}, which runs now, is inactive"
     for change in change_set.changes:

@@ -185,7 +185,8 @@ class PlayedDeployment:
         room = self.rollout.shifts_traffic or self.rollout.maximum_percent > 100
         if not (running.task.running and room):
             await self.service.stop([running])
-        self._events.put_nowait(lambda: scheduler.failed(task, reason))
+        checked = self.service.is_asked or running.task.definition.health_check is not None
+        self._events.put_nowait(lambda: scheduler.failed(task, reason, counts=checked))
         # An unhealthy task goes when its replacement is there: see :meth:`Service.replace_lost`.
         while running in self.service.tasks:
             if self._finish is not None or running.group.healthy >= self.service.desired:

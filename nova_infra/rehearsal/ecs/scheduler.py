@@ -95,12 +95,16 @@ class Scheduler:
             self.failures = 0
         return list(self._advance())
 
-    def failed(self, task: int, reason: str) -> list[Command]:
-        """A task did not start, ended by itself, or no longer passes its health checks."""
+    def failed(self, task: int, reason: str, *, counts: bool = True) -> list[Command]:
+        """A task did not start, ended by itself, or no longer passes its health checks.
+
+        Args:
+            counts: Whether the circuit breaker notices. Once tasks run, it counts those that fail a health check.
+        """
         state = self._tasks.pop(task, None)
         if state is None or state.phase is TaskPhase.STOPPING or self.phase is Phase.OVER:
             return list(self._advance())
-        if state.side == self._counted_side:
+        if state.side == self._counted_side and counts:
             self.failures += 1
             if self.failures >= self._breaker.threshold(self._desired):
                 return list(self._break(reason))

@@ -14,6 +14,7 @@ from nova_infra.rehearsal.record import ActionRecord
 
 _MOST = 3
 _LONGEST = 200
+_AWS = re.compile(r"(?:^|[;&|(`{\n])\s*(?:sudo\s+)?aws\s+(?!--version|help|configure)", re.MULTILINE)
 _OF_MAKE = re.compile(r"make(\[\d+\])?: ")
 _OF_AN_IMAGE = re.compile(r"([a-z0-9][\w./-]*:[0-9a-f]{12})[0-9a-f]{52}: ")
 """What a line begins with that says what is wrong with an image, which is named by a hash of what it is built from."""
@@ -59,6 +60,11 @@ async def run_build_command(
         raise ActionFailedError(
             f"`{command}` exited with {code}{why_it_failed(read_log(log), record.output)}; all of its output: {log}"
         )
+
+
+def asks_aws(commands: Sequence[str]) -> bool:
+    """Whether a command calls AWS by its CLI: here it has no credentials, and in AWS those of its project's role."""
+    return any(_AWS.search(command) for command in commands)
 
 
 def manifest_of(directory: Path) -> float:

@@ -26,6 +26,7 @@ from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import (
     ActionFailedError,
+    asks_aws,
     left_to_suite,
     manifest_of,
     read_log,
@@ -277,6 +278,13 @@ class Player:
         # What links an artifact of an earlier step is CDK's own: everything runs in one directory here.
         if install := [command for command in action.install if "CODEBUILD_SRC_DIR_" not in command]:
             record.note = f"not run here, this machine's tools are used instead: {'; '.join(install)}"
+        if self.candidate.app and asks_aws(action.commands):
+            record.note, record.played = (
+                "not played: its commands ask AWS, with its own role's permissions",
+                "simulated",
+            )
+            self.record.granted.append(f"{stage.name}.{action.name} asks AWS, so it was not played")
+            return
         environment = {key: with_outputs(value, self._outputs) for key, value in action.environment.items()}
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"

@@ -82,7 +82,7 @@ class _Wrong:
 
 def _wrong(record: Record) -> _Wrong | None:
     if unnoticed := what_users_meet(record):
-        clause = f"no alarm and no test notices that {', and that '.join(unnoticed)}"
+        clause = f"nothing stops what is wrong: {', and '.join(unnoticed)}"
         return _Wrong("your users would notice its faults", clause, _fix(record))
     if record.lost:
         clause = f"{', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -14,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.assembly import DockerAsset
-from nova_infra.containers.dockerfile import program_of
+from nova_infra.containers.dockerfile import program_of, variables_of
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.machine.scratch import scratch_directory
+from nova_infra.rehearsal.tasks.own_port import own_port
 from nova_infra.rehearsal.tasks.task import (
     SECRET,
     SILENT,
@@ -63,6 +65,7 @@ class ProcessTask(Task):
 
     async def start(self) -> None:
         self.check_secrets()
+        self._check_own_port()
         async with self.starts:
             await self._start_process()
             while not await (self._wait_for_port() if self.definition.port else self._stay()):
@@ -98,10 +101,7 @@ class ProcessTask(Task):
         return self._process.pid if self._process is not None else None
 
     async def _start_process(self) -> None:
-        words = (*self.definition.entry_point, *self.definition.command)
-        if self.asset is not None and not self.definition.entry_point:
-            words = words or program_of(self.asset.directory / self.asset.dockerfile)
-        if not words:
+        if not (words := self._words()):
             raise TaskFailedError(
                 "its task definition has no command, and without a container engine its image's own command is unknown"
             )
@@ -113,6 +113,13 @@ class ProcessTask(Task):
         self._reader = asyncio.create_task(self._read_log(self._process))
         self._meter = UsageMeter(self._process.pid, self.definition.cpu / 1024)
         self._guard = asyncio.create_task(self._guard_memory(self._process, self._meter))
+
+    def _words(self) -> tuple[str, ...]:
+        """Its program, as its task definition or its image says; empty where that is not known."""
+        words = (*self.definition.entry_point, *self.definition.command)
+        if self.asset is not None and not self.definition.entry_point:
+            words = words or program_of(self.asset.directory / self.asset.dockerfile)
+        return words
 
     def _make_scratch(self) -> None:
         self._scratch = scratch_directory("task")
@@ -194,6 +201,7 @@ class ProcessTask(Task):
         definition = self.definition
         services = self.sources / "services"
         return {
+            **self._image_variables,
             **definition.environment,
             **dict.fromkeys(definition.secrets, SECRET),
             "PORT": str(self._told_port()),
@@ -205,13 +213,33 @@ class ProcessTask(Task):
             "PYTHONUNBUFFERED": "1",
         }
 
+    @functools.cached_property
+    def _image_variables(self) -> dict[str, str]:
+        """The variables that its image would set."""
+        return variables_of(self.asset.directory / self.asset.dockerfile) if self.asset is not None else {}
+
+    def _check_own_port(self) -> None:
+        """Refuse a program that takes another port where nothing sets PORT: only here is it told the right one.
+
+        Raises:
+            TaskFailedError: Requests go to another port than the one that its source names.
+        """
+        port, told = self.definition.port, {**self._image_variables, **self.definition.environment}
+        if self.asset is None or not port or "PORT" in told or (own := own_port(self.asset.directory)) is None:
+            return
+        if own[0] != port and not any(str(port) in each for each in (*told.values(), *self._words())):
+            raise TaskFailedError(
+                f"nothing would listen on port {port}, the one in its task definition: nothing sets PORT there, and "
+                f"without it {own[1]} takes {own[0]}"
+            )
+
     def _told_port(self) -> int:
         """The port of this machine that stands for the one that its definition's variable names.
 
         Where the variable names another port than the definition's port mapping, the program listens where nothing
         sends requests to.
         """
-        named = self.definition.environment.get("PORT", "")
+        named = {**self._image_variables, **self.definition.environment}.get("PORT", "")
         if named and self.definition.port and named != str(self.definition.port):
             return free_port()
         return self.port

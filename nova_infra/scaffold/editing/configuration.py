@@ -50,30 +50,29 @@ def with_renamed_entry(text: str, old: str, new: str) -> str:
         NovaError: Its entry cannot be distinguished from the rest, or the new name contradicts another entry.
     """
     data = tomllib.loads(text)
-    expected = {**data, "services": _renamed(data["services"], old, new)}
-    places = [_place(text, service["name"]) for service in data["services"]]
-    lines = text.splitlines(keepends=True)
-    begin, end = (len("".join(lines[:line])) for line in (min(places)[0], max(stop for _, stop in places)))
+    expected = data | {"services": _renamed(data["services"], old, new)}
+    if "rehearsal" in data:
+        expected["rehearsal"] = _renamed(data["rehearsal"], old, new, paths="services/")
     name = re.compile(rf"""(?<=["'])(services/|/|){re.escape(old)}(?=["'/])""")
     left = _differences(data, expected)
-    for found in reversed([*name.finditer(text, begin, end)]):
+    for found in reversed([*name.finditer(text)]):
         changed = text[: found.start()] + found[1] + new + text[found.end() :]
-        if (now := _differences(tomllib.loads(changed), expected)) <= left:
+        if (now := _differences(tomllib.loads(changed), expected)) < left:
             text, left = changed, now
     return _checked(text, expected, f"with {new}")
 
 
-def _renamed(value: Any, old: str, new: str, path: tuple[str, ...] = ()) -> Any:
+def _renamed(value: Any, old: str, new: str, key: tuple[str, ...] = (), *, paths: str = "services/|/") -> Any:
     """What services, or a key of one, come to: a word that only equals the name, as in a command, stays."""
     if isinstance(value, list):
-        return [_renamed(each, old, new, path) for each in value]
+        return [_renamed(each, old, new, key, paths=paths) for each in value]
     if isinstance(value, dict):
-        return {key: _renamed(each, old, new, (*path, key)) for key, each in value.items()}
+        return {each: _renamed(inner, old, new, (*key, each), paths=paths) for each, inner in value.items()}
     if value == old:
-        variable = path[-1] if path[-2:-1] == ("environment",) else ""
-        about = path == ("name",) or re.search(rf"(?i)service|{module_name(old)}", variable)
+        variable = key[-1] if key[-2:-1] == ("environment",) else ""
+        about = key == ("name",) or re.search(rf"(?i)service|{module_name(old)}", variable)
         return new if about else value
-    return re.sub(rf"^(services/|/){re.escape(old)}(?=/|$)", rf"\g<1>{new}", value) if isinstance(value, str) else value
+    return re.sub(rf"^({paths}){re.escape(old)}(?=/|$)", rf"\g<1>{new}", value) if isinstance(value, str) else value
 
 
 def _differences(one: Any, other: Any) -> int:

@@ -89,7 +89,7 @@ class Renaming:
         old, new = re.escape(self.old), self.new
         module, new_module = module_name(self.old), module_name(new)
         modules = "|".join(map(re.escape, sorted(self.modules))) or "main"
-        where = r"\bcreate_app\(\s*|\btags=\[|image\.title=|^name = "
+        where = r"\b(?:create_app|from_environment)\(\s*|\btags=\[|image\.title=|^name = "
         yield re.compile(rf"(?m)({where})([\"']){old}(?=\2)"), rf"\g<1>\g<2>{new}"
         yield re.compile(rf"(?<![\w./-]){old}/(?=src|requirements|Dockerfile|pyproject)"), f"{new}/"
         yield re.compile(rf"(?<=src/){module}(?![\w-])"), new_module

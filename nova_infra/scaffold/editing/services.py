@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.config import CONFIG_FILE, Config, load_config
 from nova_infra.documents.text import listed
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
@@ -90,6 +90,7 @@ def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
     config.service(name)
     if len(config.services) == 1:
         raise NovaError(f"service: {name!r} is the last one, but a platform needs one: add another one first")
+    _require_unshared(config, name)
     if not force:
         _require_committed(root, name)
     files = {CONFIG_FILE: without_entry(_read(root, CONFIG_FILE), name)}
@@ -194,6 +195,18 @@ def _tidy(directory: Path) -> None:
             cwd=directory,
             check=False,
         )
+
+
+def _require_unshared(config: Config, name: str) -> None:
+    """Make sure that nothing else is built from a service's directory."""
+    directory = f"services/{name}"
+    services = (
+        (f"services: {each.name!r}", (each.context, each.dockerfile)) for each in config.services if each.name != name
+    )
+    dependencies = ((f"rehearsal.dependencies: {each.name!r}", (each.build,)) for each in config.rehearsal.dependencies)
+    for user, paths in (*services, *dependencies):
+        if any(path is not None and PurePosixPath(path).is_relative_to(directory) for path in paths):
+            raise NovaError(f"{user} is built from {directory}: remove that first, or move what it needs")
 
 
 def _require_committed(root: Path, name: str) -> None:

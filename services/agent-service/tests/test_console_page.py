@@ -65,14 +65,14 @@ def _sentences() -> dict[str, str]:
     """Return every sentence that a service may refuse with, gaps as {}, and the module that has it."""
     raised = {"Problem", "CallError", "PassingError", "CallerError"}
     found: dict[str, str] = {}
-    for service in ("agent-service", "audio-service", "search-service", "video-service", "kit"):
-        for module in sorted((SERVICES / service / "src").rglob("*.py")):
-            # Of the kit's, those that a file may meet.
-            if service == "kit" and module.name != "media.py":
-                continue
-            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in raised:
-                    found |= {text: module.name for argument in node.args if " " in (text := _template(argument))}
+    # Those that a file may meet, here, in the kit and in those siblings of the page that are still beside it.
+    modules = [SERVICES / "kit/src/nova_kit/media.py", *(Path(__file__).parents[1] / "src").rglob("*.py")]
+    for sibling in ("audio-service", "search-service", "video-service"):
+        modules += (SERVICES / sibling / "src").rglob("*.py")
+    for module in sorted(modules):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in raised:
+                found |= {text: module.name for argument in node.args if " " in (text := _template(argument))}
     return found
 
 
@@ -86,7 +86,7 @@ def _template(node: ast.expr) -> str:
 
 def test_every_sentence_of_a_refusal_is_there_in_japanese() -> None:
     sentences, translated = _sentences(), json.loads(PAGE.joinpath("problems.ja.json").read_text(encoding="utf-8"))
-    assert len(sentences) > 40
+    assert len(sentences) > 10
     assert {text: module for text, module in sentences.items() if text not in translated} == {}
     for sentence, japanese in translated.items():
         assert japanese.endswith("。")

@@ -1,6 +1,6 @@
 """A run tells every row, and removes what it made: at its end, when it is interrupted, and when credentials go."""
 
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import pytest
@@ -106,6 +106,46 @@ def test_an_interruption_ends_what_waits_and_removes_everything() -> None:
         run(account, experiment("a", waits), experiment("b", interrupted))
     assert ended == ["a"]
     assert account.stacks == {}
+
+
+class CutAccount(SandboxAccount):
+    """An account whose caller is interrupted at one of its calls, before or after it takes effect."""
+
+    def __init__(self, place: int, *, takes_effect: bool) -> None:
+        super().__init__()
+        self._place, self._takes_effect, self._counting = place, takes_effect, Lock()
+        self.cut = False
+
+    def call(self, service: str, operation: str, /, **arguments: Any) -> dict[str, Any]:
+        with self._counting:
+            self._place -= 1
+            here = self._place == 0
+        self.cut = self.cut or here
+        if here and not self._takes_effect:
+            raise KeyboardInterrupt
+        answer = super().call(service, operation, **arguments)
+        if here:
+            raise KeyboardInterrupt
+        return answer
+
+
+@pytest.mark.parametrize("takes_effect", [False, True])
+def test_whichever_call_is_interrupted_nothing_is_left_that_is_not_reported(takes_effect: bool) -> None:
+    said = set()
+    for place in range(1, 100):
+        account = CutAccount(place, takes_effect=takes_effect)
+        try:
+            run(account, experiment("a", holds), experiment("b", holds, ground=True))
+        except InterruptedCleaningError as error:
+            said.add("named" if "nova prove --clean" in str(error) else str(error))
+            clean(account, pause=account.pause)
+        except KeyboardInterrupt:
+            said.add("removed")
+        assert account.stacks == {}, place
+        if not account.cut:
+            break
+    assert said == {"named", "removed"}
+    assert not account.cut, "every call was interrupted"
 
 
 def test_credentials_that_are_lost_are_no_loss_of_what_was_made() -> None:

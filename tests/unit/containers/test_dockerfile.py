@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.containers.dockerfile import needs_docker_format, program_of, programs_of_shells
+from nova_infra.containers.dockerfile import needs_docker_format, program_of, programs_of_shells, variables_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,17 @@ BASH = 'FROM a AS first\nSHELL ["/bin/bash", "-eo", "pipefail", "-c"]\n'
 )
 def test_what_another_shell_runs_is_written_out(text: str, target: str, wanted: list[str]) -> None:
     assert programs_of_shells(text, target) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ('FROM a\nENV A=1 B="x y"\nENV C some words\n', {"A": "1", "B": "x y", "C": "some words"}),
+        ("FROM a AS base\nENV A=1\nFROM b\nENV B=2\n", {"B": "2"}),
+        ("FROM a AS base\nENV A=1\nFROM base\nENV A=2 P=$A/bin\n", {"A": "2"}),
+        ("FROM a\nENV A='\n", {"A='": ""}),
+    ],
+)
+def test_the_variables_of_the_last_stage_are_read(text: str, variables: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(text)
+    assert variables_of(tmp_path / "Dockerfile") == variables

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nova_infra.deployed.model import Image, ParameterVersion, RunningService, TaskRevision
-from nova_infra.deployed.stack import Stack
+from nova_infra.deployed.stack import ChangeSet, Stack
+from nova_infra.documents.terminal import as_text
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, append
 from nova_infra.operations.rollback.plan import NO_CLAIM, blockers, choose_target, make_plan
 from nova_infra.operations.rollback.survey import images_of, survey
 from nova_infra.operations.rollback.template import at_once, rollout_of, with_image
+from nova_infra.operations.rollback.text import document
 
 REPOSITORY = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/report"
 
@@ -92,6 +94,11 @@ def test_a_job_rolls_back_for_its_next_run_and_other_stacks_are_left_alone() -> 
     assert (move.service.name, move.image.tag, move.service.image.tag) == ("report", "v1", "v2")
     assert blockers(plan, images_of(environment, plan)) == []
     assert rollout_of(move.service.template) == "at its next run"
+    changes = {move.service.stack.name: ChangeSet(move.service.stack.name, "back", ())}
+    told = [
+        as_text(document("nova-prod", plan, changes, canary=canary, now=environment.now())) for canary in (True, False)
+    ]
+    assert all("rollout: at its next run" in text for text in told), "no traffic moves, at once or by shares"
     back = at_once(with_image(move.service.template, move.image.tag, stack=move.service.stack.name))
     assert back == template("v1")
 

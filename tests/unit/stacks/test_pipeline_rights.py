@@ -204,9 +204,13 @@ def test_what_publishes_assets_refuses_another_assembly_and_runs_nothing_that_it
     assert {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"} in json.loads(
         action["Configuration"]["EnvironmentVariables"]
     )
-    _, install, publish = commands(made, action)
-    version = json.loads((ROOT / "package.json").read_text())["devDependencies"]["cdk-assets"]
-    assert install == f"npm install -g cdk-assets@{version}"
+    *_, checked, install, publish = commands(made, action)
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]["node_modules/cdk-assets"]
+    digest = base64.b64decode(locked["integrity"].removeprefix("sha512-")).hex()
+    assert checked.startswith(
+        f'echo "{digest}  /tmp/cdk-assets-{locked["version"]}.tgz" | sha512sum --check --quiet || '
+    )
+    assert install == f"npm install -g --offline /tmp/cdk-assets-{locked['version']}.tgz"
     assert publish.endswith(PUBLISH)
     said = tmp_path / "said"
     (tmp_path / "cdk-assets").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')

@@ -31,18 +31,19 @@ PROGRAM"""
 # they deploy is approved beforehand (NOVA-P08), and what they publish is named by its hash.
 _COMPARED = re.escape(f'test "$(cd "$CODEBUILD_SRC_DIR" && {DIGEST})" = "$ASSEMBLY" || ')
 _REFUSED = rf'{_COMPARED}\{{ echo "[\w .:,-]+"; false; \}}\n'
-_UPDATE = re.compile(
-    # By a hash that the deployed pipeline holds, wherever the file comes from.
+# By a hash that the deployed pipeline holds, wherever the file comes from.
+_INSTALLED = (
     rf"{_REFUSED}mkdir {EMPTY} && cd {EMPTY}\n"
-    r'cp "\$CODEBUILD_SRC_DIR_\w+/cli/(?P<file>aws-cdk-[\w.-]+\.tgz)" /tmp/ \|\| '
-    r"npm pack --silent --pack-destination /tmp aws-cdk(@[\w.-]+)?\n"
-    r'echo "[0-9a-f]{128}  /tmp/(?P=file)" \| sha512sum --check --quiet \|\| \{ echo "[\w .:-]+"; false; \}\n'
-    r"npm install -g --offline /tmp/(?P=file)\n"
-    rf'cd {EMPTY}\ncdk -a "\$CODEBUILD_SRC_DIR" deploy [\w .-]+ --require-approval=never --verbose'
+    r'(cp "\$CODEBUILD_SRC_DIR_\w+/cli/(aws-cdk|cdk-assets)-[\w.-]+\.tgz" /tmp/ \|\| )?'
+    r"npm pack --silent --pack-destination /tmp (aws-cdk|cdk-assets)(@[\w.-]+)?\n"
+    r'echo "[0-9a-f]{128}  (?P<file>/tmp/(aws-cdk|cdk-assets)-[\w.-]+\.tgz)" \| sha512sum --check --quiet \|\| '
+    r'\{ echo "[\w .:-]+"; false; \}\nnpm install -g --offline (?P=file)\n'
+)
+_UPDATE = re.compile(
+    rf'{_INSTALLED}cd {EMPTY}\ncdk -a "\$CODEBUILD_SRC_DIR" deploy [\w .-]+ --require-approval=never --verbose'
 )
 _PUBLISH = re.compile(
-    rf"{_REFUSED}npm install -g cdk-assets(@[\w.-]+)?\n"
-    rf'python3 -I - "\$CODEBUILD_SRC_DIR" buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml {re.escape(PUBLISH)}'
+    rf'{_INSTALLED}python3 -I - "\$CODEBUILD_SRC_DIR" buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml {re.escape(PUBLISH)}'
 )
 _FROM_NOWHERE = ("CODEPIPELINE", "NO_SOURCE")
 

@@ -26,6 +26,9 @@ HARMLESS: dict[str, Callable[[Template], None]] = {
     "reading the pipeline": lambda t: grant(t, statement("codepipeline:List*")),
     "pulling images": lambda t: grant(t, statement(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"])),
     "a bucket of its own": lambda t: grant(t, statement("s3:*", "arn:aws:s3:::reports/*")),
+    "packages of CodeArtifact": lambda t: grant(
+        t, statement(["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"])
+    ),
     "reading only": lambda t: role_of_the_tests(t).update(
         ManagedPolicyArns=[
             "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",

@@ -213,7 +213,7 @@ REFUSED: list[tuple[Edit, str]] = [
     (rollout(Strategy="LINEAR", LinearConfiguration={"StepPercent": 2}), "StepPercent: is 2 %: choose 3 to 100"),
     (change("Group", HealthCheckTimeoutSeconds=10), "waits 10 s for a health check that is repeated every 9 s"),
     (change("Group", UnhealthyThresholdCount=1), "carts.Group.UnhealthyThresholdCount: is 1: choose 2 to 10"),
-    (change("Rule", Priority=0), "carts.Rule.Priority: is 0: choose 1 to 50000"),
+    (change("Rule", Priority=0), "carts.Rule.Priority: is 0: choose 1 to 50,000"),
     (values(*["/a", "/b", "/c", "/d", "/e", "/f"]), "has 6 values: a rule has 5 at most"),
     (values("/" + "x" * 128), "has a value of 129 characters"),
     (change("Listener", Certificates=[]), "are missing, and HTTPS needs one: add a certificate"),

@@ -1,6 +1,7 @@
 import asyncio
+import contextlib
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -96,3 +97,52 @@ def test_while_a_deployment_runs_its_state_says_what_the_new_revision_got_in_the
     with pytest.raises(DeploymentFailedError):
         asyncio.run(asyncio.wait_for(play(), 20))
     assert service.deployments[-1].per_minute == 31
+
+
+class Dying(Failing):
+    """A service whose tasks start, and then end one after the other; the last ones stay."""
+
+    def __init__(self, ends: int, definition: Any) -> None:
+        super().__init__([])
+        self.ends, self.definition = ends, definition
+
+    async def start(self, revision: Any, group: Any) -> Any:  # noqa: ARG002 - as a service's
+        self.ends -= 1
+        fault = "it ended" if self.ends >= 0 else None
+        task = SimpleNamespace(running=fault is None, definition=self.definition, memory=9.0)
+        return SimpleNamespace(task=task, fault=lambda: fault, group=group)
+
+    async def stop(self, tasks: Any) -> None:
+        """Nothing runs."""
+
+
+@pytest.mark.parametrize(("check", "outcome"), [(None, "completed"), ("a command", "failed")])
+def test_without_a_health_check_the_breaker_counts_no_task_that_has_run(check: str | None, outcome: str) -> None:
+    breaker = {"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True, "ResetOnHealthyTask": False}}
+    definition = SimpleNamespace(memory=64, revision="carts:2", health_check=check)
+    record = DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:2", baseline=False)
+    deployment = PlayedDeployment(
+        service=Dying(5, definition),
+        revision=cast(Any, SimpleNamespace(name="carts:2", definition=definition)),
+        rollout=read_rollout({**breaker, "BakeTimeInMinutes": 40}, "carts"),
+        record=record,
+        clock=Clock(seconds_per_minute=0.01),
+        states={},
+        measured={},
+        tell=lambda _: None,
+    )
+
+    async def nothing() -> None:
+        pass
+
+    async def play() -> None:
+        ticking = asyncio.create_task(deployment.clock.run(nothing, lambda: None))
+        try:
+            await deployment.run()
+        finally:
+            ticking.cancel()
+
+    with contextlib.suppress(DeploymentFailedError):
+        asyncio.run(asyncio.wait_for(play(), 20))
+    assert record.outcome == outcome
+    assert record.losses == ["it ended"] * (5 if check is None else 3)

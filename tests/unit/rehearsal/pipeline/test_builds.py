@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.rehearsal.pipeline.builds import manifest_of, why_it_failed, why_no_artifact
+from nova_infra.rehearsal.pipeline.builds import asks_aws, manifest_of, why_it_failed, why_no_artifact
 
 TAG = "8c70a0725ba0" + "4" * 52
 NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm: not found"
@@ -42,3 +42,9 @@ def test_a_build_has_to_write_what_its_artifact_is_taken_from(tmp_path: Path) ->
     assert why_no_artifact(place, 0) == ""
     assert "leave no cdk.out" in why_no_artifact(place, manifest_of(place)), "an older one is not in a fresh checkout"
     assert why_no_artifact(tmp_path / "$OUT", 0) == ""
+
+
+def test_commands_that_ask_aws_are_known() -> None:
+    asking = ["aws ssm get-parameter --name x", "URL=$(aws ssm get-parameter)", "{ cd x\n} && { aws s3 cp a b\n}"]
+    assert all(asks_aws([each]) for each in asking)
+    assert not asks_aws(["echo aws is fine", "aws --version", "pytest tests/aws", "./aws x"])

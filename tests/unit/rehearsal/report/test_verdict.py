@@ -158,8 +158,8 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     assert said.headline == "Prod would take this release, but your users would notice its faults"
     assert said.next_step == "Fix that and play it again: make rehearse"
     assert said.why == (
-        "All 3 stages succeeded, but no alarm and no test notices that 7 of 100 requests in Prod failed, and that "
-        f"{record.deployments[0].service} lost a task while serving, the last because it ended: killed, and that "
+        "All 3 stages succeeded, but nothing stops what is wrong: 7 of 100 requests in Prod failed, and "
+        f"{record.deployments[0].service} lost a task while serving, the last because it ended: killed, and "
         f"every task of {record.deployments[1].service} was killed at the end of its stop timeout, with whatever it "
         "was doing: it does not stop on SIGTERM, or not in time."
     )
@@ -173,9 +173,9 @@ def test_what_is_wrong_in_every_environment_is_reported_once(rehearsed: Make, de
         each.ignores_sigterm = True
         each.answers, each.answers_before = {"GET /a": {500: count, 200: 9}}, {"GET /a": {200: 9}}
     assert verdict(record).why == (
-        "All 3 stages succeeded, but no alarm and no test notices that 3 of 80 requests in Dev failed (also 7 of "
-        "100 in Prod), and that in dev-shop, GET /a answers 500 to 1 of 10 requests (200 before) (also in Staging "
-        "and Prod), and that every task of dev-shop was killed at the end of its stop timeout, with whatever it was "
+        "All 3 stages succeeded, but nothing stops what is wrong: 3 of 80 requests in Dev failed (also 7 of "
+        "100 in Prod), and in dev-shop, GET /a answers 500 to 1 of 10 requests (200 before) (also in Staging "
+        "and Prod), and every task of dev-shop was killed at the end of its stop timeout, with whatever it was "
         "doing: it does not stop on SIGTERM, or not in time (also in Staging and Prod)."
     )
 

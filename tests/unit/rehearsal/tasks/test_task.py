@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.assembly import DockerAsset
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks import process as module
 from nova_infra.rehearsal.tasks import task as base
@@ -302,3 +303,31 @@ def test_a_definition_that_cannot_be_run_is_refused_by_name(containers: list[Any
     with pytest.raises(UnresolvableError, match="audio:3: ContainerDefinitions") as error:
         read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "variables", "fault"),
+    [
+        ('CMD ["python", "server.py"]', {}, "nothing sets PORT there, and without it server.py takes 9876"),
+        ('CMD ["python", "server.py"]', {"LISTEN": "9876"}, "nothing sets PORT there"),
+        ('ENV PORT=9876\nCMD ["false"]', {}, "exit"),
+        ('CMD ["false"]', {"PORT": "80"}, "exit"),
+    ],
+)
+def test_a_port_that_only_a_rehearsal_tells_does_not_count(
+    definition: Define, tmp_path: Path, dockerfile: str, variables: dict[str, str], fault: str
+) -> None:
+    (tmp_path / "server.py").write_text('PORT = os.environ.get("PORT", "9876")')
+    (tmp_path / "Dockerfile").write_text(f"FROM scratch\n{dockerfile}\n")
+    image = replace(definition(), entry_point=(), command=(), environment=variables)
+    asset = DockerAsset(tmp_path, "Dockerfile", {})
+    task = ProcessTask(image, asyncio.Semaphore(2), 20, sources=tmp_path, asset=asset)
+
+    async def play() -> None:
+        try:
+            await task.start()
+        finally:
+            await task.stop()
+
+    with pytest.raises(TaskFailedError, match=fault):
+        asyncio.run(play())

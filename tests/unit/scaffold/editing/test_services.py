@@ -236,6 +236,20 @@ def test_work_that_git_does_not_have_is_not_lost_but_by_force(
     assert not (committed / "services/carts-service").exists()
 
 
+def test_a_service_whose_directory_something_else_is_built_from_stays(committed: Path) -> None:
+    toml, directory = (committed / "nova.toml").read_text(), "services/carts-service"
+    (committed / directory / "db").mkdir()
+    (committed / directory / "db/Dockerfile").write_text("FROM scratch\n")
+    for user in (
+        f'[[services]]\nname = "shop"\ncontext = "{directory}"\ndockerfile = "{directory}/Dockerfile"\n',
+        f'[[rehearsal.dependencies]]\nname = "db"\nbuild = "{directory}/db"\nport = 5432\n',
+    ):
+        (committed / "nova.toml").write_text(toml + user)
+        with pytest.raises(NovaError, match=f"is built from {directory}: remove that first"):
+            remove_service(committed, "carts-service", force=True)
+        assert (committed / directory / "Dockerfile").exists()
+
+
 def test_the_last_service_stays(committed: Path, service_names: list[str]) -> None:
     for name in service_names[1:]:
         remove_service(committed, name)

@@ -189,9 +189,9 @@ def closed_stores(step: Step) -> Iterator[Consequence]:
         old = set(before.unreached(task)) if before is not None and known else set()
         for found in ways.unreached(task):
             if found not in old:
-                what, port, why = found
-                said = f"{what}, but {why}: connections time out; open port {port} on both sides (here: connects_to)"
-                yield Consequence(step.after.key.name, task, said, hurts=True)
+                what, _, why = found
+                said = f"{what}, but {why}, so connections to it time out: open it (connects_to in nova.toml)"
+                yield step.note(task, said, hurts=True)
 
 
 def _of_all(reasons: Iterable[str]) -> str:

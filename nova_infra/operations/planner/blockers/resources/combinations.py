@@ -1,17 +1,19 @@
 """Properties that exclude or need one another, and texts that only their neighbours show to be wrong.
 
-Each is a sentence of the service's API reference: API_CreateQueue (SQS), API_Subscribe (SNS), API_CreateSecret (Secrets
-Manager), API_PutMetricAlarm (CloudWatch), API_PutTargets (EventBridge), API_CreateSchedule (Scheduler), API_CreateKey
-(KMS), API_CreateTable (DynamoDB), API_CreateRule, API_CreateListener and API_CreateTargetGroup (Elastic Load
-Balancing), API_CreateService (ECS), API_PutBucketLifecycleConfiguration and API_PutBucketReplication (S3),
-API_PutParameter (Systems Manager), API_PutScalingPolicy (Application Auto Scaling), API_CreateVpcEndpoint and
-API_AuthorizeSecurityGroupIngress (EC2), API_CreateWebACL (WAF), API_CreateRole (IAM), and the Amazon States Language.
+Each is a sentence of the service's API reference: API_CreateQueue (SQS), API_Subscribe and API_CreateTopic (SNS),
+API_CreateSecret (Secrets Manager), API_PutMetricAlarm, API_PutCompositeAlarm and API_PutMetricFilter (CloudWatch),
+API_PutTargets (EventBridge), API_CreateSchedule (Scheduler), API_CreateKey (KMS), API_CreateTable (DynamoDB),
+API_CreateService and API_EFSVolumeConfiguration (ECS), API_PutBucketLifecycleConfiguration, API_PutBucketReplication
+and API_PutBucketWebsite (S3), API_PutParameter (Systems Manager), API_PutScalingPolicy (Application Auto Scaling),
+API_CreateWebACL (WAF), API_CreateRole (IAM), API_ResourceRecordSet (Route 53), API_CreateDBInstance and
+API_CreateDBCluster (RDS), API_CreateReplicationGroup (ElastiCache), API_CreateUserPool (Cognito), API_CreateStream
+(Kinesis), API_CreateFileSystem (EFS), API_CreateProject (CodeBuild), and the Amazon States Language.
 """
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import ip_network
 from typing import Any
 
 from nova_infra.checks.rule import as_list
@@ -27,6 +29,17 @@ _APART: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "AWS::CloudWatch::Alarm": {"": ("Statistic", "ExtendedStatistic"), " ": ("MetricName", "Metrics")},
     "AWS::Events::Rule": {"Targets[]": ("Input", "InputPath", "InputTransformer")},
     "AWS::WAFv2::WebACL": {"DefaultAction": ("Allow", "Block")},
+    "AWS::S3::Bucket": {
+        "WebsiteConfiguration": ("RedirectAllRequestsTo", "IndexDocument"),
+        "LifecycleConfiguration.Rules[]": ("ExpiredObjectDeleteMarker", "ExpirationInDays", "ExpirationDate"),
+    },
+    "AWS::Cognito::UserPool": {"": ("UsernameAttributes", "AliasAttributes")},
+    "AWS::Logs::MetricFilter": {"MetricTransformations[]": ("DefaultValue", "Dimensions")},
+    "AWS::RDS::DBInstance": {
+        "": ("MasterUserPassword", "ManageMasterUserPassword"),
+        " ": ("AvailabilityZone", "MultiAZ"),
+    },
+    "AWS::Route53::RecordSet": {"": ("AliasTarget", "TTL"), " ": ("HostedZoneId", "HostedZoneName")},
     "AWS::SQS::Queue": {"": ("KmsMasterKeyId", "SqsManagedSseEnabled")},
 }
 # Type, and path of an object, to one of its properties and those that it needs there, one of each alternative.
@@ -39,13 +52,22 @@ _NEEDS: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
     },
     "AWS::SQS::Queue": {"RedrivePolicy": (("maxReceiveCount", "deadLetterTargetArn"),)},
     "AWS::CloudWatch::Alarm": {"": (("MetricName", "Threshold|ThresholdMetricId"),)},
+    "AWS::CloudWatch::CompositeAlarm": {
+        "": (
+            ("ActionsSuppressor", "ActionsSuppressorWaitPeriod"),
+            ("ActionsSuppressor", "ActionsSuppressorExtensionPeriod"),
+        )
+    },
+    "AWS::Route53::RecordSet": {
+        "": tuple((each, "SetIdentifier") for each in ("Weight", "Failover", "Region", "GeoLocation"))
+    },
+    "AWS::ElastiCache::ReplicationGroup": {"": (("AuthToken", "TransitEncryptionEnabled"),)},
+    "AWS::ECS::TaskDefinition": {"Volumes[].EFSVolumeConfiguration": (("AuthorizationConfig", "TransitEncryption"),)},
     "AWS::S3::Bucket": {"": (("ObjectLockConfiguration", "ObjectLockEnabled"),)},
 }
 _EXPIRES = ("Expiration", "Transition", "Abort", "NoncurrentVersion", "ExpiredObject")
-_FINAL = ("forward", "redirect", "fixed-response")
 _ENDING = ("Choice", "Succeed", "Fail")
-_DESCRIPTION = re.compile(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{0,255}")
-_OWN_COOKIES = ("AWSALB", "AWSALBAPP", "AWSALBTG")
+_STATES = ("Task", "Pass", "Wait", "Parallel", "Map", *_ENDING)
 _ADVANCED_PARAMETER = 8192
 
 
@@ -95,6 +117,20 @@ def _is(value: Any, word: str) -> bool:
 def _queue(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if _is(properties.get("ContentBasedDeduplication"), "true") and not _may_be_given(properties, "FifoQueue"):
         yield "ContentBasedDeduplication", "is on, and only a FIFO queue has it", "add FifoQueue, or leave it out"
+    by_group = properties.get("FifoThroughputLimit") == "perMessageGroupId"
+    if by_group and properties.get("DeduplicationScope", "queue") == "queue":
+        yield "DeduplicationScope", "is queue, and FifoThroughputLimit is perMessageGroupId", "make it messageGroup"
+    allows = table(properties.get("RedriveAllowPolicy"))
+    if allows.get("redrivePermission") == "byQueue" and not _may_be_given(allows, "sourceQueueArns"):
+        yield "RedriveAllowPolicy.sourceQueueArns", "is missing, and redrivePermission is byQueue", "name the queues"
+
+
+def _topic(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    name = properties.get("TopicName")
+    if isinstance(name, str) and _is(properties.get("FifoTopic"), "true") and not name.endswith(".fifo"):
+        yield "TopicName", f"is {name[:60]}, and the topic is a FIFO topic", "end the name in .fifo"
+    if _is(properties.get("ContentBasedDeduplication"), "true") and not _may_be_given(properties, "FifoTopic"):
+        yield "ContentBasedDeduplication", "is on, and only a FIFO topic has it", "add FifoTopic, or leave it out"
 
 
 def _subscription(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -144,35 +180,14 @@ def _key(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 def _dynamo_table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if properties.get("BillingMode") == "PAY_PER_REQUEST" and _is_given(properties, "ProvisionedThroughput"):
         yield "ProvisionedThroughput", "is set, and the table pays per request", "leave it out"
+    for key in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        for each in tables([*values_at(properties, f"{key}[].Projection")]):
+            if each.get("ProjectionType") in ("ALL", "KEYS_ONLY") and each.get("NonKeyAttributes", []) != []:
+                fault = f"is set, and the index projects {each['ProjectionType']}"
+                yield f"{key}.Projection.NonKeyAttributes", fault, "leave it out, or project INCLUDE"
     keys = properties.get("KeySchema")
     if isinstance(keys, list) and is_known(keys) and [each.get("KeyType") for each in tables(keys)].count("HASH") != 1:
         yield "KeySchema", "has not one key of type HASH", "make one key HASH, and another RANGE at most"
-
-
-def _listener_rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    kinds = [each.get("Type") for each in tables(properties.get("Actions"))]
-    if kinds and is_known(kinds) and len(kinds) == len(as_list(properties.get("Actions"))):
-        last = sum(kind in _FINAL for kind in kinds)
-        if last != 1:
-            yield "Actions", f"has {last} actions that answer or forward", "give it one, as the last"
-
-
-def _listener(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for key in ("SslPolicy", "Certificates"):
-        if properties.get("Protocol") == "HTTP" and _is_given(properties, key) and properties[key] != []:
-            yield key, "is set, and the listener speaks HTTP", "leave it out, or make the protocol HTTPS"
-
-
-def _target_group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for each in tables(properties.get("TargetGroupAttributes")):
-        key, value = each.get("Key"), each.get("Value")
-        if key == "stickiness.app_cookie.cookie_name" and value in _OWN_COOKIES:
-            yield f"TargetGroupAttributes.{key}", f"is {value}, which the load balancer keeps for itself", "rename it"
-    if [*values_at(properties, "Matcher.GrpcCode")] and properties.get("ProtocolVersion", "HTTP1") in (
-        "HTTP1",
-        "HTTP2",
-    ):
-        yield "Matcher.GrpcCode", "is set, and the group does not speak gRPC", "use HttpCode"
 
 
 def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -221,35 +236,14 @@ def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _policy(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     where = "TargetTrackingScalingPolicyConfiguration"
+    for kind in ("StepScaling", "TargetTrackingScaling"):
+        if properties.get("PolicyType") == kind and not _may_be_given(properties, f"{kind}PolicyConfiguration"):
+            yield f"{kind}PolicyConfiguration", f"is missing, and PolicyType is {kind}", "add it, or correct the type"
+    if [] in values_at(properties, "StepScalingPolicyConfiguration.StepAdjustments"):
+        yield "StepScalingPolicyConfiguration.StepAdjustments", "is empty", "say how far to scale"
     metric = table(table(properties.get(where)).get("PredefinedMetricSpecification"))
     if metric.get("PredefinedMetricType") == "ALBRequestCountPerTarget" and not _may_be_given(metric, "ResourceLabel"):
         yield f"{where}.PredefinedMetricSpecification.ResourceLabel", "is missing", "name the target group"
-
-
-def _endpoint(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    if properties.get("VpcEndpointType", "Gateway") == "Gateway":
-        for key in ("SubnetIds", "SecurityGroupIds"):
-            if _is_given(properties, key) and properties[key] != []:
-                yield key, "is set, and a gateway endpoint has none", "name its RouteTableIds instead"
-
-
-def _security_group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for key in ("SecurityGroupIngress", "SecurityGroupEgress"):
-        seen = []
-        for rule in tables(properties.get(key)):
-            if not _DESCRIPTION.fullmatch(text := str(rule.get("Description", "-"))) and is_known(rule):
-                yield f"{key}.Description", f"is {text}", "use up to 255 letters of ASCII, digits and signs"
-            for name in ("CidrIp", "CidrIpv6"):
-                if isinstance(rule.get(name), str) and not _is_network(rule[name]):
-                    yield (
-                        f"{key}.{name}",
-                        f"is {rule[name]}, which is no address range",
-                        "write one such as 10.0.0.0/16",
-                    )
-            meant = {name: str(each) for name, each in rule.items() if name != "Description"}
-            if meant in seen:
-                yield key, "has the same rule twice", "keep one of them"
-            seen.append(meant)
 
 
 def _role(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -270,10 +264,51 @@ def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for name, state in states.items() if "DefinitionSubstitutions" not in properties else ():
         if not isinstance(state, Mapping) or state.get("Type") in _ENDING:
             continue
-        if "Next" not in state and state.get("End") is not True:
+        if state.get("Type") not in _STATES:
+            yield "DefinitionString", f"has {name} of type {state.get('Type')}", f"make it one of {', '.join(_STATES)}"
+        elif "Next" not in state and state.get("End") is not True:
             yield "DefinitionString", f"does not say what comes after {name}", "add Next or End to that state"
         elif isinstance(state.get("Next"), str) and state["Next"] not in states:
             yield "DefinitionString", f"goes from {name} to {state['Next']}, which is none of its states", "correct it"
+
+
+def _acl(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    """API_Rule: a rule has an Action, one that refers to a group of rules an OverrideAction."""
+    rules = tables(properties.get("Rules"))
+    names = Counter(each["Name"] for each in rules if isinstance(each.get("Name"), str))
+    if twice := [name for name, count in names.items() if count > 1]:
+        yield "Rules.Name", f"has {twice[0]} twice", "give each rule a name of its own"
+    for each in rules:
+        of_group = {"ManagedRuleGroupStatement", "RuleGroupReferenceStatement"} & table(each.get("Statement")).keys()
+        needed, other = ("OverrideAction", "Action") if of_group else ("Action", "OverrideAction")
+        if _is_given(each, other) and is_known(each.get("Statement")):
+            what = "refers to a group of rules" if of_group else "has a statement of its own"
+            yield f"Rules.{other}", f"is set in {each.get('Name')}, which {what}", f"make it {needed}"
+
+
+def _stream(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    mode = table(properties.get("StreamModeDetails")).get("StreamMode")
+    if mode == "ON_DEMAND" and _is_given(properties, "ShardCount"):
+        yield "ShardCount", "is set, and the stream is ON_DEMAND", "leave it out"
+
+
+def _file_system(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    needed = "ProvisionedThroughputInMibps"
+    if properties.get("ThroughputMode") == "provisioned" and not _may_be_given(properties, needed):
+        yield needed, "is missing, and ThroughputMode is provisioned", "add it, or make the mode elastic"
+
+
+def _cluster(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    scaling = table(properties.get("ServerlessV2ScalingConfiguration"))
+    least, most = (scaling.get(key) for key in ("MinCapacity", "MaxCapacity"))
+    if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+        yield "ServerlessV2ScalingConfiguration.MinCapacity", f"is {least}, above a maximum of {most}", "lower it"
+
+
+def _project(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    source = table(properties.get("Source"))
+    if source.get("Type") == "NO_SOURCE" and not _may_be_given(source, "BuildSpec"):
+        yield "Source.BuildSpec", "is missing, and there is no source to have one", "write it here"
 
 
 def _parsed(text: str) -> Any:
@@ -283,29 +318,23 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _is_network(text: str) -> bool:
-    try:
-        return bool(ip_network(text, strict=False))
-    except ValueError:
-        return False
-
-
 _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     "AWS::SQS::Queue": _queue,
     "AWS::SNS::Subscription": _subscription,
+    "AWS::SNS::Topic": _topic,
+    "AWS::WAFv2::WebACL": _acl,
+    "AWS::Kinesis::Stream": _stream,
+    "AWS::EFS::FileSystem": _file_system,
+    "AWS::RDS::DBCluster": _cluster,
+    "AWS::CodeBuild::Project": _project,
     "AWS::Events::Rule": _event_rule,
     "AWS::Scheduler::Schedule": _schedule,
     "AWS::KMS::Key": _key,
     "AWS::DynamoDB::Table": _dynamo_table,
-    "AWS::ElasticLoadBalancingV2::ListenerRule": _listener_rule,
-    "AWS::ElasticLoadBalancingV2::Listener": _listener,
-    "AWS::ElasticLoadBalancingV2::TargetGroup": _target_group,
     "AWS::ECS::Service": _service,
     "AWS::S3::Bucket": _bucket,
     "AWS::SSM::Parameter": _parameter,
     "AWS::ApplicationAutoScaling::ScalingPolicy": _policy,
-    "AWS::EC2::VPCEndpoint": _endpoint,
-    "AWS::EC2::SecurityGroup": _security_group,
     "AWS::IAM::Role": _role,
     "AWS::StepFunctions::StateMachine": _machine,
 }

@@ -1,48 +1,31 @@
 """Numbers, lengths and counts beyond what the service behind a resource accepts.
 
-Each is a minimum or maximum of the service's API reference or its page of quotas: API_CreateQueue and
-API_SetQueueAttributes (SQS), API_CreateSchedule (Scheduler), API_CreateRole (IAM), API_PutMetricAlarm and
-API_PutCompositeAlarm (CloudWatch), API_PutRule and the quotas of EventBridge, API_PutMetricFilter (CloudWatch Logs),
-API_ScheduleKeyDeletion (KMS), API_CreateProject (CodeBuild), API_CreatePipeline, API_ActionDeclaration and
+Most are drawn from the schemas of the resource types. The others are a minimum or maximum of the service's reference
+or its page of quotas: API_SetQueueAttributes (SQS), API_CreateSchedule (Scheduler), API_CreateRole (IAM),
+API_PutMetricAlarm and API_PutCompositeAlarm (CloudWatch), API_PutRule and the quotas of EventBridge,
+API_PutMetricFilter (CloudWatch Logs), API_CreateProject (CodeBuild), API_CreatePipeline, API_ActionDeclaration and
 API_OutputArtifact (CodePipeline), API_CreateStateMachine (Step Functions), API_PutLifecyclePolicy (ECR),
-API_CreateWebACL (WAF), API_CreateFunction (Lambda), API_CreateService (ECS), API_PutParameter (Systems Manager),
-API_TargetGroupAttribute and API_LoadBalancerAttribute (Elastic Load Balancing), API_RequestCertificate (Certificate
-Manager). What AWS raises on request is not a
-limit but a quota: see ``quotas.py``.
+API_CreateWebACL (WAF),
+API_CreateFunction (Lambda), API_CreateService (ECS), API_PutParameter (Systems Manager), API_TargetGroupAttribute and
+API_LoadBalancerAttribute (Elastic Load Balancing), API_RequestCertificate (Certificate Manager), API_RotationRulesType
+(Secrets Manager), API_IncreaseStreamRetentionPeriod (Kinesis), API_CreateDBInstance (RDS). What AWS raises on request
+is not a limit but a quota: see ``quotas.py``.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.checks.rule import as_list, as_text
 from nova_infra.operations.changes.certain import certain_entries, may_be_left_out, table, values_at
+from nova_infra.operations.changes.resource_types import limits
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
 # Type, and path of a property, to the least and the most that it may be. ``[]`` stands for every one of a list.
 _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
-    "AWS::SQS::Queue": {
-        "VisibilityTimeout": (0, 43_200),
-        "MessageRetentionPeriod": (60, 1_209_600),
-        "DelaySeconds": (0, 900),
-        "ReceiveMessageWaitTimeSeconds": (0, 20),
-        "KmsDataKeyReusePeriodSeconds": (60, 86_400),
-        "RedrivePolicy.maxReceiveCount": (1, 1000),
-    },
-    "AWS::Scheduler::Schedule": {
-        "Target.RetryPolicy.MaximumRetryAttempts": (0, 185),
-        "Target.RetryPolicy.MaximumEventAgeInSeconds": (60, 86_400),
-        "FlexibleTimeWindow.MaximumWindowInMinutes": (1, 1440),
-    },
-    "AWS::Events::Rule": {
-        "Targets[].RetryPolicy.MaximumRetryAttempts": (0, 185),
-        "Targets[].RetryPolicy.MaximumEventAgeInSeconds": (60, 86_400),
-    },
-    "AWS::IAM::Role": {"MaxSessionDuration": (3600, 43_200)},
-    "AWS::KMS::Key": {"PendingWindowInDays": (7, 30)},
-    "AWS::CodeBuild::Project": {"TimeoutInMinutes": (5, 2160), "QueuedTimeoutInMinutes": (5, 480)},
+    "AWS::SQS::Queue": {"RedrivePolicy.maxReceiveCount": (1, 1000)},
     "AWS::WAFv2::WebACL": {"Rules[].Statement.RateBasedStatement.Limit": (10, 2_000_000_000)},
     "AWS::Lambda::Function": {
         "Timeout": (1, 900),
@@ -56,16 +39,14 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "Actions[].ForwardConfig.TargetGroupStickinessConfig.DurationSeconds": (1, 604_800),
     },
     "AWS::SecretsManager::Secret": {"GenerateSecretString.PasswordLength": (1, 4096)},
-    "AWS::RDS::DBInstance": {"BackupRetentionPeriod": (0, 35)},
-    "AWS::RDS::DBCluster": {"BackupRetentionPeriod": (1, 35)},
+    "AWS::SecretsManager::RotationSchedule": {"RotationRules.AutomaticallyAfterDays": (1, 1000)},
     "AWS::CloudFormation::WaitCondition": {"Timeout": (0, 43_200)},
     "AWS::CloudFormation::CustomResource": {"ServiceTimeout": (1, 3600)},
     "AWS::Route53::RecordSet": {"TTL": (0, 2_147_483_647)},
-    "AWS::ElasticLoadBalancingV2::TargetGroup": {"Port": (1, 65_535)},
-    "AWS::ElasticLoadBalancingV2::Listener": {"Port": (1, 65_535)},
+    "AWS::CodePipeline::Pipeline": {"Stages[].Actions[].RunOrder": (1, 999)},
+    "AWS::Kinesis::Stream": {"RetentionPeriodHours": (24, 8760)},
+    "AWS::RDS::DBInstance": {"BackupRetentionPeriod": (0, 35)},
 }
-# The same of functions on instances of their own: API_CreateFunction says the most of both kinds only.
-_ON_INSTANCES = {"Timeout": (1, 5400), "MemorySize": (128, 32_768)}
 # The same of attributes, which are lists of keys and values. A slow start of 0 is none.
 _ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
     "AWS::ElasticLoadBalancingV2::TargetGroup": (
@@ -112,9 +93,26 @@ _COUNTS: Mapping[str, Mapping[str, int]] = {
     "AWS::ElasticLoadBalancingV2::ListenerRule": {"Actions[].ForwardConfig.TargetGroups": 5},
     "AWS::CodeBuild::Project": {"SecondarySources": 12, "VpcConfig.SecurityGroupIds": 5, "VpcConfig.Subnets": 16},
     "AWS::SQS::Queue": {"RedriveAllowPolicy.sourceQueueArns": 10},
-    "AWS::ECS::Service": {"LoadBalancers": 5},
+    "AWS::ECS::Service": {
+        "LoadBalancers": 5,
+        "NetworkConfiguration.AwsvpcConfiguration.SecurityGroups": 5,
+        "NetworkConfiguration.AwsvpcConfiguration.Subnets": 16,
+    },
     "AWS::DynamoDB::Table": {"LocalSecondaryIndexes": 5},
 }
+# What a task cannot have on Fargate, and in a network of mode awsvpc: API_RegisterTaskDefinition,
+# API_ContainerDefinition, API_LinuxParameters and https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html.
+_CONTAINER = "ContainerDefinitions[]"
+_NOT_ON_FARGATE = (
+    *("IpcMode", "PlacementConstraints", "Volumes[].DockerVolumeConfiguration", "Volumes[].Host.SourcePath"),
+    *(f"{_CONTAINER}.LinuxParameters.{each}" for each in ("Devices", "MaxSwap", "SharedMemorySize", "Swappiness")),
+    f"{_CONTAINER}.LinuxParameters.Tmpfs",
+    f"{_CONTAINER}.DockerSecurityOptions",
+)
+_NOT_WITH_AWSVPC = tuple(f"{_CONTAINER}.{each}" for each in ("DnsServers", "ExtraHosts", "Hostname", "Links"))
+_ON_FARGATE = {f"{_CONTAINER}.LinuxParameters.Capabilities.Add[]": ("SYS_PTRACE",), "PidMode": ("task",)}
+_SAID_BETTER = ("AWS::SSM::Parameter", "Type")
+"""By ``texts.py``, which names what to use instead."""
 _MOST_CHILDREN = 100
 _STANDARD_PARAMETER = 4096
 _MOST_TAGS = 50
@@ -131,12 +129,13 @@ def beyond_limits(step: Step) -> Iterator[Refusal]:
 
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    numbers = _NUMBERS.get(kind, {})
+    own: Mapping[str, Sequence[Any]] = _NUMBERS.get(kind, {})
+    known = {path: each for path, each in limits(kind).items() if (kind, path) != _SAID_BETTER}
     if kind == "AWS::Lambda::Function" and "CapacityProviderConfig" in properties:
-        numbers = _ON_INSTANCES
-    for path, (least, most) in numbers.items():
+        own = {}  # on instances of its own it may be larger, as the schema says
+    for path, allowed in {**known, **own}.items():
         for value in values_at(properties, path):
-            yield from _number(path, value, least, most)
+            yield from _word(path, value, allowed) if isinstance(allowed[0], str) else _number(path, value, *allowed)
     yield from _of_attributes(kind, properties)
     for path, most in _LENGTHS.get(kind, {}).items():
         for text in values_at(properties, path):
@@ -151,16 +150,18 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _of_attributes(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    name, limits = _ATTRIBUTES.get(kind, ("", {}))
+    name, known = _ATTRIBUTES.get(kind, ("", {}))
     for each in as_list(properties.get(name)):
         key = each.get("Key") if isinstance(each, Mapping) else None
         switched_off = (key, str(each.get("Value"))) == ("slow_start.duration_seconds", "0") if key else False
-        if isinstance(key, str) and key in limits and not switched_off:
-            yield from _number(f"{name}.{key}", each.get("Value"), *limits[key])
+        if isinstance(key, str) and key in known and not switched_off:
+            yield from _number(f"{name}.{key}", each.get("Value"), *known[key])
 
 
 def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     """Limits that only one type has."""
+    if kind == "AWS::ECS::TaskDefinition":
+        yield from _of_task(properties)
     if kind == "AWS::CloudWatch::CompositeAlarm":
         children = set(re.findall(r"ALARM\(\"?([^\")]+)", as_text(properties.get("AlarmRule", ""))))
         if len(children) > _MOST_CHILDREN:
@@ -177,10 +178,30 @@ def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Rules.Priority", f"has {twice[0]} twice", "give each rule a priority of its own"
 
 
-def _number(path: str, value: Any, least: int, most: int) -> Iterator[_Fault]:
+def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    is_fargate = "FARGATE" in as_list(properties.get("RequiresCompatibilities"))
+    for absent, paths, where in (
+        (is_fargate, _NOT_ON_FARGATE, "Fargate"),
+        (properties.get("NetworkMode") == "awsvpc", _NOT_WITH_AWSVPC, "awsvpc"),
+    ):
+        for path in paths if absent else ():
+            if any(value not in ([], {}, "", None) for value in values_at(properties, path)):
+                yield path, f"is set, and a task with {where} has none", "leave it out"
+    for path, words in _ON_FARGATE.items() if is_fargate else ():
+        for value in values_at(properties, path):
+            yield from _word(path, value, words)
+
+
+def _number(path: str, value: Any, least: float, most: float) -> Iterator[_Fault]:
     number = int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
     if isinstance(number, int | float) and not isinstance(number, bool) and not least <= number <= most:
         yield path, f"is {number:,}", f"choose {least:,} to {most:,}"
+
+
+def _word(path: str, value: Any, allowed: Sequence[str]) -> Iterator[_Fault]:
+    if isinstance(value, str | int) and "{" not in str(value) and str(value) not in allowed:
+        *others, last = allowed
+        yield path, f"is {value}", f"make it {', '.join(others)} or {last}" if others else f"make it {last}"
 
 
 def _of_tags(tags: Any) -> Iterator[_Fault]:

@@ -18,7 +18,6 @@ from zoneinfo import available_timezones
 
 from nova_infra.checks.rule import referenced
 from nova_infra.operations.changes.certain import (
-    certain_entries,
     is_function,
     is_known,
     tables,
@@ -36,7 +35,7 @@ _ELB_NAME = (
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_FixedResponseActionConfig.html
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html
 _ACTIONS = {
-    "Actions[].RedirectConfig.StatusCode": ("HTTP_30[12]", "make it HTTP_301 or HTTP_302"),
+    "Actions[].RedirectConfig.Port": (r"#\{port\}|[1-9]\d{0,4}", "make it #{port}, or a port"),
     "Actions[].FixedResponseConfig.StatusCode": (r"[245]\d\d", "answer 2XX, 4XX or 5XX, or redirect"),
     "Actions[].FixedResponseConfig.ContentType": (
         "text/(plain|css|html)|application/(javascript|json)",
@@ -55,13 +54,13 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::ECS::Service": {
         "ServiceName": _ECS_NAME,
         "PlatformVersion": (r"LATEST|1\.[034]\.0", "make it LATEST, or leave it out"),
-        "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp": (
-            "ENABLED|DISABLED",
-            "make it ENABLED or DISABLED",
-        ),
         "PropagateTags": ("SERVICE|TASK_DEFINITION|NONE", "make it SERVICE, TASK_DEFINITION or NONE"),
     },
     "AWS::ElasticLoadBalancingV2::ListenerRule": {
+        "Conditions[].Field": (
+            "path-pattern|host-header|http-header|http-request-method|query-string|source-ip",
+            "make it one such as path-pattern",
+        ),
         "Conditions[].HttpRequestMethodConfig.Values[]": ("[A-Z_-]{1,40}", "write it in capitals"),
         "Conditions[].PathPatternConfig.Values[]": (r"\S+", "use no space"),
         "Conditions[].HostHeaderConfig.Values[]": (r"\S+", "use no space"),
@@ -105,7 +104,8 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         )
     },
     "AWS::KMS::Alias": {
-        "AliasName": (r"alias/(?!aws/)[A-Za-z0-9:/_-]{1,250}", "begin it with alias/, but not with alias/aws/")
+        "AliasName": (r"alias/(?!aws/)[A-Za-z0-9:/_-]{1,250}", "begin it with alias/, but not with alias/aws/"),
+        "TargetKeyId": (r"(?!alias/|arn:[^/]*:alias/).+", "name a key, by its id or ARN"),
     },
     "AWS::SecretsManager::Secret": {
         "Name": (r"[A-Za-z0-9/_+=.@-]{1,512}", "use up to 512 letters, digits and the signs / _ + = . @ -")
@@ -143,8 +143,16 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         ),
     },
     "AWS::CertificateManager::Certificate": {
-        "DomainName": (r"(?=.{1,64}$)(\*\.)?[^*]+", "use up to 64 characters, and a * only as its first label")
+        "DomainName": (r"(?=.{1,64}$)(\*\.)?[^*]+", "use up to 64 characters, and a * only as its first label"),
+        "ValidationMethod": ("DNS|EMAIL|HTTP", "make it DNS or EMAIL"),
     },
+    "AWS::CodePipeline::Pipeline": dict.fromkeys(
+        ("Name", "Stages[].Name", "Stages[].Actions[].Name"), ("[A-Za-z0-9.@_-]+", "use letters, digits and . @ _ -")
+    ),
+    "AWS::Logs::MetricFilter": {
+        "MetricTransformations[].MetricNamespace": (r"[^:*$]{1,255}", "leave out : and * and $")
+    },
+    "AWS::ApiGatewayV2::Api": {"ProtocolType": ("HTTP|WEBSOCKET", "make it HTTP or WEBSOCKET")},
     "AWS::StepFunctions::StateMachine": {
         "StateMachineName": (r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/]+""", "use letters, digits, hyphens and underscores")
     },
@@ -194,14 +202,6 @@ def _task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         options = log.get("Options", {}) if log.get("LogDriver") == "awslogs" else None
         if isinstance(options, Mapping) and not is_function(options) and "awslogs-group" not in options:
             yield "LogConfiguration.Options", "lacks awslogs-group, which awslogs needs", "add it"
-
-
-def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for key, most in (("SecurityGroups", 5), ("Subnets", 16)):
-        for entries in values_at(properties, f"NetworkConfiguration.AwsvpcConfiguration.{key}"):
-            if (count := len(certain_entries(entries))) > most:
-                where = f"NetworkConfiguration.AwsvpcConfiguration.{key}"
-                yield where, f"has {count} entries, and a task takes {most}", "name fewer"
 
 
 def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -263,12 +263,6 @@ def _table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     if properties.get("Type") == "SecureString":
         yield "Type", "is SecureString, which CloudFormation cannot create", "use a Secrets Manager secret"
-
-
-def _topic(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    name = properties.get("TopicName")
-    if isinstance(name, str) and _is_fifo({"FifoQueue": properties.get("FifoTopic", False)}) and name[-5:] != ".fifo":
-        yield "TopicName", f"is {_short(name)}, and the topic is a FIFO topic", "end the name in .fifo"
 
 
 def _events(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -337,12 +331,10 @@ def _short(text: str) -> str:
 
 _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     _TASK: _task,
-    "AWS::ECS::Service": _service,
     "AWS::ElasticLoadBalancingV2::ListenerRule": _rule,
     "AWS::ElasticLoadBalancingV2::TargetGroup": _group,
     "AWS::DynamoDB::Table": _table,
     "AWS::SSM::Parameter": _parameter,
-    "AWS::SNS::Topic": _topic,
     "AWS::Events::Rule": _events,
     "AWS::Scheduler::Schedule": _scheduler,
 }

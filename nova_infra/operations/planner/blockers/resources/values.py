@@ -35,7 +35,6 @@ from nova_infra.operations.planner.step import Step
 
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 _MOST_PATH = 128
-_MOST_PRIORITY = 50_000
 _MOST_VALUES = 5
 _DAY_MINUTES = 1440
 _DAY = 86_400
@@ -43,13 +42,6 @@ _DAY = 86_400
 # The API's reference says 6 s for HTTP and 10 s for HTTPS; the least of these refuses only what is sure. Reported of an
 # interval of 5 s alone: https://github.com/terraform-linters/tflint-ruleset-aws/issues/404
 _INTERVAL, _TIMEOUT = 30, 5
-# Property of a target group to the least and the most that it may be.
-_GROUP = {
-    "HealthCheckIntervalSeconds": (5, 300),
-    "HealthCheckTimeoutSeconds": (2, 120),
-    "HealthyThresholdCount": (2, 10),
-    "UnhealthyThresholdCount": (2, 10),
-}
 _MOST_QUERIES = 10
 _DAYS_TO_INFREQUENT = 30
 _NAME = re.compile(r"\b[a-z]\w*\b(?!\s*\()")
@@ -96,10 +88,6 @@ def refused_indexes(step: Step) -> Iterator[Refusal]:
 
 
 def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    for key, (least, most) in _GROUP.items():
-        value = whole(properties.get(key))
-        if value is not None and not least <= value <= most:
-            yield key, f"is {value}", f"choose {least} to {most}"
     # Those of an Application Load Balancer have known defaults; of the others only what is given is sure.
     web = properties.get("Protocol") in ("HTTP", "HTTPS")
     interval, seconds = (
@@ -113,9 +101,6 @@ def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    priority = whole(properties.get("Priority"))
-    if priority is not None and not 1 <= priority <= _MOST_PRIORITY:
-        yield "Priority", f"is {priority}", f"choose 1 to {_MOST_PRIORITY}"
     values = [
         value
         for condition in as_list(properties.get("Conditions"))

@@ -121,7 +121,7 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
             (("deploy-prod", r"if: vars.*", "if: ${{ vars.A }}${{ vars.B }}"), "! a step of deploy-prod runs whatever"),
             (
                 ("repositories", r"changed == 'true' &&", "changed == true &&"),
-                "! line 169 compares needs.registry.outputs",
+                " compares needs.registry.outputs",
             ),
             (
                 ("repositories", r"if: needs.*", "if: true == needs.registry.outputs.changed"),

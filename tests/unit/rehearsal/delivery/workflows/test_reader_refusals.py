@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.edited_workflow import IF_STAGING, Change, read, said
+from helpers.edited_workflow import IF_STAGING, TEXT, Change, read, said
 from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.delivery.definition import BuildAction
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
@@ -81,12 +81,17 @@ def test_a_workflow_of_another_repository_is_named_as_not_played(tmp_path: Path)
     assert read(tmp_path, elsewhere).elsewhere == ("org/x/.github/workflows/t.yml@v1",)
 
 
+def line_of(job: str, text: str) -> int:
+    """The line on which a text stands first in a job of the workflow."""
+    return TEXT[: TEXT.index(text, TEXT.index(f"\n  {job}:\n"))].count("\n") + 1
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
         (
             ("deploy-prod", r"if: vars.*", "if: vars.X = ''"),
-            ":405: \"vars.X = ''\" is not an expression",
+            f":{line_of('deploy-prod', 'if: vars')}: \"vars.X = ''\" is not an expression",
         ),
         (("deploy-prod", IF_STAGING, "if: env.X == ''"), "names env, which GitHub does not know in if"),
         (("deploy-prod", r"    needs: .*", "    needs: e2e-test\n    needs: cdk-synth"), "needs is given twice"),
@@ -148,7 +153,7 @@ def test_a_workflow_of_another_repository_is_named_as_not_played(tmp_path: Path)
                 (("e2e-test", r"run: make e2e", "run: make e2e\n        shel: sh"), "shel is no key of a step"),
                 (
                     ("deploy-prod", r"permissions:\n", "permissions:\n      <<: {a: b}\n"),
-                    ":392: << merges, which GitHub refuses",
+                    f":{line_of('deploy-prod', '    permissions:') + 1}: << merges, which GitHub refuses",
                 ),
             ]
         ),

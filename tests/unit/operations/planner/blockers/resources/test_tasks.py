@@ -184,7 +184,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "no network": (out("Service", "NetworkConfiguration"), "Service.NetworkConfiguration: is missing"),
     "a public address in other words": (
         put("Service", NetworkConfiguration={"AwsvpcConfiguration": {"Subnets": ["s"], "AssignPublicIp": "true"}}),
-        "make it ENABLED or DISABLED",
+        "make it DISABLED or ENABLED",
     ),
     "tags of nobody": (put("Service", PropagateTags="TASK"), "make it SERVICE, TASK_DEFINITION or NONE"),
     "nobody may move traffic": (

@@ -126,7 +126,7 @@ INDEX = [{"IndexName": "by-day", "KeySchema": [{"AttributeName": "day", "KeyType
 TOGETHER = [
     ("AWS::ECS::TaskDefinition", logged(**{"awslogs-region": "x"}), "lacks awslogs-group, which awslogs needs"),
     ("AWS::ECS::TaskDefinition", logged(**{"awslogs-region": "x", "awslogs-group": "y"}), None),
-    ("AWS::ECS::Service", nested(f"{NETWORK}.SecurityGroups", list("abcdef")), "has 6 entries, and a task takes 5"),
+    ("AWS::ECS::Service", nested(f"{NETWORK}.SecurityGroups", list("abcdef")), "has 6 entries, but AWS allows 5"),
     ("AWS::ECS::Service", nested(f"{NETWORK}.SecurityGroups", list("abcde")), None),
     ("AWS::ECS::Service", nested(f"{NETWORK}.Subnets", [f"s{n}" for n in range(17)]), "has 17 entries"),
     (f"{ELB}ListenerRule", {"Conditions": []}, "is empty, and a rule needs a condition"),
