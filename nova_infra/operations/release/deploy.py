@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,7 +100,10 @@ def _cdk_deploy(what: str, assembly: Path, stacks: str, *options: str) -> None:
             "deployment: make its assets of files, which are there before"
         )
     always = ("--require-approval=never", "--progress=events")
-    status = run_cdk("deploy", f"--app={assembly.absolute()}", stacks, *always, *options).returncode
+    with scratch_directory("assembly") as directory:
+        # The CLI leaves archives of assets in what it deploys, which then would no longer be what was built.
+        copy = shutil.copytree(assembly, Path(directory, "cdk.out"), symlinks=True)
+        status = run_cdk("deploy", f"--app={copy}", stacks, *always, *options).returncode
     if status:
         raise AwsError(
             f"{what}: cdk deploy exited with {status}: see its output above; "

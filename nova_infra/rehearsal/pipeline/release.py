@@ -132,19 +132,19 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     root = candidate.sources
     if fault := git.why_unreadable(root, revision):
         if candidate.app and revision == "HEAD":
-            yield Release("the same release, as there is no commit", candidate.assembly, root, (previous_images,))
+            yield replace(candidate, name="the same release, as there is no commit", edits=(previous_images,))
             return
         raise NovaError(f"baseline: {fault}")
     commit = git.read(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
     assert commit, "it can be read"
     if _same_tree(root, commit):
-        yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, (previous_images,))
+        yield replace(candidate, name=f"{commit[:10]}, the same as the candidate", edits=(previous_images,))
         return
     with scratch_directory("baseline") as directory:
         checkout = Path(directory)
         links = git.check_out(root, commit, checkout)
         synthesize_checkout(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
-        yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout, lacks=tuple(links))
+        yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout, app=candidate.app, lacks=tuple(links))
 
 
 def _same_tree(root: Path, commit: str) -> bool:

@@ -18,6 +18,11 @@ _PIPELINE_UPDATE = "the pipeline's update of itself: the synthesized pipeline wa
 _PUSH = "pushing and scanning images: they were built and stay on this machine"
 
 
+def _synthesizes(action: BuildAction) -> bool:
+    """Whether a build that may use an engine leaves something else than images, as a Synth step does."""
+    return bool(action.leaves) and not any("docker" in command for command in action.commands)
+
+
 def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | None:
     """The note for an action that is only simulated; None for one that is played."""
     match action:
@@ -31,7 +36,7 @@ def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | 
             return "the plan shows what the change set would contain"
         case BuildAction(exports=(_, *_)):
             return "the synthesized pipeline is played: no deployed one to compare it with"
-        case BuildAction(privileged=True) if not with_images:
+        case BuildAction(privileged=True) if not with_images and not _synthesizes(action):
             return "needs a container engine and a registry: the service runs from its sources"
         case ApprovalAction() if stage.skipped_unless is not None:
             return f"needed only if {stage.skipped_unless}: here the pipeline does not change"

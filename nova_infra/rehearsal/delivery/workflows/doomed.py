@@ -18,6 +18,8 @@ _OTHER_WAYS = {"aws-access-key-id", "role-chaining", "web-identity-token-file", 
 _HARMLESS = re.compile(
     r"actions/(checkout|download-artifact|upload-artifact|cache|setup-\w+)@|\./\.github/actions/setup$"
 )
+# https://github.blog/changelog/2024-04-16-deprecation-notice-v3-of-the-artifact-actions/, and the same of caches.
+_SHUT_DOWN = re.compile(r"actions/(?:(?:up|down)load-artifact@v[123]|cache@v[12])(?:\.|$)")
 _FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
 _HERE = ("", ".", "./")
 _ASKS_AWS = re.compile(r"^\s*make (?:verify|preflight) ENVIRONMENT=[\"']?([\w-]+)", re.MULTILINE)
@@ -69,6 +71,7 @@ def why_doomed(
             None,
             (
                 *_without_checkout(step, before),
+                _without_action(step, root),
                 _in_no_directory(step, before, root),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
@@ -98,6 +101,16 @@ def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> Iterator[str]
         yield f"no step before it checks the repository out, so {step.uses} is not there"
     elif _OF_THE_CHECKOUT.search(step.commands):
         yield "no step before it checks the repository out, so there is nothing to run"
+
+
+def _without_action(step: JobStep, root: Path) -> str:
+    if _SHUT_DOWN.match(step.uses):
+        return f"GitHub has shut {step.uses} down: use a newer version of it"
+    place = root / step.uses
+    own = step.uses.startswith("./") and (root / ".github").is_dir() and not is_unknown(step.uses)
+    if own and not any((place / name).is_file() for name in ("action.yml", "action.yaml", "Dockerfile")):
+        return f"{step.uses} holds no action.yml"
+    return ""
 
 
 def _in_no_directory(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
@@ -198,13 +211,20 @@ def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
     found = _ASSEMBLY.search(step.commands)
     place = PurePosixPath(found[1] if found else "cdk.out")
     downloads = [each for each in before if "actions/download-artifact@" in each.uses]
-    there = [PurePosixPath(each.inputs.get("path", ".")) for each in downloads]
+    there = [_downloaded_to(each) for each in downloads]
     made_here = any(_SYNTHESIZES.search(each.commands) or place.name in each.commands for each in before)
     made_here = made_here or _SYNTHESIZES.search(step.commands) is not None
     made_here = made_here or anything_may_be_done(before)
     if "$" in place.name or made_here or any(place == each or each in place.parents for each in there):
         return ""
     return f"it deploys {place}, but no step before it brings an assembly there"
+
+
+def _downloaded_to(download: JobStep) -> PurePosixPath:
+    """Where an artifact goes: without a name all of them do, each to a directory of its name."""
+    place = PurePosixPath(download.inputs.get("path", "."))
+    chosen = download.inputs.keys() & {"name", "artifact-ids"} or download.inputs.get("merge-multiple") == "true"
+    return place if chosen else place / "each by its name"
 
 
 def why_cut(minutes: str, stage: Stage, bakes: Callable[[DeployAction], int], *, whole_job: bool) -> str:

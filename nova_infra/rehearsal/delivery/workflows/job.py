@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.language.expressions import fill
+from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, fill
 from nova_infra.rehearsal.delivery.workflows.language.values import as_text, is_unknown
 
 # Where a command begins: in a line of its own, after another one, below a path, with variables before it.
@@ -18,7 +18,6 @@ _GIVEN_VALUES = ("--assembly", "--digest", "--outputs")
 GATE = re.compile(rf"{_COMMAND}make gate ENVIRONMENT=[\"']?([^\s\"';&|)]+)", re.MULTILINE)
 IMAGES = re.compile(rf"{_COMMAND}(?:make images?|nova image build)\b", re.MULTILINE)
 _OF_A_MATRIX = re.compile(r"\$\{\{\s*matrix\.[^}]*\}\}")
-_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 _GIVEN = re.compile(r"\$\{\{\s*(env|inputs)\.([\w-]+)\s*\}\}")
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -114,7 +113,7 @@ def known_parts(text: str, value_of: Callable[[str], Any]) -> str:
         value = value_of(found.group())
         return "${unknown}" if is_unknown(value) and not value else as_text(value)
 
-    return _EXPRESSION.sub(filled, text)
+    return EMBEDDED.sub(filled, text)
 
 
 def in_matrix(script: str, values: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows
 """
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowErro
 from nova_infra.rehearsal.delivery.workflows.language.values import Open, as_text, is_unknown
 
 _DEPTH = 10
+_OUTPUT = re.compile(r"\s*\$\{\{\s*needs\.[\w-]+\.outputs\.[\w-]+\s*\}\}\s*")
 Combination = dict[str, Any]
 
 
@@ -195,6 +197,8 @@ def why_no_combinations(content: Mapping[str, Any], evaluated: Callable[[str], A
         whole = evaluated(matrix) if isinstance(matrix, str) else matrix
         for name, values in (whole if isinstance(whole, Mapping) else {}).items():
             found = evaluated(values) if isinstance(values, str) else values
+            if isinstance(values, str) and _OUTPUT.fullmatch(values):
+                return f"its matrix takes {name!r} from an output, which is a text: write fromJSON() around it"
             if name not in ("include", "exclude") and not found and not is_unknown(found):
                 return f"GitHub finds no values {name!r} for its matrix"
     except ExpressionError as error:

@@ -7,15 +7,14 @@ from typing import Any
 
 from nova_infra.rehearsal.delivery.workflows.doomed import may_read
 from nova_infra.rehearsal.delivery.workflows.job import IMAGES, JobStep, WorkflowJob
-from nova_infra.rehearsal.delivery.workflows.language.expressions import bare
+from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, bare
 from nova_infra.rehearsal.delivery.workflows.language.values import Open, as_text, is_unknown
 
 _GATE_KEEPERS = re.compile(
     r"^[^#\n]*?\b(make (?:check|test\S*|integration|e2e|verify|preflight|gate)|nova deploy|pytest|npm test)\b(.*)$",
     re.MULTILINE,
 )
-_IGNORES = re.compile(r"\|\|\s*(?!\(|\{|exit\s+[^0\s]|exit\s*$|false\b|return\b)\S+(?:\s+0)?|(?<![&>])&\s*$")
-_EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
+_IGNORES = re.compile(r"\|\|\s*(?:/\S*/)?(?:true|:|exit\s+0|(?:echo|printf|date)\b)(?!.*\bexit\s+[1-9])|(?<![&>])&\s*$")
 _PIPED = re.compile(r"(?<![|>])\|(?!\|)&?\s*[\w./-]+")
 _PIPEFAIL = re.compile(r"\bset\s+-[a-z]*o\s+pipefail|\bset\s+-o\s+pipefail")
 _GOES_ON = re.compile(r"^\s*set\s+\+(e|o\s+errexit)\b", re.MULTILINE)
@@ -167,7 +166,7 @@ def _ignoring(job: WorkflowJob, step: Mapping[str, Any], command: str, rest: str
         rest: What follows the command in its line.
     """
     script, shell = job.commands(step), as_text(step.get("shell", job.defaults.get("shell")))
-    rest = _EXPRESSION.sub("x", rest)
+    rest = EMBEDDED.sub("x", rest)
     if ignores := _IGNORES.search(rest):
         return ignores.group().strip()
     piped = _PIPED.search(rest)

@@ -13,11 +13,17 @@ from nova_infra.rehearsal.delivery.workflows.job import (
     in_matrix,
     known_parts,
 )
-from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError, bare, evaluate, fill, weighed
+from nova_infra.rehearsal.delivery.workflows.language.expressions import (
+    EMBEDDED,
+    ExpressionError,
+    bare,
+    evaluate,
+    fill,
+    weighed,
+)
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
 from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open, as_text, is_unknown
 
-_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 _SAYS_OUTPUT = re.compile(
     r"echo\s+[\"']?(?:([\w-]+)=(.*?)[\"']?\s*>>\s*[\"']?\$\{?GITHUB_OUTPUT"
     r"|::set-output name=([\w-]+)::(.*?)[\"']?\s*$)",
@@ -70,7 +76,7 @@ class PushedRun:
         elif self._weighed(job, {}) is None:
             self.assumed[job.name] = as_text(job.content.get("if"))
         outputs = {} if why else job.content.get("outputs") or {}
-        contexts = {**self._contexts(job), "steps": self._played(job)[1] if outputs else {}}
+        contexts = {**self._open(job), "steps": self._played(job)[1], "runner": self._runner(job)} if outputs else {}
         found = {key: self._text(job, as_text(value), contexts) for key, value in outputs.items()}
         # The runner hands no output on that holds a secret.
         found |= {key: "" for key, value in outputs.items() if _SECRET.search(as_text(value))}
@@ -290,7 +296,7 @@ class PushedRun:
             later[f"GITHUB_VALUE_{len(later)}"] = value
             return f"${{GITHUB_VALUE_{len(later) - 1}}}"
 
-        return _EXPRESSION.sub(filled, script), later
+        return EMBEDDED.sub(filled, script), later
 
     def _value(self, job: WorkflowJob, text: str, contexts: Mapping[str, Any]) -> Any:
         try:

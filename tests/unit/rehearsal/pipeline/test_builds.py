@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from nova_infra.rehearsal.delivery.definition import BuildAction, Stage
 from nova_infra.rehearsal.pipeline.builds import asks_aws, manifest_of, why_it_failed, why_no_artifact
+from nova_infra.rehearsal.pipeline.simulated import simulated
 
 TAG = "8c70a0725ba0" + "4" * 52
 NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm: not found"
@@ -48,3 +50,14 @@ def test_commands_that_ask_aws_are_known() -> None:
     asking = ["aws ssm get-parameter --name x", "URL=$(aws ssm get-parameter)", "{ cd x\n} && { aws s3 cp a b\n}"]
     assert all(asks_aws([each]) for each in asking)
     assert not asks_aws(["echo aws is fine", "aws --version", "pytest tests/aws", "./aws x"])
+
+
+@pytest.mark.parametrize(
+    ("commands", "leaves", "played"),
+    [(("cdk synth",), "cdk.out", True), (("make images",), "", False), (("docker build .",), "out", False)],
+)
+def test_a_synth_step_that_may_use_an_engine_is_played_without_one(
+    commands: tuple[str, ...], leaves: str, played: bool
+) -> None:
+    action = BuildAction("Synth", 1, (), commands, {}, privileged=True, updates_pipeline=False, leaves=leaves)
+    assert (simulated(action, Stage("Build", (action,)), with_images=False) is None) == played

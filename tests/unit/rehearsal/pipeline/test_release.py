@@ -1,6 +1,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def test_a_clean_tree_is_released_over_itself_under_another_name(candidate: Rele
     assert {"Name": "RELEASE", "Value": "one-previous"} in container["Environment"]
     assert {key for key in new if new[key] != old[key]} == {"Task"}, "nothing but the release differs"
     assert "same as the candidate" in baseline.name
+
+
+def test_a_release_over_itself_is_read_as_the_candidate_is(candidate: Release) -> None:
+    with baseline_of(replace(candidate, app="python app.py"), "HEAD") as baseline:
+        assert baseline.app == "python app.py", "it may have several pipelines, or none"
 
 
 def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(

@@ -36,21 +36,18 @@ def refused_templates(step: Step) -> Iterator[Refusal]:
     template = step.after.template
     for where, fault in step.after.faults:
         yield step.refuse(where, fault, "correct it")
-    for name, parameter in template.get("Parameters", {}).items() if step.actions else ():
+    for name, parameter in template.get("Parameters", {}).items():
         for fault, remedy in _of_default(parameter):
             yield step.refuse(f"Parameters.{name}", fault, remedy)
-    if step.actions:
-        parts = [*step.after.resources.items()]
-        parts += [(f"Outputs.{name}", each) for name, each in template.get("Outputs", {}).items()]
-        described = [("Description", template), *((each, part) for each, part in parts if each.startswith("Outputs."))]
-        for place, part in described:
-            text = part.get("Description") if isinstance(part, Mapping) else None
-            if isinstance(text, str) and (size := len(text.encode())) > _DESCRIPTION:
-                fault = f"its description has {size:,} bytes, but CloudFormation allows {_DESCRIPTION:,}"
-                yield step.refuse(place, fault, "shorten it")
-        for place, part in parts:
-            for fault, remedy in _of_functions(part, template):
-                yield step.refuse(place, fault, remedy)
+    outputs = {f"Outputs.{name}": each for name, each in template.get("Outputs", {}).items()}
+    for place, part in {"Description": template, **outputs}.items():
+        text = part.get("Description") if isinstance(part, Mapping) else None
+        if isinstance(text, str) and (size := len(text.encode())) > _DESCRIPTION:
+            fault = f"its description has {size:,} bytes, but CloudFormation allows {_DESCRIPTION:,}"
+            yield step.refuse(place, fault, "shorten it")
+    for place, part in {**step.after.resources, **outputs}.items():
+        for fault, remedy in _of_functions(part, template):
+            yield step.refuse(place, fault, remedy)
 
 
 def _of_default(parameter: Mapping[str, Any]) -> Iterator[_Fault]:

@@ -32,7 +32,9 @@ _TOKEN = re.compile(
     rf"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>{NUMBER})|(?P<name>[A-Za-z_][\w-]*)"
     r"|(?P<sign>&&|\|\||==|!=|<=|>=|[!<>().,\[\]*]))"
 )
-_EMBEDDED = re.compile(r"\$\{\{((?:'(?:[^']|'')*'|[^'])*?)\}\}")
+EMBEDDED = re.compile(r"\$\{\{((?:'(?:[^']|'')*'|[^'])*?)\}\}")
+"""``${{ … }}`` in a text: a quoted text in it may hold braces."""
+
 _PLACE = re.compile(r"\{\{|\}\}|\{(\d{1,4})\}|[{}]")
 _STATUS = re.compile(r"\b(success|failure|always|cancelled)\s*\(", re.IGNORECASE)
 _QUOTED = re.compile(r"'(?:[^']|'')*'")
@@ -53,7 +55,7 @@ def fill(text: str, contexts: Mapping[str, Any], *, failed: bool = False) -> str
         values.append(evaluate(found.group(1), contexts, failed=failed))
         return as_text(values[-1])
 
-    whole = _EMBEDDED.sub(filled, text)
+    whole = EMBEDDED.sub(filled, text)
     return Unknown(whole) if any(map(is_unknown, values)) else whole
 
 
@@ -81,7 +83,7 @@ def weighed(condition: str, contexts: Mapping[str, Any], *, failed: bool = False
 
 def embedded(text: str) -> list[str]:
     """The expressions in a text, each without ``${{ }}``."""
-    return _EMBEDDED.findall(text)
+    return EMBEDDED.findall(text)
 
 
 def named(expression: str) -> tuple[set[str], set[str]]:

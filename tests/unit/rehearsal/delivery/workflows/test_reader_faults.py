@@ -157,6 +157,15 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
             (("test", CHECK, "run: make check || printf bad"), "make check fails (|| printf)"),
             (("test", CHECK, "run: make check &"), "make check fails (&)"),
             (
+                ("build", r"service: .*", "service: ${{ needs.test.outputs.services }}"),
+                "which is a text: write fromJSON()",
+            ),
+            (
+                ("cdk-synth", r"upload-artifact@\w+", "upload-artifact@v3"),
+                "GitHub has shut actions/upload-artifact@v3 down",
+            ),
+            (("deploy-dev", r"          name: cdk-out\n", ""), "it deploys cdk.out, but no step before it brings"),
+            (
                 ("deploy-prod", r"ubuntu-24.04", "ubuntu-20.04"),
                 "✗ deploy-prod: its start: GitHub has no runner ubuntu-20.04",
             ),
@@ -177,6 +186,15 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
 )
 def test_what_another_fault_in_the_workflow_comes_to(change: Change, verdict: str, tmp_path: Path) -> None:
     assert any(verdict in each for each in said(read(tmp_path, change)))
+
+
+def test_an_action_that_the_checkout_does_not_have_is_missed(tmp_path: Path) -> None:
+    for name in ("setup", "sign-in"):
+        (tmp_path / ".github/actions" / name).mkdir(parents=True)
+        (tmp_path / ".github/actions" / name / "action.yml").touch()
+    assert said(read(tmp_path)) == []
+    change = ("deploy-dev", r"actions/sign-in", "actions/signin")
+    assert any("./.github/actions/signin holds no action.yml" in each for each in said(read(tmp_path, change)))
 
 
 def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
@@ -203,7 +221,7 @@ def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
             ("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: ${{ fromJSON(vars.MINUTES || '90') }}"),
             ("cdk-synth", r"retention-days: 30", "overwrite: true"),
             ("deploy-prod", r"if: vars.*", "if: ${{ case(vars.A == 'x', true, false) }}"),
-            ("integration-test", r"run: make integration", "run: make integration || exit 1"),
+            ("integration-test", r"run: make integration", "run: make integration || make integration"),
             ("e2e-test", r"run: make e2e", "run: make e2e || { date; exit 1; }"),
             ("deploy-staging", r"cancel-in-progress: false", "cancel-in-progress: false\n      queue: max"),
             ("deploy-staging", r"      name: staging\n", "      name: staging\n      deployment: false\n"),

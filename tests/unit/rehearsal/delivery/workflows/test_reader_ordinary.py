@@ -123,6 +123,9 @@ DOWNLOAD = "- {uses: actions/download-artifact@v4, with: {name: asm, path: cdk.o
         deploy().replace("concurrency: lab", "concurrency: lab-${{ strategy.job-index }}"),
         deploy("- run: echo GO=1 >> $GITHUB_ENV", last="- {run: make synth && nova deploy lab, if: env.GO == '1'}"),
         deploy().replace("environment: lab", "environment: ${{ vars.PLACE }}"),
+        job("a", keys="outputs: {x: '${{ runner.os }}${{ job.status }}${{ strategy.job-index }}${{ env.A }}'}\n")
+        + deploy(),
+        job("a", """- run: echo ${{ format('{0} {{x}}', 'a') }} ${{ 'it''s }}' }}""") + deploy(keys="needs: a\n"),
     ],
 )
 def test_an_ordinary_workflow_delivers(jobs: str) -> None:
