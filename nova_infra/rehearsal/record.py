@@ -70,6 +70,7 @@ class MinuteRecord:
         reached: Users whose requests the new revision got in this minute.
         hit: Users who got a 5xx or no answer in this minute, from whichever revision.
         memory: MiB that the new task held that held the most.
+        disk: MiB that the new task had written to its disk that had written the most.
     """
 
     minute: float
@@ -79,6 +80,7 @@ class MinuteRecord:
     reached: list[str] = field(default_factory=list)
     hit: list[str] = field(default_factory=list)
     memory: float = 0.0
+    disk: float = 0.0
 
 
 @dataclass
@@ -94,6 +96,7 @@ class DeploymentRecord:
         reason: Why it was rolled back, in a sentence.
         running: Number of new tasks that serve.
         memory: MiB that a new task may hold.
+        disk: MiB of its disk.
         losses: Why each task was lost that was lost while it served.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
@@ -134,6 +137,7 @@ class DeploymentRecord:
     ended: float = 0.0
     samples: list[MinuteRecord] = field(default_factory=list)
     memory: float = 0.0
+    disk: float = 0.0
     losses: list[str] = field(default_factory=list)
     killed_at_stop: int = 0
     ignores_sigterm: bool = False

@@ -73,6 +73,7 @@ def play(
     approve: bool = True,
     seconds: float = 0.4,
     both: bool = False,
+    ahead: bool = False,
     dependency: Dependency | None = None,
     **pipeline: Any,
 ) -> Played:
@@ -88,6 +89,7 @@ def play(
         requests: What ``requests.http`` holds.
         approve: Whether the approval is given.
         seconds: Seconds in a minute.
+        ahead: Whether environments open before their turn, and the first one's tasks stay up to the end.
         both: Whether what runs before has the fault, too.
         dependency: A container that runs beside it; skipped where there is no engine.
         pipeline: More for the miniature's assembly.
@@ -128,7 +130,7 @@ def play(
     runtime = SourceRuntime(engine_or_skip() if dependency else None)
     if dependency:
         runtime.dependencies = (Needed(dependency, dependency.image or ""),)
-    return _play(directory, assemblies, checkouts, runtime, approve=approve, seconds=seconds)
+    return _play(directory, assemblies, checkouts, runtime, approve=approve, seconds=seconds, ahead=ahead)
 
 
 def _play(
@@ -139,6 +141,7 @@ def _play(
     *,
     approve: bool,
     seconds: float,
+    ahead: bool,
 ) -> Played:
     baseline = Release("baseline", Assembly(assemblies["old"]), checkouts["old"])
     candidate = Release("candidate", Assembly(assemblies["new"]), checkouts["new"])
@@ -159,6 +162,7 @@ def _play(
         most_seconds=240,
         approve=approve,
         seconds_per_minute=seconds,
+        ahead=ahead,
     )
 
 

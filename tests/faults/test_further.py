@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from faults.edits import groups, resource, rollout
+from faults.edits import all_of, groups, resource, rollout
 from faults.test_hostile import answer
 
 MARK = "import pathlib; MARK = pathlib.Path(__file__).parents[4] / 'schema'; OLD = os.environ['RELEASE'] == 'one'"
@@ -43,6 +43,40 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "✗",
         REFUSED,
         {"edit": rollout(Strategy="LINEAR", LinearConfiguration={"StepPercent": 2, "StepBakeTimeInMinutes": 7})},
+    ),
+    "a port that nobody serves answers its health checks": (
+        "✗",
+        "nothing listens on port 9191",
+        {"edit": groups(HealthCheckPort="9191")},
+    ),
+    "it writes a megabyte to its disk for each request": (
+        "!",
+        "MiB more to its disk every minute",
+        {
+            "within": "open(f'kept-{count[0]}-{os.getpid()}', 'wb').write(os.urandom(2**20))",
+            "edit": rollout(BakeTimeInMinutes=6),
+        },
+    ),
+    "it takes five megabytes of memory a second whether or not it is asked": (
+        "!",
+        "even if nobody asks it anything",
+        {
+            "before": "def grow():\n    while True:\n        kept.append(os.urandom(5 * 2**18))\n        time.sleep(0.25)\nthreading.Thread(target=grow, daemon=True).start()",
+            "only_production": False,
+            "seconds": 1.0,
+            "ahead": True,
+            "edit": rollout(BakeTimeInMinutes=8),
+        },
+    ),
+    "nobody signals its wait condition": (
+        "✗",
+        "CloudFormation would wait for this in vain",
+        {
+            "edit": all_of(
+                resource("Handle", "AWS::CloudFormation::WaitConditionHandle"),
+                resource("Wait", "AWS::CloudFormation::WaitCondition", Handle={"Ref": "Handle"}, Timeout="600"),
+            )
+        },
     ),
     "a FIFO queue is named like another": (
         "✗",

@@ -222,6 +222,7 @@ def play_to_end(
     most_seconds: float,
     approve: bool = True,
     seconds_per_minute: float = 1.0,
+    ahead: bool = False,
 ) -> Played:
     """Play a release, unless CloudFormation would refuse it, and judge it.
 
@@ -234,6 +235,7 @@ def play_to_end(
         most_seconds: How long it may take.
         approve: The answer to every approval.
         seconds_per_minute: How long a simulated minute lasts.
+        ahead: Whether environments open before their turn.
     """
     story: list[str] = []
 
@@ -242,7 +244,7 @@ def play_to_end(
 
     player = Player(
         pipeline, candidate, baseline, record, approve=answer, tell=story.append, logs=logs, runtime=runtime,
-        files=files, seconds_per_minute=seconds_per_minute,
+        files=files, seconds_per_minute=seconds_per_minute, ahead=ahead,
     )  # fmt: skip
 
     async def played() -> None:

@@ -126,7 +126,7 @@ def removal(stack: Stack) -> str:
     told = ", then ".join(f"`{step}`" for step in steps)
     if stack.name.endswith(platform_stack_name("")) and stack.status != "REVIEW_IN_PROGRESS":
         # Whether they are protected is not in the stack: an environment with an approval protects them.
-        return f"turn off deletion protection of its load balancers (docs/operations.md has the command), then {told}"
+        return f"turn off deletion protection of its load balancers, if it is on (see docs/operations.md), then {told}"
     return told
 
 

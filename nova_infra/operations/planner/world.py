@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.template_values import shown
+from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.blockers.cloudformation.identity import identity
 from nova_infra.operations.planner.model import StackKey, StackTemplate
 
@@ -68,6 +68,8 @@ class World:
                 return self.meaning(exporter, exporter.exports[name]) if exporter is not None else f"export {name}"
             if "Ref" in value or "Fn::GetAtt" in value:
                 return f"{stack.key.account}/{stack.key.region}/{stack.key.name}/{shown(value)}"
+        if any(not str(each).startswith("AWS::") or each == "AWS::StackName" for each in references(value)):
+            return f"{stack.key.account}/{stack.key.region}/{stack.key.name}/{shown(value)}"
         return shown(value)
 
     def _export(self, stack: StackTemplate) -> None:

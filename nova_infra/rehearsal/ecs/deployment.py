@@ -66,6 +66,7 @@ class PlayedDeployment:
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
             self.record.memory, self.record.desired = self.revision.definition.memory, self.service.desired
+            self.record.disk = 1024 * self.revision.definition.disk
             self.record.red_before = self._red()
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
@@ -221,9 +222,13 @@ class PlayedDeployment:
             got[NO_TARGET] = Requests(audience.unserved, audience.unserved)
         red = [name for name in self._red() if name in self.rollout.alarms or name in self.record.unlisted]
         reached = audience.reached.get(self.revision.name, set())
-        memory = max((self._running[task].task.memory for task in self._new & self._running.keys()), default=0.0)
+        tasks = [self._running[task].task for task in self._new & self._running.keys()]
+        memory, disk = (
+            max((each.memory for each in tasks), default=0.0),
+            max((each.disk for each in tasks), default=0.0),
+        )
         self.record.samples.append(
-            MinuteRecord(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit), memory)
+            MinuteRecord(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit), memory, disk)
         )
         self._before = now
 

@@ -35,6 +35,11 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
     if (fault := target.interference.health()) is not None:
         target.last_fault = fault
         return False
+    port, definition = group.settings.check_port, target.task.definition
+    # What a sidecar would listen on is not known: none of them runs here.
+    if port not in (0, definition.port) and not definition.sidecars and target.task.listens_on(port) is False:
+        target.last_fault = f"nothing listens on port {port}, which its health checks ask"
+        return False
     if group.settings.version != "HTTP1":
         return await _probe_http2(group, target)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.tasks.task import Task
+from nova_infra.rehearsal.usage.crowding import with_others
 
 _SHORTEST_SECONDS = 1e-6
 """Shortest time of an answer: a clock may not have moved."""
@@ -51,7 +52,7 @@ class Target:
         failed: Number of those that it answered with a 5xx, or not at all.
         seconds: How long the answers took, together.
         log_seconds: The natural logarithms of those times, together.
-        slow: Number of good answers that took `SLOW_SECONDS` or longer.
+        slow: Number of good answers that took `SLOW_SECONDS` or longer, on a machine that has nothing else to do.
         last_fault: What the last failed health check saw.
         interference: A drill's fault on the way to it.
         added_seconds: How much longer it would take for an answer with no more than its CPU units.
@@ -96,7 +97,7 @@ class Target:
         """Count a request that it answered, or should have."""
         self.served += 1
         self.failed += failed
-        self.slow += seconds >= SLOW_SECONDS and not failed
+        self.slow += seconds >= with_others(SLOW_SECONDS) and not failed
         self.seconds += seconds
         self.log_seconds += math.log(max(seconds, _SHORTEST_SECONDS))
 

@@ -27,6 +27,7 @@ from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, te
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+from nova_infra.rehearsal.usage.filling.growth import Growth
 
 _LOOKS = 5
 
@@ -52,6 +53,8 @@ class Environments:
     _ahead: dict[str, asyncio.Task[PlayedEnvironment]] = field(default_factory=dict)
     _closing: list[asyncio.Task[None]] = field(default_factory=list)
     _resting: PlayedEnvironment | None = None
+    _watching: asyncio.Task[None] | None = None
+    _growth: dict[str, list[Growth]] = field(default_factory=dict)
 
     async def __aenter__(self) -> Environments:
         return self
@@ -65,6 +68,8 @@ class Environments:
             if kind is None and self._resting is not None:
                 await self._look_again(self._resting)
         finally:
+            if self._watching is not None:
+                self._watching.cancel()
             await to_the_end(self._close_all())
 
     async def _close_all(self) -> None:
@@ -117,11 +122,28 @@ class Environments:
         if rests and self._resting is None:
             self._resting = environment
             self._closing.append(asyncio.create_task(environment.rest()))
+            self._watching = asyncio.create_task(self._watch(environment))
         else:
             self._closing.append(asyncio.create_task(environment.__aexit__()))
 
+    async def _watch(self, environment: PlayedEnvironment) -> None:
+        """See every second what the release's tasks hold now that nobody asks them anything."""
+        released = {each.new for each in self.record.deployments if not each.baseline}
+        placed = [each for service in environment.services() for each in service.tasks]
+        tasks = {each.task.definition.revision: each.task for each in placed}
+        for revision, task in tasks.items():
+            if revision in released:
+                limits = {"memory": task.definition.memory, "disk": 1024 * task.definition.disk}
+                self._growth[revision] = [Growth(f"a task of {revision}", *each) for each in limits.items()]
+        while True:
+            for revision, (memory, disk) in self._growth.items():
+                memory.note(tasks[revision].memory)
+                disk.note(tasks[revision].disk)
+            await asyncio.sleep(1)
+
     async def _look_again(self, environment: PlayedEnvironment) -> None:
-        """Note which tasks of the release have ended or become unhealthy since their environment was played."""
+        """Note which tasks of the release have ended, become unhealthy or grown since their environment was played."""
+        self.record.unsafe += filter(None, (each.fills() for kinds in self._growth.values() for each in kinds))
         released = {each.new for each in self.record.deployments if not each.baseline}
         for service in environment.services():
             for placed in service.tasks:

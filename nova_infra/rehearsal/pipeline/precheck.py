@@ -30,7 +30,7 @@ _UNSTARTED = "tasks that EventBridge rules start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold (each task has an empty directory there)"
 _FURTHER_GROUPS = "requests through all but the first target group of a service"
-_HEALTH_PORT = "health checks on a port of their own (a task counts as healthy here when it answers on its own port)"
+_HEALTH_PORT = "the answers to health checks on a port of their own (a task counts as healthy here if it listens there)"
 _ELB = "AWS::ElasticLoadBalancingV2"
 _DEFAULT = "DefaultCapacityProviderStrategy"
 _ROUTING = ("TargetGroup", "Listener", "ListenerRule")
@@ -135,7 +135,7 @@ class StageReading:
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
-        unmapped: Health checks of a port that no container maps, a clause each.
+        unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
         left: What is left out, by stack and logical id, and what it is.
     """
@@ -177,7 +177,9 @@ class StageReading:
                 if not self._declares(origin):
                     self.secrets.setdefault(origin, set()).add(variable)
             self.sidecars |= set(definition.sidecars)
-            self._ports[stack.ref(logical_id)] = {p for c in properties["ContainerDefinitions"] for p in ports_of(c)}
+            if definition.sidecars:
+                ports = {port for each in properties["ContainerDefinitions"] for port in ports_of(each)}
+                self._ports[stack.ref(logical_id)] = ports
         for logical_id, each in template["Resources"].items():
             if may_not_exist(kind := str(each["Type"])):
                 self.types.add(kind)

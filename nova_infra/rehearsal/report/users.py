@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 from nova_infra.documents.text import in_words, listed, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
@@ -20,12 +21,14 @@ _CHANGING = ("POST", "PATCH")
 _FEWEST_STEPS = 3
 _STEADY = 0.8
 _NOTICED_SECONDS = 0.05
-_FEWEST_SLOW = 3
-_SHARE_OF_SLOW = 0.03
+_FEWEST_SLOW = 4
+_SHARE_OF_SLOW = 0.015
 """Of its answers, from which on a release is slow for some. Fewer say nothing: a minute has forty requests."""
 _SOON_MINUTES = 240
 """Memory leaks when it grows in four of five minutes, so fast that a task is full within that time."""
 _DAY_MINUTES = 1440
+_WHOLE = 0.5
+"""Minutes below which the last sample is a part of one."""
 _FEWEST_STEPS_FOR_A_DAY = 6
 """A slower leak shows if more minutes were measured, memory grew in each, and grew no more slowly in the end, as it
 does where a cache fills up or a program warms up."""
@@ -174,29 +177,37 @@ def _sometimes_slow(deployment: DeploymentRecord) -> str:
 
 
 def _leak(deployment: DeploymentRecord) -> str:
-    """Tasks whose memory grows in nearly every minute, too slowly for an alarm during a bake."""
-    samples = [sample for sample in deployment.samples if sample.memory and sample.percent == 100]
-    held = [sample.memory for sample in samples]
-    steps = [after - before for before, after in pairwise(held)]
-    if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
+    """Tasks whose memory or disk fills in nearly every minute, too slowly for an alarm during a bake."""
+    if deployment.baseline or deployment.outcome != "completed":
         return ""
-    mean, room = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute), deployment.memory - held[-1]
+    return _fills(deployment, "memory") or _fills(deployment, "disk")
+
+
+def _fills(deployment: DeploymentRecord, what: Literal["memory", "disk"]) -> str:
+    samples = [sample for sample in deployment.samples if getattr(sample, what) and sample.percent == 100]
+    samples[-1:] = [each for each in samples[-1:] if samples[:-1] and each.minute - samples[-2].minute > _WHOLE]
+    held: list[float] = [getattr(sample, what) for sample in samples]
+    steps = [after - before for before, after in pairwise(held)]
+    if len(steps) < _FEWEST_STEPS:
+        return ""
+    mean = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute)
+    room: float = getattr(deployment, what) - held[-1]
     growth = min(mean, median(steps))  # One great step is a program that was still starting, as on a busy machine.
     soon = sum(step > 0 for step in steps) >= _STEADY * len(steps) and growth * _SOON_MINUTES >= room
-    if not soon and not (_goes_on(steps) and growth * _DAY_MINUTES >= room):
+    # A disk holds nothing that settles, so fewer minutes tell.
+    fewest = _FEWEST_STEPS_FOR_A_DAY if what == "memory" else _FEWEST_STEPS
+    if not soon and not (len(steps) >= fewest and _goes_on(steps) and growth * _DAY_MINUTES >= room):
         return ""
     minutes = room / growth
     left = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
-    return (
-        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it runs out of "
-        f"memory in {left}"
-    )
+    took = f"took {growth:.2g} MiB more" if what == "memory" else f"wrote {growth:.2g} MiB more to its disk"
+    return f"a task of {deployment.service} {took} every minute: at this traffic it runs out of {what} in {left}"
 
 
 def _goes_on(steps: list[float]) -> bool:
     """Whether memory grew in every minute, and in the end no more slowly."""
     middle = len(steps) // 2
     first, second = steps[:middle], steps[middle:]
-    if len(steps) < _FEWEST_STEPS_FOR_A_DAY or min(steps) <= 0:
+    if min(steps) <= 0:
         return False
     return sum(second) / len(second) >= _STEADY * sum(first) / len(first)

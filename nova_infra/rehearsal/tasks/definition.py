@@ -34,6 +34,10 @@ class HealthCheck:
         return self.start_period + self.retries * self.interval
 
 
+_DISK = 20
+"""GiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html."""
+
+
 @dataclass(frozen=True)
 class TaskDefinition:
     """What one revision of a task runs.
@@ -55,6 +59,7 @@ class TaskDefinition:
         capabilities: Capabilities of Linux, each with a ``+`` or a ``-``, that it gets or loses.
         init: Whether an init process runs before it, and passes signals on.
         open_files: How many files a process may have open, soft and hard limit; None for what it gets by default.
+        disk: GiB of its disk.
         processes: How many processes its user may have; None for as many as the engine gives him.
         interactive: Whether its input stays open.
     """
@@ -82,6 +87,7 @@ class TaskDefinition:
     init: bool = False
     open_files: tuple[int, int] | None = None
     processes: int | None = None
+    disk: int = _DISK
     terminal: bool = False
     interactive: bool = False
 
@@ -138,9 +144,16 @@ def read_task_definition(
         ),
         init=linux.get("InitProcessEnabled", False) in (True, "true"),
         open_files=_open_files(container.get("Ulimits", ()), revision),
+        disk=_disk(properties.get("EphemeralStorage")),
         terminal=container.get("PseudoTerminal", False) in (True, "true"),
         interactive=container.get("Interactive", False) in (True, "true"),
     )
+
+
+def _disk(storage: Any) -> int:
+    """GiB of a task's disk; the default where its definition says nothing that counts."""
+    size = storage.get("SizeInGiB") if isinstance(storage, Mapping) else None
+    return int(str(size)) if str(size).isdecimal() else _DISK
 
 
 def _open_files(limits: Sequence[Mapping[str, Any]], revision: str) -> tuple[int, int] | None:

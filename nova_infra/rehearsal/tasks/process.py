@@ -29,10 +29,12 @@ from nova_infra.rehearsal.tasks.task import (
     in_a_line,
     tail,
 )
+from nova_infra.rehearsal.usage.filling.disk import written
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 
 _LOG_LINES = 200
+_PLACES = ("home", "tmp", "work")
 _LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.05
 _GUARD_SECONDS = 0.25
@@ -123,7 +125,7 @@ class ProcessTask(Task):
 
     def _make_scratch(self) -> None:
         self._scratch = scratch_directory("task")
-        for name in ("home", "tmp", "work"):
+        for name in _PLACES:
             Path(self._scratch.name, name).mkdir()
         if self.asset is not None:
             shutil.copytree(self.asset.directory, self._place("work"), dirs_exist_ok=True, symlinks=True)
@@ -166,6 +168,10 @@ class ProcessTask(Task):
     def memory(self) -> float:
         return self._meter.memory() if self._meter is not None else 0.0
 
+    @property
+    def disk(self) -> float:
+        return written([self._place(each) for each in _PLACES]) if self._scratch is not None else 0.0
+
     def read_usage(self) -> Usage:
         if self._meter is None:
             return Usage(0.0, 0.0)
@@ -186,6 +192,9 @@ class ProcessTask(Task):
         while process.exit_code is None:
             self._limit_memory(meter.memory())
             await asyncio.sleep(_GUARD_SECONDS)
+
+    def listens_on(self, port: int) -> bool:
+        return self._process is not None and port in self._process.listening_ports()
 
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
         process = await start_process(words, directory=self._place("work"), environment=self._environment())

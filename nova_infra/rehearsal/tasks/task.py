@@ -97,9 +97,18 @@ class Task(ABC):
     def memory(self) -> float:
         """MiB that it holds now; 0 where it does not run."""
 
+    @property
+    @abstractmethod
+    def disk(self) -> float:
+        """MiB that it has written to its disk and not deleted; 0 where this machine does not say."""
+
     @abstractmethod
     def read_usage(self) -> Usage | None:
         """What it used since the last call; None where this machine does not show it."""
+
+    @abstractmethod
+    def listens_on(self, port: int) -> bool | None:
+        """Whether it can be reached on another of its ports; None where this machine does not show it."""
 
     @abstractmethod
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:

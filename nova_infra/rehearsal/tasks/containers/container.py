@@ -13,7 +13,7 @@ from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, last_lines
 from nova_infra.rehearsal.tasks.containers import watching
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
-from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch
+from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, listening
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
 from nova_infra.rehearsal.tasks.containers.seccomp import profile_option
@@ -21,6 +21,7 @@ from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.crowding import with_others
+from nova_infra.rehearsal.usage.filling.disk import of_container, written
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage
 
@@ -234,6 +235,10 @@ class ContainerTask(Task):
                 return
         raise EngineError(f"{self.engine.program} {command}: {last_lines(said, 2)}: {otherwise}")
 
+    def listens_on(self, port: int) -> bool | None:
+        found = listening(self.pid) if self._group is not None else None
+        return None if found is None else port in found.reachable
+
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
         code, out, said = await self.engine.attempt("exec", self.name, *words, seconds=seconds)
         return code, [*out.splitlines(), *said.splitlines()]
@@ -302,6 +307,10 @@ class ContainerTask(Task):
     def memory(self) -> float:
         """MiB that the whole container holds now; 0 where it does not run or this machine does not say."""
         return (self._group.memory() or 0.0) if self._group is not None else 0.0
+
+    @property
+    def disk(self) -> float:
+        return written(of_container(self.pid)) if self._group is not None else 0.0
 
     def read_usage(self) -> Usage | None:
         """What the whole container used since the last call; None where it runs and this machine does not say."""

@@ -297,22 +297,27 @@ def test_a_value_of_another_type_is_refused_or_of_no_matter(name: str) -> None:
                 StageReading().read("prod", {"Resources": resources})
 
 
-def checked_on(port: str) -> Callable[[dict[str, Any]], None]:
-    return lambda resources: resources["Blue"]["Properties"].update(HealthCheckPort=port)
+def checked_on(port: str, *sidecars: str) -> Callable[[dict[str, Any]], None]:
+    def edit(resources: dict[str, Any]) -> None:
+        resources["Blue"]["Properties"].update(HealthCheckPort=port)
+        resources["Task"]["Properties"]["ContainerDefinitions"] += [{"Name": each, "Image": each} for each in sidecars]
+
+    return edit
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "sidecars", "said"),
     [
-        ("traffic-port", "9000", ["answers health checks on port 9000, which no container maps"]),
-        ("traffic-port", "8080", []),
-        ("9000", "9000", []),
+        ("traffic-port", "9000", ["agent"], ["answers health checks on port 9000, which no container maps"]),
+        ("traffic-port", "9000", [], []),
+        ("traffic-port", "8080", ["agent"], []),
+        ("9000", "9000", ["agent"], []),
     ],
 )
-def test_only_aws_knows_whether_a_port_that_no_container_maps_answers_health_checks(
-    tmp_path: Path, write_assembly: WriteAssembly, before: str, after: str, said: list[str]
+def test_only_aws_knows_whether_a_sidecar_answers_health_checks_on_a_port_that_no_container_maps(
+    tmp_path: Path, write_assembly: WriteAssembly, before: str, after: str, sidecars: list[str], said: list[str]
 ) -> None:
-    baseline = of_prod(write_assembly(tmp_path / "old"), checked_on(before))
-    found = taken_for_granted(of_prod(write_assembly(tmp_path / "new"), checked_on(after)), baseline)
+    baseline = of_prod(write_assembly(tmp_path / "old"), checked_on(before, *sidecars))
+    found = taken_for_granted(of_prod(write_assembly(tmp_path / "new"), checked_on(after, *sidecars)), baseline)
     assert len(found) == len(said)
     assert all(part in each for part, each in zip(said, found, strict=True))

@@ -58,6 +58,31 @@ def test_memory_that_fills_a_task_within_a_day_is_seen(
 
 
 @pytest.mark.parametrize(
+    ("held", "minutes", "hours"),
+    [
+        ([0, 40, 80, 120, 160], 1, 8),
+        ([1, 41, 81, 121, 123], 0.1, 8),
+        ([40, 40, 40, 40, 40], 1, None),
+        ([0, 40, 80, 20, 60], 1, None),
+        ([0, 5, 10, 15, 20], 1, None),
+    ],
+    ids=["it fills", "a part of a minute", "it stays", "it deletes", "it takes days"],
+)
+def test_a_disk_that_fills_within_a_day_is_seen(
+    deployed: Callable[..., DeploymentRecord], rehearsed: Make, held: list[float], minutes: float, hours: int | None
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.disk = 20480
+    samples = [MinuteRecord(n, 100, {}, [], disk=disk) for n, disk in enumerate(held)]
+    samples[-1].minute = samples[-2].minute + minutes
+    deployment.samples, record.deployments = samples, [deployment]
+    found = what_users_meet(record)
+    assert [
+        f"to its disk every minute: at this traffic it runs out of disk in {hours} hours" in each for each in found
+    ] == [True] * (hours is not None)
+
+
+@pytest.mark.parametrize(
     ("operation", "before", "after", "said"),
     [
         ("POST /orders", {201: 40}, {201: 38, 502: 2}, "received POST /orders and did not answer it, 2 times of 40"),

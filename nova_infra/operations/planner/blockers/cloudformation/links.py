@@ -23,7 +23,7 @@ def dangling_references(step: Step) -> Iterator[Refusal]:
     resources: Mapping[str, Any] = template.get("Resources", {})
     known = {*resources, *template.get("Parameters", {})}
     for section in ("Resources", "Outputs"):
-        for logical_id, part in template.get(section, {}).items() if step.actions else ():
+        for logical_id, part in template.get(section, {}).items():
             place = logical_id if section == "Resources" else f"Outputs.{logical_id}"
             for name in dict.fromkeys(_named(part)):
                 if name not in known:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.certain import number
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -35,21 +36,18 @@ def refused_templates(step: Step) -> Iterator[Refusal]:
     template = step.after.template
     for where, fault in step.after.faults:
         yield step.refuse(where, fault, "correct it")
-    for name, parameter in template.get("Parameters", {}).items() if step.actions else ():
+    for name, parameter in template.get("Parameters", {}).items():
         for fault, remedy in _of_default(parameter):
             yield step.refuse(f"Parameters.{name}", fault, remedy)
-    if step.actions:
-        parts = [*step.after.resources.items()]
-        parts += [(f"Outputs.{name}", each) for name, each in template.get("Outputs", {}).items()]
-        described = [("Description", template), *((each, part) for each, part in parts if each.startswith("Outputs."))]
-        for place, part in described:
-            text = part.get("Description") if isinstance(part, Mapping) else None
-            if isinstance(text, str) and (size := len(text.encode())) > _DESCRIPTION:
-                fault = f"its description has {size:,} bytes, but CloudFormation allows {_DESCRIPTION:,}"
-                yield step.refuse(place, fault, "shorten it")
-        for place, part in parts:
-            for fault, remedy in _of_functions(part, template):
-                yield step.refuse(place, fault, remedy)
+    outputs = {f"Outputs.{name}": each for name, each in template.get("Outputs", {}).items()}
+    for place, part in {"Description": template, **outputs}.items():
+        text = part.get("Description") if isinstance(part, Mapping) else None
+        if isinstance(text, str) and (size := len(text.encode())) > _DESCRIPTION:
+            fault = f"its description has {size:,} bytes, but CloudFormation allows {_DESCRIPTION:,}"
+            yield step.refuse(place, fault, "shorten it")
+    for place, part in {**step.after.resources, **outputs}.items():
+        for fault, remedy in _of_functions(part, template):
+            yield step.refuse(place, fault, remedy)
 
 
 def _of_default(parameter: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -57,22 +55,15 @@ def _of_default(parameter: Mapping[str, Any]) -> Iterator[_Fault]:
     if parameter.get("Default") is None or parameter.get("Type") not in ("String", "Number"):
         return  # Of the other types, each entry or a value elsewhere counts.
     default, is_number = shown(parameter["Default"]), parameter["Type"] == "Number"
-    size = _number(default) if is_number else float(len(default))
-    numbers = map(_number, allowed) if is_number and isinstance(allowed, list) else ()
+    size = number(default) if is_number else float(len(default))
+    numbers = map(number, allowed) if is_number and isinstance(allowed, list) else ()
     if isinstance(allowed, list) and default not in map(shown, allowed) and size not in numbers:
         yield f"its Default {default} is none of its AllowedValues", "correct one of them"
     if isinstance(pattern, str) and not _matches(pattern, default):
         yield f"its Default {default} does not match its AllowedPattern {pattern}", "correct one of them"
-    least, most = (_number(parameter.get(f"{end}{'Value' if is_number else 'Length'}")) for end in ("Min", "Max"))
+    least, most = (number(parameter.get(f"{end}{'Value' if is_number else 'Length'}")) for end in ("Min", "Max"))
     if size is not None and ((least is not None and size < least) or (most is not None and size > most)):
         yield f"its Default {default} is beyond its limits", "correct one of them"
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _matches(pattern: str, text: str) -> bool:

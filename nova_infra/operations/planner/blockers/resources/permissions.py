@@ -21,6 +21,7 @@ from nova_infra.operations.planner.step import Step
 
 _ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 _SCHEDULE, _MACHINE = "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"
+_SECRETS = ("AWS::SecretsManager::Secret", "AWS::SecretsManager::SecretTargetAttachment")
 _ECR = re.compile(r"(?P<account>[^.]+)\.dkr[.-]ecr(?:-fips)?\.(?P<region>[^./]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+")
 
 _FAILS = "this would fail"
@@ -191,16 +192,29 @@ def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) ->
             yield from _of_a_secret(template, place, role, {"Name": name, "ValueFrom": login})
 
 
+def _same_secret(template: Template, logical_id: str) -> Iterator[str]:
+    """Other resources whose ``Ref`` is the same secret's ARN: a secret's, or its attachment's to a database."""
+    for name, resource in template.resources.items():
+        if resource.get("Type") == _SECRETS[1]:
+            secret = referenced(table(resource.get("Properties")).get("SecretId"))
+            if logical_id in (name, secret):
+                yield from filter(None, (name, secret))
+
+
 def _of_a_secret(template: Template, place: str, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:
     value, why = secret.get("ValueFrom"), f"its tasks cannot start without the secret {secret.get('Name')}"
     if (text := _pattern(template, value)) == "*":
         return  # a secret or a parameter, as only CloudFormation knows
     logical_id = referenced(value) or next(iter(re.findall(r"\$\{(\w+)\}", text)), None)
     resource = template.resources.get(logical_id or "", {})
-    if ":secretsmanager:" in text or resource.get("Type") == "AWS::SecretsManager::Secret":
+    kind = str(resource.get("Type"))
+    if text.startswith("${") and kind not in (*_SECRETS, "AWS::SSM::Parameter"):
+        return  # only CloudFormation knows what that is
+    if ":secretsmanager:" in text or kind in _SECRETS:
         # What follows the name is a field of it, and Secrets Manager ends every ARN with six characters of its own.
         arn = ":".join(text.split(":")[:7]) if text.startswith("arn:") else text.partition(":")[0]
-        yield Need(role, "secretsmanager:GetSecretValue", (arn, f"{arn}-*"), why)
+        others = [f"${{{each}}}" for each in _same_secret(template, logical_id or "")] if text.startswith("${") else []
+        yield Need(role, "secretsmanager:GetSecretValue", (arn, f"{arn}-*", *others), why)
     else:
         name = text.rpartition("parameter")[2].lstrip("/") if ":ssm:" in text else text.lstrip("/")
         arn = text if text.startswith("${") else f"arn:aws:ssm:{place}:parameter/{name}"

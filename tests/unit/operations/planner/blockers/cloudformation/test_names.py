@@ -79,3 +79,19 @@ def test_the_role_of_a_service_that_the_account_uses_is_there(service: str, suff
     found = plan([cluster], [[StackTemplate(KEY, {"Resources": {"Role": role}})]]).refusals
     assert [each.where for each in found] == (["Role"] if refused else [])
     assert plan([], [[StackTemplate(KEY, {"Resources": {"Role": role}})]]).refusals == []
+
+
+def test_a_name_made_of_a_stack_s_own_resources_is_another_one_in_each_stack() -> None:
+    target = resource(
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        ResourceId={"Fn::Join": ["/", ["service", {"Ref": "Cluster"}, {"Fn::GetAtt": ["Service", "Name"]}]]},
+        ScalableDimension="ecs:service:DesiredCount",
+        ServiceNamespace="ecs",
+    )
+    stacks = [
+        StackTemplate(StackKey("210987654321", "eu-north-1", name), {"Resources": {"Target": target}})
+        for name in ("dev", "live")
+    ]
+    changed = [StackTemplate(each.key, {"Resources": {"Target": target, "New": resource()}}) for each in stacks]
+    for had in ([], stacks):
+        assert not any("belongs to" in str(each) for each in plan(had, [changed[:1], changed[1:]]).refusals)

@@ -164,6 +164,13 @@ def test_a_description_has_a_limit() -> None:
     assert "its description has 1,025 bytes" in refused({"Description": "d" * 1025})
 
 
+def test_a_release_of_outputs_alone_is_read_as_well() -> None:
+    deployed = {"Resources": {"Topic": TOPIC}}
+    assert "refers to Other" in refused({"Outputs": {"Address": {"Value": {"Ref": "Other"}}}}, deployed)
+    assert "its description" in refused({"Outputs": {"A": {"Value": "a", "Description": "d" * 1025}}}, deployed)
+    assert refused({"Outputs": {"Address": {"Value": {"Ref": "Topic"}}}}, deployed) == ""
+
+
 def test_an_index_keeps_its_key() -> None:
     def table(key: str, **more: Any) -> dict[str, Any]:
         index = {"IndexName": "by-it", "KeySchema": [{"AttributeName": key}], **more}

@@ -219,3 +219,26 @@ def test_a_size_that_fargate_does_not_have_is_refused(cpu: Any, memory: Any, sai
     refused = planned({"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}).refusals
     assert bool(refused) is bool(said)
     assert said in "".join(map(str, refused))
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "refused"),
+    [
+        ("Attached", "Attached", False),
+        ("Attached", "Token", False),
+        ("Token", "Attached", False),
+        ("Attached", "Key", True),
+        ("Elsewhere", "Token", False),
+    ],
+)
+def test_a_database_s_attachment_is_the_secret_that_it_attaches(asked: str, granted: str, refused: bool) -> None:
+    """What a resource of another kind refers to, such as a custom one, only CloudFormation knows."""
+    found = resources()
+    attached = {"SecretId": {"Ref": "Token"}, "TargetType": "AWS::RDS::DBInstance", "TargetId": "db"}
+    found["Attached"] = {"Type": "AWS::SecretsManager::SecretTargetAttachment", "Properties": attached}
+    found["Elsewhere"] = {"Type": "Custom::Secret"}
+    text = json.dumps(found).replace('[{"Ref": "Token"}, ":field::"]', json.dumps([{"Ref": asked}, ":password::"]))
+    text = text.replace('"Resource": [{"Ref": "Token"}', '"Resource": [' + json.dumps({"Ref": granted}))
+    stack = StackTemplate(KEY, {"Resources": json.loads(text)})
+    assert any("GetSecretValue" in str(each) for each in plan([], [[stack]]).refusals) == refused
+    assert not any("ssm:GetParameters" in str(each) for each in plan([], [[stack]]).refusals)
