@@ -1,16 +1,17 @@
 """The project's own tools: the Python, Node and CDK CLI that its locks name, and the digest of what releases run."""
 
-import hashlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nova_infra.errors import RefusedError
-from nova_infra.machine.scratch import scratch_directory
+
+if TYPE_CHECKING:
+    import subprocess
 
 _PROJECT = Path(__file__).parents[2]
 TOOLS = (
@@ -58,12 +59,18 @@ def put_first(variables: MutableMapping[str, str]) -> None:
     variables["PATH"] = os.pathsep.join([*own, *rest])
 
 
-def run_cdk(*arguments: str, stdout: int | None = None, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
+def run_cdk(
+    *arguments: str, stdout: int | None = None, stderr: int | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run the CDK CLI on an assembly, in an empty directory: where it runs, it loads what a ``cdk.json`` names.
 
     Raises:
         RefusedError: It is not installed.
     """
+    import subprocess
+
+    from nova_infra.machine.scratch import scratch_directory
+
     with scratch_directory("cdk") as empty:
         try:
             return subprocess.run(["cdk", *arguments], cwd=empty, check=False, text=True, stdout=stdout, stderr=stderr)
@@ -77,6 +84,8 @@ def digest_of_tools(root: Path, *, also: Sequence[str] = ()) -> str:
     Args:
         also: Directories in it that count besides, such as ``ACTIONS`` where GitHub delivers.
     """
+    import hashlib
+
     files = sorted([*_all(root), *(found for each in also for found in _named(root, _within(root / each)))])
     lines = (b"%b  %b\n" % (hashlib.sha256(path.read_bytes()).hexdigest().encode(), name) for name, path in files)
     return hashlib.sha256(b"".join(lines)).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -290,13 +289,15 @@ def _scan_here(root: Path, config: Config, services: Sequence[str]) -> None:
 
 def _check(root: Path, config: Config, service: str, run: Callable[..., str]) -> Check:
     """Judges an image that is a file, by what the scanner finds in it."""
+    from datetime import UTC, datetime
+
     from nova_infra.images.accepted_vulnerabilities import read_accepted
     from nova_infra.images.scan import refusals
     from nova_infra.images.scanning.grype import scan_archive
 
     def check(archive: Path, kind: Kind) -> None:
         found = scan_archive(archive, kind, scanner=config.images.scanner, run=lambda arguments: run(*arguments))
-        today = datetime.datetime.now(datetime.UTC).date()
+        today = datetime.now(UTC).date()
         if lines := refusals(found, service, service=service, accepted=read_accepted(root), today=today):
             raise CheckFailedError("\n".join(lines))
 
@@ -320,10 +321,12 @@ def _registry(config: Config, service: str, *, early: bool = False) -> Registry:
 
 
 def _scan(root: Path, registry: Registry, found: StoredImage, service: str) -> None:
+    from datetime import UTC, datetime
+
     from nova_infra.images.accepted_vulnerabilities import read_accepted
     from nova_infra.images.scan import check_image
 
-    today = datetime.datetime.now(datetime.UTC).date()
+    today = datetime.now(UTC).date()
     left = check_image(registry, found, service=service, accepted=read_accepted(root), today=today)
     click.echo(f"{registry.name}: scanned: {left} serious vulnerabilities that have no fix or are accepted")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -103,6 +102,8 @@ def exec_(service: str, task: str | None, command: str, **where: Any) -> None:
 
     ENV must allow it: exec = true in nova.toml.
     """
+    import subprocess
+
     from nova_infra.operations.incident.tasks import chosen
 
     if shutil.which("session-manager-plugin") is None:

@@ -12,6 +12,8 @@ from typing import Any
 from nova_infra.checks.rule import as_list
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
+_BEYOND = 1e15
+"""More than any number that AWS takes: what is no less is not computed with."""
 
 
 def is_function(value: Any) -> bool:
@@ -45,6 +47,24 @@ def table(value: Any) -> Mapping[str, Any]:
 def tables(entries: Any) -> list[Mapping[str, Any]]:
     """The objects of a list that a template states."""
     return [each for each in as_list(entries) if isinstance(each, Mapping) and not is_function(each)]
+
+
+def number(value: Any) -> float | None:
+    """A number that a template states; None if only CloudFormation knows it."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if abs(found) < _BEYOND else None
+
+
+def whole(value: Any) -> int | None:
+    """A whole number that a template states, as :func:`number`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() else None
 
 
 def as_given(value: Any) -> Any:

@@ -197,6 +197,6 @@ def _short(digest: str) -> str:
 
 def _long(text: str) -> str:
     try:
-        return "sha256:" + base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+        return "sha256:" + base64.urlsafe_b64decode(text + "==").hex()  # more of them than needed are ignored
     except ValueError as error:
         raise UnreadableError(f"images: {text!r} is not a digest: {error}") from None

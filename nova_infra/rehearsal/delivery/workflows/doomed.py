@@ -107,7 +107,7 @@ def _without_action(step: JobStep, root: Path) -> str:
     if _SHUT_DOWN.match(step.uses):
         return f"GitHub has shut {step.uses} down: use a newer version of it"
     place = root / step.uses
-    own = step.uses.startswith("./") and (root / ".github").is_dir() and not is_unknown(step.uses)
+    own = step.uses.startswith("./") and (root / ".github/actions").is_dir() and not is_unknown(step.uses)
     if own and not any((place / name).is_file() for name in ("action.yml", "action.yaml", "Dockerfile")):
         return f"{step.uses} holds no action.yml"
     return ""

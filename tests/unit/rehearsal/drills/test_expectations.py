@@ -1,5 +1,7 @@
 """What a drill expects of its release, and what misses it."""
 
+import copy
+
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.pipeline.release import Release
@@ -81,6 +83,19 @@ def test_a_bad_release_that_goes_through_fails_its_drill(candidate: Release) -> 
 
 def test_a_release_that_rolls_back_for_another_reason_fails_its_drill(candidate: Release) -> None:
     assert Went(candidate, "errors", reason="3 tasks").misses == ["prod-tiny rolled back for another reason: 3 tasks"]
+
+
+def test_a_suite_that_is_the_gate_may_stop_what_an_alarm_would(candidate: Release) -> None:
+    went = Went(candidate, "errors", reason="its suite was red")
+    gate = copy.copy(went.record.stages[0].actions[0])
+    gate.kind = "build"
+    went.record.stages[0].actions.append(gate)
+    went.tell("nova failed in Prod")
+    assert went.misses == []
+    went.deployment.reason = RED
+    assert any("did not stop it" in clause for clause in went.misses), "the action failed for another reason"
+    hanging = Went(candidate, "never-healthy", reason="its suite was red")
+    assert any("rolled back for another reason" in clause for clause in hanging.misses)
 
 
 def test_requests_that_the_old_revision_fails_or_nobody_takes_fail_the_drill(candidate: Release) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.certain import number
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -54,22 +55,15 @@ def _of_default(parameter: Mapping[str, Any]) -> Iterator[_Fault]:
     if parameter.get("Default") is None or parameter.get("Type") not in ("String", "Number"):
         return  # Of the other types, each entry or a value elsewhere counts.
     default, is_number = shown(parameter["Default"]), parameter["Type"] == "Number"
-    size = _number(default) if is_number else float(len(default))
-    numbers = map(_number, allowed) if is_number and isinstance(allowed, list) else ()
+    size = number(default) if is_number else float(len(default))
+    numbers = map(number, allowed) if is_number and isinstance(allowed, list) else ()
     if isinstance(allowed, list) and default not in map(shown, allowed) and size not in numbers:
         yield f"its Default {default} is none of its AllowedValues", "correct one of them"
     if isinstance(pattern, str) and not _matches(pattern, default):
         yield f"its Default {default} does not match its AllowedPattern {pattern}", "correct one of them"
-    least, most = (_number(parameter.get(f"{end}{'Value' if is_number else 'Length'}")) for end in ("Min", "Max"))
+    least, most = (number(parameter.get(f"{end}{'Value' if is_number else 'Length'}")) for end in ("Min", "Max"))
     if size is not None and ((least is not None and size < least) or (most is not None and size > most)):
         yield f"its Default {default} is beyond its limits", "correct one of them"
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _matches(pattern: str, text: str) -> bool:

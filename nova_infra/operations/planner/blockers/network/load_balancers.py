@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import as_list
+from nova_infra.operations.changes.certain import table, tables
 from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import World
@@ -93,12 +93,8 @@ def _of_arn(listener: str) -> str:
 
 def _groups(properties: Mapping[str, Any]) -> Iterator[Any]:
     """The target groups that the actions of a rule or listener forward to."""
-    for action in (*as_list(properties.get("Actions")), *as_list(properties.get("DefaultActions"))):
-        if not isinstance(action, Mapping):
-            continue
-        forward = action.get("ForwardConfig")
-        shares = as_list(forward.get("TargetGroups")) if isinstance(forward, Mapping) else []
-        for each in (action, *(share for share in shares if isinstance(share, Mapping))):
+    for action in (*tables(properties.get("Actions")), *tables(properties.get("DefaultActions"))):
+        for each in (action, *tables(table(action.get("ForwardConfig")).get("TargetGroups"))):
             if (group := each.get("TargetGroupArn")) is not None:
                 yield group
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.certain import is_function, tables
-from nova_infra.operations.changes.template_values import references
+from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -26,7 +26,7 @@ _OF_DATABASES = frozenset(
         *("dbInstanceIdentifier", "dbClusterIdentifier", "namespaceName", "workgroupName"),
     }
 )
-_OF_SUB = re.compile(r"\$\{(\w+)\}:(\w[^:]*):.*")
+_KEY_OF = re.compile(r"\$\{(\w+)\}:(\w[^:$]*)(?::.*)?")
 
 
 def missing_secret_keys(step: Step) -> Iterator[Refusal]:
@@ -58,22 +58,8 @@ def missing_secret_keys(step: Step) -> Iterator[Refusal]:
 
 def _named(value: Any) -> tuple[str, str]:
     """The secret of the same stack and the key that a reference names; empty if it names none."""
-    if not isinstance(value, Mapping):
-        return "", ""
-    if isinstance(text := value.get("Fn::Sub"), str) and (match := _OF_SUB.fullmatch(text)):
-        return match[1], match[2]
-    join = value.get("Fn::Join")
-    if not isinstance(join, list) or len(join) != 2 or join[0] != "" or not isinstance(join[1], list):
-        return "", ""
-    first, rest = join[1][:1], join[1][1:]
-    if (
-        not first
-        or not isinstance(first[0], Mapping)
-        or "Ref" not in first[0]
-        or not all(isinstance(t, str) for t in rest)
-    ):
-        return "", ""
-    return str(first[0]["Ref"]), "".join(rest).removeprefix(":").partition(":")[0]
+    match = _KEY_OF.fullmatch(shown(value))
+    return (match[1], match[2]) if match is not None else ("", "")
 
 
 def _attached_to(step: Step, logical_id: str) -> str:

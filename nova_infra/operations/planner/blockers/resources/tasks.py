@@ -13,7 +13,15 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
 from nova_infra.documents.text import counted
-from nova_infra.operations.changes.certain import is_function, is_known, is_whole, may_be_left_out, table, tables
+from nova_infra.operations.changes.certain import (
+    is_function,
+    is_known,
+    is_whole,
+    may_be_left_out,
+    number,
+    table,
+    tables,
+)
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -22,8 +30,6 @@ _TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 _CHECK = {"Interval": (5, 300), "Timeout": (2, 60), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
-_BEYOND = 1e15
-"""More than any number that ECS takes: what is no less is not computed with."""
 _GIB = 1024
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging
 _LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
@@ -110,13 +116,13 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         if isinstance(mode, str) and mode != "awsvpc":
             yield "NetworkMode", f"is {mode}, but Fargate supports only awsvpc", "make it awsvpc"
         for container in tables(properties.get("ContainerDefinitions")):
-            if (seconds := _number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
+            if (seconds := number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
                 said = f"{_name(container)} may take {seconds:g} s to stop, but Fargate allows {_MOST_STOP_SECONDS}"
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
             if str(container.get("Privileged")).lower() == "true":
                 yield "Privileged", f"is on for {_name(container)}, and Fargate has no such containers", "leave it out"
             yield from _of_log(container)
-    size = _number(table(properties.get("EphemeralStorage")).get("SizeInGiB"))
+    size = number(table(properties.get("EphemeralStorage")).get("SizeInGiB"))
     if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
         yield "EphemeralStorage", f"is {size:g} GiB", f"choose {_STORAGE[0]} to {_STORAGE[1]}"
 
@@ -147,7 +153,7 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     ):
         yield "ContainerDefinitions", "has no essential container", "make one essential"
     for key, unit in (("Memory", "MiB"), ("Cpu", "CPU units")):
-        whole, parts = _number(properties.get(key)), [_number(each.get(key)) or 0 for each in containers]
+        whole, parts = number(properties.get(key)), [number(each.get(key)) or 0 for each in containers]
         if whole is not None and sum(parts) > whole:
             fault = f"its containers ask for {sum(parts):g} {unit}, and the task has {whole:g}"
             yield f"ContainerDefinitions.{key}", fault, f"ask for less, or raise the task's {key}"
@@ -166,7 +172,7 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 def _of_ports(container: Mapping[str, Any]) -> Iterator[_Fault]:
     """With awsvpc a port of the host is the same or none: API_PortMapping in the API reference."""
     for mapping in tables(container.get("PortMappings")):
-        inside, host = (_number(mapping.get(key)) for key in ("ContainerPort", "HostPort"))
+        inside, host = (number(mapping.get(key)) for key in ("ContainerPort", "HostPort"))
         if host and inside is not None and host != inside:
             name = _name(container) or "the container"
             fault = f"{name} maps port {inside:g} to {host:g} of the host, but awsvpc maps a port only to itself"
@@ -178,7 +184,7 @@ def _of_container(
 ) -> Iterator[_Fault]:
     name = _name(container) or "the container"
     for key, (least, most) in _CHECK.items():
-        value = _number(table(container.get("HealthCheck")).get(key))
+        value = number(table(container.get("HealthCheck")).get(key))
         if value is not None and not least <= value <= most:
             yield f"HealthCheck.{key}", f"{name} has {value:g}", f"choose {least} to {most}"
     variables = {_name(each) for each in tables(container.get("Environment"))}
@@ -279,9 +285,9 @@ def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterat
         yield "LoadBalancers", fault, "correct ContainerName"
         return
     mappings = containers[name].get("PortMappings")
-    ports = [_number(each.get("ContainerPort")) for each in tables(mappings)]
+    ports = [number(each.get("ContainerPort")) for each in tables(mappings)]
     unknown = None in ports or not is_whole(mappings)
-    if (wanted := _number(port)) is not None and not unknown and wanted not in ports:
+    if (wanted := number(port)) is not None and not unknown and wanted not in ports:
         has = f"has {' and '.join(f'{each:g}' for each in ports)}" if ports else "has none"
         yield "LoadBalancers", f"sends requests to port {wanted:g} of {name}, which {has}", "correct ContainerPort"
 
@@ -301,7 +307,7 @@ def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
     """
     least, most = (
-        _number(configuration.get(key, default))
+        number(configuration.get(key, default))
         for key, default in (("MinimumHealthyPercent", 100), ("MaximumPercent", 200))
     )
     if configuration.get("Strategy", "ROLLING") != "ROLLING" or least is None or most is None or desired < 1:
@@ -314,10 +320,10 @@ def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
 
 def _desired(step: Step, logical_id: str, properties: Mapping[str, Any]) -> int:
     """The fewest tasks of a service, as far as its template says."""
-    if (count := _number(properties.get("DesiredCount"))) is not None:
+    if (count := number(properties.get("DesiredCount"))) is not None:
         return int(count)
     for _, target in step.after.of_type("AWS::ApplicationAutoScaling::ScalableTarget"):
-        if logical_id in str(target.get("ResourceId")) and (least := _number(target.get("MinCapacity"))) is not None:
+        if logical_id in str(target.get("ResourceId")) and (least := number(target.get("MinCapacity"))) is not None:
             return int(least)
     return 1
 
@@ -332,14 +338,3 @@ def _names(properties: Mapping[str, Any], key: str) -> list[str] | None:
 def _name(container: Mapping[str, Any]) -> str:
     name = container.get("Name")
     return name if isinstance(name, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    """A number that the template states; None if only CloudFormation knows it."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if abs(number) < _BEYOND else None

@@ -28,6 +28,7 @@ from nova_infra.operations.changes.certain import (
     table,
     tables,
     values_at,
+    whole,
 )
 from nova_infra.operations.planner.model import Action, Refusal
 from nova_infra.operations.planner.step import Step
@@ -90,7 +91,7 @@ def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     # Those of an Application Load Balancer have known defaults; of the others only what is given is sure.
     web = properties.get("Protocol") in ("HTTP", "HTTPS")
     interval, seconds = (
-        _whole(properties.get(f"HealthCheck{key}Seconds", default if web else None))
+        whole(properties.get(f"HealthCheck{key}Seconds", default if web else None))
         for key, default in (("Interval", _INTERVAL), ("Timeout", _TIMEOUT))
     )
     if interval is not None and seconds is not None and (seconds >= interval if web else seconds > interval):
@@ -119,20 +120,20 @@ def _listener(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _logs(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    days = _whole(properties.get("RetentionInDays"))
+    days = whole(properties.get("RetentionInDays"))
     if days is not None and days not in _DAYS:
         near = min(_DAYS, key=lambda each: abs(each - days))
         yield "RetentionInDays", f"CloudWatch keeps no log for {days} days", f"make it {near}"
 
 
 def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    periods, needed = (_whole(properties.get(key)) for key in ("EvaluationPeriods", "DatapointsToAlarm"))
+    periods, needed = (whole(properties.get(key)) for key in ("EvaluationPeriods", "DatapointsToAlarm"))
     metrics = tables(properties.get("Metrics"))
     given = [
         properties.get("Period"),
         *(part.get("Period") for m in metrics for part in (m, table(m.get("MetricStat")))),
     ]
-    every = [seconds for seconds in map(_whole, given) if seconds is not None]
+    every = [seconds for seconds in map(whole, given) if seconds is not None]
     seconds = max(every, default=0)
     if periods is not None and needed is not None and needed > periods:
         fault = f"needs {needed} data points of {periods}"
@@ -184,7 +185,7 @@ def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for rule in tables([*values_at(properties, "LifecycleConfiguration.Rules[]")]):
         moves = tables([*as_list(rule.get("Transitions")), *as_list(rule.get("Transition"))])
         for move in moves:
-            days, kind = _whole(move.get("TransitionInDays")), str(move.get("StorageClass"))
+            days, kind = whole(move.get("TransitionInDays")), str(move.get("StorageClass"))
             if days is not None and kind in ("STANDARD_IA", "ONEZONE_IA") and days < _DAYS_TO_INFREQUENT:
                 fault = f"is {days} for {kind}"
                 yield (
@@ -192,8 +193,8 @@ def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
                     fault,
                     f"wait {_DAYS_TO_INFREQUENT} days at least",
                 )
-        latest = max((_whole(move.get("TransitionInDays")) or 0 for move in moves), default=0)
-        ends = _whole(rule.get("ExpirationInDays"))
+        latest = max((whole(move.get("TransitionInDays")) or 0 for move in moves), default=0)
+        ends = whole(rule.get("ExpirationInDays"))
         if ends is not None and moves and ends <= latest:
             fault = f"is {ends}, and objects move on after {latest}"
             yield "LifecycleConfiguration.Rules.ExpirationInDays", fault, "let them expire later, or not move"
@@ -258,7 +259,7 @@ def _window(properties: Mapping[str, Any]) -> Iterator[_Fault]:
 
 
 def _scaling(properties: Mapping[str, Any]) -> Iterator[_Fault]:
-    least, most = (_whole(properties.get(key)) for key in ("MinCapacity", "MaxCapacity"))
+    least, most = (whole(properties.get(key)) for key in ("MinCapacity", "MaxCapacity"))
     if least is not None and most is not None and most < least:
         yield "MaxCapacity", f"is {most}, and MinCapacity is {least}", "make it no less"
 
@@ -275,17 +276,10 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         ("LinearConfiguration", "StepBakeTimeInMinutes"),
         ("", "BakeTimeInMinutes"),
     ):
-        minutes = _whole((table(configuration.get(part)) if part else configuration).get(key))
+        minutes = whole((table(configuration.get(part)) if part else configuration).get(key))
         if minutes is not None and not 0 <= minutes <= _DAY_MINUTES:
             where = ".".join(filter(None, ["DeploymentConfiguration", part, key]))
             yield where, f"is {counted(minutes, 'minute')}", f"choose 0 to {_DAY_MINUTES}"
-
-
-def _whole(value: Any) -> int | None:
-    """A whole number that the template states; None if only CloudFormation knows it."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() else None
 
 
 _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
