@@ -65,8 +65,7 @@ def stops_at(words: str, *kinds: str) -> Expectation:
     def look(record: Record, service: str) -> list[str]:
         first, *later = record.stages
         failed = {action.kind for action in first.actions if action.status == "failed"}
-        deployment = deployment_of(record, service)
-        if deployment is not None and _RED_SUITE in deployment.reason and "deploy" in kinds:
+        if "deploy" in kinds and _suite_was_red(record, service):
             failed -= {"build"} - set(kinds)
         what = " and its ".join(kinds)
         clauses = [] if failed == set(kinds) else [f"{first.name} {first.status}, and its {what} did not stop it"]
@@ -95,11 +94,18 @@ def _stopped_because(record: Record, text: str) -> bool:
 def told(words: str, text: str) -> Expectation:
     """A topic gets a message that contains a text."""
 
-    def look(record: Record, _: str) -> list[str]:
+    def look(record: Record, service: str) -> list[str]:
         found = any(text in notification.message for notification in record.notifications)
-        return [] if found else [f"nobody was notified ({text})"]
+        return (
+            [] if found or ("ALARM" in text and _suite_was_red(record, service)) else [f"nobody was notified ({text})"]
+        )
 
     return Expectation(words, look)
+
+
+def _suite_was_red(record: Record, service: str) -> bool:
+    deployment = deployment_of(record, service)
+    return deployment is not None and _RED_SUITE in deployment.reason
 
 
 def _new_served(record: Record, service: str) -> list[str]:

@@ -97,6 +97,9 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
         unmapped = reading.unmapped - (before[name].unmapped if name in before else set())
         found += [(name, f"only AWS knows whether {each}") for each in sorted(unmapped)]
         found += [(name, f"only AWS knows whether there is a type {each}") for each in sorted(reading.types)]
+        ran = before[name].essential if name in before else {}
+        changed = sorted(each for each, how in reading.essential.items() if ran.get(each) != how)
+        found += [(name, f"only AWS knows whether {each} stays up") for each in changed]
     return said_once(found)
 
 
@@ -135,6 +138,7 @@ class StageReading:
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
+        essential: Containers that are not run and end their tasks, in words, with their definitions.
         unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
         left: What is left out, by stack and logical id, and what it is.
@@ -151,6 +155,7 @@ class StageReading:
         self.services: set[str] = set()
         self.left: dict[str, str] = {}
         self.unmapped: set[str] = set()
+        self.essential: dict[str, str] = {}
         self._ports: dict[str, set[int]] = {}
         self._listeners: set[str] = set()
         self._secrets: set[str] = set()
@@ -176,10 +181,7 @@ class StageReading:
             for variable, origin in definition.secrets.items():
                 if not self._declares(origin):
                     self.secrets.setdefault(origin, set()).add(variable)
-            self.sidecars |= set(definition.sidecars)
-            if definition.sidecars:
-                ports = {port for each in properties["ContainerDefinitions"] for port in ports_of(each)}
-                self._ports[stack.ref(logical_id)] = ports
+            self._read_sidecars(stack, logical_id, properties, definition.sidecars)
         for logical_id, each in template["Resources"].items():
             if may_not_exist(kind := str(each["Type"])):
                 self.types.add(kind)
@@ -202,6 +204,14 @@ class StageReading:
                 )
         self._exports |= stack.exports()
         self.areas |= _areas(stack)
+
+    def _read_sidecars(self, stack: PlayedStack, task: str, given: Mapping[str, Any], names: Collection[str]) -> None:
+        self.sidecars |= set(names)
+        for each in given["ContainerDefinitions"]:
+            if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
+                self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends,"] = repr(each)
+        if names:
+            self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
 
     def _read_alarms(self, stack: PlayedStack) -> None:
         """Read a stack's alarms. AWS evaluates more of them than the rehearsal can."""

@@ -90,6 +90,7 @@ def test_a_suite_that_is_the_gate_may_stop_what_an_alarm_would(candidate: Releas
     gate = copy.copy(went.record.stages[0].actions[0])
     gate.kind = "build"
     went.record.stages[0].actions.append(gate)
+    went.tell("nova failed in Prod")
     assert went.misses == []
     went.deployment.reason = RED
     assert any("did not stop it" in clause for clause in went.misses), "the action failed for another reason"

@@ -40,7 +40,7 @@ class Failing(PlayedService):
 )
 def test_lost_output_is_replaced_by_that_of_a_task_that_ended_the_same_way(reasons: list[str], named: str) -> None:
     breaker = {"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True}}
-    revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, revision="carts:2"))
+    revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, disk=20, revision="carts:2"))
     record = DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:2", baseline=False)
     deployment = PlayedDeployment(
         service=Failing(reasons),
@@ -72,7 +72,7 @@ def test_while_a_deployment_runs_its_state_says_what_the_new_revision_got_in_the
             return await super().start(revision, group)
 
     service = Asked([SAID] * 3)
-    revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, revision="carts:2"))
+    revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, disk=20, revision="carts:2"))
     deployment = PlayedDeployment(
         service=service,
         revision=revision,
@@ -109,7 +109,7 @@ class Dying(Failing):
     async def start(self, revision: Any, group: Any) -> Any:  # noqa: ARG002 - as a service's
         self.ends -= 1
         fault = "it ended" if self.ends >= 0 else None
-        task = SimpleNamespace(running=fault is None, definition=self.definition, memory=9.0)
+        task = SimpleNamespace(running=fault is None, definition=self.definition, memory=9.0, disk=3.0)
         return SimpleNamespace(task=task, fault=lambda: fault, group=group)
 
     async def stop(self, tasks: Any) -> None:
@@ -119,7 +119,7 @@ class Dying(Failing):
 @pytest.mark.parametrize(("check", "outcome"), [(None, "completed"), ("a command", "failed")])
 def test_without_a_health_check_the_breaker_counts_no_task_that_has_run(check: str | None, outcome: str) -> None:
     breaker = {"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True, "ResetOnHealthyTask": False}}
-    definition = SimpleNamespace(memory=64, revision="carts:2", health_check=check)
+    definition = SimpleNamespace(memory=64, disk=20, revision="carts:2", health_check=check)
     record = DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:2", baseline=False)
     deployment = PlayedDeployment(
         service=Dying(5, definition),

@@ -321,3 +321,24 @@ def test_only_aws_knows_whether_a_sidecar_answers_health_checks_on_a_port_that_n
     found = taken_for_granted(of_prod(write_assembly(tmp_path / "new"), checked_on(after, *sidecars)), baseline)
     assert len(found) == len(said)
     assert all(part in each for part, each in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ([], [{"Name": "warm", "Image": "a"}], ["the sidecar warm, with which prod ends, stays up"]),
+        ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "b"}], ["the sidecar warm"]),
+        ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "a"}], []),
+        ([], [{"Name": "warm", "Image": "a", "Essential": False}], []),
+    ],
+)
+def test_only_aws_knows_whether_a_new_sidecar_that_ends_its_task_stays_up(
+    tmp_path: Path, write_assembly: WriteAssembly, before: list[Any], after: list[Any], said: list[str]
+) -> None:
+    def beside(sidecars: list[Any]) -> Callable[[dict[str, Any]], None]:
+        return lambda resources: resources["Task"]["Properties"]["ContainerDefinitions"].extend(sidecars)
+
+    baseline = of_prod(write_assembly(tmp_path / "old"), beside(before))
+    found = taken_for_granted(of_prod(write_assembly(tmp_path / "new"), beside(after)), baseline)
+    assert len(found) == len(said)
+    assert all(part in each for part, each in zip(said, found, strict=True))
