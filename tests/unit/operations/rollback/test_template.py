@@ -3,6 +3,7 @@
 import pytest
 
 from nova_infra.deployed.stack import Change
+from nova_infra.errors import NovaError
 from nova_infra.operations.rollback.template import at_once, by_itself, is_job, other_changes, with_image
 
 TEMPLATE = {
@@ -96,6 +97,21 @@ def test_another_image_changes_the_tag_and_the_variable_that_names_the_release_a
     assert found["Image"].endswith("/nova/shop:after")
     assert {each["Name"] for each in found["Environment"] if each["Value"] == "after"} == {"NOVA_RELEASE"}
     assert variables[1]["Value"] == "before", "the template that was given stays as it is"
+
+
+def test_the_tag_is_in_the_last_of_the_parts_that_are_joined_and_has_to_be_text() -> None:
+    account = {"Ref": "AWS::AccountId"}
+
+    def tagged(*parts: object) -> object:
+        container = {"Image": {"Fn::Join": ["", [*parts]]}, "Environment": [{"Name": "NOVA_RELEASE", "Value": "1"}]}
+        task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [container]}}
+        changed = with_image({"Resources": {"Task": task}}, "after", stack="nova-dev-shop")
+        return changed["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0]["Image"]
+
+    last = ".dkr.ecr.us-east-1.amazonaws.com/nova/shop:"
+    assert tagged(account, f"{last}before") == {"Fn::Join": ["", [account, f"{last}after"]]}
+    with pytest.raises(NovaError, match="does not name the image as Nova does"):
+        tagged("444444444444/nova/shop:", account)
 
 
 @pytest.mark.parametrize(
