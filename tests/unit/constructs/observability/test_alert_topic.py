@@ -50,9 +50,11 @@ def test_a_key_encrypts_the_log_groups_of_its_environment_alone(assembly: Assemb
     assert logs["Condition"] == {
         "ArnLike": {
             "kms:EncryptionContext:aws:logs:arn": [
-                f"{groups}:nova-prod-*-Logs-*",
+                f"{groups}:nova-prod-*",
+                f"{groups}:/aws/lambda/nova-prod-*",
                 f"{groups}:aws-waf-logs-nova-prod",
-                f"{groups}:/nova/nova-prod-smoke",
+                f"{groups}:/nova/nova-prod-*",
+                f"{groups}:/aws/vendedlogs/states/nova-prod-*",
             ]
         }
     }
