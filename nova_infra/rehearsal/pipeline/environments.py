@@ -128,7 +128,6 @@ class Environments:
 
     async def _watch(self, environment: PlayedEnvironment) -> None:
         """See every second what the release's tasks hold now that nobody asks them anything."""
-        await asyncio.sleep(1)
         released = {each.new for each in self.record.deployments if not each.baseline}
         placed = [each for service in environment.services() for each in service.tasks]
         tasks = {each.task.definition.revision: each.task for each in placed}
