@@ -59,6 +59,11 @@ class WorkflowJob:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     ends: str = ""
 
+    @property
+    def has_unknown_variables(self) -> bool:
+        """Whether an expression gives variables to all of its steps, as ``fromJSON(vars.SETTINGS)`` does."""
+        return any(isinstance(each, str) for each in (self.environment, self.content.get("env")))
+
     def variables(self, step: Mapping[str, Any]) -> dict[str, str]:
         """The variables of a step as they are written: the narrower ones win."""
         given = (self.environment, self.content.get("env"), step.get("env"))

@@ -110,10 +110,12 @@ class PushedRun:
         outputs: dict[str, Any] = {}
         known |= {"job": Open({"status": "success"}), "runner": self._runner(job), "strategy": Open()}
         known |= {"steps": outputs, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
-        found, sets_variables = [], False
+        found, sets_variables = [], job.has_unknown_variables
         for number, step in enumerate(job.steps, start=1):
-            own = step.get("env") if isinstance(step.get("env"), Mapping) else {}
-            variables = known["env"] | {str(k): self._text(job, as_text(v), known) for k, v in (own or {}).items()}
+            own = step.get("env") or {}
+            sets_variables = sets_variables or isinstance(own, str)
+            own = {} if isinstance(own, str) else own
+            variables = known["env"] | {str(k): self._text(job, as_text(v), known) for k, v in own.items()}
             contexts = {**known, "env": Open(variables) if sets_variables else variables}
             sets_variables = sets_variables or "GITHUB_ENV" in str(step.get("run")) or step.get("uses") is not None
             try:
@@ -249,6 +251,7 @@ class PushedRun:
             for k, v in job.inputs.items()
         }
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
+        environment = Open(environment) if job.has_unknown_variables else environment
         known = {**self._github(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}
         return {**known, "jobs": needs} if job.ends else known
 
