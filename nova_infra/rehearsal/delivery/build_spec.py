@@ -75,7 +75,7 @@ _CHANGES_THE_SHELL = re.compile(
 )
 
 _OR_ENDS = "\n(exit $?) || exit\n"
-"""Ends a shell after a command that failed. It stands on a line of its own: in a list of commands, ``set -e`` is off."""
+"""Ends a shell after a command that failed. It has a line of its own: within a list of commands, ``set -e`` is off."""
 
 
 def in_one_shell(install: Sequence[str], commands: Sequence[str]) -> tuple[str, ...]:
