@@ -138,7 +138,7 @@ class StageReading:
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
-        essential: Containers that are not run and end their tasks, in words, with their definitions.
+        essential: Containers that are not run and end their tasks, in words, with what they run in their image.
         unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
         left: What is left out, by stack and logical id, and what it is.
@@ -209,7 +209,9 @@ class StageReading:
         self.sidecars |= set(names)
         for each in given["ContainerDefinitions"]:
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
-                self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends,"] = repr(each)
+                # An image may differ in every release, and its variables too.
+                runs = repr([each.get("EntryPoint"), each.get("Command")])
+                self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends,"] = runs
         if names:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
 
