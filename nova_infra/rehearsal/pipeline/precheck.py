@@ -97,9 +97,8 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
         unmapped = reading.unmapped - (before[name].unmapped if name in before else set())
         found += [(name, f"only AWS knows whether {each}") for each in sorted(unmapped)]
         found += [(name, f"only AWS knows whether there is a type {each}") for each in sorted(reading.types)]
-        ran = before[name].essential if name in before else {}
-        changed = sorted(each for each, how in reading.essential.items() if ran.get(each) != how)
-        found += [(name, f"only AWS knows whether {each} stays up") for each in changed]
+        changed = sorted(reading.essential.items() - (before[name].essential.items() if name in before else set()))
+        found += [(name, f"only AWS knows whether {each} stays up") for each, _ in changed]
     return said_once(found)
 
 
@@ -209,9 +208,8 @@ class StageReading:
         self.sidecars |= set(names)
         for each in given["ContainerDefinitions"]:
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
-                # An image may differ in every release, and its variables too.
-                runs = repr([each.get("EntryPoint"), each.get("Command")])
-                self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends,"] = runs
+                said = f"the sidecar {each['Name']}, with which {stack.name} ends,"
+                self.essential[said] = repr([each.get("EntryPoint"), each.get("Command")])
         if names:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
 
