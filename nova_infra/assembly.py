@@ -249,10 +249,11 @@ def digest_of(templates: Mapping[str, Template]) -> str:
 def digest_of_files(directory: Path) -> str:
     """The digest of every file of an assembly as it was built: 64 hexadecimal digits.
 
-    It is what the pipeline itself computes, by a command of its own: see ``update_approval.py``.
+    It is what the pipeline itself computes, by a command of its own: see ``update_approval.py``. Each line ends with a
+    zero, because names may hold anything else, which some versions of that command escape.
     """
     files = sorted((os.fsencode(path.relative_to(directory)), path) for path in _files(directory))
-    lines = (b"%b  ./%b\n" % (hashlib.sha256(path.read_bytes()).hexdigest().encode(), name) for name, path in files)
+    lines = (b"%b  ./%b\0" % (hashlib.sha256(path.read_bytes()).hexdigest().encode(), name) for name, path in files)
     return hashlib.sha256(b"".join(lines)).hexdigest()
 
 

@@ -57,7 +57,7 @@ def write(directory: Path, files: Mapping[str, str]) -> Path:
 
 def test_an_assembly_is_known_by_what_the_pipeline_itself_computes(tmp_path: Path) -> None:
     """Hidden files and where links lead included: an asset may hold either, and its function runs it."""
-    write(tmp_path, {**FILES, ".hidden": "1", ".cache/x": "2"})
+    write(tmp_path, {**FILES, ".hidden": "1", ".cache/x": "2", "a\\b": "3", "c\nd": "4", "e\rf": "5"})
     (tmp_path / "link").symlink_to("z")
     (tmp_path / "directory").symlink_to("assembly-Prod")
     (tmp_path / "assembly-Prod" / "round").symlink_to("..")

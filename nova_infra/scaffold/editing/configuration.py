@@ -12,8 +12,12 @@ from typing import Any
 
 from nova_infra.config import CONFIG_FILE, parse_config
 from nova_infra.errors import ConfigError, NovaError
-from nova_infra.scaffold.editing.names import module_name
 
+# Of variables, those whose word is a service's name, and those whose path is a URL's. Any other may be about a table, a
+# bucket or a directory.
+_NAMES_A_SERVICE = re.compile(r"(.*_)?SERVICE(_NAME)?", re.IGNORECASE)
+_IS_A_URL = re.compile(r"(.*_)?(UR[LI]|ENDPOINT|(BASE|URL|ROUTE|API)_?(PATH|PREFIX)|ROUTE)", re.IGNORECASE)
+_ROUTES = {("paths",), ("smoke",), ("health", "path")}
 _HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
 
 
@@ -52,7 +56,7 @@ def with_renamed_entry(text: str, old: str, new: str) -> str:
     data = tomllib.loads(text)
     expected = data | {"services": _renamed(data["services"], old, new)}
     if "rehearsal" in data:
-        expected["rehearsal"] = _renamed(data["rehearsal"], old, new, paths="services/")
+        expected["rehearsal"] = _renamed(data["rehearsal"], old, new)
     name = re.compile(rf"""(?<=["'])(services/|/|){re.escape(old)}(?=["'/])""")
     left = _differences(data, expected)
     for found in reversed([*name.finditer(text)]):
@@ -62,17 +66,19 @@ def with_renamed_entry(text: str, old: str, new: str) -> str:
     return _checked(text, expected, f"with {new}")
 
 
-def _renamed(value: Any, old: str, new: str, key: tuple[str, ...] = (), *, paths: str = "services/|/") -> Any:
-    """What services, or a key of one, come to: a word that only equals the name, as in a command, stays."""
+def _renamed(value: Any, old: str, new: str, key: tuple[str, ...] = ()) -> Any:
+    """What services, or a key of one, come to: a word or a path that may be another's, as in a command, stays."""
     if isinstance(value, list):
-        return [_renamed(each, old, new, key, paths=paths) for each in value]
+        return [_renamed(each, old, new, key) for each in value]
     if isinstance(value, dict):
-        return {each: _renamed(inner, old, new, (*key, each), paths=paths) for each, inner in value.items()}
+        return {each: _renamed(inner, old, new, (*key, each)) for each, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    variable = key[-1] if key[-2:-1] == ("environment",) else ""
     if value == old:
-        variable = key[-1] if key[-2:-1] == ("environment",) else ""
-        about = key == ("name",) or re.search(rf"(?i)service|{module_name(old)}", variable)
-        return new if about else value
-    return re.sub(rf"^({paths}){re.escape(old)}(?=/|$)", rf"\g<1>{new}", value) if isinstance(value, str) else value
+        return new if key == ("name",) or _NAMES_A_SERVICE.fullmatch(variable) else value
+    routes = "|/" if _ROUTES & {key, key[2:]} or _IS_A_URL.fullmatch(variable) else ""
+    return re.sub(rf"^(services/{routes}){re.escape(old)}(?=/|$)", rf"\g<1>{new}", value)
 
 
 def _differences(one: Any, other: Any) -> int:

@@ -10,6 +10,11 @@ from nova_infra.scaffold.editing.names import module_name
 _OF_PYTHON = ("src", "tests")
 _VIEWS = {"templates", "views"}
 _PAGE = re.compile(r"|\.(html?|css|svg|png|jpe?g|ico|json|txt|xml|webp)")
+# Code, data and queries: a word of these may be a key, a variable or a table.
+_WITH_OTHER_NAMES = re.compile(
+    r"(?im)^\s*(from\s+\S+\s+import|import|class|(create|alter)\s+table|insert\s+into|select|update)\s"
+    r"|\bdef\s+\w|\A\s*[{\[]\s*(\"|\{|$)"
+)
 _CACHES = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.hypothesis|\.venv|node_modules|.*\.egg-info")
 
 
@@ -19,7 +24,8 @@ class Renaming:
 
     A name is often a word, too: of a table, a key in JSON, a function of some library. So it means the service only in
     paths, such as ``/search/…``, and where our templates and the kit have it; in a service on the kit, its module is
-    what is imported or stands as ``module.part`` in a string. Where any other service has files by the name, such as a
+    what is imported or stands as ``module.part`` in a string, and in settings and Dockerfiles also by itself, where it
+    has an underscore, as no ordinary word has. Where any other service has files by the name, such as a
     package of Flask's or Django's, they keep it, and only URLs change.
 
     Attributes:
@@ -56,8 +62,12 @@ class Renaming:
     def lines(self, text: str) -> Iterator[int]:
         """The numbers of the lines that name the service, or may."""
         patterns = [pattern for pattern, _ in self._patterns(text)]
-        quotes = "" if "-" in self.old else "[\"'`]"
-        patterns.append(re.compile(rf"(?<![\w-]){quotes}{re.escape(self.old)}{quotes}(?![\w-])"))
+        old, module = re.escape(self.old), module_name(self.old)
+        if module == self.old:
+            patterns.append(re.compile(rf"([\"'`]){old}\1|--[\w-]+[= ]{old}(?![\w-])"))
+            patterns.append(re.compile(rf"^\s*(COPY|ADD|WORKDIR|ENV|RUN|CMD|ENTRYPOINT)\s.*(?<![\w.-]){old}(?![\w-])"))
+        else:
+            patterns.append(re.compile(rf"(?<![\w-]){old}(?![\w-])|(?<!\w){module}(?!\w)"))
         for number, line in enumerate(text.splitlines(), start=1):
             if any(pattern.search(line) for pattern in patterns):
                 yield number
@@ -93,19 +103,26 @@ class Renaming:
         yield re.compile(rf"(?m)({where})([\"']){old}(?=\2)"), rf"\g<1>\g<2>{new}"
         yield re.compile(rf"(?<![\w./-]){old}/(?=src|requirements|Dockerfile|pyproject)"), f"{new}/"
         yield re.compile(rf"(?<=src/){module}(?![\w-])"), new_module
-        yield re.compile(rf"(?m)^(\s*(?:from|import)\s+){module}(?=[.\s]|$)"), rf"\g<1>{new_module}"
-        yield re.compile(rf"(?<=[\"']){module}(?=\.(?:{modules})\b)"), new_module
-        yield re.compile(rf"(?<![\w./-]){module}(?=\.(?:{modules}):)"), new_module
+        copied = rf"(?m)^((?:COPY|ADD)\s[^\n]*\bsrc/{re.escape(new_module)}/?\s+\S*/){module}(?=/?$)"
+        yield re.compile(copied), rf"\g<1>{new_module}"
+        yield re.compile(rf"(?m)^(\s*(?:from|import)\s+){module}(?=[.,\s]|$)"), rf"\g<1>{new_module}"
+        yield re.compile(rf"(?m)^(\s*import\s[^#\n]*,\s*){module}(?=[.,\s]|$)"), rf"\g<1>{new_module}"
+        yield re.compile(rf"(?:(?<=[\"'])|(?<=[A-Z]=)){module}(?=\.(?:{modules})\b)"), new_module
+        yield re.compile(rf"(?<![\w./-]){module}(?=\.(?:{modules})(?:\.\w+)*:)"), new_module
         called = r"\b(?:files|import_module|find_spec|run_module|getLogger)\(|-m[\"']?,?\s+"
         yield re.compile(rf"({called})([\"']?){module}(?=[\"'.\s]|$)"), rf"\g<1>\g<2>{new_module}"
-        if re.search(rf"(?m)^\s*import\s+{module}(\.\w+)*\s*(#.*)?$", text):
+        if re.search(rf"(?m)^\s*import\s([^#\n]*,\s*)?{module}(\.\w+)*\s*(as\s|,|#|$)", text):
             yield re.compile(rf"(?<![\w./\"'-]){module}(?=\.[a-z_A-Z])"), new_module
+        if "_" in module and not _WITH_OTHER_NAMES.search(text):
+            yield re.compile(rf"(?<![\w-])(?<![\w)\]]\.){module}(?![\w(]|[\"']?\s*:\s)"), new_module
 
 
 def renaming_of(directory: Path, old: str, new: str, *, kit: bool) -> Renaming:
     """What renaming a service comes to, by the files that it has."""
     paths = [path.relative_to(directory) for path in service_tree(directory)]
-    modules = frozenset(path.stem for path in paths if path.parts[:2] == ("src", module_name(old)))
+    modules = frozenset(
+        Path(part).stem for path in paths if path.parts[:2] == ("src", module_name(old)) for part in path.parts[2:]
+    )
     named = {parent for path in paths for parent in path.parents if parent.name == old and len(parent.parts) > 1}
     pages = {
         each

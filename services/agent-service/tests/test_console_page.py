@@ -86,7 +86,8 @@ def _template(node: ast.expr) -> str:
 
 def test_every_sentence_of_a_refusal_is_there_in_japanese() -> None:
     sentences, translated = _sentences(), json.loads(PAGE.joinpath("problems.ja.json").read_text(encoding="utf-8"))
-    assert len(sentences) > 10
+    siblings = [SERVICES / f"{name}-service" for name in ("audio", "search", "video")]
+    assert len(sentences) > (40 if all(map(Path.is_dir, siblings)) else 10)
     assert {text: module for text, module in sentences.items() if text not in translated} == {}
     for sentence, japanese in translated.items():
         assert japanese.endswith("。")

@@ -12,7 +12,7 @@ from nova_infra.checks.stages import PIPELINE, actions, stages
 
 _PROJECT = "AWS::CodeBuild::Project"
 _FUNCTION = "AWS::Lambda::Function"
-DIGEST = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1"
+DIGEST = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum -z | sha256sum | cut -d' ' -f1"
 """The command that prints the digest of the assembly it runs in: ``assembly.digest_of_files`` computes the same."""
 EMPTY = "/tmp/empty"  # noqa: S108 - the container is the build's own
 """Where tools run that would read their options from files where they run."""
@@ -25,7 +25,8 @@ for command in commands:
     if not found:
         sys.exit(f"assets: {command!r} is not what CDK writes to publish an asset: find out who changed it")
     subprocess.run(["cdk-assets", "--path", found[1], "--verbose", "publish", found[2]], cwd=sys.argv[1], check=True)
-PROGRAM"""
+PROGRAM
+"""
 """The program that publishes the assets of a list, which CDK has written into the assembly."""
 # What CDK's own steps run, and nothing else: they read the assembly as data, once its digest has been compared. What
 # they deploy is approved beforehand (NOVA-P08), and what they publish is named by its hash.

@@ -67,18 +67,23 @@ _ASSIGNED = (
     re.compile(rf"(?<![\w-])--?{_NAME}\s+(?!-|{_PROSE}){_VALUE}"),
     re.compile(rf"""(?<![\w-]){_NAME} = (?!\w+\.\w)(?=["']|\S*\d){_VALUE}"""),
 )
+# What Docker mounts into a build.
+_MOUNT = re.compile(r"""(?<!\S)--secret[=\s]\s*["']?id=[\w.-]+(,(type|src|source|env|target|required)=[^,\s"']*)*""")
+# A name in code. Numbers are at an end, after words of one case with underscores or one that says what it is.
+_OF_CODE = r"(?:[A-Za-z_]+|(?:(?=\w*_)(?:[a-z_]+|[A-Z_]+)|(?i:[a-z]*(?:password|token|secret|key)))\d{1,2})"
 # What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual, what
 # code reads.
 _FILLED_IN = re.compile(
-    r"\$.*|#\{.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*|`.*"
-    r"|(var|local|data|module|os|sys|process|config|settings)\.[A-Za-z_][\w.]*([\[(].*)?",
+    rf"(var|local|data|module|os|sys|process|config|settings)(\.{_OF_CODE})+([\[(].*)?"
+    r"|\$.*|#\{.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*|`.*",
     re.DOTALL,
 )
 # No secret itself: where one is, a header that has one, a switch, an algorithm, a time, what is masked.
 _NO_SECRET = re.compile(
-    r"@?((?!\S*[A-Z])|(?!\S*\d))\.{0,2}/\S*|@[A-Za-z_]+|(file|arn|ssm|vault|env):.*|[a-z][a-z0-9+-]*://.*"
-    r"|projects/[\w-]+/secrets/[\w/-]+|@Microsoft\.KeyVault\(.*|id=[\w.-]+(,(src|source|env|target)=[^,]*)*"
-    r"|[\w./-]+\.(json|ya?ml|toml|ini|pem|key|crt|txt|env)|x(-[a-z]+)+\d?|authorization|set-cookie|[xc]srf-?token|__(host|secure)-[a-z_-]+|\^\S*\$"
+    r"@?((?!\S*[A-Z])|(?!\S*\d))\.{0,2}/\S*|@[A-Za-z_]+|(file|https?|arn|ssm|vault|env):.*"
+    r"|(op|(aws|gcp|azure)?-?(sm|ssm|kv|secrets?-?(manager)?)|akv|bao|berglas|doppler|infisical|keyring|ref\+[a-z0-9]+)://.*"
+    r"|projects/[\w-]+/secrets/[\w/-]+|@Microsoft\.KeyVault\(.*"
+    r"|[\w./-]+\.(json|ya?ml|toml|ini|pem|key|crt|txt|env)|x(-[a-z]+)+\d?|authorization|set-cookie|[xc]srf-?token|__(host|secure)-[a-z_-]+|\^\S*([\[\\(]|\.[*+])\S*\$"
     r"|[01]?|true|false|yes|no|on|off|none|null|nil|undefined|enabled|disabled|required|optional|auto|prompt"
     r"|(sha|hs|rs|es|ps)-?\d{3}|bcrypt|scrypt|argon2i?d?|pbkdf2|(\d{1,5}(ms|[smhdwk]))+|\d+r?/(s|m|h|min)"
     r"|hidden|masked|redacted|\*+|x{3,}|…",
@@ -148,7 +153,7 @@ def _is_login(encoded: str) -> bool:
 def _passed(argument: str, following: Sequence[str]) -> str | None:
     """The name of a secret whose value an argument, or the one after it, gives."""
     option = _OPTION.fullmatch(argument)
-    if option is not None:
+    if option is not None and not _MOUNT.match(" ".join((argument, *following))):
         value = option["value"] if option["value"] is not None else "".join(following)
         if _gives(option["name"], value) and not value.startswith("-"):
             return option["name"]
@@ -157,6 +162,7 @@ def _passed(argument: str, following: Sequence[str]) -> str | None:
 
 def _given(text: str) -> str | None:
     """The name of a secret to which a text gives a value, as in the settings of a connection."""
+    text = _MOUNT.sub("", text)
     for each in (each for form in _ASSIGNED for each in form.finditer(text)):
         if _gives(each["name"], each["value"]):
             return each["name"]

@@ -19,7 +19,7 @@ STORE = """# The shop window.
 name = "store"   # ours
 paths = ["/", "/store/*", "/store", "/stores/*"]
 [services.environment]
-BILLS = "bills"
+BILLS_SERVICE = "bills"
 OTHER = "/store/x, and store"
 """
 BILLS = """[[services]]
@@ -62,7 +62,6 @@ def test_an_entry_goes_from_between_other_tables() -> None:
 def test_a_new_name_goes_into_the_entry_its_paths_and_what_names_the_service() -> None:
     text = toml(HEAD, ENVIRONMENTS, STORE, BILLS, LAST)
     renamed = STORE.replace('name = "store"', 'name = "shop"').replace('"/store/*", "/store"', '"/shop/*", "/shop"')
-    renamed = renamed.replace('"/store/x', '"/shop/x')
     assert with_renamed_entry(text, "store", "shop") == toml(HEAD, ENVIRONMENTS, renamed, BILLS, LAST)
     paid = STORE.replace('"bills"', '"invoices"')
     invoices = BILLS.replace('"bills"', '"invoices"')
@@ -77,20 +76,30 @@ context = "services/bills"
 dockerfile = "services/bills/Dockerfile"
 user = "bills"
 command = ["/bills/run", "bills"]
-environment = { DATABASE = "bills", ONE_SERVICE = "bills" }
-queue = { name = "bills" }
-kind = "worker"
+environment = { DATABASE = "bills", BILLS_BUCKET = "bills", METABILLS_TABLE = "bills", SERVICE_ACCOUNT = "bills" }
+smoke = ["/bills/ok"]
+health = { path = "/bills/health" }
+[services.environments.store.environment]
+BILLS_DIR = "/bills"
+FILE = "/bills/x"
+ONE_SERVICE = "bills"
+OTEL_SERVICE_NAME = "bills"
+BILLS_URL = "/bills/x"
 """
     renamed = (
         mine.replace('name = "bills"   #', 'name = "pay"   #')
         .replace("services/bills", "services/pay")
-        .replace("/bills/run", "/pay/run")
+        .replace("/bills/ok", "/pay/ok")
+        .replace("/bills/health", "/pay/health")
         .replace('ONE_SERVICE = "bills"', 'ONE_SERVICE = "pay"')
+        .replace('SERVICE_NAME = "bills"', 'SERVICE_NAME = "pay"')
+        .replace('URL = "/bills', 'URL = "/pay')
     )
     built = '[[rehearsal.dependencies]]\nname = "bills"\nbuild = "services/bills/database"\nport = 5432\n'
     built += 'command = ["/bills/start"]\n'
-    text = toml(HEAD, ENVIRONMENTS, mine, LAST, built)
-    expected = toml(HEAD, ENVIRONMENTS, renamed, LAST, built.replace("services/bills", "services/pay"))
+    worker = '[[services]]\nname = "post"\nkind = "worker"\nqueue = { name = "bills" }\n'
+    text = toml(HEAD, ENVIRONMENTS, mine, worker, LAST, built)
+    expected = toml(HEAD, ENVIRONMENTS, renamed, worker, LAST, built.replace("services/bills", "services/pay"))
     assert with_renamed_entry(text, "bills", "pay") == expected
 
 

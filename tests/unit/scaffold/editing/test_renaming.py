@@ -17,6 +17,29 @@ HYPHEN = Renaming("text-service", "words")
         (HYPHEN, 'packages = ["src/text_service"]', 'packages = ["src/words"]'),
         (HYPHEN, "The text-service. def text_service(): return users.text_service(text_service=1)", ""),
         (HYPHEN, '{"mode": "text-service"}, "https://auth.example.com/text-service"', ""),
+        (HYPHEN, "import text_service, os\ntext_service.run()", "import words, os\nwords.run()"),
+        (HYPHEN, "import os, text_service.main\ntext_service.main.run()", "import os, words.main\nwords.main.run()"),
+        (HYPHEN, "pytest --cov=text_service --cov text_service", "pytest --cov=words --cov words"),
+        (
+            HYPHEN,
+            '[tool.setuptools.package-data]\ntext_service = ["*.json"]\n[tool.coverage.run]\nsource = ["text_service"]',
+            '[tool.setuptools.package-data]\nwords = ["*.json"]\n[tool.coverage.run]\nsource = ["words"]',
+        ),
+        (HYPHEN, "COPY src/text_service /app/text_service", "COPY src/words /app/words"),
+        (
+            HYPHEN,
+            "WORKDIR /app/text_service\nENV FLASK_APP=text_service.main",
+            "WORKDIR /app/words\nENV FLASK_APP=words.main",
+        ),
+        (HYPHEN, "exec gunicorn text_service.web.app:app", "exec gunicorn words.web.app:app"),
+        (HYPHEN, 'import os\nx["text_service"], sql("FROM text_service"), f(text_service=1), y.text_service', ""),
+        (HYPHEN, "CREATE TABLE text_service (id int);\nSELECT * FROM text_service", ""),
+        (HYPHEN, '{"text_service": ["text_service"]}', ""),
+        (PLAIN, "import search, os\nsearch.run()", "import look_up, os\nlook_up.run()"),
+        (PLAIN, "import os, search.main\nx = search.main", "import os, look_up.main\nx = look_up.main"),
+        (PLAIN, "COPY src/search /app/search", "COPY src/look_up /app/look_up"),
+        (PLAIN, "ENV FLASK_APP=search.main", "ENV FLASK_APP=look_up.main"),
+        (PLAIN, "exec gunicorn search.ranking.app:app", "exec gunicorn look_up.ranking.app:app"),
         (HYPHEN, "my-text-service text-service-2 text_services", "my-text-service text-service-2 text_services"),
         (PLAIN, "from search.main import app", "from look_up.main import app"),
         (PLAIN, "    import search", "    import look_up"),
@@ -74,4 +97,5 @@ def test_files_are_renamed_with_the_module() -> None:
 
 def test_a_word_in_quotes_and_a_name_that_is_no_word_may_mean_the_service_and_are_reported() -> None:
     assert list(PLAIN.lines('a search\nx["search"]\nre.search(x)\n"/search/x"')) == [2, 4]
-    assert list(HYPHEN.lines("the text-service\nthe text_service\na text-service-2")) == [1]
+    assert list(HYPHEN.lines("the text-service\nthe text_service\na text-service-2")) == [1, 2]
+    assert list(PLAIN.lines("pytest --cov=search\nWORKDIR /app/search\nRUN research x-search\nsearch = 1")) == [1, 2]

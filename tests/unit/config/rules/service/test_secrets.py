@@ -57,6 +57,12 @@ GIVEN = {
     "a password like a path": "host=db password=/Xy7abcDEF",
     "a password like a place": "host=db password=@Passw0rd",
     "a random text with slashes": "aws_secret_access_key=" + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLE0KEY",
+    "a password like what Docker mounts": "serve --token=id=Tr0ub4dor3xK9",
+    "a secret like what Docker mounts": "secret=id=Tr0ub4dor3xK9",
+    "a password like code": "serve --password=config.Hunter2Secret9",
+    "a short password like code": "serve --password=config.hunter22",
+    "a password like an address": "serve --password=redis://Hunter2S3cr3tx",
+    "a password like a whole pattern": "serve --password=^Hunter2S3cr3t$",
     "a number after a limit that is none": "maximal=1 token=123456789",
 }
 HARMLESS = {
@@ -120,9 +126,12 @@ HARMLESS = {
     "a header's name with a number": "token=X-Auth-Token2",
     "a pattern": "token=^[A-Za-z0-9]{32}$",
     "a place in another vault": "token=op://vault/item/field1 password=aws-sm://prod/db1",
+    "places in more vaults": "token=gcp-sm://db1 secret=ref+awssecrets://db1 password=azure-kv://db1 token=aws-ssm:///x1",
     "a place at Google": "secret=projects/1/secrets/db/versions/1",
     "a place at Microsoft": "password=@Microsoft.KeyVault(SecretUri=https://vault.example/db1)",
-    "what Docker mounts": "--secret id=npmrc2 --secret=id=npm,src=/run/npm1",
+    "what Docker mounts": "--secret id=npmrc2 --secret=id=npm,src=/run/npm1 && x --secret id=Npm3,env=N1",
+    "what code numbers": "password=settings.DB_PASSWORD_2 token=config.token2 secret=config.shop.clientSecret",
+    "any text": "token=^.+$ secret=^\\d{6}$",
     "what Terraform fills in": "password=var.db_password1 token=local.token_2",
     "what code reads": "password: process.env.DB_PASSWORD2, token=os.environ['TOKEN2'] secret=sys.argv[1]",
     "what Spring fills in": "spring.datasource.password=#{vault2}",
@@ -172,6 +181,7 @@ SECRET_VARIABLES = {
     "CONSUL_HTTP_TOKEN": "8c2e1b6a-1111-4222-8333-abcdefabcdef",
     "ACCESS_TOKEN": "9223372036",
     "SHOP_TOKEN": "${OTHER}",
+    "API_TOKEN": "id=Tr0ub4dor3xK9",
 }
 HARMLESS_VARIABLES = {
     "GOOGLE_APPLICATION_CREDENTIALS": "/etc/gcp.json",
