@@ -34,11 +34,6 @@ def of_one(key: str, service: Service) -> Iterator[str]:
             f"{key}.queue.tries: {queue.tries} of {queue.visibility_seconds} s each take longer than the 14 days that "
             "SQS keeps a message, so none would reach the dead-letter queue: lower it, or lower visibility_seconds"
         )
-    if queue is not None and not queue.existing and queue.visibility_seconds > queue.oldest:
-        yield (
-            f"{key}.queue.oldest_seconds: {queue.oldest_seconds} s is less than the {queue.visibility_seconds} s for "
-            "which one failed try hides a message, which ages meanwhile: raise it, or lower visibility_seconds"
-        )
     if queue is not None and queue.key and not queue.existing:
         yield f"{key}.queue.key: belongs to a queue that exists, and SQS's own key encrypts this one: remove it"
     if queue is not None and queue.name and not queue.dead and not queue.existing:

@@ -59,15 +59,14 @@ class WorkflowJob:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     ends: str = ""
 
-    @property
-    def has_unknown_variables(self) -> bool:
-        """Whether an expression gives variables to all of its steps, as ``fromJSON(vars.SETTINGS)`` does."""
-        return any(isinstance(each, str) for each in (self.environment, self.content.get("env")))
-
     def variables(self, step: Mapping[str, Any]) -> dict[str, str]:
         """The variables of a step as they are written: the narrower ones win."""
         given = (self.environment, self.content.get("env"), step.get("env"))
         return {str(key): as_text(value) for each in given if isinstance(each, Mapping) for key, value in each.items()}
+
+    def sets_more(self, step: Mapping[str, Any]) -> bool:
+        """Whether a step has variables that only a run knows, as by ``env: ${{ fromJSON(vars.ENV) }}``."""
+        return any(isinstance(each, str) for each in (self.environment, self.content.get("env"), step.get("env")))
 
     def script(self, step: Mapping[str, Any]) -> str:
         """The commands of a step, with the values that the workflow itself gives; empty if it has none."""

@@ -110,13 +110,11 @@ class PushedRun:
         outputs: dict[str, Any] = {}
         known |= {"job": Open({"status": "success"}), "runner": self._runner(job), "strategy": Open()}
         known |= {"steps": outputs, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
-        found, sets_variables = [], job.has_unknown_variables
+        found, sets_variables = [], False
         for number, step in enumerate(job.steps, start=1):
-            own = step.get("env") or {}
-            sets_variables = sets_variables or isinstance(own, str)
-            own = {} if isinstance(own, str) else own
-            variables = known["env"] | {str(k): self._text(job, as_text(v), known) for k, v in own.items()}
-            contexts = {**known, "env": Open(variables) if sets_variables else variables}
+            own = step.get("env") if isinstance(step.get("env"), Mapping) else {}
+            variables = known["env"] | {str(k): self._text(job, as_text(v), known) for k, v in (own or {}).items()}
+            contexts = {**known, "env": Open(variables) if sets_variables or job.sets_more(step) else variables}
             sets_variables = sets_variables or "GITHUB_ENV" in str(step.get("run")) or step.get("uses") is not None
             try:
                 condition = {name: value for name, value in contexts.items() if name != "secrets"}
@@ -140,6 +138,10 @@ class PushedRun:
         script, more = self._script(job, job.script(step), contexts)
         commands = known_parts(job.commands(step), lambda text: self._text(job, text, contexts))
         known = {key: value for key, value in variables.items() if not is_unknown(value)}
+        given = step.get("with") or {}
+        given = given.items() if isinstance(given, Mapping) else ()
+        inputs = {str(k): self._text(job, as_text(v), contexts) for k, v in given}
+        inputs = Open(inputs) if isinstance(step.get("with"), str) else inputs
         windows = "" if contexts["runner"].get("os") != "Windows" else "pwsh"
         return JobStep(
             name=str(step.get("name") or step.get("id") or step.get("uses") or number),
@@ -147,7 +149,7 @@ class PushedRun:
             script=script,
             commands=VARIABLE.sub(lambda found: known.get(found[1] or found[2], found.group()), commands),
             variables={**variables, **more},
-            inputs={str(k): self._text(job, as_text(v), contexts) for k, v in (step.get("with") or {}).items()},
+            inputs=inputs,
             directory=self._text(job, directory, contexts) if script else "",
             minutes=self.minutes(job, step),
             tolerated=self.tolerates(job, step, contexts),
@@ -251,7 +253,7 @@ class PushedRun:
             for k, v in job.inputs.items()
         }
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
-        environment = Open(environment) if job.has_unknown_variables else environment
+        environment = Open(environment) if job.sets_more({}) else environment
         known = {**self._github(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}
         return {**known, "jobs": needs} if job.ends else known
 
