@@ -17,10 +17,15 @@ _QUOTED = re.compile(r"'[^'\n]*'|\"(?:\\.|[^\"\\\n])*\"")
 _JOINED = re.compile(r"(\\|&&|\|\||(?<!\|)\|)[ \t]*\n[ \t]*")
 _SETS = re.compile(r"\bset((?:[ \t]+(?:[-+][A-Za-z]+|errexit|nounset|pipefail|xtrace|noglob))+)")
 _OPTION = re.compile(r"([-+])([A-Za-z]+)(?:[ \t]+(\w+))?")
-_HARMLESS = re.compile(r"\|\|\s*(?:\{\s*)?(?:(?:/\S*/)?true|:|exit\s+0|(?:echo|printf|date)\b|\w+=)")
+_HARMLESS = re.compile(
+    r"\|\|\s*(?:[{(]\s*)?"
+    r"(?:(?:/\S*/)?true|:|exit\s+0|(?:echo|printf|date|cat|tail|ls|rm|docker\s+(?:logs|ps|compose\s+logs))\b|\w+=)"
+)
 _ENDS = re.compile(r"\b(?:exit|return)\b(?!\s+0\b)|\bfalse\b|\bkill\b|GITHUB_(?:OUTPUT|ENV)")
 _PIPED = re.compile(r"(?<![|>])\|(?!\|)&?\s*[\w./-]+")
 _BACKGROUND = re.compile(r"(?<![&>|])&(?![&>])")
+_OWN = re.compile(r"[^\n;#)]*(?:[\s;)}]*[)}][ \t]*\|\|[^\n;#)]*)?")
+"""What follows a command and depends on it, past the end of a group whose failure is caught."""
 _STATUS = re.compile(r"\s*(?:(?:local|export|declare)\s+)?(\w+)=[\"']?\$(?:\?|\{PIPESTATUS)")
 _REST = re.compile(r"(?:\s|;|#.*|\b(?:fi|done|esac)\b|\})*\Z")
 
@@ -50,11 +55,10 @@ class _Check:
 
     def __init__(self, script: str, bare: str, start: int, end: int, lead: str, shell: str) -> None:
         self.lead, self.text, self.bare = lead, script[end:], bare[end:]
-        found = re.search(r"[\n;#)]", self.bare)
-        at = found.start() if found else len(self.bare)
+        self.nested = bare[:start].count("(") > bare[:start].count(")")
+        found = _OWN.match(self.bare)
+        at = found.end() if found else 0
         self.own, self.after = self.bare[:at], self.text[at:]
-        opened = bare[:start].rpartition("\n")[2]
-        self.nested = opened.count("(") > opened.count(")")
         self.stops = "{0}" not in shell or bool(re.search(r"-\w*e|errexit", shell))
         self.why_on = f"shell: {shell}"
         self.pipefail = shell == "bash" or "pipefail" in shell
@@ -96,8 +100,8 @@ def _handles(check: _Check, harmless: re.Match[str]) -> bool:
     """Whether what runs after a failure ends the script all the same, or notes it for later."""
     if variable := re.search(r"(\w+)=$", harmless[0]):
         return re.search(rf"\$\{{?{variable[1]}\b|\(\(.*\b{variable[1]}\b", check.after) is not None
-    inner = "{" in harmless[0]
-    handler = check.text[harmless.start() :].partition("}" if inner else "\n")[0]
+    ends = "}" if "{" in harmless[0] else ")" if "(" in harmless[0] else "\n"
+    handler = check.text[harmless.start() :].partition(ends)[0]
     return _ENDS.search(handler.replace("exit 0", "") if "exit 0" in harmless[0] else handler) is not None
 
 
