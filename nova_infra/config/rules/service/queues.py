@@ -45,6 +45,23 @@ def of_one(key: str, service: Service) -> Iterator[str]:
             )
 
 
+def notes(services: Sequence[Service], environments: Sequence[Environment]) -> Iterator[str]:
+    """Where the alarm on the age of messages is of no use to a deployment: nothing that AWS would refuse."""
+    for service in services:
+        late: dict[int, list[str]] = {}
+        for environment in environments:
+            here = resolved(service, environment)
+            queue, runtime = here.service.queue, here.environment
+            if queue is not None and not queue.fires_within(runtime.rollout.bake_minutes, stops=runtime.scaling.stops):
+                late.setdefault(queue.oldest, []).append(environment.name)
+        for oldest, names in late.items():
+            yield (
+                f"{service.name}: in {', '.join(names)} the bake ends before the alarm on messages older than {oldest} "
+                "s can fire, so it only notifies: for it to roll back, raise rollout.bake_minutes or lower "
+                "queue.oldest_seconds"
+            )
+
+
 def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
     """Keys of a queue that exists, written beside that, which only its maker has a say in."""
     if queue is not None and queue.existing:

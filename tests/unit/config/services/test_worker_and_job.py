@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.config import parse_config
+from nova_infra.config import Queue, parse_config
 from nova_infra.errors import ConfigError
 
 WORKER = {"name": "mailer", "kind": "worker", "queue": {"messages_per_task": 40}}
@@ -69,3 +69,26 @@ def test_a_job_of_the_release_needs_a_command(raw: dict[str, Any]) -> None:
 def test_everything_is_reported_at_once(raw: dict[str, Any]) -> None:
     found = lines(raw, {**JOB, "scaling": {"max_tasks": 3}, "rollout": {"bake_minutes": 9}, "health": {"path": "/a"}})
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    ("oldest_seconds", "bake_minutes", "in_time"),
+    [
+        (60, 4, True),
+        (61, 4, False),
+        (60, 3, False),
+        (120, 5, True),
+        (121, 5, False),
+        (121, 6, True),
+        (600, 13, True),
+        (601, 13, False),
+        (3600, 62, False),
+        (3600, 63, True),
+    ],
+)
+def test_an_age_rolls_back_where_it_is_reached_three_minutes_before_the_bake_ends(
+    oldest_seconds: int, bake_minutes: int, in_time: bool
+) -> None:
+    queue = Queue(oldest_seconds=oldest_seconds)
+    assert queue.fires_within(bake_minutes) is in_time
+    assert queue.fires_within(bake_minutes + 7, stops=True) is in_time

@@ -12,7 +12,7 @@ _CHECKS = re.compile(
     r"\b(?:make(?:[ \t]+[^\s;&|()]+)*?[ \t]+(?:check|test[^\s;&|()'\"]*|integration|e2e|verify|preflight|gate)"
     r"|nova deploy|pytest|tox|nox|(?:npm|pnpm|yarn)(?:[ \t]+run)?[ \t]+test[^\s;&|()'\"]*)(?![\w.=/-])"
 )
-_IS_NO_CHECK = re.compile(r"#|\b(?:install|add|sync|echo|printf|which|command -v|pipx?)\b|[\w./-]$")
+_IS_NO_CHECK = re.compile(r"#|\b(?:install|add|sync|echo|printf|which|command -v)\b|[\w.-]$")
 _QUOTED = re.compile(r"'[^'\n]*'|\"(?:\\.|[^\"\\\n])*\"")
 _JOINED = re.compile(r"(\\|&&|\|\||(?<!\|)\|)[ \t]*\n[ \t]*")
 _SETS = re.compile(r"\bset((?:[ \t]+(?:[-+][A-Za-z]+|errexit|nounset|pipefail|xtrace|noglob))+)")
@@ -31,7 +31,8 @@ _REST = re.compile(r"(?:\s|;|#.*|\b(?:fi|done|esac)\b|\})*\Z")
 
 
 def checks(script: str, shell: str) -> Iterator[tuple[str, str]]:
-    """Each check of a script, and what makes the script go on if it fails; empty for nothing."""
+    """Each check of a script, and what makes the script go on if it fails; empty for nothing, or a shell unlike sh."""
+    is_known = re.match(r"(?:\S*/)?(?:ba|da|z|k)?sh\b|\S*/env\b|$", shell) is not None
     script = _JOINED.sub(lambda found: " " if found[1] == "\\" else f"{found[1]} ", script)
     bare = _QUOTED.sub(lambda found: re.sub(r"[^\n]", "x", found[0]), script)
     for check in _CHECKS.finditer(bare):
@@ -39,7 +40,7 @@ def checks(script: str, shell: str) -> Iterator[tuple[str, str]]:
         line = bare[: check.start()].rpartition("\n")[2]
         if "#" in line or _IS_NO_CHECK.search(lead) or re.search(r"\s(?:-\w*[nq]|--dry-run)\b", check[0]):
             continue
-        yield check[0], _ignores(_Check(script, bare, check.start(), check.end(), lead, shell))
+        yield check[0], _ignores(_Check(script, bare, check.start(), check.end(), lead, shell)) if is_known else ""
 
 
 class _Check:
