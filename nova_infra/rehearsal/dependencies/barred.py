@@ -1,6 +1,6 @@
 """Finds dependencies that production would keep a task from: no security group or network ACL opens their port."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from nova_infra.config.rules.addresses import addresses
 from nova_infra.operations.planner import StackKey, StackTemplate, Ways, World
@@ -32,29 +32,36 @@ def barred(
     ways = Ways(World(templates.values()), templates[stack.name])
     found: dict[str, dict[str, str]] = {}
     for task, definition in definitions.items():
-        shut = {port: why for _, port, why in ways.unreached(task)}
+        stores = ways.stores(task)
         for each in needed:
-            why = [
-                shut.get(port or each.wanted.port) or ways.closed(task, port, host)
-                for host, port in _places(each, definition)
-            ]
+            leads = {} if _stands_for_aws(each) else {k: why for k, why in stores.items() if k in each.wanted.provides}
+            places = _places(each, definition, leads)
+            why = [*leads.values(), *(ways.closed(task, port, host) for host, port in places)]
             if why and all(why):
                 found.setdefault(definition.revision, {})[each.wanted.name] = why[0]
     return found
 
 
-def _places(needed: Needed, definition: TaskDefinition) -> list[tuple[str, int | None]]:
+def _stands_for_aws(needed: Needed) -> bool:
+    return any(name.startswith(_AWS) for name in needed.wanted.provides)
+
+
+def _places(needed: Needed, definition: TaskDefinition, known: Collection[str]) -> list[tuple[str, int | None]]:
     """The hosts and ports that a dependency has in production, as far as nova.toml or the task's variables say.
 
     Where a secret leads to a database, its port is unknown, and none but those of the web will do.
+
+    Args:
+        known: Variables that lead to stores of the templates, which are left out.
     """
     wanted = needed.wanted
-    if any(name.startswith(_AWS) for name in wanted.provides):
+    if _stands_for_aws(needed):
         return []
     if needed.hosts:
         return [(host, wanted.port) for host in sorted(needed.hosts)]
-    led = {name: definition.environment[name] for name in wanted.provides if name in definition.environment}
-    if led or wanted.port not in STORE_PORTS or not definition.secrets.keys() & wanted.provides.keys():
+    named = wanted.provides.keys() - set(known)
+    led = {name: definition.environment[name] for name in named if name in definition.environment}
+    if led or known or wanted.port not in STORE_PORTS or not definition.secrets.keys() & named:
         return [(each.host, each.port) for each in addresses(led)]
     return [("", None)]
 

@@ -86,6 +86,27 @@ def test_what_may_be_elsewhere_in_production_is_not_kept_from_anybody() -> None:
     assert kept_from(aws, template()) == {}, "it stands for AWS"
 
 
+def test_a_database_that_lets_nobody_in_closes_no_other_of_its_port() -> None:
+    made = template(5432, secret=False)
+
+    def host(name: str) -> dict[str, Any]:
+        return {"Fn::GetAtt": [name, "Endpoint.Address"]}
+
+    names = {"ORDERS_HOST": host("Orders"), "CARTS_HOST": host("Carts"), "ELSEWHERE_HOST": "db.internal"}
+    [container] = made["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+    container["Environment"] = [{"Name": name, "Value": value} for name, value in names.items()]
+    rule = {**SHUT, "FromPort": 5432, "ToPort": 5432, "SourceSecurityGroupId": {"Fn::GetAtt": ["Tasks", "GroupId"]}}
+    for name, rules in {"Orders": [], "Carts": [{k: v for k, v in rule.items() if k != "CidrIp"}]}.items():
+        group = {"Type": "AWS::EC2::SecurityGroup", "Properties": {"SecurityGroupIngress": rules}}
+        about = {"Engine": "postgres", "VPCSecurityGroups": [{"Fn::GetAtt": [f"{name}Group", "GroupId"]}]}
+        made["Resources"] |= {name: {"Type": "AWS::RDS::DBInstance", "Properties": about}, f"{name}Group": group}
+    found = {name: kept_from(needed(provides={name: "{host}"}), made) for name in names}
+    why = {"shop:1": {"orders": "no rule of OrdersGroup lets them in to port 5432"}}
+    assert found == {"ORDERS_HOST": why, "CARTS_HOST": {}, "ELSEWHERE_HOST": {}}
+    assert kept_from(needed(provides=dict.fromkeys(names, "{host}")), made) == {}, "it stands for Carts, too"
+    assert kept_from(needed(("db.internal",)), made) == {}
+
+
 async def answer(*_: str, **__: object) -> tuple[int, str, str]:
     return 0, "10.97.7.9", ""
 

@@ -72,13 +72,33 @@ class Ways:
         for each in _addresses(properties):
             if each.port in STORE_PORTS and (why := self.closed(task_definition, each.port, each.host)):
                 yield f"{each.variable} leads to {each.host}", each.port, why
-        for stack, store in self._stores(properties):
-            kind, found = stack.resources[store]["Type"], stack.resources[store].get("Properties", {})
-            if port := _port_of(found, _STORES[kind][1]):
-                own = self._owners(stack, found.get(_STORES[kind][0]), GROUP)
-                shut = _of_all(self._no_rule_in(own, place, port) for place in self._places(task_definition))
-                if why := self.closed(task_definition, port) or shut:
-                    yield f"its tasks use {store}", port, why
+        for owner in self._stores(properties):
+            port, why = self._barred(task_definition, owner)
+            if why:
+                yield f"its tasks use {owner[1]}", port, why
+
+    def stores(self, task_definition: str) -> dict[str, str]:
+        """Variable that leads to a store of the templates, to why tasks do not reach it; empty where they may."""
+        properties, found = self._stack.resources[task_definition].get("Properties", {}), dict[str, str]()
+        known = self._stores(properties)
+        for container in tables(properties.get("ContainerDefinitions")):
+            for each in (*tables(container.get("Environment")), *tables(container.get("Secrets"))):
+                for leaf in _leaves([each.get("Value"), each.get("ValueFrom")]):
+                    owner = self._store(self._stack, leaf)
+                    leads = "ValueFrom" in each or "endpoint" in self._attribute(leaf).lower()
+                    if leads and owner is not None and _same(owner, known):
+                        found[str(each.get("Name"))] = self._barred(task_definition, owner)[1]
+        return found
+
+    def _barred(self, task_definition: str, owner: _Owner) -> tuple[int, str]:
+        """The port of a store, and why tasks do not reach it."""
+        stack, store = owner
+        kind, found = stack.resources[store]["Type"], stack.resources[store].get("Properties", {})
+        if not (port := _port_of(found, _STORES[kind][1])):
+            return 0, ""
+        own = self._owners(stack, found.get(_STORES[kind][0]), GROUP)
+        shut = _of_all(self._no_rule_in(own, place, port) for place in self._places(task_definition))
+        return port, self.closed(task_definition, port) or shut
 
     def _stores(self, definition: Mapping[str, Any]) -> list[_Owner]:
         """What tasks connect to: by an address, or else by a secret of it. Who only names one may use its API."""
