@@ -58,6 +58,10 @@ class Cron:
                         if exists and moment > after:
                             yield moment
 
+    def has_a_day(self) -> bool:
+        """Whether its years have such a day."""
+        return any(True for year in self.years for month in self.months for _ in self._days(year, month))
+
     def _days(self, year: int, month: int) -> Iterator[date]:
         for number in range(1, calendar.monthrange(year, month)[1] + 1):
             day = date(year, month, number)
@@ -122,8 +126,8 @@ def expression(text: str) -> str:
 
 
 def comes(schedule: Rate | Cron) -> bool:
-    """Whether it ever comes from now on."""
-    return next(schedule.times(datetime.now(UTC), ZoneInfo("UTC")), None) is not None
+    """Whether any calendar has such a day, in a year that is over, too: what runs today has to be deployable then."""
+    return isinstance(schedule, Rate) or schedule.has_a_day()
 
 
 def _capitals(field: str) -> str:

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from nova_infra.errors import NovaError
 
@@ -100,6 +101,24 @@ def side_by_side(
         threading.Thread(target=run, args=(item,), daemon=True).start()
     for _ in items:
         yield results.get()
+
+
+class SharedQuestion(Generic[_Result]):
+    """A question that is asked once for all threads that wait for its answer at the same time."""
+
+    def __init__(self, question: Callable[[], _Result]) -> None:
+        self._question = question
+        self._lock = threading.Lock()
+        self._answers: list[tuple[float, _Result]] = []
+
+    def ask(self) -> _Result:
+        """An answer that came after this call began. An error is raised, and not kept."""
+        since = time.monotonic()
+        with self._lock:
+            if not self._answers or self._answers[0][0] < since:
+                answer = self._question()
+                self._answers = [(time.monotonic(), answer)]
+            return self._answers[0][1]
 
 
 class PartialAnswers:

@@ -111,6 +111,10 @@ def test_a_field_that_aws_does_not_know_is_named(fields: str, fault: str) -> Non
         ("0 9 30-31 2 ?", False),
         ("0 9 31 4,JUN,sep,11 ?", False),
         ("0 9 31,30 FEB ? 2027", False),
+        ("0 9 29 2 ? 2027", False),
+        ("0 9 29 2 ? 2024", True),  # over, but a day
+        ("0 9 1 1 ? 1999", True),
+        ("0 9 1 1 ? 2199", True),
     ],
 )
 def test_a_cron_is_known_to_come_or_not(fields: str, ahead: bool) -> None:

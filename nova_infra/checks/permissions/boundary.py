@@ -1,4 +1,7 @@
-"""Finds each way from code of the repository, before the approval, to what the approval protects."""
+"""Checks the approval's boundary: no code that runs before the approval reaches what it protects.
+
+It is not IAM's permissions boundary, which ``operations/doctor/boundary.py`` checks.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

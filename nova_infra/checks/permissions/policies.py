@@ -1,5 +1,6 @@
-"""``NOVA-L…``: policies fit the limits that AWS puts on their size, whatever the number of services and operators.
+"""``NOVA-L…``: checks the size of every policy in a synthesized template, of IAM, KMS, S3 and ECR, and nothing else.
 
+The planner refuses a release for a policy's grammar as well: ``operations/planner/blockers/services/policies.py``.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: "IAM does not count white space when
 calculating the size of a policy". Values that only CloudFormation knows count as long as they commonly are.
 """

@@ -208,11 +208,14 @@ def check() -> None:
     Exits with 2 if it is invalid.
     """
     from nova_infra.config import load_config
+    from nova_infra.config.rules.service.queues import notes
     from nova_infra.documents.text import counted
 
     found = load_config(Path.cwd())
     environments = ", ".join(environment.name for environment in found.environments)
     click.echo(f"nova.toml is valid: {counted(len(found.services), 'service')} in {environments}")
+    for note in notes(found.services, found.environments):
+        click.echo(f"note: {note}")
 
 
 @config.command()

@@ -127,6 +127,11 @@ class Scaling(Model):
         """The greatest number of tasks outside of deployments."""
         return max([self.max_tasks, *(each.max_tasks for each in self.schedules)])
 
+    @property
+    def stops(self) -> bool:
+        """Whether there are times at which no task may run."""
+        return any(each.max_tasks == 0 for each in self.schedules)
+
     _checked = field_validator("max_tasks")(_not_below_min)
 
 

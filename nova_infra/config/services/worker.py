@@ -19,6 +19,12 @@ QueueName = Annotated[
     ),
 ]
 
+BEGINS_MINUTES = 7
+"""Within which a worker that a schedule starts has to work off what waited for it; the data of two may be late."""
+
+_DELAY_MINUTES = 3
+"""Of a bake: the minute in which the alarm fires, the one in which the bake began, and the one whose data is late."""
+
 
 class Queue(Model):
     """The queue of a worker, and the one for messages that it cannot process.
@@ -54,6 +60,15 @@ class Queue(Model):
     def oldest(self) -> int:
         """The age at which the alarm fires: one failed try, which hides a message while it ages, is no reason."""
         return self.oldest_seconds or max(120, self.visibility_seconds)
+
+    def fires_within(self, bake_minutes: int, *, stops: bool = False) -> bool:
+        """Whether a bake is long enough for a message to become too old, and for the alarm to fire.
+
+        Args:
+            stops: Whether the alarm also waits for a worker that a schedule has started.
+        """
+        minutes = _DELAY_MINUTES + (BEGINS_MINUTES if stops else 0)
+        return self.oldest + 60 * minutes <= 60 * bake_minutes
 
     @field_validator("dead")
     @classmethod

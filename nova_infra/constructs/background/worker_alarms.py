@@ -5,12 +5,8 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.config import Queue, Runtime, Thresholds
+from nova_infra.config.services.worker import BEGINS_MINUTES
 from nova_infra.constructs.tasks.alarms import AT_LEAST, LATE, AlarmMetric, TaskAlarms, query, returned
-
-_DELAY_MINUTES = 3
-"""Of a bake: the minute in which the alarm fires, the one in which the bake began, and the one whose data is late."""
-_BEGINS_MINUTES = 5
-"""Within which a worker that a schedule starts has to work off what waited for it."""
 
 
 class WorkerAlarms(TaskAlarms):
@@ -44,7 +40,7 @@ class WorkerAlarms(TaskAlarms):
         self.rollback_alarms = self._busiest_task(thresholds)
         if queue is not None:
             settings, name, dead_name = queue
-            stops = any(each.max_tasks == 0 for each in runtime.scaling.schedules)
+            stops = runtime.scaling.stops
             oldest = self._oldest(settings.oldest, name, stops=stops)
             dead = self._alarm(
                 "Dead",
@@ -53,7 +49,7 @@ class WorkerAlarms(TaskAlarms):
                 threshold=settings.dead_messages,
                 comparison=AT_LEAST,
             )
-            in_time = fires_in_time(settings.oldest, runtime.rollout.bake_minutes, stops=stops)
+            in_time = settings.fires_within(runtime.rollout.bake_minutes, stops=stops)
             self.rollback_alarms += [oldest, dead] if in_time else [dead]
         self.notify_alarms = [self._too_few(runtime.scaling.least)]
 
@@ -80,16 +76,6 @@ class WorkerAlarms(TaskAlarms):
             ],
             threshold=seconds,
             comparison=AT_LEAST,
-            periods=_BEGINS_MINUTES + LATE,
-            datapoints=_BEGINS_MINUTES,
+            periods=BEGINS_MINUTES,
+            datapoints=BEGINS_MINUTES - LATE,
         )
-
-
-def fires_in_time(oldest_seconds: int, bake_minutes: int, *, stops: bool = False) -> bool:
-    """Whether a bake is long enough for a message to become too old, and for the alarm to fire.
-
-    Args:
-        stops: Whether the alarm also waits for a worker that a schedule has started.
-    """
-    minutes = _DELAY_MINUTES + (_BEGINS_MINUTES + LATE if stops else 0)
-    return oldest_seconds + 60 * minutes <= 60 * bake_minutes

@@ -16,7 +16,7 @@ def handler(event: Any, context: Any) -> None:
     status, reason = "SUCCESS", "done"
     try:
         if event["RequestType"] != "Delete":
-            run(event["ResourceProperties"], event["StackId"], event["RequestId"], context)
+            run(event["ResourceProperties"], event, context)
     except Exception as error:  # CloudFormation would wait an hour for an answer
         status, reason = "FAILED", str(error)[:1500]
     physical = event.get("PhysicalResourceId") or event["LogicalResourceId"]
@@ -26,18 +26,20 @@ def handler(event: Any, context: Any) -> None:
     urllib.request.urlopen(request, timeout=30)  # noqa: S310
 
 
-def run(wanted: Any, stack: str, token: str, context: Any) -> None:
+def run(wanted: Any, event: Any, context: Any) -> None:
     """Run the command, unless it has run before for this image and these settings in this stack, as in a rollback.
 
-    What ran in a stack that is gone does not count: the database that it changed may have gone with it.
+    What ran in a stack that is gone does not count: its database may be gone. Old entries name no stack.
     """
-    key = f"{stack.rsplit('/', 1)[-1][:8]}-{wanted['Key']}"
+    key = f"{event['StackId'].rsplit('/', 1)[-1][:8]}-{wanted['Key']}"
     ssm, name = boto3.client("ssm"), wanted["Done"]
     try:
         done = ssm.get_parameter(Name=name)["Parameter"]["Value"].split(",")
     except ssm.exceptions.ParameterNotFound:
         done = []
-    if key in done:
+    if event["RequestType"] == "Create":
+        done = [each for each in done if "-" in each]
+    if key in done or wanted["Key"] in done:
         return
     ecs, cluster, container = boto3.client("ecs"), wanted["Cluster"], wanted["Container"]
     network = {"subnets": wanted["Subnets"], "securityGroups": wanted["SecurityGroups"], "assignPublicIp": "DISABLED"}
@@ -47,7 +49,7 @@ def run(wanted: Any, stack: str, token: str, context: Any) -> None:
         launchType="FARGATE",
         networkConfiguration={"awsvpcConfiguration": network},
         overrides={"containerOverrides": [{"name": container, "command": wanted["Command"]}]},
-        clientToken=token,
+        clientToken=event["RequestId"],
         startedBy="before-deploy",
     )
     if not started["tasks"]:

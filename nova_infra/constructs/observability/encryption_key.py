@@ -9,6 +9,9 @@ from constructs import Construct
 
 from nova_infra.constructs.observability.publisher import Publisher
 
+LOGS_STATEMENT = "LogGroups"
+"""Id of the statement that lets CloudWatch Logs use the key."""
+
 
 class EncryptionKey(Construct):
     """A rotated key that one publisher may use for its messages and CloudWatch Logs for named log groups."""
@@ -53,7 +56,7 @@ class EncryptionKey(Construct):
             return
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="LogGroups",
+                sid=LOGS_STATEMENT,
                 principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
                 actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                 resources=["*"],

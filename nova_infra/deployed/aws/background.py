@@ -62,6 +62,7 @@ class AwsBackground(AwsStacks):
         return self.queues({service.name: service.revision for service in services if not service.balanced})
 
     def queues(self, revisions: Mapping[str, str]) -> Mapping[str, Backlog]:
+        self.aws.each(self._variables, dict.fromkeys(revisions.values()))  # services of one revision ask once
         found = self.aws.each(self._backlog, list(revisions.items()))
         return {name: backlog for name, backlog in found if backlog is not None}
 

@@ -18,7 +18,7 @@ from nova_infra.deployed.aws.answers import (
 from nova_infra.deployed.aws.background import AwsBackground
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.client.session import Aws, whoami
-from nova_infra.deployed.aws.measurements import batches
+from nova_infra.deployed.aws.measurements import HUNDRED, batches
 from nova_infra.deployed.aws.rollouts import AwsRollouts
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
@@ -37,8 +37,6 @@ from nova_infra.deployed.model import (
 from nova_infra.errors import RefusedError, StrangerError
 from nova_infra.names import environment_prefix
 
-# The most that these operations list at once; unless they are asked for more, they list ten, or fifty.
-_HUNDRED = {"PaginationConfig": {"PageSize": 100}}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
@@ -85,7 +83,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return tuple(dict.fromkeys(match[1] for match in platforms if match))
 
     def services(self) -> tuple[RunningService, ...]:
-        names = self._ecs_names()
+        names = self._names_now()
         # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
         whose: list[dict[str, str]] = [{}] if self._has_own_cluster else [{"serviceName": name} for name in names]
         questions: list[Callable[[], list[dict[str, Any]]]] = [
@@ -107,7 +105,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def _ecs_names(self) -> list[str]:
         try:
-            arns = list(self.aws.pages("ecs", "list_services", "serviceArns", cluster=self.cluster, **_HUNDRED))
+            arns = list(self.aws.pages("ecs", "list_services", "serviceArns", cluster=self.cluster, **HUNDRED))
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
@@ -177,14 +175,9 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return TaskRevision(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
 
     def alarms(self) -> tuple[Alarm, ...]:
-        which = {"AlarmNamePrefix": f"{self.prefix}-", **_HUNDRED}
-        metric = self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmTypes=["MetricAlarm"], **which)
-        composite = self.aws.pages(
-            "cloudwatch", "describe_alarms", "CompositeAlarms", AlarmTypes=["CompositeAlarm"], **which
-        )
         alarms = [
-            *(read_alarm(a, composite=False) for a in metric),
-            *(read_alarm(a, composite=True) for a in composite),
+            *(read_alarm(a, composite=False) for a in self._metric_alarms.ask()),
+            *(read_alarm(a, composite=True) for a in self._all_alarms("Composite")),
         ]
         return tuple(sorted(alarms, key=lambda alarm: alarm.name))
 

@@ -4,12 +4,15 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
+from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.deployed.aws.deployments import load_balancer_of, needed_requests
 from nova_infra.deployed.aws.tasks import AwsTasks
 from nova_infra.deployed.rollouts import RequestCount, RequestRate, ServiceDeployment, Traffic
 from nova_infra.errors import PassingError
+from nova_infra.machine.parallel import SharedQuestion
 from nova_infra.names import REQUEST_ALARMS, alarm_name
 
 _PERIOD = 60
@@ -18,6 +21,8 @@ QUERIES = 500
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 """
+# The most that these operations list at once; unless they are asked for more, they list ten, or fifty.
+HUNDRED = {"PaginationConfig": {"PageSize": 100}}
 LOOK_BACK = timedelta(hours=1)
 _METRICS_LAG = 300.0
 """Seconds after which a minute's requests are known: load balancers send them every minute, and CloudWatch takes a few.
@@ -143,13 +148,22 @@ def request_queries(number: int, alarm: Mapping[str, Any]) -> list[dict[str, Any
 class AwsMeasurements(AwsTasks):
     """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that counts requests."""
 
+    def __init__(self, prefix: str, *, aws: Aws) -> None:
+        super().__init__(prefix, aws=aws)
+        self._metric_alarms = SharedQuestion(partial(self._all_alarms, "Metric"))
+
+    def _all_alarms(self, kind: str) -> list[dict[str, Any]]:
+        """The environment's alarms of a kind: ``Metric`` or ``Composite``."""
+        which = {"AlarmTypes": [f"{kind}Alarm"], "AlarmNamePrefix": f"{self.prefix}-", **HUNDRED}
+        return list(self.aws.pages("cloudwatch", "describe_alarms", f"{kind}Alarms", **which))
+
     def request_rates(self) -> Mapping[str, RequestRate]:
         prefix, now = f"{self.prefix}-", self.aws.now()
+        alarms_of_all = self._metric_alarms.ask()
         names = {alarm_name(stack, kind): (stack, kind) for stack in self._names() for kind in REQUEST_ALARMS}
         found: dict[str, dict[str, dict[str, Any]]] = {}
-        for batch in batches(list(names), 100):
-            which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
-            for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
+        for alarm in alarms_of_all:
+            if alarm["AlarmName"] in names:
                 stack, kind = names[alarm["AlarmName"]]
                 found.setdefault(stack.removeprefix(prefix), {})[kind] = alarm
         counting = [next(iter(alarms.values())) for alarms in found.values()]

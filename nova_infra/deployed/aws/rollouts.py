@@ -33,7 +33,7 @@ from nova_infra.deployed.rollouts import (
     Readings,
     ServiceDeployment,
 )
-from nova_infra.machine.parallel import PartialAnswers
+from nova_infra.machine.parallel import PartialAnswers, SharedQuestion
 from nova_infra.names import WEB_ALARMS, alarm_name
 
 _TWENTY = 20
@@ -54,6 +54,7 @@ class AwsRollouts(AwsMeasurements):
 
     def __init__(self, prefix: str, *, aws: Aws) -> None:
         super().__init__(prefix, aws=aws)
+        self._listing = SharedQuestion(self._ecs_names)
         self._listed: tuple[datetime, list[str]] | None = None
         self._kept_revisions: dict[str, Mapping[str, Any]] = {}
         self._unread_revisions: tuple[str, ...] = ()
@@ -139,9 +140,13 @@ class AwsRollouts(AwsMeasurements):
 
     def _names(self) -> list[str]:
         """Names of all services in the cluster, as they were a minute ago at most."""
-        now = self.aws.now()
-        if self._listed is None or now - self._listed[0] >= _BETWEEN_LISTS:
-            self._listed = now, self._ecs_names()
+        kept = self._listed
+        if kept is None or self.aws.now() - kept[0] >= _BETWEEN_LISTS:
+            return self._names_now()
+        return kept[1]
+
+    def _names_now(self) -> list[str]:
+        self._listed = self.aws.now(), self._listing.ask()
         return self._listed[1]
 
     def _under_way(self, described: Iterable[Mapping[str, Any]]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The account that delivers: what its pipeline is doing, and the topic where it asks for approvals."""
+"""Reads the toolchain account's pipeline executions, superseded ones included, and publishes to the approval topic."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Execution:
     """One run of the pipeline.
 
     Attributes:
-        status: ``InProgress``, ``Succeeded``, ``Failed``, ``Superseded``, …
+        status: ``InProgress``, ``Succeeded``, ``Failed``, ``Superseded`` (a newer execution overtook it), …
         commit: What it delivers, if it knows.
         message: The commit's message, as far as the source gives it.
     """

@@ -263,7 +263,9 @@ def _repositories(config: Config, access: Account) -> Check:
                 return not_known("the image repositories", error)
             missing.append(name)
     if missing:
-        return Check(False, f"no repository {', '.join(missing)}", "npx cdk deploy NovaRegistryStack")
+        # With GitHub's jobs, repositories that a failed deployment has made stay, and are adopted by the next one.
+        adopts = " --import-existing-resources" if config.delivery.engine == "github-actions" else ""
+        return Check(False, f"no repository {', '.join(missing)}", f"npx cdk deploy NovaRegistryStack{adopts}")
     if empty:
         return Check(
             None, f"no image yet in {', '.join(empty)}", "the pipeline builds them; or `nova image build <service>`"

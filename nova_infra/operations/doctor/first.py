@@ -1,6 +1,6 @@
-"""Checks what only the first deployment in an account needs: ``nova doctor --first``.
+"""Checks what a first deployment needs, such as service-linked roles and hosted zones: ``nova doctor --first``.
 
-Each is made by AWS when it is first needed, or by somebody else before, and is not part of a template.
+AWS makes each when it is first needed, or somebody else does before; none is part of a template.
 """
 
 from collections.abc import Iterator

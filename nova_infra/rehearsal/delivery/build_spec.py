@@ -74,6 +74,9 @@ _CHANGES_THE_SHELL = re.compile(
     r"|\s*[A-Za-z_]\w*=(?:\$\(.*\)|`.*`|\S*|\"[^\"]*\"|'[^']*')\s*$"
 )
 
+_OR_ENDS = "\n(exit $?) || exit\n"
+"""Ends a shell after a command that failed. It has a line of its own: within a list of commands, ``set -e`` is off."""
+
 
 def in_one_shell(install: Sequence[str], commands: Sequence[str]) -> tuple[str, ...]:
     """The commands of a build's later phases, in which what one of them does to the shell is there for the next ones.
@@ -84,7 +87,7 @@ def in_one_shell(install: Sequence[str], commands: Sequence[str]) -> tuple[str, 
     told = [*(each for each in install if re.fullmatch(r"\s*cd\s[^;&|]+", each)), *commands]
     first = next((at for at, each in enumerate(told) if _CHANGES_THE_SHELL.match(each)), len(told) - 1)
     together = told[max(first, 0) :]
-    last = together if len(together) < 2 else [" && ".join(f"{{ {each}\n}}" for each in together)]
+    last = [_OR_ENDS.join(together)] if together else []
     return (*told[: max(first, 0)], *last)
 
 

@@ -97,9 +97,8 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
         unmapped = reading.unmapped - (before[name].unmapped if name in before else set())
         found += [(name, f"only AWS knows whether {each}") for each in sorted(unmapped)]
         found += [(name, f"only AWS knows whether there is a type {each}") for each in sorted(reading.types)]
-        ran = before[name].essential if name in before else {}
-        changed = sorted(each for each, how in reading.essential.items() if ran.get(each) != how)
-        found += [(name, f"only AWS knows whether {each} stays up") for each in changed]
+        changed = sorted(reading.essential.items() - (before[name].essential.items() if name in before else set()))
+        found += [(name, f"only AWS knows whether {each} stays up") for each, _ in changed]
     return said_once(found)
 
 
@@ -138,7 +137,7 @@ class StageReading:
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
-        essential: Containers that are not run and end their tasks, in words, with their definitions.
+        essential: Containers that are not run and end their tasks, in words, with what they run in their image.
         unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
         left: What is left out, by stack and logical id, and what it is.
@@ -209,7 +208,8 @@ class StageReading:
         self.sidecars |= set(names)
         for each in given["ContainerDefinitions"]:
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
-                self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends,"] = repr(each)
+                said = f"the sidecar {each['Name']}, with which {stack.name} ends,"
+                self.essential[said] = repr([each.get("EntryPoint"), each.get("Command")])
         if names:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
 

@@ -1,4 +1,4 @@
-"""A task as a process of its sources, for machines without a container engine or on request."""
+"""Runs a task as a process of its sources, without a container engine; stops it by SIGTERM, then SIGKILL."""
 
 import asyncio
 import contextlib

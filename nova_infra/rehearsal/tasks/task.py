@@ -1,4 +1,4 @@
-"""An ECS task, whatever runs it on this machine."""
+"""What tasks in containers and in processes share: start, health checks, stop timeout and faults."""
 
 import asyncio
 import json

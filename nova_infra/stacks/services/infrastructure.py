@@ -15,6 +15,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 
 from nova_infra.config import Config
+from nova_infra.constructs.observability.encryption_key import LOGS_STATEMENT
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.errors import ConfigError
 from nova_infra.names import CONTAINER, encrypted_log_groups, platform_stack_name
@@ -144,11 +145,21 @@ def _check_encryption(group: logs.CfnLogGroup, platform: PlatformStack, service:
     if group.kms_key_id != platform.key.key_arn or cdk.Token.is_unresolved(name):
         return
     patterns = encrypted_log_groups(platform.stack_name.removesuffix(platform_stack_name("")))
-    if not any(fnmatchcase(name, pattern) for pattern in patterns):
+    if not any(fnmatchcase(name, pattern) for pattern in patterns) and not _is_granted_to_logs(platform.key):
         raise ConfigError(
             f"services/{service}/{FILE}: the log group {name!r} is encrypted with service.key, which is only for the "
-            f'environment\'s groups: name it f"{{service.prefix}}-…", leave its name to CloudFormation, or use no key'
+            f'environment\'s groups: name it f"{{service.prefix}}-…", leave its name to CloudFormation, use no key, or '
+            "let CloudWatch Logs use this one by service.key.add_to_resource_policy(…)"
         )
+
+
+def _is_granted_to_logs(key: kms.Key) -> bool:
+    """Whether a service's file has let CloudWatch Logs use the key, too: for which groups is then the file's to say."""
+    policy = key.node.default_child
+    assert isinstance(policy, kms.CfnKey)
+    statements = cdk.Stack.of(key).resolve(policy.key_policy)["Statement"]
+    others = [each.get("Principal", {}) for each in statements if each.get("Sid") != LOGS_STATEMENT]
+    return any(each in ("*", {"AWS": "*"}) or "logs." in str(each) for each in others)
 
 
 def _holds_data(resource: cdk.CfnResource) -> bool:

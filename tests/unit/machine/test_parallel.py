@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from nova_infra.machine.parallel import gather, threads, to_the_end
+from nova_infra.machine.parallel import SharedQuestion, gather, threads, to_the_end
 
 
 def test_results_come_in_the_order_of_the_coroutines() -> None:
@@ -139,3 +139,33 @@ def test_threads_that_have_ended_take_no_question() -> None:
         assert pool.submit(int, "7").result() == 7
     with pytest.raises(RuntimeError, match="ended"):
         pool.submit(int, "8")
+
+
+def test_a_shared_question_is_asked_once_by_all_who_wait_and_again_by_who_comes_later() -> None:
+    begun, asked = threading.Semaphore(0), 0
+
+    def question() -> int:
+        nonlocal asked
+        assert all(begun.acquire(timeout=30) for _ in range(3))
+        time.sleep(0.1)
+        asked += 1
+        return asked
+
+    def ask() -> int:
+        begun.release()
+        return shared.ask()
+
+    shared = SharedQuestion(question)
+    with threads(3) as pool:
+        waiting = [pool.submit(ask) for _ in range(3)]
+    assert [each.result() for each in waiting] == [1, 1, 1]
+    begun.release(3)
+    assert shared.ask() == 2
+
+
+def test_a_shared_question_that_failed_is_asked_again() -> None:
+    answers = iter([0, 4])
+    shared = SharedQuestion(lambda: 8 // next(answers))
+    with pytest.raises(ZeroDivisionError):
+        shared.ask()
+    assert shared.ask() == 2

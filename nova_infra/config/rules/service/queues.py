@@ -34,11 +34,6 @@ def of_one(key: str, service: Service) -> Iterator[str]:
             f"{key}.queue.tries: {queue.tries} of {queue.visibility_seconds} s each take longer than the 14 days that "
             "SQS keeps a message, so none would reach the dead-letter queue: lower it, or lower visibility_seconds"
         )
-    if queue is not None and not queue.existing and queue.visibility_seconds > queue.oldest:
-        yield (
-            f"{key}.queue.oldest_seconds: {queue.oldest_seconds} s is less than the {queue.visibility_seconds} s for "
-            "which one failed try hides a message, which ages meanwhile: raise it, or lower visibility_seconds"
-        )
     if queue is not None and queue.key and not queue.existing:
         yield f"{key}.queue.key: belongs to a queue that exists, and SQS's own key encrypts this one: remove it"
     if queue is not None and queue.name and not queue.dead and not queue.existing:
@@ -47,6 +42,23 @@ def of_one(key: str, service: Service) -> Iterator[str]:
             yield (
                 f"{key}.queue.name: leaves no room for the dead-letter queue's name, {dead!r}, which may have "
                 f"{MAX_NAME} characters: shorten it, or write dead"
+            )
+
+
+def notes(services: Sequence[Service], environments: Sequence[Environment]) -> Iterator[str]:
+    """Where the alarm on the age of messages is of no use to a deployment: nothing that AWS would refuse."""
+    for service in services:
+        late: dict[int, list[str]] = {}
+        for environment in environments:
+            here = resolved(service, environment)
+            queue, runtime = here.service.queue, here.environment
+            if queue is not None and not queue.fires_within(runtime.rollout.bake_minutes, stops=runtime.scaling.stops):
+                late.setdefault(queue.oldest, []).append(environment.name)
+        for oldest, names in late.items():
+            yield (
+                f"{service.name}: in {', '.join(names)} the bake ends before the alarm on messages older than {oldest} "
+                "s can fire, so it only notifies: for it to roll back, raise rollout.bake_minutes or lower "
+                "queue.oldest_seconds"
             )
 
 

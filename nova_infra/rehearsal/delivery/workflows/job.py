@@ -64,6 +64,10 @@ class WorkflowJob:
         given = (self.environment, self.content.get("env"), step.get("env"))
         return {str(key): as_text(value) for each in given if isinstance(each, Mapping) for key, value in each.items()}
 
+    def sets_more(self, step: Mapping[str, Any]) -> bool:
+        """Whether a step has variables that only a run knows, as by ``env: ${{ fromJSON(vars.ENV) }}``."""
+        return any(isinstance(each, str) for each in (self.environment, self.content.get("env"), step.get("env")))
+
     def script(self, step: Mapping[str, Any]) -> str:
         """The commands of a step, with the values that the workflow itself gives; empty if it has none."""
         variables = self.variables(step)

@@ -1,6 +1,5 @@
 """What a workflow lets through although something failed, or nobody was asked."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,16 +7,8 @@ from typing import Any
 from nova_infra.rehearsal.delivery.workflows.doomed import may_read
 from nova_infra.rehearsal.delivery.workflows.job import IMAGES, JobStep, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, bare
+from nova_infra.rehearsal.delivery.workflows.language.shell import checks
 from nova_infra.rehearsal.delivery.workflows.language.values import Open, as_text, is_unknown
-
-_GATE_KEEPERS = re.compile(
-    r"^[^#\n]*?\b(make (?:check|test\S*|integration|e2e|verify|preflight|gate)|nova deploy|pytest|npm test)\b(.*)$",
-    re.MULTILINE,
-)
-_IGNORES = re.compile(r"\|\|\s*(?:/\S*/)?(?:true|:|exit\s+0|(?:echo|printf|date)\b)(?!.*\bexit\s+[1-9])|(?<![&>])&\s*$")
-_PIPED = re.compile(r"(?<![|>])\|(?!\|)&?\s*[\w./-]+")
-_PIPEFAIL = re.compile(r"\bset\s+-[a-z]*o\s+pipefail|\bset\s+-o\s+pipefail")
-_GOES_ON = re.compile(r"^\s*set\s+\+(e|o\s+errexit)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -114,11 +105,10 @@ class Risks:
         if self.tolerates(job, job.content):
             yield f"what waits for {job.name} goes on even if it fails (continue-on-error)"
         for step in job.steps:
-            for command, rest in _GATE_KEEPERS.findall(job.commands(step)):
-                if self.tolerates(job, step):
-                    yield f"{job.name} goes on even if {command} fails (continue-on-error)"
-                elif ignoring := _ignoring(job, step, command, rest):
-                    yield f"{job.name} goes on even if {command} fails ({ignoring})"
+            script, shell = job.commands(step), as_text(step.get("shell", job.defaults.get("shell")))
+            for check, ignored in checks(EMBEDDED.sub("x", script), shell):
+                if why := "continue-on-error" if self.tolerates(job, step) else ignored:
+                    yield f"{job.name} goes on even if {check} fails ({why})"
 
     def _always(self, job: WorkflowJob) -> Iterator[str]:
         """Conditions that are texts, and so hold whatever stands in them."""
@@ -145,34 +135,18 @@ class Risks:
                     yield f"each combination of {job.name} uploads an artifact {name!r}, {why}"
                 known[name] = job.name
 
+    def _of_another(self, step: JobStep) -> bool:
+        """Whether a checkout is of something else than the commit that was pushed."""
+        ref = step.inputs.get("ref", "")
+        is_other = bool(ref) and not is_unknown(ref) and ref not in self.pushed
+        return is_other or bool(step.inputs.get("repository"))
+
     def _checked_out(self, job: WorkflowJob) -> Iterator[str]:
-        for step in self.steps(job):
-            if "actions/checkout@" not in step.uses:
-                continue
-            ref = step.inputs.get("ref", "")
-            if ref and not is_unknown(ref) and ref not in self.pushed and not step.inputs.get("repository"):
+        steps = [step for step in self.steps(job) if "actions/checkout@" in step.uses]
+        others = [step for step in steps if self._of_another(step)]
+        for step in steps:
+            ref, beside = step.inputs.get("ref", ""), step.inputs.get("path") and len(others) < len(steps)
+            if step in others and not beside and not step.inputs.get("repository"):
                 yield f"{job.name} checks out {ref}, not the commit that was pushed"
             if not may_read(job.permissions) and not step.inputs.keys() & {"token", "ssh-key", "repository"}:
                 yield f"{job.name} has no permission contents: read: its checkout fails unless the repository is public"
-
-
-def _ignoring(job: WorkflowJob, step: Mapping[str, Any], command: str, rest: str) -> str:
-    """What of a step's script makes the shell go on after a command that fails; empty for nothing.
-
-    See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell: only
-    ``shell: bash`` has ``pipefail``.
-
-    Args:
-        rest: What follows the command in its line.
-    """
-    script, shell = job.commands(step), as_text(step.get("shell", job.defaults.get("shell")))
-    rest = EMBEDDED.sub("x", rest)
-    if ignores := _IGNORES.search(rest):
-        return ignores.group().strip()
-    piped = _PIPED.search(rest)
-    if piped and shell != "bash" and "pipefail" not in shell and not _PIPEFAIL.search(script):
-        return f"{piped.group()}, without pipefail"
-    if found := _GOES_ON.search(script):
-        return found.group().strip()
-    after = script.partition(command)[2].partition("\n")[2]
-    return f"shell: {shell}" if "{0}" in shell and not re.search(r"-\w*e|errexit", shell) and after.strip() else ""

@@ -114,7 +114,7 @@ class PushedRun:
         for number, step in enumerate(job.steps, start=1):
             own = step.get("env") if isinstance(step.get("env"), Mapping) else {}
             variables = known["env"] | {str(k): self._text(job, as_text(v), known) for k, v in (own or {}).items()}
-            contexts = {**known, "env": Open(variables) if sets_variables else variables}
+            contexts = {**known, "env": Open(variables) if sets_variables or job.sets_more(step) else variables}
             sets_variables = sets_variables or "GITHUB_ENV" in str(step.get("run")) or step.get("uses") is not None
             try:
                 condition = {name: value for name, value in contexts.items() if name != "secrets"}
@@ -138,6 +138,10 @@ class PushedRun:
         script, more = self._script(job, job.script(step), contexts)
         commands = known_parts(job.commands(step), lambda text: self._text(job, text, contexts))
         known = {key: value for key, value in variables.items() if not is_unknown(value)}
+        given = step.get("with") or {}
+        given = given.items() if isinstance(given, Mapping) else ()
+        inputs = {str(k): self._text(job, as_text(v), contexts) for k, v in given}
+        inputs = Open(inputs) if isinstance(step.get("with"), str) else inputs
         windows = "" if contexts["runner"].get("os") != "Windows" else "pwsh"
         return JobStep(
             name=str(step.get("name") or step.get("id") or step.get("uses") or number),
@@ -145,7 +149,7 @@ class PushedRun:
             script=script,
             commands=VARIABLE.sub(lambda found: known.get(found[1] or found[2], found.group()), commands),
             variables={**variables, **more},
-            inputs={str(k): self._text(job, as_text(v), contexts) for k, v in (step.get("with") or {}).items()},
+            inputs=inputs,
             directory=self._text(job, directory, contexts) if script else "",
             minutes=self.minutes(job, step),
             tolerated=self.tolerates(job, step, contexts),
@@ -249,6 +253,7 @@ class PushedRun:
             for k, v in job.inputs.items()
         }
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
+        environment = Open(environment) if job.sets_more({}) else environment
         known = {**self._github(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}
         return {**known, "jobs": needs} if job.ends else known
 

@@ -1,4 +1,4 @@
-"""A task as a container of its image, from its task definition and nothing else of this machine."""
+"""Runs a task as a container, and stops it as ECS does: stop signal (SIGTERM), stop timeout, then SIGKILL."""
 
 import asyncio
 import contextlib

@@ -15,13 +15,14 @@ def convert(part: Part, table: TomlTable) -> None:
 def _queue(part: Part, table: TomlTable) -> None:
     tries = part.take("subscribe", "queue", "dead_letter", "tries", kind=int)
     table.put("queue.tries", tries)
-    visible = part.take("subscribe", "queue", "timeout", kind=object, convert=whole_seconds)
-    table.put("queue.visibility_seconds", visible)
+    table.put(
+        "queue.visibility_seconds", part.take("subscribe", "queue", "timeout", kind=object, convert=whole_seconds)
+    )
     latency = part.take("count", "queue_delay", "acceptable_latency", kind=object, convert=seconds)
     each = part.take("count", "queue_delay", "msg_processing_time", kind=object, convert=seconds)
     if latency and each:
         table.put("queue.messages_per_task", max(1, int(latency / each)))
-        table.put("queue.oldest_seconds", max(60, round(latency), visible or 0))
+        table.put("queue.oldest_seconds", max(60, round(latency)))
     elif part.has("count", "queue_delay"):
         part.fault("count", "queue_delay", what="has no acceptable_latency or no msg_processing_time: write both")
     if "queue" not in table.values and not part.is_override:

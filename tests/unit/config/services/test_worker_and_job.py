@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.config import parse_config
+from nova_infra.config import Queue, parse_config
 from nova_infra.errors import ConfigError
 
 WORKER = {"name": "mailer", "kind": "worker", "queue": {"messages_per_task": 40}}
@@ -20,7 +20,7 @@ def lines(raw: dict[str, Any], service: dict[str, Any]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("service", [WORKER, JOB])
+@pytest.mark.parametrize("service", [WORKER, JOB, {**JOB, "schedule": "cron(0 0 1 1 ? 2020)"}])
 def test_a_worker_and_a_job_are_accepted(raw: dict[str, Any], service: dict[str, Any]) -> None:
     assert lines(raw, service) == []
 
@@ -42,7 +42,7 @@ def test_a_worker_and_a_job_are_accepted(raw: dict[str, Any], service: dict[str,
         (JOB, {"rollout": {"bake_minutes": 9}}, "rollout: applies to services that run all the time"),
         (JOB, {"queue": {}}, "queue: belongs to a service of kind worker"),
         (JOB, {"schedule": "cron(0 0 31 2 ? *)"}, "never comes: correct its day, month or year"),
-        (JOB, {"schedule": "cron(0 0 1 1 ? 2020)"}, "never comes"),
+        (JOB, {"schedule": "cron(0 0 29 2 ? 2021)"}, "never comes"),
         (JOB, {"schedule": "every day"}, "write one such as rate(15 minutes)"),
         (JOB, {"schedule": None}, "services[0].schedule"),
         (JOB, {"time_zone": "Mars/Olympus"}, "is not a time zone: write one such as Asia/Tokyo"),
@@ -69,3 +69,26 @@ def test_a_job_of_the_release_needs_a_command(raw: dict[str, Any]) -> None:
 def test_everything_is_reported_at_once(raw: dict[str, Any]) -> None:
     found = lines(raw, {**JOB, "scaling": {"max_tasks": 3}, "rollout": {"bake_minutes": 9}, "health": {"path": "/a"}})
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    ("oldest_seconds", "bake_minutes", "in_time"),
+    [
+        (60, 4, True),
+        (61, 4, False),
+        (60, 3, False),
+        (120, 5, True),
+        (121, 5, False),
+        (121, 6, True),
+        (600, 13, True),
+        (601, 13, False),
+        (3600, 62, False),
+        (3600, 63, True),
+    ],
+)
+def test_an_age_rolls_back_where_it_is_reached_three_minutes_before_the_bake_ends(
+    oldest_seconds: int, bake_minutes: int, in_time: bool
+) -> None:
+    queue = Queue(oldest_seconds=oldest_seconds)
+    assert queue.fires_within(bake_minutes) is in_time
+    assert queue.fires_within(bake_minutes + 7, stops=True) is in_time

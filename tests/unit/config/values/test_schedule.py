@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from helpers.configuration import changed, faults
+from nova_infra.config import parse_config
 
 OPERATOR = "arn:aws:iam::333333333333:role/on-call"
 
@@ -28,7 +29,17 @@ def test_a_window_without_a_schedule_is_refused(raw: dict[str, Any], cron: str) 
     assert line.endswith("as in * * 9-17 ? * MON-THU")
 
 
-@pytest.mark.parametrize("cron", ["* 0 9 30 2 ?", "* 0 9 31 4,JUN,sep,11 ?", "* 0 9 1 1 ? 1999"])
+@pytest.mark.parametrize("cron", ["* 0 9 30 2 ?", "* 0 9 31 4,JUN,sep,11 ?", "* 0 9 29 2 ? 2027"])
 def test_a_window_that_never_opens_is_refused(raw: dict[str, Any], cron: str) -> None:
     [line] = faults(changed(raw, "environments.2.window", {"cron": cron}))
     assert line == f"nova.toml: environments[2].window.cron: {cron!r} never comes: correct its day, month or year"
+
+
+@pytest.mark.parametrize("year", ["1999", "2026", "2099"])
+def test_a_window_is_a_window_in_whatever_year_the_file_is_read(raw: dict[str, Any], year: str) -> None:
+    """Once its year is over, the file still has to load: a rollback reads it as well."""
+    raw["environments"][2]["on_failure"] = "stop"
+    changed(raw, "environments.2.window", {"cron": f"* * 9-17 ? * 2-6 {year}"})
+    window = parse_config(raw).environments[2].window
+    assert window is not None
+    assert window.cron.endswith(year)

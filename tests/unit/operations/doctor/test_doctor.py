@@ -91,6 +91,20 @@ def test_what_must_be_fixed_is_reported_with_what_to_do(
     assert remedy in cure
 
 
+@pytest.mark.parametrize(
+    ("engine", "remedy"),
+    [
+        ("codepipeline", "npx cdk deploy NovaRegistryStack"),
+        ("github-actions", "npx cdk deploy NovaRegistryStack --import-existing-resources"),
+    ],
+)
+def test_a_repository_of_a_failed_deployment_is_adopted_where_it_stays(checks: Any, engine: str, remedy: str) -> None:
+    config = parse_config(tomllib.loads((ROOT / "tests/unit/nova.toml").read_text()))
+    config = config.model_copy(update={"delivery": config.delivery.model_copy(update={"engine": engine})})
+    found = checks(config=config, list_images=missing("RepositoryNotFoundException"))
+    assert remedy in [cure for _, cure in faults(found, "Toolchain")]
+
+
 def test_a_host_of_a_service_has_to_be_in_the_zone_as_well(checks: Any) -> None:
     raw = tomllib.loads((ROOT / "tests/unit/nova.toml").read_text())
     raw["environments"][2]["domain"]["zone_name"] = "example.com"

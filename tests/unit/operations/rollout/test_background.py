@@ -59,6 +59,11 @@ def test_queues_are_looked_at_every_half_minute_and_their_addresses_once(
     assert world.calls.count("DescribeTaskDefinition") == 1
 
 
+def test_services_of_one_revision_ask_for_its_variables_once(environment: Any, world: World) -> None:
+    environment.queues({f"s{n:02}": f"shared:{n % 2}" for n in range(45)})
+    assert world.calls.count("DescribeTaskDefinition") == 2
+
+
 def test_more_of_them_are_looked_at_less_often(environment: Any, world: World) -> None:
     world.services = [f"s{n:02}-service" for n in range(45)]
     world.workers = set(world.services)

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +13,8 @@ import pytest
 
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.rollouts import RequestRate
-from nova_infra.errors import AwsError, RefusedError
+from nova_infra.errors import AwsError, NovaError, RefusedError
+from nova_infra.machine.parallel import threads
 from nova_infra.operations.rollout.follow import Follower
 from nova_infra.operations.rollout.picture import alarm_in_words
 from nova_infra.operations.rollout.view import ReleaseView
@@ -166,7 +169,37 @@ def test_request_rates_are_those_that_the_alarms_count_over_the_last_hour_in_few
     # The stub has three values an hour.
     assert rates["s01-service"] == RequestRate(3 * 240 / 60, {"errors": 20, "latency": 20})
     assert rates["s02-service"] == RequestRate(0.0, {"errors": 20, "latency": 20})
-    assert world.calls == ["ListServices", "DescribeAlarms", "DescribeAlarms", "GetMetricData"]
+    assert world.calls == ["DescribeAlarms", "DescribeAlarms", "ListServices", "GetMetricData"]
+
+
+def test_what_status_asks_side_by_side_is_asked_of_aws_once(
+    environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.refused["ListTasks"] = "AccessDeniedException"  # the tasks are not what is counted here
+    questions = (environment.alarms, environment.request_rates, environment.services)
+    begun, answer = threading.Semaphore(0), world.answer
+
+    def begin(question: Any) -> Any:
+        begun.release()
+        return question()
+
+    def slowly(operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        if operation in ("ListServices", "DescribeAlarms"):
+            assert all_begun.wait(30)
+            time.sleep(0.1)
+        return answer(operation, params)
+
+    all_begun = threading.Event()
+    monkeypatch.setattr(world, "answer", slowly)
+    with threads(3) as pool:
+        waiting = [pool.submit(begin, question) for question in questions]
+        assert all(begun.acquire(timeout=30) for _ in questions)
+        all_begun.set()
+    alarms, rates, services = waiting
+    assert (len(alarms.result()), len(rates.result())) == (135, 45)
+    assert isinstance(services.exception(), NovaError)
+    # Two pages of metric alarms, and two of composite ones.
+    assert (world.calls.count("DescribeAlarms"), world.calls.count("ListServices")) == (4, 1)
 
 
 @pytest.mark.parametrize("denied", ["DescribeRules", "GetMetricData", "DescribeAlarms", "DescribeServiceRevisions"])

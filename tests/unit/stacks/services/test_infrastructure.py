@@ -167,6 +167,27 @@ def test_a_log_group_of_the_environment_or_without_its_key_is_not(tmp_path: Path
     assert len([each for each in found.values() if each["Type"] == "AWS::Logs::LogGroup"]) == 2  # with the task's
 
 
+@pytest.mark.parametrize(
+    "grant",
+    [
+        "service.key.grant_encrypt_decrypt(iam.ServicePrincipal('logs.amazonaws.com'))",
+        "service.key.grant_encrypt_decrypt(iam.ServicePrincipal(f'logs.{service.stack.region}.amazonaws.com'))",
+        "service.key.add_to_resource_policy(iam.PolicyStatement(principals=[iam.AnyPrincipal()], actions=['kms:*'], "
+        "resources=['*'], conditions={'StringLike': {'kms:EncryptionContext:aws:logs:arn': '*:/audit/*'}}))",
+    ],
+)
+def test_a_log_group_that_the_file_lets_the_key_encrypt_is_not_refused(tmp_path: Path, grant: str) -> None:
+    text = log_group("log_group_name='/audit/anything', encryption_key=service.key")
+    made_by(tmp_path, text.replace("own = ", f"from aws_cdk import aws_iam as iam\n    {grant}\n    own = "))
+
+
+def test_a_grant_to_another_service_does_not_let_the_key_encrypt_a_log_group(tmp_path: Path) -> None:
+    grant = "service.key.grant_encrypt_decrypt(iam.ServicePrincipal('sqs.amazonaws.com'))"
+    text = log_group("log_group_name='/audit/anything', encryption_key=service.key")
+    with pytest.raises(ConfigError, match=r"'/audit/anything' is encrypted with service\.key, which is only for"):
+        made_by(tmp_path, text.replace("own = ", f"from aws_cdk import aws_iam as iam\n    {grant}\n    own = "))
+
+
 def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path: Path) -> None:
     assert set(project(tmp_path, "def resources(service): pass")) == {"shop"}
 

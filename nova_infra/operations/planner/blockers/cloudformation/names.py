@@ -1,4 +1,4 @@
-"""Names, listener ports and rule priorities that are taken, or that a replacement would need twice."""
+"""Refuses names, listener ports and priorities that are taken, such as two listener rules of one priority."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

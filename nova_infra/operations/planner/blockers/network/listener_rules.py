@@ -3,7 +3,7 @@
 See https://github.com/aws/aws-cdk/issues/36649: CloudFormation writes the template's weights, whichever colour serves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -63,14 +63,21 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
         if not (is_known(before.get("Conditions")) and is_known(after.get("Conditions"))):
             continue
         had, has = _conditions(before), _conditions(after)
-        others = [path for each in (after, *rules.values()) for path in _conditions(each).get("path-pattern", ())]
-        lost = [path for path in had.get("path-pattern", ()) if not any(fnmatchcase(path, each) for each in others)]
-        if lost:
+        others = [path for each in rules.values() for path in _conditions(each).get("path-pattern", ())]
+        given_up = [path for path in had.get("path-pattern", ()) if not _takes(has.get("path-pattern", ()), path)]
+        if moved := [path for path in given_up if _takes(others, path)]:
+            yield step.note(logical_id, f"another rule takes {listed(moved, 3)} from now on")
+        if lost := [path for path in given_up if path not in moved]:
             said = f"no rule takes {listed(lost, 3)} any more: their users get the listener's default answer"
             yield step.note(logical_id, said, hurts=True)
         for field in sorted(has.keys() - had.keys()) if had else ():
             said = f"takes only requests with {field} {listed(has[field], 3)} from now on: others find no rule"
             yield step.note(logical_id, said, hurts=True)
+
+
+def _takes(patterns: Iterable[str], path: str) -> bool:
+    """Whether all that a path pattern takes is taken by one of others."""
+    return any(fnmatchcase(path, each) for each in patterns)
 
 
 def _conditions(rule: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ Both drop what they do not allow, so a connection ends in its client's timeout. 
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html and vpc-network-acls.html beside it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
@@ -22,6 +23,11 @@ _TASK = "AWS::ECS::TaskDefinition"
 _TARGETS = frozenset({"CidrIp", "CidrIpv6", "DestinationPrefixListId", "DestinationSecurityGroupId"})
 _NOWHERE = ("127.", "255.255.255.255/")  # CDK's own way to say that a group lets nothing out
 STORE_PORTS = frozenset({1433, 1521, 3306, 5432, 5439, 6379, 11211, 27017})
+_PROXY = "AWS::RDS::DBProxy"
+_ATTACHMENT = "AWS::SecretsManager::SecretTargetAttachment"
+_LEADS = re.compile(
+    r"(?:DB|DATABASE|PG|SQL|POSTGRES|MYSQL|MONGO|DOCDB|REDSHIFT)\w*(?:HOST|ADDR|ENDPOINT|SERVER|URL|DSN)", re.I
+)
 _Owner = tuple[StackTemplate, str]
 _Place = tuple[list[_Owner], list[_Owner]]
 
@@ -35,7 +41,7 @@ _STORES = {
     "AWS::MemoryDB::Cluster": ("SecurityGroupIds", 6379),
     "AWS::RDS::DBCluster": ("VpcSecurityGroupIds", 0),
     "AWS::RDS::DBInstance": ("VPCSecurityGroups", 0),
-    "AWS::RDS::DBProxy": ("VpcSecurityGroupIds", 0),
+    _PROXY: ("VpcSecurityGroupIds", 0),
     "AWS::Redshift::Cluster": ("VpcSecurityGroupIds", 5439),
 }
 
@@ -66,13 +72,50 @@ class Ways:
         for each in _addresses(properties):
             if each.port in STORE_PORTS and (why := self.closed(task_definition, each.port, each.host)):
                 yield f"{each.variable} leads to {each.host}", each.port, why
-        for stack, store in self._owners(self._stack, list(_leaves(properties))):
+        for stack, store in self._stores(properties):
             kind, found = stack.resources[store]["Type"], stack.resources[store].get("Properties", {})
-            if kind in _STORES and (port := _port_of(found, _STORES[kind][1])):
+            if port := _port_of(found, _STORES[kind][1]):
                 own = self._owners(stack, found.get(_STORES[kind][0]), GROUP)
-                shut = _of_all(self._no_rule_in(own, groups, port) for groups, _ in self._places(task_definition))
+                shut = _of_all(self._no_rule_in(own, place, port) for place in self._places(task_definition))
                 if why := self.closed(task_definition, port) or shut:
                     yield f"its tasks use {store}", port, why
+
+    def _stores(self, definition: Mapping[str, Any]) -> list[_Owner]:
+        """What tasks connect to: by an address, or else by a secret of it. Who only names one may use its API."""
+        found = []
+        for each in _leaves(definition):
+            if (owner := self._store(self._stack, each)) is not None and "endpoint" in self._attribute(each).lower():
+                found.append(owner)
+        kinds = {_service_of(owner) for owner in found}
+        kinds |= {_service_of((stack, proxy)) for stack in self._stacks for proxy, _ in stack.of_type(_PROXY)}
+        containers = tables(definition.get("ContainerDefinitions"))
+        if any(_LEADS.search(str(v.get("Name"))) for each in containers for v in tables(each.get("Environment"))):
+            return found
+        for each in _leaves([container.get("Secrets") for container in containers]):
+            owner = self._store(self._stack, each)
+            if owner is not None and _service_of(owner) not in kinds and owner not in found:
+                found.append(owner)
+        return found
+
+    def _store(self, stack: StackTemplate, value: Any) -> _Owner | None:
+        """The store that a value is of, or that the secret of a value is attached to."""
+        owner = self._owner(stack, value)
+        if owner is None:
+            return None
+        attached = owner[0].resources[owner[1]]
+        if attached["Type"] == _ATTACHMENT:
+            owner = self._owner(owner[0], attached.get("Properties", {}).get("TargetId"))
+        return owner if owner is not None and owner[0].resources[owner[1]]["Type"] in _STORES else None
+
+    def _attribute(self, value: Any) -> str:
+        """The attribute of a resource that a value is; empty for the resource itself."""
+        match value:
+            case {"Fn::ImportValue": exported}:
+                exporter = self._world.exporter(self._stack, name := shown(exported))
+                return self._attribute(exporter.exports[name]) if exporter is not None else ""
+            case {"Fn::GetAtt": [_, *attributes]}:
+                return ".".join(map(str, attributes))
+        return ""
 
     def _places(self, task_definition: str) -> Iterator[_Place]:
         """Security groups and subnets of each resource that runs tasks of a definition; empty if unknown."""
@@ -105,13 +148,14 @@ class Ways:
         which = f"port {port}" if port is not None else "any port but 80 and 443"
         return f"no rule of {groups[0][1]} lets {which} out" if groups else ""
 
-    def _no_rule_in(self, groups: list[_Owner], tasks: list[_Owner], port: int) -> str:
-        """Why security groups let nobody of others in to a port."""
+    def _no_rule_in(self, groups: list[_Owner], place: _Place, port: int) -> str:
+        """Why security groups let no tasks of a place in to a port."""
+        tasks, subnets = place
         for group in groups if tasks else ():
             for stack, rule in self._rules(group, "Ingress"):
                 source = rule.get("SourceSecurityGroupId") if isinstance(rule, Mapping) else None
                 owner = self._owner(stack, source) if source is not None else None
-                if opens(rule, port) and (owner is None or _same(owner, tasks)):
+                if opens(rule, port) and (_may_be_from(rule, subnets) if owner is None else _same(owner, tasks)):
                     return ""
         return f"no rule of {groups[0][1]} lets them in to port {port}" if groups and tasks else ""
 
@@ -220,6 +264,21 @@ def _leads_to(rule: Any, network: str) -> bool:
         return ip_network(cidr, strict=False).overlaps(ip_network(network, strict=False))
     except (TypeError, ValueError):  # A name, or addresses of different versions.
         return True
+
+
+def _may_be_from(rule: Any, subnets: list[_Owner]) -> bool:
+    """Whether a rule may let in who is in subnets. A public range may be that of a NAT gateway."""
+    cidr = rule.get("CidrIp") if isinstance(rule, Mapping) else None
+    try:
+        blocks = [stack.resources[each].get("Properties", {})["CidrBlock"] for stack, each in subnets]
+        inner = ip_network(cidr, strict=False)  # type: ignore[arg-type]  # None is a TypeError, too
+        return not (blocks and inner.is_private) or any(inner.overlaps(ip_network(each)) for each in blocks)
+    except (KeyError, TypeError, ValueError):  # What only AWS knows, or addresses of different versions.
+        return True
+
+
+def _service_of(owner: _Owner) -> str:
+    return str(owner[0].resources[owner[1]]["Type"]).rpartition("::")[0]
 
 
 def _addresses(definition: Mapping[str, Any]) -> Iterator[Address]:

@@ -1,4 +1,6 @@
-"""Policies that IAM or KMS does not accept: their grammar, their size, and keys that nobody could change any more.
+"""Refuses a release whose policies IAM or KMS would reject: for grammar, size, or keys that nobody could change.
+
+The rules ``NOVA-L…`` in ``checks/permissions/policies.py`` check a template's policies for size alone.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html,

@@ -79,7 +79,7 @@ _SHAPES: dict[str, Any] = {
     "defaults": {"run": dict.fromkeys(("shell", "working-directory"), _Scalar)},
     "uses": str,
     "parallel": [dict],
-    **dict.fromkeys(("env", "with", "outputs"), _VALUES),
+    **{"env": (_EXPRESSION, _VALUES), "with": (_EXPRESSION, _VALUES), "outputs": _VALUES},
     **dict.fromkeys(("id", "if", "name", "run-name", "run", "shell", "working-directory"), _Scalar),
     **dict.fromkeys(("timeout-minutes", "cancel-timeout-minutes"), _NUMBER),
     **dict.fromkeys(("continue-on-error", "background"), _TRUTH),
@@ -172,6 +172,8 @@ class WorkflowText:
         self._check_keys(name, job, _CALLS if calls else _RUNS, "a job", f"job {name}")
         if not calls and job.get("runs-on") is None:
             raise self.error(name, f"job {name} has no runs-on, so GitHub refuses it", "write runs-on:")
+        if calls and isinstance(job.get("with"), str):  # A step may have all of them from an expression.
+            raise self.error(name, f"job {name}: with holds what GitHub does not take there", "correct it")
         ids: set[str] = set()
         for number, step in enumerate(every_step(steps), start=1):
             said = f"step {number} of job {name}"

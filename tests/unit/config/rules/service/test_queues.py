@@ -6,6 +6,7 @@ import pytest
 
 from helpers.configuration import faults
 from nova_infra.config import parse_config
+from nova_infra.config.rules.service.queues import notes
 
 WORKER = {"kind": "worker", "image": f"ghcr.io/a/b@sha256:{'c' * 64}"}
 
@@ -23,24 +24,49 @@ def test_a_worker_does_not_say_where_its_queues_are(raw: dict[str, Any], table: 
 
 
 @pytest.mark.parametrize(
-    "queue", [{"oldest_seconds": 60, "visibility_seconds": 61}, {"oldest_seconds": 119, "visibility_seconds": 7000}]
-)
-def test_one_failed_try_does_not_ring_the_alarm_on_age(raw: dict[str, Any], queue: dict[str, int]) -> None:
-    raw["services"].append({"name": "w", "queue": queue, **WORKER})
-    [line] = faults(raw)
-    said = f"oldest_seconds: {queue['oldest_seconds']} s is less than the {queue['visibility_seconds']} s for which one"
-    assert said in line
-
-
-@pytest.mark.parametrize(
     ("queue", "oldest"),
-    [({}, 120), ({"visibility_seconds": 120}, 120), ({"visibility_seconds": 900}, 900), ({"oldest_seconds": 60}, 60)],
+    [
+        ({}, 120),
+        ({"visibility_seconds": 120}, 120),
+        ({"visibility_seconds": 900}, 900),
+        ({"oldest_seconds": 60}, 60),
+        ({"oldest_seconds": 300, "visibility_seconds": 600}, 300),
+    ],
 )
-def test_a_message_is_old_after_a_try_at_the_earliest(raw: dict[str, Any], queue: dict[str, int], oldest: int) -> None:
+def test_a_message_is_old_after_a_try_unless_the_file_says_when(
+    raw: dict[str, Any], queue: dict[str, int], oldest: int
+) -> None:
     raw["services"].append({"name": "w", "queue": queue, **WORKER})
     worker = parse_config(raw).services[-1]
     assert worker.queue is not None
     assert worker.queue.oldest == oldest
+
+
+@pytest.mark.parametrize(
+    ("queue", "rollout", "said"),
+    [
+        ({}, {"bake_minutes": 5}, []),
+        (
+            {"visibility_seconds": 180},
+            {"bake_minutes": 5},
+            ["w: in dev, staging, prod the bake ends before the alarm on messages older than 180 s"],
+        ),
+        ({"visibility_seconds": 180}, {"bake_minutes": 6}, []),
+        (
+            {"oldest_seconds": 300},
+            {"bake_minutes": 7},
+            ["w: in dev, staging, prod the bake ends before the alarm on messages older than 300 s"],
+        ),
+        ({"oldest_seconds": 120, "visibility_seconds": 180}, {"bake_minutes": 5}, []),
+    ],
+)
+def test_an_alarm_on_age_that_comes_after_the_bake_is_said(
+    raw: dict[str, Any], queue: dict[str, int], rollout: dict[str, int], said: list[str]
+) -> None:
+    raw["services"].append({"name": "w", "queue": queue, "rollout": rollout, **WORKER})
+    config = parse_config(raw)
+    found = [note for note in notes(config.services, config.environments) if note.startswith("w:")]
+    assert [note.partition(" can fire")[0] for note in found] == said
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1000, 1210), (29, 43_200)])

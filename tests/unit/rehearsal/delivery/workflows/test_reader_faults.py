@@ -213,10 +213,19 @@ def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
         # All of this is one edit each; together they are read once.
         [
             ("test", SERVICES, 'echo "::set-output name=services::$(nova services --json)"'),
-            ("test", CHECK, "run: make check 2>&1 | tee log\n        shell: bash"),
+            (
+                "test",
+                CHECK,
+                "run: make check 2>&1 | tee log\n        shell: bash\n        env: ${{ fromJSON(vars.E) }}",
+            ),
             ("deploy-prod", r"ubuntu-24.04", "ubuntu-26.04"),
             ("e2e-test", r"runs-on: .*", "runs-on: [self-hosted, fast-20]"),
-            ("build", r"(persist-credentials:.*)", "ref: ${{ github.sha }}"),
+            (
+                "build",
+                r"(persist-credentials:.*)",
+                "ref: ${{ github.sha }}\n      - uses: actions/checkout@v4\n        with: {ref: charts, path: charts}",
+            ),
+            ("integration-test", r"    runs-on:", "    env: ${{ fromJSON(vars.E) }}\n    runs-on:"),
             ("deploy-dev", r"(persist-credentials:.*)", "ref: ${{ github.head_ref || github.ref }}"),
             ("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: ${{ fromJSON(vars.MINUTES || '90') }}"),
             ("cdk-synth", r"retention-days: 30", "overwrite: true"),

@@ -97,3 +97,5 @@ def test_requests_that_no_rule_takes_any_more_are_missed(before: Any, after: Any
     planned = plan(deployed, [[StackTemplate(KEY, {"Resources": resources, "Parameters": {"Path": {}}})], others])
     found = [each.what for stack in planned.stacks for each in stack.consequences if each.hurts]
     assert (told in found[0]) if told else found == [], found
+    notes = [each.what for stack in planned.stacks for each in stack.consequences]
+    assert ("another rule takes /carts/* from now on" in notes) == (other is not None)

@@ -211,6 +211,67 @@ def test_a_database_of_the_templates_has_to_let_its_tasks_in(ingress: list[dict[
     assert not list(Ways(World([]), made).unreached("Task"))
 
 
+def attached(target: Any = None) -> dict[str, Any]:
+    properties = {"SecretId": {"Ref": "Secret"}, "TargetId": target or {"Ref": "Orders"}}
+    return {"Type": "AWS::SecretsManager::SecretTargetAttachment", "Properties": properties}
+
+
+PASSWORD = {"Fn::Join": ["", [{"Ref": "Attached"}, ":password::"]]}
+MASTER = {"Fn::GetAtt": ["Orders", "MasterUserSecret.SecretArn"]}
+
+
+@pytest.mark.parametrize(
+    ("variables", "secret", "others", "is_used"),
+    [
+        ({"DB_HOST": HOST}, None, {}, True),
+        ({}, PASSWORD, {}, True),
+        ({}, MASTER, {}, True),
+        ({"CACHE_HOST": "cache.internal"}, PASSWORD, {}, True),
+        # The Data API, or somebody who only looks at it.
+        ({"DB_ID": {"Ref": "Orders"}, "SECRET_ARN": {"Ref": "Attached"}, "KEY": MASTER}, None, {}, False),
+        ({"CLUSTER_ARN": {"Fn::GetAtt": ["Orders", "DBInstanceArn"]}}, None, {}, False),
+        # Who has a secret may go another way.
+        ({"DB_HOST": "pool.internal"}, PASSWORD, {}, False),
+        ({}, PASSWORD, {"Proxy": {"Type": "AWS::RDS::DBProxy"}}, False),
+        ({}, PASSWORD, {"Attached": attached({"Fn::ImportValue": "elsewhere"})}, False),
+        ({}, {"Ref": "Secret"}, {}, False),
+    ],
+)
+def test_tasks_use_a_database_by_its_address_or_by_its_secret(
+    variables: dict[str, Any], secret: Any, others: Template, is_used: bool
+) -> None:
+    definition = task(**variables)
+    definition["Properties"]["ContainerDefinitions"][0]["Secrets"] = [{"Name": "PASSWORD", "ValueFrom": secret}]
+    parts: Template = {"Shop": service(), "Tasks": group(), "Orders": database(), "Data": group(), **others}
+    secrets: Template = {"Secret": {"Type": "AWS::SecretsManager::Secret"}, "Attached": attached()}
+    found = list(Ways(World([]), stack(Task=definition, **{**secrets, **parts})).unreached("Task"))
+    assert [said for said, *_ in found] == (["its tasks use Orders"] if is_used else [])
+
+
+@pytest.mark.parametrize(
+    ("cidr", "block", "is_closed"),
+    [
+        ("192.168.0.0/16", "10.0.1.0/24", True),
+        ("10.0.2.7/32", "10.0.1.0/24", True),
+        ("10.0.1.7/32", "10.0.1.0/24", False),
+        ("0.0.0.0/0", "10.0.1.0/24", False),
+        ("52.1.2.3/32", "10.0.1.0/24", False),
+        ({"Fn::GetAtt": ["Network", "CidrBlock"]}, "10.0.1.0/24", False),
+        ("192.168.0.0/16", {"Ref": "Block"}, False),
+    ],
+)
+def test_a_range_of_other_private_addresses_lets_no_tasks_in(cidr: Any, block: Any, is_closed: bool) -> None:
+    made = stack(
+        Task=task(DB_HOST=HOST),
+        Shop=service(subnets=[{"Ref": "Subnet"}]),
+        Subnet={"Type": "AWS::EC2::Subnet", "Properties": {"CidrBlock": block}},
+        Tasks=group(),
+        Orders=database(),
+        Data=group(ingress=[rule(5432, CidrIp=cidr)]),
+    )
+    assert bool(list(Ways(World([]), made).unreached("Task"))) == is_closed
+
+
 @pytest.mark.parametrize(
     "properties", [{"Port": {"Ref": "Port"}}, {"Engine": "db2-se"}, {"VPCSecurityGroups": ["sg-1"]}]
 )

@@ -1,5 +1,6 @@
 """Texts that are no workflow, or that come to far more than is written."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,29 @@ def test_aliases_are_what_they_stand_for() -> None:
     text = "on: push\njobs:\n  a: &job {runs-on: x, steps: [{run: ls}]}\n  b: *job\n"
     jobs = WorkflowText(Path("w.yml"), text).content["jobs"]
     assert jobs["a"] == jobs["b"] == {"runs-on": "x", "steps": [{"run": "ls"}]}
+
+
+@pytest.mark.parametrize(
+    ("key", "refused"),
+    [
+        ("env", ""),
+        ("a.env", ""),
+        ("steps.env", ""),
+        ("steps.with", ""),
+        ("a.outputs", "outputs holds what GitHub does not take there"),
+        ("a.defaults", "defaults holds what GitHub does not take there"),
+        ("b.with", "job b: with holds what GitHub does not take there"),
+    ],
+)
+def test_an_expression_stands_for_a_mapping_where_github_takes_one(key: str, refused: str) -> None:
+    expression = "${{ fromJSON(vars.ALL) }}"
+    step: dict[str, object] = {"uses": "x/y@v1"}
+    jobs: dict[str, dict[str, object]] = {"a": {"runs-on": "x", "steps": [step]}, "b": {"uses": "./b.yml"}}
+    content: dict[str, object] = {"on": "push", "jobs": jobs}
+    places = {"": content, "steps": step, **jobs}
+    places[key.rpartition(".")[0]][key.rpartition(".")[2]] = expression
+    if refused:
+        with pytest.raises(WorkflowError, match=refused):
+            WorkflowText(Path("w.yml"), json.dumps(content))
+    else:
+        WorkflowText(Path("w.yml"), json.dumps(content))
