@@ -97,6 +97,9 @@ def rehearse(options: Options) -> bool:
         began = time.monotonic()
         results = [] if refused else _play(prepared, baseline, record, console)
         record.seconds = time.monotonic() - began
+        released = [each.new for each in record.deployments if not each.baseline]
+        doubts = prepared.runtime.doubts
+        record.granted += dict.fromkeys(doubts[each] for each in released if each in doubts)
     return _show(record, results, options, console)
 
 

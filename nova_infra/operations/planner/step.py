@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from nova_infra.operations.planner.model import Consequence, Refusal, ResourceAction, StackKey, StackTemplate
 from nova_infra.operations.planner.world import Owner, World
@@ -28,6 +30,18 @@ class Step:
     never_deployed: Sequence[StackTemplate] = ()
     wave: Sequence[StackTemplate] = ()
     release: Mapping[StackKey, StackTemplate] = field(default_factory=dict)
+
+    @cached_property
+    def given(self) -> Mapping[str, Mapping[str, Any]]:
+        """The resources whose services get them now: what does not change, nobody judges again."""
+        changing = {action.logical_id for action in self.actions if action.changes}
+        return {name: each for name, each in self.after.resources.items() if name in changing}
+
+    def given_of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Logical id and properties of those of one type."""
+        for logical_id, properties in self.after.of_type(resource_type):
+            if logical_id in self.given:
+                yield logical_id, properties
 
     def refuse(self, where: str, fault: str, remedy: str, verdict: str = "CloudFormation would refuse this") -> Refusal:
         """Something of this stack that AWS would refuse."""

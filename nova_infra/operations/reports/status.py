@@ -143,7 +143,9 @@ def _summary(
     known: Collection[str] | None,
 ) -> EnvironmentStatus:
     own = {stack.name: stack for stack in found.stacks.result()}
-    revisions = environment.stack_revisions([s.stack for s in services if s.stack in own])
+    # A call for each: only of those that are judged by it.
+    judged = [s.stack for s in services if s.stack in own and not own[s.stack].busy]
+    revisions = environment.stack_revisions(judged)
     backlogs = environment.backlogs(services)
     ledger, jobs = found.ledger.result(), found.jobs.result()
     latest = ledger.entries[0] if ledger.entries else None

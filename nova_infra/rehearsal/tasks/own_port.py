@@ -1,37 +1,82 @@
-"""The port that a program takes where nothing sets the variable PORT, as its source says."""
+"""The port that a program takes where nothing sets the variable PORT, as the files that its command names say."""
 
 import functools
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-_NAMES = re.compile(
-    r"""(?<![\w-])PORT(?:["']\s*,\s*|["']?\]?\)?\s*(?:\|\||\?\?|\bor\b)\s*|:-)(?:\w+\()?["']?(\d{2,5})\b"""
+_DEFAULT = re.compile(
+    r"""(?:[eE][nN][vV]\w*(?:\.|\.get|\.fetch)?\W{1,2}PORT["']?\]?\s*\)?\s*(?:,|\|\||\?\?|\bor\b)\s*|\{PORT:-)"""
+    r"""(?:\w+\()?["']?(\d{2,5})\b"""
 )
 """``getenv("PORT", "8080")``, ``process.env.PORT || 3000``, ``getenv("PORT") or 8080`` and ``${PORT:-8080}``."""
+_SETS = re.compile(
+    r"""(?:\benv\w*\W{1,2}PORT["']?\]?\s*=(?!=)|setdefault\(["']PORT|(?:^|[\s;"'])PORT=(?!["']?\$\{PORT:-)\S)""",
+    re.MULTILINE,
+)
+"""``os.environ["PORT"] = ``, ``process.env.PORT = `` and ``export PORT=8080``."""
+_IMPORTS = re.compile(r"^.*\b(?:import|from|require|exec|source|python3?|node)\b.*$", re.MULTILINE)
+_ENDS = ("", ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".sh", "/__init__.py", "/index.js")
 _SOURCES = {".py", ".js", ".mjs", ".cjs", ".ts", ".go", ".rb", ".php", ".sh"}
-_NOT_RUN = re.compile(r"(^|[/_.-])(tests?|spec|node_modules|examples?|\.venv|vendor)([/_.-]|$)")
-_MOST_BYTES, _MOST_FILES = 200_000, 2_000
+_IF_RUN = re.compile(r"^if __name__ ==.*", re.MULTILINE | re.DOTALL)
+_MOST_BYTES, _MOST_FILES = 200_000, 50
 
 
 @functools.cache
-def own_port(directory: Path) -> tuple[int, str] | None:
-    """The port and the file that names it; None where no file does, or files do not agree."""
-    found = {port: path for path in _files(directory) for port in _NAMES.findall(_text(path))}
-    if len(found) != 1:
+def own_port(directory: Path, words: Sequence[str], port: int) -> tuple[int, str] | None:
+    """The port that it takes instead of another, and the file that says so.
+
+    Args:
+        words: The program, as its task definition or image says.
+        port: The one that requests go to.
+
+    Returns:
+        None where a file may set PORT or names that other port, and where no file names one, or not all the same.
+    """
+    texts = dict(_read(directory, words))
+    everything = "\n".join((*words, *texts.values(), *map(_text, directory.glob(".env*"))))
+    if _SETS.search(everything) or re.search(rf"(?<![\w.]){port}(?![\w.])", everything):
         return None
-    [(port, path)] = found.items()
-    return int(port), path.relative_to(directory).as_posix()
+    found = {number: path for path, text in texts.items() for number in _DEFAULT.findall(text)}
+    return next(((int(number), path) for number, path in found.items()), None) if len(found) == 1 else None
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    for number, path in enumerate(sorted(directory.rglob("*"))):
-        if number >= _MOST_FILES:
-            return
-        if path.suffix in _SOURCES and not _NOT_RUN.search(path.relative_to(directory).as_posix()) and path.is_file():
-            yield path
+def _read(directory: Path, words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The files that a command names, and those that they import, with their texts."""
+    named = [part for word in words for part in _split(word)]
+    waiting = [(path, True) for each in named for path in _paths(directory, directory, each)]
+    seen: set[Path] = set()
+    while waiting and len(seen) < _MOST_FILES:
+        path, is_run = waiting.pop(0)
+        if path in seen:
+            continue
+        seen.add(path)
+        text = _text(path) if is_run else _IF_RUN.sub("", _text(path))
+        yield path.relative_to(directory).as_posix(), text
+        named = [each for line in _IMPORTS.findall(text) for each in re.findall(r"[\w./-]+", line)]
+        waiting += [(found, False) for each in named for found in _paths(directory, path.parent, each)]
+
+
+def _split(word: str) -> list[str]:
+    try:
+        return shlex.split(word)
+    except ValueError:
+        return word.split()
+
+
+def _paths(root: Path, place: Path, name: str) -> Iterator[Path]:
+    """The source files that a word may stand for, as a path or as a Python module."""
+    for each in {name, name.lstrip(".").replace(".", "/")} - {""}:
+        for end in _ENDS:
+            for start in (place, root):
+                path = (start / f"{each}{end}").resolve()
+                if path.suffix in _SOURCES and path.is_relative_to(root.resolve()) and path.is_file():
+                    yield root / path.relative_to(root.resolve())
 
 
 def _text(path: Path) -> str:
+    if not path.is_file():
+        return ""
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.read(_MOST_BYTES)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,6 +34,7 @@ from nova_infra.rehearsal.usage.filling.disk import written
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 
+_SETS_PORT = re.compile(r"^\s*ENV\s(?:[^\n]*\\\n)*[^\n]*\bPORT[= ]", re.MULTILINE | re.IGNORECASE)
 _LOG_LINES = 200
 _PLACES = ("home", "tmp", "work")
 _LOOK_SECONDS = 0.5
@@ -48,10 +50,12 @@ class ProcessTask(Task):
     Attributes:
         sources: Checkout whose ``services/`` hold what the image would contain.
         asset: What the image would be built from, where an assembly holds it: the process runs in a copy of that.
+        doubts: What only its image would show is written here, a clause by its revision.
     """
 
     sources: Path
     asset: DockerAsset | None = None
+    doubts: dict[str, str] = field(default_factory=dict)
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
     _process: Process | None = None
     _meter: UsageMeter | None = None
@@ -67,7 +71,7 @@ class ProcessTask(Task):
 
     async def start(self) -> None:
         self.check_secrets()
-        self._check_own_port()
+        self._note_own_port()
         async with self.starts:
             await self._start_process()
             while not await (self._wait_for_port() if self.definition.port else self._stay()):
@@ -227,19 +231,18 @@ class ProcessTask(Task):
         """The variables that its image would set."""
         return variables_of(self.asset.directory / self.asset.dockerfile) if self.asset is not None else {}
 
-    def _check_own_port(self) -> None:
-        """Refuse a program that takes another port where nothing sets PORT: only here is it told the right one.
-
-        Raises:
-            TaskFailedError: Requests go to another port than the one that its source names.
-        """
+    def _note_own_port(self) -> None:
+        """Note a program that seems to take another port where nothing sets PORT, as it is told here."""
         port, told = self.definition.port, {**self._image_variables, **self.definition.environment}
-        if self.asset is None or not port or "PORT" in told or (own := own_port(self.asset.directory)) is None:
+        if self.asset is None or not port or "PORT" in {*told, *self.definition.secrets}:
             return
-        if own[0] != port and not any(str(port) in each for each in (*told.values(), *self._words())):
-            raise TaskFailedError(
-                f"nothing would listen on port {port}, the one in its task definition: nothing sets PORT there, and "
-                f"without it {own[1]} takes {own[0]}"
+        dockerfile = (self.asset.directory / self.asset.dockerfile).read_text(encoding="utf-8", errors="replace")
+        if _SETS_PORT.search(dockerfile) or any(str(port) in value for value in told.values()):
+            return
+        if (own := own_port(self.asset.directory, self._words(), port)) is not None:
+            self.doubts[self.definition.revision] = (
+                f"only its image shows whether a task listens on port {port}: nothing sets PORT, and without it "
+                f"{own[1]} seems to take {own[0]} (set PORT, or play it with a container engine)"
             )
 
     def _told_port(self) -> int:

@@ -51,6 +51,7 @@ class TaskRuntime(ABC):
         assets: Tag to the sources of an image that an assembly holds.
         dependencies: What nova.toml has started alongside the services.
         place: Where containers run; None where there are none.
+        doubts: Revision to what only its image would show, a clause.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class TaskRuntime(ABC):
     assets: Mapping[str, DockerAsset] = MappingProxyType({})
     dependencies: tuple[Needed, ...] = ()
     place: Place | None = None
+    doubts: Mapping[str, str] = MappingProxyType({})
 
     def asset_of(self, definition: TaskDefinition) -> DockerAsset | None:
         """The sources of an image, where an assembly holds them."""
@@ -115,6 +117,7 @@ class SourceRuntime(TaskRuntime):
         """Starts as many in parallel as there are processors."""
         self.starts = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
         self.engine = engine
+        self.doubts: dict[str, str] = {}
 
     @property
     def words(self) -> str:
@@ -139,7 +142,9 @@ class SourceRuntime(TaskRuntime):
 
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:
         asset = self.asset_of(definition)
-        return ProcessTask(definition, self.starts, patience, sources=sources, pace=self.pace, asset=asset)
+        return ProcessTask(
+            definition, self.starts, patience, sources=sources, pace=self.pace, asset=asset, doubts=self.doubts
+        )
 
 
 @dataclass

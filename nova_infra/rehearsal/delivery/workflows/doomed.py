@@ -196,7 +196,8 @@ def why_no_runner(labels: Collection[str]) -> str:
     found = re.fullmatch(r"(ubuntu|windows|macos)-(\d+)(?:\.(\d+))?(?:-arm|-large|-xlarge|-intel)?", label)
     if found is None:
         return ""
-    gone = int(found[2]) < _GONE[found[1]]
+    is_client = found[1] == "windows" and len(found[2]) != len(str(_GONE["windows"]))  # such as windows-11-arm
+    gone = int(found[2]) < _GONE[found[1]] and not is_client
     never = found[1] == "ubuntu" and (int(found[2]) % 2 or found[3] != "04")
     return f"GitHub has no runner {label}, so the job waits for one until it is cancelled" if gone or never else ""
 

@@ -181,6 +181,20 @@ def test_what_the_columns_do_not_show_is_a_red_row(make: Any, what: str) -> None
     assert said in text
 
 
+def test_the_revisions_of_stacks_being_updated_are_not_asked_for(make: Any) -> None:
+    asked: list[str] = []
+
+    class Counting(type(make.stub())):  # type: ignore[misc]  # the stub's class is known to the fixture alone
+        def stack_revisions(self, stacks: Any) -> dict[str, str]:
+            asked.extend(stacks)
+            return {}
+
+    stacks = (Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"), Stack("nova-prod-video", "UPDATE_ROLLBACK_COMPLETE"))
+    services = (make.service("audio"), make.service("video"))
+    status(["prod"], lambda _: Counting(name="prod", held_services=services, held_stacks=stacks))
+    assert asked == ["nova-prod-video"]
+
+
 def test_an_environment_whose_first_deployment_failed_is_red_and_says_what_to_do(make: Any) -> None:
     failed = (Stack("nova-prod-platform", "ROLLBACK_COMPLETE"),)
     text = wide(make.stub(held_stacks=failed, broken={"services": NotDeployedError("environment: none there")}))

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-response
 """
 
 import re
+import sys
 from collections.abc import Iterator
 
 from nova_infra.checks.rule import referenced
@@ -15,6 +16,13 @@ from nova_infra.operations.planner.step import Step
 
 _WAITS = "AWS::CloudFormation::WaitCondition"
 _VAIN = "CloudFormation would wait for this in vain, and roll back"
+_MODULE = re.compile(
+    r"""^\s*(?:import|from)\s+(\.?\w+)|(?:\brequire\(|\bimport\(|\bfrom\s|^\s*import\s)\s*["'](?:node:)?([^"']+)""",
+    re.MULTILINE,
+)
+_OF_NODE = frozenset(
+    {"assert", "buffer", "crypto", "events", "fs", "os", "path", "querystring", "stream", "util", "zlib"}
+)
 # Code that mentions none of these cannot send anything anywhere, its request included.
 _SENDS = re.compile(r"(?i)response_?url|cfn|crhelper|boto|sdk|http|url|socket|request|fetch|client|import_module")
 _HOUR = 3600
@@ -36,8 +44,14 @@ def waits_in_vain(step: Step) -> Iterator[Refusal]:
         properties = table(resource.get("Properties"))
         function = referenced(properties.get("ServiceToken")) or ""
         code = table(table(step.after.resources.get(function, {}).get("Properties")).get("Code")).get("ZipFile")
-        if logical_id in new and isinstance(code, str) and not _SENDS.search(code):
+        if logical_id in new and isinstance(code, str) and not _may_answer(code):
             seconds = shown(properties.get("ServiceTimeout", _HOUR))
             fault = f"waits for an answer for {seconds} s, and {function} sends none"
             remedy = "let it PUT its result to the event's ResponseURL, as the module cfnresponse does"
             yield step.refuse(logical_id, fault, remedy, _VAIN)
+
+
+def _may_answer(code: str) -> bool:
+    """Whether code may send something: by itself, or by a module of its own, such as one of a layer."""
+    modules = {name or other for name, other in _MODULE.findall(code)}
+    return _SENDS.search(code) is not None or not modules <= sys.stdlib_module_names | _OF_NODE

@@ -31,8 +31,8 @@ _SOURCES = ("CidrIp", "CidrIpv6", "SourceSecurityGroupId", "SourcePrefixListId")
 
 def refused_properties(step: Step) -> Iterator[Refusal]:
     """Refuse properties that EC2 or Elastic Load Balancing does not take together."""
-    for kind, judge in _JUDGES.items() if step.actions else ():
-        for logical_id, properties in step.after.of_type(kind):
+    for kind, judge in _JUDGES.items():
+        for logical_id, properties in step.given_of_type(kind):
             for where, fault, remedy in judge(properties):
                 yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 

@@ -73,7 +73,7 @@ _ADVANCED_PARAMETER = 8192
 
 def refused_combinations(step: Step) -> Iterator[Refusal]:
     """Refuse properties that the service behind a resource does not take together."""
-    for logical_id, resource in step.after.resources.items() if step.actions else ():
+    for logical_id, resource in step.given.items():
         properties, kind = resource.get("Properties"), str(resource.get("Type"))
         if isinstance(properties, Mapping) and not is_function(properties):
             for where, fault, remedy in _faults(kind, properties):

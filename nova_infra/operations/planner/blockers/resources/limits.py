@@ -121,7 +121,7 @@ _Fault = tuple[str, str, str]
 
 def beyond_limits(step: Step) -> Iterator[Refusal]:
     """Refuse properties beyond what the service behind a resource takes."""
-    for logical_id, resource in step.after.resources.items() if step.actions else ():
+    for logical_id, resource in step.given.items():
         properties = resource.get("Properties")
         if isinstance(properties, Mapping):
             for where, fault, remedy in _faults(str(resource.get("Type")), properties):

@@ -50,14 +50,14 @@ _Fault = tuple[str, str, str]
 
 def refused_task_definitions(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition that ECS would not register."""
-    for logical_id, properties in step.after.of_type(_TASK) if step.actions else ():
+    for logical_id, properties in step.given_of_type(_TASK):
         for where, fault, remedy in (*_of_task(properties), *_of_containers(properties)):
             yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 
 
 def impossible_sizes(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition for Fargate whose CPU and memory do not go together."""
-    for logical_id, properties in step.after.of_type(_TASK) if step.actions else ():
+    for logical_id, properties in step.given_of_type(_TASK):
         size = [properties.get(name) for name in ("Cpu", "Memory")]
         runs_on = as_list(properties.get("RequiresCompatibilities"))
         if "FARGATE" not in runs_on or not all(str(value).isdecimal() for value in size):

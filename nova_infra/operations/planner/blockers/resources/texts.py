@@ -176,7 +176,7 @@ _TASK, _QUEUE = "AWS::ECS::TaskDefinition", "AWS::SQS::Queue"
 
 def refused_texts(step: Step) -> Iterator[Refusal]:
     """Refuse names, words and combinations that the service behind a resource does not take."""
-    for logical_id, resource in step.after.resources.items() if step.actions else ():
+    for logical_id, resource in step.given.items():
         properties, kind = resource.get("Properties"), str(resource.get("Type"))
         if isinstance(properties, Mapping):
             for where, fault, remedy in (*_patterns(kind, properties), *_combinations(step, kind, properties)):

@@ -56,8 +56,8 @@ _Fault = tuple[str, str, str]
 
 def refused_values(step: Step) -> Iterator[Refusal]:
     """Refuse values that the service behind a resource does not take."""
-    for kind, judge in _JUDGES.items() if step.actions else ():
-        for logical_id, properties in step.after.of_type(kind):
+    for kind, judge in _JUDGES.items():
+        for logical_id, properties in step.given_of_type(kind):
             for where, fault, remedy in judge(properties):
                 yield step.refuse(f"{logical_id}.{where}", fault, remedy)
 

@@ -40,10 +40,10 @@ def restarted_databases(step: Step) -> Iterator[Consequence]:
 
 
 def _databases(step: Step) -> Iterator[tuple[Any, Mapping[str, Any], Mapping[str, Any]]]:
-    """What happens to each, with its properties before, if it stays the same one, and after."""
+    """What happens to each, with its properties before, if it is certain to stay the same one, and after."""
     for action in step.actions:
         if action.type in (*_VERSIONED, *_GROWS_ONLY) and action.changes:
-            stays = step.before is not None and action.action in (Action.UPDATE, Action.MAY_REPLACE)
+            stays = step.before is not None and action.action is Action.UPDATE
             before = step.before.resources[action.logical_id] if stays and step.before is not None else {}
             after = step.after.resources[action.logical_id]
             yield action, table(before.get("Properties")), table(after.get("Properties"))

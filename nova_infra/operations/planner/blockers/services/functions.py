@@ -33,7 +33,7 @@ _MOST_BYTES = 4096
 def refused_functions(step: Step) -> Iterator[Refusal]:
     """Refuse functions that Lambda does not take."""
     new = {action.logical_id for action in step.actions if action.makes_new}
-    for logical_id, properties in step.after.of_type("AWS::Lambda::Function") if step.actions else ():
+    for logical_id, properties in step.given_of_type("AWS::Lambda::Function"):
         runtime = properties.get("Runtime")
         if runtime in (*_OVER, *(_NOT_NEW if logical_id in new else ())):
             fault = f"is {runtime}, in which Lambda takes no {'new ' if runtime in _NOT_NEW else ''}function any more"

@@ -38,11 +38,11 @@ _Fault = tuple[str, str, str]
 
 def refused_policies(step: Step) -> Iterator[Refusal]:
     """Refuse policies that IAM or KMS does not take."""
-    for logical_id, resource in step.after.resources.items() if step.actions else ():
+    for logical_id, resource in step.given.items():
         kind, properties = resource["Type"], table(resource.get("Properties"))
         for where, fault, remedy in _faults(kind, properties):
             yield step.refuse(f"{logical_id}.{where}", fault, remedy)
-    yield from _too_long(step) if step.actions else ()
+    yield from _too_long(step)
 
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -55,6 +55,7 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield from _of_identity("Policies.PolicyDocument", document)
     if kind == "AWS::IAM::Role":
         yield from _grammar("AssumeRolePolicyDocument", properties.get("AssumeRolePolicyDocument"))
+        yield from _sids("AssumeRolePolicyDocument", properties.get("AssumeRolePolicyDocument"))
     if kind == "AWS::KMS::Key":
         yield from _key(properties)
 
@@ -62,6 +63,7 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
 def _of_identity(where: str, document: Any) -> Iterator[_Fault]:
     """A policy of an identity, whose statements name resources and no principals."""
     yield from _grammar(where, document)
+    yield from _sids(where, document)
     place = f"{where}.Statement"
     for statement in tables(table(document).get("Statement")):
         if not {"Resource", "NotResource"} & statement.keys():
@@ -74,18 +76,26 @@ def _of_identity(where: str, document: Any) -> Iterator[_Fault]:
 
 
 def _grammar(where: str, document: Any) -> Iterator[_Fault]:
-    """What every policy of IAM has to be."""
+    """What every policy has to be."""
     policy = table(document)
     statements = tables(policy.get("Statement"))
     if str(version := policy.get("Version", "2012-10-17")) not in ("2012-10-17", "2008-10-17"):
         yield f"{where}.Version", f"is {version}", "make it 2012-10-17: it is the language's version, not the policy's"
+    for statement in statements:
+        yield from _statement(f"{where}.Statement", statement)
+
+
+def _sids(where: str, document: Any) -> Iterator[_Fault]:
+    """Only IAM itself limits the ids of statements: KMS and other services take spaces and hyphens in them.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
+    """
+    statements = tables(table(document).get("Statement"))
     names = Counter(each["Sid"] for each in statements if isinstance(each.get("Sid"), str) and each["Sid"])
     if twice := [name for name, count in names.items() if count > 1]:
         yield f"{where}.Statement.Sid", f"is {twice[0]} twice", "give each statement another one, or none"
     if odd := [name for name in names if not re.fullmatch("[A-Za-z0-9]+", name)]:
         yield f"{where}.Statement.Sid", f"is {odd[0]}", "use letters and digits alone"
-    for statement in statements:
-        yield from _statement(f"{where}.Statement", statement)
 
 
 def _statement(place: str, statement: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -106,16 +116,19 @@ def _statement(place: str, statement: Mapping[str, Any]) -> Iterator[_Fault]:
 def _too_long(step: Step) -> Iterator[Refusal]:
     """Refuse more inline policies than an identity may have, whichever resources they are from."""
     sizes: Counter[str] = Counter()
+    given: set[str] = set()
     for logical_id, resource in step.after.resources.items():
-        properties = table(resource.get("Properties"))
+        properties, sized = table(resource.get("Properties")), Counter[str]()
         if resource["Type"] in _IDENTITIES:
-            sizes[logical_id] += sum(map(_size, values_at(properties, "Policies[].PolicyDocument")))
+            sized[logical_id] += sum(map(_size, values_at(properties, "Policies[].PolicyDocument")))
         if resource["Type"] in _INLINE:
             for identity in (each for key in _ATTACHED_TO for each in as_list(properties.get(key, []))):
-                sizes[referenced(identity) or str(identity)] += _size(properties.get("PolicyDocument"))
+                sized[referenced(identity) or str(identity)] += _size(properties.get("PolicyDocument"))
+        sizes += sized
+        given |= sized.keys() if logical_id in step.given else set()
     for identity, size in sizes.items():
         most = _IDENTITIES.get(str(step.after.resources.get(identity, {}).get("Type")))
-        if most is not None and size > most:
+        if most is not None and size > most and identity in given:
             fault = f"hold {size:,} characters, but IAM allows {most:,}"
             remedy = "move some into a managed policy, or name resources by a pattern"
             yield step.refuse(f"{identity}.Policies", fault, remedy)

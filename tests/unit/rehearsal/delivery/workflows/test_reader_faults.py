@@ -171,6 +171,7 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
             ),
             (("deploy-prod", r"ubuntu-24.04", "ubuntu-24.4"), "GitHub has no runner ubuntu-24.4"),
             (("deploy-prod", r"ubuntu-24.04", "[macos-12]"), "GitHub has no runner macos-12"),
+            (("deploy-prod", r"ubuntu-24.04", "windows-2019"), "GitHub has no runner windows-2019"),
             (
                 ("build", r"run: make image.*", "run: make images" + UPLOAD.format("scan")),
                 "! each combination of build uploads",

@@ -17,6 +17,7 @@ import yaml
 from helpers.exhaustive import one_of_each
 from helpers.workflows import TEXTS
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.delivery.workflows.doomed import why_no_runner
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
 
@@ -299,6 +300,7 @@ def test_an_odd_workflow_is_read_or_refused_in_a_line(seed: int) -> None:
         ("environment: lab", "outputs: [a]", "job deploy: outputs holds what"),
         ("environment: lab", "strategy: {matrix: {include: [a]}}", "job deploy: strategy.matrix holds what"),
         ("environment: lab", "defaults: {run: x}", "job deploy: defaults.run holds what"),
+        ("environment: lab", "env: x", "job deploy: env holds what"),
         ("with: {role-to-assume: x}", "with: x", "step 2 of job deploy: with holds what"),
         ("environment: lab", "environment: \"${{ format('{1}', 'a') }}\"", "for which it gives nothing"),
         ("environment: lab", f"environment: {DEEP!r}", "is nested too deeply"),
@@ -310,6 +312,22 @@ def test_what_github_refuses_is_refused_with_its_line(before: str, after: str, f
     with pytest.raises(WorkflowError, match=r"^deploy\.yml:\d+: ") as caught:
         read(text.replace(before, after))
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["windows-11-arm", "windows-11", "macos-26", "ubuntu-24.04-arm"])
+def test_a_runner_that_github_has_is_waited_for(label: str) -> None:
+    assert why_no_runner([label]) == ""
+    assert why_no_runner(["windows-2019"])
+
+
+@pytest.mark.parametrize("place", ["workflow", "job", "step"])
+def test_variables_that_an_expression_gives_are_not_known(place: str) -> None:
+    env = "env: ${{ fromJSON(vars.ENV) }}\n"
+    own = f"\n  {env}" if place == "step" else ""
+    last = f"- run: make synth && nova deploy lab\n  if: env.LEVEL == 'lab'{own}"
+    text = BEFORE.replace("jobs:", f"{env}jobs:") if place == "workflow" else BEFORE
+    workflow = read(text + deploy(keys=env if place == "job" else "", last=last))
+    assert workflow.assumed == ("deploy: 3 runs, although only GitHub knows its condition",)
 
 
 def test_on_and_yes_are_texts_as_in_yaml_1_2() -> None:

@@ -44,6 +44,12 @@ def test_a_wait_condition_that_may_be_signalled_is_not_refused(wait: Any, others
         ("def h(event, context): pass", True),
         ("import cfnresponse\ndef h(e, c): cfnresponse.send(e, c, cfnresponse.SUCCESS, {})", False),
         ("exports.h = async (event) => { await put(event.ResponseURL) }", False),
+        ("import json, os\nfrom base64 import b64encode\ndef h(event, context): print(json.dumps(event))", True),
+        ("const { join } = require('node:path')\nexports.h = async () => {}", True),
+        ("from helper import answer\ndef h(event, context): answer(event)", False),
+        ("import json\nimport helper as h", False),
+        ("const h = require('@shop/helper')\nexports.h = h.wrap(async () => {})", False),
+        ("import { wrap } from './helper.mjs'\nexport const h = wrap(async () => {})", False),
         ("import boto3\ndef h(e, c): boto3.client('lambda').invoke(FunctionName='b', Payload=str(e))", False),
     ],
 )

@@ -35,6 +35,7 @@ def planned(kind: str, before: dict[str, Any] | None, after: dict[str, Any]) -> 
         ("RDS::DBInstance", GIVEN, {"AllocatedStorage": "50"}, "AllocatedStorage"),
         ("RDS::DBInstance", GIVEN, {"AllocatedStorage": 200}, ""),
         ("EC2::Volume", {"Size": 20, "AvailabilityZone": "a"}, {"Size": 10}, "Size"),
+        ("RDS::DBInstance", GIVEN, {"AllocatedStorage": "50", "AvailabilityZone": "b"}, ""),
         ("ElastiCache::ReplicationGroup", {"EngineVersion": "7.1"}, {"EngineVersion": "6.2"}, "EngineVersion"),
         ("ElastiCache::ReplicationGroup", {"EngineVersion": "6.2"}, {"EngineVersion": "7.1"}, ""),
         ("RDS::DBInstance", GIVEN, {"EngineVersion": {"Fn::ImportValue": "version"}}, ""),

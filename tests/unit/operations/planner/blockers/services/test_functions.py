@@ -30,3 +30,21 @@ def test_a_runtime_that_is_over_takes_no_functions(runtime: str, new: bool, upda
 def test_variables_that_lambda_sets_are_its_own(name: str, is_kept: bool) -> None:
     variables = {"Environment": {"Variables": {name: "eu-west-1", "TZ": "UTC"}}}
     assert refused(variables) == (["It.Environment.Variables"] if is_kept else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "where"),
+    [
+        ("AWS::Lambda::Function", {"Runtime": "nodejs12.x"}, "Runtime"),
+        ("AWS::Lambda::Function", {"Timeout": 901}, "Timeout"),
+        ("AWS::SSM::Parameter", {"Type": "SecureString", "Value": "a"}, "Type"),
+        ("AWS::EC2::FlowLog", {"MaxAggregationInterval": 61}, "MaxAggregationInterval"),
+        ("AWS::IAM::ManagedPolicy", {"PolicyDocument": {"Version": "2024"}}, "PolicyDocument.Version"),
+        ("AWS::ECS::TaskDefinition", {"RequiresCompatibilities": ["FARGATE"], "Cpu": 256, "Memory": 9}, "Memory"),
+    ],
+)
+def test_what_does_not_change_is_not_judged_again(kind: str, properties: dict[str, Any], where: str) -> None:
+    it = {"It": {"Type": kind, "Properties": properties}}
+    before, more = StackTemplate(KEY, {"Resources": it}), {**it, "More": {"Type": "AWS::SNS::Topic"}}
+    assert plan([before], [[StackTemplate(KEY, {"Resources": more})]]).refusals == []
+    assert f"It.{where}" in [each.where for each in plan([], [[before]]).refusals]

@@ -73,6 +73,8 @@ def test_statements_share_no_id_and_a_policy_has_a_version_of_the_language() -> 
     [twice] = refusals(It=policy({**READ, "Sid": "A"}, {**READ, "Sid": "A"}))
     assert (twice.where, twice.fault) == ("It.PolicyDocument.Statement.Sid", "is A twice")
     assert refusals(It=policy({**READ, "Sid": "A"}, {**READ, "Sid": "B"}, Version="2012-10-17")) == []
+    policy_of_key = {"KeyPolicy": {"Statement": [{**OWNER, "Sid": "Enable IAM policies"}] * 2}}
+    assert refusals(It={"Type": "AWS::KMS::Key", "Properties": policy_of_key}) == [], "only IAM itself limits ids"
     [version] = refusals(It=policy(READ, Version="2024-01-01"))
     assert version.where == "It.PolicyDocument.Version"
 
@@ -82,6 +84,9 @@ def test_inline_policies_of_a_role_count_together_wherever_they_are_written() ->
     [found] = refusals(One=policy(LONG), Two=policy(LONG, kind="Policy"))
     assert found.where == "Role.Policies"
     assert "but IAM allows 10,240" in found.fault
+    both = {"Role": ROLE, "One": policy(LONG), "Two": policy(LONG, kind="Policy")}
+    deployed, topic = StackTemplate(KEY, {"Resources": both}), {"Type": "AWS::SNS::Topic"}
+    assert plan([deployed], [[StackTemplate(KEY, {"Resources": {**both, "More": topic}})]]).refusals == []
     [managed] = refusals(It=policy(LONG, READ, {**LONG, "Effect": "Deny"}, kind="ManagedPolicy"))
     assert "but IAM allows 6,144" in managed.fault
 
