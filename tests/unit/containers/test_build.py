@@ -95,7 +95,6 @@ def test_what_is_there_is_not_built_again(said: Said) -> None:
     assert said.built == built != []
 
 
-@pytest.mark.exhaustive("test_what_is_there_is_not_built_again")
 def test_a_build_succeeds_while_another_process_removes_images(said: Said) -> None:
     said.unlisted = "image not known"  # what Podman 4 says of one that goes while it lists them
     said.answer()
@@ -157,7 +156,8 @@ def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_imag
             ({"Id": "one", "History": None}, "--layers=false"),
             ({"FromImageID": "one", "History": None, "OCIv1": {"history": [{"created_by": "ADD"}]}}, "--layers"),
             ({"FromImageID": "one", "History": None, "OCIv1": {}}, "--layers=false"),
-        ]
+        ],
+        kind=lambda case: case[1],
     ),
 )
 def test_upon_an_image_without_a_history_no_cached_layers_are_looked_for(
@@ -223,7 +223,6 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
     assert "FROM f00d" in lines
 
 
-@pytest.mark.exhaustive("test_what_is_there_is_not_built_again")
 def test_what_only_dockers_format_holds_is_built_in_it_and_sealed_in_the_other(said: Said) -> None:
     dockerfile = ContextFile("audio/Dockerfile", "file", DOCKERFILE + b'SHELL ["/bin/bash", "-c"]\nCMD exec run\n')
     lines: list[str] = []
@@ -276,7 +275,8 @@ def test_what_only_dockers_format_holds_is_built_in_it_and_sealed_in_the_other(s
                 EngineError,
                 "different architecture",
             ),
-        ]
+        ],
+        kind=lambda case: case[2].rpartition("its image")[2],
     ),
 )
 def test_a_build_that_fails_says_whose_fault_it_is(

@@ -40,10 +40,11 @@ from nova_infra.images.registry import Registry
             ("registry:3", "mirror.gcr.io/library/registry:3"),
             ("ghcr.io/moby/buildkit:v1", None),
             ("localhost:5000/buildkit", None),
-        ]
+        ],
+        kind=lambda case: case[1] is None,
     ),
 )
-@pytest.mark.parametrize("there", one_of_each([True, False]))
+@pytest.mark.parametrize("there", [True, False])
 def test_what_a_digest_names_comes_from_a_mirror_of_docker_hub_that_has_it(
     docker: Docker, image: str, mirrored: str | None, there: bool
 ) -> None:

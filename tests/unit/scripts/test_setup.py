@@ -187,7 +187,7 @@ def not_made_to_the_end(project: Path) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize(
-    "fault", one_of_each([made_by_an_old_python, made_by_a_python_that_is_gone, made_elsewhere, not_made_to_the_end])
+    "fault", [made_by_an_old_python, made_by_a_python_that_is_gone, made_elsewhere, not_made_to_the_end]
 )
 def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(
     project: Path, fault: Callable[[Path], tuple[Path, str]]
@@ -200,7 +200,6 @@ def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(
     assert setup(root).stdout == ""
 
 
-@pytest.mark.exhaustive("test_a_venv_that_is_of_no_use_is_made_again_and_says_why")
 def test_another_python_that_is_asked_for_takes_the_place_of_the_first_and_stays(project: Path) -> None:
     setup(project)
     other = setup(project, PYTHON="python3.13")
@@ -261,7 +260,6 @@ def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed: Path, kin
     assert [line for line in called if not line.endswith(("no index", "offline"))] == []
 
 
-@pytest.mark.exhaustive("test_a_step_that_has_the_archive_of_tools_asks_no_registry")
 def test_a_step_that_tests_installs_the_lock_of_these_tests(packed: Path) -> None:
     from_archive(packed, "tests")
     called = (packed / "called").read_text()
@@ -326,7 +324,8 @@ def damaged(root: Path) -> None:
             (for_another_lock, "it was made for other locks, another Python or another kind of machine"),
             (for_another_python, "it was made for other locks, another Python or another kind of machine"),
             (damaged, "it is damaged"),
-        ]
+        ],
+        kind=lambda case: case[1],
     ),
 )
 def test_an_archive_that_does_not_fit_is_named_and_the_registries_are_asked(
