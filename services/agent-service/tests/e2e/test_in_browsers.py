@@ -34,6 +34,7 @@ def visit(browser: Browser | None, base_url: str) -> Iterator[OpenPage]:
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
+        page.on("requestfailed", lambda request: print(f"{request.method} {request.url}: {request.failure}"))
         page.goto(base_url)
         return page
 
