@@ -37,7 +37,7 @@ class BeforeDeploy(Construct):
 
     It names the task definition's family and not its revision, so that going back to an image changes nothing of it,
     and remembers in a parameter what has run in the stack: an image whose command has succeeded here is not run again,
-    neither by CloudFormation's own rollback nor by a later one. A stack that is deleted and made again starts anew.
+    neither by CloudFormation's own rollback nor by a later one. A stack that is made again starts from nothing.
 
     Attributes:
         resource: The custom resource; what must come after the command depends on it.
