@@ -26,7 +26,7 @@ LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*
 
 def read(*path: str) -> Any:
     """What a JSON file holds."""
-    with open(os.path.join(*path), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - as short as it can be
+    with open(os.path.join(*path), encoding="utf-8") as file:
         return json.load(file)
 
 
@@ -35,7 +35,7 @@ def artifacts(directory: str, top: bool = True) -> Iterator[tuple[str, str, Any,
     for name, artifact in read(directory, "manifest.json")["artifacts"].items():
         yield directory, name, artifact, top
         if artifact["type"] == "cdk:cloud-assembly":
-            yield from artifacts(os.path.join(directory, artifact["properties"]["directoryName"]), False)  # noqa: PTH118
+            yield from artifacts(os.path.join(directory, artifact["properties"]["directoryName"]), False)
 
 
 def strangers(names: list[str]) -> list[str]:
@@ -50,7 +50,7 @@ def strangers(names: list[str]) -> list[str]:
         for artifact in read("manifest.json")["artifacts"].values()
         if artifact["type"] == "cdk:cloud-assembly"
     }
-    return sorted(name for name in os.listdir() if not re.fullmatch(known, name) and name not in nested)  # noqa: PTH208
+    return sorted(name for name in os.listdir() if not re.fullmatch(known, name) and name not in nested)
 
 
 def assets(directory: str, name: str, artifact: Any, stacks: list[str]) -> Iterator[str]:
@@ -93,7 +93,7 @@ def deployment(name: str, artifact: Any, names: list[str]) -> Iterator[str]:
     """Where and how a stack would be deployed, if otherwise than the pipeline's."""
     properties, place, qualifier = artifact["properties"], os.environ["PLACE"], os.environ["QUALIFIER"]
     account, region = place.removeprefix("aws://").split("/")
-    with open(properties["templateFile"], "rb") as file:  # noqa: PTH123 - as short as it can be
+    with open(properties["templateFile"], "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     role = f"arn:${{AWS::Partition}}:iam::{account}:role/cdk-{qualifier}-%s-role-{account}-{region}"
     places = {

@@ -232,7 +232,7 @@ class ProcessTask(Task):
         return variables_of(self.asset.directory / self.asset.dockerfile) if self.asset is not None else {}
 
     def _note_own_port(self) -> None:
-        """Note a program that seems to take another port where nothing sets PORT, as it is told here."""
+        """Note a program that seems to take another port where nothing sets PORT; here PORT is always set."""
         port, told = self.definition.port, {**self._image_variables, **self.definition.environment}
         if self.asset is None or not port or "PORT" in {*told, *self.definition.secrets}:
             return

@@ -65,7 +65,7 @@ def _sentences() -> dict[str, str]:
     """Return every sentence that a service may refuse with, gaps as {}, and the module that has it."""
     raised = {"Problem", "CallError", "PassingError", "CallerError"}
     found: dict[str, str] = {}
-    # Those that a file may meet, here, in the kit and in those siblings of the page that are still beside it.
+    # Those that a file may meet, here, in the kit and in those of its siblings that are still in the project.
     modules = [SERVICES / "kit/src/nova_kit/media.py", *(Path(__file__).parents[1] / "src").rglob("*.py")]
     for sibling in ("audio-service", "search-service", "video-service"):
         modules += (SERVICES / sibling / "src").rglob("*.py")

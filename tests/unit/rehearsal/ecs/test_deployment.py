@@ -16,6 +16,22 @@ from nova_infra.rehearsal.tasks.task import SILENT, TaskFailedError
 SAID = "exited with code 2: LEVEL is missing"
 
 
+def play(deployment: PlayedDeployment) -> None:
+    """Play a deployment to its end while its clock goes on, in 20 seconds at most."""
+
+    async def nothing() -> None:
+        pass
+
+    async def run() -> None:
+        ticking = asyncio.create_task(deployment.clock.run(nothing, lambda: None))
+        try:
+            await deployment.run()
+        finally:
+            ticking.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
 class Failing(PlayedService):
     """A service whose tasks end one after the other, each with a reason."""
 
@@ -84,18 +100,8 @@ def test_while_a_deployment_runs_its_state_says_what_the_new_revision_got_in_the
         tell=lambda _: None,
     )
 
-    async def nothing() -> None:
-        pass
-
-    async def play() -> None:
-        ticking = asyncio.create_task(deployment.clock.run(nothing, lambda: None))
-        try:
-            await deployment.run()
-        finally:
-            ticking.cancel()
-
     with pytest.raises(DeploymentFailedError):
-        asyncio.run(asyncio.wait_for(play(), 20))
+        play(deployment)
     assert service.deployments[-1].per_minute == 31
 
 
@@ -132,17 +138,7 @@ def test_without_a_health_check_the_breaker_counts_no_task_that_has_run(check: s
         tell=lambda _: None,
     )
 
-    async def nothing() -> None:
-        pass
-
-    async def play() -> None:
-        ticking = asyncio.create_task(deployment.clock.run(nothing, lambda: None))
-        try:
-            await deployment.run()
-        finally:
-            ticking.cancel()
-
     with contextlib.suppress(DeploymentFailedError):
-        asyncio.run(asyncio.wait_for(play(), 20))
+        play(deployment)
     assert record.outcome == outcome
     assert record.losses == ["it ended"] * (5 if check is None else 3)

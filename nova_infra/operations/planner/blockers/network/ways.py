@@ -1,7 +1,8 @@
 """Ports that tasks certainly cannot reach: neither their security groups nor their network ACLs let them through.
 
 Both drop what they do not allow, so a connection ends in its client's timeout. Only what templates state is judged:
-https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html and vpc-network-acls.html beside it.
+https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html and
+https://docs.aws.amazon.com/vpc/latest/userguide/vpc-network-acls.html.
 """
 
 import re
