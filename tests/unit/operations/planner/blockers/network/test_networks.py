@@ -6,7 +6,7 @@ import pytest
 
 from nova_infra.operations.planner import StackKey, StackTemplate, plan
 
-KEY = StackKey("210987654321", "eu-north-1", "net")
+KEY, APP = (StackKey("210987654321", "eu-north-1", name) for name in ("net", "app"))
 SUBNETS = {
     name: {
         "Type": "AWS::EC2::Subnet",
@@ -25,7 +25,7 @@ def found(**resources: tuple[str, dict[str, Any]]) -> list[str]:
     own = {name: {"Type": f"AWS::{kind}", "Properties": each} for name, (kind, each) in resources.items()}
     exported = {"Value": {"Ref": "a2"}, "Export": {"Name": "net:second"}}
     first = StackTemplate(KEY, {"Resources": SUBNETS, "Outputs": {"Second": exported}})
-    after = StackTemplate(KEY._replace(name="app"), {"Resources": {**own, **SUBNETS}})
+    after = StackTemplate(APP, {"Resources": {**own, **SUBNETS}})
     return [each.where for each in plan([first], [[after]]).refusals]
 
 
