@@ -12,6 +12,7 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
 from nova_infra.config.rules.addresses import OPEN_PORTS, Address, addresses
+from nova_infra.names import BEFORE_DEPLOY
 from nova_infra.operations.changes.certain import table, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.blockers.network.security_groups import GROUP, opens, whole
@@ -149,7 +150,7 @@ class Ways:
                 if task_definition in references(leaves):
                     yield self._among(leaves, GROUP), self._among(leaves, _SUBNET)
                 continue
-            if resource["Type"] == "Custom::BeforeDeploy" and properties.get("Family") == family:
+            if resource["Type"] == BEFORE_DEPLOY and properties.get("Family") == family:
                 network = properties
             elif resource["Type"] != "AWS::ECS::Service" or referenced(properties.get("TaskDefinition")) != (
                 task_definition
