@@ -1,4 +1,4 @@
-"""Runs targets of the Makefile side by side, and says of each when it starts, how it ends and what it took: ``make test``.
+"""Runs targets of the Makefile side by side and shows when each starts, how it ends and what it took: ``make test``.
 
 More than twice as many run as there are processors, because some mostly wait for what they have started. Give the
 longest first: what is short then fills the end, where nothing else is left. What several targets read and one has to

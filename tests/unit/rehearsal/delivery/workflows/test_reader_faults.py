@@ -26,7 +26,6 @@ from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, 
 from nova_infra.rehearsal.delivery.workflows.reader import read_workflow
 from nova_infra.scaffold.workflows import workflows
 
-
 FAULTS: list[tuple[Change, str]] = [
     (("deploy-staging", r"needs: .*", "needs: [cdk-synth]"), "! deploy-staging does not wait for integration-test"),
     (("deploy-dev", r"needs: .*", "needs: [cdk-synth]"), "! deploy-dev does not wait for build, so the images"),
