@@ -80,3 +80,31 @@ def test_a_load_balancer_has_one_name_in_cloudwatch_however_a_template_finds_it(
     }
     stack = PlayedStack("web", template, exports={}, revisions={})
     assert stack.outputs()["Found"] == stack.outputs()["Given"] == "app/web/Balancer"
+
+
+@pytest.mark.parametrize(
+    ("port", "names", "host"),
+    [
+        (80, [], "balancer.web.elb.test"),
+        (8080, [], "balancer.web.elb.test:8080"),
+        (80, ["*.example.jp.", "shop.example.jp.", "www.example.jp."], "shop.example.jp"),
+    ],
+)
+def test_users_name_the_domain_that_leads_to_it_or_its_own_name(port: int, names: list[str], host: str) -> None:
+    template = platform("0.0.0.0/0")
+    template["Resources"]["Listener"]["Properties"]["Port"] = port
+    for number, name in enumerate(names):
+        alias = {"DNSName": {"Fn::GetAtt": ["Balancer", "DNSName"]}, "HostedZoneId": "Z1"}
+        record = {"Name": name, "Type": "A", "AliasTarget": alias}
+        template["Resources"][f"Record{number}"] = {"Type": "AWS::Route53::RecordSet", "Properties": record}
+
+    async def play() -> None:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
+        try:
+            await balancers.apply(PlayedStack("web", template, exports={}, revisions={}))
+            [listener] = balancers._listeners.values()
+            assert listener.public_host == host
+        finally:
+            await balancers.stop()
+
+    asyncio.run(play())
