@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 # One version of a package for every Python from the oldest supported one on, also where a lock has had several.
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
-	$(UPGRADE) $(shell $(VENV)/bin/python -m nova_infra.locks --unsplit)
+	$(UPGRADE) $(shell $(VENV)/bin/python scripts/locks.py --unsplit)
 PASSED := .nova/passed
 # What `make test` has passed for, and with which Python.
 BUT_FOR_TAIL = $(PASSED)/$$(scripts/tree.sh hash)-$$(head -n 1 $(VENV)/made)-but-for-tail
@@ -241,11 +241,8 @@ soak: check ## Play the rehearsal 20 times on a busy machine, and compare the ou
 	@python scripts/soak.py $(RUNS)
 
 docs: setup ## Write the pages that are generated from the code
-	@python -m nova_infra.checks.document > docs/checks.md
-	@python -m nova_infra.config > docs/nova.schema.json
-	@python -m nova_infra.config.reference > docs/configuration.md
-	@python -m nova_infra.scaffold.copilot.document > docs/copilot.md
-	@python -m nova_infra.assumptions.document > docs/assumptions.md
+	@python scripts/pages.py
+	@python scripts/reference.py > docs/configuration.md
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
 
 access: synth ## Write docs/access.md: who can do what before and after the approval, according to the templates

@@ -318,5 +318,8 @@ def pipeline_log_group(platform: str) -> str:
     return f"/nova/{pipeline_name(platform)}-pipeline"
 
 
+BEFORE_DEPLOY = "Custom::NovaBeforeDeploy"
+"""The type of what runs a command in a new image before what depends on it is deployed."""
+
 CONTAINER = "app"
 """Name of the container that is the service itself, not a sidecar."""

@@ -19,15 +19,14 @@ from typing import Any
 
 from mutations import mutated
 
-from nova_infra.config import parse_config
-from nova_infra.config.__main__ import schema
+from nova_infra.config import Config, parse_config
 from nova_infra.errors import ConfigError
 from nova_infra.toml import read_toml
 
 ROOT = Path(__file__).resolve().parents[1]
 FOUND = ROOT / ".nova" / "fuzz"
 MAX_SECONDS, MAX_LINE = 2.0, 400
-SCHEMA: dict[str, Any] = json.loads(schema())
+SCHEMA: dict[str, Any] = Config.model_json_schema()
 ODD: tuple[Any, ...] = (
     *(
         None,

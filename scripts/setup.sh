@@ -263,7 +263,7 @@ NOVA
 fi
 [ "$command" != packages ] || exit 0
 
-[ -z "$developed" ] || python -I -m nova_infra.locks # Build has compared them, by the developers' packages
+[ -z "$developed" ] || python -I scripts/locks.py # Build has compared them, by the developers' packages
 # Python compiles a module where it is first imported: CDK's alone take ten seconds, and tests that start side by side
 # would each compile them. What fails here is shown by whoever imports it next.
 compile_modules() {

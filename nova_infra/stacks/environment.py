@@ -71,6 +71,7 @@ class EnvironmentStacks:
                 name=name,
                 environment=environment.name,
                 platform=self.platform,
+                security_group=self.services[name].security_group,
             )
         OverviewStack(
             scope,

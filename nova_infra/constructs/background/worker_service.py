@@ -56,6 +56,7 @@ class WorkerService(Construct):
             thresholds=service.alarms,
             topic=topic,
         )
+        self.security_group = outbound_group(self, name, cluster.vpc, service.connects_to)
         self.service = fargate_service(
             self,
             name=name,
@@ -63,7 +64,7 @@ class WorkerService(Construct):
             task_definition=task_definition,
             runtime=runtime,
             rollback_alarms=self.alarms.named(self.alarms.rollback_alarms),
-            security_group=outbound_group(self, name, cluster.vpc, service.connects_to),
+            security_group=self.security_group,
             subnets=subnets,
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,
         )

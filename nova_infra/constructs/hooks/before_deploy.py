@@ -17,9 +17,8 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, ackn
 from nova_infra.config import Service
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.documents import last_words
-from nova_infra.names import CONTAINER
+from nova_infra.names import BEFORE_DEPLOY, CONTAINER
 
-TYPE = "Custom::NovaBeforeDeploy"
 LIMIT = cdk.Duration.minutes(15)
 """A Lambda function waits for the command, and may run no longer than this:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
@@ -74,7 +73,7 @@ class BeforeDeploy(Construct):
         self.resource = cdk.CustomResource(
             self,
             "Run",
-            resource_type=TYPE,
+            resource_type=BEFORE_DEPLOY,
             service_token=function.function_arn,
             service_timeout=LIMIT.plus(cdk.Duration.minutes(1)),
             properties={
@@ -82,6 +81,7 @@ class BeforeDeploy(Construct):
                 "Family": definition.family,
                 "Container": CONTAINER,
                 "Command": list(service.before_deploy),
+                "Setting": "before_deploy" if service.kind == "web" else "run_before_promotion",
                 "Key": _key(service, release),
                 "Done": parameter,
                 "Subnets": [subnet.subnet_id for subnet in subnets],

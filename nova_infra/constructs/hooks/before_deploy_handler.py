@@ -13,12 +13,12 @@ from nova_infra.documents.last_words import telling_first
 
 def handler(event: Any, context: Any) -> None:
     """Answer CloudFormation: FAILED with what the command said last, so that nothing is deployed."""
-    status, reason = "SUCCESS", "done"
+    status, reason, wanted = "SUCCESS", "done", event["ResourceProperties"]
     try:
         if event["RequestType"] != "Delete":
-            run(event["ResourceProperties"], event, context)
+            run(wanted, event, context)
     except Exception as error:  # CloudFormation would wait an hour for an answer
-        status, reason = "FAILED", str(error)[:1500]
+        status, reason = "FAILED", f"{wanted.get('Setting', 'before_deploy')} {error}"[:1500]
     physical = event.get("PhysicalResourceId") or event["LogicalResourceId"]
     same = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
     body = json.dumps({"Status": status, "Reason": reason, "PhysicalResourceId": physical, **same}).encode()
@@ -53,20 +53,20 @@ def run(wanted: Any, event: Any, context: Any) -> None:
         startedBy="before-deploy",
     )
     if not started["tasks"]:
-        raise RuntimeError(f"before_deploy: ECS started no task: {started['failures']}")
+        raise RuntimeError(f"failed: ECS started no task: {started['failures']}")
     arn = started["tasks"][0]["taskArn"]
     while True:
         [task] = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
         if task["lastStatus"] == "STOPPED":
             break
         if context.get_remaining_time_in_millis() < 45000:
-            ecs.stop_task(cluster=cluster, task=arn, reason="before_deploy took too long")
-            raise RuntimeError(f"before_deploy did not end in time: {said(wanted, arn)}")
+            ecs.stop_task(cluster=cluster, task=arn, reason="it took too long")
+            raise RuntimeError(f"did not end in time: {said(wanted, arn)}")
         time.sleep(5)
     [own] = [each for each in task["containers"] if each["name"] == container]
     if own.get("exitCode") != 0:
         why = own.get("reason") or task.get("stoppedReason", "")
-        raise RuntimeError(f"before_deploy exited with {own.get('exitCode')} ({why}): {said(wanted, arn)}")
+        raise RuntimeError(f"exited with {own.get('exitCode')} ({why}): {said(wanted, arn)}")
     value = ",".join([*done, key][-100:])
     ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 

@@ -39,6 +39,7 @@ class WebService(Construct):
         target_groups: Both colours by name.
         target_group_full_names: What CloudWatch knows them by.
         load_balancer_full_name: What CloudWatch knows the load balancer by.
+        security_group: Its tasks', which may be given further rules.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class WebService(Construct):
             thresholds=service.alarms,
             topic=topic,
         )
+        self.security_group = outbound_group(self, name, vpc, service.connects_to, reached_by="the load balancer only")
         self.service = fargate_service(
             self,
             name=name,
@@ -116,7 +118,7 @@ class WebService(Construct):
             task_definition=task_definition,
             runtime=runtime,
             rollback_alarms=self.alarms.named(self.alarms.rollback_alarms),
-            security_group=self._security_group(name, vpc, port, load_balancer, service.connects_to),
+            security_group=self._attached(port, load_balancer),
             subnets=subnets,
             health_check_grace_period=seconds(service.health.start_seconds + _SETTLING_SECONDS),
             **_strategy(runtime.rollout),
@@ -219,16 +221,9 @@ class WebService(Construct):
             ),
         )
 
-    def _security_group(
-        self,
-        name: str,
-        vpc: ec2.IVpc,
-        port: int,
-        load_balancer: elbv2.IApplicationLoadBalancer,
-        connections: Sequence[str],
-    ) -> ec2.ISecurityGroup:
-        group = outbound_group(self, name, vpc, connections, reached_by="the load balancer only")
-        group_id = group.security_group_id
+    def _attached(self, port: int, load_balancer: elbv2.IApplicationLoadBalancer) -> ec2.ISecurityGroup:
+        """The tasks' group, let in to by the load balancer, as the service is given it."""
+        group_id = self.security_group.security_group_id
         for number, source in enumerate(load_balancer.connections.security_groups):
             ec2.CfnSecurityGroupIngress(
                 self,

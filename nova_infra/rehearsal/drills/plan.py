@@ -11,8 +11,7 @@ from functools import partial
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
-from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE
-from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
+from nova_infra.names import BEFORE_DEPLOY, GATED_VARIABLE, LOADED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
-from nova_infra.names import together_name
-from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
+from nova_infra.names import BEFORE_DEPLOY, together_name
 from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED
 from nova_infra.rehearsal.tasks.faults import put_into
 

@@ -1,5 +1,6 @@
 """Finds the operations that answer worse than before the release."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from nova_infra.rehearsal.record import DeploymentRecord, Record
 _MOST_NAMED = 3
 _SINCE = 0.05
 """Share of all answers of the previous revision, those from before the release included."""
+_CHANCE = 3
+"""Standard deviations by which a share may differ without anything having changed."""
 _NOTICED = 0.2
 """Share of requests that nothing handles, or that nobody may send any more, where none was refused so before."""
 
@@ -123,17 +126,32 @@ def _unworked(record: Record, deployment: DeploymentRecord) -> str:
 
 
 def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
-    if _share(after, _failed) > 2 * _share(before, _failed):
+    if _rises(before, after, _failed, least=2 * _share(before, _failed)):
         return True
     # What handles a made-up request may refuse it; where nothing does any more, it is gone or closed.
-    least = 0.5 if _share(before, _unhandled) else _NOTICED
-    if before and _share(before, _unhandled) < least <= _share(after, _unhandled):
+    if before and _rises(before, after, _unhandled, least=0.5 if _share(before, _unhandled) else _NOTICED):
         return True
     # Who asks for data gets none from an address, and a redirect may lead back to where it came from.
-    if _share(before, _direct) >= 0.5 <= _share(after, _redirected):
+    if _share(before, _direct) >= 0.5 and _rises(before, after, _redirected, least=0.5):
         return True
-    good_before, good_after = _share(before, _good), _share(after, _good)
-    return good_before >= 0.5 and good_after < good_before / 2
+    good = _share(before, _good)
+    return good >= 0.5 and _rises(before, after, _bad, least=1 - good / 2)
+
+
+def _rises(before: dict[int, int], after: dict[int, int], counts: Callable[[int], bool], *, least: float) -> bool:
+    """Whether a share of the answers has risen to a least one, and by more than chance.
+
+    An operation has several requests, such as one for an item that exists and one for an item that does not. Users
+    choose among them, so that half of an unchanged operation's answers may be 404 here and a few more there.
+    """
+    was, now = _share(before, counts), _share(after, counts)
+    if now < least or now <= was:
+        return False
+    numbers = [sum(each.values()) for each in (before, after)]
+    if not was:
+        return True
+    both = (was * numbers[0] + now * numbers[1]) / sum(numbers)
+    return now - was > _CHANCE * math.sqrt(both * (1 - both) * sum(1 / number for number in numbers))
 
 
 def _failed(status: int) -> bool:
@@ -142,6 +160,10 @@ def _failed(status: int) -> bool:
 
 def _good(status: int) -> bool:
     return 0 < status < 400
+
+
+def _bad(status: int) -> bool:
+    return not _good(status)
 
 
 def _direct(status: int) -> bool:

@@ -16,6 +16,7 @@ class BackgroundStack(WorkloadStack):
     """A service that nothing sends requests to.
 
     Attributes:
+        security_group: Its tasks'.
         worst: Name of the alarm that says most of it: a worker's on CPU, a job's on failed runs.
     """
 
@@ -26,11 +27,11 @@ class BackgroundStack(WorkloadStack):
         self.worst = alarm_name(name, "failed" if service.kind == "job" else "cpu")
         settings = ServiceSettings(service=service, runtime=environment, name=name, cluster_name=cluster_name)
         if service.kind == "job":
-            self._add_job(settings)
+            self.security_group = self._add_job(settings).group
         else:
-            self._add_worker(settings)
+            self.security_group = self._add_worker(settings).security_group
 
-    def _add_job(self, settings: ServiceSettings) -> None:
+    def _add_job(self, settings: ServiceSettings) -> ScheduledJob:
         service, platform = settings.service, self._props.platform
         job = ScheduledJob(
             self,
@@ -45,10 +46,11 @@ class BackgroundStack(WorkloadStack):
         if service.run_before_promotion:
             # What failed in the release is not what the next scheduled run takes.
             self._run_first("BeforePromotion", service.command or (), [job.group], before=job.machine)
+        return job
 
-    def _add_worker(self, settings: ServiceSettings) -> None:
+    def _add_worker(self, settings: ServiceSettings) -> WorkerService:
         queue, role = settings.service.queue, self.task.definition.task_role
-        WorkerService(
+        return WorkerService(
             self,
             "Worker",
             cluster=self._props.platform.cluster,

@@ -1,6 +1,9 @@
 """A service's own resources: ``services/<name>/infrastructure.py``, plain CDK in the service's stack."""
 
+import hashlib
 import importlib.util
+import json
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +46,13 @@ _KEPT = (
     "AWS::SSM::Parameter",
 )
 _NOT_KEPT = ("AWS::S3::BucketPolicy",)
+_RULES = (ec2.CfnSecurityGroupIngress, ec2.CfnSecurityGroupEgress)
+_CONTENT = (
+    *("group_id", "source_security_group_id", "destination_security_group_id", "cidr_ip", "cidr_ipv6"),
+    *("source_prefix_list_id", "destination_prefix_list_id", "ip_protocol", "from_port", "to_port"),
+)
+_OF_CDK = re.compile(r"(from|to) \w+:\S+")
+"""How CDK names and describes a security group's rule, by the path of a construct."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class ServiceResources:
     Attributes:
         prefix: Prefix of physical names: ``<platform>-<environment>-<service>``.
         task_role: The role of its code, for grants: ``table.grant_read_write_data(service.task_role)``.
+        security_group: Its tasks' group, for connections:
+            ``database.connections.allow_default_port_from(service.security_group)``.
     """
 
     name: str
@@ -60,6 +72,7 @@ class ServiceResources:
     stack: cdk.Stack
     task_role: iam.IRole
     vpc: ec2.IVpc
+    security_group: ec2.ISecurityGroup
     key: kms.IKey
     container: ecs.ContainerDefinition
 
@@ -102,7 +115,14 @@ def _load(path: Path, name: str) -> Extension:
 
 
 def extend(
-    extension: Extension, stack: cdk.Stack, task: FargateTask, *, name: str, environment: str, platform: PlatformStack
+    extension: Extension,
+    stack: cdk.Stack,
+    task: FargateTask,
+    *,
+    name: str,
+    environment: str,
+    platform: PlatformStack,
+    security_group: ec2.ISecurityGroup,
 ) -> None:
     """Make a service's own resources in its stack, and keep those that hold data when the stack goes."""
     container = task.definition.find_container(CONTAINER)
@@ -119,6 +139,7 @@ def extend(
                 stack=stack,
                 task_role=task.definition.task_role,
                 vpc=platform.cluster.vpc,
+                security_group=security_group,
                 key=platform.key,
                 container=container,
             )
@@ -132,11 +153,29 @@ def extend(
             if construct.cfn_options.deletion_policy == cdk.CfnDeletionPolicy.RETAIN:
                 _keep(construct)
             _check_encryption(construct, platform, name)
-        if not _holds_data(construct):
+        if _holds_data(construct):
+            _keep(construct)
+        elif isinstance(construct, _RULES):
+            _name_by_content(construct, name)
+        else:
             continue
-        _keep(construct)
-        # A task may know it by its name alone, such as a worker its queue, and must not start before it.
+        # A task may know it by its name alone, such as a worker its queue, and must not start before it, nor before it
+        # may connect.
         definition.add_resource_dependency(construct)
+
+
+def _name_by_content(rule: ec2.CfnSecurityGroupIngress | ec2.CfnSecurityGroupEgress, service: str) -> None:
+    """Name a rule that CDK named by a path, which differs between a direct deployment and one through the pipeline.
+
+    After a change of way, the same rule under another name would be made before the old one goes: EC2 refuses that.
+    """
+    if not _OF_CDK.fullmatch(rule.node.id):
+        return
+    if _OF_CDK.fullmatch(rule.description or ""):
+        rule.description = f"{service}: tasks"
+    content = cdk.Stack.of(rule).resolve([getattr(rule, each, None) for each in _CONTENT])
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    rule.override_logical_id(f"{rule.cfn_resource_type.rpartition('::')[2]}{digest[:8].upper()}")
 
 
 def _check_encryption(group: logs.CfnLogGroup, platform: PlatformStack, service: str) -> None:

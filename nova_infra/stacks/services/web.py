@@ -40,6 +40,7 @@ class WebServiceStack(WorkloadStack):
             subnets=self._subnets,
         )
         self.load_balancer = ingress.load_balancer
+        self.security_group = self.web_service.security_group
         if service.before_deploy is not None:
             running = self.web_service.service
             groups = running.connections.security_groups

@@ -5,7 +5,6 @@ import pytest
 
 from helpers.configuration import changed, faults
 from nova_infra.config import FARGATE_MEMORY_MIB, Config, Images, aws_regions, load_config, parse_config
-from nova_infra.config.__main__ import schema
 from nova_infra.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -275,10 +274,6 @@ def test_a_service_without_a_directory_and_a_directory_without_a_service_are_nam
         "nova.toml: services: services/mail-service has no entry: "
         'add [[services]] name = "mail-service", or remove the directory',
     ]
-
-
-def test_the_schema_for_editors_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "nova.schema.json").read_text() == schema(), "run `make docs`"
 
 
 def test_every_key_is_explained_to_editors() -> None:

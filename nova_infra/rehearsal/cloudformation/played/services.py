@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nova_infra.names import BEFORE_DEPLOY
 from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, NotPlayed, Number, Only
 
 _DEPLOYMENT = {
@@ -90,8 +91,6 @@ _CONTAINER = {
         "InitProcessEnabled": FLAG,
     },
 }
-BEFORE_DEPLOY = "Custom::NovaBeforeDeploy"
-"""Runs a command in a task definition's newest revision; what depends on it waits for its success."""
 
 
 _OF_NO_MATTER_TO_A_FUNCTION = (
@@ -224,6 +223,7 @@ SERVICES: dict[str, dict[str, Any]] = {
         "Family!": TEXT,
         "Container!": TEXT,
         "Command!": Each(TEXT),
+        "Setting": TEXT,
         "Key!": TEXT,
         "Done": ANY,
         "Subnets": ANY,

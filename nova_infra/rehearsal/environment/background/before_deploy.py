@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from nova_infra.names import BEFORE_DEPLOY
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -38,14 +38,15 @@ class PlayedBeforeDeploy:
             family, key = str(wanted["Family"]), (str(wanted["Family"]), str(wanted["Key"]))
             if key in self._done:
                 continue
+            setting = str(wanted.get("Setting", "before_deploy"))
             definition = definition_of(_reference(stack, logical_id, family))
             await self._runtime.build(definition, sources)
             ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources)
             if ended.exit_code != 0:
                 how = f"exited with {ended.exit_code}" if ended.exit_code is not None else f"failed: {ended.reason}"
-                raise DeploymentFailedError(f"{family}: before_deploy {how}: {' | '.join(ended.said) or 'no output'}")
+                raise DeploymentFailedError(f"{family}: {setting} {how}: {' | '.join(ended.said) or 'no output'}")
             self._done.add(key)
-            self._tell(f"{family}: before_deploy has run in {definition.revision}")
+            self._tell(f"{family}: {setting} has run in {definition.revision}")
 
     async def _run(self, definition: TaskDefinition, command: tuple[str, ...], sources: Path) -> Ended:
         wanted, seconds = replace(definition, fault=""), _LIMIT_SECONDS / self._runtime.pace.timeouts

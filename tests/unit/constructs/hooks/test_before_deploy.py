@@ -16,6 +16,7 @@ WANTED = {
     "Family": "nova-live-shop",
     "Container": "app",
     "Command": ["migrate"],
+    "Setting": "run_before_promotion",
     "Key": "0123456789abcdef",
     "Done": "/nova/live/before-deploy/shop",
     "Subnets": ["subnet-1"],
@@ -153,7 +154,7 @@ def test_a_command_that_fails_fails_the_stack_with_what_it_said(aws: Aws) -> Non
     )
     told = aws.call()
     assert told["Status"] == "FAILED"
-    assert "exited with 3" in told["Reason"]
+    assert told["Reason"].startswith("run_before_promotion exited with 3")
     assert "): ERROR: no table | begins | bye" in told["Reason"]
 
 
@@ -164,7 +165,7 @@ def test_a_command_that_hangs_is_stopped_before_the_function_is(aws: Aws) -> Non
     aws.stubs["logs"].add_client_error("get_log_events", "ResourceNotFoundException")
     told = aws.call(left=44_000)
     assert told["Status"] == "FAILED"
-    assert "did not end in time" in told["Reason"]
+    assert told["Reason"].startswith("run_before_promotion did not end in time")
 
 
 def test_a_task_that_does_not_start_fails_the_stack(aws: Aws) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from nova_infra.rehearsal.elsewhere import Elsewhere
 from nova_infra.rehearsal.record import DeploymentRecord, Record
-from nova_infra.rehearsal.report.answers import displaced_operations
+from nova_infra.rehearsal.report.answers import broken_operations, displaced_operations
 from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict
 
@@ -78,3 +78,30 @@ def test_answers_that_lack_what_they_had_are_seen_unless_they_serve_nobody(
     assert what_users_meet(record) == [f"in shop, {deployment.poorer[0]}"]
     deployment.outcome = "rolled back"
     assert what_users_meet(record) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worse"),
+    [
+        # A file asks for one item that exists and one that does not, by turns that chance decides.
+        ({200: 33, 404: 31}, {200: 32, 404: 32}, False),
+        ({200: 40, 404: 24}, {200: 30, 404: 34}, False),
+        ({200: 32, 302: 32}, {200: 31, 302: 33}, False),
+        ({200: 33, 422: 31}, {200: 4, 422: 7}, False),
+        ({200: 59, 500: 1}, {200: 48, 500: 2}, False),
+        ({200: 32, 404: 32}, {404: 64}, True),
+        ({200: 20, 404: 40}, {404: 60}, True),
+        ({200: 32, 302: 32}, {302: 40}, True),
+        ({200: 33, 422: 31}, {422: 60}, True),
+        ({200: 59, 500: 1}, {200: 40, 500: 20}, True),
+        ({200: 60}, {200: 59, 500: 1}, True),
+        ({200: 60}, {200: 45, 404: 15}, True),
+        ({}, {500: 1}, True),
+    ],
+)
+def test_an_operation_is_worse_only_beyond_what_chance_explains(
+    deployed: Callable[..., DeploymentRecord], before: dict[int, int], after: dict[int, int], worse: bool
+) -> None:
+    deployment = deployed("shop")
+    deployment.answers_before, deployment.answers = {"GET /items/{id}": before}, {"GET /items/{id}": after}
+    assert bool(broken_operations(deployment)) is worse

@@ -10,7 +10,6 @@ import yaml
 from helpers.exhaustive import one_of_each
 from nova_infra.config import parse_config
 from nova_infra.scaffold.copilot.answers import TYPES, ManifestKey, answer, answers
-from nova_infra.scaffold.copilot.document import document
 from nova_infra.scaffold.copilot.project import import_copilot
 
 ROOT = Path(__file__).parents[4]
@@ -187,10 +186,6 @@ def test_keys_of_nova_toml_exist() -> None:
         key.nova for key in answers() if key.nova and f'"{key.nova.rpartition(".")[2]}": {{' not in schema
     }  # fmt: skip
     assert missing == set()
-
-
-def test_the_page_is_what_the_table_says() -> None:
-    assert (ROOT / "docs" / "copilot.md").read_text() == document(), "run `make docs`"
 
 
 def test_what_every_key_together_becomes_is_a_configuration(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.scripts import load_script
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
-from nova_infra.locks import check
 from nova_infra.scaffold.editing.services import LOCKS
 from nova_infra.scaffold.projects.answers import Answers, default_name, default_repository
 from nova_infra.scaffold.projects.project import create_project, require_place
@@ -113,7 +113,7 @@ def test_the_whole_project_can_be_created_again(target: Path) -> None:
         path for path in listed.split("\0") if path and not (path.startswith("services/") and path.split("/")[1] in old)
     }
     assert kept <= contents(target).keys()
-    check(target)  # every lock agrees with its manifest
+    load_script("locks").check(target)  # every lock agrees with its manifest
     assert drift(target, load_config(target)) == []
     assert git(target, "status", "--porcelain") == ""
 

@@ -12,6 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 
 from nova_infra.config import Config, Runtime, Service
+from nova_infra.constructs.tasks.service import outbound_group
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.errors import ConfigError
 from nova_infra.stacks.platform import PlatformStack
@@ -49,10 +50,11 @@ def made(tmp_path: Path) -> dict[str, Any]:
     return made_by(tmp_path, SHOP)
 
 
-def made_by(tmp_path: Path, text: str) -> dict[str, Any]:
+def made_by(tmp_path: Path, text: str, *, stage: str = "") -> dict[str, Any]:
     """The resources of a stack whose service has a file."""
     extensions = project(tmp_path, text)
-    stack = cdk.Stack(cdk.App(), "nova-live-shop")
+    app = cdk.App()
+    stack = cdk.Stack(cdk.Stage(app, stage) if stage else app, "shop", stack_name="nova-live-shop")
     task = FargateTask(
         stack,
         "Task",
@@ -61,12 +63,22 @@ def made_by(tmp_path: Path, text: str) -> dict[str, Any]:
         service=Service(name="shop"),
         runtime=Runtime(),
     )
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=1)
+    group = outbound_group(stack, "nova-live-shop", vpc, [])
     stand_in = SimpleNamespace(
-        cluster=SimpleNamespace(vpc=ec2.Vpc(stack, "Vpc", max_azs=1)),
+        cluster=SimpleNamespace(vpc=vpc),
         key=kms.Key(stack, "Key"),
         stack_name="nova-live-platform",
     )
-    extend(extensions["shop"], stack, task, name="shop", environment="live", platform=cast("PlatformStack", stand_in))
+    extend(
+        extensions["shop"],
+        stack,
+        task,
+        name="shop",
+        environment="live",
+        platform=cast("PlatformStack", stand_in),
+        security_group=group,
+    )
     found: dict[str, Any] = assertions.Template.from_stack(stack).to_json()["Resources"]
     return found
 
@@ -90,6 +102,46 @@ def test_no_task_starts_before_what_it_may_know_by_name_alone(made: dict[str, An
     _, definition = of_type(made, "AWS::ECS::TaskDefinition")
     kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
     assert set(definition["DependsOn"]) == {of_type(made, kind)[0] for kind in kinds}
+
+
+DATABASE = """
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_rds as rds
+
+def resources(service):
+    database = rds.DatabaseCluster(
+        service.stack,
+        "Database",
+        engine=rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_16_6),
+        writer=rds.ClusterInstance.serverless_v2("Writer"),
+        vpc=service.vpc,
+        port=5433,
+    )
+    database.connections.allow_default_port_from(service.security_group)
+    own = ec2.SecurityGroup(service.stack, "Own", vpc=service.vpc)
+    own.add_ingress_rule(service.security_group, ec2.Port.tcp(6379), "the cache of shop")
+"""
+
+
+def test_a_database_of_its_own_lets_its_tasks_in_before_they_start(tmp_path: Path) -> None:
+    found = made_by(tmp_path, DATABASE)
+    [group] = [key for key, each in found.items() if "tasks, reached by" in str(each)]
+    rules = {key: each for key, each in found.items() if "::SecurityGroup" in each["Type"] and "gress" in each["Type"]}
+    ends = ("SourceSecurityGroupId", "GroupId")
+    assert sorted(
+        next(end for end in ends if group in str(each["Properties"].get(end))) for each in rules.values()
+    ) == ["GroupId", "SourceSecurityGroupId", "SourceSecurityGroupId"], "out of the tasks, into both others"
+    _, definition = of_type(found, "AWS::ECS::TaskDefinition")
+    assert rules.keys() <= set(definition["DependsOn"])
+
+
+def test_a_database_of_its_own_opens_the_same_rules_by_a_direct_deployment(tmp_path: Path) -> None:
+    """Another logical id for the same rule would create it before the old one is deleted, which EC2 refuses."""
+    direct, delivered = made_by(tmp_path, DATABASE), made_by(tmp_path, DATABASE, stage="Live")
+    kinds = ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
+    rules = [{key: each for key, each in of.items() if each["Type"] in kinds} for of in (direct, delivered)]
+    assert rules[0] == rules[1]
+    assert sum(each["Properties"]["Description"] == "the cache of shop" for each in rules[0].values()) == 1
 
 
 def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made: dict[str, Any]) -> None:
@@ -220,4 +272,12 @@ def test_a_function_that_fails_is_one_line_with_its_place(tmp_path: Path) -> Non
     )
     stand_in = SimpleNamespace(cluster=SimpleNamespace(vpc=None), key=None)
     with pytest.raises(ConfigError, match=r"infrastructure.py, line 2: ValueError: no such thing: fix it"):
-        extend(extension, stack, task, name="shop", environment="live", platform=cast("PlatformStack", stand_in))
+        extend(
+            extension,
+            stack,
+            task,
+            name="shop",
+            environment="live",
+            platform=cast("PlatformStack", stand_in),
+            security_group=cast("ec2.ISecurityGroup", None),
+        )

@@ -35,9 +35,9 @@ class Project:
         runtime.pace = Pace(timeouts=400)  # a command that hangs gets two seconds
         self.before = PlayedBeforeDeploy(runtime, self.told.append)
 
-    def run(self, code: str, key: str = "first", family: str = "shop", fault: str = "") -> None:
+    def run(self, code: str, key: str = "first", family: str = "shop", fault: str = "", **others: str) -> None:
         command = [sys.executable, "-c", code]
-        properties = {"Cluster": "live", "Family": family, "Container": "app", "Command": command, "Key": key}
+        properties = {"Cluster": "live", "Family": family, "Container": "app", "Command": command, "Key": key, **others}
         template: dict[str, Any] = {
             "Resources": {
                 "Definition": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"Family": "shop"}},
@@ -70,6 +70,11 @@ def test_a_failed_command_is_reported_with_its_last_output_and_runs_again_next_t
         project.run("print('no table'); raise SystemExit(3)")
     project.run(project.writes("ran"))
     assert (project.path / "ran").exists()
+
+
+def test_a_jobs_own_setting_is_named(project: Project) -> None:
+    with pytest.raises(DeploymentFailedError, match=r"shop: run_before_promotion exited with 4: no orders"):
+        project.run("print('no orders'); raise SystemExit(4)", Setting="run_before_promotion")
 
 
 def test_a_command_that_hangs_is_ended(project: Project) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.names import BEFORE_DEPLOY
 from nova_infra.operations.planner import StackKey, StackTemplate, Ways, World, plan
 
 Template = dict[str, Any]
@@ -126,7 +127,7 @@ def test_the_task_of_a_state_machine_and_of_a_command_before_the_deployment_has_
     assert not closed(stack(Task=task(), Machine=machine, Tasks=group(out(5432))))
     parts.append({"Fn::ImportValue": "a group that nobody knows"})
     assert not closed(stack(Task=task(), Machine=machine, Tasks=group(HTTPS)))
-    before = {"Type": "Custom::BeforeDeploy", "Properties": {"Family": "shop", "SecurityGroups": [at("Tasks")]}}
+    before = {"Type": BEFORE_DEPLOY, "Properties": {"Family": "shop", "SecurityGroups": [at("Tasks")]}}
     assert closed(stack(Task=task(), Before=before, Tasks=group(HTTPS)))
     assert not closed(stack(Task=task(), Before=before, Tasks=group(HTTPS), Shop=service(["sg-1"])))
 

@@ -1,11 +1,16 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nova_infra.locks import Lock, LockDriftError, check, read_lock, split_packages, splits
+from helpers.scripts import load_script
 from nova_infra.machine.pythons import SUPPORTED
+
+SCRIPT = load_script("locks")
+LockDriftError = SCRIPT.LockDriftError
+check, read_lock, split_packages, splits = SCRIPT.check, SCRIPT.read_lock, SCRIPT.split_packages, SCRIPT.splits
 
 # A project that asks for little, with the locks that uv and npm write for it: what anybody's own asks for is not here.
 FILES = {
@@ -192,7 +197,7 @@ def test_what_npm_installs_is_compared_too(project: Path) -> None:
         check(project)
 
 
-def lock_of(*entries: str) -> Lock:
+def lock_of(*entries: str) -> Any:
     return read_lock("".join(f"{entry} \\\n    --hash=sha256:{'0' * 64}\n" for entry in entries))
 
 

@@ -1,16 +1,16 @@
 """docs/configuration.md: every key, and no example that TOML does not know."""
 
-import json
 import tomllib
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
 
+from helpers.scripts import load_script
 from nova_infra.config import Config
-from nova_infra.config.__main__ import schema
-from nova_infra.config.reference import example, keys, reference
 
+_SCRIPT = load_script("reference")
+example, keys, reference = _SCRIPT.example, _SCRIPT.keys, _SCRIPT.reference
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
@@ -43,7 +43,7 @@ def test_keys_of_one_kind_of_service_say_so() -> None:
     assert any("*web only.*" in row for row in rows)
 
 
-EDITOR = jsonschema_rs.validator_for(json.loads(schema()))
+EDITOR = jsonschema_rs.validator_for(Config.model_json_schema())
 
 
 def accepted_by_the_schema(path: str, toml: str) -> bool:
