@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from nova_infra.documents.yamls import compose, is_boundless, values
 from nova_infra.rehearsal.delivery.workflows.job import JobStep
 from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError, embedded, named
 from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
@@ -105,7 +106,8 @@ def _faults(path: Path) -> Iterator[str]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        root = compose(path.read_text(encoding="utf-8"))
+        content = None if is_boundless(root) else values(root)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         yield f"cannot be read ({getattr(error, 'problem', None) or 'it is not YAML'})"
         return

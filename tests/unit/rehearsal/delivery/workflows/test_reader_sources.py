@@ -106,17 +106,11 @@ def test_what_may_be_there_is_not_missed(job: str, pattern: str, replacement: st
 )
 def test_an_own_action_is_read_when_its_step_begins(text: str, fault: str, tmp_path: Path) -> None:
     with_action(tmp_path, text)
-    workflow = read(
-        tmp_path,
-        (
-            "integration-test",
-            ACTION,
-            r"      - uses: ./.github/actions/own\n      - uses: ./.github/actions/setup".replace("\\n", "\n"),
-        ),
-    )
+    own = "      - uses: ./.github/actions/own\n      - uses: ./.github/actions/setup"
+    workflow = read(tmp_path, ("integration-test", ACTION, own))
     found = [each for each in said(workflow) if each.startswith("✗ integration-test")]
     assert [fault in each and "so GitHub does not load it" in each for each in found] == ([True] if fault else [])
-    assert ("integration-test: ./.github/actions/own" in workflow.unplayed) is not fault
+    assert ("integration-test: ./.github/actions/own" in workflow.unplayed) == (not fault)
 
 
 def test_a_job_that_tells_of_failures_is_not_waited_for(tmp_path: Path) -> None:
