@@ -155,6 +155,7 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
             ),
             (("test", CHECK, "run: make check || printf bad"), "make check fails (|| printf)"),
             (("test", CHECK, "run: make check &"), "make check fails (&)"),
+            (("test", SERVICES, 'echo "services=[]" > "$GITHUB_OUTPUT"'), "registry, which it needs, is skipped"),
             (
                 ("build", r"service: .*", "service: ${{ needs.test.outputs.services }}"),
                 "which is a text: write fromJSON()",
@@ -191,7 +192,7 @@ def test_what_another_fault_in_the_workflow_comes_to(change: Change, verdict: st
 def test_an_action_that_the_checkout_does_not_have_is_missed(tmp_path: Path) -> None:
     for name in ("setup", "sign-in"):
         (tmp_path / ".github/actions" / name).mkdir(parents=True)
-        (tmp_path / ".github/actions" / name / "action.yml").touch()
+        (tmp_path / ".github/actions" / name / "action.yml").write_text("runs: {using: node24, main: x}")
     assert said(read(tmp_path)) == []
     change = ("deploy-dev", r"actions/sign-in", "actions/signin")
     assert any("./.github/actions/signin holds no action.yml" in each for each in said(read(tmp_path, change)))
@@ -235,6 +236,7 @@ def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
             ("deploy-staging", r"cancel-in-progress: false", "cancel-in-progress: false\n      queue: max"),
             ("deploy-staging", r"      name: staging\n", "      name: staging\n      deployment: false\n"),
             ("", r"^name: (.*)", "name: Delivery\ndescription: What delivers"),
+            ("test", r"    runs-on: .*", "    runs-on: x\n    defaults: {run: '${{ fromJSON(vars.D) }}'}"),
         ],
         [
             (
