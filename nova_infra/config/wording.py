@@ -1,5 +1,6 @@
 """Words a fault in ``nova.toml`` in one line: the key, the value, what is wrong and what to do."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
@@ -21,8 +22,36 @@ def follows_from_another(error: ErrorDetails) -> bool:
 
 _INSTEAD = {
     "openapi": "is not needed where the service serves its document: remove it, or name a file of requests in requests",
+    "exec": "is the same for all services of an environment: write it in [[environments]]",
 }
 """What to do instead of a key that others have."""
+
+_OF_COPILOT = re.compile(
+    r"cdn|env_file|http|logging|network|nlb|observability|publish|stickiness|storage|subscribe|tags|taskdef_overrides"
+)
+"""Keys of Copilot's manifests that no other key here resembles."""
+
+_NAMED_HERE = {
+    "alias": "hosts",
+    "build": "dockerfile",
+    "count": "scaling",
+    "deployment": "rollout",
+    "env": "environment",
+    "grace_period": "start_seconds",
+    "healthcheck": "health",
+    "max": "max_tasks",
+    "min": "min_tasks",
+    "on": "schedule",
+    "platform": "architecture",
+    "requires_approval": "approval",
+    "secretsmanager": "secret",
+    "spot_from": "spot",
+    "test_commands": "tests",
+    "timeout": "timeout_seconds",
+    "type": "kind",
+    "variables": "environment",
+}
+"""The key here of what others call so, where a table has it."""
 
 _REMEDIES = {
     "missing": "is missing: add it",
@@ -82,6 +111,8 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
             fault = f"is too short: write at least {context['min_length']} {_characters(context['min_length'])}"
         case "too_long":
             fault = f"has too many entries: write at most {context['max_length']}"
+        case "string_type" if isinstance(error["input"], dict | list | tuple):
+            fault = "is not text: write one value in quotes"
         case kind:
             message = error["msg"].removeprefix("Input ")
             fault = _REMEDIES.get(kind, f"is out of range: it {message}")
@@ -92,8 +123,12 @@ def _of_unknown(path: tuple[int | str, ...]) -> str:
     *outer, key = path
     if key in _INSTEAD:
         return _INSTEAD[str(key)]
+    if _OF_COPILOT.fullmatch(str(key)):
+        return "is not a key that Nova knows: remove it; docs/copilot.md says what to do instead of Copilot's"
     inside = [name for name in known_keys(outer) if key in known_keys([*outer, name])]
-    close = get_close_matches(str(key), known_keys(outer), n=1, cutoff=0.88 if inside else 0.7)
+    close = [name for name in known_keys(outer) if name == _NAMED_HERE.get(str(key))] or get_close_matches(
+        str(key), known_keys(outer), n=1, cutoff=0.88 if inside else 0.7
+    )
     if len(inside) == 1 and not close:
         return f"is a key of {inside[0]}: write it there"
     remedy = f"did you mean {close[0]}?" if close else "remove it, or correct its spelling"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from nova_infra.config.services.container import Command, ImageReference
+from nova_infra.config.services.container import Check, Command, ImageReference
 from nova_infra.config.values.fields import Model, ProjectPath, Variable, also, matching, refusal
 
 # Each service has its own: a dependency cannot know them.
@@ -22,7 +22,7 @@ class Ready(Model):
     Its short forms: a list is the command, a text such as ``"/health"`` the path, a number the port.
     """
 
-    command: Command | None = None
+    command: Check | None = None
     """Runs in its container; it exits with 0 once it is ready."""
     path: Annotated[str, *matching(r"/\S{0,1023}", "is not a path", "start it with /, as in /health")] | None = None
     """Answers with a status below 400 once it is ready."""

@@ -1,8 +1,9 @@
 """The container of a service: image or build, command, CPU and memory that Fargate has, health check, stop timeout."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from nova_infra.config.values.fields import Model, ProjectPath, Variable, matching, refusal
 
@@ -26,6 +27,21 @@ ImageReference = Annotated[
     ),
 ]
 Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+def _begins_with_its_program(command: tuple[str, ...]) -> tuple[str, ...]:
+    program = command[0]
+    if program in ("CMD", "CMD-SHELL") or re.search(r"\s(-|&&|\|\||https?:)", program):
+        raise refusal(
+            f"would run a program of the name {program!r}",
+            'begin with the program, with each word by itself, or write ["sh", "-c", "…"] for a line of a shell',
+        )
+    return command
+
+
+Check = Annotated[Command, AfterValidator(_begins_with_its_program)]
+"""A command that runs in a container as it stands: no entry point comes before it, and no shell reads it."""
+
 User = Annotated[
     str,
     *matching(
@@ -50,7 +66,7 @@ class Health(Model):
     """Path that the load balancer requests from a web service; 200 means healthy. With ``protocol = "grpc"`` the
     method to call, and status 0 is healthy. Default: /health, and with grpc the standard
     /grpc.health.v1.Health/Check."""
-    command: Command | None = None
+    command: Check | None = None
     """Command that ECS also runs in the container, such as ``["curl", "-f", "http://localhost:8080/health"]``; it
     exits with
     0 if the container is healthy. Default: nothing, and the load balancer decides; for a service of the kit, the

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from nova_infra.config.services.container import Command, ImageReference, User
+from nova_infra.config.services.container import Check, Command, ImageReference, User
 from nova_infra.config.values.fields import Model, Variable, WrittenOut, also, matching, refusal
 
 # Set by the platform itself: a user's value would be overwritten, or break the service.
@@ -184,7 +184,7 @@ Connection = Annotated[
 class SidecarHealth(Model):
     """How ECS checks a sidecar's health."""
 
-    command: Command
+    command: Check
     """Runs in the container; it exits with 0 if the container is healthy."""
     interval: Annotated[int, Field(ge=5, le=300)] = 10
     """Seconds between two checks. Default: 10."""

@@ -13,7 +13,7 @@ from nova_infra.documents.text import shortened
 from nova_infra.operations.changes.access import granted
 from nova_infra.operations.changes.exposure import closed, opened
 from nova_infra.operations.changes.policies import Policy, is_policy, parsed, widened
-from nova_infra.operations.changes.resource_types import resource_type
+from nova_infra.operations.changes.resource_types import replaced_by, resource_type
 from nova_infra.operations.changes.template_values import properties, references, same, shown, value_at
 
 Template = Mapping[str, Any]
@@ -154,10 +154,10 @@ def replacements(new: Mapping[str, Any], changes: Mapping[str, list[Leaf]]) -> d
     """Logical id to why it is replaced, including resources that refer to it by an immutable property."""
     found: dict[str, Replacement] = {}
     for logical_id, leaves in changes.items():
-        kind = resource_type(new[logical_id]["Type"])
+        kind, always = resource_type(new[logical_id]["Type"]), replaced_by(new[logical_id])
         for path, _, _ in leaves:
             name = "/".join(path)
-            if any(_touches(path, fixed) for fixed in kind.replaced_by):
+            if any(_touches(path, fixed) for fixed in always):
                 found[logical_id] = Replacement(True, f"{name} cannot be changed in place")
                 break
             if not kind.known or any(_touches(path, fixed) for fixed in kind.perhaps_replaced_by):
@@ -168,7 +168,7 @@ def replacements(new: Mapping[str, Any], changes: Mapping[str, list[Leaf]]) -> d
         for logical_id in changes:
             if logical_id in found and (found[logical_id].certain or not found[replaced].certain):
                 continue
-            values, fixed = properties(new[logical_id]), resource_type(new[logical_id]["Type"]).replaced_by
+            values, fixed = properties(new[logical_id]), replaced_by(new[logical_id])
             if any(replaced in references(value_at(values, path)) for path in fixed):
                 because = f"it refers to {replaced}, which is replaced"
                 found[logical_id] = Replacement(found[replaced].certain, because, follows=replaced)

@@ -29,8 +29,21 @@ _FURTHER_STATEFUL = {
 }
 
 
-_ALWAYS = dict.fromkeys(("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"), ("KeySchema",))
-"""What replaces a resource under any condition, although its schema speaks of some: no table can change its key."""
+_ALWAYS = {
+    **dict.fromkeys(("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"), ("KeySchema",)),
+    "AWS::CertificateManager::Certificate": ("ValidationMethod",),
+    "AWS::Route53::RecordSet": ("Name",),
+}
+"""What replaces a resource under any condition, by its page of the template reference, and its schema does not say."""
+_UNLESS = {
+    "AWS::Elasticsearch::Domain": {"ElasticsearchVersion": "EnableVersionUpgrade"},
+    "AWS::OpenSearchService::Domain": {"EngineVersion": "EnableVersionUpgrade"},
+    "AWS::ElastiCache::ReplicationGroup": dict.fromkeys(
+        ("NodeGroupConfiguration", "NumNodeGroups"), "UseOnlineResharding"
+    ),
+}
+"""Properties whose change replaces a resource, unless its update policy has a certain key:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html."""
 _NEVER = {
     "AWS::RDS::DBInstance": (
         *("AutoMinorVersionUpgrade", "BackupRetentionPeriod", "DBParameterGroupName", "MultiAZ"),
@@ -85,6 +98,14 @@ def resource_type(name: str) -> ResourceType:
     always, perhaps = entry
     perhaps = [each for each in perhaps if each not in _NEVER.get(name, ())]
     return ResourceType((*always, *_ALWAYS.get(name, ())), tuple(perhaps), stateful)
+
+
+def replaced_by(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """The properties whose change always replaces a resource, as paths with slashes."""
+    policy = resource.get("UpdatePolicy")
+    unless = _UNLESS.get(resource["Type"], {}) if isinstance(policy or {}, Mapping) else {}
+    kept = [name for name, key in unless.items() if str((policy or {}).get(key, False)).lower() == "false"]
+    return (*resource_type(resource["Type"]).replaced_by, *kept)
 
 
 def limits(name: str) -> Mapping[str, Sequence[Any]]:

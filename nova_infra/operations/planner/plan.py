@@ -13,7 +13,6 @@ from nova_infra.operations.planner.blockers.cloudformation.exports import (
 from nova_infra.operations.planner.blockers.cloudformation.images import missing_repositories
 from nova_infra.operations.planner.blockers.cloudformation.links import circular_references, dangling_references
 from nova_infra.operations.planner.blockers.cloudformation.names import (
-    changed_service_tokens,
     kept_names,
     names_that_may_be_needed_twice,
     taken_names,
@@ -31,7 +30,7 @@ from nova_infra.operations.planner.blockers.network.listener_rules import (
     rules_that_nobody_moves,
 )
 from nova_infra.operations.planner.blockers.network.load_balancers import rule_quotas, too_many_groups
-from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets
+from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets, unsuited_zones
 from nova_infra.operations.planner.blockers.network.properties import refused_properties
 from nova_infra.operations.planner.blockers.network.reach import (
     closed_addresses,
@@ -59,10 +58,14 @@ from nova_infra.operations.planner.blockers.resources.tasks import (
     refused_task_definitions,
 )
 from nova_infra.operations.planner.blockers.resources.texts import refused_texts
-from nova_infra.operations.planner.blockers.resources.values import refused_indexes, refused_values
+from nova_infra.operations.planner.blockers.resources.values import refused_values
+from nova_infra.operations.planner.blockers.services.clusters import refused_clusters
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
+from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries
+from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
+from nova_infra.operations.planner.blockers.services.updates import refused_updates
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
@@ -78,9 +81,9 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     capacity_providers_in_use,
     taken_names,
     taken_roles_of_services,
-    changed_service_tokens,
     groups_of_another_load_balancer,
     overlapping_subnets,
+    unsuited_zones,
     too_many_groups,
     missing_repositories,
     missing_permissions,
@@ -91,14 +94,17 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_task_definitions,
     refused_services,
     refused_values,
-    refused_indexes,
+    refused_updates,
     beyond_limits,
     refused_texts,
     refused_combinations,
     refused_properties,
     refused_policies,
     refused_databases,
+    refused_clusters,
+    refused_edges,
     refused_functions,
+    refused_deliveries,
     waits_in_vain,
     closed_ways,
     repeated_rules,
@@ -108,6 +114,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     shortened,
     protected_leftovers,
     restarted_databases,
+    lost_deliveries,
     reset_weights,
     narrowed_rules,
     back_to_rolling,

@@ -1,4 +1,4 @@
-"""The task role's permissions, for the rehearsal and the planner.
+"""What roles may do and who may assume them, for the rehearsal and the planner.
 
 In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
 """
@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from nova_infra.checks.permissions.attached import Attached
+from nova_infra.checks.permissions.attached import Attached, branches
 from nova_infra.checks.permissions.statements import Statement, allowing, in_one_partition
 from nova_infra.checks.rule import Template, as_list, as_text, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables
@@ -87,3 +87,19 @@ def _is_left_to_iam(key: Mapping[str, Any]) -> bool:
     allowed = [each.get("Principal") for each in tables(statements) if each.get("Effect") == "Allow"]
     accounts = [each.get("AWS") if isinstance(each, dict) else None for each in allowed]
     return all(isinstance(each, (str, dict)) and as_text(each).endswith(":root") for each in accounts)
+
+
+def trusts(template: Template, role: str, service: str) -> bool:
+    """Whether a role of a template lets a service assume it, or may."""
+    document = template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument")
+    statements = [each for one in branches(document) for each in branches(one.get("Statement"))]
+    allowed = [each for each in statements if each.get("Effect") != "Deny"]
+    principals = [p for each in allowed for p in branches(each.get("Principal"), mappings=False)]
+    named = [
+        name
+        for each in principals
+        for name in (branches(each.get("Service"), mappings=False) if table(each) else [each])
+    ]
+    # What only CloudFormation knows may be any.
+    unknown = any(map(is_function, (*branches(document), *statements, *named)))
+    return unknown or any(isinstance(each, str) and (each in (service, "*") or "${" in each) for each in named)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from nova_infra.checks.rule import referenced
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.blockers.cloudformation.identity import identity
 from nova_infra.operations.planner.model import StackKey, StackTemplate
@@ -58,6 +59,15 @@ class World:
     def identity_of(self, stack: StackTemplate, resource: Mapping[str, Any]) -> str | None:
         """What only one resource can be, such as an account's role of a name; None if AWS generates the name."""
         return identity(resource, stack.key, lambda value: self.meaning(stack, value))
+
+    def named(self, stack: StackTemplate, value: Any) -> tuple[StackTemplate, str] | None:
+        """The stack and the logical id of the resource that a value names, which another stack may export."""
+        match value:
+            case {"Fn::ImportValue": exported}:
+                exporter = self.exporter(stack, name := shown(exported))
+                return self.named(exporter, exporter.exports[name]) if exporter is not None else None
+        logical_id = referenced(value)
+        return (stack, logical_id) if logical_id is not None and logical_id in stack.resources else None
 
     def meaning(self, stack: StackTemplate, value: Any) -> str:
         """A template's value as text, which is the same for the same thing in every stack."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -95,10 +95,7 @@ def checked_services(value: str) -> tuple[str, ...]:
     names = value.replace(",", " ").split()
     if not names:
         raise NovaError(f"service: {value!r} names none, but a platform needs one: name at least one")
-    for name in names:
-        require_usable(name)
-        if names.count(name) > 1:
-            raise NovaError(f"service: {name!r} is named twice: give each its own name")
+    all_of(*(partial(_require_own, name, names) for name in dict.fromkeys(names)))
     return tuple(names)
 
 
@@ -122,7 +119,7 @@ def of_option(option: str, value: str, check: Callable[[str], _T]) -> _T:
     try:
         return check(value)
     except NovaError as error:
-        raise NovaError(f"{option} {error.args[0].partition(': ')[2]}") from None
+        raise NovaError("\n".join(f"{option} {line.partition(': ')[2]}" for line in str(error).splitlines())) from None
 
 
 def placed(
@@ -150,9 +147,9 @@ def placed(
     return found
 
 
-def all_of(*options: Callable[[], _T]) -> list[_T]:
-    """What several options give."""
-    found: list[_T] = []
+def all_of(*options: Callable[[], Any]) -> list[Any]:
+    """What several options give, each of a type of its own; the faults of all of them, if there are any."""
+    found = []
     faults: list[str] = []
     for each in options:
         try:
@@ -172,6 +169,12 @@ def as_options(fault: str, answers: Answers) -> str:
     if found := re.fullmatch(r"environments\[(\d+)\]\.(account|region)", key):
         return f"--{found[2]} {list(ACCOUNTS)[1 + int(found[1])]}: {said}"
     return f"--service: {said}" if key == "services" else fault
+
+
+def _require_own(name: str, names: list[str]) -> None:
+    require_usable(name)
+    if names.count(name) > 1:
+        raise NovaError(f"service: {name!r} is named twice: give each its own name")
 
 
 def _checked(model: type[BaseModel], key: str, value: str, **others: str) -> str:

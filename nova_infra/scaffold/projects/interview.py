@@ -35,15 +35,13 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     Args:
         ask: Whether to ask for what is not given. Otherwise the defaults hold.
     """
-    accounts, regions = answers.all_of(
+    accounts, regions, name, repository, engine, services = answers.all_of(
         lambda: _placed("--account", given.accounts, answers.checked_account),
         lambda: _placed("--region", given.regions, answers.checked_region),
-    )
-    name = _given("--name", given.name, answers.checked_name)
-    repository = _given("--repository", given.repository, answers.checked_repository)
-    engine = _given("--engine", given.engine, answers.checked_engine)
-    services = (
-        answers.of_option("--service", " ".join(given.services), answers.checked_services) if given.services else None
+        lambda: _given("--name", given.name, answers.checked_name),
+        lambda: _given("--repository", given.repository, answers.checked_repository),
+        lambda: _given("--engine", given.engine, answers.checked_engine),
+        lambda: _given("--service", " ".join(given.services) if given.services else None, answers.checked_services),
     )
     missing = {
         "--name": not name,

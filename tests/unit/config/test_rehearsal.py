@@ -76,6 +76,7 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], tuple[str, ...], str]] = {
         (),
         '[0].provides: has no URL in AWS_ENDPOINT_URL_SQS: write one such as "http://{host}:{port}"',
     ),
+    "a check as Compose writes it": ([DATABASE | {"ready": ["CMD", "a"]}], (), "would run a program of the name 'CMD'"),
     "two ways to be ready": ([DATABASE | {"ready": {"command": ["a"], "port": 1}}], (), "keep one of them"),
     "a path without a slash": ([DATABASE | {"ready": "health"}], (), "'health' is not a path: start it with /"),
     "an image without a tag": ([DATABASE | {"image": "postgres"}], (), "is not an image by a digest or a tag"),

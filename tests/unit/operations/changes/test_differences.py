@@ -55,6 +55,12 @@ templates = st.dictionaries(
             id="a property whose change may replace",
         ),
         pytest.param(
+            template(Data=resource("OpenSearchService::Domain", {"EngineVersion": "OpenSearch_2.15"})),
+            template(Data=resource("OpenSearchService::Domain", {"EngineVersion": "OpenSearch_2.17"})),
+            "Data is replaced: EngineVersion",
+            id="a property that only an update policy lets change",
+        ),
+        pytest.param(
             template(Data=resource("RDS::DBInstance", {"StorageEncrypted": False})),
             template(Data=resource("RDS::DBInstance", {"StorageEncrypted": True})),
             "Data is replaced: StorageEncrypted",
@@ -143,6 +149,17 @@ def test_what_replaces_or_deletes_data_is_reported_first(
             template(Data=resource("S3::Bucket", {"VersioningConfiguration": {"Status": "Suspended"}})),
             template(Data=resource("S3::Bucket", {"VersioningConfiguration": {"Status": "Enabled"}})),
             id="a property that can be changed",
+        ),
+        pytest.param(
+            template(Data=resource("OpenSearchService::Domain", {"EngineVersion": "OpenSearch_2.15"})),
+            template(
+                Data=resource(
+                    "OpenSearchService::Domain",
+                    {"EngineVersion": "OpenSearch_2.17"},
+                    UpdatePolicy={"EnableVersionUpgrade": True},
+                )
+            ),
+            id="a property that an update policy lets change",
         ),
         pytest.param(
             template(Data=resource("KMS::Key")), template(Data=resource("KMS::Key", DeletionPolicy="Retain")), id="kept"

@@ -39,6 +39,25 @@ def test_a_place_that_is_given_twice_is_refused(tmp_path: Path, given: tuple[str
         interview(replace(NOTHING, regions=given, accounts=("prod=12",)), tmp_path, ask=False)
 
 
+def test_every_option_that_cannot_be_used_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(NovaError) as refused:
+        interview(
+            Given("Up", "shop", "jenkins", ("12",), ("mars",), ("kit", "Two Words", "a", "a")), tmp_path, ask=False
+        )
+    lines = [line.partition(" ") for line in str(refused.value).splitlines()]
+    assert [(option, fault.split("'")[1]) for option, _, fault in lines] == [
+        ("--account", "12"),
+        ("--region", "mars"),
+        ("--name", "Up"),
+        ("--repository", "shop"),
+        ("--engine", "jenkins"),
+        ("--service", "kit"),
+        ("--service", "Two"),
+        ("--service", "Words"),
+        ("--service", "a"),
+    ]
+
+
 def test_a_region_that_is_given_twice_is_one(tmp_path: Path) -> None:
     given = replace(NOTHING, regions=("eu-west-1", "dev=us-west-2", "eu-west-1", "dev=us-west-2"))
     assert interview(given, tmp_path, ask=False).regions["dev"] == "us-west-2"

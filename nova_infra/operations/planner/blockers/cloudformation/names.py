@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.template_values import references, same, shown
+from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
@@ -150,26 +150,6 @@ def kept_names(step: Step) -> Iterator[Consequence]:
                 action.logical_id,
                 f"is kept with {left}, and its name stays taken: move that elsewhere, and delete it before you add "
                 "anything with that name again",
-            )
-
-
-def changed_service_tokens(step: Step) -> Iterator[Refusal]:
-    """Refuse to change the function of a custom resource.
-
-    See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html,
-    ServiceToken: updates are not supported.
-    """
-    replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
-    for logical_id, resource in step.after.resources.items():
-        before = step.before.resources.get(logical_id, {}) if step.before is not None else {}
-        if before.get("Type") != resource["Type"]:
-            continue
-        was, becomes = (each.get("Properties", {}).get("ServiceToken") for each in (before, resource))
-        if becomes is not None and (not same(was, becomes) or set(references(becomes)) & replaced):
-            yield step.refuse(
-                f"{logical_id}.ServiceToken",
-                "a custom resource cannot move to another function",
-                "give the resource another logical id",
             )
 
 

@@ -42,7 +42,12 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
 
     They get what the listener answers by default, from the rule's change on: before any canary, whatever becomes of it.
     """
-    if step.before is None:
+    changed = [
+        (name, rule)
+        for name, rule in (step.before.of_type(_RULE) if step.before is not None else ())
+        if step.after.resources.get(name, {}).get("Properties", {}).get("Conditions") != rule.get("Conditions")
+    ]
+    if step.before is None or not changed:
         return
     rules = {
         (stack.key, name): properties
@@ -56,7 +61,7 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
         for each in tables(service.get("LoadBalancers"))
         for name in references(table(each.get("AdvancedConfiguration")).get("TestListenerRule"))
     }
-    for logical_id, before in step.before.of_type(_RULE):
+    for logical_id, before in changed:
         if logical_id in for_tests:
             continue
         after = rules.pop((step.after.key, logical_id), {})

@@ -1,16 +1,31 @@
-"""Address ranges that overlap while old and new subnets exist in one VPC.
+"""Address ranges that overlap while old and new subnets exist in one VPC, and subnets whose zones do not suit.
 
 For a VPC that is replaced, see ``cloudformation/exports``.
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.checks.rule import as_list
+from nova_infra.operations.changes.certain import values_at
+from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Action, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Type to the path of its subnets, how many zones they need, and whether each needs a zone of its own. From
+# CreateLoadBalancer, CreateVpcEndpoint, CreateDBSubnetGroup (of RDS and its kin) and CreateCluster (MSK).
+_ZONES: Mapping[str, tuple[str, int, bool]] = {
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": ("Subnets", 2, True),
+    "AWS::EC2::VPCEndpoint": ("SubnetIds", 1, True),
+    "AWS::RDS::DBSubnetGroup": ("SubnetIds", 2, False),
+    "AWS::DocDB::DBSubnetGroup": ("SubnetIds", 2, False),
+    "AWS::Neptune::DBSubnetGroup": ("SubnetIds", 2, False),
+    "AWS::MSK::Cluster": ("BrokerNodeGroupInfo.ClientSubnets", 2, True),
+}
+_MOUNT = "AWS::EFS::MountTarget"
 
 
 def overlapping_subnets(step: Step) -> Iterator[Refusal]:
@@ -34,6 +49,44 @@ def overlapping_subnets(step: Step) -> Iterator[Refusal]:
                     "choose ranges that do not overlap those in use, or create a new environment and move to it",
                 )
                 break
+
+
+def unsuited_zones(step: Step) -> Iterator[Refusal]:
+    """Refuse subnets of too few zones, or two of a zone where each needs one of its own.
+
+    Judged only where the templates have all of the subnets.
+    """
+    for logical_id, resource in step.given.items():
+        properties = resource.get("Properties", {})
+        path, least, apart = _ZONES.get(resource["Type"], ("", 0, False))
+        # Load balancers of type network and gateway are content with one zone.
+        least = 1 if properties.get("Type", "application") != "application" and "Subnets" in path else least
+        subnets = [each for found in values_at(properties, path) for each in as_list(found)] if path else []
+        zones = [_zone(step, each) for each in subnets]
+        if not zones or "" in zones:
+            continue
+        if (count := len(set(zones))) < least:
+            yield step.refuse(
+                f"{logical_id}.{path}", f"are all in one zone, and it needs {least}", "add another zone's"
+            )
+        elif apart and count < len(zones):
+            yield step.refuse(f"{logical_id}.{path}", "has two subnets of one zone", "name one of each zone")
+    taken: dict[tuple[str, str], str] = {}
+    for name, each in step.after.of_type(_MOUNT):
+        if zone := _zone(step, each.get("SubnetId")):
+            other = taken.setdefault((shown(each.get("FileSystemId")), zone), name)
+            if other != name and {name, other} & step.given.keys():
+                yield step.refuse(name, f"is in the zone of {other}, of the same file system", "make one for each zone")
+
+
+def _zone(step: Step, subnet: Any) -> str:
+    """The zone of a subnet, as its template has it; empty where no template has the subnet."""
+    owner = step.world.named(step.after, subnet)
+    if owner is None:
+        return ""
+    stack, logical_id = owner
+    zone = stack.resources[logical_id].get("Properties", {}).get("AvailabilityZone")
+    return f"{stack.key}/{shown(zone)}" if zone is not None else ""
 
 
 def _subnets(stack: StackTemplate) -> dict[str, tuple[str, _Network]]:

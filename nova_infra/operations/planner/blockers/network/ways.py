@@ -121,12 +121,12 @@ class Ways:
 
     def _store(self, stack: StackTemplate, value: Any) -> _Owner | None:
         """The store that a value is of, or that the secret of a value is attached to."""
-        owner = self._owner(stack, value)
+        owner = self._world.named(stack, value)
         if owner is None:
             return None
         attached = owner[0].resources[owner[1]]
         if attached["Type"] == _ATTACHMENT:
-            owner = self._owner(owner[0], attached.get("Properties", {}).get("TargetId"))
+            owner = self._world.named(owner[0], attached.get("Properties", {}).get("TargetId"))
         return owner if owner is not None and owner[0].resources[owner[1]]["Type"] in _STORES else None
 
     def _attribute(self, value: Any) -> str:
@@ -176,7 +176,7 @@ class Ways:
         for group in groups if tasks else ():
             for stack, rule in self._rules(group, "Ingress"):
                 source = rule.get("SourceSecurityGroupId") if isinstance(rule, Mapping) else None
-                owner = self._owner(stack, source) if source is not None else None
+                owner = self._world.named(stack, source) if source is not None else None
                 if opens(rule, port) and (_may_be_from(rule, subnets) if owner is None else _same(owner, tasks)):
                     return ""
         return f"no rule of {groups[0][1]} lets them in to port {port}" if groups and tasks else ""
@@ -189,9 +189,9 @@ class Ways:
     def _acl(self, subnet: _Owner) -> _Owner | None:
         for stack in self._stacks:
             for _, properties in stack.of_type("AWS::EC2::SubnetNetworkAclAssociation"):
-                owner = self._owner(stack, properties.get("SubnetId"))
+                owner = self._world.named(stack, properties.get("SubnetId"))
                 if owner is not None and _same(owner, [subnet]):
-                    return self._owner(stack, properties.get("NetworkAclId"))
+                    return self._world.named(stack, properties.get("NetworkAclId"))
         return None
 
     def _denies(self, acl: _Owner, port: int) -> str:
@@ -199,7 +199,7 @@ class Ways:
             entry
             for stack in self._stacks
             for _, entry in stack.of_type("AWS::EC2::NetworkAclEntry")
-            if (owner := self._owner(stack, entry.get("NetworkAclId"))) is not None and _same(owner, [acl])
+            if (owner := self._world.named(stack, entry.get("NetworkAclId"))) is not None and _same(owner, [acl])
         ]
         out = [each for each in entries if str(each.get("Egress", False)).lower() == "true"]
         for each in sorted(out, key=lambda entry: whole(entry.get("RuleNumber")) or 0):
@@ -219,31 +219,22 @@ class Ways:
             yield stack, each
         for other in self._stacks:
             for _, properties in other.of_type(f"AWS::EC2::SecurityGroup{way}"):
-                owner = self._owner(other, properties.get("GroupId"))
+                owner = self._world.named(other, properties.get("GroupId"))
                 if owner is None or _same(owner, [group]):
                     yield other, properties
 
     def _owners(self, stack: StackTemplate, values: Any, kind: str = "") -> list[_Owner]:
         """The resources that values name. Of a type, if one is asked for: none if a value is of something else."""
-        found = [self._owner(stack, each) for each in as_list(values)]
+        found = [self._world.named(stack, each) for each in as_list(values)]
         known = [each for each in found if each is not None]
         is_whole = len(known) == len(found) and all(owner.resources[each]["Type"] == kind for owner, each in known)
         return known if is_whole or not kind else []
 
     def _among(self, leaves: list[Any], kind: str) -> list[_Owner]:
         """The resources of a type among all that a text names; none if it may name others."""
-        found = [self._owner(self._stack, each) for each in leaves if not _is_pseudo(each)]
+        found = [self._world.named(self._stack, each) for each in leaves if not _is_pseudo(each)]
         known = [each for each in found if each is not None and each[0].resources[each[1]]["Type"] == kind]
         return known if None not in found else []
-
-    def _owner(self, stack: StackTemplate, value: Any) -> _Owner | None:
-        """The resource that a value names, which another stack may export."""
-        match value:
-            case {"Fn::ImportValue": exported}:
-                exporter = self._world.exporter(stack, name := shown(exported))
-                return self._owner(exporter, exporter.exports[name]) if exporter is not None else None
-        logical_id = referenced(value)
-        return (stack, logical_id) if logical_id is not None and logical_id in stack.resources else None
 
 
 def closed_stores(step: Step) -> Iterator[Consequence]:

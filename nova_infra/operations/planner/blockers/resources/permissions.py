@@ -15,8 +15,9 @@ from typing import Any
 from nova_infra.checks.permissions.attached import branches, statements_of
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
-from nova_infra.operations.changes.certain import is_function, table, tables
+from nova_infra.operations.changes.certain import is_function, table, tables, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
+from nova_infra.operations.planner.roles import trusts
 from nova_infra.operations.planner.step import Step
 
 _ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
@@ -26,12 +27,16 @@ _ECR = re.compile(r"(?P<account>[^.]+)\.dkr[.-]ecr(?:-fips)?\.(?P<region>[^./]+)
 
 _FAILS = "this would fail"
 _NEVER_RUNS = "its schedule starts nothing"
-# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
-_TASK_EXECUTION = "policy/service-role/AmazonECSTaskExecutionRolePolicy"
-_TASK_EXECUTION_ACTIONS = (
-    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken"),
-    *("ecr:GetDownloadUrlForLayer", "logs:CreateLogStream", "logs:PutLogEvents"),
-)
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
+_LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
+_OF_AWS = {
+    "AmazonECSTaskExecutionRolePolicy": (
+        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken"),
+        *("ecr:GetDownloadUrlForLayer", *_LOGS),
+    ),
+    "AWSLambdaBasicExecutionRole": ("logs:CreateLogGroup", *_LOGS),
+}
+"""What AWS's own policies allow, as far as they are known here."""
 
 # Type to the property that names its role, to the service that has to be able to assume it.
 _TRUSTED = {
@@ -48,6 +53,11 @@ _STARTS = {
     "AWS::Lambda::Function": "lambda:InvokeFunction",
     "AWS::SQS::Queue": "sqs:SendMessage",
     "AWS::SNS::Topic": "sns:Publish",
+}
+# What Lambda does to a source of events, by the source's type.
+_READS = {
+    "AWS::SQS::Queue": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    "AWS::Kinesis::Stream": ("kinesis:GetRecords", "kinesis:GetShardIterator"),
 }
 
 
@@ -78,7 +88,7 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
         properties = resource.get("Properties", {})
         for (kind, name), service in _TRUSTED.items():
             role = _role(template, properties.get(name)) if kind == resource["Type"] else None
-            if role is not None and not _trusts(template, role, service):
+            if role is not None and not trusts(template, role, service):
                 fault = f"{service} cannot assume {role}, because its trust does not name it"
                 yield step.refuse(f"{logical_id}.{name}", fault, f"let {service} assume it", _FAILS)
         for need in _needs(template, place, resource["Type"], properties):
@@ -149,12 +159,12 @@ def _all_statements(template: Template, role: str) -> list[Statement]:
         if referenced(arn) not in template.resources
     ]
     hidden = any(map(is_function, branches(properties.get("Policies"))))
-    if hidden or any(not arn.endswith(_TASK_EXECUTION) for arn in arns):
+    known = [_OF_AWS.get(arn.rpartition("policy/service-role/")[2]) for arn in arns]
+    if hidden or None in known:
         return [Statement(role, True, ("*",), False, ("*",), False, conditional=False)]
     found = [each for each in statements_of(template, role) if each.actions != ("*",) or not arns]
-    if arns:
-        found.append(Statement(role, True, _TASK_EXECUTION_ACTIONS, False, ("*",), False, conditional=False))
-    return found
+    allowed = tuple(action for each in known for action in each or ())
+    return [*found, Statement(role, True, allowed, False, ("*",), False, conditional=False)] if allowed else found
 
 
 def _needs(template: Template, place: str, kind: str, properties: Mapping[str, Any]) -> Iterable[Need]:
@@ -167,7 +177,33 @@ def _needs(template: Template, place: str, kind: str, properties: Mapping[str, A
             return _of_a_schedule(template, place, properties)
         case "AWS::StepFunctions::StateMachine":
             return _of_a_machine(template, place, properties)
+        case "AWS::Lambda::Function":
+            return _of_a_function(template, properties)
+        case "AWS::Lambda::EventSourceMapping":
+            return _of_a_source(template, properties)
     return ()
+
+
+def _of_a_function(template: Template, properties: Mapping[str, Any]) -> Iterator[Need]:
+    """What Lambda looks for before it takes a function: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html."""
+    if (role := _role(template, properties.get("Role"))) is None:
+        return
+    if values := [*values_at(properties, "VpcConfig.SubnetIds[]")]:
+        yield Need(role, "ec2:CreateNetworkInterface", ("*",), f"its function is not let into {len(values)} subnets")
+    letters = table(properties.get("DeadLetterConfig")).get("TargetArn")
+    kind = template.resources.get(referenced(letters) or "", {}).get("Type", "")
+    if kind in ("AWS::SQS::Queue", "AWS::SNS::Topic"):
+        yield Need(role, _STARTS[kind], (pattern_of(letters),), "Lambda refuses its dead-letter target")
+
+
+def _of_a_source(template: Template, properties: Mapping[str, Any]) -> Iterator[Need]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html and its page on Kinesis."""
+    source = properties.get("EventSourceArn")
+    function = template.resources.get(referenced(properties.get("FunctionName")) or "", {})
+    role = _role(template, table(function.get("Properties")).get("Role"))
+    kind = template.resources.get(referenced(source) or "", {}).get("Type", "")
+    for action in _READS.get(kind, ()) if role is not None else ():
+        yield Need(role or "", action, (pattern_of(source),), "Lambda refuses to read the source")
 
 
 def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
@@ -178,8 +214,8 @@ def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) ->
             why = "its image cannot be pulled"
             yield Need(role, "ecr:GetAuthorizationToken", ("*",), why)
             repository = ("arn:aws:ecr:{region}:{account}:repository/{repository}".format_map(match.groupdict()),)
-            yield Need(role, "ecr:BatchGetImage", repository, why)
-            yield Need(role, "ecr:GetDownloadUrlForLayer", repository, why)
+            for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
+                yield Need(role, action, repository, why)
         log = table(container.get("LogConfiguration"))
         if log.get("LogDriver") == "awslogs":
             group = table(log.get("Options")).get("awslogs-group")
@@ -263,8 +299,8 @@ def _of_a_machine(template: Template, place: str, properties: Mapping[str, Any])
             yield from _starting_tasks(template, place, role, {"Ref": logical_id}, why)
     if "runTask.sync" in text:
         rule = f"arn:aws:events:{place}:rule/StepFunctionsGetEventsForECSTaskRule"
-        yield Need(role, "events:PutRule", (rule,), f"{why}: it cannot wait for its task")
-        yield Need(role, "events:PutTargets", (rule,), f"{why}: it cannot wait for its task")
+        for action in ("events:PutRule", "events:PutTargets"):
+            yield Need(role, action, (rule,), f"{why}: it cannot wait for its task")
 
 
 def _starting_tasks(template: Template, place: str, role: str, definition: Any, why: str) -> Iterator[Need]:
@@ -301,18 +337,3 @@ def _role(template: Template, value: Any) -> str | None:
     """The role of the template that a value points to."""
     logical_id = referenced(value)
     return logical_id if template.resources.get(logical_id or "", {}).get("Type") == _ROLE else None
-
-
-def _trusts(template: Template, role: str, service: str) -> bool:
-    document = template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument")
-    statements = [each for one in branches(document) for each in branches(one.get("Statement"))]
-    allowed = [each for each in statements if each.get("Effect") != "Deny"]
-    principals = [p for each in allowed for p in branches(each.get("Principal"), mappings=False)]
-    named = [
-        name
-        for each in principals
-        for name in (branches(each.get("Service"), mappings=False) if table(each) else [each])
-    ]
-    # What only CloudFormation knows may be any.
-    unknown = any(map(is_function, (*branches(document), *statements, *named)))
-    return unknown or any(isinstance(each, str) and (each in (service, "*") or "${" in each) for each in named)

@@ -30,7 +30,7 @@ from nova_infra.operations.changes.certain import (
     values_at,
     whole,
 )
-from nova_infra.operations.planner.model import Action, Refusal
+from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -50,7 +50,6 @@ _WORDS = ("AND", "OR", "NOT", "REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "
 """Operators of expressions, and words that functions take:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
 _WIDEST, _NARROWEST = 16, 28
-_INDEXES = "GlobalSecondaryIndexes"
 _Fault = tuple[str, str, str]
 
 
@@ -60,31 +59,6 @@ def refused_values(step: Step) -> Iterator[Refusal]:
         for logical_id, properties in step.given_of_type(kind):
             for where, fault, remedy in judge(properties):
                 yield step.refuse(f"{logical_id}.{where}", fault, remedy)
-
-
-def refused_indexes(step: Step) -> Iterator[Refusal]:
-    """Refuse more than one new or deleted global index of a table in an update.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
-    """
-    for action in step.actions:
-        if step.before is None or (action.type, action.action) != ("AWS::DynamoDB::Table", Action.UPDATE):
-            continue
-        where = f"{action.logical_id}.GlobalSecondaryIndexes"
-        old, new = (
-            {
-                str(each.get("IndexName")): (each.get("KeySchema"), each.get("Projection"))
-                for each in tables(table(stack.resources[action.logical_id].get("Properties")).get(_INDEXES))
-            }
-            for stack in (step.before, step.after)
-        )
-        if len(changed := sorted(old.keys() ^ new.keys())) > 1:
-            fault = f"adds or deletes {len(changed)} indexes ({', '.join(changed)}), and an update takes one"
-            yield step.refuse(where, fault, "deliver them singly")
-        for name in sorted(old.keys() & new.keys()):
-            if old[name] != new[name]:
-                fault = f"changes the key or the projection of {name}, which no index does"
-                yield step.refuse(where, fault, "add another index, and delete this one later")
 
 
 def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
@@ -204,10 +178,6 @@ def _record(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     has_values = "ResourceRecords" in properties and not may_be_left_out(properties["ResourceRecords"])
     if has_values and "TTL" not in properties:
         yield "TTL", "is missing, and a record with values needs one", "add it, such as 300"
-    name, zone = (properties.get(key) for key in ("Name", "HostedZoneName"))
-    is_apex = isinstance(name, str) and isinstance(zone, str) and name.rstrip(".") == zone.rstrip(".")
-    if is_apex and properties.get("Type") == "CNAME":
-        yield "Type", "is CNAME at the name of the zone itself", "make it an alias of type A"
 
 
 def _range(properties: Mapping[str, Any]) -> Iterator[_Fault]:

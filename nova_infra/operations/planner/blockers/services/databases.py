@@ -16,7 +16,10 @@ from nova_infra.operations.planner.model import Action, Consequence, Refusal
 from nova_infra.operations.planner.step import Step
 
 _DATABASES = ("AWS::RDS::DBInstance", "AWS::RDS::DBCluster")
-_VERSIONED = (*_DATABASES, "AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::CacheCluster")
+_VERSIONED = (
+    *(*_DATABASES, "AWS::DocDB::DBCluster", "AWS::Neptune::DBCluster"),
+    *("AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::CacheCluster", "AWS::OpenSearchService::Domain"),
+)
 _GROWS_ONLY = {**dict.fromkeys(_DATABASES, "AllocatedStorage"), "AWS::EC2::Volume": "Size"}
 _RESTARTS = ("DBInstanceClass", "EngineVersion")
 _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rdsadmin",), "mariadb": ("rdsadmin",)}

@@ -242,3 +242,44 @@ def test_a_database_s_attachment_is_the_secret_that_it_attaches(asked: str, gran
     stack = StackTemplate(KEY, {"Resources": json.loads(text)})
     assert any("GetSecretValue" in str(each) for each in plan([], [[stack]]).refusals) == refused
     assert not any("ssm:GetParameters" in str(each) for each in plan([], [[stack]]).refusals)
+
+
+BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+
+
+@pytest.mark.parametrize(
+    ("function", "action"),
+    [
+        ({}, "sqs:ReceiveMessage"),
+        ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, "ec2:CreateNetworkInterface"),
+        ({"DeadLetterConfig": {"TargetArn": {"Fn::GetAtt": ["Dead", "Arn"]}}}, "sqs:SendMessage"),
+    ],
+)
+@pytest.mark.parametrize("managed", [(), (BASIC,)])
+def test_lambda_tries_out_what_a_function_s_role_may_do(
+    function: dict[str, Any], action: str, managed: tuple[str, ...]
+) -> None:
+    statements = [
+        allow("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on={"Fn::GetAtt": ["Queue", "Arn"]}),
+        allow("sqs:SendMessage", on={"Fn::GetAtt": ["Dead", "Arn"]}),
+        allow("ec2:CreateNetworkInterface"),
+    ]
+
+    def said(*granted: dict[str, Any], of_aws: tuple[str, ...] = managed) -> list[str]:
+        work = {"Role": {"Fn::GetAtt": ["May", "Arn"]}, "Code": {"ZipFile": "pass"}, "Timeout": 20, **function}
+        reads = {"EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]}, "FunctionName": {"Ref": "Work"}}
+        stack = {
+            "Queue": {"Type": "AWS::SQS::Queue"},
+            "Dead": {"Type": "AWS::SQS::Queue"},
+            "May": role("lambda.amazonaws.com", *granted, managed=of_aws),
+            "Work": {"Type": "AWS::Lambda::Function", "Properties": work},
+            "Reads": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": reads},
+        }
+        return [str(each) for each in plan([], [[StackTemplate(KEY, {"Resources": stack})]]).refusals]
+
+    assert said(*statements) == []
+    [refused] = said(*(each for each in statements if action not in each["Action"]), allow("sqs:Delete*", "sqs:Get*"))[
+        :1
+    ]
+    assert f"May may not {action} on" in refused
+    assert said(of_aws=("arn:aws:iam::210987654321:policy/own",)) == []

@@ -1,0 +1,142 @@
+"""What one resource delivers to another that does not let it, or not for long enough.
+
+S3, CloudWatch Logs and Lambda try it out when they are told where to deliver, and refuse. SNS and EventBridge do not:
+what they cannot deliver is lost. See
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html,
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutSubscriptionFilter.html,
+https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html,
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html,
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from nova_infra.checks.permissions.attached import branches
+from nova_infra.checks.permissions.statements import contains
+from nova_infra.checks.rule import as_list, referenced
+from nova_infra.operations.changes.certain import is_function, number, table, tables, values_at
+from nova_infra.operations.planner.model import Consequence, Refusal
+from nova_infra.operations.planner.step import Step
+
+_FUNCTION, _QUEUE, _TOPIC = "AWS::Lambda::Function", "AWS::SQS::Queue", "AWS::SNS::Topic"
+# Type of a receiver to the type of its policies, to their lists of receivers, and to what a sender has to be allowed.
+_POLICIES = {
+    _QUEUE: ("AWS::SQS::QueuePolicy", "Queues", "sqs:sendmessage"),
+    _TOPIC: ("AWS::SNS::TopicPolicy", "Topics", "sns:publish"),
+}
+_HIDES, _RUNS = 30, 3
+"""Seconds for which a queue hides a message, and for which a function runs, where a template does not say."""
+
+
+class _Delivery(NamedTuple):
+    """A sender, the property that names the receiver, the receiver, and the service that delivers."""
+
+    sender: str
+    where: str
+    receiver: str
+    service: str
+
+
+def refused_deliveries(step: Step) -> Iterator[Refusal]:
+    """Refuse a receiver that the sender's service tries out in vain."""
+    for each in (*_of_buckets(step), *_of_logs(step)):
+        if not _lets_in(step, each):
+            fault = f"leads to {each.receiver}, which does not let {each.service} in"
+            yield step.refuse(f"{each.sender}.{each.where}", fault, "add the policy or permission that allows it")
+    for logical_id, mapping in step.given_of_type("AWS::Lambda::EventSourceMapping"):
+        queue, function = (step.after.resources.get(referenced(mapping.get(key)) or "") for key in _ENDS)
+        if queue is None or function is None or queue["Type"] != _QUEUE:
+            continue
+        hides = number(table(queue.get("Properties")).get("VisibilityTimeout", _HIDES))
+        runs = number(table(function.get("Properties")).get("Timeout", _RUNS))
+        if hides is not None and runs is not None and hides < runs:
+            fault = f"leads from a queue that hides messages for {hides:g} s to a function that may run for {runs:g} s"
+            yield step.refuse(logical_id, fault, "raise VisibilityTimeout of the queue, best to six times that")
+
+
+_ENDS = ("EventSourceArn", "FunctionName")
+
+
+def lost_deliveries(step: Step) -> Iterator[Consequence]:
+    """Warn about events that a receiver does not let in: they are lost, and nothing says so."""
+    for each in (*_of_topics(step), *_of_events(step)):
+        if not _lets_in(step, each):
+            said = f"leads to {each.receiver}, which does not let {each.service} in: what it sends is lost"
+            yield step.note(f"{each.sender}.{each.where}", said, hurts=True)
+
+
+def _of_buckets(step: Step) -> Iterator[_Delivery]:
+    for logical_id, properties in step.given_of_type("AWS::S3::Bucket"):
+        for kind, name in (("Topic", "Topic"), ("Queue", "Queue"), ("Lambda", "Function")):
+            where = f"NotificationConfiguration.{kind}Configurations"
+            for receiver in _receivers(tables([*values_at(properties, f"{where}[]")]), name):
+                yield _Delivery(logical_id, where, receiver, "s3")
+
+
+def _of_logs(step: Step) -> Iterator[_Delivery]:
+    for logical_id, properties in step.given_of_type("AWS::Logs::SubscriptionFilter"):
+        for receiver in _receivers([properties], "DestinationArn"):
+            if step.after.resources.get(receiver, {}).get("Type") == _FUNCTION:
+                yield _Delivery(logical_id, "DestinationArn", receiver, "logs")
+
+
+def _of_topics(step: Step) -> Iterator[_Delivery]:
+    for logical_id, properties in step.given_of_type("AWS::SNS::Subscription"):
+        for receiver in _receivers([properties], "Endpoint"):
+            yield _Delivery(logical_id, "Endpoint", receiver, "sns")
+
+
+def _of_events(step: Step) -> Iterator[_Delivery]:
+    for logical_id, properties in step.given_of_type("AWS::Events::Rule"):
+        targets = [each for each in tables(properties.get("Targets")) if "RoleArn" not in each]
+        for receiver in _receivers(targets, "Arn"):
+            yield _Delivery(logical_id, "Targets", receiver, "events")
+
+
+def _receivers(parts: list[Any], name: str) -> Iterator[str]:
+    yield from filter(None, (referenced(each.get(name)) for each in parts))
+
+
+def _lets_in(step: Step, delivery: _Delivery) -> bool:
+    """Whether the receiver's policy lets a service deliver; so it counts where the template does not tell."""
+    resources = step.after.resources
+    kind = str(resources.get(delivery.receiver, {}).get("Type"))
+    if kind == _FUNCTION:
+        permissions = [each for _, each in step.after.of_type("AWS::Lambda::Permission")]
+        return any(
+            (referenced(each.get("FunctionName")) or delivery.receiver) == delivery.receiver
+            and _is_service(each.get("Principal"), delivery.service)
+            for each in permissions
+        )
+    policy, receivers, action = _POLICIES.get(kind, ("", "", ""))
+    if not policy:
+        return True
+    documents = [
+        document
+        for _, each in step.after.of_type(policy)
+        if delivery.receiver in map(referenced, as_list(each.get(receivers))) or is_function(each.get(receivers))
+        for document in as_list(each.get("PolicyDocument"))
+    ]
+    statements = [each for one in documents for each in branches(table(one).get("Statement"))]
+    return any(map(is_function, (*documents, *statements))) or any(
+        each.get("Effect") == "Allow" and _allows(each, action) and _names(each.get("Principal"), delivery.service)
+        for each in statements
+    )
+
+
+def _allows(statement: Any, action: str) -> bool:
+    actions = [str(each).lower() for each in branches(statement.get("Action"), mappings=False)]
+    return "NotAction" in statement or any(contains(each, action) for each in actions)
+
+
+def _names(principal: Any, service: str) -> bool:
+    """Whether a statement's principal may be a service."""
+    known = table(principal)
+    if principal == "*" or is_function(principal) or "*" in as_list(known.get("AWS", [])):
+        return True
+    return any(_is_service(each, service) for each in branches(known.get("Service", []), mappings=False))
+
+
+def _is_service(principal: Any, service: str) -> bool:
+    return not isinstance(principal, str) or principal == "*" or principal.startswith(f"{service}.")

@@ -1,0 +1,76 @@
+"""What users meet first: CloudFront distributions and records of Route 53 that do not fit what they belong to.
+
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html,
+https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateDistribution.html,
+https://docs.aws.amazon.com/waf/latest/APIReference/API_CreateWebACL.html,
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html#CNAMEFormat,
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.changes.certain import is_known, is_whole, table, tables, values_at
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_Fault = tuple[str, str, str]
+_OTHER_REGION = re.compile(r"(?!us-east-1$)[a-z]{2}-[a-z]+-\d")
+_ELSEWHERE = re.compile(r"arn:aws:acm:(?!us-east-1:)([a-z0-9-]+):.*")
+_BEHAVIORS = "CacheBehaviors[].TargetOriginId"
+
+
+def refused_edges(step: Step) -> Iterator[Refusal]:
+    """Refuse distributions without what their names need, and records that their zone does not take."""
+    for logical_id, properties in step.given_of_type("AWS::CloudFront::Distribution"):
+        for where, fault, remedy in _distribution(table(properties.get("DistributionConfig"))):
+            yield step.refuse(f"{logical_id}.DistributionConfig.{where}", fault, remedy)
+    for logical_id, properties in step.given_of_type("AWS::WAFv2::WebACL"):
+        region = step.after.key.region
+        if (
+            properties.get("Scope") == "CLOUDFRONT"
+            and region.startswith(("us-", "eu-", "ap-"))
+            and region != "us-east-1"
+        ):
+            fault = f"is CLOUDFRONT, and the stack is in {region}"
+            yield step.refuse(f"{logical_id}.Scope", fault, "deploy it in us-east-1")
+    for logical_id, properties in step.given_of_type("AWS::Route53::RecordSet"):
+        for where, fault, remedy in _record(properties, _zone_of(step, properties)):
+            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+
+
+def _distribution(config: Mapping[str, Any]) -> Iterator[_Fault]:
+    certificate = config.get("ViewerCertificate", {})
+    own = {"AcmCertificateArn", "IamCertificateId"} & table(certificate).keys()
+    names = [each for each in values_at(config, "Aliases[]") if isinstance(each, str)]
+    if names and is_known(certificate) and not own:
+        yield "Aliases", f"has {names[0]}, and there is no certificate for it", "set ViewerCertificate"
+    arn = table(certificate).get("AcmCertificateArn")
+    if isinstance(arn, str) and (match := _ELSEWHERE.fullmatch(arn)):
+        yield "ViewerCertificate.AcmCertificateArn", f"is in {match[1]}", "request it in us-east-1"
+    origins, groups = config.get("Origins", []), [*values_at(config, "OriginGroups.Items[]")]
+    ids = {str(table(each).get("Id")) for each in (*tables(origins), *groups)}
+    wanted = (*values_at(config, "DefaultCacheBehavior.TargetOriginId"), *values_at(config, _BEHAVIORS))
+    for each in wanted if is_whole(origins) and is_known([table(one).get("Id") for one in tables(origins)]) else ():
+        if isinstance(each, str) and each not in ids:
+            yield "CacheBehaviors.TargetOriginId", f"is {each}, which is none of the origins", "name one of them"
+
+
+def _zone_of(step: Step, record: Mapping[str, Any]) -> str:
+    """The name of a record's zone, where a template has it; empty otherwise."""
+    name = record.get("HostedZoneName")
+    if (owner := step.world.named(step.after, record.get("HostedZoneId"))) is not None:
+        name = owner[0].resources[owner[1]].get("Properties", {}).get("Name")
+    return name.rstrip(".").lower() if isinstance(name, str) else ""
+
+
+def _record(properties: Mapping[str, Any], zone: str) -> Iterator[_Fault]:
+    given = properties.get("Name")
+    if not zone or not isinstance(given, str):
+        return
+    name = given.rstrip(".").lower()
+    if name != zone and not name.endswith(f".{zone}"):
+        yield "Name", f"is {given}, outside of its zone {zone}", "choose a name that ends in the zone's"
+    elif name == zone and properties.get("Type") == "CNAME":
+        yield "Type", "is CNAME at the name of the zone itself", "make it an alias of type A"

@@ -1,0 +1,132 @@
+"""Changes in place that the service behind a resource refuses: CloudFormation tries them and rolls back.
+
+Each is on the type's page of the template reference ("Updates are not supported") or in the service's reference:
+API_UpdateTable and API_UpdateTimeToLive (DynamoDB), API_UpdateShardCount (Kinesis), API_UpdateUserPool (Cognito),
+API_ModifyReplicationGroup (ElastiCache) and API_AssociateVPCWithHostedZone (Route 53). What replaces a resource is in
+``changes/resource_types``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.changes.certain import is_known, number, table, tables
+from nova_infra.operations.changes.template_values import references, same
+from nova_infra.operations.planner.model import Action, Refusal
+from nova_infra.operations.planner.step import Step
+
+# Type, and properties that no update changes, to what they are where a template does not say.
+_FIXED: Mapping[str, Mapping[str, Any]] = {
+    "AWS::CloudFormation::WaitCondition": {"Count": 1, "Handle": None, "Timeout": None},
+    "AWS::Cognito::UserPool": {
+        "AliasAttributes": [],
+        "UsernameAttributes": [],
+        "UsernameConfiguration": {"CaseSensitive": True},
+    },
+    "AWS::EC2::Volume": {
+        **dict.fromkeys(("AvailabilityZone", "KmsKeyId", "OutpostArn", "SnapshotId")),
+        "Encrypted": False,
+    },
+    "AWS::KMS::Key": {
+        "KeySpec": "SYMMETRIC_DEFAULT",
+        "KeyUsage": "ENCRYPT_DECRYPT",
+        "MultiRegion": False,
+        "Origin": "AWS_KMS",
+    },
+}
+_OF_ATTRIBUTE = ("AttributeDataType", "Mutable", "Required")
+_Properties = Mapping[str, Any]
+_Fault = tuple[str, str, str]
+
+
+def refused_updates(step: Step) -> Iterator[Refusal]:
+    """Refuse changes of resources that stay the same ones, and that their services do not make."""
+    replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
+    for action in step.actions:
+        if step.before is None or action.action not in (Action.UPDATE, Action.MAY_REPLACE):
+            continue
+        old, new = (table(each.resources[action.logical_id].get("Properties")) for each in (step.before, step.after))
+        faults = [*_fixed(action.type, old, new, replaced)]
+        if action.type in _JUDGES:
+            faults += _JUDGES[action.type](old, new)
+        for where, fault, remedy in faults:
+            yield step.refuse(f"{action.logical_id}.{where}", fault, remedy)
+
+
+def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_Fault]:
+    """What no update of a type changes. A custom resource of any type cannot move to another function."""
+    for name, default in {"ServiceToken": None, **_FIXED.get(kind, {})}.items():
+        was, becomes = (each.get(name, default) for each in (old, new))
+        if not same(was, becomes) or set(references(becomes)) & replaced:
+            is_token = name == "ServiceToken"
+            fault = "a custom resource cannot move to another function" if is_token else "cannot be changed"
+            yield name, fault, "give the resource another logical id"
+
+
+def _table(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+    yield from _indexes(old, new)
+    was, becomes = (table(each.get("TimeToLiveSpecification")) for each in (old, new))
+    names = [each.get("AttributeName") for each in (was, becomes) if str(each.get("Enabled")).lower() == "true"]
+    if len(names) > 1 and all(isinstance(each, str) for each in names) and names[0] != names[1]:
+        fault = f"goes from {names[0]} to {names[1]}, and an update does not swap it"
+        remedy = "turn it off in one release, and on again in a later one, an hour apart at least"
+        yield "TimeToLiveSpecification.AttributeName", fault, remedy
+
+
+def _indexes(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+    where = "GlobalSecondaryIndexes"
+    had, has = (
+        {str(i.get("IndexName")): (i.get("KeySchema"), i.get("Projection")) for i in tables(each.get(where))}
+        for each in (old, new)
+    )
+    if len(changed := sorted(had.keys() ^ has.keys())) > 1:
+        fault = f"adds or deletes {len(changed)} indexes ({', '.join(changed)}), and an update takes one"
+        yield where, fault, "deliver them singly"
+    for name in sorted(had.keys() & has.keys()):
+        if had[name] != has[name]:
+            fault = f"changes the key or the projection of {name}, which no index does"
+            yield where, fault, "add another index, and delete this one later"
+
+
+def _stream(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+    if any(table(each.get("StreamModeDetails")).get("StreamMode") == "ON_DEMAND" for each in (old, new)):
+        return
+    had, has = (number(each.get("ShardCount")) for each in (old, new))
+    if had and has and not had / 2 <= has <= had * 2:
+        fault = f"goes from {had:g} to {has:g}, and an update doubles or halves it at most"
+        yield "ShardCount", fault, "go there in steps, a release each, or make the stream ON_DEMAND"
+
+
+def _zone(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+    had, has = (each.get("VPCs", []) for each in (old, new))
+    if is_known([had == [], has == []]) and (had == []) is not (has == []):
+        fault = "makes a public zone private" if had == [] else "makes a private zone public"
+        yield "VPCs", f"{fault}, which Route 53 does not", "make another zone"
+
+
+def _user_pool(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+    if not all(is_known(each.get("Schema", [])) for each in (old, new)):
+        return
+    had, has = (
+        {str(a.get("Name")): [a.get(key) for key in _OF_ATTRIBUTE] for a in tables(each.get("Schema", []))}
+        for each in (old, new)
+    )
+    if gone := sorted(name for name, each in had.items() if has.get(name) != each):
+        fault = f"changes or removes {gone[0]}, and a user pool keeps its attributes"
+        yield "Schema", fault, "leave it as it is, and add another attribute"
+
+
+def _cache(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+    had, has = (str(each.get("TransitEncryptionEnabled", False)).lower() for each in (old, new))
+    mode = new.get("TransitEncryptionMode", "required")
+    if (had, has) == ("false", "true") and mode == "required":
+        fault = "is not preferred, and encryption in transit is switched on"
+        yield "TransitEncryptionMode", fault, "make it preferred in this release, and required in a later one"
+
+
+_JUDGES: Mapping[str, Callable[[_Properties, _Properties], Iterator[_Fault]]] = {
+    "AWS::Cognito::UserPool": _user_pool,
+    "AWS::DynamoDB::Table": _table,
+    "AWS::ElastiCache::ReplicationGroup": _cache,
+    "AWS::Kinesis::Stream": _stream,
+    "AWS::Route53::HostedZone": _zone,
+}

@@ -1,0 +1,84 @@
+"""Senders whose receivers do not let them in, and queues that hide messages for less time than a function takes."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
+
+KEY = StackKey("210987654321", "eu-north-1", "carts")
+
+
+def made(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"Type": f"AWS::{kind}", "Properties": properties}
+
+
+def arn(name: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
+def lets(service: str, action: str) -> dict[str, Any]:
+    return {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": "*"}]}
+
+
+TOPIC_OF_S3 = made(
+    "SNS::TopicPolicy", Topics=[{"Ref": "Topic"}], PolicyDocument=lets("s3.amazonaws.com", "sns:Publish")
+)
+QUEUE_OF_SNS = made(
+    "SQS::QueuePolicy", Queues=[{"Ref": "Queue"}], PolicyDocument=lets("sns.amazonaws.com", "sqs:Send*")
+)
+OTHERS_QUEUE = made("SQS::QueuePolicy", Queues=[{"Ref": "Other"}], PolicyDocument=lets("sns.amazonaws.com", "sqs:*"))
+FUNCTION = made("Lambda::Function", Timeout=50)
+CALLED = made("Lambda::Permission", FunctionName=arn("Work"), Principal="logs.amazonaws.com")
+TELLS = made("S3::Bucket", NotificationConfiguration={"TopicConfigurations": [{"Topic": {"Ref": "Topic"}}]})
+FILTER = made("Logs::SubscriptionFilter", DestinationArn=arn("Work"), LogGroupName="carts", FilterPattern="")
+SUBSCRIBES = made("SNS::Subscription", Protocol="sqs", TopicArn={"Ref": "Topic"}, Endpoint=arn("Queue"))
+RULE = made("Events::Rule", ScheduleExpression="rate(5 minutes)", Targets=[{"Id": "1", "Arn": arn("Work")}])
+QUEUE, TOPIC = made("SQS::Queue"), made("SNS::Topic")
+READS = made("Lambda::EventSourceMapping", EventSourceArn=arn("Queue"), FunctionName={"Ref": "Work"})
+
+
+def planned(**resources: Any) -> tuple[list[str], list[str]]:
+    [stack] = plan([], [[StackTemplate(KEY, {"Resources": resources})]]).stacks
+    lost = [str(each) for each in stack.consequences if each.hurts]
+    return [str(each) for each in stack.refusals], lost
+
+
+@pytest.mark.parametrize(
+    ("resources", "allowed"),
+    [
+        ({"Topic": TOPIC, "It": TELLS}, {"Policy": TOPIC_OF_S3}),
+        ({"Work": FUNCTION, "It": FILTER}, {"Permission": CALLED}),
+    ],
+)
+def test_a_receiver_that_is_tried_out_has_to_let_its_sender_in(resources: Any, allowed: Any) -> None:
+    [refused], _ = planned(**resources)
+    assert refused.startswith("carts.It.")
+    assert "does not let" in refused
+    assert planned(**resources, **allowed) == ([], [])
+
+
+def test_what_a_topic_sends_to_a_queue_that_does_not_let_it_in_is_lost() -> None:
+    _, [lost] = planned(Topic=TOPIC, Queue=QUEUE, It=SUBSCRIBES, Policy=OTHERS_QUEUE)
+    assert lost == "carts.It.Endpoint: leads to Queue, which does not let sns in: what it sends is lost"
+    assert planned(Topic=TOPIC, Queue=QUEUE, It=SUBSCRIBES, Policy=QUEUE_OF_SNS) == ([], [])
+
+
+def test_so_is_what_a_rule_sends_to_a_function_that_lets_another_service_in() -> None:
+    _, [lost] = planned(Work=FUNCTION, It=RULE, Permission=CALLED)
+    assert "which does not let events in" in lost
+
+
+def test_a_policy_that_only_cloudformation_knows_may_let_anybody_in() -> None:
+    unknown = made("SNS::TopicPolicy", Topics=[{"Ref": "Topic"}], PolicyDocument={"Fn::Transform": {"Name": "x"}})
+    assert planned(Topic=TOPIC, It=TELLS, Policy=unknown) == ([], [])
+    assert planned(It=made("S3::Bucket", NotificationConfiguration={"Fn::If": ["Tells", {}, {}]})) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "refused"), [(None, True), (49, True), (50, False), ({"Ref": "AWS::AccountId"}, False)]
+)
+def test_a_queue_hides_a_message_for_as_long_as_its_function_may_run(seconds: Any, refused: bool) -> None:
+    queue = made("SQS::Queue", **({} if seconds is None else {"VisibilityTimeout": seconds}))
+    found, _ = planned(Queue=queue, Work=FUNCTION, It=READS)
+    assert [each.startswith("carts.It: leads from a queue that hides") for each in found] == [True] * refused

@@ -1,0 +1,76 @@
+"""Distributions without what their names need, and records that their zone does not take."""
+
+from typing import Any
+
+import pytest
+
+from helpers.exhaustive import one_of_each
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
+
+ORIGIN = {"Id": "files", "DomainName": "files.example.net"}
+SERVED = {"Origins": [ORIGIN], "DefaultCacheBehavior": {"TargetOriginId": "files"}}
+NEAR, FAR = (f"arn:aws:acm:{region}:210987654321:certificate/1" for region in ("us-east-1", "eu-north-1"))
+ZONE = {"Type": "AWS::Route53::HostedZone", "Properties": {"Name": "shop.internal."}}
+
+
+def named(certificate: Any = None, **others: Any) -> dict[str, Any]:
+    own = {} if certificate is None else {"ViewerCertificate": certificate}
+    return {"DistributionConfig": {**SERVED, "Aliases": ["files.example.org"], **own, **others}}
+
+
+def record(name: str, kind: str = "A", **zone: Any) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "Type": kind,
+        "TTL": 60,
+        "ResourceRecords": ["192.0.2.7"],
+        **(zone or {"HostedZoneId": {"Ref": "Zone"}}),
+    }
+
+
+CASES = [
+    ("CloudFront::Distribution", named(), "DistributionConfig.Aliases"),
+    ("CloudFront::Distribution", named({"CloudFrontDefaultCertificate": True}), "DistributionConfig.Aliases"),
+    ("CloudFront::Distribution", named({"AcmCertificateArn": NEAR}), ""),
+    ("CloudFront::Distribution", named({"AcmCertificateArn": {"Ref": "AWS::AccountId"}}), ""),
+    ("CloudFront::Distribution", named({"Fn::If": ["Own", {}, {}]}), ""),
+    ("CloudFront::Distribution", {"DistributionConfig": SERVED}, ""),
+    (
+        "CloudFront::Distribution",
+        named({"AcmCertificateArn": FAR}),
+        "DistributionConfig.ViewerCertificate.AcmCertificateArn",
+    ),
+    (
+        "CloudFront::Distribution",
+        {"DistributionConfig": {**SERVED, "CacheBehaviors": [{"TargetOriginId": "pages"}]}},
+        "DistributionConfig.CacheBehaviors.TargetOriginId",
+    ),
+    (
+        "CloudFront::Distribution",
+        {
+            "DistributionConfig": {
+                **SERVED,
+                "OriginGroups": {"Items": [{"Id": "pages"}]},
+                "CacheBehaviors": [{"TargetOriginId": "pages"}],
+            }
+        },
+        "",
+    ),
+    ("WAFv2::WebACL", {"Scope": "CLOUDFRONT"}, "Scope"),
+    ("WAFv2::WebACL", {"Scope": "REGIONAL"}, ""),
+    ("Route53::RecordSet", record("shop.internal", "CNAME"), "Type"),
+    ("Route53::RecordSet", record("www.shop.internal.", "CNAME"), ""),
+    ("Route53::RecordSet", record("shop.internal"), ""),
+    ("Route53::RecordSet", record("www.shops.internal"), "Name"),
+    ("Route53::RecordSet", record("www.example.org", HostedZoneName="example.com."), "Name"),
+    ("Route53::RecordSet", record("example.com", "CNAME", HostedZoneName="example.com."), "Type"),
+    ("Route53::RecordSet", record("www.example.org", HostedZoneId="Z1"), ""),
+]
+
+
+@pytest.mark.parametrize(("kind", "properties", "where"), one_of_each(CASES, lambda case: case[0]))
+def test_what_users_meet_has_what_it_needs(kind: str, properties: dict[str, Any], where: str) -> None:
+    resources = {"It": {"Type": f"AWS::{kind}", "Properties": properties}, "Zone": ZONE}
+    stack = StackTemplate(StackKey("210987654321", "eu-north-1", "carts"), {"Resources": resources})
+    found = [each.where for each in plan([], [[stack]]).refusals]
+    assert found == ([f"It.{where}"] if where else [])

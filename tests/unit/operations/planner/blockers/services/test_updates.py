@@ -1,0 +1,73 @@
+"""Changes in place that a service refuses, and their harmless neighbours."""
+
+from typing import Any
+
+import pytest
+
+from helpers.exhaustive import one_of_each
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
+
+KEY = StackKey("210987654321", "eu-north-1", "carts")
+NAMES = {"BillingMode": "PAY_PER_REQUEST"}
+SHARDS = {"StreamModeDetails": {"StreamMode": "PROVISIONED"}}
+SCHEMA = [{"Name": "team", "AttributeDataType": "String", "Mutable": True}]
+OTHER = [{"Name": "size", "AttributeDataType": "Number"}]
+
+
+def expires(name: str, enabled: bool = True) -> dict[str, Any]:
+    return {"TimeToLiveSpecification": {"AttributeName": name, "Enabled": enabled}}
+
+
+def by(*names: str) -> dict[str, Any]:
+    return {"GlobalSecondaryIndexes": [{"IndexName": name, "KeySchema": [name]} for name in names]}
+
+
+CASES = [
+    ("EC2::Volume", {"AvailabilityZone": "eu-north-1a"}, {"AvailabilityZone": "eu-north-1b"}, "AvailabilityZone"),
+    ("EC2::Volume", {"Encrypted": False}, {"Encrypted": True}, "Encrypted"),
+    ("EC2::Volume", {}, {"Encrypted": False}, ""),
+    ("EC2::Volume", {"Size": 20}, {"Size": 30}, ""),
+    ("KMS::Key", {}, {"MultiRegion": True}, "MultiRegion"),
+    ("KMS::Key", {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}, {"KeySpec": "RSA_4096"}, "KeySpec"),
+    ("KMS::Key", {}, {"KeySpec": "SYMMETRIC_DEFAULT", "MultiRegion": "false"}, ""),
+    ("KMS::Key", {"EnableKeyRotation": False}, {"EnableKeyRotation": True}, ""),
+    ("CloudFormation::WaitCondition", {"Count": 1}, {"Count": 2}, "Count"),
+    ("Cognito::UserPool", {}, {"UsernameAttributes": ["email"]}, "UsernameAttributes"),
+    ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": OTHER}, "Schema"),
+    ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": [*SCHEMA, *OTHER]}, ""),
+    ("Cognito::UserPool", {"MfaConfiguration": "OFF"}, {"MfaConfiguration": "OPTIONAL"}, ""),
+    ("DynamoDB::Table", expires("ends"), expires("ends_at"), "TimeToLiveSpecification.AttributeName"),
+    ("DynamoDB::Table", expires("ends"), expires("ends", enabled=False), ""),
+    ("DynamoDB::Table", NAMES, expires("ends"), ""),
+    ("DynamoDB::Table", by("by-a"), by("by-b", "by-a", "by-c"), "GlobalSecondaryIndexes"),
+    ("DynamoDB::Table", by("by-a"), by("by-a", "by-b"), ""),
+    ("Kinesis::Stream", {**SHARDS, "ShardCount": 2}, {"ShardCount": 5}, "ShardCount"),
+    ("Kinesis::Stream", {**SHARDS, "ShardCount": 5}, {"ShardCount": 2}, "ShardCount"),
+    ("Kinesis::Stream", {**SHARDS, "ShardCount": 2}, {"ShardCount": 4}, ""),
+    ("Kinesis::Stream", {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}, {**SHARDS, "ShardCount": 9}, ""),
+    ("Route53::HostedZone", {"Name": "a.example"}, {"VPCs": [{"VPCId": "vpc-1"}]}, "VPCs"),
+    ("Route53::HostedZone", {"VPCs": [{"VPCId": "vpc-1"}]}, {"VPCs": [{"VPCId": "vpc-2"}]}, ""),
+    (
+        "ElastiCache::ReplicationGroup",
+        {"TransitEncryptionEnabled": False},
+        {"TransitEncryptionEnabled": True},
+        "TransitEncryptionMode",
+    ),
+    (
+        "ElastiCache::ReplicationGroup",
+        {"TransitEncryptionEnabled": False},
+        {"TransitEncryptionEnabled": True, "TransitEncryptionMode": "preferred"},
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "before", "change", "where"), one_of_each(CASES, lambda case: case[0]))
+def test_a_change_that_the_service_does_not_make_is_refused(
+    kind: str, before: dict[str, Any], change: dict[str, Any], where: str
+) -> None:
+    def stack(properties: dict[str, Any]) -> StackTemplate:
+        return StackTemplate(KEY, {"Resources": {"It": {"Type": f"AWS::{kind}", "Properties": properties}}})
+
+    found = plan([stack(before)], [[stack({**before, **change})]]).refusals
+    assert [each.where for each in found] == ([f"It.{where}"] if where else [])
