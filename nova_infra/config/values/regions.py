@@ -1,6 +1,7 @@
 """What some AWS regions lack of what Nova creates there.
 
-From the resource types that CloudFormation lists for each region, as cfn-lint carries them: a test compares.
+From the resource types that CloudFormation lists for each region, as cfn-lint carries them, and where it carries only
+copies of another region's list, from the services whose endpoints the AWS SDK lists: a test compares.
 """
 
 from collections.abc import Mapping
@@ -15,13 +16,18 @@ _FEW_TOOLS = (
 _NEAR = {"ap": "ap-northeast-1", "ca": "ca-central-1", "eu": "eu-central-1"}
 _CHINA = ("cn-north-1", "cn-northwest-1")
 _GOVERNMENT = ("us-gov-east-1", "us-gov-west-1")
+_ISOLATED = (
+    *("eu-isoe-west-1", "us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "us-isof-east-1"),
+    "us-isof-south-1",
+)
+_SOVEREIGN = ("eusc-de-east-1",)
 
 MISSING: Mapping[str, frozenset[str]] = {
-    "AWS::Chatbot::SlackChannelConfiguration": frozenset((*_CHINA, *_GOVERNMENT)),
+    "AWS::Chatbot::SlackChannelConfiguration": frozenset((*_CHINA, *_GOVERNMENT, *_ISOLATED, *_SOVEREIGN)),
     "AWS::CodeStarNotifications::NotificationRule": frozenset(
-        (*_FEW_TOOLS, *_CHINA, *_GOVERNMENT, "af-south-1", "eu-south-1")
+        (*_FEW_TOOLS, *_CHINA, *_GOVERNMENT, *_ISOLATED, *_SOVEREIGN, "af-south-1", "eu-south-1")
     ),
-    "AWS::ECR::SigningConfiguration": frozenset((*_FEW_TOOLS, *_CHINA)),
+    "AWS::ECR::SigningConfiguration": frozenset((*_FEW_TOOLS, *_CHINA, *_ISOLATED)),
 }
 """Resource type to the regions that do not have it."""
 
@@ -48,7 +54,7 @@ def unfit_for_toolchain(region: str, engine: str, *, switch: str = 'write engine
     """
     if region in MISSING[_SIGNING]:
         what = f"{region!r} cannot sign images in ECR, and an environment with an approval accepts only signed ones"
-        if region in _CHINA:
+        if _is_nowhere(_SIGNING, region):
             return f"{what}: deliver to another partition, as no region of {aws_regions()[region]} can"
         near = _NEAR.get(region.partition("-")[0], "us-east-1")
         return f"{what}: choose another one for the toolchain, such as {near}; environments may stay"
@@ -56,7 +62,13 @@ def unfit_for_toolchain(region: str, engine: str, *, switch: str = 'write engine
         what = (
             f"{region!r} has no notification rules, which tell people that a pipeline failed or waits for an approval"
         )
-        if all(each in MISSING[_NOTIFIES] for each, of in aws_regions().items() if of == aws_regions()[region]):
+        if _is_nowhere(_NOTIFIES, region):
             return f"{what}, nor has another one of {aws_regions()[region]}: {switch}"
         return f"{what}: choose another one for the toolchain, or {switch}"
     return None
+
+
+def _is_nowhere(kind: str, region: str) -> bool:
+    """Whether no region of a region's partition has a type."""
+    partition = aws_regions()[region]
+    return all(each in MISSING[kind] for each, of in aws_regions().items() if of == partition)

@@ -75,7 +75,7 @@ def as_given(value: Any) -> Any:
     and https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html.
     """
     if isinstance(value, str):  # most are, and whether something is a Mapping takes longer to find out
-        return {"Fn::Join": ["", [value]]} if is_function(value) else value
+        return {"Fn::Join": ["", [value]]} if "{{resolve:" in value else value
     if isinstance(value, Mapping) and not is_function(value):
         return {key: as_given(each) for key, each in value.items() if each != _NO_VALUE}
     return [as_given(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value

@@ -55,9 +55,14 @@ class StackTemplate:
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of the resources of one type."""
+        yield from self._by_type.get(resource_type, ())
+
+    @cached_property
+    def _by_type(self) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:
+        found: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
         for logical_id, resource in self.resources.items():
-            if resource["Type"] == resource_type:
-                yield logical_id, resource.get("Properties", {})
+            found.setdefault(resource["Type"], []).append((logical_id, resource.get("Properties", {})))
+        return found
 
     @cached_property
     def exports(self) -> dict[str, Any]:

@@ -20,9 +20,8 @@ def forecast(candidate: Release, baseline: Release) -> Plan:
 
 def deployed_stacks(release: Release) -> list[StackTemplate]:
     """All stacks of a release, as they are when it has been deployed."""
-    waves, _ = _release(release)
-    stacks = {stack.key: stack for stack in _all(release.assembly)}
-    return list((stacks | {stack.key: stack for wave in waves for stack in wave}).values())
+    waves, others = _release(release)
+    return [*(stack for wave in waves for stack in wave), *others]
 
 
 def _release(release: Release) -> tuple[list[list[StackTemplate]], list[StackTemplate]]:
@@ -30,10 +29,14 @@ def _release(release: Release) -> tuple[list[list[StackTemplate]], list[StackTem
     assembled = release.assembly.stacks()
     by_path = {stack.template_path: stack for stack in assembled}
     waves: list[list[StackTemplate]] = []
-    for stage in release.pipeline().stages:
+    pipeline = release.pipeline()
+    paths = {
+        each.template_path for stage in pipeline.stages for each in stage.actions if isinstance(each, DeployAction)
+    }
+    for stage in pipeline.stages:
         for actions in stage.waves():
             if any(isinstance(action, BuildAction) and action.updates_pipeline for action in actions):
-                waves += _self_update(release.assembly, assembled)
+                waves += _self_update(release.assembly, [e for e in assembled if e.template_path not in paths])
             wave = [
                 StackTemplate(_key(by_path.get(action.template_path), action.stack_name), release.deployed(action))
                 for action in actions
@@ -42,11 +45,16 @@ def _release(release: Release) -> tuple[list[list[StackTemplate]], list[StackTem
             if wave:
                 waves.append(wave)
     deployed = {stack.key for wave in waves for stack in wave}
-    return waves, [stack for stack in _all(release.assembly) if stack.key not in deployed]
+    others = [each for each in assembled if _key(each, each.name) not in deployed]
+    return waves, [_template(release.assembly, each) for each in others]
 
 
 def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> list[list[StackTemplate]]:
-    """The pipeline's stack after those that it depends on, as `cdk deploy` deploys them."""
+    """The pipeline's stack after those that it depends on, as `cdk deploy` deploys them.
+
+    Args:
+        assembled: The stacks that the pipeline itself does not deploy.
+    """
     by_id = {stack.artifact_id: stack for stack in assembled}
     waves: list[list[StackTemplate]] = []
     done: set[str] = set()
@@ -56,7 +64,7 @@ def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> lis
             if dependency in by_id and dependency not in done:
                 add(by_id[dependency])
         done.add(stack.artifact_id)
-        waves.append([StackTemplate(_key(stack, stack.name), assembly.template(stack.template_path))])
+        waves.append([_template(assembly, stack)])
 
     for stack in by_id.values():
         if resources_of_type(assembly.template(stack.template_path), "AWS::CodePipeline::Pipeline"):
@@ -64,8 +72,8 @@ def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> lis
     return waves
 
 
-def _all(assembly: Assembly) -> list[StackTemplate]:
-    return [StackTemplate(_key(each, each.name), assembly.template(each.template_path)) for each in assembly.stacks()]
+def _template(assembly: Assembly, stack: AssembledStack) -> StackTemplate:
+    return StackTemplate(_key(stack, stack.name), assembly.template(stack.template_path))
 
 
 def _key(stack: AssembledStack | None, name: str) -> StackKey:

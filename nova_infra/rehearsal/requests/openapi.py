@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Any
 
-from nova_infra.documents.yamls import is_boundless
+from nova_infra.documents.yamls import compose, is_boundless, values
 from nova_infra.rehearsal.requests.sample import SampleRequest
 
 DOCUMENTS = (
@@ -31,9 +31,12 @@ def read_document(text: str) -> dict[str, Any] | None:
     import yaml
 
     try:
-        if "&" in text and text.lstrip()[:1] != "{" and is_boundless(yaml.compose(text, yaml.SafeLoader)):
+        if text.lstrip()[:1] == "{":
+            content = json.loads(text)
+        elif is_boundless(root := compose(text)):
             return None
-        content = json.loads(text) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
+        else:
+            content = values(root)
     except (ValueError, yaml.YAMLError, RecursionError):
         return None
     if not isinstance(content, dict) or not ({"openapi", "swagger"} & content.keys()) or "paths" not in content:

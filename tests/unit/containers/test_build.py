@@ -102,6 +102,7 @@ def test_a_build_succeeds_while_another_process_removes_images(said: Said) -> No
     assert said.built
 
 
+@pytest.mark.exhaustive("test_a_build_succeeds_while_another_process_removes_images")
 def test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behind(
     said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_imag
     assert build(PODMAN, RECIPE, tell=lambda _: None)
 
 
+@pytest.mark.exhaustive("test_what_is_there_is_not_built_again")
 @pytest.mark.parametrize(
     ("base", "layers"),
     one_of_each(
@@ -169,6 +171,7 @@ def test_upon_an_image_without_a_history_no_cached_layers_are_looked_for(
     assert layers in said.built[0]
 
 
+@pytest.mark.exhaustive("test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_image")
 @pytest.mark.parametrize("image", one_of_each([{"Architecture": "amd64"}, {"OCIv1": {"architecture": "amd64"}}]))
 def test_a_local_image_for_another_architecture_does_not_stand_in(said: Said, image: dict[str, object]) -> None:
     """Podman would look for the right one in a registry called localhost."""

@@ -1,14 +1,14 @@
 """YAML that stands for more values than a machine can hold."""
 
 import pytest
-import yaml
 
 from helpers.examples import bomb
-from nova_infra.documents.yamls import MOST_VALUES, is_boundless
+from nova_infra.documents import yamls
+from nova_infra.documents.yamls import compose, is_boundless
 
 
 def boundless(text: str) -> bool:
-    return is_boundless(yaml.compose(text, yaml.SafeLoader))
+    return is_boundless(compose(text))
 
 
 @pytest.mark.parametrize("level", ["{k: *a, l: *a}", "[*a, *a]", "{<<: [*a, *a], y: 1}"])
@@ -27,6 +27,18 @@ def test_other_documents_have_an_end(text: str) -> None:
     assert not boundless(text)
 
 
-def test_the_limit_is_a_number_of_values() -> None:
-    assert not boundless(f"[{', '.join(['1'] * (MOST_VALUES - 1))}]")
-    assert boundless(f"[{', '.join(['1'] * MOST_VALUES)}]")
+def test_the_limit_is_a_number_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamls, "MOST_VALUES", 200)
+    assert not boundless(f"[{', '.join(['1'] * 199)}]")
+    assert boundless(f"[{', '.join(['1'] * 200)}]")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, "{a: " * 100_000, "- " * 100_000])
+def test_what_is_nested_too_deeply_is_refused_before_it_ends_python(text: str) -> None:
+    with pytest.raises(RecursionError):
+        compose(text)
+
+
+def test_levels_that_were_closed_are_not_counted() -> None:
+    assert compose(f"[{'[[1]], ' * 400}]") is not None
+    assert compose("") is None

@@ -80,6 +80,7 @@ MAY = [("ann", "write"), ("bob", "admin"), ("reader", "read"), ("author", "admin
 APPROVED = ("ann", "APPROVED", SHA)
 
 
+@pytest.mark.exhaustive("test_wider_access_is_accepted_by_the_label_and_an_approval_of_this_commit")
 def test_what_becomes_no_wider_is_green_and_commented(verdict: Verdict) -> None:
     status, comment = verdict("same", labels="")
     assert f"repos/o/r/statuses/{SHA} -f state=success -f context=Wider access" in status
@@ -118,6 +119,7 @@ def test_wider_access_is_refused_without_both(verdict: Verdict, given: dict[str,
     assert "needs the label wider-access and an approval of this commit" in status
 
 
+@pytest.mark.exhaustive("test_wider_access_is_refused_without_both")
 def test_wider_access_is_refused_in_more_commits_than_github_names_the_authors_of(verdict: Verdict) -> None:
     status = verdict("wider", reviews=[APPROVED], permissions=MAY, count=251)[0]
     assert "state=failure" in status
@@ -134,6 +136,7 @@ def test_a_question_that_github_does_not_answer_is_no_refusal_and_no_acceptance(
     assert "GitHub did not say who has accepted it: run the job Verdict again" in status
 
 
+@pytest.mark.exhaustive("test_wider_access_is_accepted_by_the_label_and_an_approval_of_this_commit")
 def test_one_reviewer_whose_rights_github_does_not_say_hides_no_other(verdict: Verdict) -> None:
     both = [APPROVED, ("bob", "APPROVED", SHA)]
     status = verdict("wider", reviews=both, permissions=MAY, silent="ann/permission")[0]
@@ -141,7 +144,7 @@ def test_one_reviewer_whose_rights_github_does_not_say_hides_no_other(verdict: V
     assert "which bob has accepted" in status
 
 
-@pytest.mark.parametrize("who", ["helper[bot]", ""])
+@pytest.mark.parametrize("who", one_of_each(["helper[bot]", ""]))
 def test_the_approval_of_a_bot_or_of_a_deleted_account_is_none_and_no_failure(verdict: Verdict, who: str) -> None:
     status = verdict("wider", reviews=[(who, "APPROVED", SHA)], permissions=MAY)[0]
     assert "state=failure" in status

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from nova_infra.documents.yamls import MOST_VALUES, is_boundless
+from nova_infra.documents.yamls import MOST_VALUES, compose, is_boundless, values
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.answers import TYPES, Path
 
@@ -117,7 +117,8 @@ def read_workspace(directory: File) -> Workspace:
 def _application(path: File) -> str | None:
     try:
         text = path.read_text(encoding="utf-8")
-        data = None if is_boundless(yaml.compose(text, yaml.SafeLoader)) else yaml.safe_load(text)
+        root = compose(text)
+        data = None if is_boundless(root) else values(root)
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError):
         return None
     name = data.get("application") if isinstance(data, dict) else None
@@ -126,7 +127,7 @@ def _application(path: File) -> str | None:
 
 def _read(path: File, file: str, faults: list[str]) -> Manifest | None:
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        node = compose(path.read_text(encoding="utf-8"))
         if is_boundless(node):
             faults.append(f"{file}:1: has more than {MOST_VALUES} values once its aliases are written out: use fewer")
             return None

@@ -109,6 +109,7 @@ def stacks_that_run(assembly: Any, service: str) -> set[str]:
     return {name for name, text in assembly.texts.items() if f"/nova/{service}:abc123" in text}
 
 
+@pytest.mark.exhaustive("test_an_image_is_built_once_and_every_release_of_it_only_tagged")
 @pytest.mark.parametrize(
     ("file", "touched"),
     one_of_each(
@@ -239,6 +240,7 @@ def test_one_command_makes_every_image_and_one_that_fails_keeps_none_from_being_
         assert tags(ecr, f"nova/{service}") == {content(project, service), commit_}
 
 
+@pytest.mark.exhaustive("test_one_command_makes_every_image_and_one_that_fails_keeps_none_from_being_built")
 def test_one_image_that_may_not_be_deployed_keeps_the_release_from_all_of_them(
     project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import parse_config
 from nova_infra.errors import ConfigError
 
@@ -159,7 +160,7 @@ def _services(count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("besides", "most"), [({}, 46), ({"tests": "e2e"}, 45), ({"tests": "e2e", "gate": "suite"}, 44)]
 )
-@pytest.mark.parametrize("kind", ["web", "worker"])
+@pytest.mark.parametrize("kind", one_of_each(["web", "worker"]))
 def test_as_many_services_as_a_stage_has_actions_for(
     raw: dict[str, Any], refused: Callable[[], str], besides: dict[str, str], most: int, kind: str
 ) -> None:

@@ -8,15 +8,33 @@ import pytest
 from nova_infra.config.values.fields import aws_regions
 from nova_infra.config.values.regions import MISSING, has_notification_rules, unfit_for_toolchain
 
+PUBLIC = ("aws", "aws-cn", "aws-us-gov")
 LISTED = resources.files("cfnlint") / "data" / "schemas" / "providers"
 
 
 @pytest.mark.parametrize("kind", [*MISSING, "AWS::Signer::SigningProfile"])
 def test_the_regions_without_a_type_are_those_that_do_not_list_it(kind: str) -> None:
     lists = {region: LISTED / f"{region}.json" for region in aws_regions()}
-    # A few, such as me-south-1, have no list.
-    without = {region for region, path in lists.items() if path.is_file() and kind not in json.loads(path.read_text())}
-    assert without == MISSING["AWS::ECR::SigningConfiguration" if "Signer" in kind else kind]
+    # A few, such as me-south-1, have no list, and the isolated partitions have copies of us-east-1's.
+    listed = {region for region, path in lists.items() if path.is_file() and aws_regions()[region] in PUBLIC}
+    without = {region for region in listed if kind not in json.loads(lists[region].read_text())}
+    known = MISSING["AWS::ECR::SigningConfiguration" if "Signer" in kind else kind]
+    assert without == {region for region in known if aws_regions()[region] in PUBLIC}
+
+
+@pytest.mark.parametrize(
+    ("kind", "service"),
+    [
+        ("AWS::ECR::SigningConfiguration", "signer"),
+        ("AWS::CodeStarNotifications::NotificationRule", "codestar-notifications"),
+        ("AWS::Chatbot::SlackChannelConfiguration", "chatbot"),
+    ],
+)
+def test_in_other_partitions_they_are_those_whose_service_has_no_endpoint(kind: str, service: str) -> None:
+    file = resources.files("botocore") / "data" / "endpoints.json"
+    found = {each["partition"]: each["services"] for each in json.loads(file.read_text())["partitions"]}
+    without = {region for region, of in aws_regions().items() if of not in PUBLIC and service not in found.get(of, {})}
+    assert without == {region for region in MISSING[kind] if aws_regions()[region] not in PUBLIC}
 
 
 @pytest.mark.parametrize("engine", ["codepipeline", "github-actions"])
@@ -31,8 +49,8 @@ def test_what_is_named_instead_does() -> None:
         for region in MISSING["AWS::ECR::SigningConfiguration"]
     }
     for region, text in unfit.items():
-        if aws_regions()[region] == "aws-cn":
-            assert "no region of aws-cn can" in text
+        if (partition := aws_regions()[region]) != "aws":
+            assert f"no region of {partition} can" in text
             continue
         named = text.partition("such as ")[2].partition(";")[0]
         assert unfit_for_toolchain(named, "codepipeline") is None

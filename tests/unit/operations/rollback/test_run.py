@@ -119,6 +119,7 @@ def test_the_next_regular_deployment_restores_the_canary(
     assert rollout(deployment, "carts-service")["CanaryConfiguration"] == CANARY
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_named_release_comes_back(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     deployment.release(3, "carts-service")

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import itertools
 import json
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.assembly import Assembly
+from helpers.examples import examples
 from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
@@ -240,9 +242,11 @@ def empty(_: str, container: Any, key: Any) -> bool:
 
 @pytest.mark.parametrize("change", one_of_each([drop, empty]))
 def test_whatever_is_missing_is_read_or_refused_in_one_line(stages: Stages, pipelines: Pipelines, change: Any) -> None:
-    refused, seen = [], set[tuple[str, str]]()
+    refused, seen, number, step = [], set[tuple[str, str]](), itertools.count(), 5 // examples(5)
 
     def attempt(act: Callable[[], object]) -> None:
+        if next(number) % step:  # `make test` tries a fifth of them
+            return
         try:
             act()
         except NovaError as error:

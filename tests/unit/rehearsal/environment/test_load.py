@@ -190,6 +190,7 @@ def test_requests_of_a_compressed_minute_do_not_meet_where_they_would_not_in_a_r
     assert behind.most_at_once == 1
 
 
+@pytest.mark.exhaustive("test_slow_answers_are_as_many_at_once_as_in_a_real_minute")
 def test_a_request_that_hangs_holds_up_no_other_for_longer_than_in_a_real_minute() -> None:
     behind = Behind(always(200))
     behind.hangs = asyncio.Event()  # until the second one has come

@@ -85,6 +85,7 @@ def test_without_colour_there_is_none() -> None:
     assert not colour.search(plain)
 
 
+@pytest.mark.exhaustive("test_a_pipe_gets_whole_lines_and_no_control_codes")
 def test_a_dumb_terminal_gets_lines() -> None:
     text = in_terminal(PROGRAM, TERM="dumb")
     assert "\x1b" not in text

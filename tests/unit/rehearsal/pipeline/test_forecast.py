@@ -48,7 +48,7 @@ def test_the_plan_names_what_a_release_changes_and_nothing_else(releases: tuple[
 
 
 def test_all_stacks_of_the_baseline_count_as_deployed(releases: tuple[Release, Release]) -> None:
-    assert [stack.key.name for stack in deployed_stacks(releases[1])] == ["Pipeline", "dev", "prod"]
+    assert [stack.key.name for stack in deployed_stacks(releases[1])] == ["dev", "prod", "Pipeline"]
 
 
 def test_a_refusal_stops_the_stage_that_would_meet_it_and_nothing_is_played(releases: tuple[Release, Release]) -> None:

@@ -134,13 +134,10 @@ def test_github_actions_needs_no_connection(root: Path, target: Path, region: st
     assert create_project(root, target, answers).source.connection_arn is None
 
 
-@pytest.mark.parametrize(
-    ("region", "partition"), one_of_each([("eu-central-1", "aws"), ("eusc-de-east-1", "aws-eusc")])
-)
-def test_a_pipeline_needs_a_connection_of_its_partition(root: Path, target: Path, region: str, partition: str) -> None:
-    answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, region))
+def test_a_pipeline_needs_a_connection_of_its_region(root: Path, target: Path) -> None:
+    answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, "eu-central-1"))
     arn = create_project(root, target, answers).source.connection_arn or "none"
-    assert arn.startswith(f"arn:{partition}:codeconnections:{region}:900000000001:connection/")
+    assert arn.startswith("arn:aws:codeconnections:eu-central-1:900000000001:connection/")
 
 
 def test_an_empty_clone_gets_its_first_commit_and_one_with_commits_is_left_to_its_owner(

@@ -46,10 +46,18 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
         if logical_id in gone.keys() - followed:
             said = f"its DNS name {gone[logical_id]} with it: clients of the old one get no answer"
             yield step.note(logical_id, said, hurts=True)
-    names = {name for _, name in _domains(step.after)}
-    for logical_id, name in _domains(step.before):
-        if name not in names:
+    zones: dict[str, set[str]] = {}
+    for _, name, zone in _domains(step.after):
+        zones.setdefault(name, set()).add(zone)
+    for logical_id, name, zone in _domains(step.before):
+        if name not in zones:
             said = f"the name {name} goes: clients that use it find no address; keep it until nobody does"
+            yield step.note(logical_id, said, hurts=True)
+        elif zone not in zones[name]:
+            said = (
+                f"the name {name} moves to another hosted zone: until its parent zone names that one's servers, "
+                "clients find no address, and its certificate is never issued"
+            )
             yield step.note(logical_id, said, hurts=True)
     ports = {port for _, port in _ports(step.after)}
     for logical_id, port in _ports(step.before):
@@ -58,12 +66,16 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
             yield step.note(logical_id, said, hurts=True)
 
 
-def _domains(stack: StackTemplate) -> Iterator[tuple[str, str]]:
-    """Each record that gives a name an address, and the name, where the template says it."""
+def _domains(stack: StackTemplate) -> Iterator[tuple[str, str, str]]:
+    """Each record that gives a name an address, the name, where the template says it, and its zone."""
     for logical_id, record in stack.of_type("AWS::Route53::RecordSet"):
         name = record.get("Name")
         if isinstance(name, str) and record.get("Type") in ("A", "AAAA", "CNAME"):
-            yield logical_id, name.rstrip(".").lower()
+            yield (
+                logical_id,
+                name.rstrip(".").lower(),
+                shown(record.get("HostedZoneId") or record.get("HostedZoneName")),
+            )
 
 
 def replaced_services(step: Step) -> Iterator[Consequence]:

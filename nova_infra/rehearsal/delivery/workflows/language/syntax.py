@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nova_infra.documents.yamls import MOST_VALUES, is_boundless
+from nova_infra.documents.yamls import MOST_VALUES, compose, is_boundless, safe_loader, values
 from nova_infra.errors import RefusedError
 from nova_infra.rehearsal.delivery.workflows.language.places import misplaced, never_equal
 
@@ -111,7 +111,7 @@ class WorkflowText:
         self.path, self._text = path, text
         try:
             loader = _loader()
-            root = yaml.compose(text, loader)
+            root = compose(text, loader)
             if is_boundless(root):
                 raise WorkflowError(
                     f"{path}:1: has more than {MOST_VALUES} values once its aliases are written out: use fewer"
@@ -119,11 +119,12 @@ class WorkflowText:
             for line, key in _repeated(root):
                 fault = "<< merges" if key == "<<" else f"{key} is given twice"
                 raise WorkflowError(f"{path}:{line}: {fault}, which GitHub refuses: leave one out")
-            self.content: dict[Any, Any] = yaml.load(text, loader)  # noqa: S506 it is a safe one
+            self.content: dict[Any, Any] = values(root, loader)
         except (yaml.YAMLError, RecursionError, ValueError) as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark is not None else 1
             problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is not YAML"
+            problem = str(error) if isinstance(error, RecursionError) else problem
             raise WorkflowError(f"{path}:{line}: cannot be read ({problem}): correct it") from None
         if not isinstance(self.content, dict) or not isinstance(self.content.get("jobs"), dict):
             raise WorkflowError(f"{path}:1: has no jobs, so it is not a workflow: write jobs:")
@@ -229,9 +230,7 @@ def _fits(value: Any, shape: Any) -> bool:
 @cache
 def _loader() -> Any:
     """YAML 1.2, which GitHub reads: ``on`` and ``yes`` are texts there, and 10:30 is no number."""
-    import yaml
-
-    loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+    loader: Any = type("_Loader", (safe_loader(),), {})
     other = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:timestamp")
     known = loader.yaml_implicit_resolvers.items()
     loader.yaml_implicit_resolvers = {at: [each for each in found if each[0] not in other] for at, found in known}

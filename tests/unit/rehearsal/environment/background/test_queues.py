@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME, Pace
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
@@ -209,23 +210,26 @@ KEPT_UP = {"age": 0, "dead": None, "came back": False}
 
 @pytest.mark.parametrize(
     ("habits", "tasks"),
-    [
-        ({}, 1),
-        ({"deletes": "first", "seconds": 1}, 1),
-        ({"deletes": "first", "seconds": 5}, 1),
-        ({"deletes": "first", "seconds": 5, "batch": 10}, 1),
-        ({"seconds": 5}, 1),
-        ({"seconds": 9}, 2),
-        ({"seconds": 25}, 5),
-        ({"batch": 10, "seconds": 1}, 1),
-        ({"batch": 10, "seconds": 4}, 2),
-        ({"batch": 10, "seconds": 1, "deletes": "bulk"}, 2),
-        ({"batch": 10, "seconds": 5, "deletes": "bulk"}, 1),
-        ({"batch": 10, "wait": 0, "rest": 10}, 1),
-        ({"batch": 10, "wait": 0, "rest": 30}, 2),
-        ({"batch": 10, "queues": ("mails", "notes", "bills")}, 1),
-        ({"seconds": 1.5, "queues": ("mails", "notes", "bills")}, 1),
-    ],
+    one_of_each(
+        [
+            ({}, 1),
+            ({"deletes": "first", "seconds": 1}, 1),
+            ({"deletes": "first", "seconds": 5}, 1),
+            ({"deletes": "first", "seconds": 5, "batch": 10}, 1),
+            ({"seconds": 5}, 1),
+            ({"seconds": 9}, 2),
+            ({"seconds": 25}, 5),
+            ({"batch": 10, "seconds": 1}, 1),
+            ({"batch": 10, "seconds": 4}, 2),
+            ({"batch": 10, "seconds": 1, "deletes": "bulk"}, 2),
+            ({"batch": 10, "seconds": 5, "deletes": "bulk"}, 1),
+            ({"batch": 10, "wait": 0, "rest": 10}, 1),
+            ({"batch": 10, "wait": 0, "rest": 30}, 2),
+            ({"batch": 10, "queues": ("mails", "notes", "bills")}, 1),
+            ({"seconds": 1.5, "queues": ("mails", "notes", "bills")}, 1),
+        ],
+        kind=lambda case: tuple(case[0]),
+    ),
 )
 def test_a_worker_that_keeps_up_in_aws_keeps_up_here(habits: dict[str, Any], tasks: int, tmp_path: Path) -> None:
     task = worker(**habits)
@@ -264,7 +268,12 @@ def test_a_worker_that_fails_its_messages_is_noticed_when_aws_would(
     assert (seen["age"] >= oldest, seen["dead"]) == (True, dead)
 
 
-@pytest.mark.parametrize(("seconds", "hidden"), [(50, HIDDEN), (62, 90), (70, 900), (130, 900), (200, 400), (400, 900)])
+@pytest.mark.parametrize(
+    ("seconds", "hidden"),
+    one_of_each(
+        [(50, HIDDEN), (62, 90), (70, 900), (130, 900), (200, 400), (400, 900)], kind=lambda case: case[0] > case[1]
+    ),
+)
 def test_a_worker_that_is_slow_in_aws_is_not_given_more_than_it_can_do(
     seconds: float, hidden: int, tmp_path: Path
 ) -> None:

@@ -35,3 +35,9 @@ def test_a_name_that_goes_is_said_to_hurt_its_users(after: dict[str, Any], gone:
     hurting = [str(each) for step in planned.stacks for each in step.consequences if each.hurts]
     said = "shop.Web: the name shop.example.org goes: clients that use it find no address; keep it until nobody does"
     assert hurting == ([said] if gone else [])
+
+
+def test_a_name_that_moves_to_another_zone_is_said_to_wait_for_its_servers() -> None:
+    [step] = plan([stack(Web=ADDRESS)], [[stack(Web={**ADDRESS, "HostedZoneId": "Z2"})]]).stacks
+    [said] = [str(each) for each in step.consequences if each.hurts]
+    assert said.startswith("shop.Web: the name shop.example.org moves to another hosted zone: until its parent zone")

@@ -16,7 +16,7 @@ BOMB = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range
     [
         ("x0: &x0 [a]\n" + BOMB + JOBS, r"^w.yml:1: has more than 100000 values once its aliases are written out"),
         ("env: &e {a: *e}\n" + JOBS, r"^w.yml:1: "),
-        ("env: " + "[" * 10_000, r"^w.yml:2: cannot be read"),
+        ("env: " + "[" * 100_000, r"^w.yml:1: cannot be read \(it has more than 250 levels"),
         ("env: \0", r"^w.yml:1: cannot be read"),
         ("env: {a: b", r"^w.yml:2: cannot be read"),
         ("", r"^w.yml:1: has no jobs"),
