@@ -1,4 +1,4 @@
-"""The IAM roles observer, release, operator and gate of an environment: what each may do, who assumes it."""
+"""The roles observer, release, operator and gate of an environment: what each may do, such as read logs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
