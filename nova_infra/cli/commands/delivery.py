@@ -1,4 +1,4 @@
-"""What deliveries and their set-up call: ``nova services``, ``github``, ``deploy``, ``registry``, ``diff``, ``policy``."""
+"""For deliveries and their set-up: ``nova services``, ``github``, ``deploy``, ``registry``, ``diff``, ``policy``."""
 
 import json
 from pathlib import Path
