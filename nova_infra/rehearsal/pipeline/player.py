@@ -277,7 +277,7 @@ class Player:
     async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
         # What links an artifact of an earlier step is CDK's own: everything runs in one directory here.
         if install := [command for command in action.install if "CODEBUILD_SRC_DIR_" not in command]:
-            record.note = f"not run here, this machine's tools are used instead: {'; '.join(install)}"
+            record.note = f"not run here: {'; '.join(install)}"
         if self.candidate.app and asks_aws(action.commands):
             record.note, record.played = (
                 "not played: its commands ask AWS, with its own role's permissions",

@@ -39,11 +39,10 @@ _MANY = 8
 _REAL = (
     "the order and parallelism of stages and actions, from the pipeline's template",
     "the build's and the tests' commands",
-    "the services, as processes with the command, environment, health check and stop timeout of their task definitions",
+    "the services, with the command, environment, health check and stop timeout of their task definitions",
     "every request, through a load balancer that obeys the listener rules, their weights and the targets' health",
 )
 _SIMULATED = (
-    "time: a minute of bake or alarm period lasts a second",
     "the decisions of ECS, CloudWatch and CloudFormation, from their documentation",
     f"the users: {USERS} of each service, who together send it a steady {REQUESTS_PER_MINUTE} requests a minute; none "
     "sticks to a target",
@@ -125,7 +124,7 @@ def report(record: Record, drills: Sequence[DrillResult]) -> str:
         environments=_environments(record),
         told=_told(record, drills),
         real=_REAL,
-        simulated=[*_SIMULATED, *_slow(record, drills)],
+        simulated=[*_time(record, drills), *_SIMULATED],
         foreseen=record.foreseen,
         confidence=confidence(record),
         not_rehearsed=[*record.not_rehearsed, *_not_played(drills)],
@@ -233,10 +232,12 @@ def _compared(results: Sequence[DrillResult]) -> list[str]:
     ]
 
 
-def _slow(record: Record, drills: Sequence[DrillResult]) -> list[str]:
+def _time(record: Record, drills: Sequence[DrillResult]) -> list[str]:
+    if record.real_time:
+        return []
     slow = record.slow_minutes + sum(result.record.slow_minutes for result in drills)
-    said = f"the machine was busy, so the clock waited: {counted(slow, 'simulated minute')} took longer"
-    return [said] if slow else []
+    waited = f"; the machine was busy, so the clock waited: {counted(slow, 'simulated minute')} took longer"
+    return [f"time: a minute of bake or alarm period lasts a second{waited if slow else ''}"]
 
 
 def _not_played(drills: Sequence[DrillResult]) -> list[str]:

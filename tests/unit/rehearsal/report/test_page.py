@@ -170,13 +170,16 @@ def test_who_was_told_what_is_listed_for_the_pipeline_and_the_drills(rehearsed: 
 
 def test_it_says_what_was_real_what_was_simulated_and_what_was_not_covered(rehearsed: Make, drilled: Drilled) -> None:
     record = rehearsed()
-    record.slow_minutes = 3
+    record.slow_minutes, record.tasks = 3, "as containers of their images, by Podman"
     text = shown(report(record, [drilled("errors")]))
-    assert "3 simulated minutes took longer" in text
+    assert "lasts a second; the machine was busy, so the clock waited: 3 simulated minutes took longer" in text
+    assert "as processes" not in text
     assert "200 of each service, who together send it a steady 40 requests a minute" in text
     assert "IAM" in text
     missing = [drill.name for drill in DRILLS if drill.name != "errors"]
     assert f"other drills: {', '.join(missing)}" in text
+    record.real_time = True
+    assert "lasts a second" not in shown(report(record, []))
 
 
 def test_in_a_large_rehearsal_what_went_wrong_is_not_folded_away(rehearsed: Make) -> None:

@@ -119,6 +119,12 @@ def test_on_a_phone_the_page_does_not_scroll_sideways(reader: Reader, name: str)
         "[...document.querySelectorAll('svg.chart text')].filter(t => t.getBoundingClientRect().height < 9).length"
     )
     assert page.evaluate(too_small) == 0
+    # An event's time stays in one line, also past the tenth minute.
+    lines = (
+        "t => { const all = document.createRange(); all.selectNodeContents(t); return all.getClientRects().length; }"
+    )
+    late = f"t => {{ t.textContent = '111.1 min'; return ({lines})(t); }}"
+    assert set(page.evaluate(f"[...document.querySelectorAll('.events .minute')].map({late})")) == {1}
 
 
 @pytest.mark.parametrize("scheme", one_of_each(["light", "dark"]))
