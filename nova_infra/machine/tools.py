@@ -87,8 +87,14 @@ def digest_of_tools(root: Path, *, also: Sequence[str] = ()) -> str:
     import hashlib
 
     files = sorted([*_all(root), *(found for each in also for found in _named(root, _within(root / each)))])
-    lines = (b"%b  %b\n" % (hashlib.sha256(path.read_bytes()).hexdigest().encode(), name) for name, path in files)
+    lines = (_line(hashlib.sha256(path.read_bytes()).hexdigest().encode(), name) for name, path in files)
     return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def _line(digest: bytes, name: bytes) -> bytes:
+    """What ``sha256sum`` writes of a file: an odd name is escaped, and a backslash before the digest says so."""
+    escaped = name.replace(b"\\", rb"\\").replace(b"\n", rb"\n")
+    return b"%b%b  %b\n" % (b"\\" if escaped != name else b"", digest, escaped)
 
 
 def _all(root: Path) -> list[tuple[bytes, Path]]:

@@ -25,7 +25,12 @@ PIECE = b"x" * 2**18
 
 
 def task_on(port: int) -> Task:
-    return cast(Task, SimpleNamespace(port=port, definition=SimpleNamespace(revision="tiny:2", fault="", port=8080)))
+    return cast(
+        Task,
+        SimpleNamespace(
+            port=port, address="10.0.3.4", definition=SimpleNamespace(revision="tiny:2", fault="", port=8080)
+        ),
+    )
 
 
 class Sent:

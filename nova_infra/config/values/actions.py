@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -24,6 +24,29 @@ _ARNS_OF_THEIR_OWN = frozenset(
     | {"sns", "sqs", "states"}
 )
 """Services whose actions are only about resources of their own."""
+_OTHER_PARTS = (
+    (
+        r"s3:((get|put|delete|restore)object[\w*]*|abortmultipartupload|listmultipartuploadparts)",
+        r"[^/*?]*:s3:::[^/*?]*",
+        "is about objects, and resources names only buckets: add /* to the bucket",
+    ),
+    (
+        r"s3:(list(bucket|bucketversions|bucketmultipartuploads)|getbucket[\w*]*)",
+        r"[^/]*:s3:::[^/]*/.*",
+        "is about a bucket, and resources names only objects: add the bucket without what follows the /",
+    ),
+    (
+        r"secretsmanager:(get|describe|put|update)secret[\w*]*",
+        r".*:secret:[^*?]*(?<!-\w{6})",
+        "is about secrets, whose ARNs end with six characters that AWS adds: add -?????? to the ARN",
+    ),
+    (
+        r"kms:((de|en|re)crypt[\w*]*|generatedatakey[\w*]*|sign|verify)",
+        r".*:alias/.*",
+        "is about keys, and IAM compares no aliases with them: name it by its id, as in key/…",
+    ),
+)
+"""Actions, the ARNs that none of them ever meets, why, and what would be met: each allows nothing at all."""
 
 
 def misspelt(permission: Permission) -> Iterator[str]:
@@ -45,11 +68,20 @@ def misspelt(permission: Permission) -> Iterator[str]:
                 f"{key} works on resources of {service}, and resources names only those of "
                 f"{' and '.join(sorted(whose))}: write arn:aws:{service}:…, or move it to a permission of its own"
             )
+        else:
+            for actions, never, fault in _OTHER_PARTS:
+                if re.fullmatch(actions, action.lower()) and _all_of(service, permission.resources, never):
+                    yield f"{key} {fault}"
     for place, arn in enumerate(permission.resources):
         service = arn.split(":")[2] if arn != "*" else ""
         if service and service not in known:
             choice = _instead(service, known)
             yield f"resources[{place}]: {arn!r} is of {service}, which is not an IAM service: {choice}"
+
+
+def _all_of(service: str, arns: Sequence[str], pattern: str) -> bool:
+    """Whether a pattern matches every ARN that may be of a service."""
+    return all(re.fullmatch(pattern, arn) for arn in arns if arn == "*" or arn.split(":")[2] in (service, "*"))
 
 
 def _as_written(service: str) -> Mapping[str, str]:

@@ -93,7 +93,7 @@ def _written_out(value: str) -> str:
     return value
 
 
-_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 
 
 def _cidr(value: str) -> str:
@@ -108,7 +108,9 @@ def _cidr(value: str) -> str:
         raise refusal("has no room for the subnets or is larger than a VPC", "choose a prefix length from /16 to /24")
     # Python calls more ranges private, such as 127.0.0.0/8 and 169.254.0.0/16, which no VPC can have.
     if not any(network.subnet_of(range_) for range_ in _PRIVATE):
-        raise refusal("is not a private range", "choose one within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+        raise refusal(
+            "is not a private range", "choose one within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10"
+        )
     return value
 
 
@@ -135,7 +137,7 @@ PathPattern = Annotated[
     *matching(
         r"(?!.*/\.\.?(/|$))/[\w\-.$/~\"'@:+&*?]{0,127}",
         "is not a path pattern",
-        "start it with /, keep it under 128 characters, and use no spaces and no . or .. between slashes",
+        "start it with /, keep it under 128 characters, and use no spaces, no query and no . or .. between slashes",
     ),
 ]
 Email = Annotated[

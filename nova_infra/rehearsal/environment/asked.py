@@ -89,8 +89,10 @@ class Asked:
 
     @property
     def host(self) -> str:
-        """The host that its users request, if its rule names one; empty for any."""
-        return self.service.rule.hosts[0].replace("*", "www").replace("?", "x") if self.service.rule.hosts else ""
+        """The host that its users request: one that its rule names, or the load balancer's."""
+        if self.service.rule.hosts:
+            return self.service.rule.hosts[0].replace("*", "www").replace("?", "x")
+        return self.service.load_balancer.public_host
 
     def next_sample(self) -> SampleRequest:
         """The next request: each target group gets every operation once before any repeats."""
@@ -197,7 +199,9 @@ class Asked:
     async def _from_document(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
         prefixes = {"/", *(f"{_before_wildcard(path).rstrip('/')}/" for path in self.service.rule.paths)}
         for place in list(self._documents) or [f"{p}{d}" for p in sorted(prefixes) for d in DOCUMENTS]:
-            status, body = await ask_task(session, port, self._version, "GET", place, follow=True)
+            status, body = await ask_task(
+                session, port, self._version, "GET", place, headers=self.headers(), follow=True
+            )
             text = body.decode(errors="ignore") if status == 200 else ""
             if self._documents.get(place) == text and text:
                 return []
@@ -242,13 +246,13 @@ class Asked:
         )
         return status
 
-    def headers(self, each: SampleRequest) -> list[tuple[str, str]]:
+    def headers(self, each: SampleRequest | None = None) -> list[tuple[str, str]]:
         """A request's headers, with the host that leads to the service."""
-        return [*each.headers, *([("Host", self.host)] if self.host else [])]
+        return [*(each.headers if each else ()), *([("Host", self.host)] if self.host else [])]
 
     def _leads_here(self, path: str, method: str = "GET") -> bool:
         """Whether the load balancer sends a path to this service."""
-        return taker(self.service.load_balancer.rules, self.host, path, method) is self.service.rule
+        return taker(self.service.load_balancer.rules, self.host.partition(":")[0], path, method) is self.service.rule
 
     def _count(self, revision: str, operation: str, status: int) -> None:
         answers = self.answers_of(revision).setdefault(operation, {})

@@ -163,7 +163,8 @@ class LoadBalancers:
             self._listeners[arn] = listener
             await listener.start(self._gateway)
             stack_name, _, load_balancer_id = load_balancer.partition("/")
-            self._urls[f"{protocol}://{load_balancer_id}.{stack_name}.elb.test".lower()] = listener.url
+            listener.public_name = f"{load_balancer_id}.{stack_name}.elb.test".lower()
+            self._urls[f"{protocol}://{listener.public_name}".lower()] = listener.url
         listener = self._listeners[arn]
         listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
         default = read_default_rule(properties["DefaultActions"], arn, self._groups)
@@ -232,6 +233,8 @@ class LoadBalancers:
             if host == alias:
                 listener = next((each for each in self._listeners.values() if each.url == local), None)
                 self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._gateway) if listener else local
+                if listener and listener.public_name == alias and "*" not in name:
+                    listener.public_name = name
 
 
 def _networks(stack: PlayedStack) -> Users:

@@ -39,6 +39,7 @@ class LoadBalancer:
         protocol: ``HTTP`` or ``HTTPS``. Without a certificate both are spoken in plain text here.
         rules: Its rules, the default one included.
         port: The port it listens on, once started.
+        public_name: The name by which its users know it, but for those who ask for a rule's own host.
         sent_to: Number of a request of the synthetic load to the revision that got it.
     """
 
@@ -66,6 +67,7 @@ class LoadBalancer:
         self.port = 0
         self.sent_to: dict[str, str] = {}
         self.full_name = full_name
+        self.public_name = ""
         self.protocol = protocol
         self._public_port = public_port
         self._siblings = siblings
@@ -79,6 +81,12 @@ class LoadBalancer:
     def url(self) -> str:
         """Its base URL on this machine."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def public_host(self) -> str:
+        """The host that a browser names for it."""
+        usual = {"HTTP": 80, "HTTPS": 443}.get(self.protocol) == self._public_port
+        return self.public_name if usual or not self.public_name else f"{self.public_name}:{self._public_port}"
 
     async def start(self, gateway: str | None = None) -> None:
         """Listen on a free port of the loopback interface."""

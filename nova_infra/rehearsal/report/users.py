@@ -1,4 +1,4 @@
-"""Finds what users would notice, now or soon, about a release that nothing stops."""
+"""The third verdict, "!": finds what users would notice, now or soon, about a release that nothing stops."""
 
 import math
 from collections.abc import Iterator
@@ -30,8 +30,9 @@ _DAY_MINUTES = 1440
 _WHOLE = 0.5
 """Minutes below which the last sample is a part of one."""
 _FEWEST_STEPS_FOR_A_DAY = 6
+_LEAST_GROWN = 8.0
 """A slower leak shows if more minutes were measured, memory grew in each, and grew no more slowly in the end, as it
-does where a cache fills up or a program warms up."""
+does where a cache fills up or a program warms up. A runtime lets some MiB fill before it collects garbage."""
 
 
 def what_users_meet(record: Record) -> list[str]:
@@ -194,9 +195,10 @@ def _fills(deployment: DeploymentRecord, what: Literal["memory", "disk"]) -> str
     room: float = getattr(deployment, what) - held[-1]
     growth = min(mean, median(steps))  # One great step is a program that was still starting, as on a busy machine.
     soon = sum(step > 0 for step in steps) >= _STEADY * len(steps) and growth * _SOON_MINUTES >= room
-    # A disk holds nothing that settles, so fewer minutes tell.
-    fewest = _FEWEST_STEPS_FOR_A_DAY if what == "memory" else _FEWEST_STEPS
-    if not soon and not (len(steps) >= fewest and _goes_on(steps) and growth * _DAY_MINUTES >= room):
+    # A disk holds nothing that settles, so fewer minutes tell, and less.
+    fewest, least = (_FEWEST_STEPS_FOR_A_DAY, _LEAST_GROWN) if what == "memory" else (_FEWEST_STEPS, 0.0)
+    in_a_day = len(steps) >= fewest and _goes_on(steps) and growth * _DAY_MINUTES >= room
+    if not soon and not (in_a_day and held[-1] - held[0] >= least):
         return ""
     minutes = room / growth
     left = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"

@@ -41,6 +41,7 @@ class Task(ABC):
         patience: Seconds after which ECS gives up a task that is not healthy. They pass in real time until it listens
             on its port, as programs start in real time, and then as fast as all health checks.
         port: The port of this machine that stands for the container's port.
+        address: What it takes for its own address.
         stopped_because: Why it was ended from outside before its time, if it was.
         killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
     """
@@ -50,6 +51,7 @@ class Task(ABC):
     patience: float
     pace: Pace = field(default=COMPRESSED, kw_only=True)
     port: int = field(default_factory=lambda: free_port(), kw_only=True)
+    address: str = field(default="127.0.0.1", kw_only=True)
     stopped_because: str = field(default="", kw_only=True)
     killed_at_stop: bool = field(default=False, kw_only=True)
     _listening_since: float = field(default=0.0, kw_only=True)

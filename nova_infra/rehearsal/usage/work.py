@@ -11,7 +11,9 @@ from nova_infra.rehearsal.usage.processes import Usage
 _MINUTE = 60.0
 _LEAST = 0.3
 QUIET = 0.5
-"""Share of its processor time above which a task without requests is not quiet: it spins, or has yet to finish work."""
+"""Share of its processor time in a minute below which a task does not spin, whatever its parts without requests say."""
+_IDLE = 0.1
+"""Share of its processor time in a part without requests above which a task spins, or has yet to finish work."""
 
 
 NOTHING = Usage(0.0, 0.0)
@@ -30,6 +32,8 @@ class Work:
     _had: float = 0.0
     _rate: float | None = None
     _rest: Usage = NOTHING
+    _rests: Usage = NOTHING
+    _idle: bool = False
 
     @property
     def known(self) -> bool:
@@ -39,9 +43,13 @@ class Work:
     def note_requests(self, usage: Usage) -> None:
         """Note what it used while requests were sent."""
         self._spent, self._had, self._rate, self._rest = usage.spent, usage.had, None, NOTHING
+        self._rests, self._idle = NOTHING, False
 
     def note_rest(self, usage: Usage, seconds: float) -> bool:
-        """Note what it used in a part of the minute without requests; the quietest part counts.
+        """Note what it used in a part of the minute without requests: the quietest counts, or all where none is quiet.
+
+        One short part says too little of a task that is never quiet: on a busy machine it may have got its processor
+        time in the part before or in the next one.
 
         Args:
             seconds: How long that part was. If this machine had hardly a processor for it, it counts with the next.
@@ -49,13 +57,16 @@ class Work:
         Returns:
             Whether it was quiet.
         """
-        rest = replace(self._rest, spent=self._rest.spent + usage.spent, had=self._rest.had + usage.had)
+        rest = _together(self._rest, usage)
         if rest.had < _LEAST * seconds:
             self._rest = rest
             return False
-        self._rest, rate = NOTHING, rest.spent / rest.had
-        self._rate = rate if self._rate is None else min(self._rate, rate)
-        return rate < QUIET * self.share
+        self._rest, self._rests, rate = NOTHING, _together(self._rests, rest), rest.spent / rest.had
+        if rate < _IDLE * self.share:
+            self._rate, self._idle = min(rate, self._rate) if self._rate is not None else rate, True
+        elif not self._idle:
+            self._rate = self._rests.spent / self._rests.had
+        return self._idle
 
     def percent(self, rest: Usage) -> float | None:
         """What it used of its processor time in the minute, as in AWS, from 0 to 100; then begin the next minute.
@@ -76,3 +87,7 @@ class Work:
         if not requests or self._spent is None:
             return 0.0
         return max(self._spent - (self._rate or 0.0) * self._had, 0.0) / requests
+
+
+def _together(one: Usage, other: Usage) -> Usage:
+    return replace(one, spent=one.spent + other.spent, had=one.had + other.had)

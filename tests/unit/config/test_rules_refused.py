@@ -163,7 +163,7 @@ REFUSED = {
 }
 NETWORKS = (
     *("127.0.0.0/16", "169.254.0.0/16", "0.0.0.0/16", "198.18.0.0/16", "192.0.2.0/24", "198.51.100.0/24"),
-    *("203.0.113.0/24", "192.0.0.0/24", "240.0.0.0/16", "255.255.0.0/16", "224.0.0.0/16", "100.64.0.0/16"),
+    *("203.0.113.0/24", "192.0.0.0/24", "240.0.0.0/16", "255.255.0.0/16", "224.0.0.0/16", "100.128.0.0/16"),
     *("172.15.0.0/16", "172.32.0.0/16", "192.169.0.0/16", "11.0.0.0/16"),
 )
 
@@ -284,11 +284,11 @@ def test_the_longest_names_of_queues_are_accepted(raw: dict[str, Any], queue: di
 def test_a_range_that_no_vpc_can_have_or_that_is_not_private_is_refused(raw: dict[str, Any], cidr: str) -> None:
     assert faults(changed(raw, "environments.1.network.cidr", cidr)) == [
         f"nova.toml: environments[1].network.cidr: '{cidr}' is not a private range: "
-        "choose one within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
+        "choose one within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10"
     ]
 
 
-@pytest.mark.parametrize("cidr", ["10.255.0.0/16", "172.31.0.0/16", "192.168.255.0/24"])
+@pytest.mark.parametrize("cidr", ["10.255.0.0/16", "172.31.0.0/16", "192.168.255.0/24", "100.127.0.0/16"])
 def test_the_last_of_each_private_range_is_accepted(raw: dict[str, Any], cidr: str) -> None:
     raw["services"] = raw["services"][:1]
     assert parse_config(changed(raw, "environments.0.network.cidr", cidr))

@@ -34,6 +34,7 @@ _WORDS = re.compile(r"-|(?<=[a-z0-9])(?=[A-Z])")
 _USER = r"(?:\$\{[^}\s]*\}|\$(?!\{)|[^\s:$/@])*"
 _OF_ONE_COMMAND = r"""(?:"[^"]*"|'[^']*'|\\\n|[^|;&"'\n])*"""
 _LOGS_IN, _OF_URL, _OF_COMMAND = "a header that logs in", "a URL with a password", "a password of a command"
+_OF_SIGNED = "a URL that is signed"
 _FORMS = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     # The second in base64: the words are PRIVATE KEY, RSA, EC, DSA, OPENSSH and ENCRYPTED.
@@ -44,6 +45,10 @@ _FORMS = {
     _OF_URL: re.compile(
         rf"\w://{_USER}:(?P<value>[^/\s@]+)@|"
         r"jdbc:oracle:\w+:[^/\s@]+/(?P<thin>[^/\s@]+)@"
+    ),
+    _OF_SIGNED: re.compile(
+        r"(?i:[?&;](?:X-(?:Amz|Goog)-)?sig(?:nature)?|\.azurewebsites\.net/[^\s?]*\?(?:[^\s#]*&)?code)"
+        r"=(?=[^&\s]*\d)(?=[^&\s]*[A-Za-z])(?P<value>[\w%+/=.~-]{20,})"
     ),
     _OF_COMMAND: re.compile(
         rf"\bcurl\b{_OF_ONE_COMMAND}\s(-[uU]|--(proxy-)?user(?=[\s=]))[\s=]*[\"']?{_USER}:(?P<value>[^\s\"']+)|"
@@ -72,9 +77,11 @@ _MOUNT = re.compile(r"""(?<!\S)--secret[=\s]\s*["']?id=[\w.-]+(,(type|src|source
 # A name in code. Numbers are at an end, after words of one case with underscores or one that says what it is.
 _OF_CODE = r"(?:[A-Za-z_]+|(?:(?=\w*_)(?:[a-z_]+|[A-Z_]+)|(?i:[a-z]*(?:password|token|secret|key)))\d{1,2})"
 # What another program fills in: a variable, a template, a format of printf's, a place in a query or in a manual, what
-# code reads.
+# code reads, which says of what people give names to that it is secret.
 _FILLED_IN = re.compile(
-    rf"(var|local|data|module|os|sys|process|config|settings)(\.{_OF_CODE})+([\[(].*)?"
+    r"(os|sys|process|(var|local|data|module|config|settings)"
+    r"(?=\.[\w.]*([\[(]|(?i:pass|pwd|pw|token|secret|key|credential|auth))))"
+    rf"(\.{_OF_CODE})+([\[(].*)?"
     r"|\$.*|#\{.*|[{<\[(].*|%.*%|%(\(\w+\))?[-#0 +.]*\d*[A-Za-z]|\?|:[A-Za-z_]\w*|`.*",
     re.DOTALL,
 )
@@ -97,7 +104,7 @@ _KIND = re.compile(
 # Of words in small letters: a random text of this length has others.
 _PLACE = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)+")
 _COMMAND = "read a variable that is named under secrets instead"
-_MAY_BE_NONE = (_LOGS_IN, _OF_URL, _OF_COMMAND)
+_MAY_BE_NONE = (_LOGS_IN, _OF_URL, _OF_SIGNED, _OF_COMMAND)
 _SCRIPT = "; if it is no secret, write it into a script of the image"
 
 

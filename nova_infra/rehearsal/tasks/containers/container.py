@@ -148,7 +148,8 @@ class ContainerTask(Task):
             await self._remove()
             self.port, self._created, self._removed, self._gone = free_port(), False, False, asyncio.Event()
             await self.create()
-        self._id, self.pid = await watching.read_start(self.engine, self.name)
+        self._id, self.pid, address = await watching.read_start(self.engine, self.name)
+        self.address = address or self.address
         self._group = ControlGroup.of(self.pid, self._id) if sys.platform == "linux" else None
         if self._group is not None:
             self._meter = GroupMeter(self._group, self.definition.cpu)

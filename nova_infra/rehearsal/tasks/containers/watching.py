@@ -1,4 +1,4 @@
-"""Waits for the end of a container, and reads how it ended."""
+"""Waits for the end of a container, and reads how it ended: exit code, or OutOfMemory by the kernel's kill."""
 
 import asyncio
 import os
@@ -60,12 +60,13 @@ class ContainerEnd:
     said: list[str] = field(default_factory=list)
 
 
-async def read_start(engine: Engine, name: str) -> tuple[str, int]:
-    """The id of a container that has been started, and its first process; -1 where that has ended already."""
-    said = await engine.call("inspect", "--format={{.Id}} {{.State.Pid}}", name)
+async def read_start(engine: Engine, name: str) -> tuple[str, int, str]:
+    """The id of a container that has been started, its first process, or -1 if that has ended, and its address."""
+    address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    said = await engine.call("inspect", f"--format={{{{.Id}}}} {{{{.State.Pid}}}} {address}", name)
     try:
-        container_id, pid = said.split()
-        return container_id, int(pid) or -1
+        container_id, pid, *addresses = said.split()
+        return container_id, int(pid) or -1, addresses[0] if addresses else ""
     except ValueError:
         raise engine.rubbish("inspect", said) from None
 

@@ -71,6 +71,12 @@ def test_a_case_insensitive_disk_gives_the_same_digest(project: Path, monkeypatc
     assert digest_of_tools(project) == digest
 
 
+@pytest.mark.parametrize("name", ["nova_infra/a\\b.py", "scripts/a\nb", "scripts/\\n", " Makefile", "scripts/é\\\n"])
+def test_an_odd_name_counts_as_sha256sum_writes_it(project: Path, name: str) -> None:
+    _write(project, name, "")
+    assert _step(project, digest_of_tools(project)).returncode == 0
+
+
 def _into_services(project: Path, name: str) -> None:
     (project / name).symlink_to(project / "services" / "audio")
 

@@ -70,7 +70,11 @@ def asked_of(
     )
     rule = RoutingRule("shop", 1.0, paths=paths, forward=[WeightedGroup(group, 100)])
     service: Any = SimpleNamespace(
-        is_asked=True, groups=[group], rule=rule, load_balancer=SimpleNamespace(rules=[rule]), name="shop"
+        is_asked=True,
+        groups=[group],
+        rule=rule,
+        load_balancer=SimpleNamespace(rules=[rule], public_host="shop.example.jp"),
+        name="shop",
     )
     asked = Asked(service, written or [])
 
@@ -183,3 +187,10 @@ def test_a_method_that_fails_now_is_named_in_the_words_of_grpc() -> None:
         "gRPC /shop.Shop/List answers INTERNAL to 9 of 10 requests (OK before)",
         "gRPC /shop.Shop/Gone answers UNIMPLEMENTED to 4 of 4 requests (INVALID_ARGUMENT before)",
     ]
+
+
+def test_users_name_the_load_balancer_or_a_host_of_their_rule() -> None:
+    asked = asked_of(lambda *_: said())
+    assert asked.headers() == [("Host", "shop.example.jp")]
+    asked.service.rule.hosts = ("*.example.org",)
+    assert asked.headers() == [("Host", "www.example.org")]

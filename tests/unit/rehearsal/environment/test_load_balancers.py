@@ -1,6 +1,7 @@
 """Whom the rules of a load balancer are for, by where it is."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,3 +81,34 @@ def test_a_load_balancer_has_one_name_in_cloudwatch_however_a_template_finds_it(
     }
     stack = PlayedStack("web", template, exports={}, revisions={})
     assert stack.outputs()["Found"] == stack.outputs()["Given"] == "app/web/Balancer"
+
+
+@pytest.mark.parametrize(
+    ("port", "names", "host"),
+    [
+        (80, [], "balancer.web.elb.test"),
+        (8080, [], "balancer.web.elb.test:8080"),
+        (80, ["*.example.jp.", "shop.example.jp.", "www.example.jp."], "shop.example.jp"),
+    ],
+)
+def test_users_name_the_domain_that_leads_to_it_or_its_own_name(port: int, names: list[str], host: str) -> None:
+    template = platform("0.0.0.0/0")
+    template["Resources"]["Group"] = {"Type": f"{ELB}::TargetGroup", "Properties": {}}
+    forward = {"Type": "forward", "TargetGroupArn": {"Ref": "Group"}}
+    template["Resources"]["Listener"]["Properties"] |= {"Port": port, "DefaultActions": [forward]}
+    shop: Any = SimpleNamespace(name="shop", rule=None, groups=["web/Group"])
+    for number, name in enumerate(names):
+        alias = {"DNSName": {"Fn::GetAtt": ["Balancer", "DNSName"]}, "HostedZoneId": "Z1"}
+        record = {"Name": name, "Type": "A", "AliasTarget": alias}
+        template["Resources"][f"Record{number}"] = {"Type": "AWS::Route53::RecordSet", "Properties": record}
+
+    async def play() -> None:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
+        try:
+            await balancers.apply(PlayedStack("web", template, exports={}, revisions={}))
+            listener, *_ = balancers.place_of(shop)
+            assert listener.public_host == host
+        finally:
+            await balancers.stop()
+
+    asyncio.run(play())

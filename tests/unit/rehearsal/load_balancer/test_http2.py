@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from helpers.http2_server import Answer, Reply, said, serving
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
@@ -28,7 +29,9 @@ def group_of(version: str, **properties: Any) -> TargetGroup:
 
 
 def target_at(port: int) -> Target:
-    task: Any = SimpleNamespace(port=port, definition=SimpleNamespace(fault="", revision="api:2", port=8080))
+    task: Any = SimpleNamespace(
+        port=port, address="10.0.3.4", definition=SimpleNamespace(fault="", revision="api:2", port=8080)
+    )
     return Target(task, healthy=True)
 
 
@@ -50,14 +53,14 @@ def checked(group: TargetGroup, answer: Answer) -> tuple[bool, str]:
     ("status", "codes", "healthy"), [(200, "200", True), (204, "200-299", True), (500, "200", False)]
 )
 def test_a_check_of_http2_asks_its_path_and_judges_the_status(status: int, codes: str, healthy: bool) -> None:
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[str, ...]] = []
 
     def answer(headers: dict[str, str], _: bytes) -> Reply:
-        asked.append((headers[":method"], headers[":path"]))
+        asked.append((headers[":method"], headers[":path"], headers[":authority"]))
         return Reply(status)
 
     found, fault = checked(group_of("HTTP2", HealthCheckPath="/healthz", Matcher={"HttpCode": codes}), answer)
-    assert (found, asked) == (healthy, [("GET", "/healthz")])
+    assert (found, asked) == (healthy, [("GET", "/healthz", "10.0.3.4:8080")])
     assert healthy or fault == "GET /healthz answered 500"
 
 
@@ -217,3 +220,26 @@ def test_every_status_of_grpc_has_one_of_http_and_back() -> None:
     assert [code for code, status in enumerate(found) if status >= 500] == [2, 4, 13, 14, 15]
     assert status_for_users(503, {"grpc-status": "0"}) == 503
     assert status_in_words("GET /shop", 500) == "500"
+
+
+@pytest.mark.parametrize(("port", "host"), [(8080, "10.0.3.4:8080"), (80, "10.0.3.4")])
+def test_a_check_asks_for_the_targets_own_address(port: int, host: str) -> None:
+    """What checks the hosts that it is asked for, as Django's ALLOWED_HOSTS does, has to let this one pass."""
+    asked: list[str] = []
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(request.headers["Host"])
+        return web.Response()
+
+    async def play() -> bool:
+        runner = web.ServerRunner(web.Server(answer))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        target = target_at(runner.addresses[0][1])
+        cast(Any, target.task).definition.port = port
+        async with open_client() as client:
+            found = await probe(client, group_of("HTTP1"), target)
+        await runner.cleanup()
+        return found
+
+    assert (asyncio.run(play()), asked) == (True, [host])

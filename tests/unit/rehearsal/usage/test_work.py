@@ -86,3 +86,12 @@ def test_a_rest_in_which_other_programs_had_all_processors_says_next_to_nothing(
     assert not work.note_rest(used(0.0, 0.001), 0.1)
     assert not work.note_rest(used(0.025, 0.1), 0.1)
     assert work.percent(NOTHING) == pytest.approx(100, abs=1)
+
+
+def test_a_program_that_spins_is_not_idle_because_one_part_found_no_processor() -> None:
+    """On a busy machine it had to wait in the first part, which the kernel notes only in the next one."""
+    work = Work(0.25)
+    work.note_requests(used(0.2, 0.9))
+    for spent in (0.01, 0.04, 0.03, 0.02, 0.025):
+        assert not work.note_rest(used(spent, 0.1), 0.1)
+    assert work.percent(NOTHING) == pytest.approx(100)

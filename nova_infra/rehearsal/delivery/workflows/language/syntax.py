@@ -76,7 +76,7 @@ _SHAPES: dict[str, Any] = {
     "environment": (_Scalar, {"name": _Scalar, "url": _Scalar, "deployment": _TRUTH}),
     "permissions": (re.compile("(read|write)-all$"), _SCOPES),
     "secrets": (re.compile("inherit$"), _VALUES),
-    "defaults": {"run": dict.fromkeys(("shell", "working-directory"), _Scalar)},
+    "defaults": {"run": (_EXPRESSION, dict.fromkeys(("shell", "working-directory"), _Scalar))},
     "uses": str,
     "parallel": [dict],
     **{"env": (_EXPRESSION, _VALUES), "with": (_EXPRESSION, _VALUES), "outputs": _VALUES},

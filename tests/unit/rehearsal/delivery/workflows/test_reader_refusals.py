@@ -116,6 +116,10 @@ def line_of(job: str, text: str) -> int:
                 ),
                 (("coverage", r"CODECOV: .*", "CODECOV: ${{ hashFiles('x') }}"), "calls hashfiles(), which GitHub"),
                 (
+                    ("coverage", r"run: make coverage", "run: |\n          # no ${{ }} here\n          make coverage"),
+                    "${{ }} holds no expression, not even in a script's comment",
+                ),
+                (
                     ("", r"UV_CACHE_DIR: .*", "UV_CACHE_DIR: ${{ needs.a.outputs.x }}"),
                     "names needs, which GitHub does not know",
                 ),
