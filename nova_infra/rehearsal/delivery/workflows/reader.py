@@ -1,4 +1,4 @@
-"""The delivery as a workflow of GitHub Actions states it: its jobs become stages that a rehearsal plays.
+"""Turns a workflow of GitHub Actions into the stages that a rehearsal plays, one for each job.
 
 Commands are those of the workflow, in the order of ``needs``; what a job deploys is what the assembly says of that
 environment. See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax.
