@@ -60,11 +60,8 @@ def build_app(
     if rehearsed:
         config = _with_pipeline(config)
     selected = config.environment(environment) if environment is not None else None
-    tags = (
-        dict.fromkeys((s.name for s in config.services), image_tag)
-        if image_tag is not None
-        else image_tags(root, config)
-    )
+    names = (each.name for each in config.services)
+    tags = image_tags(root, config) if image_tag is None else dict.fromkeys(names, image_tag)
     extensions = load_extensions(root, config)
     app = _empty_app(root, outdir, config)
     if selected is not None:

@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".nova" / "mutants"
 COPY = PLACE / "tree"
 SHARED = PLACE / "assemblies"
+BROKEN = PLACE / "broken"
+"""What is synthesized of one mutant, for all tests that it meets."""
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 WANTED_PERCENT = 95
 AREAS = (
@@ -200,6 +202,8 @@ def survives(mutant: Mutant, broken: str, covering: Covering, tests: Tests) -> s
     """
     file = COPY / mutant.module
     whole, times = file.read_text(encoding="utf-8"), file.stat()
+    shutil.rmtree(BROKEN, ignore_errors=True)
+    BROKEN.mkdir()
     batches = _all_batches(mutant, covering, whole)
     file.write_text(broken, encoding="utf-8")
     try:
@@ -213,30 +217,32 @@ def survives(mutant: Mutant, broken: str, covering: Covering, tests: Tests) -> s
         file.write_text(whole, encoding="utf-8")
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     if code != FAILED:  # A module that cannot be imported has this effect; so have tests that are not found.
-        tests.must_pass(batch, shared=shared)
+        tests.must_pass(batch, shared=None if shared == BROKEN else shared)
     return ""
 
 
-def _all_batches(mutant: Mutant, covering: Covering, whole: str) -> Iterator[tuple[list[str], Path | None]]:
+def _all_batches(mutant: Mutant, covering: Covering, whole: str) -> Iterator[tuple[list[str], Path]]:
     """What a mutant meets, in this order, and where the assemblies are that it may read."""
     file, known = COPY / mutant.module, set[str]()
-    shared = None if _is_synthesized(mutant.module) else SHARED
+    shared = BROKEN if _is_synthesized(mutant.module) else SHARED
     for found in (covering.of(file, mutant.line, text=whole), covering.anywhere(file)):
         for batch in _batches([each for each in found if each not in known], mutant.module, covering, shared):
             known.update(batch)
             yield batch, shared
-    yield HABITS, None
-    yield tests_of(mutant.module), None
+    yield HABITS, BROKEN
+    yield tests_of(mutant.module), BROKEN
 
 
 def _is_synthesized(module: Path) -> bool:
     return any(module.is_relative_to(each) for each in SYNTHESIZED)
 
 
-def _batches(found: Sequence[str], module: Path, covering: Covering, shared: Path | None) -> Iterator[list[str]]:
+def _batches(found: Sequence[str], module: Path, covering: Covering, shared: Path) -> Iterator[list[str]]:
     """A module's own tests first, and those that synthesize by themselves last; a few of them, then the rest."""
     own, near = f"test_{module.stem.lstrip('_')}", tests_of(module)[0]
-    slow = {each for each in found if not shared and not SLOW_FIXTURES.isdisjoint(covering.tests[each]["fixtures"])}
+    slow = {
+        each for each in found if shared == BROKEN and not SLOW_FIXTURES.isdisjoint(covering.tests[each]["fixtures"])
+    }
     quick = [each for each in found if each not in slow]
     quick.sort(key=lambda each: (f"/{own}" not in each, not each.startswith(near)))
     last = [each for each in found if each in slow]

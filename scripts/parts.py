@@ -1,4 +1,4 @@
-"""Runs targets of the Makefile side by side, and says of each when it starts and how it ends: ``make test``.
+"""Runs targets of the Makefile side by side and shows when each starts, how it ends and what it took: ``make test``.
 
 More than twice as many run as there are processors, because some mostly wait for what they have started. Give the
 longest first: what is short then fills the end, where nothing else is left. What several targets read and one has to
@@ -86,12 +86,14 @@ class Parts:
             )
             self._running.add(process)
         with output:
-            code = process.wait()
+            _, status, used = os.wait4(process.pid, 0)
+            code = process.returncode = os.waitstatus_to_exitcode(status)
             output.seek(0)
             text = output.read().decode(errors="replace")
         with self._lock:
             self._running.discard(process)
-            seconds = f"{time.monotonic() - began:6.1f} s"
+            # What it has started and waited for counts, too; not what goes on running, such as CDK's Node.
+            seconds = f"{time.monotonic() - began:6.1f} s  {used.ru_utime + used.ru_stime:6.1f} s of CPU"
             if code:
                 self.failed = True
                 print(text.rstrip(), flush=True)

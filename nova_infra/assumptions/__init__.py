@@ -1,1 +1,1 @@
-"""What the project relies on AWS and CDK to do: the rows, their page, and the experiments that settle them."""
+"""What the project relies on AWS and CDK to do: the rows, and the experiments that settle them."""

@@ -1,4 +1,4 @@
-"""Words a fault in ``nova.toml`` in one line: the key, the value, what is wrong and what to do."""
+"""Words a fault in ``nova.toml`` in one line: the key, the value, what is wrong, and "did you mean"."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence

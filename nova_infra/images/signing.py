@@ -1,4 +1,4 @@
-"""Waits until the registry has signed an image; environments with an approval accept only signed ones."""
+"""Waits, after a push, until the registry has signed an image."""
 
 import time
 from collections.abc import Callable

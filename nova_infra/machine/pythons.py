@@ -1,4 +1,4 @@
-"""The Python versions that the project supports, and the one that images and the pipeline run.
+"""The Python versions that the project supports, and the one that images and the pipeline's steps run.
 
 Set-up's script, GitHub's set-up action, the Dockerfiles and the type checker cannot read this module: a test holds them
 to it. CodeBuild's build specs are made from it.

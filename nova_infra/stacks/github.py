@@ -15,6 +15,7 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.roles.github_role import GitHubJobs, GitHubRole, subject_prefix
 from nova_infra.constructs.roles.registry_role import RegistryRole
+from nova_infra.constructs.statements import allow
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
 from nova_infra.names import (
     EARLY_REGISTRY_ASSETS,
@@ -107,9 +108,9 @@ class GitHubStack(cdk.Stack):
                 workflows=["deploy", "rollback"],
             ),
             statements=[
-                iam.PolicyStatement(
-                    actions=["sts:AssumeRole"],
-                    resources=[
+                allow(
+                    ["sts:AssumeRole"],
+                    on=[
                         self.format_arn(service="iam", region="", resource="role", resource_name=name)
                         for name in self._roles_to_take(environment, config)
                     ],

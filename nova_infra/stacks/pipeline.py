@@ -42,6 +42,7 @@ from nova_infra.constructs.pipeline.steps import (
     Tools,
 )
 from nova_infra.constructs.pipeline.update_approval import UpdateApproval
+from nova_infra.constructs.statements import allow
 from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import (
     REGISTRY_STACK,
@@ -95,10 +96,7 @@ class NovaPipelineStack(cdk.Stack):
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
             termination_protection=True,
         )
-        if config.toolchain.permissions_boundary:
-            # Not those of the environments: their stages are apps of their own, which this does not reach.
-            boundary = iam.ManagedPolicy.from_managed_policy_name(self, "Boundary", boundary_name(config.platform.name))
-            iam.PermissionsBoundary.of(self).apply(boundary)
+        self._limit_roles(config)
         name = pipeline_name(config.platform.name)
         self._key, self.topic = self._encrypted_topic(name, config)
         log_group = self._log_group(config)
@@ -115,13 +113,12 @@ class NovaPipelineStack(cdk.Stack):
         )
         published = self._published(config)
         images = self._add_images(config, build.tools, published)
-        for environment in config.environments:
-            stage = cdk.Stage(self, environment.stage)
+        for each in config.environments:
+            stage = cdk.Stage(self, each.stage)
             stacks = EnvironmentStacks(
-                stage, config=config, environment=environment, image_tags=image_tags, extensions=extensions
+                stage, config=config, environment=each, image_tags=image_tags, extensions=extensions
             )
-            url = stacks.platform.url_output
-            self._add_environment(environment, stage, url, config=config, tools=build.tools)
+            self._add_environment(each, stage, stacks.platform.url_output, config=config, tools=build.tools)
         self.pipeline.build_pipeline()
         self._limit_synthesis(artifacts)
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
@@ -136,14 +133,16 @@ class NovaPipelineStack(cdk.Stack):
             grant_connection(self.pipeline, config.source.connection_arn, repository=config.source.repository)
         self._announce(name)
         if config.images.scanning == "enhanced":
-            VulnerabilityAlerts(
-                self,
-                "Vulnerabilities",
-                repositories=repository_name(config.platform.name, ""),
-                topic=self.topic,
-                key=self._key,
-            )
+            repositories = repository_name(config.platform.name, "")
+            VulnerabilityAlerts(self, "Vulnerabilities", repositories=repositories, topic=self.topic, key=self._key)
         acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, published=published)
+
+    def _limit_roles(self, config: Config) -> None:
+        """Apply the permissions boundary to the pipeline's roles."""
+        if config.toolchain.permissions_boundary:
+            # Not those of the environments: their stages are apps of their own, which this does not reach.
+            boundary = iam.ManagedPolicy.from_managed_policy_name(self, "Boundary", boundary_name(config.platform.name))
+            iam.PermissionsBoundary.of(self).apply(boundary)
 
     def _encrypted_topic(self, name: str, config: Config) -> tuple[kms.IKey, sns.ITopic]:
         """The key of the pipeline's artifacts, logs and messages, and the topic of its alerts."""
@@ -309,12 +308,9 @@ class NovaPipelineStack(cdk.Stack):
         """Read which tests have passed, and send it to those who are asked for approvals."""
         pipeline = self.format_arn(service="codepipeline", resource=pipeline_name(config.platform.name))
         return [
-            iam.PolicyStatement(
-                actions=["codepipeline:ListActionExecutions", "codepipeline:ListPipelineExecutions"],
-                resources=[pipeline],
-            ),
-            iam.PolicyStatement(actions=["sns:Publish"], resources=[self.topic.topic_arn]),
-            iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[self._key.key_arn]),
+            allow(["codepipeline:ListActionExecutions", "codepipeline:ListPipelineExecutions"], on=[pipeline]),
+            allow(["sns:Publish"], on=[self.topic.topic_arn]),
+            allow(["kms:Decrypt", "kms:GenerateDataKey"], on=[self._key.key_arn]),
         ]
 
     def _announce(self, name: str) -> None:

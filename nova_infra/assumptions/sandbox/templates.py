@@ -98,11 +98,26 @@ def allow(actions: str | list[str], resources: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
 
 
+_SUBNETS = ("Subnet0", "Subnet1")
+
+
 def ground() -> Template:
     """The network, the load balancer and the cluster that experiments share."""
-    zones = [{"Fn::Select": [number, {"Fn::GetAZs": ""}]} for number in (0, 1)]
-    subnets = [f"Subnet{number}" for number in (0, 1)]
-    everywhere = {"CidrIp": "0.0.0.0/0"}
+    outputs = {
+        "Network": ref("Network"),
+        "Subnets": {"Fn::Join": [",", [ref(name) for name in _SUBNETS]]},
+        "Inside": ref("Inside"),
+        "Listener": ref("Listener"),
+        "Address": attribute("Balancer", "DNSName"),
+        "Balancer": attribute("Balancer", "LoadBalancerFullName"),
+        "Cluster": ref("Cluster"),
+        "Execution": attribute("Execution", "Arn"),
+        "Shifter": attribute("Shifter", "Arn"),
+    }
+    return template({**_network(), **_entrance()}, outputs)
+
+
+def _network() -> dict[str, Resource]:
     resources: dict[str, Resource] = {
         "Network": resource("AWS::EC2::VPC", {"CidrBlock": "10.99.0.0/24", "EnableDnsHostnames": True}),
         "Gateway": resource("AWS::EC2::InternetGateway", {}),
@@ -119,12 +134,38 @@ def ground() -> Template:
             },
             after=["Attached"],
         ),
+    }
+    for number, name in enumerate(_SUBNETS):
+        resources[name] = resource(
+            "AWS::EC2::Subnet",
+            {
+                "VpcId": ref("Network"),
+                "AvailabilityZone": {"Fn::Select": [number, {"Fn::GetAZs": ""}]},
+                "CidrBlock": f"10.99.0.{128 * number}/25",
+            },
+        )
+        resources[f"{name}Routes"] = resource(
+            "AWS::EC2::SubnetRouteTableAssociation", {"SubnetId": ref(name), "RouteTableId": ref("Routes")}
+        )
+    return resources
+
+
+def _entrance() -> dict[str, Resource]:
+    """The load balancer with its security groups, and what tasks behind it share."""
+    from_anywhere = {"CidrIp": "0.0.0.0/0", "IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}
+    from_balancer = {
+        "SourceSecurityGroupId": ref("Public"),
+        "IpProtocol": "tcp",
+        "FromPort": PORT,
+        "ToPort": PORT,
+    }
+    return {
         "Public": resource(
             "AWS::EC2::SecurityGroup",
             {
                 "GroupDescription": "Requests of the experiments",
                 "VpcId": ref("Network"),
-                "SecurityGroupIngress": [{**everywhere, "IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}],
+                "SecurityGroupIngress": [from_anywhere],
             },
         ),
         "Inside": resource(
@@ -132,19 +173,12 @@ def ground() -> Template:
             {
                 "GroupDescription": "Tasks of the experiments, only from the load balancer",
                 "VpcId": ref("Network"),
-                "SecurityGroupIngress": [
-                    {
-                        "SourceSecurityGroupId": ref("Public"),
-                        "IpProtocol": "tcp",
-                        "FromPort": PORT,
-                        "ToPort": PORT,
-                    }
-                ],
+                "SecurityGroupIngress": [from_balancer],
             },
         ),
         "Balancer": resource(
             "AWS::ElasticLoadBalancingV2::LoadBalancer",
-            {"Subnets": [ref(name) for name in subnets], "SecurityGroups": [ref("Public")]},
+            {"Subnets": [ref(name) for name in _SUBNETS], "SecurityGroups": [ref("Public")]},
             after=["Out"],
         ),
         "Listener": resource(
@@ -160,30 +194,6 @@ def ground() -> Template:
         "Execution": role("ecs-tasks", managed="service-role/AmazonECSTaskExecutionRolePolicy"),
         "Shifter": role("ecs", managed="AmazonECSInfrastructureRolePolicyForLoadBalancers"),
     }
-    for number, name in enumerate(subnets):
-        resources[name] = resource(
-            "AWS::EC2::Subnet",
-            {
-                "VpcId": ref("Network"),
-                "AvailabilityZone": zones[number],
-                "CidrBlock": f"10.99.0.{128 * number}/25",
-            },
-        )
-        resources[f"{name}Routes"] = resource(
-            "AWS::EC2::SubnetRouteTableAssociation", {"SubnetId": ref(name), "RouteTableId": ref("Routes")}
-        )
-    outputs = {
-        "Network": ref("Network"),
-        "Subnets": {"Fn::Join": [",", [ref(name) for name in subnets]]},
-        "Inside": ref("Inside"),
-        "Listener": ref("Listener"),
-        "Address": attribute("Balancer", "DNSName"),
-        "Balancer": attribute("Balancer", "LoadBalancerFullName"),
-        "Cluster": ref("Cluster"),
-        "Execution": attribute("Execution", "Arn"),
-        "Shifter": attribute("Shifter", "Arn"),
-    }
-    return template(resources, outputs)
 
 
 def fixed_answer(status: str, text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ says nothing of tomorrow; what a step needs besides can be acknowledged.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.checks.permissions.reach import Goal
@@ -179,26 +179,23 @@ def goals(
             harmless_actions=(*READING, *_NAMED_SERVICES, *_APART, *_DATA),
             elsewhere=elsewhere,
         ),
-        Goal(
-            "production itself",
-            ("*:*",),
-            tuple(f"arn:*:*:*:{account}:*" for account in accounts),
-            # In an account that production shares with the pipeline, a step's own logs are there, too.
-            harmless_actions=(*READING, *_APART, *(_OWN_WORK if own_account in accounts else ())),
-            within=frozenset(accounts),
-        ),
-        Goal(
-            "what production's users wrote",
-            (*CONTENTS, *CREDENTIALS),
-            tuple(f"arn:*:*:*:{account}:*" for account in accounts),
-            within=frozenset(accounts),
-        ),
+        *_within_production(accounts, own_account),
         Goal(
             "the templates that are deployed",
             ("s3:*",),
             ("arn:aws:s3:::cdk-*", *_ACCESS_POINTS),
             harmless_actions=READING,
         ),
+    ]
+
+
+def _within_production(accounts: Collection[str], own_account: str | None) -> list[Goal]:
+    everything, within = tuple(f"arn:*:*:*:{account}:*" for account in accounts), frozenset(accounts)
+    # In an account that production shares with the pipeline, a step's own logs are there, too.
+    harmless = (*READING, *_APART, *(_OWN_WORK if own_account in accounts else ()))
+    return [
+        Goal("production itself", ("*:*",), everything, harmless_actions=harmless, within=within),
+        Goal("what production's users wrote", (*CONTENTS, *CREDENTIALS), everything, within=within),
     ]
 
 

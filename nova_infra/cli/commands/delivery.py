@@ -1,4 +1,4 @@
-"""The commands that GitHub Actions jobs run, and the ones that print their settings."""
+"""For deliveries and their set-up: ``nova services``, ``github``, ``deploy``, ``registry``, ``diff``, ``policy``."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The container of a service: image or build, command, CPU and memory that Fargate has, health check, stop timeout."""
+"""A service's container, with its defaults: image or build, command, CPU and memory, health check, stop timeout."""
 
 import re
 from typing import Annotated, Literal

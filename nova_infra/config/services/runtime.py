@@ -1,4 +1,4 @@
-"""How a service runs, and its defaults: rollout (a canary's share, bakes, gates), scaling, log retention."""
+"""How a service is rolled out (canary's share, bakes, gates), scaled and logged, with the defaults."""
 
 from decimal import Decimal
 from typing import Annotated, Literal

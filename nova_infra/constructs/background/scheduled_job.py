@@ -19,6 +19,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledg
 from nova_infra.constructs.background.job_machine import definition
 from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.settings import ServiceSettings, check_settings
+from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.constructs.tasks.alarms import AlarmMetric, query, returned
 from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group, selected
 from nova_infra.names import alarm_name, job_log_group, schedule_name
@@ -55,15 +56,13 @@ class ScheduledJob(Construct):
         check_settings(self, settings, "job")
         service, runtime = settings.service, settings.runtime
         self._name, cluster_name = settings.names(self, cluster)
-        family = task_definition.family
         self._actions = [topic.topic_arn] if topic is not None else None
         self.group = outbound_group(self, self._name, cluster.vpc, service.connects_to)
         where = selected(cluster.vpc, subnets)
-        partition = cdk.Stack.of(self).partition
         machine = definition(
-            partition=partition,
+            partition=cdk.Stack.of(self).partition,
             cluster=cluster_name,
-            family=family,
+            family=task_definition.family,
             task_definition=task_definition.task_definition_arn,
             network={
                 "AssignPublicIp": "ENABLED" if where.has_public else "DISABLED",
@@ -73,7 +72,7 @@ class ScheduledJob(Construct):
             timeout_seconds=service.timeout_seconds,
             allow_overlap=service.allow_overlap,
         )
-        role = self._role(task_definition, family, cluster_name)
+        role = self._role(task_definition, cluster_name)
         log_group = logs.LogGroup(
             self,
             "Runs",
@@ -116,7 +115,7 @@ class ScheduledJob(Construct):
         name = schedule_name(self._name)
         group = scheduler.CfnScheduleGroup(self, "Schedules", name=name)
         role = iam.Role(self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
-        role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.ref]))
+        role.add_to_policy(allow(["states:StartExecution"], on=[self.machine.ref]))
         acknowledge_own_policy(role)
         schedule = scheduler.CfnSchedule(
             self,
@@ -174,8 +173,8 @@ class ScheduledJob(Construct):
             ok_actions=self._actions,
         )
 
-    def _role(self, task_definition: ecs.FargateTaskDefinition, family: str, cluster_name: str) -> iam.Role:
-        stack = cdk.Stack.of(self)
+    def _role(self, task_definition: ecs.FargateTaskDefinition, cluster_name: str) -> iam.Role:
+        stack, family = cdk.Stack.of(self), task_definition.family
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
 
         def arn(resource: str) -> str:
@@ -203,15 +202,9 @@ class ScheduledJob(Construct):
               "xray:GetSamplingTargets"], ["*"], None),
         ]  # fmt: skip
         for actions, resources, conditions in statements:
-            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions))
+            role.add_to_policy(allow(actions, on=resources, only_if=conditions))
         for passed in (task_definition.task_role, task_definition.obtain_execution_role()):
-            role.add_to_policy(
-                iam.PolicyStatement(
-                    actions=["iam:PassRole"],
-                    resources=[passed.role_arn],
-                    conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-                )
-            )
+            role.add_to_policy(allow_passing([passed.role_arn], to="ecs-tasks"))
         acknowledge_own_policy(role)
         acknowledge(
             role,

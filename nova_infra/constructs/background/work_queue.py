@@ -7,6 +7,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import acknowledge_own_policy
 from nova_infra.config import Queue
+from nova_infra.constructs.statements import allow
 from nova_infra.names import dead_queue_name, queue_name
 
 KEPT = cdk.Duration.days(14)
@@ -44,7 +45,7 @@ class WorkQueue(Construct):
         if queue.key is not None:
             # What was sent is decrypted with the permissions of whoever receives it:
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html.
-            consumer.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[queue.key]))
+            consumer.add_to_principal_policy(allow(["kms:Decrypt"], on=[queue.key]))
         acknowledge_own_policy(consumer)
 
     def _made(

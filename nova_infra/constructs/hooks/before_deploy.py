@@ -15,6 +15,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, acknowledge_own_policy
 from nova_infra.config import Service
+from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.documents import last_words
 from nova_infra.names import BEFORE_DEPLOY, CONTAINER
@@ -131,16 +132,12 @@ class BeforeDeploy(Construct):
         tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
         of_the_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
         for statement in (
-            iam.PolicyStatement(actions=["ecs:RunTask"], resources=[family], conditions=of_the_cluster),
-            iam.PolicyStatement(actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[tasks]),
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[definition.task_role.role_arn, definition.obtain_execution_role().role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-            ),
-            iam.PolicyStatement(
-                actions=["ssm:GetParameter", "ssm:PutParameter"],
-                resources=[stack.format_arn(service="ssm", resource="parameter", resource_name=parameter.lstrip("/"))],
+            allow(["ecs:RunTask"], on=[family], only_if=of_the_cluster),
+            allow(["ecs:DescribeTasks", "ecs:StopTask"], on=[tasks]),
+            allow_passing([definition.task_role.role_arn, definition.obtain_execution_role().role_arn], to="ecs-tasks"),
+            allow(
+                ["ssm:GetParameter", "ssm:PutParameter"],
+                on=[stack.format_arn(service="ssm", resource="parameter", resource_name=parameter.lstrip("/"))],
             ),
         ):
             role.add_to_policy(statement)

@@ -1,4 +1,4 @@
-"""ECS's lifecycle hooks that pause a deployment until somebody answers."""
+"""ECS's lifecycle hooks that pause a deployment until somebody answers, or until their timeout rolls it back."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A Lambda function that ECS calls at lifecycle hooks, its own role, and the role that ECS calls it with."""
+"""A Lambda function that ECS calls at lifecycle hooks: its timeout, its role, and the role that ECS calls it with."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge, acknowledge_own_policy
+from nova_infra.constructs.statements import allow
 from nova_infra.names import hook_log_group, hook_role_name
 
 
@@ -50,17 +51,8 @@ class HookFunction(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         role = iam.Role(self, "Role", role_name=name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        self.may = iam.Policy(
-            self,
-            "Writes",
-            statements=[
-                iam.PolicyStatement(
-                    actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
-                ),
-                *statements,
-            ],
-            roles=[role],
-        )
+        writes = allow(["logs:CreateLogStream", "logs:PutLogEvents"], on=[log_group.log_group_arn])
+        self.may = iam.Policy(self, "Writes", statements=[writes, *statements], roles=[role])
         function = lambda_.Function(
             self,
             "Function",
@@ -96,7 +88,7 @@ class HookFunction(Construct):
         may_call = iam.Policy(
             self,
             "Calls",
-            statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])],
+            statements=[allow(["lambda:InvokeFunction"], on=[function.function_arn])],
             roles=[calls],
         )
         acknowledge_own_policy(may_call)

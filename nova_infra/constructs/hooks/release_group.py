@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.constructs.hooks.hook_function import HookFunction
+from nova_infra.constructs.statements import allow
 from nova_infra.names import services_in_cluster, stack_name, together_name
 
 
@@ -52,14 +52,14 @@ class ReleaseGroup(HookFunction):
             key=key,
             retention=retention,
             statements=[
-                iam.PolicyStatement(
-                    actions=[
+                allow(
+                    [
                         "ecs:DescribeServiceDeployments",
                         "ecs:DescribeServiceRevisions",
                         "ecs:DescribeServices",
                         "ecs:ListServiceDeployments",
                     ],
-                    resources=arns,
+                    on=arns,
                 )
             ],
         )

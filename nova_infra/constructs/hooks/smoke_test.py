@@ -1,4 +1,4 @@
-"""The Lambda function that requests the smoke paths of new revisions."""
+"""Creates the Lambda function of the smoke tests; its code is ``smoke_function``."""
 
 from pathlib import Path
 

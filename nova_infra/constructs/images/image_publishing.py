@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from nova_infra.config import Config
+from nova_infra.constructs.statements import allow
 
 
 def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement]:
@@ -15,14 +16,14 @@ def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement
         repository_arns: The only repositories that it may read and write.
     """
     return [
-        iam.PolicyStatement(
+        allow(
             # Inspector lists the findings for ECR, which answers with them:
             # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html
-            actions=["ecr:GetAuthorizationToken", "inspector2:ListCoverage", "inspector2:ListFindings"],
-            resources=["*"],
+            ["ecr:GetAuthorizationToken", "inspector2:ListCoverage", "inspector2:ListFindings"],
+            on=["*"],
         ),
-        iam.PolicyStatement(
-            actions=[
+        allow(
+            [
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
                 "ecr:CompleteLayerUpload",
@@ -35,7 +36,7 @@ def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement
                 "ecr:PutImage",
                 "ecr:UploadLayerPart",
             ],
-            resources=list(repository_arns),
+            on=list(repository_arns),
         ),
     ]
 
@@ -48,7 +49,7 @@ def image_signing(profiles: str) -> iam.PolicyStatement:
     Args:
         profiles: ARN of the signing profiles: CloudFormation names the one that is used.
     """
-    return iam.PolicyStatement(actions=["signer:GetSigningProfile", "signer:SignPayload"], resources=[profiles])
+    return allow(["signer:GetSigningProfile", "signer:SignPayload"], on=[profiles])
 
 
 def origin_logins(stack: cdk.Stack, config: Config) -> list[iam.PolicyStatement]:
@@ -62,11 +63,7 @@ def origin_logins(stack: cdk.Stack, config: Config) -> list[iam.PolicyStatement]
         "secretsmanager:GetSecretValue": dict.fromkeys(_secret_arn(stack, config, each.secret) for each in logins),
         "kms:Decrypt": dict.fromkeys(each.key for each in logins if each.key is not None),
     }
-    return [
-        iam.PolicyStatement(actions=[action], resources=[*resources])
-        for action, resources in allowed.items()
-        if resources
-    ]
+    return [allow([action], on=[*resources]) for action, resources in allowed.items() if resources]
 
 
 def _secret_arn(stack: cdk.Stack, config: Config, name: str) -> str:

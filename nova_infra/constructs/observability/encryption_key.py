@@ -32,7 +32,6 @@ class EncryptionKey(Construct):
             log_groups: Names of the log groups that it encrypts; ``*`` stands for any characters.
         """
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
         self.key = kms.Key(
             self,
             "Key",
@@ -52,8 +51,12 @@ class EncryptionKey(Construct):
                     conditions=publisher.key_conditions,
                 )
             )
-        if not log_groups:
-            return
+        if log_groups:
+            self._admit_logs(log_groups)
+
+    def _admit_logs(self, log_groups: Sequence[str]) -> None:
+        """Let CloudWatch Logs use the key for these log groups."""
+        stack = cdk.Stack.of(self)
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=LOGS_STATEMENT,

@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
 
 from nova_infra.config import Source
+from nova_infra.constructs.statements import allow
 
 _BY_OLD_NAME = "codestar-connections:UseConnection"
 _BY_NEW_NAME = "codeconnections:UseConnection"
@@ -22,7 +23,7 @@ def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, r
     https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html.
     """
     stack = cdk.Stack.of(pipeline)
-    allowed = iam.PolicyStatement(actions=[_BY_NEW_NAME], resources=[connection_arn])
+    allowed = allow([_BY_NEW_NAME], on=[connection_arn])
     denied = list(_denials(repository))
     for node in pipeline.node.find_all():
         if isinstance(node, iam.Policy) and _BY_OLD_NAME in str(stack.resolve(node.document)):

@@ -42,10 +42,9 @@ def acknowledge_grants(
             own, role = node.node, node.role
             _accept_project(own.default_child, role, stack=stack, partition=partition, place=place)
             _accept_artifacts(role, objects, writes=own.path == synthesis)
-    for each in pipeline.node.find_all():
-        if isinstance(each, iam.Role) and each.node.scope is not None and each.node.scope.node.id == "Assets":
+        if isinstance(node, iam.Role) and node.node.scope is not None and node.node.scope.node.id == "Assets":
             acknowledge(
-                each,
+                node,
                 "CDK gives the projects that publish assets one role; what they log and report is not known before, "
                 "and a login to ECR has no narrower resource",
                 _iam5("Resource::*"),

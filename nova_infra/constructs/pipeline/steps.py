@@ -17,6 +17,7 @@ from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.constructs.pipeline.built_assembly import refuse_another
 from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.statements import allow
 from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE, Role, role_name, step_role_name
 
 SETUP = "make setup"
@@ -160,9 +161,9 @@ class ReleaseStep(pipelines.CodeBuildStep):
                 assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"),
             ),
             role_policy_statements=[
-                iam.PolicyStatement(
-                    actions=["sts:AssumeRole"],
-                    resources=[f"arn:{stack.partition}:iam::{environment.account}:role/{role_name(prefix, role)}"],
+                allow(
+                    ["sts:AssumeRole"],
+                    on=[f"arn:{stack.partition}:iam::{environment.account}:role/{role_name(prefix, role)}"],
                 ),
                 *more,
             ],

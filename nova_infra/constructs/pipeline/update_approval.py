@@ -7,12 +7,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as codepipeline_actions
-from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.checks.permissions.ways.run_steps import DIGEST
+from nova_infra.constructs.statements import allow
 from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import BOOTSTRAP_QUALIFIER
 
@@ -124,7 +124,7 @@ class UpdateApproval(Construct):
             stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
         ]
         reading = ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]
-        project.add_to_role_policy(iam.PolicyStatement(actions=reading, resources=arns))
+        project.add_to_role_policy(allow(reading, on=arns))
         acknowledge(
             project,
             "A stack's ARN ends with an id that nobody knows before",

@@ -5,6 +5,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
+from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.names import bootstrap_bucket_name
 
 # The resource types' handlers call these: https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-ecr.
@@ -65,17 +66,14 @@ class RegistryRole(Construct):
             "Policy",
             roles=[self.role],
             statements=[
-                iam.PolicyStatement(
-                    actions=list(_REPOSITORY_WRITES),
-                    resources=[arn],
-                ),
-                iam.PolicyStatement(
+                allow(list(_REPOSITORY_WRITES), on=[arn]),
+                allow(
                     # AWS's key for ECR, whose id is not known before.
-                    actions=["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
-                    resources=["*"],
-                    conditions={"StringEquals": {"kms:ViaService": f"ecr.{region}.{cdk.Stack.of(self).url_suffix}"}},
+                    ["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
+                    on=["*"],
+                    only_if={"StringEquals": {"kms:ViaService": f"ecr.{region}.{cdk.Stack.of(self).url_suffix}"}},
                 ),
-                iam.PolicyStatement(actions=["ssm:GetParameters"], resources=[bootstrap]),
+                allow(["ssm:GetParameters"], on=[bootstrap]),
                 *(_settings() if settings else ()),
             ],
         )
@@ -91,14 +89,14 @@ class RegistryRole(Construct):
         stack, stacks = cdk.Stack.of(self), self._stacks()
         bucket = f"arn:{stack.partition}:s3:::{bootstrap_bucket_name(stack.account, self._region)}"
         return [
-            iam.PolicyStatement(
-                actions=["cloudformation:CreateChangeSet"],
-                resources=stacks,
+            allow(
                 # Without it, CloudFormation would act by the role that an administrator last deployed the stack by.
-                conditions={"StringEquals": {"cloudformation:RoleArn": self.role.role_arn}},
+                ["cloudformation:CreateChangeSet"],
+                on=stacks,
+                only_if={"StringEquals": {"cloudformation:RoleArn": self.role.role_arn}},
             ),
-            iam.PolicyStatement(
-                actions=[
+            allow(
+                [
                     "cloudformation:DeleteChangeSet",
                     "cloudformation:DescribeChangeSet",
                     "cloudformation:DescribeStackEvents",
@@ -107,27 +105,17 @@ class RegistryRole(Construct):
                     "cloudformation:GetTemplate",
                     "cloudformation:UpdateTerminationProtection",
                 ],
-                resources=stacks,
+                on=stacks,
             ),
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[self.role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}},
-            ),
-            iam.PolicyStatement(
-                actions=["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket"], resources=[bucket]
-            ),
-            iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[f"{bucket}/{self._assets}*"]),
-            iam.PolicyStatement(
-                actions=["ssm:GetParameter"], resources=[self._arn("ssm", "parameter", "cdk-bootstrap/*")]
-            ),
+            allow_passing([self.role.role_arn], to="cloudformation"),
+            allow(["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket"], on=[bucket]),
+            allow(["s3:GetObject", "s3:PutObject"], on=[f"{bucket}/{self._assets}*"]),
+            allow(["ssm:GetParameter"], on=[self._arn("ssm", "parameter", "cdk-bootstrap/*")]),
         ]
 
     def comparison(self) -> iam.PolicyStatement:
         """What a job needs to see whether the registry's stack would change."""
-        return iam.PolicyStatement(
-            actions=["cloudformation:DescribeStacks", "cloudformation:GetTemplate"], resources=self._stacks()
-        )
+        return allow(["cloudformation:DescribeStacks", "cloudformation:GetTemplate"], on=self._stacks())
 
     def _stacks(self) -> list[str]:
         return [self._arn("cloudformation", "stack", f"{self._stack}/*")]
@@ -140,8 +128,8 @@ class RegistryRole(Construct):
 def _settings() -> list[iam.PolicyStatement]:
     """What a role needs to set how the whole registry scans and signs; Inspector's setting belongs to the account."""
     return [
-        iam.PolicyStatement(
-            actions=[
+        allow(
+            [
                 # No more than setting it to nothing: CloudFormation undoes a first deployment that fails.
                 "ecr:DeleteSigningConfiguration",
                 "ecr:GetRegistryScanningConfiguration",
@@ -154,11 +142,11 @@ def _settings() -> list[iam.PolicyStatement]:
                 "signer:ListTagsForResource",
                 "signer:PutSigningProfile",
             ],
-            resources=["*"],
+            on=["*"],
         ),
-        iam.PolicyStatement(
-            actions=["iam:CreateServiceLinkedRole"],
-            resources=["*"],
-            conditions={"StringEquals": {"iam:AWSServiceName": "inspector2.amazonaws.com"}},
+        allow(
+            ["iam:CreateServiceLinkedRole"],
+            on=["*"],
+            only_if={"StringEquals": {"iam:AWSServiceName": "inspector2.amazonaws.com"}},
         ),
     ]

@@ -1,4 +1,4 @@
-"""The IAM roles observer, release, operator and gate of an environment: what each may do, who assumes it."""
+"""The roles observer, release, operator and gate of an environment: what each may do, such as read logs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Toolchain
+from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.names import (
     EVENT_SOURCE,
     Role,
@@ -93,76 +94,62 @@ class ReleaseRoles(Construct):
         """What every role may do: read what the environment runs, and nothing that its tasks log."""
         arn, prefix = self._arn, self._prefix
         return [
-            iam.PolicyStatement(
-                actions=["ecs:ListServices", "ecs:ListTasks"], resources=["*"], conditions=self._in_cluster
-            ),
-            iam.PolicyStatement(
-                actions=[
+            allow(["ecs:ListServices", "ecs:ListTasks"], on=["*"], only_if=self._in_cluster),
+            allow(
+                [
                     "ecs:DescribeServiceDeployments",
                     "ecs:DescribeServiceRevisions",
                     "ecs:DescribeServices",
                     "ecs:DescribeTasks",
                     "ecs:ListServiceDeployments",
                 ],
-                resources=[
+                on=[
                     *(arn("ecs", kind, self._own) for kind in ("service", "service-deployment", "service-revision")),
                     self._tasks,
                 ],
             ),
-            iam.PolicyStatement(
+            allow(
                 # None of these can be allowed for only some resources.
-                actions=[
+                [
                     "cloudwatch:DescribeAlarms",
                     "cloudwatch:GetMetricData",
                     "ecs:DescribeTaskDefinition",
                     "elasticloadbalancing:DescribeRules",
                     "states:ListStateMachines",
                 ],
-                resources=["*"],
+                on=["*"],
             ),
-            iam.PolicyStatement(
-                actions=["states:ListExecutions"], resources=[f"{self._place('states')}:stateMachine:{prefix}-*"]
-            ),
-            iam.PolicyStatement(
-                actions=["scheduler:GetSchedule"], resources=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]
-            ),
+            allow(["states:ListExecutions"], on=[f"{self._place('states')}:stateMachine:{prefix}-*"]),
+            allow(["scheduler:GetSchedule"], on=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]),
             # The queues of workers may have any names.
-            iam.PolicyStatement(actions=["sqs:GetQueueAttributes"], resources=[f"{self._place('sqs')}:*"]),
-            iam.PolicyStatement(
-                actions=[
+            allow(["sqs:GetQueueAttributes"], on=[f"{self._place('sqs')}:*"]),
+            allow(
+                [
                     "cloudformation:DescribeStackEvents",
                     "cloudformation:GetTemplate",
                     "cloudformation:ListStackResources",
                 ],
-                resources=[arn("cloudformation", "stack", f"{prefix}-*/*")],
+                on=[arn("cloudformation", "stack", f"{prefix}-*/*")],
             ),
             # All stacks in one call: asked for one by one, many are throttled. There is no narrower form of it.
             # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
-            iam.PolicyStatement(
-                actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
-            ),
+            allow(["cloudformation:DescribeStacks", "cloudformation:ListStacks"], on=["*"]),
             # Nothing else below that path: a step before the approval could read a service's secret there.
-            iam.PolicyStatement(
-                actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"],
-                resources=[self._parameter(name) for name in (*_RECORDS, "hold", "accepted")],
+            allow(
+                ["ssm:GetParameterHistory", "ssm:GetParametersByPath"],
+                on=[self._parameter(name) for name in (*_RECORDS, "hold", "accepted")],
             ),
-            iam.PolicyStatement(
-                actions=["ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"], resources=[repositories]
-            ),
-            iam.PolicyStatement(actions=["acm:DescribeCertificate"], resources=[arn("acm", "certificate", "*")]),
-            iam.PolicyStatement(
-                actions=["servicequotas:GetServiceQuota"], resources=[arn("servicequotas", "fargate", "*")]
-            ),
+            allow(["ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"], on=[repositories]),
+            allow(["acm:DescribeCertificate"], on=[arn("acm", "certificate", "*")]),
+            allow(["servicequotas:GetServiceQuota"], on=[arn("servicequotas", "fargate", "*")]),
         ]
 
     def _check(self) -> list[iam.PolicyStatement]:
         """What the preflight may do besides: see whether a release's secrets exist, whatever their names, no values."""
         return [
-            iam.PolicyStatement(
-                actions=["secretsmanager:DescribeSecret"], resources=[f"{self._place('secretsmanager')}:secret:*"]
-            ),
+            allow(["secretsmanager:DescribeSecret"], on=[f"{self._place('secretsmanager')}:secret:*"]),
             # This cannot be allowed for only some parameters.
-            iam.PolicyStatement(actions=["ssm:DescribeParameters"], resources=["*"]),
+            allow(["ssm:DescribeParameters"], on=["*"]),
         ]
 
     def _change(self, others: Sequence[str]) -> list[iam.PolicyStatement]:
@@ -181,24 +168,21 @@ class ReleaseRoles(Construct):
         # The services' stacks, by a pattern: a policy has room for some 30 names.
         shared = [stack_name(prefix, "platform"), stack_name(prefix, "overview"), *(f"{each}-*" for each in others)]
         return [
-            iam.PolicyStatement(actions=changes, resources=[arn("cloudformation", "stack", f"{prefix}-*/*")]),
+            allow(changes, on=[arn("cloudformation", "stack", f"{prefix}-*/*")]),
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
                 actions=changes,
                 resources=[arn("cloudformation", "stack", f"{each}/*") for each in shared],
             ),
             # To empty an old task whose memory keeps an alarm red: its service starts another one.
-            iam.PolicyStatement(actions=["ecs:StopTask"], resources=[self._tasks], conditions=self._in_cluster),
+            allow(["ecs:StopTask"], on=[self._tasks], only_if=self._in_cluster),
             *self._steer(),
             # The ledger, the lock of a rollback, holds and waivers.
-            iam.PolicyStatement(
-                actions=["ssm:PutParameter"],
-                resources=[self._parameter(name) for name in _RECORDS],
-            ),
-            iam.PolicyStatement(
+            allow(["ssm:PutParameter"], on=[self._parameter(name) for name in _RECORDS]),
+            allow(
                 # The templates read the version of CDK's bootstrap from there.
-                actions=["ssm:GetParameters"],
-                resources=[arn("ssm", "parameter", "cdk-bootstrap/*")],
+                ["ssm:GetParameters"],
+                on=[arn("ssm", "parameter", "cdk-bootstrap/*")],
             ),
         ]
 
@@ -211,7 +195,7 @@ class ReleaseRoles(Construct):
 
     def _answer(self) -> list[iam.PolicyStatement]:
         """What the test suite's role may do: answer, and write the answer to the ledger."""
-        ledger = iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[self._parameter("release")])
+        ledger = allow(["ssm:PutParameter"], on=[self._parameter("release")])
         return [*self._steer(), ledger]
 
     def _operate(self) -> list[iam.PolicyStatement]:
@@ -221,41 +205,38 @@ class ReleaseRoles(Construct):
         logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
         return [
             *self._steer(),
-            iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
-            iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[f"{place('logs')}:log-group:*"]),
-            iam.PolicyStatement(
-                actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[self._tasks], conditions=self._in_cluster
-            ),
-            iam.PolicyStatement(actions=["ecs:RunTask"], resources=[definitions], conditions=self._in_cluster),
-            iam.PolicyStatement(
+            allow(["logs:FilterLogEvents", "logs:GetLogEvents"], on=[logs]),
+            allow(["logs:DescribeLogGroups"], on=[f"{place('logs')}:log-group:*"]),
+            allow(["ecs:ExecuteCommand", "ecs:StopTask"], on=[self._tasks], only_if=self._in_cluster),
+            allow(["ecs:RunTask"], on=[definitions], only_if=self._in_cluster),
+            allow_passing(
                 # A task of its own has the roles of the service's tasks.
-                actions=["iam:PassRole"],
-                resources=[stack.format_arn(service="iam", region="", resource="role", resource_name=f"{prefix}-*")],
-                conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+                [stack.format_arn(service="iam", region="", resource="role", resource_name=f"{prefix}-*")],
+                to="ecs-tasks",
             ),
-            iam.PolicyStatement(
-                actions=[
+            allow(
+                [
                     "application-autoscaling:DescribeScalableTargets",
                     "application-autoscaling:DescribeScheduledActions",
                 ],
-                resources=["*"],
+                on=["*"],
             ),
-            iam.PolicyStatement(
+            allow(
                 # A scalable target's ARN has an id that nobody chooses.
-                actions=[
+                [
                     "application-autoscaling:DeleteScheduledAction",
                     "application-autoscaling:PutScheduledAction",
                     "application-autoscaling:RegisterScalableTarget",
                 ],
-                resources=[f"{place('application-autoscaling')}:scalable-target/*"],
-                conditions={
+                on=[f"{place('application-autoscaling')}:scalable-target/*"],
+                only_if={
                     "StringEquals": {
                         "application-autoscaling:service-namespace": "ecs",
                         "application-autoscaling:scalable-dimension": "ecs:service:DesiredCount",
                     }
                 },
             ),
-            iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[self._parameter("release")]),
+            allow(["ssm:PutParameter"], on=[self._parameter("release")]),
         ]
 
     def _role(self, name: Role, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
@@ -302,9 +283,7 @@ def steering(deployments: str) -> iam.PolicyStatement:
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
     """
-    return iam.PolicyStatement(
-        actions=["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"], resources=[deployments]
-    )
+    return allow(["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"], on=[deployments])
 
 
 def announcing(bus: str, prefix: str) -> iam.PolicyStatement:
@@ -312,10 +291,10 @@ def announcing(bus: str, prefix: str) -> iam.PolicyStatement:
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
     """
-    return iam.PolicyStatement(
-        actions=["events:PutEvents"],
-        resources=[bus],
-        conditions={"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": prefix}},
+    return allow(
+        ["events:PutEvents"],
+        on=[bus],
+        only_if={"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": prefix}},
     )
 
 

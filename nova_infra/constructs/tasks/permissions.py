@@ -12,14 +12,13 @@ from aws_cdk import aws_iam as iam
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Permission
+from nova_infra.constructs.statements import allow
 
 
 def grant(role: iam.IRole, permissions: Sequence[Permission]) -> None:
     """Let a task role do what a service's permissions say."""
     for permission in permissions:
-        role.add_to_principal_policy(
-            iam.PolicyStatement(actions=list(permission.actions), resources=list(permission.resources))
-        )
+        role.add_to_principal_policy(allow(list(permission.actions), on=list(permission.resources)))
         wide = [f"Action::{action}" for action in permission.actions if "*" in action]
         wide += [f"Resource::{resource}" for resource in permission.resources if "*" in resource]
         if wide:

@@ -7,6 +7,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from nova_infra.config import Login, Secret
+from nova_infra.constructs.statements import allow
 
 
 def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.IRole) -> ecs.Secret:
@@ -19,7 +20,7 @@ def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.
     """
     if secret.key is not None:
         # CDK grants it on a key's own policy, which an imported key does not let it change.
-        role.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[secret.key]))
+        role.add_to_principal_policy(allow(["kms:Decrypt"], on=[secret.key]))
     if secret.parameter is not None:
         return ecs.Secret.from_ssm_parameter(
             ssm.StringParameter.from_secure_string_parameter_attributes(
@@ -39,7 +40,7 @@ def registry_login(scope: Construct, construct_id: str, login: Login, role: iam.
         role: The execution role, which may read the secret and decrypt with the customer's key, if there is one.
     """
     if login.key is not None:
-        role.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[login.key]))
+        role.add_to_principal_policy(allow(["kms:Decrypt"], on=[login.key]))
     return _found(scope, construct_id, login.secret)
 
 

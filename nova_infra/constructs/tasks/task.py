@@ -74,14 +74,34 @@ class FargateTask(Construct):
         self.port = service.port if service.kind == "web" else None
         self.name, self.log_group = name, self._log_group(runtime, key)
         logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
+        container = self._container(image, service, runtime, variables or {}, logging)
+        add_sidecars(self, container, service, logging)
+        task_role, execution_role = self.definition.task_role, self.definition.obtain_execution_role()
+        grant(task_role, service.permissions)
+        name_policy_by_grants(execution_role, _read_at_start(service))
+        name_policy_by_grants(
+            task_role,
+            (each.model_dump(include={"actions", "resources"}) for each in service.permissions),
+        )
+        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+        _acknowledge(self.definition, execution_role)
+
+    def _container(
+        self,
+        image: ecs.ContainerImage,
+        service: Service,
+        runtime: Runtime,
+        variables: Mapping[str, str],
+        logging: ecs.LogDriver,
+    ) -> ecs.ContainerDefinition:
         execution_role = self.definition.obtain_execution_role()
-        container = self.definition.add_container(
+        return self.definition.add_container(
             CONTAINER,
             image=image,
             entry_point=list(service.entrypoint) if service.entrypoint else None,
             command=list(command) if (command := _command(service)) else None,
             user=service.user,
-            environment={**service.environment, **(variables or {})},
+            environment={**service.environment, **variables},
             secrets={
                 variable: secret_value(self, f"Secret{variable}", secret, execution_role)
                 for variable, secret in service.secrets.items()
@@ -92,16 +112,6 @@ class FargateTask(Construct):
             health_check=_health_check(service),
             logging=logging,
         )
-        add_sidecars(self, container, service, logging)
-        task_role = self.definition.task_role
-        grant(task_role, service.permissions)
-        name_policy_by_grants(execution_role, _read_at_start(service))
-        name_policy_by_grants(
-            task_role,
-            (each.model_dump(include={"actions", "resources"}) for each in service.permissions),
-        )
-        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
-        _acknowledge(self.definition, execution_role)
 
     def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.LogGroup:
         """A log group that outlives its stack, because only a failed first deployment's logs say why it failed."""

@@ -48,7 +48,12 @@ class WebAlarms(TaskAlarms):
         super().__init__(scope, construct_id, cluster_name=cluster_name, service_name=service_name, topic=topic)
         self._load_balancer = load_balancer
         self._colours = target_groups
-        self.rollback_alarms = [
+        self.rollback_alarms = [*self._of_requests(thresholds), *self._busiest_task(thresholds)]
+        self.notify_alarms = [self._unhealthy(), self._too_few(min_tasks)]
+
+    def _of_requests(self, thresholds: Thresholds) -> list[cloudwatch.CfnAlarm]:
+        """The alarms on what users get: errors, no answers, slow answers."""
+        return [
             self._alarm(
                 "Errors",
                 f"answers more than {thresholds.error_percent:g} % of requests with a 5xx, over both colours or on one",
@@ -75,22 +80,20 @@ class WebAlarms(TaskAlarms):
                 periods=2 + LATE,
                 datapoints=2,
             ),
-            *self._busiest_task(thresholds),
         ]
-        self.notify_alarms = [
-            self._alarm(
-                "Unhealthy",
-                "has had a target that fails its health check for three minutes",
-                threshold=0,
-                metric=[
-                    *self._per_colour("unhealthy", "UnHealthyHostCount", "Maximum"),
-                    returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
-                ],
-                periods=3 + LATE,
-                datapoints=3,
-            ),
-            self._too_few(min_tasks),
-        ]
+
+    def _unhealthy(self) -> cloudwatch.CfnAlarm:
+        return self._alarm(
+            "Unhealthy",
+            "has had a target that fails its health check for three minutes",
+            threshold=0,
+            metric=[
+                *self._per_colour("unhealthy", "UnHealthyHostCount", "Maximum"),
+                returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
+            ],
+            periods=3 + LATE,
+            datapoints=3,
+        )
 
     def _error_rate(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
         """Percent of 5xx answers: over both colours, or on one of them where that is worse.

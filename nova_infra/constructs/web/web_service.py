@@ -74,10 +74,7 @@ class WebService(Construct):
                 the id.
         """
         super().__init__(scope, construct_id)
-        if port is not None and not (
-            isinstance(port, int | float) and (cdk.Token.is_unresolved(port) or 1 <= port <= 65535)
-        ):
-            raise ValueError(f"{self.node.path}: {port!r} is not a port: pass one from 1 to 65535")
+        _check_port(self, port)
         _check_image(self, image)
         settings = settings or ServiceSettings(service=_default_service(self))
         check_settings(self, settings, "web")
@@ -89,14 +86,8 @@ class WebService(Construct):
             service = service.model_copy(update={"port": port or service.port})
             image = FargateTask(self, "Task", name=name, image=image, service=service, runtime=runtime)
         task_definition, container, port = self._task(image, port)
-        vpc = cluster.vpc
-        self.target_groups = {
-            colour: target_group(self, colour, vpc=vpc, service=service) for colour in ("blue", "green")
-        }
         self.load_balancer_full_name = _full_name(load_balancer)
-        self.target_group_full_names = {
-            colour: group.target_group_full_name for colour, group in self.target_groups.items()
-        }
+        self._add_target_groups(cluster.vpc, service)
         tested = runtime.rollout.asks_suite or (settings.test is not None and runtime.rollout.strategy != "rolling")
         rule, test_rule = self._rules(listener, service, tested=tested)
         self.alarms = WebAlarms(
@@ -110,7 +101,9 @@ class WebService(Construct):
             thresholds=service.alarms,
             topic=topic,
         )
-        self.security_group = outbound_group(self, name, vpc, service.connects_to, reached_by="the load balancer only")
+        self.security_group = outbound_group(
+            self, name, cluster.vpc, service.connects_to, reached_by="the load balancer only"
+        )
         self.service = fargate_service(
             self,
             name=name,
@@ -140,6 +133,14 @@ class WebService(Construct):
             load_balancer=self.load_balancer_full_name,
             target_groups=self.target_group_full_names,
         )
+
+    def _add_target_groups(self, vpc: ec2.IVpc, service: Service) -> None:
+        self.target_groups = {
+            colour: target_group(self, colour, vpc=vpc, service=service) for colour in ("blue", "green")
+        }
+        self.target_group_full_names = {
+            colour: group.target_group_full_name for colour, group in self.target_groups.items()
+        }
 
     def _attach(
         self,
@@ -246,6 +247,13 @@ def _hooks(settings: ServiceSettings, *, tested: bool) -> list[Mapping[str, Any]
     hooks: list[Mapping[str, Any]] = [settings.test] if tested and settings.test is not None else []
     hooks += gate_hooks(rollout, after_tests=tested)
     return hooks + ([settings.together] if settings.together is not None and rollout.strategy != "rolling" else [])
+
+
+def _check_port(service: Construct, port: object) -> None:
+    if port is not None and not (
+        isinstance(port, int | float) and (cdk.Token.is_unresolved(port) or 1 <= port <= 65535)
+    ):
+        raise ValueError(f"{service.node.path}: {port!r} is not a port: pass one from 1 to 65535")
 
 
 def _check_image(scope: Construct, image: object) -> None:

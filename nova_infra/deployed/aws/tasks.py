@@ -1,4 +1,4 @@
-"""The tasks of an environment in AWS, for its operators: logs, one-off tasks, shells, capacity."""
+"""Reads a service's logs in AWS, and runs its tasks for operators: one-off tasks, shells, capacity."""
 
 import contextlib
 import secrets

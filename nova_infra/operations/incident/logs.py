@@ -1,4 +1,4 @@
-"""The log of a service, joined across its tasks."""
+"""``nova logs``: the log of a service, joined across its tasks; ``deployed/aws/tasks`` reads it from CloudWatch."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Finds releases in the ledger: by name, and the last good one, which a rollback returns to."""
+"""Finds releases in the ledger: by name, and the last good one, the default target of a rollback."""
 
 from collections.abc import Container, Mapping
 from datetime import datetime

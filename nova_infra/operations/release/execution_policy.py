@@ -1,4 +1,4 @@
-"""The least policy with which CloudFormation can deploy an assembly, for ``--cloudformation-execution-policies``.
+"""``nova policy cloudformation``: the least policy with which CloudFormation can deploy an assembly.
 
 CDK's bootstrap lets CloudFormation do everything unless it is given a policy. This policy is drawn from the templates:
 the services whose resources they hold, in the regions that they go to; roles of the installation's own names, and

@@ -1,4 +1,4 @@
-"""Decides which release a rollback returns to and which services it changes, from what the survey read."""
+"""Plans a rollback to a release: which services it changes, and what runs afterwards."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Metrics, kept minute by minute as CloudWatch does."""
+"""Metrics, kept minute by minute, and their statistics as CloudWatch computes them: sums, percentiles, means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dependency's container, such as a database: it runs here in place of the one in production."""
+"""Starts a dependency's container, such as a database, which stands here for the one in production."""
 
 import asyncio
 import itertools

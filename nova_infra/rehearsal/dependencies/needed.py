@@ -1,4 +1,4 @@
-"""Finds the dependencies of nova.toml that a rehearsal has to start, and gets their images."""
+"""Decides which dependencies of nova.toml a rehearsal needs, and gets their images."""
 
 import hashlib
 import shlex

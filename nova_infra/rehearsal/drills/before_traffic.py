@@ -1,4 +1,4 @@
-"""Defines the drills that end before users reach the release: gates, smoke tests, the test suite."""
+"""The drills of the catalogue that end before users reach the release: gates, smoke tests, the test suite."""
 
 from nova_infra.rehearsal.drills.drill import Drill
 from nova_infra.rehearsal.drills.expectations import (

@@ -1,4 +1,4 @@
-"""Lists all drills: a fault of ``tasks/faults`` that a release may have, and what must follow."""
+"""Lists all drills, those of workers and jobs included: the fault of a release, and what must follow."""
 
 from collections.abc import Sequence
 

@@ -108,6 +108,13 @@ class PlayedEnvironment:
             balancers=self._balancers,
             steering=self._functions,
         )
+        self._background: list[asyncio.Task[None]] = []
+        self._stand_in(home)
+        self._before_deploy = PlayedBeforeDeploy(runtime, tell)
+
+    def _stand_in(self, home: Home) -> None:
+        """Prepare what stands in for AWS, and what runs without requests: dependencies, queues, jobs."""
+        name, record, runtime = self.name, self._record, self._runtime
         self._stand_ins = StandIns(
             self._pace,
             runtime.gateway,
@@ -122,17 +129,15 @@ class PlayedEnvironment:
         self._queues = Queues(
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
         )
-        self._background: list[asyncio.Task[None]] = []
         self._jobs = PlayedJobs(
             runtime,
             self.monitoring.store,
             pace=self._pace,
-            tell=tell,
+            tell=self._tell,
             gaps=record.not_rehearsed,
             at_once=record.at_once,
             wrong=record.unsafe,
         )
-        self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> PlayedEnvironment:
         """Get ready. The clock stands still until :meth:`let_time_pass`."""

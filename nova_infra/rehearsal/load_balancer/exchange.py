@@ -139,17 +139,24 @@ async def exchange(
         answer.added = target.longer_by(seconds)
         _check_headers(upstream)
         answer.status, answer.seconds = upstream.status, seconds + answer.added
-        response = web.StreamResponse(status=upstream.status)
-        response.headers.extend(passed_on(upstream.headers))
+        return await _pass_back(upstream, request, answer)
+
+
+async def _pass_back(
+    upstream: aiohttp.ClientResponse, request: web.BaseRequest, answer: TargetAnswer
+) -> web.StreamResponse:
+    """Pass an answer back in pieces, as they come."""
+    response = web.StreamResponse(status=upstream.status)
+    response.headers.extend(passed_on(upstream.headers))
+    with _client_side():
+        await response.prepare(request)
+    async for chunk in upstream.content.iter_any():
         with _client_side():
-            await response.prepare(request)
-        async for chunk in upstream.content.iter_any():
-            with _client_side():
-                await response.write(chunk)
-        answer.whole = True
-        with _client_side():
-            await response.write_eof()
-        return response
+            await response.write(chunk)
+    answer.whole = True
+    with _client_side():
+        await response.write_eof()
+    return response
 
 
 def _check_headers(upstream: aiohttp.ClientResponse) -> None:

@@ -1,4 +1,4 @@
-"""Finds what users would notice, now or soon, about a release that nothing stops."""
+"""The third verdict, "!": finds what users would notice, now or soon, about a release that nothing stops."""
 
 import math
 from collections.abc import Iterator

@@ -52,16 +52,10 @@ def import_copilot(
     application = default_name(Path(workspace.application or "nova"))
     found = [workload.convert(each, workspace.application or application, names) for each in workspace.workloads]
     services = [each for each in found if each is not None]
-    region = regions.get("")
     stages = environments.convert(
-        workspace, services, accounts=accounts, regions=regions, region=region, application=application
+        workspace, services, accounts=accounts, regions=regions, region=regions.get(""), application=application
     )
-    toolchain = TomlTable({"account": accounts.get("toolchain", ACCOUNTS["toolchain"])})
-    toolchain.put("region", regions.get("toolchain") or region or stages[-1].values["region"])
-    if "toolchain" not in accounts:
-        toolchain.notes.append("TODO the account of the pipeline and the images; this one is a placeholder.")
-    if region is None and "toolchain" not in regions:
-        toolchain.notes.append("TODO the region of the pipeline; this one is that of the last environment.")
+    toolchain = _toolchain(accounts, regions, stages[-1].values["region"])
     source = environments.source(
         workspace,
         account=toolchain.values["account"],
@@ -85,6 +79,17 @@ def import_copilot(
     comments_of = re.findall(r"^# \S.*", text.removeprefix(_HEADER), re.MULTILINE)
     noted = sum("TODO" not in comment for comment in comments_of)
     return Imported(text, len(services), len(stages), noted, refused)
+
+
+def _toolchain(accounts: Mapping[str, str], regions: Mapping[str, str], last_region: str) -> TomlTable:
+    table = TomlTable({"account": accounts.get("toolchain", ACCOUNTS["toolchain"])})
+    region = regions.get("toolchain") or regions.get("")
+    table.put("region", region or last_region)
+    if "toolchain" not in accounts:
+        table.notes.append("TODO the account of the pipeline and the images; this one is a placeholder.")
+    if region is None:
+        table.notes.append("TODO the region of the pipeline; this one is that of the last environment.")
+    return table
 
 
 def _body(workspace: Workspace, tables: list[tuple[str, TomlTable]]) -> Iterator[str]:

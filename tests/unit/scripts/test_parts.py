@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,7 +64,14 @@ def test_each_part_says_that_it_starts_and_how_it_ended(make: Make) -> None:
     assert sorted(line.split()[:2] for line in lines) == [
         ["lint", "passed"], ["lint", "started"], ["unit", "passed"], ["unit", "started"]
     ]  # fmt: skip
-    assert all(line.endswith(" s") for line in lines if "passed" in line)
+    assert all(re.search(r" \d+\.\d s +\d+\.\d s of CPU$", line) for line in lines if "passed" in line)
+
+
+def test_a_part_shows_the_processors_seconds_of_all_that_it_started(make: Make) -> None:
+    program = "while t() < 0.4: pass"
+    _, lines = make(busy=f"{sys.executable} -S -c 'from time import process_time as t\n{program}'")
+    [seconds] = re.findall(r"([\d.]+) s of CPU", " ".join(lines))
+    assert 0.4 <= float(seconds) < 5
 
 
 def test_a_part_that_passed_shows_how_many_tests_there_were_and_why_some_were_skipped(make: Make) -> None:

@@ -1,4 +1,4 @@
-"""Actions that let a caller use another role: they change or start something that runs with it.
+"""Escalation: actions that let a caller use another role by changing or starting something that runs with it.
 
 A message, an object, an item, an event, an image, a metric or a log line starts what is subscribed to it.
 """

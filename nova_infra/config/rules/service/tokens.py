@@ -1,4 +1,4 @@
-"""Recognizes the access tokens that vendors mark as such: by the whole form, not by how a name begins."""
+"""Recognizes access tokens of vendors by their whole form; ``secrets`` refuses them."""
 
 import re
 from collections.abc import Iterator

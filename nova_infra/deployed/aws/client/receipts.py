@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
-from nova_infra.deployed.aws.client.wire import AwsCall
+from nova_infra.deployed.aws.client.call_permissions import AwsCall
 
 _RECEIVED = re.compile(r"<MessageId>([^<]+)</MessageId>\s*<ReceiptHandle>([^<]+)</ReceiptHandle>")
 

@@ -9,21 +9,12 @@ from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
 from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed
 from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
+from nova_infra.rehearsal.delivery.workflows.sources import SIGNS_IN, anything_may_be_done, why_not_there
 
 _SIGN_IN = "./.github/actions/sign-in"
-_SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
 # What it signs in with instead of a token.
 _OTHER_WAYS = {"aws-access-key-id", "role-chaining", "web-identity-token-file", "use-existing-credentials"}
-# What surely gives no credentials; somebody's own action may.
-_HARMLESS = re.compile(
-    r"actions/(checkout|download-artifact|upload-artifact|cache|setup-\w+)@|\./\.github/actions/setup$"
-)
-# https://github.blog/changelog/2024-04-16-deprecation-notice-v3-of-the-artifact-actions/, and the same of caches.
-_SHUT_DOWN = re.compile(r"actions/(?:(?:up|down)load-artifact@v[123]|cache@v[12])(?:\.|$)")
-_FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
-_HERE = ("", ".", "./")
 _ASKS_AWS = re.compile(r"^\s*make (?:verify|preflight) ENVIRONMENT=[\"']?([\w-]+)", re.MULTILINE)
-_OF_THE_CHECKOUT = re.compile(r"^\s*(make|nova|\./)", re.MULTILINE)
 _ASSEMBLY = re.compile(r"--assembly[= ][\"']?([^\s\"']+)")
 _DIGEST = re.compile(r"--digest[= ][\"']?\$\{?(\w+)")
 _SEVERAL_LINES = re.compile(
@@ -31,6 +22,17 @@ _SEVERAL_LINES = re.compile(
 )
 _GONE = {"ubuntu": 22, "windows": 2022, "macos": 14}
 """The oldest image of each system that GitHub still has: it took the older ones away."""
+
+_LIBRARY = r"(?:docker\.io/)?(?:library/)?"
+_HAS_NO_MAKE = re.compile(
+    rf"{_LIBRARY}(?:(?:alpine|busybox|debian|ubuntu)(?:[:@].*)?|(?:python|node|ruby|golang):\S*(?:slim|alpine)\S*)"
+)
+_INSTALLS = re.compile(r"\b(?:apt-get|apt|apk|dnf|microdnf)\b")
+_WANTS_ONE_OF = {
+    "postgres": r"POSTGRES_(?:PASSWORD(?:_FILE)?|HOST_AUTH_METHOD)",
+    **dict.fromkeys(("mysql", "mariadb"), r"(?:MYSQL|MARIADB)_\w*(?:ROOT_PASSWORD|EMPTY)\w*"),
+}
+"""Official images that end at once without one of these variables: their pages on Docker Hub say so."""
 
 _SYNTHESIZES = re.compile(r"\b(make synth|cdk synth)\b")
 _TIMEOUT_MINUTES = 360
@@ -70,9 +72,9 @@ def why_doomed(
         filter(
             None,
             (
-                *_without_checkout(step, before),
-                _without_action(step, root),
-                _in_no_directory(step, before, root),
+                why_not_there(step, before, root),
+                _without_make(job, step, before),
+                _without_shell(step),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
                 _without_artifact(step, uploads),
@@ -85,49 +87,8 @@ def why_doomed(
     )
 
 
-def anything_may_be_done(steps: Sequence[JobStep]) -> bool:
-    """Whether an action runs of which nothing is known: it may check out, sign in, or bring an assembly."""
-    used = [each.uses for each in steps if each.uses]
-    return not all(_HARMLESS.search(each) or any(name in each for name in _SIGNS_IN) for each in used)
-
-
-def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> Iterator[str]:
-    whole = [s for s in before if "actions/download-artifact@" in s.uses and s.inputs.get("path", ".") in _HERE]
-    if anything_may_be_done(before) or whole:
-        return  # It may bring the sources.
-    if any("actions/checkout@" in each.uses or _FETCHES.search(each.script) for each in before):
-        return
-    if step.uses.startswith("./"):
-        yield f"no step before it checks the repository out, so {step.uses} is not there"
-    elif _OF_THE_CHECKOUT.search(step.commands):
-        yield "no step before it checks the repository out, so there is nothing to run"
-
-
-def _without_action(step: JobStep, root: Path) -> str:
-    if _SHUT_DOWN.match(step.uses):
-        return f"GitHub has shut {step.uses} down: use a newer version of it"
-    place = root / step.uses
-    own = step.uses.startswith("./") and (root / ".github/actions").is_dir() and not is_unknown(step.uses)
-    if own and not any((place / name).is_file() for name in ("action.yml", "action.yaml", "Dockerfile")):
-        return f"{step.uses} holds no action.yml"
-    return ""
-
-
-def _in_no_directory(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
-    place = PurePosixPath(step.directory)
-    if not step.script or place.is_absolute() or place.parts[:1] in ((), ("..",)) or (root / place).is_dir():
-        return ""
-    made = [PurePosixPath(each.inputs.get("path", "")) for each in before if each.uses]
-    made = [each for each in made if each.parts]
-    if is_unknown(step.directory) or any(each.script for each in before):
-        return ""
-    if anything_may_be_done(before) or any(each == place or each in place.parents for each in made):
-        return ""
-    return f"its working directory {step.directory} does not exist"
-
-
 def _without_token(job: WorkflowJob, step: JobStep, environment: str) -> Iterator[str]:
-    if not any(name in step.uses for name in _SIGNS_IN):
+    if not any(name in step.uses for name in SIGNS_IN):
         return
     if not may_sign(job.permissions) and not _OTHER_WAYS & step.inputs.keys():
         yield "the job has no permission id-token: write, so AWS gives it no role"
@@ -147,7 +108,7 @@ def _without_credentials(job: WorkflowJob, step: JobStep, before: Sequence[JobSt
     if not asked or "self-hosted" in str(job.content.get("runs-on")):
         return
     used = [each for each in before if each.uses]
-    signed = [each for each in used if any(name in each.uses for name in _SIGNS_IN)]
+    signed = [each for each in used if any(name in each.uses for name in SIGNS_IN)]
     if not signed and not anything_may_be_done(before):
         if not any(name.startswith("AWS_") for name in step.variables):
             yield "no step before it signs in to AWS"
@@ -186,6 +147,39 @@ def _uploaded_twice(step: JobStep, before: Sequence[JobStep]) -> str:
         if again and not is_unknown(name)
         else ""
     )
+
+
+def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]) -> str:
+    container = job.content.get("container")
+    image = str(container.get("image") if isinstance(container, dict) else container or "")
+    needs = re.search(r"^\s*make\b", step.commands, re.MULTILINE) or step.uses == "./.github/actions/setup"
+    known = _HAS_NO_MAKE.fullmatch(image) and not anything_may_be_done(before)
+    if not (needs and known) or any(_INSTALLS.search(each.script) for each in (*before, step)):
+        return ""
+    return (
+        f"its job runs in the container {image}, which has no make: install it in a step before, or take another image"
+    )
+
+
+def _without_shell(step: JobStep) -> str:
+    known = step.shell in ("", "bash", "sh", "pwsh", "powershell", "cmd", "python") or "{0}" in step.shell
+    if known or not step.script or "${{" in step.shell or is_unknown(step.shell):
+        return ""
+    return f"GitHub knows no shell {step.shell!r}: write a command with {{0}} for the script's file"
+
+
+def why_no_service(services: Any) -> str:
+    """Why a container beside a job never gets healthy, for which GitHub waits; empty if it may."""
+    for name, service in services.items() if isinstance(services, dict) else ():
+        said = service if isinstance(service, dict) else {}
+        official = re.match(rf"{_LIBRARY}(postgres|mysql|mariadb)(?:[:@]|$)", str(said.get("image")))
+        given = said.get("env") or {}
+        if official is None or "--health-cmd" not in str(said.get("options")) or isinstance(given, str):
+            continue
+        if not any(re.fullmatch(_WANTS_ONE_OF[official[1]], str(key)) for key in given):
+            wanted = "POSTGRES_PASSWORD" if official[1] == "postgres" else f"{official[1].upper()}_ROOT_PASSWORD"
+            return f"its service {name} ({said['image']}) ends at once without a password: set {wanted} in its env"
+    return ""
 
 
 def why_no_runner(labels: Collection[str]) -> str:

@@ -75,8 +75,9 @@ def _job(
     job = WorkflowJob(name, content, [], steps, permissions, base)
     job.environment, job.called_by = source.content.get("env") or {}, begins
     job.inputs = begins.inputs if begins is not None else {}
-    both = (source.content.get("defaults"), content.get("defaults"))
-    job.defaults = {key: value for each in both for key, value in ((each or {}).get("run") or {}).items()}
+    both = [(each.get("defaults") or {}).get("run") or {} for each in (source.content, content)]
+    both = [{"shell": each} if isinstance(each, str) else each for each in both]  # as an expression says: not known
+    job.defaults = {key: value for each in both for key, value in each.items()}
     return job
 
 

@@ -1,4 +1,4 @@
-"""The delivery as a workflow of GitHub Actions states it: its jobs become stages that a rehearsal plays.
+"""Turns a workflow of GitHub Actions into the stages that a rehearsal plays, one for each job.
 
 Commands are those of the workflow, in the order of ``needs``; what a job deploys is what the assembly says of that
 environment. See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax.
@@ -19,7 +19,7 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner
+from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner, why_no_service
 from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed
 from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
@@ -44,6 +44,7 @@ _PLAIN = re.compile(r"[\w ./:=@%+,\"$'{}-]+")
 
 # Places of GitHub's own machines, and how tests report there.
 _RUNNER = "/home/runner/"
+_OURS = ("./.github/actions/setup", "./.github/actions/sign-in")
 _REPORTS = ("PYTEST_ADDOPTS",)
 _QUIET = {"GITHUB_OUTPUT": "/dev/null", "GITHUB_STEP_SUMMARY": "/dev/null", "GITHUB_ENV": "/dev/null"}
 
@@ -139,6 +140,8 @@ class _WorkflowReader:
                 continue
             if "container" in job.content or "services" in job.content:
                 self._assumed.append(f"{job.name} runs on this machine, not in its containers, which are not played")
+            if any(step.inputs.get("sparse-checkout") for step in self._run.steps_of(job) if "checkout@" in step.uses):
+                self._assumed.append(f"{job.name} sees the whole checkout, not only what its sparse-checkout names")
             for stage in self._stages_of(job, deploying):
                 known = stages.get(stage.name)
                 stages[stage.name] = stage if known is None else _joined(known, stage)
@@ -238,7 +241,8 @@ class _WorkflowReader:
             paths = " ".join(shlex.quote(path) for path in step.inputs.get("path", "").split())
             yield BuildAction(name, order, (), (f"ls -d {paths} > /dev/null",), {}, False, False)
         elif not (script := self._playable(step.script, name)):
-            return
+            if step.uses.startswith("./") and step.uses not in _OURS:
+                self._unplayed.append(name)
         elif not step.certain or not re.match(r"(/\S*/)?(ba)?sh\b", step.shell or "sh"):
             self._unplayed.append(name)
         else:
@@ -271,8 +275,10 @@ class _WorkflowReader:
         own, whole = (self._run.group(job, each.get("concurrency"), 1) for each in (job.content, self._content))
         if own and own == whole:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
-        return why_no_runner(self._run.labels(job)) or why_no_combinations(
-            job.content, lambda text: self._run.evaluated(job, text)
+        return (
+            why_no_runner(self._run.labels(job))
+            or why_no_service(job.content.get("services"))
+            or why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
         )
 
     def _why_cut(self, job: WorkflowJob, step: JobStep, environment: str) -> str:

@@ -62,7 +62,7 @@ class Risks:
     def _unwaited(self, job: WorkflowJob, deploying: Sequence[WorkflowJob]) -> Iterator[str]:
         earlier = self._earlier(job)
         for other in self.jobs:
-            if other.name in job.ancestors or other is job or not other.base or other.ends:
+            if other.name in job.ancestors or other is job or not other.base or other.ends or not self.runs(other, {}):
                 continue
             tested = [each.deploys.replace("-", "") in earlier for each in deploying if each.name in other.ancestors]
             if other.deploys.replace("-", "") in earlier:

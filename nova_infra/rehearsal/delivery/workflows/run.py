@@ -1,10 +1,9 @@
-"""A run that a push starts: which jobs and steps it runs, and what their expressions are worth in it."""
+"""A run that a push starts: which jobs and steps it runs by ``needs`` and ``if``, and what expressions are worth."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.doomed import anything_may_be_done
 from nova_infra.rehearsal.delivery.workflows.job import (
     VARIABLE,
     JobStep,
@@ -23,12 +22,14 @@ from nova_infra.rehearsal.delivery.workflows.language.expressions import (
 )
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
 from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open, as_text, is_unknown
+from nova_infra.rehearsal.delivery.workflows.sources import anything_may_be_done
 
 _SAYS_OUTPUT = re.compile(
-    r"echo\s+[\"']?(?:([\w-]+)=(.*?)[\"']?\s*>>\s*[\"']?\$\{?GITHUB_OUTPUT"
+    r"echo\s+[\"']?(?:([\w-]+)=(.*?)[\"']?\s*>>?\s*[\"']?\$\{?GITHUB_OUTPUT"
     r"|::set-output name=([\w-]+)::(.*?)[\"']?\s*$)",
     re.MULTILINE,
 )
+_WRITES_ANEW = re.compile(r"^.*[^>\n]>\s*[\"']?\$\{?GITHUB_OUTPUT", re.MULTILINE)
 _SECRET = re.compile(r"\$\{\{[^}=]*\bsecrets\s*[.\[][^}=]*\}\}", re.IGNORECASE)
 _DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
 _WORST_FIRST = ("failure", "cancelled", "skipped", "success")
@@ -260,6 +261,7 @@ class PushedRun:
     def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
         script = job.commands(step)
+        script = script[max((found.start() for found in _WRITES_ANEW.finditer(script)), default=0) :]
         said = [(name or old, value or former) for name, value, old, former in _SAYS_OUTPUT.findall(script)]
         found: dict[str, Any] = {}
         for name, value in said:

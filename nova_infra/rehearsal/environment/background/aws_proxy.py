@@ -15,8 +15,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from nova_infra.deployed.aws.client.call_permissions import AwsCall, denial, read_call
 from nova_infra.deployed.aws.client.receipts import Receipts
-from nova_infra.deployed.aws.client.wire import AwsCall, denial, read_call
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.environment.background.callers import Caller
 from nova_infra.rehearsal.load_balancer.client import open_client

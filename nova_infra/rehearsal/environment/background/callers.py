@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from nova_infra.deployed.aws.client.wire import AwsCall
+from nova_infra.deployed.aws.client.call_permissions import AwsCall
 from nova_infra.names import partition_of
 from nova_infra.operations.planner.roles import TaskRole, encrypting_keys
 from nova_infra.rehearsal.cloudformation import physical

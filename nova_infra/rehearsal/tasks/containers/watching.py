@@ -1,4 +1,4 @@
-"""Waits for the end of a container, and reads how it ended."""
+"""Waits for the end of a container, and reads how it ended: exit code, or OutOfMemory by the kernel's kill."""
 
 import asyncio
 import os

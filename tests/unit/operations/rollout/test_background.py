@@ -64,6 +64,7 @@ def test_services_of_one_revision_ask_for_its_variables_once(environment: Any, w
     assert world.calls.count("DescribeTaskDefinition") == 2
 
 
+@pytest.mark.exhaustive("operations/rollout/test_watch_looks.py::test_45_rollouts_cost_fewer_than_three_calls_a_second")
 def test_more_of_them_are_looked_at_less_often(environment: Any, world: World) -> None:
     world.services = [f"s{n:02}-service" for n in range(45)]
     world.workers = set(world.services)

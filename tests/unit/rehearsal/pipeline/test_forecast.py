@@ -73,6 +73,9 @@ def test_a_refusal_after_the_last_stage_that_is_played_is_only_foreseen(releases
     assert any("priority 7 belongs to" in line for line in record.foreseen)
 
 
+@pytest.mark.exhaustive(
+    "rehearsal/test_run.py::test_what_aws_refuses_is_the_releases_fault_and_what_the_rehearsal_does_not_know_is_its_own"
+)
 def test_a_rehearsal_of_what_aws_refuses_ends_before_anything_starts(
     tmp_path: Path,
     releases: tuple[Release, Release],

@@ -110,6 +110,7 @@ def played(drill: str, directory: Path, tmp_path: Path, sources: Path) -> tuple[
     return record, chosen.check(record, planned.service)
 
 
+@pytest.mark.exhaustive("test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on")
 @pytest.mark.parametrize(
     ("drill", "outcome", "gates"),
     one_of_each(
@@ -167,7 +168,6 @@ def two_sources(sources: Path) -> Path:
     return sources
 
 
-@pytest.mark.exhaustive("test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on")
 def test_where_one_of_a_group_is_red_all_roll_back_before_any_user_meets_them(
     write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
 ) -> None:
@@ -182,7 +182,6 @@ def test_where_one_of_a_group_is_red_all_roll_back_before_any_user_meets_them(
     assert "together: prod-tiny rolled back" in ended["prod-twin"][1]
 
 
-@pytest.mark.exhaustive("test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on")
 def test_a_group_goes_on_when_all_of_it_are_ready(
     write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
 ) -> None:
@@ -225,7 +224,6 @@ def test_drills_about_groups_are_for_releases_that_go_so(
     assert lacking(chosen, Release("candidate", Assembly(directory), sources)) == why
 
 
-@pytest.mark.exhaustive("test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on")
 def test_a_drill_of_one_service_waits_for_no_other(
     write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_task_that_listens_on_another_port_is_found_out_at_once(
     assert start(same, sources)[1] == ""
 
 
+@pytest.mark.exhaustive("test_a_task_that_listens_on_another_port_is_found_out_at_once")
 def test_a_task_whose_metrics_port_listens_first_gets_time(definition: Define, sources: Path) -> None:
     """ECS would go on asking at the port in the task definition for as long as the health checks allow."""
     assert start(definition("metrics-first"), sources)[1] == ""
@@ -183,6 +184,7 @@ def test_a_container_health_check_that_stays_red_says_what_it_said(definition: D
     assert re.fullmatch(r"its container health check failed \d+ times: still cold", fault)
 
 
+@pytest.mark.exhaustive("test_a_container_health_check_that_stays_red_says_what_it_said")
 def test_a_container_health_check_that_hangs_counts_as_failed(definition: Define, sources: Path) -> None:
     check = HealthCheck(("CMD", "sleep", "60"), interval=0.1, timeout=0.1, retries=1)
     hanging = replace(definition(), health_check=check)

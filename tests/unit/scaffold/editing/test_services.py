@@ -326,6 +326,7 @@ def test_a_rename_that_cannot_be_is_refused_in_one_line_and_nothing_changes(
     assert contents(example) == before
 
 
+@pytest.mark.exhaustive("test_a_service_with_another_name_is_the_same_service")
 def test_the_commands_say_what_changed_what_still_names_the_service_and_what_is_left_in_aws(
     committed: Path, nova: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

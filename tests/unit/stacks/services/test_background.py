@@ -130,11 +130,6 @@ def test_messages_that_wait_for_a_worker_that_is_stopped_ring_no_alarm(synthesiz
     assert "nova-dev-mailer-oldest" not in watched, "its five minutes do not fit into the bake"
 
 
-def test_messages_that_no_task_takes_ring_where_autoscaling_alone_may_stop_the_worker(assembly: Any) -> None:
-    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-mailer", "AWS::CloudWatch::Alarm")}
-    assert alarms["nova-dev-mailer-oldest"]["MetricName"] == "ApproximateAgeOfOldestMessage"
-
-
 def test_a_worker_that_does_not_run_yet_wakes_nobody(assembly: Any) -> None:
     for stack in ("nova-dev-mailer", "nova-dev-slow"):
         [(service, resource)] = assembly.resources(stack, "AWS::ECS::Service").items()
@@ -162,8 +157,58 @@ def test_a_worker_rolls_whatever_the_environment_does(assembly: Any) -> None:
 def test_an_age_that_a_bake_does_not_see_only_notifies(assembly: Any) -> None:
     configuration = assembly.only("nova-dev-slow", "AWS::ECS::Service")["DeploymentConfiguration"]
     assert configuration["Alarms"]["AlarmNames"] == [f"nova-dev-slow-{kind}" for kind in ("cpu", "memory", "dead")]
-    names = {each["AlarmName"] for each in assembly.properties("nova-dev-slow", "AWS::CloudWatch::Alarm")}
-    assert "nova-dev-slow-oldest" in names
+    assert "oldest" in _judged(assembly, "nova-dev-slow")
+
+
+def _judged(assembly: Any, stack: str) -> dict[str, tuple[Any, ...]]:
+    """What each of a stack's alarms compares with what, and in how many of how many minutes, by the end of its name."""
+    found = {}
+    for alarm in assembly.properties(stack, "AWS::CloudWatch::Alarm"):
+        single = [(alarm["MetricName"], alarm["Statistic"])] if "MetricName" in alarm else []
+        stats = [each["MetricStat"] for each in alarm.get("Metrics", ()) if "MetricStat" in each]
+        found[alarm["AlarmName"].removeprefix(f"{stack}-")] = (
+            [*single, *((each["Metric"]["MetricName"], each["Stat"]) for each in stats)],
+            f"{alarm['ComparisonOperator']} {alarm['Threshold']:g}",
+            f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']}, {alarm['TreatMissingData']}",
+        )
+    return found
+
+
+def test_a_worker_is_judged_by_its_worst_task_and_its_worst_message(assembly: Any) -> None:
+    counts = [("RunningTaskCount", "Average"), ("DesiredTaskCount", "Average")]
+    at_least = "GreaterThanOrEqualToThreshold"
+    assert _judged(assembly, "nova-dev-mailer") == {
+        "cpu": ([("CPUUtilization", "Maximum")], f"{at_least} 90", "3 of 3, notBreaching"),
+        "memory": ([("MemoryUtilization", "Maximum")], f"{at_least} 90", "1 of 3, notBreaching"),
+        "oldest": ([("ApproximateAgeOfOldestMessage", "Maximum")], f"{at_least} 90", "1 of 1, notBreaching"),
+        "dead": ([("ApproximateNumberOfMessagesVisible", "Maximum")], f"{at_least} 2", "1 of 1, notBreaching"),
+        "running": (counts, "GreaterThanThreshold 0", "5 of 7, notBreaching"),
+    }
+    assert _judged(assembly, "nova-dev-slow")["running"] == (counts, "GreaterThanThreshold 0", "3 of 3, breaching")
+
+
+def test_a_job_is_judged_by_every_run_that_failed_or_did_not_begin(assembly: Any) -> None:
+    once = ("GreaterThanThreshold 0", "1 of 3, notBreaching")
+    ends = [(f"Executions{end}", "Sum") for end in ("Failed", "TimedOut", "Aborted")]
+    assert _judged(assembly, "nova-dev-report") == {
+        "failed": (ends, *once),
+        "missed": ([("InvocationDroppedCount", "Sum")], *once),
+    }
+
+
+def test_a_run_succeeds_only_with_its_task_or_where_another_one_is_going(assembly: Any) -> None:
+    definition = machine(assembly, "nova-dev-report")
+    states = definition["States"]
+    assert [name for name, state in states.items() if state["Type"] == "Succeed"] == ["LeftOut"]
+    assert states["IsAnotherOneGoing"] == {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.others.TaskArns[0]", "IsPresent": True, "Next": "LeftOut"}],
+        "Default": "Run",
+    }
+    assert [name for name, state in states.items() if "LeftOut" in str(state)] == ["IsAnotherOneGoing"]
+    assert [name for name, state in states.items() if state.get("End")] == ["Run"]
+    assert states["Run"]["Catch"] == [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "FindLate"}]
+    assert (states["StopLate"]["Next"], states["TookTooLong"]["Type"]) == ("TookTooLong", "Fail")
 
 
 def test_messages_that_fail_go_to_the_dead_letter_queue(assembly: Any) -> None:
@@ -171,10 +216,10 @@ def test_messages_that_fail_go_to_the_dead_letter_queue(assembly: Any) -> None:
     by_name = {queue["Properties"]["QueueName"]: queue for queue in queues.values()}
     assert set(by_name) == {"mails-dev", "mails-dev-dead"}
     assert by_name["mails-dev"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == 7
-    assert {queue["DeletionPolicy"] for queue in queues.values()} == {"RetainExceptOnCreate"}
+    kept = {(queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) for queue in queues.values()}
+    assert kept == {("RetainExceptOnCreate", "Retain")}
     assert not assembly.resources("nova-dev-slow", "AWS::SQS::Queue")
     alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-mailer", "AWS::CloudWatch::Alarm")}
-    assert (alarms["nova-dev-mailer-oldest"]["Threshold"], alarms["nova-dev-mailer-dead"]["Threshold"]) == (90, 2)
     assert alarms["nova-dev-mailer-dead"]["Dimensions"] == [{"Name": "QueueName", "Value": "mails-dev-dead"}]
 
 
@@ -224,14 +269,11 @@ def test_a_job_is_left_out_while_another_run_is_going_unless_that_is_allowed(ass
 def test_a_job_started_by_hand_has_no_schedule_and_reports_its_failures(assembly: Any) -> None:
     assert not assembly.resources("nova-dev-by-hand", "AWS::Scheduler::Schedule")
     assert machine(assembly, "nova-dev-by-hand")["StartAt"] == "Run"
-    alarms = assembly.properties("nova-dev-by-hand", "AWS::CloudWatch::Alarm")
-    assert [each["AlarmName"] for each in alarms] == ["nova-dev-by-hand-failed"]
+    assert [*_judged(assembly, "nova-dev-by-hand")] == ["failed"]
 
 
 def test_a_job_that_fails_or_does_not_start_notifies(assembly: Any) -> None:
-    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-report", "AWS::CloudWatch::Alarm")}
-    assert set(alarms) == {"nova-dev-report-failed", "nova-dev-report-missed"}
-    assert all(alarm["AlarmActions"] for alarm in alarms.values())
+    assert all(each["AlarmActions"] for each in assembly.properties("nova-dev-report", "AWS::CloudWatch::Alarm"))
 
 
 def test_a_job_of_the_release_runs_before_what_it_changes(assembly: Any) -> None:

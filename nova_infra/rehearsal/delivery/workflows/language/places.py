@@ -54,6 +54,8 @@ _NEVER_EQUAL = re.compile(rf"(?:({_TEXT})\s*[=!]=\s*(true|false)\b|\b(true|false
 def misplaced(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[int, str]]:
     """What GitHub refuses in the expressions below a node of a workflow, with the line of each."""
     for line, place, expression in _expressions(node, path):
+        if not expression.strip() and place[-1] != "if":
+            yield line, "${{ }} holds no expression, not even in a script's comment, and GitHub expects one"
         try:
             contexts, functions = named(expression)
         except ExpressionError as error:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from itertools import chain
 
 _CHECKS = re.compile(
-    r"\b(?:make(?:[ \t]+[^\s;&|()]+)*?[ \t]+(?:check|test[^\s;&|()'\"]*|integration|e2e|verify|preflight|gate)"
+    r"\b(?:make(?:[ \t]+[^\s;&|()]+)*?[ \t]+"
+    r"(?:test[^\s;&|()'\"]*|(?:check|integration|e2e|verify|preflight|gate)(?:[-_][^\s;&|()'\"]*)?)"
+    r"|(?:make|npx|python[\d.]*|(?:ba)?sh|scripts/\S+)[ \t]+[^\n;&|()]*?(?=[ \t]*(?:2>&1[ \t]*)?\|&?[ \t]*tee\b)"
     r"|nova deploy|pytest|tox|nox|(?:npm|pnpm|yarn)(?:[ \t]+run)?[ \t]+test[^\s;&|()'\"]*)(?![\w.=/-])"
 )
 _IS_NO_CHECK = re.compile(r"#|\b(?:install|add|sync|echo|printf|which|command -v)\b|[\w.-]$")
@@ -26,6 +28,12 @@ _PIPED = re.compile(r"(?<![|>])\|(?!\|)&?\s*[\w./-]+")
 _BACKGROUND = re.compile(r"(?<![&>|])&(?![&>])")
 _OWN = re.compile(r"[^\n;#)]*(?:[\s;)}]*[)}][ \t]*\|\|[^\n;#)]*)?")
 """What follows a command and depends on it, past the end of a group whose failure is caught."""
+_HOLDER = re.compile(r"(?:^|[\n;&|])[ \t]*([^\n;&|]*?)\$\(\s*\Z")
+"""The command whose words a check writes."""
+_KEEPS = re.compile(r"\w+=\S*\Z")
+_FUNCTION = re.compile(
+    r"(?:^|[\n;])[ \t]*(?:function[ \t]+)?([\w-]+)[ \t]*(?:\(\))?[ \t]*\{(.*?)(?:\n[ \t]*|;[ \t]*)\}", re.DOTALL
+)
 _STATUS = re.compile(r"\s*(?:(?:local|export|declare)\s+)?(\w+)=[\"']?\$(?:\?|\{PIPESTATUS)")
 _REST = re.compile(r"(?:\s|;|#.*|\b(?:fi|done|esac)\b|\})*\Z")
 
@@ -34,13 +42,32 @@ def checks(script: str, shell: str) -> Iterator[tuple[str, str]]:
     """Each check of a script, and what makes the script go on if it fails; empty for nothing, or a shell unlike sh."""
     is_known = re.match(r"(?:\S*/)?(?:ba|da|z|k)?sh\b|\S*/env\b|$", shell) is not None
     script = _JOINED.sub(lambda found: " " if found[1] == "\\" else f"{found[1]} ", script)
-    bare = _QUOTED.sub(lambda found: re.sub(r"[^\n]", "x", found[0]), script)
+    bare = _QUOTED.sub(_blank, script)
+    if is_known:
+        yield from _called(script, bare, shell)
     for check in _CHECKS.finditer(bare):
         lead = re.split(r"[\n;&|({]", bare[: check.start()])[-1]
         line = bare[: check.start()].rpartition("\n")[2]
         if "#" in line or _IS_NO_CHECK.search(lead) or re.search(r"\s(?:-\w*[nq]|--dry-run)\b", check[0]):
             continue
         yield check[0], _ignores(_Check(script, bare, check.start(), check.end(), lead, shell)) if is_known else ""
+
+
+def _called(script: str, bare: str, shell: str) -> Iterator[tuple[str, str]]:
+    """Checks in functions whose callers go on if they fail."""
+    for function in _FUNCTION.finditer(bare):
+        if (check := _CHECKS.search(function[2])) is None:
+            continue
+        name = re.escape(function[1])
+        for call in re.finditer(rf"(?m)^([ \t]*(?:(?:if|!)[ \t]+)*){name}(?=[ \t\n;&|)]|\Z)(?![ \t]*[({{])", bare):
+            if why := _ignores(_Check(script, bare, call.end(1), call.end(), call[1], shell)):
+                yield check[0], f"{function[1]}: {why}"
+
+
+def _blank(found: re.Match[str]) -> str:
+    """Quoted text as signs that mean nothing, but for the commands in it that a shell runs."""
+    parts = re.split(r"(\$\([^()]*\))", found[0]) if found[0].startswith('"') else [found[0]]
+    return "".join(each if at % 2 else re.sub(r"[^\n]", "x", each) for at, each in enumerate(parts))
 
 
 class _Check:
@@ -57,6 +84,7 @@ class _Check:
     def __init__(self, script: str, bare: str, start: int, end: int, lead: str, shell: str) -> None:
         self.lead, self.text, self.bare = lead, script[end:], bare[end:]
         self.nested = bare[:start].count("(") > bare[:start].count(")")
+        self.holder = _HOLDER.search(bare[:start])
         found = _OWN.match(self.bare)
         at = found.end() if found else 0
         self.own, self.after = self.bare[:at], self.text[at:]
@@ -84,6 +112,10 @@ def _ignores(check: _Check) -> str:
         return f"{piped[0]}, without pipefail"
     if background := _BACKGROUND.search(check.own):
         return "" if re.search(r"\bwait\s+[-$%\"]", check.bare + check.text) else background[0]
+    if check.holder is not None and (holder := check.holder[1].split()) and not _KEEPS.match(check.holder[1]):
+        return "" if holder[0] in ("if", "while", "until", "[", "[[", "test") else f"{holder[0]} $( )"
+    if re.search(r"(?:^|\s)!\s+\Z", check.lead) and not re.search(r"\b(?:if|while)\b", check.lead):
+        return "" if re.search(r"&&|\|\|", check.own) else "!"
     if (condition := re.search(r"\b(if|elif|while|until)\s+(!\s*)?", check.lead)) is not None:
         return "" if condition[1] in ("while", "until") else _of_a_condition(check, negated=bool(condition[2]))
     harmless = _HARMLESS.search(check.bare)

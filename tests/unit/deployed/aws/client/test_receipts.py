@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from nova_infra.deployed.aws.client.call_permissions import read_call
 from nova_infra.deployed.aws.client.receipts import Receipts
-from nova_infra.deployed.aws.client.wire import read_call
 
 URL = "http://aws/333333333333/shop-mail"
 SIGNED = "AWS4-HMAC-SHA256 Credential=KEY/20260102/eu-west-1/sqs/aws4_request, SignedHeaders=host, Signature=0"

@@ -26,80 +26,79 @@ from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, 
 from nova_infra.rehearsal.delivery.workflows.reader import read_workflow
 from nova_infra.scaffold.workflows import workflows
 
+FAULTS: list[tuple[Change, str]] = [
+    (("deploy-staging", r"needs: .*", "needs: [cdk-synth]"), "! deploy-staging does not wait for integration-test"),
+    (("deploy-dev", r"needs: .*", "needs: [cdk-synth]"), "! deploy-dev does not wait for build, so the images"),
+    (("deploy-staging", r".*id-token.*\n", ""), "✗ deploy-staging: ./.github/actions/sign-in: the job has no"),
+    (("deploy-staging", PERMISSIONS, "    permissions: read-all\n"), "✗ deploy-staging: ./.github/actions/sign-in"),
+    (("integration-test", CHECKOUT, ""), "✗ integration-test: ./.github/actions/setup: no step before it checks"),
+    (
+        (
+            "integration-test",
+            r"run: make integration",
+            "run: make integration\n        working-directory: platform",
+        ),
+        "✗ integration-test: Integration Tests: its working directory platform does not exist",
+    ),
+    (
+        ("", r"^permissions: {}", "permissions: {}\ndefaults: {run: {working-directory: infra}}"),
+        "its working directory infra does not exist",
+    ),
+    (("deploy-staging", r"BUILT: cdk.out", "BUILT: cdk.ot"), "it deploys cdk.ot, but no step before it brings"),
+    (("deploy-staging", r"path: cdk.out", "path: out"), "it deploys cdk.out, but no step before it brings"),
+    (("deploy-staging", r"needs: .*", "needs: integration-test"), "the digest of what was built is empty"),
+    (("", r"cancel-in-progress: .*", "cancel-in-progress: true"), "! a newer push cancels deploy-prod in the"),
+    (
+        ("", r"cancel-in-progress: .*", "cancel-in-progress: ${{ github.event_name == 'push' }}"),
+        "! a newer push cancels deploy-dev in the middle",
+    ),
+    (("build", r"outputs.services", "outputs.service"), "✗ build: its start: GitHub cannot evaluate its matrix"),
+    (("test", r'"services=', '"service='), "✗ build: its start: GitHub cannot evaluate its matrix"),
+    (("build", r"service: .*", "service: []"), "✗ build: its start: GitHub finds no values 'service'"),
+    (
+        ("deploy-prod", ENVIRONMENT, ""),
+        "the role for prod is only for jobs of the environment prod, and the job na",
+    ),
+    (("deploy-dev", ENVIRONMENT, ""), "the role for dev is only for jobs of the environment dev"),
+    (("deploy-prod", r"name: prod\n", "name: production\n"), "and the job runs in the environment production"),
+    (("build", r"    runs-on", "    environment: build\n    runs-on"), "only for jobs without an environment"),
+    (("deploy-prod", r"environment: prod", "environment: staging"), "the role for staging is only for jobs of"),
+    (("deploy-staging", r".*sign-in\n.*\n.*\n", ""), "✗ deploy-staging: CDK Deploy with Canary: no step before"),
+    (("deploy-prod", r"github.ref ==", "github.reff =="), "✗ job deploy-prod is skipped: its condition"),
+    (("deploy-prod", IF_STAGING, "if: failure()"), "✗ job deploy-prod is skipped: its condition 'failure()'"),
+    (("integration-test", r"runs-on", "continue-on-error: true\n    runs-on"), "! what waits for integration-test"),
+    (
+        ("integration-test", r"run: make integration", "run: make integration\n        continue-on-error: true"),
+        "! integration-test goes on even if make integration fails (continue-on-error)",
+    ),
+    (("integration-test", r"make integration$", "make integration || true"), "make integration fails (|| true)"),
+    (
+        ("deploy-prod", r"id: deploy", "id: deploy\n        timeout-minutes: 5"),
+        "GitHub ends the step after 5 minutes",
+    ),
+    (
+        ("deploy-staging", IF_STAGING, "if: always() && !contains(needs.*.result, 'failure')"),
+        "! deploy-staging runs even if test has failed",
+    ),
+    (("", BRANCHES + r".*\n", "    tags: ['v*']\n"), "✗ a push to main does not start this workflow"),
+    (("", BRANCHES, "    branches-ignore: [ma*]\n"), "✗ a push to main does not start this workflow"),
+    (("", BRANCHES, "    branches: ['**', '!main']\n"), "✗ a push to main does not start this workflow"),
+    (("", r"^  group: .*", "  group: deploy-prod"), "✗ deploy-prod: its start: GitHub cancels it"),
+    (
+        ("deploy-prod", r"nova deploy prod", "nova deploy staging"),
+        "✗ deploy-prod: CDK Deploy with Canary: the role",
+    ),
+    (("deploy-prod", r"(?s).*", ""), "! no job deploys Prod, so what ran there before stays"),
+    (("deploy-staging", r"run: nova deploy", "run: true # nova deploy"), "! no job deploys Staging"),
+    (
+        ("deploy-staging", r"id: deploy", "id: deploy\n        if: github.ref == 'refs/heads/x'"),
+        "! no job deploys S",
+    ),
+    (("e2e-test", r"needs: .*", "needs: deploy-dev"), "! deploy-prod does not wait for deploy-staging"),
+]
 
-@pytest.mark.parametrize(
-    ("change", "verdict"),
-    [
-        (("deploy-staging", r"needs: .*", "needs: [cdk-synth]"), "! deploy-staging does not wait for integration-test"),
-        (("deploy-dev", r"needs: .*", "needs: [cdk-synth]"), "! deploy-dev does not wait for build, so the images"),
-        (("deploy-staging", r".*id-token.*\n", ""), "✗ deploy-staging: ./.github/actions/sign-in: the job has no"),
-        (("deploy-staging", PERMISSIONS, "    permissions: read-all\n"), "✗ deploy-staging: ./.github/actions/sign-in"),
-        (("integration-test", CHECKOUT, ""), "✗ integration-test: ./.github/actions/setup: no step before it checks"),
-        (
-            (
-                "integration-test",
-                r"run: make integration",
-                "run: make integration\n        working-directory: platform",
-            ),
-            "✗ integration-test: Integration Tests: its working directory platform does not exist",
-        ),
-        (
-            ("", r"^permissions: {}", "permissions: {}\ndefaults: {run: {working-directory: infra}}"),
-            "its working directory infra does not exist",
-        ),
-        (("deploy-staging", r"BUILT: cdk.out", "BUILT: cdk.ot"), "it deploys cdk.ot, but no step before it brings"),
-        (("deploy-staging", r"path: cdk.out", "path: out"), "it deploys cdk.out, but no step before it brings"),
-        (("deploy-staging", r"needs: .*", "needs: integration-test"), "the digest of what was built is empty"),
-        (("", r"cancel-in-progress: .*", "cancel-in-progress: true"), "! a newer push cancels deploy-prod in the"),
-        (
-            ("", r"cancel-in-progress: .*", "cancel-in-progress: ${{ github.event_name == 'push' }}"),
-            "! a newer push cancels deploy-dev in the middle",
-        ),
-        (("build", r"outputs.services", "outputs.service"), "✗ build: its start: GitHub cannot evaluate its matrix"),
-        (("test", r'"services=', '"service='), "✗ build: its start: GitHub cannot evaluate its matrix"),
-        (("build", r"service: .*", "service: []"), "✗ build: its start: GitHub finds no values 'service'"),
-        (
-            ("deploy-prod", ENVIRONMENT, ""),
-            "the role for prod is only for jobs of the environment prod, and the job na",
-        ),
-        (("deploy-dev", ENVIRONMENT, ""), "the role for dev is only for jobs of the environment dev"),
-        (("deploy-prod", r"name: prod\n", "name: production\n"), "and the job runs in the environment production"),
-        (("build", r"    runs-on", "    environment: build\n    runs-on"), "only for jobs without an environment"),
-        (("deploy-prod", r"environment: prod", "environment: staging"), "the role for staging is only for jobs of"),
-        (("deploy-staging", r".*sign-in\n.*\n.*\n", ""), "✗ deploy-staging: CDK Deploy with Canary: no step before"),
-        (("deploy-prod", r"github.ref ==", "github.reff =="), "✗ job deploy-prod is skipped: its condition"),
-        (("deploy-prod", IF_STAGING, "if: failure()"), "✗ job deploy-prod is skipped: its condition 'failure()'"),
-        (("integration-test", r"runs-on", "continue-on-error: true\n    runs-on"), "! what waits for integration-test"),
-        (
-            ("integration-test", r"run: make integration", "run: make integration\n        continue-on-error: true"),
-            "! integration-test goes on even if make integration fails (continue-on-error)",
-        ),
-        (("integration-test", r"make integration$", "make integration || true"), "make integration fails (|| true)"),
-        (
-            ("deploy-prod", r"id: deploy", "id: deploy\n        timeout-minutes: 5"),
-            "GitHub ends the step after 5 minutes",
-        ),
-        (
-            ("deploy-staging", IF_STAGING, "if: always() && !contains(needs.*.result, 'failure')"),
-            "! deploy-staging runs even if test has failed",
-        ),
-        (("", BRANCHES + r".*\n", "    tags: ['v*']\n"), "✗ a push to main does not start this workflow"),
-        (("", BRANCHES, "    branches-ignore: [ma*]\n"), "✗ a push to main does not start this workflow"),
-        (("", BRANCHES, "    branches: ['**', '!main']\n"), "✗ a push to main does not start this workflow"),
-        (("", r"^  group: .*", "  group: deploy-prod"), "✗ deploy-prod: its start: GitHub cancels it"),
-        (
-            ("deploy-prod", r"nova deploy prod", "nova deploy staging"),
-            "✗ deploy-prod: CDK Deploy with Canary: the role",
-        ),
-        (("deploy-prod", r"(?s).*", ""), "! no job deploys Prod, so what ran there before stays"),
-        (("deploy-staging", r"run: nova deploy", "run: true # nova deploy"), "! no job deploys Staging"),
-        (
-            ("deploy-staging", r"id: deploy", "id: deploy\n        if: github.ref == 'refs/heads/x'"),
-            "! no job deploys S",
-        ),
-        (("e2e-test", r"needs: .*", "needs: deploy-dev"), "! deploy-prod does not wait for deploy-staging"),
-    ],
-)
+
+@pytest.mark.parametrize(("change", "verdict"), one_of_each(FAULTS, kind=lambda case: (case[0][0], case[1][0])))
 def test_what_a_fault_in_the_workflow_comes_to(change: Change, verdict: str, tmp_path: Path) -> None:
     assert any(verdict in each for each in said(read(tmp_path, change)))
 
@@ -154,8 +153,10 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
                 ("test", CHECK, "run: |\n          make check\n          date\n        shell: bash {0}"),
                 "(shell: bash {0})",
             ),
+            (("test", CHECK, "run: make check\n        shell: fish"), "GitHub knows no shell 'fish'"),
             (("test", CHECK, "run: make check || printf bad"), "make check fails (|| printf)"),
             (("test", CHECK, "run: make check &"), "make check fails (&)"),
+            (("test", SERVICES, 'echo "services=[]" > "$GITHUB_OUTPUT"'), "registry, which it needs, is skipped"),
             (
                 ("build", r"service: .*", "service: ${{ needs.test.outputs.services }}"),
                 "which is a text: write fromJSON()",
@@ -192,7 +193,7 @@ def test_what_another_fault_in_the_workflow_comes_to(change: Change, verdict: st
 def test_an_action_that_the_checkout_does_not_have_is_missed(tmp_path: Path) -> None:
     for name in ("setup", "sign-in"):
         (tmp_path / ".github/actions" / name).mkdir(parents=True)
-        (tmp_path / ".github/actions" / name / "action.yml").touch()
+        (tmp_path / ".github/actions" / name / "action.yml").write_text("runs: {using: node24, main: x}")
     assert said(read(tmp_path)) == []
     change = ("deploy-dev", r"actions/sign-in", "actions/signin")
     assert any("./.github/actions/signin holds no action.yml" in each for each in said(read(tmp_path, change)))
@@ -236,6 +237,13 @@ def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
             ("deploy-staging", r"cancel-in-progress: false", "cancel-in-progress: false\n      queue: max"),
             ("deploy-staging", r"      name: staging\n", "      name: staging\n      deployment: false\n"),
             ("", r"^name: (.*)", "name: Delivery\ndescription: What delivers"),
+            (
+                "deploy-dev",
+                r"    runs-on: (.*)",
+                "    runs-on: ubuntu-24.04\n    services: {a: {image: redis, ports: [6379, '80:80']}, b: redis}",
+            ),
+            ("", r"^on:\n", "on:\n  schedule: [{cron: '*/5 3 1-2 * MON', timezone: Asia/Tokyo}]\n"),
+            ("test", r"    runs-on: .*", "    runs-on: x\n    defaults: {run: '${{ fromJSON(vars.D) }}'}"),
         ],
         [
             (

@@ -1,6 +1,6 @@
 import pytest
 
-from nova_infra.deployed.aws.client.wire import AwsCall
+from nova_infra.deployed.aws.client.call_permissions import AwsCall
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.environment.background.callers import Caller, keys_of

@@ -34,6 +34,13 @@ GOES_ON = [
     ("if make test; then echo good; else echo bad; fi\ndate", "if"),
     ("if make test; then\n  echo good\nfi\ndate", "if"),
     ("if ! make test; then\n  if true; then echo bad; fi\nelse\n  exit 1\nfi", "if"),
+    ("f() { make test; }\nf || true", "f: || true"),
+    ("function f {\n  make test\n  date\n}\nf | tee out", "f: | tee, without pipefail"),
+    ("f() {\n  make test\n}\nif f; then echo good; fi", "f: if"),
+    ("! make test", "!"),
+    ("echo $(make test)", "echo $( )"),
+    ('echo "said=$(make test)" >> out', "echo $( )"),
+    ("export SAID=$(make test)", "export $( )"),
 ]
 ENDS = [
     "set -eu -o pipefail\nmake test | tee out",
@@ -63,6 +70,11 @@ ENDS = [
     "if ! make test; then echo bad; exit 1; fi\ndate",
     "if make test; then echo good; else echo bad; exit 1; fi\ndate",
     "if ! make test; then failed=1; fi\nexit $failed",
+    "f() {\n  make test\n}\nf",
+    "f() { make test || exit 1; }\nf",
+    "f() { make test; }\nf || exit 1",
+    "said=$(make test)\ndate",
+    'said="$(make test)"\ndate',
 ]
 
 
@@ -110,6 +122,11 @@ def _played(script: str, directory: Path) -> int:
         ("while ! make verify; do sleep 1; done\ndate", []),
         ("make test || echo failed=1 >> $GITHUB_OUTPUT", []),
         ("npm install && npm test\ndate", []),
+        ("make e2e-in-a-browser 2>&1 | tee log", ["make e2e-in-a-browser"]),
+        ("python -m smoke | tee log", ["python -m smoke"]),
+        ("echo hello | tee log; cat x | tee y; make checkout || true", []),
+        ("! make test && exit 1\nif ! make test; then exit 1; fi", []),
+        ("test -z $(make test)", []),
     ],
 )
 def test_only_checks_are_looked_at(script: str, named: list[str]) -> None:

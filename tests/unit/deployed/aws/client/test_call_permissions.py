@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 
 from helpers.exhaustive import one_of_each
-from nova_infra.deployed.aws.client.wire import read_call
+from nova_infra.deployed.aws.client.call_permissions import read_call
 
 ACCOUNT = "333333333333"
 PLACE = f"eu-west-1:{ACCOUNT}"

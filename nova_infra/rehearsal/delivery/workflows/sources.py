@@ -1,0 +1,141 @@
+"""What of the repository is there when a step begins: what was checked out, and the project's own actions."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from nova_infra.documents.yamls import compose, is_boundless, values
+from nova_infra.rehearsal.delivery.workflows.job import JobStep
+from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError, embedded, named
+from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
+
+SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
+# What surely gives no credentials; somebody's own action may.
+_HARMLESS = re.compile(
+    r"actions/(checkout|download-artifact|upload-artifact|cache|setup-\w+)@|\./\.github/actions/setup$"
+)
+# https://github.blog/changelog/2024-04-16-deprecation-notice-v3-of-the-artifact-actions/, and the same of caches.
+_SHUT_DOWN = re.compile(r"actions/(?:(?:up|down)load-artifact@v[123]|cache@v[12])(?:\.|$)")
+_FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
+_HERE = ("", ".", "./")
+_OF_THE_CHECKOUT = re.compile(r"^\s*(make(?!.*\s-C)|nova|\./)", re.MULTILINE)
+_FILES = ("action.yml", "action.yaml", "Dockerfile")
+_KNOWN_IN_ACTIONS = {"github", "inputs", "steps", "job", "runner", "env", "strategy", "matrix", "needs"}
+_KEYS = {"name", "id", "if", "run", "shell", "env", "working-directory", "continue-on-error", "uses", "with"}
+"""What a step of a composite action may say:
+https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax."""
+
+
+def anything_may_be_done(steps: Sequence[JobStep]) -> bool:
+    """Whether an action runs of which nothing is known: it may check out, sign in, or bring an assembly."""
+    used = [each.uses for each in steps if each.uses]
+    return not all(_HARMLESS.search(each) or any(name in each for name in SIGNS_IN) for each in used)
+
+
+def why_not_there(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
+    """What a step needs of the repository that is not there, or cannot be used; empty if it may be.
+
+    Args:
+        before: The job's steps that ran before it.
+        root: The checkout.
+    """
+    return _without_checkout(step, before) or _without_action(step, root) or _in_no_directory(step, before, root)
+
+
+def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> str:
+    whole = [s for s in before if "actions/download-artifact@" in s.uses and s.inputs.get("path", ".") in _HERE]
+    fetched = any(_FETCHES.search(each.script) for each in before)
+    runs = _OF_THE_CHECKOUT.search(step.commands) is not None and not re.search(r"\bcd\s", step.commands)
+    if anything_may_be_done(before) or whole or fetched or not (runs or step.uses.startswith("./")):
+        return ""  # It may bring the sources, or needs none.
+    checkouts = [each for each in before if "actions/checkout@" in each.uses]
+    if not checkouts:
+        what = f"{step.uses} is not there" if step.uses else "there is nothing to run"
+        return f"no step before it checks the repository out, so {what}"
+    wanted = PurePosixPath(step.uses or step.directory or ".") / ("action.yml" if step.uses else "Makefile")
+    if is_unknown(str(wanted)) or is_unknown(step.directory) or any(_brings(each, wanted) for each in checkouts):
+        return ""
+    last = checkouts[-1].inputs
+    how = "sparse-checkout" if last.get("path", "") in _HERE else f"path: {last['path']}"
+    return f"the checkout ({how}) does not bring {step.uses or wanted} where it is looked for"
+
+
+def _brings(checkout: JobStep, file: PurePosixPath) -> bool:
+    """Whether a checkout may bring a file: in cone mode with all files of the directories above what it names."""
+    if checkout.inputs.get("repository") or is_unknown(dict(checkout.inputs)):
+        return True
+    place = PurePosixPath(checkout.inputs.get("path", ""))
+    if place.is_absolute() or not file.is_relative_to(place):
+        return place.is_absolute()
+    parent = file.relative_to(place).parent
+    names = [PurePosixPath(each.strip().strip("/")) for each in checkout.inputs.get("sparse-checkout", "").splitlines()]
+    if not names or checkout.inputs.get("sparse-checkout-cone-mode") == "false":
+        return True
+    return any(parent.is_relative_to(each) or each.is_relative_to(parent) for each in names)
+
+
+def _without_action(step: JobStep, root: Path) -> str:
+    if _SHUT_DOWN.match(step.uses):
+        return f"GitHub has shut {step.uses} down: use a newer version of it"
+    own = step.uses.startswith("./") and (root / ".github/actions").is_dir() and not is_unknown(step.uses)
+    if not own:
+        return ""
+    found = next((root / step.uses / name for name in _FILES if (root / step.uses / name).is_file()), None)
+    if found is None:
+        return f"{step.uses} holds no action.yml"
+    fault = "" if found.name == "Dockerfile" else next(_faults(found), "")
+    return f"{step.uses}/{found.name}: {fault}, so GitHub does not load it" if fault else ""
+
+
+def _in_no_directory(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
+    place = PurePosixPath(step.directory)
+    if not step.script or place.is_absolute() or place.parts[:1] in ((), ("..",)) or (root / place).is_dir():
+        return ""
+    made = [PurePosixPath(each.inputs.get("path", "")) for each in before if each.uses]
+    made = [each for each in made if each.parts]
+    if is_unknown(step.directory) or any(each.script for each in before):
+        return ""
+    if anything_may_be_done(before) or any(each == place or each in place.parents for each in made):
+        return ""
+    return f"its working directory {step.directory} does not exist"
+
+
+def _faults(path: Path) -> Iterator[str]:
+    """What GitHub refuses in an action's file when it reaches the step that uses it."""
+    import yaml
+
+    try:
+        root = compose(path.read_text(encoding="utf-8"))
+        content = None if is_boundless(root) else values(root)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        yield f"cannot be read ({getattr(error, 'problem', None) or 'it is not YAML'})"
+        return
+    runs = content.get("runs") if isinstance(content, dict) else None
+    if not isinstance(runs, dict) or not isinstance(runs.get("using"), str):
+        yield "says no runs: using:"
+    elif runs["using"].lower() == "composite":
+        steps = runs.get("steps")
+        if not isinstance(steps, list):
+            yield "is composite and has no steps:"
+        for number, each in enumerate(steps if isinstance(steps, list) else (), start=1):
+            yield from (f"step {number} {fault}" for fault in _faults_of_a_step(each))
+    elif (needed := "image" if runs["using"].lower() == "docker" else "main") not in runs:
+        yield f"says no runs: {needed}:"
+
+
+def _faults_of_a_step(step: Any) -> Iterator[str]:
+    if not isinstance(step, Mapping) or ("run" in step) == ("uses" in step):
+        yield "needs one of run and uses"
+        return
+    if "run" in step and not step.get("shell"):
+        yield "has no shell:, which a composite action needs for every run:"
+    yield from (f"has {key}, which is no key of a step there" for key in step if key not in _KEYS)
+    texts = [*step.values(), *(value for each in step.values() if isinstance(each, Mapping) for value in each.values())]
+    for expression in (found for text in texts if isinstance(text, str) for found in embedded(text)):
+        try:
+            unknown = sorted(named(expression)[0] - _KNOWN_IN_ACTIONS)
+        except ExpressionError as error:
+            yield f"says {error}"
+        else:
+            yield from (f"names {name}, which actions do not know" for name in unknown)
