@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nova_infra.checks.shapes import SHAPES
@@ -44,10 +45,15 @@ class Logic:
     def __init__(self, template: Mapping[str, Any]) -> None:
         self._conditions = _table(template.get("Conditions"))
         self._parameters = _table(template.get("Parameters"))
-        self._compared: dict[str, set[str]] = {}
+
+    @cached_property
+    def _compared(self) -> dict[str, set[str]]:
+        """What conditions compare, to the texts that it is compared with."""
+        found: dict[str, set[str]] = {}
         for each in self._conditions.values():
             for compared, text in _comparisons(each):
-                self._compared.setdefault(compared, set()).add(text)
+                found.setdefault(compared, set()).add(text)
+        return found
 
     def needed(self, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
         """What a condition depends on."""

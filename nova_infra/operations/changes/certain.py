@@ -113,26 +113,3 @@ def values_at(value: Any, path: str) -> Iterator[Any]:
             yield from values_at(each, rest)
         elif not is_function(each):
             yield each
-
-
-def holds(condition: Any, conditions: Mapping[str, Any]) -> bool | None:
-    """Whether a condition holds; None where only CloudFormation knows, as with parameters.
-
-    Args:
-        condition: As a template has it.
-        conditions: All of the template's, by name.
-    """
-    match condition:
-        case {"Fn::Equals": [str(one), str(other)]}:
-            return one == other
-        case {"Condition": str(name)} if name in conditions:
-            return holds(conditions[name], {key: each for key, each in conditions.items() if key != name})
-        case {"Fn::Not": [part]}:
-            return None if (found := holds(part, conditions)) is None else not found
-        case {"Fn::And": list(parts)}:
-            known = [holds(part, conditions) for part in parts]
-            return False if False in known else None if None in known else True
-        case {"Fn::Or": list(parts)}:
-            known = [holds(part, conditions) for part in parts]
-            return True if True in known else None if None in known else False
-    return None

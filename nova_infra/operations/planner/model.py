@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from nova_infra.assembly import readable
-from nova_infra.operations.changes.certain import as_given, holds
+from nova_infra.checks.conditions import Logic
+from nova_infra.operations.changes.certain import as_given
 from nova_infra.operations.changes.template_values import shown
 
 Template = Mapping[str, Any]
@@ -44,13 +45,13 @@ class StackTemplate:
     @cached_property
     def resources(self) -> dict[str, Mapping[str, Any]]:
         """Logical id to resource, without CDK's metadata and without what the template certainly leaves out."""
-        conditions = self.template.get("Conditions", {})
+        conditions = Logic(self.template)
         return {
             logical_id: _with_properties(as_given(resource))
             for logical_id, resource in self.template.get("Resources", {}).items()
             if isinstance(resource, Mapping)
             and resource.get("Type") not in (None, "AWS::CDK::Metadata")
-            and holds(conditions.get(resource.get("Condition")), conditions) is not False
+            and conditions.holds(str(resource.get("Condition")), {}) is not False
         }
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
