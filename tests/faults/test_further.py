@@ -32,6 +32,14 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "times as long",
         {"within": "if path == '/tiny/1' and count[0] < 30: time.sleep(12)"},
     ),
+    "one answer in forty takes eight seconds": (
+        "!",
+        "takes a second or longer for",
+        {
+            "within": "if path in OPERATIONS and not (kept.append(b'') or len(kept) % 40): time.sleep(8)",
+            "edit_both": rollout(BakeTimeInMinutes=9),
+        },
+    ),
     "its health check's path has no slash": ("✗", REFUSED, {"edit": groups(HealthCheckPath="health")}),
     "its health check wants a status of 500": ("✗", REFUSED, {"edit": groups(Matcher={"HttpCode": "200-500"})}),
     "its health check lasts as long as its interval": (

@@ -99,13 +99,15 @@ def explain(environment: str, form: Format, region: str | None, platform: str | 
 def doctor(first: bool, form: Format) -> None:
     """Check what a first deployment needs, here and in AWS.
 
-    Checks tools, credentials, bootstrap, connection, repositories, quotas, zones and the settings on GitHub. Exits with
-    1 if something has to be fixed. Without credentials it checks only this machine, and says so.
+    Checks tools, credentials, bootstrap, connection, repositories, quotas, zones, the settings on GitHub and what
+    nova.toml marks with TODO. Exits with 1 if something has to be fixed. Without credentials it checks only what is
+    here, and says so.
     """
-    from nova_infra.config import load_config
+    from nova_infra.config import CONFIG_FILE, load_config
     from nova_infra.deployed.aws.client.session import Aws, sign_in, whoami
     from nova_infra.names import bootstrap_role_name
     from nova_infra.operations.doctor import doctor as report
+    from nova_infra.operations.doctor.first import left_to_fill_in
     from nova_infra.operations.doctor.github import ask_github, committed_tools, github_checks
 
     root = Path.cwd()
@@ -118,6 +120,8 @@ def doctor(first: bool, form: Format) -> None:
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
     tools = committed_tools(root) if config.delivery.engine == "github-actions" else None
     parts = (*parts, report.PlaceChecks("GitHub", tuple(github_checks(config, ask_github, tools=tools))))
+    if todo := tuple(left_to_fill_in((root / CONFIG_FILE).read_text(encoding="utf-8"))):
+        parts = (report.PlaceChecks(CONFIG_FILE, todo), *parts)
     show(report.document(parts), form)
     sys.exit(1 if report.must_be_fixed(parts) else 0)
 

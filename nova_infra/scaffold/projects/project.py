@@ -111,8 +111,13 @@ def is_committed(target: Path) -> bool:
 def _configuration(answers: Answers) -> tuple[str, Config]:
     """The project's nova.toml, as text and as what it says."""
     zones = {place: _ZONES.get(region, ("a", "b", "c")) for place, region in answers.regions.items()}
+    marks = {
+        place: " # TODO yours; this one is a placeholder" if account == ACCOUNTS[place] else ""
+        for place, account in answers.accounts.items()
+    }
     partition = aws_regions()[answers.regions["toolchain"]]
-    text = render("project_template/nova.toml.j2", {**vars(answers), "zones": zones, "partition": partition})
+    values = {**vars(answers), "zones": zones, "partition": partition, "marks": marks}
+    text = render("project_template/nova.toml.j2", values)
     try:
         return text, parse_config(tomllib.loads(text))
     except ConfigError as error:
@@ -197,19 +202,7 @@ def welcome(config: Config, target: Path, *, in_place: bool) -> Iterator[str]:
     yield "  make test"
     yield "  make rehearse"
     yield "Before it goes to AWS:"
-    placeholders = [
-        place
-        for place, account in [
-            ("toolchain", config.toolchain.account),
-            *((environment.name, environment.account) for environment in config.environments),
-        ]
-        if account == ACCOUNTS.get(place)
-    ]
-    if placeholders:
-        yield f"  nova.toml           the accounts of {', '.join(placeholders)} are placeholders"
-    yield "  nova.toml           what is marked TODO: domains, who is notified" + (
-        ", the connection to GitHub" if config.delivery.engine == "codepipeline" else ""
-    )
+    yield "  nova.toml           what is marked TODO: `.venv/bin/nova doctor` lists it"
     owner = config.source.repository.partition("/")[0]
     yield f"  .github/CODEOWNERS  @{owner}/platform has to exist on GitHub, or name others there"
     yield "  services/           each counts words so far; `.venv/bin/nova service add` adds another one"

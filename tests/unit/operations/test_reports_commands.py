@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.operations.doctor.check import Check
 
 ROOT = Path(__file__).parents[3]
 REGION = "us-east-1"
@@ -231,8 +232,12 @@ def test_doctor_finds_what_a_first_deployment_lacks(run: Any, aws: Any, monkeypa
         "nova_infra.operations.doctor.doctor.tools", lambda _: ()
     )  # this machine's: asked in test_doctor.py
     aws.faults = {"GetConnection": [(400, "ResourceNotFoundException")], "GetServiceQuota": [(400, "NoSuch")] * 9}
+    monkeypatch.setattr(
+        "nova_infra.operations.doctor.first.left_to_fill_in", lambda text: [Check(False, f"line {len(text[:9])}")]
+    )
     result = run(aws, "doctor", account=TOOLCHAIN)
     assert result.returncode == 1, result.stderr
+    assert result.stdout.startswith("nova.toml\n  ✗ line 9\n")
     assert "  ✓ the credentials are of account 444444444444, the toolchain" in result.stdout
     assert "  ✗ not bootstrapped\n      npx cdk bootstrap aws://444444444444/us-east-1\n" in result.stdout
     assert "  ✗ no repository nova/bills-service" in result.stdout

@@ -74,6 +74,7 @@ def why_doomed(
             (
                 why_not_there(step, before, root),
                 _without_make(job, step, before),
+                _without_shell(step),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
                 _without_artifact(step, uploads),
@@ -158,6 +159,13 @@ def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]) ->
     return (
         f"its job runs in the container {image}, which has no make: install it in a step before, or take another image"
     )
+
+
+def _without_shell(step: JobStep) -> str:
+    known = step.shell in ("", "bash", "sh", "pwsh", "powershell", "cmd", "python") or "{0}" in step.shell
+    if known or not step.script or "${{" in step.shell or is_unknown(step.shell):
+        return ""
+    return f"GitHub knows no shell {step.shell!r}: write a command with {{0}} for the script's file"
 
 
 def why_no_service(services: Any) -> str:

@@ -6,6 +6,17 @@ import pytest
 
 from helpers.doctor import DEV, TOOLCHAIN, Account, faults, missing, stack
 from nova_infra.config import Config
+from nova_infra.operations.doctor.first import left_to_fill_in
+
+
+def test_what_nova_toml_marks_with_todo_is_listed() -> None:
+    text = '# What is marked TODO is yours.\n[source] # TODO the repository\n# TODO a connection\nbranch = "TODO"\n'
+    listed = list(left_to_fill_in(text))
+    assert [(each.right, each.what) for each in listed] == [
+        (False, "line 2 is marked TODO: the repository"),
+        (False, "line 3 is marked TODO: a connection"),
+    ]
+
 
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:222222222222:loadbalancer/app/nova/1"
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from helpers.exhaustive import one_of_each
 from nova_infra.cli.main import nova as command
 from nova_infra.config import load_config
+from nova_infra.operations.doctor.first import left_to_fill_in
 from nova_infra.scaffold.projects import interview as interviewing
 
 
@@ -47,7 +48,9 @@ def test_each_question_is_asked_until_its_answer_can_be_used(monkeypatch: pytest
     for complaint in ("is not a name", "is not a repository", "is not an AWS region", "is not an AWS account"):
         assert complaint in result.output
     assert "What delivers" not in result.output
-    assert "the accounts of dev, staging, prod are placeholders" in result.output
+    marked = [each.what for each in left_to_fill_in((tmp_path / "new" / "nova.toml").read_text())]
+    assert sum("placeholder" in each for each in marked) == 3, "the accounts that nobody gave"
+    assert "`.venv/bin/nova doctor` lists it" in result.output
 
 
 ALL = {
@@ -124,5 +127,5 @@ def test_with_every_option_nothing_is_asked_and_the_next_steps_are_reported(
     steps = [line.strip() for line in made.stdout.splitlines()]
     assert {"make test", "make rehearse"} <= set(steps)
     assert any(line.startswith("cd '") for line in steps), "its path has a space"
-    assert "placeholders" not in made.stdout
+    assert "placeholder" not in (target / "nova.toml").read_text()
     assert "@a/platform" in made.stdout

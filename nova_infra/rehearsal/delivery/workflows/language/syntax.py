@@ -49,6 +49,17 @@ _TRUTH = (bool, re.compile(r"\s*(\$\{\{|(true|false)\s*$)"))
 _NUMBER = (int, float, re.compile(r"\s*(\$\{\{|[\d.]+\s*$)"))
 _VALUES = {"*": _Scalar}
 _FILTERS = dict.fromkeys(("branches", "branches-ignore", "paths", "paths-ignore"), (_Scalar, [_Scalar]))
+_IMAGE = (
+    _Scalar,
+    {
+        **dict.fromkeys(("image", "options", "entrypoint", "command"), _Scalar),
+        **{"credentials": {"username": _Scalar, "password": _Scalar}, "env": (_EXPRESSION, _VALUES)},
+        **dict.fromkeys(("ports", "volumes"), (_EXPRESSION, [_Scalar])),
+    },
+)
+_SAID = {"description": _Scalar, "required": _TRUTH, "deprecationMessage": _Scalar}
+_ASKED = {**_SAID, "default": object, "type": re.compile("(string|boolean|number)$")}
+_CHOSEN = {**_ASKED, "options": [_Scalar], "type": re.compile("(string|boolean|number|choice|environment)$")}
 _PULL = {**_FILTERS, "types": (str, [str])}
 _SHAPES: dict[str, Any] = {
     "on": (
@@ -56,10 +67,12 @@ _SHAPES: dict[str, Any] = {
         [str],
         {
             "push": {**_FILTERS, **dict.fromkeys(("tags", "tags-ignore"), (_Scalar, [_Scalar]))},
-            **{"pull_request": _PULL, "pull_request_target": _PULL, "schedule": [dict]},
+            **{"pull_request": _PULL, "pull_request_target": _PULL},
+            "schedule": [{"cron": re.compile(r"\s*(\S+\s+){4}\S+\s*$"), "timezone": str}],
+            "workflow_dispatch": {"inputs": {"*": _CHOSEN}},
             "workflow_call": {
-                **{"inputs": {"*": dict}, "outputs": {"*": {"value": _Scalar, "description": _Scalar}}},
-                "secrets": {"*": dict},
+                **{"inputs": {"*": _ASKED}, "outputs": {"*": {"value": _Scalar, "description": _Scalar}}},
+                "secrets": {"*": _SAID},
             },
             "*": object,
         },
@@ -77,7 +90,8 @@ _SHAPES: dict[str, Any] = {
     "permissions": (re.compile("(read|write)-all$"), _SCOPES),
     "secrets": (re.compile("inherit$"), _VALUES),
     "defaults": {"run": (_EXPRESSION, dict.fromkeys(("shell", "working-directory"), _Scalar))},
-    "uses": str,
+    "uses": re.compile(r"(\.[/\\]|docker://)\S|[^@/\s]+/[^@\s]+@([^@\s]+$|\$\{\{)"),
+    **{"container": _IMAGE, "services": (_EXPRESSION, {"*": _IMAGE})},
     "parallel": [dict],
     **{"env": (_EXPRESSION, _VALUES), "with": (_EXPRESSION, _VALUES), "outputs": _VALUES},
     **dict.fromkeys(("id", "if", "name", "run-name", "run", "shell", "working-directory"), _Scalar),

@@ -153,6 +153,7 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
                 ("test", CHECK, "run: |\n          make check\n          date\n        shell: bash {0}"),
                 "(shell: bash {0})",
             ),
+            (("test", CHECK, "run: make check\n        shell: fish"), "GitHub knows no shell 'fish'"),
             (("test", CHECK, "run: make check || printf bad"), "make check fails (|| printf)"),
             (("test", CHECK, "run: make check &"), "make check fails (&)"),
             (("test", SERVICES, 'echo "services=[]" > "$GITHUB_OUTPUT"'), "registry, which it needs, is skipped"),
@@ -236,6 +237,12 @@ def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
             ("deploy-staging", r"cancel-in-progress: false", "cancel-in-progress: false\n      queue: max"),
             ("deploy-staging", r"      name: staging\n", "      name: staging\n      deployment: false\n"),
             ("", r"^name: (.*)", "name: Delivery\ndescription: What delivers"),
+            (
+                "deploy-dev",
+                r"    runs-on: (.*)",
+                "    runs-on: ubuntu-24.04\n    services: {a: {image: redis, ports: [6379, '80:80']}, b: redis}",
+            ),
+            ("", r"^on:\n", "on:\n  schedule: [{cron: '*/5 3 1-2 * MON', timezone: Asia/Tokyo}]\n"),
             ("test", r"    runs-on: .*", "    runs-on: x\n    defaults: {run: '${{ fromJSON(vars.D) }}'}"),
         ],
         [

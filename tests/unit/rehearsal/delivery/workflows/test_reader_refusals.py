@@ -23,6 +23,7 @@ jobs:
       - run: make ${{ inputs.suite }}
         env: {BASE_URL: "${{ inputs.url }}"}
 """
+IN = r"runs-on: .*"
 CALL = (
     "integration-test",
     r"(?s).*",
@@ -140,6 +141,17 @@ def line_of(job: str, text: str) -> int:
                     ("", r"    paths-ignore: .*", "    paths-ignore: [x]\n    paths: [y]"),
                     "on: push has paths and paths-ignore",
                 ),
+                (("e2e-test", IN, "runs-on: x\n    container: {imag: x}"), "container.imag holds what GitHub"),
+                (("e2e-test", IN, "runs-on: x\n    container: [x]"), "container holds what GitHub"),
+                (
+                    ("e2e-test", IN, "runs-on: x\n    services: {a: {image: x, port: 1}}"),
+                    "services.a holds what GitHub",
+                ),
+                (("e2e-test", r"run: make e2e", "uses: actions/checkout"), "uses holds what GitHub"),
+                (("e2e-test", r"run: make e2e", "uses: checkout@v4"), "uses holds what GitHub"),
+                (("", r"^on:\n", "on:\n  schedule: [{cron: '0 3 * *'}]\n"), "on.schedule holds what GitHub"),
+                (("", r"^on:\n", "on:\n  schedule: [{corn: '0 3 * * *'}]\n"), "on.schedule holds what GitHub"),
+                (("", r"^on:\n", "on:\n  workflow_call: {inputs: {a: {type: choice}}}\n"), "on.workflow_call holds"),
                 (("", r"    branches: .*", "    branch: main"), "on.push holds what GitHub does not take"),
                 (("", r"^  pull_request:", "  pull-request:"), "on: pull-request is no event that GitHub knows"),
                 (("deploy-prod", r"id-token: write", "id-tokens: write"), "permissions.id-tokens holds what GitHub"),
