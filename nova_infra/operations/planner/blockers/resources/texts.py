@@ -111,7 +111,10 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "Name": (r"[A-Za-z0-9/_+=.@-]{1,512}", "use up to 512 letters, digits and the signs / _ + = . @ -")
     },
     "AWS::ElastiCache::ReplicationGroup": {
-        "ReplicationGroupId": (r"[A-Za-z](?:-?[A-Za-z0-9]){0,39}", "use up to 40 letters, digits and single hyphens")
+        "ReplicationGroupId": (
+            r"(?=.{1,40}$)[A-Za-z](?:-?[A-Za-z0-9])*",
+            "use up to 40 letters, digits and single hyphens",
+        )
     },
     "AWS::OpenSearchService::Domain": {"DomainName": (r"[a-z][a-z0-9-]{2,27}", "use 3 to 28 small letters and digits")},
     "AWS::Lambda::Function": {

@@ -41,7 +41,12 @@ NAMES = [
     ),
     ("AWS::CertificateManager::Certificate", "SubjectAlternativeNames[]", ["*.a.com", "b.com"], ["*.*.a.com"]),
     ("AWS::OpenSearchService::Domain", "DomainName", ["carts-2"], ["Carts", "ca", "2carts", "x" * 29]),
-    ("AWS::ElastiCache::ReplicationGroup", "ReplicationGroupId", ["carts-2"], ["2carts", "carts--2", "x" * 41]),
+    (
+        "AWS::ElastiCache::ReplicationGroup",
+        "ReplicationGroupId",
+        ["carts-2"],
+        ["2carts", "carts--2", "x" * 41, "a-" * 20 + "b"],
+    ),
     ("AWS::ECS::TaskDefinition", "Family", ["shop-cart_2", "x" * 255], ["shop cart", "shop.cart", "x" * 256]),
     ("AWS::ECS::TaskDefinition", "ContainerDefinitions[].Name", ["app-1"], ["app 1", ""]),
     ("AWS::ECS::TaskDefinition", "RuntimePlatform.CpuArchitecture", ["ARM64", "X86_64"], ["x86_64", "AMD64"]),
