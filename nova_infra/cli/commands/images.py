@@ -33,15 +33,12 @@ def tag(service: str | None) -> None:
     It is a hash of what the image is built from.
     """
     from nova_infra.config import load_config
-    from nova_infra.images.build_context import unknown_to_git
     from nova_infra.images.tags import image_sources
 
     root = Path.cwd()
-    sources = image_sources(root, load_config(root), [service] if service else None)
-    for path in unknown_to_git(root / "services"):
-        click.echo(
-            f"services/{path}: is left out of the tag and the image, because git does not know it: git add it", err=True
-        )
+    config = load_config(root)
+    sources = image_sources(root, config, [service] if service else None)
+    _name_unknown(root, config)
     width = max(len(source.service) for source in sources)
     for source in sources:
         click.echo(source.tag if service else f"{source.service:{width}}  {source.tag}")
@@ -244,6 +241,15 @@ def _raise(faults: Sequence[NovaError]) -> None:
         raise error
 
 
+def _name_unknown(root: Path, config: Config) -> None:
+    from nova_infra.images.build_context import unknown_to_git
+
+    for path in unknown_to_git(root / "services", [each.name for each in config.services if not each.kit]):
+        click.echo(
+            f"services/{path}: is left out of the tag and the image, because git does not know it: git add it", err=True
+        )
+
+
 def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.containers.build import ENGINES, local_name
     from nova_infra.containers.engine import detect
@@ -253,6 +259,7 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.names import repository_name
 
     engine = detect(ENGINES)
+    _name_unknown(root, config)
     faults: list[NovaError] = []
     for source in image_sources(root, config, services):
         name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
