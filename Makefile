@@ -170,8 +170,8 @@ synth: setup ## Write the cloud assembly to cdk.out
 .nova/rehearsed/manifest.json: setup
 	@$(call synthesize,.nova/rehearsed,--context rehearsed=true)
 
-image: setup ## Make sure that a release's image is in the registry and scanned: make image SERVICE=audio-service
-	@nova image build $(call given,SERVICE,audio-service) --release $(if $(EARLY),--early)
+image: setup ## Make sure that a release's image is in the registry and scanned: make image SERVICE=shop
+	@nova image build $(call given,SERVICE,shop) --release $(if $(EARLY),--early)
 
 images: setup ## Make sure that every image of an architecture is in the registry and scanned: make images ARCHITECTURE=arm64
 	@nova image build --architecture $(call given,ARCHITECTURE,x86-64) --release

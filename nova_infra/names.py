@@ -49,6 +49,9 @@ REGISTRY_ENVIRONMENT = "registry"
 REGISTRY_STACK = "NovaRegistryStack"
 """Id and name of the stack of the image repositories, in the toolchain's account."""
 
+DEPLOY_REGISTRY = f"npx cdk deploy {REGISTRY_STACK} --import-existing-resources"
+"""How a person deploys it. A repository that a failed deployment or a removed service left is adopted, not refused."""
+
 REGISTRY_ASSETS = "registry/"
 """What the names of that stack's templates begin with in the bootstrap bucket, where GitHub Actions deploys it."""
 

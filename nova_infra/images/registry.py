@@ -10,6 +10,7 @@ from typing import Any
 from nova_infra.deployed.aws.client.errors import ServiceError
 from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.errors import RefusedError
+from nova_infra.names import DEPLOY_REGISTRY
 
 _INDEXES = {
     "application/vnd.oci.image.index.v1+json",
@@ -179,5 +180,5 @@ class Registry:
                 raise
             raise RefusedError(
                 f"{self.name}: there is no such repository in {self._aws.region} of this account: "
-                "deploy NovaRegistryStack, or use the toolchain account's credentials"
+                f"`{DEPLOY_REGISTRY}`, or use the toolchain account's credentials"
             ) from None

@@ -114,7 +114,12 @@ def ground() -> Template:
         "Execution": attribute("Execution", "Arn"),
         "Shifter": attribute("Shifter", "Arn"),
     }
-    return template({**_network(), **_entrance()}, outputs)
+    shared = {
+        "Cluster": resource("AWS::ECS::Cluster", {"ClusterName": f"{PREFIX}-{GROUND}"}),
+        "Execution": role("ecs-tasks", managed="service-role/AmazonECSTaskExecutionRolePolicy"),
+        "Shifter": role("ecs", managed="AmazonECSInfrastructureRolePolicyForLoadBalancers"),
+    }
+    return template({**_network(), **_entrance(), **shared}, outputs)
 
 
 def _network() -> dict[str, Resource]:
@@ -151,7 +156,7 @@ def _network() -> dict[str, Resource]:
 
 
 def _entrance() -> dict[str, Resource]:
-    """The load balancer with its security groups, and what tasks behind it share."""
+    """The load balancer, and the security groups of it and of the tasks behind it."""
     from_anywhere = {"CidrIp": "0.0.0.0/0", "IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}
     from_balancer = {
         "SourceSecurityGroupId": ref("Public"),
@@ -190,9 +195,6 @@ def _entrance() -> dict[str, Resource]:
                 "DefaultActions": [fixed_answer("404", "none")],
             },
         ),
-        "Cluster": resource("AWS::ECS::Cluster", {"ClusterName": f"{PREFIX}-{GROUND}"}),
-        "Execution": role("ecs-tasks", managed="service-role/AmazonECSTaskExecutionRolePolicy"),
-        "Shifter": role("ecs", managed="AmazonECSInfrastructureRolePolicyForLoadBalancers"),
     }
 
 

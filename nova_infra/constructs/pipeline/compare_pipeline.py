@@ -20,6 +20,8 @@ INERT = {
     *("templateFile", "stackName", "validateOnSynth", "requiresBootstrapStackVersion", "additionalDependencies"),
     *("lookupRole", "tags"),
 }
+# What an assembly's manifest has; by what is missing, the CDK CLI would look things up with roles that it names.
+MANIFEST = {"version", "artifacts", "minimumCliVersion", "runtime"}
 # How CDK publishes a tarball of an image, whose name follows: nothing of it is run.
 LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"', "cdk-tarball-image-asset"]
 
@@ -65,9 +67,20 @@ def assets(directory: str, name: str, artifact: Any, stacks: list[str]) -> Itera
         yield f"{name} builds an image"
 
 
+def described(name: str, artifact: Any) -> Iterator[str]:
+    """What the CDK CLI would upload or build for a stack by its metadata, as before there were lists."""
+    places = [artifact.get("metadata", {})]
+    if file := artifact.get("additionalMetadataFile"):
+        places.append(read(file))
+    if any(entry["type"] == "aws:cdk:asset" for place in places for each in place.values() for entry in each):
+        yield f"{name} has an asset in its metadata"
+
+
 def differences() -> Iterator[str]:
     """What updating the pipeline would change, and what else it would do."""
     names = os.environ["STACKS"].split()
+    if odd := sorted(set(read("manifest.json")) - MANIFEST):
+        yield f"the assembly has {', '.join(odd)[:80]}"
     if found := strangers(names):
         yield f"{', '.join(found)[:80]}: not of an assembly"
     for directory, name, artifact, top in artifacts("."):
@@ -85,6 +98,7 @@ def differences() -> Iterator[str]:
         elif name not in names or shown != name or artifact["properties"].get("stackName", name) != name:
             yield f"{shown} is not one of {', '.join(names)}"
         else:
+            yield from described(name, artifact)
             yield from deployment(name, artifact, names)
             yield from deployed(name, artifact["properties"])
 

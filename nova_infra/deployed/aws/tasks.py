@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -148,11 +148,7 @@ class AwsTasks(AwsStacks):
             raise
         if answer is not None and answer.get("failures"):
             raise AwsError(f"{service}: ECS started no task: {answer['failures'][0].get('reason', 'no reason given')}")
-        arn = answer["tasks"][0]["taskArn"] if answer is not None else started()[0]
-        options = container.get("logConfiguration", {}).get("options", {})
-        task = arn.rpartition("/")[2]
-        stream = f"{options.get('awslogs-stream-prefix', '')}/{container['name']}/{task}"
-        return OneOff(arn, options.get("awslogs-group", ""), stream)
+        return _one_off(answer["tasks"][0]["taskArn"] if answer is not None else started()[0], container)
 
     def wait_for_task(self, arn: str) -> Iterator[TaskDetail]:
         """A task each time that it is looked at, until it has ended."""
@@ -308,3 +304,10 @@ def _detail(task: dict[str, Any]) -> TaskDetail:
         reason=container.get("reason") or task.get("stoppedReason", ""),
         exit_code=container.get("exitCode"),
     )
+
+
+def _one_off(arn: str, container: Mapping[str, Any]) -> OneOff:
+    """A started task, and where its container logs to."""
+    options = container.get("logConfiguration", {}).get("options", {})
+    stream = f"{options.get('awslogs-stream-prefix', '')}/{container['name']}/{arn.rpartition('/')[2]}"
+    return OneOff(arn, options.get("awslogs-group", ""), stream)

@@ -19,7 +19,7 @@ from nova_infra.config.values.fields import aws_regions
 from nova_infra.documents.model import Document, Line, Paragraph, Prose, Section, Tone
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
-from nova_infra.names import BOOTSTRAP_VERSION, repository_name
+from nova_infra.names import BOOTSTRAP_VERSION, DEPLOY_REGISTRY, repository_name
 from nova_infra.operations.doctor.boundary import boundary_checks
 from nova_infra.operations.doctor.check import Account, Check, is_anothers, not_known
 from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
@@ -263,9 +263,7 @@ def _repositories(config: Config, access: Account) -> Check:
                 return not_known("the image repositories", error)
             missing.append(name)
     if missing:
-        # With GitHub's jobs, repositories that a failed deployment has made stay, and are adopted by the next one.
-        adopts = " --import-existing-resources" if config.delivery.engine == "github-actions" else ""
-        return Check(False, f"no repository {', '.join(missing)}", f"npx cdk deploy NovaRegistryStack{adopts}")
+        return Check(False, f"no repository {', '.join(missing)}", DEPLOY_REGISTRY)
     if empty:
         return Check(
             None, f"no image yet in {', '.join(empty)}", "the pipeline builds them; or `nova image build <service>`"

@@ -7,6 +7,8 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-c
 import re
 from dataclasses import dataclass
 
+from nova_infra.names import DEPLOY_REGISTRY
+
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
 _REPOST = "https://repost.aws/knowledge-center"
 _PULL = f"{_ECS}/task_cannot_pull_image.html"
@@ -52,7 +54,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"CannotPullContainer.*(\b403\b|forbidden|access denied|accessdenied|not authorized|no basic auth)",
         Cause(
             "The task is not allowed to pull the image.",
-            "deploy NovaRegistryStack, whose repositories let the environments' accounts pull",
+            f"`{DEPLOY_REGISTRY}`: its repositories let the environments' accounts pull",
             _PULL,
         ),
     ),

@@ -204,18 +204,7 @@ def _carry_out(
             raise CheckFailedError("\n".join([*failures, "rollback: not complete: run the same command again"]))
         found = verify(environment, plan.images, patience=request.patience, notify=notify)
         look_again(environment, plan, lock)
-        append(
-            environment,
-            Entry(
-                release=plan.result,
-                images=plan.images,
-                at=environment.now().replace(microsecond=0),
-                outcome="deployed" if found else "rolled-back",
-                by=environment.caller(),
-                reason=f"{reason}; {found[0].text}" if found else reason,
-                committed_at=plan.target.committed_at if plan.result == plan.target.release else None,
-            ),
-        )
+        append(environment, _entry(environment, plan, f"{reason}; {found[0].text}" if found else reason, bool(found)))
     except RefusedError as error:
         # From here on something was changed, so this is no longer a refusal.
         raise AwsError(f"{error}; the rollback is not complete: run the same command again") from None
@@ -227,6 +216,18 @@ def _carry_out(
     _tell_all(environment, plan, "was rolled back", reason, "nova verify", notify)
     left = f"; release {short(plan.bad)} is on hold" if plan.bad else ""
     notify(f"{environment.name} runs {short(plan.result)}{left}.")
+
+
+def _entry(environment: DeployedEnvironment, plan: RollbackPlan, reason: str, is_unhealthy: bool) -> Entry:
+    return Entry(
+        release=plan.result,
+        images=plan.images,
+        at=environment.now().replace(microsecond=0),
+        outcome="deployed" if is_unhealthy else "rolled-back",
+        by=environment.caller(),
+        reason=reason,
+        committed_at=plan.target.committed_at if plan.result == plan.target.release else None,
+    )
 
 
 def _tell_all(

@@ -68,6 +68,8 @@ def _named(root: Path) -> dict[str, str]:
 def _read(path: Path) -> list[SampleRequest]:
     if not _known(path):
         raise RequestFileError(f"{path}:1: is neither a HAR nor an .http file: name one that ends in .har or .http")
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise RequestFileError(f"{path}:1: is not a file: remove it, or write requests into a file of that name")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

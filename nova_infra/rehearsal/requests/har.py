@@ -18,7 +18,8 @@ def read_har(path: Path, text: str) -> list[SampleRequest]:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:  # nobody's browser nests so deeply either
         line = getattr(error, "lineno", 1)
-        raise RequestFileError(f"{path}:{line}: is not JSON ({error}): {_EXPORT}") from None
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise RequestFileError(f"{path}:{line}: is not JSON ({why}): {_EXPORT}") from None
     log = content.get("log") if isinstance(content, dict) else None
     entries = log.get("entries") if isinstance(log, dict) else None
     if not isinstance(entries, list):

@@ -122,7 +122,7 @@ def test_without_a_container_engine_the_message_says_what_is_needed(ecr: Any, mo
 
 
 def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_built(ecr: Any, docker: Docker) -> None:
-    with pytest.raises(RefusedError, match=r"^nova/x: there is no such repository .* deploy NovaRegistryStack.*$"):
+    with pytest.raises(RefusedError, match=r"^nova/x: there is no such repository .* deploy NovaRegistryStack .*$"):
         ensure_image(registry("nova/x"), SOURCE, tools=Images(), check=check)
     assert docker.calls == []
 

@@ -94,7 +94,8 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def compare(tmp_path: Path, artifacts: dict[str, Any]) -> Callable[[], str]:
     def run() -> str:
-        write(tmp_path / "cdk.out" / "manifest.json", {"artifacts": artifacts})
+        others = artifacts.pop("the manifest's own", {})
+        write(tmp_path / "cdk.out" / "manifest.json", {"version": "55.0.0", "artifacts": artifacts, **others})
         variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q"}
         variables["CODEBUILD_SRC_DIR"] = str(tmp_path / "cdk.out")
         environment = {**os.environ, **variables, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
@@ -145,6 +146,27 @@ def test_a_file_that_no_synthesis_writes_is_a_change(compare: Callable[[], str],
     """The CLI runs in that directory, reads its `cdk.json`, and loads the plugins that this names."""
     (tmp_path / "cdk.out" / name).write_text('{"plugin": ["/proc/self/cwd/evil.js"]}')
     assert compare() == f"changed: {name}: not of an assembly"
+
+
+def metadata(kind: str, file: bool = False) -> Callable[[dict[str, Any], Path], None]:
+    """An entry in the metadata of a stack: in the manifest, or in a file beside it."""
+
+    def add(artifacts: dict[str, Any], directory: Path) -> None:
+        entries = {"/Pipeline": [{"type": "aws:cdk:logicalId", "data": "A"}, {"type": kind, "data": {}}]}
+        artifacts["Pipeline"]["metadata"] = {} if file else entries
+        if file:
+            write(directory / "Pipeline.metadata.json", entries)
+            artifacts["Pipeline"]["additionalMetadataFile"] = "Pipeline.metadata.json"
+
+    return add
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_metadata_that_only_describes_is_no_change(
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, file: bool
+) -> None:
+    metadata("aws:cdk:analytics:construct", file)(artifacts, tmp_path / "cdk.out")
+    assert compare() == "same"
 
 
 def test_what_a_synthesis_writes_is_the_same(compare: Callable[[], str], tmp_path: Path) -> None:
@@ -246,6 +268,11 @@ TAMPERED = {
     ),
     "an image": asset("dockerImages", {"directory": "asset.x"}),
     "assets in another file": list_of_assets_in_another_file,
+    "an asset in the manifest's metadata": metadata("aws:cdk:asset"),
+    "an asset in a file of metadata": metadata("aws:cdk:asset", file=True),
+    "something to look up": lambda a, _: a.update(
+        {"the manifest's own": {"missing": [{"provider": "cc-api-provider"}]}}
+    ),
     "another dependency": lambda a, _: a["Pipeline"]["dependencies"].append("dev"),
 }
 

@@ -49,7 +49,7 @@ def test_a_ready_installation_has_nothing_to_fix(checks: Any) -> None:
             {"list_images": missing("RepositoryNotFoundException")},
             "Toolchain",
             "no repository nova/bills-service, nova/carts-service",
-            "npx cdk deploy NovaRegistryStack",
+            "npx cdk deploy NovaRegistryStack --import-existing-resources",
         ),
         (
             {"get_hosted_zone": missing("NoSuchHostedZone")},
@@ -89,20 +89,6 @@ def test_what_must_be_fixed_is_reported_with_what_to_do(
     found = faults(checks(**changes), part)
     [(_, cure)] = [fault for fault in found if fault[0].startswith(what)]
     assert remedy in cure
-
-
-@pytest.mark.parametrize(
-    ("engine", "remedy"),
-    [
-        ("codepipeline", "npx cdk deploy NovaRegistryStack"),
-        ("github-actions", "npx cdk deploy NovaRegistryStack --import-existing-resources"),
-    ],
-)
-def test_a_repository_of_a_failed_deployment_is_adopted_where_it_stays(checks: Any, engine: str, remedy: str) -> None:
-    config = parse_config(tomllib.loads((ROOT / "tests/unit/nova.toml").read_text()))
-    config = config.model_copy(update={"delivery": config.delivery.model_copy(update={"engine": engine})})
-    found = checks(config=config, list_images=missing("RepositoryNotFoundException"))
-    assert remedy in [cure for _, cure in faults(found, "Toolchain")]
 
 
 def test_a_host_of_a_service_has_to_be_in_the_zone_as_well(checks: Any) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,14 @@ def test_a_large_har_file_is_read_in_seconds() -> None:
     [only] = read_har(Path("r.har"), text)
     assert only.path == "/a"
     assert time.process_time() - before < 10
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "requests.http")
+    with pytest.raises(RequestFileError, match=r"requests\.http:1: is not a file: remove it"):
+        RequestFiles.load(tmp_path)
+
+
+def test_a_har_file_that_is_nested_too_deeply_is_called_so() -> None:
+    with pytest.raises(RequestFileError, match=r"x\.har:1: is not JSON \(it is nested too deeply\): export"):
+        read_har(Path("x.har"), "[" * 200_000)

@@ -64,6 +64,7 @@ _NEEDS: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
     "AWS::ElastiCache::ReplicationGroup": {"": (("AuthToken", "TransitEncryptionEnabled"),)},
     "AWS::ECS::TaskDefinition": {"Volumes[].EFSVolumeConfiguration": (("AuthorizationConfig", "TransitEncryption"),)},
     "AWS::S3::Bucket": {"": (("ObjectLockConfiguration", "ObjectLockEnabled"),)},
+    "AWS::EFS::FileSystem": {"": (("KmsKeyId", "Encrypted"),)},
 }
 _EXPIRES = ("Expiration", "Transition", "Abort", "NoncurrentVersion", "ExpiredObject")
 _ENDING = ("Choice", "Succeed", "Fail")
@@ -89,8 +90,9 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for path, pairs in _NEEDS.get(kind, {}).items():
         for each in _objects(properties, path):
             for name, needed in pairs:
-                if _is_given(each, name) and not any(_may_be_given(each, one) for one in needed.split("|")):
-                    fault = f"is missing, and {name} needs it"
+                others = needed.split("|")
+                if _is_given(each, name) and not any(_may_be_given(each, one) for one in others):
+                    fault = f"is missing or off, and {name} needs it"
                     yield ".".join(filter(None, [path, needed.partition("|")[0]])), fault, "add it"
     if kind in _JUDGES:
         yield from _JUDGES[kind](properties)
@@ -107,7 +109,7 @@ def _is_given(properties: Mapping[str, Any], name: str) -> bool:
 
 
 def _may_be_given(properties: Mapping[str, Any], name: str) -> bool:
-    return properties.get(name) not in (None, {"Ref": "AWS::NoValue"})
+    return properties.get(name) not in (None, {"Ref": "AWS::NoValue"}) and not _is(properties[name], "false")
 
 
 def _is(value: Any, word: str) -> bool:

@@ -110,6 +110,10 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::SecretsManager::Secret": {
         "Name": (r"[A-Za-z0-9/_+=.@-]{1,512}", "use up to 512 letters, digits and the signs / _ + = . @ -")
     },
+    "AWS::ElastiCache::ReplicationGroup": {
+        "ReplicationGroupId": (r"[A-Za-z](?:-?[A-Za-z0-9]){0,39}", "use up to 40 letters, digits and single hyphens")
+    },
+    "AWS::OpenSearchService::Domain": {"DomainName": (r"[a-z][a-z0-9-]{2,27}", "use 3 to 28 small letters and digits")},
     "AWS::Lambda::Function": {
         "FunctionName": (r"[\w-]{1,64}|arn:.+", "use up to 64 letters, digits, hyphens and underscores")
     },
@@ -144,6 +148,7 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "AWS::CertificateManager::Certificate": {
         "DomainName": (r"(?=.{1,64}$)(\*\.)?[^*]+", "use up to 64 characters, and a * only as its first label"),
+        "SubjectAlternativeNames[]": (r"(\*\.)?[^*]+", "use a * only as its first label"),
         "ValidationMethod": ("DNS|EMAIL|HTTP", "make it DNS or EMAIL"),
     },
     "AWS::CodePipeline::Pipeline": dict.fromkeys(

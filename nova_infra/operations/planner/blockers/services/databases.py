@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import table
+from nova_infra.operations.changes.certain import number, table
 from nova_infra.operations.planner.model import Action, Consequence, Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -21,6 +21,8 @@ _VERSIONED = (
     *("AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::CacheCluster", "AWS::OpenSearchService::Domain"),
 )
 _GROWS_ONLY = {**dict.fromkeys(_DATABASES, "AllocatedStorage"), "AWS::EC2::Volume": "Size"}
+_LEAST = 20
+"""GiB of a disk of type gp2 or gp3."""
 _RESTARTS = ("DBInstanceClass", "EngineVersion")
 _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rdsadmin",), "mariadb": ("rdsadmin",)}
 """Engine to names that no master user may have."""
@@ -29,7 +31,7 @@ _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rd
 def refused_databases(step: Step) -> Iterator[Refusal]:
     """Refuse what no database does: go back to an older version, shrink, or take a name that its engine keeps."""
     for action, before, after in _databases(step):
-        for where, fault, remedy in (*_transition(action.type, before, after), *_user(after)):
+        for where, fault, remedy in (*_transition(action.type, before, after), *_user(after), *_disk(after)):
             yield step.refuse(f"{action.logical_id}.{where}", fault, remedy)
 
 
@@ -71,6 +73,15 @@ def _user(after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     engine = next((each for each in _KEPT_NAMES if each in str(after.get("Engine"))), "")
     if after.get("MasterUsername") in _KEPT_NAMES.get(engine, ()):
         yield "MasterUsername", f"is {after['MasterUsername']}, which {engine} keeps for itself", "choose another one"
+
+
+def _disk(after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html."""
+    if after.get("StorageType") in ("io1", "io2") and "Iops" not in after:
+        yield "Iops", f"is missing, and StorageType is {after['StorageType']}", "add it, or make the type gp3"
+    least = number(after.get("AllocatedStorage"))
+    if str(after.get("StorageType", "")).startswith("gp") and least is not None and least < _LEAST:
+        yield "AllocatedStorage", f"is {least:g}, and a disk of its type has {_LEAST} GiB", "raise it"
 
 
 def _major(version: tuple[int, ...], properties: Mapping[str, Any]) -> tuple[int, ...]:

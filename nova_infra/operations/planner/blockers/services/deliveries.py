@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.h
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from nova_infra.checks.permissions.attached import branches
@@ -44,6 +44,7 @@ def refused_deliveries(step: Step) -> Iterator[Refusal]:
         if not _lets_in(step, each):
             fault = f"leads to {each.receiver}, which does not let {each.service} in"
             yield step.refuse(f"{each.sender}.{each.where}", fault, "add the policy or permission that allows it")
+    yield from _kinds(step)
     for logical_id, mapping in step.given_of_type("AWS::Lambda::EventSourceMapping"):
         queue, function = (step.after.resources.get(referenced(mapping.get(key)) or "") for key in _ENDS)
         if queue is None or function is None or queue["Type"] != _QUEUE:
@@ -56,6 +57,36 @@ def refused_deliveries(step: Step) -> Iterator[Refusal]:
 
 
 _ENDS = ("EventSourceArn", "FunctionName")
+_TO_PEOPLE = ("application", "email", "email-json", "sms")
+"""Protocols by which no FIFO topic delivers: https://docs.aws.amazon.com/sns/latest/dg/fifo-topic-message-delivery.html."""
+
+
+def _kinds(step: Step) -> Iterator[Refusal]:
+    """Refuse receivers of a kind that the sender does not deliver to, or only by a role."""
+    resources = step.after.resources
+    for logical_id, each in step.given_of_type("AWS::SNS::Subscription"):
+        topic, queue = (resources.get(referenced(each.get(key)) or "") for key in ("TopicArn", "Endpoint"))
+        if topic is None:
+            continue
+        ordered = _is_fifo(topic)
+        if ordered and each.get("Protocol") in _TO_PEOPLE:
+            fault = f"is {each['Protocol']}, and a FIFO topic delivers to queues"
+            yield step.refuse(f"{logical_id}.Protocol", fault, "put a queue between, or make it a standard topic")
+        elif ordered is False and queue is not None and queue["Type"] == _QUEUE and _is_fifo(queue):
+            fault = "is a FIFO queue, and its topic is a standard one"
+            yield step.refuse(f"{logical_id}.Endpoint", fault, "make both FIFO, or neither")
+    for logical_id, each in step.given_of_type("AWS::Logs::SubscriptionFilter"):
+        kind = resources.get(referenced(each.get("DestinationArn")) or "", {}).get("Type")
+        if kind in ("AWS::Kinesis::Stream", "AWS::KinesisFirehose::DeliveryStream") and "RoleArn" not in each:
+            fault = "is missing, and CloudWatch Logs writes to a stream only by a role"
+            yield step.refuse(f"{logical_id}.RoleArn", fault, "name one that may put records into it")
+
+
+def _is_fifo(resource: Mapping[str, Any]) -> bool | None:
+    """Whether a topic or a queue keeps an order; None where only CloudFormation knows."""
+    found = table(resource.get("Properties"))
+    given = found.get("FifoTopic", found.get("FifoQueue", False))
+    return None if is_function(given) else str(given).lower() == "true"
 
 
 def lost_deliveries(step: Step) -> Iterator[Consequence]:

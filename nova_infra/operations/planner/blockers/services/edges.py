@@ -46,6 +46,11 @@ def _distribution(config: Mapping[str, Any]) -> Iterator[_Fault]:
     names = [each for each in values_at(config, "Aliases[]") if isinstance(each, str)]
     if names and is_known(certificate) and not own:
         yield "Aliases", f"has {names[0]}, and there is no certificate for it", "set ViewerCertificate"
+    for each in tables(config.get("Origins")):
+        if isinstance(address := each.get("DomainName"), str) and "/" in address:
+            yield "Origins.DomainName", f"is {address}", "write the bare name, and a path into OriginPath"
+        if not {"CustomOriginConfig", "S3OriginConfig", "VpcOriginConfig"} & each.keys():
+            yield "Origins", f"has {each.get('Id')} of no kind", "give it CustomOriginConfig or S3OriginConfig"
     arn = table(certificate).get("AcmCertificateArn")
     if isinstance(arn, str) and (match := _ELSEWHERE.fullmatch(arn)):
         yield "ViewerCertificate.AcmCertificateArn", f"is in {match[1]}", "request it in us-east-1"

@@ -206,6 +206,12 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         {"AuthToken": "a", "TransitEncryptionEnabled": True},
     ),
     (
+        "AWS::EFS::FileSystem",
+        {"KmsKeyId": "alias/files", "Encrypted": False},
+        "Encrypted",
+        {"KmsKeyId": "alias/files", "Encrypted": True},
+    ),
+    (
         "AWS::Cognito::UserPool",
         {"UsernameAttributes": ["email"], "AliasAttributes": ["email"]},
         "UsernameAttributes",

@@ -40,6 +40,9 @@ def planned(kind: str, before: dict[str, Any] | None, after: dict[str, Any]) -> 
         ("ElastiCache::ReplicationGroup", {"EngineVersion": "6.2"}, {"EngineVersion": "7.1"}, ""),
         ("RDS::DBInstance", GIVEN, {"EngineVersion": {"Fn::ImportValue": "version"}}, ""),
         ("RDS::DBInstance", GIVEN, {"BackupRetentionPeriod": 36}, "BackupRetentionPeriod"),
+        ("RDS::DBInstance", GIVEN, {"StorageType": "io1"}, "Iops"),
+        ("RDS::DBInstance", GIVEN, {"StorageType": "io1", "Iops": 3000}, ""),
+        ("RDS::DBInstance", {**GIVEN, "AllocatedStorage": "5"}, {"StorageType": "gp3"}, "AllocatedStorage"),
     ],
 )
 def test_no_database_goes_back_or_shrinks(

@@ -82,3 +82,34 @@ def test_a_queue_hides_a_message_for_as_long_as_its_function_may_run(seconds: An
     queue = made("SQS::Queue", **({} if seconds is None else {"VisibilityTimeout": seconds}))
     found, _ = planned(Queue=queue, Work=FUNCTION, It=READS)
     assert [each.startswith("carts.It: leads from a queue that hides") for each in found] == [True] * refused
+
+
+@pytest.mark.parametrize(
+    ("topic", "queue", "protocol", "where"),
+    [
+        ({"FifoTopic": True, "TopicName": "t.fifo"}, {"FifoQueue": True}, "sqs", ""),
+        ({"FifoTopic": True, "TopicName": "t.fifo"}, {}, "sqs", ""),
+        ({"FifoTopic": True, "TopicName": "t.fifo"}, {}, "email", "It.Protocol"),
+        ({}, {"FifoQueue": "true"}, "sqs", "It.Endpoint"),
+        ({"FifoTopic": {"Fn::If": ["Ordered", True, False]}}, {"FifoQueue": True}, "sqs", ""),
+    ],
+)
+def test_a_topic_delivers_to_queues_of_its_kind(topic: Any, queue: Any, protocol: str, where: str) -> None:
+    endpoint = arn("Queue") if protocol == "sqs" else "a@example.org"
+    policy = made("SQS::QueuePolicy", Queues=[{"Ref": "Queue"}], PolicyDocument=lets("sns.amazonaws.com", "*"))
+    found, _ = planned(
+        Topic=made("SNS::Topic", **topic),
+        Queue=made("SQS::Queue", **queue),
+        It=made("SNS::Subscription", Protocol=protocol, TopicArn={"Ref": "Topic"}, Endpoint=endpoint),
+        Policy=policy,
+    )
+    assert [each.split(":")[0] for each in found] == ([f"carts.{where}"] if where else [])
+
+
+def test_logs_reach_a_stream_by_a_role_alone() -> None:
+    sends = {"DestinationArn": arn("Stream"), "LogGroupName": "carts", "FilterPattern": ""}
+    stream = made("Kinesis::Stream", ShardCount=1)
+    [found], _ = planned(Stream=stream, It=made("Logs::SubscriptionFilter", **sends))
+    assert found.startswith("carts.It.RoleArn: is missing")
+    role = "arn:aws:iam::210987654321:role/writes"
+    assert planned(Stream=stream, It=made("Logs::SubscriptionFilter", **sends, RoleArn=role)) == ([], [])

@@ -7,7 +7,7 @@ import pytest
 from helpers.exhaustive import one_of_each
 from nova_infra.operations.planner import StackKey, StackTemplate, plan
 
-ORIGIN = {"Id": "files", "DomainName": "files.example.net"}
+ORIGIN: dict[str, Any] = {"Id": "files", "DomainName": "files.example.net", "CustomOriginConfig": {}}
 SERVED = {"Origins": [ORIGIN], "DefaultCacheBehavior": {"TargetOriginId": "files"}}
 NEAR, FAR = (f"arn:aws:acm:{region}:210987654321:certificate/1" for region in ("us-east-1", "eu-north-1"))
 ZONE = {"Type": "AWS::Route53::HostedZone", "Properties": {"Name": "shop.internal."}}
@@ -55,6 +55,16 @@ CASES = [
             }
         },
         "",
+    ),
+    (
+        "CloudFront::Distribution",
+        {"DistributionConfig": {**SERVED, "Origins": [{"Id": "files", "DomainName": "files.example.net"}]}},
+        "DistributionConfig.Origins",
+    ),
+    (
+        "CloudFront::Distribution",
+        {"DistributionConfig": {**SERVED, "Origins": [{**ORIGIN, "DomainName": "https://files.example.net"}]}},
+        "DistributionConfig.Origins.DomainName",
     ),
     ("WAFv2::WebACL", {"Scope": "CLOUDFRONT"}, "Scope"),
     ("WAFv2::WebACL", {"Scope": "REGIONAL"}, ""),
