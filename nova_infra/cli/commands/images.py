@@ -32,13 +32,11 @@ def tag(service: str | None) -> None:
 
     It is a hash of what the image is built from.
     """
-    from nova_infra.config import load_config
-    from nova_infra.images.tags import image_sources
+    from nova_infra.images.tags import image_sources, left_out
 
-    root = Path.cwd()
-    config = load_config(root)
+    root, config = _project()
     sources = image_sources(root, config, [service] if service else None)
-    _name_unknown(root, config)
+    click.echo("".join(f"{each}\n" for each in left_out(root, config)), nl=False, err=True)
     width = max(len(source.service) for source in sources)
     for source in sources:
         click.echo(source.tag if service else f"{source.service:{width}}  {source.tag}")
@@ -241,25 +239,16 @@ def _raise(faults: Sequence[NovaError]) -> None:
         raise error
 
 
-def _name_unknown(root: Path, config: Config) -> None:
-    from nova_infra.images.build_context import unknown_to_git
-
-    for path in unknown_to_git(root / "services", [each.name for each in config.services if not each.kit]):
-        click.echo(
-            f"services/{path}: is left out of the tag and the image, because git does not know it: git add it", err=True
-        )
-
-
 def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.containers.build import ENGINES, local_name
     from nova_infra.containers.engine import detect
     from nova_infra.containers.local import have_image
     from nova_infra.deployed.connect import REHEARSAL_VARIABLE
-    from nova_infra.images.tags import image_sources
+    from nova_infra.images.tags import image_sources, left_out
     from nova_infra.names import repository_name
 
     engine = detect(ENGINES)
-    _name_unknown(root, config)
+    click.echo("".join(f"{each}\n" for each in left_out(root, config)), nl=False, err=True)
     faults: list[NovaError] = []
     for source in image_sources(root, config, services):
         name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
