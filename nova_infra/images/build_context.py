@@ -110,13 +110,23 @@ def write_context(files: Iterable[ContextFile], directory: Path) -> None:
         folder.chmod(0o755)
 
 
-def unknown_to_git(services: Path) -> list[str]:
-    """Files that images could contain and that git does not track, so that they are not built."""
-    ignore, tracked = _docker_ignore(services), _git_index(services) or {}
+def unknown_to_git(services: Path, own: Iterable[str] = ()) -> list[str]:
+    """Files that images could contain and that git does not track, so that they are not built.
+
+    Args:
+        own: Services whose context is their own directory, with its own ``.dockerignore``.
+    """
+    shared, tracked = _docker_ignore(services), _git_index(services) or {}
+    alone = {name: _docker_ignore(services / name) for name in own}
     owners = {path.partition("/")[0] for path in tracked}
     others = git.run(services, "ls-files", "-z", "--others", "--exclude-standard").out
-    paths = (_text(entry) for entry in others.split(b"\0") if entry)
-    return sorted(path for path in paths if path.partition("/")[0] in owners and not ignore.ignores(path))
+    found = []
+    for path in (_text(entry) for entry in others.split(b"\0") if entry):
+        owner, _, inside = path.partition("/")
+        ignored = alone[owner].ignores(inside) if owner in alone else shared.ignores(path)
+        if owner in owners and not ignored:
+            found.append(path)
+    return sorted(found)
 
 
 def _docker_ignore(services: Path) -> DockerIgnore:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nova_infra.errors import ConfigError
-from nova_infra.images.build_context import ContextFile, read_contexts, read_directory
+from nova_infra.images.build_context import ContextFile, read_contexts, read_directory, unknown_to_git
 from nova_infra.machine import git
 
 if TYPE_CHECKING:
@@ -92,6 +92,13 @@ def _source(
         dockerfile=service.dockerfile or f"services/{service.name}/Dockerfile",
     )
     return ImageSource(service.name, platform, arguments, files, dockerfile, target)
+
+
+def left_out(root: Path, config: Config) -> list[str]:
+    """The files that images could contain and do not, because git does not know them, a sentence each."""
+    paths = unknown_to_git(root / "services", [each.name for each in config.services if not each.kit])
+    because = "is left out of the tag and the image, because git does not know it: git add it"
+    return [f"services/{path}: {because}" for path in paths]
 
 
 def image_tags(root: Path, config: Config) -> dict[str, str]:

@@ -32,16 +32,11 @@ def tag(service: str | None) -> None:
 
     It is a hash of what the image is built from.
     """
-    from nova_infra.config import load_config
-    from nova_infra.images.build_context import unknown_to_git
-    from nova_infra.images.tags import image_sources
+    from nova_infra.images.tags import image_sources, left_out
 
-    root = Path.cwd()
-    sources = image_sources(root, load_config(root), [service] if service else None)
-    for path in unknown_to_git(root / "services"):
-        click.echo(
-            f"services/{path}: is left out of the tag and the image, because git does not know it: git add it", err=True
-        )
+    root, config = _project()
+    sources = image_sources(root, config, [service] if service else None)
+    click.echo("".join(f"{each}\n" for each in left_out(root, config)), nl=False, err=True)
     width = max(len(source.service) for source in sources)
     for source in sources:
         click.echo(source.tag if service else f"{source.service:{width}}  {source.tag}")
@@ -249,10 +244,11 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.containers.engine import detect
     from nova_infra.containers.local import have_image
     from nova_infra.deployed.connect import REHEARSAL_VARIABLE
-    from nova_infra.images.tags import image_sources
+    from nova_infra.images.tags import image_sources, left_out
     from nova_infra.names import repository_name
 
     engine = detect(ENGINES)
+    click.echo("".join(f"{each}\n" for each in left_out(root, config)), nl=False, err=True)
     faults: list[NovaError] = []
     for source in image_sources(root, config, services):
         name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")

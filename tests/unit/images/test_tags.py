@@ -156,6 +156,10 @@ def test_what_git_does_not_know_does_not_count_and_is_named(repository: Path) ->
     (services / "audio" / "src" / "notes.pyc").write_text("never in an image")
     assert tag(services) == before
     assert unknown_to_git(services) == ["audio/src/notes.txt"]
+    (services / "audio" / "start.sh").write_text("exec app")
+    assert unknown_to_git(services, ["audio"]) == ["audio/src/notes.pyc", "audio/src/notes.txt", "audio/start.sh"]
+    (services / "audio" / ".dockerignore").write_text("*.sh\n.dockerignore\n**/*.pyc\n")
+    assert unknown_to_git(services, ["audio"]) == ["audio/src/notes.txt"]
 
 
 def test_a_service_that_git_knows_nothing_of_yet_is_read_as_it_lies_there(repository: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -261,9 +262,12 @@ def test_tasks_scale_on_cpu_and_on_requests_over_both_colours(variant: Assembly)
         for policy in variant.properties("acme-live-search", "AWS::ApplicationAutoScaling::ScalingPolicy")
     }
     assert set(policies) == {"acme-live-search-cpu", "acme-live-search-requests"}
-    assert policies["acme-live-search-cpu"]["TargetValue"] == 40
+    assert policies["acme-live-search-cpu"] == {
+        "TargetValue": 40,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+    }, "which leaves AWS's cooldowns as they are: fast out, slow in"
     requests = policies["acme-live-search-requests"]
-    assert requests["TargetValue"] == 300
+    assert requests == {"TargetValue": 300, "CustomizedMetricSpecification": ANY}
     *colours, total = requests["CustomizedMetricSpecification"]["Metrics"]
     assert {each["MetricStat"]["Metric"]["MetricName"] for each in colours} == {"RequestCountPerTarget"}
     assert {each["MetricStat"]["Stat"] for each in colours} == {"Sum"}, "AWS: the only valid statistic"

@@ -237,6 +237,7 @@ def test_a_worker_is_scaled_by_what_waits_for_each_task(assembly: Any) -> None:
     policies = assembly.properties("nova-dev-mailer", "AWS::ApplicationAutoScaling::ScalingPolicy")
     [backlog] = [each for each in policies if each["PolicyName"] == "nova-dev-mailer-backlog"]
     tracking = backlog["TargetTrackingScalingPolicyConfiguration"]
+    assert set(tracking) == {"TargetValue", "CustomizedMetricSpecification"}, "AWS's own cooldowns"
     assert tracking["TargetValue"] == 40
     metrics = tracking["CustomizedMetricSpecification"]["Metrics"]
     assert [each["Expression"] for each in metrics if each["ReturnData"]] == ["waiting/tasks"], "it is scaled by one"

@@ -145,14 +145,12 @@ def test_a_database_of_its_own_opens_the_same_rules_by_a_direct_deployment(tmp_p
 
 
 def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made: dict[str, Any]) -> None:
-    policies = {
-        kind: of_type(made, kind)[1].get("DeletionPolicy")
-        for kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
-    }
-    assert policies == {
-        "AWS::DynamoDB::Table": "RetainExceptOnCreate",
-        "AWS::SQS::Queue": "RetainExceptOnCreate",
-        "AWS::S3::Bucket": "Delete",
+    kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
+    found = {kind: of_type(made, kind)[1] for kind in kinds}
+    assert {kind: (each["DeletionPolicy"], each["UpdateReplacePolicy"]) for kind, each in found.items()} == {
+        "AWS::DynamoDB::Table": ("RetainExceptOnCreate", "Retain"),
+        "AWS::SQS::Queue": ("RetainExceptOnCreate", "Retain"),
+        "AWS::S3::Bucket": ("Delete", "Delete"),
     }
 
 
