@@ -17,8 +17,10 @@ if ! git ls-files --error-unmatch Makefile >/dev/null 2>&1; then
   git init --quiet --template=
 fi
 
+# A file that was deleted and is still in the index is none of them.
 list() {
-  git ls-files -z --cached --others --exclude-standard -- "$@" | LC_ALL=C sort -uz
+  git ls-files -z --cached --others --exclude-standard -- "$@" | LC_ALL=C sort -uz |
+    xargs -0 sh -c 'for each; do if [ -e "$each" ] || [ -L "$each" ]; then printf "%s\0" "$each"; fi; done' sh
 }
 
 case $action in

@@ -56,6 +56,19 @@ def test_a_repository_lists_the_same_and_hashes_the_same(archive: Path) -> None:
     assert (names(archive), tree(archive, "hash")) == (NAMES, before)
 
 
+def test_a_file_that_was_deleted_is_not_listed_before_that_is_committed_either(archive: Path) -> None:
+    git(archive, "init", "-q")
+    git(archive, "add", ".")
+    git(archive, "commit", "-qm", "all")
+    (archive / "nova infra/配送.py").unlink()
+    (archive / "link").symlink_to("nowhere")
+    before = tree(archive, "hash")
+    assert names(archive) == NAMES - {"nova infra/配送.py"} | {"link"}
+    git(archive, "add", "--all")
+    git(archive, "commit", "-qm", "less")
+    assert tree(archive, "hash") == before
+
+
 def test_an_archive_below_another_repository_that_ignores_it_is_listed_all_the_same(archive: Path) -> None:
     git(archive.parent, "init", "-q")
     (archive.parent / ".gitignore").write_text("*\n")
