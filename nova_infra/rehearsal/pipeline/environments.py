@@ -197,6 +197,9 @@ class Environments:
             try:
                 await gather(*deployments)
             except DeploymentFailedError as error:
+                if self.baseline.is_candidate:
+                    self.tell(f"{stage.name}: {self.baseline.name} does not run there")
+                    return  # The candidate fails by itself, as it has to.
                 raise NovaError(
                     f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"
                 ) from None
