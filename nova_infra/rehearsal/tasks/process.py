@@ -18,6 +18,7 @@ from nova_infra.assembly import DockerAsset
 from nova_infra.containers.dockerfile import program_of, variables_of
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.machine.scratch import scratch_directory
+from nova_infra.machine.tools import node
 from nova_infra.rehearsal.tasks.own_port import doubted_port
 from nova_infra.rehearsal.tasks.read_only import wrote_read_only
 from nova_infra.rehearsal.tasks.task import (
@@ -221,7 +222,8 @@ class ProcessTask(Task):
             "HOST": "127.0.0.1",
             "HOME": str(self._place("home")),
             "TMPDIR": str(self._place("tmp")),
-            "PATH": os.environ["PATH"],
+            # A program in Python that stands before Node would get its signals.
+            "PATH": os.pathsep.join([str(Path(node()).parent), os.environ["PATH"]]),
             "PYTHONPATH": os.pathsep.join(str(services / name / "src") for name in (definition.repository, "kit")),
             "PYTHONUNBUFFERED": "1",
         }

@@ -158,8 +158,8 @@ def test_what_runs_before_must_run_unless_it_is_the_candidate(is_candidate: bool
     opened.tell = told.append
     broken = cast(Any, Broken())
     if is_candidate:
-        asyncio.run(opened._deploy_baseline(stage, broken))
+        asyncio.run(opened.deploy_baseline(stage, broken))
         assert told == ["Dev: old does not run there"]
     else:
         with pytest.raises(NovaError, match="baseline: old does not run: it exits"):
-            asyncio.run(opened._deploy_baseline(stage, broken))
+            asyncio.run(opened.deploy_baseline(stage, broken))

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import re
 import socket
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from helpers.exhaustive import one_of_each
 from nova_infra.assembly import DockerAsset
+from nova_infra.machine import tools
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks import process as module
 from nova_infra.rehearsal.tasks import task as base
@@ -221,6 +223,21 @@ def test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it(
     monkeypatch.setattr("nova_infra.rehearsal.tasks.task.SPARE_STOP_SECONDS", 0.1)
     task, fault = start(replace(definition(), command=(*command, sys.executable), init=init), sources)
     assert (fault, task.killed_at_stop) == ("", killed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
+def test_a_server_of_node_gets_its_signals_whatever_stands_before_it(
+    definition: Define, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of Python's puts a program before it that passes no signal on."""
+    shim = tmp_path / "node"
+    shim.write_text(f'#!/bin/sh\n"{tools.node()}" "$@"\ntrue\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    server = """require("http").createServer().listen(process.env.PORT, "127.0.0.1")
+    process.on("SIGTERM", () => process.exit(0))"""
+    task, fault = start(replace(definition(), entry_point=(), command=("node", "-e", server)), sources)
+    assert (fault, task.killed_at_stop) == ("", False)
 
 
 def test_a_task_that_takes_its_time_to_stop_gets_it(definition: Define, sources: Path) -> None:
