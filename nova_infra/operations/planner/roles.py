@@ -134,8 +134,8 @@ class Place(NamedTuple):
     @classmethod
     def of(cls, key: StackKey) -> "Place":
         """The place of a stack."""
-        where = (each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
-        return cls(*where, key.name)
+        region, account = (each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
+        return cls(region, account, key.name)
 
     def __str__(self) -> str:
         return f"{self.region}:{self.account}"

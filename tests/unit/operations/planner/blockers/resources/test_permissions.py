@@ -47,11 +47,7 @@ def resources() -> dict[str, Any]:
         "Start": role(
             "ecs-tasks.amazonaws.com",
             allow("ecr:GetAuthorizationToken"),
-            allow(
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-                on=f"{ECR}/shop/*",
-            ),
+            allow("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", on=f"{ECR}/shop/*"),
             allow("logs:CreateLogStream", "logs:PutLogEvents", on={"Fn::GetAtt": ["Logs", "Arn"]}),
             allow("secretsmanager:GetSecretValue", on=[{"Ref": "Token"}, secret, f"{login}-??????"]),
             allow("ssm:GetParameters", on="arn:aws:ssm:eu-north-1:210987654321:parameter/carts/*"),
@@ -245,6 +241,21 @@ def test_a_database_s_attachment_is_the_secret_that_it_attaches(asked: str, gran
 
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+
+def reading(
+    queue: dict[str, Any], *granted: dict[str, Any], managed: tuple[str, ...] = (BASIC,), **function: Any
+) -> dict[str, Any]:
+    """A function that reads from a queue, with what its role may do."""
+    work = {"Role": {"Fn::GetAtt": ["May", "Arn"]}, "Code": {"ZipFile": "pass"}, "Timeout": 20, **function}
+    reads = {"EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]}, "FunctionName": {"Ref": "Work"}}
+    return {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": queue},
+        "May": role("lambda.amazonaws.com", *granted, managed=managed),
+        "Work": {"Type": "AWS::Lambda::Function", "Properties": work},
+        "Reads": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": reads},
+    }
 
 
 @pytest.mark.parametrize(
@@ -260,22 +271,14 @@ def test_lambda_tries_out_what_a_function_s_role_may_do(
     function: dict[str, Any], action: str, managed: tuple[str, ...]
 ) -> None:
     statements = [
-        allow("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on={"Fn::GetAtt": ["Queue", "Arn"]}),
+        allow(*READS, on={"Fn::GetAtt": ["Queue", "Arn"]}),
         allow("sqs:SendMessage", on={"Fn::GetAtt": ["Dead", "Arn"]}),
         allow("ec2:CreateNetworkInterface"),
     ]
 
     def said(*granted: dict[str, Any], of_aws: tuple[str, ...] = managed) -> list[str]:
-        work = {"Role": {"Fn::GetAtt": ["May", "Arn"]}, "Code": {"ZipFile": "pass"}, "Timeout": 20, **function}
-        reads = {"EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]}, "FunctionName": {"Ref": "Work"}}
-        stack = {
-            "Queue": {"Type": "AWS::SQS::Queue"},
-            "Dead": {"Type": "AWS::SQS::Queue"},
-            "May": role("lambda.amazonaws.com", *granted, managed=of_aws),
-            "Work": {"Type": "AWS::Lambda::Function", "Properties": work},
-            "Reads": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": reads},
-        }
-        return [str(each) for each in plan([], [[StackTemplate(KEY, {"Resources": stack})]]).refusals]
+        stack = {"Dead": {"Type": "AWS::SQS::Queue"}, **reading({}, *granted, managed=of_aws, **function)}
+        return [str(each) for each in planned(stack).refusals]
 
     assert said(*statements) == []
     [refused] = said(*(each for each in statements if action not in each["Action"]), allow("sqs:Delete*", "sqs:Get*"))[
@@ -285,21 +288,8 @@ def test_lambda_tries_out_what_a_function_s_role_may_do(
     assert said(of_aws=("arn:aws:iam::210987654321:policy/own",)) == []
 
 
-READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 OWN = {"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:orders"}
 BY_REFERENCE = {"Fn::Sub": "arn:aws:sqs:${AWS::Region}:*:${Queue.QueueName}"}
-
-
-def reading(queue: dict[str, Any], statement: dict[str, Any]) -> dict[str, Any]:
-    """A function that reads from a queue, with what its role may do besides writing a log."""
-    work = {"Role": {"Fn::GetAtt": ["May", "Arn"]}, "Code": {"ZipFile": "pass"}, "Timeout": 20}
-    reads = {"EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]}, "FunctionName": {"Ref": "Work"}}
-    return {
-        "Queue": {"Type": "AWS::SQS::Queue", "Properties": queue},
-        "May": role("lambda.amazonaws.com", statement, managed=(BASIC,)),
-        "Work": {"Type": "AWS::Lambda::Function", "Properties": work},
-        "Reads": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": reads},
-    }
 
 
 @pytest.mark.parametrize(
@@ -325,12 +315,11 @@ def test_a_policy_may_name_a_source_by_its_arn(queue: dict[str, Any], statement:
 
 
 def test_lambda_does_not_try_out_again_what_does_not_change() -> None:
-    running = reading({}, allow("logs:*"))
-    before, after = (StackTemplate(KEY, {"Resources": each}) for each in (running, {**running, **TOLD}))
+    running, told = reading({}, allow("logs:*")), {"Told": {"Type": "AWS::SNS::Topic"}}
+    before, after = (StackTemplate(KEY, {"Resources": each}) for each in (running, {**running, **told}))
     assert plan([before], [[after]]).refusals == []
 
 
-TOLD = {"Told": {"Type": "AWS::SNS::Topic"}}
 NAMED = "arn:aws:{}:eu-north-1:210987654321:{}".format
 
 
