@@ -124,7 +124,7 @@ _SHORTENS = 48
 """So many characters of a stack's name and a logical id, and more, it may shorten: a function's name has 64."""
 
 
-class Place(NamedTuple):
+class StackPlace(NamedTuple):
     """A stack's region and account, as patterns, and its name."""
 
     region: str
@@ -132,7 +132,7 @@ class Place(NamedTuple):
     stack: str
 
     @classmethod
-    def of(cls, key: StackKey) -> "Place":
+    def of(cls, key: StackKey) -> "StackPlace":
         """The place of a stack."""
         region, account = (each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
         return cls(region, account, key.name)
@@ -141,7 +141,9 @@ class Place(NamedTuple):
         return f"{self.region}:{self.account}"
 
 
-def policy_names(template: Template, place: Place, value: Any, kind: str = "", ending: str = "") -> tuple[str, ...]:
+def policy_names(
+    template: Template, place: StackPlace, value: Any, kind: str = "", ending: str = ""
+) -> tuple[str, ...]:
     """How policies may name a resource: by its reference, by the ARN of its name, with or without an ending."""
     pattern, logical_id = pattern_in(template, value), referenced(value) or ""
     resource = template.resources.get(logical_id, {})

@@ -17,7 +17,7 @@ from nova_infra.checks.permissions.statements import Statement, allowing, contai
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
-from nova_infra.operations.planner.roles import NAME_SUFFIX, Place, policy_names, trusts
+from nova_infra.operations.planner.roles import NAME_SUFFIX, StackPlace, policy_names, trusts
 from nova_infra.operations.planner.step import Step
 
 _ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
@@ -85,7 +85,7 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
     if not step.actions:
         return
     template, statements = Template(step.after.resources), dict[str, list[Statement]]()
-    place = Place.of(step.after.key)
+    place = StackPlace.of(step.after.key)
     # Lambda tries out what a role may do where it is given it; what a role loses later is missed at run time.
     of_roles = any(action.type.startswith("AWS::IAM::") for action in step.actions)
     for logical_id, resource in step.after.resources.items():
@@ -115,7 +115,7 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
     if step.before is None or not any(action.type.startswith("AWS::IAM::") for action in step.actions):
         return
     before, meanwhile = Template(step.before.resources), Template({**step.before.resources, **step.after.resources})
-    for need in dict.fromkeys(_of_running_tasks(before, Place.of(step.after.key))):
+    for need in dict.fromkeys(_of_running_tasks(before, StackPlace.of(step.after.key))):
         if need.role not in step.after.resources:
             continue
         had, left = (_all_statements(template, need.role) for template in (before, meanwhile))
@@ -127,7 +127,7 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
             )
 
 
-def _of_running_tasks(template: Template, place: Place) -> Iterator[Need]:
+def _of_running_tasks(template: Template, place: StackPlace) -> Iterator[Need]:
     """What the tasks of a template need to start, and everything that their code may do, whether or not it does."""
     for _, properties in template.of_type(_TASK):
         yield from _of_a_task(template, place, properties)
@@ -168,7 +168,7 @@ def _all_statements(template: Template, role: str) -> list[Statement]:
     return [*found, Statement(role, True, allowed, False, ("*",), False, conditional=False)] if allowed else found
 
 
-def _needs(template: Template, place: Place, kind: str, properties: Mapping[str, Any]) -> Iterable[Need]:
+def _needs(template: Template, place: StackPlace, kind: str, properties: Mapping[str, Any]) -> Iterable[Need]:
     match kind:
         case "AWS::ECS::TaskDefinition":
             return _of_a_task(template, place, properties)
@@ -185,7 +185,7 @@ def _needs(template: Template, place: Place, kind: str, properties: Mapping[str,
     return ()
 
 
-def _of_a_function(template: Template, place: Place, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_function(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     """What Lambda looks for before it takes a function: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html."""
     if (role := _role(template, properties.get("Role"))) is None:
         return
@@ -197,7 +197,7 @@ def _of_a_function(template: Template, place: Place, properties: Mapping[str, An
         yield Need(role, _STARTS[kind], policy_names(template, place, letters), "Lambda refuses its dead-letter target")
 
 
-def _of_a_source(template: Template, place: Place, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_source(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html and its page on Kinesis."""
     source = properties.get("EventSourceArn")
     function = template.resources.get(referenced(properties.get("FunctionName")) or "", {})
@@ -207,7 +207,7 @@ def _of_a_source(template: Template, place: Place, properties: Mapping[str, Any]
         yield Need(role or "", action, policy_names(template, place, source), "Lambda refuses to read the source")
 
 
-def _of_a_task(template: Template, place: Place, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_task(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     if (role := _role(template, properties.get("ExecutionRoleArn"))) is None:
         return
     for container in tables(properties.get("ContainerDefinitions")):
@@ -238,7 +238,7 @@ def _same_secret(template: Template, logical_id: str) -> Iterator[str]:
                 yield from filter(None, (name, secret))
 
 
-def _of_a_secret(template: Template, place: Place, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_secret(template: Template, place: StackPlace, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:
     value, why = secret.get("ValueFrom"), f"its tasks cannot start without the secret {secret.get('Name')}"
     if (text := pattern_in(template, value)) == "*":
         return  # a secret or a parameter, as only CloudFormation knows
@@ -263,7 +263,7 @@ def _of_a_secret(template: Template, place: Place, role: str, secret: Mapping[st
         yield Need(role, "kms:Decrypt", policy_names(template, place, key), why)
 
 
-def _of_a_service(template: Template, place: Place, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_service(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     for hook in tables(table(properties.get("DeploymentConfiguration")).get("LifecycleHooks")):
         role = _role(template, hook.get("RoleArn"))
         if role is not None and "HookTargetArn" in hook:
@@ -275,7 +275,7 @@ def _of_a_service(template: Template, place: Place, properties: Mapping[str, Any
             yield Need(role, "elasticloadbalancing:ModifyRule", ("*",), "ECS cannot shift its traffic")
 
 
-def _of_a_schedule(template: Template, place: Place, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_schedule(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     target = table(properties.get("Target"))
     role, started = _role(template, target.get("RoleArn")), referenced(target.get("Arn"))
     kind = template.resources.get(started or "", {}).get("Type", "")
@@ -290,7 +290,7 @@ def _of_a_schedule(template: Template, place: Place, properties: Mapping[str, An
         yield Need(role, "states:StartExecution", ("*",), _NEVER_RUNS)
 
 
-def _of_a_machine(template: Template, place: Place, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_machine(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     role, text = _role(template, properties.get("RoleArn")), pattern_of(properties.get("DefinitionString"))
     if role is None or "states:::ecs:runTask" not in text:
         return
@@ -304,7 +304,7 @@ def _of_a_machine(template: Template, place: Place, properties: Mapping[str, Any
             yield Need(role, action, (rule,), f"{why}: it cannot wait for its task")
 
 
-def _starting_tasks(template: Template, place: Place, role: str, definition: Any, why: str) -> Iterator[Need]:
+def _starting_tasks(template: Template, place: StackPlace, role: str, definition: Any, why: str) -> Iterator[Need]:
     """The permissions needed to run a task definition of the template."""
     logical_id = referenced(definition)
     properties = template.resources.get(logical_id or "", {}).get("Properties")
