@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
-from nova_infra.assembly import DockerAsset
 from nova_infra.machine import tools
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks import process as module
@@ -322,35 +321,3 @@ def test_a_definition_that_cannot_be_run_is_refused_by_name(containers: list[Any
     with pytest.raises(UnresolvableError, match="audio:3: ContainerDefinitions") as error:
         read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3")
     assert said in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("dockerfile", "variables", "doubted"),
-    [
-        ('CMD ["python", "server.py"]', {}, True),
-        ('CMD ["python", "server.py"]', {"LISTEN": "9876"}, True),
-        ('ARG PORT=80\nENV PORT=$PORT\nCMD ["python", "server.py"]', {}, False),
-        ('ENV LEVEL=1 \\\n  PORT=9876\nCMD ["python", "server.py"]', {}, False),
-        ('CMD ["python", "server.py"]', {"PORT": "80"}, False),
-        ('CMD ["false"]', {}, False),
-    ],
-)
-def test_a_port_that_only_a_rehearsal_tells_is_in_doubt(
-    definition: Define, tmp_path: Path, dockerfile: str, variables: dict[str, str], doubted: bool
-) -> None:
-    (tmp_path / "server.py").write_text('PORT = os.environ.get("PORT", "9876")')
-    (tmp_path / "Dockerfile").write_text(f"FROM scratch\n{dockerfile}\n")
-    image = replace(definition(), entry_point=(), command=(), environment=variables)
-    asset, doubts = DockerAsset(tmp_path, "Dockerfile", {}), dict[str, str]()
-    task = ProcessTask(image, asyncio.Semaphore(2), 20, sources=tmp_path, asset=asset, doubts=doubts)
-
-    async def play() -> None:
-        try:
-            await task.start()
-        finally:
-            await task.stop()
-
-    with pytest.raises(TaskFailedError, match="exit"):
-        asyncio.run(play())
-    assert [*doubts] == ([image.revision] if doubted else [])
-    assert all("without it server.py seems to take 9876" in each for each in doubts.values())
