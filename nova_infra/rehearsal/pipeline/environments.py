@@ -202,7 +202,7 @@ class Environments:
             try:
                 await gather(*deployments)
             except DeploymentFailedError as error:
-                if self.baseline.is_candidate:
+                if self.baseline.is_candidate and not any(map(_has_sidecars, templates_of(stage, self.candidate))):
                     self.tell(f"{stage.name}: {self.baseline.name} does not run there")
                     return  # The candidate fails by itself, as it has to.
                 raise NovaError(
@@ -219,6 +219,12 @@ async def _lasting(placed: PlacedTask, seconds: float) -> str | None:
         await asyncio.sleep(seconds)
         fault = placed.fault()
     return fault
+
+
+def _has_sidecars(template: Template) -> bool:
+    """Whether a task has a further container: none is run, and what it does first may be what the task lacks."""
+    tasks = resources_of_type(template, "AWS::ECS::TaskDefinition").values()
+    return any(len(each.get("Properties", {}).get("ContainerDefinitions", ())) > 1 for each in tasks)
 
 
 _RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nova_infra.assembly import DockerAsset
 from nova_infra.containers.dockerfile import program_of, variables_of
+from nova_infra.errors import NovaError
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.machine.scratch import scratch_directory
 from nova_infra.machine.tools import node
@@ -35,6 +36,7 @@ from nova_infra.rehearsal.usage.filling.disk import written
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 
+FIXED_PORT = "{}: listens on port {} whatever PORT says: let it read PORT, or play it with a container engine"
 _LOG_LINES = 200
 _PLACES = ("home", "tmp", "work")
 _LOOK_SECONDS = 0.5
@@ -241,12 +243,11 @@ class ProcessTask(Task):
     def _note_written(self) -> None:
         """Note a program that wrote where the definition lets nobody write; here it may write anywhere."""
         if self.definition.read_only_root and self.definition.revision not in self.doubts:
-            if (wrote := wrote_read_only(self.definition, self.asset, self._place("work"), self._place("tmp"))) is None:
-                return
-            self.doubts[self.definition.revision] = (
-                f"only its image shows whether a task can do without {wrote}, which it wrote: its root file system is "
-                "read-only (mount a volume there, or play it with a container engine)"
-            )
+            if wrote := wrote_read_only(self.definition, self.asset, self._place("work"), self._place("tmp")):
+                self.doubts[self.definition.revision] = (
+                    f"only its image shows whether a task can do without {wrote}, which it wrote: its root file system "
+                    "is read-only (mount a volume there, or play it with a container engine)"
+                )
 
     def _told_port(self) -> int:
         """The port of this machine that stands for the one that its definition's variable names.
@@ -296,6 +297,8 @@ class ProcessTask(Task):
             self._started_in = self._meter.seconds_with_a_processor()
             if (now := time.monotonic()) >= look_at:
                 look_at, ports = now + _LOOK_SECONDS, self._process.listening_ports()
+                if self.definition.port in ports and self.port not in ports:
+                    raise NovaError(FIXED_PORT.format(self.definition.revision, self.definition.port))
                 # It may have begun to listen since the look above.
                 elsewhere_since = min(elsewhere_since, now) if ports and self.port not in ports else float("inf")
                 if now - elsewhere_since > self.elsewhere_seconds:

@@ -143,21 +143,27 @@ def test_an_interruption_at_the_last_look_leaves_nothing_open_however_often_it_c
     asyncio.run(whole())
 
 
-@pytest.mark.parametrize("is_candidate", [True, False])
-def test_what_runs_before_must_run_unless_it_is_the_candidate(is_candidate: bool) -> None:
+@pytest.mark.parametrize(
+    ("is_candidate", "containers", "goes_on"), [(True, 1, True), (False, 1, False), (True, 2, False)]
+)
+def test_what_runs_before_must_run_unless_it_is_all_of_the_candidate(
+    is_candidate: bool, containers: int, goes_on: bool
+) -> None:
     class Broken:
         async def deploy(self, *_: object, **__: object) -> None:
             raise DeploymentFailedError("it exits")
 
+    task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [{}] * containers}}
+    template = {"Resources": {"Task": task}}
     release: Any = SimpleNamespace(
-        name="old", sources=None, is_candidate=is_candidate, template_of_stack=lambda _: {"Resources": {}}
+        name="old", sources=None, is_candidate=is_candidate, template_of_stack=lambda _: template
     )
     stage = Stage("Dev", (DeployAction("Net", 1, "net", "net.json", None),))
     opened, told = environments(seconds=0.0), list[str]()
     opened.pipeline, opened.baseline, opened.candidate = Pipeline("p", (stage,)), release, release
     opened.tell = told.append
     broken = cast(Any, Broken())
-    if is_candidate:
+    if goes_on:
         asyncio.run(opened.deploy_baseline(stage, broken))
         assert told == ["Dev: old does not run there"]
     else:

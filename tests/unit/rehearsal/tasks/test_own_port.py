@@ -1,6 +1,7 @@
 """The port of a program that nobody tells one."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from nova_infra.assembly import DockerAsset
+from nova_infra.errors import NovaError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.own_port import own_port
 from nova_infra.rehearsal.tasks.process import ProcessTask
-from nova_infra.rehearsal.tasks.task import TaskFailedError
+from nova_infra.rehearsal.tasks.task import TaskFailedError, free_port
 
 Define = Callable[..., TaskDefinition]
 
@@ -96,3 +98,19 @@ def test_a_port_that_only_a_rehearsal_tells_is_in_doubt(
         asyncio.run(play())
     assert [*doubts] == ([image.revision] if doubted else [])
     assert all("without it server.py seems to take 9876" in each for each in doubts.values())
+
+
+def test_a_program_of_a_fixed_port_is_not_played_from_its_sources(definition: Define, tmp_path: Path) -> None:
+    port = free_port()
+    serve = f"import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.BaseHTTPRequestHandler).serve_forever()"
+    fixed = replace(definition(), port=port, entry_point=(), command=(sys.executable, "-c", serve), environment={})
+    task = ProcessTask(fixed, asyncio.Semaphore(2), 20, sources=tmp_path)
+
+    async def play() -> None:
+        try:
+            await task.start()
+        finally:
+            await task.stop()
+
+    with pytest.raises(NovaError, match=f"listens on port {port} whatever PORT says"):
+        asyncio.run(play())
