@@ -9,8 +9,8 @@ API_ModifyReplicationGroup (ElastiCache) and API_AssociateVPCWithHostedZone (Rou
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import is_known, number, table, tables
-from nova_infra.operations.changes.template_values import references, same
+from nova_infra.operations.changes.certain import certain_entries, is_known, number, table, tables
+from nova_infra.operations.changes.template_values import references, same, shown
 from nova_infra.operations.planner.model import Action, Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -33,7 +33,8 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
         "Origin": "AWS_KMS",
     },
 }
-_OF_ATTRIBUTE = ("AttributeDataType", "Mutable", "Required")
+_OF_ATTRIBUTE = {"Mutable": True, "Required": False}
+"""What an attribute is where its pool does not say: see API_SchemaAttributeType."""
 _Properties = Mapping[str, Any]
 _Fault = tuple[str, str, str]
 
@@ -56,10 +57,26 @@ def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) ->
     """What no update of a type changes. A custom resource of any type cannot move to another function."""
     for name, default in {"ServiceToken": None, **_FIXED.get(kind, {})}.items():
         was, becomes = (each.get(name, default) for each in (old, new))
-        if not same(was, becomes) or set(references(becomes)) & replaced:
-            is_token = name == "ServiceToken"
+        is_token = name == "ServiceToken"
+        # A zone, unlike an id, may stay the same when the resource that it is read from is another one.
+        follows = set() if name == "AvailabilityZone" else set(references(becomes)) & replaced
+        if follows or not (same(was, becomes) if is_token else _may_be_the_same(was, becomes)):
             fault = "a custom resource cannot move to another function" if is_token else "cannot be changed"
             yield name, fault, "give the resource another logical id"
+
+
+def _may_be_the_same(one: Any, other: Any) -> bool:
+    return not (is_known(one) and is_known(other)) or _plain(one) == _plain(other)
+
+
+def _plain(value: Any) -> Any:
+    """A value that its service takes for the same as another way to write it: the lists here are of names."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return sorted(map(shown, value))
+    text = shown(value)
+    return text.lower() if text in ("True", "False") else text
 
 
 def _table(old: _Properties, new: _Properties) -> Iterator[_Fault]:
@@ -98,8 +115,9 @@ def _stream(old: _Properties, new: _Properties) -> Iterator[_Fault]:
 
 def _zone(old: _Properties, new: _Properties) -> Iterator[_Fault]:
     had, has = (each.get("VPCs", []) for each in (old, new))
-    if is_known([had == [], has == []]) and (had == []) is not (has == []):
-        fault = "makes a public zone private" if had == [] else "makes a private zone public"
+    becomes_private = had == [] and certain_entries(has) != []
+    if becomes_private or (certain_entries(had) != [] and has == []):
+        fault = "makes a public zone private" if becomes_private else "makes a private zone public"
         yield "VPCs", f"{fault}, which Route 53 does not", "make another zone"
 
 
@@ -107,12 +125,17 @@ def _user_pool(old: _Properties, new: _Properties) -> Iterator[_Fault]:
     if not all(is_known(each.get("Schema", [])) for each in (old, new)):
         return
     had, has = (
-        {str(a.get("Name")): [a.get(key) for key in _OF_ATTRIBUTE] for a in tables(each.get("Schema", []))}
-        for each in (old, new)
+        {str(a.get("Name")): {**_OF_ATTRIBUTE, **a} for a in tables(each.get("Schema", []))} for each in (old, new)
     )
-    if gone := sorted(name for name, each in had.items() if has.get(name) != each):
+    if gone := sorted(name for name, each in had.items() if name not in has or _differ(each, has[name])):
         fault = f"changes or removes {gone[0]}, and a user pool keeps its attributes"
         yield "Schema", fault, "leave it as it is, and add another attribute"
+
+
+def _differ(one: _Properties, other: _Properties) -> bool:
+    """Whether two attributes do; an omitted type is the one that the attribute has by its name."""
+    stated = [key for key in (*_OF_ATTRIBUTE, "AttributeDataType") if key in one and key in other]
+    return any(_plain(one[key]) != _plain(other[key]) for key in stated)
 
 
 def _cache(old: _Properties, new: _Properties) -> Iterator[_Fault]:
