@@ -97,6 +97,33 @@ def test_a_change_that_the_service_does_not_make_is_refused(
     assert [each.where for each in found] == ([f"It.{where}"] if where else [])
 
 
+FUNCTION = {"Code": {"S3Bucket": "made", "S3Key": "made.zip"}, "Role": "arn:aws:iam::210987654321:role/makes"}
+
+
+@pytest.mark.parametrize("kind", ["AWS::CloudFormation::CustomResource", "Custom::Rows"])
+@pytest.mark.parametrize(
+    ("before", "after", "name", "refused"),
+    [
+        (["Makes", "Arn"], ["Other", "Arn"], "makes", True),
+        (["Makes", "Arn"], ["Makes", "Arn"], "makes-rows", True),
+        (["Makes", "Arn"], ["Makes", "Arn"], "makes", False),
+    ],
+)
+def test_no_custom_resource_moves_to_another_function(
+    kind: str, before: list[str], after: list[str], name: str, refused: bool
+) -> None:
+    """One of CloudFormation's own type would be replaced, as its page says, and is not."""
+
+    def stack(token: list[str], function: str, rows: int) -> StackTemplate:
+        functions = {"Makes": {**FUNCTION, "FunctionName": function}, "Other": FUNCTION}
+        made = {each: {"Type": "AWS::Lambda::Function", "Properties": functions[each]} for each in functions}
+        custom = {"Type": kind, "Properties": {"ServiceToken": {"Fn::GetAtt": token}, "Rows": rows}}
+        return StackTemplate(KEY, {"Resources": {**made, "It": custom}})
+
+    found = plan([stack(before, "makes", 3)], [[stack(after, name, 5)]]).refusals
+    assert [each.where for each in found] == ["It.ServiceToken"] * refused
+
+
 @pytest.mark.parametrize(("key", "refused"), [("AvailabilityZone", False), ("SnapshotId", True)])
 def test_what_follows_a_replaced_resource_is_another_one_unless_it_is_a_zone(key: str, refused: bool) -> None:
     def stack(image: str) -> StackTemplate:
