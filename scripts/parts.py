@@ -1,6 +1,6 @@
 """Runs targets of the Makefile side by side and shows when each starts, how it ends and what it took: ``make test``.
 
-More than twice as many run as there are processors, because some mostly wait for what they have started. Give the
+One more runs than there are processors, because some wait for what they have started. Give the
 longest first: what is short then fills the end, where nothing else is left. What several targets read and one has to
 make, such as a synthesized assembly, they find in the directory that ``NOVA_SHARED`` names.
 
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LANES = 2 * (os.cpu_count() or 1) + 1
+LANES = (os.cpu_count() or 1) + 1
 GRACE_SECONDS = 20.0
 """What tests have to clear away what they have started."""
 _SUMMARY = re.compile(r"^=*\s*(\d+ [a-z]+(?: [a-z]+)?(?:, \d+ [a-z]+(?: [a-z]+)?)*) in [\d.]+s\b.*$", re.MULTILINE)

@@ -57,9 +57,8 @@ class Attached:
         self._on_resources = list(self._resource_policies())
 
     def pattern(self, value: object) -> str:
-        """A value as a pattern: what refers to no resource of the template may be anything."""
-        known = self._template.resources
-        return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in known else "*", pattern_of(value))
+        """A value as a pattern, see :func:`pattern_in`."""
+        return pattern_in(self._template, value)
 
     def names(self, role: str) -> tuple[str, ...]:
         """How policies may name a role of the template: by its reference, by its ARN."""
@@ -224,6 +223,12 @@ class Attached:
         marked = (json.loads(json.dumps(each).replace("*", _STAR)) for each in values)
         known = (each for each in map(self.pattern, marked) if "*" not in each)
         return tuple(each.replace(json.loads(f'"{_STAR}"'), "*") for each in known), negated
+
+
+def pattern_in(template: Template, value: object) -> str:
+    """A value as a pattern: what refers to no resource of the template may be anything."""
+    known = template.resources
+    return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in known else "*", pattern_of(value))
 
 
 def statements_of(template: Template, role: str) -> list[Statement]:

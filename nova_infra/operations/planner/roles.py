@@ -1,20 +1,21 @@
-"""What roles may do and who may assume them, for the rehearsal and the planner.
+"""What roles may do, how their policies name it, and who may assume them, for the rehearsal and the planner.
 
 In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from nova_infra.checks.permissions.attached import Attached, branches
+from nova_infra.checks.permissions.attached import Attached, branches, pattern_in
 from nova_infra.checks.permissions.statements import Statement, allowing, in_one_partition
 from nova_infra.checks.rule import Template, as_list, as_text, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables
+from nova_infra.operations.planner.model import StackKey
 
-_SUFFIX = "-AbCdEf"
+NAME_SUFFIX = "-AbCdEf"
 """Six characters that Secrets Manager puts behind a name: a policy may name a secret with or without them."""
 
 
@@ -56,7 +57,7 @@ class TaskRole:
 
 def _names(resource: str) -> tuple[str, ...]:
     name = in_one_partition(resource)
-    return (name, f"{name}{_SUFFIX}") if ":secretsmanager:" in name else (name,)
+    return (name, f"{name}{NAME_SUFFIX}") if ":secretsmanager:" in name else (name,)
 
 
 _KEY_OF = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::SecretsManager::Secret": "KmsKeyId"}
@@ -103,3 +104,61 @@ def trusts(template: Template, role: str, service: str) -> bool:
     # What only CloudFormation knows may be any.
     unknown = any(map(is_function, (*branches(document), *statements, *named)))
     return unknown or any(isinstance(each, str) and (each in (service, "*") or "${" in each) for each in named)
+
+
+# Type to the property that names a resource, and to its ARN with region and account, and with that name.
+_ARNS = {
+    "AWS::KMS::Key": ("", "arn:aws:kms:{}:key/{}"),
+    "AWS::Kinesis::Stream": ("Name", "arn:aws:kinesis:{}:stream/{}"),
+    "AWS::Lambda::Function": ("FunctionName", "arn:aws:lambda:{}:function:{}"),
+    "AWS::Logs::LogGroup": ("LogGroupName", "arn:aws:logs:{}:log-group:{}"),
+    "AWS::SNS::Topic": ("TopicName", "arn:aws:sns:{}:{}"),
+    "AWS::SQS::Queue": ("QueueName", "arn:aws:sqs:{}:{}"),
+    "AWS::SSM::Parameter": ("Name", "arn:aws:ssm:{}:parameter/{}"),
+    "AWS::SecretsManager::Secret": ("Name", "arn:aws:secretsmanager:{}:secret:{}"),
+    "AWS::StepFunctions::StateMachine": ("StateMachineName", "arn:aws:states:{}:stateMachine:{}"),
+}
+_RANDOM = "-AbCdEfGhIjKl"
+"""Characters that CloudFormation puts behind a name that it makes: no policy can foresee them."""
+_SHORTENS = 48
+"""So many characters of a stack's name and a logical id, and more, it may shorten: a function's name has 64."""
+
+
+class StackPlace(NamedTuple):
+    """A stack's region and account, as patterns, and its name."""
+
+    region: str
+    account: str
+    stack: str
+
+    @classmethod
+    def of(cls, key: StackKey) -> "StackPlace":
+        """The place of a stack."""
+        region, account = (each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
+        return cls(region, account, key.name)
+
+    def __str__(self) -> str:
+        return f"{self.region}:{self.account}"
+
+
+def policy_names(
+    template: Template, place: StackPlace, value: Any, kind: str = "", ending: str = ""
+) -> tuple[str, ...]:
+    """How policies may name a resource: by its reference, by the ARN of its name, with or without an ending."""
+    pattern, logical_id = pattern_in(template, value), referenced(value) or ""
+    resource = template.resources.get(logical_id, {})
+    name, arn = _ARNS.get(kind or str(resource.get("Type")), ("", ""))
+    found = [pattern]
+    if arn and not pattern.startswith("arn:"):
+        given = resource.get("Properties", {}).get(name)
+        names = _made(place.stack, logical_id) if given is None else (pattern_in(template, given),)
+        found += (arn.format(place, each).replace("parameter//", "parameter/") for each in (pattern, *names))
+    return tuple(dict.fromkeys(f"{each}{end}" for each in found for end in ("", ending)))
+
+
+def _made(stack: str, logical_id: str) -> Iterator[str]:
+    """Names that CloudFormation may make of a resource's logical id, as patterns; none without one."""
+    if logical_id:
+        yield from (f"{each}{logical_id}{_RANDOM}" for each in (f"{stack}-", "", "CFN-"))
+    if logical_id and len(stack + logical_id) >= _SHORTENS:
+        yield f"{stack[:16]}*"

@@ -12,17 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.checks.permissions.attached import branches, statements_of
+from nova_infra.checks.permissions.attached import branches, pattern_in, statements_of
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
-from nova_infra.operations.planner.roles import trusts
+from nova_infra.operations.planner.roles import NAME_SUFFIX, StackPlace, policy_names, trusts
 from nova_infra.operations.planner.step import Step
 
 _ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 _SCHEDULE, _MACHINE = "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"
 _SECRETS = ("AWS::SecretsManager::Secret", "AWS::SecretsManager::SecretTargetAttachment")
+_FUNCTION, _QUEUE, _TOPIC = "AWS::Lambda::Function", "AWS::SQS::Queue", "AWS::SNS::Topic"
+_STREAM, _MAPPING = "AWS::Kinesis::Stream", "AWS::Lambda::EventSourceMapping"
 _ECR = re.compile(r"(?P<account>[^.]+)\.dkr[.-]ecr(?:-fips)?\.(?P<region>[^./]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+")
 
 _FAILS = "this would fail"
@@ -42,7 +44,7 @@ _OF_AWS = {
 _TRUSTED = {
     (_TASK, "ExecutionRoleArn"): "ecs-tasks.amazonaws.com",
     (_TASK, "TaskRoleArn"): "ecs-tasks.amazonaws.com",
-    ("AWS::Lambda::Function", "Role"): "lambda.amazonaws.com",
+    (_FUNCTION, "Role"): "lambda.amazonaws.com",
     (_MACHINE, "RoleArn"): "states.amazonaws.com",
     ("AWS::CodeBuild::Project", "ServiceRole"): "codebuild.amazonaws.com",
     ("AWS::CodePipeline::Pipeline", "RoleArn"): "codepipeline.amazonaws.com",
@@ -50,14 +52,14 @@ _TRUSTED = {
 # What a schedule does to a target, by the target's type.
 _STARTS = {
     _MACHINE: "states:StartExecution",
-    "AWS::Lambda::Function": "lambda:InvokeFunction",
-    "AWS::SQS::Queue": "sqs:SendMessage",
-    "AWS::SNS::Topic": "sns:Publish",
+    _FUNCTION: "lambda:InvokeFunction",
+    _QUEUE: "sqs:SendMessage",
+    _TOPIC: "sns:Publish",
 }
 # What Lambda does to a source of events, by the source's type.
 _READS = {
-    "AWS::SQS::Queue": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
-    "AWS::Kinesis::Stream": ("kinesis:GetRecords", "kinesis:GetShardIterator"),
+    _QUEUE: ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    _STREAM: ("kinesis:GetRecords", "kinesis:GetShardIterator"),
 }
 
 
@@ -83,7 +85,9 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
     if not step.actions:
         return
     template, statements = Template(step.after.resources), dict[str, list[Statement]]()
-    place = _place(step)
+    place = StackPlace.of(step.after.key)
+    # Lambda tries out what a role may do where it is given it; what a role loses later is missed at run time.
+    of_roles = any(action.type.startswith("AWS::IAM::") for action in step.actions)
     for logical_id, resource in step.after.resources.items():
         properties = resource.get("Properties", {})
         for (kind, name), service in _TRUSTED.items():
@@ -91,6 +95,8 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
             if role is not None and not trusts(template, role, service):
                 fault = f"{service} cannot assume {role}, because its trust does not name it"
                 yield step.refuse(f"{logical_id}.{name}", fault, f"let {service} assume it", _FAILS)
+        if resource["Type"] in (_FUNCTION, _MAPPING) and logical_id not in step.given and not of_roles:
+            continue
         for need in _needs(template, place, resource["Type"], properties):
             if need.role not in statements:
                 statements[need.role] = _all_statements(template, need.role)
@@ -109,7 +115,7 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
     if step.before is None or not any(action.type.startswith("AWS::IAM::") for action in step.actions):
         return
     before, meanwhile = Template(step.before.resources), Template({**step.before.resources, **step.after.resources})
-    for need in dict.fromkeys(_of_running_tasks(before, _place(step))):
+    for need in dict.fromkeys(_of_running_tasks(before, StackPlace.of(step.after.key))):
         if need.role not in step.after.resources:
             continue
         had, left = (_all_statements(template, need.role) for template in (before, meanwhile))
@@ -121,7 +127,7 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
             )
 
 
-def _of_running_tasks(template: Template, place: str) -> Iterator[Need]:
+def _of_running_tasks(template: Template, place: StackPlace) -> Iterator[Need]:
     """What the tasks of a template need to start, and everything that their code may do, whether or not it does."""
     for _, properties in template.of_type(_TASK):
         yield from _of_a_task(template, place, properties)
@@ -144,30 +150,25 @@ def _has(statements: Sequence[Statement], need: Need) -> bool:
     )
 
 
-def _place(step: Step) -> str:
-    """Region and account of a stack, as patterns."""
-    key = step.after.key
-    return ":".join(each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
-
-
 def _all_statements(template: Template, role: str) -> list[Statement]:
     """A role's permissions; everything if a policy outside the template may allow it."""
     properties = template.resources[role].get("Properties", {})
-    arns = [
-        pattern_of(arn)
-        for arn in as_list(properties.get("ManagedPolicyArns"))
-        if referenced(arn) not in template.resources
-    ]
+    managed = as_list(properties.get("ManagedPolicyArns"))
+    shown = [each for each in managed if referenced(each) in template.resources]
+    arns = [pattern_of(each) for each in managed if each not in shown]
     hidden = any(map(is_function, branches(properties.get("Policies"))))
     known = [_OF_AWS.get(arn.rpartition("policy/service-role/")[2]) for arn in arns]
     if hidden or None in known:
         return [Statement(role, True, ("*",), False, ("*",), False, conditional=False)]
-    found = [each for each in statements_of(template, role) if each.actions != ("*",) or not arns]
+    if arns:  # what is known of them is added here
+        own = {**template.resources[role], "Properties": {**properties, "ManagedPolicyArns": shown}}
+        template = Template({**template.resources, role: own})
+    found = statements_of(template, role)
     allowed = tuple(action for each in known for action in each or ())
     return [*found, Statement(role, True, allowed, False, ("*",), False, conditional=False)] if allowed else found
 
 
-def _needs(template: Template, place: str, kind: str, properties: Mapping[str, Any]) -> Iterable[Need]:
+def _needs(template: Template, place: StackPlace, kind: str, properties: Mapping[str, Any]) -> Iterable[Need]:
     match kind:
         case "AWS::ECS::TaskDefinition":
             return _of_a_task(template, place, properties)
@@ -178,13 +179,13 @@ def _needs(template: Template, place: str, kind: str, properties: Mapping[str, A
         case "AWS::StepFunctions::StateMachine":
             return _of_a_machine(template, place, properties)
         case "AWS::Lambda::Function":
-            return _of_a_function(template, properties)
+            return _of_a_function(template, place, properties)
         case "AWS::Lambda::EventSourceMapping":
-            return _of_a_source(template, properties)
+            return _of_a_source(template, place, properties)
     return ()
 
 
-def _of_a_function(template: Template, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_function(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     """What Lambda looks for before it takes a function: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html."""
     if (role := _role(template, properties.get("Role"))) is None:
         return
@@ -192,25 +193,25 @@ def _of_a_function(template: Template, properties: Mapping[str, Any]) -> Iterato
         yield Need(role, "ec2:CreateNetworkInterface", ("*",), f"its function is not let into {len(values)} subnets")
     letters = table(properties.get("DeadLetterConfig")).get("TargetArn")
     kind = template.resources.get(referenced(letters) or "", {}).get("Type", "")
-    if kind in ("AWS::SQS::Queue", "AWS::SNS::Topic"):
-        yield Need(role, _STARTS[kind], (pattern_of(letters),), "Lambda refuses its dead-letter target")
+    if kind in (_QUEUE, _TOPIC):
+        yield Need(role, _STARTS[kind], policy_names(template, place, letters), "Lambda refuses its dead-letter target")
 
 
-def _of_a_source(template: Template, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_source(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html and its page on Kinesis."""
     source = properties.get("EventSourceArn")
     function = template.resources.get(referenced(properties.get("FunctionName")) or "", {})
     role = _role(template, table(function.get("Properties")).get("Role"))
     kind = template.resources.get(referenced(source) or "", {}).get("Type", "")
     for action in _READS.get(kind, ()) if role is not None else ():
-        yield Need(role or "", action, (pattern_of(source),), "Lambda refuses to read the source")
+        yield Need(role or "", action, policy_names(template, place, source), "Lambda refuses to read the source")
 
 
-def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_task(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     if (role := _role(template, properties.get("ExecutionRoleArn"))) is None:
         return
     for container in tables(properties.get("ContainerDefinitions")):
-        if match := _ECR.fullmatch(_pattern(template, container.get("Image"))):
+        if match := _ECR.fullmatch(pattern_in(template, container.get("Image"))):
             why = "its image cannot be pulled"
             yield Need(role, "ecr:GetAuthorizationToken", ("*",), why)
             repository = ("arn:aws:ecr:{region}:{account}:repository/{repository}".format_map(match.groupdict()),)
@@ -219,7 +220,7 @@ def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) ->
         log = table(container.get("LogConfiguration"))
         if log.get("LogDriver") == "awslogs":
             group = table(log.get("Options")).get("awslogs-group")
-            names = _names(template, group, "LogGroupName", f"arn:aws:logs:{place}:log-group:{{}}", ":*")
+            names = policy_names(template, place, group, "AWS::Logs::LogGroup", ":*")
             yield Need(role, "logs:CreateLogStream", names, "its tasks cannot start without their log")
         for secret in tables(container.get("Secrets")):
             yield from _of_a_secret(template, place, role, secret)
@@ -237,9 +238,9 @@ def _same_secret(template: Template, logical_id: str) -> Iterator[str]:
                 yield from filter(None, (name, secret))
 
 
-def _of_a_secret(template: Template, place: str, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_secret(template: Template, place: StackPlace, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:
     value, why = secret.get("ValueFrom"), f"its tasks cannot start without the secret {secret.get('Name')}"
-    if (text := _pattern(template, value)) == "*":
+    if (text := pattern_in(template, value)) == "*":
         return  # a secret or a parameter, as only CloudFormation knows
     logical_id = referenced(value) or next(iter(re.findall(r"\$\{(\w+)\}", text)), None)
     resource = template.resources.get(logical_id or "", {})
@@ -249,24 +250,24 @@ def _of_a_secret(template: Template, place: str, role: str, secret: Mapping[str,
     if ":secretsmanager:" in text or kind in _SECRETS:
         # What follows the name is a field of it, and Secrets Manager ends every ARN with six characters of its own.
         arn = ":".join(text.split(":")[:7]) if text.startswith("arn:") else text.partition(":")[0]
-        others = [f"${{{each}}}" for each in _same_secret(template, logical_id or "")] if text.startswith("${") else []
+        same = (logical_id, *_same_secret(template, logical_id or "")) if text.startswith("${") else ()
+        others = [name for each in same for name in policy_names(template, place, {"Ref": each}, ending=NAME_SUFFIX)]
         yield Need(role, "secretsmanager:GetSecretValue", (arn, f"{arn}-*", *others), why)
     else:
         name = text.rpartition("parameter")[2].lstrip("/") if ":ssm:" in text else text.lstrip("/")
-        arn = text if text.startswith("${") else f"arn:aws:ssm:{place}:parameter/{name}"
-        yield Need(role, "ssm:GetParameters", (arn, f"arn:aws:ssm:{place}:parameter/{name}"), why)
+        known = policy_names(template, place, value) if text.startswith("${") else ()
+        names = known or (f"arn:aws:ssm:{place}:parameter/{name}",)
+        yield Need(role, "ssm:GetParameters", names, why)
     key = resource.get("Properties", {}).get("KmsKeyId")
     if key is not None and referenced(key) is not None:
-        yield Need(role, "kms:Decrypt", (pattern_of(key),), why)
+        yield Need(role, "kms:Decrypt", policy_names(template, place, key), why)
 
 
-def _of_a_service(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_service(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     for hook in tables(table(properties.get("DeploymentConfiguration")).get("LifecycleHooks")):
         role = _role(template, hook.get("RoleArn"))
         if role is not None and "HookTargetArn" in hook:
-            names = _names(
-                template, hook["HookTargetArn"], "FunctionName", f"arn:aws:lambda:{place}:function:{{}}", ":*"
-            )
+            names = policy_names(template, place, hook["HookTargetArn"], _FUNCTION, ":*")
             yield Need(role, "lambda:InvokeFunction", names, "its lifecycle hook fails and ECS rolls back")
     for balancer in tables(properties.get("LoadBalancers")):
         role = _role(template, table(balancer.get("AdvancedConfiguration")).get("RoleArn"))
@@ -274,14 +275,14 @@ def _of_a_service(template: Template, place: str, properties: Mapping[str, Any])
             yield Need(role, "elasticloadbalancing:ModifyRule", ("*",), "ECS cannot shift its traffic")
 
 
-def _of_a_schedule(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_schedule(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     target = table(properties.get("Target"))
     role, started = _role(template, target.get("RoleArn")), referenced(target.get("Arn"))
     kind = template.resources.get(started or "", {}).get("Type", "")
     if role is None:
         return
     if kind in _STARTS:
-        yield Need(role, _STARTS[kind], (pattern_of(target["Arn"]), f"{pattern_of(target['Arn'])}:*"), _NEVER_RUNS)
+        yield Need(role, _STARTS[kind], policy_names(template, place, target["Arn"], ending=":*"), _NEVER_RUNS)
     elif "EcsParameters" in target:
         definition = table(target["EcsParameters"]).get("TaskDefinitionArn")
         yield from _starting_tasks(template, place, role, definition, _NEVER_RUNS)
@@ -289,7 +290,7 @@ def _of_a_schedule(template: Template, place: str, properties: Mapping[str, Any]
         yield Need(role, "states:StartExecution", ("*",), _NEVER_RUNS)
 
 
-def _of_a_machine(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+def _of_a_machine(template: Template, place: StackPlace, properties: Mapping[str, Any]) -> Iterator[Need]:
     role, text = _role(template, properties.get("RoleArn")), pattern_of(properties.get("DefinitionString"))
     if role is None or "states:::ecs:runTask" not in text:
         return
@@ -303,34 +304,18 @@ def _of_a_machine(template: Template, place: str, properties: Mapping[str, Any])
             yield Need(role, action, (rule,), f"{why}: it cannot wait for its task")
 
 
-def _starting_tasks(template: Template, place: str, role: str, definition: Any, why: str) -> Iterator[Need]:
+def _starting_tasks(template: Template, place: StackPlace, role: str, definition: Any, why: str) -> Iterator[Need]:
     """The permissions needed to run a task definition of the template."""
     logical_id = referenced(definition)
     properties = template.resources.get(logical_id or "", {}).get("Properties")
     if properties is None:
         return
-    family = _pattern(template, properties.get("Family", "*"))
+    family = pattern_in(template, properties.get("Family", "*"))
     names = (f"${{{logical_id}}}", f"${{{logical_id}}}:*", f"arn:aws:ecs:{place}:task-definition/{family}:*")
     yield Need(role, "ecs:RunTask", names, why)
     for name in ("ExecutionRoleArn", "TaskRoleArn"):
         if (passed := _role(template, properties.get(name))) is not None:
             yield Need(role, "iam:PassRole", (f"${{{passed}}}", "arn:aws:iam::*:role/*"), why)
-
-
-def _names(template: Template, value: Any, name: str, arn: str, ending: str) -> tuple[str, ...]:
-    """How policies may name a resource: by its reference, by the ARN of its name, with or without an ending."""
-    pattern = _pattern(template, value)
-    resource = template.resources.get(referenced(value) or "", {}).get("Properties", {})
-    known = _pattern(template, resource[name]) if name in resource else pattern
-    if pattern.startswith("arn:"):
-        return (pattern, f"{pattern}{ending}")
-    return (pattern, f"{pattern}{ending}", arn.format(known), f"{arn.format(known)}{ending}")
-
-
-def _pattern(template: Template, value: Any) -> str:
-    """A value as a pattern: what refers to no resource of the template may be anything."""
-    found = pattern_of(value)
-    return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in template.resources else "*", found)
 
 
 def _role(template: Template, value: Any) -> str | None:

@@ -42,24 +42,31 @@ def refused_updates(step: Step) -> Iterator[Refusal]:
     """Refuse changes of resources that stay the same ones, and that their services do not make."""
     replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
     for action in step.actions:
-        if step.before is None or action.action not in (Action.UPDATE, Action.MAY_REPLACE):
+        if step.before is None or action.action not in (Action.UPDATE, Action.MAY_REPLACE, Action.REPLACE):
             continue
         old, new = (table(each.resources[action.logical_id].get("Properties")) for each in (step.before, step.after))
-        faults = [*_fixed(action.type, old, new, replaced)]
-        if action.type in _JUDGES:
+        faults = [*_token(old, new, replaced)]
+        if action.action is not Action.REPLACE:
+            faults += _fixed(action.type, old, new)
+        if action.action is not Action.REPLACE and action.type in _JUDGES:
             faults += _JUDGES[action.type](old, new)
         for where, fault, remedy in faults:
             yield step.refuse(f"{action.logical_id}.{where}", fault, remedy)
 
 
-def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_Fault]:
-    """What no update of a type changes. A custom resource of any type cannot move to another function."""
-    for name, default in {"ServiceToken": None, **_FIXED.get(kind, {})}.items():
-        was, becomes = (each.get(name, default) for each in (old, new))
-        if not same(was, becomes) or set(references(becomes)) & replaced:
-            is_token = name == "ServiceToken"
-            fault = "a custom resource cannot move to another function" if is_token else "cannot be changed"
-            yield name, fault, "give the resource another logical id"
+def _token(old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_Fault]:
+    """Whether a custom resource moves to another function, which none does, not even one that is replaced."""
+    was, becomes = (each.get("ServiceToken") for each in (old, new))
+    if was is not None and becomes is not None and (not same(was, becomes) or set(references(becomes)) & replaced):
+        fault = "a custom resource cannot move to another function"
+        yield "ServiceToken", fault, "give the resource another logical id"
+
+
+def _fixed(kind: str, old: _Properties, new: _Properties) -> Iterator[_Fault]:
+    """What no update of a type changes."""
+    for name, default in _FIXED.get(kind, {}).items():
+        if not same(old.get(name, default), new.get(name, default)):
+            yield name, "cannot be changed", "give the resource another logical id"
 
 
 def _table(old: _Properties, new: _Properties) -> Iterator[_Fault]:

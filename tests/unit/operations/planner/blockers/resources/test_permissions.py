@@ -47,11 +47,7 @@ def resources() -> dict[str, Any]:
         "Start": role(
             "ecs-tasks.amazonaws.com",
             allow("ecr:GetAuthorizationToken"),
-            allow(
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-                on=f"{ECR}/shop/*",
-            ),
+            allow("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", on=f"{ECR}/shop/*"),
             allow("logs:CreateLogStream", "logs:PutLogEvents", on={"Fn::GetAtt": ["Logs", "Arn"]}),
             allow("secretsmanager:GetSecretValue", on=[{"Ref": "Token"}, secret, f"{login}-??????"]),
             allow("ssm:GetParameters", on="arn:aws:ssm:eu-north-1:210987654321:parameter/carts/*"),
@@ -245,6 +241,21 @@ def test_a_database_s_attachment_is_the_secret_that_it_attaches(asked: str, gran
 
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+
+def reading(
+    queue: dict[str, Any], *granted: dict[str, Any], managed: tuple[str, ...] = (BASIC,), **function: Any
+) -> dict[str, Any]:
+    """A function that reads from a queue, with what its role may do."""
+    work = {"Role": {"Fn::GetAtt": ["May", "Arn"]}, "Code": {"ZipFile": "pass"}, "Timeout": 20, **function}
+    reads = {"EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]}, "FunctionName": {"Ref": "Work"}}
+    return {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": queue},
+        "May": role("lambda.amazonaws.com", *granted, managed=managed),
+        "Work": {"Type": "AWS::Lambda::Function", "Properties": work},
+        "Reads": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": reads},
+    }
 
 
 @pytest.mark.parametrize(
@@ -260,22 +271,14 @@ def test_lambda_tries_out_what_a_function_s_role_may_do(
     function: dict[str, Any], action: str, managed: tuple[str, ...]
 ) -> None:
     statements = [
-        allow("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on={"Fn::GetAtt": ["Queue", "Arn"]}),
+        allow(*READS, on={"Fn::GetAtt": ["Queue", "Arn"]}),
         allow("sqs:SendMessage", on={"Fn::GetAtt": ["Dead", "Arn"]}),
         allow("ec2:CreateNetworkInterface"),
     ]
 
     def said(*granted: dict[str, Any], of_aws: tuple[str, ...] = managed) -> list[str]:
-        work = {"Role": {"Fn::GetAtt": ["May", "Arn"]}, "Code": {"ZipFile": "pass"}, "Timeout": 20, **function}
-        reads = {"EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]}, "FunctionName": {"Ref": "Work"}}
-        stack = {
-            "Queue": {"Type": "AWS::SQS::Queue"},
-            "Dead": {"Type": "AWS::SQS::Queue"},
-            "May": role("lambda.amazonaws.com", *granted, managed=of_aws),
-            "Work": {"Type": "AWS::Lambda::Function", "Properties": work},
-            "Reads": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": reads},
-        }
-        return [str(each) for each in plan([], [[StackTemplate(KEY, {"Resources": stack})]]).refusals]
+        stack = {"Dead": {"Type": "AWS::SQS::Queue"}, **reading({}, *granted, managed=of_aws, **function)}
+        return [str(each) for each in planned(stack).refusals]
 
     assert said(*statements) == []
     [refused] = said(*(each for each in statements if action not in each["Action"]), allow("sqs:Delete*", "sqs:Get*"))[
@@ -283,3 +286,62 @@ def test_lambda_tries_out_what_a_function_s_role_may_do(
     ]
     assert f"May may not {action} on" in refused
     assert said(of_aws=("arn:aws:iam::210987654321:policy/own",)) == []
+
+
+OWN = {"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:orders"}
+BY_REFERENCE = {"Fn::Sub": "arn:aws:sqs:${AWS::Region}:*:${Queue.QueueName}"}
+
+
+@pytest.mark.parametrize(
+    ("queue", "statement", "refused"),
+    [
+        ({"QueueName": "orders"}, allow(*READS, on="arn:aws:sqs:eu-north-1:210987654321:orders"), False),
+        ({"QueueName": "orders"}, allow(*READS, on=OWN), False),
+        ({"QueueName": "orders"}, allow(*READS, on=BY_REFERENCE), False),
+        ({"QueueName": {"Ref": "AWS::StackName"}}, allow(*READS, on=OWN), False),
+        ({"QueueName": "orders"}, allow(*READS, on="arn:aws:sqs:eu-north-1:210987654321:parcels"), True),
+        ({"QueueName": "orders"}, allow(*READS, on="arn:aws:sqs:eu-west-1:*:orders"), True),
+        ({}, allow(*READS, on="arn:aws:sqs:*:*:*"), False),
+        ({}, allow(*READS, on="arn:aws:sqs:*:*:carts-Queue-*"), False),
+        ({}, allow(*READS, on="arn:aws:sqs:*:*:orders"), True),
+        ({}, allow(*READS, on=OWN), True),
+        ({}, allow("*"), False),
+        ({}, allow("logs:*"), True),
+    ],
+)
+def test_a_policy_may_name_a_source_by_its_arn(queue: dict[str, Any], statement: dict[str, Any], refused: bool) -> None:
+    found = planned(reading(queue, statement)).refusals
+    assert {each.where for each in found} == ({"Reads"} if refused else set())
+
+
+def test_lambda_does_not_try_out_again_what_does_not_change() -> None:
+    running, told = reading({}, allow("logs:*")), {"Told": {"Type": "AWS::SNS::Topic"}}
+    before, after = (StackTemplate(KEY, {"Resources": each}) for each in (running, {**running, **told}))
+    assert plan([before], [[after]]).refusals == []
+
+
+NAMED = "arn:aws:{}:eu-north-1:210987654321:{}".format
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "asked", "arn", "may"),
+    [
+        ("Token", {"Name": "carts/token"}, "Start", NAMED("secretsmanager", "secret:carts/token-??????"), True),
+        ("Token", {"Name": "carts/token"}, "Start", NAMED("secretsmanager", "secret:carts/other-??????"), False),
+        ("Token", {}, "Start", NAMED("secretsmanager", "secret:Token-*"), True),
+        ("Logs", {"LogGroupName": "/carts"}, "Start", NAMED("logs", "log-group:/carts:*"), True),
+        ("Logs", {"LogGroupName": "/carts"}, "Start", NAMED("logs", "log-group:/shop:*"), False),
+        ("Key", {}, "Start", NAMED("kms", "key/*"), True),
+        ("Key", {}, "Start", NAMED("kms", "alias/carts"), False),
+        ("Machine", {"StateMachineName": "nightly"}, "Clock", NAMED("states", "stateMachine:nightly"), True),
+        ("Machine", {"StateMachineName": "nightly"}, "Clock", NAMED("states", "stateMachine:weekly"), False),
+    ],
+)
+def test_so_it_may_what_else_a_role_needs(kind: str, name: dict[str, Any], asked: str, arn: str, may: bool) -> None:
+    given = resources()
+    given[kind].setdefault("Properties", {}).update(name)
+    reference = {"Ref": kind}, {"Fn::GetAtt": [kind, "Arn"]}
+    for statement in statements(given, asked):
+        named = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        statement["Resource"] = [arn if each in reference else each for each in named]
+    assert (planned(given).refusals == []) is may

@@ -71,3 +71,41 @@ def test_a_change_that_the_service_does_not_make_is_refused(
 
     found = plan([stack(before)], [[stack({**before, **change})]]).refusals
     assert [each.where for each in found] == ([f"It.{where}"] if where else [])
+
+
+FUNCTION = {"Code": {"S3Bucket": "made", "S3Key": "made.zip"}, "Role": "arn:aws:iam::210987654321:role/makes"}
+
+
+@pytest.mark.parametrize("kind", ["AWS::CloudFormation::CustomResource", "Custom::Rows"])
+@pytest.mark.parametrize(
+    ("before", "after", "name", "refused"),
+    [
+        (["Makes", "Arn"], ["Other", "Arn"], "makes", True),
+        (["Makes", "Arn"], ["Makes", "Arn"], "makes-rows", True),
+        (["Makes", "Arn"], ["Makes", "Arn"], "makes", False),
+    ],
+)
+def test_no_custom_resource_moves_to_another_function(
+    kind: str, before: list[str], after: list[str], name: str, refused: bool
+) -> None:
+    """One of CloudFormation's own type would be replaced, as its page says, and is not."""
+
+    def stack(token: list[str], function: str, rows: int) -> StackTemplate:
+        functions = {"Makes": {**FUNCTION, "FunctionName": function}, "Other": FUNCTION}
+        made = {each: {"Type": "AWS::Lambda::Function", "Properties": functions[each]} for each in functions}
+        custom = {"Type": kind, "Properties": {"ServiceToken": {"Fn::GetAtt": token}, "Rows": rows}}
+        return StackTemplate(KEY, {"Resources": {**made, "It": custom}})
+
+    found = plan([stack(before, "makes", 3)], [[stack(after, name, 5)]]).refusals
+    assert [each.where for each in found] == ["It.ServiceToken"] * refused
+
+
+def test_a_volume_stays_where_an_instance_is_that_is_replaced() -> None:
+    def stack(image: str) -> StackTemplate:
+        instance = {"Type": "AWS::EC2::Instance", "Properties": {"ImageId": image}}
+        volume = {"Size": 20, "AvailabilityZone": {"Fn::GetAtt": ["Runs", "AvailabilityZone"]}}
+        return StackTemplate(
+            KEY, {"Resources": {"Runs": instance, "It": {"Type": "AWS::EC2::Volume", "Properties": volume}}}
+        )
+
+    assert plan([stack("ami-0000000000000000a")], [[stack("ami-0000000000000000b")]]).refusals == []
