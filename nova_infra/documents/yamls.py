@@ -1,13 +1,16 @@
 """Reads YAML that may be anybody's: nested too deeply, or with aliases that repeat each other without end."""
 
+import re
 from typing import Any
 
 MOST_VALUES = 100_000
 _MOST_LEVELS = 250
+_PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+"""How JSON, which is YAML, writes a character beyond the first 65,536: PyYAML makes two halves of it."""
 
 
 def safe_loader() -> Any:
-    """The loader of libyaml, which is ten times as fast, where PyYAML has it."""
+    """The loader of libyaml, which is faster, where PyYAML has it."""
     import yaml
 
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -22,12 +25,32 @@ def compose(text: str, loader: Any = None) -> Any:
     """
     import yaml
 
-    loader, levels = loader or safe_loader(), 0
+    loader = loader or safe_loader()
+    try:
+        return _compose(text, loader)
+    except yaml.YAMLError as refused:
+        # libyaml refuses some texts that PyYAML itself reads.
+        other = type("_Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": loader.yaml_implicit_resolvers})
+        try:
+            return _compose(_PAIR.sub(_joined, text), other)
+        except yaml.YAMLError:
+            raise refused from None
+
+
+def _compose(text: str, loader: Any) -> Any:
+    import yaml
+
+    levels = 0
     for event in yaml.parse(text, loader):
         levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if levels > _MOST_LEVELS:
             raise RecursionError(f"it has more than {_MOST_LEVELS} levels")
     return yaml.compose(text, loader)
+
+
+def _joined(pair: re.Match[str]) -> str:
+    high, low = (int(half, 16) for half in pair.groups())
+    return f"\\U{0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF):08x}"
 
 
 def values(root: Any, loader: Any = None) -> Any:

@@ -7,7 +7,7 @@ directory that git knows nothing of is read as it lies there. A text's CRLF coun
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,8 @@ from nova_infra.machine import git
 Kind = Literal["executable", "file", "link"]
 
 _KINDS: dict[str, Kind] = {"100755": "executable", "100644": "file", "120000": "link"}
+_NOT_BUILT = {"infrastructure.py"}
+"""What the service's stack is made of is not part of its image: changing it builds nothing."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,8 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
     kinds = _git_index(directory) or dict(_walk(directory, directory))
     ignore = _docker_ignore(directory)
     own = (root / dockerfile).relative_to(directory).as_posix() if (root / dockerfile).is_relative_to(directory) else ""
-    # What the service's stack is made of is not part of its image: changing it builds nothing.
-    left_out = {"infrastructure.py"}
     paths = {
-        path: kind for path, kind in kinds.items() if path == own or not (path in left_out or ignore.ignores(path))
+        path: kind for path, kind in kinds.items() if path == own or not (path in _NOT_BUILT or ignore.ignores(path))
     }
     files = [file for path, kind in paths.items() if (file := _read(directory, path, kind, shown)) is not None]
     if not own:
@@ -110,23 +110,21 @@ def write_context(files: Iterable[ContextFile], directory: Path) -> None:
         folder.chmod(0o755)
 
 
-def unknown_to_git(services: Path, own: Iterable[str] = ()) -> list[str]:
-    """Files that images could contain and that git does not track, so that they are not built.
+def unknown_to_git(directory: Path) -> list[str]:
+    """Files that an image of a directory could contain and that git does not track, so that they are not built."""
+    if not _git_index(directory):
+        return []  # It is read as it lies there.
+    ignore = _docker_ignore(directory)
+    others = git.run(directory, "ls-files", "-z", "--others", "--exclude-standard").out
+    paths = (_text(entry) for entry in others.split(b"\0") if entry)
+    return sorted(path for path in paths if path not in _NOT_BUILT and not ignore.ignores(path))
 
-    Args:
-        own: Services whose context is their own directory, with its own ``.dockerignore``.
-    """
-    shared, tracked = _docker_ignore(services), _git_index(services) or {}
-    alone = {name: _docker_ignore(services / name) for name in own}
-    owners = {path.partition("/")[0] for path in tracked}
-    others = git.run(services, "ls-files", "-z", "--others", "--exclude-standard").out
-    found = []
-    for path in (_text(entry) for entry in others.split(b"\0") if entry):
-        owner, _, inside = path.partition("/")
-        ignored = alone[owner].ignores(inside) if owner in alone else shared.ignores(path)
-        if owner in owners and not ignored:
-            found.append(path)
-    return sorted(found)
+
+def unknown_to_contexts(services: Path, names: Container[str]) -> list[str]:
+    """The same of services whose contexts :func:`read_contexts` reads: what other services own is not theirs."""
+    owners = {path.partition("/")[0] for path in _git_index(services) or {}}
+    ours = {each for each in owners if each in names or not (services / each / "Dockerfile").exists()}
+    return [path for path in unknown_to_git(services) if path.partition("/")[0] in ours]
 
 
 def _docker_ignore(services: Path) -> DockerIgnore:

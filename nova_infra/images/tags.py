@@ -11,11 +11,17 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from nova_infra.errors import ConfigError
-from nova_infra.images.build_context import ContextFile, read_contexts, read_directory, unknown_to_git
+from nova_infra.images.build_context import (
+    ContextFile,
+    read_contexts,
+    read_directory,
+    unknown_to_contexts,
+    unknown_to_git,
+)
 from nova_infra.machine import git
 
 if TYPE_CHECKING:
@@ -70,7 +76,7 @@ def image_sources(root: Path, config: Config, services: Iterable[str] | None = N
     Raises:
         ConfigError: A service is not one of the configuration's.
     """
-    chosen = config.services if services is None else [config.service(name) for name in services]
+    chosen = _chosen(config, services)
     contexts = read_contexts(root / "services", [service.name for service in chosen if service.kit])
     return [_source(root, service, config.images.build_arguments, contexts) for service in chosen]
 
@@ -87,18 +93,30 @@ def _source(
     if service.kit:
         return ImageSource(service.name, platform, arguments, contexts[service.name], target=target)
     files, dockerfile = read_directory(
-        root / (service.context or f"services/{service.name}"),
+        root / _context(service),
         root=root,
         dockerfile=service.dockerfile or f"services/{service.name}/Dockerfile",
     )
     return ImageSource(service.name, platform, arguments, files, dockerfile, target)
 
 
-def left_out(root: Path, config: Config) -> list[str]:
+def left_out(root: Path, config: Config, services: Iterable[str] | None = None) -> list[str]:
     """The files that images could contain and do not, because git does not know them, a sentence each."""
-    paths = unknown_to_git(root / "services", [each.name for each in config.services if not each.kit])
+    chosen = _chosen(config, services)
+    kits = [service.name for service in chosen if service.kit]
+    paths = {f"services/{path}" for path in unknown_to_contexts(root / "services", kits)} if kits else set()
+    for context in {_context(service) for service in chosen if not service.kit and service.image is None}:
+        paths |= {(PurePosixPath(context) / path).as_posix() for path in unknown_to_git(root / context)}
     because = "is left out of the tag and the image, because git does not know it: git add it"
-    return [f"services/{path}: {because}" for path in paths]
+    return [f"{path}: {because}" for path in sorted(paths)]
+
+
+def _chosen(config: Config, services: Iterable[str] | None) -> list[Service]:
+    return list(config.services) if services is None else [config.service(name) for name in services]
+
+
+def _context(service: Service) -> str:
+    return service.context or f"services/{service.name}"
 
 
 def image_tags(root: Path, config: Config) -> dict[str, str]:

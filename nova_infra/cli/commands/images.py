@@ -35,8 +35,9 @@ def tag(service: str | None) -> None:
     from nova_infra.images.tags import image_sources, left_out
 
     root, config = _project()
-    sources = image_sources(root, config, [service] if service else None)
-    click.echo("".join(f"{each}\n" for each in left_out(root, config)), nl=False, err=True)
+    chosen = [service] if service else None
+    sources = image_sources(root, config, chosen)
+    click.echo("".join(f"{each}\n" for each in left_out(root, config, chosen)), nl=False, err=True)
     width = max(len(source.service) for source in sources)
     for source in sources:
         click.echo(source.tag if service else f"{source.service:{width}}  {source.tag}")
@@ -248,9 +249,10 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.names import repository_name
 
     engine = detect(ENGINES)
-    click.echo("".join(f"{each}\n" for each in left_out(root, config)), nl=False, err=True)
+    sources = image_sources(root, config, services)
+    click.echo("".join(f"{each}\n" for each in left_out(root, config, services)), nl=False, err=True)
     faults: list[NovaError] = []
-    for source in image_sources(root, config, services):
+    for source in sources:
         name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
         with _noting(faults):
             built = have_image(engine, source, name, tell=click.echo)

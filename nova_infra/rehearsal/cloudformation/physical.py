@@ -101,6 +101,13 @@ def full_name_of(load_balancer: str) -> str:
     return f"app/{stack}/{logical_id}"
 
 
+def host_of(load_balancer: str, home: Home) -> str:
+    """The host name of a load balancer with an ARN: AWS makes it of its name, of at most 32 letters, and a number."""
+    full_name = full_name_of(load_balancer)
+    name, number = full_name.split("/")[1][:32], int(hashlib.sha256(full_name.encode()).hexdigest(), 16) % 10**10
+    return f"{name}-{number:010}.{home.region}.elb.{domain_of(home.region)}".lower()
+
+
 def queue_url(name: str, home: Home) -> str:
     """The address of a queue in AWS."""
     return f"https://sqs.{_address(home)}/{home.account}/{name}"

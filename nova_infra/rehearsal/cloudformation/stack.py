@@ -6,7 +6,15 @@ from typing import Any
 from nova_infra.assembly import Template
 from nova_infra.names import domain_of, partition_of
 from nova_infra.rehearsal.cloudformation.intrinsics import Resolver, UnresolvableError
-from nova_infra.rehearsal.cloudformation.physical import STOOD_IN_FOR, Home, attribute, full_name_of, name_of, reference
+from nova_infra.rehearsal.cloudformation.physical import (
+    STOOD_IN_FOR,
+    Home,
+    attribute,
+    full_name_of,
+    host_of,
+    name_of,
+    reference,
+)
 from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
 
 _PSEUDO_PARAMETERS = {"AWS::Partition": partition_of, "AWS::URLSuffix": domain_of}
@@ -169,7 +177,7 @@ class PlayedStack:
         if wanted == "LoadBalancerFullName":
             return full_name_of(self._ref(logical_id))
         if wanted == "DNSName":
-            return f"{logical_id}.{self.name}.elb.test".lower()
+            return host_of(self._ref(logical_id), self.home)
         if resource_type in STOOD_IN_FOR:
             name = self.physical_name(logical_id)
             return attribute(resource_type, name, wanted, self.properties(logical_id), self.home)

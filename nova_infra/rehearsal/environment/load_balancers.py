@@ -9,7 +9,7 @@ from typing import Any
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.physical import full_name_of
+from nova_infra.rehearsal.cloudformation.physical import full_name_of, host_of
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
@@ -162,8 +162,7 @@ class LoadBalancers:
             )
             self._listeners[arn] = listener
             await listener.start(self._gateway)
-            stack_name, _, load_balancer_id = load_balancer.partition("/")
-            listener.public_name = f"{load_balancer_id}.{stack_name}.elb.test".lower()
+            listener.public_name = host_of(load_balancer, stack.home)
             self._urls[f"{protocol}://{listener.public_name}".lower()] = listener.url
         listener = self._listeners[arn]
         listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]

@@ -14,6 +14,8 @@ _SINCE = 0.05
 """Share of all answers of the previous revision, those from before the release included."""
 _CHANCE = 3
 """Standard deviations by which a share may differ without anything having changed."""
+_CHANCE_OF_FAULTS = 1.5
+"""The same of 5xx and no answer: which item a request asks for does not decide them, so less is taken for chance."""
 _NOTICED = 0.2
 """Share of requests that nothing handles, or that nobody may send any more, where none was refused so before."""
 
@@ -126,7 +128,8 @@ def _unworked(record: Record, deployment: DeploymentRecord) -> str:
 
 
 def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
-    if _rises(before, after, _failed, least=2 * _share(before, _failed)):
+    # Where more than half failed, all that can still be told is that the rest does, too.
+    if _rises(before, after, _failed, least=min(2 * _share(before, _failed), 1), chance=_CHANCE_OF_FAULTS):
         return True
     # What handles a made-up request may refuse it; where nothing does any more, it is gone or closed.
     if before and _rises(before, after, _unhandled, least=0.5 if _share(before, _unhandled) else _NOTICED):
@@ -138,7 +141,14 @@ def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
     return good >= 0.5 and _rises(before, after, _bad, least=1 - good / 2)
 
 
-def _rises(before: dict[int, int], after: dict[int, int], counts: Callable[[int], bool], *, least: float) -> bool:
+def _rises(
+    before: dict[int, int],
+    after: dict[int, int],
+    counts: Callable[[int], bool],
+    *,
+    least: float,
+    chance: float = _CHANCE,
+) -> bool:
     """Whether a share of the answers has risen to a least one, and by more than chance.
 
     An operation has several requests, such as one for an item that exists and one for an item that does not. Users
@@ -151,7 +161,7 @@ def _rises(before: dict[int, int], after: dict[int, int], counts: Callable[[int]
     if not was:
         return True
     both = (was * numbers[0] + now * numbers[1]) / sum(numbers)
-    return now - was > _CHANCE * math.sqrt(both * (1 - both) * sum(1 / number for number in numbers))
+    return now - was > chance * math.sqrt(both * (1 - both) * sum(1 / number for number in numbers))
 
 
 def _failed(status: int) -> bool:

@@ -30,9 +30,12 @@ _DAY_MINUTES = 1440
 _WHOLE = 0.5
 """Minutes below which the last sample is a part of one."""
 _FEWEST_STEPS_FOR_A_DAY = 6
-_LEAST_GROWN = 8.0
 """A slower leak shows if more minutes were measured, memory grew in each, and grew no more slowly in the end, as it
-does where a cache fills up or a program warms up. A runtime lets some MiB fill before it collects garbage."""
+does where a cache fills up or a program warms up."""
+_LEAST_GROWN = 8.0
+_EVEN = 1.25
+"""A runtime lets some MiB fill before it collects garbage, unlike a leak by as much each minute: the greatest step is
+at most so many times the least."""
 
 
 def what_users_meet(record: Record) -> list[str]:
@@ -196,9 +199,10 @@ def _fills(deployment: DeploymentRecord, what: Literal["memory", "disk"]) -> str
     growth = min(mean, median(steps))  # One great step is a program that was still starting, as on a busy machine.
     soon = sum(step > 0 for step in steps) >= _STEADY * len(steps) and growth * _SOON_MINUTES >= room
     # A disk holds nothing that settles, so fewer minutes tell, and less.
-    fewest, least = (_FEWEST_STEPS_FOR_A_DAY, _LEAST_GROWN) if what == "memory" else (_FEWEST_STEPS, 0.0)
-    in_a_day = len(steps) >= fewest and _goes_on(steps) and growth * _DAY_MINUTES >= room
-    if not soon and not (in_a_day and held[-1] - held[0] >= least):
+    fewest = _FEWEST_STEPS_FOR_A_DAY if what == "memory" else _FEWEST_STEPS
+    tells = what == "disk" or held[-1] - held[0] >= _LEAST_GROWN or max(steps) <= _EVEN * min(steps)
+    in_a_day = len(steps) >= fewest and tells and _goes_on(steps) and growth * _DAY_MINUTES >= room
+    if not soon and not in_a_day:
         return ""
     minutes = room / growth
     left = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"

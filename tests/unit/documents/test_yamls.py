@@ -4,7 +4,7 @@ import pytest
 
 from helpers.examples import bomb
 from nova_infra.documents import yamls
-from nova_infra.documents.yamls import compose, is_boundless
+from nova_infra.documents.yamls import compose, is_boundless, values
 
 
 def boundless(text: str) -> bool:
@@ -37,6 +37,14 @@ def test_the_limit_is_a_number_of_values(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_nested_too_deeply_is_refused_before_it_ends_python(text: str) -> None:
     with pytest.raises(RecursionError):
         compose(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [('a: "\\uD83C\\uDF89!"', "\U0001f389!"), ('a: ["\\ud83d\\ude00", yes]', ["\U0001f600", True]), ("a:\tb", "b")],
+)
+def test_escapes_of_json_are_read(text: str, value: object) -> None:
+    assert values(compose(text)) == {"a": value}
 
 
 def test_levels_that_were_closed_are_not_counted() -> None:

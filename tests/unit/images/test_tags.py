@@ -13,8 +13,14 @@ import pytest
 from helpers.exhaustive import one_of_each
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
-from nova_infra.images.build_context import read_contexts, read_directory, unknown_to_git, write_context
-from nova_infra.images.tags import ImageSource, current_commit, image_sources
+from nova_infra.images.build_context import (
+    read_contexts,
+    read_directory,
+    unknown_to_contexts,
+    unknown_to_git,
+    write_context,
+)
+from nova_infra.images.tags import ImageSource, current_commit, image_sources, left_out
 
 IGNORE = "**\n!*/src\n**/__pycache__\n**/*.pyc\n**/.DS_Store\n"
 
@@ -156,10 +162,39 @@ def test_what_git_does_not_know_does_not_count_and_is_named(repository: Path) ->
     (services / "audio" / "src" / "notes.pyc").write_text("never in an image")
     assert tag(services) == before
     assert unknown_to_git(services) == ["audio/src/notes.txt"]
-    (services / "audio" / "start.sh").write_text("exec app")
-    assert unknown_to_git(services, ["audio"]) == ["audio/src/notes.pyc", "audio/src/notes.txt", "audio/start.sh"]
-    (services / "audio" / ".dockerignore").write_text("*.sh\n.dockerignore\n**/*.pyc\n")
-    assert unknown_to_git(services, ["audio"]) == ["audio/src/notes.txt"]
+    assert unknown_to_git(services / "audio") == ["src/notes.pyc", "src/notes.txt"]
+    (services / "audio" / ".dockerignore").write_text(".dockerignore\n**/*.pyc\n")
+    assert unknown_to_git(services / "audio") == ["src/notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [
+        (
+            None,
+            ["apps/api/new.py", "services/audio/src/new.py", "services/kit/src/new.py", "services/video/src/new.py"],
+        ),
+        (["audio"], ["services/audio/src/new.py", "services/kit/src/new.py"]),
+        (["api"], ["apps/api/new.py"]),
+        (["video"], ["services/video/src/new.py"]),
+    ],
+)
+def test_what_is_left_out_is_named_by_the_contexts_of_the_services_that_are_built(
+    repository: Path, raw: dict[str, Any], chosen: list[str] | None, named: list[str]
+) -> None:
+    (repository / "apps" / "api").mkdir(parents=True)
+    (repository / "apps" / "api" / "main.py").write_text("1")
+    (repository / "services" / "api").mkdir()
+    (repository / "services" / "api" / "Dockerfile").write_text("FROM scratch")
+    git(repository, "add", ".")
+    for directory in ("apps/api", "services/api", "services/audio/src", "services/kit/src", "services/video/src"):
+        (repository / directory / "new.py").write_text("1")
+    for directory in ("apps/api", "services/api", "services/video"):
+        (repository / directory / "infrastructure.py").write_text("1")
+    shop = {"name": "shop", "image": f"registry.example.com/shop:1@sha256:{'a' * 64}"}
+    api = {"name": "api", "context": "apps/api", "dockerfile": "services/api/Dockerfile"}
+    raw["services"] = [{"name": "audio", "kit": True}, {"name": "video"}, api, shop]
+    assert [each.partition(":")[0] for each in left_out(repository, parse_config(raw), chosen)] == named
 
 
 def test_a_service_that_git_knows_nothing_of_yet_is_read_as_it_lies_there(repository: Path) -> None:
@@ -168,7 +203,7 @@ def test_a_service_that_git_knows_nothing_of_yet_is_read_as_it_lies_there(reposi
     first = tag(services, "radio")
     (services / "radio" / "src" / "main.py").write_text("other")
     assert tag(services, "radio") != first
-    assert unknown_to_git(services) == []
+    assert unknown_to_contexts(services, ["audio", "radio"]) == unknown_to_git(services / "radio") == []
 
 
 def test_a_change_to_one_service_leaves_the_others_tags_alone(services: Path) -> None:

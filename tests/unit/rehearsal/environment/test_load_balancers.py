@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.clock import COMPRESSED
+from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
@@ -86,8 +87,8 @@ def test_a_load_balancer_has_one_name_in_cloudwatch_however_a_template_finds_it(
 @pytest.mark.parametrize(
     ("port", "names", "host"),
     [
-        (80, [], "balancer.web.elb.test"),
-        (8080, [], "balancer.web.elb.test:8080"),
+        (80, [], "web-0424345710.eu-north-1.elb.amazonaws.com"),
+        (8080, [], "web-0424345710.eu-north-1.elb.amazonaws.com:8080"),
         (80, ["*.example.jp.", "shop.example.jp.", "www.example.jp."], "shop.example.jp"),
     ],
 )
@@ -105,7 +106,8 @@ def test_users_name_the_domain_that_leads_to_it_or_its_own_name(port: int, names
     async def play() -> None:
         balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
         try:
-            await balancers.apply(PlayedStack("web", template, exports={}, revisions={}))
+            stack = PlayedStack("web", template, exports={}, revisions={}, home=Home(region="eu-north-1"))
+            await balancers.apply(stack)
             listener, *_ = balancers.place_of(shop)
             assert listener.public_host == host
         finally:

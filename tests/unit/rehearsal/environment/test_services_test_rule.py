@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.cloudformation.physical import host_of
+from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
-URL = "http://balancer.nova-prod-tiny.elb.test"
+URL = f"http://{host_of('nova-prod-tiny/Balancer', HOME)}"
 
 
 def with_test_rule(template: dict[str, Any]) -> dict[str, Any]:

@@ -20,16 +20,18 @@ from nova_infra.operations.release.candidate import read_candidate
 from nova_infra.operations.reports.brief import Brief
 from nova_infra.operations.reports.survey import survey as survey_brief
 from nova_infra.rehearsal.clock import Clock, ClockStoppedError
+from nova_infra.rehearsal.cloudformation.physical import host_of
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.state import DeploymentState
+from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.state_server import MINUTES_UNTIL_DATA, ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 STACKS = ["nova-prod-platform", "nova-prod-tiny"]
-PLATFORM = {"Resources": {}, "Outputs": {"Url": {"Value": "http://balancer.nova-prod-tiny.elb.test"}}}
+PLATFORM = {"Resources": {}, "Outputs": {"Url": {"Value": f"http://{host_of('nova-prod-tiny/Balancer', HOME)}"}}}
 
 
 @pytest.fixture

@@ -40,13 +40,15 @@ def test_a_program_that_is_still_starting_does_not_leak(
     ("held", "hours"),
     [
         ([100, 101.5, 103, 104.5, 106, 107.5, 109], 4),
-        ([100, 100.5, 101, 101.5, 102, 102.5, 103], None),
+        ([100, 100.5, 101, 101.5, 102, 102.5, 103], 14),
+        ([100, 100.3, 101.2, 101.4, 102.2, 102.5, 103.4], None),
         ([100, 102, 103, 103.5, 103.8, 103.9, 104], None),
         ([100, 100.5, 101, 100.9, 101.5, 102, 102.5], None),
         ([100, 100.1, 100.2, 100.3, 100.4, 100.5, 100.6], None),
     ],
     ids=[
         "it grows all the time",
+        "it grows slowly and by as much each minute",
         "its garbage is not collected yet",
         "it warms up",
         "it gives some back",
