@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,20 @@ def variables_of(dockerfile: Path) -> dict[str, str]:
     """The variables that its last stage sets, without those that others are part of."""
     variables = _stage(dockerfile.read_text(encoding="utf-8", errors="replace")).variables
     return {name: value for name, value in variables.items() if "$" not in value}
+
+
+def volumes_of(dockerfile: Path) -> tuple[str, list[str]]:
+    """The working directory of its last stage, which may be relative to that of its base, and the volumes it makes."""
+    directory, volumes = "", list[str]()
+    for name, rest in _instructions(dockerfile.read_text(encoding="utf-8", errors="replace")):
+        match name:
+            case "FROM":
+                directory, volumes = "", []
+            case "WORKDIR":
+                directory = posixpath.join(directory, rest.strip())
+            case "VOLUME":
+                volumes += _words(rest, ()) if rest.lstrip().startswith("[") else rest.split()
+    return directory, volumes
 
 
 def needs_docker_format(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Runs the commands of a build action, with the variables that earlier actions gave."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nova_infra.containers.build import ENGINES
@@ -100,6 +100,30 @@ def with_outputs(value: str, outputs: Mapping[str, Mapping[str, str]]) -> str:
             raise ActionFailedError(f"no action before this one gave the output {match.group(1)}") from None
 
     return re.sub(r"#\{([^}]+)\}", output, value)
+
+
+def led_here(
+    commands: Sequence[str], variables: Mapping[str, str], localize: Callable[[str], str]
+) -> tuple[list[str], dict[str, str]]:
+    """Commands and variables in which a name of a load balancer, which no resolver knows, is its address here.
+
+    A variable may hold the name alone, and a command the protocol, which decides what answers. The name by itself
+    stands for what answers HTTP.
+
+    Args:
+        localize: Replaces the public URLs in a text by those on this machine.
+    """
+    told, led = list(commands), dict(variables)
+    for name, value in variables.items():
+        for scheme, port in (("https", 443), ("http", 80)):
+            url = f"{scheme}://{value}"
+            if (local := localize(url)) == url:
+                continue
+            named = rf"""{scheme}://(["']?)\$(?:{name}(?!\w)|\{{{name}\}})(?::{port}(?!\d)|(?!:))\1"""
+            told = [re.sub(named, local, command) for command in told]
+            if scheme == "http":
+                led[name] = local.removeprefix("http://")
+    return told, led
 
 
 def read_log(log: Path) -> str:

@@ -170,12 +170,17 @@ class Environments:
         async with AsyncExitStack() as unless_it_opens:
             await unless_it_opens.enter_async_context(environment)
             self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
-            await self._deploy_baseline(stage, environment)
+            await self.deploy_baseline(stage, environment)
             await environment.get_to_know_services()
             unless_it_opens.pop_all()
         return environment
 
-    async def _deploy_baseline(self, stage: Stage, environment: PlayedEnvironment) -> None:
+    async def deploy_baseline(self, stage: Stage, environment: PlayedEnvironment) -> None:
+        """Start in an environment what runs in a stage before the candidate comes.
+
+        Raises:
+            NovaError: It does not run, and is not the candidate itself.
+        """
         place = self.pipeline.stages.index(stage)
         for wave in stage.waves():
             deployments = []
@@ -197,6 +202,9 @@ class Environments:
             try:
                 await gather(*deployments)
             except DeploymentFailedError as error:
+                if self.baseline.is_candidate:
+                    self.tell(f"{stage.name}: {self.baseline.name} does not run there")
+                    return  # The candidate fails by itself, as it has to.
                 raise NovaError(
                     f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"
                 ) from None

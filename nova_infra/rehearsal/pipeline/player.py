@@ -27,6 +27,7 @@ from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import (
     ActionFailedError,
     asks_aws,
+    led_here,
     left_to_suite,
     manifest_of,
     read_log,
@@ -256,9 +257,9 @@ class Player:
                 raise ActionFailedError(action.reason)
             case BuildAction() if {GATED_VARIABLE, LOADED_VARIABLE} & action.environment.keys():
                 with self._suite.running():
-                    await self._build(stage, action, record)
+                    await self._build(stage, action, record, environment)
             case BuildAction():
-                await self._build(stage, action, record)
+                await self._build(stage, action, record, environment)
             case DeployAction():
                 assert environment is not None, "a stage with deployments has an environment"
                 outputs = await environment.deploy(
@@ -274,7 +275,9 @@ class Player:
                 if not await self.approve(action.name):
                     raise ActionFailedError("the approval was refused")
 
-    async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
+    async def _build(
+        self, stage: Stage, action: BuildAction, record: ActionRecord, played: PlayedEnvironment | None
+    ) -> None:
         # What links an artifact of an earlier step is CDK's own: everything runs in one directory here.
         if install := [command for command in action.install if "CODEBUILD_SRC_DIR_" not in command]:
             record.note = f"not run here: {'; '.join(install)}"
@@ -286,6 +289,8 @@ class Player:
             self.record.granted.append(f"{stage.name}.{action.name} asks AWS, so it was not played")
             return
         environment = {key: with_outputs(value, self._outputs) for key, value in action.environment.items()}
+        localize = played.localize if played is not None else str
+        commands, environment = led_here(action.commands, environment, localize)
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"
             environment[REHEARSAL_VARIABLE] = f"{self._release_tools.url}/{release}"
@@ -295,16 +300,9 @@ class Player:
         log.unlink(missing_ok=True)
         place = self.tools or self.candidate.sources
         written = manifest_of(place / action.leaves)
-        for command in action.commands:
+        for command in commands:
             self.tell(f"{stage.name}.{action.name}: {command}")
-            await run_build_command(
-                command,
-                action,
-                record,
-                directory=place,
-                environment=environment,
-                log=log,
-            )
+            await run_build_command(command, action, record, directory=place, environment=environment, log=log)
         if self.candidate.app and action.leaves and (why := why_no_artifact(place / action.leaves, written)):
             raise ActionFailedError(why)
         for gap in not_covered_in(read_log(log)):

@@ -30,6 +30,7 @@ class Release:
         sources: The checkout whose ``services/`` its images would be built from.
         app: The command that synthesizes it, as cdk.json's ``app``; empty for a project of Nova.
         lacks: Links of its commit that its sources lack, because they lead out of it.
+        is_candidate: Whether it is a baseline that is the candidate itself, for want of another.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Release:
     edits: tuple[Edit, ...] = ()
     app: str = ""
     lacks: tuple[str, ...] = ()
+    is_candidate: bool = False
 
     def pipeline(self) -> Pipeline:
         """Its pipeline; of an app without one, what ``cdk deploy --all`` does, and of one with several, all of them."""
@@ -132,19 +134,23 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     root = candidate.sources
     if fault := git.why_unreadable(root, revision):
         if candidate.app and revision == "HEAD":
-            yield replace(candidate, name="the same release, as there is no commit", edits=(previous_images,))
+            yield _over_itself(candidate, "the same release, as there is no commit")
             return
         raise NovaError(f"baseline: {fault}")
     commit = git.read(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
     assert commit, "it can be read"
     if _same_tree(root, commit):
-        yield replace(candidate, name=f"{commit[:10]}, the same as the candidate", edits=(previous_images,))
+        yield _over_itself(candidate, f"{commit[:10]}, the same as the candidate")
         return
     with scratch_directory("baseline") as directory:
         checkout = Path(directory)
         links = git.check_out(root, commit, checkout)
         synthesize_checkout(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
         yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout, app=candidate.app, lacks=tuple(links))
+
+
+def _over_itself(candidate: Release, name: str) -> Release:
+    return replace(candidate, name=name, edits=(previous_images,), is_candidate=True)
 
 
 def _same_tree(root: Path, commit: str) -> bool:

@@ -6,6 +6,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nova_infra.assembly import DockerAsset
+from nova_infra.containers.dockerfile import variables_of
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+
 _DEFAULT = re.compile(
     r"""(?:[eE][nN][vV]\w*(?:\.|\.get|\.fetch)?\W{1,2}PORT["']?\]?\s*\)?\s*(?:,|\|\||\?\?|\bor\b)\s*|\{PORT:-)"""
     r"""(?:\w+\()?["']?(\d{2,5})\b"""
@@ -16,11 +20,29 @@ _SETS = re.compile(
     re.MULTILINE,
 )
 """``os.environ["PORT"] = ``, ``process.env.PORT = `` and ``export PORT=8080``."""
+_IN_IMAGE = re.compile(r"^\s*ENV\s(?:[^\n]*\\\n)*[^\n]*\bPORT[= ]", re.MULTILINE | re.IGNORECASE)
 _IMPORTS = re.compile(r"^.*\b(?:import|from|require|exec|source|python3?|node)\b.*$", re.MULTILINE)
 _ENDS = ("", ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".sh", "/__init__.py", "/index.js")
 _SOURCES = {".py", ".js", ".mjs", ".cjs", ".ts", ".go", ".rb", ".php", ".sh"}
 _IF_RUN = re.compile(r"^if __name__ ==.*", re.MULTILINE | re.DOTALL)
 _MOST_BYTES, _MOST_FILES = 200_000, 50
+
+
+def doubted_port(asset: DockerAsset, definition: TaskDefinition, words: Sequence[str]) -> str | None:
+    """Why only an image shows which port a task takes, a clause; None where nothing speaks against its definition's."""
+    dockerfile = asset.directory / asset.dockerfile
+    port, told = definition.port, {**variables_of(dockerfile), **definition.environment}
+    if not port or "PORT" in {*told, *definition.secrets}:
+        return None
+    sets = _IN_IMAGE.search(dockerfile.read_text(encoding="utf-8", errors="replace"))
+    if sets or any(str(port) in value for value in told.values()):
+        return None
+    if (own := own_port(asset.directory, words, port)) is None:
+        return None
+    return (
+        f"only its image shows whether a task listens on port {port}: nothing sets PORT, and without it {own[1]} seems "
+        f"to take {own[0]} (set PORT, or play it with a container engine)"
+    )
 
 
 @functools.cache

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,7 +18,9 @@ from nova_infra.assembly import DockerAsset
 from nova_infra.containers.dockerfile import program_of, variables_of
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.machine.scratch import scratch_directory
-from nova_infra.rehearsal.tasks.own_port import own_port
+from nova_infra.machine.tools import node
+from nova_infra.rehearsal.tasks.own_port import doubted_port
+from nova_infra.rehearsal.tasks.read_only import wrote_read_only
 from nova_infra.rehearsal.tasks.task import (
     SECRET,
     SILENT,
@@ -34,7 +35,6 @@ from nova_infra.rehearsal.usage.filling.disk import written
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 
-_SETS_PORT = re.compile(r"^\s*ENV\s(?:[^\n]*\\\n)*[^\n]*\bPORT[= ]", re.MULTILINE | re.IGNORECASE)
 _LOG_LINES = 200
 _PLACES = ("home", "tmp", "work")
 _LOOK_SECONDS = 0.5
@@ -151,6 +151,7 @@ class ProcessTask(Task):
         if self._reader is not None:
             await self._reader
         if self._scratch is not None:
+            self._note_written()
             self._scratch.cleanup()
 
     @property
@@ -221,7 +222,8 @@ class ProcessTask(Task):
             "HOST": "127.0.0.1",
             "HOME": str(self._place("home")),
             "TMPDIR": str(self._place("tmp")),
-            "PATH": os.environ["PATH"],
+            # A program in Python that stands before Node would get its signals.
+            "PATH": os.pathsep.join([str(Path(node()).parent), os.environ["PATH"]]),
             "PYTHONPATH": os.pathsep.join(str(services / name / "src") for name in (definition.repository, "kit")),
             "PYTHONUNBUFFERED": "1",
         }
@@ -233,16 +235,17 @@ class ProcessTask(Task):
 
     def _note_own_port(self) -> None:
         """Note a program that seems to take another port where nothing sets PORT; here PORT is always set."""
-        port, told = self.definition.port, {**self._image_variables, **self.definition.environment}
-        if self.asset is None or not port or "PORT" in {*told, *self.definition.secrets}:
-            return
-        dockerfile = (self.asset.directory / self.asset.dockerfile).read_text(encoding="utf-8", errors="replace")
-        if _SETS_PORT.search(dockerfile) or any(str(port) in value for value in told.values()):
-            return
-        if (own := own_port(self.asset.directory, self._words(), port)) is not None:
+        if self.asset is not None and (doubt := doubted_port(self.asset, self.definition, self._words())):
+            self.doubts[self.definition.revision] = doubt
+
+    def _note_written(self) -> None:
+        """Note a program that wrote where the definition lets nobody write; here it may write anywhere."""
+        if self.definition.read_only_root and self.definition.revision not in self.doubts:
+            if (wrote := wrote_read_only(self.definition, self.asset, self._place("work"), self._place("tmp"))) is None:
+                return
             self.doubts[self.definition.revision] = (
-                f"only its image shows whether a task listens on port {port}: nothing sets PORT, and without it "
-                f"{own[1]} seems to take {own[0]} (set PORT, or play it with a container engine)"
+                f"only its image shows whether a task can do without {wrote}, which it wrote: its root file system is "
+                "read-only (mount a volume there, or play it with a container engine)"
             )
 
     def _told_port(self) -> int:

@@ -59,8 +59,9 @@ def test_what_production_alone_cannot_run_is_stopped_there(app: Path) -> None:
     server.write_text(server.read_text() + "\n")
     server.write_text(server.read_text().replace("signal.signal(", "os.environ['GREETING']\nsignal.signal(", 1))
     code, said, _ = rehearse(app, "--assembly", str(assembly), "--app", "python app.py")
-    assert code != 0
-    assert "does not run" in said, said  # It is released over itself, so that nothing of it has ever run there.
+    # It is released over itself, so that nothing of it has ever run there.
+    assert (code, "KeyError: 'GREETING'" in said.partition("✗")[2]) == (1, True), said
+    assert "✗ This release would be stopped in Production" in said, said
 
 
 def test_an_assembly_that_another_language_made_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """How much a task has written to its disk: the directories of a process, or a container's layer and volumes."""
 
+import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ _BLOCK = 512
 # https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts
 _MOUNT = re.compile(r"\S+ \S+ \S+ \S+ (?P<place>\S+) (?P<how>\S+) .*- (?P<kind>\S+) \S+ (?P<more>\S+)")
 _UPPER = re.compile(r"(?:^|,)upperdir=([^,]+)")
+_CACHES = ("__pycache__", ".cache")
+"""Whatever writes there goes on where it cannot."""
 _DISKS = ("ext4", "xfs", "btrfs", "overlay", "zfs")
 
 
@@ -35,6 +39,31 @@ def written(directories: Iterable[Path]) -> float:
             except OSError:
                 continue
     return size / _MIB
+
+
+def changed(copy: Path, source: Path | None, spared: Iterable[Path] = ()) -> Path | None:
+    """A file that a directory has and what it was copied from has not, or not so; None where there is none.
+
+    Args:
+        source: What it was copied from; None where it was empty.
+        spared: Directories that do not count.
+    """
+    passed_over, looked_at = set(spared), 0
+    for place, directories, files in os.walk(copy):
+        within = Path(place).relative_to(copy)
+        directories[:] = [each for each in directories if each not in _CACHES and within / each not in passed_over]
+        looked_at += len(files)
+        if looked_at > _MOST_FILES:
+            return None
+        for name in files:
+            with contextlib.suppress(OSError):
+                now = (copy / within / name).lstat()
+                if source is None or not os.path.lexists(source / within / name):
+                    return within / name
+                before = (source / within / name).lstat()
+                if stat.S_ISREG(now.st_mode) and (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+                    return within / name
+    return None
 
 
 def of_container(pid: int, proc: Path = Path("/proc")) -> list[Path]:

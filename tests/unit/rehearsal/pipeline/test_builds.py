@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import BuildAction, Stage
-from nova_infra.rehearsal.pipeline.builds import asks_aws, manifest_of, why_it_failed, why_no_artifact
+from nova_infra.rehearsal.pipeline.builds import asks_aws, led_here, manifest_of, why_it_failed, why_no_artifact
 from nova_infra.rehearsal.pipeline.simulated import simulated
 
 TAG = "8c70a0725ba0" + "4" * 52
@@ -61,3 +61,35 @@ def test_a_synth_step_that_may_use_an_engine_is_played_without_one(
 ) -> None:
     action = BuildAction("Synth", 1, (), commands, {}, privileged=True, updates_pipeline=False, leaves=leaves)
     assert (simulated(action, Stage("Build", (action,)), with_images=False) is None) == played
+
+
+@pytest.mark.parametrize(
+    ("command", "here"),
+    [
+        ("curl http://$HOST/", "curl http://127.0.0.1:4080/"),
+        ('curl "http://${HOST}/v"; x', 'curl "http://127.0.0.1:4080/v"; x'),
+        ("curl http://'$HOST'", "curl http://127.0.0.1:4080"),
+        ("curl -k https://$HOST:443/a", "curl -k http://127.0.0.1:4443/a"),
+        ("curl http://$HOST:80", "curl http://127.0.0.1:4080"),
+        ("curl http://$HOST:8080", "curl http://$HOST:8080"),
+        ("curl http://$HOSTS/", "curl http://$HOSTS/"),
+        ("curl http://$OTHER/", "curl http://$OTHER/"),
+        ("nc -z $HOST", "nc -z $HOST"),
+    ],
+)
+def test_a_name_of_a_load_balancer_leads_here(command: str, here: str) -> None:
+    def localize(text: str) -> str:
+        return text.replace("http://a.elb.test", "http://127.0.0.1:4080").replace(
+            "https://a.elb.test", "http://127.0.0.1:4443"
+        )
+
+    variables = {"HOST": "a.elb.test", "OTHER": "b.test", "PAGE": "a.elb.test/page", "N": "a"}
+    led = {"HOST": "127.0.0.1:4080", "OTHER": "b.test", "PAGE": "127.0.0.1:4080/page", "N": "a"}
+    assert led_here([command], variables, localize) == ([here], led)
+
+
+def test_a_name_that_answers_https_alone_answers_nothing_else_here() -> None:
+    led = led_here(
+        ["curl http://$HOST", "curl https://$HOST"], {"HOST": "a.test"}, lambda t: t.replace("https://a.test", "u")
+    )
+    assert led == (["curl http://$HOST", "curl u"], {"HOST": "a.test"})

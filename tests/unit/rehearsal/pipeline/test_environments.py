@@ -6,6 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from nova_infra.errors import NovaError
+from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn
 from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.pipeline.environments import Environments
@@ -138,3 +141,25 @@ def test_an_interruption_at_the_last_look_leaves_nothing_open_however_often_it_c
         assert did[-1] == "Dev ends"
 
     asyncio.run(whole())
+
+
+@pytest.mark.parametrize("is_candidate", [True, False])
+def test_what_runs_before_must_run_unless_it_is_the_candidate(is_candidate: bool) -> None:
+    class Broken:
+        async def deploy(self, *_: object, **__: object) -> None:
+            raise DeploymentFailedError("it exits")
+
+    release: Any = SimpleNamespace(
+        name="old", sources=None, is_candidate=is_candidate, template_of_stack=lambda _: {"Resources": {}}
+    )
+    stage = Stage("Dev", (DeployAction("Net", 1, "net", "net.json", None),))
+    opened, told = environments(seconds=0.0), list[str]()
+    opened.pipeline, opened.baseline, opened.candidate = Pipeline("p", (stage,)), release, release
+    opened.tell = told.append
+    broken = cast(Any, Broken())
+    if is_candidate:
+        asyncio.run(opened.deploy_baseline(stage, broken))
+        assert told == ["Dev: old does not run there"]
+    else:
+        with pytest.raises(NovaError, match="baseline: old does not run: it exits"):
+            asyncio.run(opened.deploy_baseline(stage, broken))

@@ -1,10 +1,19 @@
 """The port of a program that nobody tells one."""
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nova_infra.assembly import DockerAsset
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.own_port import own_port
+from nova_infra.rehearsal.tasks.process import ProcessTask
+from nova_infra.rehearsal.tasks.task import TaskFailedError
+
+Define = Callable[..., TaskDefinition]
 
 
 @pytest.mark.parametrize(
@@ -55,3 +64,35 @@ def test_no_other_file_counts_but_what_it_imports(
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text(text)
     assert own_port(tmp_path, tuple(words.split(" ", 1)), 7070) == ((port, file) if port else None)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "variables", "doubted"),
+    [
+        ('CMD ["python", "server.py"]', {}, True),
+        ('CMD ["python", "server.py"]', {"LISTEN": "9876"}, True),
+        ('ARG PORT=80\nENV PORT=$PORT\nCMD ["python", "server.py"]', {}, False),
+        ('ENV LEVEL=1 \\\n  PORT=9876\nCMD ["python", "server.py"]', {}, False),
+        ('CMD ["python", "server.py"]', {"PORT": "80"}, False),
+        ('CMD ["false"]', {}, False),
+    ],
+)
+def test_a_port_that_only_a_rehearsal_tells_is_in_doubt(
+    definition: Define, tmp_path: Path, dockerfile: str, variables: dict[str, str], doubted: bool
+) -> None:
+    (tmp_path / "server.py").write_text('PORT = os.environ.get("PORT", "9876")')
+    (tmp_path / "Dockerfile").write_text(f"FROM scratch\n{dockerfile}\n")
+    image = replace(definition(), entry_point=(), command=(), environment=variables)
+    asset, doubts = DockerAsset(tmp_path, "Dockerfile", {}), dict[str, str]()
+    task = ProcessTask(image, asyncio.Semaphore(2), 20, sources=tmp_path, asset=asset, doubts=doubts)
+
+    async def play() -> None:
+        try:
+            await task.start()
+        finally:
+            await task.stop()
+
+    with pytest.raises(TaskFailedError, match="exit"):
+        asyncio.run(play())
+    assert [*doubts] == ([image.revision] if doubted else [])
+    assert all("without it server.py seems to take 9876" in each for each in doubts.values())

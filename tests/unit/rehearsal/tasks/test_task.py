@@ -1,4 +1,5 @@
 import asyncio
+import os
 import re
 import socket
 import sys
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
-from nova_infra.assembly import DockerAsset
+from nova_infra.machine import tools
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks import process as module
 from nova_infra.rehearsal.tasks import task as base
@@ -223,6 +224,21 @@ def test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it(
     assert (fault, task.killed_at_stop) == ("", killed)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
+def test_a_server_of_node_gets_its_signals_whatever_stands_before_it(
+    definition: Define, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of Python's puts a program before it that passes no signal on."""
+    shim = tmp_path / "node"
+    shim.write_text(f'#!/bin/sh\n"{tools.node()}" "$@"\ntrue\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    server = """require("http").createServer().listen(process.env.PORT, "127.0.0.1")
+    process.on("SIGTERM", () => process.exit(0))"""
+    task, fault = start(replace(definition(), entry_point=(), command=("node", "-e", server)), sources)
+    assert (fault, task.killed_at_stop) == ("", False)
+
+
 def test_a_task_that_takes_its_time_to_stop_gets_it(definition: Define, sources: Path) -> None:
     # 1.3 of the two seconds that it is granted: real ones, though health checks pass twenty times faster.
     assert not start(definition("slow-to-stop"), sources)[0].killed_at_stop
@@ -305,35 +321,3 @@ def test_a_definition_that_cannot_be_run_is_refused_by_name(containers: list[Any
     with pytest.raises(UnresolvableError, match="audio:3: ContainerDefinitions") as error:
         read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3")
     assert said in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("dockerfile", "variables", "doubted"),
-    [
-        ('CMD ["python", "server.py"]', {}, True),
-        ('CMD ["python", "server.py"]', {"LISTEN": "9876"}, True),
-        ('ARG PORT=80\nENV PORT=$PORT\nCMD ["python", "server.py"]', {}, False),
-        ('ENV LEVEL=1 \\\n  PORT=9876\nCMD ["python", "server.py"]', {}, False),
-        ('CMD ["python", "server.py"]', {"PORT": "80"}, False),
-        ('CMD ["false"]', {}, False),
-    ],
-)
-def test_a_port_that_only_a_rehearsal_tells_is_in_doubt(
-    definition: Define, tmp_path: Path, dockerfile: str, variables: dict[str, str], doubted: bool
-) -> None:
-    (tmp_path / "server.py").write_text('PORT = os.environ.get("PORT", "9876")')
-    (tmp_path / "Dockerfile").write_text(f"FROM scratch\n{dockerfile}\n")
-    image = replace(definition(), entry_point=(), command=(), environment=variables)
-    asset, doubts = DockerAsset(tmp_path, "Dockerfile", {}), dict[str, str]()
-    task = ProcessTask(image, asyncio.Semaphore(2), 20, sources=tmp_path, asset=asset, doubts=doubts)
-
-    async def play() -> None:
-        try:
-            await task.start()
-        finally:
-            await task.stop()
-
-    with pytest.raises(TaskFailedError, match="exit"):
-        asyncio.run(play())
-    assert [*doubts] == ([image.revision] if doubted else [])
-    assert all("without it server.py seems to take 9876" in each for each in doubts.values())
