@@ -41,7 +41,7 @@ _OTHER_PARTS = (
         "is about secrets, whose ARNs end with six characters that AWS adds: add -?????? to the ARN",
     ),
     (
-        r"kms:((de|en|re)crypt[\w*]*|generatedatakey[\w*]*|sign|verify)",
+        r"kms:((de|(re)?en)crypt[\w*]*|describekey|generate(datakey[\w*]*|mac)|getpublickey|sign|verify(mac)?)",
         r".*:alias/.*",
         "is about keys, and IAM compares no aliases with them: name it by its id, as in key/…",
     ),

@@ -51,7 +51,7 @@ class StackTemplate:
             for logical_id, resource in self.template.get("Resources", {}).items()
             if isinstance(resource, Mapping)
             and resource.get("Type") not in (None, "AWS::CDK::Metadata")
-            and conditions.holds(str(resource.get("Condition")), {}) is not False
+            and ("Condition" not in resource or conditions.holds(str(resource["Condition"]), {}) is not False)
         }
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -96,3 +96,11 @@ def test_a_value_of_another_type_ends_no_plan(name: str) -> None:
 def test_properties_of_another_type_end_no_plan(properties: Any) -> None:
     odd = {f"It{number}": {**stack["It"], "Properties": properties} for number, stack in enumerate(STACKS.values())}
     assert len(plan([], [[StackTemplate(KEY, {"Resources": odd})]]).stacks) == 1
+
+
+def test_what_has_no_condition_depends_on_none_even_on_one_of_that_name() -> None:
+    told = {"Told": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": "t" * 500}}}
+    template = {"Conditions": {"None": {"Fn::Equals": ["carts", "parcels"]}}, "Resources": told}
+    assert [each.where for each in plan([], [[StackTemplate(KEY, template)]]).refusals] == ["Told.DisplayName"]
+    told["Told"]["Condition"] = "None"
+    assert plan([], [[StackTemplate(KEY, template)]]).refusals == []

@@ -57,7 +57,7 @@ def _databases(step: Step) -> Iterator[tuple[Any, Mapping[str, Any], Mapping[str
 def _transition(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     had, wanted = (_numbers(each.get("EngineVersion")) for each in (before, after))
     said = f"goes from {before.get('EngineVersion')} to {after.get('EngineVersion')}"
-    common = min(len(had), len(wanted))
+    common = min(len(had), len(wanted)) if _product(before) == _product(after) else 0
     if kind in _VERSIONED and wanted[:common] < had[:common]:
         yield "EngineVersion", f"{said}, and no database goes back", "restore an older one from a backup, or keep this"
     is_upgrade = kind in _DATABASES and common > 0 and _major(had, after) < _major(wanted, after)
@@ -88,6 +88,11 @@ def _major(version: tuple[int, ...], properties: Mapping[str, Any]) -> tuple[int
     """The part of a version whose change is an upgrade that has to be allowed: one number, or MySQL's two."""
     engine = str(properties.get("Engine"))
     return version[:1] if "postgres" in engine else version[:2] if re.search("mysql|mariadb", engine) else ()
+
+
+def _product(properties: Mapping[str, Any]) -> str:
+    """The word before a version's number, as OpenSearch has one, whose numbers begin anew after Elasticsearch's."""
+    return re.split(r"\d", str(properties.get("EngineVersion")))[0]
 
 
 def _numbers(version: Any) -> tuple[int, ...]:

@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 from nova_infra.checks.permissions.attached import branches
 from nova_infra.checks.permissions.statements import contains
-from nova_infra.checks.rule import as_list, referenced
+from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.certain import is_function, number, table, tables, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Step
 
 _FUNCTION, _QUEUE, _TOPIC = "AWS::Lambda::Function", "AWS::SQS::Queue", "AWS::SNS::Topic"
-# Type of a receiver to the type of its policies, to their lists of receivers, and to what a sender has to be allowed.
+# Type of a receiver to the types of its policies, with what of them names it, and to what a sender has to be allowed.
 _POLICIES = {
-    _QUEUE: ("AWS::SQS::QueuePolicy", "Queues", "sqs:sendmessage"),
-    _TOPIC: ("AWS::SNS::TopicPolicy", "Topics", "sns:publish"),
+    _QUEUE: ({"AWS::SQS::QueuePolicy": "Queues", "AWS::SQS::QueueInlinePolicy": "Queue"}, "sqs:sendmessage"),
+    _TOPIC: ({"AWS::SNS::TopicPolicy": "Topics", "AWS::SNS::TopicInlinePolicy": "TopicArn"}, "sns:publish"),
 }
 _HIDES, _RUNS = 30, 3
 """Seconds for which a queue hides a message, and for which a function runs, where a template does not say."""
@@ -57,8 +57,6 @@ def refused_deliveries(step: Step) -> Iterator[Refusal]:
 
 
 _ENDS = ("EventSourceArn", "FunctionName")
-_TO_PEOPLE = ("application", "email", "email-json", "sms")
-"""Protocols by which no FIFO topic delivers: https://docs.aws.amazon.com/sns/latest/dg/fifo-topic-message-delivery.html."""
 
 
 def _kinds(step: Step) -> Iterator[Refusal]:
@@ -69,8 +67,9 @@ def _kinds(step: Step) -> Iterator[Refusal]:
         if topic is None:
             continue
         ordered = _is_fifo(topic)
-        if ordered and each.get("Protocol") in _TO_PEOPLE:
-            fault = f"is {each['Protocol']}, and a FIFO topic delivers to queues"
+        # https://docs.aws.amazon.com/sns/latest/dg/fifo-topic-message-delivery.html
+        if ordered and isinstance(protocol := each.get("Protocol"), str) and protocol != "sqs":
+            fault = f"is {protocol}, and a FIFO topic delivers to queues"
             yield step.refuse(f"{logical_id}.Protocol", fault, "put a queue between, or make it a standard topic")
         elif ordered is False and queue is not None and queue["Type"] == _QUEUE and _is_fifo(queue):
             fault = "is a FIFO queue, and its topic is a standard one"
@@ -140,13 +139,15 @@ def _lets_in(step: Step, delivery: _Delivery) -> bool:
             and _is_service(each.get("Principal"), delivery.service)
             for each in permissions
         )
-    policy, receivers, action = _POLICIES.get(kind, ("", "", ""))
-    if not policy:
+    if kind not in _POLICIES:
         return True
+    policies, action = _POLICIES[kind]
+    given = Template({name: each for name, each in resources.items() if each["Type"] in policies})
     documents = [
         document
-        for _, each in step.after.of_type(policy)
-        if delivery.receiver in map(referenced, as_list(each.get(receivers))) or is_function(each.get(receivers))
+        for policy, receivers in policies.items()
+        for _, each in given.of_type(policy)
+        if any(_means(one, delivery.receiver, kind, resources) for one in as_list(each.get(receivers)))
         for document in as_list(each.get("PolicyDocument"))
     ]
     statements = [each for one in documents for each in branches(table(one).get("Statement"))]
@@ -154,6 +155,12 @@ def _lets_in(step: Step, delivery: _Delivery) -> bool:
         each.get("Effect") == "Allow" and _allows(each, action) and _names(each.get("Principal"), delivery.service)
         for each in statements
     )
+
+
+def _means(named: Any, receiver: str, kind: str, resources: Mapping[str, Any]) -> bool:
+    """Whether what a policy names is a receiver, or may be: only a reference to another of its type is surely not."""
+    logical_id = referenced(named)
+    return logical_id == receiver or resources.get(logical_id or "", {}).get("Type") != kind
 
 
 def _allows(statement: Any, action: str) -> bool:

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.operations.changes.certain import is_known, is_whole, table, tables, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
 _Fault = tuple[str, str, str]
-_OTHER_REGION = re.compile(r"(?!us-east-1$)[a-z]{2}-[a-z]+-\d")
+_HOME = "us-east-1"
 _ELSEWHERE = re.compile(r"arn:aws:acm:(?!us-east-1:)([a-z0-9-]+):.*")
 _BEHAVIORS = "CacheBehaviors[].TargetOriginId"
 
@@ -28,13 +29,9 @@ def refused_edges(step: Step) -> Iterator[Refusal]:
             yield step.refuse(f"{logical_id}.DistributionConfig.{where}", fault, remedy)
     for logical_id, properties in step.given_of_type("AWS::WAFv2::WebACL"):
         region = step.after.key.region
-        if (
-            properties.get("Scope") == "CLOUDFRONT"
-            and region.startswith(("us-", "eu-", "ap-"))
-            and region != "us-east-1"
-        ):
+        if properties.get("Scope") == "CLOUDFRONT" and region != _HOME and aws_regions().get(region) == "aws":
             fault = f"is CLOUDFRONT, and the stack is in {region}"
-            yield step.refuse(f"{logical_id}.Scope", fault, "deploy it in us-east-1")
+            yield step.refuse(f"{logical_id}.Scope", fault, f"deploy it in {_HOME}")
     for logical_id, properties in step.given_of_type("AWS::Route53::RecordSet"):
         for where, fault, remedy in _record(properties, _zone_of(step, properties)):
             yield step.refuse(f"{logical_id}.{where}", fault, remedy)
@@ -53,7 +50,7 @@ def _distribution(config: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Origins", f"has {each.get('Id')} of no kind", "give it CustomOriginConfig or S3OriginConfig"
     arn = table(certificate).get("AcmCertificateArn")
     if isinstance(arn, str) and (match := _ELSEWHERE.fullmatch(arn)):
-        yield "ViewerCertificate.AcmCertificateArn", f"is in {match[1]}", "request it in us-east-1"
+        yield "ViewerCertificate.AcmCertificateArn", f"is in {match[1]}", f"request it in {_HOME}"
     origins, groups = config.get("Origins", []), [*values_at(config, "OriginGroups.Items[]")]
     ids = {str(table(each).get("Id")) for each in (*tables(origins), *groups)}
     wanted = (*values_at(config, "DefaultCacheBehavior.TargetOriginId"), *values_at(config, _BEHAVIORS))

@@ -77,3 +77,17 @@ def test_a_master_user_has_no_name_that_the_engine_keeps(engine: str, name: str,
 def test_a_database_that_restarts_is_missed_meanwhile(change: dict[str, Any], hurts: bool) -> None:
     [stack] = planned("AWS::RDS::DBInstance", GIVEN, {**GIVEN, **change}).stacks
     assert [each.where for each in stack.consequences if each.hurts] == (["It"] if hurts else [])
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"), [("OpenSearch_1.3", False), ("Elasticsearch_7.9", True), ("Elasticsearch_7.11", False)]
+)
+def test_opensearch_follows_elasticsearch_whose_numbers_are_higher(version: str, refused: bool) -> None:
+    """https://docs.aws.amazon.com/opensearch-service/latest/developerguide/version-migration.html."""
+
+    def stack(of: str) -> StackTemplate:
+        upgrades = {"UpdatePolicy": {"EnableVersionUpgrade": True}, "Properties": {"EngineVersion": of}}
+        return StackTemplate(KEY, {"Resources": {"It": {"Type": "AWS::OpenSearchService::Domain", **upgrades}}})
+
+    found = plan([stack("Elasticsearch_7.10")], [[stack(version)]]).refusals
+    assert [each.where for each in found] == ["It.EngineVersion"] * refused

@@ -1,5 +1,6 @@
 """Senders whose receivers do not let them in, and queues that hide messages for less time than a function takes."""
 
+import json
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_receiver_that_is_tried_out_has_to_let_its_sender_in(resources: Any, a
 
 
 def test_what_a_topic_sends_to_a_queue_that_does_not_let_it_in_is_lost() -> None:
-    _, [lost] = planned(Topic=TOPIC, Queue=QUEUE, It=SUBSCRIBES, Policy=OTHERS_QUEUE)
+    _, [lost] = planned(Topic=TOPIC, Queue=QUEUE, Other=QUEUE, It=SUBSCRIBES, Policy=OTHERS_QUEUE)
     assert lost == "carts.It.Endpoint: leads to Queue, which does not let sns in: what it sends is lost"
     assert planned(Topic=TOPIC, Queue=QUEUE, It=SUBSCRIBES, Policy=QUEUE_OF_SNS) == ([], [])
 
@@ -90,12 +91,15 @@ def test_a_queue_hides_a_message_for_as_long_as_its_function_may_run(seconds: An
         ({"FifoTopic": True, "TopicName": "t.fifo"}, {"FifoQueue": True}, "sqs", ""),
         ({"FifoTopic": True, "TopicName": "t.fifo"}, {}, "sqs", ""),
         ({"FifoTopic": True, "TopicName": "t.fifo"}, {}, "email", "It.Protocol"),
+        ({"FifoTopic": True, "TopicName": "t.fifo"}, {}, "https", "It.Protocol"),
+        ({"FifoTopic": True, "TopicName": "t.fifo"}, {}, "lambda", "It.Protocol"),
+        ({}, {}, "https", ""),
         ({}, {"FifoQueue": "true"}, "sqs", "It.Endpoint"),
         ({"FifoTopic": {"Fn::If": ["Ordered", True, False]}}, {"FifoQueue": True}, "sqs", ""),
     ],
 )
 def test_a_topic_delivers_to_queues_of_its_kind(topic: Any, queue: Any, protocol: str, where: str) -> None:
-    endpoint = arn("Queue") if protocol == "sqs" else "a@example.org"
+    endpoint = {"sqs": arn("Queue"), "email": "a@example.org"}.get(protocol, "https://orders.example")
     policy = made("SQS::QueuePolicy", Queues=[{"Ref": "Queue"}], PolicyDocument=lets("sns.amazonaws.com", "*"))
     found, _ = planned(
         Topic=made("SNS::Topic", **topic),
@@ -113,3 +117,30 @@ def test_logs_reach_a_stream_by_a_role_alone() -> None:
     assert found.startswith("carts.It.RoleArn: is missing")
     role = "arn:aws:iam::210987654321:role/writes"
     assert planned(Stream=stream, It=made("Logs::SubscriptionFilter", **sends, RoleArn=role)) == ([], [])
+
+
+MAY = lets("s3.amazonaws.com", "sqs:SendMessage")
+FILLS = made("S3::Bucket", NotificationConfiguration={"QueueConfigurations": [{"Queue": arn("Queue")}]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "refused"),
+    [
+        ("QueuePolicy", {"Queues": [{"Ref": "Queue"}], "PolicyDocument": json.dumps(MAY)}, False),
+        ("QueuePolicy", {"Queues": [{"Ref": "Other"}], "PolicyDocument": json.dumps(MAY)}, True),
+        ("QueuePolicy", {"Queues": ["https://sqs.example/orders"], "PolicyDocument": MAY}, False),
+        ("QueuePolicy", {"Queues": [{"Fn::If": ["Own", {"Ref": "Queue"}, "x"]}], "PolicyDocument": MAY}, False),
+        ("QueueInlinePolicy", {"Queue": {"Ref": "Queue"}, "PolicyDocument": MAY}, False),
+        ("QueueInlinePolicy", {"Queue": {"Ref": "Other"}, "PolicyDocument": MAY}, True),
+        ("QueueInlinePolicy", {"Queue": {"Ref": "Queue"}, "PolicyDocument": lets("sns.amazonaws.com", "sqs:*")}, True),
+    ],
+)
+def test_a_queue_s_policy_counts_however_it_is_written(kind: str, properties: Any, refused: bool) -> None:
+    found, _ = planned(Queue=QUEUE, Other=QUEUE, It=FILLS, Policy=made(f"SQS::{kind}", **properties))
+    assert ["does not let s3 in" in each for each in found] == [True] * refused
+
+
+@pytest.mark.parametrize("named", [{"Ref": "Topic"}, "arn:aws:sns:eu-north-1:210987654321:told"])
+def test_so_does_a_topic_s(named: Any) -> None:
+    may = made("SNS::TopicInlinePolicy", TopicArn=named, PolicyDocument=lets("s3.amazonaws.com", "sns:Publish"))
+    assert planned(Topic=TOPIC, It=TELLS, Policy=may) == ([], [])

@@ -84,3 +84,13 @@ def test_what_users_meet_has_what_it_needs(kind: str, properties: dict[str, Any]
     stack = StackTemplate(StackKey("210987654321", "eu-north-1", "carts"), {"Resources": resources})
     found = [each.where for each in plan([], [[stack]]).refusals]
     assert found == ([f"It.{where}"] if where else [])
+
+
+@pytest.mark.parametrize(
+    ("region", "refused"),
+    [("us-east-1", False), ("ca-central-1", True), ("sa-east-1", True), ("unknown-region", False)],
+)
+def test_a_web_acl_of_cloudfront_is_made_in_one_region_alone(region: str, refused: bool) -> None:
+    resources = {"It": {"Type": "AWS::WAFv2::WebACL", "Properties": {"Scope": "CLOUDFRONT"}}}
+    stack = StackTemplate(StackKey("210987654321", region, "carts"), {"Resources": resources})
+    assert [each.where for each in plan([], [[stack]]).refusals] == ["It.Scope"] * refused
