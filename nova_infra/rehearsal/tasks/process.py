@@ -242,12 +242,11 @@ class ProcessTask(Task):
 
     def _note_written(self) -> None:
         """Note a program that wrote where the definition lets nobody write; here it may write anywhere."""
-        if self.definition.read_only_root and self.definition.revision not in self.doubts:
-            if wrote := wrote_read_only(self.definition, self.asset, self._place("work"), self._place("tmp")):
-                self.doubts[self.definition.revision] = (
-                    f"only its image shows whether a task can do without {wrote}, which it wrote: its root file system "
-                    "is read-only (mount a volume there, or play it with a container engine)"
-                )
+        if wrote := wrote_read_only(self.definition, self.asset, self._place("work"), self._place("tmp")):
+            self.doubts[self.definition.revision] = (
+                f"only its image shows whether a task can do without {wrote}, which it wrote: its root file system "
+                "is read-only (mount a volume there, or play it with a container engine)"
+            )
 
     def _told_port(self) -> int:
         """The port of this machine that stands for the one that its definition's variable names.

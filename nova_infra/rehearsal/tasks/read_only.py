@@ -10,7 +10,7 @@ from nova_infra.rehearsal.usage.filling.disk import changed
 
 
 def wrote_read_only(definition: TaskDefinition, asset: DockerAsset | None, work: Path, tmp: Path) -> str | None:
-    """A file that a task wrote outside its volumes, as its image would call it; None where none was found.
+    """A file that a task wrote outside its volumes, as its image would call it; None where it may, or none was found.
 
     ECS mounts an image's own volumes, too: they can be written.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
@@ -19,6 +19,8 @@ def wrote_read_only(definition: TaskDefinition, asset: DockerAsset | None, work:
         work: Its working directory, a copy of the asset's.
         tmp: Its directory for temporary files.
     """
+    if not definition.read_only_root:
+        return None
     place, volumes = volumes_of(asset.directory / asset.dockerfile) if asset is not None else ("", [])
     place = definition.working_directory or place
     writable = [PurePosixPath(each) for each in (*definition.mounts, *volumes)]
