@@ -123,9 +123,9 @@ def _of_unknown(path: tuple[int | str, ...]) -> str:
     *outer, key = path
     if key in _INSTEAD:
         return _INSTEAD[str(key)]
-    if _OF_COPILOT.fullmatch(str(key)):
-        return "is not a key that Nova knows: remove it; docs/copilot.md says what to do instead of Copilot's"
     inside = [name for name in known_keys(outer) if key in known_keys([*outer, name])]
+    if _OF_COPILOT.fullmatch(str(key)) and not inside:
+        return "is not a key that Nova knows: remove it; docs/copilot.md says what to do instead of Copilot's"
     close = [name for name in known_keys(outer) if name == _NAMED_HERE.get(str(key))] or get_close_matches(
         str(key), known_keys(outer), n=1, cutoff=0.88 if inside else 0.7
     )

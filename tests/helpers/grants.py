@@ -50,9 +50,21 @@ def grant(template: Template, *statements: dict[str, Any], stage: str = "Staging
     }
 
 
-def named(action: str | list[str], resource: Any = "*") -> Callable[[Template], None]:
-    """Grants actions to the tests' role."""
-    return lambda template: grant(template, statement(action, resource))
+def named(action: str | list[str], resource: Any = "*", stage: str = "Staging") -> Callable[[Template], None]:
+    """Grants actions to the tests' role, or to that of another stage. Its name says which service's, and of which."""
+
+    def added(template: Template) -> None:
+        grant(template, statement(action, resource), stage=stage)
+
+    first = action if isinstance(action, str) else action[0]
+    wild = "several" if "*" in first or "?" in first else "one"
+    added.__name__ = f"{first.partition(':')[0]} {wild} {stage}"
+    return added
+
+
+def kind_of(added: Callable[[Template], None]) -> tuple[str, int]:
+    """What distinguishes a grant from others of a table: whatever is not by :func:`named` is a kind of its own."""
+    return added.__name__, added.__code__.co_firstlineno
 
 
 def own(service: str, tail: str) -> str:

@@ -80,7 +80,6 @@ def test_what_podman_keeps_running_without_root_ends_with_the_tests(ran: tuple[l
     assert not psutil.pid_exists(ran[1]) or psutil.Process(ran[1]).status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.exhaustive("test_a_log_names_a_failed_test_with_its_whole_reason")
 def test_a_browser_that_is_none_is_refused_in_a_line(tmp_path: Path) -> None:
     none = str(tmp_path / "chromium")
     line = f"CHROMIUM_PATH={none}: is not a program: correct it, or unset it"

@@ -21,14 +21,14 @@ def module_name(name: str) -> str:
     return name.replace("-", "_")
 
 
-def require_name(root: Path, name: str) -> None:
-    """Make sure that a service of that name can be added to a project."""
-    require_usable(name)
+def require_name(root: Path, name: str, *, package: bool = True) -> None:
+    """Make sure that a service of that name can be added to a project, and its Python package if it has one."""
+    require_usable(name, package=package)
     if (root / "services" / name).exists():
         raise NovaError(f"services/{name}: already exists: choose another name, or remove it")
 
 
-def require_usable(name: str) -> None:
+def require_usable(name: str, *, package: bool = True) -> None:
     """Make sure that a service may have that name in any project."""
     try:
         Service.model_validate({"name": name})
@@ -38,6 +38,8 @@ def require_usable(name: str) -> None:
         raise NovaError(in_one_line(fault).removeprefix(f"{CONFIG_FILE}: ")) from None
     if name in _RESERVED:
         raise NovaError(f"name: {name!r} is reserved by the platform: choose another one, such as {name}-service")
+    if not package:
+        return
     # Python would import the other one in its place, here or there.
     module = module_name(name)
     if module in sys.stdlib_module_names or keyword.iskeyword(module) or importlib.util.find_spec(module):

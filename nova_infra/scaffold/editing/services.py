@@ -61,9 +61,9 @@ def add_service(root: Path, name: str, summary: str, template: str = "python") -
         NovaError: The name or the summary cannot be used, or a file cannot be written. Nothing has changed then.
     """
     load_config(root)
-    require_name(root, name)
-    require_summary(summary)
     kit = template == "python"
+    require_name(root, name, package=kit)
+    require_summary(summary)
     made = service_files(name, summary) if kit else other_files(template, name, summary)
     files = {f"services/{name}/{path}": text for path, text in made.items()}
     files[CONFIG_FILE] = with_entry(_read(root, CONFIG_FILE), name, "kit = true" if kit else "")
@@ -107,8 +107,8 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
         NovaError: There is no such service, or the new name cannot be used. Nothing has changed then.
     """
     kit = load_config(root).service(old).kit
-    require_name(root, new)
     directory = root / "services" / old
+    require_name(root, new, package=kit or (directory / "src" / module_name(old)).is_dir())
     renaming = renaming_of(directory, old, new, kit=kit)
     files = {CONFIG_FILE: with_renamed_entry(_read(root, CONFIG_FILE), old, new)}
     files |= _locks(root, lambda text: locks.with_renamed_service(text, old, new))

@@ -51,8 +51,8 @@ _CONTENT = (
     *("group_id", "source_security_group_id", "destination_security_group_id", "cidr_ip", "cidr_ipv6"),
     *("source_prefix_list_id", "destination_prefix_list_id", "ip_protocol", "from_port", "to_port"),
 )
-_OF_CDK = re.compile(r"(from|to) \w+:\S+")
-"""How CDK names and describes a security group's rule, by the path of a construct."""
+_OF_CDK = re.compile(r"(from|to) \w+:.+")
+"""How CDK names and describes a security group's rule, by the path of a construct; some ports are words, as UDP 53."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,6 @@ def extend(
     """Make a service's own resources in its stack, and keep those that hold data when the stack goes."""
     container = task.definition.find_container(CONTAINER)
     assert container is not None, "every task has it"
-    definition = task.definition.node.default_child
-    assert isinstance(definition, cdk.CfnResource)
     before = {each.node.path for each in stack.node.find_all()}
     try:
         extension(
@@ -146,17 +144,24 @@ def extend(
         )
     except Exception as error:
         raise _fault(error, name) from None
-    for construct in stack.node.find_all():
-        if construct.node.path in before or not isinstance(construct, cdk.CfnResource):
-            continue
+    made = [each for each in stack.node.find_all() if each.node.path not in before]
+    _settle([each for each in made if isinstance(each, cdk.CfnResource)], task, platform, name)
+
+
+def _settle(made: list[cdk.CfnResource], task: FargateTask, platform: PlatformStack, service: str) -> None:
+    """Keep what holds data, name the rules, and let the service's task wait for both."""
+    definition = task.definition.node.default_child
+    assert isinstance(definition, cdk.CfnResource)
+    names = set[str]()
+    for construct in made:
         if isinstance(construct, logs.CfnLogGroup) and construct.log_group_name is not None:
             if construct.cfn_options.deletion_policy == cdk.CfnDeletionPolicy.RETAIN:
                 _keep(construct)
-            _check_encryption(construct, platform, name)
+            _check_encryption(construct, platform, service)
         if _holds_data(construct):
             _keep(construct)
         elif isinstance(construct, _RULES):
-            _name_by_content(construct, name)
+            _name_by_content(construct, service, names)
         else:
             continue
         # A task may know it by its name alone, such as a worker its queue, and must not start before it, nor before it
@@ -164,10 +169,13 @@ def extend(
         definition.add_resource_dependency(construct)
 
 
-def _name_by_content(rule: ec2.CfnSecurityGroupIngress | ec2.CfnSecurityGroupEgress, service: str) -> None:
+def _name_by_content(
+    rule: ec2.CfnSecurityGroupIngress | ec2.CfnSecurityGroupEgress, service: str, taken: set[str]
+) -> None:
     """Name a rule that CDK named by a path, which differs between a direct deployment and one through the pipeline.
 
-    After a change of way, the same rule under another name would be made before the old one goes: EC2 refuses that.
+    After a change of way, the same rule under another name would be made before the old one goes: EC2 refuses that. It
+    refuses the same rule twice as well, which is the planner's to say: the second one keeps its name.
     """
     if not _OF_CDK.fullmatch(rule.node.id):
         return
@@ -175,7 +183,10 @@ def _name_by_content(rule: ec2.CfnSecurityGroupIngress | ec2.CfnSecurityGroupEgr
         rule.description = f"{service}: tasks"
     content = cdk.Stack.of(rule).resolve([getattr(rule, each, None) for each in _CONTENT])
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    rule.override_logical_id(f"{rule.cfn_resource_type.rpartition('::')[2]}{digest[:8].upper()}")
+    name = f"{rule.cfn_resource_type.rpartition('::')[2]}{digest[:8].upper()}"
+    if name not in taken:
+        rule.override_logical_id(name)
+        taken.add(name)
 
 
 def _check_encryption(group: logs.CfnLogGroup, platform: PlatformStack, service: str) -> None:

@@ -102,7 +102,6 @@ def test_a_build_succeeds_while_another_process_removes_images(said: Said) -> No
     assert said.built
 
 
-@pytest.mark.exhaustive("test_a_build_succeeds_while_another_process_removes_images")
 def test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behind(
     said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

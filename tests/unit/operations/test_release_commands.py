@@ -141,8 +141,7 @@ def rest(outside: int) -> bytes:
     return said
 
 
-@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
-@pytest.mark.parametrize(("answer", "code"), one_of_each([("prod", 1), ("yes", 2), ("\x04", 2), ("\x03", 130)]))
+@pytest.mark.parametrize(("answer", "code"), one_of_each([("yes", 2), ("prod", 1), ("\x04", 2), ("\x03", 130)]))
 def test_a_rollback_wants_the_environment_s_name_typed(served: Any, tmp_path: Path, answer: str, code: int) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
         if answer == "\x03":
@@ -185,7 +184,6 @@ def test_what_a_killed_one_left_goes_with_the_next(served: Any, run: Any, tmp_pa
     assert served.image_tag("carts-service") == "v1"
 
 
-@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
 @pytest.mark.parametrize("closed", one_of_each(["<&-", "</dev/null", "<&- >&-", "<&- >&- 2>&-"]))
 def test_without_a_terminal_nothing_is_asked(served: Any, tmp_path: Path, closed: str) -> None:
     command = f"{shlex.join(NOVA)} rollback prod {closed}"

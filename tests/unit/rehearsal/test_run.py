@@ -47,7 +47,6 @@ def test_a_report_without_a_place_is_refused_before_anything_runs(tmp_path: Path
         rehearse(options(tmp_path, report_file=tmp_path))
 
 
-@pytest.mark.exhaustive("test_what_aws_refuses_is_the_releases_fault_and_what_the_rehearsal_does_not_know_is_its_own")
 def test_an_assembly_without_a_repository_has_no_baseline(
     tmp_path: Path, write_assembly: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,7 +119,6 @@ def test_wider_access_is_refused_without_both(verdict: Verdict, given: dict[str,
     assert "needs the label wider-access and an approval of this commit" in status
 
 
-@pytest.mark.exhaustive("test_wider_access_is_refused_without_both")
 def test_wider_access_is_refused_in_more_commits_than_github_names_the_authors_of(verdict: Verdict) -> None:
     status = verdict("wider", reviews=[APPROVED], permissions=MAY, count=251)[0]
     assert "state=failure" in status

@@ -9,8 +9,14 @@ from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
 from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed
 from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
-from nova_infra.rehearsal.delivery.workflows.sources import SIGNS_IN, anything_may_be_done, why_not_there
+from nova_infra.rehearsal.delivery.workflows.sources import (
+    SIGNS_IN,
+    anything_may_be_done,
+    first_commands,
+    why_not_there,
+)
 
+_SET_UP = "./.github/actions/setup"
 _SIGN_IN = "./.github/actions/sign-in"
 # What it signs in with instead of a token.
 _OTHER_WAYS = {"aws-access-key-id", "role-chaining", "web-identity-token-file", "use-existing-credentials"}
@@ -27,7 +33,6 @@ _LIBRARY = r"(?:docker\.io/)?(?:library/)?"
 _HAS_NO_MAKE = re.compile(
     rf"{_LIBRARY}(?:(?:alpine|busybox|debian|ubuntu)(?:[:@].*)?|(?:python|node|ruby|golang):\S*(?:slim|alpine)\S*)"
 )
-_INSTALLS = re.compile(r"\b(?:apt-get|apt|apk|dnf|microdnf)\b")
 _WANTS_ONE_OF = {
     "postgres": r"POSTGRES_(?:PASSWORD(?:_FILE)?|HOST_AUTH_METHOD)",
     **dict.fromkeys(("mysql", "mariadb"), r"(?:MYSQL|MARIADB)_\w*(?:ROOT_PASSWORD|EMPTY)\w*"),
@@ -73,7 +78,7 @@ def why_doomed(
             None,
             (
                 why_not_there(step, before, root),
-                _without_make(job, step, before),
+                _without_make(job, step, before, root),
                 _without_shell(step),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
@@ -149,16 +154,26 @@ def _uploaded_twice(step: JobStep, before: Sequence[JobStep]) -> str:
     )
 
 
-def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]) -> str:
+def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     container = job.content.get("container")
     image = str(container.get("image") if isinstance(container, dict) else container or "")
-    needs = re.search(r"^\s*make\b", step.commands, re.MULTILINE) or step.uses == "./.github/actions/setup"
-    known = _HAS_NO_MAKE.fullmatch(image) and not anything_may_be_done(before)
-    if not (needs and known) or any(_INSTALLS.search(each.script) for each in (*before, step)):
+    needs = re.match(r"make(?![\w.-])", first_commands(step)) or step.uses == _SET_UP
+    installed = anything_may_be_done(before) or any(each.script for each in before)  # What a script does is not known.
+    installed = installed or (any(each.uses == _SET_UP for each in (*before, step)) and _may_bring_make(root))
+    if not needs or installed or not _HAS_NO_MAKE.fullmatch(image):
         return ""
     return (
         f"its job runs in the container {image}, which has no make: install it in a step before, or take another image"
     )
+
+
+def _may_bring_make(root: Path) -> bool:
+    """Whether the project's own set-up does anything else before it calls make first."""
+    path = root / _SET_UP / "action.yml"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    before, found, first = re.sub(r"(?m)(?:^|\s)#.*", "", text).partition("run:")
+    others = re.search(r"\buses:\s*[\"']?(?!actions/)\S", before)
+    return bool(found) and (others is not None or not re.match(r"[\s|>-]*make\b", first))
 
 
 def _without_shell(step: JobStep) -> str:
@@ -174,9 +189,12 @@ def why_no_service(services: Any) -> str:
         said = service if isinstance(service, dict) else {}
         official = re.match(rf"{_LIBRARY}(postgres|mysql|mariadb)(?:[:@]|$)", str(said.get("image")))
         given = said.get("env") or {}
-        if official is None or "--health-cmd" not in str(said.get("options")) or isinstance(given, str):
+        options = str(said.get("options"))
+        unknown = isinstance(given, str) or said.get("entrypoint") or re.search(r"--env-file|--entrypoint|\$", options)
+        if official is None or "--health-cmd" not in options or unknown:
             continue
-        if not any(re.fullmatch(_WANTS_ONE_OF[official[1]], str(key)) for key in given):
+        names = [*map(str, given), *re.findall(r"\w+", options)]
+        if not any(re.fullmatch(_WANTS_ONE_OF[official[1]], each) for each in names):
             wanted = "POSTGRES_PASSWORD" if official[1] == "postgres" else f"{official[1].upper()}_ROOT_PASSWORD"
             return f"its service {name} ({said['image']}) ends at once without a password: set {wanted} in its env"
     return ""

@@ -19,7 +19,9 @@ _HARMLESS = re.compile(
 _SHUT_DOWN = re.compile(r"actions/(?:(?:up|down)load-artifact@v[123]|cache@v[12])(?:\.|$)")
 _FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
 _HERE = ("", ".", "./")
-_OF_THE_CHECKOUT = re.compile(r"^\s*(make(?!.*\s-C)|nova|\./)", re.MULTILINE)
+_ELSEWHERE = r"(?![^\n]*\s(?:-\w*[Cf]|--(?:directory|file|makefile)\b))"
+_OF_THE_CHECKOUT = re.compile(rf"^[ \t]*(?:(make)(?![\w.-]){_ELSEWHERE}|nova(?![\w.-])|\./([\w./-]+))", re.MULTILINE)
+_LEADS = re.compile(r"(?:\s*(?:#[^\n]*|(?:set|echo)[ \t][^\n>;&|]*)\n)*\s*")
 _FILES = ("action.yml", "action.yaml", "Dockerfile")
 _KNOWN_IN_ACTIONS = {"github", "inputs", "steps", "job", "runner", "env", "strategy", "matrix", "needs"}
 _KEYS = {"name", "id", "if", "run", "shell", "env", "working-directory", "continue-on-error", "uses", "with"}
@@ -43,22 +45,38 @@ def why_not_there(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     return _without_checkout(step, before) or _without_action(step, root) or _in_no_directory(step, before, root)
 
 
+def first_commands(step: JobStep) -> str:
+    """A step's commands from the first one on that does anything."""
+    return _LEADS.sub("", step.commands.replace("\\\n", " "), count=1)
+
+
 def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> str:
-    whole = [s for s in before if "actions/download-artifact@" in s.uses and s.inputs.get("path", ".") in _HERE]
-    fetched = any(_FETCHES.search(each.script) for each in before)
-    runs = _OF_THE_CHECKOUT.search(step.commands) is not None and not re.search(r"\bcd\s", step.commands)
-    if anything_may_be_done(before) or whole or fetched or not (runs or step.uses.startswith("./")):
+    commands = step.commands.replace("\\\n", " ")
+    runs = None if re.search(r"\b(?:cd|pushd)\s", commands) else _OF_THE_CHECKOUT.search(commands)
+    wanted = PurePosixPath(step.uses or step.directory) / _file_of(step, runs)
+    downloads = [each.inputs.get("path", ".") for each in before if "actions/download-artifact@" in each.uses]
+    fetched = any(_FETCHES.search(each.script) for each in before) or any(map(wanted.is_relative_to, downloads))
+    if anything_may_be_done(before) or fetched or not (runs or step.uses.startswith("./")):
         return ""  # It may bring the sources, or needs none.
     checkouts = [each for each in before if "actions/checkout@" in each.uses]
     if not checkouts:
         what = f"{step.uses} is not there" if step.uses else "there is nothing to run"
         return f"no step before it checks the repository out, so {what}"
-    wanted = PurePosixPath(step.uses or step.directory or ".") / ("action.yml" if step.uses else "Makefile")
-    if is_unknown(str(wanted)) or is_unknown(step.directory) or any(_brings(each, wanted) for each in checkouts):
+    first = _OF_THE_CHECKOUT.match(first_commands(step))
+    made = any(each.script for each in before) or not (step.uses or (first and (first[1] or first[2])))
+    unknown = made or wanted.is_absolute() or ".." in wanted.parts or is_unknown([step.uses, step.directory])
+    if unknown or any(_brings(each, wanted) for each in checkouts):
         return ""
     last = checkouts[-1].inputs
     how = "sparse-checkout" if last.get("path", "") in _HERE else f"path: {last['path']}"
     return f"the checkout ({how}) does not bring {step.uses or wanted} where it is looked for"
+
+
+def _file_of(step: JobStep, runs: re.Match[str] | None) -> str:
+    """The file that a step needs, below the directory of its action or of its commands."""
+    if step.uses or runs is None:
+        return "action.yml"
+    return "Makefile" if runs[1] else runs[2] or ""
 
 
 def _brings(checkout: JobStep, file: PurePosixPath) -> bool:
@@ -69,8 +87,10 @@ def _brings(checkout: JobStep, file: PurePosixPath) -> bool:
     if place.is_absolute() or not file.is_relative_to(place):
         return place.is_absolute()
     parent = file.relative_to(place).parent
-    names = [PurePosixPath(each.strip().strip("/")) for each in checkout.inputs.get("sparse-checkout", "").splitlines()]
-    if not names or checkout.inputs.get("sparse-checkout-cone-mode") == "false":
+    named_there = checkout.inputs.get("sparse-checkout", "")
+    names = [PurePosixPath(each.strip().strip("/")) for each in named_there.splitlines()]
+    is_cone = checkout.inputs.get("sparse-checkout-cone-mode") != "false" and not re.search(r"[*?!\[]", named_there)
+    if not names or not is_cone:
         return True
     return any(parent.is_relative_to(each) or each.is_relative_to(parent) for each in names)
 

@@ -12,6 +12,7 @@ from helpers.grants import (
     Template,
     action_of,
     grant,
+    kind_of,
     named,
     own,
     policy,
@@ -82,7 +83,7 @@ def overwrites_artifacts(template: Template) -> None:
     grant(template, statement("s3:Put*", {"Fn::Join": ["", [bucket, "/*"]]}))
 
 
-def pipeline_arn(template: Template, tail: str = "") -> Any:
+def pipeline_arn(tail: str = "") -> Any:
     return f"arn:aws:codepipeline:us-east-1:444444444444:nova-platform{tail}"
 
 
@@ -103,39 +104,37 @@ GRANTS: dict[str, Callable[[Template], None]] = {
     "everywhere but": lambda t: grant(
         t, {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": "arn:aws:iam::111111111111:role/*"}
     ),
-    "lower case": lambda t: grant(t, statement("sts:assumerole", f"{PROD}/deployer")),
-    "upper case": lambda t: grant(t, statement("STS:ASSUMEROLE", f"{PROD}/deployer")),
-    "a wildcard in the action": lambda t: grant(t, statement("sts:Assume*", f"{PROD}/deployer")),
-    "a wildcard in the service": lambda t: grant(t, statement("*:AssumeRole", f"{PROD}/deployer")),
-    "a question mark": lambda t: grant(t, statement("sts:AssumeRol?", f"{PROD}/deployer")),
-    "a wildcard in the account": lambda t: grant(t, statement("sts:AssumeRole", "arn:aws:iam::3333*:role/deployer")),
-    "any account": lambda t: grant(t, statement("sts:AssumeRole", "arn:aws:iam::*:role/nova-prod-release")),
-    "a wildcard before the account": lambda t: grant(t, statement("sts:AssumeRole", "arn:*/nova-prod-release")),
-    "an unknown role": lambda t: grant(t, statement("sts:AssumeRole", {"Fn::ImportValue": "somebody"})),
-    "the bootstrap's deploy role": lambda t: grant(
-        t, statement("sts:AssumeRole", f"{PROD}/cdk-hnb659fds-deploy-role-333333333333-us-east-1")
-    ),
+    "lower case": named("sts:assumerole", f"{PROD}/deployer"),
+    "upper case": named("STS:ASSUMEROLE", f"{PROD}/deployer"),
+    "a wildcard in the action": named("sts:Assume*", f"{PROD}/deployer"),
+    "a wildcard in the service": named("*:AssumeRole", f"{PROD}/deployer"),
+    "a question mark": named("sts:AssumeRol?", f"{PROD}/deployer"),
+    "a wildcard in the account": named("sts:AssumeRole", "arn:aws:iam::3333*:role/deployer"),
+    "any account": named("sts:AssumeRole", "arn:aws:iam::*:role/nova-prod-release"),
+    "a wildcard before the account": named("sts:AssumeRole", "arn:*/nova-prod-release"),
+    "an unknown role": named("sts:AssumeRole", {"Fn::ImportValue": "somebody"}),
+    "the bootstrap's deploy role": named("sts:AssumeRole", f"{PROD}/cdk-hnb659fds-deploy-role-333333333333-us-east-1"),
     "under a condition": lambda t: grant(
         t, statement("sts:AssumeRole", f"{PROD}/deployer", Condition={"Bool": {"aws:SecureTransport": "true"}})
     ),
-    "giving the approval": lambda t: grant(
-        t, statement("codepipeline:PutApprovalResult", pipeline_arn(t, "/ApproveProduction/ApproveProduction"))
+    "giving the approval": named(
+        "codepipeline:PutApprovalResult", pipeline_arn("/ApproveProduction/ApproveProduction")
     ),
-    "changing the pipeline": lambda t: grant(t, statement("codepipeline:Update*", pipeline_arn(t))),
-    "skipping a condition": lambda t: grant(t, statement("codepipeline:OverrideStageCondition", pipeline_arn(t))),
+    "changing the pipeline": named("codepipeline:Update*", pipeline_arn()),
+    "skipping a condition": named("codepipeline:OverrideStageCondition", pipeline_arn()),
     "starting another build": starts_another_build,
     "changing another project": changes_another_project,
     "passing a role": lambda t: grant(t, statement("iam:PassRole"), statement("codebuild:UpdateProject")),
-    "widening its own role": lambda t: grant(t, statement("iam:PutRolePolicy", f"{OWN}/*")),
-    "changing stacks": lambda t: grant(t, statement("cloudformation:UpdateStack")),
+    "widening its own role": named("iam:PutRolePolicy", f"{OWN}/*"),
+    "changing stacks": named("cloudformation:UpdateStack"),
     "overwriting artifacts": overwrites_artifacts,
     "being trusted": trusted_by_the_pipeline,
-    "pushing images by a test": lambda t: grant(t, statement("ecr:PutImage")),
-    "moving tags": lambda t: grant(t, statement("ecr:PutImageTagMutability"), stage="Images"),
-    "writing the ledger": lambda t: grant(t, statement("ssm:PutParameter", "*")),
-    "the build itself": lambda t: grant(t, statement("sts:AssumeRole", f"{PROD}/deployer"), stage="Build"),
-    "an image's build": lambda t: grant(t, statement("sts:AssumeRole", f"{PROD}/deployer"), stage="Images"),
-    "the brief": lambda t: grant(t, statement("codepipeline:*", pipeline_arn(t)), stage="ApproveProduction"),
+    "pushing images by a test": named("ecr:PutImage"),
+    "moving tags": named("ecr:PutImageTagMutability", stage="Images"),
+    "writing the ledger": named("ssm:PutParameter", "*"),
+    "the build itself": named("sts:AssumeRole", f"{PROD}/deployer", stage="Build"),
+    "an image's build": named("sts:AssumeRole", f"{PROD}/deployer", stage="Images"),
+    "the brief": named("codepipeline:*", pipeline_arn(), stage="ApproveProduction"),
 }
 
 
@@ -172,15 +171,13 @@ GRANTS |= {
     "a key's policy": named("kms:PutKeyPolicy", own("kms", "key/any")),
     "a signature": named("signer:SignPayload"),
     "an image by its repository": named("ecr:PutImage", own("ecr", "repository/nova/carts-service")),
-    "images removed": lambda t: grant(
-        t, statement("ecr:BatchDeleteImage", own("ecr", "repository/nova/*")), stage="Images"
-    ),
-    "images expired": lambda t: grant(t, statement("ecr:PutLifecyclePolicy"), stage="Images"),
-    "replicated images": lambda t: grant(t, statement("ecr:PutReplicationConfiguration"), stage="Images"),
-    "the pipeline started": lambda t: grant(t, statement("codepipeline:StartPipelineExecution", pipeline_arn(t))),
-    "a transition stopped": lambda t: grant(t, statement("codepipeline:DisableStageTransition", pipeline_arn(t))),
-    "a stage retried": lambda t: grant(t, statement("codepipeline:RetryStageExecution", pipeline_arn(t, "/Prod"))),
-    "a webhook": lambda t: grant(t, statement("codepipeline:PutWebhook", pipeline_arn(t))),
+    "images removed": named("ecr:BatchDeleteImage", own("ecr", "repository/nova/*"), stage="Images"),
+    "images expired": named("ecr:PutLifecyclePolicy", stage="Images"),
+    "replicated images": named("ecr:PutReplicationConfiguration", stage="Images"),
+    "the pipeline started": named("codepipeline:StartPipelineExecution", pipeline_arn()),
+    "a transition stopped": named("codepipeline:DisableStageTransition", pipeline_arn()),
+    "a stage retried": named("codepipeline:RetryStageExecution", pipeline_arn("/Prod")),
+    "a webhook": named("codepipeline:PutWebhook", pipeline_arn()),
     "a build by name": named("codebuild:StartBuild", own("codebuild", "project/any")),
     "a build of many": named("codebuild:StartBuildBatch", own("codebuild", "project/*")),
     "a rule's target": named(["events:PutRule", "events:PutTargets"]),
@@ -189,7 +186,7 @@ GRANTS |= {
     "a rule of a load balancer": named("elasticloadbalancing:ModifyRule"),
     "logs sent elsewhere": named("logs:PutSubscriptionFilter", own("logs", "log-group:/nova/*")),
     "an alarm silenced": named("cloudwatch:DisableAlarmActions"),
-    "a message stopped": lambda t: grant(t, statement("sns:Unsubscribe")),
+    "a message stopped": named("sns:Unsubscribe"),
     "a connection of one's own": named("codeconnections:CreateConnection"),
     "the deploy role of this account": named(
         "sts:AssumeRole", f"{OWN}/cdk-hnb659fds-deploy-role-444444444444-us-east-1"
@@ -335,7 +332,7 @@ STRUCTURES = (
 GRANTS |= {each.__name__.replace("_", " "): each for each in STRUCTURES}
 
 
-@pytest.mark.parametrize("added", one_of_each(GRANTS.values(), kind=lambda grant: grant.__name__), ids=GRANTS.keys())
+@pytest.mark.parametrize("added", one_of_each(GRANTS.values(), kind_of), ids=GRANTS.keys())
 def test_one_grant_is_a_way_around_the_approval(assembly: Any, added: Callable[[Template], None]) -> None:
     template = assembly.template("NovaPipelineStack")
     added(template)

@@ -6,7 +6,19 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
-from helpers.grants import OWN, PROD, Template, action_of, grant, named, own, pipeline_of, project_of, statement
+from helpers.grants import (
+    OWN,
+    PROD,
+    Template,
+    action_of,
+    grant,
+    kind_of,
+    named,
+    own,
+    pipeline_of,
+    project_of,
+    statement,
+)
 from nova_infra.checks.rules import findings
 
 # What a step may do with the pipeline's own, and with nobody else's; and what no rule names.
@@ -38,13 +50,11 @@ GRANTS: dict[str, Callable[[Template], None]] = {
     "who may send to a queue": named("sqs:AddPermission"),
     "a table's policy": named("dynamodb:PutResourcePolicy"),
     "a stream's policy": named("kinesis:PutResourcePolicy"),
-    "a repository's policy": lambda t: grant(t, statement("ecr:SetRepositoryPolicy"), stage="Images"),
-    "images from upstream": lambda t: grant(t, statement("ecr:CreatePullThroughCacheRule"), stage="Images"),
-    "a signature revoked": lambda t: grant(t, statement("signer:RevokeSignature"), stage="Images"),
-    "who may sign": lambda t: grant(t, statement("signer:AddProfilePermission"), stage="Images"),
-    "all secrets where images are built": lambda t: grant(
-        t, statement("secretsmanager:GetSecretValue"), stage="Images"
-    ),
+    "a repository's policy": named("ecr:SetRepositoryPolicy", stage="Images"),
+    "images from upstream": named("ecr:CreatePullThroughCacheRule", stage="Images"),
+    "a signature revoked": named("signer:RevokeSignature", stage="Images"),
+    "who may sign": named("signer:AddProfilePermission", stage="Images"),
+    "all secrets where images are built": named("secretsmanager:GetSecretValue", stage="Images"),
     "by a web identity": named("sts:AssumeRoleWithWebIdentity", f"{PROD}/nova-prod-deploy"),
     "the root of an account": named("sts:AssumeRoot"),
     "certificates for a role": named("rolesanywhere:CreateProfile"),
@@ -75,7 +85,7 @@ GRANTS: dict[str, Callable[[Template], None]] = {
 }
 
 
-@pytest.mark.parametrize("added", one_of_each(GRANTS.values(), kind=lambda grant: grant.__name__), ids=GRANTS.keys())
+@pytest.mark.parametrize("added", one_of_each(GRANTS.values(), kind_of), ids=GRANTS.keys())
 def test_a_grant_of_any_kind_is_a_way_around_the_approval(assembly: Any, added: Callable[[Template], None]) -> None:
     template = assembly.template("NovaPipelineStack")
     added(template)

@@ -91,6 +91,11 @@ def test_what_is_the_same_in_every_environment_is_told_from_a_misspelt_key(key: 
     ]
 
 
+def test_a_key_outside_of_its_table_is_not_taken_for_one_of_copilots() -> None:
+    with pytest.raises(ConfigError, match=r"^nova\.toml: network: is a key of environments: write it there$"):
+        parse_config(tomllib.loads(PROJECT) | {"services": [{"name": "api"}], "network": {"zones": ["a", "b"]}})
+
+
 def test_values_are_shown_as_the_file_has_them() -> None:
     [line] = lines({"services": [{"name": "mailer", "kind": "worker", "queue": False}]})
     assert line.startswith("services[0].queue: false is not a table")

@@ -10,11 +10,11 @@ from nova_infra.operations.doctor.first import left_to_fill_in
 
 
 def test_what_nova_toml_marks_with_todo_is_listed() -> None:
-    text = '# What is marked TODO is yours.\n[source] # TODO the repository\n# TODO a connection\nbranch = "TODO"\n'
+    text = '# What is TODO is yours.\nx = 1 # TODO this one is a placeholder\n# TODO why 1\nbranch = "TODO"\n'
     listed = list(left_to_fill_in(text))
     assert [(each.right, each.what) for each in listed] == [
-        (False, "line 2 is marked TODO: the repository"),
-        (False, "line 3 is marked TODO: a connection"),
+        (False, "line 2 is marked TODO: this one is a placeholder"),
+        (None, "line 3 is marked TODO: why 1"),
     ]
 
 

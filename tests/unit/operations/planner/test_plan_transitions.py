@@ -196,6 +196,7 @@ MATRIX = {
     ),
     "another hosted zone": Case(
         another_zone_of_names,
+        told=("the name nova.example.com moves to another hosted zone",),
         replaced=frozenset({"AWS::CertificateManager::Certificate", "AWS::Route53::RecordSet"}),
     ),
     "environment renamed": Case(

@@ -50,6 +50,13 @@ def run(*command: str, directory: Path) -> str:
 
 
 @pytest.mark.parametrize("template", one_of_each(OTHERS))
+def test_it_may_have_the_name_of_a_python_module(project: Path, template: str) -> None:
+    add_service(project, "json", "Says hello to everybody.", template)
+    rename_service(project, "json", "test")
+    assert not load_config(project).service("test").kit
+
+
+@pytest.mark.parametrize("template", one_of_each(OTHERS))
 def test_it_is_a_service_of_its_own_directory(project: Path, template: str) -> None:
     written = add_service(project, NAME, "Says hello to everybody.", template)
     config = load_config(project)

@@ -123,6 +123,12 @@ def resources(service):
 """
 
 
+PORTS = """\
+    for port in (ec2.Port.udp(53), ec2.Port.all_traffic(), ec2.Port.icmp_type(8), ec2.Port.tcp_range(8000, 8009)):
+        own.connections.allow_from(service.security_group, port)
+"""
+
+
 def test_a_database_of_its_own_lets_its_tasks_in_before_they_start(tmp_path: Path) -> None:
     found = made_by(tmp_path, DATABASE)
     [group] = [key for key, each in found.items() if "tasks, reached by" in str(each)]
@@ -137,11 +143,25 @@ def test_a_database_of_its_own_lets_its_tasks_in_before_they_start(tmp_path: Pat
 
 def test_a_database_of_its_own_opens_the_same_rules_by_a_direct_deployment(tmp_path: Path) -> None:
     """Another logical id for the same rule would create it before the old one is deleted, which EC2 refuses."""
-    direct, delivered = made_by(tmp_path, DATABASE), made_by(tmp_path, DATABASE, stage="Live")
+    direct, delivered = (made_by(tmp_path, f"{DATABASE}{PORTS}", stage=stage) for stage in ("", "Live"))
     kinds = ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
     rules = [{key: each for key, each in of.items() if each["Type"] in kinds} for of in (direct, delivered)]
     assert rules[0] == rules[1]
     assert sum(each["Properties"]["Description"] == "the cache of shop" for each in rules[0].values()) == 1
+
+
+def test_the_same_rule_twice_is_left_to_the_planner(tmp_path: Path) -> None:
+    twice = """
+from aws_cdk import aws_ec2 as ec2
+
+def resources(service):
+    for name in "AB":
+        shared = ec2.SecurityGroup.from_security_group_id(service.stack, name, "sg-0123456789abcdef0")
+        service.security_group.connections.allow_to(shared, ec2.Port.tcp(5432))
+"""
+    rules = [each for each in made_by(tmp_path, twice).values() if each["Type"] == "AWS::EC2::SecurityGroupEgress"]
+    assert len(rules) == 2
+    assert rules[0]["Properties"] == rules[1]["Properties"]
 
 
 def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made: dict[str, Any]) -> None:

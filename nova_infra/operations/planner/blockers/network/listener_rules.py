@@ -55,20 +55,16 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
         if stack.key[:2] == step.after.key[:2]
         for name, properties in stack.of_type(_RULE)
     }
-    for_tests = {
-        name
-        for _, service in step.before.of_type("AWS::ECS::Service")
-        for each in tables(service.get("LoadBalancers"))
-        for name in references(table(each.get("AdvancedConfiguration")).get("TestListenerRule"))
-    }
+    for_tests = _of_tests(step.before)
     for logical_id, before in changed:
         if logical_id in for_tests:
             continue
-        after = rules.pop((step.after.key, logical_id), {})
+        own = (step.after.key, logical_id)
+        after = rules.get(own, {})
         if not (is_known(before.get("Conditions")) and is_known(after.get("Conditions"))):
             continue
         had, has = _conditions(before), _conditions(after)
-        others = [path for each in rules.values() for path in _conditions(each).get("path-pattern", ())]
+        others = [p for key, each in rules.items() if key != own for p in _conditions(each).get("path-pattern", ())]
         given_up = [path for path in had.get("path-pattern", ()) if not _takes(has.get("path-pattern", ()), path)]
         if moved := [path for path in given_up if _takes(others, path)]:
             yield step.note(logical_id, f"another rule takes {listed(moved, 3)} from now on")
@@ -78,6 +74,16 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
         for field in sorted(has.keys() - had.keys()) if had else ():
             said = f"takes only requests with {field} {listed(has[field], 3)} from now on: others find no rule"
             yield step.note(logical_id, said, hurts=True)
+
+
+def _of_tests(stack: StackTemplate) -> set[str]:
+    """The rules by which only tests reach a service."""
+    return {
+        name
+        for _, service in stack.of_type("AWS::ECS::Service")
+        for each in tables(service.get("LoadBalancers"))
+        for name in references(table(each.get("AdvancedConfiguration")).get("TestListenerRule"))
+    }
 
 
 def _takes(patterns: Iterable[str], path: str) -> bool:

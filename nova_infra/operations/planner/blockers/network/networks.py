@@ -4,6 +4,7 @@ For a VPC that is replaced, see ``cloudformation/exports``.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ _ZONES: Mapping[str, tuple[str, int, bool]] = {
     "AWS::MSK::Cluster": ("BrokerNodeGroupInfo.ClientSubnets", 2, True),
 }
 _MOUNT = "AWS::EFS::MountTarget"
+_USUAL = re.compile(r"[a-z]+(-[a-z]+)+-\d[a-z]")
+"""The name of an Availability Zone; those of Local Zones, such as us-west-2-lax-1a, go on."""
 
 
 def overlapping_subnets(step: Step) -> Iterator[Refusal]:
@@ -80,13 +83,18 @@ def unsuited_zones(step: Step) -> Iterator[Refusal]:
 
 
 def _zone(step: Step, subnet: Any) -> str:
-    """The zone of a subnet, as its template has it; empty where no template has the subnet."""
+    """The zone of a subnet, as its template has it; empty where no template has the subnet.
+
+    Empty as well for a Local Zone, a Wavelength Zone or an Outpost, where one is enough.
+    """
     owner = step.world.named(step.after, subnet)
     if owner is None:
         return ""
     stack, logical_id = owner
-    zone = stack.resources[logical_id].get("Properties", {}).get("AvailabilityZone")
-    return f"{stack.key}/{shown(zone)}" if zone is not None else ""
+    properties = stack.resources[logical_id].get("Properties", {})
+    zone = properties.get("AvailabilityZone")
+    is_special = "OutpostArn" in properties or (isinstance(zone, str) and not _USUAL.fullmatch(zone))
+    return "" if zone is None or is_special else f"{stack.key}/{shown(zone)}"
 
 
 def _subnets(stack: StackTemplate) -> dict[str, tuple[str, _Network]]:

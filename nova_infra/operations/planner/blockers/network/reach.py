@@ -7,7 +7,7 @@ addresses, and a subnet without a route to the internet reaches none of them.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import may_be_left_out, table, tables
+from nova_infra.operations.changes.certain import is_function, may_be_left_out, table, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -46,14 +46,14 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
         if logical_id in gone.keys() - followed:
             said = f"its DNS name {gone[logical_id]} with it: clients of the old one get no answer"
             yield step.note(logical_id, said, hurts=True)
-    zones: dict[str, set[str]] = {}
+    zones: dict[str, set[tuple[str, str]]] = {}
     for _, name, zone in _domains(step.after):
         zones.setdefault(name, set()).add(zone)
     for logical_id, name, zone in _domains(step.before):
         if name not in zones:
             said = f"the name {name} goes: clients that use it find no address; keep it until nobody does"
             yield step.note(logical_id, said, hurts=True)
-        elif zone not in zones[name]:
+        elif all(way == zone[0] and other != zone[1] for way, other in zones[name]):
             said = (
                 f"the name {name} moves to another hosted zone: until its parent zone names that one's servers, "
                 "clients find no address, and its certificate is never issued"
@@ -66,16 +66,23 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
             yield step.note(logical_id, said, hurts=True)
 
 
-def _domains(stack: StackTemplate) -> Iterator[tuple[str, str, str]]:
-    """Each record that gives a name an address, the name, where the template says it, and its zone."""
+def _domains(stack: StackTemplate) -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """Each record that gives a name an address, the name, where the template says it, and its zone.
+
+    The zone is how the template gives it and what it gives: a zone's id and its name may well be of the same one.
+    """
     for logical_id, record in stack.of_type("AWS::Route53::RecordSet"):
         name = record.get("Name")
         if isinstance(name, str) and record.get("Type") in ("A", "AAAA", "CNAME"):
-            yield (
-                logical_id,
-                name.rstrip(".").lower(),
-                shown(record.get("HostedZoneId") or record.get("HostedZoneName")),
-            )
+            yield logical_id, name.rstrip(".").lower(), _zone(stack, record)
+
+
+def _zone(stack: StackTemplate, record: Mapping[str, Any]) -> tuple[str, str]:
+    way = "HostedZoneId" if record.get("HostedZoneId") else "HostedZoneName"
+    given = record.get(way)
+    if is_function(given):
+        return f"{way} by reference", shown(sorted(stack.resources.keys() & references(given)))
+    return way, shown(given).rstrip(".").lower() if way == "HostedZoneName" else shown(given)
 
 
 def replaced_services(step: Step) -> Iterator[Consequence]:

@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html,
 https://docs.aws.amazon.com/opensearch-service/latest/developerguide/managedomains-multiaz.html,
-https://docs.aws.amazon.com/opensearch-service/latest/developerguide/managedomains-dedicatedmasternodes.html,
+https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_ClusterConfig.html (dedicated masters),
 https://docs.aws.amazon.com/opensearch-service/latest/developerguide/fgac.html.
 """
 
@@ -47,7 +47,7 @@ def _domain(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         elif zones == 2 and nodes % 2:
             yield where, f"is {nodes:g}, an odd number for two zones", "make it even"
     masters = number(cluster.get("DedicatedMasterCount"))
-    if _is_on(cluster.get("DedicatedMasterEnabled")) and masters is not None and masters not in (3, 5):
+    if _is_on(cluster.get("DedicatedMasterEnabled")) and masters is not None and (masters < 3 or masters == 4):
         yield "ClusterConfig.DedicatedMasterCount", f"is {masters:g}", "make it 3 or 5"
     if not _is_on(table(properties.get("AdvancedSecurityOptions")).get("Enabled")):
         return

@@ -9,8 +9,8 @@ API_ModifyReplicationGroup (ElastiCache) and API_AssociateVPCWithHostedZone (Rou
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import is_known, number, table, tables
-from nova_infra.operations.changes.template_values import references, same
+from nova_infra.operations.changes.certain import certain_entries, is_known, number, table, tables
+from nova_infra.operations.changes.template_values import references, same, shown
 from nova_infra.operations.planner.model import Action, Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -33,7 +33,8 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
         "Origin": "AWS_KMS",
     },
 }
-_OF_ATTRIBUTE = ("AttributeDataType", "Mutable", "Required")
+_OF_ATTRIBUTE = {"Mutable": True, "Required": False}
+"""What an attribute is where its pool does not say: see API_SchemaAttributeType."""
 _Properties = Mapping[str, Any]
 _Fault = tuple[str, str, str]
 
@@ -47,7 +48,7 @@ def refused_updates(step: Step) -> Iterator[Refusal]:
         old, new = (table(each.resources[action.logical_id].get("Properties")) for each in (step.before, step.after))
         faults = [*_token(old, new, replaced)]
         if action.action is not Action.REPLACE:
-            faults += _fixed(action.type, old, new)
+            faults += _fixed(action.type, old, new, replaced)
         if action.action is not Action.REPLACE and action.type in _JUDGES:
             faults += _JUDGES[action.type](old, new)
         for where, fault, remedy in faults:
@@ -62,11 +63,27 @@ def _token(old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_
         yield "ServiceToken", fault, "give the resource another logical id"
 
 
-def _fixed(kind: str, old: _Properties, new: _Properties) -> Iterator[_Fault]:
-    """What no update of a type changes."""
+def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_Fault]:
+    """What no update of a type changes. A zone, unlike an id, may stay the same when that of which it is changes."""
     for name, default in _FIXED.get(kind, {}).items():
-        if not same(old.get(name, default), new.get(name, default)):
+        was, becomes = (each.get(name, default) for each in (old, new))
+        follows = name != "AvailabilityZone" and set(references(becomes)) & replaced
+        if follows or not _may_be_the_same(was, becomes):
             yield name, "cannot be changed", "give the resource another logical id"
+
+
+def _may_be_the_same(one: Any, other: Any) -> bool:
+    return not (is_known(one) and is_known(other)) or _plain(one) == _plain(other)
+
+
+def _plain(value: Any) -> Any:
+    """A value that its service takes for the same as another way to write it: the lists here are of names."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return sorted(map(shown, value))
+    text = shown(value)
+    return text.lower() if text in ("True", "False") else text
 
 
 def _table(old: _Properties, new: _Properties) -> Iterator[_Fault]:
@@ -105,8 +122,9 @@ def _stream(old: _Properties, new: _Properties) -> Iterator[_Fault]:
 
 def _zone(old: _Properties, new: _Properties) -> Iterator[_Fault]:
     had, has = (each.get("VPCs", []) for each in (old, new))
-    if is_known([had == [], has == []]) and (had == []) is not (has == []):
-        fault = "makes a public zone private" if had == [] else "makes a private zone public"
+    becomes_private = had == [] and certain_entries(has) != []
+    if becomes_private or (certain_entries(had) != [] and has == []):
+        fault = "makes a public zone private" if becomes_private else "makes a private zone public"
         yield "VPCs", f"{fault}, which Route 53 does not", "make another zone"
 
 
@@ -114,12 +132,17 @@ def _user_pool(old: _Properties, new: _Properties) -> Iterator[_Fault]:
     if not all(is_known(each.get("Schema", [])) for each in (old, new)):
         return
     had, has = (
-        {str(a.get("Name")): [a.get(key) for key in _OF_ATTRIBUTE] for a in tables(each.get("Schema", []))}
-        for each in (old, new)
+        {str(a.get("Name")): {**_OF_ATTRIBUTE, **a} for a in tables(each.get("Schema", []))} for each in (old, new)
     )
-    if gone := sorted(name for name, each in had.items() if has.get(name) != each):
+    if gone := sorted(name for name, each in had.items() if name not in has or _differ(each, has[name])):
         fault = f"changes or removes {gone[0]}, and a user pool keeps its attributes"
         yield "Schema", fault, "leave it as it is, and add another attribute"
+
+
+def _differ(one: _Properties, other: _Properties) -> bool:
+    """Whether two attributes do; an omitted type is the one that the attribute has by its name."""
+    stated = [key for key in (*_OF_ATTRIBUTE, "AttributeDataType") if key in one and key in other]
+    return any(_plain(one[key]) != _plain(other[key]) for key in stated)
 
 
 def _cache(old: _Properties, new: _Properties) -> Iterator[_Fault]:

@@ -11,7 +11,8 @@ from itertools import chain
 _CHECKS = re.compile(
     r"\b(?:make(?:[ \t]+[^\s;&|()]+)*?[ \t]+"
     r"(?:test[^\s;&|()'\"]*|(?:check|integration|e2e|verify|preflight|gate)(?:[-_][^\s;&|()'\"]*)?)"
-    r"|(?:make|npx|python[\d.]*|(?:ba)?sh|scripts/\S+)[ \t]+[^\n;&|()]*?(?=[ \t]*(?:2>&1[ \t]*)?\|&?[ \t]*tee\b)"
+    r"|(?:make|npx|python[\d.]*|(?:ba)?sh|scripts/\S+)[ \t]+[^\n;&|()]*?"
+    r"(?<![A-Za-z])(?:(?:unit)?tests?|e2e|smoke)(?![A-Za-z])[^\n;&|()]*?(?=[ \t]*(?:2>&1[ \t]*)?\|&?[ \t]*tee\b)"
     r"|nova deploy|pytest|tox|nox|(?:npm|pnpm|yarn)(?:[ \t]+run)?[ \t]+test[^\s;&|()'\"]*)(?![\w.=/-])"
 )
 _IS_NO_CHECK = re.compile(r"#|\b(?:install|add|sync|echo|printf|which|command -v)\b|[\w.-]$")
@@ -30,7 +31,10 @@ _OWN = re.compile(r"[^\n;#)]*(?:[\s;)}]*[)}][ \t]*\|\|[^\n;#)]*)?")
 """What follows a command and depends on it, past the end of a group whose failure is caught."""
 _HOLDER = re.compile(r"(?:^|[\n;&|])[ \t]*([^\n;&|]*?)\$\(\s*\Z")
 """The command whose words a check writes."""
-_KEEPS = re.compile(r"\w+=\S*\Z")
+_SWALLOWS = re.compile(r"(?:(?:then|else|do|\{|\()\s+)*(echo|printf|export|local|declare|readonly)\s")
+"""A command that ends well whatever the one whose words it takes came to."""
+_KEEPS = re.compile(r"(?:\w+=\S*\s*)+\Z")
+_LISTS = re.compile(r"\s(?:-\w*[nq]|--(?:dry-run|version|help|list|collect-only))\b|[-_](?:list|files|names|version)\Z")
 _FUNCTION = re.compile(
     r"(?:^|[\n;])[ \t]*(?:function[ \t]+)?([\w-]+)[ \t]*(?:\(\))?[ \t]*\{(.*?)(?:\n[ \t]*|;[ \t]*)\}", re.DOTALL
 )
@@ -48,7 +52,7 @@ def checks(script: str, shell: str) -> Iterator[tuple[str, str]]:
     for check in _CHECKS.finditer(bare):
         lead = re.split(r"[\n;&|({]", bare[: check.start()])[-1]
         line = bare[: check.start()].rpartition("\n")[2]
-        if "#" in line or _IS_NO_CHECK.search(lead) or re.search(r"\s(?:-\w*[nq]|--dry-run)\b", check[0]):
+        if "#" in line or _IS_NO_CHECK.search(lead) or _LISTS.search(check[0]):
             continue
         yield check[0], _ignores(_Check(script, bare, check.start(), check.end(), lead, shell)) if is_known else ""
 
@@ -74,6 +78,7 @@ class _Check:
     """A check in a script, and the text around it.
 
     Attributes:
+        line: What stands before it in its line.
         own: What follows it up to the next command that does not depend on it.
         after: What follows that.
         stops: Whether the shell ends where a command fails.
@@ -83,6 +88,7 @@ class _Check:
 
     def __init__(self, script: str, bare: str, start: int, end: int, lead: str, shell: str) -> None:
         self.lead, self.text, self.bare = lead, script[end:], bare[end:]
+        self.line = bare[:start].rpartition("\n")[2]
         self.nested = bare[:start].count("(") > bare[:start].count(")")
         self.holder = _HOLDER.search(bare[:start])
         found = _OWN.match(self.bare)
@@ -112,9 +118,9 @@ def _ignores(check: _Check) -> str:
         return f"{piped[0]}, without pipefail"
     if background := _BACKGROUND.search(check.own):
         return "" if re.search(r"\bwait\s+[-$%\"]", check.bare + check.text) else background[0]
-    if check.holder is not None and (holder := check.holder[1].split()) and not _KEEPS.match(check.holder[1]):
-        return "" if holder[0] in ("if", "while", "until", "[", "[[", "test") else f"{holder[0]} $( )"
-    if re.search(r"(?:^|\s)!\s+\Z", check.lead) and not re.search(r"\b(?:if|while)\b", check.lead):
+    if check.holder is not None and check.holder[1] and not _KEEPS.match(check.holder[1]):
+        return f"{found[1]} $( )" if (found := _SWALLOWS.match(check.holder[1])) else ""
+    if re.search(r"(?:^|\s)!\s+\Z", check.lead) and not re.search(r"\b(?:if|elif|while|until)\b", check.line):
         return "" if re.search(r"&&|\|\|", check.own) else "!"
     if (condition := re.search(r"\b(if|elif|while|until)\s+(!\s*)?", check.lead)) is not None:
         return "" if condition[1] in ("while", "until") else _of_a_condition(check, negated=bool(condition[2]))

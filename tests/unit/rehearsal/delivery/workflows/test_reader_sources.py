@@ -1,11 +1,14 @@
 """What a job's steps find: the part of the repository that was checked out, own actions, and containers."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from helpers.edited_workflow import Change, read, said
 from helpers.exhaustive import one_of_each
+from nova_infra.rehearsal.delivery.workflows.job import JobStep
+from nova_infra.rehearsal.delivery.workflows.sources import why_not_there
 
 IN = r"    runs-on: .*"
 ACTION = r"(      - uses: )./.github/actions/setup"
@@ -53,7 +56,10 @@ def with_action(root: Path, text: str) -> None:
                 ("e2e-test", IN, job_in(DATABASE.format("mariadb", ", env: {MARIADB_USER: a, MARIADB_PASSWORD: b}"))),
                 "set MARIADB_ROOT_PASSWORD in its env",
             ),
-        ]
+            (("e2e-test", CHECKOUT, "path: infra\n      - run: make e2e"), "does not bring Makefile"),
+            (("e2e-test", CHECKOUT, "sparse-checkout: a\n      - run: ./ci/x.sh"), "does not bring ci/x.sh"),
+        ],
+        kind=lambda case: re.sub(r"postgres|mysql|mariadb|its start:.*|set \S+ in", "", case[1])[-12:],
     ),
 )
 def test_what_is_not_there_stops_its_job(change: Change, verdict: str, tmp_path: Path) -> None:
@@ -80,7 +86,12 @@ def test_what_is_not_there_stops_its_job(change: Change, verdict: str, tmp_path:
                 r"    steps:\n",
                 "    container: python:3-slim\n    steps:\n      - run: apt-get install -y make\n",
             ),
-        ]
+            *(
+                ("e2e-test", IN, job_in(DATABASE.format("postgres", f" {given}")))
+                for given in ("-e POSTGRES_PASSWORD=a", "--env-file db.env", ", entrypoint: start")
+            ),
+        ],
+        kind=lambda case: re.sub(r"[\W\d]+", " ", case[2])[-24:],
     ),
 )
 def test_what_may_be_there_is_not_missed(job: str, pattern: str, replacement: str, tmp_path: Path) -> None:
@@ -111,6 +122,39 @@ def test_an_own_action_is_read_when_its_step_begins(text: str, fault: str, tmp_p
     found = [each for each in said(workflow) if each.startswith("✗ integration-test")]
     assert [fault in each and "so GitHub does not load it" in each for each in found] == ([True] if fault else [])
     assert ("integration-test: ./.github/actions/own" in workflow.unplayed) == (not fault)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        *("./infra/scripts/x.sh", "make --directory infra", "make -f infra/Makefile", "make -Cinfra -k", "nova x"),
+        *("pushd infra\nmake", "cp -r infra/. .\nmake", "make \\\n  -C infra", "./$PLACE/x.sh", "set -e\n./infra/x"),
+    ],
+)
+def test_what_a_checkout_at_another_path_brings_is_found(run: str) -> None:
+    checkout = JobStep("", "actions/checkout@v4", "", "", {}, {"path": "infra"})
+    assert why_not_there(JobStep("", "", run, run, {}, {}), [checkout], Path("/none")) == ""
+    copied = JobStep("", "", "cp -r infra/. .", "cp -r infra/. .", {}, {})
+    assert why_not_there(JobStep("", "", "make", "make", {}, {}), [checkout, copied], Path("/none")) == ""
+    assert "does not bring Makefile" in why_not_there(JobStep("", "", "", "make", {}, {}), [checkout], Path("/none"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "missed"),
+    [
+        ("[{run: make setup, shell: bash}]", True),
+        ("[{run: apt-get install -y make, shell: bash}, {run: make setup, shell: bash}]", False),
+        ("[{uses: acme/make@v1}, {run: make setup, shell: bash}]", False),
+    ],
+)
+def test_a_set_up_may_bring_make(steps: str, missed: bool, tmp_path: Path) -> None:
+    with_action(tmp_path, "")
+    for name in ("setup", "sign-in"):
+        (tmp_path / f".github/actions/{name}/action.yml").write_text(f"runs: {{using: composite, steps: {steps}}}")
+    workflow = read(tmp_path, ("e2e-test", IN, job_in("container: python:3.13-slim")))
+    assert any("which has no make" in each for each in said(workflow)) == missed
+    prepared = ("e2e-test", CHECKOUT, "persist-credentials: false\n      - run: ./ci/prepare.sh")
+    assert said(read(tmp_path, ("e2e-test", IN, job_in("container: python:3.13-slim")), prepared)) == []
 
 
 def test_a_job_that_tells_of_failures_is_not_waited_for(tmp_path: Path) -> None:

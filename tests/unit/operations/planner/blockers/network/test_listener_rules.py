@@ -99,3 +99,15 @@ def test_requests_that_no_rule_takes_any_more_are_missed(before: Any, after: Any
     assert (told in found[0]) if told else found == [], found
     notes = [each.what for stack in planned.stacks for each in stack.consequences]
     assert ("another rule takes /carts/* from now on" in notes) == (other is not None)
+
+
+def test_rules_that_swap_their_paths_lose_no_request() -> None:
+    def stack(first: str, second: str) -> StackTemplate:
+        return StackTemplate(
+            KEY, {"Resources": {"One": taking(path_pattern=[first]), "Two": taking(path_pattern=[second])}}
+        )
+
+    [step] = plan([stack("/x/*", "/y/*")], [[stack("/y/*", "/x/*")]]).stacks
+    assert [each.what for each in step.consequences if each.hurts] == []
+    said = [each.what for each in step.consequences]
+    assert [f"another rule takes {path} from now on" in said for path in ("/x/*", "/y/*")] == [True, True]

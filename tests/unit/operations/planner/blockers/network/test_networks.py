@@ -18,6 +18,7 @@ SUBNETS = {
     }
     for number, name in enumerate(("a1", "a2", "b1"))
 }
+LOCAL = "us-west-2-lax-1a"
 BALANCER, DATABASE = "ElasticLoadBalancingV2::LoadBalancer", "RDS::DBSubnetGroup"
 
 
@@ -49,6 +50,19 @@ def test_subnets_are_of_as_many_zones_as_their_user_needs(
     kind: str, path: str, names: tuple[str, ...], refused: bool
 ) -> None:
     assert (f"It.{path}" in found(It=(kind, {path: refs(*names)}))) is refused
+
+
+@pytest.mark.parametrize("place", [{"AvailabilityZone": LOCAL}, {"OutpostArn": "arn:aws:outposts:::outpost/op-1"}])
+def test_a_load_balancer_in_a_local_zone_or_on_an_outpost_is_not_judged(place: dict[str, str]) -> None:
+    subnet = {"VpcId": "vpc-1", "CidrBlock": "10.0.9.0/24", "AvailabilityZone": "us-west-2a", **place}
+    own: dict[str, tuple[str, dict[str, Any]]] = {
+        "Special": ("EC2::Subnet", subnet),
+        "It": (BALANCER, {"Subnets": refs("Special")}),
+    }
+    assert found(**own) == []
+    assert found(**{**own, "Special": ("EC2::Subnet", {**subnet, "AvailabilityZone": "us-west-2a"})}) == (
+        ["It.Subnets"] if "OutpostArn" not in place else []
+    )
 
 
 def test_a_network_load_balancer_is_content_with_one_zone() -> None:

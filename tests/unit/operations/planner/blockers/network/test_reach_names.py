@@ -41,3 +41,31 @@ def test_a_name_that_moves_to_another_zone_is_said_to_wait_for_its_servers() -> 
     [step] = plan([stack(Web=ADDRESS)], [[stack(Web={**ADDRESS, "HostedZoneId": "Z2"})]]).stacks
     [said] = [str(each) for each in step.consequences if each.hurts]
     assert said.startswith("shop.Web: the name shop.example.org moves to another hosted zone: until its parent zone")
+
+
+LATER = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/somewhere"}
+BY_NAME, BY_REF = {"HostedZoneName": "example.org."}, {"HostedZoneId": {"Ref": "Zone"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moves"),
+    [
+        (BY_NAME, {"HostedZoneName": "Example.org"}, False),
+        (BY_NAME, {"HostedZoneName": "shop.example.org."}, True),
+        (BY_NAME, {"HostedZoneId": "Z1"}, False),
+        ({"HostedZoneId": "Z1"}, {"HostedZoneId": {"Ref": "Given"}}, False),
+        ({"HostedZoneId": {"Ref": "Given"}}, {"HostedZoneId": {"Ref": "Renamed"}}, False),
+        (BY_REF, {"HostedZoneId": {"Fn::GetAtt": ["Zone", "Id"]}}, False),
+        (BY_REF, {"HostedZoneId": {"Ref": "Other"}}, True),
+    ],
+)
+def test_a_zone_that_may_be_the_same_in_other_words_is_not_another_one(before: Any, after: Any, moves: bool) -> None:
+    def zoned(zone: dict[str, Any]) -> StackTemplate:
+        zones = {name: {"Type": "AWS::Route53::HostedZone", "Properties": {"Name": name}} for name in ("Zone", "Other")}
+        record = {"Type": "AWS::Route53::RecordSet", "Properties": {**ADDRESS, "TTL": "60", **zone}}
+        return StackTemplate(
+            KEY, {"Resources": {**zones, "Web": record}, "Parameters": {"Given": LATER, "Renamed": LATER}}
+        )
+
+    [step] = plan([zoned(before)], [[zoned(after)]]).stacks
+    assert any("moves to another hosted zone" in str(each) for each in step.consequences) is moves

@@ -36,10 +36,13 @@ CASES = [
     ("OpenSearchService::Domain", zones(4), ""),
     ("OpenSearchService::Domain", zones({"Ref": "AWS::AccountId"}, 3), ""),
     ("OpenSearchService::Domain", {"ClusterConfig": {"InstanceCount": 3}}, ""),
-    (
-        "OpenSearchService::Domain",
-        zones(3, 3, DedicatedMasterEnabled=True, DedicatedMasterCount=2),
-        "ClusterConfig.DedicatedMasterCount",
+    *(
+        (
+            "OpenSearchService::Domain",
+            zones(3, 3, DedicatedMasterEnabled=True, DedicatedMasterCount=count),
+            "ClusterConfig.DedicatedMasterCount" if count in (1, 2, 4) else "",
+        )
+        for count in (1, 2, 3, 4, 5, 7)
     ),
     ("OpenSearchService::Domain", SECURE, "DomainEndpointOptions.EnforceHTTPS"),
     ("OpenSearchService::Domain", {**SECURE, "DomainEndpointOptions": {"EnforceHTTPS": True}}, ""),

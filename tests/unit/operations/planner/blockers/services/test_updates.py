@@ -11,6 +11,9 @@ KEY = StackKey("210987654321", "eu-north-1", "carts")
 NAMES = {"BillingMode": "PAY_PER_REQUEST"}
 SHARDS = {"StreamModeDetails": {"StreamMode": "PROVISIONED"}}
 SCHEMA = [{"Name": "team", "AttributeDataType": "String", "Mutable": True}]
+CASED = {"CaseSensitive": True}
+LATER = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/somewhere"}
+NONE = {"Ref": "AWS::NoValue"}
 OTHER = [{"Name": "size", "AttributeDataType": "Number"}]
 
 
@@ -27,6 +30,8 @@ CASES = [
     ("EC2::Volume", {"Encrypted": False}, {"Encrypted": True}, "Encrypted"),
     ("EC2::Volume", {}, {"Encrypted": False}, ""),
     ("EC2::Volume", {"Size": 20}, {"Size": 30}, ""),
+    ("EC2::Volume", {"AvailabilityZone": "eu-north-1a"}, {"AvailabilityZone": {"Ref": "Zone"}}, ""),
+    ("EC2::Volume", {"Encrypted": "True"}, {"Encrypted": True}, ""),
     ("KMS::Key", {}, {"MultiRegion": True}, "MultiRegion"),
     ("KMS::Key", {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}, {"KeySpec": "RSA_4096"}, "KeySpec"),
     ("KMS::Key", {}, {"KeySpec": "SYMMETRIC_DEFAULT", "MultiRegion": "false"}, ""),
@@ -35,6 +40,17 @@ CASES = [
     ("Cognito::UserPool", {}, {"UsernameAttributes": ["email"]}, "UsernameAttributes"),
     ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": OTHER}, "Schema"),
     ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": [*SCHEMA, *OTHER]}, ""),
+    (
+        "Cognito::UserPool",
+        {"AliasAttributes": ["email", "phone_number"]},
+        {"AliasAttributes": ["phone_number", "email"]},
+        "",
+    ),
+    ("Cognito::UserPool", {"UsernameConfiguration": {"CaseSensitive": "true"}}, {"UsernameConfiguration": CASED}, ""),
+    ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": [{"Name": "team", "Mutable": "true"}]}, ""),
+    ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": [{"Name": "team", "Required": False}]}, ""),
+    ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": [{"Name": "team", "Mutable": False}]}, "Schema"),
+    ("Cognito::UserPool", {"Schema": SCHEMA}, {"Schema": [{"Name": "team", "Required": True}]}, "Schema"),
     ("Cognito::UserPool", {"MfaConfiguration": "OFF"}, {"MfaConfiguration": "OPTIONAL"}, ""),
     ("DynamoDB::Table", expires("ends"), expires("ends_at"), "TimeToLiveSpecification.AttributeName"),
     ("DynamoDB::Table", expires("ends"), expires("ends", enabled=False), ""),
@@ -47,6 +63,9 @@ CASES = [
     ("Kinesis::Stream", {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}, {**SHARDS, "ShardCount": 9}, ""),
     ("Route53::HostedZone", {"Name": "a.example"}, {"VPCs": [{"VPCId": "vpc-1"}]}, "VPCs"),
     ("Route53::HostedZone", {"VPCs": [{"VPCId": "vpc-1"}]}, {"VPCs": [{"VPCId": "vpc-2"}]}, ""),
+    ("Route53::HostedZone", {"VPCs": [{"VPCId": {"Ref": "Vpc"}}]}, {"VPCs": []}, "VPCs"),
+    ("Route53::HostedZone", {"Name": "a.example"}, {"VPCs": {"Fn::If": ["C", [{"VPCId": "vpc-1"}], NONE]}}, ""),
+    ("Route53::HostedZone", {"Name": "a.example"}, {"VPCs": [{"Fn::If": ["C", {"VPCId": "vpc-1"}, NONE]}]}, ""),
     (
         "ElastiCache::ReplicationGroup",
         {"TransitEncryptionEnabled": False},
@@ -67,7 +86,12 @@ def test_a_change_that_the_service_does_not_make_is_refused(
     kind: str, before: dict[str, Any], change: dict[str, Any], where: str
 ) -> None:
     def stack(properties: dict[str, Any]) -> StackTemplate:
-        return StackTemplate(KEY, {"Resources": {"It": {"Type": f"AWS::{kind}", "Properties": properties}}})
+        resources = {"It": {"Type": f"AWS::{kind}", "Properties": properties}}
+        declared = {
+            "Parameters": {"Zone": LATER, "Vpc": LATER},
+            "Conditions": {"C": {"Fn::Equals": [{"Ref": "Zone"}, "a"]}},
+        }
+        return StackTemplate(KEY, {"Resources": resources, **declared})
 
     found = plan([stack(before)], [[stack({**before, **change})]]).refusals
     assert [each.where for each in found] == ([f"It.{where}"] if where else [])
@@ -100,12 +124,13 @@ def test_no_custom_resource_moves_to_another_function(
     assert [each.where for each in found] == ["It.ServiceToken"] * refused
 
 
-def test_a_volume_stays_where_an_instance_is_that_is_replaced() -> None:
+@pytest.mark.parametrize(("key", "refused"), [("AvailabilityZone", False), ("SnapshotId", True)])
+def test_what_follows_a_replaced_resource_is_another_one_unless_it_is_a_zone(key: str, refused: bool) -> None:
     def stack(image: str) -> StackTemplate:
-        instance = {"Type": "AWS::EC2::Instance", "Properties": {"ImageId": image}}
-        volume = {"Size": 20, "AvailabilityZone": {"Fn::GetAtt": ["Runs", "AvailabilityZone"]}}
-        return StackTemplate(
-            KEY, {"Resources": {"Runs": instance, "It": {"Type": "AWS::EC2::Volume", "Properties": volume}}}
-        )
+        machine = {"Type": "AWS::EC2::Instance", "Properties": {"ImageId": image, "SubnetId": "subnet-1"}}
+        disk = {"AvailabilityZone": "eu-north-1a", "Size": 20, key: {"Fn::GetAtt": ["Machine", key]}}
+        volume = {"Type": "AWS::EC2::Volume", "Properties": disk}
+        return StackTemplate(KEY, {"Resources": {"Machine": machine, "Disk": volume}})
 
-    assert plan([stack("ami-0000000000000000a")], [[stack("ami-0000000000000000b")]]).refusals == []
+    found = plan([stack("ami-0000000000000000a")], [[stack("ami-0000000000000000b")]]).refusals
+    assert [each.where for each in found] == ([f"Disk.{key}"] if refused else [])

@@ -127,6 +127,14 @@ def _played(script: str, directory: Path) -> int:
         ("echo hello | tee log; cat x | tee y; make checkout || true", []),
         ("! make test && exit 1\nif ! make test; then exit 1; fi", []),
         ("test -z $(make test)", []),
+        ("if date; then exit 1; elif ! make check; then exit 1; fi", []),
+        ("until ! make verify; do sleep 1; done\nif [ a ] && ! make check; then exit 1; fi", []),
+        ("python scripts/version.py | tee -a $GITHUB_OUTPUT; npx playwright --version | tee v", []),
+        ("npx cdk list | tee stacks; docker run x sh -c 'make test' | tee log; npx vitest list | tee x", []),
+        ("for s in $(make test-list); do date; done\ncase $(make check) in a) ls ;; esac", []),
+        ("git diff --exit-code $(make gate-files)\nA=1 B=$(make check-version)", []),
+        ("if date; then echo $(make check); fi", ["make check"]),
+        ("npx playwright test | tee log; python -m unittest | tee log", ["npx playwright test", "python -m unittest"]),
     ],
 )
 def test_only_checks_are_looked_at(script: str, named: list[str]) -> None:

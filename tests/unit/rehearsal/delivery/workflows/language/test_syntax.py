@@ -42,6 +42,7 @@ def test_aliases_are_what_they_stand_for() -> None:
         ("a.env", ""),
         ("steps.env", ""),
         ("steps.with", ""),
+        ("db.credentials", ""),
         ("a.outputs", "outputs holds what GitHub does not take there"),
         ("a.defaults", "defaults holds what GitHub does not take there"),
         ("b.with", "job b: with holds what GitHub does not take there"),
@@ -52,10 +53,17 @@ def test_an_expression_stands_for_a_mapping_where_github_takes_one(key: str, ref
     step: dict[str, object] = {"uses": "x/y@v1"}
     jobs: dict[str, dict[str, object]] = {"a": {"runs-on": "x", "steps": [step]}, "b": {"uses": "./b.yml"}}
     content: dict[str, object] = {"on": "push", "jobs": jobs}
-    places = {"": content, "steps": step, **jobs}
+    database: dict[str, object] = {"image": "x"}
+    jobs["a"]["services"] = {"db": database}
+    places = {"": content, "steps": step, "db": database, **jobs}
     places[key.rpartition(".")[0]][key.rpartition(".")[2]] = expression
     if refused:
         with pytest.raises(WorkflowError, match=refused):
             WorkflowText(Path("w.yml"), json.dumps(content))
     else:
         WorkflowText(Path("w.yml"), json.dumps(content))
+
+
+@pytest.mark.parametrize("used", ["./", ".\\\\", "./x", "docker://x", "a/b@v1"])
+def test_an_action_may_stand_at_the_root(used: str) -> None:
+    WorkflowText(Path("w.yml"), JOBS.replace("run: ls", f'uses: "{used}"'))
