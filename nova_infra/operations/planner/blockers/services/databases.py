@@ -77,7 +77,8 @@ def _user(after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def _disk(after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html."""
-    if after.get("StorageType") in ("io1", "io2") and "Iops" not in after:
+    is_copy = not after.keys().isdisjoint(("DBSnapshotIdentifier", "SourceDBInstanceIdentifier"))
+    if after.get("StorageType") in ("io1", "io2") and "Iops" not in after and not is_copy:
         yield "Iops", f"is missing, and StorageType is {after['StorageType']}", "add it, or make the type gp3"
     least = number(after.get("AllocatedStorage"))
     if str(after.get("StorageType", "")).startswith("gp") and least is not None and least < _LEAST:

@@ -47,7 +47,7 @@ def refused_deliveries(step: Step) -> Iterator[Refusal]:
     yield from _kinds(step)
     for logical_id, mapping in step.given_of_type("AWS::Lambda::EventSourceMapping"):
         queue, function = (step.after.resources.get(referenced(mapping.get(key)) or "") for key in _ENDS)
-        if queue is None or function is None or queue["Type"] != _QUEUE:
+        if queue is None or function is None or (queue["Type"], function["Type"]) != (_QUEUE, _FUNCTION):
             continue
         hides = number(table(queue.get("Properties")).get("VisibilityTimeout", _HIDES))
         runs = number(table(function.get("Properties")).get("Timeout", _RUNS))

@@ -54,7 +54,8 @@ def _distribution(config: Mapping[str, Any]) -> Iterator[_Fault]:
     origins, groups = config.get("Origins", []), [*values_at(config, "OriginGroups.Items[]")]
     ids = {str(table(each).get("Id")) for each in (*tables(origins), *groups)}
     wanted = (*values_at(config, "DefaultCacheBehavior.TargetOriginId"), *values_at(config, _BEHAVIORS))
-    for each in wanted if is_whole(origins) and is_known([table(one).get("Id") for one in tables(origins)]) else ():
+    known = is_known([*(table(one).get("Id") for one in tables(origins)), config.get("OriginGroups")])
+    for each in wanted if is_whole(origins) and known else ():
         if isinstance(each, str) and each not in ids:
             yield "CacheBehaviors.TargetOriginId", f"is {each}, which is none of the origins", "name one of them"
 
@@ -63,7 +64,8 @@ def _zone_of(step: Step, record: Mapping[str, Any]) -> str:
     """The name of a record's zone, where a template has it; empty otherwise."""
     name = record.get("HostedZoneName")
     if (owner := step.world.named(step.after, record.get("HostedZoneId"))) is not None:
-        name = owner[0].resources[owner[1]].get("Properties", {}).get("Name")
+        zone = owner[0].resources[owner[1]]
+        name = zone.get("Properties", {}).get("Name") if zone["Type"] == "AWS::Route53::HostedZone" else None
     return name.rstrip(".").lower() if isinstance(name, str) else ""
 
 

@@ -41,6 +41,7 @@ def planned(kind: str, before: dict[str, Any] | None, after: dict[str, Any]) -> 
         ("RDS::DBInstance", GIVEN, {"EngineVersion": {"Fn::ImportValue": "version"}}, ""),
         ("RDS::DBInstance", GIVEN, {"BackupRetentionPeriod": 36}, "BackupRetentionPeriod"),
         ("RDS::DBInstance", GIVEN, {"StorageType": "io1"}, "Iops"),
+        ("RDS::DBInstance", {**GIVEN, "DBSnapshotIdentifier": "carts"}, {"StorageType": "io1"}, ""),
         ("RDS::DBInstance", GIVEN, {"StorageType": "io1", "Iops": 3000}, ""),
         ("RDS::DBInstance", {**GIVEN, "AllocatedStorage": "5"}, {"StorageType": "gp3"}, "AllocatedStorage"),
     ],

@@ -110,6 +110,13 @@ def test_a_topic_delivers_to_queues_of_its_kind(topic: Any, queue: Any, protocol
     assert [each.split(":")[0] for each in found] == ([f"carts.{where}"] if where else [])
 
 
+def test_an_alias_does_not_say_how_long_its_function_runs() -> None:
+    live = made("Lambda::Alias", FunctionName={"Ref": "Work"}, FunctionVersion="7", Name="live")
+    reads = made("Lambda::EventSourceMapping", EventSourceArn=arn("Queue"), FunctionName={"Ref": "Live"})
+    hides = made("SQS::Queue", VisibilityTimeout=2)
+    assert planned(Queue=hides, Work=FUNCTION, Live=live, It=reads) == ([], [])
+
+
 def test_logs_reach_a_stream_by_a_role_alone() -> None:
     sends = {"DestinationArn": arn("Stream"), "LogGroupName": "carts", "FilterPattern": ""}
     stream = made("Kinesis::Stream", ShardCount=1)

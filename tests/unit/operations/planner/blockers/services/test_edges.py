@@ -58,6 +58,17 @@ CASES = [
     ),
     (
         "CloudFront::Distribution",
+        {
+            "DistributionConfig": {
+                **SERVED,
+                "OriginGroups": {"Fn::If": ["Grouped", {}, {}]},
+                "CacheBehaviors": [{"TargetOriginId": "pages"}],
+            }
+        },
+        "",
+    ),
+    (
+        "CloudFront::Distribution",
         {"DistributionConfig": {**SERVED, "Origins": [{"Id": "files", "DomainName": "files.example.net"}]}},
         "DistributionConfig.Origins",
     ),
@@ -72,6 +83,7 @@ CASES = [
     ("Route53::RecordSet", record("www.shop.internal.", "CNAME"), ""),
     ("Route53::RecordSet", record("shop.internal"), ""),
     ("Route53::RecordSet", record("www.shops.internal"), "Name"),
+    ("Route53::RecordSet", record("www.shops.internal", HostedZoneId={"Fn::GetAtt": ["Found", "Value"]}), ""),
     ("Route53::RecordSet", record("www.example.org", HostedZoneName="example.com."), "Name"),
     ("Route53::RecordSet", record("example.com", "CNAME", HostedZoneName="example.com."), "Type"),
     ("Route53::RecordSet", record("www.example.org", HostedZoneId="Z1"), ""),
@@ -80,10 +92,11 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "properties", "where"), one_of_each(CASES, lambda case: case[0]))
 def test_what_users_meet_has_what_it_needs(kind: str, properties: dict[str, Any], where: str) -> None:
-    resources = {"It": {"Type": f"AWS::{kind}", "Properties": properties}, "Zone": ZONE}
+    found = {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/zones/shop", "Type": "String", "Value": "Z7"}}
+    resources = {"It": {"Type": f"AWS::{kind}", "Properties": properties}, "Zone": ZONE, "Found": found}
     stack = StackTemplate(StackKey("210987654321", "eu-north-1", "carts"), {"Resources": resources})
-    found = [each.where for each in plan([], [[stack]]).refusals]
-    assert found == ([f"It.{where}"] if where else [])
+    refused = [each.where for each in plan([], [[stack]]).refusals]
+    assert refused == ([f"It.{where}"] if where else [])
 
 
 @pytest.mark.parametrize(
