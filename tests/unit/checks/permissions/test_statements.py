@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_infra.checks.permissions.reach import account_of
-from nova_infra.checks.permissions.statements import contains, overlap, pattern_of
+from nova_infra.checks.permissions.statements import Statement, contains, overlap, pattern_of
 
 patterns = st.text("ab*?", max_size=4)
 TEXTS = ["".join(letters) for length in range(7) for letters in product("ab", repeat=length)]
@@ -53,6 +53,21 @@ def test_a_value_that_only_cloudformation_knows_may_be_anything() -> None:
 )
 def test_an_account_is_known_only_where_no_other_can_be_meant(arn: str, account: str | None) -> None:
     assert account_of(arn) == account
+
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html: actions ignore case.
+@pytest.mark.parametrize("written", ["sts:assumerole", "STS:AssumeRole", "sts:ASSUME*"])
+@pytest.mark.parametrize("asked", ["sts:AssumeRole", "sts:aSSUMErole"])
+def test_the_case_of_an_action_makes_no_difference(written: str, asked: str) -> None:
+    def statement(*, allows: bool = True, but: bool = False) -> Statement:
+        return Statement("P", allows, (written,), but, ("*",), False, False)
+
+    assert (statement().names(asked), statement(but=True).names(asked)) == (True, False)
+    assert [*statement().actions_within([asked])]
+    assert [*statement(but=True).actions_within([asked])] == []
+    assert [*statement().actions_within([asked], but=["STS:*"])] == []
+    assert statement(allows=False).forbids(asked, "arn:aws:iam::333333333333:role/x")
+    assert not statement(allows=False, but=True).forbids(asked, "arn:aws:iam::333333333333:role/x")
 
 
 def test_what_is_compared_is_in_one_partition() -> None:
