@@ -83,7 +83,9 @@ class FargateTask(Construct):
             task_role,
             (each.model_dump(include={"actions", "resources"}) for each in service.permissions),
         )
-        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+        container.add_mount_points(
+            ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - the container's
+        )
         _acknowledge(self.definition, execution_role)
 
     def _container(

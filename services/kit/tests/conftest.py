@@ -34,7 +34,7 @@ class Running:
     output: TextIO
 
     def send(self, *pieces: bytes) -> socket.socket:
-        """Open a connection and send as it is told, or until nobody listens any more; the caller closes it."""
+        """Open a connection and send every piece, or until nobody listens any more; the caller closes it."""
         connection = socket.create_connection(("127.0.0.1", self.port), 15)
         with suppress(ConnectionError):
             for piece in pieces:

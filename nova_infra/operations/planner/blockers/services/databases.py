@@ -92,7 +92,7 @@ def _major(version: tuple[int, ...], properties: Mapping[str, Any]) -> tuple[int
 
 
 def _product(properties: Mapping[str, Any]) -> str:
-    """The word before a version's number, as OpenSearch has one, whose numbers begin anew after Elasticsearch's."""
+    """The word before a version's number, as OpenSearch has one, whose numbers start again after Elasticsearch's."""
     return re.split(r"\d", str(properties.get("EngineVersion")))[0]
 
 

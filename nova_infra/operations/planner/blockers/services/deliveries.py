@@ -1,6 +1,6 @@
 """What one resource delivers to another that does not let it, or not for long enough.
 
-S3, CloudWatch Logs and Lambda try it out when they are told where to deliver, and refuse. SNS and EventBridge do not:
+S3, CloudWatch Logs and Lambda try the destination when it is set, and refuse. SNS and EventBridge do not:
 what they cannot deliver is lost. See
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html,
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutSubscriptionFilter.html,
