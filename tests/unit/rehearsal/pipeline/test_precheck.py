@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,14 @@ def test_what_no_template_makes_and_nothing_before_uses_is_taken_for_granted(
     baseline = with_secrets(write_assembly(tmp_path / "old"), before)
     assert taken_for_granted(candidate, baseline, provided) == said
     assert any("placeholder" in each for each in precheck(candidate, provided)) is bool(set(after) - set(provided))
+
+
+@pytest.mark.parametrize(("app", "granted"), [("python app.py", True), ("", False)], ids=["an app", "a project"])
+def test_an_app_over_itself_may_never_have_run(
+    write_assembly: WriteAssembly, tmp_path: Path, app: str, granted: bool
+) -> None:
+    candidate = replace(with_secrets(write_assembly(tmp_path / "new"), {"DB": SECRET}), app=app)
+    assert bool(taken_for_granted(candidate, replace(candidate, is_candidate=True))) is granted
 
 
 def test_what_its_own_stack_makes_is_there(write_assembly: WriteAssembly, tmp_path: Path) -> None:
