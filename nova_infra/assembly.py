@@ -121,8 +121,8 @@ class Assembly:
                     source = (path.parent / each["source"]["path"]).resolve()
                     if not source.is_relative_to(self.directory.resolve()):
                         raise AssemblyError(f"{path}: uploads {source}, which is not in the assembly: run `make synth`")
-                    is_directory = source.is_dir()
-                    held = digest_of_files(source) if is_directory else hashlib.sha256(source.read_bytes()).hexdigest()
+                    is_file = source.is_file()
+                    held = hashlib.sha256(source.read_bytes()).hexdigest() if is_file else digest_of_files(source)
                     for to in each["destinations"].values():
                         found.setdefault(f"{to['bucketName']}/{to['objectKey']}", set()).add(held)
         return found
@@ -155,11 +155,8 @@ class Assembly:
         Raises:
             AssemblyError: The directory is not an assembly, or the environment is not in it.
         """
-        found = {
-            stack.name: self.template(stack.template_path)
-            for stack in self.stacks()
-            if stack.name.startswith(f"{prefix}-")
-        }
+        stacks = [stack for stack in self.stacks() if stack.name.startswith(f"{prefix}-")]
+        found = {stack.name: self.template(stack.template_path) for stack in stacks}
         if not found:
             raise AssemblyError(f"{self.directory}: holds no stack of {prefix}: run `make synth`")
         return found
