@@ -261,8 +261,8 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing() or self.lingers:
             return
         self.refuses = True
-        for name in list(self._timers):
-            self._stop_timer(name)
+        self._stop_timer("head")
+        self._stop_timer("discard")
         if len(self.connections) > MOST_CONNECTIONS + MOST_LINGERING or not self.transport.can_write_eof():
             self.transport.close()
             return
