@@ -105,15 +105,35 @@ class Assembly:
     def commands(self) -> dict[str, list[str]]:
         """The commands that publishing each list of assets runs, but for those that load a tarball of an image."""
         found = {}
+        for path, name, listed in self.asset_lists():
+            with _synthesized(path):
+                assets = [each for kind in ("files", "dockerImages") for each in listed.get(kind, {}).values()]
+                commands = [command for each in assets if (command := each["source"].get("executable"))]
+                found[name] = [" ".join(each) for each in commands if each[:-1] != _LOADS]
+        return {name: commands for name, commands in found.items() if commands}
+
+    def uploads(self) -> dict[str, set[str]]:
+        """Bucket and key of each file to upload, to the digests of what it is: of a directory, of all that it holds."""
+        found: dict[str, set[str]] = {}
+        for path, _, listed in self.asset_lists():
+            with _synthesized(path):
+                for each in (each for each in listed.get("files", {}).values() if "path" in each["source"]):
+                    source = (path.parent / each["source"]["path"]).resolve()
+                    if not source.is_relative_to(self.directory.resolve()):
+                        raise AssemblyError(f"{path}: uploads {source}, which is not in the assembly: run `make synth`")
+                    is_file = source.is_file()
+                    held = hashlib.sha256(source.read_bytes()).hexdigest() if is_file else digest_of_files(source)
+                    for to in each["destinations"].values():
+                        found.setdefault(f"{to['bucketName']}/{to['objectKey']}", set()).add(held)
+        return found
+
+    def asset_lists(self) -> Iterator[tuple[Path, str, dict[str, Any]]]:
+        """Each list of assets: its file, its name with the nested assembly that it is in, and what it says."""
         for nested, name, artifact in _artifacts(self.directory, PurePosixPath()):
             if artifact["type"] == "cdk:asset-manifest":
                 path = self.directory / _below(nested, artifact["properties"]["file"])
                 with _synthesized(path):
-                    listed = _read_json(path)
-                    assets = [each for kind in ("files", "dockerImages") for each in listed.get(kind, {}).values()]
-                    commands = [command for each in assets if (command := each["source"].get("executable"))]
-                    found[str(nested / name)] = [" ".join(each) for each in commands if each[:-1] != _LOADS]
-        return {name: commands for name, commands in found.items() if commands}
+                    yield path, str(nested / name), _read_json(path)
 
     def docker_assets(self) -> dict[str, DockerAsset]:
         """The images whose sources it holds, by their tags."""
@@ -121,13 +141,9 @@ class Assembly:
         for path in sorted(self.directory.rglob("*.assets.json")):
             with _synthesized(path):
                 for tag, image in _read_json(path).get("dockerImages", {}).items():
-                    source = image["source"]
-                    if directory := source.get("directory"):
-                        dockerfile, arguments = (
-                            source.get("dockerFile", "Dockerfile"),
-                            source.get("dockerBuildArgs", {}),
-                        )
-                        found[tag] = DockerAsset((path.parent / directory).resolve(), dockerfile, arguments)
+                    if directory := (source := image["source"]).get("directory"):
+                        named = source.get("dockerFile", "Dockerfile"), source.get("dockerBuildArgs", {})
+                        found[tag] = DockerAsset((path.parent / directory).resolve(), *named)
         return found
 
     def templates(self, prefix: str) -> dict[str, Template]:
@@ -139,11 +155,8 @@ class Assembly:
         Raises:
             AssemblyError: The directory is not an assembly, or the environment is not in it.
         """
-        found = {
-            stack.name: self.template(stack.template_path)
-            for stack in self.stacks()
-            if stack.name.startswith(f"{prefix}-")
-        }
+        stacks = [stack for stack in self.stacks() if stack.name.startswith(f"{prefix}-")]
+        found = {stack.name: self.template(stack.template_path) for stack in stacks}
         if not found:
             raise AssemblyError(f"{self.directory}: holds no stack of {prefix}: run `make synth`")
         return found

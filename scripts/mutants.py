@@ -1,10 +1,10 @@
 """Breaks the code in one place at a time, and lists what no test notices: make mutants [SAMPLE=200] [MUTATE="FILE …"].
 
-The tree is copied to `.nova/mutants` first: what is broken there is nobody's. The tests run there once to see which of
-them run which line (`scripts/covering.py`). A mutant meets those, the near and fast ones first, then the tests that run
-anything of its file, and all tests of its room, of `HABITS` and of `ALSO` before it counts as a survivor. cosmic-ray
-makes the mutants, as `requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample
-is drawn over all files, the same for each seed, and every mutant that is drawn is tried.
+The tree is copied to `.nova/mutants` first: what is broken there is nobody's. A mutant meets the test modules that are
+named after its module or import it, then the other tests of its room, of `HABITS` and of `ALSO`, and then every unit
+test that reaches its module by whatever it imports: the quickest first, until one fails. cosmic-ray makes the mutants,
+as `requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all
+files, the same for each seed, and every mutant that is drawn is tried.
 
 Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one in
 `scripts/equivalent_mutants.toml`: those that change nothing that anybody could see are counted apart.
@@ -12,21 +12,23 @@ Exits with 1 where fewer than 95 % are noticed. The others are printed, to be ar
 
 import argparse
 import ast
+import functools
 import json
 import math
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from covering import Covering
-from forked_tests import FAILED, NOTHING, PASSED, Tests
+from forked_tests import NOTHING, PASSED, Tests
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".nova" / "mutants"
@@ -53,13 +55,11 @@ ALSO = {
     ],
 }
 HABITS = ["tests/unit/test_habits.py"]
-"""They read the code instead of running it, so no line is known to be theirs."""
-SLOW_FIXTURES = {"app", "synthesize"}
-"""What those tests ask for that synthesize: they meet a mutant last."""
+"""They read the code instead of importing it."""
 SYNTHESIZED = ("nova_infra/constructs", "nova_infra/stacks")
 """What the templates come from: what is broken elsewhere meets those that were synthesized before it was."""
-FIRST = 10
-"""How many tests a mutant meets first: to collect more takes longer than most of them."""
+TIMES, UNKNOWN = 5, 20.0
+"""How many times as long tests may take before they hang; and the seconds of a file that was never run."""
 BREAK = """
 import json, sys
 from pathlib import Path
@@ -89,11 +89,60 @@ class Mutant:
 
 
 def tests_of(module: Path) -> list[str]:
-    """Where the tests of a module are, relative to the project."""
+    """Where the tests of a module's room are, and what else looks at it, relative to the project."""
     beside = Path("tests/unit") / module.relative_to("nova_infra").parent
     while not (ROOT / beside).exists():
         beside = beside.parent
-    return [str(beside), *(test for area, tests in ALSO.items() if module.is_relative_to(area) for test in tests)]
+    whole = (ROOT / beside.parent).glob(f"test_{beside.name}_*.py")
+    also = [test for area, tests in ALSO.items() if module.is_relative_to(area) for test in tests]
+    return [*_test_modules([str(beside), *(str(each.relative_to(ROOT)) for each in whole), *also]), *HABITS]
+
+
+def _test_modules(places: Iterable[str]) -> list[str]:
+    found = (ROOT / each for each in places)
+    files = {file for place in found for file in ([place] if place.is_file() else place.rglob("test_*.py"))}
+    return sorted(str(file.relative_to(ROOT)) for file in files)
+
+
+@functools.cache
+def imported(file: str) -> frozenset[str]:
+    """The modules of the project that a file imports anywhere, and by these; relative to the project."""
+    found, waiting = set[str](), [file]
+    while waiting:
+        found |= (new := _imports(waiting.pop()) - found)
+        waiting += new
+    return frozenset(found)
+
+
+@functools.cache
+def _imports(file: str) -> frozenset[str]:
+    names = set[str]()
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update({node.module, *(f"{node.module}.{each.name}" for each in node.names)})
+    paths = [f"{top}{name.replace('.', '/')}" for name in names for top in ("", "tests/")]
+    files = (file for path in paths for file in (f"{path}.py", f"{path}/__init__.py"))
+    return frozenset(each for each in files if (ROOT / each).is_file())
+
+
+def batches(module: Path, seconds: Mapping[str, float]) -> Iterator[list[str]]:
+    """The test modules that a mutant of a module meets, in this order.
+
+    Args:
+        seconds: How long they take, by their paths; what is not among them was never run.
+    """
+    own = re.compile(rf"test_{module.stem.lstrip('_')}(_\w+)?\.py")
+    everywhere = [each for each in _test_modules(["tests/unit"]) if str(module) in imported(each)]
+    room = tests_of(module)
+    near = [each for each in {*everywhere, *room} if str(module) in _imports(each) or own.fullmatch(Path(each).name)]
+    known = set[str]()
+    for batch in ([each for each in near if each in room], room, everywhere):
+        new = sorted({*batch} - known, key=lambda each: (seconds.get(each, 0.0), each))
+        known.update(new)
+        if new:
+            yield new
 
 
 def modules(given: Sequence[str]) -> list[Path]:
@@ -117,33 +166,21 @@ def copy_tree() -> None:
         (COPY / "node_modules").symlink_to(ROOT / "node_modules")
 
 
-def measured(files: Iterable[Path]) -> Covering:
-    """Run the tests of some modules once, to see which of them run which line; or read what the last run has seen."""
-    tests = sorted({test for file in files for test in tests_of(file)})
+def unbroken(files: Iterable[Path], tests: Tests) -> dict[str, float]:
+    """Run the tests of some modules while nothing is broken: what fails by itself notices nothing.
+
+    Returns:
+        How many seconds each of these test modules takes, as the last run with this very tree has seen it.
+    """
+    own = sorted({test for file in files for test in tests_of(file)})
     tree = subprocess.run([ROOT / "scripts" / "tree.sh", "hash"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    wanted = f"{tree.decode().strip()} {' '.join(tests)}"
-    data, seen, known = PLACE / "coverage", PLACE / "covering.json", PLACE / "measured"
+    wanted, seen, known = f"{tree.decode().strip()} {' '.join(own)}", PLACE / "seconds.json", PLACE / "unbroken"
     if not known.exists() or known.read_text(encoding="utf-8") != wanted:
         shutil.rmtree(SHARED, ignore_errors=True)
         SHARED.mkdir(parents=True)
-        settings = PLACE / "coveragerc"
-        settings.write_text("[run]\nsource = nova_infra\n", encoding="utf-8")
-        command = ["-m", "coverage", "run", f"--rcfile={settings}", f"--data-file={data}", "-m", "pytest", "-q", "-n0"]
-        environment = {**_environment(), "COVERING": str(seen), "NOVA_SHARED": str(SHARED)}
-        # What this run compiles, the others load; of a module that is broken later, the time no longer fits.
-        del environment["PYTHONDONTWRITEBYTECODE"]
-        said = subprocess.run(
-            [sys.executable, *command, "-p", "no:cacheprovider", "-p", "covering", *tests],
-            cwd=COPY,
-            env=environment,
-            check=False,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if said.returncode:
-            sys.exit(f"{said.stdout}\nmutants: the tests fail before anything is broken: fix them")
+        tests.must_pass(own, shared=SHARED, seconds=seen)
         known.write_text(wanted, encoding="utf-8")
-    return Covering(data, seen)
+    return dict(json.loads(seen.read_text(encoding="utf-8")))
 
 
 def annotated(file: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -190,63 +227,44 @@ def broken_texts(drawn: Sequence[Mutant]) -> list[str]:
     return [json.loads(line) for line in said.stdout.splitlines()]
 
 
-def survives(mutant: Mutant, broken: str, covering: Covering, tests: Tests) -> str:
+def survives(mutant: Mutant, broken: str, seconds: Mapping[str, float], tests: Tests) -> str:
     """Break one place, and run the tests that could notice.
 
     Args:
         broken: What becomes of its module.
+        seconds: How long the test modules take that pass while nothing is broken.
         tests: Runs them.
 
     Returns:
         The difference that none of them notices; empty where one does.
     """
     file = COPY / mutant.module
-    whole, times = file.read_text(encoding="utf-8"), file.stat()
     shutil.rmtree(BROKEN, ignore_errors=True)
     BROKEN.mkdir()
-    batches = _all_batches(mutant, covering, whole)
-    file.write_text(broken, encoding="utf-8")
+    is_synthesized = any(mutant.module.is_relative_to(each) for each in SYNTHESIZED)
+    for number, batch in enumerate(batches(mutant.module, seconds)):
+        shared = BROKEN if number or is_synthesized else SHARED
+        for some in [batch] if seconds.keys() >= {*batch} else [[each] for each in batch]:
+            patience = 1 + TIMES * sum(seconds.get(each, UNKNOWN) for each in some) / tests.timeout
+            with _holding(file, broken):
+                code = tests.run(some, shared=shared, patience=patience)
+            if code in (PASSED, NOTHING):
+                continue
+            # What was never run here may fail by itself, as those of the project's own tools do in a copy of it.
+            if seconds.keys() >= {*some} or tests.run(some, shared=SHARED, patience=patience) == PASSED:
+                return ""
+    return _difference(file.read_text(encoding="utf-8"), broken)
+
+
+@contextmanager
+def _holding(file: Path, text: str) -> Iterator[None]:
+    whole, times = file.read_text(encoding="utf-8"), file.stat()
+    file.write_text(text, encoding="utf-8")
     try:
-        for batch, shared in batches:
-            code = tests.run(batch, shared=shared)
-            if code not in (PASSED, NOTHING):
-                break
-        else:
-            return _difference(whole, broken)
+        yield
     finally:
         file.write_text(whole, encoding="utf-8")
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    if code != FAILED:  # A module that cannot be imported has this effect; so have tests that are not found.
-        tests.must_pass(batch, shared=None if shared == BROKEN else shared)
-    return ""
-
-
-def _all_batches(mutant: Mutant, covering: Covering, whole: str) -> Iterator[tuple[list[str], Path]]:
-    """What a mutant meets, in this order, and where the assemblies are that it may read."""
-    file, known = COPY / mutant.module, set[str]()
-    shared = BROKEN if _is_synthesized(mutant.module) else SHARED
-    for found in (covering.of(file, mutant.line, text=whole), covering.anywhere(file)):
-        for batch in _batches([each for each in found if each not in known], mutant.module, covering, shared):
-            known.update(batch)
-            yield batch, shared
-    yield HABITS, BROKEN
-    yield tests_of(mutant.module), BROKEN
-
-
-def _is_synthesized(module: Path) -> bool:
-    return any(module.is_relative_to(each) for each in SYNTHESIZED)
-
-
-def _batches(found: Sequence[str], module: Path, covering: Covering, shared: Path) -> Iterator[list[str]]:
-    """A module's own tests first, and those that synthesize by themselves last; a few of them, then the rest."""
-    own, near = f"test_{module.stem.lstrip('_')}", tests_of(module)[0]
-    slow = {
-        each for each in found if shared == BROKEN and not SLOW_FIXTURES.isdisjoint(covering.tests[each]["fixtures"])
-    }
-    quick = [each for each in found if each not in slow]
-    quick.sort(key=lambda each: (f"/{own}" not in each, not each.startswith(near)))
-    last = [each for each in found if each in slow]
-    yield from (batch for batch in (quick[:FIRST], quick[FIRST:], last[:FIRST], last[FIRST:]) if batch)
 
 
 def interval(noticed: int, total: int) -> tuple[float, float]:
@@ -287,20 +305,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("modules", nargs="*")
     parser.add_argument("--sample", type=int, help="how many mutants, drawn over all modules; default: every one")
     parser.add_argument("--seed", default="1")
-    parser.add_argument("--timeout", type=float, default=300.0, help="seconds for one run of tests")
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds that a run of tests may take longer")
     options = parser.parse_args(arguments)
     files = modules(options.modules)
     copy_tree()
-    covering = measured(files)
     everything = list(mutants(files))
     drawn = everything
     if options.sample is not None and options.sample < len(everything):
         drawn = random.Random(options.seed).sample(everything, options.sample)  # noqa: S311 - draws that a seed repeats
     tests = Tests(COPY, environment=_environment(), timeout=options.timeout, broken=AREAS)
-    tests.must_pass(sorted({*HABITS, *(test for file in files for test in tests_of(file))}), shared=SHARED)
+    seconds = unbroken(files, tests)
     known, alive, same = argued(), 0, 0
     for number, (mutant, broken) in enumerate(zip(drawn, broken_texts(drawn), strict=True), start=1):
-        difference = survives(mutant, broken, covering, tests)
+        difference = survives(mutant, broken, seconds, tests)
         if difference and (str(mutant.module), *difference.split("\n")) in known:
             same += 1
         elif difference:

@@ -50,6 +50,9 @@ class Firewall(Construct):
             encryption_key=key,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        self._log_to(group, acl)
+
+    def _log_to(self, group: logs.LogGroup, acl: wafv2.CfnWebACL) -> None:
         wafv2.CfnLoggingConfiguration(
             self,
             "Logging",

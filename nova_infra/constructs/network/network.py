@@ -69,6 +69,13 @@ class EnvironmentNetwork(Construct):
         )
         self._acknowledge()
         self._name_subnets(name, zones)
+        self._log_flows(name, log_bucket)
+        # Image layers come from S3; through NAT each gigabyte would be paid for.
+        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        if interface_endpoints:
+            self._interface_endpoints(name, cidr, interface_endpoints)
+
+    def _log_flows(self, name: str, log_bucket: s3.IBucket) -> None:
         flow_log = self.vpc.add_flow_log(
             "FlowLog",
             destination=ec2.FlowLogDestination.to_s3(log_bucket, _FLOW_LOGS),
@@ -76,10 +83,6 @@ class EnvironmentNetwork(Construct):
         )
         cdk.Tags.of(flow_log).add("Name", name)
         _let_logs_be_delivered(log_bucket)
-        # Image layers come from S3; through NAT each gigabyte would be paid for.
-        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        if interface_endpoints:
-            self._interface_endpoints(name, cidr, interface_endpoints)
 
     def _acknowledge(self) -> None:
         acknowledge(

@@ -33,20 +33,11 @@ class PrivateIngress(Construct):
     ) -> None:
         """Create the load balancer."""
         super().__init__(scope, construct_id)
-        group = ec2.SecurityGroup(
-            self,
-            "Group",
-            vpc=vpc,
-            description=f"{name}: the private load balancer, open to the VPC",
-            allow_all_outbound=False,
-        )
-        group.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(80), "HTTP from the VPC")
-        group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.all_tcp(), "Tasks in the VPC")
         self.load_balancer = application_load_balancer(
             self,
             vpc,
             name=f"{name}-in",  # A name has 32 characters at most, and must not begin with "internal-".
-            security_group=group,
+            security_group=self._group(name, vpc, cidr),
             deletion_protection=deletion_protection,
             log_bucket=log_bucket,
             log_prefix="private-load-balancer",
@@ -67,3 +58,15 @@ class PrivateIngress(Construct):
             f"{NIST}-ELBv2ACMCertificateRequired",
         )
         self.url = f"http://{self.load_balancer.load_balancer_dns_name}"
+
+    def _group(self, name: str, vpc: ec2.IVpc, cidr: str) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            description=f"{name}: the private load balancer, open to the VPC",
+            allow_all_outbound=False,
+        )
+        group.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(80), "HTTP from the VPC")
+        group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.all_tcp(), "Tasks in the VPC")
+        return group

@@ -122,14 +122,17 @@ class WebService(Construct):
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
         self.alarms.notify_after(resource)
         self._attach(container, port, rule, test_rule)
+        self._scale(cluster_name, name, settings)
+
+    def _scale(self, cluster_name: str, name: str, settings: ServiceSettings) -> None:
         Autoscaling(
             self,
             "Scaling",
             service=self.service,
             cluster_name=cluster_name,
             name=name,
-            range_=runtime.scaling,
-            targets=service.targets,
+            range_=settings.runtime.scaling,
+            targets=settings.service.targets,
             load_balancer=self.load_balancer_full_name,
             target_groups=self.target_group_full_names,
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
+from nova_infra.checks.shapes import is_function as is_intrinsic
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _BEYOND = 1e15
@@ -20,7 +21,7 @@ def is_function(value: Any) -> bool:
     """Whether only CloudFormation knows a value."""
     if isinstance(value, str):
         return "{{resolve:" in value
-    return isinstance(value, Mapping) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
+    return is_intrinsic(value)
 
 
 def is_known(value: Any) -> bool:

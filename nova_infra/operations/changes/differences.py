@@ -212,6 +212,11 @@ def _policy(value: Any) -> Policy:
     return Policy.of([] if value is None else [parsed(value)])
 
 
+def _leaves_by_key(was: Mapping[str, Any], becomes: Mapping[str, Any], path: Path) -> Iterator[Leaf]:
+    for key in sorted({*was, *becomes}):
+        yield from _leaves(was.get(key), becomes.get(key), (*path, key))
+
+
 def _leaves(was: Any, becomes: Any, path: Path) -> Iterator[Leaf]:
     """Path, old and new value of everything that differs in meaning; None stands for an absent value."""
     if same(was, becomes):
@@ -222,15 +227,12 @@ def _leaves(was: Any, becomes: Any, path: Path) -> Iterator[Leaf]:
             yield path, was, becomes
         return
     if _plain(was) and _plain(becomes):
-        left, right = was or {}, becomes or {}
-        for key in sorted({*left, *right}):
-            yield from _leaves(left.get(key), right.get(key), (*path, key))
+        yield from _leaves_by_key(was or {}, becomes or {}, path)
         return
     if isinstance(was, list | None) and isinstance(becomes, list | None):
         before_by_name, after_by_name = _by_name(was or []), _by_name(becomes or [])
         if before_by_name is not None and after_by_name is not None:
-            for name in sorted({*before_by_name, *after_by_name}):
-                yield from _leaves(before_by_name.get(name), after_by_name.get(name), (*path, name))
+            yield from _leaves_by_key(before_by_name, after_by_name, path)
             return
         if was is not None and becomes is not None and len(was) == len(becomes):
             for index, (left, right) in enumerate(zip(was, becomes, strict=True)):

@@ -40,7 +40,7 @@ class StackChange:
 
 
 def changes(before: Path, after: Path) -> list[StackChange]:
-    """The stacks that differ, sorted by name; then what publishing their assets would newly run.
+    """The stacks that differ, sorted by name; then what publishing their assets would newly run or upload.
 
     Raises:
         RefusedError: A directory is not an assembly, or ``cdk diff`` fails.
@@ -66,7 +66,7 @@ def changes(before: Path, after: Path) -> list[StackChange]:
         of_template = differences(*templates) if name in texts else []
         text = [*texts.get(name, "").splitlines(), *(f"The stack {each.what}" for each in settings)]
         found.append(StackChange(name, (*settings, *of_template), "\n".join(text)))
-    return [*found, *_commands(before, after)]
+    return [*found, *_commands(before, after), *_contents(before, after)]
 
 
 def _commands(before: Path, after: Path) -> Iterator[StackChange]:
@@ -76,6 +76,15 @@ def _commands(before: Path, after: Path) -> Iterator[StackChange]:
         if added := [f"runs {shortened(each)!r}" for each in commands if each not in known.get(name, [])]:
             found = (Difference("", "", Kind.WIDENS_ACCESS, what) for what in added)
             yield StackChange(name, tuple(found), "\n".join(f"Publishing its assets {what}" for what in added))
+
+
+def _contents(before: Path, after: Path) -> Iterator[StackChange]:
+    """What is uploaded under a name that stays, and is something else: no template shows it."""
+    known = Assembly(before).uploads()
+    for place, digests in sorted(Assembly(after).uploads().items()):
+        if len(digests | known.get(place, set())) > 1:
+            what = "holds something else than before under the same name, which CDK makes from what it holds"
+            yield StackChange(place, (Difference("", "", Kind.WIDENS_ACCESS, what),), f"The asset {what}")
 
 
 def cost_difference(before: Path, after: Path) -> str:

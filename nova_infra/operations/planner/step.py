@@ -1,12 +1,17 @@
 """One stack of a plan at the moment of its deployment: the input of every check."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from nova_infra.operations.planner.model import Consequence, Refusal, ResourceAction, StackKey, StackTemplate
 from nova_infra.operations.planner.world import Owner, World
+
+Fault = tuple[str, str, str]
+"""The property of a resource, what is wrong with it, and the remedy."""
+Judges = Mapping[str, Callable[[Mapping[str, Any]], Iterator[Fault]]]
+"""Type of a resource, to what finds the faults in its properties."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,17 @@ class Step:
     def refuse(self, where: str, fault: str, remedy: str, verdict: str = "CloudFormation would refuse this") -> Refusal:
         """Something of this stack that AWS would refuse."""
         return Refusal(self.after.key.name, where, fault, remedy, verdict)
+
+    def refuse_each(self, logical_id: str, faults: Iterable[Fault]) -> Iterator[Refusal]:
+        """Everything of one resource that AWS would refuse."""
+        for where, fault, remedy in faults:
+            yield self.refuse(f"{logical_id}.{where}", fault, remedy)
+
+    def judged_by(self, judges: Judges) -> Iterator[Refusal]:
+        """The faults of all resources of the judges' types."""
+        for kind, judge in judges.items():
+            for logical_id, properties in self.given_of_type(kind):
+                yield from self.refuse_each(logical_id, judge(properties))
 
     def note(self, where: str, what: str, *, hurts: bool = False, loses: bool = False) -> Consequence:
         """Something that the deployment of this stack would do, and that people should know."""

@@ -29,7 +29,7 @@ forked_tests.LOADED = ("pytest",)
 tests = forked_tests.Tests(pathlib.Path.cwd(), environment={}, timeout=50, broken=["beside"])
 runs = json.loads(sys.argv[1]).items()
 found = {name: tests.run(ids, shared=None, patience=0.01 if name == "hangs" else 1) for name, ids in runs}
-tests.must_pass(["test_some.py::test_passes"], shared=None)
+tests.must_pass(["test_some.py::test_passes"], shared=None, seconds=pathlib.Path("seconds.json"))
 print(json.dumps(found), flush=True)
 tests.must_pass(["test_some.py::test_of_another_name"], shared=None)
 """
@@ -55,4 +55,6 @@ def test_only_a_test_that_fails_or_hangs_has_noticed_something(tmp_path: Path) -
     assert ended.stderr.startswith(
         "mutants: while nothing is broken, pytest ends with 4 in a fork: pytest -x -n0 test_"
     )
-    assert list(tmp_path.rglob("*.pyc")) == [], "what a mutant is compiled to would be left for the next"
+    assert json.loads((tmp_path / "seconds.json").read_text()).keys() == {"test_some.py"}
+    kept = {file.name.split(".")[0] for file in tmp_path.rglob("*.pyc")}
+    assert kept == {"beside", "test_some"}, "what a mutant is compiled to would be left for the next"

@@ -181,6 +181,53 @@ def test_a_command_that_publishing_would_newly_run_widens_access(tmp_path: Path)
     assert changes(after, after) == changes(after, before) == []
 
 
+def with_assets(made: Path, *contents: str) -> Path:
+    """An assembly that uploads directories, all under one name."""
+    path = made / "assembly-Dev" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    files = {}
+    for number, content in enumerate(contents):
+        (made / f"asset.{number}" / "inner").mkdir(parents=True)
+        (made / f"asset.{number}" / "inner" / "index.js").write_text(content)
+        to = {"dev": {"bucketName": "assets", "objectKey": "0f.zip"}}
+        files[f"{number}"] = {"source": {"path": f"../asset.{number}", "packaging": "zip"}, "destinations": to}
+    manifest["artifacts"]["Devaudio.assets"] = {"type": "cdk:asset-manifest", "properties": {"file": "a.json"}}
+    path.write_text(json.dumps(manifest))
+    (made / "assembly-Dev" / "a.json").write_text(json.dumps({"files": files}))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_found"),
+    [
+        (["a"], ["b"], True),
+        (["a"], ["a", "b"], True),
+        ([], ["a", "b"], True),
+        (["a"], ["a"], False),
+        ([], ["a"], False),
+    ],
+    ids=["replaced", "beside it", "two at once", "the same", "new"],
+)
+def test_an_asset_that_holds_something_else_under_the_same_name_widens_access(
+    tmp_path: Path, old: str, new: str, is_found: bool
+) -> None:
+    before, after = (
+        with_assets(assembly(tmp_path / name, audio={"Topic": TOPIC}), *contents)
+        for name, contents in (("before", old), ("after", new))
+    )
+    found = [(change.name, each.kind) for change in changes(before, after) for each in change.differences]
+    assert found == ([("assets/0f.zip", Kind.WIDENS_ACCESS)] if is_found else [])
+
+
+def test_an_asset_is_not_read_from_outside_of_the_assembly(tmp_path: Path) -> None:
+    made = with_assets(assembly(tmp_path / "made", audio={"Topic": TOPIC}), "a")
+    other = made / "asset.0"
+    other.rename(tmp_path / "elsewhere")
+    other.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NovaError, match="which is not in the assembly"):
+        changes(made, made)
+
+
 def test_without_a_change_the_comment_says_so(before: Path) -> None:
     assert changes(before, before) == []
     assert "Nothing: every template stays the same" in as_comment([])

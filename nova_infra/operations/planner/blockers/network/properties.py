@@ -6,7 +6,7 @@ API_AuthorizeSecurityGroupIngress (EC2).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
@@ -19,9 +19,8 @@ from nova_infra.operations.changes.certain import (
     values_at,
 )
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Judges, Step
 
-_Fault = tuple[str, str, str]
 _NOTHING: Mapping[str, str] = {"Ref": "AWS::NoValue"}
 _FINAL = ("forward", "redirect", "fixed-response")
 _OWN_COOKIES = ("AWSALB", "AWSALBAPP", "AWSALBTG")
@@ -31,13 +30,10 @@ _SOURCES = ("CidrIp", "CidrIpv6", "SourceSecurityGroupId", "SourcePrefixListId")
 
 def refused_properties(step: Step) -> Iterator[Refusal]:
     """Refuse properties that EC2 or Elastic Load Balancing does not take together."""
-    for kind, judge in _JUDGES.items():
-        for logical_id, properties in step.given_of_type(kind):
-            for where, fault, remedy in judge(properties):
-                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+    yield from step.judged_by(_JUDGES)
 
 
-def _listener_rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _listener_rule(properties: Mapping[str, Any]) -> Iterator[Fault]:
     kinds = [each.get("Type") for each in tables(properties.get("Actions"))]
     if kinds and is_known(kinds) and len(kinds) == len(as_list(properties.get("Actions"))):
         last = sum(kind in _FINAL for kind in kinds)
@@ -45,13 +41,13 @@ def _listener_rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Actions", f"has {last} actions that answer or forward", "give it one, as the last"
 
 
-def _listener(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _listener(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for key in ("SslPolicy", "Certificates"):
         if properties.get("Protocol") == "HTTP" and _is_set(properties, key):
             yield key, "is set, and the listener speaks HTTP", "leave it out, or make the protocol HTTPS"
 
 
-def _target_group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _target_group(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for each in tables(properties.get("TargetGroupAttributes")):
         key, value = each.get("Key"), each.get("Value")
         if key == "stickiness.app_cookie.cookie_name" and value in _OWN_COOKIES:
@@ -66,14 +62,14 @@ def _target_group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield key, "is set, and a group of a function has none", "leave it out"
 
 
-def _endpoint(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _endpoint(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if properties.get("VpcEndpointType", "Gateway") == "Gateway":
         for key in ("SubnetIds", "SecurityGroupIds"):
             if _is_set(properties, key):
                 yield key, "is set, and a gateway endpoint has none", "name its RouteTableIds instead"
 
 
-def _security_group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _security_group(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for key in ("SecurityGroupIngress", "SecurityGroupEgress"):
         seen = []
         for rule in tables(properties.get(key)):
@@ -94,26 +90,26 @@ def _security_group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             seen.append(meant)
 
 
-def _load_balancer(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _load_balancer(properties: Mapping[str, Any]) -> Iterator[Fault]:
     attributes = {str(each.get("Key")): each.get("Value") for each in tables(properties.get("LoadBalancerAttributes"))}
     for log in ("access_logs", "connection_logs"):
         if str(attributes.get(f"{log}.s3.enabled")).lower() == "true" and f"{log}.s3.bucket" not in attributes:
             yield "LoadBalancerAttributes", f"switch {log} on without {log}.s3.bucket", "name the bucket"
 
 
-def _route(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _route(properties: Mapping[str, Any]) -> Iterator[Fault]:
     ways = [key for key in properties if key not in ("RouteTableId",) and not key.startswith("Destination")]
     if not ways:
         yield "GatewayId", "is missing, as is every other target", "name a gateway, an endpoint or an interface"
 
 
-def _flow_log(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _flow_log(properties: Mapping[str, Any]) -> Iterator[Fault]:
     seconds = properties.get("MaxAggregationInterval")
     if isinstance(seconds, int | str) and str(seconds) not in ("60", "600"):
         yield "MaxAggregationInterval", f"is {seconds}", "make it 60 or 600"
 
 
-def _task_network(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _task_network(properties: Mapping[str, Any]) -> Iterator[Fault]:
     where = "NetworkConfiguration.AwsvpcConfiguration"
     for config in values_at(properties, where):
         if table(config).get("Subnets") == []:
@@ -131,7 +127,7 @@ def _is_network(text: str) -> bool:
         return False
 
 
-_JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
+_JUDGES: Judges = {
     "AWS::ElasticLoadBalancingV2::ListenerRule": _listener_rule,
     "AWS::ElasticLoadBalancingV2::Listener": _listener,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,

@@ -13,15 +13,13 @@ API_CreateDBCluster (RDS), API_CreateReplicationGroup (ElastiCache), API_CreateU
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.operations.changes.certain import is_function, is_known, may_be_left_out, table, tables, values_at
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
-
-_Fault = tuple[str, str, str]
+from nova_infra.operations.planner.step import Fault, Judges, Step
 
 # Type, and path of an object, to the properties of which it may have one.
 _APART: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -77,11 +75,10 @@ def refused_combinations(step: Step) -> Iterator[Refusal]:
     for logical_id, resource in step.given.items():
         properties, kind = resource.get("Properties"), str(resource.get("Type"))
         if isinstance(properties, Mapping) and not is_function(properties):
-            for where, fault, remedy in _faults(kind, properties):
-                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+            yield from step.refuse_each(logical_id, _faults(kind, properties))
 
 
-def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     for path, names in _APART.get(kind, {}).items():
         for each in _objects(properties, path.strip()):
             if len(found := [name for name in names if _is_given(each, name)]) > 1:
@@ -116,7 +113,7 @@ def _is(value: Any, word: str) -> bool:
     return str(value).lower() == word
 
 
-def _queue(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _queue(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if _is(properties.get("ContentBasedDeduplication"), "true") and not _may_be_given(properties, "FifoQueue"):
         yield "ContentBasedDeduplication", "is on, and only a FIFO queue has it", "add FifoQueue, or leave it out"
     by_group = properties.get("FifoThroughputLimit") == "perMessageGroupId"
@@ -127,7 +124,7 @@ def _queue(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "RedriveAllowPolicy.sourceQueueArns", "is missing, and redrivePermission is byQueue", "name the queues"
 
 
-def _topic(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _topic(properties: Mapping[str, Any]) -> Iterator[Fault]:
     name = properties.get("TopicName")
     if isinstance(name, str) and _is(properties.get("FifoTopic"), "true") and not name.endswith(".fifo"):
         yield "TopicName", f"is {name[:60]}, and the topic is a FIFO topic", "end the name in .fifo"
@@ -135,7 +132,7 @@ def _topic(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "ContentBasedDeduplication", "is on, and only a FIFO topic has it", "add FifoTopic, or leave it out"
 
 
-def _subscription(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _subscription(properties: Mapping[str, Any]) -> Iterator[Fault]:
     protocol, endpoint = properties.get("Protocol"), properties.get("Endpoint")
     if isinstance(endpoint, str) and "{{" not in endpoint:
         if protocol in ("http", "https") and not endpoint.startswith(f"{protocol}://"):
@@ -146,7 +143,7 @@ def _subscription(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "RawMessageDelivery", f"is on, and {protocol} has none", "leave it out"
 
 
-def _event_rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _event_rule(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if not any(_may_be_given(properties, each) for each in ("EventPattern", "ScheduleExpression")):
         yield (
             "EventPattern",
@@ -162,13 +159,13 @@ def _event_rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield f"EventPattern.{plain[0]}", "is no list of values", "put the value into a list"
 
 
-def _schedule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _schedule(properties: Mapping[str, Any]) -> Iterator[Fault]:
     start, end = (properties.get(key) for key in ("StartDate", "EndDate"))
     if isinstance(start, str) and isinstance(end, str) and start.endswith("Z") and end.endswith("Z") and end <= start:
         yield "EndDate", f"is {end}, and the schedule starts on {start}", "end it after its start"
 
 
-def _key(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _key(properties: Mapping[str, Any]) -> Iterator[Fault]:
     spec, usage = properties.get("KeySpec", "SYMMETRIC_DEFAULT"), properties.get("KeyUsage", "ENCRYPT_DECRYPT")
     if not isinstance(spec, str):
         return
@@ -179,7 +176,7 @@ def _key(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "KeyUsage", f"is {usage}, and a symmetric key only encrypts", "choose another KeySpec"
 
 
-def _dynamo_table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _dynamo_table(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if properties.get("BillingMode") == "PAY_PER_REQUEST" and _is_given(properties, "ProvisionedThroughput"):
         yield "ProvisionedThroughput", "is set, and the table pays per request", "leave it out"
     for key in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
@@ -192,7 +189,7 @@ def _dynamo_table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "KeySchema", "has not one key of type HASH", "make one key HASH, and another RANGE at most"
 
 
-def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _service(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if properties.get("LaunchType") == "FARGATE":
         for key in ("PlacementStrategies", "PlacementConstraints"):
             if properties.get(key, []) != [] and _is_given(properties, key):
@@ -209,7 +206,7 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield where, f"is on, and {controller} has none", "make the controller ECS, or leave it out"
 
 
-def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _bucket(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for rule in tables([*values_at(properties, "LifecycleConfiguration.Rules[]")]):
         if not any(key.startswith(_EXPIRES) for key in rule):
             yield "LifecycleConfiguration.Rules", "has a rule that does nothing", "say what expires, and when"
@@ -221,7 +218,7 @@ def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield key, "needs versioning, which is off", "enable VersioningConfiguration"
 
 
-def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _parameter(properties: Mapping[str, Any]) -> Iterator[Fault]:
     value, pattern = properties.get("Value"), properties.get("AllowedPattern")
     if not isinstance(value, str):
         return
@@ -236,7 +233,7 @@ def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Value", f"does not match {pattern}, its AllowedPattern", "correct one of them"
 
 
-def _policy(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _policy(properties: Mapping[str, Any]) -> Iterator[Fault]:
     where = "TargetTrackingScalingPolicyConfiguration"
     for kind in ("StepScaling", "TargetTrackingScaling"):
         if properties.get("PolicyType") == kind and not _may_be_given(properties, f"{kind}PolicyConfiguration"):
@@ -248,7 +245,7 @@ def _policy(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield f"{where}.PredefinedMetricSpecification.ResourceLabel", "is missing", "name the target group"
 
 
-def _role(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _role(properties: Mapping[str, Any]) -> Iterator[Fault]:
     place = "AssumeRolePolicyDocument.Statement"
     for statement in tables(table(properties.get("AssumeRolePolicyDocument")).get("Statement")):
         if key := next((key for key in ("Resource", "NotResource") if key in statement), ""):
@@ -260,7 +257,7 @@ def _role(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield f"{place}.Principal.Service", "is *", "name the service, such as ecs-tasks.amazonaws.com"
 
 
-def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _machine(properties: Mapping[str, Any]) -> Iterator[Fault]:
     text = properties.get("DefinitionString")
     states = table(table(_parsed(text) if isinstance(text, str) else None).get("States"))
     for name, state in states.items() if "DefinitionSubstitutions" not in properties else ():
@@ -274,7 +271,7 @@ def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "DefinitionString", f"goes from {name} to {state['Next']}, which is none of its states", "correct it"
 
 
-def _acl(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _acl(properties: Mapping[str, Any]) -> Iterator[Fault]:
     """API_Rule: a rule has an Action, one that refers to a group of rules an OverrideAction."""
     rules = tables(properties.get("Rules"))
     names = Counter(each["Name"] for each in rules if isinstance(each.get("Name"), str))
@@ -288,26 +285,26 @@ def _acl(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield f"Rules.{other}", f"is set in {each.get('Name')}, which {what}", f"make it {needed}"
 
 
-def _stream(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _stream(properties: Mapping[str, Any]) -> Iterator[Fault]:
     mode = table(properties.get("StreamModeDetails")).get("StreamMode")
     if mode == "ON_DEMAND" and _is_given(properties, "ShardCount"):
         yield "ShardCount", "is set, and the stream is ON_DEMAND", "leave it out"
 
 
-def _file_system(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _file_system(properties: Mapping[str, Any]) -> Iterator[Fault]:
     needed = "ProvisionedThroughputInMibps"
     if properties.get("ThroughputMode") == "provisioned" and not _may_be_given(properties, needed):
         yield needed, "is missing, and ThroughputMode is provisioned", "add it, or make the mode elastic"
 
 
-def _cluster(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _cluster(properties: Mapping[str, Any]) -> Iterator[Fault]:
     scaling = table(properties.get("ServerlessV2ScalingConfiguration"))
     least, most = (scaling.get(key) for key in ("MinCapacity", "MaxCapacity"))
     if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
         yield "ServerlessV2ScalingConfiguration.MinCapacity", f"is {least}, above a maximum of {most}", "lower it"
 
 
-def _project(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _project(properties: Mapping[str, Any]) -> Iterator[Fault]:
     source = table(properties.get("Source"))
     if source.get("Type") == "NO_SOURCE" and not _may_be_given(source, "BuildSpec"):
         yield "Source.BuildSpec", "is missing, and there is no source to have one", "write it here"
@@ -320,7 +317,7 @@ def _parsed(text: str) -> Any:
         return None
 
 
-_JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
+_JUDGES: Judges = {
     "AWS::SQS::Queue": _queue,
     "AWS::SNS::Subscription": _subscription,
     "AWS::SNS::Topic": _topic,

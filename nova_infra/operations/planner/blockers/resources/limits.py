@@ -21,7 +21,7 @@ from nova_infra.checks.rule import as_list, as_text
 from nova_infra.operations.changes.certain import certain_entries, may_be_left_out, table, values_at
 from nova_infra.operations.changes.resource_types import limits
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Step
 
 # Type, and path of a property, to the least and the most that it may be. ``[]`` stands for every one of a list.
 _NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
@@ -116,7 +116,6 @@ _SAID_BETTER = ("AWS::SSM::Parameter", "Type")
 _MOST_CHILDREN = 100
 _STANDARD_PARAMETER = 4096
 _MOST_TAGS = 50
-_Fault = tuple[str, str, str]
 
 
 def beyond_limits(step: Step) -> Iterator[Refusal]:
@@ -124,11 +123,10 @@ def beyond_limits(step: Step) -> Iterator[Refusal]:
     for logical_id, resource in step.given.items():
         properties = resource.get("Properties")
         if isinstance(properties, Mapping):
-            for where, fault, remedy in _faults(str(resource.get("Type")), properties):
-                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+            yield from step.refuse_each(logical_id, _faults(str(resource.get("Type")), properties))
 
 
-def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     own: Mapping[str, Sequence[Any]] = _NUMBERS.get(kind, {})
     known = {path: each for path, each in limits(kind).items() if (kind, path) != _SAID_BETTER}
     if kind == "AWS::Lambda::Function" and "CapacityProviderConfig" in properties:
@@ -149,7 +147,7 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     yield from _of_kind(kind, properties)
 
 
-def _of_attributes(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_attributes(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     name, known = _ATTRIBUTES.get(kind, ("", {}))
     for each in as_list(properties.get(name)):
         key = each.get("Key") if isinstance(each, Mapping) else None
@@ -158,7 +156,7 @@ def _of_attributes(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]
             yield from _number(f"{name}.{key}", each.get("Value"), *known[key])
 
 
-def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     """Limits that only one type has."""
     if kind == "AWS::ECS::TaskDefinition":
         yield from _of_task(properties)
@@ -178,7 +176,7 @@ def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Rules.Priority", f"has {twice[0]} twice", "give each rule a priority of its own"
 
 
-def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
     is_fargate = "FARGATE" in as_list(properties.get("RequiresCompatibilities"))
     for absent, paths, where in (
         (is_fargate, _NOT_ON_FARGATE, "Fargate"),
@@ -192,19 +190,19 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield from _word(path, value, words)
 
 
-def _number(path: str, value: Any, least: float, most: float) -> Iterator[_Fault]:
+def _number(path: str, value: Any, least: float, most: float) -> Iterator[Fault]:
     number = int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
     if isinstance(number, int | float) and not isinstance(number, bool) and not least <= number <= most:
         yield path, f"is {number:,}", f"choose {least:,} to {most:,}"
 
 
-def _word(path: str, value: Any, allowed: Sequence[str]) -> Iterator[_Fault]:
+def _word(path: str, value: Any, allowed: Sequence[str]) -> Iterator[Fault]:
     if isinstance(value, str | int) and "{" not in str(value) and str(value) not in allowed:
         *others, last = allowed
         yield path, f"is {value}", f"make it {', '.join(others)} or {last}" if others else f"make it {last}"
 
 
-def _of_tags(tags: Any) -> Iterator[_Fault]:
+def _of_tags(tags: Any) -> Iterator[Fault]:
     """Tags that no service takes: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html."""
     pairs = (
         [(each.get("Key"), each.get("Value")) for each in certain_entries(tags) if isinstance(each, Mapping)]

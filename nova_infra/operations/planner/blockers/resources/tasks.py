@@ -23,7 +23,7 @@ from nova_infra.operations.changes.certain import (
     tables,
 )
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Step
 
 _TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 # Property of a health check to the least and the most that it may be.
@@ -45,14 +45,12 @@ _MEMORY: dict[int, tuple[int, ...]] = {
     16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
 }
 _NOTHING: Mapping[str, str] = {"Ref": "AWS::NoValue"}
-_Fault = tuple[str, str, str]
 
 
 def refused_task_definitions(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition that ECS would not register."""
     for logical_id, properties in step.given_of_type(_TASK):
-        for where, fault, remedy in (*_of_task(properties), *_of_containers(properties)):
-            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+        yield from step.refuse_each(logical_id, (*_of_task(properties), *_of_containers(properties)))
 
 
 def impossible_sizes(step: Step) -> Iterator[Refusal]:
@@ -90,8 +88,7 @@ def refused_services(step: Step) -> Iterator[Refusal]:
             group = step.after.resources.get(referenced(balancer.get("TargetGroupArn")) or "", {}).get("Properties", {})
             if (task.get("Properties", {}).get("NetworkMode"), group.get("TargetType")) == ("awsvpc", "instance"):
                 found.append(("LoadBalancers.TargetGroupArn", "has instances, but awsvpc needs ip", "make its type ip"))
-        for where, fault, remedy in found:
-            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+        yield from step.refuse_each(logical_id, found)
         desired, configuration = (
             _desired(step, logical_id, properties),
             table(properties.get("DeploymentConfiguration")),
@@ -105,7 +102,7 @@ def refused_services(step: Step) -> Iterator[Refusal]:
             )
 
 
-def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if "FARGATE" in as_list(properties.get("RequiresCompatibilities")):
         for key in ("Cpu", "Memory"):
             if properties.get(key, _NOTHING) == _NOTHING:
@@ -127,7 +124,7 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "EphemeralStorage", f"is {size:g} GiB", f"choose {_STORAGE[0]} to {_STORAGE[1]}"
 
 
-def _of_log(container: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_log(container: Mapping[str, Any]) -> Iterator[Fault]:
     """How a container on Fargate logs."""
     log = table(container.get("LogConfiguration"))
     driver, options = log.get("LogDriver"), log.get("Options", {})
@@ -141,7 +138,7 @@ def _of_log(container: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
 
 
-def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_containers(properties: Mapping[str, Any]) -> Iterator[Fault]:
     containers, names = tables(properties.get("ContainerDefinitions")), _names(properties, "ContainerDefinitions")
     volumes = _names(properties, "Volumes")
     if repeated := [name for name, count in Counter(map(_name, containers)).items() if name and count > 1]:
@@ -169,7 +166,7 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield from _of_ports(each)
 
 
-def _of_ports(container: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_ports(container: Mapping[str, Any]) -> Iterator[Fault]:
     """With awsvpc a port of the host is the same or none: API_PortMapping in the API reference."""
     for mapping in tables(container.get("PortMappings")):
         inside, host = (number(mapping.get(key)) for key in ("ContainerPort", "HostPort"))
@@ -181,7 +178,7 @@ def _of_ports(container: Mapping[str, Any]) -> Iterator[_Fault]:
 
 def _of_container(
     container: Mapping[str, Any], names: Collection[str] | None, volumes: Collection[str] | None
-) -> Iterator[_Fault]:
+) -> Iterator[Fault]:
     name = _name(container) or "the container"
     for key, (least, most) in _CHECK.items():
         value = number(table(container.get("HealthCheck")).get(key))
@@ -215,7 +212,7 @@ def _needs_execution_role(properties: Mapping[str, Any]) -> str:
     return ""
 
 
-def _of_order(containers: Sequence[Mapping[str, Any]]) -> Iterator[_Fault]:
+def _of_order(containers: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
     """Which conditions containers wait for: API_ContainerDependency in the API reference."""
     by_name = {_name(each): each for each in containers if _name(each)}
     waits: dict[str, set[str]] = {}
@@ -237,7 +234,7 @@ def _of_order(containers: Sequence[Mapping[str, Any]]) -> Iterator[_Fault]:
         yield "DependsOn", f"{' waits for '.join(error.args[1])}", "take one of these out"
 
 
-def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -> Iterator[_Fault]:
+def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -> Iterator[Fault]:
     """What API_CreateService says of a service and its task definition, None where another stack has that one."""
     given = {name for name, value in properties.items() if not may_be_left_out(value)}
     if {"LaunchType", "CapacityProviderStrategy"} <= given:
@@ -256,7 +253,7 @@ def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -
         yield "NetworkConfiguration", "is missing, and tasks with awsvpc need subnets", "add it"
 
 
-def _of_shifting(properties: Mapping[str, Any], balancer: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_shifting(properties: Mapping[str, Any], balancer: Mapping[str, Any]) -> Iterator[Fault]:
     """What a deployment needs to move traffic between two target groups.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html
@@ -273,7 +270,7 @@ def _of_shifting(properties: Mapping[str, Any], balancer: Mapping[str, Any]) -> 
         yield f"{where}.AlternateTargetGroupArn", "is the same as TargetGroupArn", "name a second target group"
 
 
-def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterator[Fault]:
     if not _names(task, "ContainerDefinitions"):
         return
     containers = {_name(each): each for each in tables(task["ContainerDefinitions"]) if _name(each)}
@@ -292,7 +289,7 @@ def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterat
         yield "LoadBalancers", f"sends requests to port {wanted:g} of {name}, which {has}", "correct ContainerPort"
 
 
-def _of_rule(rule: Mapping[str, Any]) -> Iterator[_Fault]:
+def _of_rule(rule: Mapping[str, Any]) -> Iterator[Fault]:
     """A production rule that forwards nowhere: ECS moves traffic by the weights of its target groups."""
     actions = rule.get("Properties", {}).get("Actions")
     if actions and is_whole(actions) and not any(each.get("Type") == "forward" for each in tables(actions)):

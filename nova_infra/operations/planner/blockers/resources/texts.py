@@ -12,7 +12,7 @@ cron and rate expressions (EventBridge and its Scheduler).
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -24,9 +24,8 @@ from nova_infra.operations.changes.certain import (
     values_at,
 )
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Judges, Step
 
-_Fault = tuple[str, str, str]
 _ECS_NAME = (r"[A-Za-z0-9_-]{1,255}", "use up to 255 letters, digits, hyphens and underscores")
 _ELB_NAME = (
     r"(?!-)(?!internal-)[A-Za-z0-9-]{1,32}(?<!-)",
@@ -187,32 +186,33 @@ def refused_texts(step: Step) -> Iterator[Refusal]:
     for logical_id, resource in step.given.items():
         properties, kind = resource.get("Properties"), str(resource.get("Type"))
         if isinstance(properties, Mapping):
-            for where, fault, remedy in (*_patterns(kind, properties), *_combinations(step, kind, properties)):
-                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+            yield from step.refuse_each(
+                logical_id, (*_patterns(kind, properties), *_combinations(step, kind, properties))
+            )
 
 
-def _patterns(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _patterns(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     for path, (pattern, remedy) in _PATTERNS.get(kind, {}).items():
         for text in values_at(properties, path):
             if isinstance(text, str) and "${" not in text and not re.fullmatch(pattern, text):
                 yield path, f"is {_short(text)}", remedy
 
 
-def _combinations(step: Step, kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _combinations(step: Step, kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     if (judge := _JUDGES.get(kind)) is not None:
         yield from judge(properties)
     if kind == _QUEUE:
         yield from _queue(step, properties)
 
 
-def _task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _task(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for log in tables([*values_at(properties, "ContainerDefinitions[].LogConfiguration")]):
         options = log.get("Options", {}) if log.get("LogDriver") == "awslogs" else None
         if isinstance(options, Mapping) and not is_function(options) and "awslogs-group" not in options:
             yield "LogConfiguration.Options", "lacks awslogs-group, which awslogs needs", "add it"
 
 
-def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _rule(properties: Mapping[str, Any]) -> Iterator[Fault]:
     conditions = properties.get("Conditions")
     if conditions == []:
         yield "Conditions", "is empty, and a rule needs a condition", "say which requests it is for"
@@ -226,7 +226,7 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Conditions", "has a condition without values", "say what it compares with, or leave it out"
 
 
-def _redirects(actions: Any) -> Iterator[_Fault]:
+def _redirects(actions: Any) -> Iterator[Fault]:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html."""
     same = {"Protocol": "#{protocol}", "Host": "#{host}", "Port": "#{port}", "Path": "/#{path}"}
     for config in (each.get("RedirectConfig") for each in tables(actions) if each.get("Type") == "redirect"):
@@ -235,7 +235,7 @@ def _redirects(actions: Any) -> Iterator[_Fault]:
             yield "Actions.RedirectConfig", fault, "change the protocol, the host, the port or the path"
 
 
-def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[Fault]:
     is_fifo, name = _is_fifo(properties), properties.get("QueueName")
     if is_fifo is None:
         return
@@ -255,7 +255,7 @@ def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "RedrivePolicy.deadLetterTargetArn", fault, "make both the same"
 
 
-def _table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _table(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if not all(is_known(properties.get(name)) for name in _KEYS):
         return
     indexes = ("GlobalSecondaryIndexes[].KeySchema[]", "LocalSecondaryIndexes[].KeySchema[]", "KeySchema[]")
@@ -268,18 +268,18 @@ def _table(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "AttributeDefinitions", f"has {spare[0]}, which is not a key of the table or an index", "leave it out"
 
 
-def _parameter(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _parameter(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if properties.get("Type") == "SecureString":
         yield "Type", "is SecureString, which CloudFormation cannot create", "use a Secrets Manager secret"
 
 
-def _events(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _events(properties: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _expression(text := properties.get("ScheduleExpression"), ("rate", "cron"))
     if isinstance(text, str) and (rate := _RATE.fullmatch(text)) and (rate[1] == "1") is bool(rate[2]):
         yield "ScheduleExpression", f"is {text}", "write one in the singular and more in the plural, as in rate(1 hour)"
 
 
-def _scheduler(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _scheduler(properties: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _expression(properties.get("ScheduleExpression"), ("rate", "cron", "at"))
     zone = properties.get("ScheduleExpressionTimezone")
     if isinstance(zone, str) and _zones() and zone not in _zones():
@@ -292,7 +292,7 @@ def _zones() -> set[str]:
     return available_timezones()
 
 
-def _expression(text: Any, kinds: Sequence[str]) -> Iterator[_Fault]:
+def _expression(text: Any, kinds: Sequence[str]) -> Iterator[Fault]:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html."""
     if not isinstance(text, str):
         return
@@ -320,7 +320,7 @@ def _is_fifo(properties: Mapping[str, Any]) -> bool | None:
     return None if isinstance(given, Mapping | list) else str(given).lower() == "true"
 
 
-def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _group(properties: Mapping[str, Any]) -> Iterator[Fault]:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html."""
     most = 4 if properties.get("Protocol") in ("HTTP", "HTTPS") else 5
     attributes = {str(each.get("Key")): each.get("Value") for each in tables(properties.get("TargetGroupAttributes"))}
@@ -337,7 +337,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-_JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
+_JUDGES: Judges = {
     _TASK: _task,
     "AWS::ElasticLoadBalancingV2::ListenerRule": _rule,
     "AWS::ElasticLoadBalancingV2::TargetGroup": _group,

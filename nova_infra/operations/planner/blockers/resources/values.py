@@ -15,7 +15,7 @@ https://docs.aws.amazon.com/scheduler/latest/APIReference/API_FlexibleTimeWindow
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -31,7 +31,7 @@ from nova_infra.operations.changes.certain import (
     whole,
 )
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Judges, Step
 
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 _MOST_PATH = 128
@@ -50,18 +50,14 @@ _WORDS = ("AND", "OR", "NOT", "REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "
 """Operators of expressions, and words that functions take:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
 _WIDEST, _NARROWEST = 16, 28
-_Fault = tuple[str, str, str]
 
 
 def refused_values(step: Step) -> Iterator[Refusal]:
     """Refuse values that the service behind a resource does not take."""
-    for kind, judge in _JUDGES.items():
-        for logical_id, properties in step.given_of_type(kind):
-            for where, fault, remedy in judge(properties):
-                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+    yield from step.judged_by(_JUDGES)
 
 
-def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _group(properties: Mapping[str, Any]) -> Iterator[Fault]:
     # Those of an Application Load Balancer have known defaults; of the others only what is given is sure.
     web = properties.get("Protocol") in ("HTTP", "HTTPS")
     interval, seconds = (
@@ -74,7 +70,7 @@ def _group(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "HealthCheckTimeoutSeconds", fault, remedy
 
 
-def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _rule(properties: Mapping[str, Any]) -> Iterator[Fault]:
     values = [
         value
         for condition in as_list(properties.get("Conditions"))
@@ -88,19 +84,19 @@ def _rule(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "Conditions", f"has a value of {len(long[0])} characters", f"{_MOST_PATH} are allowed: shorten it"
 
 
-def _listener(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _listener(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if properties.get("Protocol") in ("HTTPS", "TLS") and not properties.get("Certificates"):
         yield "Certificates", f"are missing, and {properties['Protocol']} needs one", "add a certificate"
 
 
-def _logs(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _logs(properties: Mapping[str, Any]) -> Iterator[Fault]:
     days = whole(properties.get("RetentionInDays"))
     if days is not None and days not in _DAYS:
         near = min(_DAYS, key=lambda each: abs(each - days))
         yield "RetentionInDays", f"CloudWatch keeps no log for {days} days", f"make it {near}"
 
 
-def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _alarm(properties: Mapping[str, Any]) -> Iterator[Fault]:
     periods, needed = (whole(properties.get(key)) for key in ("EvaluationPeriods", "DatapointsToAlarm"))
     metrics = tables(properties.get("Metrics"))
     given = [
@@ -119,7 +115,7 @@ def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "EvaluationPeriods", f"looks back {periods * seconds} s", "look back a day at most"
 
 
-def _math(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _math(properties: Mapping[str, Any]) -> Iterator[Fault]:
     """What an alarm computes: each name is that of a metric, and one result is compared."""
     if not is_known(given := properties.get("Metrics", [])) or not given:
         return
@@ -155,7 +151,7 @@ def _math(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "Metrics", f"has {count} {what}, and an alarm takes {_MOST_QUERIES}", "divide it into several alarms"
 
 
-def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _bucket(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for rule in tables([*values_at(properties, "LifecycleConfiguration.Rules[]")]):
         moves = tables([*as_list(rule.get("Transitions")), *as_list(rule.get("Transition"))])
         for move in moves:
@@ -174,13 +170,13 @@ def _bucket(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "LifecycleConfiguration.Rules.ExpirationInDays", fault, "let them expire later, or not move"
 
 
-def _record(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _record(properties: Mapping[str, Any]) -> Iterator[Fault]:
     has_values = "ResourceRecords" in properties and not may_be_left_out(properties["ResourceRecords"])
     if has_values and "TTL" not in properties:
         yield "TTL", "is missing, and a record with values needs one", "add it, such as 300"
 
 
-def _range(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _range(properties: Mapping[str, Any]) -> Iterator[Fault]:
     try:
         size = IPv4Network(str(properties.get("CidrBlock"))).prefixlen
     except ValueError:
@@ -189,7 +185,7 @@ def _range(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "CidrBlock", f"is a /{size}", f"choose /{_WIDEST} to /{_NARROWEST}"
 
 
-def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _machine(properties: Mapping[str, Any]) -> Iterator[Fault]:
     text = properties.get("DefinitionString")
     if not isinstance(text, str) or "DefinitionSubstitutions" in properties:
         return
@@ -204,7 +200,7 @@ def _machine(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "DefinitionString", fault, "name one in StartAt"
 
 
-def _dashboard(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _dashboard(properties: Mapping[str, Any]) -> Iterator[Fault]:
     text = properties.get("DashboardBody")
     if isinstance(text, str):
         try:
@@ -213,7 +209,7 @@ def _dashboard(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield "DashboardBody", "is no JSON", "correct it"
 
 
-def _pipeline(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _pipeline(properties: Mapping[str, Any]) -> Iterator[Fault]:
     """https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html."""
     stages = tables(properties.get("Stages"))
     for where, parts in (("Stages", stages), *((f"Stages.{s.get('Name')}", tables(s.get("Actions"))) for s in stages)):
@@ -222,19 +218,19 @@ def _pipeline(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield where, f"has {twice[0]} twice", "rename one"
 
 
-def _window(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _window(properties: Mapping[str, Any]) -> Iterator[Fault]:
     window = table(properties.get("FlexibleTimeWindow"))
     if window.get("Mode") == "FLEXIBLE" and "MaximumWindowInMinutes" not in window:
         yield "FlexibleTimeWindow.MaximumWindowInMinutes", "is missing, and FLEXIBLE needs it", "add it, or make it OFF"
 
 
-def _scaling(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _scaling(properties: Mapping[str, Any]) -> Iterator[Fault]:
     least, most = (whole(properties.get(key)) for key in ("MinCapacity", "MaxCapacity"))
     if least is not None and most is not None and most < least:
         yield "MaxCapacity", f"is {most}, and MinCapacity is {least}", "make it no less"
 
 
-def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _service(properties: Mapping[str, Any]) -> Iterator[Fault]:
     configuration = table(properties.get("DeploymentConfiguration"))
     shares = (("CanaryConfiguration", "CanaryPercent", 0.1), ("LinearConfiguration", "StepPercent", 3))
     for part, key, least in shares:
@@ -252,7 +248,7 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield where, f"is {counted(minutes, 'minute')}", f"choose 0 to {_DAY_MINUTES}"
 
 
-_JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
+_JUDGES: Judges = {
     "AWS::ElasticLoadBalancingV2::TargetGroup": _group,
     "AWS::ElasticLoadBalancingV2::ListenerRule": _rule,
     "AWS::ElasticLoadBalancingV2::Listener": _listener,

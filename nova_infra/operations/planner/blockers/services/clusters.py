@@ -11,21 +11,17 @@ from typing import Any
 
 from nova_infra.operations.changes.certain import is_function, number, table
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Step
 
-_Fault = tuple[str, str, str]
 _FAILOVER = "AutomaticFailoverEnabled"
 
 
 def refused_clusters(step: Step) -> Iterator[Refusal]:
     """Refuse caches and search domains whose parts do not fit together."""
-    for kind, judge in (("AWS::ElastiCache::ReplicationGroup", _cache), ("AWS::OpenSearchService::Domain", _domain)):
-        for logical_id, properties in step.given_of_type(kind):
-            for where, fault, remedy in judge(properties):
-                yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+    yield from step.judged_by({"AWS::ElastiCache::ReplicationGroup": _cache, "AWS::OpenSearchService::Domain": _domain})
 
 
-def _cache(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _cache(properties: Mapping[str, Any]) -> Iterator[Fault]:
     fails_over, zones = (_is_on(properties.get(key)) for key in (_FAILOVER, "MultiAZEnabled"))
     if zones and _is_off(properties.get(_FAILOVER)):
         yield "MultiAZEnabled", f"is on, and {_FAILOVER} is not", f"set {_FAILOVER}, or leave it out"
@@ -36,7 +32,7 @@ def _cache(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "ReplicasPerNodeGroup", "is 0, and there is no other zone to fail over to", "make it 1 at least"
 
 
-def _domain(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _domain(properties: Mapping[str, Any]) -> Iterator[Fault]:
     cluster = table(properties.get("ClusterConfig"))
     nodes = number(cluster.get("InstanceCount", 1))
     zones = number(table(cluster.get("ZoneAwarenessConfig")).get("AvailabilityZoneCount", 2))

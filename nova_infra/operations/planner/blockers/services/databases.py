@@ -31,8 +31,9 @@ _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rd
 def refused_databases(step: Step) -> Iterator[Refusal]:
     """Refuse what no database does: go back to an older version, shrink, or take a name that its engine keeps."""
     for action, before, after in _databases(step):
-        for where, fault, remedy in (*_transition(action.type, before, after), *_user(after), *_disk(after)):
-            yield step.refuse(f"{action.logical_id}.{where}", fault, remedy)
+        yield from step.refuse_each(
+            action.logical_id, (*_transition(action.type, before, after), *_user(after), *_disk(after))
+        )
 
 
 def restarted_databases(step: Step) -> Iterator[Consequence]:

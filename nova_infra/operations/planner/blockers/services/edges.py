@@ -14,9 +14,8 @@ from typing import Any
 from nova_infra.config.values.fields import aws_regions
 from nova_infra.operations.changes.certain import is_known, is_whole, table, tables, values_at
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Step
 
-_Fault = tuple[str, str, str]
 _HOME = "us-east-1"
 _ELSEWHERE = re.compile(r"arn:aws:acm:(?!us-east-1:)([a-z0-9-]+):.*")
 _BEHAVIORS = "CacheBehaviors[].TargetOriginId"
@@ -33,11 +32,10 @@ def refused_edges(step: Step) -> Iterator[Refusal]:
             fault = f"is CLOUDFRONT, and the stack is in {region}"
             yield step.refuse(f"{logical_id}.Scope", fault, f"deploy it in {_HOME}")
     for logical_id, properties in step.given_of_type("AWS::Route53::RecordSet"):
-        for where, fault, remedy in _record(properties, _zone_of(step, properties)):
-            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+        yield from step.refuse_each(logical_id, _record(properties, _zone_of(step, properties)))
 
 
-def _distribution(config: Mapping[str, Any]) -> Iterator[_Fault]:
+def _distribution(config: Mapping[str, Any]) -> Iterator[Fault]:
     certificate = config.get("ViewerCertificate", {})
     own = {"AcmCertificateArn", "IamCertificateId"} & table(certificate).keys()
     names = [each for each in values_at(config, "Aliases[]") if isinstance(each, str)]
@@ -69,7 +67,7 @@ def _zone_of(step: Step, record: Mapping[str, Any]) -> str:
     return name.rstrip(".").lower() if isinstance(name, str) else ""
 
 
-def _record(properties: Mapping[str, Any], zone: str) -> Iterator[_Fault]:
+def _record(properties: Mapping[str, Any], zone: str) -> Iterator[Fault]:
     given = properties.get("Name")
     if not zone or not isinstance(given, str):
         return

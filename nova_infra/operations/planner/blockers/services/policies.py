@@ -18,7 +18,7 @@ from nova_infra.checks.rule import as_list, referenced
 from nova_infra.operations.changes.certain import certain_entries, is_whole, may_be_left_out, table, tables, values_at
 from nova_infra.operations.planner.blockers.resources.quotas import known_characters
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Step
 
 _IDENTITIES = {"AWS::IAM::User": 2048, "AWS::IAM::Role": 10_240, "AWS::IAM::Group": 5120}
 """Characters of all inline policies of an identity together, without white space."""
@@ -33,19 +33,17 @@ _OPERATOR = re.compile(
     re.IGNORECASE,
 )
 _ACTION = re.compile(r"\*|[\w*-]+:[\w*?]+")
-_Fault = tuple[str, str, str]
 
 
 def refused_policies(step: Step) -> Iterator[Refusal]:
     """Refuse policies that IAM or KMS does not take."""
     for logical_id, resource in step.given.items():
         kind, properties = resource["Type"], table(resource.get("Properties"))
-        for where, fault, remedy in _faults(kind, properties):
-            yield step.refuse(f"{logical_id}.{where}", fault, remedy)
+        yield from step.refuse_each(logical_id, _faults(kind, properties))
     yield from _too_long(step)
 
 
-def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     if kind in (*_INLINE, "AWS::IAM::ManagedPolicy"):
         yield from _of_identity("PolicyDocument", properties.get("PolicyDocument"))
     if kind == "AWS::IAM::ManagedPolicy" and (size := _size(properties.get("PolicyDocument"))) > _MOST_MANAGED:
@@ -60,7 +58,7 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield from _key(properties)
 
 
-def _of_identity(where: str, document: Any) -> Iterator[_Fault]:
+def _of_identity(where: str, document: Any) -> Iterator[Fault]:
     """A policy of an identity, whose statements name resources and no principals."""
     yield from _grammar(where, document)
     yield from _sids(where, document)
@@ -75,7 +73,7 @@ def _of_identity(where: str, document: Any) -> Iterator[_Fault]:
             yield f"{place}.{key}", "is set, and a policy of an identity has none", "leave it out"
 
 
-def _grammar(where: str, document: Any) -> Iterator[_Fault]:
+def _grammar(where: str, document: Any) -> Iterator[Fault]:
     """What every policy has to be."""
     policy = table(document)
     statements = tables(policy.get("Statement"))
@@ -85,7 +83,7 @@ def _grammar(where: str, document: Any) -> Iterator[_Fault]:
         yield from _statement(f"{where}.Statement", statement)
 
 
-def _sids(where: str, document: Any) -> Iterator[_Fault]:
+def _sids(where: str, document: Any) -> Iterator[Fault]:
     """Only IAM itself limits the ids of statements: KMS and other services take spaces and hyphens in them.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
@@ -98,7 +96,7 @@ def _sids(where: str, document: Any) -> Iterator[_Fault]:
         yield f"{where}.Statement.Sid", f"is {odd[0]}", "use letters and digits alone"
 
 
-def _statement(place: str, statement: Mapping[str, Any]) -> Iterator[_Fault]:
+def _statement(place: str, statement: Mapping[str, Any]) -> Iterator[Fault]:
     effect = statement.get("Effect")
     if effect is None or (isinstance(effect, str) and effect not in ("Allow", "Deny")):
         yield f"{place}.Effect", "is missing" if effect is None else f"is {effect}", "make it Allow or Deny"
@@ -139,7 +137,7 @@ def _size(document: Any) -> int:
     return known_characters(document) if isinstance(document, Mapping) else 0
 
 
-def _key(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+def _key(properties: Mapping[str, Any]) -> Iterator[Fault]:
     """KMS asks whether whoever makes a key could change its policy afterwards."""
     policy = table(properties.get("KeyPolicy"))
     yield from _grammar("KeyPolicy", policy)

@@ -12,7 +12,7 @@ from typing import Any
 from nova_infra.operations.changes.certain import certain_entries, is_known, number, table, tables
 from nova_infra.operations.changes.template_values import references, same, shown
 from nova_infra.operations.planner.model import Action, Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Step
 
 # Type, and properties that no update changes, to what they are where a template does not say.
 _FIXED: Mapping[str, Mapping[str, Any]] = {
@@ -36,7 +36,6 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
 _OF_ATTRIBUTE = {"Mutable": True, "Required": False}
 """What an attribute is where its pool does not say: see API_SchemaAttributeType."""
 _Properties = Mapping[str, Any]
-_Fault = tuple[str, str, str]
 
 
 def refused_updates(step: Step) -> Iterator[Refusal]:
@@ -51,11 +50,10 @@ def refused_updates(step: Step) -> Iterator[Refusal]:
             faults += _fixed(action.type, old, new, replaced)
         if action.action is not Action.REPLACE and action.type in _JUDGES:
             faults += _JUDGES[action.type](old, new)
-        for where, fault, remedy in faults:
-            yield step.refuse(f"{action.logical_id}.{where}", fault, remedy)
+        yield from step.refuse_each(action.logical_id, faults)
 
 
-def _token(old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_Fault]:
+def _token(old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[Fault]:
     """Whether a custom resource moves to another function, which none does, not even one that is replaced."""
     was, becomes = (each.get("ServiceToken") for each in (old, new))
     if was is not None and becomes is not None and (not same(was, becomes) or set(references(becomes)) & replaced):
@@ -63,7 +61,7 @@ def _token(old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_
         yield "ServiceToken", fault, "give the resource another logical id"
 
 
-def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[_Fault]:
+def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[Fault]:
     """What no update of a type changes. A zone, unlike an id, may stay the same when that of which it is changes."""
     for name, default in _FIXED.get(kind, {}).items():
         was, becomes = (each.get(name, default) for each in (old, new))
@@ -86,7 +84,7 @@ def _plain(value: Any) -> Any:
     return text.lower() if text in ("True", "False") else text
 
 
-def _table(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+def _table(old: _Properties, new: _Properties) -> Iterator[Fault]:
     yield from _indexes(old, new)
     was, becomes = (table(each.get("TimeToLiveSpecification")) for each in (old, new))
     names = [each.get("AttributeName") for each in (was, becomes) if str(each.get("Enabled")).lower() == "true"]
@@ -96,7 +94,7 @@ def _table(old: _Properties, new: _Properties) -> Iterator[_Fault]:
         yield "TimeToLiveSpecification.AttributeName", fault, remedy
 
 
-def _indexes(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+def _indexes(old: _Properties, new: _Properties) -> Iterator[Fault]:
     where = "GlobalSecondaryIndexes"
     had, has = (
         {str(i.get("IndexName")): (i.get("KeySchema"), i.get("Projection")) for i in tables(each.get(where))}
@@ -111,7 +109,7 @@ def _indexes(old: _Properties, new: _Properties) -> Iterator[_Fault]:
             yield where, fault, "add another index, and delete this one later"
 
 
-def _stream(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+def _stream(old: _Properties, new: _Properties) -> Iterator[Fault]:
     if any(table(each.get("StreamModeDetails")).get("StreamMode") == "ON_DEMAND" for each in (old, new)):
         return
     had, has = (number(each.get("ShardCount")) for each in (old, new))
@@ -120,7 +118,7 @@ def _stream(old: _Properties, new: _Properties) -> Iterator[_Fault]:
         yield "ShardCount", fault, "go there in steps, a release each, or make the stream ON_DEMAND"
 
 
-def _zone(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+def _zone(old: _Properties, new: _Properties) -> Iterator[Fault]:
     had, has = (each.get("VPCs", []) for each in (old, new))
     becomes_private = had == [] and certain_entries(has) != []
     if becomes_private or (certain_entries(had) != [] and has == []):
@@ -128,7 +126,7 @@ def _zone(old: _Properties, new: _Properties) -> Iterator[_Fault]:
         yield "VPCs", f"{fault}, which Route 53 does not", "make another zone"
 
 
-def _user_pool(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+def _user_pool(old: _Properties, new: _Properties) -> Iterator[Fault]:
     if not all(is_known(each.get("Schema", [])) for each in (old, new)):
         return
     had, has = (
@@ -145,7 +143,7 @@ def _differ(one: _Properties, other: _Properties) -> bool:
     return any(_plain(one[key]) != _plain(other[key]) for key in stated)
 
 
-def _cache(old: _Properties, new: _Properties) -> Iterator[_Fault]:
+def _cache(old: _Properties, new: _Properties) -> Iterator[Fault]:
     had, has = (str(each.get("TransitEncryptionEnabled", False)).lower() for each in (old, new))
     mode = new.get("TransitEncryptionMode", "required")
     if (had, has) == ("false", "true") and mode == "required":
@@ -153,7 +151,7 @@ def _cache(old: _Properties, new: _Properties) -> Iterator[_Fault]:
         yield "TransitEncryptionMode", fault, "make it preferred in this release, and required in a later one"
 
 
-_JUDGES: Mapping[str, Callable[[_Properties, _Properties], Iterator[_Fault]]] = {
+_JUDGES: Mapping[str, Callable[[_Properties, _Properties], Iterator[Fault]]] = {
     "AWS::Cognito::UserPool": _user_pool,
     "AWS::DynamoDB::Table": _table,
     "AWS::ElastiCache::ReplicationGroup": _cache,
