@@ -20,9 +20,7 @@ from faults.edits import (
 FAILS = "if path in OPERATIONS: status = 500"
 JSON = "NEW = os.environ['RELEASE'] == 'two'; self.more = [('Content-Type', 'application/json')]"
 HALVES = [{"TargetGroupArn": {"Ref": "Blue"}, "Weight": 50}, {"TargetGroupArn": {"Ref": "Green"}, "Weight": 50}]
-SWAPPED = [{"TargetGroupArn": {"Ref": "Green"}, "Weight": 100}, {"TargetGroupArn": {"Ref": "Blue"}, "Weight": 0}]
 REDIRECT = {"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}
-DEPENDS = {"ContainerName": "app", "Condition": "START"}
 
 
 def attributes(**given: str) -> Any:

@@ -18,7 +18,7 @@ from nova_kit import protocol
 from nova_kit.app import create_app, router
 from nova_kit.workers import Workers
 
-protocol.HEAD_SECONDS = protocol.DISCARD_SECONDS = protocol.SEND_SECONDS = 0.5
+protocol.HEAD_SECONDS = protocol.DISCARD_SECONDS = protocol.LINGER_SECONDS = protocol.SEND_SECONDS = 0.5
 
 routes = router()
 workers = Workers()
@@ -141,7 +141,7 @@ def test_what_came_before_a_refused_request_is_answered_and_nothing_after_it(ser
 def test_a_header_without_end_costs_little_memory(served: Any) -> None:
     before = psutil.Process(served.process.pid).memory_info().rss
     with served.send(ENDLESS) as connection:
-        assert sent_until_cut_off(connection, b"y" * 65536) < 100_000_000
+        assert sent_until_cut_off(connection, b"y" * 65536, pause=0.001) < 100_000_000
     assert served.answer(HEALTH)[0] == 200
     assert psutil.Process(served.process.pid).memory_info().rss - before < 30_000_000
 
@@ -178,6 +178,36 @@ def test_what_stands_beside_a_body_has_limits_too(served: Any, piece: bytes, sta
     found, headers, _ = served.answer(CHUNKED, piece)
     assert (found, headers["connection"]) == (status, "close")
     served.logged(message="request", status=499)
+
+
+def while_still_sending(served: Any, head: bytes) -> bytes:
+    """Send a head, then its body without looking up for longer than an answer takes; read what there is after that."""
+    with served.send(head) as connection:
+        for _ in range(20):
+            connection.sendall(b"x" * 1000)  # A reset fails here, or takes the answer away from the buffer below.
+            time.sleep(0.01)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /health HTTP/1.1\r\nContent-Length: 900000\r\n\r\n", b"400"),
+        (CHUNKED + b"1\r\n[\r\nnonsense\r\n", b"400"),
+        (b"POST /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 900000\r\n\r\n", b"404"),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", b"200"),
+    ],
+)
+def test_a_caller_who_is_still_sending_can_read_the_last_answer(served: Any, head: bytes, status: bytes) -> None:
+    assert while_still_sending(served, head).startswith(b"HTTP/1.1 " + status)
+
+
+def test_the_app_is_told_at_once_that_its_request_was_refused(serve: Serve) -> None:
+    running = serve(SAMPLE.replace("protocol.LINGER_SECONDS = ", "", 1))
+    with running.send(CHUNKED, b"1\r\n[\r\nnonsense\r\n"):
+        began = time.monotonic()
+        running.logged(message="request", status=499)
+        assert time.monotonic() - began < 1.5
 
 
 def test_a_trailer_within_the_limits_is_taken(served: Any) -> None:

@@ -8,14 +8,9 @@ import pytest
 
 from helpers.assembly import Assembly
 from helpers.exhaustive import one_of_each
+from helpers.grants import pipeline_of as pipeline
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rules import findings
-
-
-def pipeline(template: dict[str, Any]) -> dict[str, Any]:
-    [found] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
-    properties: dict[str, Any] = found["Properties"]
-    return properties
 
 
 def stage(template: dict[str, Any], name: str) -> dict[str, Any]:

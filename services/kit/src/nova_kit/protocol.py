@@ -34,11 +34,17 @@ HEAD_SECONDS = 10.0
 #: meet a connection that was reset, and not the answer.
 DISCARD_SECONDS = 5.0
 
+#: The same, where the answer was the connection's last: it has its end already, and no request can follow.
+LINGER_SECONDS = 2.0
+
 #: Seconds in which a caller has to take a good part of what waits to be sent.
 SEND_SECONDS = 30.0
 
 #: Open connections. A load balancer keeps a few dozen; a container may open a thousand files.
 MOST_CONNECTIONS = 800
+
+#: Connections beyond those that may wait for their callers to read that they were refused.
+MOST_LINGERING = 100
 
 #: In a request's scope once its caller has gone.
 CALLER_LEFT = "nova.caller_left"
@@ -77,7 +83,7 @@ class Protocol(HttpToolsProtocol):
         self._heads = 0
         self._within_head = False
         self._content = False
-        self._refused = False
+        self.refuses = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     # What the transport tells.
@@ -96,17 +102,14 @@ class Protocol(HttpToolsProtocol):
             self._stop_timer(name)
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
-        self.pipeline.clear()
-        if self._task and self._current and not self._current.response_complete:
-            self._current.scope[CALLER_LEFT] = True  # type: ignore[literal-required]
-            self._task.cancel()
+        self._give_up()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
         self._unset_keepalive_if_required()
         for piece in _pieces(data):
             # Whatever follows what was refused cannot be told apart from it.
-            if self._refused or self.transport.is_closing():
+            if self.refuses or self.transport.is_closing():
                 return
             try:
                 self._feed(piece)
@@ -206,12 +209,15 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of this one."""
+        if self.lingers:
+            return
         super().on_response_complete()
         if self._current and self._current.more_body and not self.transport.is_closing():
             self._start_timer("discard", DISCARD_SECONDS, self.transport.close)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._current = cycle
+        cycle.transport = _LastAnswer(self, cycle)  # type: ignore[assignment]  # As much of one as it uses.
         super()._start_asgi_task(cycle, app)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -238,31 +244,58 @@ class Protocol(HttpToolsProtocol):
 
     def _end_after_answers(self) -> None:
         """Read no further, and close once all that was asked is answered."""
-        self._refused = True
+        self.refuses = True
         self._stop_timer("head")
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+            self.linger()
         else:
             self.cycle.keep_alive = False
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the connection has had its last answer."""
+        return "linger" in self._timers
+
+    def linger(self) -> None:
+        """End the connection, and for a moment throw away what still comes: a reset would overtake the answer."""
+        if self.transport.is_closing() or self.lingers:
+            return
+        self.refuses = True
+        self._stop_timer("head")
+        self._stop_timer("discard")
+        if len(self.connections) > MOST_CONNECTIONS + MOST_LINGERING or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._start_timer("linger", LINGER_SECONDS, self.transport.close)
+
+    def _give_up(self) -> None:
+        """End the work that nobody waits for any more."""
+        self.pipeline.clear()
+        if self._task and self._current and not self._current.response_complete:
+            self._current.disconnected = True
+            self._current.scope[CALLER_LEFT] = True  # type: ignore[literal-required]
+            self._task.cancel()
 
     def _refuse(self, refusal: _RefusedError) -> None:
         """Answer and close: where the next request would begin is unknown."""
         _log.info("request refused", extra=logs.fields(status=refusal.status, detail=refusal.detail))
         cycle = self.cycle
-        # Somewhere in the body of the request that is served: the app, which waits for the rest, is told by the end.
+        # Somewhere in the body of the request that is served: the app waits for the rest.
         own = cycle is self._current and cycle is not None and cycle.more_body and not cycle.response_started
         if not own and cycle is not None and not cycle.response_complete:
             # Requests that came before are answered first, in their order; this one never.
             self._end_after_answers()
             return
-        self._refused = True
-        self._stop_timer("head")
+        # In the loop's next turn: a task that was made in this one does not run yet.
+        self.loop.call_soon(self._give_up)
         retry = {"Retry-After": "1"} if refusal.status == 503 else {}
         response = respond("", refusal.status, refusal.detail, headers={"Connection": "close", **retry})
         status = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}".encode()
         lines = [status, *(name + b": " + value for name, value in response.raw_headers)]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + response.body)
-        self.transport.close()
+        self.linger()
 
     def _start_timer(self, name: str, seconds: float, act: Any) -> None:
         self._stop_timer(name)
@@ -271,6 +304,25 @@ class Protocol(HttpToolsProtocol):
     def _stop_timer(self, name: str) -> None:
         if timer := self._timers.pop(name, None):
             timer.cancel()
+
+
+class _LastAnswer:
+    """The transport, as a request's answer uses it: it lingers where its caller may still be sending."""
+
+    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
+        self.is_closing = protocol.transport.is_closing
+        self._protocol = protocol
+        self._cycle = cycle
+
+    def write(self, data: bytes) -> None:
+        if not self._protocol.lingers:
+            self._protocol.transport.write(data)
+
+    def close(self) -> None:
+        if self._cycle.more_body or self._protocol.refuses:
+            self._protocol.linger()
+        else:
+            self._protocol.transport.close()
 
 
 def _pieces(data: bytes) -> Iterator[bytes | memoryview]:

@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.changes import resource, template, told
+from helpers.changes import resource, template, told, values
 from nova_infra.operations.changes.differences import Kind, differences
 from nova_infra.operations.changes.resource_types import drawn_from_schemas, resource_type
-
-values = st.recursive(
-    st.sampled_from(["a", "b", 1, True, {"Ref": "X"}]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["Name", "Value", "K"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
 
 kinds = st.sampled_from(["S3::Bucket", "IAM::Policy", "EC2::SecurityGroup", "ECS::TaskDefinition", "KMS::Key"])
 

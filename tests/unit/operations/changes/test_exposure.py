@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from hypothesis import strategies as st
 
 from helpers.changes import Resource, resource, template, told
 from nova_infra.operations.changes.differences import Kind
@@ -20,15 +19,6 @@ def group(*ingress: Any, **properties: Any) -> Resource:
 
 
 GROUP_ID = {"Fn::GetAtt": ["G", "GroupId"]}
-
-
-values = st.recursive(
-    st.sampled_from(["a", "b", 1, True, {"Ref": "X"}]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["Name", "Value", "K"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ def queue() -> Template:
     return template
 
 
-def topic_to_a_queue() -> Template:
-    template = queue()
+def a_topic_before(template: Template) -> Template:
+    """What sends to the source of something that has a role itself."""
     template["Resources"]["TestRole"]["Properties"]["Policies"] = []
     put(template, "Topic", "AWS::SNS::Topic")
     put(template, "Subscribed", "AWS::SNS::Subscription", TopicArn={"Ref": "Topic"}, Endpoint=arn("Queue"))
@@ -155,14 +155,12 @@ def an_event_as_text() -> Template:
     return template
 
 
+def topic_to_a_queue() -> Template:
+    return a_topic_before(queue())
+
+
 def a_topic_before_a_pipe() -> Template:
-    """What sends to the source of something that has a role itself."""
-    template = pipe()
-    template["Resources"]["TestRole"]["Properties"]["Policies"] = []
-    put(template, "Topic", "AWS::SNS::Topic")
-    put(template, "Subscribed", "AWS::SNS::Subscription", TopicArn={"Ref": "Topic"}, Endpoint=arn("Queue"))
-    grant(template, allow("sns:Publish", {"Ref": "Topic"}))
-    return template
+    return a_topic_before(pipe())
 
 
 WAYS = (

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from helpers.changes import nested
 from nova_infra.operations.planner import Refusal, StackKey, StackTemplate, plan
 
 KEY = StackKey("210987654321", "eu-north-1", "carts")
@@ -13,13 +14,6 @@ def refusals(kind: str, properties: dict[str, Any]) -> list[Refusal]:
     given = {name: {"Type": "String"} for name in ("Given", "Last")}
     template = {"Parameters": given, "Resources": {"It": {"Type": kind, "Properties": properties}}}
     return plan([], [[StackTemplate(KEY, template)]]).refusals
-
-
-def nested(path: str, value: Any) -> dict[str, Any]:
-    """Properties that have a value at a path."""
-    step, _, rest = path.partition(".")
-    inner = nested(rest, value) if rest else value
-    return {step.removesuffix("[]"): [inner] if step.endswith("[]") else inner}
 
 
 NUMBERS = [

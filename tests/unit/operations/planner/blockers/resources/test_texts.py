@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from helpers.changes import nested
 from nova_infra.operations.planner import Refusal, StackKey, StackTemplate, plan
 
 KEY = StackKey("210987654321", "eu-north-1", "carts")
@@ -14,13 +15,6 @@ def refusals(kind: str, properties: dict[str, Any], **others: Any) -> list[Refus
     resources = {"It": {"Type": kind, "Properties": properties}, **others}
     template = {"Parameters": {"Given": {"Type": "String"}}, "Resources": resources}
     return [each for each in plan([], [[StackTemplate(KEY, template)]]).refusals if each.where.startswith("It.")]
-
-
-def nested(path: str, value: Any) -> dict[str, Any]:
-    """Properties that have a value at a path."""
-    step, _, rest = path.partition(".")
-    inner = nested(rest, value) if rest else value
-    return {step.removesuffix("[]"): [inner] if step.endswith("[]") else inner}
 
 
 WRONG_CRONS = ["cron(0 12 * * *)", "cron(0 12 * * * *)", "cron(0 12 ? * ? *)"]
