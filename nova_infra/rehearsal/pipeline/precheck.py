@@ -45,18 +45,12 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     Returns:
         What of it is not rehearsed, in sentences.
     """
-    areas: set[str] = set()
-    secrets: set[str] = set()
-    sidecars: set[str] = set()
-    existing: set[str] = set()
-    alarms: dict[str, str] = {}
-    pipeline = release.pipeline()
-    for reading in _readings(release).values():
-        areas |= reading.areas
-        secrets |= {name for names in reading.secrets.values() for name in names}
-        sidecars |= reading.sidecars
-        existing |= reading.existing
-        alarms |= reading.unevaluated
+    pipeline, readings = release.pipeline(), _readings(release).values()
+    areas = {each for reading in readings for each in reading.areas}
+    secrets = {name for reading in readings for names in reading.secrets.values() for name in names}
+    sidecars = {each for reading in readings for each in reading.sidecars}
+    existing = {each for reading in readings for each in reading.existing}
+    alarms = {name: why for reading in readings for name, why in reading.unevaluated.items()}
     notes = [", ".join(sorted(areas))] if areas else []
     secrets -= set(provided)
     secrets |= {name for s in pipeline.stages for a in s.actions if isinstance(a, BuildAction) for name in a.secrets}
@@ -98,7 +92,7 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
         found += [(name, f"only AWS knows whether {each}") for each in sorted(unmapped)]
         found += [(name, f"only AWS knows whether there is a type {each}") for each in sorted(reading.types)]
         changed = sorted(reading.essential.items() - (before[name].essential.items() if name in before else set()))
-        found += [(name, f"only AWS knows whether {each} stays up") for each, _ in changed]
+        found += [(name, f"only AWS knows whether {each}") for each, _ in changed]
     return said_once(found)
 
 
@@ -137,7 +131,7 @@ class StageReading:
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
-        essential: Containers that are not run and end their tasks, in words, with what they run in their image.
+        essential: Containers that are not run and end or hold up their tasks, in words, with what they run in their image.
         unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
         left: What is left out, by stack and logical id, and what it is.
@@ -206,9 +200,15 @@ class StageReading:
 
     def _read_sidecars(self, stack: PlayedStack, task: str, given: Mapping[str, Any], names: Collection[str]) -> None:
         self.sidecars |= set(names)
+        waits = [one for each in given["ContainerDefinitions"] for one in each.get("DependsOn", ())]
+        awaited = {one.get("ContainerName") for one in waits if one.get("Condition") != "START"}
         for each in given["ContainerDefinitions"]:
+            said = ""
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
-                said = f"the sidecar {each['Name']}, with which {stack.name} ends,"
+                said = f"the sidecar {each['Name']}, with which {stack.name} ends, stays up"
+            elif each.get("Name") in set(names) & awaited:
+                said = f"{each['Name']}, which {stack.name} waits for, does what it is waited for"
+            if said:
                 self.essential[said] = repr([each.get("EntryPoint"), each.get("Command")])
         if names:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
