@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nova_infra.operations.changes.certain import table, tables, values_at
+from nova_infra.operations.changes.certain import is_on, table, tables, values_at
 from nova_infra.operations.changes.resource_types import resource_type
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step
@@ -102,10 +102,7 @@ def _is_protected(resource: Mapping[str, Any]) -> bool:
     properties = table(resource.get("Properties"))
     if resource["Type"] == "AWS::ElasticLoadBalancingV2::LoadBalancer":
         attributes = tables(properties.get("LoadBalancerAttributes"))
-        return any(
-            each.get("Key") == "deletion_protection.enabled" and str(each.get("Value")).lower() == "true"
-            for each in attributes
-        )
+        return any(each.get("Key") == "deletion_protection.enabled" and is_on(each.get("Value")) for each in attributes)
     path = _PROTECTED_BY.get(resource["Type"])
     return path is not None and any(str(each).lower() in ("true", "active") for each in values_at(properties, path))
 
