@@ -111,7 +111,7 @@ types-tests: types ## Strict type checks of tests, the services' included, and s
 # is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
 RULES = tests/unit/checks tests/unit/config
-PARTS = unit-others unit-rehearsal unit-rules unit-operations unit-services unit-synthesis types lint
+PARTS = unit-others unit-rules unit-rehearsal unit-services unit-operations unit-synthesis types lint
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides.
 FURTHER_PARTS = types-tests insecure

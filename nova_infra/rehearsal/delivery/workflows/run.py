@@ -63,6 +63,7 @@ class PushedRun:
         self.assumed: dict[str, str] = {}
         self._outputs: dict[str, dict[str, Any]] = {}
         self._entered: dict[str, WorkflowJob] = {}
+        self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any]]] = {}
 
     @property
     def pushed(self) -> set[str]:
@@ -106,7 +107,15 @@ class PushedRun:
         return self._played(job)[0]
 
     def _played(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any]]:
-        """The steps of a job that run if none fails, and what its context ``steps`` then holds."""
+        """The steps of a job that run if none fails, and what its context ``steps`` then holds.
+
+        Nothing of it changes once the job is entered, and each of the jobs after it asks.
+        """
+        if job.name not in self._known_steps:
+            self._known_steps[job.name] = self._steps_and_outputs(job)
+        return self._known_steps[job.name]
+
+    def _steps_and_outputs(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any]]:
         known = self._contexts(job)
         outputs: dict[str, Any] = {}
         known |= {"job": Open({"status": "success"}), "runner": self._runner(job), "strategy": Open()}

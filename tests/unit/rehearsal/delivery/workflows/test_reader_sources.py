@@ -1,13 +1,16 @@
 """What a job's steps find: the part of the repository that was checked out, own actions, and containers."""
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.edited_workflow import Change, read, said
 from helpers.exhaustive import one_of_each
-from nova_infra.rehearsal.delivery.workflows.job import JobStep
+from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.sources import why_not_there
 
 IN = r"    runs-on: .*"
@@ -168,3 +171,18 @@ def test_a_job_that_tells_of_failures_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_sparse_checkout_is_said_to_be_whole_here(tmp_path: Path) -> None:
     workflow = read(tmp_path, ("e2e-test", CHECKOUT, "sparse-checkout: |\n            .github"))
     assert "e2e-test sees the whole checkout, not only what its sparse-checkout names" in workflow.assumed
+
+
+def test_the_steps_of_a_job_are_worked_out_once_however_many_jobs_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[tuple[str, int]] = Counter()
+    sets_more = WorkflowJob.sets_more
+
+    def counted(job: WorkflowJob, step: Mapping[str, Any]) -> bool:
+        asked[job.name, id(step)] += bool(step)
+        return sets_more(job, step)
+
+    monkeypatch.setattr(WorkflowJob, "sets_more", counted)
+    read(tmp_path)
+    assert max(asked.values()) == 1
