@@ -171,6 +171,23 @@ def test_a_stack_that_cannot_be_updated_has_a_way_out_of_its_own(status: str, co
     assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in way_out(Stack("nova-prod-audio", status))
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("UPDATE_IN_PROGRESS", "or cancel it, which restores what ran before"),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "it is only removing what is no longer used, and cannot be stopped"),
+        ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "it is only removing what is no longer used"),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", "it is rolling back to what ran before"),
+        ("CREATE_IN_PROGRESS", "this is its first deployment"),
+        ("ROLLBACK_IN_PROGRESS", "this is its first deployment"),
+        ("DELETE_IN_PROGRESS", "it is being deleted"),
+        ("IMPORT_IN_PROGRESS", "wait until IMPORT_IN_PROGRESS has ended"),
+    ],
+)
+def test_of_a_stack_that_is_busy_it_says_what_it_is_waiting_for(status: str, said: str) -> None:
+    assert said in way_out(Stack("nova-prod-audio", status))
+
+
 def test_what_refuses_to_be_deleted_is_unprotected_first() -> None:
     said = way_out(Stack("nova-prod-audio", "ROLLBACK_COMPLETE", protected=True))
     off, delete = "update-termination-protection --no-enable-termination-protection", "delete-stack"

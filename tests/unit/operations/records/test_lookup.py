@@ -31,6 +31,8 @@ def deployed(image: str) -> dict[str, str | None]:
     [
         (["a1 verified", "b2 verified"], "", "2", "a"),
         (["a1 verified", "b2 failed"], "", "2", "a"),
+        # What runs and was never seen to run well is nothing to go back to.
+        (["a1 verified", "b2 deployed"], "", "2", "a"),
         (["a1 verified", "b2 verified", "c3 verified"], "", "3", "b"),
         (["a1 verified", "b2 verified", "c3 verified"], "b", "3", "a"),
         (["a1 verified", "b2 failed", "c3 verified"], "", "3", "a"),
