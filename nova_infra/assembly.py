@@ -335,6 +335,8 @@ def _fault(section: str, entry: Any) -> str:
 
 
 def _read_json(path: Path) -> Template:
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise AssemblyError(f"{path}: is not a file: run `make synth`")
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:  # what is nested too deeply, or not text, was not synthesized either

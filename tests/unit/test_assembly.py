@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,14 @@ def test_a_template_that_is_damaged_is_refused_in_a_line(tmp_path: Path, text: s
     assert caught.value.exit_code == 2
 
 
+def test_a_pipe_in_place_of_a_template_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    assembly = write(tmp_path)
+    (tmp_path / "p.template.json").unlink()
+    os.mkfifo(tmp_path / "p.template.json")
+    with pytest.raises(AssemblyError, match=r"p\.template\.json: is not a file: run `make synth`"):
+        assembly.template("p.template.json")
+
+
 def test_a_template_in_another_encoding_is_refused_in_a_line(tmp_path: Path) -> None:
     assembly = write(tmp_path)
     (tmp_path / "p.template.json").write_bytes('{"Description": "ä"}'.encode("latin-1"))
@@ -133,5 +142,5 @@ def test_a_template_in_another_encoding_is_refused_in_a_line(tmp_path: Path) -> 
         assembly.template("p.template.json")
     (tmp_path / "p.template.json").unlink()
     (tmp_path / "p.template.json").mkdir()
-    with pytest.raises(AssemblyError, match=r"cannot be read \(Is a directory\): run `make synth`"):
+    with pytest.raises(AssemblyError, match=r"p\.template\.json: is not a file: run `make synth`"):
         assembly.template("p.template.json")

@@ -61,6 +61,16 @@ def number(value: Any) -> float | None:
     return found if abs(found) < _BEYOND else None
 
 
+def is_on(value: Any) -> bool:
+    """Whether a switch is on, whether it is written as a boolean or as a text."""
+    return str(value).lower() == "true"
+
+
+def is_off(value: Any) -> bool:
+    """Whether a switch is off, as :func:`is_on`."""
+    return str(value).lower() == "false"
+
+
 def whole(value: Any) -> int | None:
     """A whole number that a template states, as :func:`number`."""
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,8 +1,12 @@
 """Values of CloudFormation templates as readable text."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+_NAMED = re.compile(r"\$\{([^!}][^}]*)\}")
+"""What ``Fn::Sub`` fills in; ``${!…}`` stands for itself."""
 
 
 def shown(value: Any) -> str:
@@ -35,22 +39,22 @@ def shown(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
-def references(value: Any) -> Iterable[str]:
-    """Logical ids that a value refers to."""
+def references(value: Any) -> Iterator[str]:
+    """Logical ids and parameters, pseudo parameters included, that a value refers to."""
     if isinstance(value, dict):
         for function, argument in value.items():
-            if function == "Ref" and isinstance(argument, str):
-                yield argument
-            elif function == "Fn::GetAtt":
-                yield argument.split(".", 1)[0] if isinstance(argument, str) else argument[0]
-            elif function == "Fn::Sub":
-                text = argument if isinstance(argument, str) else argument[0]
-                for part in text.split("${")[1:]:
-                    yield part.split("}", 1)[0].split(".", 1)[0]
-                if not isinstance(argument, str):
-                    yield from references(argument[1])
-            else:
-                yield from references(argument)
+            match function, argument:
+                case "Ref", str(name):
+                    yield name
+                case "Fn::GetAtt", str(name) | [str(name), *_]:
+                    yield name.partition(".")[0]
+                case "Fn::Sub", str(text):
+                    yield from (name.partition(".")[0] for name in _NAMED.findall(text))
+                case "Fn::Sub", [str(text), dict(variables)]:
+                    yield from (name.partition(".")[0] for name in _NAMED.findall(text) if name not in variables)
+                    yield from references(variables)
+                case _:
+                    yield from references(argument)
     elif isinstance(value, list):
         for item in value:
             yield from references(item)

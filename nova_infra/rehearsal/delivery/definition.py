@@ -239,7 +239,7 @@ def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: d
             if kind == ("FAIL", "DeploymentWindow"):
                 windows.append(f"{configuration['Cron']} {configuration.get('TimeZone', 'UTC')}")
             elif kind == ("SKIP", "VariableCheck"):
-                skips.append(f"{configuration['Variable']} {configuration['Operator']} {configuration['Value']}")
+                skips.append(_in_words(configuration))
             else:
                 raise AssemblyError(
                     f"{stage['Name']}.BeforeEntry: a rule of {kind[1]} with the result {kind[0]} is not one that the "
@@ -259,6 +259,13 @@ def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: d
         skipped_unless=" and ".join(skips) or None,
         closed_because=closed.get(stage["Name"]),
     )
+
+
+def _in_words(check: Mapping[str, str]) -> str:
+    """What a VariableCheck asks: https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference.html."""
+    namespace, _, name = check["Variable"].strip("#{}").rpartition(".")
+    asks = {"EQ": "is", "NE": "is not"}.get(check["Operator"], check["Operator"])
+    return f"{name} of {namespace} {asks} {check['Value']!r}"
 
 
 def _action(

@@ -26,6 +26,8 @@ def delivery_of(release: Release) -> Workflow:
     if config.delivery.engine != "github-actions":
         return Workflow(pipeline)
     path = release.sources / _WORKFLOW
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise WorkflowError(f"{_WORKFLOW}:1: is not a file: write it with `nova github workflow --write`")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -13,9 +13,13 @@ def forecast(candidate: Release, baseline: Release) -> Plan:
     """Plan the candidate's stacks over those of the baseline.
 
     All stacks of the baseline count as deployed: its pipeline deploys those of the environments, and a person has
-    deployed the others once.
+    deployed the others once. Those of an app that stands in for an earlier release do not: they have to come up, too.
     """
-    return plan(deployed_stacks(baseline), *_release(candidate))
+    before = deployed_stacks(baseline)
+    if baseline.stands_in:
+        own = {a.stack_name for s in baseline.pipeline().stages for a in s.actions if isinstance(a, DeployAction)}
+        before = [each for each in before if each.key.name not in own]
+    return plan(before, *_release(candidate))
 
 
 def deployed_stacks(release: Release) -> list[StackTemplate]:

@@ -73,9 +73,9 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
 def taken_for_granted(candidate: Release, baseline: Release, provided: Collection[str] = ()) -> list[str]:
     """Secrets and parameters that the release's tasks need to start and that only AWS can check, a clause each.
 
-    No template makes them, and what runs before does not use them: those that it uses are there.
+    No template makes them, and what runs before does not use them, or may never have run.
     """
-    before = _readings(baseline)
+    before = {} if baseline.stands_in else _readings(baseline)
     found = []
     for name, reading in _readings(candidate).items():
         known = before[name].secrets if name in before else {}

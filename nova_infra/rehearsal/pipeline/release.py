@@ -41,6 +41,11 @@ class Release:
     lacks: tuple[str, ...] = ()
     is_candidate: bool = False
 
+    @property
+    def stands_in(self) -> bool:
+        """Whether it is somebody's app in place of an earlier release of it, of which nothing is known."""
+        return self.is_candidate and bool(self.app)
+
     def pipeline(self) -> Pipeline:
         """Its pipeline; of an app without one, what ``cdk deploy --all`` does, and of one with several, all of them."""
         paths = self.assembly.pipelines() if self.app else ()

@@ -102,6 +102,8 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
     """The jobs of the workflow that a job calls; the job itself becomes their end."""
     path = root / str(job.content["uses"])
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise OSError(0, "it is not a file")
         inner = WorkflowText(path.relative_to(root), path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"

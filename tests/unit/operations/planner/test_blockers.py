@@ -146,6 +146,14 @@ def depend(name: str, *others: str) -> Edit:
     return lambda resources: resources[name].update(DependsOn=list(others))
 
 
+def limited_to(source: Any) -> Edit:
+    """A policy whose statement has a condition."""
+    only = {"Condition": {"ArnEquals": {"aws:SourceArn": source}}}
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **only}
+    policy = {"PolicyName": "p", "Roles": ["r"], "PolicyDocument": {"Version": "2012-10-17", "Statement": statement}}
+    return lambda resources: resources.update(Policy={"Type": "AWS::IAM::Policy", "Properties": policy})
+
+
 def beside(**rule: Any) -> Edit:
     properties = {**rule, "GroupId": {"Fn::GetAtt": ["Tasks", "GroupId"]}}
     return lambda resources: resources.update(More={"Type": "AWS::EC2::SecurityGroupIngress", "Properties": properties})
@@ -169,6 +177,8 @@ REFUSED: list[tuple[Edit, str]] = [
     (lambda resources: resources.pop("Group"), "refers to Group, which is not in the template"),
     (depend("Service", "Policy"), "carts.Service: refers to Policy, which is not in the template"),
     (app(Environment=[{"Name": "A", "Value": {"Fn::Sub": "${Nothing.Arn}/x"}}]), "carts.Task: refers to Nothing"),
+    (limited_to({"Ref": "Nothing"}), "carts.Policy: refers to Nothing, which is not in the template"),
+    (limited_to({"Fn::Sub": ["${A}${Nothing}", {"A": "a"}]}), "carts.Policy: refers to Nothing"),
     (depend("Balancer", "Rule"), "depends on itself: Balancer → Rule → Listener → Balancer"),
     (app(Name="router"), "has several containers named router"),
     (app(Memory=500), "its containers ask for 564 MiB, and the task has 512"),

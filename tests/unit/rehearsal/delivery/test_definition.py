@@ -209,7 +209,7 @@ def test_a_stage_that_is_skipped_for_a_reason_names_it() -> None:
     stages = pipeline["Resources"]["Pipe"]["Properties"]["Stages"]
     stages[0]["BeforeEntry"] = {"Conditions": [{"Result": "SKIP", "Rules": [rule]}]}
     [stage] = read_pipeline(pipeline).stages
-    assert (stage.skipped_unless, stage.window) == ("#{Compare.PIPELINE} NE same", None)
+    assert (stage.skipped_unless, stage.window) == ("PIPELINE of Compare is not 'same'", None)
 
 
 @pytest.mark.parametrize(("result", "provider"), [("SKIP", "LambdaInvoke"), ("FAIL", "VariableCheck")])

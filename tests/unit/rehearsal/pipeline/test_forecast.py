@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,20 @@ def test_the_plan_names_what_a_release_changes_and_nothing_else(releases: tuple[
 
 def test_all_stacks_of_the_baseline_count_as_deployed(releases: tuple[Release, Release]) -> None:
     assert [stack.key.name for stack in deployed_stacks(releases[1])] == ["dev", "prod", "Pipeline"]
+
+
+@pytest.mark.parametrize(
+    ("app", "planned"), [("python app.py", Action.CREATE), ("", Action.REPLACE)], ids=["an app", "a project"]
+)
+def test_the_stacks_of_an_app_over_itself_are_planned_as_new(
+    releases: tuple[Release, Release], app: str, planned: Action
+) -> None:
+    candidate, baseline = (replace(each, app=app) for each in releases)
+    found = forecast(candidate, replace(baseline, is_candidate=True))
+    assert {action.action for stack in found.stacks for action in stack.actions if action.logical_id == "Task"} == {
+        planned
+    }
+    assert "Pipeline" not in [stack.stack.key.name for stack in found.stacks]
 
 
 def test_a_refusal_stops_the_stage_that_would_meet_it_and_nothing_is_played(releases: tuple[Release, Release]) -> None:

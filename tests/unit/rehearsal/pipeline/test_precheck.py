@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ def test_what_no_template_makes_and_nothing_before_uses_is_taken_for_granted(
     baseline = with_secrets(write_assembly(tmp_path / "old"), before)
     assert taken_for_granted(candidate, baseline, provided) == said
     assert any("placeholder" in each for each in precheck(candidate, provided)) is bool(set(after) - set(provided))
+    app = replace(candidate, app="python app.py", is_candidate=True)  # over itself: it may never have run
+    assert bool(taken_for_granted(app, app, provided)) is bool(set(after) - set(provided))
 
 
 def test_what_its_own_stack_makes_is_there(write_assembly: WriteAssembly, tmp_path: Path) -> None:

@@ -4,15 +4,14 @@
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.checks.rule import as_list
+from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.blockers.cloudformation.names import changes_kind
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
-
-_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 def dangling_references(step: Step) -> Iterator[Refusal]:
@@ -47,33 +46,8 @@ def circular_references(step: Step) -> Iterator[Refusal]:
     yield step.refuse(circle[0], fault, "take one of these references or DependsOn out")
 
 
-def _named(value: Any) -> Iterator[str]:  # noqa: C901 - one case for each form
-    """Logical ids that part of a template refers to or depends on."""
-    match value:
-        case {"Ref": str(name)} if len(value) == 1:
-            if not name.startswith("AWS::"):
-                yield name
-        case {"Fn::GetAtt": [str(name), *_]}:
-            yield name
-        case {"Fn::GetAtt": str(name)}:
-            yield name.partition(".")[0]
-        case {"Fn::Sub": str(text)}:
-            yield from _in_text(text, {})
-        case {"Fn::Sub": [str(text), dict(variables)]}:
-            yield from _in_text(text, variables)
-            yield from _named(variables)
-        case dict():
-            for key, part in value.items():
-                if key == "DependsOn" and "Type" in value:
-                    yield from [part] if isinstance(part, str) else part
-                elif key not in ("Metadata", "Condition"):
-                    yield from _named(part)
-        case list():
-            for part in value:
-                yield from _named(part)
-
-
-def _in_text(text: str, variables: Mapping[str, Any]) -> Iterator[str]:
-    for name in _NAME.findall(text):
-        if not name.startswith("AWS::") and name not in variables:
-            yield name.partition(".")[0]
+def _named(part: Mapping[str, Any]) -> Iterator[str]:
+    """Logical ids that a resource or an output refers to or depends on."""
+    yield from as_list(part.get("DependsOn"))
+    stated = {key: value for key, value in part.items() if key != "Metadata"}
+    yield from (name for name in references(stated) if not name.startswith("AWS::"))

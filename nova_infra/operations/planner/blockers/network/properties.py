@@ -11,13 +11,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.certain import (
-    is_known,
-    may_be_left_out,
-    table,
-    tables,
-    values_at,
-)
+from nova_infra.operations.changes.certain import is_known, is_on, may_be_left_out, table, tables, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Judges, Step
 
@@ -93,7 +87,7 @@ def _security_group(properties: Mapping[str, Any]) -> Iterator[Fault]:
 def _load_balancer(properties: Mapping[str, Any]) -> Iterator[Fault]:
     attributes = {str(each.get("Key")): each.get("Value") for each in tables(properties.get("LoadBalancerAttributes"))}
     for log in ("access_logs", "connection_logs"):
-        if str(attributes.get(f"{log}.s3.enabled")).lower() == "true" and f"{log}.s3.bucket" not in attributes:
+        if is_on(attributes.get(f"{log}.s3.enabled")) and f"{log}.s3.bucket" not in attributes:
             yield "LoadBalancerAttributes", f"switch {log} on without {log}.s3.bucket", "name the bucket"
 
 

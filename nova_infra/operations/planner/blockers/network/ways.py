@@ -13,7 +13,7 @@ from typing import Any
 from nova_infra.checks.rule import as_list, referenced
 from nova_infra.config.rules.addresses import OPEN_PORTS, Address, addresses
 from nova_infra.names import BEFORE_DEPLOY
-from nova_infra.operations.changes.certain import table, tables
+from nova_infra.operations.changes.certain import is_on, table, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.blockers.network.security_groups import GROUP, opens, whole
 from nova_infra.operations.planner.model import Consequence, StackTemplate
@@ -201,7 +201,7 @@ class Ways:
             for _, entry in stack.of_type("AWS::EC2::NetworkAclEntry")
             if (owner := self._world.named(stack, entry.get("NetworkAclId"))) is not None and _same(owner, [acl])
         ]
-        out = [each for each in entries if str(each.get("Egress", False)).lower() == "true"]
+        out = [each for each in entries if is_on(each.get("Egress", False))]
         for each in sorted(out, key=lambda entry: whole(entry.get("RuleNumber")) or 0):
             span = table(each.get("PortRange"))
             rule = {"IpProtocol": each.get("Protocol"), "FromPort": span.get("From"), "ToPort": span.get("To")}

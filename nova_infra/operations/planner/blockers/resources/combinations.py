@@ -17,7 +17,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.certain import is_function, is_known, may_be_left_out, table, tables, values_at
+from nova_infra.operations.changes.certain import (
+    is_function,
+    is_known,
+    is_off,
+    is_on,
+    may_be_left_out,
+    table,
+    tables,
+    values_at,
+)
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Judges, Step
 
@@ -102,19 +111,15 @@ def _objects(properties: Mapping[str, Any], path: str) -> list[Mapping[str, Any]
 def _is_given(properties: Mapping[str, Any], name: str) -> bool:
     """Whether a property is certain to be there, and not switched off."""
     value = properties.get(name)
-    return value is not None and not may_be_left_out(value) and not _is(value, "false")
+    return value is not None and not may_be_left_out(value) and not is_off(value)
 
 
 def _may_be_given(properties: Mapping[str, Any], name: str) -> bool:
-    return properties.get(name) not in (None, {"Ref": "AWS::NoValue"}) and not _is(properties[name], "false")
-
-
-def _is(value: Any, word: str) -> bool:
-    return str(value).lower() == word
+    return properties.get(name) not in (None, {"Ref": "AWS::NoValue"}) and not is_off(properties[name])
 
 
 def _queue(properties: Mapping[str, Any]) -> Iterator[Fault]:
-    if _is(properties.get("ContentBasedDeduplication"), "true") and not _may_be_given(properties, "FifoQueue"):
+    if is_on(properties.get("ContentBasedDeduplication")) and not _may_be_given(properties, "FifoQueue"):
         yield "ContentBasedDeduplication", "is on, and only a FIFO queue has it", "add FifoQueue, or leave it out"
     by_group = properties.get("FifoThroughputLimit") == "perMessageGroupId"
     if by_group and properties.get("DeduplicationScope", "queue") == "queue":
@@ -126,9 +131,9 @@ def _queue(properties: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _topic(properties: Mapping[str, Any]) -> Iterator[Fault]:
     name = properties.get("TopicName")
-    if isinstance(name, str) and _is(properties.get("FifoTopic"), "true") and not name.endswith(".fifo"):
+    if isinstance(name, str) and is_on(properties.get("FifoTopic")) and not name.endswith(".fifo"):
         yield "TopicName", f"is {name[:60]}, and the topic is a FIFO topic", "end the name in .fifo"
-    if _is(properties.get("ContentBasedDeduplication"), "true") and not _may_be_given(properties, "FifoTopic"):
+    if is_on(properties.get("ContentBasedDeduplication")) and not _may_be_given(properties, "FifoTopic"):
         yield "ContentBasedDeduplication", "is on, and only a FIFO topic has it", "add FifoTopic, or leave it out"
 
 
@@ -139,7 +144,7 @@ def _subscription(properties: Mapping[str, Any]) -> Iterator[Fault]:
             yield "Endpoint", f"is {endpoint}, and the protocol is {protocol}", f"begin it with {protocol}://"
         if protocol in ("email", "email-json") and "@" not in endpoint:
             yield "Endpoint", f"is {endpoint}, which is no e-mail address", "name one"
-    if protocol in ("email", "email-json", "sms", "lambda") and _is(properties.get("RawMessageDelivery"), "true"):
+    if protocol in ("email", "email-json", "sms", "lambda") and is_on(properties.get("RawMessageDelivery")):
         yield "RawMessageDelivery", f"is on, and {protocol} has none", "leave it out"
 
 
@@ -170,7 +175,7 @@ def _key(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if not isinstance(spec, str):
         return
     symmetric = spec == "SYMMETRIC_DEFAULT"
-    if _is(properties.get("EnableKeyRotation"), "true") and not symmetric:
+    if is_on(properties.get("EnableKeyRotation")) and not symmetric:
         yield "EnableKeyRotation", f"is on, and {spec} has no rotation", "leave it out"
     if symmetric and isinstance(usage, str) and usage != "ENCRYPT_DECRYPT":
         yield "KeyUsage", f"is {usage}, and a symmetric key only encrypts", "choose another KeySpec"
@@ -201,7 +206,7 @@ def _service(properties: Mapping[str, Any]) -> Iterator[Fault]:
         yield "CapacityProviderStrategy.Base", f"is set for {len(bases)} providers", "keep one of them"
     controller = table(properties.get("DeploymentController")).get("Type")
     breaker = table(table(properties.get("DeploymentConfiguration")).get("DeploymentCircuitBreaker"))
-    if controller in ("CODE_DEPLOY", "EXTERNAL") and _is(breaker.get("Enable"), "true"):
+    if controller in ("CODE_DEPLOY", "EXTERNAL") and is_on(breaker.get("Enable")):
         where = "DeploymentConfiguration.DeploymentCircuitBreaker"
         yield where, f"is on, and {controller} has none", "make the controller ECS, or leave it out"
 

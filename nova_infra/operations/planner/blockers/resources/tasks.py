@@ -16,6 +16,8 @@ from nova_infra.documents.text import counted
 from nova_infra.operations.changes.certain import (
     is_function,
     is_known,
+    is_off,
+    is_on,
     is_whole,
     may_be_left_out,
     number,
@@ -116,7 +118,7 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
             if (seconds := number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
                 said = f"{_name(container)} may take {seconds:g} s to stop, but Fargate allows {_MOST_STOP_SECONDS}"
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
-            if str(container.get("Privileged")).lower() == "true":
+            if is_on(container.get("Privileged")):
                 yield "Privileged", f"is on for {_name(container)}, and Fargate has no such containers", "leave it out"
             yield from _of_log(container)
     size = number(table(properties.get("EphemeralStorage")).get("SizeInGiB"))
@@ -146,7 +148,7 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[Fault]:
     if (
         containers
         and is_whole(properties.get("ContainerDefinitions"))
-        and all(str(each.get("Essential")).lower() == "false" for each in containers)
+        and all(is_off(each.get("Essential")) for each in containers)
     ):
         yield "ContainerDefinitions", "has no essential container", "make one essential"
     for key, unit in (("Memory", "MiB"), ("Cpu", "CPU units")):
@@ -225,7 +227,7 @@ def _of_order(containers: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
             if condition == "HEALTHY" and other.get("HealthCheck", _NOTHING) == _NOTHING:
                 fault = f"{name} waits until {_name(other)} is healthy, which has no health check"
                 yield "DependsOn", fault, "give it one, or wait for START"
-            if condition in ("COMPLETE", "SUCCESS") and str(other.get("Essential", True)).lower() == "true":
+            if condition in ("COMPLETE", "SUCCESS") and is_on(other.get("Essential", True)):
                 fault = f"{name} waits until {_name(other)} has ended, which is essential: the task ends with it"
                 yield "DependsOn", fault, f"make {_name(other)} not essential"
     try:
@@ -241,7 +243,7 @@ def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -
         yield "CapacityProviderStrategy", "cannot be combined with LaunchType", "keep one of them"
     if task is None:
         return
-    if str(properties.get("EnableExecuteCommand")).lower() == "true" and task.get("TaskRoleArn", _NOTHING) == _NOTHING:
+    if is_on(properties.get("EnableExecuteCommand")) and task.get("TaskRoleArn", _NOTHING) == _NOTHING:
         yield "EnableExecuteCommand", "needs a task role, and its task definition has none", "add TaskRoleArn there"
     kinds = task.get("RequiresCompatibilities")
     providers = {str(each.get("CapacityProvider")) for each in tables(properties.get("CapacityProviderStrategy"))}

@@ -17,12 +17,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from nova_infra.checks.rule import referenced
-from nova_infra.operations.changes.certain import (
-    is_function,
-    is_known,
-    tables,
-    values_at,
-)
+from nova_infra.operations.changes.certain import is_function, is_known, is_on, tables, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Judges, Step
 
@@ -236,7 +231,7 @@ def _redirects(actions: Any) -> Iterator[Fault]:
 
 
 def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[Fault]:
-    is_fifo, name = _is_fifo(properties), properties.get("QueueName")
+    is_fifo, name = keeps_order(properties), properties.get("QueueName")
     if is_fifo is None:
         return
     if isinstance(name, str):
@@ -249,7 +244,7 @@ def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[Fault]:
     target = properties.get("RedrivePolicy", {})
     dead = referenced(target.get("deadLetterTargetArn")) if isinstance(target, Mapping) else None
     other = step.after.resources.get(dead or "", {})
-    if other.get("Type") == _QUEUE and _is_fifo(other.get("Properties", {})) is (not is_fifo):
+    if other.get("Type") == _QUEUE and keeps_order(other.get("Properties", {})) is (not is_fifo):
         kinds = ("FIFO", "standard") if is_fifo else ("standard", "FIFO")
         fault = f"leads from a {kinds[0]} queue to a {kinds[1]} one"
         yield "RedrivePolicy.deadLetterTargetArn", fault, "make both the same"
@@ -314,10 +309,10 @@ def _expression(text: Any, kinds: Sequence[str]) -> Iterator[Fault]:
                 yield where, f"has {odd[0]} for the {name}", f"choose {least} to {most}"
 
 
-def _is_fifo(properties: Mapping[str, Any]) -> bool | None:
-    """Whether a queue is a FIFO queue; None where only CloudFormation knows."""
-    given = properties.get("FifoQueue", False)
-    return None if isinstance(given, Mapping | list) else str(given).lower() == "true"
+def keeps_order(properties: Mapping[str, Any]) -> bool | None:
+    """Whether a queue or a topic is a FIFO one; None where only CloudFormation knows."""
+    given = properties.get("FifoQueue", properties.get("FifoTopic", False))
+    return None if isinstance(given, Mapping | list) else is_on(given)
 
 
 def _group(properties: Mapping[str, Any]) -> Iterator[Fault]:

@@ -24,6 +24,7 @@ from nova_infra.documents.text import counted
 from nova_infra.operations.changes.certain import (
     certain_entries,
     is_known,
+    is_on,
     may_be_left_out,
     table,
     tables,
@@ -138,7 +139,7 @@ def _math(properties: Mapping[str, Any]) -> Iterator[Fault]:
                 f"has {unknown[0]}, which is no id of its metrics",
                 "add that metric, or correct it",
             )
-    returned = [each for each in queries if str(each.get("ReturnData", True)).lower() == "true"]
+    returned = [each for each in queries if is_on(each.get("ReturnData", True))]
     if len(returned) != 1 and "ThresholdMetricId" not in properties:
         yield (
             "Metrics.ReturnData",

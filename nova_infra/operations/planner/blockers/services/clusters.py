@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/opensearch-service/latest/developerguide/fgac.html.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import is_function, number, table
+from nova_infra.operations.changes.certain import is_function, is_off, is_on, number, table
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
@@ -22,7 +22,7 @@ def refused_clusters(step: Step) -> Iterator[Refusal]:
 
 
 def _cache(properties: Mapping[str, Any]) -> Iterator[Fault]:
-    fails_over, zones = (_is_on(properties.get(key)) for key in (_FAILOVER, "MultiAZEnabled"))
+    fails_over, zones = (is_on(properties.get(key)) for key in (_FAILOVER, "MultiAZEnabled"))
     if zones and _is_off(properties.get(_FAILOVER)):
         yield "MultiAZEnabled", f"is on, and {_FAILOVER} is not", f"set {_FAILOVER}, or leave it out"
     nodes, replicas = (number(properties.get(key)) for key in ("NumCacheClusters", "ReplicasPerNodeGroup"))
@@ -37,15 +37,15 @@ def _domain(properties: Mapping[str, Any]) -> Iterator[Fault]:
     nodes = number(cluster.get("InstanceCount", 1))
     zones = number(table(cluster.get("ZoneAwarenessConfig")).get("AvailabilityZoneCount", 2))
     where = "ClusterConfig.InstanceCount"
-    if _is_on(cluster.get("ZoneAwarenessEnabled")) and nodes is not None and zones is not None:
+    if is_on(cluster.get("ZoneAwarenessEnabled")) and nodes is not None and zones is not None:
         if nodes < zones:
             yield where, f"is {nodes:g}, for {zones:g} zones", "have a node in each zone at least"
         elif zones == 2 and nodes % 2:
             yield where, f"is {nodes:g}, an odd number for two zones", "make it even"
     masters = number(cluster.get("DedicatedMasterCount"))
-    if _is_on(cluster.get("DedicatedMasterEnabled")) and masters is not None and (masters < 3 or masters == 4):
+    if is_on(cluster.get("DedicatedMasterEnabled")) and masters is not None and (masters < 3 or masters == 4):
         yield "ClusterConfig.DedicatedMasterCount", f"is {masters:g}", "make it 3 or 5"
-    if not _is_on(table(properties.get("AdvancedSecurityOptions")).get("Enabled")):
+    if not is_on(table(properties.get("AdvancedSecurityOptions")).get("Enabled")):
         return
     for name, key in (
         ("EncryptionAtRestOptions", "Enabled"),
@@ -56,9 +56,5 @@ def _domain(properties: Mapping[str, Any]) -> Iterator[Fault]:
             yield f"{name}.{key}", "is off, and fine-grained access control needs it", "switch it on"
 
 
-def _is_on(value: Any) -> bool:
-    return str(value).lower() == "true"
-
-
 def _is_off(value: Any) -> bool:
-    return value is None or str(value).lower() == "false"
+    return value is None or is_off(value)

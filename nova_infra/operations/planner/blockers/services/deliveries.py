@@ -16,6 +16,7 @@ from nova_infra.checks.permissions.attached import branches
 from nova_infra.checks.permissions.statements import contains
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.certain import is_function, number, table, tables, values_at
+from nova_infra.operations.planner.blockers.resources.texts import keeps_order
 from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -66,12 +67,17 @@ def _kinds(step: Step) -> Iterator[Refusal]:
         topic, queue = (resources.get(referenced(each.get(key)) or "") for key in ("TopicArn", "Endpoint"))
         if topic is None:
             continue
-        ordered = _is_fifo(topic)
+        ordered = keeps_order(table(topic.get("Properties")))
         # https://docs.aws.amazon.com/sns/latest/dg/fifo-topic-message-delivery.html
         if ordered and isinstance(protocol := each.get("Protocol"), str) and protocol != "sqs":
             fault = f"is {protocol}, and a FIFO topic delivers to queues"
             yield step.refuse(f"{logical_id}.Protocol", fault, "put a queue between, or make it a standard topic")
-        elif ordered is False and queue is not None and queue["Type"] == _QUEUE and _is_fifo(queue):
+        elif (
+            ordered is False
+            and queue is not None
+            and queue["Type"] == _QUEUE
+            and keeps_order(table(queue.get("Properties")))
+        ):
             fault = "is a FIFO queue, and its topic is a standard one"
             yield step.refuse(f"{logical_id}.Endpoint", fault, "make both FIFO, or neither")
     for logical_id, each in step.given_of_type("AWS::Logs::SubscriptionFilter"):
@@ -79,13 +85,6 @@ def _kinds(step: Step) -> Iterator[Refusal]:
         if kind in ("AWS::Kinesis::Stream", "AWS::KinesisFirehose::DeliveryStream") and "RoleArn" not in each:
             fault = "is missing, and CloudWatch Logs writes to a stream only by a role"
             yield step.refuse(f"{logical_id}.RoleArn", fault, "name one that may put records into it")
-
-
-def _is_fifo(resource: Mapping[str, Any]) -> bool | None:
-    """Whether a topic or a queue keeps an order; None where only CloudFormation knows."""
-    found = table(resource.get("Properties"))
-    given = found.get("FifoTopic", found.get("FifoQueue", False))
-    return None if is_function(given) else str(given).lower() == "true"
 
 
 def lost_deliveries(step: Step) -> Iterator[Consequence]:

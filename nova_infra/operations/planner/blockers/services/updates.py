@@ -9,7 +9,7 @@ API_ModifyReplicationGroup (ElastiCache) and API_AssociateVPCWithHostedZone (Rou
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import certain_entries, is_known, number, table, tables
+from nova_infra.operations.changes.certain import certain_entries, is_known, is_on, number, table, tables
 from nova_infra.operations.changes.template_values import references, same, shown
 from nova_infra.operations.planner.model import Action, Refusal
 from nova_infra.operations.planner.step import Fault, Step
@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:
 def _table(old: _Properties, new: _Properties) -> Iterator[Fault]:
     yield from _indexes(old, new)
     was, becomes = (table(each.get("TimeToLiveSpecification")) for each in (old, new))
-    names = [each.get("AttributeName") for each in (was, becomes) if str(each.get("Enabled")).lower() == "true"]
+    names = [each.get("AttributeName") for each in (was, becomes) if is_on(each.get("Enabled"))]
     if len(names) > 1 and all(isinstance(each, str) for each in names) and names[0] != names[1]:
         fault = f"goes from {names[0]} to {names[1]}, and an update does not swap it"
         remedy = "turn it off in one release, and on again in a later one, an hour apart at least"

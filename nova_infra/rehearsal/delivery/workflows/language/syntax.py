@@ -60,7 +60,41 @@ _IMAGE = (
 _SAID = {"description": _Scalar, "required": _TRUTH, "deprecationMessage": _Scalar}
 _ASKED = {**_SAID, "default": object, "type": re.compile("(string|boolean|number)$")}
 _CHOSEN = {**_ASKED, "options": [_Scalar], "type": re.compile("(string|boolean|number|choice|environment)$")}
-_PULL = {**_FILTERS, "types": (str, [str])}
+
+
+def _types(names: str) -> dict[str, Any]:
+    """The activity types of an event: https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows."""
+    known = re.compile(f"(?:{'|'.join(names.split())})$")
+    return {"types": (known, [known])}
+
+
+_CHANGES = "created edited deleted"
+_PULL = _FILTERS | _types(
+    "assigned unassigned labeled unlabeled opened edited closed reopened synchronize converted_to_draft locked unlocked"
+    " enqueued dequeued milestoned demilestoned ready_for_review review_requested review_request_removed"
+    " auto_merge_enabled auto_merge_disabled"
+)
+
+
+def _field(number: str, names: str = "-") -> str:
+    """A field of cron: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/crontab.html, with steps."""
+    one = f"(?:{number}|{names.replace(' ', '|')})"
+    part = rf"(?:\*|{one}(?:-{one})?)(?:/[1-9]\d?)?"
+    return f"{part}(?:,{part})*"
+
+
+_CRON = re.compile(
+    r"\s*"
+    + r"\s+".join(
+        (
+            *(_field(r"[0-5]?\d"), _field(r"(?:[01]?\d|2[0-3])"), _field(r"(?:0?[1-9]|[12]\d|3[01])")),
+            _field(r"(?:0?[1-9]|1[0-2])", "jan feb mar apr may jun jul aug sep oct nov dec"),
+            _field("0?[0-7]", "sun mon tue wed thu fri sat"),
+        )
+    )
+    + r"\s*$",
+    re.IGNORECASE,
+)
 _SHAPES: dict[str, Any] = {
     "on": (
         str,
@@ -68,11 +102,17 @@ _SHAPES: dict[str, Any] = {
         {
             "push": {**_FILTERS, **dict.fromkeys(("tags", "tags-ignore"), (_Scalar, [_Scalar]))},
             **{"pull_request": _PULL, "pull_request_target": _PULL},
-            "schedule": [{"cron": re.compile(r"\s*(\S+\s+){4}\S+\s*$"), "timezone": str}],
+            "schedule": [{"cron": _CRON, "timezone": str}],
             "workflow_dispatch": {"inputs": {"*": _CHOSEN}},
             "workflow_call": {
                 **{"inputs": {"*": _ASKED}, "outputs": {"*": {"value": _Scalar, "description": _Scalar}}},
                 "secrets": {"*": _SAID},
+            },
+            **dict.fromkeys(("issue_comment", "label", "discussion_comment"), _types(_CHANGES)),
+            **{"release": _types(f"published unpublished prereleased released {_CHANGES}"), "watch": _types("started")},
+            "workflow_run": {
+                **{key: _FILTERS[key] for key in ("branches", "branches-ignore")},
+                **{"workflows": (_Scalar, [_Scalar]), **_types("completed requested in_progress")},
             },
             "*": object,
         },
@@ -160,6 +200,10 @@ class WorkflowText:
             if event not in _EVENTS:
                 raise self.error(event, f"on: {event} is no event that GitHub knows", "correct it")
             given = on[event] if isinstance(on, dict) else None
+            inputs = (given or {}).get("inputs") or {} if event == "workflow_call" else {}
+            if untyped := next((key for key, each in inputs.items() if "type" not in (each or {})), None):
+                fault = f"on: workflow_call: its input {untyped} has no type, which GitHub refuses"
+                raise self.error(event, fault, "write type: string, boolean or number")
             for key in (filters := given if isinstance(given, dict) else {}):
                 if f"{key}-ignore" in filters:
                     fault = f"on: {event} has {key} and {key}-ignore, which GitHub refuses"
@@ -174,7 +218,7 @@ class WorkflowText:
                 job or unknown, f"{where}{unknown} is no key of {kind}, so GitHub refuses it", "correct it"
             )
         if odd := _odd(found):
-            line = job or odd.partition(".")[0]
+            line = job or odd.removeprefix("on.").partition(".")[0]
             raise self.error(line, f"{where}{odd} holds what GitHub does not take there", "correct it")
 
     def _check_job(self, name: Any, job: Any) -> None:

@@ -12,7 +12,7 @@ from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowErro
 TESTS = """\
 on:
   workflow_call:
-    inputs: {suite: {default: e2e}, url: {}}
+    inputs: {suite: {type: string, default: e2e}, url: {type: string}}
     outputs: {ran: {value: "${{ jobs.play.outputs.suite }}"}}
 jobs:
   play:
@@ -58,16 +58,21 @@ def test_a_workflow_of_the_same_repository_is_played_where_it_is_called(tmp_path
         ("name: Tests", "    secrets: {KEY: {required: true}}\njobs:\n  play:", "needs the secret KEY"),
         (
             "name: Tests",
-            "    inputs: {place: {required: true, type: string}, suite: {}, url: {}}\njobs:\n  play:",
+            "    inputs: {place: {required: true, type: string}, suite: {type: string},"
+            " url: {type: string}}\njobs:\n  play:",
             "needs the input place",
         ),
-        ("name: Tests", "    inputs: {suite: {}}\njobs:\n  play:", "has no input url"),
+        ("name: Tests", "    inputs: {suite: {type: string}}\njobs:\n  play:", "has no input url"),
     ],
 )
 def test_a_call_that_does_not_fit_what_it_calls_is_refused(call: str, inner: str, fault: str, tmp_path: Path) -> None:
     text = TESTS
     if "jobs:" in inner:
-        text = text.replace("    inputs: {suite: {default: e2e}, url: {}}\n", "") if "inputs" in inner else text
+        text = (
+            text.replace("    inputs: {suite: {type: string, default: e2e}, url: {type: string}}\n", "")
+            if "inputs" in inner
+            else text
+        )
         text = text.replace("jobs:\n  play:", inner)
     else:
         text = text.replace("  play:", inner)

@@ -67,3 +67,50 @@ def test_an_expression_stands_for_a_mapping_where_github_takes_one(key: str, ref
 @pytest.mark.parametrize("used", ["./", ".\\\\", "./x", "docker://x", "a/b@v1"])
 def test_an_action_may_stand_at_the_root(used: str) -> None:
     WorkflowText(Path("w.yml"), JOBS.replace("run: ls", f'uses: "{used}"'))
+
+
+def triggered(on: str) -> str:
+    """What GitHub refuses of a trigger; empty for nothing."""
+    try:
+        WorkflowText(Path("w.yml"), f"on:\n  {on}\n" + JOBS.partition("\n")[2])
+    except WorkflowError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    "on",
+    [
+        *(f"schedule: [{{cron: '{each}'}}]" for each in ("60 * * * *", "0 24 * * *", "0 0 0 * *", "0 0 * 13 *")),
+        *(f"schedule: [{{cron: '{each}'}}]" for each in ("0 0 * * 8", "* * * *", "0 0 * * mo", "1-99 * * * *")),
+        "pull_request: {types: [open]}",
+        "pull_request_target: {types: merged}",
+        "release: {types: [publish]}",
+        "workflow_run: {workflows: [CI], types: [success]}",
+        "workflow_run: {workflow: [CI]}",
+        "workflow_call: {inputs: {url: {required: true}}}",
+        "workflow_call: {inputs: {url: }}",
+    ],
+)
+def test_a_trigger_that_github_refuses_is_named_with_its_line(on: str) -> None:
+    assert triggered(on).startswith("w.yml:2: on")
+
+
+@pytest.mark.parametrize(
+    "on",
+    [
+        *(
+            f"schedule: [{{cron: '{each}'}}]"
+            for each in ("*/15 0,12 1-5 JAN-mar MON-FRI", "59 23 31 12 0", "05 8 * * 7")
+        ),
+        "pull_request: {types: [opened, synchronize], branches: [main]}",
+        "release: {types: published}",
+        "repository_dispatch: {types: [anything]}",
+        "issues: {types: [opened, of_next_year]}",
+        "workflow_run: {workflows: [CI], types: completed, branches: [main]}",
+        "workflow_run: {types: [completed]}",
+        "workflow_call: {inputs: {url: {type: string}}}",
+    ],
+)
+def test_a_trigger_that_github_takes_is_taken(on: str) -> None:
+    assert triggered(on) == ""
