@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 LIMIT = 550
-"""A little above the 470 that it took on a busy machine when this was written; 250 would be 75 seconds on two processors."""
+"""The tests alone took about 440 on a busy machine. With 250, two processors would be done in 75 seconds."""
 ROUNDS = 10_000_000
 
 
