@@ -8,6 +8,7 @@ import http.server
 import io
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -323,4 +324,10 @@ def test_settings_come_from_the_environment_and_empty_means_default(monkeypatch:
 def test_a_value_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+        Settings.from_environment("sample")
+
+
+def test_a_pattern_is_named_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")
+    with pytest.raises(SettingsError, match=re.escape(r"string should match pattern '^https?://\S+$'")):
         Settings.from_environment("sample")

@@ -65,4 +65,5 @@ class Settings(BaseSettings):
             return cls(service=os.environ.get("NOVA_SERVICE") or service)
         except ValidationError as error:
             [fault, *_] = error.errors(include_url=False)
-            raise SettingsError(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg'].lower()}") from None
+            said = fault["msg"][:1].lower() + fault["msg"][1:]
+            raise SettingsError(f"{fault['loc'][0]}={fault['input']!r}: {said}") from None

@@ -19,7 +19,7 @@ PLACE = "us-east-1:333333333333"
 SIDECAR = {"Name": "otel", "Image": "ghcr.io/acme/otel", "Essential": False}
 TOKEN = {"Name": "TOKEN", "ValueFrom": f"arn:aws:secretsmanager:{PLACE}:secret:acme/token"}
 READS = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": f"{TOKEN['ValueFrom']}-??????"}
-ASKS = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme/*"}
+ASKS = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::acme/*"}
 
 
 def container(templates: Templates) -> dict[str, Any]:
@@ -213,7 +213,7 @@ ROWS = {
     "a narrower permission": Row(
         narrower,
         first=permission,
-        told=("loses s3:GetObject on arn:aws:s3:::acme/* before the running revision is gone",),
+        told=("loses s3:GetObject, s3:PutObject on arn:aws:s3:::acme/* before the running revision is gone",),
     ),
     # The policy is a resource of its own: CloudFormation deletes it when everything else has succeeded.
     "no permission": Row(no_policy, first=permission),

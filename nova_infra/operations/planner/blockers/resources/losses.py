@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.operations.changes.certain import is_on, table, tables, values_at
@@ -158,8 +158,45 @@ def shortened(step: Step) -> Iterator[Consequence]:
             key = "GenerateSecretString"
             had, has = float(old.get(key, new[key]) != new[key]), 0.0
             said = "a new value is generated; tasks that run keep the old one, and so does whatever was told it by hand"
+        if action.type in ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"):
+            key = "TimeToLiveSpecification"
+            had, has = (float(str(table(each.get(key)).get("Enabled")).lower() != "true") for each in (old, new))
+            said = f"items that {table(new.get(key)).get('AttributeName')} has let expire are deleted for good"
         if has < had:
             yield step.note(f"{action.logical_id}.{key}", said, loses=True)
+        if action.type == _BUCKET:
+            for said in _expiring_sooner(old, new):
+                yield step.note(f"{action.logical_id}.LifecycleConfiguration", said, loses=True)
+
+
+_EXPIRES = {
+    "objects": ("ExpirationInDays",),
+    "former versions of objects": ("NoncurrentVersionExpiration.NoncurrentDays", "NoncurrentVersionExpirationInDays"),
+}
+"""What a bucket's rule lets expire, and the paths of the days."""
+
+
+def _expiring_sooner(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What a bucket's new rules let expire earlier. They hold for what is in it already.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+    """
+    for what, paths in _EXPIRES.items():
+        had, has = (_days(each, paths) for each in (old, new))
+        for scope, days in has.items():
+            if days < min(had.get(scope, math.inf), had.get("{}", math.inf)):
+                yield f"{what} older than {days:g} days, also those that are there already, are deleted for good"
+
+
+def _days(bucket: Mapping[str, Any], paths: Sequence[str]) -> dict[str, float]:
+    """The fewest days that a bucket's rules state, by what they are for; ``{}`` is everything."""
+    found: dict[str, float] = {}
+    for rule in tables(table(bucket.get("LifecycleConfiguration")).get("Rules")):
+        scope = str({key: rule[key] for key in ("Filter", "Prefix", "TagFilters") if rule.get(key)})
+        for each in (value for path in paths for value in values_at(rule, path)):
+            if rule.get("Status") == "Enabled" and not math.isnan(days := _number(each)):
+                found[scope] = min(days, found.get(scope, math.inf))
+    return found
 
 
 def _number(value: Any) -> float:

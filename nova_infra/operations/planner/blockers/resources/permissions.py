@@ -115,16 +115,19 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
     if step.before is None or not any(action.type.startswith("AWS::IAM::") for action in step.actions):
         return
     before, meanwhile = Template(step.before.resources), Template({**step.before.resources, **step.after.resources})
+    lost: dict[tuple[str, str, str], list[str]] = {}
     for need in dict.fromkeys(_of_running_tasks(before, StackPlace.of(step.after.key))):
         if need.role not in step.after.resources:
             continue
         had, left = (_all_statements(template, need.role) for template in (before, meanwhile))
         if _has(had, need) and not _has(left, need):
-            yield step.note(
-                need.role,
-                f"loses {need.action} on {need.names[0]} before the running revision is gone, so {need.why}: take the "
-                "permission away in the release after this one",
-            )
+            lost.setdefault((need.role, need.names[0], need.why), []).append(need.action)
+    for (role, name, why), actions in lost.items():
+        yield step.note(
+            role,
+            f"loses {', '.join(dict.fromkeys(actions))} on {name} before the running revision is gone, so {why}: take "
+            "the permission away in the release after this one",
+        )
 
 
 def _of_running_tasks(template: Template, place: StackPlace) -> Iterator[Need]:

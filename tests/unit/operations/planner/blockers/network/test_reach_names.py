@@ -34,7 +34,30 @@ def test_a_name_that_goes_is_said_to_hurt_its_users(after: dict[str, Any], gone:
     planned = plan([stack(Web=ADDRESS, Mail={"Name": "shop.example.org.", "Type": "TXT"})], [[stack(**after)]])
     hurting = [str(each) for step in planned.stacks for each in step.consequences if each.hurts]
     said = "shop.Web: the name shop.example.org goes: clients that use it find no address; keep it until nobody does"
-    assert hurting == ([said] if gone else [])
+    assert [each.partition("; Route 53")[0] for each in hurting] == ([said] if gone else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "doubtful"),
+    [
+        ("store.example.org.", "Z1", True),
+        ("other.example.", "Z1", True),
+        ("new.shop.example.org.", "Z1", False),
+        ("store.example.org.", "Z2", False),
+    ],
+)
+def test_a_new_name_may_not_be_one_of_its_zone(name: str, zone: str, doubtful: bool) -> None:
+    [step] = plan([stack(Web=ADDRESS)], [[stack(Web={**ADDRESS, "Name": name, "HostedZoneId": zone})]]).stacks
+    [said] = [str(each) for each in step.consequences if each.hurts]
+    assert (
+        f"Route 53 refuses {name.rstrip('.')} in zone Z1 if that is the zone of shop.example.org" in said
+    ) is doubtful
+
+
+def test_a_name_that_stays_is_one_of_its_zone() -> None:
+    stays = {**ADDRESS, "Name": "mail.example.org."}
+    [step] = plan([stack(Web=ADDRESS, Mail=stays)], [[stack(Mail=stays)]]).stacks
+    assert [str(each).rpartition("; ")[2] for each in step.consequences if each.hurts] == ["keep it until nobody does"]
 
 
 def test_a_name_that_moves_to_another_zone_is_said_to_wait_for_its_servers() -> None:

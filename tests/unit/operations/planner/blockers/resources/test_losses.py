@@ -55,6 +55,17 @@ def test_what_holds_something_is_deleted_with_it(kind: str, loss: str | None) ->
     assert said(resource(kind, delete="RetainExceptOnCreate"), None) == []
 
 
+ENDS = {"TimeToLiveSpecification": {"AttributeName": "ends", "Enabled": True}}
+
+
+def expiring(**rule: Any) -> dict[str, Any]:
+    return {"LifecycleConfiguration": {"Rules": [{"Status": "Enabled"} | rule]}}
+
+
+def former(days: int) -> dict[str, Any]:
+    return expiring(NoncurrentVersionExpiration={"NoncurrentDays": days})
+
+
 def test_every_type_that_holds_data_has_a_loss() -> None:
     held = [kind for kind in ("AWS::QLDB::Ledger", "AWS::FSx::FileSystem", "AWS::SSM::Parameter") if lost(kind)]
     assert len(held) == 3
@@ -172,6 +183,19 @@ def test_a_global_table_is_protected_only_where_a_replica_is() -> None:
         ("AWS::SQS::Queue", {}, {"MessageRetentionPeriod": 3600}, "messages older than"),
         ("AWS::SQS::Queue", {}, {"MessageRetentionPeriod": 1209600}, ""),
         ("AWS::RDS::DBInstance", {"BackupRetentionPeriod": 14}, {"BackupRetentionPeriod": 7}, "backups older than"),
+        ("AWS::S3::Bucket", expiring(), expiring(ExpirationInDays=5), "objects"),
+        ("AWS::S3::Bucket", expiring(ExpirationInDays=50), expiring(ExpirationInDays="5"), "objects"),
+        ("AWS::S3::Bucket", expiring(ExpirationInDays=5), expiring(ExpirationInDays=5, Prefix="a"), ""),
+        ("AWS::S3::Bucket", expiring(ExpirationInDays=5), expiring(ExpirationInDays=50), ""),
+        ("AWS::S3::Bucket", expiring(), expiring(ExpirationInDays=5, Status="Disabled"), ""),
+        ("AWS::S3::Bucket", expiring(), expiring(ExpirationInDays={"Ref": "Days"}), ""),
+        ("AWS::S3::Bucket", expiring(), expiring(ExpirationDate="2031-01-01T00:00:00Z"), ""),
+        ("AWS::DynamoDB::Table", {}, ENDS, "items that ends has let expire"),
+        ("AWS::DynamoDB::GlobalTable", {}, ENDS, "items that ends has let expire"),
+        ("AWS::DynamoDB::Table", ENDS, ENDS | {"TableClass": "STANDARD"}, ""),
+        ("AWS::DynamoDB::Table", ENDS, {}, ""),
+        ("AWS::S3::Bucket", former(30), former(3), "former versions of objects"),
+        ("AWS::S3::Bucket", former(3), former(30), ""),
         (
             "AWS::SecretsManager::Secret",
             {"GenerateSecretString": {"PasswordLength": 32}},
