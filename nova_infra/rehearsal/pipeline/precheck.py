@@ -131,7 +131,7 @@ class StageReading:
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
         unevaluated: Alarms that the rehearsal cannot evaluate, and why.
-        essential: Containers that are not run and end or hold up their tasks, in words, with what they run in their image.
+        essential: Containers that are not run and end or hold up their tasks, in words, with what they run.
         unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
         left: What is left out, by stack and logical id, and what it is.
@@ -200,7 +200,7 @@ class StageReading:
 
     def _read_sidecars(self, stack: PlayedStack, task: str, given: Mapping[str, Any], names: Collection[str]) -> None:
         self.sidecars |= set(names)
-        waits = [one for each in given["ContainerDefinitions"] for one in each.get("DependsOn", ())]
+        waits = [one for each in given["ContainerDefinitions"] for one in each.get("DependsOn") or ()]
         awaited = {one.get("ContainerName") for one in waits if one.get("Condition") != "START"}
         for each in given["ContainerDefinitions"]:
             said = ""
