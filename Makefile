@@ -229,6 +229,7 @@ bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the
 	@python scripts/bench_proxy.py
 	@python scripts/bench_services.py
 	@python scripts/bench_node.py
+	@python scripts/bench_tests.py $(PARTS)
 
 fuzz: setup ## Send damaged files and requests to the services for a minute: make fuzz SECONDS=600 SEED=7
 	@python scripts/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)

@@ -5,6 +5,7 @@ balancer and the services, two environments, CDK Pipelines. Each service is a pr
 sources.
 """
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,8 @@ def main() -> int:
         Path(directory, "app.py").write_text(APP.format(count=count), encoding="utf-8")
         Path(directory, "cdk.json").write_text("{}\n", encoding="utf-8")
         shutil.copytree(ROOT / "examples" / "rehearse-any-app" / "service", Path(directory, "service"))
-        words = ["nova", "rehearse", "--approve", "--tasks", "sources", "--app", f"{sys.executable} app.py"]
+        python = shlex.quote(sys.executable)
+        words = ["nova", "rehearse", "--approve", "--tasks", "sources", "--app", f"{python} app.py"]
         began, peak = time.monotonic(), [0.0]
         log = Path(directory, "log")
         with log.open("wb") as output, subprocess.Popen(words, cwd=directory, stdout=output, stderr=output) as process:

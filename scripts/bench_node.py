@@ -8,6 +8,7 @@ show what CDK itself costs from Python, the second row compares apps of one reso
 import json
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def main() -> int:
                 (nova, ROOT, {}), (other(f"node {ROOT / 'scripts' / 'bench_node.cjs'} {assembly}"), there, node)
             )
             jsii, small = compared(
-                (other(f"{sys.executable} small.py"), there, {}), (other("node small.cjs"), there, node)
+                (other(f"{shlex.quote(sys.executable)} small.py"), there, {}), (other("node small.cjs"), there, node)
             )
         except subprocess.CalledProcessError as error:
             sys.exit(f"bench: {' '.join(error.cmd)}: {error.stderr.decode(errors='replace').strip()}")

@@ -1,5 +1,6 @@
 """Words a fault in ``nova.toml`` in one line: the key, the value, what is wrong, and "did you mean"."""
 
+import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
@@ -67,6 +68,9 @@ _REMEDIES = {
 }
 
 
+_OF_WORDS = ("command", "entrypoint", "before_deploy")
+
+
 def key_of(error: ErrorDetails) -> str:
     """The path of the key that a fault is about."""
     return key_path([part for part in error["loc"] if part != "[key]"])
@@ -111,6 +115,8 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
             fault = f"is too short: write at least {context['min_length']} {_characters(context['min_length'])}"
         case "too_long":
             fault = f"has too many entries: write at most {context['max_length']}"
+        case "tuple_type" if isinstance(error["input"], str) and error["loc"][-1] in _OF_WORDS:
+            fault = f"is not a list: write its words, as in {json.dumps(error['input'].split(), ensure_ascii=False)}"
         case "string_type" if isinstance(error["input"], dict | list | tuple):
             fault = "is not text: write one value in quotes"
         case kind:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.services.service import Service
+from nova_infra.config.services.service import GRPC_WITHOUT_HEALTH, Service
 from nova_infra.config.services.smoke import RULE_VALUES
 
 MAX_WILDCARDS = 6
@@ -77,7 +77,8 @@ def _of_grpc(key: str, service: Service) -> Iterator[str]:
     if path is not None and not re.fullmatch(r"/[\w.]+/\w+", path, re.ASCII):
         yield (
             f"{key}.health.path: {path!r} is not a method, which is what a check of gRPC calls: write "
-            "/package.Service/Method, or remove it for the standard /grpc.health.v1.Health/Check"
+            "/package.Service/Method, or remove it for the standard /grpc.health.v1.Health/Check, or without a health "
+            f"service write {GRPC_WITHOUT_HEALTH}"
         )
     if service.requests is not None and service.requests.endswith(".har"):
         yield (

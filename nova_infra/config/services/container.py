@@ -64,8 +64,8 @@ class Health(Model):
         ),
     ] = "/health"
     """Path that the load balancer requests from a web service; 200 means healthy. With ``protocol = "grpc"`` the
-    method to call, and status 0 is healthy. Default: /health, and with grpc the standard
-    /grpc.health.v1.Health/Check."""
+    method to call, and status 0 is healthy; /AWS.ALB/healthcheck, for a service without a health service, is healthy
+    where it is not implemented. Default: /health, and with grpc the standard /grpc.health.v1.Health/Check."""
     command: Check | None = None
     """Command that ECS also runs in the container, such as ``["curl", "-f", "http://localhost:8080/health"]``; it
     exits with

@@ -22,6 +22,9 @@ _WHOLE_HOSTS = 40_000
 
 GRPC_HEALTH = "/grpc.health.v1.Health/Check"
 """The standard's method: https://grpc.io/docs/guides/health-checking/."""
+GRPC_WITHOUT_HEALTH = "/AWS.ALB/healthcheck"
+"""A load balancer's own default, which no service has: a container that speaks gRPC answers UNIMPLEMENTED, which is 12.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html"""
 
 ONLY_OF: dict[str, type[Model]] = {"web": Web, "worker": Worker, "job": Job}
 """Kind to the model whose keys only services of that kind may have."""

@@ -181,6 +181,13 @@ Connection = Annotated[
 ]
 
 
+_KEYS = {
+    "PORT": "remove it; the port of a web service is its key port",
+    "STOP_TIMEOUT": "remove it, and write stop_seconds = …",
+}
+"""What to write where somebody sets one of the platform's variables."""
+
+
 class SidecarHealth(Model):
     """How ECS checks a sidecar's health."""
 
@@ -256,7 +263,7 @@ class Surroundings(Model):
     def _free_variables(cls, variables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in variables:
             if _RESERVED_VARIABLES.fullmatch(name):
-                raise refusal(f"sets {name}, which the platform sets", "choose another name")
+                raise refusal(f"sets {name}, which the platform sets", _KEYS.get(name, "choose another name"))
             if info.field_name == "secrets" and name in info.data.get("environment", ()):
                 raise refusal(f"sets {name}, which environment also sets", "remove one of the two")
         return variables

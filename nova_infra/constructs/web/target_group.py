@@ -5,6 +5,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from nova_infra.config import Service
+from nova_infra.config.services.service import GRPC_WITHOUT_HEALTH
 from nova_infra.constructs.tasks.durations import seconds
 
 _VERSIONS = {
@@ -47,6 +48,11 @@ def target_group(scope: Construct, colour: str, *, vpc: ec2.IVpc, service: Servi
             timeout=seconds(health.timeout),
             healthy_threshold_count=2,
             unhealthy_threshold_count=3,
-            healthy_grpc_codes="0" if service.protocol == "grpc" else None,
+            healthy_grpc_codes=_good_status(health.path) if service.protocol == "grpc" else None,
         ),
     )
+
+
+def _good_status(method: str) -> str:
+    """What gRPC answers where a container is healthy."""
+    return "12" if method == GRPC_WITHOUT_HEALTH else "0"

@@ -170,8 +170,7 @@ def _check_headers(upstream: aiohttp.ClientResponse) -> None:
 async def _over_http2(
     request: web.BaseRequest, target: Target, answer: TargetAnswer, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
-    with _client_side():
-        body = await request.read()
+    body = b"".join([chunk async for chunk in _body(request)])  # Its read() refuses more than 1 MiB.
     began = asyncio.get_running_loop().time()
     came = await ask(target.task.port, request.method, _path(request), headers.items(), body)
     seconds = asyncio.get_running_loop().time() - began

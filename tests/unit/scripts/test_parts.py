@@ -1,6 +1,7 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_each_part_says_that_it_starts_and_how_it_ended(make: Make) -> None:
 
 def test_a_part_shows_the_processors_seconds_of_all_that_it_started(make: Make) -> None:
     program = "while t() < 0.4: pass"
-    _, lines = make(busy=f"{sys.executable} -S -c 'from time import process_time as t\n{program}'")
+    _, lines = make(busy=f"{shlex.quote(sys.executable)} -S -c 'from time import process_time as t\n{program}'")
     [seconds] = re.findall(r"([\d.]+) s of CPU", " ".join(lines))
     assert 0.4 <= float(seconds) < 5
 

@@ -37,6 +37,11 @@ def test_the_old_revision_outlives_its_replacement(assembly: Assembly) -> None:
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
+def test_the_logs_outlive_their_stack_for_they_alone_say_why_a_first_deployment_failed(assembly: Assembly) -> None:
+    [resource] = assembly.resources(STACK, "AWS::Logs::LogGroup").values()
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
 def test_size_and_architecture_are_as_configured(assembly: Assembly, variant: Assembly) -> None:
     assert (definition(assembly)["Cpu"], definition(assembly)["Memory"]) == ("256", "512")
     assert definition(assembly)["RuntimePlatform"]["CpuArchitecture"] == "X86_64"

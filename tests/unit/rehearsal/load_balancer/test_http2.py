@@ -176,6 +176,15 @@ def test_a_request_reaches_a_target_of_http2_and_its_answer_comes_back() -> None
     assert (group.targets[0].served, group.targets[0].failed) == (1, 0)
 
 
+def test_an_upload_to_a_target_of_http2_may_be_as_large_as_one_over_http1() -> None:
+    async def send(client: aiohttp.ClientSession, url: str) -> tuple[int, str]:
+        async with client.post(url, data=bytes(3_000_000)) as response:
+            return response.status, await response.text()
+
+    got, _, _ = through_the_balancer("HTTP2", lambda _, body: Reply(200, b"%d" % len(body)), send)
+    assert got == (200, "3000000")
+
+
 def test_a_failure_of_grpc_hits_its_user_and_no_metric_sees_it() -> None:
     async def send(client: aiohttp.ClientSession, url: str) -> int:
         async with client.post(f"{url}/shop.Shop/List", data=framed(b""), headers=HEADERS) as response:
