@@ -8,6 +8,8 @@ from constructs import IConstruct
 
 AWS_SOLUTIONS = "AwsSolutions::AwsSolutions"
 NIST = "NIST.800.53.R5::NIST.800.53.R5"
+_UNKNOWN = "${Token["
+"""What CDK begins a part with that only CloudFormation knows: to ask CDK costs a message to its Node process."""
 
 
 def acknowledge(construct: IConstruct, reason: str, *ids: str) -> None:
@@ -17,7 +19,7 @@ def acknowledge(construct: IConstruct, reason: str, *ids: str) -> None:
         construct: The smallest construct that has the findings: elsewhere they stay findings.
         ids: The findings as the validation report names them, ``<pack>::<rule>`` or ``<pack>::<rule>[<detail>]``.
     """
-    known = (_as_reported(construct, each) if cdk.Token.is_unresolved(each) else each for each in ids)
+    known = (_as_reported(construct, each) if _UNKNOWN in each else each for each in ids)
     cdk.Validations.of(construct).acknowledge(*(cdk.Acknowledgment(id=each, reason=reason) for each in known))
 
 

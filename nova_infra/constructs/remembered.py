@@ -5,6 +5,11 @@ from collections.abc import Callable
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from constructs import IConstruct, Node
+
 _Object = TypeVar("_Object")
 _Answer = TypeVar("_Answer")
 
@@ -24,3 +29,27 @@ def remembered(ask: Callable[[_Object], _Answer]) -> Callable[[_Object], _Answer
         return answers[of]
 
     return answer
+
+
+@remembered
+def node_of(construct: IConstruct) -> Node:
+    """A construct's node."""
+    return construct.node
+
+
+@remembered
+def vpc_of(cluster: ecs.ICluster) -> ec2.IVpc:
+    """The VPC of a cluster."""
+    return cluster.vpc
+
+
+@remembered
+def group_id(group: ec2.ISecurityGroup) -> str:
+    """The id of a security group."""
+    return group.security_group_id
+
+
+@remembered
+def execution_role(definition: ecs.TaskDefinition) -> iam.IRole:
+    """The execution role of a task definition, which CDK makes when it is first asked for."""
+    return definition.obtain_execution_role()

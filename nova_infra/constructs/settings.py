@@ -47,7 +47,7 @@ class ServiceSettings:
 
 def check_settings(construct: Construct, settings: object, kind: str) -> None:
     """Refuse settings of the wrong type, such as a dictionary, or for a service of another kind."""
-    _check(construct.node.path, "settings", settings, ServiceSettings)
+    _check(construct, "settings", settings, ServiceSettings)
     assert isinstance(settings, ServiceSettings)
     if settings.service.kind != kind:
         raise ValueError(
@@ -56,6 +56,7 @@ def check_settings(construct: Construct, settings: object, kind: str) -> None:
         )
 
 
-def _check(where: str, parameter: str, value: object, wanted: type) -> None:
+def _check(where: str | Construct, parameter: str, value: object, wanted: type) -> None:
     if not isinstance(value, wanted):
-        raise TypeError(f"{where}: {parameter} is of type {type(value).__name__}: pass {wanted.__name__}(…)")
+        place = where if isinstance(where, str) else where.node.path
+        raise TypeError(f"{place}: {parameter} is of type {type(value).__name__}: pass {wanted.__name__}(…)")

@@ -12,11 +12,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config.services.runtime import Runtime, Spot
-from nova_infra.constructs.remembered import remembered
+from nova_infra.constructs.remembered import execution_role, node_of, remembered, vpc_of
 from nova_infra.constructs.tasks.durations import minutes
 
 
@@ -62,19 +62,19 @@ def fargate_service(
         capacity_provider_strategies=_capacity(cluster, runtime.scaling.spot),
         **strategy,
     )
-    node = service.node
+    # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
+    # read a new secret fail, and the breaker counts them.
+    needed: list[IDependable] = [execution_role(task_definition)]
     if isinstance(cluster, ecs.Cluster):
-        cluster.enable_fargate_capacity_providers()
-        node.add_dependency(cluster)  # and with it on its capacity providers, which CDK adds at the end
+        _enable_capacity_providers(cluster)
+        needed.append(cluster)  # and with it on its capacity providers, which CDK adds at the end
+    node_of(service).add_dependency(*needed)
     resource = service_resource(service)
     # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
     # tasks would never open the breaker. CDK's own construct has no name for this yet.
     resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
     # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
     resource.node.add_dependency(*rollback_alarms.values())
-    # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
-    # read a new secret fail, and the breaker counts them.
-    node.add_dependency(task_definition.obtain_execution_role())
     if runtime.exec:
         acknowledge_exec(task_definition)
     return service
@@ -104,10 +104,10 @@ def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bo
     """Whether a selection has a public subnet. CDK is asked once for each group, which Nova's services select by."""
     group = subnets.subnet_group_name if subnets is not None else None
     if group is None or subnets != ec2.SubnetSelection(subnet_group_name=group):
-        return selected(cluster.vpc, subnets).has_public
+        return selected(vpc_of(cluster), subnets).has_public
     known = _public_groups(cluster)
     if group not in known:
-        known[group] = selected(cluster.vpc, subnets).has_public
+        known[group] = selected(vpc_of(cluster), subnets).has_public
     return known[group]
 
 
@@ -128,6 +128,11 @@ def _require_insights(scope: Construct, cluster: ecs.ICluster) -> None:
 
 
 @remembered
+def _enable_capacity_providers(cluster: ecs.Cluster) -> None:
+    cluster.enable_fargate_capacity_providers()
+
+
+@remembered
 def _counts_tasks(cluster: ecs.ICluster) -> bool:
     resource = cluster.node.default_child
     if not isinstance(resource, ecs.CfnCluster):
@@ -139,7 +144,7 @@ def _counts_tasks(cluster: ecs.ICluster) -> bool:
 @remembered
 def service_resource(service: ecs.FargateService) -> ecs.CfnService:
     """The service's resource, which CDK keeps to itself."""
-    resource = service.node.default_child
+    resource = node_of(service).default_child
     assert isinstance(resource, ecs.CfnService)
     return resource
 

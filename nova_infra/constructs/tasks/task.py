@@ -12,6 +12,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.remembered import execution_role
 from nova_infra.constructs.tasks.durations import seconds
 from nova_infra.constructs.tasks.permissions import grant, name_policy_by_grants
 from nova_infra.constructs.tasks.secrets import secret_value
@@ -76,9 +77,9 @@ class FargateTask(Construct):
         logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
         container = self._container(image, service, runtime, variables or {}, logging)
         add_sidecars(self, container, service, logging)
-        task_role, execution_role = self.definition.task_role, self.definition.obtain_execution_role()
+        task_role, starts = self.definition.task_role, execution_role(self.definition)
         grant(task_role, service.permissions)
-        name_policy_by_grants(execution_role, _read_at_start(service))
+        name_policy_by_grants(starts, _read_at_start(service))
         name_policy_by_grants(
             task_role,
             (each.model_dump(include={"actions", "resources"}) for each in service.permissions),
@@ -86,7 +87,7 @@ class FargateTask(Construct):
         container.add_mount_points(
             ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - the container's
         )
-        _acknowledge(self.definition, execution_role)
+        _acknowledge(self.definition, starts)
 
     def _container(
         self,
@@ -96,7 +97,6 @@ class FargateTask(Construct):
         variables: Mapping[str, str],
         logging: ecs.LogDriver,
     ) -> ecs.ContainerDefinition:
-        execution_role = self.definition.obtain_execution_role()
         return self.definition.add_container(
             CONTAINER,
             image=image,
@@ -105,7 +105,7 @@ class FargateTask(Construct):
             user=service.user,
             environment={**service.environment, **variables},
             secrets={
-                variable: secret_value(self, f"Secret{variable}", secret, execution_role)
+                variable: secret_value(self, f"Secret{variable}", secret, execution_role(self.definition))
                 for variable, secret in service.secrets.items()
             },
             port_mappings=[ecs.PortMapping(container_port=self.port)] if self.port is not None else None,
@@ -156,15 +156,15 @@ def _command(service: Service) -> tuple[str, ...] | None:
     return service.command
 
 
-def _acknowledge(definition: ecs.TaskDefinition, execution_role: iam.IRole) -> None:
+def _acknowledge(definition: ecs.TaskDefinition, starts: iam.IRole) -> None:
     acknowledge(
         definition,
         "Plain settings are environment variables; what is secret comes from Secrets Manager",
         f"{AWS_SOLUTIONS}-ECS2",
     )
     acknowledge(
-        execution_role,
+        starts,
         "ecr:GetAuthorizationToken knows no narrower resource",
         f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
     )
-    acknowledge_own_policy(execution_role)
+    acknowledge_own_policy(starts)

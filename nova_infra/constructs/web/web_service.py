@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.hooks.gates import gate_hooks
-from nova_infra.constructs.remembered import remembered
+from nova_infra.constructs.remembered import group_id, node_of, remembered, vpc_of
 from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.durations import minutes, seconds
 from nova_infra.constructs.tasks.scaling import Autoscaling
@@ -81,13 +81,13 @@ class WebService(Construct):
         service, runtime = settings.service, settings.runtime
         name, cluster_name = settings.names(self, cluster)
         load_balancer = load_balancer or _load_balancer(listener)
-        _check_network(self, cluster.vpc, load_balancer)
+        _check_network(self, vpc_of(cluster), load_balancer)
         if isinstance(image, ecs.ContainerImage):
             service = service.model_copy(update={"port": port or service.port})
             image = FargateTask(self, "Task", name=name, image=image, service=service, runtime=runtime)
         task_definition, container, port = self._task(image, port)
         self.load_balancer_full_name = _full_name(load_balancer)
-        self._add_target_groups(cluster.vpc, service)
+        self._add_target_groups(vpc_of(cluster), service)
         tested = runtime.rollout.asks_suite or (settings.test is not None and runtime.rollout.strategy != "rolling")
         rule, test_rule = self._rules(listener, service, tested=tested)
         self.alarms = WebAlarms(
@@ -102,7 +102,7 @@ class WebService(Construct):
             topic=topic,
         )
         self.security_group = outbound_group(
-            self, name, cluster.vpc, service.connects_to, reached_by="the load balancer only"
+            self, name, vpc_of(cluster), service.connects_to, reached_by="the load balancer only"
         )
         self.service = fargate_service(
             self,
@@ -165,7 +165,7 @@ class WebService(Construct):
             ),
         ).attach_to_application_target_group(self.target_groups["blue"])
         acknowledge(
-            self.service.node.find_child("GreenRole"),
+            node_of(self.service).find_child("GreenRole"),
             "AWS's own policy for what ECS does to the load balancer, kept up by AWS as ECS learns more",
             f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
             "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
@@ -227,13 +227,12 @@ class WebService(Construct):
 
     def _attached(self, port: int, load_balancer: elbv2.IApplicationLoadBalancer) -> ec2.ISecurityGroup:
         """The tasks' group, let in to by the load balancer, as the service is given it."""
-        group_id = self.security_group.security_group_id
         for number, source in enumerate(load_balancer.connections.security_groups):
             ec2.CfnSecurityGroupIngress(
                 self,
                 f"FromLoadBalancer{number or ''}",
-                group_id=group_id,
-                source_security_group_id=source.security_group_id,
+                group_id=group_id(self.security_group),
+                source_security_group_id=group_id(source),
                 ip_protocol="tcp",
                 from_port=port,
                 to_port=port,
@@ -241,7 +240,9 @@ class WebService(Construct):
             )
         # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
         # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
-        return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group_id, mutable=False)
+        return ec2.SecurityGroup.from_security_group_id(
+            self, "FixedGroup", group_id(self.security_group), mutable=False
+        )
 
 
 def _hooks(settings: ServiceSettings, *, tested: bool) -> list[Mapping[str, Any]]:
@@ -274,7 +275,7 @@ def _check_image(scope: Construct, image: object) -> None:
 def _check_network(scope: Construct, vpc: ec2.IVpc, load_balancer: elbv2.IApplicationLoadBalancer) -> None:
     """Refuse a load balancer that is surely in another VPC: its listeners forward only within its own."""
     other = _vpc_of(load_balancer)
-    if other is None or isinstance(vpc, ec2.Vpc) != isinstance(other, ec2.Vpc):
+    if other is None or other is vpc or isinstance(vpc, ec2.Vpc) != isinstance(other, ec2.Vpc):
         return  # One that is imported may be the one that this app creates.
     ids = (vpc.vpc_id, other.vpc_id)
     if ids[0] != ids[1] and (isinstance(vpc, ec2.Vpc) or not any(map(cdk.Token.is_unresolved, ids))):

@@ -158,6 +158,10 @@ def shortened(step: Step) -> Iterator[Consequence]:
             key = "GenerateSecretString"
             had, has = float(old.get(key, new[key]) != new[key]), 0.0
             said = "a new value is generated; tasks that run keep the old one, and so does whatever was told it by hand"
+        if action.type in ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"):
+            key = "TimeToLiveSpecification"
+            had, has = (float(str(table(each.get(key)).get("Enabled")).lower() != "true") for each in (old, new))
+            said = f"items that {table(new.get(key)).get('AttributeName')} has let expire are deleted for good"
         if has < had:
             yield step.note(f"{action.logical_id}.{key}", said, loses=True)
         if action.type == _BUCKET:

@@ -55,6 +55,9 @@ def test_what_holds_something_is_deleted_with_it(kind: str, loss: str | None) ->
     assert said(resource(kind, delete="RetainExceptOnCreate"), None) == []
 
 
+ENDS = {"TimeToLiveSpecification": {"AttributeName": "ends", "Enabled": True}}
+
+
 def expiring(**rule: Any) -> dict[str, Any]:
     return {"LifecycleConfiguration": {"Rules": [{"Status": "Enabled"} | rule]}}
 
@@ -187,6 +190,10 @@ def test_a_global_table_is_protected_only_where_a_replica_is() -> None:
         ("AWS::S3::Bucket", expiring(), expiring(ExpirationInDays=5, Status="Disabled"), ""),
         ("AWS::S3::Bucket", expiring(), expiring(ExpirationInDays={"Ref": "Days"}), ""),
         ("AWS::S3::Bucket", expiring(), expiring(ExpirationDate="2031-01-01T00:00:00Z"), ""),
+        ("AWS::DynamoDB::Table", {}, ENDS, "items that ends has let expire"),
+        ("AWS::DynamoDB::GlobalTable", {}, ENDS, "items that ends has let expire"),
+        ("AWS::DynamoDB::Table", ENDS, ENDS | {"TableClass": "STANDARD"}, ""),
+        ("AWS::DynamoDB::Table", ENDS, {}, ""),
         ("AWS::S3::Bucket", former(30), former(3), "former versions of objects"),
         ("AWS::S3::Bucket", former(3), former(30), ""),
         (
