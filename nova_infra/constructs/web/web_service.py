@@ -275,7 +275,7 @@ def _check_image(scope: Construct, image: object) -> None:
 def _check_network(scope: Construct, vpc: ec2.IVpc, load_balancer: elbv2.IApplicationLoadBalancer) -> None:
     """Refuse a load balancer that is surely in another VPC: its listeners forward only within its own."""
     other = _vpc_of(load_balancer)
-    if other is None or other is vpc or isinstance(vpc, ec2.Vpc) != isinstance(other, ec2.Vpc):
+    if other is None or other == vpc or isinstance(vpc, ec2.Vpc) != isinstance(other, ec2.Vpc):
         return  # One that is imported may be the one that this app creates.
     ids = (vpc.vpc_id, other.vpc_id)
     if ids[0] != ids[1] and (isinstance(vpc, ec2.Vpc) or not any(map(cdk.Token.is_unresolved, ids))):

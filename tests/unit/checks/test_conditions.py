@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.checks.conditions import outcomes
 from nova_infra.checks.rules import findings
 
 TOPIC = [{"Ref": "Topic"}]
@@ -15,6 +16,7 @@ CONDITIONS = {
     "NotProd": {"Fn::Not": [{"Condition": "Prod"}]},
     "BigProd": {"Fn::And": [{"Condition": "Prod"}, {"Condition": "Big"}]},
     "NotBigProd": {"Fn::Or": [{"Condition": "NotProd"}, {"Fn::Not": [{"Condition": "Big"}]}]},
+    "Small": {"Fn::Not": [{"Condition": "Big"}]},
     "Never": {"Fn::Equals": [True, "false"]},
     "Loop": {"Condition": "Loop"},
 }
@@ -70,6 +72,15 @@ BOTH = {"Type": "String", "AllowedValues": ["prod", "test"]}
 )
 def test_only_combinations_that_can_occur_are_tried(resources: Any, parameters: Any, expected: set[str]) -> None:
     assert rules(resources, **parameters) == expected
+
+
+@pytest.mark.parametrize("dead", [{"Fn::GetAtt": ["Dead", "Arn"]}, {"Fn::Sub": "${Dead.Arn}"}], ids=["GetAtt", "Sub"])
+def test_what_refers_to_another_is_tried_with_it_however_it_refers(dead: Any) -> None:
+    """Where both conditions fail, the queue has messages to give up and nobody watches where they go."""
+    resources = watched("Prod")
+    resources["Orders"] |= {"Properties": {"RedrivePolicy": {"deadLetterTargetArn": dead}}, "Condition": "Small"}
+    found = [each.resources for each in outcomes({"Conditions": CONDITIONS, "Resources": resources})]
+    assert [each for each in found if "Orders" in each and "AlarmProd" not in each]
 
 
 def branches(number: int, other: Any = TOPIC) -> dict[str, Any]:
