@@ -200,7 +200,8 @@ class StageReading:
 
     def _read_sidecars(self, stack: PlayedStack, task: str, given: Mapping[str, Any], names: Collection[str]) -> None:
         self.sidecars |= set(names)
-        waits = [one for each in given["ContainerDefinitions"] for one in each.get("DependsOn") or ()]
+        given_waits = [w for c in given["ContainerDefinitions"] if isinstance(w := c.get("DependsOn"), list)]
+        waits = [one for each in given_waits for one in each if isinstance(one, dict)]
         awaited = {one.get("ContainerName") for one in waits if one.get("Condition") != "START"}
         for each in given["ContainerDefinitions"]:
             said = ""
