@@ -1,4 +1,4 @@
-"""A service as it runs in one environment, and the table that each of its values comes from.
+"""Merges a service's tables for one environment, and tells which table each of its values comes from.
 
 The most specific value wins, key by key: ``[services.environments.NAME]``, then ``[[services]]``, then
 ``[[environments]]``, then the default.

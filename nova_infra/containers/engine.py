@@ -1,4 +1,4 @@
-"""Docker and Podman through their command lines, which are the same for everything that Nova needs."""
+"""Chooses the container engine, Docker or Podman, and runs its command line."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""How a service is rolled out (canary's share, bakes, gates), scaled and logged, with the defaults."""
+"""How a service is rolled out (canary's share, bakes, gates), scaled and logged (retention), with the defaults."""
 
 from decimal import Decimal
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Schedules and time zones, as the AWS services that receive them read them."""
+"""The types of schedules (``cron``, ``rate``) and time zones in ``nova.toml``, refused where AWS would refuse them."""
 
 from functools import cache
 from zoneinfo import available_timezones

@@ -1,4 +1,4 @@
-"""The queue of a worker and its dead-letter queue: how long messages are hidden and kept, how often they are tried."""
+"""A worker's queue and dead-letter queue: visibility timeout, how long messages are kept, how often they are tried."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam

@@ -1,4 +1,4 @@
-"""The web application firewall before a load balancer: AWS's managed rules, which block or count, and its log."""
+"""The firewall (WAF) before a load balancer: default action, AWS's managed rules, which block or count, and its log."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A role that jobs of one GitHub repository assume, without any key."""
+"""A role that jobs of one GitHub repository assume by OIDC, without any key: its trust policy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

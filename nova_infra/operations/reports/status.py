@@ -1,4 +1,4 @@
-"""What runs where: each service with its release, tasks, deployment, alarms and faults."""
+"""``nova status``: each service with its release, tasks, deployment, alarms and faults, such as drift."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future

@@ -1,4 +1,4 @@
-"""How a service's deployments proceed by its ``DeploymentConfiguration``: steps, bakes, circuit breaker."""
+"""How deployments proceed by ``DeploymentConfiguration``: CANARY or LINEAR steps, bakes, the circuit breaker."""
 
 from __future__ import annotations
 

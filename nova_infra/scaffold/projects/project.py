@@ -1,4 +1,4 @@
-"""Makes a new project out of this one: another ``nova.toml``, other services, everything else unchanged.
+"""``nova init``: a new project out of this one, with another ``nova.toml``, other services and CODEOWNERS.
 
 It is written into an empty directory, or over the project itself as it comes from the repository or an archive. What
 its welcome says is here, too.
