@@ -200,17 +200,15 @@ class StageReading:
 
     def _read_sidecars(self, stack: PlayedStack, task: str, given: Mapping[str, Any], names: Collection[str]) -> None:
         self.sidecars |= set(names)
-        given_waits = [w for c in given["ContainerDefinitions"] if isinstance(w := c.get("DependsOn"), list)]
-        waits = [one for each in given_waits for one in each if isinstance(one, dict)]
+        given_ones = [each for each in given["ContainerDefinitions"] if isinstance(each.get("DependsOn"), list)]
+        waits = [one for each in given_ones for one in each["DependsOn"] if isinstance(one, dict)]
         awaited = {one.get("ContainerName") for one in waits if one.get("Condition") != "START"}
         for each in given["ContainerDefinitions"]:
-            said = ""
+            runs = repr([each.get("EntryPoint"), each.get("Command")])
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
-                said = f"the sidecar {each['Name']}, with which {stack.name} ends, stays up"
+                self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends, stays up"] = runs
             elif each.get("Name") in set(names) & awaited:
-                said = f"{each['Name']}, which {stack.name} waits for, does what it is waited for"
-            if said:
-                self.essential[said] = repr([each.get("EntryPoint"), each.get("Command")])
+                self.essential[f"{each['Name']}, which {stack.name} waits for, does what it is waited for"] = runs
         if names:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
 
