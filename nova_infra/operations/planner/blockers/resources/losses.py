@@ -7,11 +7,12 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import is_on, table, tables, values_at
+from nova_infra.operations.changes.certain import is_known, is_on, number, table, tables, values_at
 from nova_infra.operations.changes.resource_types import resource_type
+from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step
 
@@ -160,43 +161,77 @@ def shortened(step: Step) -> Iterator[Consequence]:
             said = "a new value is generated; tasks that run keep the old one, and so does whatever was told it by hand"
         if action.type in ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"):
             key = "TimeToLiveSpecification"
-            had, has = (float(str(table(each.get(key)).get("Enabled")).lower() != "true") for each in (old, new))
-            said = f"items that {table(new.get(key)).get('AttributeName')} has let expire are deleted for good"
+            ends = table(new.get(key))
+            had = float(is_known(old.get(key)) and not is_on(table(old.get(key)).get("Enabled")))
+            has = float(not (is_on(ends.get("Enabled")) and ends.get("AttributeName")))
+            said = f"items that {shown(ends.get('AttributeName'))} has let expire are deleted for good"
         if has < had:
             yield step.note(f"{action.logical_id}.{key}", said, loses=True)
         if action.type == _BUCKET:
-            for said in _expiring_sooner(old, new):
-                yield step.note(f"{action.logical_id}.LifecycleConfiguration", said, loses=True)
+            for said, loses in _expiring_sooner(old, new):
+                yield step.note(f"{action.logical_id}.LifecycleConfiguration", said, loses=loses)
 
 
 _EXPIRES = {
-    "objects": ("ExpirationInDays",),
-    "former versions of objects": ("NoncurrentVersionExpiration.NoncurrentDays", "NoncurrentVersionExpirationInDays"),
+    "objects": (("ExpirationInDays",), ""),
+    "former versions of objects": (
+        ("NoncurrentVersionExpiration.NoncurrentDays", "NoncurrentVersionExpirationInDays"),
+        "NoncurrentVersionExpiration.NewerNoncurrentVersions",
+    ),
 }
-"""What a bucket's rule lets expire, and the paths of the days."""
+"""What a bucket's rule lets expire, the paths of the days, and that of how many it keeps anyway."""
+_WHEN_VERSIONED = {
+    "Enabled": "are hidden behind a delete marker until a rule for former versions deletes them",
+    "Suspended": "are deleted for good, unless they have a version id: those are hidden behind a delete marker",
+}
+"""What becomes of objects that expire, by the state of versioning.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-expire-general-considerations.html
+"""
 
 
-def _expiring_sooner(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """What a bucket's new rules let expire earlier. They hold for what is in it already.
+def _expiring_sooner(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """What a bucket's new rules let expire earlier, and whether it is lost. They hold for what is in it already.
 
+    Nothing is said where the former rules, or versioning, are not wholly known; ExpirationDate is not read.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
     """
-    for what, paths in _EXPIRES.items():
-        had, has = (_days(each, paths) for each in (old, new))
-        for scope, days in has.items():
-            if days < min(had.get(scope, math.inf), had.get("{}", math.inf)):
-                yield f"{what} older than {days:g} days, also those that are there already, are deleted for good"
+    if not is_known([old.get("LifecycleConfiguration"), *(each.get("VersioningConfiguration") for each in (old, new))]):
+        return
+    for what in _EXPIRES:
+        former = what != "objects"
+        if former and _versioning(old) not in _WHEN_VERSIONED:
+            continue
+        fate = "are deleted for good" if former else _WHEN_VERSIONED.get(_versioning(new), "are deleted for good")
+        loses = former or _versioning(new) != "Enabled" or any(_expiries(new, "former versions of objects"))
+        for scope, days, kept in _expiries(new, what):
+            wider = (rest for place, *rest in _expiries(old, what) if _covers(place, scope))
+            if not any(was <= days and spared <= kept for was, spared in wider):
+                but = f" but the newest {kept:g}" if kept else ""
+                yield f"{what} older than {days:g} days{but}, also those that are there already, {fate}", loses
 
 
-def _days(bucket: Mapping[str, Any], paths: Sequence[str]) -> dict[str, float]:
-    """The fewest days that a bucket's rules state, by what they are for; ``{}`` is everything."""
-    found: dict[str, float] = {}
-    for rule in tables(table(bucket.get("LifecycleConfiguration")).get("Rules")):
-        scope = str({key: rule[key] for key in ("Filter", "Prefix", "TagFilters") if rule.get(key)})
-        for each in (value for path in paths for value in values_at(rule, path)):
-            if rule.get("Status") == "Enabled" and not math.isnan(days := _number(each)):
-                found[scope] = min(days, found.get(scope, math.inf))
-    return found
+def _versioning(bucket: Mapping[str, Any]) -> str:
+    """The state of a bucket's versioning, which Object Lock turns on; empty if it was never on."""
+    on = is_on(bucket.get("ObjectLockEnabled"))
+    return "Enabled" if on else str(table(bucket.get("VersioningConfiguration")).get("Status", ""))
+
+
+def _expiries(bucket: Mapping[str, Any], what: str) -> Iterator[tuple[Mapping[str, str], float, float]]:
+    """The filters of each rule in force that is known, its days, and how many of the newest it keeps."""
+    paths, sparing = _EXPIRES[what]
+    for rule in filter(is_known, tables(table(bucket.get("LifecycleConfiguration")).get("Rules"))):
+        days = next((number(each) for path in paths for each in values_at(rule, path)), None)
+        if rule.get("Status") == "Enabled" and days is not None:
+            filters = ("Prefix", "TagFilters", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
+            kept = next((number(each) for each in values_at(rule, sparing)), None)
+            yield {key: shown(rule[key]) for key in filters if rule.get(key)}, days, kept or 0
+
+
+def _covers(wide: Mapping[str, str], narrow: Mapping[str, str]) -> bool:
+    """Whether a rule's filters let through all that another's do."""
+    beginning = narrow.get("Prefix", "").startswith(wide.get("Prefix", ""))
+    return beginning and all(narrow.get(key) == value for key, value in wide.items() if key != "Prefix")
 
 
 def _number(value: Any) -> float:

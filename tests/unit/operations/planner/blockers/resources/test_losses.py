@@ -62,8 +62,23 @@ def expiring(**rule: Any) -> dict[str, Any]:
     return {"LifecycleConfiguration": {"Rules": [{"Status": "Enabled"} | rule]}}
 
 
-def former(days: int) -> dict[str, Any]:
-    return expiring(NoncurrentVersionExpiration={"NoncurrentDays": days})
+def versioned(status: Any = "Enabled", **rule: Any) -> dict[str, Any]:
+    return expiring(**rule) | {"VersioningConfiguration": {"Status": status}}
+
+
+def former(days: int, *, keep: int = 0, status: Any = "Enabled") -> dict[str, Any]:
+    kept = {"NewerNoncurrentVersions": keep} if keep else {}
+    return versioned(status, NoncurrentVersionExpiration={"NoncurrentDays": days, **kept})
+
+
+def two(**second: Any) -> dict[str, Any]:
+    """Everything below logs/ for five days, and a second rule."""
+    [rule] = expiring(ExpirationInDays=5, Prefix="logs/")["LifecycleConfiguration"]["Rules"]
+    return {"LifecycleConfiguration": {"Rules": [rule, rule | second]}}
+
+
+LATER = {"Ref": "Days"}
+SMALL = {"ExpirationInDays": 5, "ObjectSizeLessThan": "1000"}
 
 
 def test_every_type_that_holds_data_has_a_loss() -> None:
@@ -194,8 +209,47 @@ def test_a_global_table_is_protected_only_where_a_replica_is() -> None:
         ("AWS::DynamoDB::GlobalTable", {}, ENDS, "items that ends has let expire"),
         ("AWS::DynamoDB::Table", ENDS, ENDS | {"TableClass": "STANDARD"}, ""),
         ("AWS::DynamoDB::Table", ENDS, {}, ""),
-        ("AWS::S3::Bucket", former(30), former(3), "former versions of objects"),
+        ("AWS::DynamoDB::Table", {}, {"TimeToLiveSpecification": {"Enabled": True}}, ""),
+        ("AWS::DynamoDB::Table", {"TimeToLiveSpecification": {"AttributeName": "a", "Enabled": LATER}}, ENDS, ""),
+        ("AWS::DynamoDB::Table", {"TimeToLiveSpecification": LATER}, ENDS, ""),
+        (
+            "AWS::DynamoDB::Table",
+            {},
+            {"TimeToLiveSpecification": {"AttributeName": {"Ref": "Name"}, "Enabled": "true"}},
+            "items that ${Name} has let expire",
+        ),
+        ("AWS::S3::Bucket", expiring(ExpirationInDays=LATER), expiring(ExpirationInDays=5), ""),
+        ("AWS::S3::Bucket", {"LifecycleConfiguration": LATER}, expiring(ExpirationInDays=5), ""),
+        ("AWS::S3::Bucket", expiring(), expiring(ExpirationInDays=5, Prefix={"Ref": "Place"}), ""),
+        ("AWS::S3::Bucket", two(), two(Prefix="logs/app/", ExpirationInDays=7), ""),
+        ("AWS::S3::Bucket", two(), two(Prefix="logs/app/", ExpirationInDays=3), "objects older than 3 days"),
+        ("AWS::S3::Bucket", two(), two(Prefix="logs", ExpirationInDays=7), "objects older than 7 days"),
+        ("AWS::S3::Bucket", expiring(**SMALL), expiring(ExpirationInDays=5), "objects older than 5 days"),
+        ("AWS::S3::Bucket", expiring(ExpirationInDays=5), expiring(**SMALL), ""),
+        ("AWS::S3::Bucket", expiring(**SMALL), expiring(**SMALL, Prefix="a"), ""),
+        ("AWS::S3::Bucket", expiring(**SMALL), expiring(**SMALL | {"ObjectSizeLessThan": "2000"}), "objects older"),
+        ("AWS::S3::Bucket", expiring(), versioned({"Ref": "Status"}, ExpirationInDays=5), ""),
+        (
+            "AWS::S3::Bucket",
+            versioned("Suspended"),
+            versioned("Suspended", ExpirationInDays=5),
+            "objects older than 5 days, also those that are there already, are deleted for good, unless they have a",
+        ),
+        ("AWS::S3::Bucket", former(30), former(3), "former versions of objects older than 3 days, also"),
         ("AWS::S3::Bucket", former(3), former(30), ""),
+        ("AWS::S3::Bucket", former(30, status="Suspended"), former(3, status="Suspended"), "former versions"),
+        ("AWS::S3::Bucket", expiring(), expiring(NoncurrentVersionExpirationInDays=3), ""),
+        ("AWS::S3::Bucket", expiring(), former(3), ""),
+        ("AWS::S3::Bucket", former(30, status={"Ref": "Status"}), former(3), ""),
+        ("AWS::S3::Bucket", versioned(), versioned(NoncurrentVersionExpirationInDays=3), "former versions of objects"),
+        ("AWS::S3::Bucket", former(30, keep=10), former(30), "former versions of objects older than 30 days, also"),
+        (
+            "AWS::S3::Bucket",
+            former(30, keep=10),
+            former(30, keep=2),
+            "former versions of objects older than 30 days but",
+        ),
+        ("AWS::S3::Bucket", former(30), former(30, keep=10), ""),
         (
             "AWS::SecretsManager::Secret",
             {"GenerateSecretString": {"PasswordLength": 32}},
@@ -215,6 +269,28 @@ def test_what_an_update_makes_aws_delete_by_itself_is_said(
 ) -> None:
     found = [each.partition(": ")[2] for each in shortened_of(kind, before, after)]
     assert [each[: len(loss)] for each in found] == ([loss] if loss else [])
+
+
+@pytest.mark.parametrize(
+    ("bucket", "lost_later"),
+    [
+        (versioned(), False),
+        ({"ObjectLockEnabled": True}, False),
+        (former(30), True),
+    ],
+)
+def test_objects_of_a_versioned_bucket_are_only_hidden_unless_its_former_versions_expire(
+    bucket: dict[str, Any], lost_later: bool
+) -> None:
+    [rule] = bucket.get("LifecycleConfiguration", expiring()["LifecycleConfiguration"])["Rules"]
+    after = bucket | {"LifecycleConfiguration": {"Rules": [rule | {"ExpirationInDays": 5}]}}
+    stacks = [
+        StackTemplate(KEY, {"Resources": {"It": {"Type": "AWS::S3::Bucket", "Properties": each}}})
+        for each in (bucket, after)
+    ]
+    [planned] = plan(stacks[:1], [stacks[1:]]).stacks
+    found = [each for each in planned.consequences if "older than" in str(each)]
+    assert [("hidden behind a delete marker" in str(each), each.loses) for each in found] == [(True, lost_later)]
 
 
 def shortened_of(kind: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
