@@ -118,14 +118,17 @@ class Assembly:
         for path, _, listed in self.asset_lists():
             with _synthesized(path):
                 for each in (each for each in listed.get("files", {}).values() if "path" in each["source"]):
-                    source = (path.parent / each["source"]["path"]).resolve()
-                    if not source.is_relative_to(self.directory.resolve()):
-                        raise AssemblyError(f"{path}: uploads {source}, which is not in the assembly: run `make synth`")
-                    is_file = source.is_file()
-                    held = hashlib.sha256(source.read_bytes()).hexdigest() if is_file else digest_of_files(source)
+                    held = self._held(path.parent / each["source"]["path"])
                     for to in each["destinations"].values():
                         found.setdefault(f"{to['bucketName']}/{to['objectKey']}", set()).add(held)
         return found
+
+    def _held(self, source: Path) -> str:
+        if not source.resolve().is_relative_to(self.directory.resolve()):
+            raise AssemblyError(f"{source}: is outside of the assembly: synthesize all stacks with their assets")
+        if not source.is_file() and not source.is_dir():
+            raise AssemblyError(f"{source}: is uploaded, and is neither a file nor a directory: run `make synth`")
+        return hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else digest_of_files(source)
 
     def asset_lists(self) -> Iterator[tuple[Path, str, dict[str, Any]]]:
         """Each list of assets: its file, its name with the nested assembly that it is in, and what it says."""
@@ -243,7 +246,7 @@ def _synthesized(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise AssemblyError(f"{path}: is missing: run `make synth`") from None
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise AssemblyError(f"{path}: was not written by `cdk synth`: run `make synth`") from None
 
 
@@ -282,11 +285,7 @@ def _files(directory: Path, above: frozenset[tuple[int, int]] = frozenset()) -> 
 
 def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[str, Any]]:
     """Logical id to resource, for the resources of one type."""
-    return {
-        logical_id: resource
-        for logical_id, resource in template.get("Resources", {}).items()
-        if resource["Type"] == resource_type
-    }
+    return {name: each for name, each in template.get("Resources", {}).items() if each["Type"] == resource_type}
 
 
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
@@ -69,6 +70,7 @@ _REMEDIES = {
 
 
 _OF_WORDS = ("command", "entrypoint", "before_deploy")
+_SHOWN = 80
 
 
 def key_of(error: ErrorDetails) -> str:
@@ -115,14 +117,22 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
             fault = f"is too short: write at least {context['min_length']} {_characters(context['min_length'])}"
         case "too_long":
             fault = f"has too many entries: write at most {context['max_length']}"
-        case "tuple_type" if isinstance(error["input"], str) and error["loc"][-1] in _OF_WORDS:
-            fault = f"is not a list: write its words, as in {json.dumps(error['input'].split(), ensure_ascii=False)}"
+        case "tuple_type" if error["loc"][-1] in _OF_WORDS and (words := _words(error["input"])):
+            fault = f"is not a list: write its words, as in {json.dumps(words, ensure_ascii=False)}"
         case "string_type" if isinstance(error["input"], dict | list | tuple):
             fault = "is not text: write one value in quotes"
         case kind:
             message = error["msg"].removeprefix("Input ")
             fault = _REMEDIES.get(kind, f"is out of range: it {message}")
     return fault
+
+
+def _words(text: Any) -> list[str]:
+    """The words of a command that was written as one text; none where it cannot be taken apart, or shown in a line."""
+    try:
+        return shlex.split(text) if isinstance(text, str) and len(text) <= _SHOWN and text.isprintable() else []
+    except ValueError:
+        return []
 
 
 def _of_unknown(path: tuple[int | str, ...]) -> str:

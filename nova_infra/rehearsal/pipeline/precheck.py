@@ -202,13 +202,13 @@ class StageReading:
         self.sidecars |= set(names)
         given_ones = [each for each in given["ContainerDefinitions"] if isinstance(each.get("DependsOn"), list)]
         waits = [one for each in given_ones for one in each["DependsOn"] if isinstance(one, dict)]
-        awaited = {one.get("ContainerName") for one in waits if one.get("Condition") != "START"}
+        awaited = {str(one.get("ContainerName")) for one in waits if one.get("Condition") != "START"}
         for each in given["ContainerDefinitions"]:
             runs = repr([each.get("EntryPoint"), each.get("Command")])
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
                 self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends, stays up"] = runs
-            elif each.get("Name") in set(names) & awaited:
-                self.essential[f"{each['Name']}, which {stack.name} waits for, does what it is waited for"] = runs
+            elif each.get("Name") in awaited.intersection(names):
+                self.essential[f"{each['Name']}, which {stack.name} waits for, does what it is waited for"] = repr(each)
         if names:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
 

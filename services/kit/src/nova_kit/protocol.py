@@ -267,8 +267,11 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
             return
         self.flow.resume_reading()
-        self.transport.write_eof()
         self._start_timer("linger", LINGER_SECONDS, self.transport.close)
+        try:
+            self.transport.write_eof()
+        except OSError:  # Its caller has left already.
+            self.transport.abort()
 
     def _give_up(self) -> None:
         """End the work that nobody waits for any more."""

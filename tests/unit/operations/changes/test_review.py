@@ -1,6 +1,7 @@
 """Two assemblies beside each other, with the CDK CLI itself."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -215,8 +216,9 @@ def test_an_asset_that_holds_something_else_under_the_same_name_widens_access(
         with_assets(assembly(tmp_path / name, audio={"Topic": TOPIC}), *contents)
         for name, contents in (("before", old), ("after", new))
     )
-    found = [(change.name, each.kind) for change in changes(before, after) for each in change.differences]
-    assert found == ([("assets/0f.zip", Kind.WIDENS_ACCESS)] if is_found else [])
+    found = [(change.name, each.kind, each.what) for change in changes(before, after) for each in change.differences]
+    assert [each[:2] for each in found] == ([("assets/0f.zip", Kind.WIDENS_ACCESS)] if is_found else [])
+    assert all(("several things" if len(new) > 1 else "AssetHashType.OUTPUT") in what for *_, what in found)
 
 
 def test_an_asset_is_not_read_from_outside_of_the_assembly(tmp_path: Path) -> None:
@@ -224,7 +226,17 @@ def test_an_asset_is_not_read_from_outside_of_the_assembly(tmp_path: Path) -> No
     other = made / "asset.0"
     other.rename(tmp_path / "elsewhere")
     other.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(NovaError, match="which is not in the assembly"):
+    with pytest.raises(NovaError, match="is outside of the assembly: synthesize all stacks"):
+        changes(made, made)
+
+
+def test_an_asset_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    made = with_assets(assembly(tmp_path / "made", audio={"Topic": TOPIC}), "a")
+    (made / "asset.0").rename(tmp_path / "away")
+    with pytest.raises(NovaError, match=r"asset\.0: is uploaded, and is neither a file nor a directory"):
+        changes(made, made)
+    os.mkfifo(made / "asset.0")
+    with pytest.raises(NovaError, match=r"asset\.0: is uploaded, and is neither a file nor a directory"):
         changes(made, made)
 
 

@@ -142,7 +142,7 @@ def scaling(**given: Any) -> Edit:
     )
 
 
-def depend(name: str, *others: str) -> Edit:
+def depend(name: str, *others: Any) -> Edit:
     return lambda resources: resources[name].update(DependsOn=list(others))
 
 
@@ -176,6 +176,7 @@ ATTACHED = "AWS::SecretsManager::SecretTargetAttachment"
 REFUSED: list[tuple[Edit, str]] = [
     (lambda resources: resources.pop("Group"), "refers to Group, which is not in the template"),
     (depend("Service", "Policy"), "carts.Service: refers to Policy, which is not in the template"),
+    (depend("Service", ["Policy"]), "carts.Service: refers to ['Policy'], which is not in the template"),
     (app(Environment=[{"Name": "A", "Value": {"Fn::Sub": "${Nothing.Arn}/x"}}]), "carts.Task: refers to Nothing"),
     (limited_to({"Ref": "Nothing"}), "carts.Policy: refers to Nothing, which is not in the template"),
     (limited_to({"Fn::Sub": ["${A}${Nothing}", {"A": "a"}]}), "carts.Policy: refers to Nothing"),

@@ -1,5 +1,7 @@
 """Containers that are not run here, and that others of their task wait for."""
 
+from typing import Any
+
 import pytest
 
 from nova_infra.rehearsal.pipeline.precheck import StageReading
@@ -24,3 +26,25 @@ def test_a_container_that_others_wait_for_is_doubted_unless_it_only_has_to_start
     reading = StageReading()
     reading.read("web", {"Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}})
     assert list(reading.essential) == said
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [("Image", ("a", "b")), ("Command", (["a"], ["b"])), ("HealthCheck", ({"Command": ["a"]}, {"Command": ["b"]}))],
+)
+def test_what_others_wait_for_is_another_one_with_another_image_command_or_health_check(
+    key: str, values: tuple[Any, Any]
+) -> None:
+    readings = StageReading(), StageReading()
+    for reading, value in zip(readings, values, strict=True):
+        init = {"Name": "init", "Image": "y", "Essential": False, key: value}
+        waits = [{"ContainerName": "init", "Condition": "HEALTHY"}, {"ContainerName": ["odd"], "Condition": "SUCCESS"}]
+        main = {"Name": "main", "Image": "x", "PortMappings": [{"ContainerPort": 8080}], "DependsOn": waits}
+        task = {"ContainerDefinitions": [init, main], "Memory": "512"}
+        reading.read("web", {"Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}})
+    assert (
+        readings[0].essential.keys()
+        == readings[1].essential.keys()
+        == {"init, which web waits for, does what it is waited for"}
+    )
+    assert readings[0].essential != readings[1].essential

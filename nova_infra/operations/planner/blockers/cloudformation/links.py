@@ -48,6 +48,6 @@ def circular_references(step: Step) -> Iterator[Refusal]:
 
 def _named(part: Mapping[str, Any]) -> Iterator[str]:
     """Logical ids that a resource or an output refers to or depends on."""
-    yield from as_list(part.get("DependsOn"))
+    yield from map(str, as_list(part.get("DependsOn")))
     stated = {key: value for key, value in part.items() if key != "Metadata"}
     yield from (name for name in references(stated) if not name.startswith("AWS::"))

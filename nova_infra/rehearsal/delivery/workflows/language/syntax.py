@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from nova_infra.documents.yamls import MOST_VALUES, compose, is_boundless, safe_loader, values
@@ -76,25 +77,32 @@ _PULL = _FILTERS | _types(
 )
 
 
-def _field(number: str, names: str = "-") -> str:
-    """A field of cron: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/crontab.html, with steps."""
-    one = f"(?:{number}|{names.replace(' ', '|')})"
-    part = rf"(?:\*|{one}(?:-{one})?)(?:/[1-9]\d?)?"
-    return f"{part}(?:,{part})*"
-
-
-_CRON = re.compile(
-    r"\s*"
-    + r"\s+".join(
-        (
-            *(_field(r"[0-5]?\d"), _field(r"(?:[01]?\d|2[0-3])"), _field(r"(?:0?[1-9]|[12]\d|3[01])")),
-            _field(r"(?:0?[1-9]|1[0-2])", "jan feb mar apr may jun jul aug sep oct nov dec"),
-            _field("0?[0-7]", "sun mon tue wed thu fri sat"),
-        )
-    )
-    + r"\s*$",
-    re.IGNORECASE,
+_CRON: tuple[tuple[int, int, str], ...] = (
+    *((0, 59, ""), (0, 23, ""), (1, 31, "")),
+    (1, 12, "jan feb mar apr may jun jul aug sep oct nov dec"),
+    (0, 7, "sun mon tue wed thu fri sat"),
 )
+"""Least and greatest number, and the names, of each field of cron."""
+
+
+def _is_cron(text: Any) -> bool:
+    """Whether it is cron as https://pubs.opengroup.org/onlinepubs/9799919799/utilities/crontab.html with steps."""
+    fields = text.lower().split() if isinstance(text, str) else []
+    each_part = ((part, known) for field, known in zip(fields, _CRON, strict=False) for part in field.split(","))
+    return len(fields) == len(_CRON) and all(_is_part(part, *known) for part, known in each_part)
+
+
+def _is_part(part: str, least: int, most: int, names: str) -> bool:
+    span, slash, step = part.partition("/")
+    if slash and (not re.fullmatch("[0-9]{1,2}", step) or not 1 <= int(step) <= most):
+        return False
+    known = {name: str(number) for number, name in enumerate(names.split(), start=least)}
+    ends = [known.get(end, end) for end in span.split("-")]
+    if span == "*" or len(ends) > 2 or not all(re.fullmatch("[0-9]{1,2}", end) for end in ends):
+        return span == "*"
+    return least <= int(ends[0]) <= int(ends[-1]) <= most
+
+
 _SHAPES: dict[str, Any] = {
     "on": (
         str,
@@ -102,7 +110,7 @@ _SHAPES: dict[str, Any] = {
         {
             "push": {**_FILTERS, **dict.fromkeys(("tags", "tags-ignore"), (_Scalar, [_Scalar]))},
             **{"pull_request": _PULL, "pull_request_target": _PULL},
-            "schedule": [{"cron": _CRON, "timezone": str}],
+            "schedule": [{"cron": _is_cron, "timezone": str}],
             "workflow_dispatch": {"inputs": {"*": _CHOSEN}},
             "workflow_call": {
                 **{"inputs": {"*": _ASKED}, "outputs": {"*": {"value": _Scalar, "description": _Scalar}}},
@@ -201,9 +209,13 @@ class WorkflowText:
                 raise self.error(event, f"on: {event} is no event that GitHub knows", "correct it")
             given = on[event] if isinstance(on, dict) else None
             inputs = (given or {}).get("inputs") or {} if event == "workflow_call" else {}
-            if untyped := next((key for key, each in inputs.items() if "type" not in (each or {})), None):
-                fault = f"on: workflow_call: its input {untyped} has no type, which GitHub refuses"
+            if untyped := [key for key, each in inputs.items() if "type" not in (each or {})]:
+                fault = f"on: workflow_call: its input {untyped[0]} has no type, which GitHub refuses"
                 raise self.error(event, fault, "write type: string, boolean or number")
+            if event == "workflow_run" and not (given or {}).get("workflows"):
+                raise self.error(
+                    event, "on: workflow_run needs workflows, or GitHub refuses it", "write workflows: [NAME]"
+                )
             for key in (filters := given if isinstance(given, dict) else {}):
                 if f"{key}-ignore" in filters:
                     fault = f"on: {event} has {key} and {key}-ignore, which GitHub refuses"
@@ -282,7 +294,7 @@ def _fits(value: Any, shape: Any) -> bool:
         )
     if isinstance(shape, re.Pattern):
         return isinstance(value, str) and shape.match(value) is not None
-    return isinstance(value, shape)
+    return isinstance(value, shape) if isinstance(shape, type | UnionType) else bool(shape(value))
 
 
 @cache
