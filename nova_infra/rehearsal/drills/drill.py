@@ -115,8 +115,9 @@ class DrillResult:
 
     @property
     def blast(self) -> BlastRadius | None:
-        """How far the fault got, None where it was not deployed."""
-        return blast_radius(self.deployment) if self.deployment else None
+        """How far the fault got, None where it met no request: not deployed, or in what no user asks."""
+        found = blast_radius(self.deployment) if self.deployment else None
+        return found if found and found.served else None
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON-ready data."""

@@ -148,7 +148,7 @@ def _drill(result: DrillResult) -> Text:
         line = Text(f"    {fit(result.canary, _DRILL - 2):{_DRILL - 2}}")
     blast = result.blast
     if blast is None:
-        return line.append("  was not deployed: no user reached it", "dim")
+        return line.append("  the fault met no request: no user reached it", "dim")
     minutes = [f"{m:g}" if m is not None else "–" for m in (blast.to_alarm, blast.to_traffic_back, blast.to_old_alone)]
     requests = [f"{r.failed}/{r.served}" for r in (blast.old, blast.new)]
     users = f"{blast.hit:>3}" + (f" ({100 * blast.share_hit:.1f} %)" if blast.hit else "")

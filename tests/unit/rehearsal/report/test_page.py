@@ -158,7 +158,7 @@ def test_each_drill_has_its_figures_beside_those_of_another_canary(rehearsed: Ma
 def test_a_drill_that_did_not_reach_a_deployment_says_so(rehearsed: Make, drilled: Drilled) -> None:
     result = drilled("approval-rejected")
     result.record.deployments = []
-    assert "service-1 was not deployed: no user reached it" in shown(report(rehearsed(), [result]))
+    assert "service-1: the fault met no request, no user reached it" in shown(report(rehearsed(), [result]))
 
 
 def test_who_was_told_what_is_listed_for_the_pipeline_and_the_drills(rehearsed: Make, drilled: Drilled) -> None:

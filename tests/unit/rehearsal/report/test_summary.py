@@ -72,10 +72,18 @@ def test_drills_are_rows_of_figures_with_another_canary_below(rehearsed: Make, d
     assert lines[start + 8] == "    nobody was told"
 
 
+def test_a_drill_of_what_no_user_asks_shows_no_figures(rehearsed: Make, drilled: Drilled) -> None:
+    result = drilled("poison-message")
+    for deployment in result.record.deployments:
+        for sample in deployment.samples:
+            sample.requests.clear()
+    assert "✓ poison-message      the fault met no request" in printed(rehearsed(), [result])
+
+
 def test_a_drill_that_deployed_nothing_says_so(rehearsed: Make, drilled: Drilled) -> None:
     result = drilled("approval-rejected")
     result.record.deployments = []
-    assert "✓ approval-rejected   was not deployed: no user reached it" in printed(rehearsed(), [result])
+    assert "✓ approval-rejected   the fault met no request: no user reached it" in printed(rehearsed(), [result])
 
 
 def test_of_many_deployments_those_that_went_through_are_counted(rehearsed: Make) -> None:
