@@ -1,7 +1,7 @@
 """Measures what ``make test`` asks of the processors: part of ``make bench``.
 
-Seconds differ by machine: what is limited is how many times as long it takes as a loop that is timed beside it. Exits
-with 1 when the limit is passed, and when a part fails.
+Seconds differ by machine, so the limit is a multiple of what a fixed loop takes in the same run. Exits with 1 when the
+limit is passed, and when a part fails.
 
 Usage: ``python scripts/bench_tests.py PART...``.
 """

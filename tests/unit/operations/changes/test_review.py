@@ -207,7 +207,7 @@ def with_assets(made: Path, *contents: str) -> Path:
         (["a"], ["a"], False),
         ([], ["a"], False),
     ],
-    ids=["replaced", "beside it", "two at once", "the same", "new"],
+    ids=["replaced", "a second one", "two at once", "the same", "new"],
 )
 def test_an_asset_that_holds_something_else_under_the_same_name_widens_access(
     tmp_path: Path, old: str, new: str, is_found: bool
