@@ -271,8 +271,8 @@ def test_a_redirect_to_another_host_leads_there() -> None:
 def test_a_client_that_asks_for_an_address_here_asks_for_the_name_that_leads_to_it_in_aws() -> None:
     """An app may refuse every other host, as Django does by ALLOWED_HOSTS, and compares it with a form's origin."""
     world = World()
-    world.balancer.protocol, world.balancer.public_name = "HTTPS", "shop.example"
-    world.balancer._public_port = 443
+    rules, world.balancer = world.balancer.rules, world.listener("HTTPS", 443)
+    world.balancer.rules, world.balancer.public_name = rules, "shop.example"
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         headers = {"Origin": url, "Referer": f"{url}/form", "Cookie": "copy-of-__Host-a=1; b=2"}
