@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
@@ -337,22 +337,6 @@ def test_secrets_reach_containers_by_reference_only(variant: Assembly) -> None:
         [secret] = container["Secrets"]
         assert secret["Name"] == "API_TOKEN"
         assert ":secret:acme/token" in json.dumps(secret["ValueFrom"])
-
-
-def test_every_place_rule_and_command_that_the_security_page_names_exists(
-    nova: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    text = (ROOT / "SECURITY.md").read_text()
-    places = re.findall(r"`((?:[\w.*-]+/)+[\w.*-]+|[\w.-]+\.(?:py|md|toml|yml|txt|json)|Makefile)`", text)
-    assert len(places) > 20
-    ours = [place for place in places if not place.startswith(("services/", "nova.toml"))]
-    assert [place for place in ours if not list(ROOT.glob(place))] == []
-    rules = (ROOT / "docs" / "checks.md").read_text()
-    assert [rule for rule in re.findall(r"NOVA-P\d+", text) if rule not in rules] == []
-    for command in re.findall(r"`nova ([a-z -]+)`", text):
-        assert nova(*[word for word in command.split() if not word.startswith("-")][:2], "--help").returncode == 0
-    links = re.findall(r"\]\(([^)#:]+)[#)]", text)
-    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_no_role_of_the_delivery_may_delete_images_or_move_their_tags(everything: list[Resource]) -> None:
