@@ -65,7 +65,8 @@ class World:
         now: The time.
         workers: Names of the services that no load balancer asks.
         jobs: Name of a job to its executions, newest first.
-        messages: How many messages wait in each queue, and how many are in work.
+        schedule_state: Of every job's schedule.
+        messages: How many messages wait in each queue, and how many are in flight.
     """
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class World:
         self.now = NOW
         self.workers: set[str] = set()
         self.jobs: dict[str, list[dict[str, Any]]] = {}
+        self.schedule_state = "ENABLED"
         self.messages = (7, 3)
 
     def begin(self, service: str, **more: Any) -> Rollout:
@@ -281,7 +283,7 @@ class World:
         return {"executions": self.jobs[name]}
 
     def GetSchedule(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
-        return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": "ENABLED"}
+        return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": self.schedule_state}
 
     def DescribeTaskDefinition(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         url = f"https://sqs.example/{params['taskDefinition'].partition(':')[0]}"
