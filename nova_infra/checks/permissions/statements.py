@@ -15,7 +15,8 @@ from nova_infra.checks.rule import referenced
 
 COMPARES = re.compile(r"(ForAnyValue:)?(String|Arn)(Equals|Like|EqualsIgnoreCase)")
 """Operators of conditions that are not met where the request lacks the key."""
-_OWN_ACCOUNT = "000000000000"
+OWN_ACCOUNT = "000000000000"
+"""Stands for the account of a condition's own template."""
 _WILDCARD = re.compile(r"[*?]")
 _DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
 _PARTITION = re.compile(r"arn:aws-[a-z-]+:")
@@ -54,6 +55,12 @@ class Statement:
             for operator, name, values in self.conditions
             if COMPARES.fullmatch(operator)
         )
+
+    @property
+    def limits(self) -> str:
+        """What its conditions ask for, as text; empty for nothing."""
+        conditions = (f"{key} {operator} {' or '.join(values)}" for operator, key, values in self.conditions)
+        return " and ".join(sorted(conditions)).replace(OWN_ACCOUNT, "*")
 
     def names(self, action: str) -> bool:
         """Whether it applies to an action, on any resource."""
@@ -144,8 +151,8 @@ def pattern_of(value: object) -> str:
 
 def pattern_here(value: object) -> str:
     """A value as a pattern in which the account of its own template is not a wildcard, but twelve zeros."""
-    text = json.dumps(value).replace("${AWS::AccountId}", _OWN_ACCOUNT)
-    return pattern_of(json.loads(text.replace('{"Ref": "AWS::AccountId"}', f'"{_OWN_ACCOUNT}"')))
+    text = json.dumps(value).replace("${AWS::AccountId}", OWN_ACCOUNT)
+    return pattern_of(json.loads(text.replace('{"Ref": "AWS::AccountId"}', f'"{OWN_ACCOUNT}"')))
 
 
 def in_one_partition(pattern: str) -> str:
