@@ -64,8 +64,7 @@ class World:
         refused: Operation to the code of the error that it is refused with.
         now: The time.
         workers: Names of the services that no load balancer asks.
-        jobs: Name of a job to its executions, newest first.
-        schedule_state: Of every job's schedule.
+        jobs: Name of a job to its executions, newest first; their schedules have one ``schedule_state``.
         messages: How many messages wait in each queue, and how many are in flight.
     """
 
@@ -80,8 +79,7 @@ class World:
         self.refused: dict[str, str] = {}
         self.now = NOW
         self.workers: set[str] = set()
-        self.jobs: dict[str, list[dict[str, Any]]] = {}
-        self.schedule_state = "ENABLED"
+        self.jobs, self.schedule_state = dict[str, list[dict[str, Any]]](), "ENABLED"
         self.messages = (7, 3)
 
     def begin(self, service: str, **more: Any) -> Rollout:
