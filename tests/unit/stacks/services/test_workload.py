@@ -11,7 +11,6 @@ import pytest
 
 from helpers.assembly import Assembly
 from nova_infra.config import parse_config
-from nova_infra.names import REVISION_OUTPUT
 from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -133,12 +132,6 @@ def test_health_and_stopping_are_as_configured(mixed: Assembly) -> None:
         assert {"Key": "deregistration_delay.timeout_seconds", "Value": "65"} in group["TargetGroupAttributes"]
     assert [each["StopTimeout"] for each in containers(mixed, SHOP)] == [75, 75]
     assert mixed.only(SHOP, "AWS::ECS::Service")["HealthCheckGracePeriodSeconds"] == 120
-
-
-def test_a_stack_says_which_task_definition_its_service_is_to_run(mixed: Assembly) -> None:
-    for stack in (SHOP, STOCK):
-        told = mixed.templates[stack]["Outputs"][REVISION_OUTPUT]["Value"]
-        assert told == mixed.only(stack, "AWS::ECS::Service")["TaskDefinition"]
 
 
 def test_placeholders_are_filled_in(mixed: Assembly) -> None:
