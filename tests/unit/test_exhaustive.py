@@ -106,6 +106,7 @@ def test_one_that_nothing_stands_for_is_found(items: list[pytest.Item], missing:
     assert [line.rpartition("::")[2].partition(" ")[0] for line in unrepresented(items)] == missing
 
 
+@pytest.mark.exhaustive("test_one_that_nothing_stands_for_is_found")
 @pytest.mark.parametrize("workers", one_of_each([0, 1]))
 def test_the_summary_says_how_many_are_left_out_and_what_runs_them(tmp_path: Path, workers: int) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)

@@ -196,7 +196,7 @@ def test_without_a_terminal_nothing_is_asked(served: Any, tmp_path: Path, closed
     assert not left_over(served)
 
 
-@pytest.mark.exhaustive("cli/test_main.py::test_a_pipe_that_nobody_reads_ends_a_command_without_a_word")
+@pytest.mark.exhaustive("cli/test_main.py::test_an_interruption_has_exit_code_130_and_one_line")
 @pytest.mark.parametrize("command", one_of_each(["status prod", "releases prod"]))
 def test_a_reader_who_has_gone_ends_a_listing_without_a_word(served: Any, tmp_path: Path, command: str) -> None:
     reading, writing = os.pipe()
