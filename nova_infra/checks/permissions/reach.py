@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from nova_infra.checks.permissions.attached import ROLE, Attached
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, overlap
-from nova_infra.checks.permissions.ways.starts import ANYBODY, Start, starts
+from nova_infra.checks.permissions.ways.starts import Start, starts
+from nova_infra.checks.permissions.ways.wires import ANYBODY
 from nova_infra.checks.rule import Template
 
 _TAKING = ("iam:PassRole", "sts:AssumeRole")

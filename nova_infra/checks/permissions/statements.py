@@ -169,6 +169,9 @@ def _pattern_of(value: object) -> str:
             return separator.join(map(_pattern_of, parts))
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{(?!AWS::)([^}.]*)[^}]*\}", r"${\1}", _pseudo(text))
+        case {"Fn::Sub": [str(text), {**given}]}:
+            known = {name: _pattern_of(each) for name, each in given.items()}
+            return re.sub(r"\$\{(\w+)\}", lambda match: known.get(match[1], match[0]), _pattern_of({"Fn::Sub": text}))
         case {"Ref": str(name)} if name.startswith("AWS::"):
             return _pseudo(f"${{{name}}}")
     logical_id = referenced(value)
