@@ -1,5 +1,6 @@
 """A service's own resources: plain CDK, in its stack, with its grants and variables, and kept when the stack goes."""
 
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +13,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 
 from helpers.exhaustive import one_of_each
+from nova_infra.checks.acknowledge import NIST
 from nova_infra.config import Config, Runtime, Service
 from nova_infra.constructs.tasks.service import outbound_group
 from nova_infra.constructs.tasks.task import FargateTask
@@ -53,6 +55,11 @@ def made(tmp_path: Path) -> dict[str, Any]:
 
 def made_by(tmp_path: Path, text: str, *, stage: str = "") -> dict[str, Any]:
     """The resources of a stack whose service has a file."""
+    found: dict[str, Any] = assertions.Template.from_stack(stack_by(tmp_path, text, stage)).to_json()["Resources"]
+    return found
+
+
+def stack_by(tmp_path: Path, text: str, stage: str = "") -> cdk.Stack:
     extensions = project(tmp_path, text)
     app = cdk.App()
     stack = cdk.Stack(cdk.Stage(app, stage) if stage else app, "shop", stack_name="nova-live-shop")
@@ -80,8 +87,7 @@ def made_by(tmp_path: Path, text: str, *, stage: str = "") -> dict[str, Any]:
         platform=cast("PlatformStack", stand_in),
         security_group=group,
     )
-    found: dict[str, Any] = assertions.Template.from_stack(stack).to_json()["Resources"]
-    return found
+    return stack
 
 
 def of_type(resources: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
@@ -98,6 +104,20 @@ def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made: di
     granted = [each for each in made.values() if each["Type"] == "AWS::IAM::Policy" and table in str(each)]
     assert len(granted) == 1
     assert of_type(made, "AWS::SQS::Queue")[1]["Properties"]["QueueName"] == "nova-live-shop-mail-live"
+
+
+def test_what_the_pages_example_grants_is_no_finding(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "services.md").read_text(encoding="utf-8")
+    example = page.partition("    from aws_cdk import aws_dynamodb")[2].partition("\n\n`service` has")[0]
+    stack = stack_by(tmp_path, textwrap.dedent(f"    from aws_cdk import aws_dynamodb{example}"))
+    accepted = {
+        (each.node.id, rule)
+        for each in stack.node.find_all()
+        for entry in each.node.metadata
+        if entry.type == "aws:cdk:acknowledged-rules"
+        for rule in entry.data
+    }
+    assert {("TaskRole", f"{NIST}-IAMNoInlinePolicy"), ("Orders", f"{NIST}-DynamoDBInBackupPlan")} <= accepted
 
 
 def test_no_task_starts_before_what_it_may_know_by_name_alone(made: dict[str, Any]) -> None:
