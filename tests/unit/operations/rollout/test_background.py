@@ -43,9 +43,9 @@ def views(environment: Any, world: World) -> Iterator[ReleaseView]:
 def test_a_worker_shows_its_tasks_and_its_queue_instead_of_traffic(views: Iterator[ReleaseView]) -> None:
     first, second = itertools.islice(views, 2)
     assert first.rollouts[0].queue == "", "the first picture waits for nothing but ECS"
-    assert second.rollouts[0].queue == "7 waiting, 3 in work, 2 dead"
+    assert second.rollouts[0].queue == "7 waiting, 3 in flight, 2 dead"
     lines = [line.plain for line in release_lines(second, elapsed=4, width=80, height=24)]
-    assert any("queue 7 waiting, 3 in work, 2 dead" in line for line in lines)
+    assert any("queue 7 waiting, 3 in flight, 2 dead" in line for line in lines)
     assert any("██████████  tasks" in line for line in lines)
     assert not any("%" in line for line in lines if "s01-service" in line)
 
@@ -127,6 +127,14 @@ def test_a_job_shows_its_runs(
     _, view = itertools.islice(views, 2)
     assert view.jobs == (expected,)
     assert any(line in each.plain for each in release_lines(view, elapsed=4, width=80, height=24))
+
+
+def test_a_job_whose_schedule_is_disabled_says_so(views: Iterator[ReleaseView], world: World) -> None:
+    world.jobs, world.schedule_state = {"report": [run("SUCCEEDED", 64)]}, "DISABLED"
+    _, view = itertools.islice(views, 2)
+    assert view.jobs == (JobView("report", 0, "succeeded 04:06", well=False, disabled=True),)
+    lines = [each.plain for each in release_lines(view, elapsed=4, width=80, height=24)]
+    assert any(line.endswith("last run succeeded 04:06, its schedule is disabled") for line in lines)
 
 
 def test_a_pipe_gets_a_line_when_a_job_begins_and_ends(views: Iterator[ReleaseView], world: World) -> None:
