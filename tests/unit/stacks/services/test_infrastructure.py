@@ -12,6 +12,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 
+from helpers.exhaustive import one_of_each
 from nova_infra.checks.acknowledge import NIST
 from nova_infra.config import Config, Runtime, Service
 from nova_infra.constructs.tasks.service import outbound_group
@@ -94,6 +95,7 @@ def of_type(resources: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
     return logical_id, found
 
 
+@pytest.mark.exhaustive("test_no_task_starts_before_what_it_may_know_by_name_alone")
 def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made: dict[str, Any]) -> None:
     table, _ = of_type(made, "AWS::DynamoDB::Table")
     _, definition = of_type(made, "AWS::ECS::TaskDefinition")
@@ -161,6 +163,7 @@ def test_a_database_of_its_own_lets_its_tasks_in_before_they_start(tmp_path: Pat
     assert rules.keys() <= set(definition["DependsOn"])
 
 
+@pytest.mark.exhaustive("test_a_database_of_its_own_lets_its_tasks_in_before_they_start")
 def test_a_database_of_its_own_opens_the_same_rules_by_a_direct_deployment(tmp_path: Path) -> None:
     """Another logical id for the same rule would create it before the old one is deleted, which EC2 refuses."""
     direct, delivered = (made_by(tmp_path, f"{DATABASE}{PORTS}", stage=stage) for stage in ("", "Live"))
@@ -244,13 +247,15 @@ def test_a_log_group_that_the_key_may_not_encrypt_is_refused(tmp_path: Path, nam
 
 @pytest.mark.parametrize(
     "options",
-    [
-        "encryption_key=service.key",
-        "log_group_name=f'{service.prefix}-audit', encryption_key=service.key",
-        "log_group_name=f'/aws/lambda/{service.prefix}-audit', encryption_key=service.key",
-        "log_group_name='/audit/anything', encryption_key=own",
-        "log_group_name='/audit/anything'",
-    ],
+    one_of_each(
+        [
+            "encryption_key=service.key",
+            "log_group_name=f'{service.prefix}-audit', encryption_key=service.key",
+            "log_group_name=f'/aws/lambda/{service.prefix}-audit', encryption_key=service.key",
+            "log_group_name='/audit/anything', encryption_key=own",
+            "log_group_name='/audit/anything'",
+        ]
+    ),
 )
 def test_a_log_group_of_the_environment_or_without_its_key_is_not(tmp_path: Path, options: str) -> None:
     found = made_by(tmp_path, log_group(options))

@@ -100,6 +100,7 @@ def containers(assembly: Assembly, stack: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.exhaustive("test_an_image_runs_its_own_command_as_its_own_user_unless_told_otherwise")
 def test_every_check_passes(mixed: Assembly) -> None:
     for report in mixed.report["pluginReports"]:
         assert report["violations"] == []

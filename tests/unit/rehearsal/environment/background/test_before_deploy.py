@@ -66,6 +66,7 @@ def test_it_runs_in_the_new_definition_once_for_each_image(project: Project) -> 
     assert project.told == ["shop: before_deploy has run in shop:1"] * 2
 
 
+@pytest.mark.exhaustive("test_a_jobs_own_setting_is_named")
 def test_a_failed_command_is_reported_with_its_last_output_and_runs_again_next_time(project: Project) -> None:
     with pytest.raises(DeploymentFailedError, match=r"shop: before_deploy exited with 3: no table"):
         project.run("print('no table'); raise SystemExit(3)")
@@ -94,6 +95,7 @@ def test_a_slow_command_has_the_minutes_that_it_has_in_aws(project: Project, mon
     ]
 
 
+@pytest.mark.exhaustive("test_a_jobs_own_setting_is_named")
 def test_a_program_that_is_not_there_fails(project: Project) -> None:
     before = project.run
     with pytest.raises(DeploymentFailedError, match="before_deploy"):
