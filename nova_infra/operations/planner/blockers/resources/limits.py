@@ -123,7 +123,7 @@ def unknown_words(step: Step) -> Iterator[Consequence]:
     for logical_id, resource in step.given.items():
         for path, value, limit in _limited(str(resource.get("Type")), resource.get("Properties")):
             if limit.grows and _is_no_word(value, limit.words):
-                what = f"is {value}, which AWS's schema did not have when it was read: correct it if it is not new"
+                what = f"is {value}, which AWS's schema did not list when it was read: correct it if AWS has not added it"
                 yield step.note(f"{logical_id}.{path}", f"{what}; {_nearest(value, limit.words)}", hurts=True)
 
 
@@ -203,7 +203,7 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _beyond(path: str, value: Any, limit: Bounds) -> Iterator[Fault]:
-    """What of a value is beyond a limit; of words, only those to which AWS adds none."""
+    """What is wrong with a value by its limit; words are judged only where AWS adds no new ones."""
     match limit.of, value:
         case "words", _:
             if not limit.grows and _is_no_word(value, limit.words):
