@@ -123,7 +123,7 @@ def unknown_words(step: Step) -> Iterator[Consequence]:
     for logical_id, resource in step.given.items():
         for path, value, limit in _limited(str(resource.get("Type")), resource.get("Properties")):
             if limit.grows and _is_no_word(value, limit.words):
-                what = f"is {value}, which AWS's schema did not list when it was read: correct it if AWS has not added it"
+                what = f"is {value}, which AWS's schema did not have when it was read: correct it, unless it is new"
                 yield step.note(f"{logical_id}.{path}", f"{what}; {_nearest(value, limit.words)}", hurts=True)
 
 
