@@ -7,7 +7,6 @@ import sys
 
 import jsii._type_checking as checking
 import pytest
-from jsii._kernel.providers.process import _NodeProcess
 
 from nova_infra import kernel
 
@@ -47,8 +46,13 @@ def test_what_stands_in_place_of_typeguard_is_called_as_jsii_s_own(monkeypatch: 
     assert checking.check_type(argname="argument count", value="five", expected_type=hints["count"]) is None
 
 
+def run(**variables: str) -> "subprocess.CompletedProcess[str]":
+    command, environment = [sys.executable, "-c", PROGRAM], {**os.environ, **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
 def test_one_process_answers_for_cdk_and_ends_with_python() -> None:
-    said = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    said = run()
     assert said.stderr == ""
     named, processes, refused = said.stdout.splitlines()
     assert (named, processes) == ("Ünter", "1")
@@ -56,8 +60,6 @@ def test_one_process_answers_for_cdk_and_ends_with_python() -> None:
     assert said.returncode == 7
 
 
-def test_somebody_s_own_runtime_of_jsii_is_started_by_jsii(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_NodeProcess, "start", own := object())
-    monkeypatch.setitem(os.environ, "JSII_RUNTIME", "/opt/runtime.js")
-    kernel.connect_directly()
-    assert _NodeProcess.start is own
+def test_somebody_s_own_runtime_of_jsii_is_started_by_jsii() -> None:
+    said = run(JSII_RUNTIME="/nowhere/runtime.js")
+    assert "Cannot find module '/nowhere/runtime.js'" in said.stderr
