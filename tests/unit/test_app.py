@@ -16,6 +16,7 @@ from helpers.assembly import Assembly
 from nova_infra.config import Config, parse_config
 from nova_infra.errors import ConfigError
 from nova_infra.images.tags import image_tags
+from nova_infra.names import REVISION_OUTPUT
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,14 @@ def test_every_image_has_the_given_tag(assembly: Assembly) -> None:
             if resource["Type"] == "AWS::ECS::TaskDefinition":
                 [container] = resource["Properties"]["ContainerDefinitions"]
                 assert json.dumps(container["Image"]).rstrip('"]}').endswith(":abc123"), stack
+
+
+def test_a_services_stack_says_which_task_definition_it_made(assembly: Assembly) -> None:
+    found = {stack: assembly.properties(stack, "AWS::ECS::Service") for stack in assembly.templates}
+    services = {stack: service["TaskDefinition"] for stack, running in found.items() for service in running}
+    assert len(services) == 12
+    for stack, made in services.items():
+        assert assembly.templates[stack]["Outputs"][REVISION_OUTPUT]["Value"] == made
 
 
 def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content(

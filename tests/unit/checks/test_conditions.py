@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.checks.conditions import outcomes
 from nova_infra.checks.rules import findings
 
@@ -101,7 +102,7 @@ def branches(number: int, other: Any = TOPIC) -> dict[str, Any]:
     return {name: alarm(name, AlarmActions=each) for name, each in choices.items()}
 
 
-@pytest.mark.parametrize("number", [1, 6, 40])
+@pytest.mark.parametrize("number", one_of_each([1, 6, 40]))
 def test_any_number_of_good_branches_is_good_and_each_bad_one_is_found(number: int) -> None:
     assert rules(branches(number)) == set()
     template = {"Resources": branches(number, {"Ref": "AWS::NoValue"})}
