@@ -79,6 +79,13 @@ _LENGTHS: Mapping[str, Mapping[str, int]] = {
     "AWS::WAFv2::WebACL": {"Name": 128},
     "AWS::SNS::Topic": {"DisplayName": 100},
 }
+# Type, and path of a property, to its words, where the schema has none: API_CreateDBInstance, the Budgets API's Budget,
+# API Gateway's API_QuotaSettings.
+_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "AWS::RDS::DBInstance": {"MonitoringInterval": ("0", "1", "5", "10", "15", "30", "60")},
+    "AWS::Budgets::Budget": {"Budget.TimeUnit": ("DAILY", "MONTHLY", "QUARTERLY", "ANNUALLY", "CUSTOM")},
+    "AWS::ApiGateway::UsagePlan": {"Quota.Period": ("DAY", "WEEK", "MONTH")},
+}
 # Type, and path of a list, to the most that it may hold.
 _COUNTS: Mapping[str, Mapping[str, int]] = {
     "AWS::CloudWatch::Alarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
@@ -142,8 +149,9 @@ def _limits(kind: str) -> Mapping[str, Sequence[tuple[str, Bounds]]]:
     numbers = {path: Bounds("number", *bounds) for path, bounds in _NUMBERS.get(kind, {}).items()}
     lengths = {path: Bounds("text", most=most) for path, most in _LENGTHS.get(kind, {}).items()}
     counts = {path: Bounds("list", most=most) for path, most in _COUNTS.get(kind, {}).items()}
+    words = {path: Bounds("words", words=each) for path, each in _WORDS.get(kind, {}).items()}
     found: dict[str, list[tuple[str, Bounds]]] = {}
-    for path, limit in {**limits(kind), **numbers, **lengths, **counts}.items():
+    for path, limit in {**limits(kind), **numbers, **lengths, **counts, **words}.items():
         found.setdefault(re.split(r"\.|\[", path, maxsplit=1)[0], []).append((path, limit))
     return found
 
