@@ -180,7 +180,7 @@ def _with_properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _imports(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, inner in value.items():
             if key == "Fn::ImportValue":
                 yield shown(inner)
