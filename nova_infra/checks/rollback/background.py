@@ -47,7 +47,7 @@ def _dead_messages_are_noticed(template: Template) -> Iterator[Finding]:
 
 
 def _target(queue: Mapping[str, Any]) -> Any:
-    """Where a queue sends what failed again and again: an ARN in any form."""
+    """Where a queue sends messages that failed again and again: an ARN in any form."""
     return queue.get("RedrivePolicy", {}).get("deadLetterTargetArn")
 
 

@@ -189,7 +189,7 @@ def _limits(schema: Mapping[str, Any], part: Mapping[str, Any], path: str) -> It
 
 
 def _limit(part: Mapping[str, Any], path: str) -> list[Any] | None:
-    """What one property may be: of what, and its words, or its least, its most and its pattern."""
+    """The limit of one property: its kind, then its words, or its least, its most and its pattern."""
     words = [str(each).lower() if isinstance(each, bool) else str(each) for each in part.get("enum", ())]
     if words:
         grows = len(words) > _MOST_WORDS or _OPEN.search(path.rpartition(".")[2])

@@ -277,17 +277,6 @@ def test_a_service_without_a_directory_and_a_directory_without_a_service_are_nam
     ]
 
 
-def test_every_key_is_explained_to_editors() -> None:
-    definitions = Config.model_json_schema()["$defs"]
-    explained = [
-        key
-        for definition in definitions.values()
-        for key, value in definition.get("anyOf", [definition])[0]["properties"].items()
-        if "default" in value and "description" not in value
-    ]
-    assert set(explained) <= {"rollout", "scaling", "network", "targets", "alarms", "health"}
-
-
 def test_what_builds_images_is_pinned_by_default() -> None:
     assert Images(**Images().model_dump()) == Images()
 

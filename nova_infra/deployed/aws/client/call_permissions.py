@@ -25,7 +25,7 @@ _JSON, _QUERY, _S3, _REST = "json", "query", "s3", "rest"
 # Where the name that requests are signed for is not that of IAM's actions.
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "bedrock-runtime": "bedrock", "appconfigdata": "appconfig"}
 _BY_ITS_TEXT = ("dynamodb:ExecuteStatement", "dynamodb:BatchExecuteStatement", "dynamodb:ExecuteTransaction")
-"""Operations whose statement says which permission they need: it is not read."""
+"""Operations whose permission depends on the text of their statement, which is not read."""
 # Where an operation needs the permission for another one, or for none.
 _ACTIONS = {
     "sqs:SendMessageBatch": "sqs:SendMessage",

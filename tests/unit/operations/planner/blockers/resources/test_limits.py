@@ -133,6 +133,10 @@ def test_a_text_is_taken_up_to_its_limit_and_refused_beyond(kind: str, path: str
         ("AWS::CodePipeline::Pipeline", "Stages", [{}, {}], [{}], "has 1 entries, but AWS needs 2"),
         ("AWS::Synthetics::Canary", "Name", "shop", "Shop", "is Shop"),
         ("AWS::Pipes::Pipe", "Name", "shop", "shop/1", "is shop/1"),
+        ("AWS::RDS::DBInstance", "MonitoringInterval", 60, 20, "is 20"),
+        ("AWS::Budgets::Budget", "Budget.TimeUnit", "MONTHLY", "WEEKLY", "is WEEKLY"),
+        ("AWS::ApiGateway::UsagePlan", "Quota.Period", "DAY", "YEAR", "is YEAR"),
+        ("AWS::WAFv2::IPSet", "Addresses[]", "10.0.0.1/32", "10.0.0.1", "is 10.0.0.1"),
     ],
 )
 def test_what_only_the_schema_says_of_a_property_is_refused(
