@@ -123,6 +123,16 @@ class Assembly:
                         found.setdefault(f"{to['bucketName']}/{to['objectKey']}", set()).add(held)
         return found
 
+    def misled(self) -> list[str]:
+        """Names of the stacks that the CDK CLI would deploy from another template than the file that others read."""
+        uploads, found = self.uploads(), []
+        for nested, name, artifact in _artifacts(self.directory, PurePosixPath()):
+            stack = _stack(self.directory, nested, name, artifact) if artifact["type"] == _STACK else None
+            if stack and (url := artifact.get("properties", {}).get("stackTemplateAssetObjectUrl")):
+                read = self._held(self.directory / stack.template_path)
+                found += [stack.name] if uploads.get(str(url).removeprefix("s3://")) != {read} else []
+        return found
+
     def _held(self, source: Path) -> str:
         if not source.resolve().is_relative_to(self.directory.resolve()):
             raise AssemblyError(f"{source}: is outside of the assembly: synthesize all stacks with their assets")
@@ -163,15 +173,6 @@ class Assembly:
         if not found:
             raise AssemblyError(f"{self.directory}: holds no stack of {prefix}: run `make synth`")
         return found
-
-    def templates_by_owner(self, prefixes: Mapping[str, str]) -> dict[str, list[Template]]:
-        """The templates of each environment, and under ``delivery`` those of no environment."""
-        found: dict[str, list[Template]] = {name: [] for name in (*prefixes, "delivery")}
-        for stack in self.stacks():
-            owners = [name for name, prefix in prefixes.items() if stack.name.startswith(f"{prefix}-")]
-            owner = max(owners, key=lambda name: len(prefixes[name]), default="delivery")
-            found[owner].append(self.template(stack.template_path))
-        return {name: templates for name, templates in found.items() if templates}
 
     def pipelines(self) -> list[str]:
         """Paths of the templates of stacks that hold a pipeline."""
