@@ -52,7 +52,7 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment() -> None:
         (replace(FINE, certificates=(replace(CERTIFICATE, status="EXPIRED"),)), "nova.example.com: is EXPIRED"),
         (
             replace(FINE, certificates=(replace(CERTIFICATE, expires=NOW + timedelta(days=14, seconds=-1)),)),
-            "expires on 2026-12-07 and was not renewed",
+            "expires on 2026-12-08 and was not renewed",
         ),
     ],
 )
