@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.rehearsal.delivery.workflows.job import GATE, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText, every_step
@@ -102,12 +103,10 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
     """The jobs of the workflow that a job calls; the job itself becomes their end."""
     path = root / str(job.content["uses"])
     try:
-        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-            raise OSError(0, "it is not a file")
-        inner = WorkflowText(path.relative_to(root), path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        fault = f"job {job.base} calls {job.content['uses']}, which cannot be read ({why})"
+        inner = WorkflowText(path.relative_to(root), read_text(path))
+    except (FileNotFoundError, UnreadableFileError) as error:
+        why = error if isinstance(error, UnreadableFileError) else "does not exist"
+        fault = f"job {job.base} calls {job.content['uses']}, which {why}"
         raise source.error(job.base, fault, "correct uses") from None
     on = inner.content.get("on")
     call = (on.get("workflow_call") or {}) if isinstance(on, Mapping) and "workflow_call" in on else None
