@@ -333,6 +333,11 @@ def test_only_aws_knows_whether_a_sidecar_answers_health_checks_on_a_port_that_n
         ([], [{"Name": "warm", "Image": "a"}], ["the sidecar warm, with which prod ends, stays up"]),
         ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "b", "Environment": []}], []),
         ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "a", "Command": ["b"]}], ["the sidecar warm"]),
+        (
+            [{"Name": "warm", "Image": "a"}],
+            [{"Name": "warm", "Image": "a", "Environment": [{"Name": "TO", "Value": "b"}]}],
+            ["the sidecar warm"],
+        ),
         ([{"Name": "warm", "Image": "a", "Essential": False}], [{"Name": "warm", "Image": "a"}], ["the sidecar warm"]),
         ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "a"}], []),
         ([], [{"Name": "warm", "Image": "a", "Essential": False}], []),
