@@ -1,4 +1,4 @@
-"""What the suites share: the project's tools, a deployed environment to ask, and a browser to drive."""
+"""What the test suites share: the tools, a deployed environment to ask, and Chromium, found or left out."""
 
 from __future__ import annotations
 

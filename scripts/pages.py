@@ -47,21 +47,17 @@ def schema() -> str:
 
 
 def copilot() -> str:
-    """The guide for those who come from Copilot, and an answer to each of its keys."""
+    """The guide for those who come from Copilot, and an answer to each of its keys. Those with the same share a row."""
     types = ", ".join(f"{letter} {name}" for letter, name in TYPES.items())
     guide = (ROOT / "nova_infra/scaffold/copilot/guide.md").read_text(encoding="utf-8").format(types=types)
     columns = tuple(map(Prose, ("Key", "Types", "Key of `nova.toml`", "Answer")))
     found = []
     for title, keys in groupby(answers(), key=lambda answer: answer.section):
-        rows = (
-            (
-                Prose(f"`{each.key}`"),
-                " ".join(each.types),
-                Prose(f"`{each.nova}`" if each.nova else "no"),
-                Prose(each.sentence),
-            )
-            for each in keys
-        )
+        alike: dict[tuple[str, str, str], list[str]] = {}
+        for each in keys:
+            answer = " ".join(each.types), f"`{each.nova}`" if each.nova else "no", each.sentence
+            alike.setdefault(answer, []).append(f"`{each.key}`")
+        rows = (tuple(map(Prose, (", ".join(names), *answer))) for answer, names in alike.items())
         found.append(Section(title.capitalize(), (Table(tuple(rows), columns),)))
     return f"{guide}\n{as_markdown(Document(sections=tuple(found)), level=2)}"
 

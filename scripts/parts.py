@@ -1,4 +1,4 @@
-"""Runs targets of the Makefile side by side and shows when each starts, how it ends and what it took: ``make test``.
+"""Runs targets of the Makefile, such as the parts of the unit tests, side by side: ``make test``.
 
 One more runs than there are processors, because some wait for what they have started. Give the
 longest first: what is short then fills the end, where nothing else is left. What several targets read and one has to

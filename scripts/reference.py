@@ -119,7 +119,7 @@ _BY_PATH = {
 def reference() -> str:
     """The page."""
     introduction = Section("", tuple(Paragraph.of(Prose(text)) for text in _INTRODUCTION))
-    return as_markdown(Document("Every key of nova.toml", sections=(introduction, *_sections(Config, "", ""))))
+    return as_markdown(Document("Every key of nova.toml", sections=(introduction, *_sections(Config, "", "", {}))))
 
 
 def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -148,7 +148,14 @@ def example(path: str, info: FieldInfo) -> str:
     return ""
 
 
-def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[Section]:
+def _sections(
+    model: type[BaseModel], path: str, title: str, said: dict[tuple[tuple[Prose, ...], ...], str]
+) -> Iterator[Section]:
+    """A section for each table, with a link instead of the same rows a second time.
+
+    Args:
+        said: The rows of the tables so far, to their titles.
+    """
     inner: list[tuple[str, str, type[BaseModel]]] = []
     rows = []
     for name, info in model.model_fields.items():
@@ -161,10 +168,14 @@ def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[Section
             inner.append((f"{full}.", f"[[{full}]]" if many else f"[{full}]", each))
     if title:
         description = Paragraph.of(Prose(_prose(model.__doc__ or "")))
+        if (other := said.setdefault(tuple(rows), title)) != title:
+            link = f"The same keys as [`{other}`](#{re.sub(r'[^a-z_]', '', other)})."
+            yield Section(Prose(f"`{title}`"), (description, Paragraph.of(Prose(link))))
+            return
         yield Section(Prose(f"`{title}`"), (description, Table(tuple(rows), _COLUMNS)))
     for prefix, heading, each in inner:
         if each is not Overrides:
-            yield from _sections(each, prefix, heading)
+            yield from _sections(each, prefix, heading, said)
 
 
 def _row(path: str, name: str, info: FieldInfo) -> tuple[Prose, ...]:

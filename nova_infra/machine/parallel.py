@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, as_completed
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -86,21 +86,15 @@ def side_by_side(
 ) -> Iterator[tuple[_Item, _Result | BaseException]]:
     """Each item with its result, or with the exception that came instead, as soon as it is there.
 
-    The threads are daemons: an interruption does not wait for what AWS is asked to finish in an hour, as those of an
-    executor would.
+    An interruption does not wait for what AWS is asked to finish in an hour.
     """
-    results: queue.SimpleQueue[tuple[_Item, _Result | BaseException]] = queue.SimpleQueue()
-
-    def run(item: _Item) -> None:
-        try:
-            results.put((item, function(item)))
-        except BaseException as error:
-            results.put((item, error))
-
-    for item in items:
-        threading.Thread(target=run, args=(item,), daemon=True).start()
-    for _ in items:
-        yield results.get()
+    asked = threads(len(items))
+    try:
+        answers = {asked.submit(function, item): item for item in items}
+        for each in as_completed(answers):
+            yield answers[each], each.exception() or each.result()
+    finally:
+        asked.shutdown(wait=False)
 
 
 class SharedQuestion(Generic[_Result]):

@@ -49,20 +49,16 @@ class EnvironmentStacks:
             group={name: image_tags[name] for name in members},
         )
         minutes = group_minutes(config.release, config.services, environment)
-        self.services = {
-            each.service.name: _service_stack(
-                scope,
-                WorkloadProps(
-                    config,
-                    self.platform,
-                    each.environment,
-                    each.service,
-                    image_tags[each.service.name],
-                    group_minutes=minutes if each.service.name in members else 0,
-                ),
+        self.services: dict[str, WebServiceStack | BackgroundStack] = {}
+        for each in (resolved(service, environment) for service in config.services):
+            name = each.service.name
+            waits = minutes if name in members else 0
+            props = WorkloadProps(
+                config, self.platform, each.environment, each.service, image_tags[name], group_minutes=waits
             )
-            for each in (resolved(service, environment) for service in config.services)
-        }
+            self.services[name] = (
+                WebServiceStack(scope, props) if each.service.kind == "web" else BackgroundStack(scope, props)
+            )
         for name, extension in extensions.items():
             extend(
                 extension,
@@ -81,7 +77,3 @@ class EnvironmentStacks:
             platform=self.platform,
             services=self.services,
         )
-
-
-def _service_stack(scope: Construct, props: WorkloadProps) -> WebServiceStack | BackgroundStack:
-    return WebServiceStack(scope, props) if props.service.kind == "web" else BackgroundStack(scope, props)

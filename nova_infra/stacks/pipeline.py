@@ -121,11 +121,8 @@ class NovaPipelineStack(cdk.Stack):
             self._add_environment(each, stage, stacks.platform.url_output, config=config, tools=build.tools)
         self.pipeline.build_pipeline()
         self._limit_synthesis(artifacts)
-        logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
-        updated = [construct_id, REGISTRY_STACK]
-        UpdateApproval(self.pipeline, "Update", stacks=updated, build_image=BUILD_IMAGE, logging=logging)
-        steps = ["Brief", "Preflight", "Gate", "Verify"]
-        hand_over(self.pipeline, steps=steps, assets=tool_versions.cdk_assets)
+        self._approve_updates(construct_id, log_group)
+        hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"], assets=tool_versions.cdk_assets)
         carry_cli(self.pipeline, tool_versions.cdk)
         self._add_conditions(config)
         if config.source.connection_arn is not None:
@@ -207,6 +204,16 @@ class NovaPipelineStack(cdk.Stack):
         [synthesis, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
         made = [str(each.artifact_name) for each in synthesis.action_properties.outputs or ()]
         write_only(synth, artifacts, artifacts=made)
+
+    def _approve_updates(self, own_stack: str, log_group: logs.ILogGroup) -> None:
+        """Ask for an approval of its own before the pipeline changes itself or the registry."""
+        UpdateApproval(
+            self.pipeline,
+            "Update",
+            stacks=[own_stack, REGISTRY_STACK],
+            build_image=BUILD_IMAGE,
+            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
+        )
 
     def _add_conditions(self, config: Config) -> None:
         for environment in config.environments:

@@ -103,6 +103,16 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
         case "/heard":
             heard = [(key.decode(), value.decode()) for key, value in request.raw_headers]
             return web.json_response({"path": request.raw_path, "headers": heard})
+        case "/names-itself":
+            name = f"https://{request.host}"
+            links = {"all": f"{name}/a?b=1 {name.replace('https', 'http')} {name}.evil/ {name}:8443/"}
+            moved = {"Location": f"{name}/new", "Link": f"<{name}/2>; rel=next"}
+            heard_of = {
+                key: value[::-1] for key, value in request.headers.items()
+            }  # Reversed, it stays as it was heard.
+            answer = web.json_response({**links, **heard_of}, status=302, headers=moved)
+            answer.headers.add("Set-Cookie", f"__Host-a=1; Secure; Domain={request.host}")
+            return answer
         case "/zipped":
             return web.Response(body=gzip.compress(b"text"), headers={"Content-Encoding": "gzip"})
         case "/peer":

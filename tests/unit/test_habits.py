@@ -80,6 +80,28 @@ def test_no_text_has_the_marks_of_a_merge_that_was_not_finished() -> None:
     assert marked == []
 
 
+def test_every_link_between_the_pages_leads_to_a_page_and_a_heading() -> None:
+    """Only those of the pages in ``docs/``, and the README's to them: what else a project has is its own."""
+    readme, pages = ROOT.parent / "README.md", (ROOT.parent / "docs").rglob("*.md")
+    links = [(readme, link) for link in _links(readme) if link.startswith("docs/")]
+    links += [(page, link) for page in pages for link in _links(page)]
+    assert len(links) > 30
+    assert [f"{page.name}: {link}" for page, link in links if not _is_there(page, *link.partition("#"))] == []
+
+
+def _links(page: Path) -> list[str]:
+    found = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    return [link for link in found if not link.startswith("http")]
+
+
+def _is_there(page: Path, path: str, _: str, heading: str) -> bool:
+    target = page.parent / path if path else page
+    if not target.exists() or not heading:
+        return target.exists()
+    headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.M)
+    return heading in {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in headings}
+
+
 def test_whatever_runs_tests_names_the_failed_ones_at_the_end() -> None:
     """`-r` replaces pytest's default of `fE`: a verdict that quotes those lines would quote none."""
     makefile = (ROOT.parent / "Makefile").read_text(encoding="utf-8")

@@ -41,7 +41,8 @@ _READ_BY_MANAGED = (
     (("ReadOnlyAccess", "AmazonDynamoDBReadOnlyAccess"), ("dynamodb:GetItem", "dynamodb:Query")),
     (("ReadOnlyAccess", "AmazonKinesisReadOnlyAccess"), ("kinesis:GetRecords",)),
 )
-_OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
+OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
+"""Keys of conditions that requests have only where a service acts for a resource."""
 _ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
 _STAR = r"\ue000"
 """What is written as a star, as JSON, while the stars of a pattern are what nobody knows."""
@@ -100,6 +101,12 @@ class Attached:
             for principal in self._principals(statement)
         )
 
+    def lets_roles_in(self, role: str) -> bool:
+        """Whether a role's trust names any account, role or user: services alone are no way for a role to assume it."""
+        document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
+        statements = [one for each in branches(document) for one in branches(each.get("Statement"))]
+        return any(each.get("Effect") != "Deny" and any(self._principals(each)) for each in statements)
+
     def on_resources(self) -> Iterator[tuple[str, list[str], Statement]]:
         """Each statement of a resource's policy or a role's trust: where it stands, whom it names, what it says."""
         trusts = (
@@ -127,7 +134,7 @@ class Attached:
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn
         """
         return not any(
-            key in _OF_SERVICES and COMPARES.fullmatch(operator) and values and all(map(_is_known_source, values))
+            key in OF_SERVICES and COMPARES.fullmatch(operator) and values and all(map(_is_known_source, values))
             for operator, key, values in _conditions(statement)
         )
 

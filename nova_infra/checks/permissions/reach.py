@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from nova_infra.checks.permissions.attached import ROLE, Attached
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, overlap
-from nova_infra.checks.permissions.ways.starts import ANYBODY, Start, starts
+from nova_infra.checks.permissions.ways.starts import Start, starts
+from nova_infra.checks.permissions.ways.wires import ANYBODY
 from nova_infra.checks.rule import Template
 
 _TAKING = ("iam:PassRole", "sts:AssumeRole")
@@ -112,9 +113,10 @@ class Graph:
         # Most roles may do none of these to anything, and a template has many of both.
         able = {action for action in _TAKING if any(each.allows and each.names(action) for each in statements)}
         for logical_id, _ in self.template.of_type(ROLE):
-            names = self.attached.names(logical_id) if able else ()
+            possible = able if self.attached.lets_roles_in(logical_id) else able - {"sts:AssumeRole"}
+            names = self.attached.names(logical_id) if possible else ()
             if self.attached.trusts(logical_id, role) or any(
-                allowing(statements, action, name) for action in able for name in names
+                allowing(statements, action, name) for action in possible for name in names
             ):
                 yield logical_id
         for start in self._starts:

@@ -15,7 +15,8 @@ from nova_infra.checks.rule import referenced
 
 COMPARES = re.compile(r"(ForAnyValue:)?(String|Arn)(Equals|Like|EqualsIgnoreCase)")
 """Operators of conditions that are not met where the request lacks the key."""
-_OWN_ACCOUNT = "000000000000"
+OWN_ACCOUNT = "000000000000"
+"""Stands for the account of a condition's own template."""
 _WILDCARD = re.compile(r"[*?]")
 _DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
 _PARTITION = re.compile(r"arn:aws-[a-z-]+:")
@@ -54,6 +55,12 @@ class Statement:
             for operator, name, values in self.conditions
             if COMPARES.fullmatch(operator)
         )
+
+    @property
+    def limits(self) -> str:
+        """What its conditions ask for, as text; empty for nothing."""
+        conditions = (f"{key} {operator} {' or '.join(values)}" for operator, key, values in self.conditions)
+        return " and ".join(sorted(conditions)).replace(OWN_ACCOUNT, "*")
 
     def names(self, action: str) -> bool:
         """Whether it applies to an action, on any resource."""
@@ -144,8 +151,8 @@ def pattern_of(value: object) -> str:
 
 def pattern_here(value: object) -> str:
     """A value as a pattern in which the account of its own template is not a wildcard, but twelve zeros."""
-    text = json.dumps(value).replace("${AWS::AccountId}", _OWN_ACCOUNT)
-    return pattern_of(json.loads(text.replace('{"Ref": "AWS::AccountId"}', f'"{_OWN_ACCOUNT}"')))
+    text = json.dumps(value).replace("${AWS::AccountId}", OWN_ACCOUNT)
+    return pattern_of(json.loads(text.replace('{"Ref": "AWS::AccountId"}', f'"{OWN_ACCOUNT}"')))
 
 
 def in_one_partition(pattern: str) -> str:
@@ -162,6 +169,9 @@ def _pattern_of(value: object) -> str:
             return separator.join(map(_pattern_of, parts))
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{(?!AWS::)([^}.]*)[^}]*\}", r"${\1}", _pseudo(text))
+        case {"Fn::Sub": [str(text), {**given}]}:
+            known = {name: _pattern_of(each) for name, each in given.items()}
+            return re.sub(r"\$\{(\w+)\}", lambda match: known.get(match[1], match[0]), _pattern_of({"Fn::Sub": text}))
         case {"Ref": str(name)} if name.startswith("AWS::"):
             return _pseudo(f"${{{name}}}")
     logical_id = referenced(value)

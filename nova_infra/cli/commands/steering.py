@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,10 +120,7 @@ def gate(
     if not everyone:
         raise RefusedError("service: not given: name the services that wait for the suite, or pass --load NAME")
     target = connect_gate(where["environment"], where=whereabouts(where["region"], where["platform"]))
-    wanted = release_templates(target, assembly)
-    stacks = {service: target.stack_name(service) for service in everyone}
-    if missing := [service for service, stack in stacks.items() if stack not in wanted]:
-        raise RefusedError(f"service: {missing[0]!r} is not in the release: pass --assembly cdk.out, or correct it")
+    released = _released(target, everyone, assembly)
     seconds = 10.0
     if target.played() is not None:
         seconds, patience = 0.5, min(patience, 30)
@@ -132,7 +130,7 @@ def gate(
         quiet = replace(suite, log=Path(directory, "load.log"), tell=lambda _: None, afresh=True)
         asked = SuiteGate(
             target,
-            {service: wanted[stack] for service, stack in stacks.items()},
+            released,
             suite.run,
             patience,
             click.echo,
@@ -205,6 +203,15 @@ def rollback(
 
 
 COMMANDS = (watch, promote, abort, gate, rollback)
+
+
+def _released(target: Any, services: Sequence[str], assembly: Path | None) -> dict[str, Any]:
+    """Each service to its template in the release."""
+    wanted = release_templates(target, assembly)
+    stacks = {service: target.stack_name(service) for service in services}
+    if missing := [service for service, stack in stacks.items() if stack not in wanted]:
+        raise RefusedError(f"service: {missing[0]!r} is not in the release: pass --assembly cdk.out, or correct it")
+    return {service: wanted[stack] for service, stack in stacks.items()}
 
 
 def _operated(where: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""A service's container, with its defaults: image or build, command, CPU and memory, health check, stop timeout."""
+"""A service's container: image or build, command, CPU, memory, ``[health]``, and its stop and drain timeouts."""
 
 import re
 from typing import Annotated, Literal

@@ -12,6 +12,10 @@ NO_SCHEDULE = "none"
 JobSchedule = Annotated[str, AfterValidator(lambda text: text if text == NO_SCHEDULE else clocks.schedule(text))]
 TimeZone = Annotated[str, AfterValidator(clocks.time_zone)]
 
+MAX_RELEASE_SECONDS = 840
+"""What a job's run may take in a release: a Lambda function waits for it, which ends after 15 minutes:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+
 
 class Job(Model):
     """What a service of ``kind = "job"`` may say besides."""
@@ -21,14 +25,16 @@ class Job(Model):
     ``none`` is for a job that somebody starts. Default: by no schedule, so ``run_before_promotion`` is needed."""
     time_zone: TimeZone = "UTC"
     """Time zone of the schedule. Default: UTC."""
-    timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
-    """How long a run may take, including the start of its task. Then it is stopped and counts as failed. Default:
-    3600."""
     allow_overlap: bool = False
     """Whether a run may start while the previous one is still running; otherwise it is skipped. Default: false."""
     run_before_promotion: bool = False
     """Whether it also runs once in each environment when its image or settings have changed there, as part of the
     release; if it fails, the release stops. It needs a ``command``. Default: false."""
+    timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default_factory=lambda data: MAX_RELEASE_SECONDS if data.get("run_before_promotion") else 3600
+    )
+    """How long a run may take, including the start of its task. Then it is stopped and counts as failed. Default:
+    3600, or 840 with ``run_before_promotion``, the most that a release waits for it."""
 
     @property
     def is_scheduled(self) -> bool:

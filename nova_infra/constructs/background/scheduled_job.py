@@ -59,7 +59,7 @@ class ScheduledJob(Construct):
         self._actions = [topic.topic_arn] if topic is not None else None
         self.group = outbound_group(self, self._name, cluster.vpc, service.connects_to)
         where = selected(cluster.vpc, subnets)
-        machine = definition(
+        states = definition(
             partition=cdk.Stack.of(self).partition,
             cluster=cluster_name,
             family=task_definition.family,
@@ -73,20 +73,22 @@ class ScheduledJob(Construct):
             allow_overlap=service.allow_overlap,
         )
         role = self._role(task_definition, cluster_name)
-        log_group = logs.LogGroup(
-            self,
-            "Runs",
-            log_group_name=job_log_group(self._name),
-            retention=retention(runtime.log_retention_days),
-            encryption_key=key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        self.machine = self._machine(machine, role, log_group)
+        self.machine = self._machine(states, role, self._log_group(runtime.log_retention_days, key))
         if runtime.exec:
             acknowledge_exec(task_definition)
         self._failed()
         if service.schedule is not None and service.is_scheduled:
             self._schedule(expression(service.schedule), service.time_zone)
+
+    def _log_group(self, days: int, key: kms.IKey | None) -> logs.LogGroup:
+        return logs.LogGroup(
+            self,
+            "Runs",
+            log_group_name=job_log_group(self._name),
+            retention=retention(days),
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
 
     def _machine(
         self, states: Mapping[str, Any], role: iam.Role, log_group: logs.ILogGroup

@@ -55,17 +55,7 @@ class EnvironmentNetwork(Construct):
             # The custom resource that would empty the default group needs a Lambda function and a role for each VPC.
             # Nothing here uses that group.
             restrict_default_security_group=False,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
-                ),
-                ec2.SubnetConfiguration(
-                    name=PRIVATE,
-                    subnet_type=(
-                        ec2.SubnetType.PRIVATE_WITH_EGRESS if nat_gateways else ec2.SubnetType.PRIVATE_ISOLATED
-                    ),
-                ),
-            ],
+            subnet_configuration=_subnets(with_egress=nat_gateways > 0),
         )
         self._acknowledge()
         self._name_subnets(name, zones)
@@ -122,6 +112,14 @@ class EnvironmentNetwork(Construct):
                 subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
                 open=False,
             )
+
+
+def _subnets(*, with_egress: bool) -> list[ec2.SubnetConfiguration]:
+    private = ec2.SubnetType.PRIVATE_WITH_EGRESS if with_egress else ec2.SubnetType.PRIVATE_ISOLATED
+    return [
+        ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False),
+        ec2.SubnetConfiguration(name=PRIVATE, subnet_type=private),
+    ]
 
 
 class ExistingNetwork(Construct):

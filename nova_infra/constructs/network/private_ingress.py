@@ -1,4 +1,4 @@
-"""The private load balancer, through which services reach the internal ones."""
+"""The private load balancer, by which services of an environment call each other: no Service Connect."""
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2

@@ -1,4 +1,4 @@
-"""The SNS topic that notifies people of alerts: who may publish, e-mail and chat subscriptions."""
+"""The SNS topic of alerts: its encryption, who may publish, and its subscriptions by e-mail and chat."""
 
 from collections.abc import Sequence
 

@@ -48,32 +48,30 @@ class Autoscaling(Construct):
             scaling_target_id=target.ref,
             target_tracking_scaling_policy_configuration=_Policy.TargetTrackingScalingPolicyConfigurationProperty(
                 target_value=targets.requests_per_minute,
-                customized_metric_specification=_Policy.CustomizedMetricSpecificationProperty(
-                    metrics=[
-                        *(
-                            tracked(
-                                colour,
-                                AlarmMetric(
-                                    "AWS/ApplicationELB",
-                                    "RequestCountPerTarget",
-                                    {"LoadBalancer": load_balancer, "TargetGroup": group},
-                                ),
-                                "Sum",
-                            )
-                            for colour, group in target_groups.items()
-                        ),
-                        # FILL would answer 0 for the newest minute, whose data has not arrived, and the policy wants
-                        # three minutes in a row: it would never scale out. SUM takes the colours that have data.
-                        _Policy.TargetTrackingMetricDataQueryProperty(
-                            id="requests",
-                            expression=f"SUM([{','.join(target_groups)}])",
-                            label="requests per task and minute",
-                            return_data=True,
-                        ),
-                    ]
-                ),
+                customized_metric_specification=_requests_per_task(load_balancer, target_groups),
             ),
         )
+
+
+def _requests_per_task(
+    load_balancer: str, target_groups: Mapping[str, str]
+) -> scaling.CfnScalingPolicy.CustomizedMetricSpecificationProperty:
+    """The requests per task and minute, over both colours."""
+
+    def of(group: str) -> AlarmMetric:
+        dimensions = {"LoadBalancer": load_balancer, "TargetGroup": group}
+        return AlarmMetric("AWS/ApplicationELB", "RequestCountPerTarget", dimensions)
+
+    # FILL would answer 0 for the newest minute, whose data has not arrived, and the policy wants three minutes in a
+    # row: it would never scale out. SUM takes the colours that have data.
+    both = _Policy.TargetTrackingMetricDataQueryProperty(
+        id="requests",
+        expression=f"SUM([{','.join(target_groups)}])",
+        label="requests per task and minute",
+        return_data=True,
+    )
+    each = [tracked(colour, of(group), "Sum") for colour, group in target_groups.items()]
+    return _Policy.CustomizedMetricSpecificationProperty(metrics=[*each, both])
 
 
 def scale_on_cpu(

@@ -62,13 +62,7 @@ def fargate_service(
         capacity_provider_strategies=_capacity(cluster, runtime.scaling.spot),
         **strategy,
     )
-    # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
-    # read a new secret fail, and the breaker counts them.
-    needed: list[IDependable] = [execution_role(task_definition)]
-    if isinstance(cluster, ecs.Cluster):
-        _enable_capacity_providers(cluster)
-        needed.append(cluster)  # and with it on its capacity providers, which CDK adds at the end
-    node_of(service).add_dependency(*needed)
+    _wait_for_needs(service, cluster, task_definition)
     resource = service_resource(service)
     # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
     # tasks would never open the breaker. CDK's own construct has no name for this yet.
@@ -78,6 +72,19 @@ def fargate_service(
     if runtime.exec:
         acknowledge_exec(task_definition)
     return service
+
+
+def _wait_for_needs(service: ecs.FargateService, cluster: ecs.ICluster, task_definition: ecs.TaskDefinition) -> None:
+    """Create the service after what its tasks need to start; CDK waits for the task role's policy only.
+
+    Tasks that start before the execution role may pull their image or read a new secret fail, and the breaker counts
+    them.
+    """
+    needed: list[IDependable] = [execution_role(task_definition)]
+    if isinstance(cluster, ecs.Cluster):
+        _enable_capacity_providers(cluster)
+        needed.append(cluster)  # and with it its capacity providers, which CDK adds at the end
+    node_of(service).add_dependency(*needed)
 
 
 def selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.SelectedSubnets:

@@ -90,17 +90,7 @@ class WebService(Construct):
         self._add_target_groups(vpc_of(cluster), service)
         tested = runtime.rollout.asks_suite or (settings.test is not None and runtime.rollout.strategy != "rolling")
         rule, test_rule = self._rules(listener, service, tested=tested)
-        self.alarms = WebAlarms(
-            self,
-            "Alarms",
-            cluster_name=cluster_name,
-            service_name=name,
-            load_balancer=self.load_balancer_full_name,
-            target_groups=self.target_group_full_names,
-            min_tasks=runtime.scaling.least,
-            thresholds=service.alarms,
-            topic=topic,
-        )
+        self.alarms = self._alarms(cluster_name, name, settings, topic)
         self.security_group = outbound_group(
             self, name, vpc_of(cluster), service.connects_to, reached_by="the load balancer only"
         )
@@ -116,13 +106,35 @@ class WebService(Construct):
             health_check_grace_period=seconds(service.health.start_seconds + _SETTLING_SECONDS),
             **_strategy(runtime.rollout),
         )
-        resource = service_resource(self.service)
-        if hooks := _hooks(settings, tested=tested):
-            # CDK's own construct knows no hooks that pause, and would keep no others beside these.
-            resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
-        self.alarms.notify_after(resource)
+        self._add_hooks(settings, tested=tested)
+        self.alarms.notify_after(service_resource(self.service))
         self._attach(container, port, rule, test_rule)
         self._scale(cluster_name, name, settings)
+
+    def _alarms(self, cluster_name: str, name: str, settings: ServiceSettings, topic: sns.ITopic | None) -> WebAlarms:
+        return WebAlarms(
+            self,
+            "Alarms",
+            cluster_name=cluster_name,
+            service_name=name,
+            load_balancer=self.load_balancer_full_name,
+            target_groups=self.target_group_full_names,
+            min_tasks=settings.runtime.scaling.least,
+            thresholds=settings.service.alarms,
+            topic=topic,
+        )
+
+    def _add_hooks(self, settings: ServiceSettings, *, tested: bool) -> None:
+        """Where its deployments wait: at tests first, then at gates, then for the other services of the release."""
+        rollout = settings.runtime.rollout
+        hooks: list[Mapping[str, Any]] = [settings.test] if tested and settings.test is not None else []
+        hooks += gate_hooks(rollout, after_tests=tested)
+        if settings.together is not None and rollout.strategy != "rolling":
+            hooks.append(settings.together)
+        if hooks:
+            # CDK's own construct knows no hooks that pause, and would keep no others beside these.
+            resource = service_resource(self.service)
+            resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
 
     def _scale(self, cluster_name: str, name: str, settings: ServiceSettings) -> None:
         Autoscaling(
@@ -243,14 +255,6 @@ class WebService(Construct):
         return ec2.SecurityGroup.from_security_group_id(
             self, "FixedGroup", group_id(self.security_group), mutable=False
         )
-
-
-def _hooks(settings: ServiceSettings, *, tested: bool) -> list[Mapping[str, Any]]:
-    """The lifecycle hooks of its deployments: tests first, then gates, then the other services of the release."""
-    rollout = settings.runtime.rollout
-    hooks: list[Mapping[str, Any]] = [settings.test] if tested and settings.test is not None else []
-    hooks += gate_hooks(rollout, after_tests=tested)
-    return hooks + ([settings.together] if settings.together is not None and rollout.strategy != "rolling" else [])
 
 
 def _check_port(service: Construct, port: object) -> None:

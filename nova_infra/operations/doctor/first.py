@@ -1,4 +1,4 @@
-"""Checks what a first deployment needs, such as service-linked roles and hosted zones: ``nova doctor --first``.
+"""Checks what a first deployment needs: GitHub's OIDC provider, service-linked roles, zones: ``nova doctor --first``.
 
 AWS makes each when it is first needed, or somebody else does before; none is part of a template.
 """

@@ -1,4 +1,4 @@
-"""Decides what happens to each resource of a stack, such as a VPC: created, updated, replaced, deleted, kept."""
+"""What happens to each resource of a stack: created, updated, replaced (by `changes/differences`), deleted, kept."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

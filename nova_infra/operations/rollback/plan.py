@@ -1,4 +1,4 @@
-"""Plans a rollback to a release: which services it changes, and what runs afterwards."""
+"""Plans a rollback: which release it goes back to, which services it changes, and what runs afterwards."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass

@@ -291,23 +291,16 @@ def _action(
             )
         case "Build" | "Test", "CodeBuild":
             return _build_action(name, run_order, configuration, projects, stage)
-        case "Deploy", "CloudFormation" if configuration.get("ActionMode") == "CREATE_UPDATE":
-            return DeployAction(
-                name,
-                run_order,
-                stack_name=configuration["StackName"],
-                template_path=configuration["TemplatePath"].partition("::")[2],
-                namespace=action.get("Namespace"),
+        case "Deploy", "CloudFormation":
+            mode, stack = configuration.get("ActionMode"), configuration.get("StackName", "")
+            template = (
+                prepared.get(stack, "") if mode == "CHANGE_SET_EXECUTE" else configuration.get("TemplatePath", "")
             )
-        case "Deploy", "CloudFormation" if configuration.get("ActionMode") == "CHANGE_SET_REPLACE":
-            template = configuration["TemplatePath"].partition("::")[2]
-            return PrepareAction(name, run_order, stack_name=configuration["StackName"], template_path=template)
-        case "Deploy", "CloudFormation" if (
-            configuration.get("ActionMode") == "CHANGE_SET_EXECUTE" and configuration.get("StackName") in prepared
-        ):
-            stack = configuration["StackName"]
-            path = prepared[stack].partition("::")[2]
-            return DeployAction(name, run_order, stack, template_path=path, namespace=action.get("Namespace"))
+            path = template.partition("::")[2]
+            if mode == "CHANGE_SET_REPLACE" and stack:
+                return PrepareAction(name, run_order, stack_name=stack, template_path=path)
+            if mode in ("CREATE_UPDATE", "CHANGE_SET_EXECUTE") and stack and template:
+                return DeployAction(name, run_order, stack, template_path=path, namespace=action.get("Namespace"))
         case "Approval", "Manual":
             return ApprovalAction(name, run_order, int(action.get("TimeoutInMinutes", _WEEK_MINUTES)))
     raise AssemblyError(

@@ -1,4 +1,4 @@
-"""Decides what one service is asked and how often, and records the answers of each revision."""
+"""Decides what a service is asked, how often, how many at once (Little's law), and records each revision's answers."""
 
 import asyncio
 import itertools

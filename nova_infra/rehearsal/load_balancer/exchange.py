@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Hashable, Iterator
+import re
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -10,7 +11,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
+from nova_infra.rehearsal.load_balancer.headers import PublicName, headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.http2.client import ask
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
@@ -29,8 +30,20 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 """
 
 
+_MOST_BYTES_TO_REWRITE = 2**20
+_TEXT = re.compile(r"text/|application/([\w.-]+\+)?(json|xml)\b")
+
+
 class ClientGoneError(Exception):
     """The client closed the connection before it had its answer."""
+
+    status = 460
+
+
+class ClientSilentError(ClientGoneError):
+    """The client sent nothing for the idle timeout, with a part of its request outstanding."""
+
+    status = 408
 
 
 @dataclass
@@ -95,21 +108,24 @@ async def exchange(
     public_port: int,
     version: str,
     idle_seconds: float,
+    name: PublicName | None = None,
 ) -> web.StreamResponse:
     """Pass a request on and its answer back, in pieces, so that bodies of any size take the same memory.
 
-    Over HTTP/2 a request and its answer are passed on whole, and an answer's trailers among its headers, because the
-    rehearsal's users speak HTTP/1.1: a load balancer's own clients may, too, but for gRPC.
+    Over HTTP/2 an answer is passed on whole, with its trailers among its headers, because the rehearsal's users speak
+    HTTP/1.1: a load balancer's own clients may, too, but for gRPC.
 
     Args:
         answer: Says how far the target got, also where this raises.
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.
         public_port: The port that it asked in AWS.
         version: What the target speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
-        idle_seconds: How long a target may be silent; one that speaks HTTP/2, how long it may take.
+        idle_seconds: How long the client may send nothing, and a target take and send nothing; one that speaks HTTP/2,
+            how long it may take for an answer.
+        name: What the client would have called the load balancer in AWS, if it called it by an address of this machine.
 
     Raises:
-        ClientGoneError: The client closed the connection.
+        ClientGoneError: The client closed the connection, or was silent.
         TimeoutError: The target did not answer in time.
         aiohttp.ClientError: The target closed the connection, or ConnectionError.
     """
@@ -121,35 +137,87 @@ async def exchange(
         answer.status, answer.whole = instead, True
         return web.Response(status=instead)
     headers = headers_to_target(request.headers, client=request.remote or "", protocol=protocol, port=public_port)
+    headers = name.to_target(headers) if name is not None else headers
     if version != "HTTP1":
         if version == "GRPC":
             headers["te"] = "trailers"
-        async with asyncio.timeout(idle_seconds):
-            return await _over_http2(request, target, answer, headers)
-    async with client.request(
-        request.method,
-        # A request may name the whole address instead of only the path.
-        URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
-        headers=headers,
-        data=_body(request) if request.body_exists else None,
-        allow_redirects=False,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
-    ) as upstream:
-        seconds = asyncio.get_running_loop().time() - sent
-        answer.added = target.longer_by(seconds)
-        _check_headers(upstream)
-        answer.status, answer.seconds = upstream.status, seconds + answer.added
-        return await _pass_back(upstream, request, answer)
+        async with asyncio.timeout(idle_seconds) as limit:
+            upload = _Upload(request, limit, idle_seconds, afterwards=idle_seconds)
+            return await _over_http2(upload, target, answer, headers, name)
+    async with asyncio.timeout(None) as limit:
+        upload = _Upload(request, limit, idle_seconds)
+        try:
+            async with client.request(
+                request.method,
+                # A request may name the whole address instead of only the path.
+                URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
+                headers=headers,
+                data=upload.pieces() if request.body_exists else None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
+            ) as upstream:
+                seconds = asyncio.get_running_loop().time() - sent
+                answer.added = target.longer_by(seconds)
+                _check_headers(upstream)
+                answer.status, answer.seconds = upstream.status, seconds + answer.added
+                return await _pass_back(upstream, request, answer, name)
+        except aiohttp.ClientError:
+            if upload.fault is not None:
+                raise upload.fault from None
+            raise
+
+
+@dataclass
+class _Upload:
+    """The body of a request, in pieces.
+
+    Attributes:
+        limit: Ends the exchange where the target takes no further piece.
+        afterwards: Seconds that the target then has for its answer; None where others watch that.
+        fault: Why the client did not send all of it.
+    """
+
+    request: web.BaseRequest
+    limit: asyncio.Timeout
+    idle_seconds: float
+    afterwards: float | None = None
+    fault: ClientGoneError | None = None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Each piece, as it comes."""
+        while True:
+            self._wait_for_target(None)
+            try:
+                async with asyncio.timeout(self.idle_seconds):
+                    with _client_side():
+                        chunk = await self.request.content.readany()
+            except (ClientGoneError, TimeoutError) as error:
+                self.fault = error if isinstance(error, ClientGoneError) else ClientSilentError()
+                raise self.fault from None
+            self._wait_for_target(self.idle_seconds if chunk else self.afterwards)
+            if not chunk:
+                return
+            yield chunk
+
+    def _wait_for_target(self, seconds: float | None) -> None:
+        self.limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
 async def _pass_back(
-    upstream: aiohttp.ClientResponse, request: web.BaseRequest, answer: TargetAnswer
+    upstream: aiohttp.ClientResponse, request: web.BaseRequest, answer: TargetAnswer, name: PublicName | None
 ) -> web.StreamResponse:
-    """Pass an answer back in pieces, as they come."""
+    """Pass an answer back in pieces, as they come; one that may name the load balancer, whole."""
     response = web.StreamResponse(status=upstream.status)
-    response.headers.extend(passed_on(upstream.headers))
+    headers = passed_on(upstream.headers)
+    response.headers.extend(name.to_client(headers) if name is not None else headers)
+    whole = b""
+    if name is not None and request.method != "HEAD" and _may_name(headers):
+        whole = name.leading_here(await upstream.read())
+        response.content_length = len(whole)
     with _client_side():
         await response.prepare(request)
+        if whole:
+            await response.write(whole)
     async for chunk in upstream.content.iter_any():
         with _client_side():
             await response.write(chunk)
@@ -167,10 +235,18 @@ def _check_headers(upstream: aiohttp.ClientResponse) -> None:
         raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
 
 
+def _may_name(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is a text that can be read and is short: what streams is passed on as it is."""
+    size = headers.get("Content-Length", "")
+    is_short = size.isdigit() and int(size) <= _MOST_BYTES_TO_REWRITE
+    return is_short and "Content-Encoding" not in headers and bool(_TEXT.match(headers.get("Content-Type", "")))
+
+
 async def _over_http2(
-    request: web.BaseRequest, target: Target, answer: TargetAnswer, headers: CIMultiDict[str]
+    upload: _Upload, target: Target, answer: TargetAnswer, headers: CIMultiDict[str], name: PublicName | None
 ) -> web.StreamResponse:
-    body = b"".join([chunk async for chunk in _body(request)])  # Its read() refuses more than 1 MiB.
+    request = upload.request
+    body = upload.pieces() if request.body_exists else b""
     began = asyncio.get_running_loop().time()
     came = await ask(target.task.port, request.method, _path(request), headers.items(), body)
     seconds = asyncio.get_running_loop().time() - began
@@ -178,21 +254,16 @@ async def _over_http2(
     answer.status, answer.seconds, answer.whole = came.status, seconds + answer.added, True
     passed = passed_on(CIMultiDictProxy(CIMultiDict([*came.headers, *came.trailers])))
     answer.for_users = status_for_users(came.status, passed)
-    passed.popall("Content-Length", None)
-    return web.Response(status=came.status, headers=passed, body=came.body)
+    passed["Content-Length"], body = str(len(came.body)), came.body
+    if name is not None:
+        body = name.leading_here(body) if _may_name(passed) else body
+        passed = name.to_client(passed)
+    passed.popall("Content-Length")
+    return web.Response(status=came.status, headers=passed, body=body)
 
 
 def _path(request: web.BaseRequest) -> str:
     return request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
-
-
-async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    while True:
-        with _client_side():
-            chunk = await request.content.readany()
-        if not chunk:
-            return
-        yield chunk
 
 
 @contextlib.contextmanager

@@ -1,9 +1,13 @@
 """The headers that a load balancer passes on, and those that it adds."""
 
+import re
 import secrets
 import time
+from dataclasses import dataclass
 
 from multidict import CIMultiDict, CIMultiDictProxy
+
+from nova_infra.operations.rollout.suite.entrance import cookies_here, without_copies
 
 # Headers that belong to one connection (RFC 9110, 7.6.1), and Expect, which the load balancer answers itself.
 _NOT_PASSED_ON = frozenset(
@@ -23,6 +27,50 @@ _NOT_PASSED_ON = frozenset(
 
 _MOST_BYTES_TO_TRACE = 7 * 1024
 """With longer headers the load balancer writes a new trace: see :func:`_trace`."""
+
+
+@dataclass(frozen=True)
+class PublicName:
+    """What a load balancer is called in AWS, where a client here calls it by an address of this machine.
+
+    Targets have to hear the name: an app may refuse every other host, as Django does by ``ALLOWED_HOSTS``, and compares
+    it with the origin of a form. What they then say of themselves has to lead back here.
+
+    Attributes:
+        here: What the client calls it, such as ``http://127.0.0.1:41234``.
+        scheme: What it would have spoken.
+        host: What it would have asked for, with the port unless that is the usual one.
+    """
+
+    here: str
+    scheme: str
+    host: str
+
+    def to_target(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
+        """The headers that the client would have sent."""
+        changed = CIMultiDict(headers)
+        changed["Host"] = self.host
+        for each in ("Origin", "Referer"):
+            if each in headers:
+                changed[each] = headers[each].replace(self.here, f"{self.scheme}://{self.host}")
+        if "Cookie" in headers:
+            changed["Cookie"] = without_copies(headers["Cookie"])
+        return changed
+
+    def to_client(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
+        """The headers of an answer, leading here, and with cookies that a client without TLS sends back."""
+        changed: CIMultiDict[str] = CIMultiDict()
+        for name, value in headers.items():
+            cookies = name.lower() == "set-cookie" and self.scheme == "https"
+            for each in cookies_here(value) if cookies else [value]:
+                raw = each.encode(errors="surrogateescape")
+                changed.add(name, self.leading_here(raw).decode(errors="surrogateescape"))
+        return changed
+
+    def leading_here(self, text: bytes) -> bytes:
+        """A text whose addresses of the load balancer lead here: its port for HTTP would lead on to that for HTTPS."""
+        there = rb"(?i:https?://" + re.escape(self.host.encode()) + rb")(?![\w.:-])"
+        return re.sub(there, lambda _: self.here.encode(), text)
 
 
 def headers_to_target(headers: CIMultiDictProxy[str], *, client: str, protocol: str, port: int) -> CIMultiDict[str]:

@@ -1,4 +1,4 @@
-"""The path of a request as listener rules see it.
+"""Normalizes a request's path before listener rules are compared with it, which `routing` does.
 
 A load balancer evaluates rules "only after URI normalization occurs" (Path conditions in
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html). AWS does not say which

@@ -11,6 +11,7 @@ from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, open_client, probe
 from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, Silence, TargetAnswer, exchange
+from nova_infra.rehearsal.load_balancer.headers import PublicName
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, RoutingRule
@@ -28,7 +29,6 @@ _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 IDLE_TIMEOUT_SECONDS = 60.0
 """AWS's default."""
 _NEVER_SHORTER = 60.0
-_CLIENT_GONE = 460
 
 
 class LoadBalancer:
@@ -85,8 +85,18 @@ class LoadBalancer:
     @property
     def public_host(self) -> str:
         """The host that a browser names for it."""
+        return self._with_port(self.public_name)
+
+    def _with_port(self, name: str) -> str:
         usual = {"HTTP": 80, "HTTPS": 443}.get(self.protocol) == self._public_port
-        return self.public_name if usual or not self.public_name else f"{self.public_name}:{self._public_port}"
+        return name if usual or not name else f"{name}:{self._public_port}"
+
+    def _name_of(self, request: web.BaseRequest) -> PublicName | None:
+        """What a client would ask for in AWS, if it asks for an address of this machine."""
+        port = port_of(request)
+        host = self._with_port(self._names.get(port) or self.public_name)
+        is_address = request.host.rpartition(":")[2] == str(port)
+        return PublicName(f"http://{request.host}", self.protocol.lower(), host) if is_address and host else None
 
     async def start(self, gateway: str | None = None) -> None:
         """Listen on a free port of the loopback interface."""
@@ -274,10 +284,11 @@ class LoadBalancer:
                 public_port=self._public_port,
                 version=group.settings.version,
                 idle_seconds=waits,
+                name=self._name_of(request),
             )
-        except ClientGoneError:
+        except ClientGoneError as error:
             blamed = False
-            return web.Response(status=_CLIENT_GONE)
+            return web.Response(status=error.status)
         except asyncio.CancelledError:
             if not target.was_cut(handler):
                 raise

@@ -1,4 +1,4 @@
-"""Chooses the target group of a request: listener rules and weights."""
+"""Chooses a request's target group: compares its path, host and headers with listener rules, then weights decide."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""The third verdict, "!": finds what users would notice, now or soon, about a release that nothing stops."""
+"""The third verdict, "!": what users would notice of a release that nothing stops, such as memory that leaks."""
 
 import math
 from collections.abc import Iterator

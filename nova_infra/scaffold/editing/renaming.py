@@ -1,4 +1,4 @@
-"""Finds a service's name in files and replaces it."""
+"""Replaces a service's name in the paths and texts of its own directory, for ``nova service rename``."""
 
 import re
 from collections.abc import Iterator

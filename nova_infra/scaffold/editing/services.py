@@ -1,4 +1,4 @@
-"""Adds a service from one of the templates, removes or renames one: all of it or nothing."""
+"""Adds a service from a template, renames (``nova service rename``) or removes one: all of its files or none."""
 
 import re
 import subprocess

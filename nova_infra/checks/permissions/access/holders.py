@@ -2,14 +2,21 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nova_infra.checks.permissions.access.reading import Read, reads
-from nova_infra.checks.permissions.attached import role_patterns
+from nova_infra.checks.permissions.attached import OF_SERVICES, role_patterns
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.reach import Graph
-from nova_infra.checks.permissions.statements import Statement, contains, pattern_of
+from nova_infra.checks.permissions.statements import (
+    COMPARES,
+    OWN_ACCOUNT,
+    Statement,
+    contains,
+    overlap,
+    pattern_of,
+)
 from nova_infra.checks.permissions.ways.jobs import jobs_keep_to_their_work
 from nova_infra.checks.permissions.ways.run_steps import project_and_role, repository_steps
 from nova_infra.checks.rule import Template, as_list
@@ -20,6 +27,7 @@ _TAKE = "sts:assume*"
 _READS = re.compile(r"[\w-]+:(Get|List|Describe|BatchGet|BatchCheck|FilterLogEvents|View|Lookup)\w*\*?", re.IGNORECASE)
 # What every project needs to say what it does.
 _OWN = re.compile(r"logs:(Create|Put)Log\w+|codebuild:\w*(Report|TestCases|CodeCoverages)\w*", re.IGNORECASE)
+_ROOT = re.compile(r"(?:arn:[^:]*:iam::)?(\d{12})(?::root)?")
 _SUBJECT = "token.actions.githubusercontent.com:sub"
 
 
@@ -29,22 +37,30 @@ class Holder:
 
     Attributes:
         name: A step of the pipeline with its stage, a GitHub environment or branch, or a role's name.
-        changes: What it may change, each as actions and resources.
+        takers: Who may assume it, for a role that names them.
+        takes: Patterns of the roles that it may assume, to what that is limited by, as text; empty for nothing.
+        changes: What it may change, each as actions, resources and what that is limited by.
+        own: Patterns of the ARNs by which it acts.
     """
 
     name: str
     after: bool
     runs_repository: bool
     takers: tuple[str, ...]
-    takes: tuple[str, ...]
-    changes: tuple[tuple[str, str], ...]
+    takes: Mapping[str, str]
+    changes: tuple[tuple[str, str, str], ...]
     reads: tuple[Read, ...] = ()
     account: str | None = None
+    own: tuple[str, ...] = field(default=())
 
     @property
     def arn(self) -> str:
         """Pattern of the ARN of a role of this name."""
         return f"arn:aws:iam::{self.account or '*'}:role/{self.name}"
+
+    def lets_in(self, other: "Holder") -> bool:
+        """Whether somebody is among those who may assume it."""
+        return any(overlap(taker, own) for taker in self.takers for own in other.own)
 
 
 def steps(template: Template) -> Iterator[Holder]:
@@ -61,7 +77,7 @@ def steps(template: Template) -> Iterator[Holder]:
                 yield _holder(
                     template,
                     f"{stage['Name']}: {action['Name']}",
-                    [graph.statements(way) for way in graph.ways(role)],
+                    {way: graph.statements(way) for way in graph.ways(role)},
                     after=place >= production,
                     runs_repository=id(action) in of_repository,
                 )
@@ -77,7 +93,7 @@ def jobs(template: Template, *, protected: Sequence[str]) -> Iterator[Holder]:
     for logical_id, role in template.of_type(_ROLE):
         for subject in _conditions(role, _SUBJECT):
             environment = subject.partition(":environment:")[2]
-            held = [graph.statements(way) for way in graph.ways(logical_id)]
+            held = {way: graph.statements(way) for way in graph.ways(logical_id)}
             yield _holder(template, subject, held, after=environment in protected, runs_repository=True)
 
 
@@ -85,10 +101,10 @@ def roles(template: Template) -> Iterator[Holder]:
     """Each role of a template that named roles may assume."""
     graph = Graph(template)
     for logical_id, role in template.of_type(_ROLE):
-        takers = sorted(_conditions(role, "aws:PrincipalArn"))
-        if takers:
+        if any(_conditions(role, "aws:PrincipalArn")):
             name = pattern_of(role.get("RoleName", role_patterns(logical_id, role)[0]))
-            yield _holder(template, name, [graph.statements(logical_id)], takers=tuple(takers))
+            held, takers = {logical_id: graph.statements(logical_id)}, tuple(sorted(set(_takers(role))))
+            yield _holder(template, name, held, takers=takers)
 
 
 def ways_around(template: Template) -> list[str]:
@@ -99,23 +115,52 @@ def ways_around(template: Template) -> list[str]:
 def _holder(
     template: Template,
     name: str,
-    held: Sequence[Sequence[Statement]],
+    held: Mapping[str, Sequence[Statement]],
     *,
     after: bool = False,
     runs_repository: bool = False,
     takers: tuple[str, ...] = (),
 ) -> Holder:
-    """What somebody may do with several roles: one may allow what another denies."""
+    """What somebody may do with several roles, by their logical ids: one may allow what another denies."""
+    own = {each: _arn(template, each) for each in held}
+    possible = [[one for one in statements if _may_hold(one, own[each])] for each, statements in held.items()]
     return Holder(
         name,
         after,
         runs_repository,
         takers,
-        _takes([each for role in held for each in role]),
-        _changes(held),
-        tuple(dict.fromkeys(each for role in held for each in reads(role))),
+        _takes([each for role in possible for each in role]),
+        _changes(possible),
+        tuple(dict.fromkeys(each for role in possible for each in reads(role))),
         template.account,
+        tuple(own.values()),
     )
+
+
+def _arn(template: Template, logical_id: str) -> str:
+    """Pattern of a role's ARN: CloudFormation makes up the names that a template leaves out."""
+    name = pattern_of(template.resources.get(logical_id, {}).get("Properties", {}).get("RoleName", {}))
+    return f"arn:aws:iam::{template.account or '*'}:role/{name}"
+
+
+def _may_hold(statement: Statement, own: str) -> bool:
+    """Whether a role can meet a statement's conditions; what they ask of the resource or the request, it may.
+
+    AWS sets the keys of a resource for which a service acts only where a service calls:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn
+
+    Args:
+        own: Pattern of the role's ARN.
+    """
+    account = own.split(":")[4]
+    of_caller = {"aws:principalarn": own, "aws:principalaccount": account}
+    for operator, key, values in statement.conditions if statement.allows else ():
+        if not COMPARES.fullmatch(operator) or not values or not (key in of_caller or key in OF_SERVICES):
+            continue
+        wanted = [each.replace(OWN_ACCOUNT, account).lower() for each in values]
+        if key in OF_SERVICES or not any(overlap(each, of_caller[key].lower()) for each in wanted):
+            return False
+    return True
 
 
 def _conditions(role: Mapping[str, Any], key: str) -> Iterator[str]:
@@ -125,26 +170,46 @@ def _conditions(role: Mapping[str, Any], key: str) -> Iterator[str]:
             yield from (pattern_of(value) for value in as_list(operator.get(key)))
 
 
-def _takes(statements: Sequence[Statement]) -> tuple[str, ...]:
-    taken = {
-        resource
-        for each in statements
-        if any(True for _ in each.actions_within(("sts:AssumeRole",)))
-        for resource in each.resources
-    }
-    return tuple(sorted(taken))
+def _takers(role: Mapping[str, Any]) -> Iterator[str]:
+    """Patterns of the ARNs of who may assume a role: those that a condition names, or else every principal."""
+    for statement in as_list(role.get("AssumeRolePolicyDocument", {}).get("Statement")):
+        named = [
+            pattern_of(value)
+            for operator, keys in statement.get("Condition", {}).items()
+            if COMPARES.fullmatch(operator)
+            for value in as_list(keys.get("aws:PrincipalArn"))
+        ]
+        principal = statement.get("Principal", {})
+        everybody = as_list(principal.get("AWS")) if isinstance(principal, Mapping) else [principal]
+        if statement.get("Effect") == "Allow":
+            yield from named or map(_of_principal, map(pattern_of, everybody))
 
 
-def _changes(held: Sequence[Sequence[Statement]]) -> tuple[tuple[str, str], ...]:
-    found: dict[str, set[str]] = {}
+def _of_principal(principal: str) -> str:
+    """Pattern of whom a principal means: an account, all of its roles and users."""
+    account = _ROOT.fullmatch(principal)
+    return f"arn:*:iam::{account[1]}:*" if account else principal
+
+
+def _takes(statements: Sequence[Statement]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in statements:
+        if any(True for _ in each.actions_within(("sts:AssumeRole",))):
+            found |= {one: each.limits if found.get(one, "-") else "" for one in each.resources}
+    return dict(sorted(found.items()))
+
+
+def _changes(held: Sequence[Sequence[Statement]]) -> tuple[tuple[str, str, str], ...]:
+    found: dict[tuple[str, str], set[str]] = {}
     for statements in held:
         for each in statements:
             names = [f"all but {', '.join(each.actions)}"] if each.not_actions else each.actions
             changing = {name for name in names if each.allows and _changing(name, each, statements)}
             resources = ", ".join(sorted(each.resources))
             if changing:
-                found.setdefault(f"all but {resources}" if each.not_resources else resources, set()).update(changing)
-    return tuple((", ".join(sorted(names)), resources) for resources, names in sorted(found.items()))
+                shown = f"all but {resources}" if each.not_resources else resources
+                found.setdefault((shown, each.limits), set()).update(changing)
+    return tuple((", ".join(sorted(names)), *on) for on, names in sorted(found.items()))
 
 
 def _changing(name: str, statement: Statement, statements: Sequence[Statement]) -> bool:

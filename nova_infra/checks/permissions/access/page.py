@@ -1,6 +1,7 @@
 """``docs/access.md``: who can do what before and after the approval, as a page of Markdown."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from nova_infra.checks.permissions.access.holders import Holder, jobs, roles, steps, ways_around
 from nova_infra.checks.permissions.access.reading import Production, grouped
@@ -12,10 +13,11 @@ from nova_infra.documents.model import Block, Cell, Document, Foreign, Line, Par
 
 _INTRODUCTION = """\
 What each step and each role may assume and change, according to the templates. What may be read of production before
-the approval has a section of its own. A step's own logs and reports are left out, and so are permissions that a denial
-takes away entirely. Every condition counts as met, and "May assume" does not ask whether the other role trusts the
-step: AWS may allow less than this page says. A role of the same template that a step can assume counts as the step's.
-`${Name}` is a resource of the template, `*` anything."""
+the approval has a section of its own. A step's own logs and reports are left out, and so is what a denial takes away
+entirely, what a condition reserves for other roles or for services, and a role of these templates whose trust names
+others. Every other condition stands after "if" and counts as met, so AWS may allow less than this page says. A role of
+the same template that a step can assume or pass counts as the step's. `${Name}` is a resource of the template, `*`
+anything."""
 _READING = """\
 A step reads with its own role, or with a production role that it may assume. What has no row, it may not read. `*` is
 anything in the account of the role that reads; another account's is readable only through a permission that names it.
@@ -67,9 +69,10 @@ def page(
     Args:
         shared: Environments that share their account with an earlier one, each with the reason.
     """
+    held = [each for template in templates for each in roles(template)]
     delivering = [each for template in templates for each in steps(template)]
     delivering += [each for template in templates for each in jobs(template, protected=protected)]
-    held = [each for template in templates for each in roles(template)]
+    delivering = [_without_others(each, held) for each in delivering]
     around = [each for template in templates for each in ways_around(template)]
     bootstrap = Table(tuple(tuple(map(Prose, row)) for row in _BOOTSTRAP_ROLES), ("Role", "What it may change"))
     return as_markdown(
@@ -93,6 +96,12 @@ def page(
     )
 
 
+def _without_others(holder: Holder, known: Sequence[Holder]) -> Holder:
+    """Without the roles whose trust does not name it."""
+    closed = {each.arn for each in known if not each.lets_in(holder)}
+    return replace(holder, takes={each: limits for each, limits in holder.takes.items() if each not in closed})
+
+
 def _ways(
     around: Sequence[str], shared: Iterable[tuple[str, str]], delivering: Sequence[Holder], production: Production
 ) -> Iterator[Block]:
@@ -111,14 +120,12 @@ def _ways(
 def _sets_policies(holder: Holder, production: Production) -> bool:
     return any(
         "ecr:SetRepositoryPolicy" in actions and any(overlap(one, production.images) for one in resources.split(", "))
-        for actions, resources in holder.changes
+        for actions, resources, _ in holder.changes
     )
 
 
 def _steps(holders: Iterable[Holder]) -> Table:
-    rows = (
-        (each.name, "yes" if each.runs_repository else "no", _codes(each.takes), _changes(each)) for each in holders
-    )
+    rows = ((each.name, "yes" if each.runs_repository else "no", _takes(each), _changes(each)) for each in holders)
     return Table(tuple(rows), ("Step", "Runs the repository's code", "May assume", "May change"))
 
 
@@ -130,7 +137,7 @@ def _readings(delivering: Iterable[Holder], held: Iterable[Holder], production: 
 
 def _read_by(holder: Holder, known: Sequence[Holder], production: Production) -> Iterator[tuple[Cell, ...]]:
     """The rows of one step or job: by its own role, and by each of production's that it may assume."""
-    taken = [each for each in known if any(overlap(pattern, each.arn) for pattern in holder.takes)]
+    taken = [each for each in known if each.lets_in(holder) and any(overlap(one, each.arn) for one in holder.takes)]
     rows = 0
     for each in (holder, *taken):
         by = "its own role" if each == holder else _codes([each.name])
@@ -149,16 +156,27 @@ def _read_by(holder: Holder, known: Sequence[Holder], production: Production) ->
 
 
 def _roles(holders: Iterable[Holder]) -> Table:
-    rows = ((_codes([each.name]), _codes(each.takers), _codes(each.takes), _changes(each)) for each in holders)
+    rows = ((_codes([each.name]), _codes(each.takers), _takes(each), _changes(each)) for each in holders)
     return Table(tuple(rows), ("Role", "Who may assume it", "May assume", "May change"))
+
+
+def _takes(holder: Holder) -> Cell:
+    return tuple(Line.of(Foreign(arn), *_if(limits)) for arn, limits in holder.takes.items()) or "–"
 
 
 def _changes(holder: Holder) -> Cell:
     return _lines(holder.changes)
 
 
-def _lines(permissions: Iterable[tuple[str, str]]) -> Cell:
-    return tuple(Line.of(Foreign(names), " on ", Foreign(resources)) for names, resources in permissions) or "–"
+def _lines(permissions: Iterable[tuple[str, str, str]]) -> Cell:
+    return (
+        tuple(Line.of(Foreign(a), " on ", Foreign(resources), *_if(limits)) for a, resources, limits in permissions)
+        or "–"
+    )
+
+
+def _if(limits: str) -> tuple[str | Foreign, ...]:
+    return (" if ", Foreign(limits)) if limits else ()
 
 
 def _codes(texts: Iterable[str]) -> Cell:

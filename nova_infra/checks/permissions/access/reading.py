@@ -49,11 +49,13 @@ class Read:
 
     Attributes:
         resource: Pattern of the resources, ``all but …`` where it excludes some.
+        limits: What it is limited by, as text; empty for nothing.
     """
 
     kind: str
     action: str
     resource: str
+    limits: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def reads(statements: Sequence[Statement]) -> Iterator[Read]:
         for kind, action in dict.fromkeys(_actions(statement)):
             for resource in resources:
                 if not any(each.forbids(action, resource) for each in statements):
-                    yield Read(kind, action, resource)
+                    yield Read(kind, action, resource, statement.limits)
 
 
 def _actions(statement: Statement) -> Iterator[tuple[str, str]]:
@@ -105,15 +107,15 @@ def _actions(statement: Statement) -> Iterator[tuple[str, str]]:
     yield from ((DESCRIPTIONS, action) for action in statement.actions_within(READING, but=_NAMED))
 
 
-def grouped(found: Iterable[Read]) -> dict[str, list[tuple[str, str]]]:
-    """Kind to actions and their resources, as text; the most revealing kinds come first."""
-    by_action: dict[tuple[str, str], set[str]] = {}
+def grouped(found: Iterable[Read]) -> dict[str, list[tuple[str, str, str]]]:
+    """Kind to actions, their resources and what limits them, as text; the most revealing kinds come first."""
+    by_action: dict[tuple[str, str, str], set[str]] = {}
     for each in found:
-        by_action.setdefault((each.kind, each.action), set()).add(each.resource)
-    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (kind, action), found_on in sorted(by_action.items()):
-        groups.setdefault((kind, tuple(sorted(found_on))), []).append(action)
-    kinds: dict[str, list[tuple[str, str]]] = {kind: [] for kind in (*(each for each, _ in _KINDS), DESCRIPTIONS)}
-    for (kind, resources), actions in groups.items():
-        kinds[kind].append((", ".join(actions), ", ".join(resources)))
+        by_action.setdefault((each.kind, each.limits, each.action), set()).add(each.resource)
+    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (kind, limits, action), found_on in sorted(by_action.items()):
+        groups.setdefault((kind, limits, tuple(sorted(found_on))), []).append(action)
+    kinds: dict[str, list[tuple[str, str, str]]] = {kind: [] for kind in (*(each for each, _ in _KINDS), DESCRIPTIONS)}
+    for (kind, limits, resources), actions in groups.items():
+        kinds[kind].append((", ".join(actions), ", ".join(resources), limits))
     return {kind: rows for kind, rows in kinds.items() if rows}

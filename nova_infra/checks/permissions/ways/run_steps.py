@@ -29,7 +29,7 @@ PROGRAM
 """
 """The program that publishes the assets of a list, which CDK has written into the assembly."""
 # What CDK's own steps run, and nothing else: they read the assembly as data, once its digest has been compared. What
-# they deploy is approved beforehand (NOVA-P08), and what they publish is named by its hash.
+# they deploy is approved beforehand (NOVA-P08). What is published may be under any name: see SECURITY.md.
 _COMPARED = re.escape(f'test "$(cd "$CODEBUILD_SRC_DIR" && {DIGEST})" = "$ASSEMBLY" || ')
 _REFUSED = rf'{_COMPARED}\{{ echo "[\w .:,-]+"; false; \}}\n'
 # By a hash that the deployed pipeline holds, wherever the file comes from.

@@ -18,6 +18,7 @@ from nova_infra.checks.permissions.ways.events import (
     may_come_from,
     wanted,
 )
+from nova_infra.checks.permissions.ways.wires import ANYBODY, DELIVERS, SENDS, STORES, Wire, leaves, wires_between
 from nova_infra.checks.rule import Template, as_list, referenced
 
 _RUNS = {
@@ -38,32 +39,23 @@ _NAMES = (
     *("Name", "FunctionName", "StateMachineName", "TopicName", "QueueName", "BucketName", "TableName", "LogGroupName"),
     *("EventBusName", "AlarmName", "DeliveryStreamName"),
 )
-_SENDS = {
-    "sqs": ("sqs:SendMessage",),
-    "dynamodb": (
-        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
-        "dynamodb:PartiQL*",
-    ),
-    "kinesis": ("kinesis:PutRecord", "kinesis:PutRecords"),
-}
-_STORES = ("s3:PutObject*", "s3:DeleteObject*", "s3:RestoreObject")
 _PUSHES = ("ecr:PutImage", "ecr:BatchDeleteImage")
 _FREES = ("ecr:PutImageTagMutability", "ecr:BatchDeleteImage", "ecr:DeleteRepository")
 """What lets a tag mean another image although its repository keeps tags: ECR refuses to put one that exists."""
 _BUILDS = ("codebuild:StartBuild", "codebuild:StartBuildBatch")
 _MEASURES = ("cloudwatch:PutMetricData",)
 _REDDENS = ("cloudwatch:SetAlarmState",)
-_DELIVERS = ("firehose:PutRecord", "firehose:PutRecordBatch")
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 # Services that have a function run for whoever sends a request, a mail or a sign-up.
-_ASKED_BY_ANYBODY = ("appsync", "cognito-idp", "connect", "edgelambda", "elasticloadbalancing", "lex", "ses")
+_ASKED_BY_ANYBODY = (
+    *("appsync", "cognito-idp", "cognito-sync", "connect", "edgelambda", "elasticloadbalancing", "lex", "lexv2", "ses"),
+    *("vpc-lattice", "alexa-appkit.amazon.com"),
+)
 _APIS = ("apigateway",)
 """Those that ask only who a method's or a route's own setting lets in."""
 _IMAGE = re.compile(
     r"(?P<account>[^./]+)\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)(?!.*@sha256:)", re.DOTALL
 )
-ANYBODY = "*"
-"""Who starts something without a permission for it."""
 # What one bucket's notifications are called in its own resource, and in the one of CDK's that adds them to any bucket.
 _NOTIFIED = (
     *(("LambdaConfigurations", "Function"), ("QueueConfigurations", "Queue"), ("TopicConfigurations", "Topic")),
@@ -87,20 +79,10 @@ class Start:
     by: str | None = None
 
 
-@dataclass(frozen=True)
-class _Wire:
-    """A message to one resource starts another."""
-
-    source: object
-    actions: tuple[str, ...]
-    target: object
-    role: object = None
-    by: str | None = None
-
-
 def starts(template: Template) -> list[Start]:
     """Each way that a template shows."""
-    wires = [*_wires(template), *_streams(template), *_unasked(template), *_replaced(template)]
+    wires = [*_wires(template), *wires_between(template), *_streams(template), *_unasked(template)]
+    wires += _replaced(template)
     found = []
     for logical_id, resource in template.resources.items():
         properties = resource.get("Properties", {})
@@ -118,7 +100,7 @@ def starts(template: Template) -> list[Start]:
     return found
 
 
-def _starting(template: Template, role: str, wires: Iterable[_Wire]) -> list[Start]:
+def _starting(template: Template, role: str, wires: Iterable[Wire]) -> list[Start]:
     return [Start(role, wire.actions, names_of(template, wire.source), wire.by) for wire in wires]
 
 
@@ -139,7 +121,7 @@ def names_of(template: Template, value: object) -> tuple[str, ...]:
     return tuple(pattern for name in names for pattern in (f"{name}*", f"arn:aws*:*:{name}*", f"arn:aws*:*/{name}*"))
 
 
-def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterator[_Wire]:
+def _leading(template: Template, wires: Sequence[Wire], target: str) -> Iterator[Wire]:
     """The wires that end at a resource, and those that end where these begin."""
     seen, queue = {target}, [target]
     for at in queue:
@@ -153,81 +135,79 @@ def _leading(template: Template, wires: Sequence[_Wire], target: str) -> Iterato
                 queue.append(source)
 
 
-def _wires(template: Template) -> Iterator[_Wire]:  # noqa: C901 - one case for each type
+def _wires(template: Template) -> Iterator[Wire]:  # noqa: C901 - one case for each type
     for logical_id, resource in template.resources.items():
         properties, own = resource.get("Properties", {}), {"Ref": logical_id}
         match resource["Type"]:
             case "AWS::SNS::Subscription":
                 topic, role = properties.get("TopicArn"), properties.get("SubscriptionRoleArn")
-                yield _Wire(topic, ("sns:Publish",), properties.get("Endpoint"), role)
+                for target in (properties.get("Endpoint"), *leaves(properties.get("RedrivePolicy"))):
+                    yield Wire(topic, ("sns:Publish",), target, role)
             case "AWS::SNS::Topic":
                 for each in as_list(properties.get("Subscription")):
-                    yield _Wire(own, ("sns:Publish",), each.get("Endpoint"))
-            case "AWS::SQS::Queue":
-                # Whoever receives a message often enough has it moved on.
-                yield _Wire(own, _SENDS["sqs"], properties.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
-            case "AWS::DynamoDB::Table":
-                stream = properties.get("KinesisStreamSpecification", {}).get("StreamArn")
-                yield _Wire(own, _SENDS["dynamodb"], stream)
+                    yield Wire(own, ("sns:Publish",), each.get("Endpoint"))
             case "AWS::Lambda::EventSourceMapping":
                 source = properties.get("EventSourceArn")
-                yield _Wire(source, _sending(template, source), properties.get("FunctionName"))
+                for target in (properties.get("FunctionName"), *leaves(properties.get("DestinationConfig"))):
+                    yield Wire(source, _sending(template, source), target)
             case "AWS::Pipes::Pipe":
                 source = properties.get("Source")
-                yield _Wire(source, _sending(template, source), properties.get("Target"), properties.get("RoleArn"))
+                for key in ("Target", "Enrichment"):
+                    yield Wire(source, _sending(template, source), properties.get(key), properties.get("RoleArn"))
             case "AWS::Events::Rule":
                 for source, actions, by in _events(template, properties):
                     for each in as_list(properties.get("Targets")):
-                        yield _Wire(source, actions, each.get("Arn"), each.get("RoleArn"), by)
+                        for target in (each.get("Arn"), *leaves(each.get("DeadLetterConfig"))):
+                            yield Wire(source, actions, target, each.get("RoleArn"), by)
             case kind if kind in ALARMS:
                 yield from _alarmed(template, own, properties)
             case "AWS::Logs::MetricFilter":
                 for each in alarms_of(template, properties):
-                    yield _Wire(properties.get("LogGroupName"), ("logs:PutLogEvents",), {"Ref": each})
+                    yield Wire(properties.get("LogGroupName"), ("logs:PutLogEvents",), {"Ref": each})
             case "AWS::S3::Bucket":
                 yield from _notifications(own, properties.get("NotificationConfiguration", {}))
             case "Custom::S3BucketNotifications":
                 yield from _notifications(properties.get("BucketName"), properties.get("NotificationConfiguration", {}))
             case "AWS::Logs::SubscriptionFilter":
                 group = properties.get("LogGroupName")
-                yield _Wire(group, ("logs:PutLogEvents",), properties.get("DestinationArn"), properties.get("RoleArn"))
+                yield Wire(group, ("logs:PutLogEvents",), properties.get("DestinationArn"), properties.get("RoleArn"))
 
 
-def _alarmed(template: Template, alarm: object, properties: Mapping[str, Any]) -> Iterator[_Wire]:
+def _alarmed(template: Template, alarm: object, properties: Mapping[str, Any]) -> Iterator[Wire]:
     if is_measured(properties):
-        yield _Wire("*", _MEASURES, alarm)
+        yield Wire("*", _MEASURES, alarm)
     for each in watched_by(template, properties):
-        yield _Wire({"Ref": each}, _REDDENS, alarm)
+        yield Wire({"Ref": each}, _REDDENS, alarm)
     for action in actions_of(properties):
-        yield _Wire(alarm, _REDDENS, action)
+        yield Wire(alarm, _REDDENS, action)
 
 
-def _streams(template: Template) -> Iterator[_Wire]:
+def _streams(template: Template) -> Iterator[Wire]:
     """What goes on with a role of its own: Firehose's streams, with the functions in between, and copies of buckets."""
     for logical_id, properties in template.of_type("AWS::KinesisFirehose::DeliveryStream"):
         stream = properties.get("KinesisStreamSourceConfiguration", {}).get("KinesisStreamARN")
-        source, sending = ({"Ref": logical_id}, _DELIVERS) if stream is None else (stream, _SENDS["kinesis"])
+        source, sending = ({"Ref": logical_id}, DELIVERS) if stream is None else (stream, SENDS["kinesis"])
         for configuration in properties.values():
             if not isinstance(configuration, Mapping):
                 continue
-            yield _Wire(source, sending, None, configuration.get("RoleARN"))
+            yield Wire(source, sending, None, configuration.get("RoleARN"))
             for processor in as_list(configuration.get("ProcessingConfiguration", {}).get("Processors")):
                 for each in as_list(processor.get("Parameters")):
-                    yield _Wire(source, sending, each.get("ParameterValue"))
+                    yield Wire(source, sending, each.get("ParameterValue"))
     for logical_id, properties in template.of_type("AWS::S3::Bucket"):
-        yield _Wire({"Ref": logical_id}, _STORES, None, properties.get("ReplicationConfiguration", {}).get("Role"))
+        yield Wire({"Ref": logical_id}, STORES, None, properties.get("ReplicationConfiguration", {}).get("Role"))
 
 
-def _unasked(template: Template) -> Iterator[_Wire]:
+def _unasked(template: Template) -> Iterator[Wire]:
     """What anybody can start: every call is an event, even a refused one, and some functions answer anybody."""
     for _, rule in template.of_type("AWS::Events::Rule"):
         pattern = event_pattern(rule)
         if pattern is not None and (may_be_a_step(pattern) or may_be_a_call(pattern)):
             for each in as_list(rule.get("Targets")):
-                yield _Wire("", (), each.get("Arn"), each.get("RoleArn"), ANYBODY)
+                yield Wire("", (), each.get("Arn"), each.get("RoleArn"), ANYBODY)
     for _, properties in template.of_type("AWS::Lambda::Url"):
         if properties.get("AuthType") != "AWS_IAM":
-            yield _Wire("", (), properties.get("TargetFunctionArn"), by=ANYBODY)
+            yield Wire("", (), properties.get("TargetFunctionArn"), by=ANYBODY)
     is_open = any(
         each.get("AuthorizationType") != "AWS_IAM" and each.get("HttpMethod") != "OPTIONS"
         for kind in ("AWS::ApiGateway::Method", "AWS::ApiGatewayV2::Route")
@@ -236,27 +216,27 @@ def _unasked(template: Template) -> Iterator[_Wire]:
     services = (*_ASKED_BY_ANYBODY, *(_APIS if is_open else ()))
     for _, permission in template.of_type("AWS::Lambda::Permission"):
         if str(permission.get("Principal")).removesuffix(".amazonaws.com") in services:
-            yield _Wire("", (), permission.get("FunctionName"), by=ANYBODY)
+            yield Wire("", (), permission.get("FunctionName"), by=ANYBODY)
     for _, method in template.of_type("AWS::ApiGateway::Method") if is_open else ():
-        yield _Wire("", (), None, method.get("Integration", {}).get("Credentials"), ANYBODY)
+        yield Wire("", (), None, method.get("Integration", {}).get("Credentials"), ANYBODY)
     for _, integration in template.of_type("AWS::ApiGatewayV2::Integration") if is_open else ():
-        yield _Wire("", (), None, integration.get("CredentialsArn"), ANYBODY)
+        yield Wire("", (), None, integration.get("CredentialsArn"), ANYBODY)
 
 
-def _replaced(template: Template) -> Iterator[_Wire]:
+def _replaced(template: Template) -> Iterator[Wire]:
     """What runs whatever is in a bucket or has a tag: who replaces that runs code by the role."""
     for _, project in template.of_type("AWS::CodeBuild::Project"):
         role = project.get("ServiceRole")
         spec = pattern_of(project.get("Source", {}).get("BuildSpec", ""))
         if re.fullmatch(r"arn:[^:]*:s3:::\S+", spec):
-            yield _Wire(spec, _STORES, None, role)
+            yield Wire(spec, STORES, None, role)
         yield from _pulled(template, project.get("Environment", {}).get("Image", ""), role)
     for _, task in template.of_type("AWS::ECS::TaskDefinition"):
         for container in as_list(task.get("ContainerDefinitions")):
             yield from _pulled(template, container.get("Image", ""), task.get("TaskRoleArn"))
 
 
-def _pulled(template: Template, image: object, role: object) -> Iterator[_Wire]:
+def _pulled(template: Template, image: object, role: object) -> Iterator[Wire]:
     """An image of a registry of AWS's by its tag, which may come to mean another one."""
     if named := _IMAGE.match(pattern_of(image)):
         repository = f"arn:aws:ecr:{named['region']}:{named['account']}:repository/{named['repository']}"
@@ -267,22 +247,22 @@ def _pulled(template: Template, image: object, role: object) -> Iterator[_Wire]:
             for name in (f"${{{logical_id}}}", pattern_of(each.get("RepositoryName", "")))
         ]
         own = named["account"] in ("${AWS::AccountId}", template.account) and named["repository"] in kept
-        yield _Wire(repository, _FREES if own else ("ecr:PutImage",), None, role)
+        yield Wire(repository, _FREES if own else ("ecr:PutImage",), None, role)
 
 
-def _notifications(bucket: object, configuration: Mapping[str, Any]) -> Iterator[_Wire]:
+def _notifications(bucket: object, configuration: Mapping[str, Any]) -> Iterator[Wire]:
     for kind, key in _NOTIFIED:
         for each in as_list(configuration.get(kind)):
             if key in each:
-                yield _Wire(bucket, _STORES, each[key])
+                yield Wire(bucket, STORES, each[key])
 
 
 def _sending(template: Template, source: object) -> tuple[str, ...]:
     """The actions that send to what a mapping reads: of its service alone, where that is known."""
     logical_id = _resource(template, source)
     kind = template.resources[logical_id]["Type"].split("::")[1].lower() if logical_id else pattern_of(source)
-    known = [actions for service, actions in _SENDS.items() if service in kind]
-    return tuple(action for actions in (known or _SENDS.values()) for action in actions)
+    known = [actions for service, actions in SENDS.items() if service in kind]
+    return tuple(action for actions in (known or SENDS.values()) for action in actions)
 
 
 def _events(template: Template, rule: Mapping[str, Any]) -> Iterator[tuple[object, tuple[str, ...], str | None]]:
@@ -300,7 +280,7 @@ def _events(template: Template, rule: Mapping[str, Any]) -> Iterator[tuple[objec
         yield "*", _PUSHES, None
     if may_come_from(pattern, "s3"):
         for bucket in _event_buckets(template, pattern):
-            yield bucket, _STORES, None
+            yield bucket, STORES, None
     if may_come_from(pattern, "cloudwatch"):
         yield "*", _MEASURES, None
         for kind in ALARMS:

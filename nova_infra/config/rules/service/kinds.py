@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 
 from nova_infra.config.rules.service import queues
+from nova_infra.config.services.job import MAX_RELEASE_SECONDS
 from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import ONLY_OF, Kind, Overrides, Service
-
-MAX_RELEASE_SECONDS = 840
-"""What a job's run may take in a release: a Lambda function waits for it, which ends after 15 minutes:
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 
 _NOT_OF_A_JOB = {"scaling": "runs one task at a time", "rollout": "is not running while it is deployed"}
 _OF_TRAFFIC = ("percent", "step_bake_minutes", "gate", "gate_before", "gate_minutes")

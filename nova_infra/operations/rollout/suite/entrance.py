@@ -112,7 +112,7 @@ class _Entrance:
                 case "origin" | "referer":
                     return [said.replace(self.address, self._url)]
                 case "cookie":
-                    return [_without_copies(said)]
+                    return [without_copies(said)]
             return [] if key == name else [said]
 
         kept = [(name, value)]
@@ -124,19 +124,19 @@ class _Entrance:
         def changed(key: str, said: str) -> list[str]:
             if key == "location" and (said + "/").startswith((self._url + "/", self._url + "?")):
                 return [self.address + said[len(self._url) :]]
-            return _here(said) if key == "set-cookie" else [said]
+            return cookies_here(said) if key == "set-cookie" else [said]
 
         return _with_headers(head, changed, [("Connection", "close")])
 
 
-def _here(cookie: str) -> list[str]:
+def cookies_here(cookie: str) -> list[str]:
     """The values of ``Set-Cookie`` by which clients send a cookie back to an address without TLS."""
     said = re.sub(r";\s*domain=[^;]*(?=;|$)", "", cookie, flags=re.IGNORECASE)
     plain = re.sub(r";\s*(secure|samesite=none)\s*(?=;|$)", "", said, flags=re.IGNORECASE)
     return [said, _COPY + plain] if _PREFIXED.match(cookie) else [plain]
 
 
-def _without_copies(cookies: str) -> str:
+def without_copies(cookies: str) -> str:
     """The value of ``Cookie`` as the environment has set them: a copy stands for a cookie that was not sent."""
     pairs = [pair.strip() for pair in cookies.split(";")]
     names = {pair.partition("=")[0] for pair in pairs}

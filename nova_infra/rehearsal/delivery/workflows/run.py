@@ -1,4 +1,4 @@
-"""A run that a push starts: which jobs and steps it runs by ``needs`` and ``if``, and what expressions are worth."""
+"""A run that a push starts: which jobs and steps it runs by ``needs`` and ``if``, and what their contexts hold."""
 
 import re
 from collections.abc import Mapping, Sequence

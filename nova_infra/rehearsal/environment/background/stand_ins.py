@@ -1,4 +1,4 @@
-"""The servers that stand in for AWS, behind a proxy that enforces the tasks' roles."""
+"""The servers that stand in for AWS behind a proxy with the tasks' roles, and the values of a task's secrets there."""
 
 import asyncio
 import json

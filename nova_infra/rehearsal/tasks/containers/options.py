@@ -1,4 +1,4 @@
-"""Turns a task definition into the options that create a container: memory, ulimits, mounts, user and the others."""
+"""Turns a task definition into a container's options: memory, mounts, user, variables, made-up values for secrets."""
 
 import sys
 from collections.abc import Mapping, Sequence

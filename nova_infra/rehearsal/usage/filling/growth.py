@@ -1,4 +1,4 @@
-"""What a task takes of its memory or disk by time alone, while nobody asks it anything."""
+"""How fast a task's memory or disk grows while nobody asks it anything, and when it would be full."""
 
 import time
 from dataclasses import dataclass, field

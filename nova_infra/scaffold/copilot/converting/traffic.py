@@ -1,4 +1,4 @@
-"""Converts how a service is reached: paths, host names, health checks, network."""
+"""Converts how a service is reached, mostly a manifest's ``http``: paths, host names, health checks, network."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -14,7 +14,7 @@ UNKNOWN: dict[str, Any] = {
     "what another stack exports": {"Fn::ImportValue": "roles"},
     "a value of a mapping": {"Fn::FindInMap": ["Roles", {"Ref": "AWS::Region"}, "ours"]},
     "one of a list": {"Fn::Select": [0, {"Ref": "SomeList"}]},
-    "a text with variables of its own": {"Fn::Sub": ["${Account}/*", {"Account": "arn:aws:iam::555555555555:role"}]},
+    "a text with variables of its own": {"Fn::Sub": ["${Account}/*", {"Account": {"Ref": "SomeParameter"}}]},
     "a text with a parameter": {"Fn::Sub": "arn:aws:iam::${SomeParameter}:role/*"},
     "joined with a parameter": {"Fn::Join": ["", ["arn:aws:iam::", {"Ref": "SomeParameter"}, ":role/*"]]},
     "by a tag of the caller": f"{ROLE}/${{aws:PrincipalTag/team}}",
@@ -63,3 +63,4 @@ def test_stars_and_resources_of_the_template_are_known() -> None:
     assert not denied(
         Action="sts:AssumeRole", Resource={"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::*"]]}
     )
+    assert not denied(Action="*", Resource={"Fn::Sub": ["${Roles}/*", {"Roles": ROLE}]})

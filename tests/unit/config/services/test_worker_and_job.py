@@ -66,6 +66,21 @@ def test_a_job_of_the_release_needs_a_command(raw: dict[str, Any]) -> None:
     assert any("needs to know what to run: write command" in line for line in lines(raw, job))
 
 
+@pytest.mark.parametrize(
+    ("keys", "seconds"),
+    [
+        ({"schedule": "rate(1 day)"}, 3600),
+        ({"run_before_promotion": True}, 840),
+        ({"run_before_promotion": True, "schedule": "rate(1 day)", "timeout_seconds": 90}, 90),
+    ],
+)
+def test_a_run_in_a_release_takes_as_long_as_the_release_waits_unless_it_says(
+    raw: dict[str, Any], keys: dict[str, Any], seconds: int
+) -> None:
+    raw["services"] = [{"name": "report", "kind": "job", "command": ["x"], **keys}]
+    assert parse_config(raw).services[0].timeout_seconds == seconds
+
+
 def test_everything_is_reported_at_once(raw: dict[str, Any]) -> None:
     found = lines(raw, {**JOB, "scaling": {"max_tasks": 3}, "rollout": {"bake_minutes": 9}, "health": {"path": "/a"}})
     assert len(found) == 3

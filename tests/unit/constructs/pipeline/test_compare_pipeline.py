@@ -180,7 +180,7 @@ def test_what_a_synthesis_writes_is_the_same(compare: Callable[[], str], tmp_pat
 def test_assets_that_run_nothing_are_no_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
 ) -> None:
-    asset("files", {"path": f"asset.{'a1' * 32}", "packaging": "zip"})(artifacts, tmp_path / "cdk.out")
+    asset("files", {"path": f"asset.{'a1' * 32}", "packaging": "zip"}, "shop", "dev")(artifacts, tmp_path / "cdk.out")
     for source in ({"directory": f"asset.{'b2' * 32}"}, {"executable": TARBALL}):
         asset("dockerImages", source, "shop", "dev")(artifacts, tmp_path / "cdk.out")
         assert compare() == "same"
@@ -200,18 +200,16 @@ def test_any_change_of_a_template_is_one(
     assert compare() == f"changed: {name} changes"
 
 
-def other_template_in_the_assets(artifacts: dict[str, Any], directory: Path) -> None:
-    assets = json.loads((directory / "Pipeline.assets.json").read_text())
-    [file] = assets["files"].values()
-    file["source"]["path"] = "evil.json"
-    write(directory / "Pipeline.assets.json", assets)
+def template_asset(**changes: Any) -> Callable[[dict[str, Any], Path], None]:
+    """Another source, destination or so of the template in the pipeline's list of assets."""
 
+    def change(_: dict[str, Any], directory: Path) -> None:
+        assets = json.loads((directory / "Pipeline.assets.json").read_text())
+        [file] = assets["files"].values()
+        file |= changes
+        write(directory / "Pipeline.assets.json", assets)
 
-def second_source_of_the_template(artifacts: dict[str, Any], directory: Path) -> None:
-    assets = json.loads((directory / "Pipeline.assets.json").read_text())
-    [file] = assets["files"].values()
-    assets["files"]["again"] = {**file, "source": {"path": "evil.json"}}
-    write(directory / "Pipeline.assets.json", assets)
+    return change
 
 
 def nested_stack_of_that_name(artifacts: dict[str, Any], directory: Path) -> None:
@@ -249,8 +247,13 @@ TAMPERED = {
     "another role of CloudFormation": properties("Pipeline", cloudFormationExecutionRoleArn="arn:x"),
     "another object": properties("Pipeline", stackTemplateAssetObjectUrl=f"s3://{ASSETS}/evil.json"),
     "no object": lambda a, _: a["Pipeline"]["properties"].pop("stackTemplateAssetObjectUrl"),
-    "another template in the assets": other_template_in_the_assets,
-    "two templates in the assets": second_source_of_the_template,
+    "another template in the assets": template_asset(source={"path": "evil.json", "packaging": "file"}),
+    "the template as an archive": template_asset(source={"path": "Pipeline.template.json", "packaging": "zip"}),
+    "the template in the place of a later one": template_asset(destinations={"x": {"objectKey": f"{'a1' * 32}.json"}}),
+    "a file in the place of a later template": asset("files", {"path": "manifest.json", "packaging": "file"}),
+    "a directory in the place of code that a later template names": asset(
+        "files", {"path": f"asset.{'a1' * 32}", "packaging": "zip"}, "Registry"
+    ),
     "no termination protection": properties("Registry", terminationProtection=False),
     "another topic": properties("Pipeline", notificationArns=["arn:aws:sns:us-east-1:444444444444:theirs"]),
     "another tag": properties("Registry", tags={"team": "theirs"}),

@@ -1,7 +1,8 @@
 """Target groups of HTTP/2 and gRPC: their health checks, and what the load balancer passes on to their targets."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -138,13 +139,15 @@ def test_bodies_of_any_size_come_and_go_whole(size: int) -> None:
 
 
 def through_the_balancer(
-    version: str, answer: Answer, send: Callable[[aiohttp.ClientSession, str], Any]
+    version: str, answer: Answer | None, send: Callable[[aiohttp.ClientSession, str], Any], idle: float = 60
 ) -> tuple[Any, TargetGroup, MetricStore]:
     store, group = MetricStore(), group_of(version)
 
     async def play() -> Any:
-        balancer = LoadBalancer(full_name="app/b/1", protocol="HTTPS", public_port=443, siblings={}, store=store)
-        async with serving(answer) as port:
+        balancer = LoadBalancer(
+            full_name="app/b/1", protocol="HTTPS", public_port=443, siblings={}, store=store, idle_timeout=idle
+        )
+        async with serving(answer) if answer else taking_nothing() as port:
             group.targets.append(target_at(port))
             balancer.rules = [RoutingRule("all", 1.0, forward=[WeightedGroup(group, 100)])]
             await balancer.start()
@@ -183,6 +186,57 @@ def test_an_upload_to_a_target_of_http2_may_be_as_large_as_one_over_http1() -> N
 
     got, _, _ = through_the_balancer("HTTP2", lambda _, body: Reply(200, b"%d" % len(body)), send)
     assert got == (200, "3000000")
+
+
+@contextlib.asynccontextmanager
+async def taking_nothing() -> AsyncIterator[int]:
+    """A target of HTTP/2 that gives no room for more than the first 64 KiB of a body."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))  # SETTINGS without any
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def in_pieces(count: int, size: int, pause: float = 0) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        await asyncio.sleep(pause)
+        SENT.append(size)
+        yield bytes(size)
+
+
+SENT: list[int] = []
+
+
+def test_an_upload_that_a_target_of_http2_does_not_take_waits_at_its_client_and_is_given_up() -> None:
+    SENT.clear()
+
+    async def send(client: aiohttp.ClientSession, url: str) -> int:
+        async with client.post(url, data=in_pieces(400, 2**18)) as response:
+            return response.status
+
+    status, group, _ = through_the_balancer("HTTP2", None, send, idle=0.5)
+    assert (status, group.targets[0].failed) == (504, 1)
+    assert sum(SENT) < 2**26, "what the sockets hold, and no more"
+
+
+def test_a_client_of_a_target_of_http2_may_take_longer_than_the_idle_timeout_unless_it_is_silent() -> None:
+    async def send(client: aiohttp.ClientSession, url: str) -> list[int]:
+        answers = []
+        for pause in (0.1, 0.5):
+            async with client.post(url, data=in_pieces(6, 5, pause)) as response:
+                answers.append(response.status)
+        return answers
+
+    statuses, group, _ = through_the_balancer("HTTP2", lambda _, body: Reply(200, body), send, idle=0.3)
+    assert (statuses, group.targets[0].failed) == ([200, 408], 0)
 
 
 def test_a_failure_of_grpc_hits_its_user_and_no_metric_sees_it() -> None:

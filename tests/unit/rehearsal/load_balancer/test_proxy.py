@@ -266,3 +266,44 @@ def test_a_redirect_to_another_host_leads_there() -> None:
             assert response.headers["Location"] == "https://www.example.com:443/x"
 
     world.play(story)
+
+
+def test_a_client_that_asks_for_an_address_here_asks_for_the_name_that_leads_to_it_in_aws() -> None:
+    """An app may refuse every other host, as Django does by ALLOWED_HOSTS, and compares it with a form's origin."""
+    world = World()
+    rules, world.balancer = world.balancer.rules, world.listener("HTTPS", 443)
+    world.balancer.rules, world.balancer.public_name = rules, "shop.example"
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        headers = {"Origin": url, "Referer": f"{url}/form", "Cookie": "copy-of-__Host-a=1; b=2"}
+        async with client.get(f"{url}/names-itself", headers=headers, allow_redirects=False) as response:
+            said, came = await response.json(), response.headers
+        assert [said[each][::-1] for each in ("Host", "Origin", "Referer", "Cookie")] == [
+            "shop.example",
+            "https://shop.example",
+            "https://shop.example/form",
+            "__Host-a=1; b=2",
+        ]
+        assert said["all"] == f"{url}/a?b=1 {url} https://shop.example.evil/ https://shop.example:8443/"
+        assert [came["Location"], came["Link"]] == [f"{url}/new", f"<{url}/2>; rel=next"]
+        assert came.getall("Set-Cookie")[-1] == "copy-of-__Host-a=1"
+        async with client.get(f"{url}/names-itself", headers={"Host": "other.example"}, allow_redirects=False) as named:
+            assert (await named.json())["Host"][::-1] == "other.example"
+            assert named.headers["Location"] == "https://other.example/new"
+
+    world.play(story)
+
+
+def test_a_name_that_a_rule_is_for_is_what_its_port_is_asked_for() -> None:
+    world = World()
+    world.balancer.public_name = "lb.example"
+    [rule] = world.balancer.rules
+    rule.hosts = ("shop.example",)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{await world.balancer.address_of('shop.example')}/heard") as response:
+            assert dict((await response.json())["headers"])["Host"] == "shop.example"
+        async with client.get(f"{url}/heard") as response:
+            assert response.status == 404
+
+    world.play(story)

@@ -40,29 +40,23 @@ def taken_names(step: Step) -> Iterator[Refusal]:
             continue
         if (wanted := step.world.identity_of(step.after, resource)) is None:
             continue
-        had = step.identity_before(action.logical_id)
         where = f"{action.logical_id}.{known.properties[0]}"
         what = _said(action.type, resource)
-        if action.action is Action.REPLACE and wanted == had and known.named and not _follows(step, action, resource):
-            yield step.refuse(
-                where,
-                f"{what} has a fixed name and {action.because or 'is replaced'}; CloudFormation creates the new one "
-                "before it deletes the old one",
-                "give it another name in the same release, or change it without replacing it",
-            )
-        if wanted == had:
+        if wanted == step.identity_before(action.logical_id):
+            if action.action is Action.REPLACE and known.named and not _follows(step, action, resource):
+                yield step.refuse(
+                    where,
+                    f"{what} has a fixed name and {action.because or 'is replaced'}; CloudFormation creates the new "
+                    "one before it deletes the old one",
+                    "give it another name in the same release, or change it without replacing it",
+                )
             continue
-        for owner in step.others_with(wanted, action.logical_id):
-            if _moves_first(step, owner, wanted, resource):
-                continue
-            yield step.refuse(
-                where,
-                f"{what} belongs to {owner} when this is deployed",
-                "delete that listener by hand first, or keep the domain as it is"
-                if action.type.endswith("::Listener")
-                else "choose another one, or free it in an earlier release",
-            )
-            break
+        others = step.others_with(wanted, action.logical_id)
+        if owner := next((each for each in others if not _moves_first(step, each, wanted, resource)), None):
+            remedy = "choose another one, or free it in an earlier release"
+            if action.type.endswith("::Listener"):
+                remedy = "delete that listener by hand first, or keep the domain as it is"
+            yield step.refuse(where, f"{what} belongs to {owner} when this is deployed", remedy)
     yield from _held_twice(step)
 
 

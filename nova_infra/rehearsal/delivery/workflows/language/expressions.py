@@ -1,4 +1,4 @@
-"""GitHub's expressions, as they stand in a workflow's conditions and values. What a context does not have is empty.
+"""Evaluates GitHub's expressions, such as ``needs.build.outputs.tag``. What a context does not have is empty.
 
 What only a run on GitHub knows is ``UNKNOWN``, and so is what depends on it: a condition counts it as the value that it
 wants.

@@ -1,5 +1,6 @@
 """The page of who can do what, from the templates of both engines."""
 
+import json
 from typing import Any
 
 import pytest
@@ -38,11 +39,41 @@ def test_steps_are_in_the_pipelines_order_and_begin_after_the_approval_at_produc
     }
 
 
-def test_a_role_that_a_step_can_take_counts_with_it(pipeline: Template) -> None:
-    [update] = [each for each in steps(pipeline) if each.name.startswith("UpdatePipeline")]
-    assert any("deploy-role-333333333333" in role for role in update.takes)
-    # Denied to the build, which it can start, and not to the pipeline, which it can be.
-    assert "s3:DeleteObject*" in str(update.changes)
+def test_a_role_that_a_step_can_take_counts_with_it_and_one_that_trusts_services_alone_does_not(assembly: Any) -> None:
+    """The update may assume roles of its account: none of these takes anybody in but a service."""
+    template = assembly.template("NovaPipelineStack")
+    [role] = [
+        each
+        for name, each in template["Resources"].items()
+        if name.startswith("PipelineRole") and "Role" in each["Type"]
+    ]
+    for trusted in (False, True):
+        if trusted:
+            root = {
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::444444444444:root"},
+                "Action": "sts:AssumeRole",
+            }
+            role["Properties"]["AssumeRolePolicyDocument"]["Statement"].append(root)
+        [update] = [each for each in steps(Template(template["Resources"])) if each.name.startswith("UpdatePipeline")]
+        assert any("deploy-role-333333333333" in each for each in update.takes) is trusted
+        # Denied to the build, which that role can start, and not to the role itself.
+        assert ("s3:DeleteObject*" in str(update.changes)) is trusted
+
+
+def test_what_a_role_of_these_templates_does_not_let_in_cannot_assume_it(assembly: Any) -> None:
+    template = assembly.template("NovaPipelineStack")
+    text = json.dumps(template).replace("role/nova-prod-observer", "role/nova-prod-release")
+    environment = Template(assembly.template("nova-prod-platform")["Resources"], "333333333333")
+    pipeline = Template(json.loads(text)["Resources"], "444444444444")
+    assert [
+        each for each in steps(pipeline) if each.name.endswith("Brief") and f"{PROD}/nova-prod-release" in each.takes
+    ]
+    whole = page([pipeline, environment], protected=["prod"], production=PRODUCTION)
+    [row] = [line for line in whole.splitlines() if line.startswith("| ApproveProduction: Brief | yes")]
+    assert "nova-prod-release" not in row
+    assert "| ApproveProduction: Brief | – | – | nothing |" in whole
+    assert f"| Prod: Verify | yes | `{PROD}/nova-prod-release` |" in whole
 
 
 def test_only_images_are_pushed_by_the_steps_of_images(pipeline: Template) -> None:

@@ -1,0 +1,125 @@
+"""What passes a message on to something else: to another name of it, to what failures go to, to what AWS tells."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nova_infra.checks.rule import Template, as_list
+
+ANYBODY = "*"
+"""Who starts something without a permission for it."""
+SENDS = {
+    "sqs": ("sqs:SendMessage",),
+    "dynamodb": (
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
+        "dynamodb:PartiQL*",
+    ),
+    "kinesis": ("kinesis:PutRecord", "kinesis:PutRecords"),
+}
+"""What puts something into what a service holds."""
+STORES = ("s3:PutObject*", "s3:DeleteObject*", "s3:RestoreObject")
+DELIVERS = ("firehose:PutRecord", "firehose:PutRecordBatch")
+
+# Other names of a thing: who starts one starts the other.
+_NAMES_OF = {
+    "AWS::Lambda::Alias": "FunctionName",
+    "AWS::Lambda::Version": "FunctionName",
+    "AWS::StepFunctions::StateMachineAlias": "RoutingConfiguration",
+    "AWS::StepFunctions::StateMachineVersion": "StateMachineArn",
+}
+# What AWS tells of calls, builds, mails, requests, packets, metrics and log lines, which anybody causes: where to.
+_TOLD = {
+    "AWS::CloudTrail::Trail": ("CloudWatchLogsLogGroupArn", "SnsTopicName", "S3BucketName"),
+    "AWS::CloudFront::Distribution": ("DistributionConfig",),
+    "AWS::CloudWatch::MetricStream": ("FirehoseArn",),
+    "AWS::CodeStarNotifications::NotificationRule": ("Targets",),
+    "AWS::EC2::FlowLog": ("LogDestination", "LogGroupName"),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": ("LoadBalancerAttributes",),
+    "AWS::Logs::AccountPolicy": ("PolicyDocument",),
+    "AWS::Route53::HostedZone": ("QueryLoggingConfig",),
+    "AWS::S3::Bucket": ("LoggingConfiguration",),
+    "AWS::SES::ReceiptRule": ("Rule",),
+    "AWS::WAFv2::LoggingConfiguration": ("LogDestinationConfigs",),
+}
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A message to one resource starts another.
+
+    Attributes:
+        actions: Each of these sends one.
+        by: Logical id of a role that does so whatever it may do, or ``ANYBODY``; None where there is none.
+    """
+
+    source: object
+    actions: tuple[str, ...]
+    target: object
+    role: object = None
+    by: str | None = None
+
+
+def wires_between(template: Template) -> Iterator[Wire]:
+    """The wires that only pass on what they get."""
+    for logical_id, resource in template.resources.items():
+        properties, kind, own = resource.get("Properties", {}), resource["Type"], {"Ref": logical_id}
+        for each in leaves(properties.get(_NAMES_OF.get(kind, ""))):
+            yield Wire(own, (), each)
+        for key in _TOLD.get(kind, ()):
+            for each in leaves(properties.get(key)):
+                yield Wire("", (), each, by=ANYBODY)
+    yield from _moved_on(template)
+    yield from _consumers(template)
+    yield from _pipelines(template)
+
+
+def _moved_on(template: Template) -> Iterator[Wire]:
+    """What a queue or a table hands on itself."""
+    for logical_id, queue in template.of_type("AWS::SQS::Queue"):
+        # Whoever receives a message often enough has it moved on.
+        for each in leaves(queue.get("RedrivePolicy")):
+            yield Wire({"Ref": logical_id}, SENDS["sqs"], each)
+    for kind in ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"):
+        for logical_id, table in template.of_type(kind):
+            for each in (table, *as_list(table.get("Replicas"))):
+                stream = each.get("KinesisStreamSpecification", {}).get("StreamArn")
+                yield Wire({"Ref": logical_id}, SENDS["dynamodb"], stream)
+
+
+def _consumers(template: Template) -> Iterator[Wire]:
+    for logical_id, consumer in template.of_type("AWS::Kinesis::StreamConsumer"):
+        yield Wire(consumer.get("StreamARN"), SENDS["kinesis"], {"Ref": logical_id})
+
+
+def _pipelines(template: Template) -> Iterator[Wire]:
+    """Pipelines that an object or an image starts, and that ask nobody."""
+    for _, pipeline in template.of_type("AWS::CodePipeline::Pipeline"):
+        found = [action for stage in as_list(pipeline.get("Stages")) for action in as_list(stage.get("Actions"))]
+        kinds = [action.get("ActionTypeId", {}) for action in found]
+        if any(kind.get("Category") == "Approval" for kind in kinds):
+            continue
+        for action, kind in zip(found, kinds, strict=True):
+            source = action.get("Configuration", {})
+            if kind.get("Category") == "Source" and kind.get("Provider") == "S3":
+                bucket = source.get("S3Bucket")
+                named = f"arn:aws:s3:::{bucket}" if isinstance(bucket, str) else bucket
+                yield Wire(named, STORES, None, pipeline.get("RoleArn"))
+            if kind.get("Category") == "Source" and kind.get("Provider") == "ECR":
+                yield Wire("*", ("ecr:PutImage",), None, pipeline.get("RoleArn"))
+
+
+def leaves(value: object) -> Iterator[object]:
+    """The texts and references within a value, in both branches of a condition."""
+    match value:
+        case {"Fn::If": [_, *parts]} | list(parts):
+            for part in parts:
+                yield from leaves(part)
+        case str():
+            # Of JSON that Fn::Sub filled in.
+            yield {"Fn::Sub": value} if "${" in value else value
+        case {**named} if (
+            len(named) == 1 and (one := str(next(iter(named)))) and (one == "Ref" or one.startswith("Fn::"))
+        ):
+            yield value
+        case {**named}:
+            for part in named.values():
+                yield from leaves(part)
