@@ -42,6 +42,7 @@ def delivery_of(release: Release) -> Workflow:
         approved=[environment.name for environment in config.environments if environment.approval],
         bakes=lambda action: bake_minutes(release.template(action)),
         root=release.sources,
+        services=[each.name for each in config.services],
     )
 
 

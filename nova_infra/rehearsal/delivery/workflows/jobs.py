@@ -206,3 +206,13 @@ def why_no_combinations(content: Mapping[str, Any], evaluated: Callable[[str], A
     except ExpressionError as error:
         return f"GitHub cannot evaluate its matrix: {error}"
     return "" if whole or is_unknown(whole) else "GitHub finds no values for its matrix"
+
+
+def runs_often(content: Mapping[str, Any], evaluated: Callable[[str], Any]) -> bool:
+    """Whether a job surely has several combinations, though only a run knows which."""
+    strategy = content.get("strategy")
+    matrix = strategy.get("matrix") if isinstance(strategy, Mapping) else None
+    if not isinstance(matrix, Mapping) or "exclude" in matrix:
+        return False
+    axes = [evaluated(each) if isinstance(each, str) else each for key, each in matrix.items() if key != "include"]
+    return any(isinstance(each, list) and len(each) > 1 for each in axes) and all(isinstance(e, list) for e in axes)

@@ -138,7 +138,7 @@ def files(*, mounted: bool = True, rule: dict[str, Any] | None = None, **volume:
 
 
 MADE = {"Path": "/uploads", "CreationInfo": {"OwnerUid": "1", "OwnerGid": "1", "Permissions": "755"}}
-AT_POINT = {"AuthorizationConfig": {"AccessPointId": {"Ref": "Point"}}}
+AT_POINT: dict[str, Any] = {"AuthorizationConfig": {"AccessPointId": {"Ref": "Point"}}}
 
 
 def edited(edit: Callable[[Resources], Any], **given: Any) -> Resources:
