@@ -57,12 +57,12 @@ test: setup ## Run what needs no deployment: lint, types, unit tests, the servic
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
 test-all: setup ## The same with all cases; only the remaining ones if the others have passed for this tree
-	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS) $(FURTHER_PARTS); \
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS) unit-services $(FURTHER_PARTS); \
 		else CASES= python scripts/parts.py $(filter-out types,$(PARTS)) $(FURTHER_PARTS); fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Run the tests that another Python could fail: make test-python PYTHON=python3.13
-	@python scripts/parts.py unit-services types unit-commands
+	@CASES= python scripts/parts.py unit-services types unit-commands
 
 check: setup ## Run all of test-all, unless it has passed for this tree: what the pipeline's Build stage runs
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi
@@ -142,8 +142,8 @@ unit-others: setup
 unit-commands: setup
 	@pytest -q -rsfE --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit/cli tests/unit/config
 
-unit-services: setup ## Unit tests of the services
-	@pytest -q -rsfE services
+unit-services: setup ## Unit tests of the services, except the exhaustive ones
+	@pytest -q -rsfE -m "$(CASES)" services
 
 # Coverage by itself, without `make test`: measuring takes half as long again.
 coverage: setup ## Measure which lines and branches the tests run: coverage.xml, and a page in .nova/coverage

@@ -3,9 +3,9 @@
 import gc
 import os
 import sys
-from collections import defaultdict
 from pathlib import Path
 
+from nova_infra import kernel
 from nova_infra.config import Config, load_config
 from nova_infra.errors import NovaError
 from nova_infra.machine import tools
@@ -40,7 +40,8 @@ def synthesize(config: Config) -> None:
     tools.prepare_node(os.environ)
     # Little of what a synthesis makes becomes garbage before its end: to look for it takes a twentieth of the time.
     gc.disable()
-    trust_types()
+    kernel.trust_types()
+    kernel.connect_directly()
     import aws_cdk as cdk
 
     from nova_infra.app import build_app
@@ -54,17 +55,6 @@ def synthesize(config: Config) -> None:
         canary_percentage=context.try_get_context("canaryPercentage"),
         rehearsed=context.try_get_context("rehearsed") is not None,
     ).synth()
-
-
-def trust_types() -> None:
-    """Leave out typeguard's look at every argument of every call, which takes as long as the calls.
-
-    mypy has checked the types, the tests synthesize with typeguard, and CDK itself refuses what it cannot take.
-    """
-    from jsii import _type_checking as checking
-
-    checking.check_type = lambda **_: None
-    checking.cached_type_hints = lambda stub: defaultdict(lambda: None)  # noqa: ARG005
 
 
 if __name__ == "__main__":

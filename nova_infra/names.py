@@ -105,6 +105,9 @@ CLUSTER_OUTPUT = "ClusterName"
 SCHEME_OUTPUT = "LoadBalancerScheme"
 """Output of the platform's stack: ``internal``, where its load balancer does not answer outside its VPC."""
 
+REVISION_OUTPUT = "TaskRevision"
+"""Output of the stack of a web service or worker: ARN of its task definition."""
+
 
 def cluster_name(prefix: str, existing: str | None) -> str:
     """Name of the ECS cluster that an environment's services run in, by the name of the existing one, if any."""

@@ -103,10 +103,11 @@ def measure(services: int, mixed: bool) -> dict[str, float]:
     """Synthesize that many services: seconds of each phase, number of templates, and size of the largest."""
     started = time.time()
     sys.path.insert(0, str(ROOT))
-    from app import trust_types
+    from nova_infra import kernel
 
     gc.disable()  # as app.py does
-    trust_types()
+    kernel.trust_types()
+    kernel.connect_directly()
     from nova_infra.app import build_app
     from nova_infra.checks.plugin import NovaChecks
     from nova_infra.config import parse_config

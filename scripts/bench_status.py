@@ -16,11 +16,13 @@ import boto3
 from bench_server import CREDENTIALS, LATENCY_SECONDS, SlowServer, project
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from nova_infra.names import REVISION_OUTPUT
+
 SERVICES = [f"service-{number:02}" for number in range(45)]
 ALARMS = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
 MAX_SECONDS = 5.0
 # A service without a stack is not Nova's: status would only say so.
-STACK = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+TOPIC = {"Topic": {"Type": "AWS::SNS::Topic"}}
 
 
 def populate(url: str, name: str, account: str, region: str) -> None:
@@ -46,11 +48,13 @@ def populate(url: str, name: str, account: str, region: str) -> None:
     )
     ecs.create_cluster(clusterName=prefix)
     container = {"name": "app", "image": "r/app:tag", "memory": 512, "cpu": 256}
-    ecs.register_task_definition(family=prefix, containerDefinitions=[container])
+    made = ecs.register_task_definition(family=prefix, containerDefinitions=[container])["taskDefinition"]
+    outputs = {REVISION_OUTPUT: {"Value": made["taskDefinitionArn"]}}
+    stack = json.dumps({"Resources": TOPIC, "Outputs": outputs})
     for each in SERVICES:
         service = f"{prefix}-{each}"
         ecs.create_service(cluster=prefix, serviceName=service, taskDefinition=prefix, desiredCount=2)
-        cloudformation.create_stack(StackName=service, TemplateBody=STACK)
+        cloudformation.create_stack(StackName=service, TemplateBody=stack)
         for kind in ALARMS:
             cloudwatch.put_metric_alarm(
                 AlarmName=f"{service}-{kind}",

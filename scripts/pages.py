@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from descriptions import describe
+
 from nova_infra.assumptions.rows import Row, sections
 from nova_infra.checks.rules import RULES
 from nova_infra.config import Config
@@ -43,6 +45,7 @@ def checks() -> str:
 
 def schema() -> str:
     """The schema with which editors complete and explain ``nova.toml``."""
+    describe(Config)
     return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

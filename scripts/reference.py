@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from descriptions import describe, models
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -118,6 +119,7 @@ _BY_PATH = {
 
 def reference() -> str:
     """The page."""
+    describe(Config)
     introduction = Section("", tuple(Paragraph.of(Prose(text)) for text in _INTRODUCTION))
     return as_markdown(Document("Every key of nova.toml", sections=(introduction, *_sections(Config, "", "", {}))))
 
@@ -126,7 +128,7 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInf
     """Every key below a model, by its path, tables included."""
     for name, info in model.model_fields.items():
         yield f"{path}{name}", info
-        for inner in _models(info.annotation):
+        for inner in models(info.annotation):
             if inner is Overrides:
                 continue  # its keys are the service's
             yield from keys(inner, f"{path}{name}.")
@@ -159,7 +161,7 @@ def _sections(
     inner: list[tuple[str, str, type[BaseModel]]] = []
     rows = []
     for name, info in model.model_fields.items():
-        below = _models(info.annotation)
+        below = models(info.annotation)
         many = "tuple[" in str(info.annotation) and below
         if title or not below:
             rows.append(_row(f"{path}{name}", name, info))
@@ -229,7 +231,7 @@ def _type(annotation: Any) -> str:
     if choices := _choices(annotation):
         return " or ".join(f"`{_toml(each)}`" for each in choices)
     text = str(annotation)
-    if _models(annotation):
+    if models(annotation):
         return "list of tables" if "tuple[" in text else "tables by name" if "dict[" in text else "table"
     if "tuple[" in text:
         return "list of texts"
@@ -263,13 +265,6 @@ def _number(info: FieldInfo) -> Any:
     }
     base = info.default if isinstance(info.default, int | float) and info.default else limits.get("ge", 1) or 1
     return min(base * 2, limits.get("le", base * 2))
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models in an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for each in get_args(annotation) for found in _models(each)]
 
 
 if __name__ == "__main__":

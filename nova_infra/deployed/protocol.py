@@ -73,7 +73,7 @@ class ObservedEnvironment(Protocol):
     def environments(self) -> tuple[str, ...]:
         """Names of the installation's environments in this account and region, itself included."""
 
-    def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
+    def stack_revisions(self, stacks: Sequence[Stack]) -> Mapping[str, str]:
         """Stack to the task definition, ``family:revision``, that it made last; those that cannot tell are left out."""
 
     def template(self, stack: str) -> Template:

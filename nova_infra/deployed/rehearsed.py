@@ -128,7 +128,7 @@ class RehearsedEnvironment:
         """A rehearsal has those of its release."""
         return (self.name,)
 
-    def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
+    def stack_revisions(self, stacks: Sequence[Stack]) -> Mapping[str, str]:
         """Nothing changes a service in a rehearsal but its stack."""
         return {}
 

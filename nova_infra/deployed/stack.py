@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from nova_infra.names import REVISION_OUTPUT
+
 Template = dict[str, Any]
 """A CloudFormation template as parsed JSON."""
 
@@ -41,6 +43,19 @@ class Stack:
     def updatable(self) -> bool:
         """Whether it can be changed: it is complete, be it after a rollback."""
         return self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it is as its last deployment wanted it."""
+        return self.updatable and "ROLLBACK" not in self.status
+
+    @property
+    def revision(self) -> str:
+        """ARN of the task definition that it made last; empty where only its resources tell.
+
+        An older version of Nova wrote no such output, and after a failure it is not relied on.
+        """
+        return self.outputs.get(REVISION_OUTPUT, "") if self.succeeded else ""
 
 
 @dataclass(frozen=True)

@@ -296,6 +296,11 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "its file has 1 request, and none for its paths",
         {"requests": "GET /elsewhere\n"},
     ),
+    "an alarm that no stack makes": (
+        "!",
+        "only AWS knows whether none, which no stack up to here makes, exists, can roll back",
+        {"edit": rollout(Alarms={"AlarmNames": ["none"], "Enable": True, "Rollback": True})},
+    ),
     "a target group is gone": (
         "✗",
         "refers to Green, which is not in the template",
@@ -304,10 +309,6 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
-    "an alarm that does not exist": (
-        "is not an alarm of this environment",
-        {"edit": rollout(Alarms={"AlarmNames": ["none"], "Enable": True, "Rollback": True})},
-    ),
     "CodeDeploy as the controller": (
         "prod.Service: becomes one of services deployed by CODE_DEPLOY",
         {"edit": service(DeploymentController={"Type": "CODE_DEPLOY"})},

@@ -14,5 +14,9 @@ def load_script(name: str) -> ModuleType:
     assert spec is not None and spec.loader is not None  # noqa: PT018 - the file is there
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # its data classes look themselves up
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(SCRIPTS))  # it may import another one
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(SCRIPTS))
     return module

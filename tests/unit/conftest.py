@@ -25,6 +25,7 @@ from helpers.assembly import Assembly
 from helpers.examples import QUICK, THOROUGH, load_profile
 from helpers.exhaustive import MARKER, refuse_unrepresented
 from helpers.own_project import guarded, refuse_what_is_the_users
+from nova_infra import kernel
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.machine import tools
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from nova_infra.config import Config
 
 tools.prepare_node(os.environ)
+kernel.connect_directly()
 # Where a rehearsal's Build stage runs these tests, the release tools would ask that rehearsal.
 os.environ.pop(REHEARSAL_VARIABLE, None)
 

@@ -1,5 +1,4 @@
 import importlib.util
-import inspect
 import json
 import os
 import subprocess
@@ -9,13 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import jsii._type_checking as checking
 import pytest
 
 from helpers.assembly import Assembly
 from nova_infra.config import Config, parse_config
 from nova_infra.errors import ConfigError
 from nova_infra.images.tags import image_tags
+from nova_infra.names import REVISION_OUTPUT
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +93,14 @@ def test_every_image_has_the_given_tag(assembly: Assembly) -> None:
                 assert json.dumps(container["Image"]).rstrip('"]}').endswith(":abc123"), stack
 
 
+def test_a_services_stack_says_which_task_definition_it_made(assembly: Assembly) -> None:
+    found = {stack: assembly.properties(stack, "AWS::ECS::Service") for stack in assembly.templates}
+    services = {stack: service["TaskDefinition"] for stack, running in found.items() for service in running}
+    assert len(services) == 12
+    for stack, made in services.items():
+        assert assembly.templates[stack]["Outputs"][REVISION_OUTPUT]["Value"] == made
+
+
 def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content(
     raw: dict[str, Any], synthesize: Callable[..., Assembly], example: Path
 ) -> None:
@@ -162,23 +169,6 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(
     first, *missing_services = result.stderr.splitlines()
     assert first.startswith("nova.toml: environments[0].account: '1' is not an AWS account: ")
     assert len(missing_services) == len(service_names)
-
-
-def test_what_the_entry_point_puts_in_place_of_typeguard_is_called_as_jsii_s_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    own = {name: getattr(checking, name) for name in ("check_type", "cached_type_hints")}
-    assert [[*inspect.signature(each).parameters] for each in own.values()] == [
-        ["argname", "value", "expected_type"],
-        ["stub"],
-    ]
-    with pytest.raises(TypeError):
-        checking.check_type(argname="argument count", value="five", expected_type=int)
-    for name, function in own.items():
-        monkeypatch.setattr(checking, name, function)  # so that they are put back
-    load_entry_point().trust_types()
-    hints = checking.cached_type_hints(load_entry_point)
-    assert checking.check_type(argname="argument count", value="five", expected_type=hints["count"]) is None
 
 
 @pytest.mark.exhaustive("test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded")

@@ -113,6 +113,7 @@ def test_a_command_takes_the_assembly_that_was_built_and_no_other(
     assert command("--digest", built).exception is None
 
 
+@pytest.mark.exhaustive("test_an_assembly_with_one_file_changed_is_another_one")
 def test_a_steps_first_command_refuses_another_assembly(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
     environment = {**os.environ, "CODEBUILD_SRC_DIR_Synth_Output": str(tmp_path), "ASSEMBLY": digest_of_files(tmp_path)}

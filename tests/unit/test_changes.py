@@ -46,6 +46,9 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.exhaustive(
+    "test_app.py::test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content"
+)
 @pytest.mark.parametrize("changes", one_of_each(CHANGES.values()), ids=CHANGES)
 def test_what_services_read_from_the_platform_stays_when_the_configuration_gains(
     dev: Callable[..., Assembly], changes: dict[str, Any]
@@ -69,7 +72,9 @@ def test_the_redirect_waits_until_the_listener_has_left_port_80(dev: Callable[..
     assert ports[443][0] in ports[80][1]["DependsOn"]
 
 
-@pytest.mark.exhaustive("test_what_services_read_from_the_platform_stays_when_the_configuration_gains")
+@pytest.mark.exhaustive(
+    "test_app.py::test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content"
+)
 def test_a_removed_service_takes_nothing_from_the_others(
     raw: dict[str, Any], synthesize: Callable[..., Assembly]
 ) -> None:

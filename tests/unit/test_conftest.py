@@ -71,6 +71,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], int]:
     return done.stdout.splitlines(), int((directory / "pid").read_text())
 
 
+@pytest.mark.exhaustive("test_a_test_that_reads_what_is_the_users_fails_whoever_runs_it")
 def test_a_log_names_a_failed_test_with_its_whole_reason(ran: tuple[list[str], int]) -> None:
     """A verdict quotes that line, and whoever reads it may have nothing else."""
     assert f"FAILED test_page.py::{LONG} - RuntimeError: the page never showed its answer" in ran[0]
@@ -80,6 +81,7 @@ def test_what_podman_keeps_running_without_root_ends_with_the_tests(ran: tuple[l
     assert not psutil.pid_exists(ran[1]) or psutil.Process(ran[1]).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.exhaustive("test_a_test_that_reads_what_is_the_users_fails_whoever_runs_it")
 def test_a_browser_that_is_none_is_refused_in_a_line(tmp_path: Path) -> None:
     none = str(tmp_path / "chromium")
     line = f"CHROMIUM_PATH={none}: is not a program: correct it, or unset it"

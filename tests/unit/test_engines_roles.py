@@ -164,6 +164,7 @@ def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles
     assert touched == {"arn:aws:ecr:us-east-1:444444444444:repository/nova-early/*"}
 
 
+@pytest.mark.exhaustive("test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone")
 def test_an_approved_job_deploys_the_registry_by_a_role_that_only_makes_repositories(
     roles: Roles, github_config: Config, github_assembly: Assembly
 ) -> None:
@@ -197,6 +198,7 @@ def test_an_approved_job_deploys_the_registry_by_a_role_that_only_makes_reposito
     assert github_assembly.order["NovaRegistryStack"] == {"nova-github-actions"}
 
 
+@pytest.mark.exhaustive("test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone")
 def test_what_a_failed_deployment_of_the_registry_has_made_its_role_may_remove_or_it_stays(
     roles: Roles, github_config: Config, github_assembly: Assembly
 ) -> None:

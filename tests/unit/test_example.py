@@ -71,7 +71,7 @@ def only(resources: list[dict[str, Any]], resource_type: str) -> dict[str, Any]:
 
 
 @pytest.mark.exhaustive(
-    "stacks/services/test_infrastructure.py::test_it_is_made_in_the_services_stack_with_its_grants_and_variables"
+    "stacks/services/test_infrastructure.py::test_no_task_starts_before_what_it_may_know_by_name_alone"
 )
 def test_its_service_rolls_a_bad_canary_back(resources: list[dict[str, Any]]) -> None:
     deployment = only(resources, "AWS::ECS::Service")["DeploymentConfiguration"]
@@ -84,7 +84,7 @@ def test_its_service_rolls_a_bad_canary_back(resources: list[dict[str, Any]]) ->
 
 
 @pytest.mark.exhaustive(
-    "stacks/services/test_infrastructure.py::test_it_is_made_in_the_services_stack_with_its_grants_and_variables"
+    "stacks/services/test_infrastructure.py::test_no_task_starts_before_what_it_may_know_by_name_alone"
 )
 def test_its_requests_reach_the_container(resources: list[dict[str, Any]]) -> None:
     [container] = only(resources, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]

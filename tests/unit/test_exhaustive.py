@@ -1,6 +1,7 @@
 """What `make test` leaves out: never the only case of its kind."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -104,6 +105,17 @@ def test_a_case_that_is_asked_for_by_name_is_run() -> None:
 )
 def test_one_that_nothing_stands_for_is_found(items: list[pytest.Item], missing: list[str]) -> None:
     assert [line.rpartition("::")[2].partition(" ")[0] for line in unrepresented(items)] == missing
+
+
+@pytest.mark.exhaustive("test_one_that_nothing_stands_for_is_found")
+@pytest.mark.own_project
+def test_what_the_services_leave_out_is_stood_for_in_its_file() -> None:
+    for file in (ROOT / "services").glob("*/tests/test_*.py"):
+        text = file.read_text(encoding="utf-8")
+        for named in re.findall(r'mark\.exhaustive\("(\w+)"\)', text):
+            before = re.search(rf"((?:^@.*\n)*)^(?:async )?def {named}\(", text, re.MULTILINE)
+            assert before, f"{file}: {named} stands for others and is not there"
+            assert MARKER not in before[1], f"{file}: {named} stands for others and is left out"
 
 
 @pytest.mark.parametrize("workers", one_of_each([0, 1]))

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2] / "nova_infra"
 AREAS = ("checks", "constructs", "stacks", "operations/gates", "operations/records", "operations/rollback")
 NODES = [
@@ -71,6 +73,7 @@ def test_what_is_paired_is_of_one_length() -> None:
     assert [place for place, text in zips if not text.endswith("strict=True)")] == []
 
 
+@pytest.mark.exhaustive("test_texts_are_not_compared_by_their_order")
 def test_no_text_has_the_marks_of_a_merge_that_was_not_finished() -> None:
     rooms = ("docs", "nova_infra", "scripts", "tests")
     found = [ROOT.parent / "README.md", *(path for room in rooms for path in (ROOT.parent / room).rglob("*"))]

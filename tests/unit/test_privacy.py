@@ -45,6 +45,7 @@ def test_what_is_private_is_found(source: str, found: list[str]) -> None:
     assert list(private_names(source)) == found
 
 
+@pytest.mark.exhaustive("test_what_is_private_is_found")
 def test_no_test_reaches_into_a_private_name_of_another_module() -> None:
     found = {
         f"{path.relative_to(TESTS)}: {name}"

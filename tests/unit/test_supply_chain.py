@@ -39,3 +39,21 @@ def test_what_a_supply_chain_is_judged_by_is_there() -> None:
     assert [each for each in ("vulnerability", "disclose", "90 days") if each not in policy] == []
     assert not any("checkout" in step.get("uses", "") for step in publish["steps"]), "it has none of our code to run"
     assert not any("make" in step.get("run", "").split() for step in publish["steps"])
+
+
+def test_what_the_security_page_says_of_scorecard_holds() -> None:
+    """Which jobs may write what, which files are binaries, and that what is installed has a hash."""
+    writing = {
+        (path.name, permission)
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for job in workflow(path.stem)["jobs"].values()
+        for permission, given in job["permissions"].items()
+        if given == "write" and permission in ("contents", "statuses", "checks", "packages", "actions", "deployments")
+    }
+    assert writing == {("release.yml", "contents"), ("judge.yml", "statuses")}
+    assert all(workflow(path.stem)["permissions"] == {} for path in (ROOT / ".github" / "workflows").glob("*.yml"))
+    page = (ROOT / "SECURITY.md").read_text().partition("## What OpenSSF's Scorecard sees")[2]
+    assert all(f"`.github/workflows/{name}`" in page for name, _ in writing)
+    setup = (ROOT / "scripts" / "setup.sh").read_text()
+    installing = [line for line in setup.splitlines() if " pip install " in line or " npm install " in line]
+    assert [each for each in installing if "--require-hashes" not in each and "--no-deps" not in each] == []

@@ -187,6 +187,7 @@ NOT_COMPARED = {("rollback.yml", "rollback")}
 """Jobs with production's credentials that compare no tools: SECURITY.md says why, and what is left."""
 
 
+@pytest.mark.exhaustive("test_workflows.py::test_a_suite_that_answers_a_gate_has_a_job_beside_the_deployment")
 def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_they_run_any() -> None:
     """The job's text is the commit's, too, but the digest is not: SECURITY.md says what is left."""
     gated = two()
@@ -212,7 +213,9 @@ def test_jobs_with_productions_credentials_compare_the_tools_of_a_commit_before_
     assert compared == {"deploy", "gate", "repositories"}, "a configuration of the tests has each of them"
 
 
-@pytest.mark.parametrize("name", ["services/audio/main.py", "nova.toml", "docs/delivery.md", "tests/test_new.py"])
+@pytest.mark.parametrize(
+    "name", one_of_each(["services/audio/main.py", "nova.toml", "docs/delivery.md", "tests/test_new.py"])
+)
 def test_a_commit_with_the_approved_tools_is_let_through(commit: tuple[Path, str], name: str) -> None:
     directory, digest = commit
     (directory / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,13 @@
 """``NOVA-L…``: checks the size of every policy in a synthesized template, of IAM, KMS, S3 and ECR, and nothing else.
 
-The planner refuses a release for a policy's grammar as well: ``operations/planner/blockers/services/policies.py``.
+The planner refuses a policy that is sure to be too large, and one for its grammar: ``blockers/services/policies``.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: "IAM does not count white space when
 calculating the size of a policy". Values that only CloudFormation knows count as long as they commonly are.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.permissions.attached import branches
@@ -15,7 +15,6 @@ from nova_infra.checks.rule import Finding, Rule, Template, as_list, referenced
 
 _INLINE = {"Roles": ("role", 10_240), "Users": ("user", 2_048), "Groups": ("group", 5_120)}
 _OWNERS = {"AWS::IAM::Role": "Roles", "AWS::IAM::User": "Users", "AWS::IAM::Group": "Groups"}
-_MANAGED, _TRUST = 6_144, 2_048
 
 # https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html,
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html,
@@ -32,6 +31,8 @@ _PSEUDO = {
     "AWS::Region": "ap-northeast-1",
     "AWS::URLSuffix": "amazonaws.com",
 }
+Size = Callable[[Any], int]
+"""How many characters AWS counts of a policy, as far as that can be known."""
 _UNKNOWN_NAME = "x" * 48
 _UNKNOWN_ARN = f"arn:aws:service:ap-northeast-1:123456789012:kind/{_UNKNOWN_NAME}"
 
@@ -59,12 +60,12 @@ def _resolved(value: object) -> object:
     return value
 
 
-def _inline(template: Template) -> Iterator[Finding]:
+def _inline(template: Template, size_of: Size = policy_size) -> Iterator[Finding]:
     """Inline policies count together, for each role, user and group that has them."""
     sizes: dict[tuple[str, str], int] = {}
     largest: dict[tuple[str, str], tuple[int, str]] = {}
     for owners, logical_id, document in _inline_documents(template):
-        size = policy_size(document)
+        size = size_of(document)
         for key in owners:
             sizes[key] = sizes.get(key, 0) + size
             largest[key] = max(largest.get(key, (0, "")), (size, logical_id))
@@ -93,25 +94,31 @@ def _inline_documents(template: Template) -> Iterator[tuple[list[tuple[str, str]
         yield owners, logical_id, properties.get("PolicyDocument")
 
 
-def _managed(template: Template) -> Iterator[Finding]:
-    for logical_id, properties in template.of_type("AWS::IAM::ManagedPolicy"):
-        yield from _over(logical_id, properties, "PolicyDocument", _MANAGED)
-
-
-def _trust(template: Template) -> Iterator[Finding]:
-    for logical_id, properties in template.of_type("AWS::IAM::Role"):
-        yield from _over(logical_id, properties, "AssumeRolePolicyDocument", _TRUST)
-
-
-def _resources(template: Template) -> Iterator[Finding]:
-    for resource_type, (name, limit) in _OF_RESOURCES.items():
+def _each(template: Template, size_of: Size, limits: Mapping[str, tuple[str, int]]) -> Iterator[Finding]:
+    for resource_type, (name, limit) in limits.items():
         for logical_id, properties in template.of_type(resource_type):
-            yield from _over(logical_id, properties, name, limit)
+            if name in properties and (size := size_of(properties[name])) > limit:
+                yield Finding(logical_id, f"Properties.{name}", f"it has {size:,} characters, but AWS allows {limit:,}")
 
 
-def _over(logical_id: str, properties: Mapping[str, Any], name: str, limit: int) -> Iterator[Finding]:
-    if name in properties and (size := policy_size(properties[name])) > limit:
-        yield Finding(logical_id, f"Properties.{name}", f"{size:,} characters, but AWS allows {limit:,}")
+def _managed(template: Template, size_of: Size = policy_size) -> Iterator[Finding]:
+    return _each(template, size_of, {"AWS::IAM::ManagedPolicy": ("PolicyDocument", 6_144)})
+
+
+def _trust(template: Template, size_of: Size = policy_size) -> Iterator[Finding]:
+    return _each(template, size_of, {"AWS::IAM::Role": ("AssumeRolePolicyDocument", 2_048)})
+
+
+def _resources(template: Template, size_of: Size = policy_size) -> Iterator[Finding]:
+    return _each(template, size_of, _OF_RESOURCES)
+
+
+def too_large(resources: Mapping[str, Mapping[str, Any]], size_of: Size) -> Iterator[Finding]:
+    """Every policy among some resources that is larger than AWS takes."""
+    kinds = ("AWS::IAM::", *_OF_RESOURCES)
+    template = Template({name: each for name, each in resources.items() if str(each.get("Type")).startswith(kinds)})
+    for check in (_inline, _managed, _trust, _resources):
+        yield from check(template, size_of)
 
 
 _QUOTAS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"

@@ -1,8 +1,11 @@
 """``NOVA-R…`` for services without requests: workers, their queues, and jobs."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.checks.permissions.statements import pattern_of
 from nova_infra.checks.rule import Finding, Rule, Template, as_list, as_text, deployment, referenced
 
 _SERVICE = "AWS::ECS::Service"
@@ -22,32 +25,46 @@ def _nothing_to_shift(template: Template) -> Iterator[Finding]:
 
 def _messages_are_not_lost(template: Template) -> Iterator[Finding]:
     queues = dict(template.of_type(_QUEUE))
-    dead = {
-        referenced(queue["RedrivePolicy"].get("deadLetterTargetArn"))
-        for queue in queues.values()
-        if "RedrivePolicy" in queue
-    }
+    dead = {_queue_meant(template, _target(queue)) for queue in queues.values()}
     for logical_id, queue in queues.items():
-        if logical_id not in dead and "RedrivePolicy" not in queue:
+        if logical_id not in dead and "RedrivePolicy" not in queue and not _takes_dead_letters(queue):
             yield Finding(logical_id, "Properties.RedrivePolicy")
 
 
 def _dead_messages_are_noticed(template: Template) -> Iterator[Finding]:
     watched = {
-        as_text(dimension.get("Value"))
+        _queue_meant(template, dimension.get("Value"))
         for _, alarm in template.of_type(_ALARM)
         for metric in (alarm, *(each.get("MetricStat", {}).get("Metric", {}) for each in as_list(alarm.get("Metrics"))))
         if metric.get("MetricName") == "ApproximateNumberOfMessagesVisible"
         for dimension in as_list(metric.get("Dimensions"))
     }
-    queues = dict(template.of_type(_QUEUE))
-    for logical_id, queue in queues.items():
-        target = referenced(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
-        dead = queues.get(target or "")
-        # A queue without a name of its own is known by its reference.
-        names = (f"${{{target}}}", as_text((dead or {}).get("QueueName", target)))
-        if dead is not None and watched.isdisjoint(names):
-            yield Finding(logical_id, "Properties.RedrivePolicy", f"no alarm watches {names[1]}")
+    for logical_id, queue in template.of_type(_QUEUE):
+        dead = _queue_meant(template, _target(queue)) or (logical_id if _takes_dead_letters(queue) else None)
+        if dead is not None and dead not in watched:
+            name = as_text(template.resources[dead]["Properties"].get("QueueName", dead))
+            yield Finding(logical_id, "Properties.RedrivePolicy", f"no alarm watches {name}")
+
+
+def _target(queue: Mapping[str, Any]) -> Any:
+    """Where a queue sends messages that failed again and again: an ARN in any form."""
+    return queue.get("RedrivePolicy", {}).get("deadLetterTargetArn")
+
+
+def _takes_dead_letters(queue: Mapping[str, Any]) -> bool:
+    """Whether a queue says that it is a dead-letter queue, such as of queues in other stacks."""
+    return queue.get("RedriveAllowPolicy", {}).get("redrivePermission", "denyAll") in ("allowAll", "byQueue")
+
+
+def _queue_meant(template: Template, value: Any) -> str | None:
+    """The queue of the template that a function refers to, or that a name or an ARN names."""
+    given = json.dumps(value) if isinstance(value, Mapping) else ""
+    for logical_id, queue in template.of_type(_QUEUE):
+        if re.search(rf'["{{]{logical_id}[".}}]', given):
+            return logical_id
+        if "QueueName" in queue and pattern_of(value).rpartition(":")[2] == pattern_of(queue["QueueName"]):
+            return logical_id
+    return None
 
 
 def _failed_runs_are_noticed(template: Template) -> Iterator[Finding]:

@@ -19,9 +19,7 @@ _COMMANDS = ("command", "entrypoint", "before_deploy")
 class Model(BaseModel):
     """A table of ``nova.toml``: frozen, strict about types, without unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -126,14 +126,14 @@ def deployment(name: str, artifact: Any, names: list[str]) -> Iterator[str]:
     if others != expected:
         odd = sorted(key for key in others.keys() | expected.keys() if others.get(key) != expected.get(key))
         yield f"{name} would be deployed with another {', '.join(odd)}"
-    # The CDK CLI uploads nothing under a name that is taken: a later template could find this in its place.
+    # The CDK CLI uploads nothing under a name that is taken, so a later template could find this in its place.
     uploads = [
         (to["objectKey"], each["source"])
         for each in read(f"{name}.assets.json")["files"].values()
         for to in each["destinations"].values()
     ]
     if uploads != [(f"{digest}.json", {"path": properties["templateFile"], "packaging": "file"})]:
-        yield f"{name} uploads something else than its template"
+        yield f"{name} uploads something other than its template"
     if set(artifact.get("dependencies", ())) - {f"{other}{end}" for other in names for end in ("", ".assets")}:
         yield f"{name} would be deployed with other stacks"
 

@@ -70,13 +70,16 @@ class AwsStacks(ABC):
     def _stack(self, name: str) -> Stack | None:
         return _stack(self.aws, name)
 
-    def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
-        def revision(stack: str) -> str:
+    def stack_revisions(self, stacks: Sequence[Stack]) -> Mapping[str, str]:
+        def asked(stack: str) -> str:
             found = self.aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
             arns = [str(r["PhysicalResourceId"]) for r in found if r["ResourceType"] == "AWS::ECS::TaskDefinition"]
             return read_revision(arns[0]) if len(arns) == 1 else ""
 
-        return {stack: made for stack, made in zip(stacks, self.aws.each(revision, stacks), strict=True) if made}
+        said = {s.name: read_revision(made) for s in stacks if (made := s.revision)}
+        silent = [stack.name for stack in stacks if stack.name not in said]
+        answers = zip(silent, self.aws.each(asked, silent), strict=True)
+        return said | {stack: made for stack, made in answers if made}
 
     def template(self, stack: str) -> Template:
         return _template(self.aws, stack)
@@ -279,8 +282,7 @@ class AwsStacks(ABC):
 def deployed_template(aws: Aws, name: str) -> Template | None:
     """The template that a stack was last deployed with; None without such a stack, or where that did not succeed."""
     stack = _stack(aws, name)
-    whole = stack is not None and stack.updatable and "ROLLBACK" not in stack.status
-    return _template(aws, name) if whole else None
+    return _template(aws, name) if stack is not None and stack.succeeded else None
 
 
 def _stack(aws: Aws, name: str) -> Stack | None:

@@ -8,7 +8,7 @@ it is not what the installed schemas say.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -61,7 +61,13 @@ _LIMITED = re.compile(
     r"|Listener|ListenerRule|LoadBalancer|LogGroup|MetricFilter|Parameter|Permission|Pipeline|Policy|Project|Queue"
     r"|RecordSet|ReplicationGroup|Repository|Role|RotationSchedule|Route|Rule|ScalableTarget|ScalingPolicy|Schedule"
     r"|Secret|Service|StateMachine|Stream|Subscription|SubscriptionFilter|Table|TargetGroup|TaskDefinition|Topic|Url"
-    r"|UserPool)|AWS::S3::Bucket|AWS::EC2::(FlowLog|NatGateway|Subnet|VPC|VPCEndpoint)"
+    r"|UserPool)|AWS::S3::Bucket|AWS::EC2::(EIP|FlowLog|Instance|NatGateway|Subnet|Volume|VPC|VPCEndpoint)"
+    r"|AWS::ApiGateway::(RestApi|Stage|UsagePlan)|AWS::AppRunner::Service|AWS::AutoScaling::AutoScalingGroup"
+    r"|AWS::Backup::Backup(Plan|Vault)|AWS::Budgets::Budget|AWS::CloudFront::Distribution|AWS::CloudTrail::Trail"
+    r"|AWS::(DocDB|Neptune)::DB(Cluster|Instance)|AWS::KinesisFirehose::DeliveryStream|AWS::MSK::Cluster"
+    r"|AWS::MemoryDB::Cluster|AWS::OpenSearchService::Domain|AWS::Pipes::Pipe|AWS::Redshift::Cluster"
+    r"|AWS::ServiceDiscovery::(Service|PrivateDnsNamespace)|AWS::SES::EmailIdentity|AWS::Synthetics::Canary"
+    r"|AWS::WAFv2::IPSet|AWS::AmazonMQ::Broker|AWS::ElastiCache::(CacheCluster|ServerlessCache)"
 )
 """The types whose limits are kept: those of the templates, and what is usual beside them."""
 _OPEN = re.compile(
@@ -69,8 +75,9 @@ _OPEN = re.compile(
     r"|MetricType|Dimension|Namespace|Provider|Event|Driver|Architecture|Spec|Algorithm|PropagateTags|ProtocolVersion"
 )
 """Properties whose words AWS keeps adding to: the schemas may be older."""
-_MOST_WORDS = 12
+_MOST_WORDS, _MOST_GROWING = 12, 60
 _DEEPEST = 6
+_BOUNDS = (("number", "minimum", "maximum"), ("text", "minLength", "maxLength"), ("list", "minItems", "maxItems"))
 
 
 @dataclass(frozen=True)
@@ -108,12 +115,31 @@ def replaced_by(resource: Mapping[str, Any]) -> tuple[str, ...]:
     return (*resource_type(resource["Type"]).replaced_by, *kept)
 
 
-def limits(name: str) -> Mapping[str, Sequence[Any]]:
-    """The words that properties of a type may have, or the least and the most number.
+@dataclass(frozen=True)
+class Bounds:
+    """What a property may be, by the schema of its type.
 
-    By paths, as ``values_at`` takes them.
+    Attributes:
+        of: What has the bounds: "number", "text" for its characters, "list" for its entries; "words" has none.
+        pattern: What a text has to match somewhere; empty where anything will do.
+        grows: Whether AWS adds to the words, so that the schema may be older than AWS.
     """
-    found: Mapping[str, Sequence[Any]] = _table()["limits"].get(name, {})
+
+    of: str
+    least: float | None = None
+    most: float | None = None
+    pattern: str = ""
+    words: tuple[str, ...] = ()
+    grows: bool = False
+
+
+@cache
+def limits(name: str) -> Mapping[str, Bounds]:
+    """The limits of a type's properties, by their paths as ``values_at`` takes them."""
+    found = {}
+    for path, (of, *given) in _table()["limits"].get(name, {}).items():
+        is_words = of in ("words", "growing")
+        found[path] = Bounds("words", words=tuple(given), grows=of == "growing") if is_words else Bounds(of, *given)
     return found
 
 
@@ -148,21 +174,43 @@ def drawn_from_schemas() -> str:
 
 def _limits(schema: Mapping[str, Any], part: Mapping[str, Any], path: str) -> Iterator[tuple[str, list[Any]]]:
     """Every property below a part of a schema that has limits of its own."""
-    if path.count(".") >= _DEEPEST:
+    if path.count(".") >= _DEEPEST or path.endswith("Tags"):
         return
     if (reference := part.get("$ref", "")).startswith("#/definitions/"):
         part = schema["definitions"].get(reference.removeprefix("#/definitions/"), {})
-    words = part.get("enum", [])
-    if words and len(words) <= _MOST_WORDS and not _OPEN.search(path.rpartition(".")[2]):
-        yield path, [str(each).lower() if isinstance(each, bool) else str(each) for each in words]
-    elif part.get("type") in ("integer", "number") and {"minimum", "maximum"} <= part.keys():
-        yield path, [part["minimum"], part["maximum"]]
+    if (limit := _limit(part, path)) is not None:
+        yield path, limit
     if "items" in part:
         yield from _limits(schema, part["items"], f"{path}[]")
     read_only = {each.removeprefix("/properties/") for each in schema.get("readOnlyProperties", ())}
     for name, inner in part.get("properties", {}).items():
         if path or name not in read_only:
             yield from _limits(schema, inner, f"{path}.{name}" if path else name)
+
+
+def _limit(part: Mapping[str, Any], path: str) -> list[Any] | None:
+    """The limit of one property: its kind, then its words, or its least, its most and its pattern."""
+    words = [str(each).lower() if isinstance(each, bool) else str(each) for each in part.get("enum", ())]
+    if words:
+        grows = len(words) > _MOST_WORDS or _OPEN.search(path.rpartition(".")[2])
+        return ["growing" if grows else "words", *words] if len(words) <= _MOST_GROWING else None
+    for of, least, most in _BOUNDS:
+        pattern = _pattern(part) if of == "text" else []
+        if pattern or least in part or most in part:
+            return [of, part.get(least), part.get(most), *pattern]
+    return None
+
+
+def _pattern(part: Mapping[str, Any]) -> list[str]:
+    """The pattern of a text, where it says which texts match and Python reads it as the schemas' authors do."""
+    pattern = part.get("pattern", "")
+    if not pattern.startswith("^") or pattern in ("^.*$", "^.+$"):
+        return []
+    try:
+        re.compile(pattern)
+    except re.error:  # classes such as \p{L}, which Python does not have
+        return []
+    return [pattern]
 
 
 if __name__ == "__main__":

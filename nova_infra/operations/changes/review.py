@@ -82,7 +82,7 @@ def _contents(before: Path, after: Path) -> Iterator[StackChange]:
     """What is uploaded under a name that stays, and is something else: no template shows it."""
     known = Assembly(before).uploads()
     for place, digests in sorted(Assembly(after).uploads().items()):
-        what = "holds something else than before under the same name: if it is bundled, set AssetHashType.OUTPUT"
+        what = "has other contents than before under the same name: if it is bundled, set AssetHashType.OUTPUT"
         if len(digests) > 1:
             what = "stands for several things: give each a name of its own"
         if len(digests | known.get(place, set())) > 1:

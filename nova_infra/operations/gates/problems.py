@@ -168,7 +168,8 @@ def _job_faults(name: str, image: ReleasedImage, seen: Seen, stacks: Mapping[str
     elif not stack.updatable:
         yield Problem(f"{name}: its stack is {stack.status}: {way_out(stack)}")
     if tag not in (image.tag, image.digest):
-        yield Problem(f"{name}: its next run uses {tag} instead of {_told(image.tag, image.digest)}")
+        hint = _rolled_back(stack)
+        yield Problem(f"{name}: its next run uses {tag} instead of {_told(image.tag, image.digest)}{hint}")
     for alarm in seen.alarms:
         if alarm.state == "ALARM" and alarm.name in {alarm_name(stack_name, kind) for kind in JOB_ALARMS}:
             yield Problem(f"{alarm.name}: is in ALARM: {alarm.reason}", may_pass=True, subject=alarm.condition)
@@ -199,18 +200,21 @@ def _task_faults(service: RunningService, image: ReleasedImage, stack: Stack | N
     others = [task for task in running if task.digest != image.digest]
     if others:
         what = sorted({_told(task.image, task.digest) for task in others})
-        hint = ""
-        if stack is not None and "ROLLBACK" in stack.status:
-            hint = f": its last update was rolled back{f' ({stack.reason})' if stack.reason else ''}"
         found.append(
             Problem(
                 f"{service.name}: {len(others)} of {len(running)} tasks run {', '.join(what)} instead of "
-                f"{_told(image.tag, image.digest)}{hint}",
+                f"{_told(image.tag, image.digest)}{_rolled_back(stack)}",
                 # While a deployment is under way, tasks of two revisions run.
                 may_pass=len(service.deployments) > 1 or all(task.digest is None for task in others),
             )
         )
     return found
+
+
+def _rolled_back(stack: Stack | None) -> str:
+    if stack is None or "ROLLBACK" not in stack.status:
+        return ""
+    return f": its last update was rolled back{f' ({stack.reason})' if stack.reason else ''}"
 
 
 def _told(reference: str, digest: str | None) -> str:

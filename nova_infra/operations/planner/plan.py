@@ -44,7 +44,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
 from nova_infra.operations.planner.blockers.network.ways import closed_stores
 from nova_infra.operations.planner.blockers.resources.combinations import refused_combinations
-from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
+from nova_infra.operations.planner.blockers.resources.limits import beyond_limits, unknown_words
 from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers, shortened
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
@@ -96,7 +96,6 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_services,
     refused_values,
     refused_updates,
-    beyond_limits,
     refused_texts,
     refused_combinations,
     refused_properties,
@@ -133,6 +132,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     changed_health_checks,
     withdrawn_permissions,
     resource_quotas,
+    unknown_words,
 )
 
 
@@ -178,9 +178,13 @@ def plan(
             step = Step(
                 world, before, stack, resource_actions(before, stack), claims, never_deployed, changing, release
             )
-            refusals = tuple(dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step)))
+            refusals = dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step))
+            said = {refusal.where.replace("[]", "") for refusal in refusals}
+            refusals |= dict.fromkeys(each for each in beyond_limits(step) if each.where.replace("[]", "") not in said)
             consequences = tuple(consequence for observe in _OBSERVERS for consequence in observe(step))
-            planned.append(PlannedStack(stack, number, before is None, tuple(step.actions), refusals, consequences))
+            planned.append(
+                PlannedStack(stack, number, before is None, tuple(step.actions), tuple(refusals), consequences)
+            )
         for stack in changing:
             world.put(stack)
     wanted = [stack for wave in waves for stack in wave]

@@ -4,19 +4,23 @@ In doubt it may: where the role is not in the template, where a policy is AWS's 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from nova_infra.checks.permissions.attached import Attached, branches, pattern_in
-from nova_infra.checks.permissions.statements import Statement, allowing, in_one_partition
+from nova_infra.checks.permissions.statements import Statement, allowing, contains, in_one_partition
 from nova_infra.checks.rule import Template, as_list, as_text, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables
 from nova_infra.operations.planner.model import StackKey
 
 NAME_SUFFIX = "-AbCdEf"
 """Six characters that Secrets Manager puts behind a name: a policy may name a secret with or without them."""
+
+
+_ANY = ("*",), ("*",)
+_OF_TLS = ("aws:securetransport", "s3:tlsversion")
 
 
 class TaskRole:
@@ -53,6 +57,43 @@ class TaskRole:
             if self.name and not any(allowing(self._statements, action, each) for each in _names(resource)):
                 return action, resource
         return None
+
+    def doubt(self, needs: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+        """The first permission that it may lack, of those that it is not denied: an action, and why, in a clause."""
+        for action, resource in needs:
+            if why := self._doubt(action, _names(resource)):
+                return action, why
+        return None
+
+    def _doubt(self, action: str, names: Sequence[str]) -> str:
+        if not self.name:
+            return "its role is in no template"
+        open_ones = [each for each in self._statements if _may_decide(each)]
+        if any(not each.allows and each.covers(action, name) for each in open_ones for name in names):
+            return "a Deny has a condition"
+        plain = [each for each in self._statements if each not in open_ones]
+        own = [each for each in plain if not self._is_of_aws(each)]
+        for found, why in (
+            (plain, "its role may only under a condition"),
+            (own, "only a managed policy of AWS's own may allow it"),
+        ):
+            if not any(allowing(found, action, name) for name in names):
+                return why
+        if any(contains(pattern, name) for name in names for _, pattern in allowing(own, action, name)):
+            return ""
+        return "it is not known on which resource"
+
+    def _is_of_aws(self, statement: Statement) -> bool:
+        """Whether a statement stands for a policy of AWS's own, which is not in the template."""
+        managed = self._resources[self.name].get("Properties", {}).get("ManagedPolicyArns")
+        return bool(managed) and statement.policy == self.name and (statement.actions, statement.resources) == _ANY
+
+
+def _may_decide(statement: Statement) -> bool:
+    """Whether a statement's conditions may turn out either way: every call comes over TLS."""
+    return statement.conditional and not (
+        statement.conditions and all(k in _OF_TLS for _, k, _ in statement.conditions)
+    )
 
 
 def _names(resource: str) -> tuple[str, ...]:

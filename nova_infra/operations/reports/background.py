@@ -18,7 +18,7 @@ _OF_QUEUES = {
     "dead": Cause(
         "Messages that the worker received again and again, and never deleted, are in the dead-letter queue.",
         "read `nova logs {service} {environment}`, fix the worker and release again; then move the messages back with "
-        "`aws sqs start-message-move-task`",
+        "`aws sqs start-message-move-task --source-arn` and the ARN of its dead-letter queue",
         _SQS,
     ),
     "oldest": Cause(
@@ -62,7 +62,7 @@ def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobSt
     return JobStatus(
         job=job.name,
         running=sum(run.status == "RUNNING" for run in job.runs),
-        last=_told(ended, now) if ended else "never ran" if not job.runs else "its first run is going",
+        last=_told(ended, now) if ended else "never ran" if not job.runs else "its first run is under way",
         next=_next_in_words(job, next_at, now),
         next_at=next_at,
         alarms=red,
@@ -78,7 +78,7 @@ def queue_in_words(backlog: Backlog) -> str:
     """How full the queues of a worker are."""
     waiting = f"{backlog.waiting} waiting"
     if backlog.in_flight:
-        waiting += f", {backlog.in_flight} in work"
+        waiting += f", {backlog.in_flight} in flight"
     return f"{waiting}, {backlog.dead} dead" if backlog.dead else waiting
 
 

@@ -13,6 +13,7 @@ from nova_infra.deployed.model import Alarm
 from nova_infra.deployed.stack import Template
 from nova_infra.documents.model import Code, Document, Foreign, Line, Section, Tone
 from nova_infra.documents.text import counted, shortened
+from nova_infra.names import JOB_ALARMS
 from nova_infra.operations.changes.differences import Difference, Kind
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.records.ledger import Entry
@@ -171,17 +172,16 @@ def _warnings(brief: Brief) -> list[Line]:
         )
         found.append(Line.of(text, tone="bad"))
     red = [alarm for alarm in brief.alarms if alarm.state == "ALARM"]
-    found += [
-        Line.of(
-            Foreign(alarm.name),
-            " is red: if it is a deployment alarm, ECS will watch none of its service's alarms during this deployment",
-            tone="bad",
-        )
-        for alarm in red
-    ]
+    found += [Line.of(Foreign(alarm.name), f" is red: {_what_follows(alarm)}", tone="bad") for alarm in red]
     failed = [action for action in brief.tests or () if action.status == "Failed"]
     found += [Line.of(Foreign(action.full_name), " failed for this commit", tone="bad") for action in failed]
     return found
+
+
+def _what_follows(alarm: Alarm) -> str:
+    if alarm.name.endswith(tuple(f"-{kind}" for kind in JOB_ALARMS)):
+        return "a job's run failed or is missing, which `nova explain` looks into; it stops no deployment"
+    return "if it is a deployment alarm, ECS will watch none of its service's alarms during this deployment"
 
 
 def _sections(brief: Brief) -> Iterator[Section]:

@@ -34,6 +34,14 @@ class Cause:
 
 # The first that matches counts: what is special comes before what is general.
 _CAUSES: tuple[tuple[str, Cause], ...] = (
+    (  # What the command printed follows, and may be worded like any other failure.
+        r"\b(before_deploy|run_before_promotion) (exited with|did not end)",
+        Cause(
+            "A command that has to succeed before the new image is deployed failed, so nothing was deployed.",
+            "read what it printed, which begins with the line that says why; fix it and release again",
+            "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources.html",
+        ),
+    ),
     (
         r"CannotPullContainer.*(not found|manifest unknown|does not exist)",
         Cause(

@@ -143,8 +143,8 @@ def _summary(
     known: Collection[str] | None,
 ) -> EnvironmentStatus:
     own = {stack.name: stack for stack in found.stacks.result()}
-    # A call for each: only of those that are judged by it.
-    judged = [s.stack for s in services if s.stack in own and not own[s.stack].busy]
+    # May be a call for each: only of those that are judged by it.
+    judged = [own[s.stack] for s in services if s.stack in own and not own[s.stack].busy]
     revisions = environment.stack_revisions(judged)
     backlogs = environment.backlogs(services)
     ledger, jobs = found.ledger.result(), found.jobs.result()

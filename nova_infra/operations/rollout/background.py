@@ -72,7 +72,9 @@ def _job(job: RunningJob, now: datetime) -> JobView:
     status = job_status(job, (), now)
     ended = next((run for run in job.runs if run.status != "RUNNING"), None)
     last = f"{ended.status.lower().replace('_', ' ')} {_moment(ended.ended or ended.began, now)}" if ended else ""
-    return JobView(job.name, status.running, last, _moment(status.next_at, now) if status.next_at else "", status.well)
+    following = _moment(status.next_at, now) if status.next_at else ""
+    disabled = bool(job.schedule) and not job.enabled
+    return JobView(job.name, status.running, last, following, status.well, disabled)
 
 
 def _moment(at: datetime, now: datetime) -> str:

@@ -24,6 +24,7 @@ def job_in_words(job: JobView) -> str:
     """What a job does now, how its last run ended, and when it runs next."""
     parts = [f"{job.running} running"] if job.running else []
     parts += [f"last run {job.last}" if job.last else "no run has ended"]
+    parts += ["its schedule is disabled"] if job.disabled else []
     return ", ".join([*parts, f"next {job.next} UTC"] if job.next else parts)
 
 

@@ -114,6 +114,7 @@ class JobView:
     Attributes:
         last: What came of its latest run that has ended, and when, UTC; empty where none has.
         next: When its schedule starts it next, UTC; empty where nothing does.
+        disabled: Whether it has a schedule that is disabled.
     """
 
     name: str
@@ -121,6 +122,7 @@ class JobView:
     last: str = ""
     next: str = ""
     well: bool = True
+    disabled: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class ClientGoneError(Exception):
 
 
 class ClientSilentError(ClientGoneError):
-    """The client sent nothing for the idle timeout, with a part of its request outstanding."""
+    """The client sent nothing for the idle timeout while part of its request was outstanding."""
 
     status = 408
 

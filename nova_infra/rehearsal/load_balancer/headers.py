@@ -68,7 +68,7 @@ class PublicName:
         return changed
 
     def leading_here(self, text: bytes) -> bytes:
-        """A text whose addresses of the load balancer lead here: its port for HTTP would lead on to that for HTTPS."""
+        """A text with this address for the load balancer's, also for that of HTTP, which only redirects to HTTPS."""
         there = rb"(?i:https?://" + re.escape(self.host.encode()) + rb")(?![\w.:-])"
         return re.sub(there, lambda _: self.here.encode(), text)
 

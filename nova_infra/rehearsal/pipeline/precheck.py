@@ -31,6 +31,7 @@ _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold (each task has an empty directory there)"
 _FURTHER_GROUPS = "requests through all but the first target group of a service"
 _HEALTH_PORT = "the answers to health checks on a port of their own (a task counts as healthy here if it listens there)"
+_STRANGE = "which no stack up to here makes"
 _ELB = "AWS::ElasticLoadBalancingV2"
 _DEFAULT = "DefaultCapacityProviderStrategy"
 _ROUTING = ("TargetGroup", "Listener", "ListenerRule")
@@ -185,11 +186,12 @@ class StageReading:
         self._read_alarms(stack)
         for logical_id in stack.resources("AWS::ECS::Service"):
             service, where = read_service(stack, logical_id), f"{stack_name}.{logical_id}"
-            self._alarms_exist(service.rollout.alarms, f"{where}.DeploymentConfiguration.Alarms.AlarmNames")
             self.services.add(where)
             self._read_health_ports(stack.properties(logical_id), service.name)
             unread = [each for each in service.rollout.alarms if each in self.unevaluated]
             self.unknown |= {f"{each}, which can roll back {service.name}," for each in unread}
+            strange = [each for each in service.rollout.alarms if each not in self._alarms]
+            self.unknown |= {f"{each}, {_STRANGE}, exists, can roll back {service.name} and" for each in strange}
             if service.rule is not None and service.rule not in self._rules:
                 raise UnresolvableError(
                     f"{where}.LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule: {service.rule!r} is not a "
@@ -224,9 +226,10 @@ class StageReading:
             name = str(properties["AlarmName"])
             self._alarms.add(name)
             composites[logical_id] = self._evaluated(name, partial(read_composite_alarm, properties))
-        for logical_id, composite in composites.items():
-            if composite is not None:
-                self._alarms_exist(composite.alarms, f"{stack.name}.{logical_id}.AlarmRule")
+        for composite in filter(None, composites.values()):
+            for each in composite.alarms:
+                if each not in self._alarms:
+                    self.unevaluated.setdefault(composite.name, f"{composite.name}: is over {each}, {_STRANGE}")
         for _ in composites:  # one may be over another, in any order
             for composite in filter(None, composites.values()):
                 if parts := [each for each in composite.alarms if each in self.unevaluated]:
@@ -289,11 +292,6 @@ class StageReading:
                 self.areas.add(_HEALTH_PORT)
             if port and mapped is not None and port not in mapped:
                 self.unmapped.add(f"{name} answers health checks on port {port}, which no container maps")
-
-    def _alarms_exist(self, names: tuple[str, ...], where: str) -> None:
-        for name in names:
-            if name not in self._alarms:
-                raise UnresolvableError(f"{where}: {name!r} is not an alarm of this environment: correct the name")
 
 
 def _areas(stack: PlayedStack) -> set[str]:

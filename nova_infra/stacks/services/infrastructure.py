@@ -17,6 +17,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 
+from nova_infra.checks.acknowledge import acknowledge_own_policy
 from nova_infra.config import Config
 from nova_infra.constructs.observability.encryption_key import LOGS_STATEMENT
 from nova_infra.constructs.tasks.task import FargateTask
@@ -144,6 +145,7 @@ def extend(
         )
     except Exception as error:
         raise _fault(error, name) from None
+    acknowledge_own_policy(task.definition.task_role)  # what the file grants
     made = [each for each in stack.node.find_all() if each.node.path not in before]
     _settle([each for each in made if isinstance(each, cdk.CfnResource)], task, platform, name)
 

@@ -14,7 +14,14 @@ from nova_infra.config import Config, Environment, Service
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.network.network import PRIVATE
 from nova_infra.constructs.tasks.task import FargateTask
-from nova_infra.names import TASK_LOG_GROUP, environment_prefix, parameter_path, partition_of, stack_name
+from nova_infra.names import (
+    REVISION_OUTPUT,
+    TASK_LOG_GROUP,
+    environment_prefix,
+    parameter_path,
+    partition_of,
+    stack_name,
+)
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -76,6 +83,8 @@ class WorkloadStack(cdk.Stack):
             },
             key=platform.key,
         )
+        if service.kind != "job":
+            cdk.CfnOutput(self, REVISION_OUTPUT, value=self.task.definition.task_definition_arn)
         group = self.task.log_group.node.default_child
         assert isinstance(group, logs.CfnLogGroup)
         group.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which the tools find it

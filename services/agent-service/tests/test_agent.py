@@ -18,6 +18,7 @@ from nova_kit.settings import Settings
 from .neighbours import MP4, NAMES, WAV, Neighbours, agent, run
 
 
+@pytest.mark.exhaustive("test_siblings_are_told_how_long_the_caller_waits_and_which_trace_it_belongs_to")
 @pytest.mark.parametrize(
     ("content", "media_type", "fields", "paths"),
     [

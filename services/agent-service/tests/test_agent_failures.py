@@ -138,6 +138,7 @@ def test_a_sibling_that_keeps_failing_is_left_alone_and_tried_again_after_a_rest
     assert run(client, WAV).status_code == 200
 
 
+@pytest.mark.exhaustive("test_the_callers_own_mistake_is_passed_on_in_the_siblings_words")
 def test_callers_mistakes_do_not_count_against_a_sibling() -> None:
     neighbours = Neighbours(analyze=lambda _: httpx.Response(422, json={"detail": "No."}))
     client = agent(neighbours, failures=2)

@@ -105,12 +105,14 @@ def test_the_pages_headers_keep_everything_else_out() -> None:
     assert "microphone=()" in headers["permissions-policy"]
 
 
+@pytest.mark.exhaustive("test_the_pages_headers_keep_everything_else_out")
 @pytest.mark.parametrize(("forwarded", "sent"), [("https", True), ("https, http", True), ("http", False), ("", False)])
 def test_browsers_that_came_by_tls_are_told_to_stay_with_it(forwarded: str, sent: bool) -> None:
     response = page(ALL, **{"X-Forwarded-Proto": forwarded} if forwarded else {})
     assert ("strict-transport-security" in response.headers) is sent
 
 
+@pytest.mark.exhaustive("test_the_pages_headers_keep_everything_else_out")
 @pytest.mark.parametrize(
     ("names", "offers"),
     [(ALL, "sound video search"), (SiblingNames(search="finder"), "search"), (SiblingNames(), "")],

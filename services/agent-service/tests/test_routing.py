@@ -100,6 +100,7 @@ def asked(content: bytes, media_type: str, name: str = "upload") -> set[str]:
     return set(balancer.paths)
 
 
+@pytest.mark.exhaustive("test_a_text_is_never_taken_for_something_else")
 @pytest.mark.parametrize("content", SOUNDS.values(), ids=list(SOUNDS))
 @pytest.mark.parametrize(("media_type", "name"), [("", "upload"), ("text/plain", "notes.txt"), ("video/avi", "a.avi")])
 def test_a_sound_goes_to_the_service_for_sound(content: bytes, media_type: str, name: str) -> None:

@@ -38,6 +38,7 @@ def test_every_format_is_measured(make_sound: MakeSound, container: str) -> None
     assert found["loudness_lufs"] == pytest.approx(-20, abs=0.3)
 
 
+@pytest.mark.exhaustive("test_a_sound_may_have_any_number_of_samples")
 @pytest.mark.parametrize(
     ("dbfs", "channels", "lufs"),
     [(-23, 2, -23), (-33, 2, -33), (-20, 1, -23)],
@@ -51,6 +52,7 @@ def test_loudness_meets_the_tolerance_of_ebu_tech_3341(
     assert analyze(content).json()["loudness_lufs"] == pytest.approx(lufs, abs=0.1)
 
 
+@pytest.mark.exhaustive("test_a_sound_may_have_any_number_of_samples")
 def test_quiet_passages_are_gated_out_of_the_loudness(make_sound: MakeSound) -> None:
     """Case 3 of EBU Tech 3341: 10 s at -36, 60 s at -23, 10 s at -36 dBFS read -23 LUFS."""
     levels = [(-36, 10), (-23, 60), (-36, 10)]
@@ -68,6 +70,7 @@ def test_silence_has_a_duration_but_no_levels(make_sound: MakeSound) -> None:
     assert [found[key] for key in ("peak_dbfs", "rms_dbfs", "loudness_lufs", "loudness_range_lu")] == [None] * 4
 
 
+@pytest.mark.exhaustive("test_the_waveform_shows_where_the_sound_is")
 @pytest.mark.parametrize("seconds", [0.3, 1, 63.7])
 def test_the_waveform_has_at_most_512_points(make_sound: MakeSound, seconds: float) -> None:
     points = analyze(make_sound(seconds=seconds, rate=8000)).json()["waveform"]

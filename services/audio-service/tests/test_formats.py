@@ -72,11 +72,13 @@ def test_an_mp3_is_found_wherever_its_frames_begin(make_sound: MakeSound, before
     assert analyze(before + make_sound("mp3", seconds=2, **NO_TAG) + after).json()["format"] == "MP3"
 
 
+@pytest.mark.exhaustive("test_a_sound_is_measured_whatever_it_is_in")
 def test_a_piece_of_an_mp3_stream_is_measured(make_sound: MakeSound) -> None:
     found = analyze(make_sound("mp3", seconds=3, **NO_TAG)[1000:-700]).json()
     assert found["duration_seconds"] == pytest.approx(2.8, abs=0.2)
 
 
+@pytest.mark.exhaustive("test_an_mp3_is_found_wherever_its_frames_begin")
 @pytest.mark.parametrize(
     ("container", "media_type", "name"),
     [

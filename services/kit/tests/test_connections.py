@@ -202,6 +202,7 @@ def test_a_caller_who_is_still_sending_can_read_the_last_answer(served: Any, hea
     assert while_still_sending(served, head).startswith(b"HTTP/1.1 " + status)
 
 
+@pytest.mark.exhaustive("test_a_head_within_the_limits_is_served")
 def test_the_app_is_told_at_once_that_its_request_was_refused(serve: Serve) -> None:
     running = serve(SAMPLE.replace("protocol.LINGER_SECONDS = ", "", 1))
     with running.send(CHUNKED, b"1\r\n[\r\nnonsense\r\n"):
@@ -279,6 +280,7 @@ def test_a_caller_who_leaves_in_the_middle_of_a_body_is_logged_as_499(served: An
     served.printed('"status": 499')
 
 
+@pytest.mark.exhaustive("test_a_head_within_the_limits_is_served")
 def test_connections_beyond_the_limit_are_told_to_come_back(serve: Serve) -> None:
     running = serve(SAMPLE.replace("routes =", "protocol.MOST_CONNECTIONS = 3\nroutes =", 1))
     with ExitStack() as stack:

@@ -149,6 +149,7 @@ app = create_app("sample", summary="A sample.", selftest=check)
 """
 
 
+@pytest.mark.exhaustive("test_a_true_call_that_hangs_fails")
 def test_the_command_passes_or_fails_a_build(tmp_path: Path) -> None:
     (tmp_path / "whole.py").write_text(SAMPLE.format(expected="sample"))
     (tmp_path / "wrong.py").write_text(SAMPLE.format(expected="other"))

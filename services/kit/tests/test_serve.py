@@ -109,6 +109,7 @@ def test_on_sigterm_readiness_drops_requests_finish_and_the_exit_code_is_0(tmp_p
         assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.exhaustive("test_on_sigterm_readiness_drops_requests_finish_and_the_exit_code_is_0")
 def test_requests_that_do_not_end_are_cut_off_when_the_stop_timeout_is_over(tmp_path: Path) -> None:
     with running(tmp_path, STOP_TIMEOUT="2") as (process, port):
         for path, word in (("/sample/wait", "waiting"), ("/sample/block", "blocking")):
@@ -119,6 +120,7 @@ def test_requests_that_do_not_end_are_cut_off_when_the_stop_timeout_is_over(tmp_
         assert process.wait(timeout=20) == 0
 
 
+@pytest.mark.exhaustive("test_on_sigterm_readiness_drops_requests_finish_and_the_exit_code_is_0")
 def test_what_is_no_http_is_answered_with_a_problem_and_head_is_framed_without_a_body(tmp_path: Path) -> None:
     with running(tmp_path) as (_, port):
         with socket.create_connection(("127.0.0.1", port), 5) as connection:
@@ -185,6 +187,7 @@ def test_without_a_place_for_uploads_it_does_not_start(
     )
 
 
+@pytest.mark.exhaustive("test_on_sigterm_readiness_drops_requests_finish_and_the_exit_code_is_0")
 def test_a_setting_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "sample.py").write_text(SAMPLE)
     environment = {"PYTHONPATH": f"{KIT}{os.pathsep}{tmp_path}", "PATH": os.environ["PATH"], "PORT": "http"}

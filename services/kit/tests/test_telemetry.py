@@ -118,6 +118,7 @@ def stopped(running: Any) -> Iterator[None]:
     yield
 
 
+@pytest.mark.exhaustive("test_requests_are_measured_in_sum")
 def test_a_trace_goes_through_the_service_to_what_it_calls(serve: Callable[..., Any], collector: Collector) -> None:
     running = serve(SAMPLE, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, NOVA_RELEASE="r-7")
     carried = get(running, "/sample/call", traceparent=f"00-{TRACE}-{PARENT}-01")
@@ -151,6 +152,7 @@ BEGAN = {
 """What a load balancer sends, to the span that it names as the one above."""
 
 
+@pytest.mark.exhaustive("test_requests_are_measured_in_sum")
 def test_a_trace_that_a_load_balancer_began_goes_on(serve: Callable[..., Any], collector: Collector) -> None:
     running = serve(SAMPLE, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     for header in BEGAN:
@@ -179,6 +181,7 @@ def test_requests_are_measured_in_sum(serve: Callable[..., Any], collector: Coll
     assert not any('"_aws"' in line for line in running.lines()), "one of both is enough"
 
 
+@pytest.mark.exhaustive("test_requests_are_measured_in_sum")
 def test_a_collector_that_is_away_delays_no_stop_and_fills_no_log(serve: Callable[..., Any]) -> None:
     running = serve(SAMPLE, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", STOP_TIMEOUT="5")
     get(running, "/sample/version")
@@ -261,6 +264,7 @@ def test_a_line_is_written_when_it_is_due_and_holds_every_request_once(caplog: p
     assert sum(line["Requests"] for line in _lines(three, caplog)) == 3
 
 
+@pytest.mark.exhaustive("test_requests_are_measured_in_sum")
 def test_a_process_that_stops_writes_the_figures_that_are_left(serve: Callable[..., Any]) -> None:
     running = serve(SAMPLE)
     get(running, "/sample/version")

@@ -151,6 +151,7 @@ def test_a_mistake_made_a_thousand_times_is_told_a_few_times() -> None:
     assert len(response.json()["errors"]) == 20
 
 
+@pytest.mark.exhaustive("test_a_query_without_a_word_is_refused")
 def test_a_body_that_is_too_large_is_refused() -> None:
     response = rank("a", *["x" * 200_000] * 90)
     assert response.status_code == 413

@@ -69,6 +69,7 @@ def test_the_snippet_of_a_long_text_shows_the_match(filler: str) -> None:
 _ODD = st.text(alphabet=st.one_of(st.sampled_from("aeコヒハ\u3099\u309aﾊﾋﾞﾟ\u0301\u0323한ﾡￂㄱㅏ㍿ﬁำ्๋꙯Åſ"), st.characters()))
 
 
+@pytest.mark.exhaustive("test_a_query_finds_what_its_readers_expect")
 @given(_ODD)
 @example("ㄱㅏ")
 @example("ﾊﾞ")
@@ -76,6 +77,7 @@ def test_a_text_brought_into_one_form_piece_by_piece_is_the_same_as_at_once(text
     assert AlignedText(text, Deadline(60)).text == normalize(text)
 
 
+@pytest.mark.exhaustive("test_a_query_finds_what_its_readers_expect")
 @given(_ODD)
 def test_the_pieces_lead_back_to_the_whole_original(text: str) -> None:
     aligned = AlignedText(text, Deadline(60))
@@ -107,6 +109,7 @@ def test_marks_beyond_what_any_language_needs_are_left_out() -> None:
     assert normalize(many) == unicodedata.normalize("NFKC", some)
 
 
+@pytest.mark.exhaustive("test_a_query_finds_what_its_readers_expect")
 def test_what_is_too_long_for_a_word_is_left_alone() -> None:
     document = {"query": "needle", "documents": [{"text": "é'a-" * 40_000}, {"text": "needle"}]}
     assert [hit["id"] for hit in client.post("/search-service/rank", json=document).json()["hits"]] == ["1"]

@@ -33,6 +33,7 @@ def picture(png: bytes) -> tuple[int, int, tuple[int, ...]]:
     return width, height, tuple(int(value) for value in pixels[height // 2, width // 2])
 
 
+@pytest.mark.exhaustive("test_a_video_from_a_camera_held_upright_is_shown_upright")
 @pytest.mark.parametrize(
     ("container", "codec", "name", "shown"),
     [
@@ -58,11 +59,13 @@ def test_a_video_is_described(make_video: MakeVideo, container: str, codec: str,
     assert found["size_bytes"] == len(content)
 
 
+@pytest.mark.exhaustive("test_time_stamps_may_begin_anywhere")
 def test_a_videos_sound_is_named(make_video: MakeVideo) -> None:
     assert send("probe", make_video(sound=True)).json()["audio_codec"] == "aac"
     assert send("probe", make_video("webm", sound=True)).json()["audio_codec"] == "opus"
 
 
+@pytest.mark.exhaustive("test_time_stamps_may_begin_anywhere")
 @pytest.mark.parametrize("container", ["mp4", "webm"])
 def test_a_thumbnail_shows_the_picture_of_its_second(make_video: MakeVideo, container: str) -> None:
     content = make_video(container)

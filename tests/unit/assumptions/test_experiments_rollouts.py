@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from helpers.experiments import MADE, WENT_BACK, verdicts
 from helpers.sandbox import BEGUN, SandboxAccount, denied, refused
 from nova_infra.assumptions.experiments import traffic
@@ -74,14 +75,16 @@ def test_paths_are_normalized_where_another_spelling_matches(
 
 @pytest.mark.parametrize(
     ("requests", "answered", "left", "expected"),
-    [
-        # What a load balancer counts that counts a request when it comes: all of them, in the first minute.
-        ([71, 1], [40, 7], 15, ["held", "held", "held", "held", "held"]),
-        # One that counts only what was answered, when that was.
-        ([40, 7], [40, 7], 0, ["refuted", "held", "refuted", "refuted", "refuted"]),
-        # One that counts those that it gave up, and not those who left.
-        ([56, 1], [40, 7], 15, ["held", "held", "held", "refuted", "held"]),
-    ],
+    one_of_each(
+        [
+            # What a load balancer counts that counts a request when it comes: all of them, in the first minute.
+            ([71, 1], [40, 7], 15, ["held", "held", "held", "held", "held"]),
+            # One that counts only what was answered, when that was.
+            ([40, 7], [40, 7], 0, ["refuted", "held", "refuted", "refuted", "refuted"]),
+            # One that counts those that it gave up, and not those who left.
+            ([56, 1], [40, 7], 15, ["held", "held", "held", "refuted", "held"]),
+        ]
+    ),
 )
 def test_requests_are_counted_by_the_minute(
     monkeypatch: pytest.MonkeyPatch, requests: list[int], answered: list[int], left: int, expected: list[str]

@@ -1,9 +1,11 @@
 """Conditions that cannot hold together are never tried together, and what can is."""
 
+import json
 from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.checks.conditions import outcomes
 from nova_infra.checks.rules import findings
 
@@ -74,10 +76,21 @@ def test_only_combinations_that_can_occur_are_tried(resources: Any, parameters: 
     assert rules(resources, **parameters) == expected
 
 
-@pytest.mark.parametrize("dead", [{"Fn::GetAtt": ["Dead", "Arn"]}, {"Fn::Sub": "${Dead.Arn}"}], ids=["GetAtt", "Sub"])
+NAMED = {"Fn::Sub": "${AWS::StackName}-dead"}
+
+
+@pytest.mark.parametrize(
+    "dead",
+    [
+        {"Fn::GetAtt": ["Dead", "Arn"]},
+        {"Fn::Sub": "${Dead.Arn}"},
+        {"Fn::Join": [":", ["arn:aws:sqs:us-east-1:444444444444", NAMED]]},
+    ],
+    ids=["GetAtt", "Sub", "name"],
+)
 def test_what_refers_to_another_is_tried_with_it_however_it_refers(dead: Any) -> None:
     """Where both conditions fail, the queue has messages to give up and nobody watches where they go."""
-    resources = watched("Prod")
+    resources = json.loads(json.dumps(watched("Prod")).replace('"dead"', json.dumps(NAMED)))
     resources["Orders"] |= {"Properties": {"RedrivePolicy": {"deadLetterTargetArn": dead}}, "Condition": "Small"}
     found = [each.resources for each in outcomes({"Conditions": CONDITIONS, "Resources": resources})]
     assert [each for each in found if "Orders" in each and "AlarmProd" not in each]
@@ -89,7 +102,7 @@ def branches(number: int, other: Any = TOPIC) -> dict[str, Any]:
     return {name: alarm(name, AlarmActions=each) for name, each in choices.items()}
 
 
-@pytest.mark.parametrize("number", [1, 6, 40])
+@pytest.mark.parametrize("number", one_of_each([1, 6, 40]))
 def test_any_number_of_good_branches_is_good_and_each_bad_one_is_found(number: int) -> None:
     assert rules(branches(number)) == set()
     template = {"Resources": branches(number, {"Ref": "AWS::NoValue"})}

@@ -140,6 +140,7 @@ def broken(template: Template) -> set[str]:
 WRONG: dict[Any, Any] = {FLAG: False, NUMBER: 0, TEXT: "other"}
 
 
+@pytest.mark.exhaustive("test_odd_values_at_any_place_of_a_service_fail_nothing")
 @pytest.mark.parametrize("unknown", one_of_each(UNKNOWN))
 def test_what_cannot_be_read_is_refused_where_a_wrong_value_would_be(unknown: Any, assembly: Assembly) -> None:
     template = assembly.template(SERVICE)

@@ -17,12 +17,14 @@ from nova_infra.cli import main as cli
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.exhaustive("test_an_interruption_has_exit_code_130_and_one_line")
 def test_the_image_tag_of_a_service_is_printed_alone(example: Path) -> None:
     command = [sys.executable, "-c", "from nova_infra.cli.main import main; main()", "image", "tag", "carts-service"]
     result = subprocess.run(command, cwd=example, check=False, capture_output=True, text=True)
     assert (result.returncode, len(result.stdout.strip())) == (0, 64)
 
 
+@pytest.mark.exhaustive("test_an_unknown_service_is_refused_in_one_line_that_names_the_known_ones")
 def test_without_a_service_every_image_tag_is_printed(nova: Any) -> None:
     tag = nova("image", "tag", "store-service").stdout.strip()
     assert ["store-service", tag] in [line.split() for line in nova("image", "tag").stdout.splitlines()]
@@ -104,6 +106,7 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
         assert {word.strip("[].,") for word in rest if word.strip("[").startswith("--")} <= known, words
 
 
+@pytest.mark.exhaustive("test_an_interruption_has_exit_code_130_and_one_line")
 def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -60,6 +60,7 @@ _VALUES = st.recursive(
 )
 
 
+@pytest.mark.exhaustive("test_a_file_that_nobody_could_use_is_refused_in_lines")
 @settings(max_examples=examples(200), derandomize=True, deadline=None, database=None)
 @given(data=st.dictionaries(st.sampled_from(sorted(Config.model_fields)) | st.text(max_size=3), _VALUES, max_size=7))
 def test_nothing_of_any_shape_is_a_traceback(data: dict[str, Any]) -> None:

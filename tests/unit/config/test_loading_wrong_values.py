@@ -53,6 +53,7 @@ _WRONG = st.one_of(
 )
 
 
+@pytest.mark.exhaustive("test_of_very_many_faults_the_first_are_shown_and_the_others_counted")
 @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(changes=st.lists(st.tuples(st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), _WRONG), max_size=3))
 def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(changes: list[tuple[KeyPath, Any]]) -> None:
@@ -73,7 +74,7 @@ def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(chang
             assert line.count(": ") >= 2
 
 
-@pytest.mark.exhaustive("test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it")
+@pytest.mark.exhaustive("test_of_very_many_faults_the_first_are_shown_and_the_others_counted")
 @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(path=st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), value=_WRONG)
 def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path: KeyPath, value: Any) -> None:
@@ -86,6 +87,7 @@ def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path: KeyPath,
     assert lines == [] or any(f" {key}" in line for key in (_key(path), _key(path[:-1])) if key for line in lines)
 
 
+@pytest.mark.exhaustive("test_of_very_many_faults_the_first_are_shown_and_the_others_counted")
 @settings(max_examples=examples(100), derandomize=True, deadline=None, database=None)
 @given(
     path=st.sampled_from([(), *sorted(_paths(tomllib.loads(_RAW)), key=str)]),

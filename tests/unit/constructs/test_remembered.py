@@ -25,6 +25,7 @@ def test_each_object_is_asked_once() -> None:
     assert asked == [first, second]
 
 
+@pytest.mark.exhaustive("test_each_object_is_asked_once")
 def test_an_object_that_nobody_else_has_is_forgotten() -> None:
     ended: list[str] = []
 

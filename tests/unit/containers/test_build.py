@@ -86,6 +86,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
     return Said(tmp_path)
 
 
+@pytest.mark.exhaustive("test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_image")
 def test_what_is_there_is_not_built_again(said: Said) -> None:
     assert build(PODMAN, RECIPE, tell=lambda _: None)
     said.images[RECIPE.name] = {"Config": {"Labels": {"nova.built-on": ""}}}
@@ -148,7 +149,7 @@ def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_imag
     assert build(PODMAN, RECIPE, tell=lambda _: None)
 
 
-@pytest.mark.exhaustive("test_what_is_there_is_not_built_again")
+@pytest.mark.exhaustive("test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_image")
 @pytest.mark.parametrize(
     ("base", "layers"),
     one_of_each(
@@ -209,6 +210,7 @@ def test_every_engine_says_what_an_image_was_built_on(said: Said, image: dict[st
     assert not build(PODMAN, RECIPE, tell=lambda _: None)
 
 
+@pytest.mark.exhaustive("test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behind")
 def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
     said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -225,6 +227,7 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
     assert "FROM f00d" in lines
 
 
+@pytest.mark.exhaustive("test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behind")
 def test_what_only_dockers_format_holds_is_built_in_it_and_sealed_in_the_other(said: Said) -> None:
     dockerfile = ContextFile("audio/Dockerfile", "file", DOCKERFILE + b'SHELL ["/bin/bash", "-c"]\nCMD exec run\n')
     lines: list[str] = []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.containers import probe
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
@@ -55,15 +56,19 @@ def test_an_engine_that_may_not_start_containers_says_so(podman: Path) -> None:
 
 @pytest.mark.parametrize(
     ("allowed", "limits"),
-    [
-        ("*nofile=1048576:1048576*", Limits(2**20)),
-        ("*nofile=2345:2345*", Limits(2345)),
-        ("*nofile=2345:2345*nproc=32768:32768*", Limits(2345, 32768)),
-        ("*nofile=1048576:1048576*nproc=1024:1024*", Limits(2**20, 1024)),
-        ("*nofile=65535:65535*", Limits(65535)),
-    ],
+    one_of_each(
+        [
+            ("*nofile=1048576:1048576*", Limits(2**20)),
+            ("*nofile=2345:2345*", Limits(2345)),
+            ("*nofile=2345:2345*nproc=32768:32768*", Limits(2345, 32768)),
+            ("*nofile=1048576:1048576*nproc=1024:1024*", Limits(2**20, 1024)),
+            ("*nofile=65535:65535*", Limits(65535)),
+        ]
+    ),
 )
-@pytest.mark.parametrize("words", ["error setting rlimit type {}: not permitted", "setrlimit `{}`: not permitted"])
+@pytest.mark.parametrize(
+    "words", one_of_each(["error setting rlimit type {}: not permitted", "setrlimit `{}`: not permitted"])
+)
 def test_a_container_may_have_what_the_kernel_does_not_refuse(
     podman: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, limits: Limits, words: str
 ) -> None:

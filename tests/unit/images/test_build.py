@@ -129,16 +129,18 @@ def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_
 
 @pytest.mark.parametrize(
     ("code", "kind", "said"),
-    [
-        (
-            "AccessDeniedException",
-            RefusedError,
-            "AWS does not allow ecr:batch_get_image: User is not authorized: use other credentials, "
-            "or add the permission",
-        ),
-        ("ThrottlingException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ThrottlingException)"),
-        ("ServerException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ServerException)"),
-    ],
+    one_of_each(
+        [
+            (
+                "AccessDeniedException",
+                RefusedError,
+                "AWS does not allow ecr:batch_get_image: User is not authorized: use other credentials, "
+                "or add the permission",
+            ),
+            ("ThrottlingException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ThrottlingException)"),
+            ("ServerException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ServerException)"),
+        ]
+    ),
 )
 def test_what_the_registry_answers_is_reported_in_one_line(
     ecr: Any, docker: Docker, aws_of: Callable[[Any], Aws], code: str, kind: type[NovaError], said: str

@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from helpers.exhaustive import one_of_each
 from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.errors import AwsError, CheckFailedError, RefusedError
 from nova_infra.images.accepted_vulnerabilities import Accepted, read_accepted
@@ -127,7 +128,7 @@ def test_a_scan_that_does_not_end_is_an_error(check: Check) -> None:
         check(*[answer("PENDING")] * 91)
 
 
-@pytest.mark.parametrize("status", ["FAILED", "UNSUPPORTED_IMAGE", "FINDINGS_UNAVAILABLE"])
+@pytest.mark.parametrize("status", one_of_each(["FAILED", "UNSUPPORTED_IMAGE", "FINDINGS_UNAVAILABLE"]))
 def test_an_image_that_cannot_be_scanned_cannot_be_deployed(check: Check, status: str) -> None:
     with pytest.raises(RefusedError, match=f"was not scanned: {status}: because: it cannot be deployed"):
         check(answer(status))

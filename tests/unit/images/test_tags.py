@@ -111,19 +111,21 @@ def test_neither_umask_nor_locale_nor_the_order_of_files_counts(
 
 @pytest.mark.parametrize(
     "change",
-    [
-        lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
-        lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
-        lambda audio: (audio / "src" / "main.py").chmod(0o755),
-        lambda audio: (audio / "src" / "main.py").unlink(),
-        lambda audio: (audio / "src" / "extra.py").write_text(""),
-        lambda audio: (audio / "src" / "link").symlink_to("main.py"),
-        lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
-        lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
-    ],
+    one_of_each(
+        [
+            lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
+            lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
+            lambda audio: (audio / "src" / "main.py").chmod(0o755),
+            lambda audio: (audio / "src" / "main.py").unlink(),
+            lambda audio: (audio / "src" / "extra.py").write_text(""),
+            lambda audio: (audio / "src" / "link").symlink_to("main.py"),
+            lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
+            lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
+        ]
+    ),
     ids=["content", "path", "executable bit", "deletion", "an empty file", "a link", "the Dockerfile", "the kit"],
 )
-@pytest.mark.parametrize("where", ["services", "repository"])
+@pytest.mark.parametrize("where", one_of_each(["services", "repository"]))
 def test_any_difference_in_what_is_built_gives_another_tag(
     request: pytest.FixtureRequest, where: str, services: Path, change: Callable[[Path], object]
 ) -> None:
@@ -169,15 +171,22 @@ def test_what_git_does_not_know_does_not_count_and_is_named(repository: Path) ->
 
 @pytest.mark.parametrize(
     ("chosen", "named"),
-    [
-        (
-            None,
-            ["apps/api/new.py", "services/audio/src/new.py", "services/kit/src/new.py", "services/video/src/new.py"],
-        ),
-        (["audio"], ["services/audio/src/new.py", "services/kit/src/new.py"]),
-        (["api"], ["apps/api/new.py"]),
-        (["video"], ["services/video/src/new.py"]),
-    ],
+    one_of_each(
+        [
+            (
+                None,
+                [
+                    "apps/api/new.py",
+                    "services/audio/src/new.py",
+                    "services/kit/src/new.py",
+                    "services/video/src/new.py",
+                ],
+            ),
+            (["audio"], ["services/audio/src/new.py", "services/kit/src/new.py"]),
+            (["api"], ["apps/api/new.py"]),
+            (["video"], ["services/video/src/new.py"]),
+        ]
+    ),
 )
 def test_what_is_left_out_is_named_by_the_contexts_of_the_services_that_are_built(
     repository: Path, raw: dict[str, Any], chosen: list[str] | None, named: list[str]

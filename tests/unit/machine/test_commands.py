@@ -64,6 +64,7 @@ def test_what_goes_on_printing_in_the_background_keeps_no_command(tmp_path: Path
     assert code == 5
 
 
+@pytest.mark.exhaustive("test_an_enclosing_make_is_not_passed_on")
 def test_a_line_without_an_end_is_logged_whole_and_kept_in_part(tmp_path: Path) -> None:
     code, [line] = run("head -c 3000000 /dev/zero | tr '\\0' x", tmp_path)
     assert code == 0

@@ -35,6 +35,7 @@ def test_a_commit_of_the_project_can_be_read(repository: Path, revision: str) ->
     assert why_unreadable(repository, revision) is None
 
 
+@pytest.mark.exhaustive("test_a_commit_of_the_project_can_be_read")
 def test_a_worktree_is_a_repository(repository: Path) -> None:
     git(repository, "worktree", "add", "-q", "../tree")
     assert why_unreadable(repository.parent / "tree") is None
@@ -56,6 +57,7 @@ def test_a_shallow_clone_ends_before_what_is_asked_for(repository: Path) -> None
     assert (why_unreadable(shallow, "HEAD^") or "").startswith("this clone is shallow and ends before 'HEAD^': run ")
 
 
+@pytest.mark.exhaustive("test_a_shallow_clone_ends_before_what_is_asked_for")
 def test_a_revision_that_does_not_exist_is_named(repository: Path) -> None:
     assert why_unreadable(repository, "v9") == "'v9' is not a revision of this repository: name one that exists"
 

@@ -43,6 +43,7 @@ def test_a_command_finds_them_where_no_environment_is_activated(
     assert seen == [":".join([*OWN, "/usr/bin", "/bin"])]
 
 
+@pytest.mark.exhaustive("test_where_node_is_no_package_it_is_the_one_beside_python")
 def test_node_is_the_program_itself_and_not_one_that_starts_it() -> None:
     said = subprocess.run([tools.node(), "-p", "process.execPath"], check=True, capture_output=True, text=True)
     assert Path(said.stdout.strip()) == Path(tools.node()).resolve()

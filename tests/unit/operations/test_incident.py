@@ -254,6 +254,7 @@ def test_a_shell_is_refused_where_the_environment_does_not_allow_it(deployment: 
         deployment.environment.open_shell("carts-service", "t", "/bin/sh")
 
 
+@pytest.mark.exhaustive("test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started")
 @pytest.mark.parametrize("call", one_of_each(["tasks", "start_task", "open_shell"]))
 def test_a_service_that_is_not_there_is_refused_in_a_line(deployment: Deployment, call: str) -> None:
     arguments = {"tasks": ("nope",), "start_task": ("nope", ["x"]), "open_shell": ("nope", "t", "sh")}[call]

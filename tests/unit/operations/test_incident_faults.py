@@ -121,6 +121,7 @@ def check(command: Command, deployment: Deployment, number: int) -> None:
     assert found == command.expected
 
 
+@pytest.mark.exhaustive("test_what_stops_it_is_named_and_running_it_again_finishes")
 @pytest.mark.parametrize(("name", "call"), one_of_each(CALLS))
 def test_what_passes_by_itself_changes_nothing_about_the_end(
     scalable: Deployment, local_aws: LocalAws, subtests: Any, name: str, call: str

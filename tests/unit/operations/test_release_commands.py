@@ -95,6 +95,7 @@ def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served: An
     assert "store-service: is scaled to zero" in result.stderr
 
 
+@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
 def test_a_release_is_held_and_let_go(served: Any, run: Any) -> None:
     assert run("hold", "prod", served.commit(2), "--why", "noise").returncode == 0
     assert "verified, on hold" in run("releases", "prod").stdout
@@ -141,6 +142,7 @@ def rest(outside: int) -> bytes:
     return said
 
 
+@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
 @pytest.mark.parametrize(("answer", "code"), one_of_each([("yes", 2), ("prod", 1), ("\x04", 2), ("\x03", 130)]))
 def test_a_rollback_wants_the_environment_s_name_typed(served: Any, tmp_path: Path, answer: str, code: int) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
@@ -184,6 +186,7 @@ def test_what_a_killed_one_left_goes_with_the_next(served: Any, run: Any, tmp_pa
     assert served.image_tag("carts-service") == "v1"
 
 
+@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
 @pytest.mark.parametrize("closed", one_of_each(["<&-", "</dev/null", "<&- >&-", "<&- >&- 2>&-"]))
 def test_without_a_terminal_nothing_is_asked(served: Any, tmp_path: Path, closed: str) -> None:
     command = f"{shlex.join(NOVA)} rollback prod {closed}"
@@ -196,7 +199,7 @@ def test_without_a_terminal_nothing_is_asked(served: Any, tmp_path: Path, closed
     assert not left_over(served)
 
 
-@pytest.mark.exhaustive("cli/test_main.py::test_a_pipe_that_nobody_reads_ends_a_command_without_a_word")
+@pytest.mark.exhaustive("cli/test_main.py::test_an_interruption_has_exit_code_130_and_one_line")
 @pytest.mark.parametrize("command", one_of_each(["status prod", "releases prod"]))
 def test_a_reader_who_has_gone_ends_a_listing_without_a_word(served: Any, tmp_path: Path, command: str) -> None:
     reading, writing = os.pipe()

@@ -91,6 +91,7 @@ def run(nova: Any) -> Any:
     return run
 
 
+@pytest.mark.exhaustive("test_throttled_calls_are_tried_again_after_a_while")
 def test_status_shows_each_service_and_its_red_alarm(run: Any, aws: Any) -> None:
     result = run(aws, "status", "prod")
     assert (result.returncode, result.stderr) == (0, "")
@@ -100,7 +101,7 @@ def test_status_shows_each_service_and_its_red_alarm(run: Any, aws: Any) -> None
     assert "bbbbbbbbbbbb" in result.stdout
 
 
-@pytest.mark.exhaustive("test_status_shows_each_service_and_its_red_alarm")
+@pytest.mark.exhaustive("test_throttled_calls_are_tried_again_after_a_while")
 def test_status_without_names_shows_the_environments_that_cannot_be_looked_at_too(run: Any, aws: Any) -> None:
     result = run(aws, "status", "--json")
     found = {environment["environment"]: environment for environment in json.loads(result.stdout)}
@@ -141,6 +142,7 @@ def test_a_missing_permission_is_one_line_that_names_it(run: Any, aws: Any) -> N
     assert line.startswith("AWS does not allow ecs:list_services")
 
 
+@pytest.mark.exhaustive("test_a_missing_permission_is_one_line_that_names_it")
 def test_a_network_that_is_down_is_one_line(run: Any, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     result = run(aws, "status", "prod", AWS_ENDPOINT_URL_ECS="http://127.0.0.1:9")
@@ -196,7 +198,7 @@ def test_a_brief_names_what_would_be_lost_in_each_format(
     assert "nova rollback prod --to aaaaaaaaaaaa" in result.stdout
 
 
-@pytest.mark.exhaustive("test_status_shows_each_service_and_its_red_alarm")
+@pytest.mark.exhaustive("test_throttled_calls_are_tried_again_after_a_while")
 def test_a_brief_is_published_to_those_who_approve(run: Any, aws: Any, assembly: Path) -> None:
     aws.faults = {"ListPipelineExecutions": [(400, "PipelineNotFoundException")]}
     result = run(aws, "brief", "prod", "--publish", "--assembly", str(assembly), account=TOOLCHAIN)

@@ -79,6 +79,7 @@ def outcome(session: Any, fault: Any, local_aws: LocalAws) -> tuple[str, ...]:
     return answer["Parameter"]["Value"], "Date" if answer["ResponseMetadata"]["HTTPHeaders"]["date"] else ""
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_what_is_asked_without_a_connection_ends_as_over_one(
     served: Deployment, local_aws: LocalAws, subtests: pytest.Subtests
 ) -> None:

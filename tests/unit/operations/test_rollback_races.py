@@ -61,6 +61,7 @@ def test_who_has_the_claim_follows_from_the_order_and_the_times_of_its_versions(
     assert (found.nonce, found.state) == (whose, state)
 
 
+@pytest.mark.exhaustive("test_a_claim_from_the_future_is_refused_with_the_way_to_get_rid_of_it")
 def test_a_claim_that_pretends_to_come_from_the_future_counts_from_when_it_was_written(
     deployment: Deployment, back: Callable[..., list[str]]
 ) -> None:
@@ -277,6 +278,7 @@ def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(
     assert "nova rollback --cancel" in hint
 
 
+@pytest.mark.exhaustive("test_what_changes_while_the_prompt_is_open_stops_before_the_hold_and_before_any_change")
 def test_a_lock_is_given_back_by_nobody_else(deployment: Deployment) -> None:
     with RollbackLock(deployment.environment, Claim("a", release="r"), lambda _: None):
         with (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.advice import place_of, to_play
 from nova_infra.rehearsal.cloudformation.shapes import check_shape
@@ -68,17 +69,19 @@ def refused(record: Record) -> Record:
 
 @pytest.mark.parametrize(
     "story",
-    [
-        lambda record: record,
-        broken,
-        without_requests,
-        without_messages,
-        with_few_requests,
-        short_of_measurements,
-        lost,
-        until_test,
-        refused,
-    ],
+    one_of_each(
+        [
+            lambda record: record,
+            broken,
+            without_requests,
+            without_messages,
+            with_few_requests,
+            short_of_measurements,
+            lost,
+            until_test,
+            refused,
+        ]
+    ),
 )
 def test_who_has_another_app_is_sent_nowhere_that_only_a_project_has(
     story: Callable[[Record], Record], rehearsed: Callable[..., Record]

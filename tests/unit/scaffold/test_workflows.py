@@ -28,6 +28,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.mark.exhaustive("test_the_command_fails_on_drift_and_writes_when_told")
 @given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))
 def test_an_environment_may_have_any_name_that_the_configuration_takes(name: str) -> None:
     raw = two()
@@ -41,7 +42,7 @@ def test_an_environment_may_have_any_name_that_the_configuration_takes(name: str
     assert options == [name, "live-eu"]
 
 
-@pytest.mark.exhaustive("test_an_environment_may_have_any_name_that_the_configuration_takes")
+@pytest.mark.exhaustive("test_the_command_fails_on_drift_and_writes_when_told")
 @given(st.text(string.ascii_letters + string.digits + "_./-", min_size=1, max_size=20))
 def test_a_branch_may_have_any_name_that_the_configuration_takes(branch: str) -> None:
     raw = two()
@@ -117,6 +118,7 @@ def lint(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
 
 
+@pytest.mark.exhaustive("test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unpinned_does_not")
 def test_zizmor_finds_nothing_and_would_find_a_fault(projects: dict[str, Path], tmp_path: Path) -> None:
     """In the workflows of any configuration, beside the settings that every project has."""
 
@@ -130,6 +132,7 @@ def test_zizmor_finds_nothing_and_would_find_a_fault(projects: dict[str, Path], 
     assert "unpinned-uses" in found(broken).stdout
 
 
+@pytest.mark.exhaustive("test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unpinned_does_not")
 def test_actionlint_finds_nothing_and_would_find_a_fault(projects: dict[str, Path], tmp_path: Path) -> None:
     files = [str(path) for each in projects.values() for path in sorted(each.glob(".github/workflows/*.yml"))]
     assert len(files) == len(generator.NAMES) * len(CONFIGURATIONS)

@@ -2,26 +2,19 @@
 
 import importlib
 import json
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.scripts import SCRIPTS, load_script
 from nova_infra.config import parse_config
-
-SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 @pytest.fixture(scope="module")
 def templates() -> Any:
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        import emulated_templates
-    finally:
-        sys.path.remove(str(SCRIPTS))
-    return emulated_templates
+    return load_script("emulated_templates")
 
 
 def resource(kind: str, **properties: Any) -> dict[str, Any]:

@@ -25,8 +25,9 @@ RUNS = {
 PROGRAM = """
 import json, pathlib, sys
 import forked_tests
-forked_tests.LOADED = ("pytest",)
-tests = forked_tests.Tests(pathlib.Path.cwd(), environment={}, timeout=50, broken=["beside"])
+forked_tests.LOADED = ("pytest", "xdist.plugin")
+PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}  # the others take seconds
+tests = forked_tests.Tests(pathlib.Path.cwd(), environment=PLUGINS, timeout=50, broken=["beside"])
 runs = json.loads(sys.argv[1]).items()
 found = {name: tests.run(ids, shared=None, patience=0.01 if name == "hangs" else 1) for name, ids in runs}
 tests.must_pass(["test_some.py::test_passes"], shared=None, seconds=pathlib.Path("seconds.json"))

@@ -68,6 +68,7 @@ def test_each_part_says_that_it_starts_and_how_it_ended(make: Make) -> None:
     assert all(re.search(r" \d+\.\d s +\d+\.\d s of CPU$", line) for line in lines if "passed" in line)
 
 
+@pytest.mark.exhaustive("test_the_parts_have_a_directory_for_what_they_share_and_it_is_gone_afterwards")
 def test_a_part_shows_the_processors_seconds_of_all_that_it_started(make: Make) -> None:
     program = "while t() < 0.4: pass"
     _, lines = make(busy=f"{shlex.quote(sys.executable)} -S -c 'from time import process_time as t\n{program}'")

@@ -4,12 +4,17 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from helpers.assembly import Assembly
 from nova_infra.config import Config
 
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.exhaustive(
+    "test_app.py::test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content"
+)
 def test_what_services_read_is_exported_whether_or_not_one_does(app: ModuleType, config: Config) -> None:
     """The platform is deployed first: an export that goes with its last reader is still read then, and AWS refuses."""
     from aws_cdk.assertions import Template

@@ -144,7 +144,7 @@ def _arn(template: Template, logical_id: str) -> str:
 
 
 def _may_hold(statement: Statement, own: str) -> bool:
-    """Whether a role can meet a statement's conditions; what they ask of the resource or the request, it may.
+    """Whether a role can meet a statement's conditions; those on the resource or the request count as met.
 
     AWS sets the keys of a resource for which a service acts only where a service calls:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn

@@ -1,4 +1,4 @@
-"""What passes a message on to something else: to another name of it, to what failures go to, to what AWS tells."""
+"""What passes messages on: aliases, dead-letter queues and destinations of failures, logs and notifications of AWS."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nova_infra.checks.rule import Template, as_list
 
 ANYBODY = "*"
-"""Who starts something without a permission for it."""
+"""Stands for whoever may start something without a permission."""
 SENDS = {
     "sqs": ("sqs:SendMessage",),
     "dynamodb": (
@@ -15,7 +15,7 @@ SENDS = {
     ),
     "kinesis": ("kinesis:PutRecord", "kinesis:PutRecords"),
 }
-"""What puts something into what a service holds."""
+"""Service to the actions that put something into its queues, tables or streams."""
 STORES = ("s3:PutObject*", "s3:DeleteObject*", "s3:RestoreObject")
 DELIVERS = ("firehose:PutRecord", "firehose:PutRecordBatch")
 
@@ -26,7 +26,7 @@ _NAMES_OF = {
     "AWS::StepFunctions::StateMachineAlias": "RoutingConfiguration",
     "AWS::StepFunctions::StateMachineVersion": "StateMachineArn",
 }
-# What AWS tells of calls, builds, mails, requests, packets, metrics and log lines, which anybody causes: where to.
+# Where AWS reports calls, builds, mails, requests, packets, metrics and log lines, which anybody can cause.
 _TOLD = {
     "AWS::CloudTrail::Trail": ("CloudWatchLogsLogGroupArn", "SnsTopicName", "S3BucketName"),
     "AWS::CloudFront::Distribution": ("DistributionConfig",),

@@ -23,10 +23,12 @@ _WITH_VALUE = re.compile(
 # Parts of a name that somebody has chosen, one of which is a word: no random key has only parts like these.
 _WORD = re.compile(r"(?=[A-Za-z]*[AEIOUaeiou])(?=[A-Za-z]{3})([A-Z]?[a-z]+([A-Z][a-z]{2,})*|[A-Z]+)\d{0,4}")
 _SHORT = re.compile(r"[A-Za-z]{0,3}\d{0,4}")
-# A limit, the kind of a credential, a time, what a web page shows anyway, and the password of public certificates.
+# A limit, the kind of a credential, a time, what a web page shows anyway, the password of public certificates, and what
+# a language model marks a text with.
 _HARMLESS = re.compile(
     r"(.*_)?(MAX|MIN|NUM|NUMBER|COUNT|TOTAL|LIMIT)_.*=[\d_,.]+|(.*_)?CREDENTIALS?=[A-Za-z]+|(.*_)?TOKEN=\d{0,5}(\.\d{1,6})?"
-    r"|((NEXT|EXPO|NUXT)_PUBLIC|PUBLIC|VITE|REACT_APP|GATSBY)_(.*_)?(API_?KEY|TOKEN)=.*|(.*_)?TRUST_?STORE_PASSWORD=changeit",
+    r"|((NEXT|EXPO|NUXT)_PUBLIC|PUBLIC|VITE|REACT_APP|GATSBY)_(.*_)?(API_?KEY|TOKEN)=.*|(.*_)?TRUST_?STORE_PASSWORD=changeit"
+    r"|(.*_)?(PAD|BOS|EOS|UNK|SEP|CLS|MASK|START|STOP|END)_TOKEN=[^\d\s]{0,20}",
     re.IGNORECASE | re.DOTALL,
 )
 _WORDS = re.compile(r"-|(?<=[a-z0-9])(?=[A-Z])")
@@ -181,7 +183,8 @@ def _given(text: str) -> str | None:
 def _gives(name: str, value: str) -> bool:
     """Whether a text says a secret where it gives a value to a name."""
     bare = value.strip("\"'\\)]}")
-    return _is_secret(name, bare) and not any(form.fullmatch(bare) for form in (_FILLED_IN, _KIND))
+    is_shown = bare != name and bare == name.upper()  # in a manual: --token TOKEN
+    return _is_secret(name, bare) and not is_shown and not any(form.fullmatch(bare) for form in (_FILLED_IN, _KIND))
 
 
 def _is_secret(name: str, value: str) -> bool:

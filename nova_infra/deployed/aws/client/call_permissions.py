@@ -24,6 +24,8 @@ _SIGNED = re.compile(
 _JSON, _QUERY, _S3, _REST = "json", "query", "s3", "rest"
 # Where the name that requests are signed for is not that of IAM's actions.
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "bedrock-runtime": "bedrock", "appconfigdata": "appconfig"}
+_BY_ITS_TEXT = ("dynamodb:ExecuteStatement", "dynamodb:BatchExecuteStatement", "dynamodb:ExecuteTransaction")
+"""Operations whose permission depends on the text of their statement, which is not read."""
 # Where an operation needs the permission for another one, or for none.
 _ACTIONS = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -34,9 +36,7 @@ _ACTIONS = {
     "lambda:InvokeWithResponseStream": "lambda:InvokeFunction",
     "bedrock:Converse": "bedrock:InvokeModel",
     "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream",
-    "dynamodb:ExecuteStatement": "",
-    "dynamodb:BatchExecuteStatement": "",
-    "dynamodb:ExecuteTransaction": "",
+    **dict.fromkeys(_BY_ITS_TEXT, ""),
     "sts:GetCallerIdentity": "",
     "sts:GetSessionToken": "",
 }
@@ -50,12 +50,14 @@ class AwsCall:
         service: What it was signed for, such as ``sqs``.
         needs: IAM action and ARN of each permission that it takes; the ARN is ``*`` where it is not known.
         protocol: How the service writes its answers: ``json``, ``query``, ``s3`` or ``rest``.
+        is_known: Whether this is all that it needs.
     """
 
     key: str
     service: str
     needs: tuple[tuple[str, str], ...]
     protocol: str
+    is_known: bool = True
 
 
 def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes, *, account: str) -> AwsCall | None:
@@ -75,7 +77,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes,
     prefix, place = _PREFIXES.get(service, service), f"{region}:{account}"
     if service in ("s3", "s3express"):
         needs = tuple(_of_s3(method, path, asked, headers, partition_of(region)))
-        return AwsCall(signed["key"], service, needs, _S3)
+        return AwsCall(signed["key"], service, needs, _S3, is_known=bool(needs))
     if name := headers.get("x-amz-target"):
         operation, given, protocol = name.rpartition(".")[2], _object(body), _JSON
     elif "form-urlencoded" in headers.get("content-type", "") or "Action" in asked:
@@ -85,9 +87,9 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes,
     else:
         operation, given = rest_operation(service, method, path)
         given, protocol = {**_object(body), **given}, _REST
-    if not operation:
-        return AwsCall(signed["key"], service, (), protocol)
-    return AwsCall(signed["key"], service, tuple(_needs(prefix, operation, given, place)), protocol)
+    needs = tuple(_needs(prefix, operation, given, place)) if operation else ()
+    is_known = bool(operation) and f"{prefix}:{operation}" not in _BY_ITS_TEXT
+    return AwsCall(signed["key"], service, needs, protocol, is_known)
 
 
 def denial(call: AwsCall, action: str, resource: str, caller: str) -> tuple[int, dict[str, str], bytes]:

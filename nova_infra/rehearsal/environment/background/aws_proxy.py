@@ -44,7 +44,7 @@ class AwsProxy:
         caller: Callable[[str], Caller | None],
         behind: Callable[[], Awaitable[str]],
         note: Callable[[Caller, str], None],
-        miss: Callable[[Caller, str], None],
+        gap: Callable[[str], None],
         about: Callable[[str, str], dict[str, Any] | None] = lambda *_: None,
         polls: Callable[[str], int] = lambda _: 0,
         receipts: Receipts | None = None,
@@ -54,7 +54,7 @@ class AwsProxy:
         Args:
             behind: Address of the server that passed requests go to, which is started for the first of them.
             note: Called with who was denied what, in a clause.
-            miss: Called with who asked for what the server lacks, in a clause.
+            gap: Called with what cannot be judged of a call, in a sentence.
             about: What is answered to a task that asks about itself, from a path and its address; None where it does
                 not.
             polls: For how many seconds a queue, by its name, lets a task wait for messages that does not say.
@@ -64,7 +64,7 @@ class AwsProxy:
         self._caller = caller
         self._behind = behind
         self._note = note
-        self._miss = miss
+        self._gap = gap
         self._about = about
         self._receipts = receipts or Receipts()
         self._polls = polls
@@ -108,9 +108,18 @@ class AwsProxy:
         caller = self._caller(call.key) if call is not None else None
         if call is not None and answer.status == 200 and isinstance(answer.body, bytes):
             self._receipts.hear(call, body, answer.body)
-        if call is not None and caller is not None and call.needs and _lacks(answer):
-            self._miss(caller, " on ".join(call.needs[0]))
+        if call is not None:
+            self._note_gaps(call, caller, answer)
         return answer
+
+    def _note_gaps(self, call: AwsCall, caller: Caller | None, answer: web.Response) -> None:
+        if caller is None:
+            self._gap(f"a call of {call.service} with a key that is no task role's, such as an assumed role's")
+        elif caller.judged and call.needs and _lacks(answer):
+            what = " on ".join(call.needs[0])
+            self._gap(f"{caller.revision} uses {what}: no stack here creates it, but it may exist in AWS")
+        elif caller.judged and (why := caller.doubt(call)):
+            self._gap(f"{caller.revision} {why}")
 
     async def _hear(self, request: web.BaseRequest, call: AwsCall | None, body: bytes, address: str) -> web.Response:
         """What the server behind answers; where a task waits for messages, as soon as there is one.

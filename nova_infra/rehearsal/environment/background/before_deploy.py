@@ -1,5 +1,6 @@
 """Commands that run in a new image before its service takes it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ from nova_infra.rehearsal.tasks.once import Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _HANGING_SECONDS = 2.0
-_LIMIT_SECONDS = 15 * 60 - 45
-"""Seconds after which the function that waits for the command stops its task."""
+LIMIT_SECONDS = 15 * 60 - 45
+"""Seconds after which the function that waits for the command stops its task; here, too: commands take real time."""
+TOLD_SECONDS = 60.0
+"""When it is said that a command still runs."""
 
 
 class PlayedBeforeDeploy:
@@ -41,7 +44,12 @@ class PlayedBeforeDeploy:
             setting = str(wanted.get("Setting", "before_deploy"))
             definition = definition_of(_reference(stack, logical_id, family))
             await self._runtime.build(definition, sources)
-            ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources)
+            patience = f"{family}: {setting} still runs: it has {LIMIT_SECONDS // 60} minutes, as in AWS"
+            telling = asyncio.get_running_loop().call_later(TOLD_SECONDS, self._tell, patience)
+            try:
+                ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources)
+            finally:
+                telling.cancel()
             if ended.exit_code != 0:
                 how = f"exited with {ended.exit_code}" if ended.exit_code is not None else f"failed: {ended.reason}"
                 raise DeploymentFailedError(f"{family}: {setting} {how}: {' | '.join(ended.said) or 'no output'}")
@@ -49,14 +57,14 @@ class PlayedBeforeDeploy:
             self._tell(f"{family}: {setting} has run in {definition.revision}")
 
     async def _run(self, definition: TaskDefinition, command: tuple[str, ...], sources: Path) -> Ended:
-        wanted, seconds = replace(definition, fault=""), _LIMIT_SECONDS / self._runtime.pace.timeouts
+        wanted = replace(definition, fault="")
         match definition.fault:
             case "command-fails":
                 wanted, command = replace(wanted, entry_point=(NO_PROGRAM,)), (NO_PROGRAM,)
             case "command-hangs":
                 # What waits for it gives up as it always does, only sooner: nobody learns more from 14 minutes.
                 return await run_once(self._runtime, wanted, sources=sources, seconds=_HANGING_SECONDS, held=True)
-        return await run_once(self._runtime, wanted, command=command, sources=sources, seconds=seconds)
+        return await run_once(self._runtime, wanted, command=command, sources=sources, seconds=LIMIT_SECONDS)
 
 
 def _reference(stack: PlayedStack, logical_id: str, family: str) -> str:

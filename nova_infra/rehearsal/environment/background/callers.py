@@ -67,20 +67,45 @@ class Caller:
 
     def denied(self, call: AwsCall) -> tuple[str, str] | None:
         """The action and resource that its role does not allow; None if the call is allowed."""
+        return self.role.denied(self._needs(call))
+
+    def doubt(self, call: AwsCall) -> str:
+        """Why AWS may deny a call that is allowed here, in a clause; empty where it will not."""
+        if not call.is_known:
+            return f"calls {call.service} in a way of which it is not known which permission it needs"
+        found = self.role.doubt(self._needs(call))
+        return f"calls {found[0]}, which AWS may deny: {found[1]}" if found else ""
+
+    def _needs(self, call: AwsCall) -> list[tuple[str, str]]:
         decrypted = [
             (action, self._keys[resource])
             for needed, resource in call.needs
             if resource in self._keys
             for action in _WITH_A_KEY.get(needed, ())
         ]
-        return self.role.denied([*call.needs, *decrypted])
+        return [*call.needs, *decrypted]
 
     def remedy(self, action: str, resource: str) -> str:
         """The missing permission and where to grant it, in a clause."""
         on = f"{action} on {resource}" if resource != "*" else action
         if self.role.is_missing:
             return f"{on}: its task definition has no TaskRoleArn"
-        return f"{on}: grant it to its task role, {self.role.name} (with Nova: permissions in nova.toml)"
+        line = f'permissions = [{{ actions = ["{action}"], resources = ["{self._as_written(resource)}"] }}]'
+        return f"{on}: grant it to its task role, {self.role.name} (with Nova: {line})"
+
+    def _as_written(self, resource: str) -> str:
+        """A resource as ``nova.toml`` names it, for every environment and every object of a bucket."""
+        if resource == "*":
+            return "…"
+        *start, region, account, name = resource.split(":", 5)
+        home = self._stack.home
+        region, account = (
+            f"{{{key}}}" if value == known else value
+            for key, value, known in (("region", region, home.region), ("account", account, home.account))
+        )
+        if start[-1] == "s3" and "/" in name:
+            name = f"{name.partition('/')[0]}/*"
+        return ":".join([*start, region, account, name])
 
 
 def callers_of(

@@ -62,7 +62,7 @@ class StandIns:
         about = self._metadata.answer
         self._receipts = Receipts()
         self._proxy = AwsProxy(
-            home.account, self._callers.get, self._behind, self._note, self._miss, about, self._polls, self._receipts
+            home.account, self._callers.get, self._behind, self._note, self._gap, about, self._polls, self._receipts
         )
         self._aws: StandInAws | None = None
         self._url = self._reached = self._opened = ""
@@ -81,6 +81,7 @@ class StandIns:
         if endpoint:
             self._url, self._reached = endpoint, reached
             self._aws = StandInAws(endpoint, self._home.region)
+            self._gap("the permissions of tasks: a dependency stands for AWS, and allows everything")
         if any(resources_of_type(each, "AWS::ECS::TaskDefinition") for each in templates):
             await self._open()
         if not endpoint and any(map(needs_stand_ins, templates)):
@@ -257,9 +258,8 @@ class StandIns:
         if clause not in said:
             said.append(clause)
 
-    def _miss(self, caller: Caller, clause: str) -> None:
-        said = f"{caller.revision} uses {clause}: no stack here creates it, but it may exist in AWS"
-        if caller.judged and said not in self._gaps:
+    def _gap(self, said: str) -> None:
+        if said not in self._gaps:
             self._gaps.append(said)
 
 

@@ -85,7 +85,7 @@ class _Exchange:
             while data := await self._reader.read(_AT_ONCE):
                 if self._receive(data):
                     return self._answer
-                # It is not waited until this is sent: a target may read on only when its answer has been taken.
+                # Do not wait until this is sent: a target may read on only after its answer has been taken.
                 self._writer.write(self._connection.data_to_send())
             if sending.done():
                 sending.result()
@@ -95,7 +95,7 @@ class _Exchange:
             await asyncio.gather(sending, return_exceptions=True)
 
     async def _send(self, body: AsyncIterator[bytes]) -> None:
-        """Send a body, as fast as the target takes it. If it cannot be had, the connection ends."""
+        """Send a body as fast as the target takes it. If it cannot be read, the connection ends."""
         sent = False
         try:
             async for piece in body:

@@ -57,6 +57,7 @@ def test_what_leads_nowhere_is_no_finding(assembly: Any, added: Callable[[Templa
     assert findings(template) == []
 
 
+@pytest.mark.exhaustive("test_what_leads_nowhere_is_no_finding")
 @pytest.mark.parametrize(
     "denial",
     [
@@ -84,6 +85,7 @@ def test_a_denial_that_does_not_cover_a_grant_changes_nothing(
     assert {rule.id for rule, _ in findings(template)} == {"NOVA-P06"}
 
 
+@pytest.mark.exhaustive("test_what_leads_nowhere_is_no_finding")
 def test_a_finding_names_the_step_the_way_and_the_end(assembly: Any) -> None:
     template = assembly.template("NovaPipelineStack")
     starts_another_build(template)

@@ -190,6 +190,7 @@ def test_a_role_that_takes_tokens_of_more_than_its_jobs_is_a_finding(
     assert {rule.id for rule, _ in findings(template)} == {"NOVA-P10"}
 
 
+@pytest.mark.exhaustive("test_a_role_that_takes_tokens_of_more_than_its_jobs_is_a_finding")
 def test_the_roles_of_githubs_jobs_are_named_and_keep_to_their_work(github_assembly: Any) -> None:
     assert [finding for name in github_assembly.texts for _, finding in findings(github_assembly.template(name))] == []
 

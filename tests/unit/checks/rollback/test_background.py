@@ -65,6 +65,42 @@ def test_a_service_without_traffic_may_only_roll(strategy: str) -> None:
     assert ("NOVA-R17", "Service") not in found(resources)
 
 
+HERE = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:"
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ({"Fn::Sub": "${Dead.Arn}"}, {"Fn::GetAtt": ["Dead", "QueueName"]}),
+        ({"Fn::Sub": ["${It}", {"It": GET}]}, {"Fn::Sub": "${Dead.QueueName}"}),
+        ({"Fn::GetAtt": "Dead.Arn"}, {"Fn::GetAtt": "Dead.QueueName"}),
+        ({"Fn::Sub": f"{HERE}mails-dead"}, "mails-dead"),
+        ({"Fn::Join": [":", ["arn:aws:sqs", {"Ref": "AWS::Region"}, "210987654321", "mails-dead"]]}, "mails-dead"),
+        ("arn:aws:sqs:eu-north-1:210987654321:mails-dead", {"Fn::Select": [5, {"Fn::Split": [":", GET]}]}),
+    ],
+    ids=str,
+)
+def test_a_dead_letter_queue_is_known_however_its_arn_is_written(target: Any, name: Any) -> None:
+    resources = template()
+    resources["Queue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] = target
+    resources["Alarm"]["Properties"]["Dimensions"][0]["Value"] = name
+    assert found(resources) == []
+    del resources["Alarm"]
+    assert found(resources) == [("NOVA-R19", "Queue")]
+
+
+def test_a_dead_letter_queue_may_be_in_another_stack() -> None:
+    resources = template()
+    resources["Queue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] = {"Fn::ImportValue": "mails-dead-arn"}
+    assert found(resources) == [("NOVA-R18", "Dead")]
+    resources["Dead"]["Properties"]["RedriveAllowPolicy"] = {"redrivePermission": "allowAll"}
+    assert found(resources) == []
+    del resources["Alarm"]
+    assert found(resources) == [("NOVA-R19", "Dead")]
+    resources["Dead"]["Properties"]["RedriveAllowPolicy"] = {"redrivePermission": "denyAll"}
+    assert found(resources) == [("NOVA-R18", "Dead")]
+
+
 def test_a_queue_without_a_dead_letter_queue_is_refused() -> None:
     resources = template()
     del resources["Queue"]["Properties"]["RedrivePolicy"]

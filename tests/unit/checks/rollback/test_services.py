@@ -180,6 +180,9 @@ CHANGES = [
 ]
 
 
+@pytest.mark.exhaustive(
+    "stacks/test_pipeline_rights.py::test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments"
+)
 def test_every_template_passes(assembly: Assembly, variant: Assembly) -> None:
     """With the account of the pipeline, which a synthesis knows: in the variant, production shares it."""
     for each in (assembly, variant):

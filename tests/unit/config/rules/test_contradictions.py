@@ -31,7 +31,7 @@ CONSTRUCTS = re.findall(r'\(\s*self,\s*"([A-Z]\w+)"', (ROOT / "nova_infra" / "st
 """What the pipeline's stack has beside the stages of the environments."""
 
 
-@pytest.mark.parametrize("construct", [*CONSTRUCTS, "Default", "Resource", "Role"])
+@pytest.mark.parametrize("construct", one_of_each([*CONSTRUCTS, "Default", "Resource", "Role"]))
 def test_an_environment_whose_stage_would_have_the_id_of_another_construct(
     raw: dict[str, Any], refused: Callable[[], str], construct: str
 ) -> None:
@@ -158,7 +158,7 @@ def _services(count: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("besides", "most"), [({}, 46), ({"tests": "e2e"}, 45), ({"tests": "e2e", "gate": "suite"}, 44)]
+    ("besides", "most"), one_of_each([({}, 46), ({"tests": "e2e"}, 45), ({"tests": "e2e", "gate": "suite"}, 44)])
 )
 @pytest.mark.parametrize("kind", one_of_each(["web", "worker"]))
 def test_as_many_services_as_a_stage_has_actions_for(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import Config, parse_config
 from nova_infra.config.resolved import Resolved, origins, resolved
 from nova_infra.config.services.service import Overrides
@@ -142,8 +143,8 @@ def test_the_table_of_precedence_has_every_key_that_can_differ() -> None:
     assert {key.partition(".")[0] for key in PRECEDENCE} == set(Overrides.model_fields)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize("key", PRECEDENCE)
+@pytest.mark.parametrize("depth", one_of_each([1, 2, 3]))
+@pytest.mark.parametrize("key", one_of_each(PRECEDENCE))
 def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw: dict[str, Any], key: str, depth: int) -> None:
     kind, *values = PRECEDENCE[key]
     if values[depth - 1] is None:

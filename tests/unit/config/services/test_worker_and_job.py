@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import Queue, parse_config
 from nova_infra.errors import ConfigError
 
@@ -27,7 +28,7 @@ def test_a_worker_and_a_job_are_accepted(raw: dict[str, Any], service: dict[str,
 
 @pytest.mark.parametrize(
     ("service", "change", "said"),
-    [
+    one_of_each([
         (WORKER, {"paths": ["/a"]}, 'paths: belongs to a service of kind web: remove it, or write kind = "web"'),
         (WORKER, {"schedule": "rate(5 minutes)"}, "schedule: belongs to a service of kind job"),
         (WORKER, {"rollout": {"strategy": "canary"}}, "shifts traffic, but a worker gets none"),
@@ -49,7 +50,7 @@ def test_a_worker_and_a_job_are_accepted(raw: dict[str, Any], service: dict[str,
         (JOB, {"schedule": "rate(5 minutes)", "time_zone": "Asia/Tokyo"}, "has no effect on a rate"),
         (JOB, {"timeout_seconds": 1}, "timeout_seconds"),
         (JOB, {"run_before_promotion": True, "timeout_seconds": 3600}, "is more than a release waits for a run"),
-    ],
+    ]),
 )  # fmt: skip
 def test_what_contradicts_itself_is_named_with_its_remedy(
     raw: dict[str, Any], service: dict[str, Any], change: dict[str, Any], said: str

@@ -29,6 +29,7 @@ def test_a_window_without_a_schedule_is_refused(raw: dict[str, Any], cron: str) 
     assert line.endswith("as in * * 9-17 ? * MON-THU")
 
 
+@pytest.mark.exhaustive("test_a_window_without_a_schedule_is_refused")
 @pytest.mark.parametrize("cron", ["* 0 9 30 2 ?", "* 0 9 31 4,JUN,sep,11 ?", "* 0 9 29 2 ? 2027"])
 def test_a_window_that_never_opens_is_refused(raw: dict[str, Any], cron: str) -> None:
     [line] = faults(changed(raw, "environments.2.window", {"cron": cron}))

@@ -111,6 +111,7 @@ def test_what_is_deployed_is_the_same(compare: Callable[[], str]) -> None:
     assert compare() == "same"
 
 
+@pytest.mark.exhaustive("test_what_cannot_be_compared_is_not_the_same")
 def test_an_approver_learns_that_only_the_release_tools_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_an_approver_learns_that_only_the_release_tools_change(
         assert compare() == said
 
 
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 def test_nothing_of_the_assembly_is_run(compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path) -> None:
     """Python looks for modules beside what it runs, and reads what it runs here from its input."""
     changed = stack(tmp_path / "cdk.out", "Pipeline", {"Resources": {"B": {}}})
@@ -135,6 +137,7 @@ def test_nothing_of_the_assembly_is_run(compare: Callable[[], str], artifacts: d
     assert compare().endswith("not of an assembly; Pipeline changes")
 
 
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 @pytest.mark.parametrize(
     "name",
     one_of_each(
@@ -161,6 +164,7 @@ def metadata(kind: str, file: bool = False) -> Callable[[dict[str, Any], Path], 
     return add
 
 
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 @pytest.mark.parametrize("file", [False, True])
 def test_metadata_that_only_describes_is_no_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, file: bool
@@ -169,6 +173,7 @@ def test_metadata_that_only_describes_is_no_change(
     assert compare() == "same"
 
 
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 def test_what_a_synthesis_writes_is_the_same(compare: Callable[[], str], tmp_path: Path) -> None:
     synthesized = ["cdk.out", "tree.json", "validation-report.json", "Pipeline.metadata.json"]
     synthesized += ["PipelineF31F676F.dot", f"buildspec-c8{'0' * 38}-FileAsset.yaml"]
@@ -177,6 +182,7 @@ def test_what_a_synthesis_writes_is_the_same(compare: Callable[[], str], tmp_pat
     assert compare() == "same"
 
 
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 def test_assets_that_run_nothing_are_no_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -186,12 +192,13 @@ def test_assets_that_run_nothing_are_no_change(
         assert compare() == "same"
 
 
-@pytest.mark.exhaustive("test_what_a_synthesis_writes_is_the_same")
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 def test_the_order_of_keys_is_no_change(compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "deployed" / "Registry").write_text('{ "Resources": {} }')
     assert compare() == "same"
 
 
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 @pytest.mark.parametrize("name", one_of_each(["Pipeline", "Registry"]))
 def test_any_change_of_a_template_is_one(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, name: str
@@ -279,6 +286,7 @@ TAMPERED = {
 }
 
 
+@pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 @pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values()), ids=TAMPERED.keys())
 def test_whatever_would_deploy_something_else_is_a_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, tamper: Callable[..., Any]

@@ -204,6 +204,7 @@ def operated(synthesize: Callable[..., Assembly]) -> Assembly:
     return synthesize(parse_config(raw), environment="dev")
 
 
+@pytest.mark.exhaustive("test_the_observer_changes_nothing")
 def test_operators_may_roll_back_where_the_configuration_names_them(operated: Assembly) -> None:
     assert ON_CALL in takers(operated, "dev", "release")
 

@@ -70,6 +70,7 @@ def test_another_release_of_the_same_grants_changes_no_policy(config: Any, keys:
     assert policies(config, **keys) == policies(config, **renamed, environment={"LEVEL": "warn"})
 
 
+@pytest.mark.exhaustive("test_another_release_of_the_same_grants_changes_no_policy")
 def test_two_policies_that_a_role_could_not_have_at_once_are_one(config: Any) -> None:
     assert policies(config, secrets=MANY) == policies(config, secrets={**MANY, "TOKEN": "acme/token"})
 

@@ -96,6 +96,7 @@ def test_a_task_of_ours_without_that_port_is_refused() -> None:
         WebService(scope, "Shop", **theirs(scope), image=task, port=9090)
 
 
+@pytest.mark.exhaustive("test_everything_around_it_may_be_imported")
 def test_two_services_in_two_groups_of_subnets_each_get_the_addresses_that_theirs_need() -> None:
     scope = stack()
     around = theirs(scope)
@@ -137,6 +138,7 @@ def test_tasks_in_public_subnets_have_the_address_without_which_they_reach_no_re
     assert (network["Subnets"], network["AssignPublicIp"]) == (["subnet-c", "subnet-d"], "ENABLED")
 
 
+@pytest.mark.exhaustive("test_everything_around_it_may_be_imported")
 def test_two_services_share_a_stack_and_a_listener() -> None:
     scope = stack()
     shared = theirs(scope)

@@ -214,6 +214,7 @@ def test_the_table_of_types_is_what_the_installed_schemas_say() -> None:
     assert shipped == drawn_from_schemas(), "run `make docs`"
 
 
+@pytest.mark.exhaustive("test_every_template_of_the_project_is_the_same_as_itself")
 @given(template=templates)
 def test_a_template_never_differs_from_itself(template: dict[str, Any]) -> None:
     assert differences(template, copy.deepcopy(template)) == []

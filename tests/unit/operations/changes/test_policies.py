@@ -199,6 +199,7 @@ statements = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.exhaustive("test_what_a_policy_newly_allows_is_named")
 @given(policy=st.lists(statements, max_size=5), order=st.randoms(use_true_random=False))
 def test_the_order_of_statements_and_actions_means_nothing(policy: list[Statement], order: Any) -> None:
     shuffled = [
@@ -209,6 +210,7 @@ def test_the_order_of_statements_and_actions_means_nothing(policy: list[Statemen
     assert more(shuffled, policy) == []
 
 
+@pytest.mark.exhaustive("test_what_a_policy_newly_allows_is_named")
 @given(policy=st.lists(statements, max_size=4), further=statements)
 def test_a_further_allow_never_narrows_and_a_further_deny_never_widens(
     policy: list[Statement], further: Statement

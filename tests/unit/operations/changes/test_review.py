@@ -41,6 +41,7 @@ def found(before: Path, after: Path) -> list[StackChange]:
     return changes(before, after)
 
 
+@pytest.mark.exhaustive("test_changes_are_reported_in_the_words_of_cdk_diff")
 def test_only_stacks_that_differ_are_shown(found: list[StackChange]) -> None:
     assert [change.name for change in found] == [
         f"nova-dev-{name} (111111111111)" for name in ("audio", "search", "video")
@@ -245,7 +246,7 @@ def test_without_a_change_the_comment_says_so(before: Path) -> None:
     assert "Nothing: every template stays the same" in as_comment([])
 
 
-@pytest.mark.exhaustive("test_only_stacks_that_differ_are_shown")
+@pytest.mark.exhaustive("test_changes_are_reported_in_the_words_of_cdk_diff")
 def test_wider_access_has_exit_code_1(
     found: list[StackChange], before: Path, after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +267,7 @@ def test_a_directory_that_is_no_assembly_is_refused_in_one_line(tmp_path: Path, 
         changes(tmp_path, after)
 
 
-@pytest.mark.exhaustive("test_only_stacks_that_differ_are_shown")
+@pytest.mark.exhaustive("test_changes_are_reported_in_the_words_of_cdk_diff")
 def test_stacks_of_one_name_in_two_regions_are_compared_each_by_itself(tmp_path: Path) -> None:
     """A harmless one must not stand for the other, which gets wider."""
     before, after = tmp_path / "before", tmp_path / "after"

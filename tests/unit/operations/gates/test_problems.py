@@ -107,6 +107,15 @@ JOB = replace(
         ),
         (replace(JOB, jobs={"nightly": ("nova-prod-nightly", "v1")}), "nightly: its next run uses v1 instead of", NOW),
         (
+            replace(
+                JOB,
+                stacks=(STACK, replace(NIGHTLY, status="UPDATE_ROLLBACK_COMPLETE", reason="no table")),
+                jobs={"nightly": ("nova-prod-nightly", "v1")},
+            ),
+            f"nightly: its next run uses v1 instead of v2 ({OTHER[:19]}): its last update was rolled back (no table)",
+            NOW,
+        ),
+        (
             replace(JOB, alarms=(ERRORS, replace(FAILED, state="ALARM", reason="1 run"), MISSED)),
             "nova-prod-nightly-failed: is in ALARM: 1 run",
             LATER,

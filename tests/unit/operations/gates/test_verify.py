@@ -87,6 +87,7 @@ def test_what_may_pass_is_waited_for_and_each_first_fault_is_reported_once(seen:
     )
 
 
+@pytest.mark.exhaustive("test_what_may_pass_is_waited_for_and_each_first_fault_is_reported_once")
 def test_what_stays_and_what_outlasts_the_patience_is_wrong(seen: list[Any]) -> None:
     passing, staying = Problem("errors: is in ALARM", may_pass=True), Problem("shop: is scaled to zero")
     seen[:] = [[passing, staying]]

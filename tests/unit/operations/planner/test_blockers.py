@@ -198,7 +198,10 @@ REFUSED: list[tuple[Edit, str]] = [
     (token({"GenerateSecretString": {"PasswordLength": 20}}), "so no task starts (ResourceInitializationError)"),
     (token({"GenerateSecretString": {"SecretStringTemplate": "{}", "GenerateStringKey": "k"}}), "Key, which has k"),
     (token({"SecretString": "{}"}, {"Fn::Sub": "${Key}:token::"}), "correct the key, or add it to Key"),
-    (token({"SecretString": "{}"}, key="hostname", Attached=ATTACHED), "TOKEN is the key hostname of Key, which has"),
+    (
+        token({"SecretString": "{}"}, key="hostname", Attached=ATTACHED),
+        "Key, which has what its database adds, such as host, so",
+    ),
     (
         token({"SecretString": "{}"}, {"Fn::Join": ["", [{"Ref": "Attached"}, ":token::"]]}, Attached=ATTACHED),
         "TOKEN is the key token of Key, which has",

@@ -112,6 +112,7 @@ def test_a_capacity_provider_stays_as_long_as_a_service_runs_on_it(deployed: Tem
     assert [line[: len(expected)] for line in said] == ([expected] if used else [])
 
 
+@pytest.mark.exhaustive("test_another_engine_leaves_the_old_ones_stacks")
 def test_every_property_of_every_resource_is_replaced_as_its_schema_says(assembly: Any, variant: Any) -> None:
     templates = [*assembly.templates.values(), *variant.templates.values()]
     resources = [each for template in templates for each in template["Resources"].values()]

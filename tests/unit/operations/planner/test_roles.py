@@ -53,6 +53,42 @@ def test_what_a_task_may_do(found: dict[str, Any], need: tuple[str, str], allowe
     assert TaskRole(found, "Task").denied([need]) == (None if allowed else need)
 
 
+TLS = {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}
+ANY = {"Principal": "*", "Action": "sqs:*", "Resource": QUEUE}
+NO_TLS = {**ANY, "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+FROM = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+MANAGED = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+GRANT = allow("sqs:SendMessage", QUEUE)
+
+
+def with_queue(found: dict[str, Any], *statements: dict[str, Any]) -> dict[str, Any]:
+    policy = {"PolicyDocument": {"Statement": list(statements)}}
+    return {**found, "OfQueue": {"Type": "AWS::SQS::QueuePolicy", "Properties": policy}}
+
+
+@pytest.mark.parametrize(
+    ("found", "need", "why"),
+    [
+        (resources(GRANT), SEND, ""),
+        (resources({**GRANT, **TLS}), SEND, ""),
+        (with_queue(resources(GRANT), NO_TLS), SEND, ""),
+        (with_queue(resources(GRANT), {**ANY, **FROM, "Effect": "Deny"}), SEND, "a Deny has a condition"),
+        (with_queue(resources(GRANT), {**ANY, **FROM, "Effect": "Deny", "Resource": f"{QUEUE}-2"}), SEND, ""),
+        (resources({**GRANT, **FROM}), SEND, "its role may only under a condition"),
+        (resources({**GRANT, **FROM}, GRANT), SEND, ""),
+        (resources(ManagedPolicyArns=[MANAGED]), SEND, "only a managed policy of AWS's own may allow it"),
+        (resources(GRANT, ManagedPolicyArns=[MANAGED]), SEND, ""),
+        (resources(allow("*", "*")), SEND, ""),
+        (resources(role="arn:aws:iam::333333333333:role/elsewhere"), SEND, "its role is in no template"),
+        (resources(allow("ses:*", "arn:aws:ses:*:*:identity/x")), ("ses:SendEmail", "*"), "it is not known on which"),
+    ],
+)
+def test_what_only_aws_knows_of_a_permission_is_a_doubt(found: dict[str, Any], need: tuple[str, str], why: str) -> None:
+    action, said = TaskRole(found, "Task").doubt([need]) or (need[0], "")
+    assert action == need[0]
+    assert said.startswith(why) if why else not said
+
+
 def test_a_call_that_needs_several_permissions_needs_each() -> None:
     role = TaskRole(resources(allow("s3:PutObject", "*")), "Task")
     read = ("s3:GetObject", "arn:aws:s3:::a/b")

@@ -71,6 +71,7 @@ def test_an_alarm_that_was_accepted_without_data_is_not_accepted_in_alarm() -> N
     assert [text.partition(":")[0] for text in refused(replace(RED, waivers=waivers))] == [MEMORY]
 
 
+@pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
 def test_a_parameter_that_claims_more_than_the_hours_ends_with_them(deployment: Production) -> None:
     value = {"subjects": [], "why": "x", "by": "mei", "at": NOW.isoformat(), "until": "2999-01-01T00:00:00+00:00"}
     deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps(value), Type="String")

@@ -74,7 +74,7 @@ class Stub:
             return self.held_stacks
         return tuple(Stack(service.stack, "UPDATE_COMPLETE") for service in self.held_services)
 
-    def stack_revisions(self, _: Sequence[str]) -> Mapping[str, str]:
+    def stack_revisions(self, _: Sequence[Stack]) -> Mapping[str, str]:
         return self.revisions
 
     def request_rates(self) -> Mapping[str, RequestRate]:

@@ -35,7 +35,7 @@ def job(*runs: JobRun, schedule: str = "cron(0 6 * * ? *)", **changes: Any) -> R
         (job(run("TIMED_OUT", 64)), 0, "timed out 60 min ago", "next in 8.5 h", False),
         (job(run("ABORTED", 64)), 0, "aborted 60 min ago", "next in 8.5 h", True),
         (job(), 0, "never ran", "next in 8.5 h", True),
-        (job(run("RUNNING", 3)), 1, "its first run is going", "next in 8.5 h", True),
+        (job(run("RUNNING", 3)), 1, "its first run is under way", "next in 8.5 h", True),
         (job(run("SUCCEEDED", 64), enabled=False), 0, "succeeded 60 min ago", "its schedule is disabled", False),
         (job(run("SUCCEEDED", 64), schedule=""), 0, "succeeded 60 min ago", "has no schedule", True),
         (job(run("SUCCEEDED", 50), schedule="rate(1 hour)"), 0, "succeeded 46 min ago", "next in 10 min", True),
@@ -68,7 +68,7 @@ def test_a_job_without_alarms_is_not_said_to_be_well_watched() -> None:
     ("backlog", "said"),
     [
         (Backlog("mails", 0, 0, 0), "0 waiting"),
-        (Backlog("mails", 12, 3, 0), "12 waiting, 3 in work"),
+        (Backlog("mails", 12, 3, 0), "12 waiting, 3 in flight"),
         (Backlog("mails", 12, 0, 2), "12 waiting, 2 dead"),
         (Backlog("mails", 7, 0, None), "7 waiting"),
     ],
@@ -81,6 +81,6 @@ def test_the_table_has_jobs_and_queues(make: Any) -> None:
     worker = service_status(make.service(), [], [], (), Backlog("mails", 12, 3, 2))
     failed = job_status(job(run("FAILED", 64)), [], NOW)
     shown = as_text(document([EnvironmentStatus("prod", services=(worker,), jobs=(failed,))]), width=160)
-    assert "steady; 12 waiting, 3 in work, 2 dead" in shown
+    assert "steady; 12 waiting, 3 in flight, 2 dead" in shown
     assert "failed 60 min ago; next in 8.5 h" in shown
     assert "1 of 2 need attention" in shown

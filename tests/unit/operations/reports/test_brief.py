@@ -114,6 +114,12 @@ def test_a_red_alarm_warns_because_ecs_then_watches_none(brief: Any, make: Any) 
     assert "! 1 have no data, such as nova-prod-audio-cpu" in found
 
 
+def test_a_red_alarm_of_a_job_is_said_to_stop_no_deployment(brief: Any, make: Any) -> None:
+    found = " ".join(text(brief(alarms=(make.alarm("report-failed", "ALARM"),))).split())
+    assert "report-failed is red: a job's run failed or is missing" in found
+    assert "deployment alarm" not in found
+
+
 def test_what_could_not_be_seen_weakens_the_verdict(brief: Any) -> None:
     assert text(brief(unseen=("the ledger: no",))).splitlines()[1] == ("Nothing that could be read warns against it.")
 

@@ -54,6 +54,9 @@ SECRETS = (
         ("ECS deployment ecs-svc/123 failed: alarm detected.", None, "An alarm went red"),
         ("User: arn:aws:sts::333333333333:assumed-role/cdk-exec is not authorized to perform: ecs:CreateService", None, "CloudFormation lacks a permission"),
         ("nova-prod-alerts already exists in stack arn:aws:cloudformation:us-east-1:333333333333:stack/other", None, "exists outside the stack"),
+        ("Message returned: before_deploy exited with 3 (Essential container in task exited): relation parcels already exists", None, "succeed before the new image is deployed"),
+        ("Message returned: run_before_promotion did not end in time: AccessDenied | 1 alarm", None, "succeed before the new image is deployed"),
+        ("Message returned: before_deploy failed: ECS started no task: [Capacity is unavailable at this time]", None, "no Fargate capacity"),
         ("A message in another language", None, "Nothing more is known"),
     ],
 )  # fmt: skip

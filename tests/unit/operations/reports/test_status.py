@@ -186,7 +186,7 @@ def test_the_revisions_of_stacks_being_updated_are_not_asked_for(make: Any) -> N
 
     class Counting(type(make.stub())):  # type: ignore[misc]  # the stub's class is known to the fixture alone
         def stack_revisions(self, stacks: Any) -> dict[str, str]:
-            asked.extend(stacks)
+            asked.extend(stack.name for stack in stacks)
             return {}
 
     stacks = (Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"), Stack("nova-prod-video", "UPDATE_ROLLBACK_COMPLETE"))

@@ -10,7 +10,7 @@ from nova_infra.deployed.stack import Change, ChangeSet, Stack
 from nova_infra.errors import CheckFailedError
 from nova_infra.operations.records.ledger import Ledger
 from nova_infra.operations.rollback import run
-from nova_infra.operations.rollback.change_sets import execute
+from nova_infra.operations.rollback.change_sets import change_sets, execute
 
 
 class Environment:
@@ -53,6 +53,29 @@ def test_a_stack_that_cloudformation_restored_is_not(status: str) -> None:
     failures, told = executed(status)
     assert failures == [f"nova-prod-audio: did not roll back ({status}): no reason was given"]
     assert told == ["nova-prod-audio: rolling back"]
+
+
+def test_the_name_of_a_change_set_is_as_long_as_cloudformation_lets_it_be_and_no_longer() -> None:
+    named: list[str] = []
+
+    class Making(Environment):
+        def create_change_set(self, stack: Stack, _: object, *, name: str, **_more: str) -> ChangeSet:
+            named.append(name)
+            return ChangeSet(stack.name, name, ())
+
+        def delete_change_set(self, change_set: ChangeSet) -> None:
+            named.remove(change_set.name)
+
+    stack = Stack("nova-prod-audio", "UPDATE_COMPLETE", "")
+    container = {"Image": "shop/audio:1", "Environment": [{"Name": "NOVA_RELEASE", "Value": "1"}]}
+    task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [container]}}
+    service = SimpleNamespace(name="a" * 200, stack=stack, template={"Resources": {"Task": task}})
+    move = SimpleNamespace(service=service, image=SimpleNamespace(tag="abc"), repair=False)
+    plan: Any = SimpleNamespace(moves=[move], target=SimpleNamespace(release="abc"))
+    environment: Any = Making("")
+    with change_sets(environment, plan, "0123", canary=True):
+        assert [len(name) for name in named] == [128]
+    assert named == []
 
 
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"

@@ -147,6 +147,7 @@ def test_the_bad_release_and_its_images_are_held(deployment: Deployment, back: C
     assert held.images == {"carts-service": bad.images["carts-service"].digest}
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_plan_changes_nothing(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     stack, ledger = deployment.stack("carts-service"), deployment.ledger()

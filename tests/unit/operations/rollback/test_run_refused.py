@@ -40,6 +40,7 @@ def test_a_release_that_runs_already_is_refused(deployment: Deployment, back: Ca
         back(to=deployment.commit(2))
 
 
+@pytest.mark.exhaustive("test_an_image_that_is_gone_is_refused")
 @pytest.mark.parametrize(
     ("request_", "fault"),
     one_of_each(
@@ -67,6 +68,7 @@ def test_a_release_that_was_never_verified_is_refused(deployment: Deployment, ba
         back(to=deployment.commit(2))
 
 
+@pytest.mark.exhaustive("test_an_image_that_is_gone_is_refused")
 def test_without_an_earlier_release_there_is_nothing_to_roll_back_to(back: Callable[..., list[str]]) -> None:
     with pytest.raises(RefusedError, match="none to roll back to"):
         back()
@@ -143,6 +145,7 @@ def test_a_change_set_that_turns_out_empty_is_no_failure(
         back()
 
 
+@pytest.mark.exhaustive("test_an_image_that_is_gone_is_refused")
 @pytest.mark.parametrize("status", one_of_each(["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"]))
 def test_a_stack_that_something_else_is_updating_is_refused(
     deployment: Deployment, back: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, status: str
@@ -156,6 +159,7 @@ def test_a_stack_that_something_else_is_updating_is_refused(
         back()
 
 
+@pytest.mark.exhaustive("test_an_image_that_is_gone_is_refused")
 def test_a_stack_that_cannot_be_updated_is_refused(deployment: Deployment, back: Callable[..., list[str]]) -> None:
     deployment.release(2, "carts-service")
     stack_behind("nova-prod-carts-service").status = "UPDATE_ROLLBACK_FAILED"

@@ -64,8 +64,8 @@ class World:
         refused: Operation to the code of the error that it is refused with.
         now: The time.
         workers: Names of the services that no load balancer asks.
-        jobs: Name of a job to its executions, newest first.
-        messages: How many messages wait in each queue, and how many are in work.
+        jobs: Name of a job to its executions, newest first; their schedules have one ``schedule_state``.
+        messages: How many messages wait in each queue, and how many are in flight.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class World:
         self.refused: dict[str, str] = {}
         self.now = NOW
         self.workers: set[str] = set()
-        self.jobs: dict[str, list[dict[str, Any]]] = {}
+        self.jobs, self.schedule_state = dict[str, list[dict[str, Any]]](), "ENABLED"
         self.messages = (7, 3)
 
     def begin(self, service: str, **more: Any) -> Rollout:
@@ -281,7 +281,7 @@ class World:
         return {"executions": self.jobs[name]}
 
     def GetSchedule(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
-        return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": "ENABLED"}
+        return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": self.schedule_state}
 
     def DescribeTaskDefinition(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         url = f"https://sqs.example/{params['taskDefinition'].partition(':')[0]}"

@@ -242,6 +242,7 @@ def test_one_that_ecs_refuses_keeps_nothing_from_the_others(
     assert world.answered[0][1]["serviceDeploymentArn"] == other.arn
 
 
+@pytest.mark.exhaustive("test_everybody_hears_of_an_answer_in_one_message")
 def test_an_answer_that_the_ledger_does_not_have_is_reported(
     environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.errors import RefusedError
 from nova_infra.operations.rollout.picture import release_lines
 from nova_infra.operations.rollout.turns import turns
@@ -38,16 +39,18 @@ def views(environment: Any, world: World) -> Iterator[ReleaseView]:
     return looks(environment, wait=lambda _: world.pass_by(10))
 
 
+@pytest.mark.exhaustive("test_a_job_shows_its_runs")
 def test_a_worker_shows_its_tasks_and_its_queue_instead_of_traffic(views: Iterator[ReleaseView]) -> None:
     first, second = itertools.islice(views, 2)
     assert first.rollouts[0].queue == "", "the first picture waits for nothing but ECS"
-    assert second.rollouts[0].queue == "7 waiting, 3 in work, 2 dead"
+    assert second.rollouts[0].queue == "7 waiting, 3 in flight, 2 dead"
     lines = [line.plain for line in release_lines(second, elapsed=4, width=80, height=24)]
-    assert any("queue 7 waiting, 3 in work, 2 dead" in line for line in lines)
+    assert any("queue 7 waiting, 3 in flight, 2 dead" in line for line in lines)
     assert any("██████████  tasks" in line for line in lines)
     assert not any("%" in line for line in lines if "s01-service" in line)
 
 
+@pytest.mark.exhaustive("test_a_pipe_gets_a_line_when_a_job_begins_and_ends")
 def test_queues_are_looked_at_every_half_minute_and_their_addresses_once(
     views: Iterator[ReleaseView], world: World
 ) -> None:
@@ -64,7 +67,9 @@ def test_services_of_one_revision_ask_for_its_variables_once(environment: Any, w
     assert world.calls.count("DescribeTaskDefinition") == 2
 
 
-@pytest.mark.exhaustive("operations/rollout/test_watch_looks.py::test_45_rollouts_cost_fewer_than_three_calls_a_second")
+@pytest.mark.exhaustive(
+    "operations/rollout/test_watch_looks.py::test_an_alarm_is_shown_with_its_threshold_and_goes_red"
+)
 def test_more_of_them_are_looked_at_less_often(environment: Any, world: World) -> None:
     world.services = [f"s{n:02}-service" for n in range(45)]
     world.workers = set(world.services)
@@ -94,16 +99,26 @@ def test_a_queue_or_job_that_may_not_be_read_is_named_and_keeps_nothing_from_the
 
 @pytest.mark.parametrize(
     ("runs", "expected", "line"),
-    [
-        ([run("SUCCEEDED", 64)], JobView("report", 0, "succeeded 04:06", "06:00"), "· report  job  last run succeeded"),
-        (
-            [run("RUNNING", 2), run("FAILED", 64)],
-            JobView("report", 1, "failed 04:06", "06:00", well=False),
-            "✗ report  job  1 running, last run failed 04:06, next 06:00 UTC",
-        ),
-        ([run("RUNNING", 2)], JobView("report", 1, "", "06:00"), "▶ report  job  1 running, no run has ended"),
-        ([run("SUCCEEDED", 24 * 60)], JobView("report", 0, "succeeded 03-03 05:10", "06:00"), "succeeded 03-03 05:10"),
-    ],
+    one_of_each(
+        [
+            (
+                [run("SUCCEEDED", 64)],
+                JobView("report", 0, "succeeded 04:06", "06:00"),
+                "· report  job  last run succeeded",
+            ),
+            (
+                [run("RUNNING", 2), run("FAILED", 64)],
+                JobView("report", 1, "failed 04:06", "06:00", well=False),
+                "✗ report  job  1 running, last run failed 04:06, next 06:00 UTC",
+            ),
+            ([run("RUNNING", 2)], JobView("report", 1, "", "06:00"), "▶ report  job  1 running, no run has ended"),
+            (
+                [run("SUCCEEDED", 24 * 60)],
+                JobView("report", 0, "succeeded 03-03 05:10", "06:00"),
+                "succeeded 03-03 05:10",
+            ),
+        ]
+    ),
 )
 def test_a_job_shows_its_runs(
     views: Iterator[ReleaseView], world: World, runs: list[dict[str, Any]], expected: JobView, line: str
@@ -112,6 +127,14 @@ def test_a_job_shows_its_runs(
     _, view = itertools.islice(views, 2)
     assert view.jobs == (expected,)
     assert any(line in each.plain for each in release_lines(view, elapsed=4, width=80, height=24))
+
+
+def test_a_job_whose_schedule_is_disabled_says_so(views: Iterator[ReleaseView], world: World) -> None:
+    world.jobs, world.schedule_state = {"report": [run("SUCCEEDED", 64)]}, "DISABLED"
+    _, view = itertools.islice(views, 2)
+    assert view.jobs == (JobView("report", 0, "succeeded 04:06", well=False, disabled=True),)
+    lines = [each.plain for each in release_lines(view, elapsed=4, width=80, height=24)]
+    assert any(line.endswith("last run succeeded 04:06, its schedule is disabled") for line in lines)
 
 
 def test_a_pipe_gets_a_line_when_a_job_begins_and_ends(views: Iterator[ReleaseView], world: World) -> None:

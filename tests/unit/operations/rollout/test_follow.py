@@ -53,12 +53,14 @@ def test_each_stage_has_its_words(environment: AwsEnvironment, world: World, mor
 
 @pytest.mark.parametrize(
     ("stage", "weight", "strategy", "before"),
-    [
-        ("PRE_PRODUCTION_TRAFFIC_SHIFT", 0.0, "CANARY", "before the canary"),
-        ("PRE_PRODUCTION_TRAFFIC_SHIFT", 10.0, "CANARY", "before full traffic"),
-        ("PRE_PRODUCTION_TRAFFIC_SHIFT", 25.0, "LINEAR", "before more than 25 %"),
-        ("POST_TEST_TRAFFIC_SHIFT", 0.0, "CANARY", "before user traffic"),
-    ],
+    one_of_each(
+        [
+            ("PRE_PRODUCTION_TRAFFIC_SHIFT", 0.0, "CANARY", "before the canary"),
+            ("PRE_PRODUCTION_TRAFFIC_SHIFT", 10.0, "CANARY", "before full traffic"),
+            ("PRE_PRODUCTION_TRAFFIC_SHIFT", 25.0, "LINEAR", "before more than 25 %"),
+            ("POST_TEST_TRAFFIC_SHIFT", 0.0, "CANARY", "before user traffic"),
+        ]
+    ),
 )
 def test_a_gate_says_what_it_is_before_how_long_it_waits_and_what_to_type(
     environment: AwsEnvironment, world: World, stage: str, weight: float, strategy: str, before: str
@@ -73,6 +75,7 @@ def test_a_gate_says_what_it_is_before_how_long_it_waits_and_what_to_type(
     assert rollout.next == ("nova promote prod s01-service", "nova abort prod s01-service")
 
 
+@pytest.mark.exhaustive("test_a_functions_hook_in_progress_is_nobodys_gate")
 def test_a_gate_that_was_answered_does_not_wait(environment: AwsEnvironment, world: World) -> None:
     hook = {"hookId": "h1", "targetType": "PAUSE", "status": "SUCCEEDED"}
     world.begin("s01-service", stage="PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=[hook])

@@ -13,6 +13,7 @@ def suite(command: str, tmp_path: Path, told: list[str]) -> SuiteCommand:
     return SuiteCommand(command, "https://x.example", tmp_path, tmp_path / "log", told.append, 0.05)
 
 
+@pytest.mark.exhaustive("test_it_gets_no_credentials")
 def test_it_gets_an_address_that_leads_to_new_revisions_and_the_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,6 +43,7 @@ def test_red_tests_are_named(tmp_path: Path) -> None:
     assert why.endswith("and 1 more")
 
 
+@pytest.mark.exhaustive("test_red_tests_are_named")
 def test_a_command_that_fails_before_any_test_says_so(tmp_path: Path) -> None:
     assert suite("exit 3", tmp_path, []).run(lambda: True, 60) == "`exit 3` exited with 3"
 

@@ -43,6 +43,7 @@ def test_the_first_picture_needs_ecs_alone(environment: AwsEnvironment, world: W
     ]
 
 
+@pytest.mark.exhaustive("test_an_alarm_is_shown_with_its_threshold_and_goes_red")
 def test_45_rollouts_cost_fewer_than_three_calls_a_second(environment: AwsEnvironment, world: World) -> None:
     for name in world.services:
         world.begin(name, stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
@@ -83,6 +84,7 @@ def test_each_revision_has_its_tasks_its_requests_its_errors_and_its_latency(
     assert (old.name, old.requests) == (f"{PREFIX}-s01-service:7", 108)
 
 
+@pytest.mark.exhaustive("test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few")
 def test_what_was_asked_before_the_deployment_began_is_not_counted(environment: AwsEnvironment, world: World) -> None:
     world.begin("s01-service")
     world.requests = {target_group("s01-service", "blue"): 10.0}
@@ -240,6 +242,7 @@ def test_it_ends_when_all_have_ended_and_follows_what_begins_meanwhile(
     assert len(last.rollouts) == 2
 
 
+@pytest.mark.exhaustive("test_it_ends_when_all_have_ended_and_follows_what_begins_meanwhile")
 def test_what_cloudformation_restores_after_a_rollback_is_no_success(environment: AwsEnvironment, world: World) -> None:
     bad = world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     running = watching(environment, world)

@@ -177,6 +177,7 @@ def test_a_first_deployment_has_no_traffic_before_a_task_is_healthy_and_then_all
         assert scheduler.reason == f"alarm errors went to ALARM at {share} % of the traffic"
 
 
+@pytest.mark.exhaustive("test_an_alarm_in_any_bake_sends_the_traffic_back_and_stops_the_new_revision")
 @given(
     events=events,
     strategy=st.sampled_from(["ROLLING", "CANARY", "BLUE_GREEN"]),

@@ -106,6 +106,7 @@ def test_each_method_that_reflection_names_is_called_with_an_empty_message() -> 
     assert (asked.left_out, asked.requests_per_minute > 0) == ([ERRORS], True)
 
 
+@pytest.mark.exhaustive("test_each_method_that_reflection_names_is_called_with_an_empty_message")
 def test_a_method_that_the_baseline_fails_on_an_empty_message_is_left_out_in_the_words_of_grpc() -> None:
     def answer(headers: dict[str, str], body: bytes) -> Reply:
         return reflected(body) if headers[":path"] == REFLECTION else said(status=2 * headers[":path"].endswith("List"))

@@ -152,7 +152,7 @@ def documented(*paths: str, broken: str = "", new: str = "") -> Answer:
     return answer
 
 
-@pytest.mark.exhaustive("test_what_an_openapi_document_lists_is_asked_and_nothing_else")
+@pytest.mark.exhaustive("test_a_made_up_request_that_already_failed_is_not_blamed_on_the_release")
 def test_every_user_asks_once_and_then_again_in_another_order() -> None:
     minutes = USERS // REQUESTS_PER_MINUTE
     behind = Behind(always(200))
@@ -169,12 +169,14 @@ def test_the_order_of_the_users_changes_with_every_turn_and_is_the_same_in_every
     assert set(turns[0][:USERS:10]) != set(turns[0][USERS::10])
 
 
+@pytest.mark.exhaustive("test_without_file_and_document_the_paths_of_the_rule_are_asked_as_far_as_they_answer")
 def test_a_minute_is_over_when_its_requests_are_answered_and_failures_are_counted() -> None:
     behind = Behind(always(503))
     behind.run(1)
     assert behind.totals["Prod"] == Requests(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE)
 
 
+@pytest.mark.exhaustive("test_without_file_and_document_the_paths_of_the_rule_are_asked_as_far_as_they_answer")
 def test_users_wait_for_longer_than_the_load_balancer_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a long idle timeout, an answer may come after the time that users wait at least."""
     monkeypatch.setattr(module, "USERS_WAIT", 0.001)  # each answer takes 3 ms
@@ -183,6 +185,7 @@ def test_users_wait_for_longer_than_the_load_balancer_does(monkeypatch: pytest.M
     assert behind.totals["Prod"] == Requests(REQUESTS_PER_MINUTE, 0)
 
 
+@pytest.mark.exhaustive("test_without_file_and_document_the_paths_of_the_rule_are_asked_as_far_as_they_answer")
 def test_requests_of_a_compressed_minute_do_not_meet_where_they_would_not_in_a_real_one() -> None:
     # 40 a minute that take 3 ms each: 0.002 at once. Sent within 10 ms, they would be several.
     behind = Behind(always(200))
@@ -190,7 +193,7 @@ def test_requests_of_a_compressed_minute_do_not_meet_where_they_would_not_in_a_r
     assert behind.most_at_once == 1
 
 
-@pytest.mark.exhaustive("test_slow_answers_are_as_many_at_once_as_in_a_real_minute")
+@pytest.mark.exhaustive("test_without_file_and_document_the_paths_of_the_rule_are_asked_as_far_as_they_answer")
 def test_a_request_that_hangs_holds_up_no_other_for_longer_than_in_a_real_minute() -> None:
     behind = Behind(always(200))
     behind.hangs = asyncio.Event()  # until the second one has come
@@ -198,6 +201,7 @@ def test_a_request_that_hangs_holds_up_no_other_for_longer_than_in_a_real_minute
     assert len(behind.asked) == MOST_REQUESTS_PER_MINUTE
 
 
+@pytest.mark.exhaustive("test_without_file_and_document_the_paths_of_the_rule_are_asked_as_far_as_they_answer")
 def test_slow_answers_are_as_many_at_once_as_in_a_real_minute() -> None:
     asked = Behind(always(200)).run(1)
     for _ in range(20):
@@ -205,6 +209,7 @@ def test_slow_answers_are_as_many_at_once_as_in_a_real_minute() -> None:
     assert asked.most_at_once == 4  # 40 a minute that take 6 s each
 
 
+@pytest.mark.exhaustive("test_a_made_up_request_that_already_failed_is_not_blamed_on_the_release")
 def test_what_an_openapi_document_lists_is_asked_and_nothing_else() -> None:
     behind = Behind(documented("/tiny/a", "/tiny/b", "/elsewhere"))
     asked = behind.run(1)
@@ -212,6 +217,7 @@ def test_what_an_openapi_document_lists_is_asked_and_nothing_else() -> None:
     assert {request.path for request in behind.asked} == {"/tiny/a", "/tiny/b"}
 
 
+@pytest.mark.exhaustive("test_a_made_up_request_that_already_failed_is_not_blamed_on_the_release")
 def test_an_operation_that_one_revision_alone_fails_is_counted_for_that_revision() -> None:
     behind = Behind(documented("/tiny/a", "/tiny/b", broken="/tiny/b"), weights=(75, 25))
     asked = behind.run(2)
@@ -220,7 +226,7 @@ def test_an_operation_that_one_revision_alone_fails_is_counted_for_that_revision
     assert set(asked.answers["tiny:2"]["GET /tiny/a"]) == {200}
 
 
-@pytest.mark.exhaustive("test_what_an_openapi_document_lists_is_asked_and_nothing_else")
+@pytest.mark.exhaustive("test_a_made_up_request_that_already_failed_is_not_blamed_on_the_release")
 def test_every_operation_meets_the_canary_before_it_gets_all_traffic() -> None:
     names = [f"/tiny/{number}" for number in range(30)]
     behind = Behind(documented(*names), weights=(90, 10))
@@ -229,6 +235,7 @@ def test_every_operation_meets_the_canary_before_it_gets_all_traffic() -> None:
     assert set(asked.answers["tiny:2"]) == {f"GET {name}" for name in names}
 
 
+@pytest.mark.exhaustive("test_a_made_up_request_that_already_failed_is_not_blamed_on_the_release")
 def test_an_operation_that_is_new_is_asked_of_the_new_revision() -> None:
     asked = Behind(documented("/tiny/a", new="/tiny/new")).run(1)
     assert asked.answers["tiny:2"]["GET /tiny/new"][200] >= 1

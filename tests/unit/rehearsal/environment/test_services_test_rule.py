@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.physical import host_of
 from nova_infra.rehearsal.environment.background.stand_ins import HOME
@@ -33,7 +34,7 @@ def with_test_rule(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-@pytest.mark.parametrize("from_alternate", [False, True])
+@pytest.mark.parametrize("from_alternate", one_of_each([False, True]))
 def test_a_service_that_is_not_deployed_answers_requests_with_the_tests_header(
     environment_template: Callable[..., Any], sources: Path, from_alternate: bool
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.constructs.background.job_machine import definition as machine_definition
 from nova_infra.rehearsal.clock import COMPRESSED
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
@@ -77,6 +78,7 @@ def machine_of_nova(*, allow_overlap: bool = False) -> dict[str, Any]:
     )
 
 
+@pytest.mark.exhaustive("test_a_drill_makes_runs_long_and_sees_how_many_go_on_at_once")
 @pytest.mark.parametrize(("allow_overlap", "what"), [(False, "was skipped: LeftOut"), (True, "succeeded")])
 def test_a_time_that_comes_while_a_run_is_going(tmp_path: Path, allow_overlap: bool, what: str) -> None:
     script = "import time; time.sleep(2)"
@@ -88,7 +90,7 @@ def test_a_time_that_comes_while_a_run_is_going(tmp_path: Path, allow_overlap: b
     assert told[1].endswith(what)
 
 
-@pytest.mark.parametrize(("allow_overlap", "most"), [(False, 1), (True, 2)])
+@pytest.mark.parametrize(("allow_overlap", "most"), one_of_each([(False, 1), (True, 2)]))
 def test_a_drill_makes_runs_long_and_sees_how_many_go_on_at_once(
     tmp_path: Path, allow_overlap: bool, most: int
 ) -> None:

@@ -62,6 +62,7 @@ def in_terminal(program: str, *, columns: int = 80, **variables: str) -> str:
     return output.decode()
 
 
+@pytest.mark.exhaustive("test_while_a_question_is_asked_the_story_goes_on_in_lines")
 def test_a_terminal_shows_a_picture_that_stays_within_it() -> None:
     text = in_terminal(PROGRAM)
     assert "\x1b[?25l" in text
@@ -77,7 +78,7 @@ def test_while_a_question_is_asked_the_story_goes_on_in_lines() -> None:
     assert "told while the terminal was left to the question" in after.partition("\x1b[?25l")[0]
 
 
-@pytest.mark.exhaustive("test_a_terminal_shows_a_picture_that_stays_within_it")
+@pytest.mark.exhaustive("test_while_a_question_is_asked_the_story_goes_on_in_lines")
 def test_without_colour_there_is_none() -> None:
     coloured, plain = in_terminal(PROGRAM), in_terminal(PROGRAM, NO_COLOR="1")
     colour = re.compile(r"\x1b\[(?:\d+;)*3[0-9](?:;\d+)*m")
@@ -85,13 +86,14 @@ def test_without_colour_there_is_none() -> None:
     assert not colour.search(plain)
 
 
-@pytest.mark.exhaustive("test_a_pipe_gets_whole_lines_and_no_control_codes")
+@pytest.mark.exhaustive("test_while_a_question_is_asked_the_story_goes_on_in_lines")
 def test_a_dumb_terminal_gets_lines() -> None:
     text = in_terminal(PROGRAM, TERM="dumb")
     assert "\x1b" not in text
     assert text.count("line ") == 60
 
 
+@pytest.mark.exhaustive("test_while_a_question_is_asked_the_story_goes_on_in_lines")
 @pytest.mark.parametrize("variables", one_of_each([{}, {"FORCE_COLOR": "1"}, {"COLUMNS": "40"}]))
 def test_a_pipe_gets_whole_lines_and_no_control_codes(variables: dict[str, str]) -> None:
     environment = {**os.environ, "LANG": "C.UTF-8", **variables}
@@ -135,6 +137,7 @@ for number in range(100000):
 """
 
 
+@pytest.mark.exhaustive("test_while_a_question_is_asked_the_story_goes_on_in_lines")
 def test_where_nobody_reads_any_more_the_rehearsal_is_told_to_stop() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", BROKEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -102,6 +102,7 @@ def test_of_many_deployments_some_are_shown_and_the_others_counted(rehearsed: Ma
     assert "service-7" in "".join(shown)
 
 
+@pytest.mark.exhaustive("test_of_many_deployments_some_are_shown_and_the_others_counted")
 @given(st.integers(2, 140), st.integers(1, 60), st.integers(1, 45), st.sampled_from(["service", LONG]))
 def test_it_fits_every_terminal(rehearsed: Make, width: int, height: int, services: int, name: str) -> None:
     record = playing(rehearsed(services, bad=1, name=name), services=services)

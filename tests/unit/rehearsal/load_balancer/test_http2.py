@@ -179,6 +179,7 @@ def test_a_request_reaches_a_target_of_http2_and_its_answer_comes_back() -> None
     assert (group.targets[0].served, group.targets[0].failed) == (1, 0)
 
 
+@pytest.mark.exhaustive("test_a_request_reaches_a_target_of_http2_and_its_answer_comes_back")
 def test_an_upload_to_a_target_of_http2_may_be_as_large_as_one_over_http1() -> None:
     async def send(client: aiohttp.ClientSession, url: str) -> tuple[int, str]:
         async with client.post(url, data=bytes(3_000_000)) as response:

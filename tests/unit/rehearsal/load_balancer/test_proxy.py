@@ -107,6 +107,7 @@ def test_headers_of_a_connection_end_with_it_in_both_directions() -> None:
     world.play(story)
 
 
+@pytest.mark.exhaustive("test_a_request_reaches_the_target_as_it_was_sent")
 def test_an_old_client_gets_a_streamed_answer_that_ends_with_the_connection() -> None:
     world = World()
 
@@ -140,6 +141,7 @@ def test_a_websocket_is_refused_and_not_played_wrong() -> None:
     world.play(story)
 
 
+@pytest.mark.exhaustive("test_a_request_reaches_the_target_as_it_was_sent")
 def test_an_upload_goes_no_faster_than_the_target_reads_it() -> None:
     sent.ahead = sent.most = 0
     size = 256 * len(PIECE)
@@ -159,6 +161,7 @@ def test_an_upload_goes_no_faster_than_the_target_reads_it() -> None:
     World().play(story)
 
 
+@pytest.mark.exhaustive("test_a_request_reaches_the_target_as_it_was_sent")
 def test_an_answer_comes_no_faster_than_the_client_reads_it() -> None:
     sent.ahead = sent.most = 0
 

@@ -182,6 +182,7 @@ def test_where_one_of_a_group_is_red_all_roll_back_before_any_user_meets_them(
     assert "together: prod-tiny rolled back" in ended["prod-twin"][1]
 
 
+@pytest.mark.exhaustive("test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on")
 def test_a_group_goes_on_when_all_of_it_are_ready(
     write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
 ) -> None:

@@ -43,6 +43,7 @@ def test_a_clean_tree_is_released_over_itself_under_another_name(candidate: Rele
     assert "same as the candidate" in baseline.name
 
 
+@pytest.mark.exhaustive("test_a_clean_tree_is_released_over_itself_under_another_name")
 def test_a_release_over_itself_is_read_as_the_candidate_is(candidate: Release) -> None:
     with baseline_of(replace(candidate, app="python app.py"), "HEAD") as baseline:
         assert baseline.app == "python app.py", "it may have several pipelines, or none"

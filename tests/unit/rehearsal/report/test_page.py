@@ -182,6 +182,7 @@ def test_it_says_what_was_real_what_was_simulated_and_what_was_not_covered(rehea
     assert "lasts a second" not in shown(report(record, []))
 
 
+@pytest.mark.exhaustive("test_a_screen_reader_finds_its_way")
 def test_in_a_large_rehearsal_what_went_wrong_is_not_folded_away(rehearsed: Make) -> None:
     html = report(rehearsed(45, bad=2), [])
     before, _, after = html.partition("<details><summary>43 more actions succeeded</summary>")

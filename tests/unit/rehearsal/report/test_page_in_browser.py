@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.page import report
+
+# A browser takes seconds to start.
+pytestmark = pytest.mark.exhaustive("rehearsal/report/test_page.py::test_the_document_is_whole_and_loads_nothing")
 
 PHONE = {"width": 360, "height": 640}
 DESK = {"width": 1280, "height": 800}
@@ -103,14 +105,14 @@ def reader(browser: Browser | None, files: dict[str, Path]) -> Reader:
     return Reader(browser, files)
 
 
-@pytest.mark.parametrize("name", one_of_each(["usual", "stopped", "large"]))
+@pytest.mark.parametrize("name", ["usual", "stopped", "large"])
 def test_it_asks_for_nothing_and_complains_of_nothing(reader: Reader, files: dict[str, Path], name: str) -> None:
     reader.open(name).wait_for_load_state("networkidle")
     assert [url for url in reader.requests if not url.startswith("data:")] == [files[name].as_uri()]
     assert reader.complaints == []
 
 
-@pytest.mark.parametrize("name", one_of_each(["usual", "stopped", "large"]))
+@pytest.mark.parametrize("name", ["usual", "stopped", "large"])
 def test_on_a_phone_the_page_does_not_scroll_sideways(reader: Reader, name: str) -> None:
     page = reader.open(name, viewport=PHONE, is_mobile=True)
     page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
@@ -127,8 +129,8 @@ def test_on_a_phone_the_page_does_not_scroll_sideways(reader: Reader, name: str)
     assert set(page.evaluate(f"[...document.querySelectorAll('.events .minute')].map({late})")) == {1}
 
 
-@pytest.mark.parametrize("scheme", one_of_each(["light", "dark"]))
-@pytest.mark.parametrize("name", one_of_each(["usual", "stopped"]))
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["usual", "stopped"])
 def test_every_text_stands_out_from_its_background(reader: Reader, name: str, scheme: Any) -> None:
     page = reader.open(name, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")

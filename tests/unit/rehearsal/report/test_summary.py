@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import Notification, Record
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
@@ -98,7 +99,7 @@ def test_of_many_deployments_those_that_went_through_are_counted(rehearsed: Make
     assert "43 succeeded, 2 failed" in text
 
 
-@pytest.mark.parametrize("width", [80, 100, 150])
+@pytest.mark.parametrize("width", one_of_each([80, 100, 150]))
 def test_rows_fit_the_terminal(rehearsed: Make, drilled: Drilled, width: int) -> None:
     record = rehearsed(20, bad=3, name="nova-production-recommendation-engine-service")
     text = printed(record, [drilled("alarm-already-red"), drilled("alarm-already-red", canary="5 % for 10 min")])

@@ -162,6 +162,7 @@ def test_a_file_that_is_cut_off_or_no_har_is_refused_in_a_line(text: str) -> Non
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.exhaustive("test_a_har_file_holds_each_different_request_once")
 def test_a_large_har_file_is_read_in_seconds() -> None:
     """Fifty megabytes: each entry's line is looked for only if something is wrong with it."""
     request = {"method": "GET", "url": "http://h/a", "headers": [], "comment": "x" * 2_000}

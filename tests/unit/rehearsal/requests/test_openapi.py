@@ -16,6 +16,7 @@ def document(**paths: Any) -> dict[str, Any]:
     return {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": found}
 
 
+@pytest.mark.exhaustive("test_the_place_that_a_document_names_leads_to_its_operations")
 def test_a_request_is_made_up_for_each_operation_and_examples_come_first() -> None:
     number = {"name": "n", "in": "path", "required": True, "schema": {"type": "integer"}, "example": 42}
     word = {"name": "w", "in": "query", "required": True, "schema": {"type": "string", "minLength": 3}}

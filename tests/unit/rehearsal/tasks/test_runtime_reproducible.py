@@ -21,7 +21,9 @@ def cached(engine: Engine, name: str) -> dict[str, str]:
     return {each: image for each, image in engine.image_names().items() if each.startswith(place)}
 
 
-@pytest.mark.exhaustive("containers/test_build.py::test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings")
+@pytest.mark.exhaustive(
+    "containers/test_build.py::test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behind"
+)
 def test_a_build_leaves_what_the_next_one_begins_with_and_no_more(engine: Engine) -> None:
     if engine.is_docker:
         pytest.skip("BuildKit keeps its cache by itself")
@@ -48,7 +50,9 @@ def test_a_build_leaves_what_the_next_one_begins_with_and_no_more(engine: Engine
         remove_images(engine, [*names, *cached(engine, names[0])])
 
 
-@pytest.mark.exhaustive("containers/test_build.py::test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings")
+@pytest.mark.exhaustive(
+    "containers/test_build.py::test_builds_wait_for_each_other_whatever_their_tmpdir_and_leave_no_file_behind"
+)
 def test_an_image_does_not_say_what_the_engine_built_before(engine: Engine) -> None:
     """The history names the cached images that a build began with, so that each machine would have its own digest."""
     if engine.is_docker:

@@ -42,11 +42,13 @@ def start(definition: TaskDefinition, sources: Path, *, patience: float = 20) ->
     return asyncio.run(play())
 
 
+@pytest.mark.exhaustive("test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it")
 def test_a_task_runs_until_it_is_stopped(definition: Define, sources: Path) -> None:
     task, fault = start(definition(), sources)
     assert (fault, task.killed_at_stop) == ("", False)
 
 
+@pytest.mark.exhaustive("test_a_task_that_is_killed_from_outside_says_so")
 def test_a_task_that_exits_says_how_and_what_it_printed_last(definition: Define, sources: Path) -> None:
     assert start(definition("exit"), sources)[1] == (
         "essential container exited with code 1: cannot import the service"
@@ -60,6 +62,7 @@ def test_a_task_that_never_listens_is_given_up_when_ecs_would(definition: Define
     )
 
 
+@pytest.mark.exhaustive("test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it")
 def test_a_task_that_takes_less_time_to_start_than_it_is_given_runs(definition: Define, sources: Path) -> None:
     assert start(definition("late"), sources, patience=60)[1] == ""
 
@@ -120,6 +123,7 @@ def test_a_drill_of_a_wrong_port_is_not_waited_for_as_long(definition: Define, m
     assert seconds == [base.DRILLED_ELSEWHERE_SECONDS, 3 * base.ELSEWHERE_SECONDS], "longer on a busy machine"
 
 
+@pytest.mark.exhaustive("test_a_container_health_check_that_stays_red_says_what_it_said")
 def test_a_health_check_may_fail_while_the_container_has_time_to_start(
     definition: Define, sources: Path, tmp_path: Path
 ) -> None:
@@ -167,6 +171,7 @@ def test_what_a_program_said_last_fits_in_a_sentence(said: str, line: str) -> No
     assert base.in_a_line(said) == line
 
 
+@pytest.mark.exhaustive("test_a_task_that_is_killed_from_outside_says_so")
 def test_a_secret_has_a_stand_in(definition: Define, sources: Path) -> None:
     script = "import os; raise SystemExit(os.environ['API_TOKEN'])"
     command = (sys.executable, "-S", "-c", script)
@@ -192,6 +197,7 @@ def test_a_container_health_check_that_hangs_counts_as_failed(definition: Define
     assert "did not end within 0.1 s" in start(hanging, sources, patience=4)[1]
 
 
+@pytest.mark.exhaustive("test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it")
 def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
     definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +230,7 @@ def test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it(
     assert (fault, task.killed_at_stop) == ("", killed)
 
 
+@pytest.mark.exhaustive("test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
 def test_a_server_of_node_gets_its_signals_whatever_stands_before_it(
     definition: Define, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -239,6 +246,7 @@ def test_a_server_of_node_gets_its_signals_whatever_stands_before_it(
     assert (fault, task.killed_at_stop) == ("", False)
 
 
+@pytest.mark.exhaustive("test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it")
 def test_a_task_that_takes_its_time_to_stop_gets_it(definition: Define, sources: Path) -> None:
     # 1.3 of the two seconds that it is granted: real ones, though health checks pass twenty times faster.
     assert not start(definition("slow-to-stop"), sources)[0].killed_at_stop

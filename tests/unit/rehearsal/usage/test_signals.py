@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.usage.signals import handles, ignores
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
@@ -26,12 +27,14 @@ def program(line: str) -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("line", "handled", "ignored"),
-    [
-        ("signal.signal(signal.SIGTERM, lambda *_: None)", True, False),
-        ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", True, False),  # as tini, which waits for it
-        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", False, True),
-        ("pass", False, False),
-    ],
+    one_of_each(
+        [
+            ("signal.signal(signal.SIGTERM, lambda *_: None)", True, False),
+            ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", True, False),  # as tini, which waits for it
+            ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", False, True),
+            ("pass", False, False),
+        ]
+    ),
 )
 def test_what_a_process_does_about_a_signal_is_known(line: str, handled: bool, ignored: bool) -> None:
     with program(line) as pid:

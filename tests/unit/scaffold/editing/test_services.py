@@ -259,6 +259,7 @@ def test_the_last_service_stays(committed: Path, service_names: list[str]) -> No
     assert contents(committed) == before
 
 
+@pytest.mark.exhaustive("test_links_and_modes_of_a_service_with_another_name_stay")
 def test_a_service_with_another_name_is_the_same_service(committed: Path, service_names: list[str]) -> None:
     rename_service(committed, "carts-service", NEW)
     assert [each.name for each in load_config(committed).services] == [
@@ -271,6 +272,7 @@ def test_a_service_with_another_name_is_the_same_service(committed: Path, servic
         assert f"# via {NEW} (services/{NEW}/pyproject.toml)" in (committed / lock).read_text()
 
 
+@pytest.mark.exhaustive("test_links_and_modes_of_a_service_with_another_name_stay")
 def test_a_service_that_gets_its_name_back_is_as_it_was(committed: Path) -> None:
     before = contents(committed)
     rename_service(committed, "carts-service", "my-carts")
@@ -326,7 +328,7 @@ def test_a_rename_that_cannot_be_is_refused_in_one_line_and_nothing_changes(
     assert contents(example) == before
 
 
-@pytest.mark.exhaustive("test_a_service_with_another_name_is_the_same_service")
+@pytest.mark.exhaustive("test_links_and_modes_of_a_service_with_another_name_stay")
 def test_the_commands_say_what_changed_what_still_names_the_service_and_what_is_left_in_aws(
     committed: Path, nova: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

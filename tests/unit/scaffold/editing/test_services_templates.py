@@ -87,6 +87,7 @@ def test_no_column_of_what_is_written_for_go_is_as_wide_as_the_name(name: str) -
         assert not any(f'"/{name}' in line or '"/health"' in line for line in lined_up), path
 
 
+@pytest.mark.exhaustive("test_it_may_have_the_name_of_a_python_module")
 def test_what_is_written_for_node_passes_its_own_tests(project: Path) -> None:
     add_service(project, NAME, "Says hello to everybody.", "node")
     assert "# pass 3" in run("node", "--test", "--test-reporter=tap", directory=project / "services" / NAME)
@@ -182,10 +183,7 @@ OWN = {
 
 @pytest.mark.parametrize(
     ("own", "old"),
-    one_of_each(
-        [(own, old) for old in ("stock", "public", "my-stock") for own in OWN],
-        kind=lambda case: case if case[1] == "stock" else case[1],
-    ),
+    one_of_each([(own, old) for old in ("stock", "public", "my-stock") for own in OWN]),
 )
 def test_a_renamed_service_of_somebody_s_own_keeps_its_own_files_and_words(project: Path, own: str, old: str) -> None:
     add_service(project, old, "Says hello to everybody.", "go")
@@ -203,6 +201,7 @@ def test_a_renamed_service_of_somebody_s_own_keeps_its_own_files_and_words(proje
     }
 
 
+@pytest.mark.exhaustive("test_a_renamed_service_is_the_one_that_would_be_added_by_that_name")
 @pytest.mark.parametrize("template", one_of_each(OTHERS))
 def test_it_is_renamed_and_removed_like_any_other(project: Path, template: str) -> None:
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}

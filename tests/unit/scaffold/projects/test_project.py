@@ -81,6 +81,7 @@ def names(project: Path) -> list[str]:
     return sorted(path.parent.name for path in project.glob("services/*/Dockerfile"))
 
 
+@pytest.mark.exhaustive("test_the_whole_project_can_be_created_again")
 def test_a_project_is_what_was_answered_and_keeps_the_rest(root: Path, target: Path, service_names: list[str]) -> None:
     before = contents(root)
     create_project(root, target, ANSWERS)
@@ -134,6 +135,7 @@ def test_github_actions_needs_no_connection(root: Path, target: Path, region: st
     assert create_project(root, target, answers).source.connection_arn is None
 
 
+@pytest.mark.exhaustive("test_the_whole_project_can_be_created_again")
 def test_a_pipeline_needs_a_connection_of_its_region(root: Path, target: Path) -> None:
     answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, "eu-central-1"))
     arn = create_project(root, target, answers).source.connection_arn or "none"

@@ -79,6 +79,7 @@ def assembly(synthesize: Any) -> Any:
     return synthesize(parse_config(tomllib.loads(CONFIG)), environment="dev")
 
 
+@pytest.mark.exhaustive("test_messages_that_wait_for_a_worker_that_is_stopped_ring_no_alarm")
 def test_a_worker_has_no_way_in(assembly: Any) -> None:
     service = assembly.only("nova-dev-mailer", "AWS::ECS::Service")
     assert service.get("LoadBalancers", []) == []

@@ -1,5 +1,6 @@
 """A service's own resources: plain CDK, in its stack, with its grants and variables, and kept when the stack goes."""
 
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +12,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 
+from helpers.exhaustive import one_of_each
+from nova_infra.checks.acknowledge import NIST
 from nova_infra.config import Config, Runtime, Service
 from nova_infra.constructs.tasks.service import outbound_group
 from nova_infra.constructs.tasks.task import FargateTask
@@ -52,6 +55,11 @@ def made(tmp_path: Path) -> dict[str, Any]:
 
 def made_by(tmp_path: Path, text: str, *, stage: str = "") -> dict[str, Any]:
     """The resources of a stack whose service has a file."""
+    found: dict[str, Any] = assertions.Template.from_stack(stack_by(tmp_path, text, stage)).to_json()["Resources"]
+    return found
+
+
+def stack_by(tmp_path: Path, text: str, stage: str = "") -> cdk.Stack:
     extensions = project(tmp_path, text)
     app = cdk.App()
     stack = cdk.Stack(cdk.Stage(app, stage) if stage else app, "shop", stack_name="nova-live-shop")
@@ -79,8 +87,7 @@ def made_by(tmp_path: Path, text: str, *, stage: str = "") -> dict[str, Any]:
         platform=cast("PlatformStack", stand_in),
         security_group=group,
     )
-    found: dict[str, Any] = assertions.Template.from_stack(stack).to_json()["Resources"]
-    return found
+    return stack
 
 
 def of_type(resources: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
@@ -88,6 +95,7 @@ def of_type(resources: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
     return logical_id, found
 
 
+@pytest.mark.exhaustive("test_no_task_starts_before_what_it_may_know_by_name_alone")
 def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made: dict[str, Any]) -> None:
     table, _ = of_type(made, "AWS::DynamoDB::Table")
     _, definition = of_type(made, "AWS::ECS::TaskDefinition")
@@ -96,6 +104,20 @@ def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made: di
     granted = [each for each in made.values() if each["Type"] == "AWS::IAM::Policy" and table in str(each)]
     assert len(granted) == 1
     assert of_type(made, "AWS::SQS::Queue")[1]["Properties"]["QueueName"] == "nova-live-shop-mail-live"
+
+
+def test_what_the_pages_example_grants_is_no_finding(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "services.md").read_text(encoding="utf-8")
+    example = page.partition("    from aws_cdk import aws_dynamodb")[2].partition("\n\n`service` has")[0]
+    stack = stack_by(tmp_path, textwrap.dedent(f"    from aws_cdk import aws_dynamodb{example}"))
+    accepted = {
+        (each.node.id, rule)
+        for each in stack.node.find_all()
+        for entry in each.node.metadata
+        if entry.type == "aws:cdk:acknowledged-rules"
+        for rule in entry.data
+    }
+    assert {("TaskRole", f"{NIST}-IAMNoInlinePolicy"), ("Orders", f"{NIST}-DynamoDBInBackupPlan")} <= accepted
 
 
 def test_no_task_starts_before_what_it_may_know_by_name_alone(made: dict[str, Any]) -> None:
@@ -141,6 +163,7 @@ def test_a_database_of_its_own_lets_its_tasks_in_before_they_start(tmp_path: Pat
     assert rules.keys() <= set(definition["DependsOn"])
 
 
+@pytest.mark.exhaustive("test_a_database_of_its_own_lets_its_tasks_in_before_they_start")
 def test_a_database_of_its_own_opens_the_same_rules_by_a_direct_deployment(tmp_path: Path) -> None:
     """Another logical id for the same rule would create it before the old one is deleted, which EC2 refuses."""
     direct, delivered = (made_by(tmp_path, f"{DATABASE}{PORTS}", stage=stage) for stage in ("", "Live"))
@@ -224,13 +247,15 @@ def test_a_log_group_that_the_key_may_not_encrypt_is_refused(tmp_path: Path, nam
 
 @pytest.mark.parametrize(
     "options",
-    [
-        "encryption_key=service.key",
-        "log_group_name=f'{service.prefix}-audit', encryption_key=service.key",
-        "log_group_name=f'/aws/lambda/{service.prefix}-audit', encryption_key=service.key",
-        "log_group_name='/audit/anything', encryption_key=own",
-        "log_group_name='/audit/anything'",
-    ],
+    one_of_each(
+        [
+            "encryption_key=service.key",
+            "log_group_name=f'{service.prefix}-audit', encryption_key=service.key",
+            "log_group_name=f'/aws/lambda/{service.prefix}-audit', encryption_key=service.key",
+            "log_group_name='/audit/anything', encryption_key=own",
+            "log_group_name='/audit/anything'",
+        ]
+    ),
 )
 def test_a_log_group_of_the_environment_or_without_its_key_is_not(tmp_path: Path, options: str) -> None:
     found = made_by(tmp_path, log_group(options))

@@ -1,8 +1,10 @@
 """Services of any image: one behind host names with all that a service may need, an internal one, and one of gRPC."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +100,7 @@ def containers(assembly: Assembly, stack: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.exhaustive("test_an_image_runs_its_own_command_as_its_own_user_unless_told_otherwise")
 def test_every_check_passes(mixed: Assembly) -> None:
     for report in mixed.report["pluginReports"]:
         assert report["violations"] == []
@@ -268,6 +271,13 @@ def test_an_internal_service_is_behind_the_private_load_balancer_and_every_servi
     for stack in (SHOP, STOCK, QUOTES):
         [url] = [e["Value"] for e in containers(mixed, stack)[0]["Environment"] if e["Name"] == "NOVA_INTERNAL_URL"]
         assert "PrivateIngress" in json.dumps(url)
+
+
+def test_the_platform_sets_the_variables_that_the_page_names(mixed: Assembly) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "services.md").read_text(encoding="utf-8")
+    said = page.partition("The platform sets ")[2].partition(". ")[0]
+    container, _ = containers(mixed, SHOP)
+    assert set(re.findall(r"`([A-Z_]+)`", said)) <= {each["Name"] for each in container["Environment"]}
 
 
 def test_only_the_vpc_reaches_the_private_load_balancer(mixed: Assembly) -> None:

@@ -15,12 +15,14 @@ is not a limit but a quota: see ``quotas.py``.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from nova_infra.checks.rule import as_list, as_text
 from nova_infra.operations.changes.certain import certain_entries, may_be_left_out, table, values_at
-from nova_infra.operations.changes.resource_types import limits
-from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.changes.resource_types import Bounds, limits
+from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
 # Type, and path of a property, to the least and the most that it may be. ``[]`` stands for every one of a list.
@@ -65,13 +67,8 @@ _ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
 }
 # Type, and path of a property, to the most characters that it may have.
 _LENGTHS: Mapping[str, Mapping[str, int]] = {
-    "AWS::Scheduler::Schedule": {"Name": 64, "Description": 512},
-    "AWS::IAM::Role": {"RoleName": 64, "Description": 1000},
     "AWS::IAM::ManagedPolicy": {"ManagedPolicyName": 128, "Description": 1000},
-    "AWS::CloudWatch::Alarm": {"AlarmName": 255, "AlarmDescription": 1024},
     "AWS::CloudWatch::CompositeAlarm": {"AlarmName": 255, "AlarmDescription": 1024, "AlarmRule": 10_240},
-    "AWS::Events::Rule": {"Name": 64},
-    "AWS::Logs::MetricFilter": {"FilterName": 512, "FilterPattern": 1024},
     "AWS::CodePipeline::Pipeline": {
         "Name": 100,
         "Stages[].Name": 100,
@@ -79,16 +76,20 @@ _LENGTHS: Mapping[str, Mapping[str, int]] = {
         "Stages[].Actions[].OutputArtifacts[].Name": 100,
         "Stages[].Actions[].Configuration.*": 1000,
     },
-    "AWS::StepFunctions::StateMachine": {"StateMachineName": 80},
-    "AWS::ECR::Repository": {"RepositoryName": 256, "LifecyclePolicy.LifecyclePolicyText": 30_720},
     "AWS::WAFv2::WebACL": {"Name": 128},
     "AWS::SNS::Topic": {"DisplayName": 100},
 }
+# Type, and path of a property, to its words, where the schema has none: API_CreateDBInstance, the Budgets API's Budget,
+# API Gateway's API_QuotaSettings.
+_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "AWS::RDS::DBInstance": {"MonitoringInterval": ("0", "1", "5", "10", "15", "30", "60")},
+    "AWS::Budgets::Budget": {"Budget.TimeUnit": ("DAILY", "MONTHLY", "QUARTERLY", "ANNUALLY", "CUSTOM")},
+    "AWS::ApiGateway::UsagePlan": {"Quota.Period": ("DAY", "WEEK", "MONTH")},
+}
 # Type, and path of a list, to the most that it may hold.
 _COUNTS: Mapping[str, Mapping[str, int]] = {
-    "AWS::CloudWatch::Alarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5, "Dimensions": 30},
+    "AWS::CloudWatch::Alarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
     "AWS::CloudWatch::CompositeAlarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
-    "AWS::Events::Rule": {"Targets": 5},
     "AWS::CertificateManager::Certificate": {"SubjectAlternativeNames": 100},
     "AWS::ElasticLoadBalancingV2::ListenerRule": {"Actions[].ForwardConfig.TargetGroups": 5},
     "AWS::CodeBuild::Project": {"SecondarySources": 12, "VpcConfig.SecurityGroupIds": 5, "VpcConfig.Subnets": 16},
@@ -111,8 +112,6 @@ _NOT_ON_FARGATE = (
 )
 _NOT_WITH_AWSVPC = tuple(f"{_CONTAINER}.{each}" for each in ("DnsServers", "ExtraHosts", "Hostname", "Links"))
 _ON_FARGATE = {f"{_CONTAINER}.LinuxParameters.Capabilities.Add[]": ("SYS_PTRACE",), "PidMode": ("task",)}
-_SAID_BETTER = ("AWS::SSM::Parameter", "Type")
-"""By ``texts.py``, which names what to use instead."""
 _MOST_CHILDREN = 100
 _STANDARD_PARAMETER = 4096
 _MOST_TAGS = 50
@@ -126,23 +125,43 @@ def beyond_limits(step: Step) -> Iterator[Refusal]:
             yield from step.refuse_each(logical_id, _faults(str(resource.get("Type")), properties))
 
 
+def unknown_words(step: Step) -> Iterator[Consequence]:
+    """Warn about words that AWS may or may not have added since its schemas were read."""
+    for logical_id, resource in step.given.items():
+        for path, value, limit in _limited(str(resource.get("Type")), resource.get("Properties")):
+            if limit.grows and _is_no_word(value, limit.words):
+                what = f"is {value}, which AWS's schema did not have when it was read: correct it, unless it is new"
+                yield step.note(f"{logical_id}.{path}", f"{what}; {_nearest(value, limit.words)}", hurts=True)
+
+
+def _limited(kind: str, properties: Any) -> Iterator[tuple[str, Any, Bounds]]:
+    """Each value that has a limit of its own: its path, itself, and the limit."""
+    own = _limits(kind) if isinstance(properties, Mapping) else {}
+    for name in own.keys() & properties.keys() if own else ():
+        for path, limit in own[name]:
+            for value in values_at(properties, path):
+                yield path, value, limit
+
+
+@cache
+def _limits(kind: str) -> Mapping[str, Sequence[tuple[str, Bounds]]]:
+    """By the name of a property, the limits of it and of what is below it."""
+    numbers = {path: Bounds("number", *bounds) for path, bounds in _NUMBERS.get(kind, {}).items()}
+    lengths = {path: Bounds("text", most=most) for path, most in _LENGTHS.get(kind, {}).items()}
+    counts = {path: Bounds("list", most=most) for path, most in _COUNTS.get(kind, {}).items()}
+    words = {path: Bounds("words", words=each) for path, each in _WORDS.get(kind, {}).items()}
+    found: dict[str, list[tuple[str, Bounds]]] = {}
+    for path, limit in {**limits(kind), **numbers, **lengths, **counts, **words}.items():
+        found.setdefault(re.split(r"\.|\[", path, maxsplit=1)[0], []).append((path, limit))
+    return found
+
+
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
-    own: Mapping[str, Sequence[Any]] = _NUMBERS.get(kind, {})
-    known = {path: each for path, each in limits(kind).items() if (kind, path) != _SAID_BETTER}
-    if kind == "AWS::Lambda::Function" and "CapacityProviderConfig" in properties:
-        own = {}  # on instances of its own it may be larger, as the schema says
-    for path, allowed in {**known, **own}.items():
-        for value in values_at(properties, path):
-            yield from _word(path, value, allowed) if isinstance(allowed[0], str) else _number(path, value, *allowed)
+    of_instances = kind == "AWS::Lambda::Function" and "CapacityProviderConfig" in properties
+    for path, value, limit in _limited(kind, properties):
+        # On instances of its own a function may be larger, as the schema says.
+        yield from _beyond(path, value, limits(kind).get(path, limit) if of_instances else limit)
     yield from _of_attributes(kind, properties)
-    for path, most in _LENGTHS.get(kind, {}).items():
-        for text in values_at(properties, path):
-            if isinstance(text, str) and len(text) > most:
-                yield path, f"has {len(text):,} characters, but AWS allows {most:,}", "shorten it"
-    for path, most in _COUNTS.get(kind, {}).items():
-        for value in values_at(properties, path):
-            if (count := len(certain_entries(value))) > most:
-                yield path, f"has {count} entries, but AWS allows {most}", "divide them"
     yield from _of_tags(properties.get("Tags"))
     yield from _of_kind(kind, properties)
 
@@ -153,7 +172,7 @@ def _of_attributes(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
         key = each.get("Key") if isinstance(each, Mapping) else None
         switched_off = (key, str(each.get("Value"))) == ("slow_start.duration_seconds", "0") if key else False
         if isinstance(key, str) and key in known and not switched_off:
-            yield from _number(f"{name}.{key}", each.get("Value"), *known[key])
+            yield from _number(f"{name}.{key}", each.get("Value"), Bounds("number", *known[key]))
 
 
 def _of_kind(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
@@ -187,19 +206,65 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
                 yield path, f"is set, and a task with {where} has none", "leave it out"
     for path, words in _ON_FARGATE.items() if is_fargate else ():
         for value in values_at(properties, path):
-            yield from _word(path, value, words)
+            if _is_no_word(value, words):
+                yield path, f"is {value}", _choice(words)
 
 
-def _number(path: str, value: Any, least: float, most: float) -> Iterator[Fault]:
+def _beyond(path: str, value: Any, limit: Bounds) -> Iterator[Fault]:
+    """What is wrong with a value by its limit; words are judged only where AWS adds no new ones."""
+    match limit.of, value:
+        case "words", _:
+            if not limit.grows and _is_no_word(value, limit.words):
+                yield path, f"is {value}", _choice(limit.words)
+        case "number", _:
+            yield from _number(path, value, limit)
+        case "list", list():
+            count = len(certain_entries(value))
+            if limit.most is not None and count > limit.most:
+                yield path, f"has {count} entries, but AWS allows {limit.most:,}", "divide them"
+            elif len(value) < (limit.least or 0):
+                yield path, f"has {len(value)} entries, but AWS needs {limit.least:,}", "add what is missing"
+        case "text", str():
+            yield from _text(path, value, limit)
+
+
+def _number(path: str, value: Any, limit: Bounds) -> Iterator[Fault]:
     number = int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
-    if isinstance(number, int | float) and not isinstance(number, bool) and not least <= number <= most:
-        yield path, f"is {number:,}", f"choose {least:,} to {most:,}"
+    if not isinstance(number, int | float) or isinstance(number, bool):
+        return
+    least, most = limit.least, limit.most
+    if (least is not None and number < least) or (most is not None and number > most):
+        bounds = (f"{least:,} to {most:,}" if most is not None else f"at least {least:,}") if least is not None else ""
+        yield path, f"is {number:,}", f"choose {bounds or f'at most {most:,}'}"
 
 
-def _word(path: str, value: Any, allowed: Sequence[str]) -> Iterator[Fault]:
-    if isinstance(value, str | int) and "{" not in str(value) and str(value) not in allowed:
-        *others, last = allowed
-        yield path, f"is {value}", f"make it {', '.join(others)} or {last}" if others else f"make it {last}"
+def _text(path: str, text: str, limit: Bounds) -> Iterator[Fault]:
+    if "${" in text:
+        return
+    if limit.most is not None and len(text) > limit.most:
+        yield path, f"has {len(text):,} characters, but AWS allows {limit.most:,}", "shorten it"
+    elif len(text) < (limit.least or 0):
+        yield path, f"has {len(text)} characters, but AWS needs {limit.least:,}", "write more"
+    elif limit.pattern and not re.search(limit.pattern, text):
+        yield path, f"is {text[:60]}", f"write what AWS's pattern takes, {limit.pattern[:100]}"
+
+
+def _is_no_word(value: Any, words: Sequence[str]) -> bool:
+    return isinstance(value, str | int) and "{" not in str(value) and _written(value) not in words
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _choice(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"make it {', '.join(others)} or {last}" if others else f"make it {last}"
+
+
+def _nearest(value: Any, words: Sequence[str]) -> str:
+    near = get_close_matches(str(value).upper(), {each.upper(): each for each in words}, n=1, cutoff=0.7)
+    return f"the nearest is {next(each for each in words if each.upper() == near[0])}" if near else _choice(words[:12])
 
 
 def _of_tags(tags: Any) -> Iterator[Fault]:

@@ -46,7 +46,9 @@ def missing_secret_keys(step: Step) -> Iterator[Refusal]:
                     continue
                 keys = _keys_when_made(step, secret, resource.get("Properties", {}))
                 if keys is not None and key not in keys:
-                    has = f"has {' and '.join(sorted(keys))}" if keys else "is no JSON object"
+                    added = ["what its database adds, such as host"] if keys >= _OF_DATABASES else []
+                    own = [*sorted(keys - _OF_DATABASES), *added] if added else sorted(keys)
+                    has = f"has {' and '.join(own)}" if own else "is no JSON object"
                     yield step.refuse(
                         f"{logical_id}.Secrets",
                         f"{each.get('Name')} is the key {key} of {secret}, which {has}, so no task starts "

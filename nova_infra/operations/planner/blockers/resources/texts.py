@@ -154,6 +154,7 @@ _PATTERNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "AWS::Logs::MetricFilter": {
         "MetricTransformations[].MetricNamespace": (r"[^:*$]{1,255}", "leave out : and * and $")
     },
+    "AWS::WAFv2::IPSet": {"Addresses[]": (r"[\da-fA-F.:]+/\d{1,3}", "write a range, such as 10.0.0.1/32")},
     "AWS::ApiGatewayV2::Api": {"ProtocolType": ("HTTP|WEBSOCKET", "make it HTTP or WEBSOCKET")},
     "AWS::StepFunctions::StateMachine": {
         "StateMachineName": (r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/]+""", "use letters, digits, hyphens and underscores")

@@ -13,7 +13,7 @@ from typing import Any
 
 from nova_infra.operations.changes.certain import number, table
 from nova_infra.operations.planner.model import Action, Consequence, Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Step
 
 _DATABASES = ("AWS::RDS::DBInstance", "AWS::RDS::DBCluster")
 _VERSIONED = (
@@ -23,6 +23,14 @@ _VERSIONED = (
 _GROWS_ONLY = {**dict.fromkeys(_DATABASES, "AllocatedStorage"), "AWS::EC2::Volume": "Size"}
 _LEAST = 20
 """GiB of a disk of type gp2 or gp3."""
+_RDS, _CACHE = (
+    dict.fromkeys((backup, "PreferredMaintenanceWindow"), least)
+    for backup, least in (("PreferredBackupWindow", 30), ("SnapshotWindow", 60))
+)
+_WINDOWS = {**dict.fromkeys(_VERSIONED[:4], _RDS), **dict.fromkeys(_VERSIONED[4:6], _CACHE)}
+"""Type and property to the fewest minutes that a window may last: API_CreateDBInstance, API_CreateReplicationGroup."""
+_WINDOW = re.compile(r"(?:(\w{3}):)?(\d\d):([0-5]\d)-(?:(\w{3}):)?(\d\d):([0-5]\d)")
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _RESTARTS = ("DBInstanceClass", "EngineVersion")
 _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rdsadmin",), "mariadb": ("rdsadmin",)}
 """Engine to names that no master user may have."""
@@ -32,7 +40,8 @@ def refused_databases(step: Step) -> Iterator[Refusal]:
     """Refuse what no database does: go back to an older version, shrink, or take a name that its engine keeps."""
     for action, before, after in _databases(step):
         yield from step.refuse_each(
-            action.logical_id, (*_transition(action.type, before, after), *_user(after), *_disk(after))
+            action.logical_id,
+            (*_transition(action.type, before, after), *_user(after), *_disk(after), *_windows(action.type, after)),
         )
 
 
@@ -55,7 +64,7 @@ def _databases(step: Step) -> Iterator[tuple[Any, Mapping[str, Any], Mapping[str
             yield action, table(before.get("Properties")), table(after.get("Properties"))
 
 
-def _transition(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _transition(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Fault]:
     had, wanted = (_numbers(each.get("EngineVersion")) for each in (before, after))
     said = f"goes from {before.get('EngineVersion')} to {after.get('EngineVersion')}"
     common = min(len(had), len(wanted)) if _product(before) == _product(after) else 0
@@ -70,13 +79,13 @@ def _transition(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) 
         yield key, f"shrinks from {least} to {most} GiB, and it can only grow", "keep its size, or make another one"
 
 
-def _user(after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _user(after: Mapping[str, Any]) -> Iterator[Fault]:
     engine = next((each for each in _KEPT_NAMES if each in str(after.get("Engine"))), "")
     if after.get("MasterUsername") in _KEPT_NAMES.get(engine, ()):
         yield "MasterUsername", f"is {after['MasterUsername']}, which {engine} keeps for itself", "choose another one"
 
 
-def _disk(after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _disk(after: Mapping[str, Any]) -> Iterator[Fault]:
     """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html."""
     is_copy = not after.keys().isdisjoint(("DBSnapshotIdentifier", "SourceDBInstanceIdentifier"))
     if after.get("StorageType") in ("io1", "io2") and "Iops" not in after and not is_copy:
@@ -95,6 +104,32 @@ def _major(version: tuple[int, ...], properties: Mapping[str, Any]) -> tuple[int
 def _product(properties: Mapping[str, Any]) -> str:
     """The word before a version's number, as OpenSearch has one, whose numbers start again after Elasticsearch's."""
     return re.split(r"\d", str(properties.get("EngineVersion")))[0]
+
+
+def _windows(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
+    for name, least in _WINDOWS.get(kind, {}).items():
+        if not isinstance(text := properties.get(name), str):
+            continue
+        is_weekly = name == "PreferredMaintenanceWindow"
+        lasts = _minutes(text, is_weekly=is_weekly)
+        if lasts is None:
+            shape = "sun:03:00-sun:04:00" if is_weekly else "03:00-04:00"
+            yield name, f"is {text[:60]}", f"write it in UTC, such as {shape}"
+        elif lasts < least:
+            yield name, f"lasts {lasts} minutes", f"make it {least} at least"
+
+
+def _minutes(window: str, *, is_weekly: bool) -> int | None:
+    """How long a window lasts; None if it is none."""
+    if (match := _WINDOW.fullmatch(window)) is None:
+        return None
+    day, hour, minute, last_day, last_hour, last_minute = match.groups()
+    days = [str(each).lower() for each in (day, last_day)]
+    if max(int(hour), int(last_hour)) > 24 or [each in _DAYS for each in days] != [is_weekly] * 2:
+        return None
+    first, last = (_DAYS.index(each) * 1440 if is_weekly else 0 for each in days)
+    lasts = last + int(last_hour) * 60 + int(last_minute) - first - int(hour) * 60 - int(minute)
+    return lasts % (7 * 1440 if is_weekly else 1440)
 
 
 def _numbers(version: Any) -> tuple[int, ...]:

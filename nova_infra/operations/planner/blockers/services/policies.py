@@ -1,10 +1,9 @@
 """Refuses a release whose policies IAM or KMS would reject: for grammar, size, or keys that nobody could change.
 
-The rules ``NOVA-L…`` in ``checks/permissions/policies.py`` check a template's policies for size alone.
+How large they may be is in ``checks/permissions/policies.py``, which judges the project's own templates more strictly.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html,
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html,
 https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html.
 """
 
@@ -14,17 +13,15 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from nova_infra.checks.rule import as_list, referenced
+from nova_infra.checks.permissions.policies import too_large
+from nova_infra.checks.rule import Finding, as_list
 from nova_infra.operations.changes.certain import certain_entries, is_whole, may_be_left_out, table, tables, values_at
 from nova_infra.operations.planner.blockers.resources.quotas import known_characters
-from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.model import Refusal, StackTemplate
 from nova_infra.operations.planner.step import Fault, Step
 
-_IDENTITIES = {"AWS::IAM::User": 2048, "AWS::IAM::Role": 10_240, "AWS::IAM::Group": 5120}
-"""Characters of all inline policies of an identity together, without white space."""
-_INLINE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
-_ATTACHED_TO = ("Roles", "Users", "Groups", "RoleName", "UserName", "GroupName")
-_MOST_MANAGED = 6144
+_IDENTITIES = ("AWS::IAM::User", "AWS::IAM::Role", "AWS::IAM::Group")
+_POLICIES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", *(f"{each}Policy" for each in _IDENTITIES))
 _OPERATOR = re.compile(
     r"(ForAllValues:|ForAnyValue:)?"
     r"(String(Not)?(Equals|Like)|String(Not)?EqualsIgnoreCase|(Numeric|Date)(Not)?Equals"
@@ -40,14 +37,16 @@ def refused_policies(step: Step) -> Iterator[Refusal]:
     for logical_id, resource in step.given.items():
         kind, properties = resource["Type"], table(resource.get("Properties"))
         yield from step.refuse_each(logical_id, _faults(kind, properties))
-    yield from _too_long(step)
+    known = set(_too_large(step.before)) if step.before is not None else set()
+    for each in _too_large(step.after):
+        if each not in known:
+            where = f"{each.logical_id}.{each.location.removeprefix('Properties.')}"
+            yield step.refuse(where, each.detail, "name resources or principals by a pattern, or divide it")
 
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
-    if kind in (*_INLINE, "AWS::IAM::ManagedPolicy"):
+    if kind in _POLICIES:
         yield from _of_identity("PolicyDocument", properties.get("PolicyDocument"))
-    if kind == "AWS::IAM::ManagedPolicy" and (size := _size(properties.get("PolicyDocument"))) > _MOST_MANAGED:
-        yield "PolicyDocument", f"has {size:,} characters, but IAM allows {_MOST_MANAGED:,}", "divide it"
     if kind in _IDENTITIES:
         for document in values_at(properties, "Policies[].PolicyDocument"):
             yield from _of_identity("Policies.PolicyDocument", document)
@@ -111,30 +110,9 @@ def _statement(place: str, statement: Mapping[str, Any]) -> Iterator[Fault]:
             yield f"{place}.Condition", f"has the operator {operator}, which IAM does not know", "correct it"
 
 
-def _too_long(step: Step) -> Iterator[Refusal]:
-    """Refuse more inline policies than an identity may have, whichever resources they are from."""
-    sizes: Counter[str] = Counter()
-    given: set[str] = set()
-    for logical_id, resource in step.after.resources.items():
-        properties, sized = table(resource.get("Properties")), Counter[str]()
-        if resource["Type"] in _IDENTITIES:
-            sized[logical_id] += sum(map(_size, values_at(properties, "Policies[].PolicyDocument")))
-        if resource["Type"] in _INLINE:
-            for identity in (each for key in _ATTACHED_TO for each in as_list(properties.get(key, []))):
-                sized[referenced(identity) or str(identity)] += _size(properties.get("PolicyDocument"))
-        sizes += sized
-        given |= sized.keys() if logical_id in step.given else set()
-    for identity, size in sizes.items():
-        most = _IDENTITIES.get(str(step.after.resources.get(identity, {}).get("Type")))
-        if most is not None and size > most and identity in given:
-            fault = f"hold {size:,} characters, but IAM allows {most:,}"
-            remedy = "move some into a managed policy, or name resources by a pattern"
-            yield step.refuse(f"{identity}.Policies", fault, remedy)
-
-
-def _size(document: Any) -> int:
-    """The fewest characters of a policy: white space is not counted, nor what only CloudFormation knows."""
-    return known_characters(document) if isinstance(document, Mapping) else 0
+def _too_large(stack: StackTemplate) -> Iterator[Finding]:
+    """The policies that are sure to be: what only CloudFormation knows counts as nothing."""
+    return too_large(stack.resources, lambda each: known_characters(each) if isinstance(each, Mapping) else 0)
 
 
 def _key(properties: Mapping[str, Any]) -> Iterator[Fault]:

@@ -19,6 +19,7 @@ def pipeline(assembly: Any) -> Template:
     return Template(assembly.template("NovaPipelineStack")["Resources"])
 
 
+@pytest.mark.exhaustive("test_what_is_denied_everywhere_is_not_shown")
 def test_what_runs_the_repository_before_the_approval_takes_nothing_of_production_but_its_observer(
     pipeline: Template,
 ) -> None:
@@ -87,6 +88,7 @@ def test_what_is_denied_everywhere_is_not_shown(pipeline: Template) -> None:
     assert "s3:DeleteObject" not in str(synth.changes)
 
 
+@pytest.mark.exhaustive("test_the_page_names_each_way_around_and_each_shared_account")
 def test_a_job_of_githubs_is_after_the_approval_in_a_protected_environment_alone(github_assembly: Any) -> None:
     found = {
         each.name.rpartition(":")[2]: each
@@ -174,6 +176,7 @@ def test_the_page_names_each_way_around_and_each_shared_account(assembly: Any) -
     assert "- prod shares its account with what needs no approval: only one \\| account" in after
 
 
+@pytest.mark.exhaustive("test_the_page_names_each_way_around_and_each_shared_account")
 def test_the_page_of_the_pipeline_as_it_is_names_no_way_around_but_its_own_update(pipeline: Template) -> None:
     _, _, ways = page([pipeline], protected=["prod"], production=PRODUCTION).partition(
         "## Ways around the approval\n\n"

@@ -55,6 +55,7 @@ def test_githubs_jobs_read_nothing_of_production_but_images_before_the_approval(
     assert (f"{JOB}:environment:dev", "–") in read
 
 
+@pytest.mark.exhaustive("test_githubs_jobs_read_nothing_of_production_but_images_before_the_approval")
 def test_the_page_of_githubs_jobs_names_no_way_around_the_approval(github_page: str) -> None:
     ways = section(github_page, "Ways around the approval").strip()
     assert ways.startswith("NOVA-P06 found no way from a step")
@@ -62,6 +63,7 @@ def test_the_page_of_githubs_jobs_names_no_way_around_the_approval(github_page: 
     assert strange(github_page) == []
 
 
+@pytest.mark.exhaustive("test_the_page_of_githubs_jobs_lists_each_role_on_its_side_of_the_approval")
 @pytest.mark.parametrize("engine", one_of_each(["assembly", "github_assembly"]))
 def test_the_page_is_the_same_each_time_and_its_prose_is_that_of_the_written_one(
     nova: Any, request: pytest.FixtureRequest, engine: str

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.checks.permissions.access.page import page
 from nova_infra.checks.permissions.access.reading import DESCRIPTIONS, Production, Read, grouped, reads
 from nova_infra.checks.permissions.statements import Statement
@@ -101,6 +102,7 @@ def _rows(pipeline: Template, environment: Template) -> list[str]:
     return [row for row in section.splitlines() if row.startswith("| ")][1:]
 
 
+@pytest.mark.exhaustive("test_a_step_reads_nothing_or_something")
 def test_the_page_shows_what_a_step_reads_by_the_role_of_production_that_it_assumes(assembly: Any) -> None:
     pipeline = Template(assembly.template("NovaPipelineStack")["Resources"], TOOLS)
     environment = assembly.template("nova-prod-platform")
@@ -124,6 +126,7 @@ def test_the_page_shows_what_a_step_reads_by_the_role_of_production_that_it_assu
     assert "lambda:GetFunction" in next(row for row in after if "| code, variables |" in row)
 
 
+@pytest.mark.exhaustive("test_a_step_reads_nothing_or_something")
 def test_a_role_of_production_that_no_template_has_is_named(assembly: Any) -> None:
     resources = assembly.template("NovaPipelineStack")["Resources"]
     lookup = f"arn:aws:iam::{PROD}:role/cdk-hnb659fds-lookup-role-{PROD}-us-east-1"
@@ -135,7 +138,9 @@ def test_a_role_of_production_that_no_template_has_is_named(assembly: Any) -> No
     assert f"| Build: Synth | `{lookup}` | unknown | whatever that role may do: it is not in these templates |" in rows
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["what it may assume is known", "what it may assume is not known"])
+@pytest.mark.parametrize(
+    "known", one_of_each([True, False]), ids=["what it may assume is known", "what it may assume is not known"]
+)
 def test_a_step_reads_nothing_or_something(assembly: Any, known: bool) -> None:
     pipeline = Template(assembly.template("NovaPipelineStack")["Resources"], TOOLS)
     environment = assembly.template("nova-prod-platform")["Resources"] if known else {}

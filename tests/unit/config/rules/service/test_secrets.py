@@ -146,6 +146,7 @@ HARMLESS = {
     "what Spring fills in": "spring.datasource.password=#{vault2}",
     "a rate": "token=1000/s api_key=100r/s",
     "a price": "price_per_token=0.000002",
+    "a manual": "usage: shop --token TOKEN --client-secret CLIENT-SECRET",
 }
 
 
@@ -218,6 +219,9 @@ HARMLESS_VARIABLES = {
     "JWT_SECRET": "arn:aws:secretsmanager:us-east-1:111111111111:secret:x",
     "BASIC_AUTH": "enabled",
     "ADMIN_PASSWORD": "",
+    "EOS_TOKEN": "</s>",
+    "MODEL_PAD_TOKEN": "[PAD]",
+    "STOP_TOKEN": "END",
 }
 
 

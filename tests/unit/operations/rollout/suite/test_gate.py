@@ -12,6 +12,7 @@ from ..conftest import target_group
 from .conftest import Release, together
 
 
+@pytest.mark.exhaustive("test_a_service_that_does_not_come_is_not_waited_for_for_ever")
 def test_a_green_suite_lets_all_that_wait_go_on_after_one_run(release: Release) -> None:
     release.plan = [
         lambda: release.begins("s01-service"),
@@ -115,6 +116,7 @@ def test_a_first_deployment_that_is_red_is_left_to_ecs_after_one_run(
     assert any("is deployed for the first time, so there is nothing to roll back to" in line for line in release.lines)
 
 
+@pytest.mark.exhaustive("test_a_metric_that_could_not_be_read_is_not_0_requests")
 def test_a_green_suite_that_never_met_a_new_revision_is_red_for_that_one(release: Release) -> None:
     release.world.requests[target_group("s01-service", "green")] = 0
     release.world.requests[target_group("s01-service", "blue")] = 700  # The old revision gets the users' requests.
@@ -147,6 +149,7 @@ def test_requests_count_from_the_first_whole_minute_of_the_suite_on(
     assert (began[0].second, began[0].microsecond) == (0, 0)
 
 
+@pytest.mark.exhaustive("test_requests_count_from_the_first_whole_minute_of_the_suite_on")
 def test_late_requests_are_waited_for_and_met(release: Release) -> None:
     group = target_group("s01-service", "green")
     release.world.requests[group] = 0
@@ -218,6 +221,7 @@ def test_the_tests_of_a_function_are_over_before_the_suite_begins(release: Relea
     assert hooks == [1], "the suite's own gate alone"
 
 
+@pytest.mark.exhaustive("test_requests_count_from_the_first_whole_minute_of_the_suite_on")
 def test_where_users_have_met_the_new_revision_requests_are_not_counted(release: Release) -> None:
     release.world.refused["GetMetricData"] = "AccessDenied"
     release.world.pass_by(7)  # A count begins with the next whole minute.

@@ -133,6 +133,7 @@ def test_a_run_that_ends_with_the_bake_is_not_called_red(loaded: Loaded) -> None
     assert not any("red" in line for line in release.lines)
 
 
+@pytest.mark.exhaustive("test_what_the_new_revision_got_is_reported_and_kept_for_the_next_brief")
 def test_a_gate_that_a_person_answers_is_left_to_them(loaded: Loaded) -> None:
     release = loaded.release
     plan = [
@@ -146,6 +147,7 @@ def test_a_gate_that_a_person_answers_is_left_to_them(loaded: Loaded) -> None:
     assert loaded.runs == [("s02-service",)]
 
 
+@pytest.mark.exhaustive("test_what_the_new_revision_got_is_reported_and_kept_for_the_next_brief")
 def test_a_gate_that_waits_for_the_suite_goes_before_the_load(loaded: Loaded) -> None:
     release, wanted = loaded.release, list[bool]()
 

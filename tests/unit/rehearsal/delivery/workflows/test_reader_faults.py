@@ -301,7 +301,7 @@ def test_an_edit_that_github_takes_is_taken(changes: list[Change], tmp_path: Pat
     assert deployed == list(NAMES)
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("name", one_of_each(CONFIGURATIONS))
 def test_nothing_is_wrong_with_the_workflow_that_any_configuration_gets(name: str) -> None:
     config = CONFIGURATIONS[name]
     workflow = read_workflow(

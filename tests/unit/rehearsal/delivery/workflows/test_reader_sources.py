@@ -142,6 +142,7 @@ def test_what_a_checkout_at_another_path_brings_is_found(run: str) -> None:
     assert "does not bring Makefile" in why_not_there(JobStep("", "", "", "make", {}, {}), [checkout], Path("/none"))
 
 
+@pytest.mark.exhaustive("test_an_own_action_is_read_when_its_step_begins")
 @pytest.mark.parametrize(
     ("steps", "missed"),
     [

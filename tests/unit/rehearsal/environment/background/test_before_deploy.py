@@ -11,6 +11,7 @@ import pytest
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.environment.background import before_deploy
 from nova_infra.rehearsal.environment.background.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
@@ -32,7 +33,7 @@ class Project:
         self.path = tmp_path
         self.told: list[str] = []
         runtime = SourceRuntime()
-        runtime.pace = Pace(timeouts=400)  # a command that hangs gets two seconds
+        runtime.pace = Pace(timeouts=400)  # of no account to a command, whose seconds are real ones
         self.before = PlayedBeforeDeploy(runtime, self.told.append)
 
     def run(self, code: str, key: str = "first", family: str = "shop", fault: str = "", **others: str) -> None:
@@ -65,6 +66,7 @@ def test_it_runs_in_the_new_definition_once_for_each_image(project: Project) -> 
     assert project.told == ["shop: before_deploy has run in shop:1"] * 2
 
 
+@pytest.mark.exhaustive("test_a_jobs_own_setting_is_named")
 def test_a_failed_command_is_reported_with_its_last_output_and_runs_again_next_time(project: Project) -> None:
     with pytest.raises(DeploymentFailedError, match=r"shop: before_deploy exited with 3: no table"):
         project.run("print('no table'); raise SystemExit(3)")
@@ -77,11 +79,23 @@ def test_a_jobs_own_setting_is_named(project: Project) -> None:
         project.run("print('no orders'); raise SystemExit(4)", Setting="run_before_promotion")
 
 
-def test_a_command_that_hangs_is_ended(project: Project) -> None:
+def test_a_command_that_hangs_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(before_deploy, "LIMIT_SECONDS", 2)
     with pytest.raises(DeploymentFailedError, match="it did not end in time: waiting"):
         project.run("import time; print('waiting', flush=True); time.sleep(600)")
 
 
+def test_a_slow_command_has_the_minutes_that_it_has_in_aws(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert before_deploy.LIMIT_SECONDS == 15 * 60 - 45
+    monkeypatch.setattr(before_deploy, "TOLD_SECONDS", 0.5)
+    project.run("import time; time.sleep(2.5)")
+    assert project.told == [
+        "shop: before_deploy still runs: it has 14 minutes, as in AWS",
+        "shop: before_deploy has run in shop:1",
+    ]
+
+
+@pytest.mark.exhaustive("test_a_jobs_own_setting_is_named")
 def test_a_program_that_is_not_there_fails(project: Project) -> None:
     before = project.run
     with pytest.raises(DeploymentFailedError, match="before_deploy"):

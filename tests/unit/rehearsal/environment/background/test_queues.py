@@ -227,8 +227,7 @@ KEPT_UP = {"age": 0, "dead": None, "came back": False}
             ({"batch": 10, "wait": 0, "rest": 30}, 2),
             ({"batch": 10, "queues": ("mails", "notes", "bills")}, 1),
             ({"seconds": 1.5, "queues": ("mails", "notes", "bills")}, 1),
-        ],
-        kind=lambda case: tuple(case[0]),
+        ]
     ),
 )
 def test_a_worker_that_keeps_up_in_aws_keeps_up_here(habits: dict[str, Any], tasks: int, tmp_path: Path) -> None:
@@ -238,12 +237,14 @@ def test_a_worker_that_keeps_up_in_aws_keeps_up_here(habits: dict[str, Any], tas
 
 @pytest.mark.parametrize(
     ("habits", "tasks"),
-    [
-        ({"seconds": 3}, 4),
-        ({"seconds": 9}, 2),
-        ({"deletes": "first", "seconds": 4}, 1),
-        ({"batch": 10, "seconds": 1, "deletes": "bulk"}, 2),
-    ],
+    one_of_each(
+        [
+            ({"seconds": 3}, 4),
+            ({"seconds": 9}, 2),
+            ({"deletes": "first", "seconds": 4}, 1),
+            ({"batch": 10, "seconds": 1, "deletes": "bulk"}, 2),
+        ]
+    ),
 )
 def test_a_release_may_work_more_slowly_than_the_one_before(habits: dict[str, Any], tasks: int, tmp_path: Path) -> None:
     assert played(tmp_path, worker(), worker(**habits), tasks=tasks, queues=("mails",)) == KEPT_UP
@@ -268,6 +269,7 @@ def test_a_worker_that_fails_its_messages_is_noticed_when_aws_would(
     assert (seen["age"] >= oldest, seen["dead"]) == (True, dead)
 
 
+@pytest.mark.exhaustive("test_a_release_may_work_more_slowly_than_the_one_before")
 @pytest.mark.parametrize(
     ("seconds", "hidden"),
     one_of_each(

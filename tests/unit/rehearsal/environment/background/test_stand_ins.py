@@ -123,11 +123,11 @@ class Aws:
         )
 
 
-def play(story: Callable[[StandIns], Awaitable[None]]) -> dict[str, list[str]]:
+def play(story: Callable[[StandIns], Awaitable[None]], gaps: list[str] | None = None) -> dict[str, list[str]]:
     """What tasks were denied."""
 
     async def whole() -> None:
-        stand_ins = StandIns(COMPRESSED, None, HOME, denied=denied)
+        stand_ins = StandIns(COMPRESSED, None, HOME, denied=denied, gaps=gaps)
         try:
             await story(stand_ins)
         finally:
@@ -240,7 +240,39 @@ def test_a_call_that_the_task_role_does_not_allow_is_denied_as_aws_does_and_said
         f"lambda:InvokeFunction on arn:aws:lambda:{place}:function:resize",
         "ses:SendEmail",
     ]
-    assert clauses[0].endswith("grant it to its task role, Role (with Nova: permissions in nova.toml)")
+    lines = [clause.partition("grant it to its task role, Role (with Nova: ")[2] for clause in clauses]
+    queue = "arn:aws:sqs:{region}:{account}:shop-prod-orders-Mail.fifo"
+    assert lines[0] == f'permissions = [{{ actions = ["sqs:DeleteMessage"], resources = ["{queue}"] }}])'
+    assert 'resources = ["arn:aws:s3:::elsewhere/*"]' in lines[2]
+    assert 'resources = ["…"]' in lines[-1]
+
+
+def test_what_cannot_be_judged_of_a_call_is_not_covered() -> None:
+    found = template()
+    condition = {"StringEquals": {"aws:SourceVpc": "vpc-1"}}
+    statement = {"Effect": "Allow", "Action": "sns:*", "Resource": "*", "Condition": condition}
+    found["Resources"]["Role"]["Properties"]["Policies"] = [{"PolicyDocument": {"Statement": [statement]}}]
+    gaps: list[str] = []
+
+    async def story(stand_ins: StandIns) -> None:
+        stack = resolved(found)
+        await stand_ins.expect([ONLY_A_TASK])
+        stand_ins.admit(stack, judged=True)
+        aws = Aws(led(stand_ins, stack))
+        for _ in range(2):
+            await asyncio.to_thread(aws.client("sns").list_topics)
+            await asyncio.to_thread(aws.client("sts").get_caller_identity)
+        with pytest.raises(botocore.exceptions.ClientError):
+            await asyncio.to_thread(aws.client("dynamodb").execute_statement, Statement="SELECT x FROM y")
+        aws.variables = {**aws.variables, "AWS_ACCESS_KEY_ID": "ASIAASSUMED"}
+        await asyncio.to_thread(aws.client("sns").list_topics)
+
+    play(story, gaps)
+    assert gaps == [
+        "orders:1 calls sns:ListTopics, which AWS may deny: its role may only under a condition",
+        "orders:1 calls dynamodb in a way of which it is not known which permission it needs",
+        "a call of sns with a key that is no task role's, such as an assumed role's",
+    ]
 
 
 def test_what_the_baseline_is_denied_is_not_said_of_the_release() -> None:
@@ -269,12 +301,15 @@ def test_nothing_starts_and_nothing_changes_where_tasks_use_nothing() -> None:
 
 
 def test_another_server_that_stands_for_aws_is_used_in_place_of_one_of_ours() -> None:
+    gaps: list[str] = []
+
     async def story(stand_ins: StandIns) -> None:
         await stand_ins.expect([template()], "http://127.0.0.1:4566", "http://localstack:4566")
         environment = led(stand_ins, resolved(template())).environment
         assert environment["AWS_ENDPOINT_URL"] == "http://localstack:4566"
+        assert gaps == ["the permissions of tasks: a dependency stands for AWS, and allows everything"]
 
-    play(story)
+    play(story, gaps)
 
 
 @pytest.mark.parametrize(

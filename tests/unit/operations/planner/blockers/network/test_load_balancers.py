@@ -83,6 +83,7 @@ def test_no_load_balancer_takes_more_than_a_hundred_target_groups(at_once: bool)
     assert plan([PLATFORM], [services[:-1]]).refusals == []
 
 
+@pytest.mark.exhaustive("test_no_load_balancer_takes_more_than_a_hundred_target_groups")
 def test_target_groups_of_another_load_balancer_do_not_count() -> None:
     services = [service(number, (*OWN, FOUND[0])[number % 3], groups=2) for number in range(1, 70)]
     assert plan([PLATFORM], [services]).refusals == []

@@ -231,7 +231,12 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ),
     ("AWS::Route53::RecordSet", {"Weight": 1}, "SetIdentifier", {"Weight": 1, "SetIdentifier": "a"}),
     ("AWS::CodeBuild::Project", {"Source": {"Type": "NO_SOURCE"}}, "BuildSpec", {"Source": {"Type": "CODEPIPELINE"}}),
-    ("AWS::CodePipeline::Pipeline", {"Stages": [{"Name": "Build it"}]}, "Name", {"Stages": [{"Name": "Build.it"}]}),
+    (
+        "AWS::CodePipeline::Pipeline",
+        {"Stages": [{"Name": "Build it"}, {}]},
+        "Name",
+        {"Stages": [{"Name": "Build.it"}, {}]},
+    ),
     ("AWS::StepFunctions::StateMachine", machine("Job"), "DefinitionString", machine("Map")),
     (
         "AWS::StepFunctions::StateMachine",

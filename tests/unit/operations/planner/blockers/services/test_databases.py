@@ -54,6 +54,28 @@ def test_no_database_goes_back_or_shrinks(
 
 
 @pytest.mark.parametrize(
+    ("kind", "name", "window", "fault"),
+    [
+        ("RDS::DBInstance", "PreferredBackupWindow", "03:00-03:30", None),
+        ("RDS::DBInstance", "PreferredBackupWindow", "23:50-00:20", None),
+        ("RDS::DBInstance", "PreferredBackupWindow", "03:00-03:10", "lasts 10 minutes"),
+        ("RDS::DBCluster", "PreferredBackupWindow", "3:00-4:00", "is 3:00-4:00"),
+        ("RDS::DBCluster", "PreferredBackupWindow", "sun:03:00-sun:04:00", "is sun:03:00-sun:04:00"),
+        ("RDS::DBCluster", "PreferredMaintenanceWindow", "Sun:23:45-mon:00:30", None),
+        ("DocDB::DBCluster", "PreferredMaintenanceWindow", "sun:03:00-sun:03:20", "lasts 20 minutes"),
+        ("Neptune::DBCluster", "PreferredMaintenanceWindow", "03:00-04:00", "is 03:00-04:00"),
+        ("RDS::DBInstance", "PreferredMaintenanceWindow", "day:03:00-day:04:00", "is day:03:00-day:04:00"),
+        ("ElastiCache::ReplicationGroup", "SnapshotWindow", "03:00-03:45", "lasts 45 minutes"),
+        ("ElastiCache::CacheCluster", "PreferredMaintenanceWindow", "tue:03:00-tue:04:00", None),
+        ("RDS::DBInstance", "PreferredBackupWindow", {"Ref": "AWS::StackName"}, None),
+    ],
+)
+def test_a_window_lasts_as_long_as_the_service_needs(kind: str, name: str, window: Any, fault: str | None) -> None:
+    found = planned(f"AWS::{kind}", None, {name: window}).refusals
+    assert [each.fault for each in found if each.where == f"It.{name}"] == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize(
     ("engine", "name", "refused"),
     [
         ("postgres", "admin", True),

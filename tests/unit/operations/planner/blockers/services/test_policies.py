@@ -82,13 +82,36 @@ def test_statements_share_no_id_and_a_policy_has_a_version_of_the_language() -> 
 def test_inline_policies_of_a_role_count_together_wherever_they_are_written() -> None:
     assert refusals(One=policy(LONG)) == []
     [found] = refusals(One=policy(LONG), Two=policy(LONG, kind="Policy"))
-    assert found.where == "Role.Policies"
+    assert found.where == "Two.PolicyDocument"
+    assert "policies of the role Role have" in found.fault
     assert "but IAM allows 10,240" in found.fault
     both = {"Role": ROLE, "One": policy(LONG), "Two": policy(LONG, kind="Policy")}
     deployed, topic = StackTemplate(KEY, {"Resources": both}), {"Type": "AWS::SNS::Topic"}
     assert plan([deployed], [[StackTemplate(KEY, {"Resources": {**both, "More": topic}})]]).refusals == []
     [managed] = refusals(It=policy(LONG, READ, {**LONG, "Effect": "Deny"}, kind="ManagedPolicy"))
-    assert "but IAM allows 6,144" in managed.fault
+    assert "but AWS allows 6,144" in managed.fault
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "most"),
+    [
+        ("AWS::IAM::Role", "AssumeRolePolicyDocument", 2_048),
+        ("AWS::KMS::Key", "KeyPolicy", 32_768),
+        ("AWS::S3::BucketPolicy", "PolicyDocument", 20_480),
+        ("AWS::ECR::Repository", "RepositoryPolicyText", 10_240),
+    ],
+)
+def test_a_policy_that_is_sure_to_be_too_large_is_refused(kind: str, name: str, most: int) -> None:
+    def refused(count: int) -> list[str]:
+        arns = [{"Fn::Sub": f"arn:aws:iam::210987654321:role/carts-{n:04}-${{AWS::Region}}"} for n in range(count)]
+        document = {"Statement": [{**OWNER, "Principal": {"AWS": arns}}]}
+        found = refusals(It={"Type": kind, "Properties": {name: document}})
+        return [each.fault for each in found if each.where == f"It.{name}" and "characters" in each.fault]
+
+    fit = (most - 150) // 45
+    assert refused(fit) == []
+    [fault] = refused(fit + 10)
+    assert f"but AWS allows {most:,}" in fault
 
 
 def test_a_trust_is_read_as_well() -> None:

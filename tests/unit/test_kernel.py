@@ -1,0 +1,65 @@
+"""What Nova changes of jsii is called as jsii calls its own, and CDK says the same through it."""
+
+import inspect
+import os
+import subprocess
+import sys
+
+import jsii._type_checking as checking
+import pytest
+
+from nova_infra import kernel
+
+PROGRAM = """
+import os
+from nova_infra import kernel
+from nova_infra.machine import tools
+tools.prepare_node(os.environ)
+kernel.connect_directly()
+import aws_cdk as cdk
+import psutil
+app = cdk.App()
+stack = cdk.Stack(app, "Stack")
+print(cdk.CfnResource(stack, "Ünter", type="AWS::SNS::Topic").node.id)
+print(len(psutil.Process().children(recursive=True)))
+cdk.CfnResource(stack, "Same", type="AWS::SNS::Topic")
+try:
+    cdk.CfnResource(stack, "Same", type="AWS::SNS::Topic")
+except RuntimeError as error:
+    print(error)
+raise SystemExit(7)
+"""
+
+
+def test_what_stands_in_place_of_typeguard_is_called_as_jsii_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {name: getattr(checking, name) for name in ("check_type", "cached_type_hints")}
+    assert [[*inspect.signature(each).parameters] for each in own.values()] == [
+        ["argname", "value", "expected_type"],
+        ["stub"],
+    ]
+    with pytest.raises(TypeError):
+        checking.check_type(argname="argument count", value="five", expected_type=int)
+    for name, function in own.items():
+        monkeypatch.setattr(checking, name, function)  # so that they are put back
+    kernel.trust_types()
+    hints = checking.cached_type_hints(kernel.trust_types)
+    assert checking.check_type(argname="argument count", value="five", expected_type=hints["count"]) is None
+
+
+def run(**variables: str) -> "subprocess.CompletedProcess[str]":
+    command, environment = [sys.executable, "-c", PROGRAM], {**os.environ, **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_one_process_answers_for_cdk_and_ends_with_python() -> None:
+    said = run()
+    assert said.stderr == ""
+    named, processes, refused = said.stdout.splitlines()
+    assert (named, processes) == ("Ünter", "1")
+    assert refused.startswith("There is already a Construct with name 'Same'")
+    assert said.returncode == 7
+
+
+def test_somebody_s_own_runtime_of_jsii_is_started_by_jsii() -> None:
+    said = run(JSII_RUNTIME="/nowhere/runtime.js")
+    assert "Cannot find module '/nowhere/runtime.js'" in said.stderr
