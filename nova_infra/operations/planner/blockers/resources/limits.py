@@ -15,12 +15,13 @@ is not a limit but a quota: see ``quotas.py``.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from nova_infra.checks.rule import as_list, as_text
-from nova_infra.operations.changes.certain import certain_entries, may_be_left_out, table, values_at
+from nova_infra.operations.changes.certain import certain_entries, is_function, may_be_left_out, table, values_at
 from nova_infra.operations.changes.resource_types import Bounds, limits
 from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Step
@@ -128,37 +129,58 @@ def beyond_limits(step: Step) -> Iterator[Refusal]:
 def unknown_words(step: Step) -> Iterator[Consequence]:
     """Warn about words that AWS may or may not have added since its schemas were read."""
     for logical_id, resource in step.given.items():
-        for path, value, limit in _limited(str(resource.get("Type")), resource.get("Properties")):
-            if limit.grows and _is_no_word(value, limit.words):
-                what = f"is {value}, which AWS's schema did not have when it was read: correct it, unless it is new"
+        if (growing := _limits(str(resource.get("Type")), grows=True)) is None:
+            continue
+        for path, value, limit in _limited(resource.get("Properties"), growing):
+            if _is_no_word(value, limit.words):
+                what = f"is {value}, which AWS's schema did not have when it was read: correct it if it is not new"
                 yield step.note(f"{logical_id}.{path}", f"{what}; {_nearest(value, limit.words)}", hurts=True)
 
 
-def _limited(kind: str, properties: Any) -> Iterator[tuple[str, Any, Bounds]]:
+@dataclass
+class _LimitedPlace:
+    """Where a property may be: its own limit, and what is below it, by name; ``[]`` stands for every entry."""
+
+    path: str = ""
+    limit: Bounds | None = None
+    below: dict[str, "_LimitedPlace"] = field(default_factory=dict)
+
+
+def _limited(value: Any, place: _LimitedPlace) -> Iterator[tuple[str, Any, Bounds]]:
     """Each value that has a limit of its own: its path, itself, and the limit."""
-    own = _limits(kind) if isinstance(properties, Mapping) else {}
-    for name in own.keys() & properties.keys() if own else ():
-        for path, limit in own[name]:
-            for value in values_at(properties, path):
-                yield path, value, limit
+    if place.limit is not None and not is_function(value):
+        yield place.path, value, place.limit
+    if (entry := place.below.get("[]")) is not None:
+        for each in as_list(value):
+            yield from _limited(each, entry)
+    elif place.below and isinstance(value, Mapping):
+        any_name = None if is_function(value) else place.below.get("*")
+        for name, each in value.items():
+            if (part := place.below.get(name, any_name)) is not None:
+                yield from _limited(each, part)
 
 
 @cache
-def _limits(kind: str) -> Mapping[str, Sequence[tuple[str, Bounds]]]:
-    """By the name of a property, the limits of it and of what is below it."""
+def _limits(kind: str, *, grows: bool = False) -> _LimitedPlace | None:
+    """The limits of a type's properties, of words those to which AWS adds or the others; None if there are none."""
     numbers = {path: Bounds("number", *bounds) for path, bounds in _NUMBERS.get(kind, {}).items()}
     lengths = {path: Bounds("text", most=most) for path, most in _LENGTHS.get(kind, {}).items()}
     counts = {path: Bounds("list", most=most) for path, most in _COUNTS.get(kind, {}).items()}
     words = {path: Bounds("words", words=each) for path, each in _WORDS.get(kind, {}).items()}
-    found: dict[str, list[tuple[str, Bounds]]] = {}
+    top = _LimitedPlace()
     for path, limit in {**limits(kind), **numbers, **lengths, **counts, **words}.items():
-        found.setdefault(re.split(r"\.|\[", path, maxsplit=1)[0], []).append((path, limit))
-    return found
+        place, at = top, ""
+        for name in path.replace("[]", ".[]").split(".") if limit.grows is grows else ():
+            at += name if name == "[]" or not at else f".{name}"
+            place = place.below.setdefault(name, _LimitedPlace(at))
+        place.limit = limit if place is not top else None
+    return top if top.below else None
 
 
 def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     of_instances = kind == "AWS::Lambda::Function" and "CapacityProviderConfig" in properties
-    for path, value, limit in _limited(kind, properties):
+    known = _limits(kind)
+    for path, value, limit in _limited(properties, known) if known is not None else ():
         # On instances of its own a function may be larger, as the schema says.
         yield from _beyond(path, value, limits(kind).get(path, limit) if of_instances else limit)
     yield from _of_attributes(kind, properties)
