@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
+from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.errors import RefusedError
 
 Template = dict[str, Any]
@@ -31,6 +32,11 @@ _LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]
 
 class AssemblyError(RefusedError):
     """A directory is not an assembly, or not one that can be rehearsed."""
+
+    @classmethod
+    def of(cls, fault: str) -> Self:
+        """What another synthesis would mend."""
+        return cls(f"{fault}: run `make synth`, or `cdk synth` in an app without it")
 
 
 @dataclass(frozen=True)
@@ -80,21 +86,17 @@ class Assembly:
         Raises:
             AssemblyError: There is no such template.
         """
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise AssemblyError(f"{path!r}: leads out of {self.directory}: run `make synth`")
         try:
-            template = _read_json(self.directory / path)
+            template = _read_json(self.directory / _below(PurePosixPath(), path))
         except FileNotFoundError:
-            raise AssemblyError(
-                f"{path}: named by the pipeline but not in {self.directory}: run `make synth`"
-            ) from None
+            raise AssemblyError.of(f"{path}: named by the pipeline but not in {self.directory}") from None
         resources = template.get("Resources", {})
         if not isinstance(resources, dict):
-            raise AssemblyError(f"{self.directory / path}: is not a CloudFormation template: run `make synth`")
+            raise AssemblyError.of(f"{self.directory / path}: is not a CloudFormation template")
         for name, resource in resources.items():
             parts = resource if isinstance(resource, dict) else {}
             if not isinstance(parts.get("Type"), str) or not isinstance(parts.get("Properties", {}), dict):
-                raise AssemblyError(f"{self.directory / path}: {name} is not a resource: run `make synth`")
+                raise AssemblyError.of(f"{self.directory / path}: {name} is not a resource")
         return template
 
     def stacks(self) -> list[AssembledStack]:
@@ -123,11 +125,21 @@ class Assembly:
                         found.setdefault(f"{to['bucketName']}/{to['objectKey']}", set()).add(held)
         return found
 
+    def misled(self) -> list[str]:
+        """Names of the stacks that the CDK CLI would deploy from another template than the file that others read."""
+        uploads, found = self.uploads(), []
+        for nested, name, artifact in _artifacts(self.directory, PurePosixPath()):
+            stack = _stack(self.directory, nested, name, artifact) if artifact["type"] == _STACK else None
+            if stack and (url := artifact.get("properties", {}).get("stackTemplateAssetObjectUrl")):
+                read = self._held(self.directory / stack.template_path)
+                found += [stack.name] if uploads.get(str(url).removeprefix("s3://")) != {read} else []
+        return found
+
     def _held(self, source: Path) -> str:
         if not source.resolve().is_relative_to(self.directory.resolve()):
             raise AssemblyError(f"{source}: is outside of the assembly: synthesize all stacks with their assets")
         if not source.is_file() and not source.is_dir():
-            raise AssemblyError(f"{source}: is uploaded, and is neither a file nor a directory: run `make synth`")
+            raise AssemblyError.of(f"{source}: is uploaded, and is neither a file nor a directory")
         return hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else digest_of_files(source)
 
     def asset_lists(self) -> Iterator[tuple[Path, str, dict[str, Any]]]:
@@ -141,12 +153,14 @@ class Assembly:
     def docker_assets(self) -> dict[str, DockerAsset]:
         """The images whose sources it holds, by their tags."""
         found = {}
-        for path in sorted(self.directory.rglob("*.assets.json")):
+        for path, _, listed in self.asset_lists():
             with _synthesized(path):
-                for tag, image in _read_json(path).get("dockerImages", {}).items():
+                for tag, image in listed.get("dockerImages", {}).items():
                     if directory := (source := image["source"]).get("directory"):
                         named = source.get("dockerFile", "Dockerfile"), source.get("dockerBuildArgs", {})
-                        found[tag] = DockerAsset((path.parent / directory).resolve(), *named)
+                        found[tag] = asset = DockerAsset((path.parent / directory).resolve(), *named)
+                        if not (file := asset.directory / asset.dockerfile).is_file():
+                            raise AssemblyError.of(f"{path}: builds an image from {file}, which is not there")
         return found
 
     def templates(self, prefix: str) -> dict[str, Template]:
@@ -161,30 +175,19 @@ class Assembly:
         stacks = [stack for stack in self.stacks() if stack.name.startswith(f"{prefix}-")]
         found = {stack.name: self.template(stack.template_path) for stack in stacks}
         if not found:
-            raise AssemblyError(f"{self.directory}: holds no stack of {prefix}: run `make synth`")
+            raise AssemblyError.of(f"{self.directory}: holds no stack of {prefix}")
         return found
-
-    def templates_by_owner(self, prefixes: Mapping[str, str]) -> dict[str, list[Template]]:
-        """The templates of each environment, and under ``delivery`` those of no environment."""
-        found: dict[str, list[Template]] = {name: [] for name in (*prefixes, "delivery")}
-        for stack in self.stacks():
-            owners = [name for name, prefix in prefixes.items() if stack.name.startswith(f"{prefix}-")]
-            owner = max(owners, key=lambda name: len(prefixes[name]), default="delivery")
-            found[owner].append(self.template(stack.template_path))
-        return {name: templates for name, templates in found.items() if templates}
 
     def pipelines(self) -> list[str]:
         """Paths of the templates of stacks that hold a pipeline."""
         try:
             manifest = _read_json(self.directory / "manifest.json")
         except FileNotFoundError:
-            raise AssemblyError(f"{self.directory}: holds no manifest.json: run `make synth`") from None
+            raise AssemblyError.of(f"{self.directory}: holds no manifest.json") from None
         version = str(manifest.get("version"))
         if not version.split(".")[0].isdigit() or int(version.split(".")[0]) not in SCHEMA_MAJOR_VERSIONS:
-            raise AssemblyError(
-                f"{self.directory}: is an assembly of version {version}, but Nova reads "
-                f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
-            )
+            known = f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}"
+            raise AssemblyError.of(f"{self.directory}: is an assembly of version {version}, but Nova reads {known}")
         with _synthesized(self.directory / "manifest.json"):
             artifacts = [each for each in manifest.get("artifacts", {}).values() if each["type"] == _STACK]
             paths = [str(each["properties"]["templateFile"]) for each in artifacts]
@@ -226,14 +229,14 @@ def _stack(directory: Path, nested: PurePosixPath, artifact_id: str, artifact: d
         names = (properties.get("stackName", artifact_id), artifact.get("displayName", artifact_id))
         # They become arguments of programs and parts of reports: an assembly may be somebody else's.
         if not all(_NAME.fullmatch(name) for name in (artifact_id, *names)):
-            raise AssemblyError(f"{path}: {names[0]!r} is not the name of a stack: run `make synth`")
+            raise AssemblyError.of(f"{path}: {names[0]!r} is not the name of a stack")
         return AssembledStack(
             artifact_id,
             names[0],
             account,
             region,
             str(_below(nested, properties["templateFile"])),
-            tuple(artifact.get("dependencies", ())),
+            tuple(map(str, artifact.get("dependencies", ()))),
             names[1],
             {"region": region, **{key: value for key, value in properties.items() if key not in _OF_TEMPLATE}},
         )
@@ -245,14 +248,14 @@ def _synthesized(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise AssemblyError(f"{path}: is missing: run `make synth`") from None
+        raise AssemblyError.of(f"{path}: is missing") from None
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise AssemblyError(f"{path}: was not written by `cdk synth`: run `make synth`") from None
+        raise AssemblyError.of(f"{path}: was not written by `cdk synth`") from None
 
 
 def _below(directory: PurePosixPath, name: str) -> PurePosixPath:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        raise AssemblyError(f"{name!r}: leads out of the assembly: run `make synth`")
+        raise AssemblyError.of(f"{name!r}: leads out of the assembly")
     return directory / name
 
 
@@ -334,16 +337,13 @@ def _fault(section: str, entry: Any) -> str:
 
 
 def _read_json(path: Path) -> Template:
-    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-        raise AssemblyError(f"{path}: is not a file: run `make synth`")
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # what is nested too deeply, or not text, was not synthesized either
-        raise AssemblyError(f"{path}: is not JSON ({error}): run `make synth`") from None
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise AssemblyError(f"{path}: cannot be read ({error.strerror}): run `make synth`") from None
+        content = json.loads(read_text(path), parse_constant=int)  # refuses NaN, as JSON does
+    except UnreadableFileError as error:
+        raise AssemblyError.of(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:  # what is nested too deeply was not synthesized either
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise AssemblyError.of(f"{path}: is not JSON ({why})") from None
     if not isinstance(content, dict):
-        raise AssemblyError(f"{path}: is not a JSON object: run `make synth`")
+        raise AssemblyError.of(f"{path}: is not a JSON object")
     return content

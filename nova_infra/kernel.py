@@ -11,6 +11,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+_OPTIONS = ("--max-old-space-size=4069", "--max-semi-space-size=64", "--preserve-symlinks")
+"""Those of jsii, and more room for what Node makes before it looks for garbage: a thirtieth of its time."""
 _WITH_A_THIRD = 'exec "$@" 3<&0 0</dev/null'
 """A shell script that runs a command whose file 3 is the shell's standard input, for reading and writing."""
 
@@ -30,18 +32,29 @@ def connect_directly() -> None:
     """Let Python and CDK share a socket, without the process of jsii that hands each line on between them.
 
     A synthesis exchanges thousands of lines, each waiting for the one before: to hand them on takes a seventh of its
-    processor time, and more by the clock. What CDK prints goes where Python's own output goes.
+    processor time, and more by the clock. What CDK prints goes where Python's own output goes. This is as jsii 1.142
+    starts it; where another version does not answer so, jsii starts it by itself.
     """
     from jsii._kernel.providers.process import _NodeProcess
 
+    own: Any = _NodeProcess.start
+
+    def start(process: _NodeProcess) -> None:
+        try:
+            _start(process)
+        except (OSError, AttributeError, AssertionError, ValueError, LookupError):
+            own(process)
+
     if "JSII_RUNTIME" not in os.environ:
-        _NodeProcess.start = _start  # type: ignore[method-assign]  # jsii knows no other way to start it
+        _NodeProcess.start = start  # type: ignore[method-assign]  # jsii knows no other way to start it
 
 
 def _start(process: Any) -> None:
     """Start CDK's program, which ``jsii-runtime.js`` would start: its file 3 is the connection."""
     program = Path(process._jsii_runtime()).parents[1] / "lib" / "program.js"
-    node = [os.environ.get("JSII_NODE", "node"), "--max-old-space-size=4069", "--preserve-symlinks", str(program)]
+    if not program.is_file():
+        raise FileNotFoundError(program)
+    node = [os.environ.get("JSII_NODE", "node"), *_OPTIONS, str(program)]
     ours, theirs = socket.socketpair()
     with ours, theirs:
         started: Any = subprocess.Popen(
@@ -54,5 +67,10 @@ def _start(process: Any) -> None:
     # Nothing to pass on: jsii waits for neither.
     started.stderr, process.sink_thread = io.BytesIO(), threading.Thread()
     process._process = started
+    try:
+        process.handshake()
+    except BaseException:
+        started.kill()
+        started.wait()
+        raise
     atexit.register(process.stop)
-    process.handshake()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.errors import ConfigError
 
 MAX_DEPTH = 32
@@ -13,6 +14,8 @@ MAX_DEPTH = 32
 
 MAX_INTEGER = 2**63 - 1
 """What TOML promises to keep exactly: https://toml.io/en/v1.0.0#integer."""
+
+_MOST_BYTES = 1024 * 1024
 
 TOO_DEEP = "is nested too deeply: flatten it"
 
@@ -31,15 +34,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     name = path.name
     try:
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{name}: is not a file: replace it by one")
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read ({error.strerror}): correct its permissions") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{name}: is not UTF-8: save it as UTF-8") from None
+        return tomllib.loads(read_text(path, most=_MOST_BYTES).replace("\r\n", "\n"))
+    except UnreadableFileError as error:
+        raise ConfigError(f"{name}: {error}: {error.remedy}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: is not valid TOML: {error}: fix that line") from None
     except ValueError:  # Python converts no number of more than some thousand digits

@@ -60,7 +60,9 @@ def stopped_by(error: OSError, place: Path) -> str:
             f"a port of this machine: {error.strerror}: another program took it in the meantime: run the same command "
             "again"
         )
-    return f"{error.filename or place}: {error.strerror}: make room there"
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+    remedy = "make room there" if error.errno in full else "correct that, and run the same command again"
+    return f"{error.filename or place}: {error.strerror}: {remedy}"
 
 
 def remove_abandoned() -> list[Path]:

@@ -1,6 +1,7 @@
 """Edits of the workflow that this project writes, and what reading it then says."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from helpers.workflows import TEXTS
@@ -25,7 +26,7 @@ def stage(name: str) -> Stage:
     )
 
 
-def read(root: Path, *changes: Change) -> Workflow:
+def read(root: Path, *changes: Change, services: Sequence[str] = ()) -> Workflow:
     text = TEXT
     for job, pattern, replacement in changes:
         found = re.search(rf"^  {job}:\n(?:(?!^  \S).*\n?)*", text, re.MULTILINE) if job else re.search(r"(?s).*", text)
@@ -43,6 +44,7 @@ def read(root: Path, *changes: Change) -> Workflow:
         engine="github-actions",
         approved=["prod"],
         root=root,
+        services=services,
         bakes=lambda action: 10 if action.stack_name == "acme-prod-shop" else 0,
     )
 

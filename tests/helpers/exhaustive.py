@@ -2,7 +2,8 @@
 
 A case is left out only where something is run for it: the first of its kind in a table, see ``one_of_each``, or the
 test that the marker names, of its kind or of the same code: ``@pytest.mark.exhaustive("test_a_good_release")``.
-What takes more than 0.05 s of CPU is left out unless it runs a line or a branch that nothing else does.
+What takes more than 0.05 s of CPU is left out unless it runs a line or a branch that nothing else does; what takes more
+than 0.3 s, unless it runs more than ten of them for each second.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence

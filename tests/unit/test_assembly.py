@@ -117,7 +117,8 @@ def test_a_directory_that_is_no_assembly_is_refused_with_the_remedy(tmp_path: Pa
         ('{"Resources": {"P": 7}}', "P is not a resource"),
         ('{"Resources": []}', "is not a CloudFormation template"),
         ('{"Resources": {"P"', "is not JSON"),
-        ('{"Resources":' * 60_000, "is not JSON"),
+        ('{"Resources":' * 60_000, r"is not JSON \(it is nested too deeply\)"),
+        ('{"Resources": {}, "Count": NaN}', "is not JSON"),
         ("[]", "is not a JSON object"),
     ],
 )
@@ -138,9 +139,24 @@ def test_a_pipe_in_place_of_a_template_is_refused_and_not_waited_for(tmp_path: P
 def test_a_template_in_another_encoding_is_refused_in_a_line(tmp_path: Path) -> None:
     assembly = write(tmp_path)
     (tmp_path / "p.template.json").write_bytes('{"Description": "ä"}'.encode("latin-1"))
-    with pytest.raises(AssemblyError, match=r"p\.template\.json: is not JSON .*: run `make synth`"):
+    with pytest.raises(AssemblyError, match=r"p\.template\.json: is not UTF-8: run `make synth`"):
         assembly.template("p.template.json")
     (tmp_path / "p.template.json").unlink()
     (tmp_path / "p.template.json").mkdir()
     with pytest.raises(AssemblyError, match=r"p\.template\.json: is not a file: run `make synth`"):
         assembly.template("p.template.json")
+
+
+def test_an_image_is_built_from_files_that_are_there(tmp_path: Path) -> None:
+    assembly = write(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["artifacts"]["P.assets"] = {"type": "cdk:asset-manifest", "properties": {"file": "P.assets.json"}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(AssemblyError, match=r"P\.assets\.json: is missing: run `make synth`"):
+        assembly.docker_assets()
+    (tmp_path / "P.assets.json").write_text(json.dumps({"dockerImages": {"1f": {"source": {"directory": "asset.1f"}}}}))
+    with pytest.raises(AssemblyError, match=r"builds an image from .*asset\.1f/Dockerfile, which is not there: run"):
+        assembly.docker_assets()
+    (tmp_path / "asset.1f").mkdir()
+    (tmp_path / "asset.1f" / "Dockerfile").touch()
+    assert assembly.docker_assets()["1f"].directory == tmp_path / "asset.1f"

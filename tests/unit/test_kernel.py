@@ -12,6 +12,7 @@ from nova_infra import kernel
 
 PROGRAM = """
 import os
+from jsii._kernel.providers.process import _NodeProcess as process
 from nova_infra import kernel
 from nova_infra.machine import tools
 tools.prepare_node(os.environ)
@@ -46,16 +47,29 @@ def test_what_stands_in_place_of_typeguard_is_called_as_jsii_s_own(monkeypatch: 
     assert checking.check_type(argname="argument count", value="five", expected_type=hints["count"]) is None
 
 
-def run(**variables: str) -> "subprocess.CompletedProcess[str]":
-    command, environment = [sys.executable, "-c", PROGRAM], {**os.environ, **variables}
+def run(changed: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    program = PROGRAM.replace("kernel.connect_directly()", f"{changed}\nkernel.connect_directly()")
+    command, environment = [sys.executable, "-c", program], {**os.environ, **variables}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_one_process_answers_for_cdk_and_ends_with_python() -> None:
-    said = run()
+STRANGE = {
+    "no program": """
+own, asked = process._jsii_runtime, []
+process._jsii_runtime = lambda self: own(self) if asked else asked.append(1) or "/nowhere/bin/jsii-runtime.js"
+""",
+    "a program that ends": "kernel._WITH_A_THIRD = 'exit 3'",
+    "another version": "kernel._WITH_A_THIRD = 'echo \\'{\"hello\": \"no\"}\\' >&0'",
+    "no shell": "kernel.subprocess = type('No', (), {'Popen': lambda *_, **__: open('/nowhere')})",
+}
+
+
+@pytest.mark.parametrize(("changed", "processes"), [("", "1"), *((each, "2") for each in STRANGE.values())])
+def test_one_process_answers_for_cdk_or_those_that_jsii_starts(changed: str, processes: str) -> None:
+    said = run(changed)
     assert said.stderr == ""
-    named, processes, refused = said.stdout.splitlines()
-    assert (named, processes) == ("Ünter", "1")
+    named, running, refused = said.stdout.splitlines()
+    assert (named, running) == ("Ünter", processes)
     assert refused.startswith("There is already a Construct with name 'Same'")
     assert said.returncode == 7
 

@@ -185,7 +185,7 @@ def cost(environment: str | None, form: Format, assembly: Path | None) -> None:
     prefixes = {each.name: environment_prefix(config.platform.name, each.name) for each in config.environments}
     if environment is not None:
         config.environment(environment)  # refuses an unknown name
-    groups = Assembly(assembly or synthesize(root)).templates_by_owner(prefixes)
+    groups = report.by_owner(Assembly(assembly or synthesize(root)), prefixes)
     if environment is not None:
         groups = {environment: groups.get(environment, [])}
     show(report.document(groups), form)

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nova_infra.assembly import Assembly
 from nova_infra.checks.shapes import ANY, NUMBER, TEXT, ListOf, read
 from nova_infra.deployed.stack import Template
 from nova_infra.documents.model import Document, Paragraph, Section, Table
@@ -93,6 +94,16 @@ def difference(before: Iterable[Template], after: Iterable[Template]) -> str:
     most = sorted((what for what in by if abs(by[what]) >= 0.5), key=lambda what: -abs(by[what]))[:3]
     why = ", ".join(f"{what} {by[what]:+,.0f}" for what in most)
     return f"{change:+,.0f} USD a month at list prices of {prices()['dated']} ({why}): {total(new):,.0f} in all"
+
+
+def by_owner(assembly: Assembly, prefixes: Mapping[str, str]) -> dict[str, list[Template]]:
+    """The templates of each environment, and under ``delivery`` those of no environment."""
+    found: dict[str, list[Template]] = {name: [] for name in (*prefixes, "delivery")}
+    for stack in assembly.stacks():
+        owners = [name for name, prefix in prefixes.items() if stack.name.startswith(f"{prefix}-")]
+        owner = max(owners, key=lambda name: len(prefixes[name]), default="delivery")
+        found[owner].append(assembly.template(stack.template_path))
+    return {name: templates for name, templates in found.items() if templates}
 
 
 def document(groups: Mapping[str, Iterable[Template]]) -> Document:

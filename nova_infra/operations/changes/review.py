@@ -66,7 +66,7 @@ def changes(before: Path, after: Path) -> list[StackChange]:
         of_template = differences(*templates) if name in texts else []
         text = [*texts.get(name, "").splitlines(), *(f"The stack {each.what}" for each in settings)]
         found.append(StackChange(name, (*settings, *of_template), "\n".join(text)))
-    return [*found, *_commands(before, after), *_contents(before, after)]
+    return [*found, *_commands(before, after), *_contents(before, after), *_misled(after)]
 
 
 def _commands(before: Path, after: Path) -> Iterator[StackChange]:
@@ -87,6 +87,13 @@ def _contents(before: Path, after: Path) -> Iterator[StackChange]:
             what = "stands for several things: give each a name of its own"
         if len(digests | known.get(place, set())) > 1:
             yield StackChange(place, (Difference("", "", Kind.WIDENS_ACCESS, what),), f"The asset {what}")
+
+
+def _misled(after: Path) -> Iterator[StackChange]:
+    """The stacks of which this compares a template that is not the one that would be deployed."""
+    for name in Assembly(after).misled():
+        what = "would be deployed from another template than the one that is compared here: read its list of assets"
+        yield StackChange(name, (Difference("", "", Kind.WIDENS_ACCESS, what),), f"The stack {what}")
 
 
 def cost_difference(before: Path, after: Path) -> str:

@@ -99,6 +99,11 @@ def _cdk_deploy(what: str, assembly: Path, stacks: str, *options: str) -> None:
             f"{assembly}: publishing {name} would run {shortened(commands[0])!r} with the credentials of the "
             "deployment: make its assets of files, which are there before"
         )
+    if misled := Assembly(assembly).misled():
+        raise RefusedError(
+            f"{assembly}: {misled[0]} would be deployed from another template than the one that was compared and "
+            "approved: find out who wrote its list of assets, and run make synth"
+        )
     always = ("--require-approval=never", "--progress=events")
     with scratch_directory("assembly") as directory:
         # The CLI leaves archives of assets in what it deploys, which then would no longer be what was built.

@@ -4,6 +4,7 @@ import contextlib
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import Workflow, read_workflow
@@ -26,16 +27,12 @@ def delivery_of(release: Release) -> Workflow:
     if config.delivery.engine != "github-actions":
         return Workflow(pipeline)
     path = release.sources / _WORKFLOW
-    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-        raise WorkflowError(f"{_WORKFLOW}:1: is not a file: write it with `nova github workflow --write`")
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise WorkflowError(f"{_WORKFLOW}:1: cannot be read (it is not UTF-8): save it as UTF-8") from None
-    except OSError as error:
-        raise WorkflowError(
-            f"{_WORKFLOW}:1: cannot be read ({error.strerror}): write it with `nova github workflow --write`"
-        ) from None
+        text = read_text(path)
+    except (FileNotFoundError, UnreadableFileError) as error:
+        why = error if isinstance(error, UnreadableFileError) else "does not exist"
+        line = getattr(error, "line", 1)
+        raise WorkflowError(f"{_WORKFLOW}:{line}: {why}: write it with `nova github workflow --write`") from None
     return read_workflow(
         path,
         text,
@@ -45,6 +42,7 @@ def delivery_of(release: Release) -> Workflow:
         approved=[environment.name for environment in config.environments if environment.approval],
         bakes=lambda action: bake_minutes(release.template(action)),
         root=release.sources,
+        services=[each.name for each in config.services],
     )
 
 

@@ -206,7 +206,7 @@ class StageReading:
         waits = [one for each in given_ones for one in each["DependsOn"] if isinstance(one, dict)]
         awaited = {str(one.get("ContainerName")) for one in waits if one.get("Condition") != "START"}
         for each in given["ContainerDefinitions"]:
-            runs = repr([each.get("EntryPoint"), each.get("Command")])
+            runs = repr(sorted((key, value) for key, value in each.items() if value and key != "Image"))
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
                 self.essential[f"the sidecar {each['Name']}, with which {stack.name} ends, stays up"] = runs
             elif each.get("Name") in awaited.intersection(names):

@@ -1,6 +1,5 @@
 """The candidate and the baseline: each is an assembly and its sources."""
 
-import functools
 import os
 import shlex
 import shutil
@@ -8,9 +7,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from nova_infra.assembly import AssembledStack, Assembly, Template, resources_of_type
+from nova_infra.assembly import AssembledStack, Assembly, AssemblyError, Template, resources_of_type
 from nova_infra.config import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
@@ -79,12 +79,14 @@ class Release:
 def deployed_by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:
     """One stage that deploys stacks, each after those that it depends on."""
     by_id = {stack.artifact_id: stack for stack in stacks}
-
-    @functools.cache
-    def order(artifact_id: str) -> int:
-        return 1 + max((order(each) for each in by_id[artifact_id].dependencies if each in by_id), default=0)
-
-    actions = [DeployAction(e.name, order(e.artifact_id), e.name, e.template_path, None) for e in stacks]
+    order = dict.fromkeys(by_id, 0)
+    try:
+        for name in TopologicalSorter({each: by_id[each].dependencies for each in by_id}).static_order():
+            if name in by_id:
+                order[name] = 1 + max((order.get(each, 0) for each in by_id[name].dependencies), default=0)
+    except CycleError as error:
+        raise AssemblyError.of(f"manifest.json: {' and '.join(sorted({*error.args[1]}))} wait for each other") from None
+    actions = [DeployAction(e.name, order[e.artifact_id], e.name, e.template_path, None) for e in stacks]
     return Pipeline("cdk deploy", (Stage("Deploy", tuple(actions)),))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.rehearsal.requests.har import read_har
 from nova_infra.rehearsal.requests.http_file import read_http
 from nova_infra.rehearsal.requests.sample import RequestFileError, SampleRequest
@@ -68,15 +69,12 @@ def _named(root: Path) -> dict[str, str]:
 def _read(path: Path) -> list[SampleRequest]:
     if not _known(path):
         raise RequestFileError(f"{path}:1: is neither a HAR nor an .http file: name one that ends in .har or .http")
-    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-        raise RequestFileError(f"{path}:1: is not a file: remove it, or write requests into a file of that name")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RequestFileError(f"{path}: cannot be read ({error.strerror}): correct its name") from None
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise RequestFileError(f"{path}:{line}: is not UTF-8 text: save it as UTF-8") from None
+        text = read_text(path)
+    except FileNotFoundError:
+        raise RequestFileError(f"{path}:1: does not exist: correct its name") from None
+    except UnreadableFileError as error:
+        raise RequestFileError(f"{path}:{error.line}: {error}: {error.remedy}") from None
     found = _READERS[path.suffix](path, text)
     if not found:
         raise RequestFileError(f"{path}:1: holds no request: add one, such as GET /items, or remove the file")

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nova_infra.documents.files import UnreadableFileError, read_file
 from nova_infra.rehearsal.requests.grpc_methods import call_of
 from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
 
@@ -26,6 +27,8 @@ _DRAWN = {
     "$isoTimestamp": "2026-01-01T00:00:00Z",
     "$randomInt": "417",
 }
+
+_MOST_FILLED = 1_000_000
 
 # Only the path is sent, so that nobody has to say where: the rehearsal knows its own load balancers.
 _ANY_HOST = ("host", "hostname", "baseurl", "base_url", "base-url", "url")
@@ -116,15 +119,16 @@ class _HttpFileReader:
         if text.startswith("< "):
             file = self._path.parent / text.removeprefix("< ").strip()
             try:
-                body = file.read_bytes()
-            except OSError as error:
-                number = draft.line
-                raise self._error(
-                    number, f"its body {file} cannot be read ({error.strerror})", "correct its path"
-                ) from None
+                body = read_file(file)
+            except (FileNotFoundError, UnreadableFileError) as error:
+                why = error if isinstance(error, UnreadableFileError) else "does not exist"
+                raise self._error(draft.line, f"its body {file} {why}", "correct its path") from None
         if draft.method == "GRPC":
             return call_of(draft.url, body, origin="file")
-        return sample(draft.method, draft.url, draft.headers, body, origin="file")
+        try:
+            return sample(draft.method, draft.url, draft.headers, body, origin="file")
+        except ValueError as error:
+            raise self._error(draft.line, str(error), "correct it") from None
 
     def _filled(self, number: int, text: str) -> str:
         def value(use: re.Match[str]) -> str:
@@ -137,7 +141,10 @@ class _HttpFileReader:
                 raise self._error(number, f"uses {{{{{name}}}}}, which nothing sets", f"add a line @{name} = value")
             return found
 
-        return _USE.sub(value, text)
+        filled = _USE.sub(value, text)
+        if len(filled) > len(text) + _MOST_FILLED:
+            raise self._error(number, "becomes megabytes by its variables", "write a shorter one")
+        return filled
 
     def _error(self, number: int, fault: str, remedy: str) -> RequestFileError:
         return RequestFileError(f"{self._path}:{number}: {fault}: {remedy}")

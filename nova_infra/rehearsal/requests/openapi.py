@@ -71,6 +71,7 @@ def read_operations(document: dict[str, Any]) -> tuple[list[SampleRequest], list
     """
     import schemathesis
 
+    document, elsewhere = _within(document)
     logging.getLogger("schemathesis").setLevel(logging.ERROR)
     try:
         schema = schemathesis.openapi.from_dict(document)
@@ -78,7 +79,8 @@ def read_operations(document: dict[str, Any]) -> tuple[list[SampleRequest], list
     except Exception as error:  # the library has no base class for what is wrong with a document
         return [], [f"its OpenAPI document cannot be read ({_first_line(error)})"]
     samples: list[SampleRequest] = []
-    left_out = [f"{len(results) - _MOST_OPERATIONS} more operations"] if len(results) > _MOST_OPERATIONS else []
+    left_out = [f"{each}, which its OpenAPI document refers to outside of itself" for each in elsewhere]
+    left_out += [f"{len(results) - _MOST_OPERATIONS} more operations"] if len(results) > _MOST_OPERATIONS else []
     for result in results[:_MOST_OPERATIONS]:
         try:
             if (fault := getattr(result, "err", None)) is not None:
@@ -89,6 +91,24 @@ def read_operations(document: dict[str, Any]) -> tuple[list[SampleRequest], list
             name = getattr(error, "label", None) or getattr(error, "path", None) or "an operation"
             left_out.append(f"{name} ({_first_line(error)})")
     return samples, left_out
+
+
+def _within(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A document without references to other files or hosts, which may answer never, and those references."""
+    elsewhere: dict[str, None] = {}
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            if isinstance(to := value.get("$ref"), str) and not to.startswith("#"):
+                elsewhere[to] = None
+                return {}
+            return {key: kept(each) for key, each in value.items()}
+        return [kept(each) for each in value] if isinstance(value, list) else value
+
+    try:
+        return kept(document), list(elsewhere)
+    except RecursionError:
+        return {**document, "paths": {}}, ["what is nested too deeply"]
 
 
 def _sample(operation: Any, base: str) -> SampleRequest:

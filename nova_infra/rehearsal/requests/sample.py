@@ -1,7 +1,8 @@
 """A request that synthetic users send, and the operation that it belongs to."""
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ Origin = Literal["file", "document", "paths"]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # These belong to the connection on which a request was recorded, or follow from its body or its address.
 _NOT_SENT = frozenset(["connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"])
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ID = re.compile(r"\d+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{16,}")
 
 
@@ -37,10 +39,17 @@ class SampleRequest:
 
 
 def sample(
-    method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", *, origin: Origin
+    method: str, url: str, headers: Collection[tuple[str, str]] = (), body: bytes = b"", *, origin: Origin
 ) -> SampleRequest:
-    """A request as it was written down or recorded: of its address, the path and the query are kept."""
+    """A request as it was written down or recorded: of its address, the path and the query are kept.
+
+    Raises:
+        ValueError: No client sends it.
+    """
     parts = urlsplit(url)
+    for text in (url, *itertools.chain(*headers)):
+        if found := _CONTROL.search(text):
+            raise ValueError(f"{text[:60]!r} has the character {found[0]!r}, which no client sends")
     path = parts.path or "/"
     operation = "/".join("{id}" if _ID.fullmatch(segment) else segment for segment in path.split("/"))
     kept = tuple((k, v) for k, v in headers if k.lower() not in _NOT_SENT and not k.startswith(":"))

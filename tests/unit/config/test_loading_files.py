@@ -20,6 +20,7 @@ FILES = {
     "a decimal of 5,000 digits": (b"a = " + b"7" * 5000, "thousands of digits"),
     "a hexadecimal of 5,000 digits": (b"a = 0x" + b"7" * 5000, "more than 64 bits"),
     "UTF-16": ("a = 1".encode("utf-16"), "is not UTF-8"),
+    "two MiB": (b"#" * 2**21, "has 2 MiB, which is more than 1: shorten it"),
     "NUL": (b"a = 1\0", "is not valid TOML"),
     "nothing": (b"", "toolchain: is missing"),
 }
@@ -41,7 +42,7 @@ def test_a_directory_of_that_name_is_no_file(tmp_path: Path) -> None:
 
 def test_a_link_to_itself_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "nova.toml").symlink_to("nova.toml")
-    with pytest.raises(ConfigError, match=r"^nova.toml: "):
+    with pytest.raises(ConfigError, match=r"^nova.toml: cannot be read \(.*\): replace it by a file$"):
         load_config(tmp_path)
 
 

@@ -39,6 +39,7 @@ def identity(environment: Any) -> str:
     return found
 
 
+@pytest.mark.exhaustive("test_a_region_on_the_command_line_turns_the_configuration_off")
 def test_with_a_configuration_the_environment_s_role_is_taken(aws: None, project: Whereabouts) -> None:
     for role in ("observer", "release"):
         environment: Any = connect("live", role=role, where=project)

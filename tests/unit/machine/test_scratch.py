@@ -62,6 +62,8 @@ def test_a_port_that_is_taken_is_no_lack_of_room() -> None:
     assert "run the same command again" in taken
     full = stopped_by(OSError(errno.ENOSPC, "No space left on device", "/logs/a.log"), Path("/logs"))
     assert full == "/logs/a.log: No space left on device: make room there"
+    gone = stopped_by(OSError(errno.ENOENT, "No such file or directory", "/logs/a.log"), Path("/logs"))
+    assert gone == "/logs/a.log: No such file or directory: correct that, and run the same command again"
 
 
 def test_what_a_users_processes_share_lies_where_nobody_else_writes(

@@ -63,6 +63,7 @@ def test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s(
     assert json.loads(target)["Target"].startswith(f"ecs:{PREFIX}_{tasks[1]}_")
 
 
+@pytest.mark.exhaustive("test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s")
 def test_what_stops_it_is_one_line_and_starts_no_plugin(
     opened: Callable[..., tuple[Any, list[str]]], tasks: list[str], local_aws: LocalAws, subtests: pytest.Subtests
 ) -> None:

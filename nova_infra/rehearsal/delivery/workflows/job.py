@@ -153,3 +153,10 @@ class JobStep:
     tolerated: bool = False
     certain: bool = True
     shell: str = ""
+
+
+def shell_command(shell: str) -> str:
+    """What a shell is called with, as GitHub calls it: each but one with a template of its own ends at a failure."""
+    if "{0}" in shell:
+        return shell.replace("{0}", "-c")
+    return {"": "bash -e -c", "bash": "bash --noprofile --norc -eo pipefail -c"}.get(shell, f"{shell} -e -c")

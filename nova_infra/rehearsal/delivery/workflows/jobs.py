@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.rehearsal.delivery.workflows.job import GATE, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText, every_step
@@ -102,12 +103,10 @@ def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, Wor
     """The jobs of the workflow that a job calls; the job itself becomes their end."""
     path = root / str(job.content["uses"])
     try:
-        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-            raise OSError(0, "it is not a file")
-        inner = WorkflowText(path.relative_to(root), path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        fault = f"job {job.base} calls {job.content['uses']}, which cannot be read ({why})"
+        inner = WorkflowText(path.relative_to(root), read_text(path))
+    except (FileNotFoundError, UnreadableFileError) as error:
+        why = error if isinstance(error, UnreadableFileError) else "does not exist"
+        fault = f"job {job.base} calls {job.content['uses']}, which {why}"
         raise source.error(job.base, fault, "correct uses") from None
     on = inner.content.get("on")
     call = (on.get("workflow_call") or {}) if isinstance(on, Mapping) and "workflow_call" in on else None
@@ -207,3 +206,13 @@ def why_no_combinations(content: Mapping[str, Any], evaluated: Callable[[str], A
     except ExpressionError as error:
         return f"GitHub cannot evaluate its matrix: {error}"
     return "" if whole or is_unknown(whole) else "GitHub finds no values for its matrix"
+
+
+def runs_often(content: Mapping[str, Any], evaluated: Callable[[str], Any]) -> bool:
+    """Whether a job surely has several combinations, though only a run knows which."""
+    strategy = content.get("strategy")
+    matrix = strategy.get("matrix") if isinstance(strategy, Mapping) else None
+    if not isinstance(matrix, Mapping) or "exclude" in matrix:
+        return False
+    axes = [evaluated(each) if isinstance(each, str) else each for key, each in matrix.items() if key != "include"]
+    return any(isinstance(each, list) and len(each) > 1 for each in axes) and all(isinstance(e, list) for e in axes)

@@ -6,7 +6,7 @@ environment. See https://docs.github.com/en/actions/reference/workflows-and-acti
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,10 +20,15 @@ from nova_infra.rehearsal.delivery.definition import (
     StageAction,
 )
 from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner, why_no_service
-from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed
-from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed, shell_command
+from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, runs_often, why_no_combinations
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
-from nova_infra.rehearsal.delivery.workflows.language.triggers import PatternError, unstarted, why_not_started
+from nova_infra.rehearsal.delivery.workflows.language.triggers import (
+    PatternError,
+    never_started,
+    why_not_started,
+)
+from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
 from nova_infra.rehearsal.delivery.workflows.risks import Risks
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
 
@@ -87,6 +92,7 @@ def read_workflow(
     approved: Collection[str],
     root: Path,
     bakes: Callable[[DeployAction], int] = lambda _: 0,
+    services: Sequence[str] = (),
 ) -> Workflow:
     """The stages that a push starts.
 
@@ -97,12 +103,14 @@ def read_workflow(
         approved: Environments that somebody has to approve.
         root: The checkout: its directories, and workflows that this one calls.
         bakes: Minutes that what a deployment deploys bakes.
+        services: What ``nova services`` lists; nothing where that is not known.
 
     Raises:
         WorkflowError: It is not a workflow, or says something that the rehearsal does not know.
     """
     source = WorkflowText(path, text)
-    return _WorkflowReader(source, delivered, PushedRun(source, branch, engine), approved, bakes, root).read()
+    run = PushedRun(source, branch, engine, services)
+    return _WorkflowReader(source, delivered, run, approved, bakes, root).read()
 
 
 class _WorkflowReader:
@@ -119,6 +127,7 @@ class _WorkflowReader:
         self._delivered, self._approved, self._bakes = delivered, approved, bakes
         self._unplayed: list[str] = []
         self._assumed: list[str] = []
+        self._uploads: dict[str, str] = {}
         self._environments = {
             stage.name.lower(): stage
             for stage in delivered.stages
@@ -149,7 +158,7 @@ class _WorkflowReader:
         try:
             if (why := why_not_started(self._content, self._run.branch)) and found:
                 found[0] = replace(found[0], closed_because=why)
-            unstarted_by = list(self._unstarted())
+            unstarted_by = list(never_started(self._content, self._root))
         except PatternError as error:
             raise self._source.error("push", f"on: {error}", "correct it") from None
         unknown = [f"{n} runs, although only GitHub knows {c!r}" for n, c in self._run.assumed.items() if n in relevant]
@@ -214,6 +223,7 @@ class _WorkflowReader:
             name = f"{job.name}: {step.name}"
             environment = self._run.environment_of(job)
             reason = why_doomed(job, step, before, environment=environment, uploads=uploads, root=self._root)
+            reason = reason or self._uploaded_again(job, step)
             reason = reason or (self._why_cut(job, step, job.deploys) if job.deploys in deployed(step.commands) else "")
             before.append(step)
             if reason and step.certain and not (step.tolerated or self._run.tolerates(job, job.content)):
@@ -251,7 +261,7 @@ class _WorkflowReader:
                 script = f"cd {shlex.quote(step.directory)}\n{script}"
             tolerated = step.tolerated or self._run.tolerates(job, job.content)
             if tolerated or step.shell or not _PLAIN.fullmatch(script):
-                script = f"{_shell(step.shell)} {shlex.quote(script)}{' || true' if tolerated else ''}"
+                script = f"{shell_command(step.shell)} {shlex.quote(script)}{' || true' if tolerated else ''}"
             yield BuildAction(name, order, (), (script,), {**_QUIET, **values}, False, False)
 
     def _playable(self, script: str, name: str) -> str:
@@ -280,6 +290,17 @@ class _WorkflowReader:
             or why_no_service(job.content.get("services"))
             or why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
         )
+
+    def _uploaded_again(self, job: WorkflowJob, step: JobStep) -> str:
+        """Why another job's or combination's artifact has a step's name already; empty if none has."""
+        name = step.inputs.get("name", "artifact")
+        once = step.inputs.get("overwrite") == "true" or is_unknown(name) or not step.certain
+        if "actions/upload-artifact@" not in step.uses or once:
+            return ""
+        first = self._uploads.setdefault(name, job.name)
+        other = f"{first} uploads" if first != job.name else "each of its combinations uploads"
+        again = first != job.name or runs_often(job.content, lambda text: self._run.evaluated(job, text))
+        return f"{other} an artifact {name!r}, too, and GitHub refuses the second (409)" if again else ""
 
     def _why_cut(self, job: WorkflowJob, step: JobStep, environment: str) -> str:
         stage = self._environments.get(environment.replace("-", ""))
@@ -319,18 +340,6 @@ class _WorkflowReader:
         for stage in () if any("$" in job.deploys for job in self._jobs) else self._environments.values():
             if stage.name not in deployed | doomed:
                 yield f"no job deploys {stage.name}, so what ran there before stays"
-
-    def _unstarted(self) -> Iterator[str]:
-        services = sorted(each.relative_to(self._root).as_posix() for each in self._root.glob("services/*/Dockerfile"))
-        if left_out := unstarted(self._content, services):
-            yield f"a push that changes only {left_out[0]} does not start this workflow, by its paths"
-
-
-def _shell(shell: str) -> str:
-    """What a shell is called with, as GitHub calls it: each but one with a template of its own ends at a failure."""
-    if "{0}" in shell:
-        return shell.replace("{0}", "-c")
-    return {"": "bash -e -c", "bash": "bash --noprofile --norc -eo pipefail -c"}.get(shell, f"{shell} -e -c")
 
 
 def _joined(first: Stage, then: Stage) -> Stage:

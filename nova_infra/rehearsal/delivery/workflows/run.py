@@ -1,5 +1,6 @@
 """A run that a push starts: which jobs and steps it runs by ``needs`` and ``if``, and what their contexts hold."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,13 +53,15 @@ class PushedRun:
         assumed: Jobs that run by a condition that only GitHub knows, with the condition.
     """
 
-    def __init__(self, source: WorkflowText, branch: str, engine: str) -> None:
+    def __init__(self, source: WorkflowText, branch: str, engine: str, services: Sequence[str] = ()) -> None:
         """Begin it.
 
         Args:
             engine: What ``nova github outputs`` says of the engine.
+            services: What ``nova services`` lists; nothing where that is not known.
         """
         self._source, self.branch, self._engine = source, branch, engine
+        self._services = json.dumps([{"name": each} for each in services]) if services else UNKNOWN
         self.skipped: dict[str, str] = {}
         self.assumed: dict[str, str] = {}
         self._outputs: dict[str, dict[str, Any]] = {}
@@ -274,6 +277,9 @@ class PushedRun:
         said = [(name or old, value or former) for name, value, old, former in _SAYS_OUTPUT.findall(script)]
         found: dict[str, Any] = {}
         for name, value in said:
+            if value == "$(nova services --json)":
+                found[name] = self._services
+                continue
             unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
             found[name] = UNKNOWN if unsure else value
         own = 1

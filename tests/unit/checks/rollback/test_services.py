@@ -181,7 +181,7 @@ CHANGES = [
 
 
 @pytest.mark.exhaustive(
-    "stacks/test_pipeline_rights.py::test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments"
+    "stacks/test_pipeline_rights.py::test_what_publishes_assets_refuses_another_assembly_and_runs_nothing_that_it_says"
 )
 def test_every_template_passes(assembly: Assembly, variant: Assembly) -> None:
     """With the account of the pipeline, which a synthesis knows: in the variant, production shares it."""

@@ -9,7 +9,7 @@ import pytest
 from helpers.assembly import Assembly as Synthesized
 from nova_infra.assembly import Assembly
 from nova_infra.documents.terminal import as_text
-from nova_infra.operations.changes.cost import cost, difference, document, prices, total
+from nova_infra.operations.changes.cost import by_owner, cost, difference, document, prices, total
 from nova_infra.operations.changes.review import as_comment, cost_difference
 
 
@@ -137,7 +137,7 @@ def assembly_of(directory: Path, **stacks: dict[str, Any]) -> Path:
 def test_a_stack_belongs_to_the_environment_with_the_longest_name_that_fits(tmp_path: Path) -> None:
     one = template({"Type": "AWS::KMS::Key"})
     assembly = Assembly(assembly_of(tmp_path / "a", nova_prod_web=one, nova_prod_eu_web=one, Registry=one))
-    found = assembly.templates_by_owner({"prod": "nova-prod", "prod-eu": "nova-prod-eu", "qa": "nova-qa"})
+    found = by_owner(assembly, {"prod": "nova-prod", "prod-eu": "nova-prod-eu", "qa": "nova-qa"})
     assert {name: len(templates) for name, templates in found.items()} == {"prod": 1, "prod-eu": 1, "delivery": 1}
 
 

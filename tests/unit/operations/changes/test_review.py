@@ -115,7 +115,7 @@ def test_an_assembly_names_stacks_and_files_of_its_own(tmp_path: Path, before: P
     stack = manifest["artifacts"]["Devaudio"]
     (stack if key == "displayName" else stack["properties"])[key] = value
     (change / "assembly-Dev" / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(NovaError, match=r"run `make synth`$") as raised:
+    with pytest.raises(NovaError, match="run `make synth`") as raised:
         changes(before, change)
     assert len(str(raised.value).splitlines()) == 1
 
@@ -220,6 +220,25 @@ def test_an_asset_that_holds_something_else_under_the_same_name_widens_access(
     found = [(change.name, each.kind, each.what) for change in changes(before, after) for each in change.differences]
     assert [each[:2] for each in found] == ([("assets/0f.zip", Kind.WIDENS_ACCESS)] if is_found else [])
     assert all(("several things" if len(new) > 1 else "AssetHashType.OUTPUT") in what for *_, what in found)
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_stack_that_would_be_deployed_from_another_template_widens_access(tmp_path: Path, is_read: bool) -> None:
+    """What is compared is the file that the manifest names; CloudFormation takes what is uploaded."""
+    made = assembly(tmp_path / "made", audio={"Topic": TOPIC})
+    manifest = json.loads((made / "assembly-Dev" / "manifest.json").read_text())
+    properties = manifest["artifacts"]["Devaudio"]["properties"]
+    properties["stackTemplateAssetObjectUrl"] = "s3://assets/0f.json"
+    manifest["artifacts"]["Devaudio.assets"] = {"type": "cdk:asset-manifest", "properties": {"file": "a.json"}}
+    (made / "assembly-Dev" / "manifest.json").write_text(json.dumps(manifest))
+    path = properties["templateFile"] if is_read else "evil.json"
+    (made / "assembly-Dev" / "evil.json").write_text("{}")
+    to = {"dev": {"bucketName": "assets", "objectKey": "0f.json"}}
+    (made / "assembly-Dev" / "a.json").write_text(
+        json.dumps({"files": {"t": {"source": {"path": path, "packaging": "file"}, "destinations": to}}})
+    )
+    found = [(each.kind, each.what[:42]) for change in changes(made, made) for each in change.differences]
+    assert found == ([] if is_read else [(Kind.WIDENS_ACCESS, "would be deployed from another template th")])
 
 
 def test_an_asset_is_not_read_from_outside_of_the_assembly(tmp_path: Path) -> None:

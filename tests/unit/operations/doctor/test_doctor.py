@@ -144,6 +144,7 @@ def test_no_image_yet_is_no_fault_because_the_pipeline_builds_it(checks: Any) ->
     assert check.right is None
 
 
+@pytest.mark.exhaustive("test_a_cdk_cli_that_package_json_does_not_name_has_to_be_replaced")
 def test_without_credentials_this_machine_is_checked_and_the_rest_is_said_to_be_unchecked(config: Config) -> None:
     def none() -> str:
         raise NovaError("credentials: none found")

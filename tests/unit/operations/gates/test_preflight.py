@@ -16,7 +16,7 @@ TASK = RunningTask("audio:1", "RUNNING", True, "x/audio:v1", DIGEST, 1024)
 DONE = Deployment("PRIMARY", "COMPLETED", "", "audio:1", None, 2, 2, 0)
 AUDIO = RunningService("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), ("nova-prod-audio-errors",))
 ERRORS = Alarm("nova-prod-audio-errors", "OK", "fine", None)
-CERTIFICATE = Certificate("nova.example.com", "ISSUED", NOW + timedelta(days=90))
+CERTIFICATE = Certificate("nova.example.com", "ISSUED", NOW + timedelta(days=14))
 FINE = Conditions((AUDIO,), (Stack("nova-prod-audio", "UPDATE_COMPLETE"),), (ERRORS,), (), (CERTIFICATE,), 4.0)
 HOLD = Hold("bad", "noise", "alice", NOW, {"audio": DIGEST})
 
@@ -51,8 +51,8 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment() -> None:
         (replace(FINE, vcpu_quota=3.9), "may need 4 vCPUs at once, but the account may run 3.9"),
         (replace(FINE, certificates=(replace(CERTIFICATE, status="EXPIRED"),)), "nova.example.com: is EXPIRED"),
         (
-            replace(FINE, certificates=(replace(CERTIFICATE, expires=NOW + timedelta(days=13)),)),
-            "expires on 2026-12-07 and was not renewed",
+            replace(FINE, certificates=(replace(CERTIFICATE, expires=NOW + timedelta(days=14, seconds=-1)),)),
+            "expires on 2026-12-08 and was not renewed",
         ),
     ],
 )

@@ -83,9 +83,10 @@ def test_an_asset_that_a_command_makes_is_refused(github_config: Config, assembl
     (assembly / "manifest.json").write_text(json.dumps({"artifacts": {"dev": nested}}))
 
     def publish(*command: str) -> None:
-        listed = {kind: {"x": {"source": {"executable": command}}, "y": {"source": {"path": "z"}}}}
+        listed = {kind: {"x": {"source": {"executable": command}}, "y": {"source": {"path": "z"}, "destinations": {}}}}
         (assembly / "assembly-Dev" / "a.json").write_text(json.dumps(listed))
 
+    (assembly / "assembly-Dev" / "z").touch()
     publish("sh", "-c", "id > /tmp/x")
     with pytest.raises(NovaError, match=r"publishing assembly-Dev/Web\.assets would run 'sh -c id > /tmp/x'"):
         deploy(github_config, "dev", assembly=assembly)
@@ -97,6 +98,36 @@ def test_an_asset_that_a_command_makes_is_refused(github_config: Config, assembl
     publish("sh", "-c", f"{load}; id", "cdk-tarball-image-asset", "x.tar")
     with pytest.raises(NovaError, match="would run"):
         deploy(github_config, "dev", assembly=assembly)
+
+
+@pytest.mark.parametrize("uploaded", ["other.json", None], ids=["another file", "nothing"])
+def test_a_stack_that_would_be_deployed_from_another_template_is_refused(
+    github_config: Config, assembly: Path, cdk: Path, uploaded: str | None
+) -> None:
+    """CloudFormation takes what was uploaded; everything that compares reads the template file."""
+    directory = assembly / "assembly-Dev"
+    stack = {"templateFile": "web.json", "stackTemplateAssetObjectUrl": "s3://assets/0f.json"}
+    artifacts = {
+        "Web": {"type": "aws:cloudformation:stack", "environment": "aws://111111111111/us-east-1", "properties": stack},
+        "Web.assets": {"type": "cdk:asset-manifest", "properties": {"file": "a.json"}},
+    }
+    (directory / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+    nested = {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Dev"}}
+    (assembly / "manifest.json").write_text(json.dumps({"artifacts": {"dev": nested}}))
+    (directory / "web.json").write_text('{"Resources": {}}')
+    (directory / "other.json").write_text('{"Resources": {"Evil": {"Type": "AWS::IAM::Role"}}}')
+
+    def upload(path: str | None) -> None:
+        destinations = {"x": {"bucketName": "assets", "objectKey": "0f.json"}}
+        files = {"t": {"source": {"path": path}, "destinations": destinations}} if path else {}
+        (directory / "a.json").write_text(json.dumps({"files": files}))
+
+    upload(uploaded)
+    with pytest.raises(NovaError, match="Web would be deployed from another template than the one that was compared"):
+        deploy(github_config, "dev", assembly=assembly)
+    assert not cdk.exists()
+    upload("web.json")
+    assert deploy(github_config, "dev", assembly=assembly)
 
 
 def test_the_url_is_handed_to_the_jobs_that_follow(

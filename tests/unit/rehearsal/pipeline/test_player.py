@@ -187,6 +187,7 @@ def test_a_release_that_is_never_healthy_gets_no_traffic(write_assembly: Write, 
     assert "GET /health answered 500" in prod.reason
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_is_notified(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:

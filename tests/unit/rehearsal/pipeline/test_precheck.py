@@ -323,7 +323,6 @@ def test_only_aws_knows_whether_a_sidecar_answers_health_checks_on_a_port_that_n
 ) -> None:
     baseline = of_prod(write_assembly(tmp_path / "old"), checked_on(before, *sidecars))
     found = taken_for_granted(of_prod(write_assembly(tmp_path / "new"), checked_on(after, *sidecars)), baseline)
-    assert len(found) == len(said)
     assert all(part in each for part, each in zip(said, found, strict=True))
 
 
@@ -333,6 +332,7 @@ def test_only_aws_knows_whether_a_sidecar_answers_health_checks_on_a_port_that_n
         ([], [{"Name": "warm", "Image": "a"}], ["the sidecar warm, with which prod ends, stays up"]),
         ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "b", "Environment": []}], []),
         ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "a", "Command": ["b"]}], ["the sidecar warm"]),
+        ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "a", "User": "b"}], ["the sidecar warm"]),
         ([{"Name": "warm", "Image": "a", "Essential": False}], [{"Name": "warm", "Image": "a"}], ["the sidecar warm"]),
         ([{"Name": "warm", "Image": "a"}], [{"Name": "warm", "Image": "a"}], []),
         ([], [{"Name": "warm", "Image": "a", "Essential": False}], []),

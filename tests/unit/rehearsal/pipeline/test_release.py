@@ -115,3 +115,11 @@ def test_several_pipelines_are_played_one_after_the_other() -> None:
     both = one_after_the_other([Pipeline(name, (Stage("Build", ()), Stage("Prod", ()))) for name in ("shop", "blog")])
     assert both.name == "shop and blog"
     assert [each.name for each in both.stages] == ["shop Build", "shop Prod", "blog Build", "blog Prod"]
+
+
+def test_stacks_that_wait_for_each_other_are_named() -> None:
+    stacks = [
+        AssembledStack(name, name, "1", "r", f"{name}.json", (other,), name) for name, other in (("a", "b"), ("b", "a"))
+    ]
+    with pytest.raises(NovaError, match=r"manifest\.json: a and b wait for each other: run"):
+        deployed_by_hand(stacks)

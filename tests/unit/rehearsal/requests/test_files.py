@@ -55,7 +55,13 @@ def test_a_body_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
         ("GET /a\nnonsense\n", "r.http:2: 'nonsense' is not a header: write Name: value"),
         ("GET /{{token}}\n", "r.http:1: uses {{token}}, which nothing sets: add a line @token = value"),
         ("GET /a\n\n\n> {% client.test() %}\n", "r.http:4: handles the response, which the rehearsal does not"),
-        ("POST /a\n\n< ./none.bin\n", "r.http:1: its body none.bin cannot be read (No such file or directory)"),
+        ("POST /a\n\n< ./none.bin\n", "r.http:1: its body none.bin does not exist: correct its path"),
+        ("POST /a\n\n< ./a\0b\n", "r.http:1: its body a\0b cannot be read (embedded null byte): correct its path"),
+        ("POST /a\n\n< /dev/zero\n", "r.http:1: its body /dev/zero is not a file: correct its path"),
+        ("GET http://[::1/a\n", "r.http:1: Invalid IPv6 URL: correct it"),
+        ("GET /a\0b\n", r"r.http:1: '/a\x00b' has the character '\x00', which no client sends: correct it"),
+        ("GET /a\nX: a\x01\n", r"r.http:1: 'a\x01' has the character '\x01', which no client sends"),
+        ("@a = x\n" + "".join(f"@{c} = {'{{a}}' * 99}\n" for c in "aaaa"), "r.http:5: becomes megabytes by its vari"),
         ("BREW /a\n", "r.http:1: 'BREW /a' is not a request"),
     ],
 )
@@ -95,6 +101,7 @@ def test_a_har_file_holds_each_different_request_once() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (har({"method": "GET", "url": "/a", "headers": [{"name": "X", "value": "a\nb"}]}), "r.har:5: log.entries[0]"),
         ('{"log":\n oops}', "r.har:2: is not JSON"),
         ("[]", "r.har:1: has no log.entries, so it is not a HAR file"),
         (har({"method": "GET", "url": "/a"}, {"method": "GET"}), "r.har:11: log.entries[1].request is not a request"),
@@ -123,7 +130,7 @@ def test_files_are_found_beside_services_and_where_nova_toml_names_them(tmp_path
     ("name", "content", "said"),
     [
         ("requests.http", b"# nothing\n", "holds no request: add one"),
-        ("requests.http", b"GET /a\nX: \xff\n", ":2: is not UTF-8 text: save it as UTF-8"),
+        ("requests.http", b"GET /a\nX: \xff\n", ":2: is not UTF-8: save it as UTF-8"),
     ],
 )
 def test_a_file_that_says_nothing_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
@@ -134,7 +141,8 @@ def test_a_file_that_says_nothing_is_refused(tmp_path: Path, name: str, content:
 
 
 @pytest.mark.parametrize(
-    ("named", "said"), [("none.har", "cannot be read (No such file"), ("nova.toml", "is neither a HAR nor an .http")]
+    ("named", "said"),
+    [("none.har", "does not exist: correct its name"), ("nova.toml", "is neither a HAR nor an .http")],
 )
 def test_a_named_file_that_cannot_be_read_is_refused(tmp_path: Path, named: str, said: str) -> None:
     (tmp_path / "nova.toml").write_text(f'[[services]]\nname = "beta"\nrequests = "{named}"\n')
@@ -167,7 +175,7 @@ def test_a_large_har_file_is_read_in_seconds() -> None:
 
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "requests.http")
-    with pytest.raises(RequestFileError, match=r"requests\.http:1: is not a file: remove it"):
+    with pytest.raises(RequestFileError, match=r"requests\.http:1: is not a file: replace it"):
         RequestFiles.load(tmp_path)
 
 

@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,10 +82,18 @@ def test_a_document_that_is_cut_off_is_told_from_a_page(text: str, cut_off: bool
 
 def test_references_that_lead_in_a_circle_or_nowhere_leave_the_other_operations() -> None:
     node = {"type": "object", "required": ["next"], "properties": {"next": {"$ref": "#/components/schemas/Node"}}}
-    for reference in ("#/components/schemas/Node", "http://127.0.0.1:9/x.json"):
+    body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}}}
+    whole = document(a={"get": GOOD}, b={"post": {"requestBody": body, **GOOD}})
+    found, left_out = read_operations({**whole, "components": {"schemas": {"Node": node}}})
+    assert [each.operation for each in found] == ["GET /a"]
+    assert len(left_out) == 1
+    assert "attribute" not in left_out[0]
+
+
+def test_references_out_of_a_document_are_named_and_not_followed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.json")  # whoever opens it waits for ever
+    for reference in (f"file://{tmp_path}/x.json", "http://127.0.0.1:9/x.json", "x.json#/A"):
         body = {"required": True, "content": {"application/json": {"schema": {"$ref": reference}}}}
-        whole = document(a={"get": GOOD}, b={"post": {"requestBody": body, **GOOD}})
-        found, left_out = read_operations({**whole, "components": {"schemas": {"Node": node}}})
-        assert [each.operation for each in found] == ["GET /a"]
-        assert len(left_out) == 1
-        assert "attribute" not in left_out[0]
+        found, left_out = read_operations(document(a={"post": {"requestBody": body, **GOOD}}))
+        assert [each.operation for each in found] == ["POST /a"]
+        assert left_out == [f"{reference}, which its OpenAPI document refers to outside of itself"]

@@ -81,7 +81,7 @@ def names(project: Path) -> list[str]:
     return sorted(path.parent.name for path in project.glob("services/*/Dockerfile"))
 
 
-@pytest.mark.exhaustive("test_the_whole_project_can_be_created_again")
+@pytest.mark.exhaustive("test_an_empty_clone_gets_its_first_commit_and_one_with_commits_is_left_to_its_owner")
 def test_a_project_is_what_was_answered_and_keeps_the_rest(root: Path, target: Path, service_names: list[str]) -> None:
     before = contents(root)
     create_project(root, target, ANSWERS)
@@ -105,6 +105,7 @@ def test_a_project_is_what_was_answered_and_keeps_the_rest(root: Path, target: P
     assert contents(root) == before
 
 
+@pytest.mark.exhaustive("test_an_empty_clone_gets_its_first_commit_and_one_with_commits_is_left_to_its_owner")
 @pytest.mark.own_project  # it is what the project is made from
 def test_the_whole_project_can_be_created_again(target: Path) -> None:
     create_project(ROOT, target, ANSWERS)
@@ -135,7 +136,7 @@ def test_github_actions_needs_no_connection(root: Path, target: Path, region: st
     assert create_project(root, target, answers).source.connection_arn is None
 
 
-@pytest.mark.exhaustive("test_the_whole_project_can_be_created_again")
+@pytest.mark.exhaustive("test_an_empty_clone_gets_its_first_commit_and_one_with_commits_is_left_to_its_owner")
 def test_a_pipeline_needs_a_connection_of_its_region(root: Path, target: Path) -> None:
     answers = replace(ANSWERS, regions=dict.fromkeys(ANSWERS.regions, "eu-central-1"))
     arn = create_project(root, target, answers).source.connection_arn or "none"

@@ -35,7 +35,7 @@ def closed_ways(step: Step) -> Iterator[Refusal]:
         if exported & set(groups):
             continue  # another stack may let its load balancer in
         for port in _ports(properties):
-            if not any(opens(rule, port) for group in groups for rule in _rules(step, group, "Ingress")):
+            if not any(opens(rule, port) for group in groups for rule in rules_of(step, group, "Ingress")):
                 fault = f"lets nobody in to port {port}, so the targets of {logical_id} never become healthy"
                 yield step.refuse(name, fault, f"let the load balancer in to port {port}", _FAILS)
 
@@ -59,10 +59,10 @@ def _closes_exit(step: Step, group: str) -> bool:
     properties = step.after.resources[group].get("Properties", {})
     if not properties.get("SecurityGroupEgress"):
         return False
-    return not any(opens(rule, _HTTPS) for rule in _rules(step, group, "Egress"))
+    return not any(opens(rule, _HTTPS) for rule in rules_of(step, group, "Egress"))
 
 
-def _rules(step: Step, group: str, way: str) -> Iterator[Mapping[str, Any]]:
+def rules_of(step: Step, group: str, way: str) -> Iterator[Mapping[str, Any]]:
     """The rules of a group: those in its properties, and those that are resources of their own."""
     yield from as_list(step.after.resources[group].get("Properties", {}).get(f"SecurityGroup{way}"))
     for _, properties in step.after.of_type(f"AWS::EC2::SecurityGroup{way}"):

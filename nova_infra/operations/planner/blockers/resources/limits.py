@@ -138,15 +138,15 @@ def unknown_words(step: Step) -> Iterator[Consequence]:
 
 
 @dataclass
-class _Place:
+class _LimitedPlace:
     """Where a property may be: its own limit, and what is below it, by name; ``[]`` stands for every entry."""
 
     path: str = ""
     limit: Bounds | None = None
-    below: dict[str, "_Place"] = field(default_factory=dict)
+    below: dict[str, "_LimitedPlace"] = field(default_factory=dict)
 
 
-def _limited(value: Any, place: _Place) -> Iterator[tuple[str, Any, Bounds]]:
+def _limited(value: Any, place: _LimitedPlace) -> Iterator[tuple[str, Any, Bounds]]:
     """Each value that has a limit of its own: its path, itself, and the limit."""
     if place.limit is not None and not is_function(value):
         yield place.path, value, place.limit
@@ -161,18 +161,18 @@ def _limited(value: Any, place: _Place) -> Iterator[tuple[str, Any, Bounds]]:
 
 
 @cache
-def _limits(kind: str, *, grows: bool = False) -> _Place | None:
+def _limits(kind: str, *, grows: bool = False) -> _LimitedPlace | None:
     """The limits of a type's properties; of words either those that AWS adds to, or the others. None without any."""
     numbers = {path: Bounds("number", *bounds) for path, bounds in _NUMBERS.get(kind, {}).items()}
     lengths = {path: Bounds("text", most=most) for path, most in _LENGTHS.get(kind, {}).items()}
     counts = {path: Bounds("list", most=most) for path, most in _COUNTS.get(kind, {}).items()}
     words = {path: Bounds("words", words=each) for path, each in _WORDS.get(kind, {}).items()}
-    top = _Place()
+    top = _LimitedPlace()
     for path, limit in {**limits(kind), **numbers, **lengths, **counts, **words}.items():
         place, at = top, ""
         for name in path.replace("[]", ".[]").split(".") if limit.grows is grows else ():
             at += name if name == "[]" or not at else f".{name}"
-            place = place.below.setdefault(name, _Place(at))
+            place = place.below.setdefault(name, _LimitedPlace(at))
         place.limit = limit if place is not top else None
     return top if top.below else None
 

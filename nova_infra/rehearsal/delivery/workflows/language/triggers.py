@@ -4,8 +4,15 @@ See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from nova_infra.documents.files import UnreadableFileError, read_text
+from nova_infra.images.build_context import read_contexts
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText
+
+_FOR_PEOPLE = re.compile(r"(?:^|/)(?:README|CHANGELOG|LICENSE)[^/]*$", re.IGNORECASE)
 
 
 class PatternError(ValueError):
@@ -24,10 +31,44 @@ def why_not_started(content: Mapping[Any, Any], branch: str) -> str:
     return ""
 
 
-def unstarted(content: Mapping[Any, Any], files: Iterable[str]) -> list[str]:
-    """Files whose change alone does not start a workflow, by the paths that it names."""
+def never_started(content: Mapping[Any, Any], root: Path) -> Iterator[str]:
+    """What starts nothing although it should, a clause each: a change of an image, or a workflow of the project.
+
+    Args:
+        root: The checkout.
+    """
     push = _push(content) or {}
-    return [file for file in files if not passes(file, push.get("paths"), push.get("paths-ignore"))]
+    for file in _in_images(root) if push else ():
+        if not passes(file, push.get("paths"), push.get("paths-ignore")):
+            yield f"a push that changes only {file} does not start this workflow, by its paths"
+            break
+    yield from _waiting_in_vain(root / ".github" / "workflows")
+
+
+def _in_images(root: Path) -> list[str]:
+    """The files that images are built from, but for texts that are there for people."""
+    services = [each.parent.name for each in sorted(root.glob("services/*/Dockerfile"))]
+    contexts = read_contexts(root / "services", services) if services else {}
+    files = [f"services/{each.path}" for context in contexts.values() for each in context]
+    return [each for each in files if not _FOR_PEOPLE.search(each)]
+
+
+def _waiting_in_vain(directory: Path) -> Iterator[str]:
+    """Workflows that wait for one by a name that none has; none where one of them cannot be read.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#workflow_run
+    """
+    try:
+        files = {each.name: WorkflowText(each, read_text(each)).content for each in sorted(directory.glob("*.y*ml"))}
+    except (FileNotFoundError, UnreadableFileError, WorkflowError):
+        return
+    names = {str(content.get("name")) for content in files.values()}
+    for file, content in files.items():
+        on = content.get("on")
+        waits = on.get("workflow_run") if isinstance(on, Mapping) else None
+        for name in _listed(waits.get("workflows") or ()) if isinstance(waits, Mapping) else ():
+            if name not in names:
+                yield f"{file} starts after the workflow {name!r}, and none has that name, so it never starts"
 
 
 def passes(name: str, wanted: object, ignored: object) -> bool:

@@ -187,7 +187,8 @@ UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          n
                 "! each combination of build uploads",
             ),
             (("test", CHECK, "run: make check" + UPLOAD.format("a") * 2), "the artifact 'a' is there already"),
-            (("e2e-test", r"name: e2e", "name: integration"), "! integration-test and e2e-test both upload"),
+            (("e2e-test", r"name: e2e", "name: integration"), "✗ e2e-test: Upload Report: integration-test uploads an"),
+            (("coverage", r"name: coverage\n", "name: tools\n"), "! coverage and cdk-synth both upload an artifact"),
             (
                 ("deploy-prod", r"timeout-minutes: .*", "timeout-minutes: ${{ 5 }}"),
                 "GitHub ends the job after 5 minutes",
@@ -313,16 +314,6 @@ def test_nothing_is_wrong_with_the_workflow_that_any_configuration_gets(name: st
         root=Path("/no-such-checkout"),
     )
     assert said(workflow) == []
-
-
-def test_a_push_of_one_service_that_the_paths_leave_out_is_named(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / "services" / name).mkdir(parents=True)
-        (tmp_path / "services" / name / "Dockerfile").touch()
-    workflow = read(tmp_path, ("", BRANCHES + r".*\n", "    branches: [main]\n    paths: ['services/b/**']\n"))
-    assert workflow.unsafe == (
-        "a push that changes only services/a/Dockerfile does not start this workflow, by its paths",
-    )
 
 
 def test_what_a_step_tolerates_does_not_stop_the_delivery(tmp_path: Path) -> None:

@@ -278,6 +278,7 @@ def damaged(number: int) -> str:
     return yaml.dump(tree)
 
 
+@pytest.mark.exhaustive("test_an_ordinary_workflow_delivers")
 @pytest.mark.parametrize("seed", one_of_each(range(4)))
 def test_an_odd_workflow_is_read_or_refused_in_a_line(seed: int) -> None:
     refused = list[str]()

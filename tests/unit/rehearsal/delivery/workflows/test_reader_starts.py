@@ -1,0 +1,55 @@
+"""What starts nothing although it should, and what GitHub refuses of artifacts."""
+
+from pathlib import Path
+
+import pytest
+
+from helpers.edited_workflow import BRANCHES, read, said
+
+UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          name: {}\n          path: x"
+
+
+def test_a_push_of_one_service_that_the_paths_leave_out_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "services" / name).mkdir(parents=True)
+        (tmp_path / "services" / name / "Dockerfile").touch()
+    workflow = read(tmp_path, ("", BRANCHES + r".*\n", "    branches: [main]\n    paths: ['services/b/**']\n"))
+    assert workflow.unsafe == (
+        "a push that changes only services/a/Dockerfile does not start this workflow, by its paths",
+    )
+
+
+def test_a_push_of_a_text_in_an_image_that_the_paths_leave_out_is_named(tmp_path: Path) -> None:
+    (tmp_path / "services" / "a" / "src").mkdir(parents=True)
+    for name in ("Dockerfile", "README.md", "src/help.md"):
+        (tmp_path / "services" / "a" / name).touch()
+    ignored = ("", BRANCHES + r".*\n", "    branches: [main]\n    paths-ignore: ['**/*.md']\n")
+    assert read(tmp_path, ignored).unsafe == (
+        "a push that changes only services/a/src/help.md does not start this workflow, by its paths",
+    )
+    (tmp_path / "services" / "a" / "src" / "help.md").unlink()
+    assert read(tmp_path, ignored).unsafe == ()
+
+
+def test_a_workflow_that_waits_for_a_name_that_none_has_is_named(tmp_path: Path) -> None:
+    place = tmp_path / ".github" / "workflows"
+    place.mkdir(parents=True)
+    job = "jobs: {a: {runs-on: ubuntu-24.04, steps: [{run: 'true'}]}}\n"
+    (place / "judge.yml").write_text(
+        f"name: Judge\non: {{workflow_run: {{workflows: [Review, Deploy], types: [completed]}}}}\n{job}"
+    )
+    (place / "review.yml").write_text(f"name: Review\non: push\n{job}")
+    assert read(tmp_path).unsafe == (
+        "judge.yml starts after the workflow 'Deploy', and none has that name, so it never starts",
+    )
+    (place / "broken.yml").write_text("on: [")
+    assert read(tmp_path).unsafe == ()
+
+
+@pytest.mark.parametrize(("services", "sign"), [(["a", "b"], "✗"), (["a"], ""), ([], "!")])
+def test_combinations_that_upload_one_name_fail_where_there_are_several(
+    tmp_path: Path, services: list[str], sign: str
+) -> None:
+    change = ("build", r"run: make image.*", "run: make images" + UPLOAD.format("scan"))
+    found = [each[0] for each in said(read(tmp_path, change, services=services)) if "an artifact 'scan'" in each]
+    assert sign in found if sign else "✗" not in found
