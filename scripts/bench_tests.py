@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-LIMIT = 550
-"""The tests alone took about 440 on a busy machine. With 250, two processors would be done in 75 seconds."""
+LIMIT = 360
+"""They took 300 on a busy machine. With 250, two processors would be done in 75 seconds."""
 ROUNDS = 10_000_000
 
 
