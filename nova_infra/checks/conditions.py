@@ -120,10 +120,10 @@ def outcomes(template: Mapping[str, Any]) -> Iterator[Outcome]:
     """Each different way in which the conditions that decide on something judged may turn out."""
     conditions, resources = Logic(template), _listed(template)
     judged = {name: each for name, each in resources.items() if _is_judged(each)}
-    needed = {name: _variables(conditions, each) for name, each in judged.items()}
+    conditional = {name: each for name, each in resources.items() if any(_choosers(each))}
+    needed = {name: _variables(conditions, each) if name in conditional else set() for name, each in judged.items()}
     domains = {each: conditions.values(each) for each in sorted(set().union(*needed.values()))}
     usual = {each: values[0] for each, values in domains.items()}
-    conditional = {name: each for name, each in resources.items() if any(_choosers(each))}
     together: dict[frozenset[str], list[str]] = {}
     for group in _groups(judged, needed):
         together.setdefault(frozenset(each for name in group for each in needed[name]), []).extend(group)
@@ -168,7 +168,7 @@ def decided(value: Any, conditions: Logic, choice: Choice) -> Any:
     match value:
         case {"Fn::If": [str(name), one, other]} if (holds := conditions.holds(name, choice)) is not None:
             return decided(one if holds else other, conditions, choice)
-        case Mapping():
+        case dict():
             return {key: decided(each, conditions, choice) for key, each in value.items()}
         case list():
             return [decided(each, conditions, choice) for each in value]
@@ -232,7 +232,7 @@ def _choosers(value: Any) -> Iterator[str]:
 
 def _ifs(value: Any) -> Iterator[str]:
     """The names of the conditions that choose between values within a value."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # as JSON is read: to ask for a Mapping takes longer than all else here
         match value:
             case {"Fn::If": [str(name), _, _]}:
                 yield name
@@ -305,6 +305,8 @@ def _listed(template: Mapping[str, Any]) -> Mapping[str, Any]:
     """The resources, with lists for the parameters that are lists."""
     lists = Logic(template).lists()
     resources: Mapping[str, Any] = template.get("Resources", {})
+    if not lists:
+        return resources
     return {name: _with_lists(each, lists) if _is_judged(each) else each for name, each in resources.items()}
 
 
@@ -312,7 +314,7 @@ def _with_lists(value: Any, lists: Mapping[str, bool]) -> Any:
     match value:
         case {"Ref": str(name)} if name in lists:
             return [value] if lists[name] else []
-        case Mapping():
+        case dict():
             return {key: _with_lists(each, lists) for key, each in value.items()}
         case list():
             return [_with_lists(each, lists) for each in value]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +33,12 @@ class Template:
         read_ = {name: _readable(name, each, unread) for name, each in self.resources.items()}
         object.__setattr__(self, "resources", {name: each for name, each in read_.items() if each is not None})
         object.__setattr__(self, "unread", tuple(unread))
+
+    def with_resources(self, resources: Mapping[str, Mapping[str, Any]]) -> "Template":
+        """The same template with other resources, which have been read."""
+        other = copy(self)
+        object.__setattr__(other, "resources", resources)
+        return other
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of each resource of a type."""

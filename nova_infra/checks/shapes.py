@@ -106,7 +106,7 @@ def read(properties: Any, shape: Mapping[str, Any], report: Report = lambda *_: 
 def _read(value: Any, shape: Any, where: str, report: Report) -> Any:
     if shape == ANY and value is not None:
         return value
-    if isinstance(shape, Mapping):
+    if isinstance(shape, dict):
         return _object(value, shape, where, report)
     if isinstance(shape, ListOf):
         return _list(value, shape, where, report)
@@ -120,7 +120,7 @@ def _read(value: Any, shape: Any, where: str, report: Report) -> Any:
 def _object(value: Any, shape: Mapping[str, Any], where: str, report: Report) -> Any:
     if isinstance(value, str):
         value = _parsed(value)
-    if not isinstance(value, Mapping) or is_function(value):
+    if not isinstance(value, dict) or is_function(value):
         report(where, f"it is {told(value)}, not an object")
         return _LEFT_OUT
     found = {key: each for key, each in value.items() if each != _NO_VALUE}
@@ -188,7 +188,7 @@ def _parsed(text: str) -> Any:
 
 def is_function(value: Any) -> bool:
     """Whether only CloudFormation knows a value."""
-    return isinstance(value, Mapping) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
+    return isinstance(value, dict) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
 
 
 def told(value: Any) -> str:

@@ -42,7 +42,7 @@ def is_whole(entries: Any) -> bool:
 
 def table(value: Any) -> Mapping[str, Any]:
     """An object that a template states; empty for anything else."""
-    return value if isinstance(value, Mapping) and not is_function(value) else {}
+    return value if isinstance(value, dict) and not is_function(value) else {}
 
 
 def tables(entries: Any) -> list[Mapping[str, Any]]:
@@ -85,9 +85,9 @@ def as_given(value: Any) -> Any:
     knows it. See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html
     and https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html.
     """
-    if isinstance(value, str):  # most are, and whether something is a Mapping takes longer to find out
+    if isinstance(value, str):
         return {"Fn::Join": ["", [value]]} if "{{resolve:" in value else value
-    if isinstance(value, Mapping) and not is_function(value):
+    if isinstance(value, dict) and not is_function(value):
         return {key: as_given(each) for key, each in value.items() if each != _NO_VALUE}
     return [as_given(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value
 

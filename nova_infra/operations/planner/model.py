@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from nova_infra.assembly import readable
 from nova_infra.checks.conditions import Logic
+from nova_infra.checks.rule import as_list
 from nova_infra.operations.changes.certain import as_given
-from nova_infra.operations.changes.template_values import shown
+from nova_infra.operations.changes.template_values import references, shown
 
 Template = Mapping[str, Any]
 
@@ -64,6 +65,11 @@ class StackTemplate:
         for logical_id, resource in self.resources.items():
             found.setdefault(resource["Type"], []).append((logical_id, resource.get("Properties", {})))
         return found
+
+    @cached_property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Logical id of each resource to what it refers to or depends on, each once."""
+        return {name: tuple(dict.fromkeys(named(part))) for name, part in self.template.get("Resources", {}).items()}
 
     @cached_property
     def exports(self) -> dict[str, Any]:
@@ -174,13 +180,20 @@ class PlannedStack:
     consequences: tuple[Consequence, ...]
 
 
+def named(part: Mapping[str, Any]) -> Iterator[str]:
+    """Logical ids that a resource or an output refers to or depends on."""
+    yield from map(str, as_list(part.get("DependsOn")))
+    stated = {key: value for key, value in part.items() if key != "Metadata"}
+    yield from (name for name in references(stated) if not name.startswith("AWS::"))
+
+
 def _with_properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     """A resource whose properties, if it has any, are an object: no synthesis lets another value through (NOVA-R22)."""
     return resource if isinstance(resource.get("Properties", {}), Mapping) else {**resource, "Properties": {}}
 
 
 def _imports(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, inner in value.items():
             if key == "Fn::ImportValue":
                 yield shown(inner)

@@ -7,7 +7,6 @@ lets an earlier account do. Other writes need a permission of the other account,
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from nova_infra.checks.permissions.attached import ROLE, Attached, branches
@@ -178,14 +177,14 @@ def _in_its_account(template: Template) -> Template:
     if template.account is None:
         return template
     account = template.account
-    return replace(template, resources={key: _with_account(each, account) for key, each in template.resources.items()})
+    return template.with_resources({key: _with_account(each, account) for key, each in template.resources.items()})
 
 
 def _with_account(value: Any, account: str) -> Any:
     match value:
         case {"Ref": "AWS::AccountId"}:
             return account
-        case Mapping():
+        case dict():
             return {key: _with_account(each, account) for key, each in value.items()}
         case list():
             return [_with_account(each, account) for each in value]

@@ -7,10 +7,8 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.h
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.blockers.cloudformation.names import changes_kind
-from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.model import Refusal, named
 from nova_infra.operations.planner.step import Step
 
 
@@ -24,7 +22,7 @@ def dangling_references(step: Step) -> Iterator[Refusal]:
     for section in ("Resources", "Outputs"):
         for logical_id, part in template.get(section, {}).items():
             place = logical_id if section == "Resources" else f"Outputs.{logical_id}"
-            for name in dict.fromkeys(_named(part)):
+            for name in step.after.named[logical_id] if section == "Resources" else dict.fromkeys(named(part)):
                 if name not in known:
                     fault = f"refers to {name}, which is not in the template"
                     yield step.refuse(place, fault, f"keep {name}, or take out what refers to it")
@@ -33,7 +31,7 @@ def dangling_references(step: Step) -> Iterator[Refusal]:
 def circular_references(step: Step) -> Iterator[Refusal]:
     """Refuse resources that wait for each other."""
     resources: Mapping[str, Any] = step.after.template.get("Resources", {}) if step.actions else {}
-    waiting = {name: {other for other in _named(part) if other in resources} for name, part in resources.items()}
+    waiting = {name: {other for other in step.after.named[name] if other in resources} for name in resources}
     while free := {name for name, others in waiting.items() if not others & waiting.keys()}:
         waiting = {name: others for name, others in waiting.items() if name not in free}
     if not waiting:
@@ -44,10 +42,3 @@ def circular_references(step: Step) -> Iterator[Refusal]:
     circle = path[path.index(following) :]
     fault = f"depends on itself: {' → '.join([*circle, circle[0]])}"
     yield step.refuse(circle[0], fault, "take one of these references or DependsOn out")
-
-
-def _named(part: Mapping[str, Any]) -> Iterator[str]:
-    """Logical ids that a resource or an output refers to or depends on."""
-    yield from map(str, as_list(part.get("DependsOn")))
-    stated = {key: value for key, value in part.items() if key != "Metadata"}
-    yield from (name for name in references(stated) if not name.startswith("AWS::"))

@@ -32,9 +32,10 @@ def waits_in_vain(step: Step) -> Iterator[Refusal]:
     """Refuse wait conditions whose handle nobody gets, and custom resources whose function cannot answer."""
     new = {action.logical_id for action in step.actions if action.makes_new}
     parts = [(name, each) for name, each in step.after.resources.items() if each["Type"] != _WAITS]
-    given = {name for _, part in parts for name in references(part)}
+    waiting = list(step.after.of_type(_WAITS))
+    given = {name for _, part in parts for name in references(part)} if waiting else set()
     given |= set(references(step.after.template.get("Outputs", {})))
-    for logical_id, properties in step.after.of_type(_WAITS):
+    for logical_id, properties in waiting:
         handle = referenced(properties.get("Handle"))
         if logical_id in new and handle is not None and handle not in given and str(properties.get("Count")) != "0":
             fault = f"waits for {shown(properties.get('Timeout', 0))} s for a signal, and nothing is given {handle}"
