@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _WITH_A_THIRD = 'exec "$@" 3<&0 0</dev/null'
-"""For a shell: run a command that has what is its standard input as its file 3, for reading and writing."""
+"""A shell script that runs a command whose file 3 is the shell's standard input, for reading and writing."""
 
 
 def trust_types() -> None:
@@ -48,7 +48,7 @@ def connect_directly() -> None:
 
 
 def _start(process: Any) -> None:
-    """Start CDK's program as ``jsii-runtime.js`` does, which jsii starts otherwise: its file 3 is the connection."""
+    """Start CDK's program, which ``jsii-runtime.js`` would start: its file 3 is the connection."""
     program = Path(process._jsii_runtime()).parents[1] / "lib" / "program.js"
     if not program.is_file():
         raise FileNotFoundError(program)
