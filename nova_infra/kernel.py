@@ -30,12 +30,15 @@ def connect_directly() -> None:
     """Let Python and CDK share a socket, without the process of jsii that hands each line on between them.
 
     A synthesis exchanges thousands of lines, each waiting for the one before: to hand them on takes a seventh of the
-    processor time of 16 services in three environments, and more by the clock. What CDK prints goes where Python's own output goes. This is as jsii 1.142
-    starts it; where another version does not answer so, jsii starts it by itself.
+    processor time of 16 services in three environments, and more by the clock. What CDK prints goes where Python's own
+    output goes. This is as jsii 1.142 starts it; where another version does not answer so, jsii starts it by itself.
     """
-    from jsii._kernel.providers.process import _NodeProcess
+    try:
+        from jsii._kernel.providers.process import _NodeProcess
 
-    own: Any = _NodeProcess.start
+        own: Any = _NodeProcess.start
+    except (ImportError, AttributeError):
+        return
 
     def start(process: _NodeProcess) -> None:
         try:
