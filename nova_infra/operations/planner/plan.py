@@ -66,7 +66,7 @@ from nova_infra.operations.planner.blockers.services.deliveries import lost_deli
 from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
-from nova_infra.operations.planner.blockers.services.updates import refused_updates
+from nova_infra.operations.planner.blockers.services.updates import other_branches, refused_updates
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
@@ -133,6 +133,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     withdrawn_permissions,
     resource_quotas,
     unknown_words,
+    other_branches,
 )
 
 

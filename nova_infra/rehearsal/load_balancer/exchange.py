@@ -131,40 +131,21 @@ async def exchange(
     """
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    sent = asyncio.get_running_loop().time()
     instead = target.interference.before(request.path)
     if instead is not None:
         answer.status, answer.whole = instead, True
         return web.Response(status=instead)
     headers = headers_to_target(request.headers, client=request.remote or "", protocol=protocol, port=public_port)
     headers = name.to_target(headers) if name is not None else headers
-    if version != "HTTP1":
-        if version == "GRPC":
-            headers["te"] = "trailers"
-        async with asyncio.timeout(idle_seconds) as limit:
-            upload = _Upload(request, limit, idle_seconds, afterwards=idle_seconds)
+    if version == "GRPC":
+        headers["te"] = "trailers"
+    # Over HTTP/1.1 the client itself watches how long the answer, and each of its pieces, takes.
+    most = None if version == "HTTP1" else idle_seconds
+    async with asyncio.timeout(most) as limit:
+        upload = _Upload(request, limit, idle_seconds, afterwards=most)
+        if version != "HTTP1":
             return await _over_http2(upload, target, answer, headers, name)
-    async with asyncio.timeout(None) as limit:
-        upload = _Upload(request, limit, idle_seconds)
-        try:
-            async with client.request(
-                request.method,
-                # A request may name the whole address instead of only the path.
-                URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
-                headers=headers,
-                data=upload.pieces() if request.body_exists else None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
-            ) as upstream:
-                seconds = asyncio.get_running_loop().time() - sent
-                answer.added = target.longer_by(seconds)
-                _check_headers(upstream)
-                answer.status, answer.seconds = upstream.status, seconds + answer.added
-                return await _pass_back(upstream, request, answer, name)
-        except aiohttp.ClientError:
-            if upload.fault is not None:
-                raise upload.fault from None
-            raise
+        return await _over_http1(client, upload, target, answer, headers, name)
 
 
 @dataclass
@@ -180,7 +161,7 @@ class _Upload:
     request: web.BaseRequest
     limit: asyncio.Timeout
     idle_seconds: float
-    afterwards: float | None = None
+    afterwards: float | None
     fault: ClientGoneError | None = None
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -201,6 +182,36 @@ class _Upload:
 
     def _wait_for_target(self, seconds: float | None) -> None:
         self.limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+async def _over_http1(
+    client: aiohttp.ClientSession,
+    upload: _Upload,
+    target: Target,
+    answer: TargetAnswer,
+    headers: CIMultiDict[str],
+    name: PublicName | None,
+) -> web.StreamResponse:
+    request, sent = upload.request, asyncio.get_running_loop().time()
+    try:
+        async with client.request(
+            request.method,
+            # A request may name the whole address instead of only the path.
+            URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
+            headers=headers,
+            data=upload.pieces() if request.body_exists else None,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=upload.idle_seconds),
+        ) as upstream:
+            seconds = asyncio.get_running_loop().time() - sent
+            answer.added = target.longer_by(seconds)
+            _check_headers(upstream)
+            answer.status, answer.seconds = upstream.status, seconds + answer.added
+            return await _pass_back(upstream, request, answer, name)
+    except aiohttp.ClientError:
+        if upload.fault is not None:
+            raise upload.fault from None
+        raise
 
 
 async def _pass_back(

@@ -16,9 +16,9 @@ from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _HANGING_SECONDS = 2.0
 LIMIT_SECONDS = 15 * 60 - 45
-"""Seconds after which the function that waits for the command stops its task; here, too: commands take real time."""
+"""Seconds after which the function that waits for the command stops its task, here as in AWS, in real time."""
 TOLD_SECONDS = 60.0
-"""When it is said that a command still runs."""
+"""When to report that a command still runs."""
 
 
 class PlayedBeforeDeploy:

@@ -153,7 +153,7 @@ def _limited(value: Any, place: _LimitedPlace) -> Iterator[tuple[str, Any, Bound
     if (entry := place.below.get("[]")) is not None:
         for each in as_list(value):
             yield from _limited(each, entry)
-    elif place.below and isinstance(value, Mapping):
+    elif place.below and isinstance(value, dict):
         any_name = None if is_function(value) else place.below.get("*")
         for name, each in value.items():
             if (part := place.below.get(name, any_name)) is not None:
@@ -162,7 +162,7 @@ def _limited(value: Any, place: _LimitedPlace) -> Iterator[tuple[str, Any, Bound
 
 @cache
 def _limits(kind: str, *, grows: bool = False) -> _LimitedPlace | None:
-    """The limits of a type's properties, of words those to which AWS adds or the others; None if there are none."""
+    """The limits of a type's properties; of words either those that AWS adds to, or the others. None without any."""
     numbers = {path: Bounds("number", *bounds) for path, bounds in _NUMBERS.get(kind, {}).items()}
     lengths = {path: Bounds("text", most=most) for path, most in _LENGTHS.get(kind, {}).items()}
     counts = {path: Bounds("list", most=most) for path, most in _COUNTS.get(kind, {}).items()}

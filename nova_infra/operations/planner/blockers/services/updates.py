@@ -9,9 +9,9 @@ API_ModifyReplicationGroup (ElastiCache) and API_AssociateVPCWithHostedZone (Rou
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import certain_entries, is_known, is_on, number, table, tables
+from nova_infra.operations.changes.certain import certain_entries, is_known, is_on, number, table, tables, values_at
 from nova_infra.operations.changes.template_values import references, same, shown
-from nova_infra.operations.planner.model import Action, Refusal
+from nova_infra.operations.planner.model import Action, Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
 # Type, and properties that no update changes, to what they are where a template does not say.
@@ -51,6 +51,29 @@ def refused_updates(step: Step) -> Iterator[Refusal]:
         if action.action is not Action.REPLACE and action.type in _JUDGES:
             faults += _JUDGES[action.type](old, new)
         yield from step.refuse_each(action.logical_id, faults)
+
+
+def other_branches(step: Step) -> Iterator[Consequence]:
+    """Warn about a pipeline that follows another branch: no template says which branches a repository has."""
+    for logical_id, after in step.given_of_type("AWS::CodePipeline::Pipeline"):
+        before = step.before.resources.get(logical_id, {}) if step.before is not None else {}
+        had = set(_branches(table(before.get("Properties"))))
+        for place, branch in _branches(after) if had else ():
+            if (place, branch) not in had:
+                what = (
+                    f"follows {branch} now: where {place} has no such branch, its source fails and nothing is delivered"
+                )
+                yield step.note(logical_id, what, hurts=True)
+
+
+def _branches(pipeline: _Properties) -> Iterator[tuple[str, str]]:
+    """Each repository that a pipeline takes its sources from, with the branch."""
+    for config in values_at(pipeline, "Stages[].Actions[].Configuration"):
+        given = {key: str(each) for key, each in table(config).items() if isinstance(each, str)}
+        branch = given.get("BranchName") or given.get("Branch")
+        if branch is not None:
+            place = [given[key] for key in ("FullRepositoryId", "RepositoryName", "Owner", "Repo") if key in given]
+            yield "/".join(place) or "its repository", branch
 
 
 def _token(old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[Fault]:

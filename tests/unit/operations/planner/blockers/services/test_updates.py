@@ -134,3 +134,34 @@ def test_what_follows_a_replaced_resource_is_another_one_unless_it_is_a_zone(key
 
     found = plan([stack("ami-0000000000000000a")], [[stack("ami-0000000000000000b")]]).refusals
     assert [each.where for each in found] == ([f"Disk.{key}"] if refused else [])
+
+
+def follows(**source: Any) -> StackTemplate:
+    stages = [{"Actions": [{"Configuration": source}]}, {"Actions": [{"Configuration": {"ProjectName": "build"}}]}]
+    pipeline = {"Type": "AWS::CodePipeline::Pipeline", "Properties": {"Stages": stages}}
+    return StackTemplate(KEY, {"Resources": {"Delivery": pipeline}})
+
+
+GITHUB = {"FullRepositoryId": "acme/shop", "BranchName": "main"}
+OAUTH = {"Owner": "acme", "Repo": "shop", "Branch": "main"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "where"),
+    [
+        (GITHUB, {"BranchName": "release"}, "acme/shop"),
+        (GITHUB, {"FullRepositoryId": "acme/carts"}, "acme/carts"),
+        (OAUTH, {"Branch": "release"}, "acme/shop"),
+        ({"RepositoryName": "shop", "BranchName": "main"}, {"BranchName": "release"}, "shop"),
+        (GITHUB, {"OutputArtifactFormat": "CODE_ZIP"}, ""),
+        (GITHUB, {"BranchName": {"Ref": "Branch"}}, ""),
+    ],
+)
+def test_only_the_repository_knows_whether_another_branch_exists(
+    before: dict[str, Any], after: dict[str, Any], where: str
+) -> None:
+    [stack] = plan([follows(**before)], [[follows(**{**before, **after})]]).stacks
+    said = [each.what for each in stack.consequences if each.where == "Delivery"]
+    assert len(said) == bool(where)
+    assert all(f"where {where} has no such branch" in each for each in said)
+    assert [each for each in plan([], [[follows(**after)]]).stacks[0].consequences if each.where == "Delivery"] == []
