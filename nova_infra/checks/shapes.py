@@ -188,7 +188,7 @@ def _parsed(text: str) -> Any:
 
 def is_function(value: Any) -> bool:
     """Whether only CloudFormation knows a value."""
-    return isinstance(value, dict) and any(key == "Ref" or str(key).startswith("Fn::") for key in value)
+    return isinstance(value, dict) and ("Ref" in value or any(str(key).startswith("Fn::") for key in value))
 
 
 def told(value: Any) -> str:

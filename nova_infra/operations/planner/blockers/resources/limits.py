@@ -153,7 +153,7 @@ def _limited(value: Any, place: _LimitedPlace) -> Iterator[tuple[str, Any, Bound
     if (entry := place.below.get("[]")) is not None:
         for each in as_list(value):
             yield from _limited(each, entry)
-    elif place.below and isinstance(value, Mapping):
+    elif place.below and isinstance(value, dict):
         any_name = None if is_function(value) else place.below.get("*")
         for name, each in value.items():
             if (part := place.below.get(name, any_name)) is not None:
