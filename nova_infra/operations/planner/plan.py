@@ -21,7 +21,7 @@ from nova_infra.operations.planner.blockers.cloudformation.names import (
 from nova_infra.operations.planner.blockers.cloudformation.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.blockers.cloudformation.templates import refused_templates
 from nova_infra.operations.planner.blockers.cloudformation.waiting import waits_in_vain
-from nova_infra.operations.planner.blockers.network.exits import no_way_out, unmountable
+from nova_infra.operations.planner.blockers.network.exits import impassable
 from nova_infra.operations.planner.blockers.network.health import changed_health_checks
 from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
@@ -107,8 +107,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_deliveries,
     waits_in_vain,
     closed_ways,
-    no_way_out,
-    unmountable,
+    impassable,
     repeated_rules,
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (

@@ -4,6 +4,7 @@ Only networks and file systems that the release's own stacks hold whole are judg
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
@@ -19,7 +20,14 @@ _OTHER_WAYS = ("AWS::EC2::VPCEndpoint", "AWS::EC2::VPNGatewayRoutePropagation")
 _Owner = tuple[StackTemplate, str]
 
 
-def no_way_out(step: Step) -> Iterator[Refusal]:
+def impassable(step: Step) -> Iterator[Refusal]:
+    """Refuse what tasks do not reach, unless it was so before: then something outside of the templates opens a way."""
+    for judge in (_no_way_out, _unmountable):
+        known = set(judge(replace(step, before=None, after=step.before))) if step.before is not None else set()
+        yield from (each for each in judge(step) if each not in known)
+
+
+def _no_way_out(step: Step) -> Iterator[Refusal]:
     """Refuse a service whose tasks have no way to what is outside of their network, from where their image comes.
 
     In a public subnet a task needs an address of its own, in a private one a NAT gateway or endpoints:
@@ -42,7 +50,7 @@ def no_way_out(step: Step) -> Iterator[Refusal]:
         )
 
 
-def unmountable(step: Step) -> Iterator[Refusal]:
+def _unmountable(step: Step) -> Iterator[Refusal]:
     """Refuse a service whose tasks cannot mount a file system of its own stack.
 
     EFS creates no directory that is mounted, but for an access point that states its owner and permissions:

@@ -177,3 +177,14 @@ def test_a_task_mounts_what_is_there_and_lets_it_in(resources: Resources, where:
 
 def test_a_file_system_that_was_there_may_have_any_directory() -> None:
     assert refused(files(**AT_POINT), StackTemplate(KEY, {"Resources": typed(Files=("EFS::FileSystem", {}))})) == []
+
+
+def test_what_was_so_before_works_by_something_outside_of_the_templates() -> None:
+    more = typed(Topic=("SNS::Topic", {}))
+    for resources in (network() | service(OPEN), files(rule={"FromPort": 443, "ToPort": 443})):
+        assert refused(resources | more, StackTemplate(KEY, {"Resources": resources})) == []
+    before = StackTemplate(KEY, {"Resources": network() | service(OPEN, AssignPublicIp="ENABLED")})
+    assert refused(network() | service(OPEN), before) == [PUBLIC]
+    assert refused(files(rule={"FromPort": 443, "ToPort": 443}), StackTemplate(KEY, {"Resources": files()})) == [
+        "Files"
+    ]
