@@ -107,7 +107,6 @@ def test_one_that_nothing_stands_for_is_found(items: list[pytest.Item], missing:
     assert [line.rpartition("::")[2].partition(" ")[0] for line in unrepresented(items)] == missing
 
 
-@pytest.mark.exhaustive("test_one_that_nothing_stands_for_is_found")
 @pytest.mark.own_project
 def test_what_the_services_leave_out_is_stood_for_in_its_file() -> None:
     for file in (ROOT / "services").glob("*/tests/test_*.py"):
@@ -118,6 +117,7 @@ def test_what_the_services_leave_out_is_stood_for_in_its_file() -> None:
             assert MARKER not in before[1], f"{file}: {named} stands for others and is left out"
 
 
+@pytest.mark.exhaustive("test_one_that_nothing_stands_for_is_found")
 @pytest.mark.parametrize("workers", one_of_each([0, 1]))
 def test_the_summary_says_how_many_are_left_out_and_what_runs_them(tmp_path: Path, workers: int) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)
