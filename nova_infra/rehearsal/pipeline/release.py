@@ -85,7 +85,9 @@ def deployed_by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:
             if name in by_id:
                 order[name] = 1 + max((order.get(each, 0) for each in by_id[name].dependencies), default=0)
     except CycleError as error:
-        raise AssemblyError.of(f"manifest.json: {' and '.join(sorted({*error.args[1]}))} wait for each other") from None
+        names = sorted({*error.args[1]})
+        fault = f"{' and '.join(names)} wait for each other" if len(names) > 1 else f"{names[0]} waits for itself"
+        raise AssemblyError.of(f"manifest.json: {fault}") from None
     actions = [DeployAction(e.name, order[e.artifact_id], e.name, e.template_path, None) for e in stacks]
     return Pipeline("cdk deploy", (Stage("Deploy", tuple(actions)),))
 

@@ -123,3 +123,5 @@ def test_stacks_that_wait_for_each_other_are_named() -> None:
     ]
     with pytest.raises(NovaError, match=r"manifest\.json: a and b wait for each other: run"):
         deployed_by_hand(stacks)
+    with pytest.raises(NovaError, match=r"manifest\.json: a waits for itself: run"):
+        deployed_by_hand([replace(stacks[0], dependencies=("a",))])
