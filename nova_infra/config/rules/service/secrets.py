@@ -28,9 +28,13 @@ _SHORT = re.compile(r"[A-Za-z]{0,3}\d{0,4}")
 _HARMLESS = re.compile(
     r"(.*_)?(MAX|MIN|NUM|NUMBER|COUNT|TOTAL|LIMIT)_.*=[\d_,.]+|(.*_)?CREDENTIALS?=[A-Za-z]+|(.*_)?TOKEN=\d{0,5}(\.\d{1,6})?"
     r"|((NEXT|EXPO|NUXT)_PUBLIC|PUBLIC|VITE|REACT_APP|GATSBY)_(.*_)?(API_?KEY|TOKEN)=.*|(.*_)?TRUST_?STORE_PASSWORD=changeit"
-    r"|(.*_)?(PAD|BOS|EOS|UNK|SEP|CLS|MASK|START|STOP|END)_TOKEN=[^\d\s]{0,20}",
+    r"|(.*_)?(PAD|BOS|EOS|UNK|SEP|CLS|MASK|START|STOP|END)_TOKEN="
+    r"(\W{0,8}|(PAD|BOS|EOS|UNK|SEP|CLS|MASK|START|STOP|END|DONE)"
+    r"|(?-i:(<[|｜]?|\[)/?([a-z_▁-]{1,24}|[A-Z_-]{1,24})(_\d{1,3})?([|｜]?>|\])))",
     re.IGNORECASE | re.DOTALL,
 )
+# Names whose value somebody may have chosen to be the name itself, in capitals: no manual's then.
+_CHOSEN = ("password", "passwd", "passphrase", "secret")
 _WORDS = re.compile(r"-|(?<=[a-z0-9])(?=[A-Z])")
 # Before the colon of a login, where a variable may have one in its braces; and what of a line is one command's.
 _USER = r"(?:\$\{[^}\s]*\}|\$(?!\{)|[^\s:$/@])*"
@@ -183,7 +187,8 @@ def _given(text: str) -> str | None:
 def _gives(name: str, value: str) -> bool:
     """Whether a text says a secret where it gives a value to a name."""
     bare = value.strip("\"'\\)]}")
-    is_shown = bare != name and bare == name.upper()  # in a manual: --token TOKEN
+    # In a manual: --token TOKEN
+    is_shown = bare != name and bare == name.upper() and name.lower() not in _CHOSEN
     return _is_secret(name, bare) and not is_shown and not any(form.fullmatch(bare) for form in (_FILLED_IN, _KIND))
 
 

@@ -69,6 +69,9 @@ GIVEN = {
     "a short password like code": "serve --password=config.hunter22",
     "a password like an address": "serve --password=redis://Hunter2S3cr3tx",
     "a password like a whole pattern": "serve --password=^Hunter2S3cr3t$",
+    "the name as the password": "host=db password=PASSWORD",
+    "the name as the secret": "serve --secret SECRET",
+    "a mark that is none": "eos_token=kJhGfDsAqWeRtYuIoPlM",
     "a number after a limit that is none": "maximal=1 token=123456789",
 }
 HARMLESS = {
@@ -192,6 +195,9 @@ SECRET_VARIABLES = {
     "ACCESS_TOKEN": "9223372036",
     "SHOP_TOKEN": "${OTHER}",
     "API_TOKEN": "id=Tr0ub4dor3xK9",
+    "APP_STOP_TOKEN": "kJhGfDsAqWeRtYuIoPlM",
+    "END_TOKEN": "swordfish",
+    "START_TOKEN": "<kJhGfDsAqWeRtYuIoPlM>",
 }
 HARMLESS_VARIABLES = {
     "GOOGLE_APPLICATION_CREDENTIALS": "/etc/gcp.json",
@@ -222,6 +228,13 @@ HARMLESS_VARIABLES = {
     "EOS_TOKEN": "</s>",
     "MODEL_PAD_TOKEN": "[PAD]",
     "STOP_TOKEN": "END",
+    "BOS_TOKEN": "<|begin_of_text|>",
+    "SEP_TOKEN": "###",
+    "END_TOKEN": "[/INST]",
+    "UNK_TOKEN": "<extra_id_0>",
+    "MASK_TOKEN": "",
+    "LLM_EOS_TOKEN": "<｜end▁of▁sentence｜>",
+    "START_TOKEN": "<|START_OF_TURN_TOKEN|>",
 }
 
 
