@@ -233,7 +233,7 @@ def _pattern(part: Mapping[str, Any]) -> list[str]:
 def repeats_repetition(pattern: str) -> bool:
     """Whether a pattern may try a text in more ways than anybody waits for: ``(-?[a-z]+)*``.
 
-    It does not where each round begins with a separator that the inner repetition lacks, as in a repository's name.
+    A repository's name is left out of that: its parts are separated by what no part has, so there is one way only.
     """
     plain = re.sub(r"\\.", "e", re.sub(r"\[(?:\\.|[^\]\\])*\]", "c", pattern.replace(_OF_REPOSITORIES, "")))
     innermost = re.compile(r"\(([^()]*)\)([*+]|\{\d+,\})?")
