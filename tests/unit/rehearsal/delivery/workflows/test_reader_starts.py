@@ -42,6 +42,12 @@ def test_a_workflow_that_waits_for_a_name_that_none_has_is_named(tmp_path: Path)
     assert read(tmp_path).unsafe == (
         "judge.yml starts after the workflow 'Deploy', and none has that name, so it never starts",
     )
+    waits = "[.github/workflows/unnamed.yml, CodeQL, pages-build-deployment, Dependabot Updates]"
+    (place / "judge.yml").write_text(f"name: Judge\non: {{workflow_run: {{workflows: {waits}}}}}\n{job}")
+    (place / "unnamed.yml").write_text(f"on: push\n{job}")
+    assert read(tmp_path).unsafe == ()
+    (place / "unnamed.yml").write_text(f"name: Other\non: push\n{job}")
+    assert ["'.github/workflows/unnamed.yml', and none has" in each for each in read(tmp_path).unsafe] == [True]
     (place / "broken.yml").write_text("on: [")
     assert read(tmp_path).unsafe == ()
 
