@@ -42,7 +42,6 @@ def lint() -> Callable[..., Any]:
     return run
 
 
-@pytest.mark.exhaustive("test_cfn_lint_would_find_a_fault")
 @pytest.mark.parametrize(("which", "stack"), one_of_each(TEMPLATES), ids=[stack for _, stack in TEMPLATES])
 def test_cfn_lint_finds_nothing_but_what_is_accepted(
     lint: Callable[..., Any], request: pytest.FixtureRequest, which: str, stack: str
@@ -51,7 +50,6 @@ def test_cfn_lint_finds_nothing_but_what_is_accepted(
     assert [each for each in lint(text) if not any(part in each for part in ACCEPTED)] == []
 
 
-@pytest.mark.exhaustive("test_cfn_lint_would_find_a_fault")
 @pytest.mark.parametrize("experiment", one_of_each(first_templates()))
 def test_cfn_lint_finds_nothing_in_what_experiments_deploy(lint: Callable[..., Any], experiment: str) -> None:
     assert lint(json.dumps(first_templates()[experiment])) == []

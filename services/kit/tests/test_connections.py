@@ -281,7 +281,6 @@ def test_a_caller_who_leaves_in_the_middle_of_a_body_is_logged_as_499(served: An
     served.printed('"status": 499')
 
 
-@pytest.mark.exhaustive("test_a_head_within_the_limits_is_served")
 def test_connections_beyond_the_limit_are_told_to_come_back(serve: Serve) -> None:
     running = serve(SAMPLE.replace("routes =", "protocol.MOST_CONNECTIONS = 3\nroutes =", 1))
     with ExitStack() as stack:

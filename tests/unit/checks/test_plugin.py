@@ -64,9 +64,6 @@ def test_an_acknowledged_finding_does_not(checked_alarm: "tuple[CfnAlarm, App]")
     checked.synth()
 
 
-@pytest.mark.exhaustive(
-    "test_app.py::test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content"
-)
 def test_the_rules_run_at_every_synthesis_of_the_app(app: ModuleType, raw: dict[str, Any], tmp_path: Path) -> None:
     raw["services"] = raw["services"][:1]
     checked = app.build_app(parse_config(raw), root=ROOT, environment="dev", image_tag="a", outdir=tmp_path)

@@ -111,18 +111,16 @@ def test_neither_umask_nor_locale_nor_the_order_of_files_counts(
 
 @pytest.mark.parametrize(
     "change",
-    one_of_each(
-        [
-            lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
-            lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
-            lambda audio: (audio / "src" / "main.py").chmod(0o755),
-            lambda audio: (audio / "src" / "main.py").unlink(),
-            lambda audio: (audio / "src" / "extra.py").write_text(""),
-            lambda audio: (audio / "src" / "link").symlink_to("main.py"),
-            lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
-            lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
-        ]
-    ),
+    [
+        lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
+        lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
+        lambda audio: (audio / "src" / "main.py").chmod(0o755),
+        lambda audio: (audio / "src" / "main.py").unlink(),
+        lambda audio: (audio / "src" / "extra.py").write_text(""),
+        lambda audio: (audio / "src" / "link").symlink_to("main.py"),
+        lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
+        lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
+    ],
     ids=["content", "path", "executable bit", "deletion", "an empty file", "a link", "the Dockerfile", "the kit"],
 )
 @pytest.mark.parametrize("where", one_of_each(["services", "repository"]))

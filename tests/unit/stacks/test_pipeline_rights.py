@@ -322,7 +322,6 @@ def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembl
     }
 
 
-@pytest.mark.exhaustive("test_what_publishes_assets_refuses_another_assembly_and_runs_nothing_that_it_says")
 def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments(
     raw: dict[str, Any], synthesize: Callable[..., Assembly]
 ) -> None:

@@ -50,7 +50,7 @@ def test_a_worker_and_a_job_are_accepted(raw: dict[str, Any], service: dict[str,
         (JOB, {"schedule": "rate(5 minutes)", "time_zone": "Asia/Tokyo"}, "has no effect on a rate"),
         (JOB, {"timeout_seconds": 1}, "timeout_seconds"),
         (JOB, {"run_before_promotion": True, "timeout_seconds": 3600}, "is more than a release waits for a run"),
-    ]),
+    ], kind=lambda case: (case[0]["kind"], *case[1])),
 )  # fmt: skip
 def test_what_contradicts_itself_is_named_with_its_remedy(
     raw: dict[str, Any], service: dict[str, Any], change: dict[str, Any], said: str

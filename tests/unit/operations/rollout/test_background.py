@@ -117,7 +117,8 @@ def test_a_queue_or_job_that_may_not_be_read_is_named_and_keeps_nothing_from_the
                 JobView("report", 0, "succeeded 03-03 05:10", "06:00"),
                 "succeeded 03-03 05:10",
             ),
-        ]
+        ],
+        kind=lambda case: case[1].well,
     ),
 )
 def test_a_job_shows_its_runs(

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from helpers.exhaustive import one_of_each
 from nova_infra.checks.permissions.access.page import page
 from nova_infra.checks.permissions.access.reading import DESCRIPTIONS, Production, Read, grouped, reads
 from nova_infra.checks.permissions.statements import Statement
@@ -138,9 +137,7 @@ def test_a_role_of_production_that_no_template_has_is_named(assembly: Any) -> No
     assert f"| Build: Synth | `{lookup}` | unknown | whatever that role may do: it is not in these templates |" in rows
 
 
-@pytest.mark.parametrize(
-    "known", one_of_each([True, False]), ids=["what it may assume is known", "what it may assume is not known"]
-)
+@pytest.mark.parametrize("known", [True, False], ids=["what it may assume is known", "what it may assume is not known"])
 def test_a_step_reads_nothing_or_something(assembly: Any, known: bool) -> None:
     pipeline = Template(assembly.template("NovaPipelineStack")["Resources"], TOOLS)
     environment = assembly.template("nova-prod-platform")["Resources"] if known else {}
