@@ -12,6 +12,17 @@ from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.images.build_context import read_contexts
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText
 
+# Workflows that GitHub itself adds to a repository, as its list of runs calls them.
+_OF_GITHUB = {
+    "Automatic Dependency Submission",
+    "CodeQL",
+    "Copilot code review",
+    "Copilot coding agent",
+    "Dependabot Updates",
+    "Dependency Graph",
+    "pages build and deployment",
+    "pages-build-deployment",
+}
 _FOR_PEOPLE = re.compile(r"(?:^|/)(?:README|CHANGELOG|LICENSE)[^/]*$", re.IGNORECASE)
 
 
@@ -62,7 +73,8 @@ def _waiting_in_vain(directory: Path) -> Iterator[str]:
         files = {each.name: WorkflowText(each, read_text(each)).content for each in sorted(directory.glob("*.y*ml"))}
     except (FileNotFoundError, UnreadableFileError, WorkflowError):
         return
-    names = {str(content.get("name")) for content in files.values()}
+    # One without a name is called by its path.
+    names = _OF_GITHUB | {str(content.get("name") or f".github/workflows/{file}") for file, content in files.items()}
     for file, content in files.items():
         on = content.get("on")
         waits = on.get("workflow_run") if isinstance(on, Mapping) else None
