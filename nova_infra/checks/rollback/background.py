@@ -62,9 +62,31 @@ def _queue_meant(template: Template, value: Any) -> str | None:
     for logical_id, queue in template.of_type(_QUEUE):
         if re.search(rf'["{{]{logical_id}[".}}]', given):
             return logical_id
-        if "QueueName" in queue and pattern_of(value).rpartition(":")[2] == pattern_of(queue["QueueName"]):
+        name, queue_name = pattern_of(value).rpartition(":")[2], pattern_of(queue.get("QueueName", {}))
+        if "QueueName" in queue and name == queue_name and ("*" not in name or _same(value, queue["QueueName"])):
             return logical_id
     return None
+
+
+def _same(arn: Any, name: Any) -> bool:
+    """Whether an ARN and a name end alike, by functions that refer to the same."""
+    one, other = (_written(each).rpartition(":")[2] for each in (arn, name))
+    return one == other
+
+
+def _written(value: Any) -> str:
+    match value:
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(map(_written, parts))
+        case {"Fn::Sub": str(text)}:
+            return text
+        case {"Fn::Sub": [str(text), {**given}]}:
+            return re.sub(r"\$\{(\w+)\}", lambda match: _written(given.get(match[1], match[0])), text)
+        case {"Ref": str(name)}:
+            return f"${{{name}}}"
+        case {**function}:
+            return json.dumps(function, sort_keys=True).replace(":", "")
+    return str(value)
 
 
 def _failed_runs_are_noticed(template: Template) -> Iterator[Finding]:

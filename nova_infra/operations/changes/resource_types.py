@@ -61,22 +61,32 @@ _LIMITED = re.compile(
     r"|Listener|ListenerRule|LoadBalancer|LogGroup|MetricFilter|Parameter|Permission|Pipeline|Policy|Project|Queue"
     r"|RecordSet|ReplicationGroup|Repository|Role|RotationSchedule|Route|Rule|ScalableTarget|ScalingPolicy|Schedule"
     r"|Secret|Service|StateMachine|Stream|Subscription|SubscriptionFilter|Table|TargetGroup|TaskDefinition|Topic|Url"
-    r"|UserPool)|AWS::S3::Bucket|AWS::EC2::(EIP|FlowLog|Instance|NatGateway|Subnet|Volume|VPC|VPCEndpoint)"
-    r"|AWS::ApiGateway::(RestApi|Stage|UsagePlan)|AWS::AppRunner::Service|AWS::AutoScaling::AutoScalingGroup"
+    r"|UserPool)|AWS::S3::Bucket|AWS::EC2::(FlowLog|NatGateway|Subnet|VPC|VPCEndpoint)"
+)
+_OTHERS = re.compile(
+    r"AWS::EC2::(EIP|Instance|Volume)|AWS::ApiGateway::(RestApi|Stage|UsagePlan)|AWS::AppRunner::Service|AWS::AutoScaling::AutoScalingGroup"
     r"|AWS::Backup::Backup(Plan|Vault)|AWS::Budgets::Budget|AWS::CloudFront::Distribution|AWS::CloudTrail::Trail"
     r"|AWS::(DocDB|Neptune)::DB(Cluster|Instance)|AWS::KinesisFirehose::DeliveryStream|AWS::MSK::Cluster"
     r"|AWS::MemoryDB::Cluster|AWS::OpenSearchService::Domain|AWS::Pipes::Pipe|AWS::Redshift::Cluster"
     r"|AWS::ServiceDiscovery::(Service|PrivateDnsNamespace)|AWS::SES::EmailIdentity|AWS::Synthetics::Canary"
     r"|AWS::WAFv2::IPSet|AWS::AmazonMQ::Broker|AWS::ElastiCache::(CacheCluster|ServerlessCache)"
 )
-"""The types whose limits are kept: those of the templates, and what is usual beside them."""
+"""The types whose limits are kept: those of the templates, and what is usual beside them; of the latter, words that
+are not ``_CLOSED`` count as growing."""
+_CLOSED = re.compile(
+    r"Status$|State$|Enabled$|Action$|Scope$|ReadWriteType|RestrictionType|SslSupportMethod|LaunchType|AssignPublicIp"
+    r"|InvocationType|StartingPosition|DeletionProtection|Mode$|Period$|HttpTokens|Behavior$|ClientBroker|BareMetal"
+    r"|BurstablePerformance|LocalStorage|NoEncryptionConfig|HECEndpointType|ContentEncoding"
+)
 _OPEN = re.compile(
     r"Runtime|Engine|Class|InstanceType|NodeType|Policy$|Version|Unit|Image(Id|Type)?$|Family|Region|StorageType|ComputeType"
     r"|MetricType|Dimension|Namespace|Provider|Event|Driver|Architecture|Spec|Algorithm|PropagateTags|ProtocolVersion"
 )
 """Properties whose words AWS keeps adding to: the schemas may be older."""
+_SWITCH = {"true", "false", "enabled", "disabled", "on", "off", "active", "inactive"}
 _MOST_WORDS, _MOST_GROWING = 12, 60
 _DEEPEST = 6
+_OF_REPOSITORIES = r"([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*)"
 _BOUNDS = (("number", "minimum", "maximum"), ("text", "minLength", "maxLength"), ("list", "minItems", "maxItems"))
 
 
@@ -165,7 +175,8 @@ def drawn_from_schemas() -> str:
             for key in ("createOnlyProperties", "conditionalCreateOnlyProperties")
         )
         lines.append(f"{json.dumps(name)}:{json.dumps(list(paths), separators=(',', ':'))}")
-        if _LIMITED.fullmatch(name) and (found := dict(sorted(_limits(schema, schema, "")))):
+        is_limited = _LIMITED.fullmatch(name) or _OTHERS.fullmatch(name)
+        if is_limited and (found := dict(sorted(_limits(schema, schema, "")))):
             limited.append(f"{json.dumps(name)}:{json.dumps(found, separators=(',', ':'))}")
     stateful = sorted({*read("AdditionalSpecs/StatefulResources.json")["ResourceTypes"], *_FURTHER_STATEFUL})
     types, most = ",\n".join(lines), ",\n".join(limited)
@@ -178,7 +189,7 @@ def _limits(schema: Mapping[str, Any], part: Mapping[str, Any], path: str) -> It
         return
     if (reference := part.get("$ref", "")).startswith("#/definitions/"):
         part = schema["definitions"].get(reference.removeprefix("#/definitions/"), {})
-    if (limit := _limit(part, path)) is not None:
+    if (limit := _limit(part, path, closed=_OTHERS.fullmatch(schema["typeName"]) is None)) is not None:
         yield path, limit
     if "items" in part:
         yield from _limits(schema, part["items"], f"{path}[]")
@@ -188,11 +199,17 @@ def _limits(schema: Mapping[str, Any], part: Mapping[str, Any], path: str) -> It
             yield from _limits(schema, inner, f"{path}.{name}" if path else name)
 
 
-def _limit(part: Mapping[str, Any], path: str) -> list[Any] | None:
-    """The limit of one property: its kind, then its words, or its least, its most and its pattern."""
+def _limit(part: Mapping[str, Any], path: str, *, closed: bool) -> list[Any] | None:
+    """The limit of one property: its kind, then its words, or its least, its most and its pattern.
+
+    Args:
+        closed: Whether words count as all that there are where nothing says that they grow.
+    """
     words = [str(each).lower() if isinstance(each, bool) else str(each) for each in part.get("enum", ())]
     if words:
-        grows = len(words) > _MOST_WORDS or _OPEN.search(path.rpartition(".")[2])
+        name = path.rpartition(".")[2]
+        is_switch = len(words) < 3 and {each.lower() for each in words} <= _SWITCH
+        grows = len(words) > _MOST_WORDS or _OPEN.search(name) or not (closed or is_switch or _CLOSED.search(name))
         return ["growing" if grows else "words", *words] if len(words) <= _MOST_GROWING else None
     for of, least, most in _BOUNDS:
         pattern = _pattern(part) if of == "text" else []
@@ -202,15 +219,30 @@ def _limit(part: Mapping[str, Any], path: str) -> list[Any] | None:
 
 
 def _pattern(part: Mapping[str, Any]) -> list[str]:
-    """The pattern of a text, where it says which texts match and Python reads it as the schemas' authors do."""
+    """The pattern of a text, where it says which texts match and Python reads it in time, as its authors do."""
     pattern = part.get("pattern", "")
-    if not pattern.startswith("^") or pattern in ("^.*$", "^.+$"):
+    if not pattern.startswith("^") or pattern in ("^.*$", "^.+$") or repeats_repetition(pattern):
         return []
     try:
         re.compile(pattern)
     except re.error:  # classes such as \p{L}, which Python does not have
         return []
     return [pattern]
+
+
+def repeats_repetition(pattern: str) -> bool:
+    """Whether a pattern may try a text in more ways than anybody waits for: ``(-?[a-z]+)*``.
+
+    A repository's name is left out of that: its parts are separated by what no part has, so there is one way only.
+    """
+    plain = re.sub(r"\\.", "e", re.sub(r"\[(?:\\.|[^\]\\])*\]", "c", pattern.replace(_OF_REPOSITORIES, "")))
+    innermost = re.compile(r"\(([^()]*)\)([*+]|\{\d+,\})?")
+    while (group := innermost.search(plain)) is not None:
+        repeats = re.search(r"[*+]|\{\d+,\}", group[1]) is not None
+        if repeats and group[2]:
+            return True
+        plain = f"{plain[: group.start()]}c{group[2] or ('*' if repeats else '')}{plain[group.end() :]}"
+    return False
 
 
 if __name__ == "__main__":

@@ -178,12 +178,9 @@ def plan(
             step = Step(
                 world, before, stack, resource_actions(before, stack), claims, never_deployed, changing, release
             )
-            refusals = dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step))
-            said = {refusal.where.replace("[]", "") for refusal in refusals}
-            refusals |= dict.fromkeys(each for each in beyond_limits(step) if each.where.replace("[]", "") not in said)
             consequences = tuple(consequence for observe in _OBSERVERS for consequence in observe(step))
             planned.append(
-                PlannedStack(stack, number, before is None, tuple(step.actions), tuple(refusals), consequences)
+                PlannedStack(stack, number, before is None, tuple(step.actions), _refusals(step), consequences)
             )
         for stack in changing:
             world.put(stack)
@@ -195,6 +192,13 @@ def plan(
         *unreachable_siblings(wanted),
     )
     return Plan(tuple(planned), consequences)
+
+
+def _refusals(step: Step) -> tuple[Refusal, ...]:
+    """What AWS would refuse of a stack, each place once: what knows more of it than its limit comes first."""
+    refusals = dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step))
+    said = {refusal.where.replace("[]", "") for refusal in refusals}
+    return (*refusals, *dict.fromkeys(each for each in beyond_limits(step) if each.where.replace("[]", "") not in said))
 
 
 def _same(world: World, stack: StackTemplate) -> bool:

@@ -31,7 +31,7 @@ def options(tmp_path: Path, **changes: object) -> Options:
         [
             ({"approve": False}, "approval: there is no terminal"),
             ({"drills": ("nonsense",)}, "--drill nonsense"),
-            ({}, "holds no manifest.json"),
+            ({}, "manifest.json: is missing"),
         ]
     ),
 )

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nova_infra.checks.permissions.access.reading import Read, reads
-from nova_infra.checks.permissions.attached import OF_SERVICES, role_patterns
+from nova_infra.checks.permissions.attached import OF_SERVICES, pattern_in, role_patterns
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.reach import Graph
 from nova_infra.checks.permissions.statements import (
@@ -40,7 +40,8 @@ class Holder:
         takers: Who may assume it, for a role that names them.
         takes: Patterns of the roles that it may assume, to what that is limited by, as text; empty for nothing.
         changes: What it may change, each as actions, resources and what that is limited by.
-        own: Patterns of the ARNs by which it acts.
+        own: Patterns of the ARNs by which it acts, and how its template refers to its roles.
+        path: Of a role, what stands before its name.
     """
 
     name: str
@@ -52,11 +53,12 @@ class Holder:
     reads: tuple[Read, ...] = ()
     account: str | None = None
     own: tuple[str, ...] = field(default=())
+    path: str = "/"
 
     @property
     def arn(self) -> str:
         """Pattern of the ARN of a role of this name."""
-        return f"arn:aws:iam::{self.account or '*'}:role/{self.name}"
+        return f"arn:aws:iam::{self.account or '*'}:role{self.path}{self.name}"
 
     def lets_in(self, other: "Holder") -> bool:
         """Whether somebody is among those who may assume it."""
@@ -103,8 +105,9 @@ def roles(template: Template) -> Iterator[Holder]:
     for logical_id, role in template.of_type(_ROLE):
         if any(_conditions(role, "aws:PrincipalArn")):
             name = pattern_of(role.get("RoleName", role_patterns(logical_id, role)[0]))
-            held, takers = {logical_id: graph.statements(logical_id)}, tuple(sorted(set(_takers(role))))
-            yield _holder(template, name, held, takers=takers)
+            held, takers = {logical_id: graph.statements(logical_id)}, {_named(template, one) for one in _takers(role)}
+            holder = _holder(template, name, held, takers=tuple(sorted(takers)))
+            yield replace(holder, path=pattern_in(template, role.get("Path", "/")))
 
 
 def ways_around(template: Template) -> list[str]:
@@ -133,14 +136,21 @@ def _holder(
         _changes(possible),
         tuple(dict.fromkeys(each for role in possible for each in reads(role))),
         template.account,
-        tuple(own.values()),
+        (*own.values(), *(f"${{{each}}}" for each in held)),
     )
 
 
 def _arn(template: Template, logical_id: str) -> str:
     """Pattern of a role's ARN: CloudFormation makes up the names that a template leaves out."""
-    name = pattern_of(template.resources.get(logical_id, {}).get("Properties", {}).get("RoleName", {}))
-    return f"arn:aws:iam::{template.account or '*'}:role/{name}"
+    role = template.resources.get(logical_id, {}).get("Properties", {})
+    path, name = (pattern_in(template, each) for each in (role.get("Path", "/"), role.get("RoleName", {})))
+    return f"arn:aws:iam::{template.account or '*'}:role{path}{name}"
+
+
+def _named(template: Template, taker: str) -> str:
+    """Whom a reference to a role with a name means, as those outside of its template know it."""
+    role = template.resources.get(taker[2:-1], {}) if taker.startswith("${") else {}
+    return _arn(template, taker[2:-1]) if "RoleName" in role.get("Properties", {}) else taker
 
 
 def _may_hold(statement: Statement, own: str) -> bool:

@@ -89,6 +89,30 @@ def test_a_dead_letter_queue_is_known_however_its_arn_is_written(target: Any, na
     assert found(resources) == [("NOVA-R19", "Queue")]
 
 
+@pytest.mark.parametrize(
+    ("target", "name", "is_same"),
+    [
+        ({"Fn::ImportValue": "orders"}, {"Fn::ImportValue": "mails"}, False),
+        ({"Fn::ImportValue": "mails"}, {"Fn::ImportValue": "mails"}, True),
+        ({"Fn::Sub": HERE + "${AWS::StackName}-dead"}, {"Fn::Join": ["-", [{"Ref": "AWS::StackName"}, "dead"]]}, True),
+        ({"Fn::Sub": HERE + "${AWS::StackName}-dead"}, {"Fn::Sub": "${AWS::Region}-dead"}, False),
+        (
+            {"Fn::Sub": [HERE + "${x}-dead", {"x": {"Fn::ImportValue": "a"}}]},
+            {"Fn::Sub": ["${y}-dead", {"y": {"Fn::ImportValue": "a"}}]},
+            True,
+        ),
+    ],
+    ids=str,
+)
+def test_names_that_nobody_knows_are_of_one_queue_only_where_they_refer_to_the_same(
+    target: Any, name: Any, is_same: bool
+) -> None:
+    resources = template()
+    resources["Queue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] = target
+    resources["Dead"]["Properties"]["QueueName"] = name
+    assert (("NOVA-R18", "Dead") not in found(resources)) is is_same
+
+
 def test_a_dead_letter_queue_may_be_in_another_stack() -> None:
     resources = template()
     resources["Queue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] = {"Fn::ImportValue": "mails-dead-arn"}

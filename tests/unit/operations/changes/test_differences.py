@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpers.changes import resource, template, told, values
 from nova_infra.operations.changes.differences import Kind, differences
-from nova_infra.operations.changes.resource_types import drawn_from_schemas, resource_type
+from nova_infra.operations.changes.resource_types import drawn_from_schemas, repeats_repetition, resource_type
 
 kinds = st.sampled_from(["S3::Bucket", "IAM::Policy", "EC2::SecurityGroup", "ECS::TaskDefinition", "KMS::Key"])
 
@@ -212,6 +212,26 @@ def test_the_table_of_types_is_what_the_installed_schemas_say() -> None:
 
     shipped = (resources.files("nova_infra.operations.changes") / "resource_types.json").read_text(encoding="utf-8")
     assert shipped == drawn_from_schemas(), "run `make docs`"
+    limits = json.loads(shipped)["limits"]
+    patterns = {limit[3] for paths in limits.values() for limit in paths.values() if limit[0] == "text" and limit[3:]}
+    assert len(patterns) > 90
+    assert [each for each in patterns if repeats_repetition(each)] == [], "a text could take for ever"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "repeats"),
+    [
+        ("^[a-zA-Z](?:-?[a-zA-Z0-9]+)*$", True),
+        (r"^(a|(b\)?c*)x){2,}$", True),
+        ("^((a)+)+$", True),
+        ("^(([a-z])*[.])*$", True),
+        (r"^(a{2,3}\(b+\))+$", True),
+        ("^(ab?[*+(]{1,63})*$", False),
+        (r"^(a\+)+b+(c+)?(d*){0,2}$", False),
+    ],
+)
+def test_a_repetition_that_is_repeated_is_known(pattern: str, repeats: bool) -> None:
+    assert repeats_repetition(pattern) is repeats
 
 
 @pytest.mark.exhaustive("test_every_template_of_the_project_is_the_same_as_itself")

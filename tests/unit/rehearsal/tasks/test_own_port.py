@@ -38,7 +38,8 @@ Define = Callable[..., TaskDefinition]
             ("server.py", 'os.environ.setdefault("PORT", "1"); os.getenv("PORT", "8080")', None),
             ("run.sh", "export PORT=80\nexec serve --port ${PORT:-5000}", None),
             ("README.md", 'os.getenv("PORT", "8080")', None),
-        ]
+        ],
+        lambda case: (case[0], case[2] is None),
     ),
 )
 def test_the_file_that_is_run_says_which_port_is_taken_without_the_variable(

@@ -33,7 +33,8 @@ def program(line: str) -> Iterator[int]:
             ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", True, False),  # as tini, which waits for it
             ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", False, True),
             ("pass", False, False),
-        ]
+        ],
+        lambda case: case[1:],
     ),
 )
 def test_what_a_process_does_about_a_signal_is_known(line: str, handled: bool, ignored: bool) -> None:

@@ -12,18 +12,9 @@ from nova_infra.documents.files import UnreadableFileError, read_text
 from nova_infra.images.build_context import read_contexts
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText
 
-# Workflows that GitHub itself adds to a repository, as its list of runs calls them.
-_OF_GITHUB = {
-    "Automatic Dependency Submission",
-    "CodeQL",
-    "Copilot code review",
-    "Copilot coding agent",
-    "Dependabot Updates",
-    "Dependency Graph",
-    "pages build and deployment",
-    "pages-build-deployment",
-}
 _FOR_PEOPLE = re.compile(r"(?:^|/)(?:README|CHANGELOG|LICENSE)[^/]*$", re.IGNORECASE)
+_OF_GITHUB = {"CodeQL", "Copilot", "Dependabot Updates", "Dependency Graph", "pages-build-deployment"}
+"""Names of the workflows that GitHub runs without a file: a repository's settings switch them on."""
 
 
 class PatternError(ValueError):
@@ -73,13 +64,12 @@ def _waiting_in_vain(directory: Path) -> Iterator[str]:
         files = {each.name: WorkflowText(each, read_text(each)).content for each in sorted(directory.glob("*.y*ml"))}
     except (FileNotFoundError, UnreadableFileError, WorkflowError):
         return
-    # One without a name is called by its path.
-    names = _OF_GITHUB | {str(content.get("name") or f".github/workflows/{file}") for file, content in files.items()}
+    named = {str(content.get("name") or f".github/workflows/{file}") for file, content in files.items()}
     for file, content in files.items():
         on = content.get("on")
         waits = on.get("workflow_run") if isinstance(on, Mapping) else None
         for name in _listed(waits.get("workflows") or ()) if isinstance(waits, Mapping) else ():
-            if name not in names:
+            if name not in named | _OF_GITHUB:
                 yield f"{file} starts after the workflow {name!r}, and none has that name, so it never starts"
 
 

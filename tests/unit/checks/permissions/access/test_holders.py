@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from helpers.assembly import Assembly
-from nova_infra.checks.permissions.access.holders import roles, steps
+from nova_infra.checks.permissions.access.holders import Holder, roles, steps
 from nova_infra.checks.rule import Template
 
 HERE = "222222222222"
@@ -87,3 +87,30 @@ def test_a_role_lets_in_whom_a_condition_names_and_every_principal_without_one()
     for trust, more in trusts:
         [role] = roles(_role({}, *trust))
         assert set(role.takers) == {"arn:aws:iam::111111111111:role/taker", *more}
+
+
+@pytest.mark.parametrize(
+    ("path", "lets_in"),
+    [("/service/", "arn:aws:iam::222222222222:role/service/own"), ({"Ref": "Path"}, f"arn:aws:iam::{HERE}:role/a/own")],
+)
+def test_a_role_acts_by_its_path_and_name(path: Any, lets_in: str) -> None:
+    template = _role({"ArnEquals": {"aws:PrincipalArn": lets_in}})
+    template.resources["Role"]["Properties"]["Path"] = path
+    [role] = roles(template)
+    assert role.changes
+    assert Holder("x", after=False, runs_repository=False, takers=(lets_in,), takes={}, changes=()).lets_in(role)
+    [plain] = roles(_role({"ArnEquals": {"aws:PrincipalArn": lets_in}}))
+    assert plain.changes == ()
+    assert role.arn.endswith("/service/own" if path == "/service/" else "role*own")
+
+
+@pytest.mark.parametrize("name", [{}, {"RoleName": "build", "Path": "/ci/"}])
+def test_a_trust_that_refers_to_a_role_of_its_template_lets_that_one_in(name: dict[str, str]) -> None:
+    template = _role({}, {"Principal": {"AWS": {"Fn::GetAtt": ["Build", "Arn"]}}})
+    build = dict(_role({}).resources["Role"]["Properties"])
+    del build["RoleName"]
+    both = {**template.resources, "Build": {"Type": "AWS::IAM::Role", "Properties": build | name}}
+    own, other = roles(Template(both, HERE))
+    assert own.lets_in(other)
+    assert not own.lets_in(own)
+    assert (f"arn:aws:iam::{HERE}:role/ci/build" in own.takers) is bool(name)

@@ -19,7 +19,6 @@ def pipeline(assembly: Any) -> Template:
     return Template(assembly.template("NovaPipelineStack")["Resources"])
 
 
-@pytest.mark.exhaustive("test_what_is_denied_everywhere_is_not_shown")
 def test_what_runs_the_repository_before_the_approval_takes_nothing_of_production_but_its_observer(
     pipeline: Template,
 ) -> None:

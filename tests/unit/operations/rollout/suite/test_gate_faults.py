@@ -84,7 +84,7 @@ def test_an_answer_that_one_service_did_not_get_is_given_again(
     assert len(release.runs) == 1
 
 
-@pytest.mark.parametrize(("what", "why"), one_of_each([("continue", ""), ("stop", "it took too long")]))
+@pytest.mark.parametrize(("what", "why"), [("continue", ""), ("stop", "it took too long")])
 @pytest.mark.parametrize("after", one_of_each([True, False]), ids=["after the suite", "before the next answer"])
 def test_an_answer_of_the_last_minute_is_given_after_one_run(
     release: Release, monkeypatch: pytest.MonkeyPatch, what: str, why: str, after: bool

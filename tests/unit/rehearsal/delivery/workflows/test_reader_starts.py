@@ -36,13 +36,18 @@ def test_a_workflow_that_waits_for_a_name_that_none_has_is_named(tmp_path: Path)
     place.mkdir(parents=True)
     job = "jobs: {a: {runs-on: ubuntu-24.04, steps: [{run: 'true'}]}}\n"
     (place / "judge.yml").write_text(
-        f"name: Judge\non: {{workflow_run: {{workflows: [Review, Deploy, CodeQL, .github/workflows/bare.yml]}}}}\n{job}"
+        f"name: Judge\non: {{workflow_run: {{workflows: [Review, Deploy], types: [completed]}}}}\n{job}"
     )
     (place / "review.yml").write_text(f"name: Review\non: push\n{job}")
-    (place / "bare.yml").write_text(f"on: push\n{job}")
     assert read(tmp_path).unsafe == (
         "judge.yml starts after the workflow 'Deploy', and none has that name, so it never starts",
     )
+    waits = "[.github/workflows/unnamed.yml, CodeQL, pages-build-deployment, Dependabot Updates]"
+    (place / "judge.yml").write_text(f"name: Judge\non: {{workflow_run: {{workflows: {waits}}}}}\n{job}")
+    (place / "unnamed.yml").write_text(f"on: push\n{job}")
+    assert read(tmp_path).unsafe == ()
+    (place / "unnamed.yml").write_text(f"name: Other\non: push\n{job}")
+    assert ["'.github/workflows/unnamed.yml', and none has" in each for each in read(tmp_path).unsafe] == [True]
     (place / "broken.yml").write_text("on: [")
     assert read(tmp_path).unsafe == ()
 

@@ -164,6 +164,14 @@ def test_what_only_the_schema_says_of_a_property_is_refused(
             "GLACIR",
             "GLACIER",
         ),
+        (
+            "AWS::AutoScaling::AutoScalingGroup",
+            "MixedInstancesPolicy.LaunchTemplate.Overrides[].InstanceRequirements.AcceleratorNames[]",
+            "a100",
+            "v1000",
+            "the nearest is v100",
+        ),
+        ("AWS::MSK::Cluster", "EnhancedMonitoring", "DEFAULT", "DEFALT", "the nearest is DEFAULT"),
     ],
 )
 def test_a_word_of_a_list_that_grows_is_doubted_and_not_refused(
