@@ -29,9 +29,9 @@ def read_file(path: Path, *, most: int = _MOST) -> bytes:
         FileNotFoundError: It does not exist.
         UnreadableFileError: It cannot be read.
     """
-    if path.exists() and not path.is_file():  # reading a pipe would wait for ever, and a device has no end
-        raise UnreadableFileError("is not a file", "replace it by one")
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever, and a device has no end
+            raise UnreadableFileError("is not a file", "replace it by one")
         if (size := path.stat().st_size) > most:
             raise UnreadableFileError(
                 f"has {size / 2**20:,.0f} MiB, which is more than {most / 2**20:,.0f}", "shorten it"

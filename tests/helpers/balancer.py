@@ -113,6 +113,23 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
             answer = web.json_response({**links, **heard_of}, status=302, headers=moved)
             answer.headers.add("Set-Cookie", f"__Host-a=1; Secure; Domain={request.host}")
             return answer
+        case "/names-itself-otherwise":
+            name, how = request.host, request.query_string
+            text = f"https://{name}:443/1 https:\\/\\/{name}\\/2 https://{name}".encode()
+            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            if how == "zipped":
+                text, response.headers["Content-Encoding"] = gzip.compress(text), "gzip"
+            if how == "untrue":
+                text, response.headers["Content-Encoding"] = b"text", "gzip"
+            if how == "not-modified":
+                text, response.headers["Content-Encoding"] = b"", "gzip"
+            if how == "whole":
+                response.content_length = len(text)
+            await response.prepare(request)
+            for start in range(0, len(text), 7):
+                await response.write(text[start : start + 7])
+                await asyncio.sleep(0.001)
+            return response
         case "/zipped":
             return web.Response(body=gzip.compress(b"text"), headers={"Content-Encoding": "gzip"})
         case "/peer":

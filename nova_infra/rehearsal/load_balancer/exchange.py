@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import zlib
 from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -221,21 +222,50 @@ async def _pass_back(
     response = web.StreamResponse(status=upstream.status)
     headers = passed_on(upstream.headers)
     response.headers.extend(name.to_client(headers) if name is not None else headers)
-    whole = b""
+    whole, leading = b"", None
     if name is not None and request.method != "HEAD" and _may_name(headers):
-        whole = name.leading_here(await upstream.read())
-        response.content_length = len(whole)
+        leading = _Leading(name, zipped="Content-Encoding" in headers)
+        if "Content-Length" in headers:
+            whole = leading.here(await upstream.read()) + leading.here(b"", last=True)
+            response.content_length = len(whole)
     with _client_side():
         await response.prepare(request)
         if whole:
             await response.write(whole)
     async for chunk in upstream.content.iter_any():
         with _client_side():
-            await response.write(chunk)
+            await response.write(leading.here(chunk) if leading is not None else chunk)
     answer.whole = True
     with _client_side():
-        await response.write_eof()
+        await response.write_eof(leading.here(b"", last=True) if leading is not None and not whole else b"")
     return response
+
+
+class _Leading:
+    """Turns the links of a text, which may come in pieces and compressed by gzip, to addresses of this machine."""
+
+    def __init__(self, name: PublicName, *, zipped: bool) -> None:
+        self._name, self._rest = name, b""
+        self._unzip = zlib.decompressobj(zlib.MAX_WBITS + 16) if zipped else None
+        self._zip = zlib.compressobj(wbits=zlib.MAX_WBITS + 16)
+        self._empty = True
+
+    def here(self, piece: bytes, *, last: bool = False) -> bytes:
+        """As much of the text as is certain by now."""
+        self._empty = self._empty and not piece
+        if self._unzip is None or self._empty:  # an answer without a body may say how it would be encoded
+            return self._turned(piece, last)
+        try:
+            text = self._turned(self._unzip.decompress(piece), last)
+        except zlib.error:  # it is not what it says, which concerns its client alone
+            self._unzip = None
+            return piece
+        return self._zip.compress(text) + self._zip.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+
+    def _turned(self, piece: bytes, last: bool) -> bytes:
+        text = self._rest + piece
+        text, self._rest = (text, b"") if last else self._name.divided(text)
+        return self._name.leading_here(text)
 
 
 def _check_headers(upstream: aiohttp.ClientResponse) -> None:
@@ -247,10 +277,14 @@ def _check_headers(upstream: aiohttp.ClientResponse) -> None:
 
 
 def _may_name(headers: Mapping[str, str]) -> bool:
-    """Whether an answer is a text that can be read and is short: what streams is passed on as it is."""
-    size = headers.get("Content-Length", "")
+    """Whether an answer is a text that can be read, and is short where its length is said."""
+    size = headers.get("Content-Length", "0")
     is_short = size.isdigit() and int(size) <= _MOST_BYTES_TO_REWRITE
-    return is_short and "Content-Encoding" not in headers and bool(_TEXT.match(headers.get("Content-Type", "")))
+    return (
+        is_short
+        and headers.get("Content-Encoding", "gzip") == "gzip"
+        and bool(_TEXT.match(headers.get("Content-Type", "")))
+    )
 
 
 async def _over_http2(
@@ -267,7 +301,9 @@ async def _over_http2(
     answer.for_users = status_for_users(came.status, passed)
     passed["Content-Length"], body = str(len(came.body)), came.body
     if name is not None:
-        body = name.leading_here(body) if _may_name(passed) else body
+        if _may_name(passed):
+            leading = _Leading(name, zipped="Content-Encoding" in passed)
+            body = leading.here(body) + leading.here(b"", last=True)
         passed = name.to_client(passed)
     passed.popall("Content-Length")
     return web.Response(status=came.status, headers=passed, body=body)

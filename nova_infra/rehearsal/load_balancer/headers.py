@@ -47,8 +47,10 @@ class PublicName:
     host: str
 
     def to_target(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        """The headers that the client would have sent."""
+        """The headers that the client would have sent, but for encodings in which nobody here finds a name."""
         changed = CIMultiDict(headers)
+        if "Accept-Encoding" in headers:
+            changed["Accept-Encoding"] = "gzip" if "gzip" in headers["Accept-Encoding"] else "identity"
         changed["Host"] = self.host
         for each in ("Origin", "Referer"):
             if each in headers:
@@ -69,8 +71,19 @@ class PublicName:
 
     def leading_here(self, text: bytes) -> bytes:
         """A text with this address for the load balancer's, also for that of HTTP, which only redirects to HTTPS."""
-        there = rb"(?i:https?://" + re.escape(self.host.encode()) + rb")(?![\w.:-])"
-        return re.sub(there, lambda _: self.here.encode(), text)
+        return self._there().sub(lambda found: self.here.encode().replace(b"/", found[1]), text)
+
+    def divided(self, text: bytes) -> tuple[bytes, bytes]:
+        """The first part of a text, and what may be the beginning of this name at its end."""
+        longest = len(self.host) + len("https:\\/\\/:443")
+        start = re.search(rb"(?i)h(?:t(?:t(?:p[^\s<>\"']*)?)?)?$", text[-longest:])
+        end = len(text) - (len(start[0]) if start is not None else 0)
+        return text[:end], text[end:]
+
+    def _there(self) -> re.Pattern[bytes]:
+        r"""The address, also as JSON may write it (``https:\/\/``) and with the port that need not be said."""
+        port = b"" if ":" in self.host else b"(?::443|:80)?"
+        return re.compile(rb"(?i:https?:(/|\\/)\1" + re.escape(self.host.encode()) + port + rb")(?![\w.:-])")
 
 
 def headers_to_target(headers: CIMultiDictProxy[str], *, client: str, protocol: str, port: int) -> CIMultiDict[str]:

@@ -297,6 +297,25 @@ def test_a_client_that_asks_for_an_address_here_asks_for_the_name_that_leads_to_
     world.play(story)
 
 
+@pytest.mark.parametrize("how", ["whole", "chunked", "zipped"])
+def test_links_lead_here_however_an_answer_comes_and_writes_them(how: str) -> None:
+    world = World()
+    rules, world.balancer = world.balancer.rules, world.listener("HTTPS", 443)
+    world.balancer.rules, world.balancer.public_name = rules, "shop.example"
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        escaped = url.replace("/", r"\/")
+        async with client.get(f"{url}/names-itself-otherwise?{how}") as response:
+            assert await response.text() == rf"{url}/1 {escaped}\/2 {url}"
+        for odd, size in (("untrue", b"4\r\ntext"), ("not-modified", b"\r\n\r\n0\r\n")):
+            request = f"GET /names-itself-otherwise?{odd} HTTP/1.1\nHost: {url[7:]}\nConnection: close\n\n"
+            assert size in (await world.speak(request)).encode()
+        async with client.get(f"{url}/heard", headers={"Accept-Encoding": "br, zstd"}) as response:
+            assert dict((await response.json())["headers"])["Accept-Encoding"] == "identity"
+
+    world.play(story)
+
+
 def test_a_name_that_a_rule_is_for_is_what_its_port_is_asked_for() -> None:
     world = World()
     world.balancer.public_name = "lb.example"

@@ -57,23 +57,24 @@ def other_branches(step: Step) -> Iterator[Consequence]:
     """Warn about a pipeline that follows another branch: no template says which branches a repository has."""
     for logical_id, after in step.given_of_type("AWS::CodePipeline::Pipeline"):
         before = step.before.resources.get(logical_id, {}) if step.before is not None else {}
-        had = set(_branches(table(before.get("Properties"))))
-        for place, branch in _branches(after) if had else ():
-            if (place, branch) not in had:
+        had = {(repository, branch) for repository, _, branch in _branches(table(before.get("Properties")))}
+        for repository, place, branch in _branches(after) if had else ():
+            if (repository, branch) not in had:
                 what = (
                     f"follows {branch} now: where {place} has no such branch, its source fails and nothing is delivered"
                 )
                 yield step.note(logical_id, what, hurts=True)
 
 
-def _branches(pipeline: _Properties) -> Iterator[tuple[str, str]]:
-    """Each repository that a pipeline takes its sources from, with the branch."""
+def _branches(pipeline: _Properties) -> Iterator[tuple[str, str, str]]:
+    """Each repository that a pipeline takes its sources from, as it is given and as it is called, with the branch."""
     for config in values_at(pipeline, "Stages[].Actions[].Configuration"):
         given = {key: str(each) for key, each in table(config).items() if isinstance(each, str)}
         branch = given.get("BranchName") or given.get("Branch")
         if branch is not None:
-            place = [given[key] for key in ("FullRepositoryId", "RepositoryName", "Owner", "Repo") if key in given]
-            yield "/".join(place) or "its repository", branch
+            keys = [key for key in ("FullRepositoryId", "RepositoryName", "Owner", "Repo") if key in config]
+            place = "/".join(given[key] for key in keys if key in given) or "its repository"
+            yield "/".join(shown(config[key]) for key in keys), place, branch
 
 
 def _token(old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[Fault]:

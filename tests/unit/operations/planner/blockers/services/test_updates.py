@@ -154,6 +154,11 @@ OAUTH = {"Owner": "acme", "Repo": "shop", "Branch": "main"}
         (OAUTH, {"Branch": "release"}, "acme/shop"),
         ({"RepositoryName": "shop", "BranchName": "main"}, {"BranchName": "release"}, "shop"),
         (GITHUB, {"OutputArtifactFormat": "CODE_ZIP"}, ""),
+        (
+            {"RepositoryName": {"Ref": "Shop"}, "BranchName": "main"},
+            {"RepositoryName": {"Ref": "Carts"}},
+            "its repository",
+        ),
         (GITHUB, {"BranchName": {"Ref": "Branch"}}, ""),
     ],
 )
