@@ -35,7 +35,7 @@ class AssemblyError(RefusedError):
 
     @classmethod
     def of(cls, fault: str) -> Self:
-        """What another synthesis would mend."""
+        """A fault that another synthesis would remove, with the commands for it."""
         return cls(f"{fault}: run `make synth`, or `cdk synth` in an app without it")
 
 

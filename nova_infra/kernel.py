@@ -23,7 +23,7 @@ def trust_types() -> None:
     from jsii import _type_checking as checking
 
     checking.check_type = lambda **_: None
-    checking.cached_type_hints = lambda stub: defaultdict(lambda: None)  # noqa: ARG005
+    checking.cached_type_hints = lambda *_: defaultdict(lambda: None)
 
 
 def connect_directly() -> None:
@@ -36,18 +36,19 @@ def connect_directly() -> None:
     try:
         from jsii._kernel.providers.process import _NodeProcess
 
-        own: Any = _NodeProcess.start
+        provider: Any = _NodeProcess
+        own = provider.start
     except (ImportError, AttributeError):
         return
 
-    def start(process: _NodeProcess) -> None:
+    def start(process: Any) -> None:
         try:
             _start(process)
-        except (OSError, AttributeError, AssertionError, ValueError, LookupError):
+        except Exception:  # whatever another version of jsii answers otherwise, its own start can read
             own(process)
 
     if "JSII_RUNTIME" not in os.environ:
-        _NodeProcess.start = start  # type: ignore[method-assign]  # jsii knows no other way to start it
+        provider.start = start
 
 
 def _start(process: Any) -> None:

@@ -1,7 +1,7 @@
 """What stands below each key in ``nova_infra/config/``, as the descriptions of pydantic's fields.
 
-pydantic reads them by itself if it is told to, as each model is made: a quarter of the time of every command. Only the
-pages and editors need them.
+pydantic can read them itself as it makes each model, which takes a quarter of the time of every command. Only the pages
+and editors need them.
 """
 
 import ast

@@ -60,6 +60,8 @@ process._jsii_runtime = lambda self: own(self) if asked else asked.append(1) or 
 """,
     "a program that ends": "kernel._WITH_A_THIRD = 'exit 3'",
     "another version": "kernel._WITH_A_THIRD = 'echo \\'{\"hello\": \"no\"}\\' >&0'",
+    "an unknown hello": "kernel._WITH_A_THIRD = 'echo \\'{\"version\": 2}\\' >&0'",
+    "no hello at all": "kernel._WITH_A_THIRD = 'echo 3 >&0'",
     "no such class": "import sys; sys.modules['jsii._kernel.providers.process'] = sys",
     "no shell": "kernel.subprocess = type('No', (), {'Popen': lambda *_, **__: open('/nowhere')})",
 }

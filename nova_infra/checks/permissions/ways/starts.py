@@ -135,42 +135,53 @@ def _leading(template: Template, wires: Sequence[Wire], target: str) -> Iterator
                 queue.append(source)
 
 
-def _wires(template: Template) -> Iterator[Wire]:  # noqa: C901 - one case for each type
+def _wires(template: Template) -> Iterator[Wire]:
     for logical_id, resource in template.resources.items():
         properties, own = resource.get("Properties", {}), {"Ref": logical_id}
-        match resource["Type"]:
-            case "AWS::SNS::Subscription":
-                topic, role = properties.get("TopicArn"), properties.get("SubscriptionRoleArn")
-                for target in (properties.get("Endpoint"), *leaves(properties.get("RedrivePolicy"))):
-                    yield Wire(topic, ("sns:Publish",), target, role)
-            case "AWS::SNS::Topic":
-                for each in as_list(properties.get("Subscription")):
-                    yield Wire(own, ("sns:Publish",), each.get("Endpoint"))
-            case "AWS::Lambda::EventSourceMapping":
-                source = properties.get("EventSourceArn")
-                for target in (properties.get("FunctionName"), *leaves(properties.get("DestinationConfig"))):
-                    yield Wire(source, _sending(template, source), target)
-            case "AWS::Pipes::Pipe":
-                source = properties.get("Source")
-                for key in ("Target", "Enrichment"):
-                    yield Wire(source, _sending(template, source), properties.get(key), properties.get("RoleArn"))
-            case "AWS::Events::Rule":
-                for source, actions, by in _events(template, properties):
-                    for each in as_list(properties.get("Targets")):
-                        for target in (each.get("Arn"), *leaves(each.get("DeadLetterConfig"))):
-                            yield Wire(source, actions, target, each.get("RoleArn"), by)
-            case kind if kind in ALARMS:
-                yield from _alarmed(template, own, properties)
-            case "AWS::Logs::MetricFilter":
-                for each in alarms_of(template, properties):
-                    yield Wire(properties.get("LogGroupName"), ("logs:PutLogEvents",), {"Ref": each})
-            case "AWS::S3::Bucket":
-                yield from _notifications(own, properties.get("NotificationConfiguration", {}))
-            case "Custom::S3BucketNotifications":
-                yield from _notifications(properties.get("BucketName"), properties.get("NotificationConfiguration", {}))
-            case "AWS::Logs::SubscriptionFilter":
-                group = properties.get("LogGroupName")
-                yield Wire(group, ("logs:PutLogEvents",), properties.get("DestinationArn"), properties.get("RoleArn"))
+        yield from _subscribed(template, resource["Type"], own, properties)
+        yield from _noticed(template, resource["Type"], own, properties)
+
+
+def _subscribed(template: Template, kind: str, own: object, properties: Mapping[str, Any]) -> Iterator[Wire]:
+    """What a message to a topic, a queue, a stream or a log group starts."""
+    match kind:
+        case "AWS::SNS::Subscription":
+            topic, role = properties.get("TopicArn"), properties.get("SubscriptionRoleArn")
+            for target in (properties.get("Endpoint"), *leaves(properties.get("RedrivePolicy"))):
+                yield Wire(topic, ("sns:Publish",), target, role)
+        case "AWS::SNS::Topic":
+            for each in as_list(properties.get("Subscription")):
+                yield Wire(own, ("sns:Publish",), each.get("Endpoint"))
+        case "AWS::Lambda::EventSourceMapping":
+            source = properties.get("EventSourceArn")
+            for target in (properties.get("FunctionName"), *leaves(properties.get("DestinationConfig"))):
+                yield Wire(source, _sending(template, source), target)
+        case "AWS::Pipes::Pipe":
+            source = properties.get("Source")
+            for key in ("Target", "Enrichment"):
+                yield Wire(source, _sending(template, source), properties.get(key), properties.get("RoleArn"))
+        case "AWS::Logs::SubscriptionFilter":
+            group = properties.get("LogGroupName")
+            yield Wire(group, ("logs:PutLogEvents",), properties.get("DestinationArn"), properties.get("RoleArn"))
+
+
+def _noticed(template: Template, kind: str, own: object, properties: Mapping[str, Any]) -> Iterator[Wire]:
+    """What an event, a measured value or an object in a bucket starts."""
+    match kind:
+        case "AWS::Events::Rule":
+            for source, actions, by in _events(template, properties):
+                for each in as_list(properties.get("Targets")):
+                    for target in (each.get("Arn"), *leaves(each.get("DeadLetterConfig"))):
+                        yield Wire(source, actions, target, each.get("RoleArn"), by)
+        case kind if kind in ALARMS:
+            yield from _alarmed(template, own, properties)
+        case "AWS::Logs::MetricFilter":
+            for each in alarms_of(template, properties):
+                yield Wire(properties.get("LogGroupName"), ("logs:PutLogEvents",), {"Ref": each})
+        case "AWS::S3::Bucket":
+            yield from _notifications(own, properties.get("NotificationConfiguration", {}))
+        case "Custom::S3BucketNotifications":
+            yield from _notifications(properties.get("BucketName"), properties.get("NotificationConfiguration", {}))
 
 
 def _alarmed(template: Template, alarm: object, properties: Mapping[str, Any]) -> Iterator[Wire]:

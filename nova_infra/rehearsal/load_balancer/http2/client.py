@@ -104,7 +104,7 @@ class _Exchange:
             if sent:
                 self._connection.end_stream(_STREAM)
                 self._writer.write(self._connection.data_to_send())
-        except Exception:
+        except Exception:  # whatever the reader of a body raises: the target must not wait for the rest
             self._writer.transport.abort()
             raise
 

@@ -278,7 +278,7 @@ class Protocol(HttpToolsProtocol):
         self.pipeline.clear()
         if self._task and self._current and not self._current.response_complete:
             self._current.disconnected = True
-            self._current.scope[CALLER_LEFT] = True  # type: ignore[literal-required]  # Of this kit alone.
+            self._current.scope[CALLER_LEFT] = True  # type: ignore[literal-required]  # ASGI lets servers add keys.
             self._task.cancel()
 
     def _refuse(self, refusal: _RefusedError) -> None:
