@@ -20,6 +20,7 @@ from nova_infra.rehearsal.cloudformation.left_out import check_readable, playabl
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
+from nova_infra.synthesis import synthesized_without
 
 
 @dataclass(frozen=True)
@@ -175,12 +176,9 @@ def synthesize_checkout(checkout: Path, *, tools: Path, app: str) -> None:
         remedy = "install the CDK CLI with `npm install aws-cdk`" if app else "run `make setup`, then `make rehearse`"
         raise NovaError(f"cdk: not found: {remedy}")
     command = app or f"{shlex.quote(sys.executable)} app.py"
-    code, said = run_to_end(
-        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", command],
-        directory=checkout,
-        environment={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
-        quiet=True,
-    )
-    if code:
+    words = [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", command]
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(checkout)}
+    code, said = run_to_end(words, directory=checkout, environment=environment, quiet=True)
+    if code and not synthesized_without(words, checkout / "cdk.out", directory=checkout, environment=environment):
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "no message")
         raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")
