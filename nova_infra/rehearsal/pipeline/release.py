@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from nova_infra.assembly import AssembledStack, Assembly, AssemblyError, Template, resources_of_type
 from nova_infra.config import aws_regions
@@ -17,6 +17,7 @@ from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
 from nova_infra.machine.scratch import scratch_directory
 from nova_infra.rehearsal.cloudformation.left_out import check_readable, playable
+from nova_infra.rehearsal.cloudformation.nested import flattened
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
@@ -62,7 +63,10 @@ class Release:
 
     def deployed(self, action: DeployAction) -> Template:
         """The template that an action of its pipeline deploys, as CloudFormation gets it."""
-        template = self.assembly.template(action.template_path)
+        beside = PurePosixPath(action.template_path).parent
+        template = flattened(
+            self.assembly.template(action.template_path), lambda path: self.assembly.template(str(beside / path))
+        )
         check_readable(template, action.stack_name)
         for edit in self.edits:
             template = edit(template)
