@@ -80,7 +80,6 @@ class World:
         self.now = NOW
         self.workers: set[str] = set()
         self.jobs, self.schedule_state = dict[str, list[dict[str, Any]]](), "ENABLED"
-        self.causes: dict[str, str] = {}
         self.messages = (7, 3)
 
     def begin(self, service: str, **more: Any) -> Rollout:
@@ -280,9 +279,6 @@ class World:
     def ListExecutions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         name = params["stateMachineArn"].rpartition(f"{PREFIX}-")[2]
         return {"executions": self.jobs[name]}
-
-    def DescribeExecution(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
-        return {"cause": self.causes[params["executionArn"]]}
 
     def GetSchedule(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
         return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": self.schedule_state}

@@ -80,9 +80,10 @@ def test_queues_are_looked_at_every_half_minute_and_their_addresses_once(
     ],
 )
 def test_the_task_of_a_failed_run_is_what_step_functions_keeps_of_it(
-    environment: Any, world: World, cause: str, found: tuple[Any, ...]
+    environment: Any, world: World, monkeypatch: pytest.MonkeyPatch, cause: str, found: tuple[Any, ...]
 ) -> None:
-    world.jobs, world.causes = {"report": [run("FAILED", 9)]}, {"arn:x": cause}
+    world.jobs = {"report": [run("FAILED", 9)]}
+    monkeypatch.setattr(world, "DescribeExecution", lambda _: {"cause": cause}, raising=False)
     [failed] = environment.jobs()[0].runs
     task = environment.failed_task(failed)
     assert (task.revision, task.exit_code, task.words, task.log_stream) == found
