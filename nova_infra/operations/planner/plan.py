@@ -66,6 +66,7 @@ from nova_infra.operations.planner.blockers.services.deliveries import lost_deli
 from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
+from nova_infra.operations.planner.blockers.services.schedules import crowded_schedules
 from nova_infra.operations.planner.blockers.services.updates import other_branches, refused_updates
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -133,6 +134,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     resource_quotas,
     unknown_words,
     other_branches,
+    crowded_schedules,
 )
 
 
