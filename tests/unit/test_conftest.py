@@ -76,7 +76,11 @@ def {LONG}():
 def test_that_starts_podman():
     kept = os.path.join(os.environ["TMPDIR"], "podman-run-1001")
     os.mkdir(kept)
-    process = subprocess.Popen(["sleep", "60"], env={{**os.environ, "XDG_RUNTIME_DIR": kept}}, start_new_session=True)
+    process = subprocess.Popen(
+        ["sh", "-c", "echo; while :; do sleep 1; done"],
+        env={{**os.environ, "XDG_RUNTIME_DIR": kept}}, start_new_session=True, stdout=subprocess.PIPE,
+    )
+    process.stdout.read(1)  # before that, the system may not show its environment yet
     open("pid", "w").write(str(process.pid))
 """
 
