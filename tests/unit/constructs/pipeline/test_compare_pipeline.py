@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,9 @@ ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-
 LOAD = 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"'
 TARBALL = ["sh", "-c", LOAD, "cdk-tarball-image-asset", f"asset.{'a1' * 32}.tar"]
 AWS = """#!/bin/sh
-''''exec "{python}" "$0" "$@" # '''
-import pathlib, sys
-name = sys.argv[sys.argv.index("--stack-name") + 1]
-file = pathlib.Path({deployed!r}) / (name + (".tags" if "describe-stacks" in sys.argv else ""))
-print(file.read_text())
+case " $* " in *" describe-stacks "*) tags=.tags ;; esac
+while [ "$1" != --stack-name ]; do shift; done
+cat "{deployed}/$2$tags"
 """
 
 
@@ -72,7 +69,7 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
     """The manifest's entries of an assembly that is what is deployed."""
     (tmp_path / "bin").mkdir()
     aws = tmp_path / "bin" / "aws"
-    aws.write_text(AWS.format(python=sys.executable, deployed=str(tmp_path / "deployed")))
+    aws.write_text(AWS.format(deployed=tmp_path / "deployed"))
     aws.chmod(0o755)
     templates: dict[str, dict[str, Any]] = {
         "Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}},
@@ -285,7 +282,18 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values()), ids=TAMPERED.keys())
+def refused_by_itself(tamper: Callable[..., Any]) -> str:
+    """The kind of those that nothing else would refuse; of the others, one stands for all."""
+    name = next(name for name, each in TAMPERED.items() if each == tamper)
+    return (
+        name
+        if name
+        in ("a stack of another name", "a name to find it by", "a nested stack of that name", "another role", "no tags")
+        else ""
+    )
+
+
+@pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values(), kind=refused_by_itself), ids=TAMPERED.keys())
 def test_whatever_would_deploy_something_else_is_a_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, tamper: Callable[..., Any]
 ) -> None:
