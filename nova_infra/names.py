@@ -31,6 +31,9 @@ REQUEST_ALARMS = ("errors", "unanswered", "latency")
 WEB_ALARMS = (*REQUEST_ALARMS, "cpu", "memory")
 """The alarms of a web service that are meant to roll its deployments back."""
 
+TOOK_TOO_LONG = "The run took longer than"
+"""What a job's state machine says of a run that it stopped; the limit follows."""
+
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""
 

@@ -68,6 +68,12 @@ class PushedRun:
         self._entered: dict[str, WorkflowJob] = {}
         self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any]]] = {}
 
+    def of(self, source: WorkflowText) -> "PushedRun":
+        """The run that the same push starts of another workflow."""
+        other = PushedRun(source, self.branch, self._engine)
+        other._services = self._services
+        return other
+
     @property
     def pushed(self) -> set[str]:
         """What names the commit that was pushed."""
