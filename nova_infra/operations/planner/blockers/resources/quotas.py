@@ -30,6 +30,8 @@ _BY_REGION = {
     "AWS::EC2::EIP": (5, "Elastic IP addresses"),
     f"{_ELB}::LoadBalancer": (50, "load balancers"),
 }
+NESTED = "NestedStacksHold"
+"""Metadata of a template that holds the resources of its nested stacks as well: their names."""
 
 
 def _rules(rules: Any) -> int:
@@ -87,13 +89,14 @@ def resource_quotas(step: Step) -> Iterator[Consequence]:
 def template_limits(step: Step) -> Iterator[Refusal]:
     """Refuse a template that is larger than CloudFormation takes."""
     template = step.after.template
+    nested = template.get("Metadata", {}).get(NESTED, [])
     for section, limit in (("Resources", _RESOURCES), ("Outputs", _OUTPUTS), ("Parameters", _PARAMETERS)):
-        if (count := len(template.get(section, {}))) > limit:
+        if (count := len(template.get(section, {}).keys() - set(nested))) > limit:
             yield step.refuse(
                 "", f"has {count} {section.lower()}, but CloudFormation allows {limit}", "split the stack"
             )
     size = len(json.dumps(template, separators=(",", ":")))
-    if size > _BYTES:
+    if size > _BYTES and not nested:
         yield step.refuse("", f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}", "divide it")
 
 
