@@ -106,6 +106,7 @@ class ResourceType:
     known: bool = True
 
 
+@cache
 def resource_type(name: str) -> ResourceType:
     """The facts about a type, such as ``AWS::S3::Bucket``."""
     table = _table()

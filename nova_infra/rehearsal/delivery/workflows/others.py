@@ -1,4 +1,4 @@
-"""The workflows beside the one that delivers: what is sure to fail in each run of them."""
+"""The workflows beside the one that delivers: what is sure to fail in them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from nova_infra.rehearsal.delivery.workflows.run import PushedRun
 
 
 def failing_beside(own: Path, delivered: PushedRun, root: Path) -> Iterator[str]:
-    """What fails in each run that a push or a pull request starts, a clause each.
+    """What fails in every job that a push or a pull request starts, a clause each.
 
     A workflow that cannot be read here is left out: it may say what only GitHub knows.
 
@@ -28,7 +28,7 @@ def failing_beside(own: Path, delivered: PushedRun, root: Path) -> Iterator[str]
             source = WorkflowText(path, read_text(path))
             on = source.content.get("on") or ()
             if {"push", "pull_request"} & set([on] if isinstance(on, str) else on):
-                yield from (f"{path.name} fails: {why}" for why in _failing(source, delivered.of(source), root))
+                yield from (f"{path.name}: {why}" for why in _failing(source, delivered.of(source), root))
         except (FileNotFoundError, UnreadableFileError, WorkflowError):
             continue
 
@@ -38,14 +38,13 @@ def _failing(source: WorkflowText, run: PushedRun, root: Path) -> Iterator[str]:
     for job in jobs:
         run.enter(job)
     for job in jobs:
-        unsure = job.name in run.skipped or any(name in run.assumed for name in (job.name, *job.ancestors))
-        if unsure or run.tolerates(job, job.content):
+        if job.name in run.skipped or run.tolerates(job, job.content):
             continue
         before: list[JobStep] = []
         uploads, environment = run.uploads_before(job, jobs), run.environment_of(job)
         for step in run.steps_of(job):
             why = why_doomed(job, step, before, environment=environment, uploads=uploads, root=root)
             if why and step.certain and not step.tolerated:
-                yield f"{job.name}: {step.name}: {why}"
+                yield f"{job.name} fails whenever it runs: {step.name}: {why}"
                 break
             before.append(step)

@@ -234,7 +234,9 @@ def test_a_command_needs_the_commits_that_its_checkout_brings(
         ("{pull_request: {branches: [main]}}", "", True),
         ("workflow_dispatch", "", False),
         ("{workflow_call: }", "", False),
-        ("pull_request", "if: vars.CHECKED == 'x', ", False),
+        ("pull_request", "if: github.event.action == 'opened', ", True),
+        ("pull_request", "if: github.event_name == 'push', ", False),
+        ("push", "if: github.event_name == 'pull_request', ", False),
         ("pull_request", "continue-on-error: true, ", False),
         ("pull_request", "no-such-key: true, ", False),
     ],
@@ -248,5 +250,5 @@ def test_what_fails_in_a_workflow_beside_the_delivery_is_named(
     (place / "review.yml").write_text(
         f"name: Review\non: {on}\njobs: {{compare: {{{condition}runs-on: ubuntu-24.04, steps: {steps}}}}}\n"
     )
-    fault = "! review.yml fails: compare: Compare: its checkout brings 1 of the last commits, not 2"
+    fault = "! review.yml: compare fails whenever it runs: Compare: its checkout brings 1 of the last commits, not 2"
     assert [each[: len(fault)] for each in said(read(tmp_path))] == [fault] * told
