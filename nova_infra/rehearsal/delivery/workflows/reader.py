@@ -6,7 +6,7 @@ environment. See https://docs.github.com/en/actions/reference/workflows-and-acti
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,13 +21,14 @@ from nova_infra.rehearsal.delivery.definition import (
 )
 from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner, why_no_service
 from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed, shell_command
-from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, ordered, why_no_combinations
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
 from nova_infra.rehearsal.delivery.workflows.language.triggers import (
     PatternError,
     never_started,
     why_not_started,
 )
+from nova_infra.rehearsal.delivery.workflows.others import failing_beside
 from nova_infra.rehearsal.delivery.workflows.risks import Risks
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
 from nova_infra.rehearsal.delivery.workflows.uploads import second_uploads
@@ -135,7 +136,7 @@ class _WorkflowReader:
         }
 
     def read(self) -> Workflow:
-        self._jobs = self._ordered(jobs_of(self._source, self._root))
+        self._jobs = ordered(self._source, jobs_of(self._source, self._root))
         for job in self._jobs:
             self._run.enter(job)
             self._look_at(job)
@@ -174,6 +175,7 @@ class _WorkflowReader:
                 *dict.fromkeys(each.risk for each in twice if each not in refused),
                 *self._undelivered(found),
                 *unstarted_by,
+                *failing_beside(self._source.path, self._run, self._root),
             ),
             tuple(job.name for job in self._jobs if job.name not in relevant and not job.gates and job.base),
             tuple(str(job.content["uses"]) for job in self._jobs if "uses" in job.content and job.base),
@@ -192,17 +194,6 @@ class _WorkflowReader:
         job.deploys = (*known, *found, "")[0]
         if len(found) > len(known):
             self._assumed.append(f"{job.name} deploys what only GitHub knows, which is not played")
-
-    def _ordered(self, jobs: Mapping[str, WorkflowJob]) -> list[WorkflowJob]:
-        """The jobs, each after those that it needs, otherwise as they are written."""
-        waiting, done = dict(jobs), dict[str, WorkflowJob]()
-        while waiting:
-            job = next((job for job in waiting.values() if all(other in done for other in job.needs)), None)
-            if job is None:
-                raise self._source.error(next(iter(waiting)), f"{', '.join(waiting)} need each other", "correct needs")
-            job.ancestors = {*job.needs, *(a for other in job.needs for a in done[other].ancestors)}
-            done[job.name] = waiting.pop(job.name)
-        return list(done.values())
 
     def _stages_of(self, job: WorkflowJob, deploying: list[WorkflowJob]) -> Iterator[Stage]:
         why = self._run.skipped.get(job.name)

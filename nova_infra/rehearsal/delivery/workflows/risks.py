@@ -44,8 +44,10 @@ class Risks:
         for job in deploying:
             yield from self._unwaited(job, deploying)
             yield from self._past_failure(job)
-            if job.deploys in self.approved and not job.environment_name:
-                yield f"{job.name} names no environment, so nobody has to approve before it deploys"
+            named = job.environment_name
+            if job.deploys in self.approved and "${{" not in named and named.lower() != job.deploys:
+                what = f"runs in the environment {named}, not {job.deploys}" if named else "names no environment"
+                yield f"{job.name} {what}, so nobody has to approve before it deploys"
             yield from self._crossed(job)
         relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
         for job in self.jobs:

@@ -60,13 +60,20 @@ class PushedRun:
             engine: What ``nova github outputs`` says of the engine.
             services: What ``nova services`` lists; nothing where that is not known.
         """
-        self._source, self.branch, self._engine = source, branch, engine
+        self._source, self.branch, self._engine, self._by_push = source, branch, engine, True
         self._services = json.dumps([{"name": each} for each in services]) if services else UNKNOWN
         self.skipped: dict[str, str] = {}
         self.assumed: dict[str, str] = {}
         self._outputs: dict[str, dict[str, Any]] = {}
         self._entered: dict[str, WorkflowJob] = {}
         self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any]]] = {}
+
+    def of(self, source: WorkflowText) -> "PushedRun":
+        """The run that the same push, or else a pull request of it, starts of another workflow."""
+        other = PushedRun(source, self.branch, self._engine)
+        other._services = self._services
+        other._by_push = "push" in (source.content.get("on") or ())
+        return other
 
     @property
     def pushed(self) -> set[str]:
@@ -245,6 +252,9 @@ class PushedRun:
             **{"workflow": str(self._source.content.get("name") or self._source.path), "head_ref": "", "base_ref": ""},
             **{"event": event, "sha": sha, "run_id": str(push), "run_number": str(push), "run_attempt": "1"},
         }
+        if not self._by_push:
+            known = {"event_name": "pull_request", "base_ref": self.branch}
+            github |= {**dict.fromkeys(("event", "ref", "ref_name", "ref_type", "head_ref", "sha"), UNKNOWN), **known}
         return {"github": github, "vars": Open(), "secrets": Open()}
 
     def _contexts(self, job: WorkflowJob, results: Mapping[str, str] | None = None) -> dict[str, Any]:
