@@ -26,10 +26,14 @@ TESTED = "POST_TEST_TRAFFIC_SHIFT"
 """The stage at which requests with a header reach only the new revision."""
 
 
-def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:
-    """The hook that makes the environment's function request some addresses, as CloudFormation takes it."""
+def smoke_hook(prefix: str, urls: list[str], host: str, stack: cdk.Stack) -> dict[str, Any]:
+    """The hook that makes the environment's function request some addresses, as CloudFormation takes it.
+
+    Args:
+        host: What their ``Host`` says instead of the address; empty where it says the same.
+    """
     header, value = TEST_HEADER
-    details = {"header": header, "value": value, "urls": urls}
+    details = {"header": header, "value": value, "urls": urls, **({"host": host} if host else {})}
     return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": details}
 
 

@@ -25,7 +25,7 @@ _DEPLOYMENT = {
             "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
             "HookTargetArn": TEXT,
             "RoleArn": ANY,
-            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT)},
+            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT), "host": TEXT},
             "LifecycleStages!": Each(
                 Only(
                     (
