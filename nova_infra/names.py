@@ -137,16 +137,6 @@ def alarm_name(stack: str, kind: str) -> str:
     return f"{stack}-{kind}"
 
 
-def queue_name(stack: str, given: str | None) -> str:
-    """Name of a worker's queue, by the name of the service's stack and what the configuration says."""
-    return given or stack
-
-
-def dead_queue_name(stack: str, queue: str | None, given: str | None) -> str:
-    """Name of the queue for what a worker cannot process; ``queue`` is what the configuration says of the other one."""
-    return given or f"{queue_name(stack, queue)}-dead"
-
-
 def schedule_name(stack: str) -> str:
     """Name of a job's schedule, and of its group. EventBridge Scheduler takes 64 characters, less than a stack's.
 
