@@ -61,7 +61,7 @@ class Here(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         """Refuse another host; reach one's own at the address that was asked."""
         asked, to = urlsplit(req.full_url), urlsplit(newurl)
-        own = {place(asked), place(urlsplit(f"//{req.get_header('Host')}"))}
+        own = {place(asked), place(urlsplit(f"//{req.get_header('Host', asked.netloc)}"))}
         if place(to) not in own:
             why = f" and leads to {to.netloc}, which is not what is tested: name a path that does not"
             raise ElsewhereError(req.full_url, code, why, headers, fp)
