@@ -49,6 +49,7 @@ from nova_infra.operations.planner.blockers.resources.losses import lost_data, p
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
     account_quotas,
+    beyond_rollback,
     resource_quotas,
     template_limits,
 )
@@ -132,6 +133,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     changed_health_checks,
     withdrawn_permissions,
     resource_quotas,
+    beyond_rollback,
     unknown_words,
     other_branches,
     crowded_schedules,
