@@ -11,9 +11,8 @@ from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import pipelines
 
-from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY, PUBLISH
+from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
 from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
-from nova_infra.machine.pythons import DELIVERED
 
 BUILT = "Synth_Output"
 """The artifact that CDK Pipelines deploys from."""
@@ -72,16 +71,13 @@ def built_stages(pipeline: codepipeline.CfnPipeline) -> list[dict[str, Any]]:
     return stages
 
 
-def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], assets: Tool) -> None:
+def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> None:
     """Let steps read the artifact that is deployed, instead of synthesizing the commit once more.
 
     Those that CDK makes refuse another one, as the others do by their own commands.
 
     CDK Pipelines puts a step's variables into its project, where CodePipeline resolves none of its own, so they are
     written into the built pipeline.
-
-    Args:
-        assets: What publishes assets.
     """
     resource = pipeline.pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
@@ -94,26 +90,9 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], asset
             variables = json.loads(action["configuration"].get("EnvironmentVariables", "[]"))
             variables.append({"name": ASSEMBLY, "type": "PLAINTEXT", "value": WANTED})
             resource.add_property_override(f"{path}.Configuration.EnvironmentVariables", json.dumps(variables))
-            if stage["name"] not in _BY_CDK:
+            if BUILT not in inputs:
                 resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
                 resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
-    for node in pipeline.node.find_all():
-        if isinstance(node, codebuild.CfnProject) and "Assets" in node.node.path.split("/"):
-            _publish(node, assets)
-
-
-def _publish(project: codebuild.CfnProject, tool: Tool) -> None:
-    """Let the deployed pipeline say what is run, instead of the file that CDK writes into the assembly.
-
-    CDK's projects would run whatever that file says. It still says which assets there are: listed in the template, each
-    change of one would be a change of the pipeline.
-    """
-    listed = cdk.Stack.of(project).resolve(project.source)["buildSpec"]
-    phases = {
-        "install": {"runtime-versions": {"python": DELIVERED}, "commands": tool.install()},
-        "build": {"commands": [f'python3 -I - "$CODEBUILD_SRC_DIR" {listed} {PUBLISH}']},
-    }
-    project.add_property_override("Source.BuildSpec", json.dumps({"version": "0.2", "phases": phases}, indent=2))
 
 
 def carry_cli(pipeline: pipelines.CodePipeline, cli: Tool) -> None:
