@@ -111,7 +111,7 @@ types-tests: types ## Strict type checks of tests, the services' included, and s
 # is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
 RULES = tests/unit/checks tests/unit/config
-PARTS = unit-others unit-rules unit-rehearsal unit-services unit-operations unit-synthesis types lint
+PARTS = unit-synthesis unit-others unit-rehearsal unit-operations unit-rules unit-services types lint
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides.
 FURTHER_PARTS = types-tests insecure
@@ -119,7 +119,7 @@ CASES ?= not exhaustive
 # What `make test` has left for test-all: services may have no such cases, for which pytest exits with 5.
 TAIL = exhaustive or hypothesis
 UNIT = pytest -q -rsfE -p no:schemathesis -m "$(CASES)"
-CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'
+CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk|^ *from cfnlint'
 SYNTHESIZE = $(eval SYNTHESIZE := $(shell grep -rlE --include='test_*.py' $(CALLS) tests/unit))$(SYNTHESIZE)
 
 unit: setup ## Unit tests of the infrastructure and the tools, except the exhaustive ones

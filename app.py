@@ -2,19 +2,24 @@
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nova_infra import kernel
-from nova_infra.config import Config, load_config
-from nova_infra.errors import NovaError
-from nova_infra.machine import tools
+if TYPE_CHECKING:
+    from nova_infra.config import Config
 
 ROOT = Path(__file__).resolve().parent
 
 
 def main() -> int:
     """Synthesize, or say in a line for each fault why not."""
+    # Ctrl-C ends this process without a traceback, also while modules load. Nothing has to be put back.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from nova_infra.config import load_config
+    from nova_infra.errors import NovaError
+
     try:
         synthesize(load_config(ROOT))
     except NovaError as error:
@@ -29,13 +34,16 @@ def main() -> int:
     return 0
 
 
-def synthesize(config: Config) -> None:
+def synthesize(config: "Config") -> None:
     """Write the cloud assembly that the configuration and the context describe.
 
     Raises:
-        NovaError: A context value is not usable.
+        NovaError: A context value is not usable, or there is no Node for CDK.
         RuntimeError: A check has findings.
     """
+    from nova_infra import kernel
+    from nova_infra.machine import tools
+
     # CDK starts Node as it is imported, which takes a second, so a mistake in the configuration is answered before.
     tools.prepare_node(os.environ)
     # Little of what a synthesis makes becomes garbage before its end: to look for it takes a twentieth of the time.

@@ -31,6 +31,9 @@ REQUEST_ALARMS = ("errors", "unanswered", "latency")
 WEB_ALARMS = (*REQUEST_ALARMS, "cpu", "memory")
 """The alarms of a web service that are meant to roll its deployments back."""
 
+TOOK_TOO_LONG = "The run took longer than"
+"""What a job's state machine says of a run that it stopped; the limit follows."""
+
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""
 
@@ -132,16 +135,6 @@ def platform_stack_name(prefix: str) -> str:
 def alarm_name(stack: str, kind: str) -> str:
     """Name of a service's alarm, by the name of the service's stack and one of the kinds above."""
     return f"{stack}-{kind}"
-
-
-def queue_name(stack: str, given: str | None) -> str:
-    """Name of a worker's queue, by the name of the service's stack and what the configuration says."""
-    return given or stack
-
-
-def dead_queue_name(stack: str, queue: str | None, given: str | None) -> str:
-    """Name of the queue for what a worker cannot process; ``queue`` is what the configuration says of the other one."""
-    return given or f"{queue_name(stack, queue)}-dead"
 
 
 def schedule_name(stack: str) -> str:

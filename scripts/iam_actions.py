@@ -4,7 +4,7 @@ Run it after an update of cfn-lint: ``python scripts/iam_actions.py``. A test co
 """
 
 import json
-from importlib import resources
+from importlib import metadata
 from pathlib import Path
 
 LIST = Path(__file__).parents[1] / "nova_infra" / "config" / "values" / "iam_actions.txt"
@@ -12,8 +12,8 @@ LIST = Path(__file__).parents[1] / "nova_infra" / "config" / "values" / "iam_act
 
 def listed() -> str:
     """A line for each service: its prefix and its actions, in lower case, because IAM compares them so."""
-    source = resources.files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json"
-    services = json.loads(source.read_text(encoding="utf-8"))
+    source = metadata.distribution("cfn-lint").locate_file("cfnlint/data/AdditionalSpecs/Policies.json")
+    services = json.loads(Path(str(source)).read_text(encoding="utf-8"))
     lines = (" ".join([prefix, *sorted(services[prefix]["Actions"])]) for prefix in sorted(services))
     return "\n".join(lines) + "\n"
 

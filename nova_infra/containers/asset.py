@@ -12,7 +12,7 @@ from nova_infra.assembly import DockerAsset
 from nova_infra.containers.build import ENGINES, Recipe, build
 from nova_infra.containers.engine import detect
 from nova_infra.errors import NovaError
-from nova_infra.images.build_context import ContextFile
+from nova_infra.images.build_context import ContextFile, Kind, content_of
 
 
 def asset_command(name: str, architecture: str, asset: DockerAsset) -> list[str]:
@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
     """Build it; returns the exit code."""
     name, architecture, directory, dockerfile, *pairs = arguments
     given = dict(pair.split("=", 1) for pair in pairs)
-    recipe = Recipe(name, dockerfile, f"linux/{architecture}", given, tuple(asset_files(Path(directory))))
     try:
+        recipe = Recipe(name, dockerfile, f"linux/{architecture}", given, tuple(asset_files(Path(directory))))
         build(detect(ENGINES), recipe, tell=print)
     except NovaError as error:
         print(error)
@@ -39,9 +39,10 @@ def asset_files(directory: Path) -> Iterator[ContextFile]:
     for path in sorted(directory.rglob("*")):
         relative = path.relative_to(directory).as_posix()
         if path.is_symlink():
-            yield ContextFile(relative, "link", str(path.readlink()).encode())
+            yield ContextFile(relative, "link", os.fsencode(path.readlink()))
         elif path.is_file():
-            yield ContextFile(relative, "executable" if os.access(path, os.X_OK) else "file", path.read_bytes())
+            kind: Kind = "executable" if os.access(path, os.X_OK) else "file"
+            yield ContextFile(relative, kind, content_of(path, relative))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from nova_infra.containers.dockerfile import needs_docker_format, programs_of_shells
+from nova_infra.containers.dockerfile import needs_docker_format, programs_of_shells, with_users
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError, build_error
 from nova_infra.images.build_context import ContextFile, write_context
@@ -29,7 +29,8 @@ _SECRETS = {
 ENGINES = ("docker", "podman", "buildah")
 """Programs that build: on an interruption they are left to end by themselves."""
 _KEPT_LINES = 60
-_BASE_LABEL = "nova.built-on"
+BASE_LABEL = "nova.built-on"
+"""Label of an image that was built: the ids of the images that stand in for those that its Dockerfile names."""
 STAGE_LABEL = "nova.stage"
 """Label of what a build leaves between its steps."""
 CACHE = "cache"
@@ -83,6 +84,7 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
     """
     stand_ins = _stand_ins(engine, recipe)
     base = " ".join(image_id for _, _, image_id in stand_ins)
+    base += " and users" if _with_users(recipe, stand_ins) != _dockerfile(recipe) else ""
     if _is_there(engine, recipe, base):
         return False
     try:
@@ -97,9 +99,13 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
     return True
 
 
+def _with_users(recipe: Recipe, stand_ins: list[tuple[str, str, str]]) -> str:
+    return with_users(_dockerfile(recipe), [reference for reference, _, _ in stand_ins])
+
+
 def _is_there(engine: Engine, recipe: Recipe, base: str) -> bool:
     found = engine.image(recipe.name)
-    return found is not None and _labels(found).get(_BASE_LABEL, "") == base
+    return found is not None and _labels(found).get(BASE_LABEL, "") == base
 
 
 def _build(
@@ -112,6 +118,8 @@ def _build(
         context.mkdir()
         scratch.mkdir()
         write_context(recipe.files, context)
+        if (with_all := _with_users(recipe, stand_ins)) != _dockerfile(recipe):
+            (context / recipe.dockerfile).write_text(with_all, encoding="utf-8")
         arguments = [
             *(["buildx"] if engine.is_docker else []),
             "build",
@@ -125,7 +133,7 @@ def _build(
         if engine.is_docker:
             arguments += [f"--build-context={ref}=docker-image://{name}" for ref, name, _ in stand_ins]
             # No file carries the day on which it was built: the same files give the same digest.
-            arguments += ["--build-arg=SOURCE_DATE_EPOCH=0", "--provenance=false", f"--label={_BASE_LABEL}={base}"]
+            arguments += ["--build-arg=SOURCE_DATE_EPOCH=0", "--provenance=false", f"--label={BASE_LABEL}={base}"]
             arguments += [engine.buildx_output(recipe.name, scratch, tell=tell)]
         else:
             arguments += [f"--build-context={ref}=container-image://{name}" for ref, name, _ in stand_ins]
@@ -159,7 +167,7 @@ def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callab
     programs = programs_of_shells(_dockerfile(recipe), recipe.target)
     dockerfile.write_text("\n".join([f"FROM {built}", *programs]) + "\n", encoding="ascii")
     (scratch / "nothing").mkdir()
-    arguments = ["build", f"--platform={recipe.platform}", f"--file={dockerfile}", f"--label={_BASE_LABEL}={base}"]
+    arguments = ["build", f"--platform={recipe.platform}", f"--file={dockerfile}", f"--label={BASE_LABEL}={base}"]
     # The annotation would be the digest of what was just built, history and all.
     arguments += [_DATELESS, _SEALED, "--annotation=org.opencontainers.image.base.digest=", "--layers=false"]
     arguments += ["--omit-history", f"--tag={recipe.name}", str(scratch / "nothing")]
@@ -188,7 +196,7 @@ def _keep_cache(engine: Engine, recipe: Recipe, used: tuple[str, ...]) -> None:
 def untagged_images(engine: Engine) -> list[str]:
     """The ids of images that builds have left, and that have no name any more."""
     found: set[str] = set()
-    for label in (STAGE_LABEL, _BASE_LABEL):
+    for label in (STAGE_LABEL, BASE_LABEL):
         listed = engine.run("images", "--quiet", "--no-trunc", "--filter=dangling=true", f"--filter=label={label}")
         found.update(each for each in map(_plain, listed.split()) if re.fullmatch(r"[0-9a-f]{64}", each))
     return sorted(found)

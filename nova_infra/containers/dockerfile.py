@@ -5,13 +5,31 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 _STAGE = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 _SHELL = ("/bin/sh", "-c")
+# Users that an official image has, as its Dockerfile makes them, and a plain Debian or Alpine lacks: user and group id.
+_USERS = {
+    "bun": {"bun": (1000, 1000)},
+    "deno": {"deno": (1993, 1993)},
+    "gradle": {"gradle": (1000, 1000)},
+    "grafana": {"grafana": (472, 0)},
+    "haproxy": {"haproxy": (99, 99)},
+    "mongo": {"mongodb": (999, 999)},
+    "mysql": {"mysql": (999, 999)},
+    "nginx": {"nginx": (101, 101)},
+    "node": {"node": (1000, 1000)},
+    "postgres": {"postgres": (999, 999)},
+    "rabbitmq": {"rabbitmq": (999, 999)},
+    "redis": {"redis": (999, 999)},
+    "ubuntu": {"ubuntu": (1000, 1000)},
+    "valkey": {"valkey": (999, 999)},
+    **{each: {"app": (1654, 1654)} for each in ("aspnet", "runtime", "runtime-deps", "sdk")},
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,33 @@ def volumes_of(dockerfile: Path) -> tuple[str, list[str]]:
             case "VOLUME":
                 volumes += _words(rest, ()) if rest.lstrip().startswith("[") else rest.split()
     return directory, volumes
+
+
+def with_users(text: str, references: Collection[str]) -> str:
+    """The Dockerfile with the users that it names, and that its bases have where they are the official images.
+
+    Args:
+        references: The bases that are stood in for, perhaps by an image without them.
+    """
+    named = set(re.findall(r"^\s*USER\s+([\w-]+)|--chown=([\w-]+)", text, re.IGNORECASE | re.MULTILINE))
+    found = []
+    for line in text.splitlines(keepends=True):
+        found.append(line)
+        begins = re.fullmatch(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(\s+AS\s+\S+)?\s*", line, re.IGNORECASE)
+        if begins and begins.group(1) in references:
+            users = _USERS.get(re.split("[@:]", begins.group(1).rpartition("/")[2])[0], {})
+            found += [_making(user, *ids) for user, ids in users.items() if named & {(user, ""), ("", user)}]
+    return "".join(found)
+
+
+def _making(user: str, uid: int, gid: int) -> str:
+    """The step that makes a user where there is none of that name."""
+    made = (
+        f"echo {user}:x:{uid}:{gid}::/home/{user}:/bin/sh >>/etc/passwd; "
+        f"grep -q ^{user}: /etc/group || echo {user}:x:{gid}: >>/etc/group; "
+        f"mkdir -p /home/{user}; chown {uid}:{gid} /home/{user}"
+    )
+    return f"RUN grep -q ^{user}: /etc/passwd || {{ {made}; }}\n"
 
 
 def needs_docker_format(text: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from nova_infra.documents.text import shortened
 from nova_infra.errors import NovaError
 
 _LINES = 3
@@ -128,8 +129,7 @@ def build_error(program: str, name: str, lines: Sequence[str], dockerfile: str) 
 
 def last_lines(said: str, count: int = _LINES) -> str:
     """The last lines that say something, as one line."""
-    lines = ending(said, count)
-    return " / ".join(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]}…" for line in lines)
+    return " / ".join(shortened(line, _LINE_LENGTH) for line in ending(said, count))
 
 
 def ending(said: str, count: int) -> list[str]:

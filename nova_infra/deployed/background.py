@@ -27,11 +27,13 @@ class JobRun:
     Attributes:
         status: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``, in Step Functions' words.
         ended: When it ended, UTC; None while it is going.
+        arn: Of the execution.
     """
 
     status: str
     began: datetime
     ended: datetime | None
+    arn: str = ""
 
 
 @dataclass(frozen=True)

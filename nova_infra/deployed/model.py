@@ -76,6 +76,11 @@ class StoppedTask:
     container_reason: str
     log_stream: str = ""
 
+    @property
+    def words(self) -> str:
+        """Why it ended, in AWS's words."""
+        return "; ".join(part for part in (self.reason, self.container_reason) if part)
+
 
 @dataclass(frozen=True)
 class Deployment:

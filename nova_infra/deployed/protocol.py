@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from nova_infra.deployed.background import Backlog, RunningJob
+from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.model import (
     Alarm,
     Answer,
@@ -48,6 +48,9 @@ class ObservedEnvironment(Protocol):
 
     def jobs(self) -> tuple[RunningJob, ...]:
         """Every job with its latest runs and its schedule, by name."""
+
+    def failed_task(self, run: JobRun) -> StoppedTask:
+        """The task of a job's run that failed; where there is none, why the run failed."""
 
     def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
         """Worker to its queue; services without a queue are left out."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from nova_infra.deployed.aws.deployments import read_deployment
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction
-from nova_infra.deployed.background import Backlog, RunningJob
+from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
     Alarm,
@@ -92,6 +92,10 @@ class RehearsedEnvironment:
     def jobs(self) -> tuple[RunningJob, ...]:
         """A rehearsal shows them in its own report."""
         return ()
+
+    def failed_task(self, run: JobRun) -> StoppedTask:
+        """There are no jobs to ask for."""
+        raise RefusedError(f"{run.arn}: runs in no rehearsal")
 
     def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
         """A rehearsal shows them in its own report."""

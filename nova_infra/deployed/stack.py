@@ -9,6 +9,9 @@ from nova_infra.names import REVISION_OUTPUT
 
 Template = dict[str, Any]
 """A CloudFormation template as parsed JSON."""
+MAX_BYTES_WITHOUT_BUCKET = 51_200
+"""Of a template that is sent in the call itself:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
 
 
 @dataclass(frozen=True)

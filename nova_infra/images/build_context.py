@@ -6,12 +6,15 @@ directory that git knows nothing of is read as it lies there. A text's CRLF coun
 """
 
 import os
+import stat
+import sys
 import unicodedata
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from nova_infra.documents.files import UnreadableFileError, read_file
 from nova_infra.errors import NovaError
 from nova_infra.images.dockerignore import DockerIgnore
 from nova_infra.machine import git
@@ -48,6 +51,25 @@ def read_contexts(services: Path, names: Iterable[str]) -> dict[str, tuple[Conte
         services: The ``services/`` directory; its ``.dockerignore`` says what images may contain.
     """
     names = list(names)
+    kinds, owners, shared = _listed(services, names)
+    read = {path: _read(services, path, kinds[path]) for path in shared}
+    contexts = {}
+    for name in names:
+        own = [_read(services, path, kinds[path]) for path, owner in owners.items() if owner == name]
+        files = [file for file in (*own, *read.values()) if file is not None]
+        contexts[name] = tuple(sorted(files, key=lambda file: file.encoded_path))
+    return contexts
+
+
+def context_paths(services: Path, names: Iterable[str]) -> list[str]:
+    """The paths of what is in any of the services' build contexts."""
+    names = list(names)
+    _, owners, shared = _listed(services, names)
+    return sorted(path for path, owner in owners.items() if (owner in names or path in shared))
+
+
+def _listed(services: Path, names: list[str]) -> tuple[dict[str, Kind], dict[str, str], set[str]]:
+    """Path to kind of what images may contain, path to the directory that owns it, and what is everybody's."""
     for name in names:
         if not (services / name).is_dir():
             raise NovaError(f"services/{name}: not found in {services.parent}: create it, or correct its name")
@@ -57,14 +79,8 @@ def read_contexts(services: Path, names: Iterable[str]) -> dict[str, tuple[Conte
     seen = {path: kind for path, kind in kinds.items() if not ignore.ignores(path)}
     seen |= {path: kinds[path] for path in dockerfiles.values() if path in kinds}  # Docker sends it in any case
     owners = {path: path.partition("/")[0] for path in seen}
-    shared = [path for path, owner in owners.items() if owner not in dockerfiles and owner not in names]
-    read = {path: _read(services, path, seen[path]) for path in shared}
-    contexts = {}
-    for name in names:
-        own = [_read(services, path, seen[path]) for path, owner in owners.items() if owner == name]
-        files = [file for file in (*own, *read.values()) if file is not None]
-        contexts[name] = tuple(sorted(files, key=lambda file: file.encoded_path))
-    return contexts
+    shared = {path for path, owner in owners.items() if owner not in dockerfiles and owner not in names}
+    return seen, owners, shared
 
 
 def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tuple[ContextFile, ...], str]:
@@ -80,7 +96,7 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
     shown = directory.relative_to(root).as_posix()
     if not directory.is_dir():
         raise NovaError(f"{shown}: is not a directory in {root}: create it, or correct the context")
-    kinds = _git_index(directory) or dict(_walk(directory, directory))
+    kinds = _git_index(directory) or dict(_walk(directory, directory, shown))
     ignore = _docker_ignore(directory)
     own = (root / dockerfile).relative_to(directory).as_posix() if (root / dockerfile).is_relative_to(directory) else ""
     paths = {
@@ -129,7 +145,12 @@ def unknown_to_contexts(services: Path, names: Container[str]) -> list[str]:
 
 def _docker_ignore(services: Path) -> DockerIgnore:
     path = services / ".dockerignore"
-    return DockerIgnore.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    try:
+        return DockerIgnore.parse(_text(content_of(path, str(path)).removeprefix(b"\xef\xbb\xbf")))
+    except FileNotFoundError:
+        return DockerIgnore(())
+    except ValueError as error:
+        raise NovaError(f"{path}: {error}") from None
 
 
 def _listed_kinds(services: Path, names: Iterable[str]) -> dict[str, Kind]:
@@ -163,16 +184,31 @@ def _git_index(services: Path) -> dict[str, Kind] | None:
     return kinds
 
 
-def _walk(services: Path, path: Path) -> Iterator[tuple[str, Kind]]:
-    """Path and kind of all that lies there."""
-    if path.is_dir() and not path.is_symlink():
-        for each in path.iterdir():
-            yield from _walk(services, each)
-        return
-    executable = not path.is_symlink() and path.stat().st_mode & 0o100
-    kind: Kind = "link" if path.is_symlink() else "executable" if executable else "file"
+def _walk(services: Path, path: Path, shown: str = "services") -> Iterator[tuple[str, Kind]]:
+    """Path and kind of all that lies there but for sockets, pipes and devices, which git knows nothing of."""
     # macOS takes accents apart in names; git puts them together again, and so do its clones.
-    yield unicodedata.normalize("NFC", path.relative_to(services).as_posix()), kind
+    name = unicodedata.normalize("NFC", path.relative_to(services).as_posix())
+    try:
+        mode = path.lstat().st_mode
+        inside = list(path.iterdir()) if stat.S_ISDIR(mode) else []
+    except OSError as error:
+        raise NovaError(f"{shown}/{name}: cannot be read: {error.strerror}: correct its permissions") from None
+    for each in inside:
+        yield from _walk(services, each, shown)
+    if stat.S_ISLNK(mode) or stat.S_ISREG(mode):
+        yield name, "link" if stat.S_ISLNK(mode) else "executable" if mode & 0o100 else "file"
+
+
+def content_of(file: Path, shown: str) -> bytes:
+    """What a file of a build context holds.
+
+    Args:
+        shown: Its path in messages.
+    """
+    try:
+        return read_file(file, most=sys.maxsize)
+    except UnreadableFileError as error:
+        raise NovaError(f"{shown}: {error}: {error.remedy}") from None
 
 
 def _read(services: Path, path: str, kind: Kind, shown: str = "services") -> ContextFile | None:
@@ -181,11 +217,9 @@ def _read(services: Path, path: str, kind: Kind, shown: str = "services") -> Con
     try:
         if file.is_symlink():
             return ContextFile(path, "link", os.fsencode(file.readlink()))
-        content = file.read_bytes()
+        content = content_of(file, f"{shown}/{path}")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise NovaError(f"{shown}/{path}: cannot be read: {error.strerror}: fix its permissions") from None
     # As git distinguishes text from binary: by a NUL among the first 8000 bytes.
     return ContextFile(path, kind, content if b"\0" in content[:8000] else content.replace(b"\r\n", b"\n"))
 

@@ -27,7 +27,11 @@ class DockerIgnore:
 
     @classmethod
     def parse(cls, text: str) -> DockerIgnore:
-        """The patterns that a file's text states."""
+        """The patterns that a file's text states.
+
+        Raises:
+            ValueError: Docker refuses one of them; the message names its line, the fault and the remedy.
+        """
         return cls(tuple(_patterns(text.splitlines())))
 
     def ignores(self, path: str) -> bool:
@@ -44,14 +48,20 @@ class DockerIgnore:
 
 
 def _patterns(lines: Iterable[str]) -> Iterator[tuple[re.Pattern[str], bool]]:
-    for line in lines:
+    for number, line in enumerate(lines, start=1):
         pattern = line.strip()
         if not pattern or line.startswith("#"):
             continue
         takes_in = pattern.startswith("!")
-        cleaned = posixpath.normpath(pattern.removeprefix("!").strip()).lstrip("/")
-        # A path matches by itself or by one of its parents.
-        yield re.compile(f"{_expression(cleaned)}(?:/.*)?\\Z", re.DOTALL), takes_in
+        wanted = pattern.removeprefix("!").strip()
+        cleaned = posixpath.normpath(wanted).lstrip("/")
+        try:
+            # A path matches by itself or by one of its parents.
+            yield re.compile(f"{_expression(cleaned)}(?:/.*)?\\Z", re.DOTALL), takes_in
+        except re.error:
+            wanted = ""
+        if not wanted or {"[", "[]"} & set(_TOKENS.findall(cleaned)):
+            raise ValueError(f"line {number} has {pattern!r}, which Docker does not take as a pattern: correct it")
 
 
 def _expression(pattern: str) -> str:

@@ -43,6 +43,7 @@ from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, SourceRuntime, TaskRuntime, choose_runtime
+from nova_infra.synthesis import not_looked_up
 
 WORK_DIRECTORY = ".nova"
 
@@ -149,6 +150,7 @@ def _prepare(options: Options, console: Console) -> _Prepared:
     gaps += [f"workflows of other repositories: {', '.join(delivery.elsewhere)}"] if delivery.elsewhere else []
     gaps += [f"steps of the workflow: {', '.join(delivery.unplayed)}"] if delivery.unplayed else []
     gaps += delivery.assumed
+    gaps += not_looked_up(candidate.assembly.directory)
     drills = _playable(drills, candidate, runtime, gaps)
     if options.what_if is not None:
         options.what_if.require_difference(candidate)

@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -38,6 +41,31 @@ def test_a_test_that_says_so_may_read_it() -> None:
     assert (ROOT / "nova.toml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("named", "flags", "blocks", "place"),
+    [
+        ({}, os.ST_NOSUID, 2**20, "/dev/shm"),
+        ({}, os.ST_NOEXEC, 2**20, "/elsewhere"),
+        ({}, os.ST_NOSUID, 2**18, "/elsewhere"),
+        ({"TMPDIR": "/elsewhere"}, os.ST_NOSUID, 2**20, "/elsewhere"),
+    ],
+)
+def test_temporary_files_are_in_memory_that_has_room_and_runs_programs_unless_a_place_is_named(
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
+    named: dict[str, str],
+    flags: int,
+    blocks: int,
+    place: str,
+) -> None:
+    [conftest] = [each for each in pytestconfig.pluginmanager.get_plugins() if hasattr(each, "_place")]
+    monkeypatch.setattr(conftest, "os", SimpleNamespace(**{**vars(os), "environ": named}))
+    monkeypatch.setattr(conftest.os, "access", lambda *_: True)
+    monkeypatch.setattr(conftest.os, "statvfs", lambda _: SimpleNamespace(f_flag=flags, f_bavail=blocks, f_frsize=4096))
+    monkeypatch.setattr(tempfile, "tempdir", "/elsewhere")
+    assert conftest._place() == place
+
+
 LONG = f"test_{'that_has_a_long_name' * 4}"
 FAILING = f"""
 import os, subprocess
@@ -48,7 +76,11 @@ def {LONG}():
 def test_that_starts_podman():
     kept = os.path.join(os.environ["TMPDIR"], "podman-run-1001")
     os.mkdir(kept)
-    process = subprocess.Popen(["sleep", "60"], env={{**os.environ, "XDG_RUNTIME_DIR": kept}}, start_new_session=True)
+    process = subprocess.Popen(
+        ["sh", "-c", "echo; while :; do sleep 1; done"],
+        env={{**os.environ, "XDG_RUNTIME_DIR": kept}}, start_new_session=True, stdout=subprocess.PIPE,
+    )
+    process.stdout.read(1)  # before that, the system may not show its environment yet
     open("pid", "w").write(str(process.pid))
 """
 
@@ -78,7 +110,10 @@ def test_a_log_names_a_failed_test_with_its_whole_reason(ran: tuple[list[str], i
 
 
 def test_what_podman_keeps_running_without_root_ends_with_the_tests(ran: tuple[list[str], int]) -> None:
-    assert not psutil.pid_exists(ran[1]) or psutil.Process(ran[1]).status() == psutil.STATUS_ZOMBIE
+    late = time.monotonic() + 10
+    while psutil.pid_exists(ran[1]) and psutil.Process(ran[1]).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < late
+        time.sleep(0.01)
 
 
 @pytest.mark.exhaustive("test_a_test_that_reads_what_is_the_users_fails_whoever_runs_it")

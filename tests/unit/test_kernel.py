@@ -2,14 +2,20 @@
 
 import inspect
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import jsii._type_checking as checking
+import psutil
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra import kernel
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import os
 from jsii._kernel.providers.process import _NodeProcess as process
@@ -17,15 +23,14 @@ from nova_infra import kernel
 from nova_infra.machine import tools
 tools.prepare_node(os.environ)
 kernel.connect_directly()
-import aws_cdk as cdk
 import psutil
-app = cdk.App()
-stack = cdk.Stack(app, "Stack")
-print(cdk.CfnResource(stack, "Ünter", type="AWS::SNS::Topic").node.id)
+from constructs import Construct, RootConstruct
+root = RootConstruct()
+print(Construct(root, "Ünter").node.id)
 print(len(psutil.Process().children(recursive=True)))
-cdk.CfnResource(stack, "Same", type="AWS::SNS::Topic")
+Construct(root, "Same")
 try:
-    cdk.CfnResource(stack, "Same", type="AWS::SNS::Topic")
+    Construct(root, "Same")
 except RuntimeError as error:
     print(error)
 raise SystemExit(7)
@@ -63,11 +68,17 @@ process._jsii_runtime = lambda self: own(self) if asked else asked.append(1) or 
     "an unknown hello": "kernel._WITH_A_THIRD = 'echo \\'{\"version\": 2}\\' >&0'",
     "no hello at all": "kernel._WITH_A_THIRD = 'echo 3 >&0'",
     "no such class": "import sys; sys.modules['jsii._kernel.providers.process'] = sys",
-    "no shell": "kernel.subprocess = type('No', (), {'Popen': lambda *_, **__: open('/nowhere')})",
+    "no shell": """
+kernel.subprocess = type("No", (), {"Popen": lambda *_, **__: open("/nowhere"), "run": kernel.subprocess.run})
+""",
 }
 
 
-@pytest.mark.parametrize(("changed", "processes"), [("", "1"), *((each, "2") for each in STRANGE.values())])
+@pytest.mark.parametrize(
+    ("changed", "processes"),
+    # One that begins to start and fails, and one of whose start nothing is known.
+    [("", "1"), *one_of_each(((each, "2") for each in STRANGE.values()), kind=lambda case: "sys.modules" in case[0])],
+)
 def test_one_process_answers_for_cdk_or_those_that_jsii_starts(changed: str, processes: str) -> None:
     said = run(changed)
     assert said.stderr == ""
@@ -77,6 +88,50 @@ def test_one_process_answers_for_cdk_or_those_that_jsii_starts(changed: str, pro
     assert said.returncode == 7
 
 
+@pytest.mark.parametrize(
+    ("says", "fault"),
+    [
+        (None, "not found, and CDK runs in Node"),
+        ("exit 3", "does not run as Node does"),
+        ("echo Python 3.11", "does not run as Node does"),
+        ("[ $1 = --version ] && echo v14.21.3", "is Node v14.21.3, and CDK needs 18 or newer"),
+        ("[ $1 = --version ] && echo v24.19.0", "CDK does not start in it"),
+    ],
+)
+def test_a_node_that_cdk_cannot_use_is_said_in_one_line(says: str | None, fault: str, tmp_path: Path) -> None:
+    node = tmp_path / "node"
+    if says is not None:
+        node.write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+        node.chmod(0o755)
+    said = subprocess.run(
+        [sys.executable, ROOT / "app.py"],
+        env={**os.environ, "JSII_NODE": str(node)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stderr.count("\n")) == (2, 1), said.stderr
+    assert said.stderr.startswith(f"{node}: {fault}: run make setup")
+
+
 def test_somebody_s_own_runtime_of_jsii_is_started_by_jsii() -> None:
     said = run(JSII_RUNTIME="/nowhere/runtime.js")
     assert "Cannot find module '/nowhere/runtime.js'" in said.stderr
+    assert said.stderr.splitlines()[-1].endswith("leave JSII_NODE and JSII_RUNTIME unset")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_synthesis_that_is_interrupted_says_nothing_and_leaves_nothing(number: int, tmp_path: Path) -> None:
+    """Both as CDK starts; the one signal reaches Python alone, the other every process of the terminal."""
+    program = [sys.executable, str(ROOT / "app.py")]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "CDK_OUTDIR": str(tmp_path / "out")}
+    with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, start_new_session=True) as process:
+        while not (places := [*tmp_path.glob("*/jsii-kernel-*")]):
+            time.sleep(0.01)
+        [node] = psutil.Process(process.pid).children()
+        assert node.cmdline()[-2].endswith("program.js")
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        assert process.communicate()[1] == b""
+    assert process.returncode == -number
+    psutil.wait_procs([node], timeout=30)
+    assert (node.is_running(), [each for each in places if each.parent.exists()]) == (False, [])

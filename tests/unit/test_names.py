@@ -11,6 +11,7 @@ import pytest
 
 from helpers.assembly import Assembly
 from nova_infra import names
+from nova_infra.config.services.worker import Queue
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.connect import Whereabouts, connect, connect_toolchain
 from nova_infra.names import BOOTSTRAP_VERSION
@@ -158,7 +159,7 @@ def test_the_longest_names_that_the_configuration_allows_are_short_enough_for_aw
     most = {
         128: [stack],  # of CloudFormation
         255: [*(names.alarm_name(stack, kind) for kind in kinds), names.canary_alarm_name(prefix)],
-        80: [stack, names.dead_queue_name(stack, None, None)],  # of Step Functions and SQS
+        80: [stack, *Queue(fifo=True).names(stack)],  # of Step Functions and SQS
         64: [
             names.schedule_name(stack),
             *functions,

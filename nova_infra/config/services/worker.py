@@ -8,14 +8,13 @@ from nova_infra.config.services.surroundings import KeyArn
 from nova_infra.config.services.web import Targets, Thresholds
 from nova_infra.config.values.fields import Model, matching, refusal
 
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html. Not FIFO, whose names end
-# with .fifo: how far a FIFO queue is behind says nothing of how many tasks could work on it.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 QueueName = Annotated[
     str,
     *matching(
         r"[A-Za-z0-9_{}-]{1,80}",
-        "is not the name of a standard queue",
-        "use up to 80 letters, digits, hyphens and underscores, without .fifo",
+        "is not the name of a queue",
+        "use up to 80 letters, digits, hyphens, underscores; for a FIFO queue, write fifo = true and leave out .fifo",
     ),
 ]
 
@@ -37,6 +36,9 @@ class Queue(Model):
     """Name of the queue; ``{environment}`` in it is filled in. Default: ``<platform>-<environment>-<service>``."""
     dead: QueueName | None = None
     """Name of the dead-letter queue. Default: the queue's name and ``-dead``."""
+    fifo: bool = False
+    """Whether both queues are FIFO queues; their names then end with ``.fifo``. Who sends gives each message a group,
+    whose messages are handled in order by one task at a time. Default: false."""
     existing: bool = False
     """Whether both queues already exist, for example because ``infrastructure.py`` creates them. Nova then creates
     neither, and ``name`` and ``dead`` are required. Default: false."""
@@ -55,6 +57,11 @@ class Queue(Model):
     visibility_seconds: Annotated[int, Field(ge=1, le=43_200)] = 60
     """Seconds for which a received message is hidden from other tasks: more than it takes to process one. Default:
     60."""
+
+    def names(self, stack: str) -> tuple[str, str]:
+        """Names of the queue and of the dead-letter queue, by the name of the service's stack."""
+        end, name = ".fifo" if self.fifo else "", self.name or stack
+        return f"{name}{end}", f"{self.dead or f'{name}-dead'}{end}"
 
     @property
     def oldest(self) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nova_infra.names import TOOK_TOO_LONG
+
 LEFT_OUT = "LeftOut"
 """The state in which a run ends if the one before it is still running."""
 
@@ -76,7 +78,7 @@ def _stop_late(partition: str, cluster: str, timeout_seconds: int) -> dict[str, 
         "TookTooLong": {
             "Type": "Fail",
             "Error": "TookTooLong",
-            "Cause": f"The run took longer than {timeout_seconds} s and was stopped",
+            "Cause": f"{TOOK_TOO_LONG} {timeout_seconds} s and was stopped",
         },
     }
 

@@ -8,7 +8,6 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import acknowledge_own_policy
 from nova_infra.config import Queue
 from nova_infra.constructs.statements import allow
-from nova_infra.names import dead_queue_name, queue_name
 
 KEPT = cdk.Duration.days(14)
 """The longest that SQS keeps a message: an outage should not lose any."""
@@ -28,8 +27,7 @@ class WorkQueue(Construct):
             consumer: The task role, which may take messages and delete them.
         """
         super().__init__(scope, construct_id)
-        self.name = queue_name(name, queue.name)
-        self.dead_name = dead_queue_name(name, queue.name, queue.dead)
+        self.name, self.dead_name = queue.names(name)
         if queue.existing:
             dead, work = (self._imported(id_, each) for id_, each in (("Dead", self.dead_name), ("Queue", self.name)))
         else:
@@ -60,6 +58,7 @@ class WorkQueue(Construct):
             self,
             construct_id,
             queue_name=name,
+            fifo=name.endswith(".fifo") or None,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=KEPT,

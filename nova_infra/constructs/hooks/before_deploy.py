@@ -15,6 +15,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, acknowledge_own_policy
 from nova_infra.config import Service
+from nova_infra.config.services.job import MAX_RELEASE_SECONDS
 from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.documents import last_words
@@ -83,6 +84,7 @@ class BeforeDeploy(Construct):
                 "Container": CONTAINER,
                 "Command": list(service.before_deploy),
                 "Setting": "before_deploy" if service.kind == "web" else "run_before_promotion",
+                "Seconds": str(service.timeout_seconds if service.kind == "job" else MAX_RELEASE_SECONDS),
                 "Key": _key(service, release),
                 "Done": parameter,
                 "Subnets": [subnet.subnet_id for subnet in subnets],

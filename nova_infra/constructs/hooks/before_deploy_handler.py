@@ -12,7 +12,7 @@ from nova_infra.documents.last_words import telling_first
 
 
 def handler(event: Any, context: Any) -> None:
-    """Answer CloudFormation: FAILED with what the command said last, so that nothing is deployed."""
+    """Answer CloudFormation: FAILED, with what the command said, deploys nothing."""
     status, reason, wanted = "SUCCESS", "done", event["ResourceProperties"]
     try:
         if event["RequestType"] != "Delete":
@@ -29,7 +29,7 @@ def handler(event: Any, context: Any) -> None:
 def run(wanted: Any, event: Any, context: Any) -> None:
     """Run the command, unless it has run before for this image and these settings in this stack, as in a rollback.
 
-    What ran in a stack that is gone does not count: its database may be gone. Old entries name no stack.
+    What ran in a stack that is gone does not count, as its database may be. Old entries name no stack.
     """
     key = f"{event['StackId'].rsplit('/', 1)[-1][:8]}-{wanted['Key']}"
     ssm, name = boto3.client("ssm"), wanted["Done"]
@@ -55,11 +55,12 @@ def run(wanted: Any, event: Any, context: Any) -> None:
     if not started["tasks"]:
         raise RuntimeError(f"failed: ECS started no task: {started['failures']}")
     arn = started["tasks"][0]["taskArn"]
+    end = time.monotonic() + int(wanted["Seconds"])
     while True:
         [task] = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
         if task["lastStatus"] == "STOPPED":
             break
-        if context.get_remaining_time_in_millis() < 45000:
+        if time.monotonic() > end or context.get_remaining_time_in_millis() < 45000:
             ecs.stop_task(cluster=cluster, task=arn, reason="it took too long")
             raise RuntimeError(f"did not end in time: {said(wanted, arn)}")
         time.sleep(5)
@@ -72,12 +73,12 @@ def run(wanted: Any, event: Any, context: Any) -> None:
 
 
 def said(wanted: Any, arn: str) -> str:
-    """The last lines that the command printed, below the reason why it failed."""
+    """What the command printed last, below why it failed."""
     stream = f"{wanted['LogPrefix']}/{wanted['Container']}/{arn.rsplit('/', 1)[1]}"
     try:
         events = boto3.client("logs", region_name=os.environ["AWS_REGION"]).get_log_events(
             logGroupName=wanted["LogGroup"], logStreamName=stream, limit=30
         )["events"]
-    except Exception as error:  # the reason must reach CloudFormation, with or without a log
+    except Exception as error:  # the reason has to reach CloudFormation
         return f"its log is not there ({type(error).__name__})"
     return " | ".join(telling_first([each["message"] for each in events]))

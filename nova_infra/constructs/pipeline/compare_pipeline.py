@@ -3,7 +3,8 @@
 It runs nothing of the commit: the standard library and the AWS CLI of the build image read the assembly as data. What
 it prints is ``same`` where updating the pipeline would change nothing, and would do nothing else. Its argument is the
 assembly's directory; ``STACKS`` names the stacks that may be deployed, the pipeline's first, ``PLACE`` their
-``aws://account/region``, and ``QUALIFIER`` the bootstrap's.
+``aws://account/region``, ``QUALIFIER`` the bootstrap's, and ``REGIONS`` those in which CDK keeps the pipeline's
+artifacts, each in a stack that the pipeline's depends on.
 """
 
 import hashlib
@@ -24,6 +25,16 @@ INERT = {
 MANIFEST = {"version", "artifacts", "minimumCliVersion", "runtime"}
 # How CDK publishes a tarball of an image, whose name follows: nothing of it is run.
 LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"', "cdk-tarball-image-asset"]
+
+
+def expected() -> dict[str, tuple[str, str, str]]:
+    """Id of each stack that may be deployed, to the name that the CDK CLI shows, its own name, and its region."""
+    names, (account, home) = os.environ["STACKS"].split(), os.environ["PLACE"].removeprefix("aws://").split("/")
+    found = {name: (name, name, home) for name in names}
+    for region in os.environ.get("REGIONS", "").split():
+        shown, support = f"cross-region-stack-{account}:{region}", f"{names[0]}-support-{region}"
+        found[shown.replace(":", "_")] = (shown, support, region)
+    return found
 
 
 def read(*path: str) -> Any:
@@ -78,7 +89,8 @@ def described(name: str, artifact: Any) -> Iterator[str]:
 
 def differences() -> Iterator[str]:
     """What updating the pipeline would change, and what else it would do."""
-    names = os.environ["STACKS"].split()
+    known = expected()
+    names = list(known)
     if odd := sorted(set(read("manifest.json")) - MANIFEST):
         yield f"the assembly has {', '.join(odd)[:80]}"
     if found := strangers(names):
@@ -95,54 +107,63 @@ def differences() -> Iterator[str]:
             # The CLI finds what it deploys by this name, at whatever depth.
             if not shown.startswith(f"{names[0]}/"):
                 yield f"{shown} is not of an environment"
-        elif name not in names or shown != name or artifact["properties"].get("stackName", name) != name:
+        elif (shown, artifact["properties"].get("stackName", name)) != known.get(name, ("",))[:2]:
             yield f"{shown} is not one of {', '.join(names)}"
         else:
             yield from described(name, artifact)
             yield from deployment(name, artifact, names)
-            yield from deployed(name, artifact["properties"])
+            yield from deployed(name, artifact["properties"], *known[name][1:])
 
 
 def deployment(name: str, artifact: Any, names: list[str]) -> Iterator[str]:
-    """Where and how a stack would be deployed, if otherwise than the pipeline's."""
-    properties, place, qualifier = artifact["properties"], os.environ["PLACE"], os.environ["QUALIFIER"]
-    account, region = place.removeprefix("aws://").split("/")
+    """Where and how a stack would be deployed, if otherwise than the pipeline's, or than CDK deploys one for artifacts.
+
+    That one has the roles of the pipeline's region, and no bootstrap of its own: its template is no asset.
+    """
+    properties, qualifier = artifact["properties"], os.environ["QUALIFIER"]
+    account, home = os.environ["PLACE"].removeprefix("aws://").split("/")
+    region = expected()[name][2]
+    is_own = region == home
     with open(properties["templateFile"], "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
-    role = f"arn:${{AWS::Partition}}:iam::{account}:role/cdk-{qualifier}-%s-role-{account}-{region}"
+    role = f"arn:${{AWS::Partition}}:iam::{account}:role/cdk-{qualifier}-%s-role-{account}-{home}"
     places = {
         "assumeRoleArn": role % "deploy",
         "cloudFormationExecutionRoleArn": role % "cfn-exec",
-        "stackTemplateAssetObjectUrl": f"s3://cdk-{qualifier}-assets-{account}-{region}/{digest}.json",
+        "stackTemplateAssetObjectUrl": f"s3://cdk-{qualifier}-assets-{account}-{home}/{digest}.json"
+        if is_own
+        else None,
     }
+    place = f"aws://{account}/{region}"
     if artifact.get("environment") != place or any(properties.get(key) != places[key] for key in places):
         yield f"{name} would be deployed elsewhere, by other roles, or from another template"
-    expected = {
-        "terminationProtection": True,
-        "bootstrapStackVersionSsmParameter": f"/cdk-bootstrap/{qualifier}/version",
-    }
+    bootstrap = f"/cdk-bootstrap/{qualifier}/version"
+    protected = {"terminationProtection": True, "bootstrapStackVersionSsmParameter": bootstrap} if is_own else {}
     # Such as a policy for the role's session, parameters, or a topic to report to.
     others = {key: value for key, value in properties.items() if key not in INERT | places.keys() and value}
-    if others != expected:
-        odd = sorted(key for key in others.keys() | expected.keys() if others.get(key) != expected.get(key))
+    if others != protected:
+        odd = sorted(key for key in others.keys() | protected.keys() if others.get(key) != protected.get(key))
         yield f"{name} would be deployed with another {', '.join(odd)}"
     # The CDK CLI uploads nothing under a name that is taken, so a later template could find this in its place.
+    listed = f"{name}.assets.json"
     uploads = [
         (to["objectKey"], each["source"])
-        for each in read(f"{name}.assets.json")["files"].values()
+        for each in (read(listed)["files"].values() if is_own or os.path.exists(listed) else ())
         for to in each["destinations"].values()
     ]
-    if uploads != [(f"{digest}.json", {"path": properties["templateFile"], "packaging": "file"})]:
+    template = (f"{digest}.json", {"path": properties["templateFile"], "packaging": "file"})
+    if uploads != ([template] if is_own else []):
         yield f"{name} uploads something other than its template"
     if set(artifact.get("dependencies", ())) - {f"{other}{end}" for other in names for end in ("", ".assets")}:
         yield f"{name} would be deployed with other stacks"
 
 
-def deployed(name: str, properties: Any) -> Iterator[str]:
+def deployed(name: str, properties: Any, own_name: str, region: str) -> Iterator[str]:
     """What of a stack differs from the deployed one: its template, or its tags, which policies can ask for."""
 
     def ask(*words: str) -> Any:
-        command = ["aws", "cloudformation", *words, "--stack-name", name, "--output", "json"]
+        where = ["--stack-name", own_name, "--region", region]
+        command = ["aws", "cloudformation", *words, *where, "--output", "json"]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
     before = ask("get-template", "--template-stage", "Original", "--query", "TemplateBody")

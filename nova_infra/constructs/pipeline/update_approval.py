@@ -95,6 +95,9 @@ class UpdateApproval(Construct):
             "PLACE": f"aws://{stack.account}/{stack.region}",
             "QUALIFIER": BOOTSTRAP_QUALIFIER,
         }
+        support = pipeline.pipeline.cross_region_support
+        if support:
+            variables["REGIONS"] = " ".join(sorted(support))
         commands = [
             f"{COMPARE} && export {_VARIABLE} && echo ${_VARIABLE}",
             f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
@@ -120,8 +123,11 @@ class UpdateApproval(Construct):
             timeout=cdk.Duration.minutes(10),
             logging=logging,
         )
+        places = [*((stack.region, name) for name in stacks)]
+        places += [(region, support[region].stack.stack_name) for region in sorted(support)]
         arns = [
-            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
+            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*", region=region)
+            for region, name in places
         ]
         reading = ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]
         project.add_to_role_policy(allow(reading, on=arns))

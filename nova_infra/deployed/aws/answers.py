@@ -45,7 +45,7 @@ def read_stopped_task(task: Mapping[str, Any]) -> StoppedTask:
         # <prefix>/<container>/<task>: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
         log_stream="/".join(
             (
-                task.get("group", "").removeprefix("service:"),
+                task.get("group", "").partition(":")[2],
                 container.get("name", ""),
                 task["taskArn"].rpartition("/")[2],
             )

@@ -1,14 +1,16 @@
 """Workers' queues and jobs of an environment in AWS."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from nova_infra.deployed.aws.answers import own_container
+from nova_infra.deployed.aws.answers import own_container, read_stopped_task
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.background import Backlog, JobRun, RunningJob
-from nova_infra.deployed.model import RunningService
+from nova_infra.deployed.model import RunningService, StoppedTask
 from nova_infra.names import schedule_name
 
 _RUNS = 5
@@ -39,8 +41,7 @@ class AwsBackground(AwsStacks):
         )["executions"]
         name = str(machine["name"])
         runs = tuple(
-            JobRun(run["status"], run["startDate"], run.get("stopDate") if run["status"] != "RUNNING" else None)
-            for run in listed
+            JobRun(run["status"], run["startDate"], run.get("stopDate"), run.get("executionArn", "")) for run in listed
         )
         try:
             scheduled = schedule_name(name)
@@ -57,6 +58,18 @@ class AwsBackground(AwsStacks):
             schedule.get("ScheduleExpressionTimezone", "UTC"),
             schedule.get("State", "ENABLED") == "ENABLED",
         )
+
+    def failed_task(self, run: JobRun) -> StoppedTask:
+        """See the protocol. Step Functions keeps DescribeTasks' answer as the cause, its keys in capitals.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+        """
+        cause = str(self.aws.call("stepfunctions", "describe_execution", executionArn=run.arn).get("cause", ""))
+        try:
+            task = _lower(json.loads(cause))
+            return replace(read_stopped_task(task | {"stoppedAt": None}), at=run.ended)
+        except (ValueError, KeyError, TypeError):  # it is no task: none was started, or the machine's own words
+            return StoppedTask("", run.ended, cause, None, "")
 
     def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
         return self.queues({service.name: service.revision for service in services if not service.balanced})
@@ -91,3 +104,13 @@ class AwsBackground(AwsStacks):
         except (ServiceError, DeniedError):
             return None  # it may be somebody else's, in another account
         return int(found[names[0]]), int(found[names[1]])
+
+
+def _lower(told: Any) -> Any:
+    """What Step Functions tells, with the keys that ECS's own answers have."""
+    match told:
+        case dict():
+            return {key[:1].lower() + key[1:]: _lower(value) for key, value in told.items()}
+        case list():
+            return [_lower(each) for each in told]
+    return told

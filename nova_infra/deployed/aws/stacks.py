@@ -11,12 +11,10 @@ from typing import Any
 from nova_infra.deployed.aws.answers import names_its_own_source, read_change, read_revision, read_stack
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.client.session import Aws, pause
-from nova_infra.deployed.stack import Certificate, ChangeSet, Stack, StackEvent, Template
+from nova_infra.deployed.stack import MAX_BYTES_WITHOUT_BUCKET, Certificate, ChangeSet, Stack, StackEvent, Template
 from nova_infra.errors import AwsError, PassingError, RefusedError, StrangerError
 from nova_infra.names import EVENT_SOURCE, stack_name
 
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-_MAX_TEMPLATE_BYTES = 51_200
 _CHANGE_SET_SECONDS = 300
 _SECONDS_UNTIL_BEGUN = 1.0
 """Until a stack shows that its change set is being executed."""
@@ -121,10 +119,10 @@ class AwsStacks(ABC):
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         body = json.dumps(template, separators=(",", ":"))
-        if len(body.encode()) > _MAX_TEMPLATE_BYTES:
+        if len(body.encode()) > MAX_BYTES_WITHOUT_BUCKET:
             raise RefusedError(
                 f"{stack.name}: its template has {len(body.encode()):,} bytes, but CloudFormation accepts only "
-                f"{_MAX_TEMPLATE_BYTES:,} without a bucket: deploy the earlier commit through the pipeline instead"
+                f"{MAX_BYTES_WITHOUT_BUCKET:,} without a bucket: deploy the earlier commit through the pipeline instead"
             )
         more: dict[str, Any] = {"NotificationARNs": list(stack.notifications)} if stack.notifications else {}
         # CloudFormation keeps acting with the stack's own role as long as none is named, and the caller need not pass

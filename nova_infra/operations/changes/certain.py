@@ -87,8 +87,14 @@ def as_given(value: Any) -> Any:
     """
     if isinstance(value, str):
         return {"Fn::Join": ["", [value]]} if "{{resolve:" in value else value
-    if isinstance(value, dict) and not is_function(value):
-        return {key: as_given(each) for key, each in value.items() if each != _NO_VALUE}
+    if isinstance(value, dict):
+        if is_intrinsic(value):
+            return value
+        return {
+            key: each if isinstance(each, str) and "{{resolve:" not in each else as_given(each)
+            for key, each in value.items()
+            if each != _NO_VALUE
+        }
     return [as_given(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value
 
 

@@ -146,8 +146,11 @@ class Replacement:
 
 def changed_leaves(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Leaf]]:
     """Each resource that both templates have, by logical id and type, to the properties that differ in meaning."""
-    common = [key for key, resource in new.items() if key in old and old[key]["Type"] == resource["Type"]]
-    return {key: list(_leaves(properties(old[key]), properties(new[key]), ())) for key in common}
+    common = {key: old[key] for key, each in new.items() if key in old and old[key]["Type"] == each["Type"]}
+    return {
+        key: [] if each == new[key] else list(_leaves(properties(each), properties(new[key]), ()))
+        for key, each in common.items()
+    }
 
 
 def replacements(new: Mapping[str, Any], changes: Mapping[str, list[Leaf]]) -> dict[str, Replacement]:

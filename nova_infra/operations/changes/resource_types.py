@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from importlib import metadata, resources
+from pathlib import Path
 from typing import Any
 
 # Types that hold data or what cannot be had again, beside those that cfn-lint lists for its rule I3011
@@ -105,6 +106,7 @@ class ResourceType:
     known: bool = True
 
 
+@cache
 def resource_type(name: str) -> ResourceType:
     """The facts about a type, such as ``AWS::S3::Bucket``."""
     table = _table()
@@ -162,7 +164,7 @@ def _table() -> dict[str, Any]:
 
 def drawn_from_schemas() -> str:
     """The content of ``resource_types.json``, one line a type, from the schemas of the installed cfn-lint."""
-    data = resources.files("cfnlint.data")
+    data = Path(str(metadata.distribution("cfn-lint").locate_file("cfnlint/data")))  # importing it takes a second
 
     def read(path: str) -> Any:
         return json.loads((data / path).read_text(encoding="utf-8"))

@@ -53,11 +53,12 @@ def references(value: Any) -> Iterator[str]:
                 case "Fn::Sub", [str(text), dict(variables)]:
                     yield from (name.partition(".")[0] for name in _NAMED.findall(text) if name not in variables)
                     yield from references(variables)
-                case _:
+                case _ if isinstance(argument, dict | list):
                     yield from references(argument)
     elif isinstance(value, list):
         for item in value:
-            yield from references(item)
+            if isinstance(item, dict | list):
+                yield from references(item)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -90,8 +90,6 @@ def _places(config: Config, *, first: bool) -> Iterator[_Place]:
         return f"{title} ({account}, {region})", account, region, checks
 
     yield at("Toolchain", account, home, lambda access: toolchain_checks(config, access, first=first))
-    for region in _further_regions(config):
-        yield at(f"Toolchain's artifacts in {region}", account, region, _bootstrap_beside(config, region))
     for each in config.environments:
         yield at(each.name, each.account, each.region, _environment_checks(config, each, first=first))
 
@@ -141,25 +139,6 @@ def toolchain_checks(config: Config, access: Account, *, first: bool = False) ->
     yield from build_quotas(config, access)
     if first:
         yield from first_in_toolchain(config, access)
-
-
-def _further_regions(config: Config) -> list[str]:
-    """Regions of environments in which the pipeline keeps artifacts: CDK adds a stack in each to the toolchain's own.
-
-    https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.pipelines-readme.html#cross-region-support
-    """
-    if config.delivery.engine != "codepipeline":
-        return []
-    regions = dict.fromkeys(environment.region for environment in config.environments)
-    toolchain = config.toolchain
-    own = {(environment.account, environment.region) for environment in config.environments}
-    # Where an environment is in that place itself, its own line says it.
-    return [each for each in regions if each != toolchain.region and (toolchain.account, each) not in own]
-
-
-def _bootstrap_beside(config: Config, region: str) -> Callable[[Account], Iterator[Check]]:
-    account = config.toolchain.account
-    return lambda access: bootstrap_checks(access, account, region, account)
 
 
 def _environment_checks(

@@ -13,10 +13,8 @@ from nova_infra.config.resolved import resolved
 from nova_infra.errors import NovaError
 from nova_infra.names import (
     REGISTRY_STACK,
-    dead_queue_name,
     environment_prefix,
     platform_stack_name,
-    queue_name,
     stack_name,
 )
 from nova_infra.operations.doctor.check import Account, Check, is_anothers, not_known
@@ -50,10 +48,7 @@ def _made(
     for service in services:
         stack, queue = stack_name(prefix, service.name), service.queue
         hosts = tuple(host for host in service.hosts if domain is not None and host != domain.name)
-        queues: tuple[str, ...] = ()
-        if queue is not None and not queue.existing:
-            queues = (queue_name(stack, queue.name), dead_queue_name(stack, queue.name, queue.dead))
-        made[stack] = (hosts, queues)
+        made[stack] = (hosts, queue.names(stack) if queue is not None and not queue.existing else ())
     return {stack: names for stack, names in made.items() if any(names)}
 
 

@@ -1,6 +1,6 @@
 """The data classes of a plan: stacks, what happens to their resources, and what blocks the plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -57,7 +57,11 @@ class StackTemplate:
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of the resources of one type."""
-        yield from self._by_type.get(resource_type, ())
+        return iter(self._by_type.get(resource_type, ()))
+
+    def has_any(self, resource_types: Iterable[str]) -> bool:
+        """Whether it has a resource of one of some types."""
+        return not self._by_type.keys().isdisjoint(resource_types)
 
     @cached_property
     def _by_type(self) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:
@@ -197,8 +201,9 @@ def _imports(value: Any) -> Iterator[str]:
         for key, inner in value.items():
             if key == "Fn::ImportValue":
                 yield shown(inner)
-            else:
+            elif isinstance(inner, dict | list):
                 yield from _imports(inner)
     elif isinstance(value, list):
         for item in value:
-            yield from _imports(item)
+            if isinstance(item, dict | list):
+                yield from _imports(item)

@@ -49,6 +49,7 @@ from nova_infra.operations.planner.blockers.resources.losses import lost_data, p
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
     account_quotas,
+    beyond_rollback,
     resource_quotas,
     template_limits,
 )
@@ -66,6 +67,7 @@ from nova_infra.operations.planner.blockers.services.deliveries import lost_deli
 from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
+from nova_infra.operations.planner.blockers.services.schedules import crowded_schedules
 from nova_infra.operations.planner.blockers.services.updates import other_branches, refused_updates
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -131,8 +133,10 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     changed_health_checks,
     withdrawn_permissions,
     resource_quotas,
+    beyond_rollback,
     unknown_words,
     other_branches,
+    crowded_schedules,
 )
 
 

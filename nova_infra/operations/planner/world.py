@@ -20,6 +20,7 @@ class World:
         self._exporters: dict[tuple[str, str, str], StackTemplate] = {}
         self._owners: dict[str, list[Owner]] = {}
         self._owned: dict[StackKey, list[tuple[str, str]]] = {}
+        self._holding: dict[tuple[str, ...], list[StackTemplate]] = {}
         for stack in deployed:
             self._export(stack)
             self.stacks[stack.key] = stack
@@ -28,6 +29,7 @@ class World:
 
     def put(self, stack: StackTemplate) -> None:
         """Record that a stack was deployed."""
+        self._holding.clear()
         before = self.stacks.get(stack.key)
         if before is not None:
             for name in before.exports:
@@ -38,6 +40,12 @@ class World:
         self.stacks[stack.key] = stack
         self._export(stack)
         self._own(stack)
+
+    def holding(self, resource_types: tuple[str, ...]) -> list[StackTemplate]:
+        """The stacks with a resource of one of some types: few of many, where each service has a stack of its own."""
+        if resource_types not in self._holding:
+            self._holding[resource_types] = [each for each in self.stacks.values() if each.has_any(resource_types)]
+        return self._holding[resource_types]
 
     def exporter(self, stack: StackTemplate, name: str) -> StackTemplate | None:
         """The stack that exports a name in another stack's account and region."""

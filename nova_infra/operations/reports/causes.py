@@ -320,3 +320,8 @@ def cause_of(message: str, exit_code: int | None = None) -> Cause:
     if exit_code is not None:
         message = f"{message} (exit code: {exit_code})"
     return next((cause for pattern, cause in _COMPILED if pattern.search(message)), _UNKNOWN)
+
+
+def is_known(cause: Cause) -> bool:
+    """Whether a message said more than itself."""
+    return cause is not _UNKNOWN

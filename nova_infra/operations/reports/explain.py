@@ -125,7 +125,7 @@ def _trouble_of_job(seen: JobFacts) -> Trouble | None:
     found = job_trouble(seen)
     if found is None:
         return None
-    return Trouble(seen.job.name, found.what, found.cause, found.words, None, seen.alarms, found.since)
+    return Trouble(seen.job.name, found.what, found.cause, found.words, seen.task, seen.alarms, found.since)
 
 
 def _what(seen: ServiceFacts, latest: PastDeployment | None) -> tuple[str, datetime | None]:
@@ -147,7 +147,7 @@ def _what(seen: ServiceFacts, latest: PastDeployment | None) -> tuple[str, datet
 
 def _first_failed_task(stopped: Sequence[StoppedTask], since: datetime | None) -> StoppedTask | None:
     """The first task that ended for a reason other than being no longer wanted."""
-    bad = [task for task in stopped if not cause_of(_task_words(task), task.exit_code).harmless]
+    bad = [task for task in stopped if not cause_of(task.words, task.exit_code).harmless]
     recent = [task for task in bad if since is None or task.at is None or task.at >= since]
     return min(recent, key=lambda task: task.at or _EARLIEST, default=None)
 
@@ -155,7 +155,7 @@ def _first_failed_task(stopped: Sequence[StoppedTask], since: datetime | None) -
 def _words(seen: ServiceFacts, latest: PastDeployment | None, task: StoppedTask | None) -> str:
     """The most telling of AWS's own words: about a task, else why none was started, else about the deployment."""
     if task is not None:
-        return _task_words(task)
+        return task.words
     if latest is not None and latest.alarms:
         return latest.reason
     refused = [event for event in seen.service.events if "unable to place" in event or "unhealthy in" in event]
@@ -165,10 +165,6 @@ def _words(seen: ServiceFacts, latest: PastDeployment | None, task: StoppedTask 
         return f"{seen.failures[0].logical_id}: {seen.failures[0].reason}"
     reasons = [latest.reason if latest else "", *(deployment.reason for deployment in seen.service.deployments)]
     return next((reason for reason in reasons if reason), "")
-
-
-def _task_words(task: StoppedTask) -> str:
-    return "; ".join(part for part in (task.reason, task.container_reason) if part)
 
 
 def observe(environment: ObservedEnvironment, toolchain: ToolchainAccount | None) -> Facts:

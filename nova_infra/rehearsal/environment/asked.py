@@ -186,10 +186,13 @@ class Asked:
             self.left_out += [each for each in written if isinstance(each, str)]
             return [each for each in written if not isinstance(each, str)]
         found = [each for each in methods.samples() if self._leads_here(each.path, each.method)]
+        self.left_out += [
+            methods.not_called(each) for each in sorted(methods.streams) if self._leads_here(each, "POST")
+        ]
         health = self.service.groups[0].settings.health_path
         if not found and self._leads_here(health, "POST"):
             return [call_of(health, b"", origin="paths")]
-        if not found:
+        if not found and not methods.streams:
             self.left_out.append(
                 "it names no method by reflection (grpc.reflection.v1 or v1alpha), and services have no file of "
                 "requests for it"

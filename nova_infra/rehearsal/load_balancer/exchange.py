@@ -13,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from nova_infra.rehearsal.load_balancer.headers import PublicName, headers_to_target, passed_on
-from nova_infra.rehearsal.load_balancer.http2.client import ask
+from nova_infra.rehearsal.load_balancer.http2.client import asking
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
 
@@ -113,16 +113,15 @@ async def exchange(
 ) -> web.StreamResponse:
     """Pass a request on and its answer back, in pieces, so that bodies of any size take the same memory.
 
-    Over HTTP/2 an answer is passed on whole, with its trailers among its headers, because the rehearsal's users speak
-    HTTP/1.1: a load balancer's own clients may, too, but for gRPC.
+    An answer of gRPC is passed on whole, with its trailers among its headers, because the rehearsal's users speak
+    HTTP/1.1, which clients of gRPC never do.
 
     Args:
         answer: Says how far the target got, also where this raises.
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.
         public_port: The port that it asked in AWS.
         version: What the target speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
-        idle_seconds: How long the client may send nothing, and a target take and send nothing; one that speaks HTTP/2,
-            how long it may take for an answer.
+        idle_seconds: How long the client may send nothing, and a target take and send nothing.
         name: What the client would have called the load balancer in AWS, if it called it by an address of this machine.
 
     Raises:
@@ -145,7 +144,7 @@ async def exchange(
     async with asyncio.timeout(most) as limit:
         upload = _Upload(request, limit, idle_seconds, afterwards=most)
         if version != "HTTP1":
-            return await _over_http2(upload, target, answer, headers, name)
+            return await _over_http2(upload, target, answer, headers, name, is_grpc=version == "GRPC")
         return await _over_http1(client, upload, target, answer, headers, name)
 
 
@@ -168,7 +167,7 @@ class _Upload:
     async def pieces(self) -> AsyncIterator[bytes]:
         """Each piece, as it comes."""
         while True:
-            self._wait_for_target(None)
+            self.wait_for_target(None)
             try:
                 async with asyncio.timeout(self.idle_seconds):
                     with _client_side():
@@ -176,12 +175,20 @@ class _Upload:
             except (ClientGoneError, TimeoutError) as error:
                 self.fault = error if isinstance(error, ClientGoneError) else ClientSilentError()
                 raise self.fault from None
-            self._wait_for_target(self.idle_seconds if chunk else self.afterwards)
+            self.wait_for_target(self.idle_seconds if chunk else self.afterwards)
             if not chunk:
                 return
             yield chunk
 
-    def _wait_for_target(self, seconds: float | None) -> None:
+    async def answered(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The pieces of an answer, for each of which the target has as long."""
+        async for piece in pieces:
+            self.wait_for_target(None)
+            yield piece
+            self.wait_for_target(self.idle_seconds)
+
+    def wait_for_target(self, seconds: float | None) -> None:
+        """Have the target take or send something within some seconds."""
         self.limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
@@ -208,7 +215,9 @@ async def _over_http1(
             answer.added = target.longer_by(seconds)
             _check_headers(upstream)
             answer.status, answer.seconds = upstream.status, seconds + answer.added
-            return await _pass_back(upstream, request, answer, name)
+            return await _pass_back(
+                upstream.status, upstream.headers, upstream.content.iter_any(), request, answer, name
+            )
     except aiohttp.ClientError:
         if upload.fault is not None:
             raise upload.fault from None
@@ -216,23 +225,28 @@ async def _over_http1(
 
 
 async def _pass_back(
-    upstream: aiohttp.ClientResponse, request: web.BaseRequest, answer: TargetAnswer, name: PublicName | None
+    status: int,
+    own: CIMultiDictProxy[str],
+    pieces: AsyncIterator[bytes],
+    request: web.BaseRequest,
+    answer: TargetAnswer,
+    name: PublicName | None,
 ) -> web.StreamResponse:
     """Pass an answer back in pieces, as they come; one that may name the load balancer, whole."""
-    response = web.StreamResponse(status=upstream.status)
-    headers = passed_on(upstream.headers)
+    response = web.StreamResponse(status=status)
+    headers = passed_on(own)
     response.headers.extend(name.to_client(headers) if name is not None else headers)
     whole, leading = b"", None
     if name is not None and request.method != "HEAD" and _may_name(headers):
         leading = _Leading(name, zipped="Content-Encoding" in headers)
         if "Content-Length" in headers:
-            whole = leading.here(await upstream.read()) + leading.here(b"", last=True)
+            whole = leading.here(b"".join([piece async for piece in pieces])) + leading.here(b"", last=True)
             response.content_length = len(whole)
     with _client_side():
         await response.prepare(request)
         if whole:
             await response.write(whole)
-    async for chunk in upstream.content.iter_any():
+    async for chunk in pieces:
         with _client_side():
             await response.write(leading.here(chunk) if leading is not None else chunk)
     answer.whole = True
@@ -288,25 +302,30 @@ def _may_name(headers: Mapping[str, str]) -> bool:
 
 
 async def _over_http2(
-    upload: _Upload, target: Target, answer: TargetAnswer, headers: CIMultiDict[str], name: PublicName | None
+    upload: _Upload,
+    target: Target,
+    answer: TargetAnswer,
+    headers: CIMultiDict[str],
+    name: PublicName | None,
+    *,
+    is_grpc: bool,
 ) -> web.StreamResponse:
-    request = upload.request
+    request, began = upload.request, asyncio.get_running_loop().time()
     body = upload.pieces() if request.body_exists else b""
-    began = asyncio.get_running_loop().time()
-    came = await ask(target.task.port, request.method, _path(request), headers.items(), body)
-    seconds = asyncio.get_running_loop().time() - began
-    answer.added = target.longer_by(seconds)
-    answer.status, answer.seconds, answer.whole = came.status, seconds + answer.added, True
+    async with asking(target.task.port, request.method, _path(request), headers.items(), body) as (came, pieces):
+        seconds = asyncio.get_running_loop().time() - began
+        answer.added = target.longer_by(seconds)
+        answer.status, answer.seconds = came.status, seconds + answer.added
+        pieces = upload.answered(pieces)
+        if not is_grpc:
+            own = CIMultiDictProxy(CIMultiDict(came.headers))
+            return await _pass_back(came.status, own, pieces, request, answer, name)
+        whole = b"".join([piece async for piece in pieces])
+    answer.whole = True
     passed = passed_on(CIMultiDictProxy(CIMultiDict([*came.headers, *came.trailers])))
     answer.for_users = status_for_users(came.status, passed)
-    passed["Content-Length"], body = str(len(came.body)), came.body
-    if name is not None:
-        if _may_name(passed):
-            leading = _Leading(name, zipped="Content-Encoding" in passed)
-            body = leading.here(body) + leading.here(b"", last=True)
-        passed = name.to_client(passed)
-    passed.popall("Content-Length")
-    return web.Response(status=came.status, headers=passed, body=body)
+    passed.popall("Content-Length", None)
+    return web.Response(status=came.status, headers=passed, body=whole)
 
 
 def _path(request: web.BaseRequest) -> str:

@@ -7,23 +7,29 @@ from pathlib import Path
 from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.documents.last_words import telling_first
+from nova_infra.documents.text import shortened
 from nova_infra.machine.commands import run_command
 from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.record import ActionRecord
 
 _MOST = 3
-_LONGEST = 200
+_LONGEST = 400
 _AWS = re.compile(r"(?:^|[;&|(`{\n])\s*(?:sudo\s+)?aws\s+(?!--version|help|configure)", re.MULTILINE)
 _OF_MAKE = re.compile(r"make(\[\d+\])?: ")
 _OF_AN_IMAGE = re.compile(r"([a-z0-9][\w./-]*:[0-9a-f]{12})[0-9a-f]{52}: ")
 """What a line begins with that says what is wrong with an image, which is named by a hash of what it is built from."""
 
 
+def environment_prefix(stage: Stage) -> str:
+    """What the names of a stage's environment begin with; empty where it has no platform of ours."""
+    names = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
+    return next((name.removesuffix("platform") for name in names if name.endswith("-platform")), "")
+
+
 def left_to_suite(stage: Stage) -> frozenset[str]:
     """Names of the ECS services whose gates an action of a stage answers."""
-    names = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
-    prefix = next((name.removesuffix("platform") for name in names if name.endswith("-platform")), "")
+    prefix = environment_prefix(stage)
     told = [action.environment.get(GATED_VARIABLE, "") for action in stage.actions if isinstance(action, BuildAction)]
     return frozenset(f"{prefix}{name}" for each in told for name in each.split())
 
@@ -145,5 +151,4 @@ def why_it_failed(output: str, last: Sequence[str]) -> str:
 
 
 def _clauses(lines: Sequence[str]) -> str:
-    shown = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines[:_MOST]]
-    return "".join(f"; {line}" for line in shown) + ("; …" if len(lines) > _MOST else "")
+    return "".join(f"; {shortened(line, _LONGEST)}" for line in lines[:_MOST]) + ("; …" if len(lines) > _MOST else "")

@@ -11,6 +11,7 @@ from nova_infra.rehearsal.tasks.faults import put_into
 
 Edit = Callable[[Template], Template]
 
+_EDITED = ("AWS::ECS::Service", "AWS::ECS::TaskDefinition", "AWS::Lambda::Function", BEFORE_DEPLOY)
 _SHIFTING = ("CANARY", "LINEAR", "BLUE_GREEN")
 
 
@@ -182,5 +183,7 @@ def _image(container: dict[str, Any]) -> str:
 
 
 def _copy(template: Template) -> Template:
-    copy: Template = json.loads(json.dumps(template))
-    return copy
+    """The template, in which resources of the types that edits change are its own."""
+    resources = template.get("Resources", {}).items()
+    own = {name: json.loads(json.dumps(each)) if each.get("Type") in _EDITED else each for name, each in resources}
+    return {**template, "Resources": own}

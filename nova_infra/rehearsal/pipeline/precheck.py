@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
@@ -14,13 +13,13 @@ from nova_infra.rehearsal.cloudformation.physical import PARAMETER, SECRET
 from nova_infra.rehearsal.cloudformation.shapes import areas_of
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed, may_not_exist
-from nova_infra.rehearsal.cloudwatch.alarms import read_alarm
-from nova_infra.rehearsal.cloudwatch.composite import read_composite_alarm
+from nova_infra.rehearsal.cloudwatch.known import STRANGE, KnownAlarms
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.load_balancer.routing import existing_balancer, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
+from nova_infra.rehearsal.pipeline.builds import environment_prefix
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.tasks.definition import ports_of, read_task_definition
 
@@ -31,7 +30,6 @@ _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold (each task has an empty directory there)"
 _FURTHER_GROUPS = "requests through all but the first target group of a service"
 _HEALTH_PORT = "the answers to health checks on a port of their own (a task counts as healthy here if it listens there)"
-_STRANGE = "which no stack up to here makes"
 _ELB = "AWS::ElasticLoadBalancingV2"
 _DEFAULT = "DefaultCapacityProviderStrategy"
 _ROUTING = ("TargetGroup", "Listener", "ListenerRule")
@@ -51,7 +49,7 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     secrets = {name for reading in readings for names in reading.secrets.values() for name in names}
     sidecars = {each for reading in readings for each in reading.sidecars}
     existing = {each for reading in readings for each in reading.existing}
-    alarms = {name: why for reading in readings for name, why in reading.unevaluated.items()}
+    alarms = {name: why for reading in readings for name, why in reading.alarms.unevaluated.items()}
     notes = [", ".join(sorted(areas))] if areas else []
     secrets -= set(provided)
     secrets |= {name for s in pipeline.stages for a in s.actions if isinstance(a, BuildAction) for name in a.secrets}
@@ -106,6 +104,7 @@ def _readings(release: Release) -> dict[str, StageReading]:
             for action in wave:
                 if isinstance(action, DeployAction):
                     reading.read(action.stack_name, release.template(action))
+        reading.alarms.check(environment_prefix(stage))
     return found
 
 
@@ -131,7 +130,7 @@ class StageReading:
         secrets: What no template makes and values of variables come from, with the names of these variables.
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
-        unevaluated: Alarms that the rehearsal cannot evaluate, and why.
+        alarms: The alarms that its stacks make.
         essential: Containers that are not run and end or hold up their tasks, in words, with what they run.
         unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
         unknown: Those of them that can roll a service back, a clause each.
@@ -143,7 +142,7 @@ class StageReading:
         self.areas: set[str] = set()
         self.sidecars: set[str] = set()
         self.existing: set[str] = set()
-        self.unevaluated: dict[str, str] = {}
+        self.alarms = KnownAlarms()
         self.unknown: set[str] = set()
         self.types: set[str] = set()
         self.services: set[str] = set()
@@ -156,7 +155,6 @@ class StageReading:
         self._exports: dict[str, Any] = {}
         self._groups: dict[str, TargetGroup] = {}
         self._rules: set[str] = set()
-        self._alarms: set[str] = set()
         self._defaults: dict[str, list[str]] = {}
 
     def read(self, stack_name: str, template: Template) -> None:
@@ -183,15 +181,16 @@ class StageReading:
                 self.left[f"{stack_name}.{logical_id}"] = kind.removeprefix(KIND)
         self._read_load_balancers(stack)
         self._read_capacity(stack)
-        self._read_alarms(stack)
+        self.alarms.read(stack)
         for logical_id in stack.resources("AWS::ECS::Service"):
             service, where = read_service(stack, logical_id), f"{stack_name}.{logical_id}"
             self.services.add(where)
             self._read_health_ports(stack.properties(logical_id), service.name)
-            unread = [each for each in service.rollout.alarms if each in self.unevaluated]
+            unread = [each for each in service.rollout.alarms if each in self.alarms.unevaluated]
             self.unknown |= {f"{each}, which can roll back {service.name}," for each in unread}
-            strange = [each for each in service.rollout.alarms if each not in self._alarms]
-            self.unknown |= {f"{each}, {_STRANGE}, exists, can roll back {service.name} and" for each in strange}
+            named = f"{where}.DeploymentConfiguration.Alarms.AlarmNames"
+            strange = self.alarms.strange(service.rollout.alarms, named)
+            self.unknown |= {f"{each}, {STRANGE}, exists, can roll back {service.name} and" for each in strange}
             if service.rule is not None and service.rule not in self._rules:
                 raise UnresolvableError(
                     f"{where}.LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule: {service.rule!r} is not a "
@@ -213,34 +212,6 @@ class StageReading:
                 self.essential[f"{each['Name']}, which {stack.name} waits for, does what it is waited for"] = repr(each)
         if names:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
-
-    def _read_alarms(self, stack: PlayedStack) -> None:
-        """Read a stack's alarms. AWS evaluates more of them than the rehearsal can."""
-        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            properties = stack.required(logical_id, "AlarmName")
-            self._alarms.add(str(properties["AlarmName"]))
-            self._evaluated(str(properties["AlarmName"]), partial(read_alarm, properties))
-        composites = {}
-        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            properties = stack.required(logical_id, "AlarmName", "AlarmRule")
-            name = str(properties["AlarmName"])
-            self._alarms.add(name)
-            composites[logical_id] = self._evaluated(name, partial(read_composite_alarm, properties))
-        for composite in filter(None, composites.values()):
-            for each in composite.alarms:
-                if each not in self._alarms:
-                    self.unevaluated.setdefault(composite.name, f"{composite.name}: is over {each}, {_STRANGE}")
-        for _ in composites:  # one may be over another, in any order
-            for composite in filter(None, composites.values()):
-                if parts := [each for each in composite.alarms if each in self.unevaluated]:
-                    self.unevaluated.setdefault(composite.name, f"{composite.name}: is over {parts[0]}")
-
-    def _evaluated(self, name: str, read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except UnresolvableError as error:
-            self.unevaluated[name] = str(error)
-            return None
 
     def _declares(self, origin: str) -> bool:
         """Whether a template makes the secret or the parameter that a value comes from."""

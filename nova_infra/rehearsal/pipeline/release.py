@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from nova_infra.assembly import AssembledStack, Assembly, AssemblyError, Template, resources_of_type
 from nova_infra.config import aws_regions
@@ -17,9 +17,11 @@ from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
 from nova_infra.machine.scratch import scratch_directory
 from nova_infra.rehearsal.cloudformation.left_out import check_readable, playable
+from nova_infra.rehearsal.cloudformation.nested import flattened
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
+from nova_infra.synthesis import synthesized_without
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,10 @@ class Release:
 
     def deployed(self, action: DeployAction) -> Template:
         """The template that an action of its pipeline deploys, as CloudFormation gets it."""
-        template = self.assembly.template(action.template_path)
+        beside = PurePosixPath(action.template_path).parent
+        template = flattened(
+            self.assembly.template(action.template_path), lambda path: self.assembly.template(str(beside / path))
+        )
         check_readable(template, action.stack_name)
         for edit in self.edits:
             template = edit(template)
@@ -175,12 +180,9 @@ def synthesize_checkout(checkout: Path, *, tools: Path, app: str) -> None:
         remedy = "install the CDK CLI with `npm install aws-cdk`" if app else "run `make setup`, then `make rehearse`"
         raise NovaError(f"cdk: not found: {remedy}")
     command = app or f"{shlex.quote(sys.executable)} app.py"
-    code, said = run_to_end(
-        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", command],
-        directory=checkout,
-        environment={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
-        quiet=True,
-    )
-    if code:
+    words = [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", command]
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(checkout)}
+    code, said = run_to_end(words, directory=checkout, environment=environment, quiet=True)
+    if code and not synthesized_without(words, checkout / "cdk.out", directory=checkout, environment=environment):
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "no message")
         raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")

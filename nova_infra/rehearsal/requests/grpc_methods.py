@@ -30,9 +30,11 @@ class GrpcMethods:
 
     Attributes:
         types: Path of a method that takes and gives one message to the type that it takes.
+        streams: Paths of the others.
     """
 
     types: dict[str, descriptor.Descriptor] = field(default_factory=dict)
+    streams: set[str] = field(default_factory=set)
     _pool: descriptor_pool.DescriptorPool = field(default_factory=descriptor_pool.DescriptorPool)
 
     @classmethod
@@ -57,7 +59,9 @@ class GrpcMethods:
             if name.startswith(_NOT_FOR_USERS):
                 continue
             for method in found._pool.FindServiceByName(name).methods:
-                if not (method.client_streaming or method.server_streaming):
+                if method.client_streaming or method.server_streaming:
+                    found.streams.add(f"/{name}/{method.name}")
+                else:
                     found.types[f"/{name}/{method.name}"] = method.input_type
         return found
 
@@ -65,10 +69,17 @@ class GrpcMethods:
         """A call of each method with an empty message."""
         return [call_of(path, b"", origin="document") for path in self.types]
 
+    @staticmethod
+    def not_called(path: str) -> str:
+        """Why a method that streams is not called, a clause."""
+        return f"{OPERATION}{path} streams, and only methods that take and give one message are called"
+
     def written(self, each: SampleRequest) -> SampleRequest | str:
         """A call that is written down, its JSON as a message; or why that cannot be, a clause."""
         if not each.operation.startswith(OPERATION):
             return f"{each.operation} is HTTP, and the service speaks gRPC: write GRPC /package.Service/Method"
+        if each.path in self.streams:
+            return self.not_called(each.path)
         if not each.body.strip():
             return replace(each, body=framed(b""))
         if (taken := self.types.get(each.path)) is None:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from nova_infra.documents.text import shortened
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL, WRONG_PORT
@@ -24,7 +25,7 @@ DRILLED_ELSEWHERE_SECONDS = 1.0
 """The same when a drill keeps it from listening on its own port."""
 SPARE_STOP_SECONDS = 1.0
 SILENT = "it printed nothing"
-_LINE_LENGTH = 160
+_LINE_LENGTH = 240
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
 
@@ -273,7 +274,7 @@ def in_a_line(said: str) -> str:
         said = f"{entry['level']}: {entry['message']}"
     except (ValueError, KeyError, TypeError):
         pass
-    return said if len(said) <= _LINE_LENGTH else f"{said[:_LINE_LENGTH]}…"
+    return shortened(said, _LINE_LENGTH)
 
 
 def tail(lines: Iterable[str], count: int) -> list[str]:

@@ -9,11 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from nova_infra.config import Config, Environment, Service
 from nova_infra.config.resolved import resolved
 from nova_infra.names import (
-    dead_queue_name,
     early_repository_name,
     environment_prefix,
     parameter_path,
-    queue_name,
     repository_name,
     stack_name,
     task_log_groups,
@@ -120,7 +118,7 @@ def _queues(config: Config, environment: Environment, service: Service) -> tuple
     if queue is None or queue.existing:
         return ()
     stack = stack_name(environment_prefix(config.platform.name, environment.name), service.name)
-    return queue_name(stack, queue.name), dead_queue_name(stack, queue.name, queue.dead)
+    return queue.names(stack)
 
 
 def _secrets(config: Config, name: str) -> Iterator[str]:

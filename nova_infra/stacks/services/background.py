@@ -8,7 +8,7 @@ from nova_infra.constructs.background.scheduled_job import ScheduledJob
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_service import WorkerService
 from nova_infra.constructs.settings import ServiceSettings
-from nova_infra.names import alarm_name, dead_queue_name, queue_name
+from nova_infra.names import alarm_name
 from nova_infra.stacks.services.workload import WorkloadProps, WorkloadStack
 
 
@@ -67,7 +67,5 @@ def _queue_variables(name: str, service: Service, environment: Environment) -> d
     if service.queue is None:
         return {}
     base = f"https://sqs.{environment.region}.{cdk.Aws.URL_SUFFIX}/{environment.account}"
-    return {
-        "QUEUE_URL": f"{base}/{queue_name(name, service.queue.name)}",
-        "DEAD_QUEUE_URL": f"{base}/{dead_queue_name(name, service.queue.name, service.queue.dead)}",
-    }
+    work, dead = service.queue.names(name)
+    return {"QUEUE_URL": f"{base}/{work}", "DEAD_QUEUE_URL": f"{base}/{dead}"}

@@ -1,6 +1,7 @@
 """A worker and a job in somebody else's app, with a network, a cluster and a task definition of its own."""
 
 import json
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
@@ -11,6 +12,7 @@ from aws_cdk.assertions import Template
 from nova_infra.config import Service
 from nova_infra.constructs.background.scheduled_job import ScheduledJob
 from nova_infra.constructs.background.worker_service import WorkerService
+from nova_infra.constructs.hooks.before_deploy import handler_source
 from nova_infra.constructs.settings import ServiceSettings
 
 JOB = ServiceSettings(service=Service(name="nightly", kind="job", schedule="rate(1 day)"))
@@ -57,3 +59,11 @@ def test_settings_of_a_web_service_are_refused(construct: type[ScheduledJob] | t
             task_definition=definition,
             settings=ServiceSettings(service=Service(name="api")),
         )
+
+
+def test_the_code_of_the_function_that_runs_a_command_before_a_deployment_runs_without_anything_of_novas() -> None:
+    source = handler_source()
+    assert "nova_infra" not in source
+    code: dict[str, Any] = {}
+    exec(compile(source, "index.py", "exec"), code)
+    assert code["telling_first"](["a", "panic: b", "c"]) == ["panic: b", "a", "c"]

@@ -1,8 +1,15 @@
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from nova_infra.containers.dockerfile import needs_docker_format, program_of, programs_of_shells, variables_of
+from nova_infra.containers.dockerfile import (
+    needs_docker_format,
+    program_of,
+    programs_of_shells,
+    variables_of,
+    with_users,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +44,40 @@ def test_what_a_dockerfile_runs(tmp_path: Path, text: str, program: tuple[str, .
 )
 def test_what_oci_images_cannot_hold_is_built_in_dockers_format(text: str, needed: bool) -> None:
     assert needs_docker_format(text) is needed
+
+
+def users_made(text: str) -> list[tuple[int, str]]:
+    bases = ["docker.io/node:22-slim", "nginx@sha256:0", "registry.example:5000/b:1"]
+    lines = with_users(text, bases).splitlines()
+    assert [line for line in lines if not line.startswith("RUN grep")] == text.splitlines()
+    return [(n, line.split("/home/")[1].split(":")[0]) for n, line in enumerate(lines) if line.startswith("RUN grep")]
+
+
+@pytest.mark.parametrize(
+    ("text", "users"),
+    [
+        ("FROM docker.io/node:22-slim\nUSER node\n", [(1, "node")]),
+        ("FROM --platform=linux/arm64 docker.io/node:22-slim AS a\nCOPY --chown=node:node . .\n", [(1, "node")]),
+        ("FROM a\nFROM docker.io/node:22-slim AS build\nFROM nginx@sha256:0\nUSER nginx\n", [(3, "nginx")]),
+        ('FROM docker.io/node:22-slim\nCMD ["node", "x.js"]\n', []),
+        ("FROM docker.io/node:22-slim\nUSER nginx\n", []),
+        ("FROM registry.example:5000/b:1\nUSER b\n", []),
+        ("FROM node:22\nUSER node\n", []),
+    ],
+)
+def test_a_stand_in_gets_the_users_of_the_official_image(text: str, users: list[tuple[int, str]]) -> None:
+    assert users_made(text) == users
+
+
+def test_the_step_makes_a_user_once(tmp_path: Path) -> None:
+    [step] = [line for line in with_users("FROM node:1\nUSER node", ["node:1"]).splitlines() if line[:4] == "RUN "]
+    (tmp_path / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    (tmp_path / "group").write_text("root:x:0:\n")
+    here = step[4:].replace("/etc", str(tmp_path)).replace("/home", str(tmp_path)).replace("chown", "true")
+    for _ in range(2):
+        subprocess.run(["sh", "-ec", here], check=True)
+    assert (tmp_path / "passwd").read_text().splitlines()[1:] == [f"node:x:1000:1000::{tmp_path}/node:/bin/sh"]
+    assert (tmp_path / "group").read_text().splitlines()[1:] == ["node:x:1000:"]
 
 
 BASH = 'FROM a AS first\nSHELL ["/bin/bash", "-eo", "pipefail", "-c"]\n'

@@ -29,3 +29,9 @@ from nova_infra.images.dockerignore import DockerIgnore
 def test_a_file_is_kept_out_as_docker_keeps_it_out(text: str, ignored: list[str], kept: list[str]) -> None:
     rules = DockerIgnore.parse(text)
     assert [path for path in [*ignored, *kept] if rules.ignores(path)] == ignored
+
+
+@pytest.mark.parametrize("pattern", ["!", "a[b", "[z-a]", "!x[", "[]", "! "])
+def test_a_pattern_that_docker_refuses_is_named_with_its_line(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"^line 2 has '.*', which Docker does not take as a pattern"):
+        DockerIgnore.parse(f"*.md\n{pattern}\n")

@@ -21,6 +21,7 @@ def options(tmp_path: Path, **changes: object) -> Options:
         "what_if": None,
         "json_file": None,
         "report_file": tmp_path / "report.html",
+        "tasks": "sources",  # asks no engine, which takes a second
     }
     return Options(**(settings | changes))  # type: ignore[arg-type]
 

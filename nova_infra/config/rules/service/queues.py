@@ -8,7 +8,6 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.worker import Queue
-from nova_infra.names import dead_queue_name, queue_name
 
 MAX_NAME = 80
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html."""
@@ -36,9 +35,13 @@ def of_one(key: str, service: Service) -> Iterator[str]:
         )
     if queue is not None and queue.key and not queue.existing:
         yield f"{key}.queue.key: belongs to a queue that exists, and SQS's own key encrypts this one: remove it"
-    if queue is not None and queue.name and not queue.dead and not queue.existing:
-        dead = dead_queue_name("", queue.name, None)
-        if len(dead) > MAX_NAME:
+    if queue is not None and (queue.name or queue.dead):
+        work, dead = queue.names("")
+        if len(work) > MAX_NAME:
+            yield f"{key}.queue.name: makes {work!r}, and SQS takes {MAX_NAME} characters: shorten it"
+        elif len(dead) > MAX_NAME and queue.dead:
+            yield f"{key}.queue.dead: makes {dead!r}, and SQS takes {MAX_NAME} characters: shorten it"
+        elif len(dead) > MAX_NAME and not queue.existing:
             yield (
                 f"{key}.queue.name: leaves no room for the dead-letter queue's name, {dead!r}, which may have "
                 f"{MAX_NAME} characters: shorten it, or write dead"
@@ -116,5 +119,6 @@ def _made(service: Service) -> Iterator[tuple[str, str]]:
         return
     # A default begins with the environment's prefix, here with a colon, which no given name has.
     stack = f":{service.name}"
-    yield "name", queue_name(stack, queue.name)
-    yield "dead" if queue.dead is not None else "name", dead_queue_name(stack, queue.name, queue.dead)
+    work, dead = queue.names(stack)
+    yield "name", work
+    yield "dead" if queue.dead is not None else "name", dead

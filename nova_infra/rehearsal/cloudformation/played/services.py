@@ -224,6 +224,7 @@ SERVICES: dict[str, dict[str, Any]] = {
         "Container!": TEXT,
         "Command!": Each(TEXT),
         "Setting": TEXT,
+        "Seconds": TEXT,
         "Key!": TEXT,
         "Done": ANY,
         "Subnets": ANY,

@@ -84,7 +84,6 @@ def why_doomed(
                 *_without_credentials(job, step, before),
                 _without_artifact(step, uploads),
                 _of_several_lines(step),
-                _uploaded_twice(step, before),
                 _without_assembly(step, before),
             ),
         ),
@@ -139,18 +138,6 @@ def _of_several_lines(step: JobStep) -> str:
     found = _SEVERAL_LINES.search(step.commands)
     return (
         f"its output {found[1]} has several lines, which GitHub refuses (invalid format): write jq -c" if found else ""
-    )
-
-
-def _uploaded_twice(step: JobStep, before: Sequence[JobStep]) -> str:
-    if "actions/upload-artifact@" not in step.uses or step.inputs.get("overwrite") == "true":
-        return ""
-    name = step.inputs.get("name", "artifact")
-    again = any("actions/upload-artifact@" in e.uses and e.inputs.get("name", "artifact") == name for e in before)
-    return (
-        f"the artifact {name!r} is there already, and GitHub refuses a second one (409)"
-        if again and not is_unknown(name)
-        else ""
     )
 
 

@@ -58,6 +58,18 @@ def jobs_of(
     return found
 
 
+def ordered(source: WorkflowText, jobs: Mapping[str, WorkflowJob]) -> list[WorkflowJob]:
+    """The jobs, each after those that it needs, otherwise as they are written."""
+    waiting, done = dict(jobs), dict[str, WorkflowJob]()
+    while waiting:
+        job = next((job for job in waiting.values() if all(other in done for other in job.needs)), None)
+        if job is None:
+            raise source.error(next(iter(waiting)), f"{', '.join(waiting)} need each other", "correct needs")
+        job.ancestors = {*job.needs, *(a for other in job.needs for a in done[other].ancestors)}
+        done[job.name] = waiting.pop(job.name)
+    return list(done.values())
+
+
 def _first(begins: WorkflowJob | None) -> list[str]:
     return [begins.name] if begins is not None else []
 

@@ -6,7 +6,7 @@ environment. See https://docs.github.com/en/actions/reference/workflows-and-acti
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,16 +21,17 @@ from nova_infra.rehearsal.delivery.definition import (
 )
 from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner, why_no_service
 from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed, shell_command
-from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, runs_often, why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, ordered, why_no_combinations
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
 from nova_infra.rehearsal.delivery.workflows.language.triggers import (
     PatternError,
     never_started,
     why_not_started,
 )
-from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
+from nova_infra.rehearsal.delivery.workflows.others import failing_beside
 from nova_infra.rehearsal.delivery.workflows.risks import Risks
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
+from nova_infra.rehearsal.delivery.workflows.uploads import second_uploads
 
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
 _INSTALLS = (
@@ -127,7 +128,7 @@ class _WorkflowReader:
         self._delivered, self._approved, self._bakes = delivered, approved, bakes
         self._unplayed: list[str] = []
         self._assumed: list[str] = []
-        self._uploads: dict[str, str] = {}
+        self._refused: dict[tuple[str, int], str] = {}
         self._environments = {
             stage.name.lower(): stage
             for stage in delivered.stages
@@ -135,7 +136,7 @@ class _WorkflowReader:
         }
 
     def read(self) -> Workflow:
-        self._jobs = self._ordered(jobs_of(self._source, self._root))
+        self._jobs = ordered(self._source, jobs_of(self._source, self._root))
         for job in self._jobs:
             self._run.enter(job)
             self._look_at(job)
@@ -143,6 +144,10 @@ class _WorkflowReader:
         relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
         relevant |= {j.name for j in self._jobs if not j.gates and any(d.name in j.ancestors for d in deploying)}
         relevant |= {job.name for job in self._jobs if any(IMAGES.search(script) for script in job.scripts())}
+        twice = list(second_uploads(self._jobs, self._run))
+        played = relevant | {job.name for job in self._jobs if job.gates}
+        refused = [each for each in twice if each.certain and {each.first.name, each.upload.job.name} <= played]
+        self._refused = {(each.upload.job.name, each.upload.place): each.why for each in refused}
         stages: dict[str, Stage] = {}
         for job in self._jobs:
             if job.name not in relevant:
@@ -165,7 +170,13 @@ class _WorkflowReader:
         pipeline = Pipeline(str(self._content.get("name") or self._source.path.stem), tuple(found), {})
         return Workflow(
             pipeline,
-            (*self._risks(), *self._undelivered(found), *unstarted_by),
+            (
+                *self._risks(),
+                *dict.fromkeys(each.risk for each in twice if each not in refused),
+                *self._undelivered(found),
+                *unstarted_by,
+                *failing_beside(self._source.path, self._run, self._root),
+            ),
             tuple(job.name for job in self._jobs if job.name not in relevant and not job.gates and job.base),
             tuple(str(job.content["uses"]) for job in self._jobs if "uses" in job.content and job.base),
             tuple(dict.fromkeys(self._unplayed)),
@@ -183,17 +194,6 @@ class _WorkflowReader:
         job.deploys = (*known, *found, "")[0]
         if len(found) > len(known):
             self._assumed.append(f"{job.name} deploys what only GitHub knows, which is not played")
-
-    def _ordered(self, jobs: Mapping[str, WorkflowJob]) -> list[WorkflowJob]:
-        """The jobs, each after those that it needs, otherwise as they are written."""
-        waiting, done = dict(jobs), dict[str, WorkflowJob]()
-        while waiting:
-            job = next((job for job in waiting.values() if all(other in done for other in job.needs)), None)
-            if job is None:
-                raise self._source.error(next(iter(waiting)), f"{', '.join(waiting)} need each other", "correct needs")
-            job.ancestors = {*job.needs, *(a for other in job.needs for a in done[other].ancestors)}
-            done[job.name] = waiting.pop(job.name)
-        return list(done.values())
 
     def _stages_of(self, job: WorkflowJob, deploying: list[WorkflowJob]) -> Iterator[Stage]:
         why = self._run.skipped.get(job.name)
@@ -218,12 +218,12 @@ class _WorkflowReader:
         before: list[JobStep] = []
         order = 0
         uploads = self._run.uploads_before(job, self._jobs)
-        for step in self._run.steps_of(job):
+        for place, step in enumerate(self._run.steps_of(job)):
             order += 1
             name = f"{job.name}: {step.name}"
             environment = self._run.environment_of(job)
             reason = why_doomed(job, step, before, environment=environment, uploads=uploads, root=self._root)
-            reason = reason or self._uploaded_again(job, step)
+            reason = reason or self._refused.get((job.name, place), "")
             reason = reason or (self._why_cut(job, step, job.deploys) if job.deploys in deployed(step.commands) else "")
             before.append(step)
             if reason and step.certain and not (step.tolerated or self._run.tolerates(job, job.content)):
@@ -290,17 +290,6 @@ class _WorkflowReader:
             or why_no_service(job.content.get("services"))
             or why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
         )
-
-    def _uploaded_again(self, job: WorkflowJob, step: JobStep) -> str:
-        """Why another job's or combination's artifact has a step's name already; empty if none has."""
-        name = step.inputs.get("name", "artifact")
-        once = step.inputs.get("overwrite") == "true" or is_unknown(name) or not step.certain
-        if "actions/upload-artifact@" not in step.uses or once:
-            return ""
-        first = self._uploads.setdefault(name, job.name)
-        other = f"{first} uploads" if first != job.name else "each of its combinations uploads"
-        again = first != job.name or runs_often(job.content, lambda text: self._run.evaluated(job, text))
-        return f"{other} an artifact {name!r}, too, and GitHub refuses the second (409)" if again else ""
 
     def _why_cut(self, job: WorkflowJob, step: JobStep, environment: str) -> str:
         stage = self._environments.get(environment.replace("-", ""))

@@ -8,7 +8,7 @@ from nova_infra.rehearsal.delivery.workflows.doomed import may_read
 from nova_infra.rehearsal.delivery.workflows.job import IMAGES, JobStep, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, bare
 from nova_infra.rehearsal.delivery.workflows.language.shell import checks
-from nova_infra.rehearsal.delivery.workflows.language.values import Open, as_text, is_unknown
+from nova_infra.rehearsal.delivery.workflows.language.values import as_text, is_unknown
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,10 @@ class Risks:
         for job in deploying:
             yield from self._unwaited(job, deploying)
             yield from self._past_failure(job)
-            if job.deploys in self.approved and not job.environment_name:
-                yield f"{job.name} names no environment, so nobody has to approve before it deploys"
+            named = job.environment_name
+            if job.deploys in self.approved and "${{" not in named and named.lower() != job.deploys:
+                what = f"runs in the environment {named}, not {job.deploys}" if named else "names no environment"
+                yield f"{job.name} {what}, so nobody has to approve before it deploys"
             yield from self._crossed(job)
         relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
         for job in self.jobs:
@@ -53,7 +55,6 @@ class Risks:
                 yield from self._ignored(job)
                 yield from self._always(job)
                 yield from self._checked_out(job)
-        yield from self._uploaded_twice()
 
     def _earlier(self, job: WorkflowJob) -> Sequence[str]:
         environment = job.deploys.replace("-", "")
@@ -117,23 +118,6 @@ class Risks:
             if "${{" in condition and bare(condition) is condition:
                 why = "with text outside ${{ }}, even a line's end, it is a text, and every text is true"
                 yield f"{said} runs whatever its condition {condition.strip()!r} says: {why}"
-
-    def _uploaded_twice(self) -> Iterator[str]:
-        """Artifacts that two jobs, or two combinations of one, upload under one name."""
-        known: dict[str, str] = {}
-        why = "and GitHub refuses the second (409)"
-        for job in self.jobs:
-            for step in self.steps(job):
-                name = step.inputs.get("name", "artifact")
-                if "actions/upload-artifact@" not in step.uses or is_unknown(name) or not step.certain:
-                    continue
-                if step.inputs.get("overwrite") == "true" or (name in known and known[name] == job.name):
-                    continue
-                if name in known:
-                    yield f"{known[name]} and {job.name} both upload an artifact {name!r}, {why}"
-                elif isinstance(job.matrix, Open):
-                    yield f"each combination of {job.name} uploads an artifact {name!r}, {why}"
-                known[name] = job.name
 
     def _of_another(self, step: JobStep) -> bool:
         """Whether a checkout is of something else than the commit that was pushed."""

@@ -18,6 +18,12 @@ _HARMLESS = re.compile(
 # https://github.blog/changelog/2024-04-16-deprecation-notice-v3-of-the-artifact-actions/, and the same of caches.
 _SHUT_DOWN = re.compile(r"actions/(?:(?:up|down)load-artifact@v[123]|cache@v[12])(?:\.|$)")
 _FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
+# A line that ends its script if the command fails, and that nothing catches.
+_OF_HISTORY = re.compile(
+    r"^[ \t]*((?:\w+=[\"']?\$\()?(?:git|nova)(?![\w.-])[^\n|&;#<>]*?)(?=[ \t]*(?:$|#|\d?>))", re.MULTILINE
+)
+_FORMER = re.compile(r"(?<![\w/])(?:HEAD|@)((?:[~^]\d*(?!\{))+)")
+_DESCRIBES = re.compile(r"(?:\w+=[\"']?\$\()?git describe(?!.*--(?:always|all|contains))")
 _HERE = ("", ".", "./")
 _ELSEWHERE = r"(?![^\n]*\s(?:-\w*[Cf]|--(?:directory|file|makefile)\b))"
 _OF_THE_CHECKOUT = re.compile(rf"^[ \t]*(?:(make)(?![\w.-]){_ELSEWHERE}|nova(?![\w.-])|\./([\w./-]+))", re.MULTILINE)
@@ -42,7 +48,12 @@ def why_not_there(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
         before: The job's steps that ran before it.
         root: The checkout.
     """
-    return _without_checkout(step, before) or _without_action(step, root) or _in_no_directory(step, before, root)
+    return (
+        _without_checkout(step, before)
+        or _without_action(step, root)
+        or _in_no_directory(step, before, root)
+        or _without_history(step, before)
+    )
 
 
 def first_commands(step: JobStep) -> str:
@@ -119,6 +130,29 @@ def _in_no_directory(step: JobStep, before: Sequence[JobStep], root: Path) -> st
     if anything_may_be_done(before) or any(each == place or each in place.parents for each in made):
         return ""
     return f"its working directory {step.directory} does not exist"
+
+
+def _without_history(step: JobStep, before: Sequence[JobStep]) -> str:
+    """Commits, or tags, that a command needs and the checkout leaves out: it brings one commit unless it says more."""
+    checkouts = [each for each in before if "actions/checkout@" in each.uses]
+    if not checkouts or anything_may_be_done(before) or any(_FETCHES.search(each.script) for each in before):
+        return ""
+    given = checkouts[-1].inputs
+    depth = given.get("fetch-depth", "1")
+    if len(checkouts) > 1 or is_unknown(dict(given)) or not depth.isdigit() or depth == "0":
+        return ""
+    for line in _OF_HISTORY.findall(step.commands.partition("git fetch")[0].replace("\\\n", " ")):
+        needed = max((_depth(steps) for steps in _FORMER.findall(line)), default=1)
+        if needed > int(depth):
+            return f"its checkout brings {depth} of the last commits, not {needed} (fetch-depth): {line.strip()}"
+        if _DESCRIBES.match(line) and given.get("fetch-tags") != "true":
+            return f"its checkout brings no tags (fetch-depth, fetch-tags): {line.strip()}"
+    return ""
+
+
+def _depth(steps: str) -> int:
+    """How many commits a revision such as HEAD^^ or HEAD~3 reaches over, with both ends."""
+    return 1 + sum(int(number or 1) if sign == "~" else 1 for sign, number in re.findall(r"([\^~])(\d*)", steps))
 
 
 def _faults(path: Path) -> Iterator[str]:

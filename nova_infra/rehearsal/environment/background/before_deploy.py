@@ -44,10 +44,11 @@ class PlayedBeforeDeploy:
             setting = str(wanted.get("Setting", "before_deploy"))
             definition = definition_of(_reference(stack, logical_id, family))
             await self._runtime.build(definition, sources)
-            patience = f"{family}: {setting} still runs: it has {LIMIT_SECONDS // 60} minutes, as in AWS"
+            seconds = min(float(wanted.get("Seconds", LIMIT_SECONDS)), LIMIT_SECONDS)
+            patience = f"{family}: {setting} still runs: it has {seconds // 60:g} minutes, as in AWS"
             telling = asyncio.get_running_loop().call_later(TOLD_SECONDS, self._tell, patience)
             try:
-                ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources)
+                ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources, seconds)
             finally:
                 telling.cancel()
             if ended.exit_code != 0:
@@ -56,7 +57,7 @@ class PlayedBeforeDeploy:
             self._done.add(key)
             self._tell(f"{family}: {setting} has run in {definition.revision}")
 
-    async def _run(self, definition: TaskDefinition, command: tuple[str, ...], sources: Path) -> Ended:
+    async def _run(self, definition: TaskDefinition, command: tuple[str, ...], sources: Path, seconds: float) -> Ended:
         wanted = replace(definition, fault="")
         match definition.fault:
             case "command-fails":
@@ -64,7 +65,7 @@ class PlayedBeforeDeploy:
             case "command-hangs":
                 # What waits for it gives up as it always does, only sooner: nobody learns more from 14 minutes.
                 return await run_once(self._runtime, wanted, sources=sources, seconds=_HANGING_SECONDS, held=True)
-        return await run_once(self._runtime, wanted, command=command, sources=sources, seconds=LIMIT_SECONDS)
+        return await run_once(self._runtime, wanted, command=command, sources=sources, seconds=seconds)
 
 
 def _reference(stack: PlayedStack, logical_id: str, family: str) -> str:

@@ -1,7 +1,8 @@
 """Sends a target one request over HTTP/2 without TLS and without an upgrade, as a load balancer does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import h2.config
@@ -23,6 +24,7 @@ class Http2Answer:
 
     Attributes:
         headers: Its headers, the names in lower case.
+        body: All of it; empty while it is taken in pieces.
         trailers: What came after the body, such as ``grpc-status``.
     """
 
@@ -36,17 +38,24 @@ class Http2Answer:
         return dict(self.headers + self.trailers).get(name)
 
 
-async def ask(
-    port: int,
-    method: str,
-    path: str,
-    headers: Iterable[tuple[str, str]] = (),
-    body: bytes | AsyncIterator[bytes] = b"",
-) -> Http2Answer:
-    """Send one request on a connection of its own, and wait for all of the answer.
+Body = bytes | AsyncIterator[bytes]
+"""All of a body, or its pieces: another one is taken when the target has taken the one before."""
 
-    Args:
-        body: All of it, or its pieces: another one is taken when the target has taken the one before.
+
+async def ask(
+    port: int, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: Body = b""
+) -> Http2Answer:
+    """Send one request on a connection of its own, and wait for all of the answer, as ``asking`` does for its start."""
+    async with asking(port, method, path, headers, body) as (answer, pieces):
+        answer.body = b"".join([piece async for piece in pieces])
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def asking(
+    port: int, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: Body = b""
+) -> AsyncIterator[tuple[Http2Answer, AsyncIterator[bytes]]]:
+    """Send one request on a connection of its own, and wait for the answer's headers; its body comes in pieces.
 
     Raises:
         Http2Error: The target speaks another protocol, or ends the connection or the answer too early.
@@ -54,45 +63,70 @@ async def ask(
         Exception: What ended the pieces of the body.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    exchange = _Exchange(reader, writer)
     try:
-        return await _Exchange(reader, writer).ask(method, path, headers, body)
+        await exchange.begin(method, path, headers, body)
+        yield exchange.answer, exchange.pieces()
+    finally:
+        await exchange.end()
+        writer.close()
+
+
+@contextlib.contextmanager
+def _spoken() -> Iterator[None]:
+    try:
+        yield
     except (h2.exceptions.ProtocolError, ValueError) as error:
         raise Http2Error(f"it does not speak HTTP/2 ({error.__class__.__name__})") from None
-    finally:
-        writer.close()
 
 
 class _Exchange:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._connection = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
-        self._answer, self._body = Http2Answer(), bytearray()
+        self.answer, self._came, self._whole = Http2Answer(), bytearray(), False
         self._has_room = asyncio.Event()
+        self._sending: asyncio.Future[None] | None = None
 
-    async def ask(
-        self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | AsyncIterator[bytes]
-    ) -> Http2Answer:
+    async def begin(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: Body) -> None:
+        """Send the request, and wait for the answer's headers."""
         sent = [(name.lower(), value) for name, value in headers]
         host = next((value for name, value in sent if name == "host"), "localhost")
         pseudo = [(":method", method), (":scheme", "http"), (":authority", host), (":path", path)]
-        self._connection.initiate_connection()
-        self._connection.send_headers(
-            _STREAM, [*pseudo, *((k, v) for k, v in sent if k not in ("host", "content-length"))], end_stream=not body
-        )
+        own = [(name, value) for name, value in sent if name not in ("host", "content-length")]
+        with _spoken():
+            self._connection.initiate_connection()
+            self._connection.send_headers(_STREAM, [*pseudo, *own], end_stream=not body)
         self._writer.write(self._connection.data_to_send())
-        sending = asyncio.ensure_future(self._send(_pieces(body)))
-        try:
-            while data := await self._reader.read(_AT_ONCE):
-                if self._receive(data):
-                    return self._answer
+        self._sending = asyncio.ensure_future(self._send(_pieces(body)))
+        while not self.answer.status:
+            await self._more()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The answer's body, as it comes: no more is read while a piece is looked at."""
+        while self._came or not self._whole:
+            if not self._came:
+                await self._more()
+            piece, self._came = bytes(self._came), bytearray()
+            if piece:
+                yield piece
+
+    async def end(self) -> None:
+        """Stop sending."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def _more(self) -> None:
+        with _spoken():
+            if data := await self._reader.read(_AT_ONCE):
+                self._receive(data)
                 # Do not wait until this is sent: a target may read on only after its answer has been taken.
                 self._writer.write(self._connection.data_to_send())
-            if sending.done():
-                sending.result()
-            raise Http2Error("it closed the connection before its answer had ended")
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+                return
+            if self._sending is not None and self._sending.done():
+                self._sending.result()
+        raise Http2Error("it closed the connection before its answer had ended")
 
     async def _send(self, body: AsyncIterator[bytes]) -> None:
         """Send a body as fast as the target takes it. If it cannot be read, the connection ends."""
@@ -120,34 +154,33 @@ class _Exchange:
             self._writer.write(self._connection.data_to_send())
             await self._writer.drain()
 
-    def _receive(self, data: bytes) -> bool:
-        """Process received data; return whether the answer has ended."""
+    def _receive(self, data: bytes) -> None:
         if data.startswith(b"HTTP/1"):  # No frame begins so: its length would be four million.
             raise Http2Error("it speaks HTTP/1.1, not HTTP/2")
         for event in self._connection.receive_data(data):
             match event:
                 case h2.events.ResponseReceived():
                     fields = [(str(name), str(value)) for name, value in event.headers or ()]
-                    self._answer.status = int(dict(fields)[":status"])
-                    self._answer.headers = [(name, value) for name, value in fields if not name.startswith(":")]
+                    self.answer.status = int(dict(fields)[":status"])
+                    self.answer.headers = [(name, value) for name, value in fields if not name.startswith(":")]
                 case h2.events.DataReceived():
-                    self._body += event.data or b""
+                    self._came += event.data or b""
                     self._connection.acknowledge_received_data(event.flow_controlled_length or 0, _STREAM)
                 case h2.events.WindowUpdated():
                     self._has_room.set()
                 case h2.events.TrailersReceived():
-                    self._answer.trailers = [(str(name), str(value)) for name, value in event.headers or ()]
+                    self.answer.trailers = [(str(name), str(value)) for name, value in event.headers or ()]
                 case h2.events.StreamEnded():
-                    self._answer.body = bytes(self._body)
-                    return True
-                case h2.events.StreamReset():
+                    self._whole = True
+                case h2.events.StreamReset() if not self._whole:
                     raise Http2Error(f"it reset the request ({event.error_code!r})")
-                case h2.events.ConnectionTerminated() if event.error_code or (event.last_stream_id or 0) < _STREAM:
+                case h2.events.ConnectionTerminated() if not self._whole and (
+                    event.error_code or (event.last_stream_id or 0) < _STREAM
+                ):
                     raise Http2Error(f"it ended the connection ({event.error_code!r})")
-        return False
 
 
-async def _pieces(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _pieces(body: Body) -> AsyncIterator[bytes]:
     if not isinstance(body, bytes):
         async for piece in body:
             yield piece

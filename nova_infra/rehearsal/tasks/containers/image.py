@@ -7,16 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nova_infra.containers.build import BASE_LABEL
+
 
 @dataclass(frozen=True)
 class EngineImage:
-    """What an image in the engine's store says of itself."""
+    """What an image in the engine's store says of itself.
+
+    Attributes:
+        stands_in: Whether it was built on an image that stands in for the one that its Dockerfile names.
+    """
 
     name: str
     architecture: str
     program: tuple[str, ...]
     stop_signal: str
     volumes: tuple[str, ...]
+    stands_in: bool = False
 
     @property
     def numbered_stop_signal(self) -> signal.Signals | None:
@@ -34,4 +41,5 @@ class EngineImage:
             (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
             str(config.get("StopSignal") or "SIGTERM"),
             tuple(config.get("Volumes") or ()),
+            bool((config.get("Labels") or {}).get(BASE_LABEL)),
         )

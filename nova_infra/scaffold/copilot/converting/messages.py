@@ -15,6 +15,8 @@ def convert(part: Part, table: TomlTable) -> None:
 def _queue(part: Part, table: TomlTable) -> None:
     tries = part.take("subscribe", "queue", "dead_letter", "tries", kind=int)
     table.put("queue.tries", tries)
+    fifo = part.peek("subscribe", "queue", "fifo")
+    table.put("queue.fifo", True if isinstance(fifo, dict) else part.take("subscribe", "queue", "fifo", kind=bool))
     table.put(
         "queue.visibility_seconds", part.take("subscribe", "queue", "timeout", kind=object, convert=whole_seconds)
     )

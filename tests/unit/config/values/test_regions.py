@@ -1,7 +1,8 @@
 """What regions do not have, as the resource types that cfn-lint carries for each of them say."""
 
 import json
-from importlib import resources
+from importlib import metadata, resources
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from nova_infra.config.values.fields import aws_regions
 from nova_infra.config.values.regions import MISSING, has_notification_rules, unfit_for_toolchain
 
 PUBLIC = ("aws", "aws-cn", "aws-us-gov")
-LISTED = resources.files("cfnlint") / "data" / "schemas" / "providers"
+LISTED = Path(str(metadata.distribution("cfn-lint").locate_file("cfnlint/data/schemas/providers")))
 
 
 @pytest.mark.parametrize("kind", [*MISSING, "AWS::Signer::SigningProfile"])

@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.assembly import Assembly
+from helpers.delivery_pipeline import STACK, project, stage
 from helpers.exhaustive import one_of_each
 from nova_infra.constructs.pipeline.release_tools import refuse_others
 from nova_infra.constructs.pipeline.update_approval import COMPARE
@@ -20,11 +21,9 @@ ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-
 LOAD = 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"'
 TARBALL = ["sh", "-c", LOAD, "cdk-tarball-image-asset", f"asset.{'a1' * 32}.tar"]
 AWS = """#!/bin/sh
-''''exec "{python}" "$0" "$@" # '''
-import pathlib, sys
-name = sys.argv[sys.argv.index("--stack-name") + 1]
-file = pathlib.Path({deployed!r}) / (name + (".tags" if "describe-stacks" in sys.argv else ""))
-print(file.read_text())
+case " $* " in *" describe-stacks "*) tags=.tags ;; esac
+while [ "$1" != --stack-name ]; do shift; done
+cat "{deployed}/$2$tags"
 """
 
 
@@ -72,7 +71,7 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
     """The manifest's entries of an assembly that is what is deployed."""
     (tmp_path / "bin").mkdir()
     aws = tmp_path / "bin" / "aws"
-    aws.write_text(AWS.format(python=sys.executable, deployed=str(tmp_path / "deployed")))
+    aws.write_text(AWS.format(deployed=tmp_path / "deployed"))
     aws.chmod(0o755)
     templates: dict[str, dict[str, Any]] = {
         "Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}},
@@ -93,14 +92,13 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def compare(tmp_path: Path, artifacts: dict[str, Any]) -> Callable[[], str]:
-    def run() -> str:
+    def run(there: Path = tmp_path / "cdk.out", **more: str) -> str:
         others = artifacts.pop("the manifest's own", {})
         write(tmp_path / "cdk.out" / "manifest.json", {"version": "55.0.0", "artifacts": artifacts, **others})
-        variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q"}
-        variables["CODEBUILD_SRC_DIR"] = str(tmp_path / "cdk.out")
+        variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q", **more}
+        variables["CODEBUILD_SRC_DIR"] = str(there)
         environment = {**os.environ, **variables, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
         command = ["bash", "-c", f'{COMPARE} && echo "$PIPELINE"']
-        there = tmp_path / "cdk.out"
         result = subprocess.run(command, cwd=there, env=environment, capture_output=True, text=True, check=False)
         return result.stdout.strip() if result.returncode == 0 else "failed"
 
@@ -243,7 +241,7 @@ def properties(name: str, **values: Any) -> Callable[[dict[str, Any], Path], Non
     return lambda artifacts, _: artifacts[name]["properties"].update(values)
 
 
-TAMPERED = {
+TAMPERED: dict[str, Callable[..., Any]] = {
     "another stack at the top": lambda a, d: a.update(Evil=stack(d, "Evil", {})),
     "a stack of another name": properties("Registry", stackName="production"),
     "a name to find it by": lambda a, _: a["Registry"].update(displayName="Other"),
@@ -285,12 +283,106 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values()), ids=TAMPERED.keys())
+# Those that nothing else would refuse: of the others, one stands for all.
+ALONE = {"a stack of another name", "a name to find it by", "a nested stack of that name", "another role", "no tags"}
+
+
+@pytest.mark.parametrize("name", one_of_each(TAMPERED, kind=lambda name: name if name in ALONE else ""))
 def test_whatever_would_deploy_something_else_is_a_change(
-    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, tamper: Callable[..., Any]
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    tamper(artifacts, tmp_path / "cdk.out")
+    TAMPERED[name](artifacts, tmp_path / "cdk.out")
     assert compare().startswith("changed: ")
+
+
+SUPPORT = "cross-region-stack-444444444444_eu-central-1"
+
+
+@pytest.fixture
+def supported(tmp_path: Path, artifacts: dict[str, Any]) -> dict[str, Any]:
+    """The entry of the stack that CDK adds for artifacts in another region, as it writes and deploys it."""
+    there = tmp_path / "cdk.out"
+    artifacts[SUPPORT] = {
+        "type": "aws:cloudformation:stack",
+        "environment": "aws://444444444444/eu-central-1",
+        "displayName": "cross-region-stack-444444444444:eu-central-1",
+        "additionalMetadataFile": f"{SUPPORT}.metadata.json",
+        "properties": {
+            "templateFile": f"{SUPPORT}.template.json",
+            "terminationProtection": False,
+            "validateOnSynth": False,
+            "assumeRoleArn": ROLE % "deploy",
+            "cloudFormationExecutionRoleArn": ROLE % "cfn-exec",
+            "stackName": "Pipeline-support-eu-central-1",
+            "tags": {"team": "platform"},
+        },
+    }
+    artifacts["Pipeline"]["dependencies"].append(SUPPORT)
+    write(there / f"{SUPPORT}.metadata.json", {})
+    template = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}
+    for path in (there / f"{SUPPORT}.template.json", tmp_path / "deployed" / "Pipeline-support-eu-central-1"):
+        write(path, template)
+    write(tmp_path / "deployed" / "Pipeline-support-eu-central-1.tags", [{"Key": "team", "Value": "platform"}])
+    return artifacts[SUPPORT]  # type: ignore[no-any-return]  # what was put there above
+
+
+def test_the_stack_for_artifacts_of_another_region_is_compared_like_the_pipeline_s(
+    compare: Callable[..., str], supported: dict[str, Any], tmp_path: Path
+) -> None:
+    assert compare(REGIONS="ap-south-1 eu-central-1") == "same"
+    assert "not of an assembly; Pipeline would be deployed with other stacks" in compare(REGIONS="ap-south-1")
+    write(tmp_path / "cdk.out" / f"{SUPPORT}.template.json", {"Resources": {"Evil": {}}})
+    assert compare(REGIONS="eu-central-1") == f"changed: {SUPPORT} changes"
+
+
+def test_what_is_synthesized_for_another_region_is_the_same_when_it_is_deployed(
+    compare: Callable[..., str], variant: Assembly, tmp_path: Path
+) -> None:
+    """By the variables and over the assembly of a pipeline that delivers to two regions."""
+    manifest = json.loads((variant.directory / "manifest.json").read_text())
+    for name, each in manifest["artifacts"].items():
+        if each["type"] == "aws:cloudformation:stack":
+            template = json.loads((variant.directory / each["properties"]["templateFile"]).read_text())
+            deployed = tmp_path / "deployed" / each["properties"].get("stackName", name)
+            write(deployed, template)
+            tags = each["properties"].get("tags", {}).items()
+            write(deployed.with_name(f"{deployed.name}.tags"), [{"Key": key, "Value": value} for key, value in tags])
+    [step] = [each for each in stage(variant, "Build")["Actions"] if each["Name"] == "Compare"]
+    found = project(variant, step)["Environment"]["EnvironmentVariables"]
+    variables = {each["Name"]: each["Value"] for each in found}
+    assert variables["REGIONS"] == "eu-west-1"
+    [read] = [
+        each["Resource"]
+        for policy in variant.properties(STACK, "AWS::IAM::Policy")
+        for each in policy["PolicyDocument"]["Statement"]
+        if "cloudformation:GetTemplate" in each["Action"] and "support" in json.dumps(each["Resource"])
+    ]
+    assert f":cloudformation:eu-west-1:444444444444:stack/{STACK}-support-eu-west-1/*" in json.dumps(read)
+    assert compare(there=variant.directory, **variables) == "same"
+
+
+SUPPORT_TAMPERED = {
+    "another region": {"environment": "aws://444444444444/eu-west-1"},
+    "another role": {"assumeRoleArn": ROLE.replace("us-east-1", "eu-central-1") % "deploy"},
+    "another name": {"stackName": "Pipeline-support-eu-west-1"},
+    "another topic": {"notificationArns": ["arn:aws:sns:us-east-1:444444444444:theirs"]},
+    "a template of the bucket": {"stackTemplateAssetObjectUrl": f"s3://{ASSETS}/evil.json"},
+    "other tags": {"tags": {}},
+    "an asset": {},
+}
+
+
+@pytest.mark.exhaustive("test_the_stack_for_artifacts_of_another_region_is_compared_like_the_pipeline_s")
+@pytest.mark.parametrize("changed", SUPPORT_TAMPERED.values(), ids=SUPPORT_TAMPERED.keys())
+def test_whatever_else_is_deployed_in_another_region_is_a_change(
+    compare: Callable[..., str], supported: dict[str, Any], tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    if not changed:
+        source = {"path": "manifest.json", "packaging": "file"}
+        file = {"source": source, "destinations": {"x": {"objectKey": "a"}}}
+        write(tmp_path / "cdk.out" / f"{SUPPORT}.assets.json", {"files": {"a": file}})
+    (supported if "environment" in changed else supported["properties"]).update(changed)
+    assert compare(REGIONS="eu-central-1").startswith("changed: ")
 
 
 def test_what_cannot_be_compared_is_not_the_same(compare: Callable[[], str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from helpers.small_assembly import TOPIC, add_copy, assembly, role
 from nova_infra.cli.main import nova
 from nova_infra.errors import NovaError
+from nova_infra.operations.changes import review
 from nova_infra.operations.changes.differences import Difference, Kind
 from nova_infra.operations.changes.review import StackChange, as_comment, changes
 
@@ -38,18 +40,26 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(before: Path, after: Path) -> list[StackChange]:
-    return changes(before, after)
+    """What differs, where the CDK CLI, which takes two seconds, says nothing to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(review, "run_cdk", lambda *said, **_: subprocess.CompletedProcess(said, 0, f"{said[1]}\n\n✨ 1"))
+        return changes(before, after)
 
 
-@pytest.mark.exhaustive("test_changes_are_reported_in_the_words_of_cdk_diff")
+@pytest.mark.exhaustive("test_wider_access_is_found")
 def test_only_stacks_that_differ_are_shown(found: list[StackChange]) -> None:
     assert [change.name for change in found] == [
         f"nova-dev-{name} (111111111111)" for name in ("audio", "search", "video")
     ]
 
 
-def test_changes_are_reported_in_the_words_of_cdk_diff(found: list[StackChange]) -> None:
-    audio, search, video = found
+def test_its_words_are_in_the_text_and_its_count_is_not(found: list[StackChange], after: Path) -> None:
+    assert found[0].text == f"--app={after}"
+
+
+@pytest.mark.exhaustive("test_its_words_are_in_the_text_and_its_count_is_not")
+def test_changes_are_reported_in_the_words_of_cdk_diff(before: Path, after: Path) -> None:
+    audio, search, video = changes(before, after)
     assert "s3:DeleteObject" in audio.text
     assert search.text == "A new stack."
     assert video.text.startswith("No longer synthesized")
@@ -265,7 +275,7 @@ def test_without_a_change_the_comment_says_so(before: Path) -> None:
     assert "Nothing: every template stays the same" in as_comment([])
 
 
-@pytest.mark.exhaustive("test_changes_are_reported_in_the_words_of_cdk_diff")
+@pytest.mark.exhaustive("test_wider_access_is_found")
 def test_wider_access_has_exit_code_1(
     found: list[StackChange], before: Path, after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +296,7 @@ def test_a_directory_that_is_no_assembly_is_refused_in_one_line(tmp_path: Path, 
         changes(tmp_path, after)
 
 
-@pytest.mark.exhaustive("test_changes_are_reported_in_the_words_of_cdk_diff")
+@pytest.mark.exhaustive("test_wider_access_is_found")
 def test_stacks_of_one_name_in_two_regions_are_compared_each_by_itself(tmp_path: Path) -> None:
     """A harmless one must not stand for the other, which gets wider."""
     before, after = tmp_path / "before", tmp_path / "after"

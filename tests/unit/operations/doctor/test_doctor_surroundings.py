@@ -173,24 +173,6 @@ def test_what_may_not_be_asked_is_not_known() -> None:
     assert {right for right, _, _ in told(leftovers(config, config.environments[1], account))} == {None}
 
 
-@pytest.mark.parametrize(("engine", "expected"), [("codepipeline", 1), ("github-actions", 0)])
-def test_the_pipeline_keeps_artifacts_in_each_region_which_needs_a_bootstrap(
-    engine: str, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nova_infra.operations.doctor.doctor.tools", lambda _: ())
-    config = configured(region="eu-west-1")
-    config = config.model_copy(update={"delivery": config.delivery.model_copy(update={"engine": engine})})
-    opened = []
-
-    def open_account(account: str, region: str, own: bool) -> Any:
-        opened.append((account, region))
-        raise NovaError("no")
-
-    found = diagnose(config, ROOT, account_of_caller=lambda: "444444444444", open_account=open_account)
-    assert opened.count(("444444444444", "eu-west-1")) == expected
-    assert sum("artifacts in eu-west-1" in part.title for part in found) == expected
-
-
 def test_secrets_of_sidecars_are_looked_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nova_infra.operations.doctor.doctor.tools", lambda _: ())
     config = configured()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.background import Backlog, RunningJob
+from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.model import (
     Alarm,
     Deployment,
@@ -43,6 +43,7 @@ class Stub:
     revisions: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, NovaError] = field(default_factory=dict)
     held_jobs: tuple[RunningJob, ...] = ()
+    failed_tasks: Mapping[str, StoppedTask] = field(default_factory=dict)
     held_backlogs: Mapping[str, Backlog] = field(default_factory=dict)
 
     @property
@@ -60,6 +61,10 @@ class Stub:
     def jobs(self) -> tuple[RunningJob, ...]:
         self._check("jobs")
         return self.held_jobs
+
+    def failed_task(self, run: JobRun) -> StoppedTask:
+        self._check("failed_task")
+        return self.failed_tasks.get(run.arn) or StoppedTask("", run.ended, "", None, "")
 
     def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
         assert services == self.held_services

@@ -7,6 +7,7 @@ import pytest
 
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, failed_tests_in
 from nova_infra.deployed.background import JobRun, RunningJob
+from nova_infra.deployed.model import StoppedTask
 from nova_infra.deployed.stack import StackEvent
 from nova_infra.documents.terminal import as_text
 from nova_infra.errors import NovaError
@@ -245,7 +246,7 @@ HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 def job(*statuses: str) -> RunningJob:
     """A job whose latest runs, newest first, came to this; each took a minute."""
     runs = [
-        JobRun(status, HOUR_AGO - timedelta(hours=n), HOUR_AGO - timedelta(hours=n, minutes=-1))
+        JobRun(status, HOUR_AGO - timedelta(hours=n), HOUR_AGO - timedelta(hours=n, minutes=-1), f"run-{n}")
         for n, status in enumerate(statuses)
     ]
     return RunningJob("report", "nova-prod-report", tuple(runs), "rate(1 hour)")
@@ -272,6 +273,43 @@ def test_a_run_of_a_job_that_failed_is_reported(make: Any, statuses: tuple[str, 
     assert text.startswith(f"prod: report: {what}, " if what else "prod: no failure is visible.")
     assert why in text
     assert ("`nova logs report prod`" in text) is bool(what)
+
+
+STREAM = "nova-prod-report/app/0123"
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (
+            StoppedTask("report:3", HOUR_AGO, "Essential container in task exited", 3, "", STREAM),
+            ["The program crashed.", "Exit code 3", "Last log no such table"],
+        ),
+        (
+            StoppedTask("", HOUR_AGO, "The run took longer than 300 s and was stopped", None, ""),
+            ["took longer than its `timeout_seconds`", "AWS says The run took longer than 300 s"],
+        ),
+        (
+            StoppedTask("report:3", HOUR_AGO, "CannotPullContainerError: manifest unknown", None, "", STREAM),
+            ["The image is not in its repository.", "Last log"],
+        ),
+        (StoppedTask("", HOUR_AGO, "", None, ""), ["The program ended with an error, or its task could not"]),
+    ],
+    ids=["exit code and log", "time limit", "image", "nothing known"],
+)
+def test_a_failed_run_says_how_its_task_ended(make: Any, task: StoppedTask, said: list[str]) -> None:
+    stub = make.stub(
+        held_jobs=(job("RUNNING", "FAILED"),), failed_tasks={"run-1": task}, logs={"report": ("no such table",)}
+    )
+    text = " ".join(message(stub, width=200).split())
+    assert [part for part in said if part not in text] == []
+
+
+def test_a_run_that_cannot_be_read_is_named(make: Any) -> None:
+    broken = {"failed_task": NovaError("AccessDenied")}
+    text = message(make.stub(held_jobs=(job("FAILED"),), broken=broken), width=200)
+    assert "its latest run failed" in text
+    assert "a job's failed run" in text
 
 
 def test_a_failed_job_is_reported_with_its_own_alarms_and_those_of_others_stay_apart(make: Any) -> None:

@@ -62,6 +62,34 @@ def test_queues_are_looked_at_every_half_minute_and_their_addresses_once(
     assert world.calls.count("DescribeTaskDefinition") == 1
 
 
+@pytest.mark.parametrize(
+    ("cause", "found"),
+    [
+        (
+            '{"Containers":[{"Name":"otel"},{"Name":"app","ExitCode":3,"Reason":"OutOfMemoryError"}],"StoppedAt":1,'
+            '"Group":"family:nova-live-report","StoppedReason":"Essential container in task exited",'
+            '"TaskArn":"arn:aws:ecs:x:1:task/c/0123","TaskDefinitionArn":"arn:aws:ecs:x:1:task-definition/r:7"}',
+            ("r:7", 3, "Essential container in task exited; OutOfMemoryError", "nova-live-report/app/0123"),
+        ),
+        (
+            "The run took longer than 300 s and was stopped",
+            ("", None, "The run took longer than 300 s and was stopped", ""),
+        ),
+        ('{"Failures":[]}', ("", None, '{"Failures":[]}', "")),
+        ("3", ("", None, "3", "")),
+    ],
+)
+def test_the_task_of_a_failed_run_is_what_step_functions_keeps_of_it(
+    environment: Any, world: World, monkeypatch: pytest.MonkeyPatch, cause: str, found: tuple[Any, ...]
+) -> None:
+    world.jobs = {"report": [run("FAILED", 9)]}
+    monkeypatch.setattr(world, "DescribeExecution", lambda _: {"cause": cause}, raising=False)
+    [failed] = environment.jobs()[0].runs
+    task = environment.failed_task(failed)
+    assert (task.revision, task.exit_code, task.words, task.log_stream) == found
+    assert task.at == failed.ended
+
+
 def test_services_of_one_revision_ask_for_its_variables_once(environment: Any, world: World) -> None:
     environment.queues({f"s{n:02}": f"shared:{n % 2}" for n in range(45)})
     assert world.calls.count("DescribeTaskDefinition") == 2

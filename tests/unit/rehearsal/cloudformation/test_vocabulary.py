@@ -136,7 +136,7 @@ def read(before: StageReading, stacks: list[tuple[str, dict[str, Any]]]) -> None
     reading = copy.deepcopy(before)
     for name, template in stacks:
         reading.read(name, template)
-    for fault in (*reading.unevaluated.values(), *reading.unknown):  # The verdict names such an alarm.
+    for fault in (*reading.alarms.unevaluated.values(), *reading.unknown):  # The verdict names such an alarm.
         raise NovaError(fault)
 
 

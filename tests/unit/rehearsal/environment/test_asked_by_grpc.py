@@ -20,6 +20,7 @@ from nova_infra.rehearsal.requests.http_file import read_http
 from nova_infra.rehearsal.requests.sample import RequestFileError, SampleRequest
 
 ERRORS = "it speaks gRPC, whose errors have HTTP's status 200: no alarm of the load balancer sees them"
+STREAMS = "gRPC /shop.Shop/Watch streams, and only methods that take and give one message are called"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 
 
@@ -103,7 +104,7 @@ def test_each_method_that_reflection_names_is_called_with_an_empty_message() -> 
     assert asked.operations == ["gRPC /shop.Shop/Place", "gRPC /shop.Shop/List"]  # Watch answers with a stream
     assert calls == [("/shop.Shop/Place", framed(b"")), ("/shop.Shop/List", framed(b""))]
     assert asked.answers == {"shop:1": {"gRPC /shop.Shop/Place": {400: 1}, "gRPC /shop.Shop/List": {200: 1}}}
-    assert (asked.left_out, asked.requests_per_minute > 0) == ([ERRORS], True)
+    assert (asked.left_out, asked.requests_per_minute > 0) == ([ERRORS, STREAMS], True)
 
 
 @pytest.mark.exhaustive("test_each_method_that_reflection_names_is_called_with_an_empty_message")
@@ -113,7 +114,7 @@ def test_a_method_that_the_baseline_fails_on_an_empty_message_is_left_out_in_the
 
     asked = asked_of(answer)
     assert asked.operations == ["gRPC /shop.Shop/Place"]
-    assert asked.left_out == [ERRORS, "gRPC /shop.Shop/List answers UNKNOWN to a made-up request"]
+    assert asked.left_out == [ERRORS, STREAMS, "gRPC /shop.Shop/List answers UNKNOWN to a made-up request"]
 
 
 def test_calls_of_a_file_are_made_with_their_json_as_a_message(tmp_path: Path) -> None:
@@ -140,6 +141,7 @@ def test_calls_of_a_file_are_made_with_their_json_as_a_message(tmp_path: Path) -
         ('GRPC /shop.Shop/Place\n\n{"item": 3}', True, "gRPC /shop.Shop/Place is not what the method takes"),
         ('GRPC /shop.Shop/Gone\n\n{"a": 3}', True, "is given as JSON, but reflection does not name it"),
         ('GRPC /shop.Shop/Place\n\n{"item": "tea"}', False, "is given as JSON, but the service has no reflection"),
+        ("GRPC /shop.Shop/Watch", True, STREAMS),
         ("GET /shop.json", True, "GET /shop.json is HTTP, and the service speaks gRPC: write GRPC /package"),
     ],
 )

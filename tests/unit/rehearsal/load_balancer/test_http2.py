@@ -2,38 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from helpers.http2_balancer import group_of, target_at, through_the_balancer
 from helpers.http2_server import Answer, Reply, said, serving
-from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.cloudwatch.metrics import Metric
 from nova_infra.rehearsal.load_balancer.client import ask_task, open_client, probe
 from nova_infra.rehearsal.load_balancer.http2 import client as http2
 from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS, framed, status_for_users, status_in_words
-from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import RoutingRule, WeightedGroup
-from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 
 HTTP1 = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 GOAWAY = b"\0\0\0\x04\0\0\0\0\0" + b"\0\0\x08\x07\0\0\0\0\0" + bytes(8)
 CHECK = "/grpc.health.v1.Health/Check"
-
-
-def group_of(version: str, **properties: Any) -> TargetGroup:
-    settings = {"ProtocolVersion": version, "HealthCheckTimeoutSeconds": 0.3, **properties}
-    return TargetGroup("g", read_target_group(settings))
-
-
-def target_at(port: int) -> Target:
-    task: Any = SimpleNamespace(
-        port=port, address="10.0.3.4", definition=SimpleNamespace(fault="", revision="api:2", port=8080)
-    )
-    return Target(task, healthy=True)
 
 
 async def probed(group: TargetGroup, port: int) -> tuple[bool, str]:
@@ -138,28 +124,6 @@ def test_bodies_of_any_size_come_and_go_whole(size: int) -> None:
     assert asyncio.run(play()).body == body[:size][::-1]
 
 
-def through_the_balancer(
-    version: str, answer: Answer | None, send: Callable[[aiohttp.ClientSession, str], Any], idle: float = 60
-) -> tuple[Any, TargetGroup, MetricStore]:
-    store, group = MetricStore(), group_of(version)
-
-    async def play() -> Any:
-        balancer = LoadBalancer(
-            full_name="app/b/1", protocol="HTTPS", public_port=443, siblings={}, store=store, idle_timeout=idle
-        )
-        async with serving(answer) if answer else taking_nothing() as port:
-            group.targets.append(target_at(port))
-            balancer.rules = [RoutingRule("all", 1.0, forward=[WeightedGroup(group, 100)])]
-            await balancer.start()
-            try:
-                async with aiohttp.ClientSession() as client:
-                    return await send(client, balancer.url)
-            finally:
-                await balancer.stop()
-
-    return asyncio.run(play()), group, store
-
-
 def test_a_request_reaches_a_target_of_http2_and_its_answer_comes_back() -> None:
     seen: dict[str, str] = {}
 
@@ -223,7 +187,7 @@ def test_an_upload_that_a_target_of_http2_does_not_take_waits_at_its_client_and_
         async with client.post(url, data=in_pieces(400, 2**18)) as response:
             return response.status
 
-    status, group, _ = through_the_balancer("HTTP2", None, send, idle=0.5)
+    status, group, _ = through_the_balancer("HTTP2", taking_nothing(), send, idle=0.5)
     assert (status, group.targets[0].failed) == (504, 1)
     assert sum(SENT) < 2**26, "what the sockets hold, and no more"
 

@@ -28,7 +28,7 @@ NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm:
         ),
         ([f"s{n}:{TAG}: no" for n in range(5)], "; s0:8c70a0725ba0: no; s1:8c70a0725ba0: no; s2:8c70a0725ba0: no; …"),
         (["all is well", "error: no space", "bye", "make[2]: *** x"], "; error: no space"),
-        (["x" * 300], f"; {'x' * 200}…"),
+        (["x" * 500 + " the cause"], f"; {'x' * 200}…{'x' * 189} the cause"),
     ],
 )
 def test_a_command_that_failed_says_why(lines: list[str], said: str) -> None:

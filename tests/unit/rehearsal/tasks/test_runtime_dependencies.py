@@ -278,7 +278,8 @@ def test_a_built_image_is_named_by_what_it_is_built_from(tmp_path: Path) -> None
     assert image_name(wanted, root=tmp_path, platform="shop") != first
 
 
-@pytest.mark.parametrize("ready", one_of_each(["port", "/"]))
+@pytest.mark.exhaustive("test_from_sources_it_is_reached_at_a_port_of_this_machine")
+@pytest.mark.parametrize("ready", ["port", "/"])
 def test_a_real_one_is_reached_and_leaves_nothing_behind(engine: Engine, image: str, ready: str) -> None:
     async def whole() -> str:
         async with SourceRuntime(engine) as runtime:
@@ -297,7 +298,7 @@ def test_a_real_one_is_reached_and_leaves_nothing_behind(engine: Engine, image: 
     assert "PORT=3000" in asyncio.run(asyncio.wait_for(whole(), 120))
 
 
-@pytest.mark.exhaustive("test_a_real_one_is_reached_and_leaves_nothing_behind")
+@pytest.mark.exhaustive("test_from_sources_it_is_reached_at_a_port_of_this_machine")
 def test_a_real_one_that_listens_elsewhere_is_not_ready(engine: Engine, image: str) -> None:
     async def whole() -> str:
         async with Place(engine) as place:

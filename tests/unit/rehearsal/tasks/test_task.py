@@ -164,7 +164,7 @@ def test_a_task_that_is_killed_from_outside_says_so(definition: Define, sources:
         ("ModuleNotFoundError: no x", "ModuleNotFoundError: no x"),
         ('{"level": "error", "message": "no database", "service": "audio"}', "error: no database"),
         ("[1, 2]", "[1, 2]"),
-        ("x" * 161, "x" * 160 + "…"),
+        ("x" * 300 + " the cause", f"{'x' * 120}…{'x' * 109} the cause"),
     ],
 )
 def test_what_a_program_said_last_fits_in_a_sentence(said: str, line: str) -> None:

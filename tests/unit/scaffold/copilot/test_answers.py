@@ -44,6 +44,7 @@ VALUES: dict[str, Any] = {
     "stages[].requires_approval": True, "stages[].name": "prod", "sidecars.*.command": "run it", "version": 1,
     "sidecars.*.essential": False, "source.provider": "CodeCommit", "deployment.rollback_alarms.memory_utilization": 77,
     "source.properties.repository": "https://github.com/acme/shop", "http.alias": "it.example.com", "files": "a",
+    "subscribe.queue.fifo": True,
     "subscribe.queue.timeout": "35s", "http.deregistration_delay": "45s", "subscribe.queue.dead_letter.tries": 4,
 }  # fmt: skip
 

@@ -44,6 +44,14 @@ def test_a_worker_keeps_its_queue(write: Write) -> None:
     assert service["scaling"] == {"min_tasks": 2, "max_tasks": 9}
 
 
+@pytest.mark.parametrize("fifo", [True, {"content_based_deduplication": True}])
+def test_a_worker_of_ordered_messages_stays_one_and_what_sqs_would_do_besides_is_said(write: Write, fifo: Any) -> None:
+    text = import_copilot(write(analyzer={**WORKER, "subscribe": {"queue": {"fifo": fifo}}})).text
+    [service] = tomllib.loads(text)["services"]
+    assert service["queue"]["fifo"] is True
+    assert ("subscribe.queue.fifo.content_based_deduplication = true" in text) is isinstance(fifo, dict)
+
+
 def test_a_job_keeps_its_time(write: Write) -> None:
     [service] = read(write(report=JOB))["services"]
     assert (service["kind"], service["schedule"], service["timeout_seconds"]) == ("job", "cron(0 6 ? * MON *)", 5400)

@@ -281,7 +281,7 @@ def test_a_job_that_fails_or_does_not_start_notifies(assembly: Any) -> None:
 def test_a_job_of_the_release_runs_before_what_it_changes(assembly: Any) -> None:
     run = assembly.only("nova-dev-migrate", "Custom::NovaBeforeDeploy")
     assert run["Command"] == ["run", "migrate"]
-    assert run["Setting"] == "run_before_promotion"
+    assert (run["Setting"], run["Seconds"]) == ("run_before_promotion", "300")
     assert not assembly.resources("nova-dev-migrate", "AWS::Scheduler::Schedule")
     [machine] = assembly.resources("nova-dev-migrate", "AWS::StepFunctions::StateMachine").values()
     assert any(each.startswith("BeforePromotionRun") for each in machine["DependsOn"])

@@ -135,9 +135,12 @@ def kept_names(step: Step) -> Iterator[Consequence]:
     for action in step.actions:
         known = IDENTITIES.get(action.type)
         before = step.before.resources.get(action.logical_id) if step.before is not None else None
-        if known is None or not known.named or before is None or step.identity_before(action.logical_id) is None:
+        name = step.identity_before(action.logical_id)
+        if known is None or not known.named or before is None or name is None:
             continue
-        replaced = action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
+        after = step.after.resources.get(action.logical_id)
+        renamed = after is not None and step.world.identity_of(step.after, after) != name  # or it is refused
+        replaced = renamed and action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
         if action.action is Action.KEEP or replaced:
             left = "its messages, which nobody reads any more" if action.type == "AWS::SQS::Queue" else "what it holds"
             yield step.note(

@@ -83,9 +83,7 @@ def _of_functions(value: Any, template: Mapping[str, Any]) -> Iterator[_Fault]:
             kind = str(template.get("Resources", {}).get(logical_id, {}).get("Type"))
             if wanted not in (known := _ATTRIBUTES.get(kind, (wanted,))):
                 yield f"asks {logical_id} for {wanted}, but it has only {', '.join(known)}", "correct the attribute"
-        case dict():
-            for inner in value.values():
-                yield from _of_functions(inner, template)
-        case list():
-            for inner in value:
-                yield from _of_functions(inner, template)
+        case dict() | list():
+            for inner in value.values() if isinstance(value, dict) else value:
+                if isinstance(inner, dict | list):
+                    yield from _of_functions(inner, template)

@@ -16,6 +16,7 @@ from nova_infra.operations.planner.step import Step
 _FAILS = "this would fail"
 _NFS = 2049
 _GATEWAY = "AWS::EC2::InternetGateway"
+_ASSOCIATION, _ROUTE = "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::Route"
 _OTHER_WAYS = ("AWS::EC2::VPCEndpoint", "AWS::EC2::VPNGatewayRoutePropagation")
 _Owner = tuple[StackTemplate, str]
 
@@ -23,8 +24,10 @@ _Owner = tuple[StackTemplate, str]
 def impassable(step: Step) -> Iterator[Refusal]:
     """Refuse what tasks do not reach, unless it was so before: then something outside of the templates opens a way."""
     for judge in (_no_way_out, _unmountable):
-        known = set(judge(replace(step, before=None, after=step.before))) if step.before is not None else set()
-        yield from (each for each in judge(step) if each not in known)
+        if (found := [*judge(step)]) and step.before is not None:
+            known = {*judge(replace(step, before=None, after=step.before))}
+            found = [each for each in found if each not in known]
+        yield from found
 
 
 def _no_way_out(step: Step) -> Iterator[Refusal]:
@@ -94,27 +97,25 @@ def _exits(step: Step, subnet: _Owner) -> set[str]:
     if stack.resources[logical_id]["Type"] != "AWS::EC2::Subnet" or "Ipv6CidrBlock" in properties:
         return {"another"}
     vpc, found = step.world.named(stack, properties.get("VpcId")), set[str]()
+    held = step.world.holding((_ASSOCIATION, _ROUTE, *_OTHER_WAYS))
+    stacks = [*(each for each in held if each.key != step.after.key), step.after]
     tables_of = [
         step.world.named(each, association.get("RouteTableId"))
-        for each in _stacks(step)
-        for _, association in each.of_type("AWS::EC2::SubnetRouteTableAssociation")
+        for each in stacks
+        for _, association in each.of_type(_ASSOCIATION)
         if _is(step.world.named(each, association.get("SubnetId")), subnet)
     ]
     if vpc is None or None in tables_of or not tables_of:
         return {"another"}
-    for each in _stacks(step):
+    for each in stacks:
         for kind in _OTHER_WAYS:
             found |= {kind for _ in each.of_type(kind)}
-        for _, route in each.of_type("AWS::EC2::Route"):
+        for _, route in each.of_type(_ROUTE):
             if any(_is(step.world.named(each, route.get("RouteTableId")), one) for one in tables_of if one):
                 gateway = step.world.named(each, route.get("GatewayId"))
                 is_public = gateway is not None and gateway[0].resources[gateway[1]]["Type"] == _GATEWAY
                 found.add("public" if is_public else "another")
     return found
-
-
-def _stacks(step: Step) -> list[StackTemplate]:
-    return [*(each for key, each in step.world.stacks.items() if key != step.after.key), step.after]
 
 
 def _is(owner: _Owner | None, other: _Owner) -> bool:

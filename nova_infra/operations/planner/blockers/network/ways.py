@@ -239,16 +239,15 @@ class Ways:
 
 def closed_stores(step: Step) -> Iterator[Consequence]:
     """Warn where tasks no longer reach a database or cache that they use, or a new service does not."""
-    before = Ways(step.world, step.before) if step.before is not None else None
     ways = Ways(step.world, step.after)
     for task, _ in step.after.of_type(_TASK) if step.actions else ():
-        known = before is not None and step.before is not None and task in step.before.resources
-        old = set(before.unreached(task)) if before is not None and known else set()
-        for found in ways.unreached(task):
-            if found not in old:
-                what, _, why = found
-                said = f"{what}, but {why}, so connections to it time out: open it (connects_to in nova.toml)"
-                yield step.note(task, said, hurts=True)
+        found = [*ways.unreached(task)]
+        if found and step.before is not None and task in step.before.resources:
+            old = {*Ways(step.world, step.before).unreached(task)}
+            found = [each for each in found if each not in old]
+        for what, _, why in found:
+            said = f"{what}, but {why}, so connections to it time out: open it (connects_to in nova.toml)"
+            yield step.note(task, said, hurts=True)
 
 
 def _of_all(reasons: Iterable[str]) -> str:

@@ -53,6 +53,11 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 """
 
 
+_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+_UNPROTECT = (
+    "turn the protection off, so that CloudFormation deletes it and its name is free: aws elbv2 "
+    "modify-load-balancer-attributes --attributes Key=deletion_protection.enabled,Value=false --load-balancer-arn <ARN>"
+)
 _PROTECTED_BY = {
     "AWS::Cognito::UserPool": "DeletionProtection",
     "AWS::DSQL::Cluster": "DeletionProtectionEnabled",
@@ -83,6 +88,8 @@ def protected_leftovers(step: Step) -> Iterator[Consequence]:
         remedy = (
             "move what it holds first, then turn the protection off by hand and delete it"
             if holds
+            else f"before you deliver this, {_UNPROTECT}"
+            if before["Type"] == _BALANCER
             else "turn the protection off by hand and delete it afterwards"
         )
         yield step.note(
@@ -101,7 +108,7 @@ def _goes(action: Action, resource: Mapping[str, Any]) -> bool:
 
 def _is_protected(resource: Mapping[str, Any]) -> bool:
     properties = table(resource.get("Properties"))
-    if resource["Type"] == "AWS::ElasticLoadBalancingV2::LoadBalancer":
+    if resource["Type"] == _BALANCER:
         attributes = tables(properties.get("LoadBalancerAttributes"))
         return any(each.get("Key") == "deletion_protection.enabled" and is_on(each.get("Value")) for each in attributes)
     path = _PROTECTED_BY.get(resource["Type"])

@@ -165,7 +165,7 @@ def _all_statements(template: Template, role: str) -> list[Statement]:
         return [Statement(role, True, ("*",), False, ("*",), False, conditional=False)]
     if arns:  # what is known of them is added here
         own = {**template.resources[role], "Properties": {**properties, "ManagedPolicyArns": shown}}
-        template = Template({**template.resources, role: own})
+        template = template.with_resources({**template.resources, role: own})
     found = statements_of(template, role)
     allowed = tuple(action for each in known for action in each or ())
     return [*found, Statement(role, True, allowed, False, ("*",), False, conditional=False)] if allowed else found

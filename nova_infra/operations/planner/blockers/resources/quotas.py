@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from nova_infra.deployed.stack import MAX_BYTES_WITHOUT_BUCKET
+from nova_infra.names import REVISION_OUTPUT
 from nova_infra.operations.changes.certain import certain_entries
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
@@ -30,6 +32,8 @@ _BY_REGION = {
     "AWS::EC2::EIP": (5, "Elastic IP addresses"),
     f"{_ELB}::LoadBalancer": (50, "load balancers"),
 }
+NESTED = "NestedStacksHold"
+"""Metadata of a template that holds the resources of its nested stacks as well: their names."""
 
 
 def _rules(rules: Any) -> int:
@@ -87,14 +91,29 @@ def resource_quotas(step: Step) -> Iterator[Consequence]:
 def template_limits(step: Step) -> Iterator[Refusal]:
     """Refuse a template that is larger than CloudFormation takes."""
     template = step.after.template
+    nested = template.get("Metadata", {}).get(NESTED, [])
     for section, limit in (("Resources", _RESOURCES), ("Outputs", _OUTPUTS), ("Parameters", _PARAMETERS)):
-        if (count := len(template.get(section, {}))) > limit:
+        if (count := len(template.get(section, {}).keys() - set(nested))) > limit:
             yield step.refuse(
                 "", f"has {count} {section.lower()}, but CloudFormation allows {limit}", "split the stack"
             )
-    size = len(json.dumps(template, separators=(",", ":")))
-    if size > _BYTES:
+    size = _compact(template)
+    if size > _BYTES and not nested:
         yield step.refuse("", f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}", "divide it")
+
+
+def beyond_rollback(step: Step) -> Iterator[Consequence]:
+    """Warn about a service's template that becomes too long for ``nova rollback``, which sends it without a bucket."""
+    before, after = (_compact(each.template) if each is not None else 0 for each in (step.before, step.after))
+    if after > MAX_BYTES_WITHOUT_BUCKET >= before and REVISION_OUTPUT in step.after.template.get("Outputs", {}):
+        what = f"its template has {after:,} bytes, and nova rollback changes none of over {MAX_BYTES_WITHOUT_BUCKET:,}"
+        yield step.note(
+            "", f"{what}: shorten infrastructure.py, or go back by delivering an earlier commit", hurts=True
+        )
+
+
+def _compact(template: Mapping[str, Any]) -> int:
+    return len(json.dumps(template, separators=(",", ":")))
 
 
 def account_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:

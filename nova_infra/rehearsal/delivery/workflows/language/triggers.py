@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.documents.files import UnreadableFileError, read_text
-from nova_infra.images.build_context import read_contexts
+from nova_infra.images.build_context import context_paths
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText
 
 _FOR_PEOPLE = re.compile(r"(?:^|/)(?:README|CHANGELOG|LICENSE)[^/]*$", re.IGNORECASE)
@@ -50,9 +50,8 @@ def never_started(content: Mapping[Any, Any], root: Path) -> Iterator[str]:
 def _in_images(root: Path) -> list[str]:
     """The files that images are built from, but for texts that are there for people."""
     services = [each.parent.name for each in sorted(root.glob("services/*/Dockerfile"))]
-    contexts = read_contexts(root / "services", services) if services else {}
-    files = [f"services/{each.path}" for context in contexts.values() for each in context]
-    return [each for each in files if not _FOR_PEOPLE.search(each)]
+    files = context_paths(root / "services", services) if services else []
+    return [f"services/{each}" for each in files if not _FOR_PEOPLE.search(each)]
 
 
 def _waiting_in_vain(directory: Path) -> Iterator[str]:

@@ -211,6 +211,10 @@ def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: st
         (("cancel-in-progress: false", "cancel-in-progress: true"), "a newer push cancels deploy-live in the middle"),
         (("    concurrency: lab\n", ""), "deploy-lab is in no concurrency group, so two pushes may deploy at once"),
         (("    environment: live\n", ""), "deploy-live names no environment, so nobody has to approve"),
+        (
+            ("    environment: live\n", "    environment: life\n"),
+            "deploy-live runs in the environment life, not live, so",
+        ),
     ],
 )
 def test_what_reaches_users_past_a_failure_is_reported(change: tuple[str, str], said: str) -> None:

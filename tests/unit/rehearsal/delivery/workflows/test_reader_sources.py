@@ -187,3 +187,106 @@ def test_the_steps_of_a_job_are_worked_out_once_however_many_jobs_ask(
     monkeypatch.setattr(WorkflowJob, "sets_more", counted)
     read(tmp_path)
     assert max(asked.values()) == 1
+
+
+CHECK = r"run: make check"
+
+
+@pytest.mark.parametrize(
+    ("depth", "command", "fault"),
+    [
+        ("", "git diff HEAD^", "brings 1 of the last commits, not 2 (fetch-depth): git diff HEAD^"),
+        ("", "nova rehearse --approve --baseline HEAD^1", "not 2 (fetch-depth): nova rehearse"),
+        ("2", "git log HEAD~2..HEAD --stat > log", "brings 2 of the last commits, not 3"),
+        ("2", 'BASE="$(git rev-parse @~1^)"', "brings 2 of the last commits, not 3"),
+        ("", "VERSION=$(git describe --tags)", "brings no tags"),
+        ("2", "git diff HEAD^", ""),
+        ("3", "git diff HEAD^^ HEAD^2", ""),
+        ("0", "git describe", ""),
+        ("1\n          fetch-tags: true", "git describe", ""),
+        ("${{ vars.DEPTH }}", "git diff HEAD^", ""),
+        ("", "git describe --always", ""),
+        ("", "git diff HEAD^ || true", ""),
+        ("", "echo $(git describe)", ""),
+        ("", "if git diff HEAD^; then date; fi", ""),
+        ("", "git log | head", ""),
+        ("", "git fetch --unshallow\n          git diff HEAD^", ""),
+        ("", "git rev-parse HEAD^{tree}", ""),
+        ("", "git diff main@{1} HEAD  # not HEAD^", ""),
+    ],
+)
+def test_a_command_needs_the_commits_that_its_checkout_brings(
+    depth: str, command: str, fault: str, tmp_path: Path
+) -> None:
+    changes: list[Change] = [("test", CHECK, f"run: |\n          {command}")]
+    if depth:
+        changes.append(("test", CHECKOUT, f"fetch-depth: {depth}"))
+    told = [each for each in said(read(tmp_path, *changes)) if "its checkout brings" in each]
+    assert len(told) == bool(fault)
+    assert not fault or fault in told[0]
+
+
+@pytest.mark.parametrize(
+    ("on", "condition", "told"),
+    [
+        ("pull_request", "", True),
+        ("[push, workflow_dispatch]", "", True),
+        ("{pull_request: {branches: [main]}}", "", True),
+        ("{workflow_dispatch: {inputs: {environment: {type: string}}}}", "", True),
+        ("{workflow_dispatch: , schedule: [{cron: '5 3 * * *'}]}", "if: github.event_name == 'schedule', ", True),
+        ("workflow_dispatch", "if: inputs.environment == 'prod', ", True),
+        ("{workflow_call: }", "", False),
+        ("pull_request", "if: github.event.action == 'opened', ", True),
+        ("pull_request", "if: github.event_name == 'push', ", False),
+        ("push", "if: github.event_name == 'pull_request', ", False),
+        ("pull_request", "continue-on-error: true, ", False),
+        ("pull_request", "no-such-key: true, ", False),
+    ],
+)
+def test_what_fails_in_a_workflow_beside_the_delivery_is_named(
+    on: str, condition: str, told: bool, tmp_path: Path
+) -> None:
+    place = tmp_path / ".github" / "workflows"
+    place.mkdir(parents=True)
+    steps = "[{uses: actions/checkout@v4}, {name: Compare, run: git diff HEAD^}]"
+    (place / "review.yml").write_text(
+        f"name: Review\non: {on}\njobs: {{compare: {{{condition}runs-on: ubuntu-24.04, steps: {steps}}}}}\n"
+    )
+    fault = "! review.yml: compare fails whenever it runs: Compare: its checkout brings 1 of the last commits, not 2"
+    assert [each[: len(fault)] for each in said(read(tmp_path))] == [fault] * told
+
+
+@pytest.mark.parametrize(
+    ("job", "fault"),
+    [
+        ("{runs-on: ubuntu-20.04, steps: [{run: date}]}", "a never starts: GitHub has no runner ubuntu-20.04"),
+        (
+            "{runs-on: x, steps: [{uses: actions/checkout@v4}, {uses: ./.github/actions/sign-in}]}",
+            "a fails whenever it runs: ./.github/actions/sign-in: the job has no permission id-token: write",
+        ),
+        (
+            "{runs-on: x, steps: [{uses: actions/download-artifact@v4, with: {name: out}}]}",
+            "a fails whenever it runs: actions/download-artifact@v4: no job that it needs uploads the artifact 'out'",
+        ),
+        ("{runs-on: x, steps: [{run: make check}]}", "a fails whenever it runs: 1: no step before it checks the"),
+        (
+            "{runs-on: x, steps: [{uses: actions/upload-artifact@v4}, {uses: actions/upload-artifact@v4}]}",
+            "a fails whenever it runs: actions/upload-artifact@v4: the artifact 'artifact' is there already",
+        ),
+        (
+            "{runs-on: x, permissions: {id-token: write}, environment: '${{ inputs.environment }}', steps: ["
+            "{uses: actions/checkout@v4}, "
+            "{uses: ./.github/actions/sign-in, with: {environment: '${{ inputs.environment }}'}}]}",
+            "",
+        ),
+    ],
+)
+def test_every_kind_of_fault_is_looked_for_beside_the_delivery(job: str, fault: str, tmp_path: Path) -> None:
+    with_action(tmp_path, "runs: {using: node24, main: x}")
+    place = tmp_path / ".github" / "workflows"
+    place.mkdir(parents=True)
+    head = "name: Back\non: {workflow_dispatch: {inputs: {environment: {type: string}}}}\npermissions: {}\n"
+    (place / "back.yml").write_text(f"{head}jobs: {{a: {job}}}\n")
+    told = said(read(tmp_path))
+    assert len(told) == bool(fault)
+    assert not fault or told[0].startswith(f"! back.yml: {fault}")

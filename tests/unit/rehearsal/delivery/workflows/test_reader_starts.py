@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.edited_workflow import BRANCHES, read, said
+from helpers.edited_workflow import BRANCHES, Change, read, said
 
 UPLOAD = "\n      - uses: actions/upload-artifact@v4\n        with:\n          name: {}\n          path: x"
 
@@ -59,3 +59,46 @@ def test_combinations_that_upload_one_name_fail_where_there_are_several(
     change = ("build", r"run: make image.*", "run: make images" + UPLOAD.format("scan"))
     found = [each[0] for each in said(read(tmp_path, change, services=services)) if "an artifact 'scan'" in each]
     assert sign in found if sign else "✗" not in found
+
+
+TAKEN = ("e2e-test", r"name: e2e", "name: integration")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sign"),
+    [
+        ([TAKEN], "✗"),
+        ([TAKEN, ("e2e-test", r"name: integration", "name: integration\n          overwrite: true")], ""),
+        ([TAKEN, ("integration-test", r"name: integration", "name: integration\n          overwrite: true")], "✗"),
+        ([TAKEN, ("integration-test", r"    runs-on:", "    if: vars.FAST == 'yes'\n    runs-on:")], "!"),
+        ([TAKEN, ("e2e-test", r"(path: .*)", "path: x\n          if-no-files-found: ignore")], "!"),
+        ([TAKEN, ("integration-test", r"(path: .*)", "path: x\n          if-no-files-found: warn")], "!"),
+        ([TAKEN, ("e2e-test", r"    runs-on:", "    continue-on-error: true\n    runs-on:")], "!"),
+        ([TAKEN, ("e2e-test", r"run: make e2e", "run: gh api -X DELETE $A/artifacts/1; make e2e")], "!"),
+        ([("test", r"run: make check", "run: make check" + UPLOAD.format("a") * 2)], "✗"),
+        (
+            [
+                (
+                    "test",
+                    r"run: make check",
+                    "run: make check"
+                    + "".join(f"{UPLOAD.format('a')}\n        if: vars.B {op} 'x'" for op in ("==", "!=")),
+                )
+            ],
+            "!",
+        ),
+        (
+            [
+                (
+                    "test",
+                    r"run: make check",
+                    f"run: make check{UPLOAD.format('a')}\n        if: vars.B{UPLOAD.format('a')}",
+                )
+            ],
+            "!",
+        ),
+    ],
+)
+def test_only_what_surely_uploads_takes_a_name(tmp_path: Path, changes: list[Change], sign: str) -> None:
+    told = [each for each in said(read(tmp_path, *changes)) if "(409)" in each]
+    assert [each[0] for each in told] == list(sign)

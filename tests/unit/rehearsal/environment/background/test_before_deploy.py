@@ -95,6 +95,13 @@ def test_a_slow_command_has_the_minutes_that_it_has_in_aws(project: Project, mon
     ]
 
 
+def test_a_job_has_no_longer_than_its_own_limit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(before_deploy, "TOLD_SECONDS", 0.0)
+    with pytest.raises(DeploymentFailedError, match="it did not end in time: waiting"):
+        project.run("import time; print('waiting', flush=True); time.sleep(600)", Seconds="3")
+    assert project.told == ["shop: before_deploy still runs: it has 0 minutes, as in AWS"]
+
+
 @pytest.mark.exhaustive("test_a_jobs_own_setting_is_named")
 def test_a_program_that_is_not_there_fails(project: Project) -> None:
     before = project.run

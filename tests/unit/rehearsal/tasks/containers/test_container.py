@@ -151,6 +151,7 @@ def test_a_container_that_cannot_serve_says_why_in_a_line(
     assert re.fullmatch(said, run(define(behaviour, **other))[1], re.IGNORECASE)
 
 
+@pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")
 def test_an_image_that_is_nowhere_cannot_be_pulled(run: Run, define: Define) -> None:
     missing = define(image="localhost/nova-test/nowhere:1")
     assert run(missing)[1].startswith("CannotPullContainerError: localhost/nova-test/nowhere:1: is not in ")

@@ -54,6 +54,13 @@ def test_a_fault_of_the_service_is_reported_as_ecs_tells_it(said: str, line: str
     assert str(error) == line
 
 
+def test_a_user_whom_a_stand_in_lacks_is_no_fault_of_the_service() -> None:
+    built = EngineImage.read("tiny:1", {"Config": {"Labels": {"nova.built-on": "sha256:12"}}})
+    error = start_error("Error: unable to find user ann: no matching entries", TINY, built, Engine("podman", "amd64"))
+    assert isinstance(error, EngineError)
+    assert "stands in for its base" in str(error)
+
+
 @pytest.mark.parametrize(
     "said",
     [

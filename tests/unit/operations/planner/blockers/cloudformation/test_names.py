@@ -44,6 +44,15 @@ def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: st
     assert told is None or f"mailer.It: {told}" in consequences[0]
 
 
+def test_nothing_is_kept_by_a_replacement_that_is_refused() -> None:
+    keys = [[{"AttributeName": name, "KeyType": "HASH"}] for name in ("id", "day")]
+    tables = [resource("AWS::DynamoDB::Table", "Retain", TableName="orders", KeySchema=key) for key in keys]
+    stacks = [StackTemplate(KEY, {"Resources": {"Orders": each}}) for each in tables]
+    planned = plan(stacks[:1], [stacks[1:]]).stacks[0]
+    assert any("has a fixed name" in each.fault for each in planned.refusals)
+    assert planned.consequences == ()
+
+
 def test_what_two_resources_have_at_once_is_refused_although_it_does_not_change() -> None:
     """No deployment can have made both, so a baseline that has them was never deployed."""
     rules = {

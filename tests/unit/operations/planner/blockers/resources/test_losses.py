@@ -182,6 +182,16 @@ def test_what_is_left_by_its_protection_is_not_deleted_before_what_it_holds_is_m
     assert left.endswith("is paid for: move what it holds first, then turn the protection off by hand and delete it")
 
 
+def test_a_protected_load_balancer_keeps_its_name_until_the_protection_is_off() -> None:
+    attributes = [{"Key": "deletion_protection.enabled", "Value": "true"}]
+    it = resource("AWS::ElasticLoadBalancingV2::LoadBalancer", LoadBalancerAttributes=attributes)
+    before, after = (StackTemplate(KEY, {"Resources": {"Other": OTHER, **more}}) for more in ({"It": it}, {}))
+    [planned] = plan([before], [[after]]).stacks
+    [left] = [each.what for each in planned.consequences if each.where == "It" and "protection" in each.what]
+    assert "before you deliver this, turn the protection off, so that CloudFormation deletes it and its name" in left
+    assert "aws elbv2 modify-load-balancer-attributes" in left
+
+
 def test_a_global_table_is_protected_only_where_a_replica_is() -> None:
     replicas = [{"Region": "eu-north-1", "DeletionProtectionEnabled": False}, {"Region": "us-east-2"}]
     [loss] = said(resource("AWS::DynamoDB::GlobalTable", Replicas=replicas), None)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.names import REVISION_OUTPUT
 from nova_infra.operations.planner import StackKey, StackTemplate, plan
 
 KEY = StackKey("210987654321", "eu-north-1", "carts")
@@ -77,3 +78,26 @@ LONG = 1980
 def test_an_event_pattern_is_measured_by_what_is_known_of_it(pattern: Any, characters: int | None) -> None:
     said = f"has {characters or 0:,} characters, but the default quota is 2,048: request a higher one first"
     assert told("AWS::Events::Rule", {"EventPattern": pattern}) == ([said] if characters else [])
+
+
+@pytest.mark.parametrize(
+    ("own", "before", "after", "warned"),
+    [
+        (True, None, 60_000, True),
+        (True, 40_000, 60_000, True),
+        (True, 60_000, 61_000, False),
+        (True, 60_000, 40_000, False),
+        (False, None, 60_000, False),
+    ],
+)
+def test_a_service_s_template_that_becomes_too_long_to_roll_back_is_told(
+    own: bool, before: int | None, after: int, warned: bool
+) -> None:
+    def stack_of(size: int) -> StackTemplate:
+        resource = {"Type": "AWS::SNS::Topic", "Metadata": {"Note": "x" * size}}
+        outputs = {"Outputs": {REVISION_OUTPUT: {"Value": "arn"}}} if own else {}
+        return StackTemplate(KEY, {"Resources": {"It": resource}, **outputs})
+
+    planned = plan([] if before is None else [stack_of(before)], [[stack_of(after)]])
+    told = [each.what for one in planned.stacks for each in one.consequences]
+    assert ["nova rollback changes none of over 51,200" in each for each in told] == [True] * warned
