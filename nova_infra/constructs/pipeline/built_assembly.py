@@ -1,4 +1,4 @@
-"""Gives steps what Build made, the assembly or the CDK CLI, and refuses any other assembly."""
+"""Gives steps what Build made, the assembly or the CDK CLI, and refuses another assembly and tools not approved."""
 
 import json
 from base64 import b64decode
@@ -13,12 +13,17 @@ from aws_cdk import pipelines
 
 from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
 from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
+from nova_infra.machine.tools import MADE, TOOLS
 
 BUILT = "Synth_Output"
 """The artifact that CDK Pipelines deploys from."""
 WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
 """The digest of the assembly that the deployed pipeline compared itself with."""
 
+_TOOLS_DIGEST = (
+    f"find -L {' '.join((*TOOLS, *MADE[:2]))} -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum | "
+    "sha256sum | cut -d' ' -f1"
+)
 _BY_CDK = ("UpdatePipeline", "Assets")
 """The stages whose steps CDK makes. They get the assembly, and nothing of the commit."""
 
@@ -62,6 +67,21 @@ def refuse_another(directory: str = f"$CODEBUILD_SRC_DIR_{BUILT}") -> str:
     return (
         f'test "$(cd "{directory}" && {DIGEST})" = "${ASSEMBLY}" || {{ echo "assembly: it is not the one '
         'that was built: somebody changed the artifact: find out who, and start a new release"; false; }'
+    )
+
+
+def refuse_others(digest: str) -> str:
+    """A step's command, the pipeline's own, which refuses a commit with other tools.
+
+    Brief, preflight, gate and verify run what the commit's ``Makefile`` calls, and the pipeline's template holds the
+    digest of those files. So a commit that changes a tool changes the pipeline, which waits for an approval
+    (``update_approval.py``); any other commit runs the tools of the release before it. Tools and ``nova.toml`` stay of
+    one commit: earlier tools would not know the keys of a later one.
+    """
+    return (
+        f'test "$({_TOOLS_DIGEST})" = {digest} || {{ echo "tools: what this step would run of the commit is not what was '
+        "approved with the pipeline: start a new release, whose ApprovePipeline asks for it; an earlier release comes "
+        'back by nova rollback"; false; }'
     )
 
 

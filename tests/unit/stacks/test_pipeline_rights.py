@@ -13,8 +13,7 @@ from helpers.assembly import Assembly
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
 from nova_infra.config import parse_config
-from nova_infra.constructs.pipeline.built_assembly import refuse_another
-from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.pipeline.built_assembly import refuse_another, refuse_others
 from nova_infra.machine.tools import digest_of_tools
 
 
