@@ -25,7 +25,7 @@ _DEPLOYMENT = {
             "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
             "HookTargetArn": TEXT,
             "RoleArn": ANY,
-            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT)},
+            "HookDetails": ANY,  # handed to the function
             "LifecycleStages!": Each(
                 Only(
                     (
