@@ -80,8 +80,8 @@ def refuse_others(digest: str) -> str:
     """
     return (
         f'test "$({_TOOLS_DIGEST})" = {digest} || {{ echo "tools: what this step would run of the commit is not what '
-        "was approved with the pipeline: start a new release, whose ApprovePipeline asks for it; an earlier release comes "
-        'back by nova rollback"; false; }'
+        "was approved with the pipeline: start a new release, whose ApprovePipeline asks for it; an earlier release "
+        'comes back by nova rollback"; false; }'
     )
 
 
