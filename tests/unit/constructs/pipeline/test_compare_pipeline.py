@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,9 @@ ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-
 LOAD = 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"'
 TARBALL = ["sh", "-c", LOAD, "cdk-tarball-image-asset", f"asset.{'a1' * 32}.tar"]
 AWS = """#!/bin/sh
-''''exec "{python}" "$0" "$@" # '''
-import pathlib, sys
-name = sys.argv[sys.argv.index("--stack-name") + 1]
-file = pathlib.Path({deployed!r}) / (name + (".tags" if "describe-stacks" in sys.argv else ""))
-print(file.read_text())
+case " $* " in *" describe-stacks "*) tags=.tags ;; esac
+while [ "$1" != --stack-name ]; do shift; done
+cat "{deployed}/$2$tags"
 """
 
 
@@ -74,7 +71,7 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
     """The manifest's entries of an assembly that is what is deployed."""
     (tmp_path / "bin").mkdir()
     aws = tmp_path / "bin" / "aws"
-    aws.write_text(AWS.format(python=sys.executable, deployed=str(tmp_path / "deployed")))
+    aws.write_text(AWS.format(deployed=tmp_path / "deployed"))
     aws.chmod(0o755)
     templates: dict[str, dict[str, Any]] = {
         "Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}},
@@ -244,7 +241,7 @@ def properties(name: str, **values: Any) -> Callable[[dict[str, Any], Path], Non
     return lambda artifacts, _: artifacts[name]["properties"].update(values)
 
 
-TAMPERED = {
+TAMPERED: dict[str, Callable[..., Any]] = {
     "another stack at the top": lambda a, d: a.update(Evil=stack(d, "Evil", {})),
     "a stack of another name": properties("Registry", stackName="production"),
     "a name to find it by": lambda a, _: a["Registry"].update(displayName="Other"),
@@ -286,11 +283,15 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values()), ids=TAMPERED.keys())
+# Those that nothing else would refuse: of the others, one stands for all.
+ALONE = {"a stack of another name", "a name to find it by", "a nested stack of that name", "another role", "no tags"}
+
+
+@pytest.mark.parametrize("name", one_of_each(TAMPERED, kind=lambda name: name if name in ALONE else ""))
 def test_whatever_would_deploy_something_else_is_a_change(
-    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, tamper: Callable[..., Any]
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    tamper(artifacts, tmp_path / "cdk.out")
+    TAMPERED[name](artifacts, tmp_path / "cdk.out")
     assert compare().startswith("changed: ")
 
 
