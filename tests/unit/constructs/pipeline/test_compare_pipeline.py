@@ -13,7 +13,7 @@ import pytest
 from helpers.assembly import Assembly
 from helpers.delivery_pipeline import STACK, project, stage
 from helpers.exhaustive import one_of_each
-from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.pipeline.built_assembly import refuse_others
 from nova_infra.constructs.pipeline.update_approval import COMPARE
 
 PLACE, ASSETS = "aws://444444444444/us-east-1", "cdk-q-assets-444444444444-us-east-1"
