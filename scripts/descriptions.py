@@ -5,9 +5,9 @@ and editors need them.
 """
 
 import ast
+import functools
 import inspect
 import textwrap
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -21,7 +21,7 @@ def describe(model: type[BaseModel]) -> None:
             describe(inner)
     for base in reversed(model.__mro__):
         if issubclass(base, BaseModel) and base is not BaseModel:
-            for name, text in _below(base):
+            for name, text in _below(base).items():
                 model.model_fields[name].description = text or None
     model.model_rebuild(force=True)
 
@@ -33,12 +33,15 @@ def models(annotation: Any) -> list[type[BaseModel]]:
     return [found for inner in get_args(annotation) for found in models(inner)]
 
 
-def _below(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+@functools.cache
+def _below(model: type[BaseModel]) -> dict[str, str]:
+    found = {}
     [table] = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(table, ast.ClassDef), "a model is a class"
     for key, text in pairwise([*table.body, ast.Pass()]):
         match key, text:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
-                yield name, inspect.cleandoc(said)
+                found[name] = inspect.cleandoc(said)
             case ast.AnnAssign(target=ast.Name(id=name)), _:
-                yield name, ""  # not what stands below it in the model that it comes from
+                found[name] = ""  # not what stands below it in the model that it comes from
+    return found

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from nova_infra.documents.text import shortened
 from nova_infra.errors import ConfigError
 from nova_infra.images.build_context import (
     ContextFile,
@@ -130,9 +131,8 @@ def checked_tag(where: str, tag: object) -> str:
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
     """
     if not re.fullmatch(r"\w[\w.-]{0,127}", str(tag), re.ASCII):
-        text = repr(tag)
         raise ConfigError(
-            f"{where}: {text if len(text) <= 80 else f'{text[:77]}…'} is not an image tag: "
+            f"{where}: {shortened(repr(tag), 80)} is not an image tag: "
             "give letters, digits, dots, dashes and underscores, at most 128"
         )
     return str(tag)

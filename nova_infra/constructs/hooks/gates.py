@@ -27,9 +27,13 @@ TESTED = "POST_TEST_TRAFFIC_SHIFT"
 
 
 def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:
-    """The hook that makes the environment's function request some addresses, as CloudFormation takes it."""
+    """The hook that makes the environment's function request some addresses, as CloudFormation takes it.
+
+    CloudFormation asks for the details as the text of a JSON object: "must be a JSON object as a string".
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html
+    """
     header, value = TEST_HEADER
-    details = {"header": header, "value": value, "urls": urls}
+    details = stack.to_json_string({"header": header, "value": value, "urls": urls})
     return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": details}
 
 

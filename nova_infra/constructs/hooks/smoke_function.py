@@ -5,6 +5,7 @@ template as text, so it knows nothing but Python's own library.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hooks.html
 """
 
+import json
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,8 @@ SECONDS = 2
 def handler(event: dict[str, Any], _context: object) -> dict[str, str]:
     """Continue the deployment only if every path answers with 2xx or 3xx."""
     details = event.get("hookDetails") or {}
+    if isinstance(details, str):  # a template has them as text; no document says what becomes of it on its way here
+        details = json.loads(details)
     faults = [fault for fault in (ask(url, details) for url in details.get("urls", ())) if fault]
     if not details.get("urls"):
         faults = ["hookDetails names no urls"]

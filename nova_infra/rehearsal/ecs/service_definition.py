@@ -1,6 +1,6 @@
 """Reads an ECS service from a template."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,16 @@ def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
         properties=properties,
         test_rule=advanced.get("TestListenerRule"),
     )
+
+
+def in_order(stack: PlayedStack) -> Iterator[list[ServiceDefinition]]:
+    """A stack's services, each after those that it depends on; what no dependency keeps apart goes side by side."""
+    left = stack.resources("AWS::ECS::Service")
+    while left:
+        needs = {each: stack.template["Resources"][each].get("DependsOn", []) for each in left}
+        wave = [e for e in left if not {*([needs[e]] if isinstance(needs[e], str) else needs[e])} & set(left)] or left
+        left = [each for each in left if each not in wave]
+        yield [read_service(stack, each) for each in wave]
 
 
 def _task_counts(stack: PlayedStack, service: str, properties: Mapping[str, Any]) -> tuple[int, int]:

@@ -20,10 +20,11 @@ from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi
 from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.service import PlayedService
-from nova_infra.rehearsal.ecs.service_definition import read_service
+from nova_infra.rehearsal.ecs.service_definition import in_order
 from nova_infra.rehearsal.environment.background.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.environment.background.queues import Queues
 from nova_infra.rehearsal.environment.background.stand_ins import HOME, StandIns
+from nova_infra.rehearsal.environment.discovery import Discovery
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
@@ -96,6 +97,7 @@ class PlayedEnvironment:
         self._revisions = Revisions(home)
         running: dict[str, PlayedService] = {}
         self._balancers = LoadBalancers(running, store=self.monitoring.store, pace=self._pace, gateway=runtime.gateway)
+        self._discovery = Discovery(running, record.called, runtime)
         self._services = Services(
             name,
             running,
@@ -216,6 +218,7 @@ class PlayedEnvironment:
         await self._load.stop()
         await self._services.stop()
         await self._balancers.stop()
+        await self._discovery.stop()
         await self._stand_ins.stop()
         await self._dependencies.stop()
 
@@ -275,14 +278,14 @@ class PlayedEnvironment:
     async def _deploy_services(self, stack: PlayedStack, sources: Path, baseline: bool, **how: bool) -> None:
         """Run the commands before the deployment, then deploy all services; raise the first error once all are over."""
         await self._before_deploy.run(stack, self._definition, sources)
-        wanted = [read_service(stack, each) for each in stack.resources("AWS::ECS::Service")]
-        deploying = (
-            self._services.deploy(each, self._definition(each.task_definition), sources, baseline=baseline, **how)
-            for each in wanted
-        )
-        for error in await asyncio.gather(*deploying, return_exceptions=True):
-            if isinstance(error, BaseException):
-                raise error
+        for wave in in_order(stack):
+            deploying = (
+                self._services.deploy(each, self._definition(each.task_definition), sources, baseline=baseline, **how)
+                for each in wave
+            )
+            for error in await asyncio.gather(*deploying, return_exceptions=True):
+                if isinstance(error, BaseException):
+                    raise error
 
     def localize(self, text: str) -> str:
         """The text with the environment's public addresses replaced by those on this machine."""
@@ -315,6 +318,7 @@ class PlayedEnvironment:
     async def _apply(self, stack: PlayedStack) -> None:
         """Update everything but services to what the stack says, except for what has not changed."""
         await self._balancers.apply(stack)
+        await self._discovery.apply(stack)
         for logical_id in stack.resources("AWS::Lambda::Function"):
             self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
@@ -342,4 +346,5 @@ class PlayedEnvironment:
             key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)
             for key, value in led.environment.items()
         }
+        environment = self._discovery.lead(environment, reference)
         return self._dependencies.provide(replace(led, environment=environment))

@@ -120,7 +120,7 @@ def _unknown_to(answers: dict[str, dict[int, int]]) -> str:
 def _unworked(record: Record, deployment: DeploymentRecord) -> str:
     """Why a service that no request reaches had nothing to do, a clause; empty where it had."""
     queues = {name: queue for name, queue in record.queues.items() if deployment.service in queue.workers}
-    if any(queue.sent for queue in queues.values()):
+    if any(queue.sent for queue in queues.values()) or record.called.get(deployment.service):
         return ""
     if queues:
         return f"{deployment.service} got no messages: only that its tasks stay up was played, not its work"

@@ -195,7 +195,9 @@ class ImageRuntime(TaskRuntime):
         async with self._building:
             local = local_name(name)
             for known in (name, local):
-                if await asyncio.to_thread(self.engine.image, known) is not None:
+                found = await asyncio.to_thread(self.engine.image, known)
+                # One on a base that another image stands in for is as old as that image: the build knows.
+                if found is not None and not EngineImage.read(known, found).stands_in:
                     return
             command = shlex.join(
                 asset_command(local, definition.architecture, asset)

@@ -33,7 +33,7 @@ RECIPE = Recipe(
 )
 PODMAN = Engine("podman", "amd64")
 ENGINE = """#!/bin/sh
-''''exec "{python}" "$0" "$@" # '''
+''''exec "{python}" -IS "$0" "$@" # '''
 import json, os, sys
 place = {place!r}
 said = json.load(open(place + "/says.json"))

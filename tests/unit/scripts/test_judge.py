@@ -16,7 +16,7 @@ from helpers.small_assembly import assembly, role
 SCRIPT = Path(__file__).parents[3] / "scripts" / "judge.sh"
 SHA, OLDER = "a" * 40, "b" * 40
 GH = """#!/bin/sh
-''''exec "{python}" "$0" "$@" # '''
+''''exec "{python}" -IS "$0" "$@" # '''
 import json, pathlib, sys
 place = pathlib.Path({place!r})
 answers = json.loads((place / "answers.json").read_text())

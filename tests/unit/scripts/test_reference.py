@@ -1,5 +1,6 @@
 """docs/configuration.md: every key, and no example that TOML does not know."""
 
+import functools
 import tomllib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from helpers.scripts import load_script
 from nova_infra.config import Config
 
 _SCRIPT = load_script("reference")
-example, keys, reference = _SCRIPT.example, _SCRIPT.keys, _SCRIPT.reference
+example, keys, reference = _SCRIPT.example, _SCRIPT.keys, functools.cache(_SCRIPT.reference)
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 

@@ -25,7 +25,7 @@ _DEPLOYMENT = {
             "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
             "HookTargetArn": TEXT,
             "RoleArn": ANY,
-            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT)},
+            "HookDetails": ANY,  # handed to the function
             "LifecycleStages!": Each(
                 Only(
                     (
@@ -153,8 +153,8 @@ SERVICES: dict[str, dict[str, Any]] = {
         ),
         "PlatformVersion": ANY,
         "NetworkConfiguration": ANY,
-        "ServiceConnectConfiguration": NotPlayed("Service Connect: no task finds another by its name there"),
-        "ServiceRegistries": NotPlayed("service discovery: no task finds another by its name there"),
+        "ServiceConnectConfiguration": NotPlayed("Service Connect: only addresses in variables lead to services"),
+        "ServiceRegistries": NotPlayed("service discovery: only addresses in variables lead to services"),
         "VpcLatticeConfigurations": NotPlayed("requests that come through VPC Lattice"),
         "VolumeConfigurations": NotPlayed("volumes of EBS: each task has an empty directory there"),
         "SchedulingStrategy": Only(("REPLICA",)),

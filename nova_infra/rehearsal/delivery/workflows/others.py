@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nova_infra.documents.files import UnreadableFileError, read_text
-from nova_infra.rehearsal.delivery.workflows.doomed import why_doomed
+from nova_infra.rehearsal.delivery.workflows.doomed import why_doomed, why_no_runner
 from nova_infra.rehearsal.delivery.workflows.job import JobStep
 from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, ordered
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
+from nova_infra.rehearsal.delivery.workflows.uploads import second_uploads
 
 
 def failing_beside(own: Path, delivered: PushedRun, root: Path) -> Iterator[str]:
-    """What fails in every job that a push or a pull request starts, a clause each.
+    """The jobs that are sure to fail, a clause each.
 
     A workflow that cannot be read here is left out: it may say what only GitHub knows.
 
@@ -27,7 +28,7 @@ def failing_beside(own: Path, delivered: PushedRun, root: Path) -> Iterator[str]
         try:
             source = WorkflowText(path, read_text(path))
             on = source.content.get("on") or ()
-            if {"push", "pull_request"} & set([on] if isinstance(on, str) else on):
+            if on != "workflow_call" and list(on) != ["workflow_call"]:  # such a one is read where it is called
                 yield from (f"{path.name}: {why}" for why in _failing(source, delivered.of(source), root))
         except (FileNotFoundError, UnreadableFileError, WorkflowError):
             continue
@@ -37,13 +38,19 @@ def _failing(source: WorkflowText, run: PushedRun, root: Path) -> Iterator[str]:
     jobs = ordered(source, jobs_of(source, root))
     for job in jobs:
         run.enter(job)
+    twice = {(each.upload.job.name, each.upload.place): each.why for each in second_uploads(jobs, run) if each.certain}
     for job in jobs:
         if job.name in run.skipped or run.tolerates(job, job.content):
             continue
+        if why := why_no_runner(run.labels(job)):
+            yield f"{job.name} never starts: {why}"
+            continue
         before: list[JobStep] = []
         uploads, environment = run.uploads_before(job, jobs), run.environment_of(job)
-        for step in run.steps_of(job):
-            why = why_doomed(job, step, before, environment=environment, uploads=uploads, root=root)
+        for place, step in enumerate(run.steps_of(job)):
+            why = twice.get((job.name, place)) or why_doomed(
+                job, step, before, environment=environment, uploads=uploads, root=root
+            )
             if why and step.certain and not step.tolerated:
                 yield f"{job.name} fails whenever it runs: {step.name}: {why}"
                 break

@@ -60,7 +60,7 @@ class PushedRun:
             engine: What ``nova github outputs`` says of the engine.
             services: What ``nova services`` lists; nothing where that is not known.
         """
-        self._source, self.branch, self._engine, self._by_push = source, branch, engine, True
+        self._source, self.branch, self._engine, self._event = source, branch, engine, "push"
         self._services = json.dumps([{"name": each} for each in services]) if services else UNKNOWN
         self.skipped: dict[str, str] = {}
         self.assumed: dict[str, str] = {}
@@ -69,10 +69,12 @@ class PushedRun:
         self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any]]] = {}
 
     def of(self, source: WorkflowText) -> "PushedRun":
-        """The run that the same push, or else a pull request of it, starts of another workflow."""
+        """The run that the same push, or else something of which little is known, starts of another workflow."""
         other = PushedRun(source, self.branch, self._engine)
         other._services = self._services
-        other._by_push = "push" in (source.content.get("on") or ())
+        on = source.content.get("on") or ()
+        events = [on] if isinstance(on, str) else list(on)
+        other._event = "push" if "push" in events else events[0] if len(events) == 1 else UNKNOWN
         return other
 
     @property
@@ -252,9 +254,9 @@ class PushedRun:
             **{"workflow": str(self._source.content.get("name") or self._source.path), "head_ref": "", "base_ref": ""},
             **{"event": event, "sha": sha, "run_id": str(push), "run_number": str(push), "run_attempt": "1"},
         }
-        if not self._by_push:
-            known = {"event_name": "pull_request", "base_ref": self.branch}
-            github |= {**dict.fromkeys(("event", "ref", "ref_name", "ref_type", "head_ref", "sha"), UNKNOWN), **known}
+        if self._event != "push":
+            said = ("event", "ref", "ref_name", "ref_type", "head_ref", "base_ref", "sha")
+            github |= {**dict.fromkeys(said, UNKNOWN), "event_name": self._event}
         return {"github": github, "vars": Open(), "secrets": Open()}
 
     def _contexts(self, job: WorkflowJob, results: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -275,6 +277,7 @@ class PushedRun:
             str(k): self._value(begins, v, given) if begins is not None and isinstance(v, str) else v
             for k, v in job.inputs.items()
         }
+        inputs = inputs if begins is not None or self._event == "push" else Open()
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
         environment = Open(environment) if job.sets_more({}) else environment
         known = {**self._github(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}

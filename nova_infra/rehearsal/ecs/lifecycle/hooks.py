@@ -1,5 +1,6 @@
 """Lifecycle hooks of a service's deployments: where they wait, for how long, and what answers them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -155,5 +156,18 @@ def _read(hook: Mapping[str, Any], where: str) -> Hook:
         int(timeout.get("TimeoutInMinutes", _DEFAULT_MINUTES)),
         timeout.get("Action", "ROLLBACK"),
         str(hook.get("HookTargetArn", "")),
-        hook.get("HookDetails"),
+        _details(hook.get("HookDetails"), where),
     )
+
+
+def _details(details: Any, where: str) -> Any:
+    """What a function is given: CloudFormation documents a JSON object as text, and its schema takes an object, too."""
+    if not isinstance(details, str):
+        return details
+    try:
+        read = json.loads(details)
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise UnresolvableError(f"{where}: HookDetails is no text of a JSON object, which ECS asks for: correct it")
+    return read

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
+from nova_infra.documents.text import shortened
 from nova_infra.scaffold.copilot.answers import Path, answer, leaves
 from nova_infra.scaffold.copilot.reading.manifests import Manifest, dotted
 
@@ -126,5 +127,4 @@ def _shown(value: Any) -> str:
     """As YAML has it, in one line; only texts have quotes."""
     if isinstance(value, bool):
         return str(value).lower()
-    text = " ".join((str(value) if isinstance(value, date) else repr(value)).split())
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return shortened(str(value) if isinstance(value, date) else repr(value))

@@ -1,5 +1,6 @@
 """The function that asks a new revision for its smoke paths, against a server here."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,6 +83,11 @@ def test_no_target_that_answers_is_red(server: Any) -> None:
     asked = event(server, "/good")
     asked["hookDetails"]["urls"] = ["http://127.0.0.1:1/good"]
     assert smoke_function.handler(asked, None) == {"hookStatus": "FAILED"}
+
+
+def test_details_may_arrive_as_text(server: Any) -> None:
+    details = json.dumps(event(server, "/good")["hookDetails"])
+    assert smoke_function.handler({"hookDetails": details}, None) == {"hookStatus": "SUCCEEDED"}
 
 
 def test_a_call_without_details_is_red() -> None:

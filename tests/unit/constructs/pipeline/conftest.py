@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,9 @@ from helpers.pipeline_assembly import PLACE, stack, with_assets, write
 from nova_infra.constructs.pipeline.update_approval import COMPARE
 
 AWS = """#!/bin/sh
-''''exec "{python}" "$0" "$@" # '''
-import pathlib, sys
-name = sys.argv[sys.argv.index("--stack-name") + 1]
-file = pathlib.Path({deployed!r}) / (name + (".tags" if "describe-stacks" in sys.argv else ""))
-print(file.read_text())
+case " $* " in *" describe-stacks "*) tags=.tags ;; esac
+while [ "$1" != --stack-name ]; do shift; done
+cat "{deployed}/$2$tags"
 """
 
 
@@ -26,7 +23,7 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
     """The manifest's entries of an assembly that is what is deployed."""
     (tmp_path / "bin").mkdir()
     aws = tmp_path / "bin" / "aws"
-    aws.write_text(AWS.format(python=sys.executable, deployed=str(tmp_path / "deployed")))
+    aws.write_text(AWS.format(deployed=tmp_path / "deployed"))
     aws.chmod(0o755)
     templates: dict[str, dict[str, Any]] = {
         "Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}},

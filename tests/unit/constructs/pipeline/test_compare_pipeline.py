@@ -148,7 +148,7 @@ def properties(name: str, **values: Any) -> Callable[[dict[str, Any], Path], Non
     return lambda artifacts, _: artifacts[name]["properties"].update(values)
 
 
-TAMPERED = {
+TAMPERED: dict[str, Callable[..., Any]] = {
     "another stack at the top": lambda a, d: a.update(Evil=stack(d, "Evil", {})),
     "a stack of another name": properties("Registry", stackName="production"),
     "a name to find it by": lambda a, _: a["Registry"].update(displayName="Other"),
@@ -190,11 +190,15 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values()), ids=TAMPERED.keys())
+# Those that nothing else would refuse: of the others, one stands for all.
+ALONE = {"a stack of another name", "a name to find it by", "a nested stack of that name", "another role", "no tags"}
+
+
+@pytest.mark.parametrize("name", one_of_each(TAMPERED, kind=lambda name: name if name in ALONE else ""))
 def test_whatever_would_deploy_something_else_is_a_change(
-    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, tamper: Callable[..., Any]
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    tamper(artifacts, tmp_path / "cdk.out")
+    TAMPERED[name](artifacts, tmp_path / "cdk.out")
     assert compare().startswith("changed: ")
 
 

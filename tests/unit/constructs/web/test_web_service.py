@@ -73,16 +73,18 @@ def test_a_gate_pauses_once_new_tasks_run_where_nothing_is_tested() -> None:
 
 def test_a_function_asks_the_smoke_paths_before_any_user_meets_the_new_revision(variant: Assembly) -> None:
     test, *_ = deployment(variant, "acme-live-search")["LifecycleHooks"]
-    assert test == {
+    assert isinstance(test["HookDetails"], str)
+    assert json.loads(test["HookDetails"]) == {
+        "header": "x-nova-test",
+        "value": "new-revision",
+        "urls": ["https://acme.example.com/search?q=a", "https://acme.example.com/find/b"],
+    }
+    assert {**test, "HookDetails": ANY} == {
         "TargetType": "AWS_LAMBDA",
         "HookTargetArn": "arn:aws:lambda:us-east-1:444444444444:function:acme-live-smoke",
         "RoleArn": "arn:aws:iam::444444444444:role/acme-live-smoke-hook",
         "LifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
-        "HookDetails": {
-            "header": "x-nova-test",
-            "value": "new-revision",
-            "urls": ["https://acme.example.com/search?q=a", "https://acme.example.com/find/b"],
-        },
+        "HookDetails": ANY,
         "TimeoutConfiguration": {"TimeoutInMinutes": 10, "Action": "ROLLBACK"},
     }
     functions = variant.properties("acme-live-platform", "AWS::Lambda::Function")
@@ -148,7 +150,7 @@ def test_where_nothing_is_tested_there_is_no_function_and_no_rule_for_tests(asse
 def test_where_an_approval_is_taken_services_of_the_kit_are_tested_by_default(assembly: Assembly) -> None:
     [hook] = deployment(assembly)["LifecycleHooks"]
     base = "https://nova.example.com/carts-service"
-    assert hook["HookDetails"]["urls"] == [f"{base}/version", f"{base}/openapi.json"]
+    assert json.loads(hook["HookDetails"])["urls"] == [f"{base}/version", f"{base}/openapi.json"]
 
 
 def test_nothing_pauses_without_a_gate(assembly: Assembly) -> None:

@@ -59,6 +59,8 @@ NO_MATTER = (
     "AWS::CodeStarNotifications::NotificationRule.DetailType",
     "AWS::CodeStarNotifications::NotificationRule.Name",
     "AWS::ECS::Cluster.ClusterSettings",
+    # A function gets it as it is, whatever it says.
+    "AWS::ECS::Service.DeploymentConfiguration.LifecycleHooks[].HookDetails",
     "AWS::ECS::Service.AvailabilityZoneRebalancing",
     "AWS::ECS::Service.EnableECSManagedTags",
     "AWS::ECS::Service.EnableExecuteCommand",

@@ -35,7 +35,8 @@ def with_smoke_test(directory: Path) -> Path:
     )
     resources["Rule"]["Properties"]["Priority"] = 2
     resources["TestRule"] = rule
-    url = {"Fn::Join": ["", ["http://", {"Fn::GetAtt": ["Balancer", "DNSName"]}, "/tiny/x"]]}
+    before, after = '{"header":"x-nova-test","value":"new-revision","urls":["http://', '/tiny/x"]}'
+    details = {"Fn::Join": ["", [before, {"Fn::GetAtt": ["Balancer", "DNSName"]}, after]]}
     code = {"ZipFile": FUNCTION.read_text()}
     settings = {"FunctionName": "prod-smoke", "Handler": "index.handler", "Runtime": "python3.14", "Code": code}
     resources["Function"] = {"Type": "AWS::Lambda::Function", "Properties": settings}
@@ -46,7 +47,7 @@ def with_smoke_test(directory: Path) -> Path:
             "TargetType": "AWS_LAMBDA",
             "HookTargetArn": "arn:aws:lambda:us-east-1:333333333333:function:prod-smoke",
             "LifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
-            "HookDetails": {"header": "x-nova-test", "value": "new-revision", "urls": [url]},
+            "HookDetails": details,
         }
     ]
     (directory / "Prod.json").write_text(json.dumps(template))

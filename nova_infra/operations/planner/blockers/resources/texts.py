@@ -17,6 +17,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from nova_infra.checks.rule import referenced
+from nova_infra.documents.text import shortened
 from nova_infra.operations.changes.certain import is_function, is_known, is_on, tables, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Judges, Step
@@ -191,7 +192,7 @@ def _patterns(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     for path, (pattern, remedy) in _PATTERNS.get(kind, {}).items():
         for text in values_at(properties, path):
             if isinstance(text, str) and "${" not in text and not re.fullmatch(pattern, text):
-                yield path, f"is {_short(text)}", remedy
+                yield path, f"is {shortened(text)}", remedy
 
 
 def _combinations(step: Step, kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
@@ -241,7 +242,7 @@ def _queue(step: Step, properties: Mapping[str, Any]) -> Iterator[Fault]:
             fault = f"is {name}, and the queue is {'a' if is_fifo else 'no'} FIFO queue"
             yield "QueueName", fault, "end the name in .fifo, and the name of no other queue"
         elif not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", base) or len(name) > 80:
-            yield "QueueName", f"is {_short(name)}", "use up to 80 letters, digits, hyphens and underscores"
+            yield "QueueName", f"is {shortened(name)}", "use up to 80 letters, digits, hyphens and underscores"
     target = properties.get("RedrivePolicy", {})
     dead = referenced(target.get("deadLetterTargetArn")) if isinstance(target, Mapping) else None
     other = step.after.resources.get(dead or "", {})
@@ -294,7 +295,7 @@ def _expression(text: Any, kinds: Sequence[str]) -> Iterator[Fault]:
         return
     where, shape = "ScheduleExpression", re.fullmatch(r"(\w+)\((.*)\)", text)
     if shape is None or shape[1] not in kinds:
-        yield where, f"is {_short(text)}", f"write {' or '.join(f'{each}(…)' for each in kinds)}"
+        yield where, f"is {shortened(text)}", f"write {' or '.join(f'{each}(…)' for each in kinds)}"
     elif shape[1] == "rate":
         if not _RATE.fullmatch(text):
             yield where, f"is {text}", "write a number and a unit, such as rate(1 hour) or rate(5 minutes)"
@@ -326,11 +327,7 @@ def _group(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for codes in values_at(properties, "Matcher.HttpCode"):
         if isinstance(codes, str) and not re.fullmatch(rf"[2-{most}]\d\d([,-][2-{most}]\d\d)*", codes):
             remedy = f"name statuses from 200 to {most}99, such as 200,204 or 200-299"
-            yield "Matcher.HttpCode", f"is {_short(codes)}", remedy
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}…"
+            yield "Matcher.HttpCode", f"is {shortened(codes)}", remedy
 
 
 _JUDGES: Judges = {

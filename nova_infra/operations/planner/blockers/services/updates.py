@@ -2,8 +2,8 @@
 
 Each is on the type's page of the template reference ("Updates are not supported") or in the service's reference:
 API_UpdateTable and API_UpdateTimeToLive (DynamoDB), API_UpdateShardCount (Kinesis), API_UpdateUserPool (Cognito),
-API_ModifyReplicationGroup (ElastiCache) and API_AssociateVPCWithHostedZone (Route 53). What replaces a resource is in
-``changes/resource_types``.
+API_ModifyReplicationGroup (ElastiCache), API_AssociateVPCWithHostedZone (Route 53) and API_UpdateService (ECS). What
+replaces a resource is in ``changes/resource_types``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -48,6 +48,8 @@ def refused_updates(step: Step) -> Iterator[Refusal]:
         faults = [*_token(old, new, replaced)]
         if action.action is not Action.REPLACE:
             faults += _fixed(action.type, old, new, replaced)
+        if action.action is not Action.REPLACE and action.type == "AWS::ECS::Service":
+            faults += _by_code_deploy(step, old, new, replaced)
         if action.action is not Action.REPLACE and action.type in _JUDGES:
             faults += _JUDGES[action.type](old, new)
         yield from step.refuse_each(action.logical_id, faults)
@@ -92,6 +94,17 @@ def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) ->
         follows = name != "AvailabilityZone" and set(references(becomes)) & replaced
         if follows or not _may_be_the_same(was, becomes):
             yield name, "cannot be changed", "give the resource another logical id"
+
+
+def _by_code_deploy(step: Step, old: _Properties, new: _Properties, replaced: set[str]) -> Iterator[Fault]:
+    """What of a service only CodeDeploy changes: a template does not ask it to, unless by its hook."""
+    controllers = {shown(table(each.get("DeploymentController")).get("Type")) for each in (old, new)}
+    if controllers != {"CODE_DEPLOY"} or {"Hooks", "Transform"} & step.after.template.keys():
+        return
+    for name in ("TaskDefinition", "NetworkConfiguration", "LoadBalancers", "PlatformVersion"):
+        if not same(old.get(name), new.get(name)) or set(references(new.get(name))) & replaced:
+            fault = "cannot change while CODE_DEPLOY deploys the service: ECS leaves that to CodeDeploy"
+            yield name, fault, "deploy it by CodeDeploy, or give a new service the DeploymentController ECS"
 
 
 def _may_be_the_same(one: Any, other: Any) -> bool:

@@ -232,7 +232,9 @@ def test_a_command_needs_the_commits_that_its_checkout_brings(
         ("pull_request", "", True),
         ("[push, workflow_dispatch]", "", True),
         ("{pull_request: {branches: [main]}}", "", True),
-        ("workflow_dispatch", "", False),
+        ("{workflow_dispatch: {inputs: {environment: {type: string}}}}", "", True),
+        ("{workflow_dispatch: , schedule: [{cron: '5 3 * * *'}]}", "if: github.event_name == 'schedule', ", True),
+        ("workflow_dispatch", "if: inputs.environment == 'prod', ", True),
         ("{workflow_call: }", "", False),
         ("pull_request", "if: github.event.action == 'opened', ", True),
         ("pull_request", "if: github.event_name == 'push', ", False),
@@ -252,3 +254,39 @@ def test_what_fails_in_a_workflow_beside_the_delivery_is_named(
     )
     fault = "! review.yml: compare fails whenever it runs: Compare: its checkout brings 1 of the last commits, not 2"
     assert [each[: len(fault)] for each in said(read(tmp_path))] == [fault] * told
+
+
+@pytest.mark.parametrize(
+    ("job", "fault"),
+    [
+        ("{runs-on: ubuntu-20.04, steps: [{run: date}]}", "a never starts: GitHub has no runner ubuntu-20.04"),
+        (
+            "{runs-on: x, steps: [{uses: actions/checkout@v4}, {uses: ./.github/actions/sign-in}]}",
+            "a fails whenever it runs: ./.github/actions/sign-in: the job has no permission id-token: write",
+        ),
+        (
+            "{runs-on: x, steps: [{uses: actions/download-artifact@v4, with: {name: out}}]}",
+            "a fails whenever it runs: actions/download-artifact@v4: no job that it needs uploads the artifact 'out'",
+        ),
+        ("{runs-on: x, steps: [{run: make check}]}", "a fails whenever it runs: 1: no step before it checks the"),
+        (
+            "{runs-on: x, steps: [{uses: actions/upload-artifact@v4}, {uses: actions/upload-artifact@v4}]}",
+            "a fails whenever it runs: actions/upload-artifact@v4: the artifact 'artifact' is there already",
+        ),
+        (
+            "{runs-on: x, permissions: {id-token: write}, environment: '${{ inputs.environment }}', steps: ["
+            "{uses: actions/checkout@v4}, "
+            "{uses: ./.github/actions/sign-in, with: {environment: '${{ inputs.environment }}'}}]}",
+            "",
+        ),
+    ],
+)
+def test_every_kind_of_fault_is_looked_for_beside_the_delivery(job: str, fault: str, tmp_path: Path) -> None:
+    with_action(tmp_path, "runs: {using: node24, main: x}")
+    place = tmp_path / ".github" / "workflows"
+    place.mkdir(parents=True)
+    head = "name: Back\non: {workflow_dispatch: {inputs: {environment: {type: string}}}}\npermissions: {}\n"
+    (place / "back.yml").write_text(f"{head}jobs: {{a: {job}}}\n")
+    told = said(read(tmp_path))
+    assert len(told) == bool(fault)
+    assert not fault or told[0].startswith(f"! back.yml: {fault}")

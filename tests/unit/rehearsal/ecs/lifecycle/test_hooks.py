@@ -175,11 +175,13 @@ def test_hooks_are_read_from_the_template_with_ecs_s_defaults() -> None:
     pause = {"TargetType": "PAUSE", "LifecycleStages": ["POST_SCALE_UP"]}
     timed = {**pause, "TimeoutConfiguration": {"TimeoutInMinutes": 45, "Action": "CONTINUE"}}
     function = {"HookTargetArn": "arn", "LifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"], "HookDetails": {"a": 1}}
-    properties = {"Strategy": "BLUE_GREEN", "LifecycleHooks": [pause, timed, function]}
+    as_text = {**function, "HookDetails": '{"b": 2}'}
+    properties = {"Strategy": "BLUE_GREEN", "LifecycleHooks": [pause, timed, function, as_text]}
     assert read_rollout(properties, "s").hooks == (
         Hook("PAUSE", ("POST_SCALE_UP",), 1440, "ROLLBACK"),
         Hook("PAUSE", ("POST_SCALE_UP",), 45, "CONTINUE"),
         Hook("AWS_LAMBDA", ("POST_TEST_TRAFFIC_SHIFT",), 1440, "ROLLBACK", "arn", {"a": 1}),
+        Hook("AWS_LAMBDA", ("POST_TEST_TRAFFIC_SHIFT",), 1440, "ROLLBACK", "arn", {"b": 2}),
     )
 
 
@@ -195,3 +197,10 @@ def test_what_is_not_played_is_named(strategy: str, kind: str, stage: str, fault
     hooks = [{"TargetType": kind, "LifecycleStages": [stage]}]
     with pytest.raises(UnresolvableError, match=fault):
         read_rollout({"Strategy": strategy, "LifecycleHooks": hooks}, "s")
+
+
+@pytest.mark.parametrize("details", ["header: x-nova-test", '["a"]'])
+def test_details_that_are_no_object_are_refused(details: str) -> None:
+    hook = {"HookTargetArn": "arn", "LifecycleStages": ["POST_SCALE_UP"], "HookDetails": details}
+    with pytest.raises(UnresolvableError, match="no text of a JSON object"):
+        read_rollout({"Strategy": "BLUE_GREEN", "LifecycleHooks": [hook]}, "s")

@@ -170,3 +170,30 @@ def test_only_the_repository_knows_whether_another_branch_exists(
     assert len(said) == bool(where)
     assert all(f"where {where} has no such branch" in each for each in said)
     assert [each for each in plan([], [[follows(**after)]]).stacks[0].consequences if each.where == "Delivery"] == []
+
+
+@pytest.mark.parametrize(
+    ("controller", "changes", "declared", "refused"),
+    [
+        ("CODE_DEPLOY", {"Command": ["new"]}, {}, True),
+        ("CODE_DEPLOY", {"Command": ["new"]}, {"Hooks": {"It": {"Type": "AWS::CodeDeploy::BlueGreen"}}}, False),
+        ("CODE_DEPLOY", {}, {}, False),
+        ("ECS", {"Command": ["new"]}, {}, False),
+    ],
+)
+def test_a_template_changes_no_service_that_codedeploy_deploys(
+    controller: str, changes: dict[str, Any], declared: dict[str, Any], refused: bool
+) -> None:
+    def stack(count: int, **container: Any) -> StackTemplate:
+        task = {"Cpu": "256", "Memory": "512", "ContainerDefinitions": [{"Name": "a", "Image": "b", **container}]}
+        service = {"TaskDefinition": {"Ref": "Task"}, "DesiredCount": count}
+        service |= {"DeploymentController": {"Type": controller}, "Cluster": "carts"}
+        resources = {
+            "Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task},
+            "Service": {"Type": "AWS::ECS::Service", "Properties": service},
+        }
+        return StackTemplate(KEY, {"Resources": resources, **declared})
+
+    [planned] = plan([stack(1)], [[stack(2, **changes)]]).stacks
+    found = [each.where for each in planned.refusals if each.where.startswith("Service.")]
+    assert found == (["Service.TaskDefinition"] if refused else [])

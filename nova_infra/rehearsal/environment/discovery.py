@@ -1,0 +1,190 @@
+"""Names by which services find each other: Cloud Map's and Service Connect's, as far as variables hold their addresses.
+
+What a task's code or files hold is not known, and Service Connect's proxies are not played.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-discovery.html
+"""
+
+import asyncio
+import contextlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.ecs.service import PlayedService
+from nova_infra.rehearsal.load_balancer.sockets import bound
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+
+_MAP = "AWS::ServiceDiscovery"
+_SPACES = ("PrivateDnsNamespace", "PublicDnsNamespace", "HttpNamespace")
+_GROUP = "AWS::EC2::SecurityGroup"
+_PIECE = 65536
+_NOWHERE = ("", 0)
+"""The way to a service whose security groups do not let the caller in: nothing is ever answered there."""
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A name, the port that it is asked at, and who answers there."""
+
+    host: str
+    port: int
+    service: str
+    groups: tuple[str, ...]
+    target_port: int
+
+
+class Discovery:
+    """The names of one environment, each of which leads to an address of this machine."""
+
+    def __init__(self, services: Mapping[str, PlayedService], called: dict[str, int], runtime: TaskRuntime) -> None:
+        """Begin without any.
+
+        Args:
+            services: The environment's services by name.
+            called: How often each was called by its name is noted here.
+        """
+        self._services = services
+        self._called = called
+        self._gateway = runtime.gateway
+        self._here = runtime.on_this_machine("//127.0.0.1:").strip("/:")
+        self._names: dict[tuple[str, int], _Name] = {}
+        self._spaces: dict[str, str] = {}
+        self._registered: dict[str, str] = {}
+        self._ingress: dict[str, list[Mapping[str, Any]]] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self._ports: dict[tuple[str, int], int] = {}
+        self._servers: list[asyncio.Server] = []
+        self._turns = itertools.count()
+
+    async def apply(self, stack: PlayedStack) -> None:
+        """Learn the names and security groups of a stack."""
+        for space in (each for kind in _SPACES for each in _all(stack, f"{_MAP}::{kind}")):
+            ref = space["Ref"]
+            self._spaces |= dict.fromkeys((ref, f"{ref}.Id", f"{ref}.Arn"), str(space.get("Name")))
+        for given in _all(stack, f"{_MAP}::Service"):
+            space = given.get("NamespaceId") or given.get("DnsConfig", {}).get("NamespaceId")
+            self._registered[f"{given['Ref']}.Arn"] = f"{given.get('Name')}.{self._spaces.get(str(space), space)}"
+        for group in _all(stack, _GROUP):
+            self._ingress[group["Ref"]] = [*group.get("SecurityGroupIngress", [])]
+        for rule in _all(stack, f"{_GROUP}Ingress"):
+            self._ingress.setdefault(_plain(rule.get("GroupId")), []).append(rule)
+        for service in _all(stack, "AWS::ECS::Service"):
+            self._groups[str(service.get("TaskDefinition"))] = _groups(service)
+            for name in self._names_of(stack, service):
+                self._names[name.host, name.port] = name
+                for way in ((name.service, name.target_port), _NOWHERE):
+                    if way not in self._ports:
+                        await self._open(way)
+
+    def _names_of(self, stack: PlayedStack, service: Mapping[str, Any]) -> Iterator[_Name]:
+        tasks = {stack.ref(each): stack.properties(each) for each in stack.resources("AWS::ECS::TaskDefinition")}
+        containers = tasks.get(str(service.get("TaskDefinition")), {}).get("ContainerDefinitions", [])
+        mapped = [each for container in containers for each in container.get("PortMappings", [])]
+        called = {str(each.get("Name")): int(each["ContainerPort"]) for each in mapped}
+        owner = str(service.get("ServiceName")), _groups(service)
+        for registry in service.get("ServiceRegistries", []):
+            if (host := self._registered.get(str(registry.get("RegistryArn")))) is not None:
+                yield from (
+                    _Name(host, int(each["ContainerPort"]), *owner, int(each["ContainerPort"])) for each in mapped
+                )
+        connect = service.get("ServiceConnectConfiguration", {})
+        given = str(connect.get("Namespace", ""))
+        space = self._spaces.get(given, given)
+        for offered in connect.get("Services", []):
+            port = called.get(str(offered.get("PortName")))
+            plain = f"{offered.get('DiscoveryName', offered.get('PortName'))}.{space}"
+            for alias in offered.get("ClientAliases") or [{"Port": port}]:
+                if port is not None:
+                    yield _Name(str(alias.get("DnsName", plain)), int(alias["Port"]), *owner, port)
+
+    def lead(self, environment: Mapping[str, str], task_definition: str) -> dict[str, str]:
+        """The variables of a service's tasks, with addresses of this machine for those names."""
+        found = dict(environment)
+        for name in self._names.values():
+            host, port = re.escape(name.host), "(:80)?" if name.port == 80 else f":{name.port}"
+            pattern = re.compile(rf"(?<=http://){host}{port}(?![\w.:-])|(?<![\w./-]){host}:{name.port}(?!\d)")
+            way = (name.service, name.target_port) if self._is_open(name, task_definition) else _NOWHERE
+            found = {key: pattern.sub(f"{self._here}:{self._ports[way]}", value) for key, value in found.items()}
+        return found
+
+    async def stop(self) -> None:
+        """Close every port."""
+        for server in self._servers:
+            server.close()
+        await gather(*(server.wait_closed() for server in self._servers))
+
+    async def _open(self, way: tuple[str, int]) -> None:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.closing(writer):
+                await (reader.read() if way == _NOWHERE else self._connect(way[0], reader, writer))
+
+        listening = bound("127.0.0.1", 0)
+        self._ports[way] = port = listening.getsockname()[1]
+        self._servers.append(await asyncio.start_server(handle, sock=listening))
+        if self._gateway is not None:
+            self._servers.append(await asyncio.start_server(handle, sock=bound(self._gateway, port)))
+
+    def _is_open(self, name: _Name, task_definition: str) -> bool:
+        """Whether the security groups of a service may let another in: those that no stack holds may."""
+        callers = self._groups.get(task_definition, ())
+        known = [self._ingress.get(group) for group in name.groups]
+        return not known or any(
+            rules is None or any(_opens(rule, callers, name.target_port) for rule in rules) for rules in known
+        )
+
+    async def _connect(self, service: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        played = self._services.get(service)
+        tasks = [entry.task for entry in played.tasks if entry.task.running] if played is not None else []
+        if not tasks:
+            return
+        self._called[service] = self._called.get(service, 0) + 1
+        with contextlib.suppress(OSError):
+            back, forth = await asyncio.open_connection("127.0.0.1", tasks[next(self._turns) % len(tasks)].port)
+            with contextlib.closing(forth):
+                await gather(_pass_on(reader, forth), _pass_on(back, writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(_PIECE):
+            writer.write(piece)
+            await writer.drain()
+        writer.write_eof()
+
+
+def _opens(rule: Mapping[str, Any], callers: tuple[str, ...], port: int) -> bool:
+    """Whether a rule may be for a port and for one of the callers' groups; in doubt, yes."""
+    first, last = (str(rule.get(key, "")) for key in ("FromPort", "ToPort"))
+    limited = str(rule.get("IpProtocol", "-1")) != "-1" and first.isdigit() and last.isdigit()
+    if limited and not int(first) <= port <= int(last):
+        return False
+    source = rule.get("SourceSecurityGroupId")
+    if source is not None:
+        return _plain(source) in callers
+    with contextlib.suppress(ValueError):  # a single address is no task's: nobody knows those beforehand
+        address, _, bits = str(rule.get("CidrIp", "")).partition("/")
+        return not (ip_address(address).is_global and bits != "0")
+    return True
+
+
+def _all(stack: PlayedStack, kind: str) -> Iterator[dict[str, Any]]:
+    """What each resource of a type says, and its Ref. One that only CloudFormation can read tells nothing here."""
+    for each in stack.resources(kind):
+        with contextlib.suppress(UnresolvableError):
+            yield {**stack.properties(each), "Ref": stack.ref(each)}
+
+
+def _groups(service: Mapping[str, Any]) -> tuple[str, ...]:
+    network = service.get("NetworkConfiguration", {}).get("AwsvpcConfiguration", {})
+    return tuple(_plain(each) for each in network.get("SecurityGroups", []))
+
+
+def _plain(group: Any) -> str:
+    return str(group).removesuffix(".GroupId")

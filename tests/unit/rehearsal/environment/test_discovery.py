@@ -1,0 +1,126 @@
+"""Services that find each other by names of Cloud Map and Service Connect."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.ecs.service_definition import in_order
+from nova_infra.rehearsal.environment.discovery import Discovery
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
+
+SPACE = {"Type": "AWS::ServiceDiscovery::PrivateDnsNamespace", "Properties": {"Name": "farm.internal"}}
+ENTRY = {"Type": "AWS::ServiceDiscovery::Service", "Properties": {"Name": "eggs", "NamespaceId": {"Ref": "Space"}}}
+REGISTRY = {"ServiceRegistries": [{"RegistryArn": {"Fn::GetAtt": ["Entry", "Arn"]}}]}
+FROM_SHOP: dict[str, Any] = {
+    "Type": "AWS::EC2::SecurityGroupIngress",
+    "Properties": {
+        "GroupId": {"Fn::GetAtt": ["EggsGroup", "GroupId"]},
+        "IpProtocol": "tcp",
+        "FromPort": 9000,
+        "ToPort": 9000,
+        "SourceSecurityGroupId": {"Fn::GetAtt": ["ShopGroup", "GroupId"]},
+    },
+}
+
+
+def connect(**alias: Any) -> dict[str, Any]:
+    offered: dict[str, Any] = {"PortName": "web", **({"ClientAliases": [alias]} if alias else {})}
+    return {"ServiceConnectConfiguration": {"Namespace": {"Fn::GetAtt": ["Space", "Arn"]}, "Services": [offered]}}
+
+
+def service(name: str, **properties: Any) -> dict[str, Any]:
+    groups = {"SecurityGroups": [{"Fn::GetAtt": [f"{name}Group", "GroupId"]}]}
+    task = {"Name": name, "Image": "x", "PortMappings": [{"ContainerPort": 9000, "Name": "web"}]}
+    given = {"ServiceName": name.lower(), "TaskDefinition": {"Ref": f"{name}Task"}, **properties}
+    return {
+        name: {
+            "Type": "AWS::ECS::Service",
+            "Properties": {**given, "NetworkConfiguration": {"AwsvpcConfiguration": groups}},
+        },
+        f"{name}Task": {
+            "Type": "AWS::ECS::TaskDefinition",
+            "Properties": {"Cpu": "256", "Memory": "512", "ContainerDefinitions": [task]},
+        },
+        f"{name}Group": {"Type": "AWS::EC2::SecurityGroup", "Properties": {"GroupDescription": name}},
+    }
+
+
+def stack(*, found_by: dict[str, Any], **more: Any) -> PlayedStack:
+    resources = {"Space": SPACE, "Entry": ENTRY, **service("Eggs", **found_by), **service("Shop"), **more}
+    return PlayedStack("farm", {"Resources": resources}, exports={}, revisions={"EggsTask": "e:1", "ShopTask": "s:1"})
+
+
+async def asked(value: str, played: PlayedStack, called: dict[str, int]) -> str:
+    """What the address in a variable of the shop answers; its value where nothing leads to the other service."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"a dozen")
+        writer.close()
+
+    target = await asyncio.start_server(answer, "127.0.0.1", 0)
+    task = SimpleNamespace(running=True, port=target.sockets[0].getsockname()[1])
+    eggs: Any = SimpleNamespace(tasks=[SimpleNamespace(task=task)])
+    discovery = Discovery({"eggs": eggs}, called, SourceRuntime())
+    try:
+        await discovery.apply(played)
+        led = discovery.lead({"EGGS": value}, "s:1")["EGGS"]
+        if led == value:
+            return led
+        host, _, port = led.removeprefix("http://").removesuffix("/all").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"how many\n")
+        said = await asyncio.wait_for(reader.read(), 0.5)
+        writer.close()
+        return said.decode()
+    except TimeoutError:
+        return "silence"
+    finally:
+        target.close()
+        await discovery.stop()
+
+
+def answered(value: str, played: PlayedStack, called: dict[str, int]) -> str:
+    return asyncio.run(asked(value, played, called))
+
+
+@pytest.mark.parametrize(
+    ("found_by", "value"),
+    [
+        (REGISTRY, "http://eggs.farm.internal:9000/all"),
+        (REGISTRY, "eggs.farm.internal:9000"),
+        (connect(DnsName="eggs", Port=80), "http://eggs/all"),
+        (connect(DnsName="eggs", Port=80), "http://eggs:80"),
+        (connect(DnsName="eggs", Port=8080), "http://eggs:8080/all"),
+        (connect(), "http://web.farm.internal:9000"),
+    ],
+)
+def test_an_address_in_a_variable_leads_to_the_service(found_by: dict[str, Any], value: str) -> None:
+    called: dict[str, int] = {}
+    assert answered(value, stack(found_by=found_by, Way=FROM_SHOP), called) == "a dozen"
+    assert called == {"eggs": 1}
+
+
+@pytest.mark.parametrize(
+    "value", ["http://eggs.farm.internal", "http://eggs.farm.internal:9001", "https://eggs.farm.internal", "eggs", "x"]
+)
+def test_what_leads_nowhere_in_aws_leads_nowhere_here(value: str) -> None:
+    assert answered(value, stack(found_by=REGISTRY, Way=FROM_SHOP), {}) == value
+
+
+def test_a_service_that_lets_nobody_in_does_not_answer() -> None:
+    called: dict[str, int] = {}
+    assert answered("http://eggs.farm.internal:9000", stack(found_by=REGISTRY), called) == "silence"
+    other = {**FROM_SHOP, "Properties": {**FROM_SHOP["Properties"], "FromPort": 80, "ToPort": 80}}
+    assert answered("http://eggs.farm.internal:9000", stack(found_by=REGISTRY, Way=other), called) == "silence"
+    assert called == {}
+
+
+def test_a_service_is_deployed_after_those_that_it_depends_on() -> None:
+    played = stack(found_by=REGISTRY)
+    assert [[each.name for each in wave] for wave in in_order(played)] == [["eggs", "shop"]]
+    played.template["Resources"]["Eggs"]["DependsOn"] = ["Shop"]
+    assert [[each.name for each in wave] for wave in in_order(played)] == [["shop"], ["eggs"]]
