@@ -188,6 +188,17 @@ _KEYS = {
 """What to write where somebody sets one of the platform's variables."""
 
 
+def _set_once(secrets: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """ECS refuses a secret that is also a variable.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+    """
+    for name in secrets if info.field_name == "secrets" else ():
+        if name in info.data.get("environment", ()):
+            raise refusal(f"sets {name}, which environment also sets", "remove one of the two")
+    return secrets
+
+
 class SidecarHealth(Model):
     """How ECS checks a sidecar's health."""
 
@@ -222,7 +233,7 @@ class Sidecar(Model):
     """Default: the image's own."""
     environment: dict[Variable, str] = Field(default={})
     """Its environment variables."""
-    secrets: dict[Variable, Secret] = Field(default={})
+    secrets: Annotated[dict[Variable, Secret], AfterValidator(_set_once)] = Field(default={})
     """Its secrets."""
     user: User | None = None
     """Default: the image's own."""
@@ -264,6 +275,4 @@ class Surroundings(Model):
         for name in variables:
             if _RESERVED_VARIABLES.fullmatch(name):
                 raise refusal(f"sets {name}, which the platform sets", _KEYS.get(name, "choose another name"))
-            if info.field_name == "secrets" and name in info.data.get("environment", ()):
-                raise refusal(f"sets {name}, which environment also sets", "remove one of the two")
-        return variables
+        return _set_once(variables, info)

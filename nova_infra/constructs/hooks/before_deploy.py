@@ -153,5 +153,8 @@ class BeforeDeploy(Construct):
 
 def _key(service: Service, release: str) -> str:
     """Identifies a run: the image and the settings that the command sees. The same run is not repeated."""
-    seen = service.model_dump_json(include={"before_deploy", "environment", "secrets", "connects_to", "user"})
+    settings = {"before_deploy", "environment", "secrets", "connects_to", "user"}
+    # A job runs again with what it may do now. A migration that has run has run.
+    settings |= {"permissions"} if service.kind == "job" and service.permissions else set()
+    seen = service.model_dump_json(include=settings)
     return hashlib.sha256(f"{release} {seen}".encode()).hexdigest()[:16]

@@ -13,6 +13,13 @@ from nova_infra.config.values.fields import aws_regions
 from nova_infra.config.values.repeats import repeated
 
 _BRACES = re.compile(r"\{(\w*)\}")
+_GLOBAL = ("cloudfront", "iam", "route53", "s3")
+_OF_A_REGION = re.compile(r"(accesspoint|accessgrants|async-request|access-grants|job|storage-lens)\b")
+"""What S3 has besides buckets."""
+_REGIONAL = (
+    *("dynamodb", "ecr", "ecs", "elasticache", "firehose", "kinesis", "kms", "lambda", "logs", "rds", "rds-db"),
+    *("secretsmanager", "sns", "sqs", "states"),
+)
 _PORTS = ("PORT", "LISTEN_PORT", "HTTP_PORT", "SERVER_PORT")
 """Variables that tell a container which port to listen on."""
 
@@ -133,6 +140,23 @@ def _elsewhere(key: str, service: Service, environment: Environment) -> Iterator
             yield f"{where} is in {region}, which is not an AWS region: correct it, or write {{region}}"
         if account not in ("", "aws") and not re.search(r"[*{]", account) and not re.fullmatch(r"\d{12}", account):
             yield f"{where} has the account {account}, which has no 12 digits: correct it, or write {{account}}"
+        else:
+            yield from _of_no_resource(where, arn)
+
+
+def _of_no_resource(where: str, arn: str) -> Iterator[str]:
+    """A form that no ARN of an AWS service has: IAM takes it, and it matches nothing.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+    """
+    start, partition, kind, region, account, rest = arn.split(":", 5)
+    stray = region + account if kind == "s3" and not _OF_A_REGION.match(rest) else region if kind != "s3" else ""
+    if kind in _GLOBAL and stray and "*" not in stray:
+        what, own = ("a region or an account", "") if kind == "s3" else ("a region", account)
+        yield f"{where} matches nothing, because it has {what}: write {start}:{partition}:{kind}::{own}:{rest}"
+    elif kind in _REGIONAL and not (region and account) and not rest.startswith("global"):
+        full = ":".join((start, partition, kind, region or "{region}", account or "{account}", rest))
+        yield f"{where} matches nothing, because it lacks a region or an account: write {full}"
 
 
 def _arns(service: Service) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,9 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
+from nova_infra.config import Service
 from nova_infra.constructs.hooks import before_deploy_handler as function
+from nova_infra.constructs.hooks.before_deploy import _key
 
 WANTED = {
     "Cluster": "nova-live",
@@ -183,3 +185,12 @@ def test_the_function_fits_into_a_template() -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html"""
     with open(function.__file__, encoding="utf-8") as file:  # noqa: PTH123
         assert len(file.read()) <= 4096
+
+
+@pytest.mark.parametrize(("kind", "again"), [("job", True), ("web", False)])
+def test_a_job_runs_again_with_what_it_may_do_now_and_a_migration_that_has_run_does_not(kind: str, again: bool) -> None:
+    own = {"schedule": "none"} if kind == "job" else {"paths": ("/shop/*",)}
+    may = [[{"actions": [each], "resources": ["arn:aws:s3:::b/*"]}] for each in ("s3:GetObject", "s3:PutObject")]
+    before, after = (Service.model_validate({"name": "shop", "kind": kind, **own, "permissions": each}) for each in may)
+    assert (_key(before, "1") != _key(after, "1")) is again
+    assert _key(before, "1") == _key(before, "1") != _key(before, "2")

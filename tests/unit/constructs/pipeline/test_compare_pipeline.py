@@ -9,7 +9,7 @@ import pytest
 
 from helpers.exhaustive import one_of_each
 from helpers.pipeline_assembly import ASSETS, LOAD, ROLE, TARBALL, stack, write
-from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.pipeline.built_assembly import refuse_others
 
 
 def test_what_is_deployed_is_the_same(compare: Callable[[], str]) -> None:
