@@ -123,7 +123,7 @@ _DATA = (
 )
 _OWN_WORK = tuple(action for _, _, but in _SERVICES for action in but)
 _NAMED_SERVICES = tuple(f"{service}:*" for _, services, _ in _SERVICES for service in services)
-# Of the pipeline's own template: a role, whose ways are followed; a key. Another region's is named by an alias of CDK's.
+# Of the pipeline's own template: a role, which is followed, or a key. Another region's is named by an alias of CDK's.
 _OWN = "${*}"
 # Another way to the objects of any bucket.
 _ACCESS_POINTS = ("arn:aws:s3:*:*:accesspoint/*",)
