@@ -23,6 +23,7 @@ from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.delivery.definition import Pipeline
 from nova_infra.rehearsal.delivery.delivery import delivery_of
+from nova_infra.rehearsal.delivery.schemes import chosen_protocols
 from nova_infra.rehearsal.delivery.weakened import weakened
 from nova_infra.rehearsal.delivery.workflows.reader import Workflow
 from nova_infra.rehearsal.dependencies.needed import engine_for, prepare_dependencies, provided, unreached
@@ -94,6 +95,7 @@ def rehearse(options: Options) -> bool:
             if prepared.unknown is not None:
                 raise prepared.unknown
             record.granted = taken_for_granted(prepared.candidate, baseline, provided(prepared.config))
+            record.granted += chosen_protocols(prepared.config, prepared.candidate.sources, baseline.sources)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
         results = [] if refused else _play(prepared, baseline, record, console)
