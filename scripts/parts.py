@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,7 +137,10 @@ def main(targets: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix=f"nova-{os.getpid()}-parts-") as shared, ThreadPoolExecutor(LANES) as lanes:
         parts = Parts(max(map(len, targets)), shared)
         try:
-            for done in [lanes.submit(parts.run, target) for target in targets]:
+            running = [lanes.submit(parts.run, target) for target in targets]
+            while wait(running, timeout=0.2).not_done:
+                pass  # an interruption that comes just before it waits is only seen after it
+            for done in running:
                 done.result()
         except KeyboardInterrupt:
             parts.stop()
