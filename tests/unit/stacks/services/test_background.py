@@ -116,21 +116,6 @@ def test_a_worker_that_sleeps_by_its_schedule_rings_no_alarm_meanwhile(assembly:
     assert compared == ["IF(running<1,IF(running<desired,1,IF(desired<1,1,0)),0)"]
 
 
-def test_the_smoke_test_of_a_service_that_a_schedule_stops_may_ask_whether_it_is_to_run(synthesize: Any) -> None:
-    night = '{ schedule = "0 20 * * *", min_tasks = 0, max_tasks = 0 }'
-    morning = '{ schedule = "0 6 * * *", min_tasks = 1, max_tasks = 3 }'
-    shop = f'name = "store"\nsmoke = ["/store/up"]\npriority = 9\nscaling.schedules = [{night}, {morning}]'
-    raw = tomllib.loads(CONFIG.replace('name = "store"', shop))
-    raw["services"] = raw["services"][:1]
-    assembly = synthesize(parse_config(raw), environment="dev")
-    [hook] = assembly.only("nova-dev-store", "AWS::ECS::Service")["DeploymentConfiguration"]["LifecycleHooks"]
-    assert '"stops":true' in json.dumps(hook["HookDetails"]).replace("\\", "")
-    policies = assembly.properties("nova-dev-platform", "AWS::IAM::Policy")
-    statements = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
-    [looks] = [each["Resource"] for each in statements if each["Action"] == "ecs:DescribeServices"]
-    assert as_text(looks) == "arn:aws:ecs:us-east-1:111111111111:service/nova-dev/*"
-
-
 def test_messages_that_wait_for_a_worker_that_is_stopped_ring_no_alarm(synthesize: Any) -> None:
     morning = '{ schedule = "0 6 * * *", min_tasks = 2, max_tasks = 9 }'
     stops = CONFIG.replace("min_tasks = 0, max_tasks = 4 }", f"min_tasks = 0, max_tasks = 0 }}, {morning}")
