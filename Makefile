@@ -62,7 +62,7 @@ test-all: setup ## The same with all cases; only the remaining ones if the other
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Run the tests that another Python could fail: make test-python PYTHON=python3.13
-	@CASES= python scripts/parts.py unit-services types unit-commands
+	@python scripts/parts.py unit-services types unit-commands
 
 check: setup ## Run all of test-all, unless it has passed for this tree: what the pipeline's Build stage runs
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi
@@ -107,10 +107,11 @@ types-tests: types ## Strict type checks of tests, the services' included, and s
 
 # The unit tests in five parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Those of the
-# rehearsal that mostly wait for what they have started are among the rules', which mostly compute. Without the plugin that
-# is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
+# rehearsal that mostly wait for what they have started are among the rules', which mostly compute; those that load moto,
+# among the operations'. Without the plugin that is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
 RULES = tests/unit/checks tests/unit/config
+OPERATIONS = tests/unit/operations tests/unit/cli tests/unit/images tests/unit/deployed
 PARTS = unit-synthesis unit-others unit-rehearsal unit-operations unit-rules unit-services types lint
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides.
@@ -132,17 +133,17 @@ unit-rehearsal: setup
 	@$(UNIT) tests/unit/rehearsal $(WAITING:%=--ignore=%) $(SYNTHESIZE:%=--ignore=%)
 
 unit-operations: setup
-	@$(UNIT) tests/unit/operations $(SYNTHESIZE:%=--ignore=%)
+	@$(UNIT) $(OPERATIONS) $(SYNTHESIZE:%=--ignore=%)
 
 unit-rules: setup
 	@$(UNIT) $(WAITING) $(RULES) $(SYNTHESIZE:%=--ignore=%)
 
 unit-others: setup
-	@$(UNIT) tests/unit --ignore=tests/unit/rehearsal --ignore=tests/unit/operations $(RULES:%=--ignore=%) $(SYNTHESIZE:%=--ignore=%)
+	@$(UNIT) tests/unit --ignore=tests/unit/rehearsal $(OPERATIONS:%=--ignore=%) $(RULES:%=--ignore=%) $(SYNTHESIZE:%=--ignore=%)
 
 # What starts processes, reads sources or depends on the standard library.
 unit-commands: setup
-	@pytest -q -rsfE --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit/cli tests/unit/config
+	@$(UNIT) --numprocesses=logical --dist=worksteal tests/unit/cli tests/unit/config
 
 unit-services: setup ## Unit tests of the services, except the exhaustive ones
 	@pytest -q -rsfE -m "$(CASES)" services || { code=$$?; [ $$code = 5 ] && [ "$(CASES)" = '$(TAIL)' ] || exit $$code; }

@@ -46,7 +46,7 @@ _scratch = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Have all temporary files of a run in one directory: CDK makes some that nobody removes."""
     remove_abandoned()  # Those of runs that were killed.
-    if tempfile.gettempdir() != (place := _place()):
+    if tempfile.gettempdir() != (place := temporary_place()):
         tempfile.tempdir = place
         remove_abandoned()
     scratch = Path(tempfile.mkdtemp(prefix=f"nova-{os.getpid()}-tests-"))
@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
 
 
-def _place() -> str:
+def temporary_place() -> str:
     """Where temporary files go: to what TMPDIR names, otherwise to memory that has room and lets programs run."""
     with contextlib.suppress(OSError):
         found = os.statvfs(_MEMORY)

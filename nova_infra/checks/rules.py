@@ -1,4 +1,4 @@
-"""All rules, and the findings of a template."""
+"""All rules, from the tuples that their modules list them in, and the findings of a template."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""``[[environments]]``: where releases go, and how carefully."""
+"""``[[environments]]``: where releases go, and how carefully: approval, deployment window, ``on_failure``."""
 
 from typing import Annotated, Literal
 

@@ -28,6 +28,7 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
+from nova_infra.constructs.pipeline.asset_publishing import PublishStep, early_accounts, has_assets, publish_early
 from nova_infra.constructs.pipeline.built_assembly import WANTED, Tool, carry_cli, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
 from nova_infra.constructs.pipeline.connection import deliver_pushes, grant_connection, source_of
@@ -118,11 +119,18 @@ class NovaPipelineStack(cdk.Stack):
             stacks = EnvironmentStacks(
                 stage, config=config, environment=each, image_tags=image_tags, extensions=extensions
             )
-            self._add_environment(each, stage, stacks.platform.url_output, config=config, tools=build.tools)
+            deployment = self._add_environment(
+                each, stage, stacks.platform.url_output, config=config, tools=build.tools
+            )
+            if each.account not in early_accounts(config.environments) and has_assets(deployment):
+                prefix = environment_prefix(config.platform.name, each.name)
+                tool = tool_versions.cdk_assets
+                deployment.add_pre(PublishStep(self.pipeline, deployment, environment=each, prefix=prefix, tool=tool))
         self.pipeline.build_pipeline()
         self._limit_synthesis(artifacts)
         self._approve_updates(construct_id, log_group)
-        hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"], assets=tool_versions.cdk_assets)
+        hand_over(self.pipeline, steps=["Brief", "Preflight", "Publish", "Gate", "Verify"])
+        publish_early(self.pipeline, config.environments, tool_versions.cdk_assets)
         carry_cli(self.pipeline, tool_versions.cdk)
         self._add_conditions(config)
         if config.source.connection_arn is not None:
@@ -279,7 +287,7 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         tools: Tools,
-    ) -> None:
+    ) -> pipelines.StageDeployment:
         prefix = environment_prefix(config.platform.name, environment.name)
         about = partial(ReleaseStep, self.pipeline, tools=tools, prefix=prefix, environment=environment)
         if environment.approval:
@@ -305,7 +313,7 @@ class NovaPipelineStack(cdk.Stack):
             beside = partial(GateStep, self.pipeline, tools=tools, prefix=prefix)
             gated, loaded = suite_gated(config.services, environment), suite_loaded(config.services, environment)
             gates = [beside(environment=environment, gated=gated, loaded=loaded, minutes=minutes)]
-        self.pipeline.add_stage(
+        return self.pipeline.add_stage(
             stage,
             pre=[about("preflight", role="observer")] if environment.approval else [],
             post=[*gates, verify, *tests],

@@ -58,12 +58,12 @@ def test_temporary_files_are_in_memory_that_has_room_and_runs_programs_unless_a_
     blocks: int,
     place: str,
 ) -> None:
-    [conftest] = [each for each in pytestconfig.pluginmanager.get_plugins() if hasattr(each, "_place")]
+    [conftest] = [each for each in pytestconfig.pluginmanager.get_plugins() if hasattr(each, "temporary_place")]
     monkeypatch.setattr(conftest, "os", SimpleNamespace(**{**vars(os), "environ": named}))
     monkeypatch.setattr(conftest.os, "access", lambda *_: True)
     monkeypatch.setattr(conftest.os, "statvfs", lambda _: SimpleNamespace(f_flag=flags, f_bavail=blocks, f_frsize=4096))
     monkeypatch.setattr(tempfile, "tempdir", "/elsewhere")
-    assert conftest._place() == place
+    assert conftest.temporary_place() == place
 
 
 LONG = f"test_{'that_has_a_long_name' * 4}"

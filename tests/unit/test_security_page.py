@@ -54,7 +54,7 @@ def deny_writing_and_other_repositories(template: Template) -> bool:
 
 
 def begin_by_comparing_the_assembly(template: Template) -> bool:
-    about = ("SelfMutate", "Brief", "Preflight", "Gate", "Verify")
+    about = ("SelfMutate", "Brief", "Preflight", "Publish", "Gate", "Verify")
     first = [commands(project)[0] for stage, name, project in steps(template) if name in about or stage == "Assets"]
     return len(first) > 4 and all('"$ASSEMBLY" || {' in each for each in first)
 

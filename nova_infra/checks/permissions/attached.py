@@ -1,4 +1,4 @@
-"""Finds every statement that applies to a role: in the role, in separate policies, and in resource policies.
+"""Reads every statement that applies to a role, ``NotAction`` too: its own, in policies beside it, and of resources.
 
 What only CloudFormation knows counts as anything: a holder, a principal or a resource by a parameter, and a condition's
 two branches both. So does a policy that is named and not shown.

@@ -6,7 +6,7 @@ It is not IAM's permissions boundary, which ``operations/doctor/boundary.py`` ch
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.permissions.protected import goals, goals_beside
+from nova_infra.checks.permissions.protected import TAKING, goals, goals_beside
 from nova_infra.checks.permissions.reach import Goal, Graph
 from nova_infra.checks.permissions.ways.deployed import reach_of_deployed
 from nova_infra.checks.permissions.ways.run_steps import RunStep, other_pipelines, projects_beside, steps_before
@@ -35,6 +35,10 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
             pushes = bool(step.project.get("Environment", {}).get("PrivilegedMode")) and step.stage in [
                 stage["Name"] for stage in stages(pipeline)[: places[0]]
             ]
+            if step.publishes:
+                # By a role of the assembly's choice; it starts and changes nothing, whatever else its own role may do.
+                yield from _ways(graph, step, [goal for goal in protected if goal.actions == TAKING], pipeline_id)
+                continue
             reached = [*protected, *goals_beside(pipeline, before, production, stores=step.stores, pushes=pushes)]
             yield from _ways(graph, step, reached, pipeline_id)
 
@@ -46,7 +50,7 @@ def _ways(graph: Graph, step: RunStep, reached: list[Goal], pipeline_id: str) ->
             said = f"{step.name} assumes a role that the template does not show: nobody can tell what it may do"
             yield Finding(pipeline_id, "Properties.Stages", said)
             continue
-        for path in graph.paths(role, reached):
+        for path in graph.paths(role, reached, alone=step.publishes):
             # One permission may reach several things: the first says enough.
             if (path.policy, path.resource, path.roles) not in told:
                 told.add((path.policy, path.resource, path.roles))

@@ -104,6 +104,8 @@ _SERVICES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         (),
     ),
 )
+TAKING = ("sts:Assume*", "sts:GetFederationToken", "sts:TagSession", "sts:SetSourceIdentity")
+"""What takes a role. The last two come with it, and make its conditions on tags true."""
 _PUSHING = (
     "ecr:CompleteLayerUpload",
     "ecr:InitiateLayerUpload",
@@ -148,16 +150,14 @@ def goals(
     )
     # It has AWS's ReadOnlyAccess: harmless here, and not in production's account, whose logs and tables it reads.
     looking_up = "*:role/cdk-*-lookup-role-*"
-    # The last two come with taking a role, and make its conditions on tags true.
-    taking = ("sts:Assume*", "sts:GetFederationToken", "sts:TagSession", "sts:SetSourceIdentity")
     return [
         Goal(
             "a role in production's account",
-            taking,
+            TAKING,
             tuple(f"arn:aws:iam::{account}:role/*" for account in accounts),
             harmless=harmless,
         ),
-        Goal("a role that may do anything here", taking, harmless=(*harmless, looking_up), elsewhere=elsewhere),
+        Goal("a role that may do anything here", TAKING, harmless=(*harmless, looking_up), elsewhere=elsewhere),
         *(
             Goal(
                 what,

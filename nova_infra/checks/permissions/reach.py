@@ -81,9 +81,13 @@ class Graph:
         self.attached = Attached(self.template)
         self._starts = starts(self.template)
 
-    def paths(self, start: str, goals: Sequence[Goal]) -> Iterator[Path]:
-        """The shortest way from a role to each goal that it reaches."""
-        ways = self.ways(start)
+    def paths(self, start: str, goals: Sequence[Goal], *, alone: bool = False) -> Iterator[Path]:
+        """The shortest way from a role to each goal that it reaches.
+
+        Args:
+            alone: Whether only the role's own permissions count.
+        """
+        ways = {start: (start,)} if alone else self.ways(start)
         for goal in goals:
             if (path := next(self._reached(ways, goal), None)) is not None:
                 yield path

@@ -53,6 +53,7 @@ def service_contradictions(
 
 def _between(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
     lines: dict[str, None] = {}
+    hosts = web.RecordsOfEnvironments()
     for place, environment in environments.items():
         found = {
             index: each
@@ -63,7 +64,7 @@ def _between(environments: Mapping[int, Environment], services: Mapping[int, Ser
         keyed = [(f"services[{index}]", each) for index, each in found.items()]
         for internal in (False, True):
             webs = [(key, each) for key, each in keyed if each.kind == "web" and each.internal == internal]
-            for line in web.between(webs, environment):
+            for line in (*web.between(webs, environment), *hosts.again(webs, environment)):
                 own = whereabouts.get(line.partition(".")[0])
                 lines[own.line(line) if own else line] = None
         workers = [(key, each) for key, each in keyed if each.kind == "worker"]

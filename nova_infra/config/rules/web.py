@@ -145,6 +145,28 @@ def _one_record(
                 )
 
 
+class RecordsOfEnvironments:
+    """The hosts that Nova makes DNS records for: each of them can lead to one environment."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+
+    def again(self, services: Sequence[tuple[str, Service]], environment: Environment) -> Iterator[str]:
+        """Hosts in an environment that are another's, too, so that one of them would get the other's requests."""
+        if (domain := environment.domain) is None:
+            return
+        for key, service in services:
+            for number, host in enumerate(service.hosts):
+                if not domain.holds(host):
+                    continue  # it gets no record, which is said elsewhere
+                if (other := self._owners.setdefault(host, environment.name)) != environment.name:
+                    yield (
+                        f"{key}.hosts[{number}]: {host!r} is also a host in {other}, and its DNS record can lead to "
+                        "one environment: write {environment} into it, or other hosts under "
+                        f"[services.environments.{environment.name}]"
+                    )
+
+
 def _takes_all_of(other: Service, service: Service) -> bool:
     """Whether every request that a service's rule is for also fits another one's."""
     if not (other.hosts or other.paths):

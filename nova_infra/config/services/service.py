@@ -1,4 +1,4 @@
-"""``[[services]]``: one service of any kind, its overrides by environment, and its rule's priority."""
+"""``[[services]]``: one service of any kind, its overrides by environment, and its rule's priority, paths and hosts."""
 
 import hashlib
 from typing import Annotated, Any, Literal

@@ -28,11 +28,11 @@ def smoke_paths(service: Service, environment: Environment, services: Iterable[S
     return default_paths(service) if has_room(service, services, environment) else ()
 
 
-def asked_at(service: Service, environment: Environment, url: str) -> str:
-    """Base URL at which tests reach a service."""
-    if not service.hosts or service.hosts[0] == environment.shared_host:
-        return url
-    return f"{'http' if environment.domain is None else 'https'}://{service.hosts[0]}"
+def asked_at(service: Service, environment: Environment, url: str) -> tuple[str, str]:
+    """Base URL at which tests reach a service, and the ``Host`` that they write where no DNS record leads there."""
+    host = next((each for each in service.hosts[:1] if each != environment.shared_host), "")
+    # Without a domain, Nova makes no record: the name leads nowhere, or to the environment that made it.
+    return (url, host) if environment.domain is None or not host else (f"https://{host}", "")
 
 
 def is_reachable(service: Service) -> bool:

@@ -49,7 +49,8 @@ class Queue(Model):
     """Waiting messages per task that scaling aims for. Default: 100."""
     oldest_seconds: Annotated[int, Field(ge=60, le=1_209_600)] | None = None
     """Age of the oldest message, in seconds, at which the alarm fires. It rolls a deployment back only if the bake is
-    at least three minutes longer than this. Default: 120, or ``visibility_seconds`` if that is longer."""
+    at least three minutes longer than this. Default: 120, or twice ``visibility_seconds`` if that is
+    longer."""
     dead_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Number of messages in the dead-letter queue at which the alarm fires. Default: 1."""
     tries: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -65,8 +66,13 @@ class Queue(Model):
 
     @property
     def oldest(self) -> int:
-        """The age at which the alarm fires: one failed try, which hides a message while it ages, is no reason."""
-        return self.oldest_seconds or max(120, self.visibility_seconds)
+        """The age at which the alarm fires: one failed try is no reason, as when a rollout stops a task at work.
+
+        A message ages while it is hidden. So the second try begins at ``visibility_seconds`` and may take as long
+        again; after three tries, SQS leaves the message out of the metric:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html.
+        """
+        return self.oldest_seconds or max(120, 2 * self.visibility_seconds)
 
     def fires_within(self, bake_minutes: int, *, stops: bool = False) -> bool:
         """Whether a bake is long enough for a message to become too old, and for the alarm to fire.

@@ -26,14 +26,17 @@ TESTED = "POST_TEST_TRAFFIC_SHIFT"
 """The stage at which requests with a header reach only the new revision."""
 
 
-def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:
+def smoke_hook(prefix: str, urls: list[str], host: str, stack: cdk.Stack) -> dict[str, Any]:
     """The hook that makes the environment's function request some addresses, as CloudFormation takes it.
 
     CloudFormation asks for the details as the text of a JSON object: "must be a JSON object as a string".
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html
+
+    Args:
+        host: What their ``Host`` says instead of the address; empty where it says the same.
     """
     header, value = TEST_HEADER
-    details = stack.to_json_string({"header": header, "value": value, "urls": urls})
+    details = stack.to_json_string({"header": header, "value": value, "urls": urls, **({"host": host} if host else {})})
     return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": details}
 
 

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 TRIES = 4
 SECONDS = 2
@@ -34,15 +35,39 @@ def ask(url: str, details: dict[str, str]) -> str:
     for attempt in range(TRIES):
         time.sleep(SECONDS * bool(attempt))
         request = urllib.request.Request(url, headers={details["header"]: details["value"]})  # noqa: S310  the template's
+        if details.get("host"):
+            request.add_header("Host", details["host"])
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.build_opener(Here()).open(request, timeout=10) as answer:
                 answer.read()
                 return ""
         except urllib.error.HTTPError as error:
-            fault = f"{url} answered {error.code}"
+            fault = f"{url} answered {error.code}{error.reason if isinstance(error, ElsewhereError) else ''}"
             # What the load balancer says itself may be over in a moment; what the service says will not.
             if error.code not in (502, 503, 504):
                 return fault
         except OSError as error:
             fault = f"{url} did not answer: {error}"
     return fault
+
+
+class ElsewhereError(urllib.error.HTTPError):
+    """A redirect that leaves what is tested."""
+
+
+class Here(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to the host that was asked: any other may answer well whatever the new revision does."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """Refuse another host; reach one's own at the address that was asked."""
+        asked, to = urlsplit(req.full_url), urlsplit(newurl)
+        own = {place(asked), place(urlsplit(f"//{req.get_header('Host', asked.netloc)}"))}
+        if place(to) not in own:
+            why = f" and leads to {to.netloc}, which is not what is tested: name a path that does not"
+            raise ElsewhereError(req.full_url, code, why, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, to._replace(netloc=asked.netloc).geturl())
+
+
+def place(address: SplitResult) -> tuple[str | None, int | None]:
+    """Host and port of an address; no port for the usual ones, since a load balancer may move HTTP to HTTPS."""
+    return address.hostname, address.port if address.port not in (80, 443) else None

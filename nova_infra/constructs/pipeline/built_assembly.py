@@ -1,4 +1,4 @@
-"""Gives steps what Build made, the assembly or the CDK CLI, and refuses any other assembly."""
+"""Gives steps what Build made, the assembly or the CDK CLI, and refuses another assembly and tools not approved."""
 
 import json
 from base64 import b64decode
@@ -11,15 +11,19 @@ from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import pipelines
 
-from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY, PUBLISH
+from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
 from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
-from nova_infra.machine.pythons import DELIVERED
+from nova_infra.machine.tools import MADE, TOOLS
 
 BUILT = "Synth_Output"
 """The artifact that CDK Pipelines deploys from."""
 WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
 """The digest of the assembly that the deployed pipeline compared itself with."""
 
+_TOOLS_DIGEST = (
+    f"find -L {' '.join((*TOOLS, *MADE[:2]))} -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum | "
+    "sha256sum | cut -d' ' -f1"
+)
 _BY_CDK = ("UpdatePipeline", "Assets")
 """The stages whose steps CDK makes. They get the assembly, and nothing of the commit."""
 
@@ -66,22 +70,34 @@ def refuse_another(directory: str = f"$CODEBUILD_SRC_DIR_{BUILT}") -> str:
     )
 
 
+def refuse_others(digest: str) -> str:
+    """A step's command, the pipeline's own, which refuses a commit with other tools.
+
+    Brief, preflight, gate and verify run what the commit's ``Makefile`` calls, and the pipeline's template holds the
+    digest of those files. So a commit that changes a tool changes the pipeline, which waits for an approval
+    (``update_approval.py``); any other commit runs the tools of the release before it. Tools and ``nova.toml`` stay of
+    one commit: earlier tools would not know the keys of a later one.
+    """
+    return (
+        f'test "$({_TOOLS_DIGEST})" = {digest} || {{ echo "tools: what this step would run of the commit is not what '
+        "was approved with the pipeline: start a new release, whose ApprovePipeline asks for it; an earlier release "
+        'comes back by nova rollback"; false; }'
+    )
+
+
 def built_stages(pipeline: codepipeline.CfnPipeline) -> list[dict[str, Any]]:
     """The stages of a built pipeline, from its resource: asking CDK for each property would take longer."""
     stages: list[dict[str, Any]] = cdk.Stack.of(pipeline).resolve(pipeline.stages)
     return stages
 
 
-def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], assets: Tool) -> None:
+def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> None:
     """Let steps read the artifact that is deployed, instead of synthesizing the commit once more.
 
     Those that CDK makes refuse another one, as the others do by their own commands.
 
     CDK Pipelines puts a step's variables into its project, where CodePipeline resolves none of its own, so they are
     written into the built pipeline.
-
-    Args:
-        assets: What publishes assets.
     """
     resource = pipeline.pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
@@ -94,26 +110,9 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str], asset
             variables = json.loads(action["configuration"].get("EnvironmentVariables", "[]"))
             variables.append({"name": ASSEMBLY, "type": "PLAINTEXT", "value": WANTED})
             resource.add_property_override(f"{path}.Configuration.EnvironmentVariables", json.dumps(variables))
-            if stage["name"] not in _BY_CDK:
+            if BUILT not in inputs:
                 resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
                 resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
-    for node in pipeline.node.find_all():
-        if isinstance(node, codebuild.CfnProject) and "Assets" in node.node.path.split("/"):
-            _publish(node, assets)
-
-
-def _publish(project: codebuild.CfnProject, tool: Tool) -> None:
-    """Let the deployed pipeline say what is run, instead of the file that CDK writes into the assembly.
-
-    CDK's projects would run whatever that file says. It still says which assets there are: listed in the template, each
-    change of one would be a change of the pipeline.
-    """
-    listed = cdk.Stack.of(project).resolve(project.source)["buildSpec"]
-    phases = {
-        "install": {"runtime-versions": {"python": DELIVERED}, "commands": tool.install()},
-        "build": {"commands": [f'python3 -I - "$CODEBUILD_SRC_DIR" {listed} {PUBLISH}']},
-    }
-    project.add_property_override("Source.BuildSpec", json.dumps({"version": "0.2", "phases": phases}, indent=2))
 
 
 def carry_cli(pipeline: pipelines.CodePipeline, cli: Tool) -> None:

@@ -15,8 +15,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
-from nova_infra.constructs.pipeline.built_assembly import refuse_another
-from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.pipeline.built_assembly import refuse_another, refuse_others
 from nova_infra.constructs.statements import allow
 from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE, Role, role_name, step_role_name
 

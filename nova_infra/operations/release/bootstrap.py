@@ -9,7 +9,7 @@ from typing import Any
 from nova_infra.config import Config
 from nova_infra.errors import ConfigError, RefusedError
 from nova_infra.machine.tools import run_cdk
-from nova_infra.names import PIPELINE_STACK
+from nova_infra.names import PIPELINE_STACK, environment_prefix, step_role_name
 from nova_infra.operations.release.permissions_boundary import bounded
 
 _TAKERS = {
@@ -41,22 +41,24 @@ def bootstrap_template(config: Config, *, toolchain: bool = False) -> dict[str, 
         raise RefusedError(
             f"cdk bootstrap: gave no template: {result.stderr.strip()[-200:]}: run `make setup`"
         ) from None
-    return bounded(template, config) if toolchain else limited(template, toolchain=config.toolchain.account)
+    return bounded(template, config) if toolchain else limited(template, config)
 
 
-def limited(template: Mapping[str, Any], *, toolchain: str) -> dict[str, Any]:
+def limited(template: Mapping[str, Any], config: Config) -> dict[str, Any]:
     """A bootstrap template whose roles trust named roles of the trusted accounts, and not every role of them.
 
     Args:
         template: What ``cdk bootstrap --show-template`` gives.
-        toolchain: The account of the pipeline.
 
     Raises:
         RefusedError: It trusts accounts in a way that this does not know.
     """
     found = copy.deepcopy(dict(template))
     for role, taker in _TAKERS.items():
-        arns = [f"arn:*:iam::{toolchain}:role/{PIPELINE_STACK}-{taker}*"]
+        names = [f"{PIPELINE_STACK}-{taker}*"]
+        if role != "DeploymentActionRole":
+            names.append(step_role_name(environment_prefix(config.platform.name, "*"), "publish"))
+        arns = [f"arn:*:iam::{config.toolchain.account}:role/{name}" for name in names]
         statements = list(_trusting(found["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]))
         if not statements:
             raise RefusedError(f"{role}: trusts no account where `cdk bootstrap` did: use the CDK CLI of package.json")

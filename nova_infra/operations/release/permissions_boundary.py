@@ -73,7 +73,10 @@ def _statements(config: Config) -> Iterator[dict[str, Any]]:
     bootstrap = f"role/cdk-{BOOTSTRAP_QUALIFIER}-*"
     accounts = sorted({environment.account for environment in config.environments})
     steps = [step_role_name(environment_prefix(platform, each.name), "*") for each in config.environments]
-    deploying = [f"{iam}{account}:role/{PIPELINE_STACK}-{each}*" for each in _DEPLOYING]
+    publishing = step_role_name(environment_prefix(platform, "*"), "publish")
+    deploying = [
+        f"{iam}{account}:role/{each}" for each in (*(f"{PIPELINE_STACK}-{one}*" for one in _DEPLOYING), publishing)
+    ]
     building = [f"{iam}{account}:role/{PIPELINE_STACK}-{each}*" for each in _BUILDING]
     taking = ["sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity"]
     yield {"Sid": "WhatTheRolesOwnPoliciesSay", "Effect": "Allow", "Action": "*", "Resource": "*"}

@@ -1,4 +1,4 @@
-"""Plans a rollback: which release it goes back to, which services it changes, and what runs afterwards."""
+"""Plans a rollback: to which release, of which services, what runs afterwards, and what blocks it."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Passes a request on to a target, and its answer back."""
+"""Passes a request on to a target, and its answer back; `proxy` answers where that fails, such as 502 or 504."""
 
 import asyncio
 import contextlib

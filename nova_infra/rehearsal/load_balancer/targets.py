@@ -1,4 +1,4 @@
-"""A load balancer's targets, their health, and their groups."""
+"""A load balancer's target groups: their targets, their health, and which target gets the next request."""
 
 import asyncio
 import math

@@ -19,7 +19,7 @@ class WebServiceStack(WorkloadStack):
         super().__init__(scope, props, variables={"PORT": str(service.port)})
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
-        base = asked_at(service, environment, platform.ingress.url)
+        base, host = asked_at(service, environment, platform.ingress.url)
         smoke = [f"{base}{path}" for path in smoke_paths(service, environment, config.services)]
         self.web_service = WebService(
             self,
@@ -32,7 +32,7 @@ class WebServiceStack(WorkloadStack):
                 runtime=environment,
                 name=props.name,
                 cluster_name=platform.cluster_name,
-                test=smoke_hook(props.prefix, smoke, self) if smoke else None,
+                test=smoke_hook(props.prefix, smoke, host, self) if smoke else None,
                 together=group_hook(props.prefix, props.group_minutes, self) if props.group_minutes else None,
             ),
             topic=platform.topic,

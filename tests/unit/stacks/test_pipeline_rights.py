@@ -2,23 +2,18 @@
 
 import base64
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.assembly import Assembly, read_assembly
+from helpers.assembly import Assembly
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
-from nova_infra.app import build_app
-from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY, PUBLISH
+from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
 from nova_infra.config import parse_config
-from nova_infra.constructs.pipeline.built_assembly import refuse_another
-from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.pipeline.built_assembly import refuse_another, refuse_others
 from nova_infra.machine.tools import digest_of_tools
 
 
@@ -177,59 +172,6 @@ def test_the_pipeline_updates_itself_from_the_compared_assembly_where_nothing_of
     config_hash, wanted = json.loads(action["Configuration"]["EnvironmentVariables"])
     assert config_hash["name"] == "_PROJECT_CONFIG_HASH"
     assert wanted == {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"}
-
-
-def test_what_publishes_assets_refuses_another_assembly_and_runs_nothing_that_it_says(
-    raw: dict[str, Any], example: Path, tmp_path: Path
-) -> None:
-    """CDK's own projects run whatever a file in the assembly says."""
-    shutil.copytree(example, tmp_path / "example")
-    name = raw["services"][0]["name"]
-    own = tmp_path / "example" / "services" / name
-    (own / "code").mkdir(parents=True, exist_ok=True)
-    (own / "code" / "Dockerfile").write_text("FROM scratch")
-    (own / "infrastructure.py").write_text(
-        "from pathlib import Path\nfrom aws_cdk import aws_ecr_assets, aws_s3_assets\n\n"
-        "def resources(service):\n"
-        "    code = Path(__file__).with_name('code')\n"
-        "    aws_s3_assets.Asset(service.stack, 'Code', path=str(code))\n"
-        "    aws_ecr_assets.DockerImageAsset(service.stack, 'Image', directory=str(code))\n"
-    )
-    raw["environments"], raw["services"] = raw["environments"][:1], raw["services"][:1]
-    directory = tmp_path / "cdk.out"
-    build_app(parse_config(raw), root=tmp_path / "example", outdir=directory, image_tag="abc123").synth()
-    made = read_assembly(directory)
-    image, action = stage(made, "Assets")["Actions"]
-    assert [commands(made, each)[0] for each in (image, action)] == 2 * [refuse_another("$CODEBUILD_SRC_DIR")]
-    assert {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"} in json.loads(
-        action["Configuration"]["EnvironmentVariables"]
-    )
-    *_, checked, install, publish = commands(made, action)
-    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]["node_modules/cdk-assets"]
-    digest = base64.b64decode(locked["integrity"].removeprefix("sha512-")).hex()
-    assert checked.startswith(
-        f'echo "{digest}  /tmp/cdk-assets-{locked["version"]}.tgz" | sha512sum --check --quiet || '
-    )
-    assert install == f"npm install -g --offline /tmp/cdk-assets-{locked['version']}.tgz"
-    assert publish.endswith(PUBLISH)
-    said = tmp_path / "said"
-    (tmp_path / "cdk-assets").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
-    (tmp_path / "cdk-assets").chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CODEBUILD_SRC_DIR": str(directory)}
-
-    def run() -> int:
-        return subprocess.run(["bash", "-c", publish], env=environment, check=False, cwd=tmp_path).returncode
-
-    assert run() == 0
-    [published] = said.read_text().splitlines()
-    assert re.fullmatch(r"--path assembly-\S+\.assets\.json --verbose publish [0-9a-f]{64}:\S+", published)
-    [listed] = directory.glob("buildspec-*-FileAsset.yaml")
-    for added in ("touch ran", 'cdk-assets --path "x" --verbose publish "y"; touch ran'):
-        spec = json.loads(listed.read_text())
-        spec["phases"]["build"]["commands"] = [added]
-        listed.write_text(json.dumps(spec))
-        assert run() == 1
-    assert len(said.read_text().splitlines()) == 1
 
 
 def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly: Assembly) -> None:

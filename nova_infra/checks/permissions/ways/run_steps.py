@@ -17,19 +17,23 @@ DIGEST = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum -z |
 EMPTY = "/tmp/empty"  # noqa: S108 - the container is the build's own
 """Where tools run that would read their options from files where they run."""
 PUBLISH = """<<'PROGRAM'
-import json, re, subprocess, sys
-with open(f"{sys.argv[1]}/{sys.argv[2]}", encoding="utf-8") as file:
-    commands = json.load(file)["phases"]["build"]["commands"]
-for command in commands:
-    found = re.fullmatch(r'cdk-assets --path "([\\w./-]+)" --verbose publish "([\\w:.-]+)"', command)
-    if not found:
-        sys.exit(f"assets: {command!r} is not what CDK writes to publish an asset: find out who changed it")
-    subprocess.run(["cdk-assets", "--path", found[1], "--verbose", "publish", found[2]], cwd=sys.argv[1], check=True)
+import json, os, re, subprocess, sys
+assembly, accounts, *lists = sys.argv[1:]
+for listed in lists:
+    with open(os.path.join(assembly, listed), encoding="utf-8") as file:
+        commands = json.load(file)["phases"]["build"]["commands"]
+    for command in commands:
+        found = re.fullmatch(r'cdk-assets --path "([\\w./-]+)" --verbose publish "(\\w+:(\\w+)[\\w.-]*)"', command)
+        if not found:
+            sys.exit(f"assets: {command!r} is not what CDK writes to publish an asset: find out who changed it")
+        if found[3] in accounts.split(","):
+            publish = ["cdk-assets", "--path", found[1], "--verbose", "publish", found[2]]
+            subprocess.run(publish, cwd=assembly, check=True)
 PROGRAM
 """
-"""The program that publishes the assets of a list, which CDK has written into the assembly."""
+"""The program that publishes the assets of lists, which CDK has written into the assembly, in some accounts."""
 # What CDK's own steps run, and nothing else: they read the assembly as data, once its digest has been compared. What
-# they deploy is approved beforehand (NOVA-P08). What is published may be under any name: see SECURITY.md.
+# they deploy is approved beforehand (NOVA-P08). What they publish they publish by whichever role the assembly names.
 _COMPARED = re.escape(f'test "$(cd "$CODEBUILD_SRC_DIR" && {DIGEST})" = "$ASSEMBLY" || ')
 _REFUSED = rf'{_COMPARED}\{{ echo "[\w .:,-]+"; false; \}}\n'
 # By a hash that the deployed pipeline holds, wherever the file comes from.
@@ -44,7 +48,8 @@ _UPDATE = re.compile(
     rf'{_INSTALLED}cd {EMPTY}\ncdk -a "\$CODEBUILD_SRC_DIR" deploy [\w .-]+ --require-approval=never --verbose'
 )
 _PUBLISH = re.compile(
-    rf'{_INSTALLED}python3 -I - "\$CODEBUILD_SRC_DIR" buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml {re.escape(PUBLISH)}'
+    rf'{_INSTALLED}python3 -I - "\$CODEBUILD_SRC_DIR" (none|[\d,]+) buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml '
+    rf"{re.escape(PUBLISH)}"
 )
 _FROM_NOWHERE = ("CODEPIPELINE", "NO_SOURCE")
 
@@ -57,6 +62,7 @@ class RunStep:
         name: The action's name, or the project's logical id.
         stage: Its stage's name; nothing for a project that no pipeline starts.
         roles: Logical ids of the roles that it runs by; None for one that the template does not show.
+        publishes: Whether it does nothing but publish assets, by roles that the assembly names.
     """
 
     name: str
@@ -64,16 +70,17 @@ class RunStep:
     roles: tuple[str | None, ...]
     project: Mapping[str, Any]
     stores: bool
+    publishes: bool = False
 
 
 def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int) -> Iterator[RunStep]:
-    """The steps before a stage that get the repository or what was made from it, except CDK's own."""
+    """The steps before a stage that get the repository or what was made from it, except the update of the pipeline."""
     for stage in stages(pipeline)[:before]:
         for action in actions(stage, "Build", "Test", "Compute", "Invoke"):
             project, roles = _runs_by(template, pipeline, action)
-            if action["InputArtifacts"] and not _of_cdk(project):
-                stores = bool(action["OutputArtifacts"])
-                yield RunStep(str(action["Name"]), str(stage["Name"]), roles, project, stores)
+            if action["InputArtifacts"] and not _runs(project, _UPDATE):
+                stores, publishes = bool(action["OutputArtifacts"]), _runs(project, _PUBLISH)
+                yield RunStep(str(action["Name"]), str(stage["Name"]), roles, project, stores, publishes)
 
 
 def projects_beside(template: Template) -> Iterator[RunStep]:
@@ -119,14 +126,14 @@ def _invoked(template: Template, configuration: Mapping[str, Any]) -> str | None
     return None
 
 
-def _of_cdk(project: Mapping[str, Any]) -> bool:
-    """Whether a project only updates the pipeline or publishes assets."""
+def _runs(project: Mapping[str, Any], known: re.Pattern[str]) -> bool:
+    """Whether a project runs some commands, and nothing else."""
     try:
         phases = json.loads(as_text(project.get("Source", {}).get("BuildSpec", ""))).get("phases", {})
     except (ValueError, AttributeError):
         return False
     run = [command for phase in ("install", "pre_build", "build", "post_build") for command in _commands(phases, phase)]
-    return any(known.fullmatch("\n".join(run)) for known in (_UPDATE, _PUBLISH))
+    return known.fullmatch("\n".join(run)) is not None
 
 
 def _commands(phases: Mapping[str, Any], phase: str) -> list[str]:

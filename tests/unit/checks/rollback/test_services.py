@@ -181,7 +181,7 @@ CHANGES = [
 
 
 @pytest.mark.exhaustive(
-    "stacks/test_pipeline_rights.py::test_what_publishes_assets_refuses_another_assembly_and_runs_nothing_that_it_says"
+    "constructs/pipeline/test_asset_publishing.py::test_a_role_that_may_publish_behind_the_approval_is_a_finding"
 )
 def test_every_template_passes(assembly: Assembly, variant: Assembly) -> None:
     """With the account of the pipeline, which a synthesis knows: in the variant, production shares it."""

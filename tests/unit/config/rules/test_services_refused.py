@@ -114,3 +114,29 @@ def test_rules_of_two_load_balancers_may_have_one_priority() -> None:
     services = [{"name": "open", "priority": 7}, {"name": "closed", "priority": 7, "internal": True}]
     assert lines({"services": services}) == []
     assert lines({"services": [services[0], {"name": "other", "priority": 7}]}) != []
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        (
+            {"hosts": ["{environment}.example.com", "api.example.com"]},
+            ["services[0].hosts[1]: 'api.example.com' is also a host in dev, and its DNS record can lead to one"],
+        ),
+        ({"hosts": ["{environment}.example.com"]}, []),
+        ({"hosts": ["api.example.com"], "environments": {"prod": {"hosts": ["www.example.com"]}}}, []),
+        (
+            {"hosts": ["a.example.com"], "environments": {"prod": {"hosts": ["b.example.com", "a.example.com"]}}},
+            ["services[0].environments.prod.hosts[1]: 'a.example.com' is also a host in dev, and its DNS record can"],
+        ),
+    ],
+)
+def test_a_host_of_two_environments_is_refused_where_each_would_make_its_record(
+    service: dict[str, Any], said: list[str]
+) -> None:
+    zone = {"zone_id": "Z00000000001", "zone_name": "example.com"}
+    zoned = {name: {"domain": {"name": f"{name}.example.com", **zone}} for name in ("dev", "prod")}
+    case = {"services": [{"name": "api", **service}], "environments": zoned}
+    assert [line[: len(each)] for line, each in zip(lines(case), said, strict=True)] == said
+    zoned["dev"] = {"domain": None, "allow_plain_http": True}
+    assert lines(case) == []

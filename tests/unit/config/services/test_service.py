@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,12 @@ PRECEDENCE: dict[str, tuple[dict[str, str], Any, Any, Any]] = {
     "permissions": (JOB, None, [GET], [PUT]),
     "connects_to": (WORKER, None, ["db:5432"], ["cache:6379"]),
     "sidecars": (WEB, None, [], [{"name": "otel", "image": f"ghcr.io/acme/otel@{DIGEST}"}]),
-    "hosts": (WEB, None, ["a.staging.nova.example.com"], ["b.nova.example.com"]),
+    "hosts": (
+        {**WEB, "environments": {"staging": {"hosts": ["c.staging.nova.example.com"]}}},  # a host is in one environment
+        None,
+        ["a.staging.nova.example.com"],
+        ["b.nova.example.com"],
+    ),
     "priority": (WEB, None, 211, 223),
     "health.interval": (WORKER, None, 11, 17),
     "queue.tries": (WORKER, None, 3, 4),
@@ -149,7 +155,7 @@ def test_the_innermost_table_that_has_a_key_wins_and_is_named(raw: dict[str, Any
     kind, *values = PRECEDENCE[key]
     if values[depth - 1] is None:
         return
-    entry: dict[str, Any] = {"name": "shop", **kind}
+    entry: dict[str, Any] = {"name": "shop", **deepcopy(kind)}
     raw["services"] = [entry]
     layers = (raw["environments"][2], entry, entry.setdefault("environments", {}).setdefault("prod", {}))
     for table, value in zip(layers[:depth], values, strict=False):
@@ -284,18 +290,18 @@ def test_services_of_different_hosts_may_share_a_path_and_others_may_not(raw: di
     ):
         environment["domain"]["zone_name"] = "example.com"
         assert environment["domain"]["name"] == domain
-    raw["services"][0] |= {"hosts": ["a.example.com"], "paths": ["/x/*"], "priority": 1}
-    raw["services"][1] |= {"hosts": ["b.example.com"], "paths": ["/x/*"], "priority": 2}
+    raw["services"][0] |= {"hosts": ["a-{environment}.example.com"], "paths": ["/x/*"], "priority": 1}
+    raw["services"][1] |= {"hosts": ["b-{environment}.example.com"], "paths": ["/x/*"], "priority": 2}
     parse_config(raw)
-    raw["services"][1]["hosts"] = ["a.example.com"]
-    [line] = faults(raw)
-    assert "services[1].paths: '/x/*' is also a path of carts-service" in line
+    raw["services"][1]["hosts"] = ["a-{environment}.example.com"]
+    where = [line.rpartition(": give")[0].partition("carts-service at ")[2].partition(",")[0] for line in faults(raw)]
+    assert where == [f"a-{name}.example.com" for name in ("dev", "staging", "prod")]
 
 
 def test_a_rule_for_every_path_does_not_come_before_one_for_a_host(raw: dict[str, Any]) -> None:
     for environment in raw["environments"][1:]:
         environment["domain"]["zone_name"] = "example.com"
-    raw["services"][0] |= {"hosts": ["a.example.com"], "priority": 9}
+    raw["services"][0] |= {"hosts": ["{environment}.example.com"], "priority": 9}
     raw["services"][1] |= {"paths": ["/*"], "priority": 8}
     [line] = faults(raw)
     assert "services[1].priority: 8 comes before carts-service and bills-service and orders-service, whose" in line

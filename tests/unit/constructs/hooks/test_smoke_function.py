@@ -17,6 +17,16 @@ ANSWERS = {
     "/broken": [500],
     "/late": [503, 502, 200],
     "/gone": [503],
+    "/slash": [301],
+    "/full": [302],
+    "/elsewhere": [302],
+    "/neighbour": [302],
+}
+LEADS_TO = {
+    "/slash": "/good",
+    "/full": "http://shop.example.com/good",
+    "/elsewhere": "https://api.example.com/good",
+    "/neighbour": "http://127.0.0.1:1/good",
 }
 
 
@@ -25,21 +35,25 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A server that answers as the table says, the last answer again and again, and keeps what it was asked."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     asked: list[tuple[str, str]] = []
+    hosts: list[str] = []
     left = {path: list(statuses) for path, statuses in ANSWERS.items()}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append((self.path, self.headers.get("x-nova-test", "")))
+            hosts.append(self.headers["Host"])
             statuses = left[self.path]
             self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
             self.send_header("Content-Length", "0")
+            if self.path in LEADS_TO:
+                self.send_header("Location", LEADS_TO[self.path])
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
             """Logs nothing."""
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.asked = asked  # type: ignore[attr-defined]
+    running.asked, running.hosts = asked, hosts  # type: ignore[attr-defined]
     thread = threading.Thread(target=running.serve_forever, args=(0.01,))
     thread.start()
     yield running
@@ -71,6 +85,24 @@ def test_every_path_has_to_be_answered_well(server: Any, paths: list[str], statu
 def test_it_asks_with_the_header_that_leads_to_the_new_revision(server: Any) -> None:
     smoke_function.handler(event(server, "/good"), None)
     assert server.asked == [("/good", "new-revision")]
+
+
+def test_a_host_that_no_record_leads_to_is_asked_for_at_the_address(server: Any) -> None:
+    asked = event(server, "/full", "/slash")
+    asked["hookDetails"]["host"] = "shop.example.com"
+    assert smoke_function.handler(asked, None) == {"hookStatus": "SUCCEEDED"}
+    assert [path for path, _ in server.asked] == ["/full", "/good", "/slash", "/good"]
+    assert {*server.hosts} == {"shop.example.com"}
+    assert {value for _, value in server.asked} == {"new-revision"}
+
+
+@pytest.mark.parametrize("path", ["/elsewhere", "/neighbour", "/full"])
+def test_what_another_host_would_answer_is_red(server: Any, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be another environment, which runs well."""
+    assert smoke_function.handler(event(server, path), None) == {"hookStatus": "FAILED"}
+    assert [asked for asked, _ in server.asked] == [path]
+    assert f"{path} answered 30" in (said := capsys.readouterr().out)
+    assert "which is not what is tested: name a path that does not" in said
 
 
 def test_a_services_own_red_is_not_asked_for_again(server: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,108 +1,15 @@
 """The comparison of the commit's pipeline with the deployed one, over assemblies that were tampered with."""
 
-import hashlib
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.assembly import Assembly
-from helpers.delivery_pipeline import STACK, project, stage
 from helpers.exhaustive import one_of_each
-from nova_infra.constructs.pipeline.release_tools import refuse_others
-from nova_infra.constructs.pipeline.update_approval import COMPARE
-
-PLACE, ASSETS = "aws://444444444444/us-east-1", "cdk-q-assets-444444444444-us-east-1"
-ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-us-east-1"
-LOAD = 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"'
-TARBALL = ["sh", "-c", LOAD, "cdk-tarball-image-asset", f"asset.{'a1' * 32}.tar"]
-AWS = """#!/bin/sh
-case " $* " in *" describe-stacks "*) tags=.tags ;; esac
-while [ "$1" != --stack-name ]; do shift; done
-cat "{deployed}/$2$tags"
-"""
-
-
-def write(path: Path, content: Any) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def stack(directory: Path, name: str, template: dict[str, Any]) -> dict[str, Any]:
-    """A stack's template, its assets and its entry in the manifest, as `cdk synth` writes them."""
-    file = f"{name}.template.json"
-    digest = write(directory / file, template)
-    destination = {"bucketName": ASSETS, "objectKey": f"{digest}.json", "region": "us-east-1"}
-    files = {digest: {"source": {"path": file, "packaging": "file"}, "destinations": {"x": destination}}}
-    write(directory / f"{name}.assets.json", {"files": files})
-    return {
-        "type": "aws:cloudformation:stack",
-        "environment": PLACE,
-        "displayName": name,
-        "properties": {
-            "templateFile": file,
-            "assumeRoleArn": ROLE % "deploy",
-            "cloudFormationExecutionRoleArn": ROLE % "cfn-exec",
-            "stackTemplateAssetObjectUrl": f"s3://{ASSETS}/{digest}.json",
-            "terminationProtection": True,
-            "validateOnSynth": False,
-            "bootstrapStackVersionSsmParameter": "/cdk-bootstrap/q/version",
-        },
-        "dependencies": [f"{name}.assets"],
-    }
-
-
-def with_assets(stacks: dict[str, Any]) -> dict[str, Any]:
-    """A manifest's entries for stacks: CDK lists the assets of each beside it."""
-    lists = {
-        f"{name}.assets": {"type": "cdk:asset-manifest", "properties": {"file": f"{each['displayName']}.assets.json"}}
-        for name, each in stacks.items()
-    }
-    return stacks | lists
-
-
-@pytest.fixture
-def artifacts(tmp_path: Path) -> dict[str, Any]:
-    """The manifest's entries of an assembly that is what is deployed."""
-    (tmp_path / "bin").mkdir()
-    aws = tmp_path / "bin" / "aws"
-    aws.write_text(AWS.format(deployed=tmp_path / "deployed"))
-    aws.chmod(0o755)
-    templates: dict[str, dict[str, Any]] = {
-        "Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}},
-        "Registry": {"Resources": {}},
-    }
-    for name, template in templates.items():
-        write(tmp_path / "deployed" / name, template)
-        write(tmp_path / "deployed" / f"{name}.tags", [{"Key": "team", "Value": "platform"}])
-    found = {name: stack(tmp_path / "cdk.out", name, template) for name, template in templates.items()}
-    found["Pipeline"]["dependencies"].append("Registry")
-    for each in found.values():
-        each["properties"]["tags"] = {"team": "platform"}
-    nested = with_assets({"PipelineDevshop": stack(tmp_path / "cdk.out" / "dev", "shop", {})})
-    nested["PipelineDevshop"]["displayName"] = "Pipeline/Dev/shop"
-    write(tmp_path / "cdk.out" / "dev" / "manifest.json", {"artifacts": nested})
-    return with_assets(found) | {"dev": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "dev"}}}
-
-
-@pytest.fixture
-def compare(tmp_path: Path, artifacts: dict[str, Any]) -> Callable[[], str]:
-    def run(there: Path = tmp_path / "cdk.out", **more: str) -> str:
-        others = artifacts.pop("the manifest's own", {})
-        write(tmp_path / "cdk.out" / "manifest.json", {"version": "55.0.0", "artifacts": artifacts, **others})
-        variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q", **more}
-        variables["CODEBUILD_SRC_DIR"] = str(there)
-        environment = {**os.environ, **variables, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-        command = ["bash", "-c", f'{COMPARE} && echo "$PIPELINE"']
-        result = subprocess.run(command, cwd=there, env=environment, capture_output=True, text=True, check=False)
-        return result.stdout.strip() if result.returncode == 0 else "failed"
-
-    return run
+from helpers.pipeline_assembly import ASSETS, LOAD, ROLE, TARBALL, stack, write
+from nova_infra.constructs.pipeline.built_assembly import refuse_others
 
 
 def test_what_is_deployed_is_the_same(compare: Callable[[], str]) -> None:
@@ -293,96 +200,6 @@ def test_whatever_would_deploy_something_else_is_a_change(
 ) -> None:
     TAMPERED[name](artifacts, tmp_path / "cdk.out")
     assert compare().startswith("changed: ")
-
-
-SUPPORT = "cross-region-stack-444444444444_eu-central-1"
-
-
-@pytest.fixture
-def supported(tmp_path: Path, artifacts: dict[str, Any]) -> dict[str, Any]:
-    """The entry of the stack that CDK adds for artifacts in another region, as it writes and deploys it."""
-    there = tmp_path / "cdk.out"
-    artifacts[SUPPORT] = {
-        "type": "aws:cloudformation:stack",
-        "environment": "aws://444444444444/eu-central-1",
-        "displayName": "cross-region-stack-444444444444:eu-central-1",
-        "additionalMetadataFile": f"{SUPPORT}.metadata.json",
-        "properties": {
-            "templateFile": f"{SUPPORT}.template.json",
-            "terminationProtection": False,
-            "validateOnSynth": False,
-            "assumeRoleArn": ROLE % "deploy",
-            "cloudFormationExecutionRoleArn": ROLE % "cfn-exec",
-            "stackName": "Pipeline-support-eu-central-1",
-            "tags": {"team": "platform"},
-        },
-    }
-    artifacts["Pipeline"]["dependencies"].append(SUPPORT)
-    write(there / f"{SUPPORT}.metadata.json", {})
-    template = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}
-    for path in (there / f"{SUPPORT}.template.json", tmp_path / "deployed" / "Pipeline-support-eu-central-1"):
-        write(path, template)
-    write(tmp_path / "deployed" / "Pipeline-support-eu-central-1.tags", [{"Key": "team", "Value": "platform"}])
-    return artifacts[SUPPORT]  # type: ignore[no-any-return]  # what was put there above
-
-
-def test_the_stack_for_artifacts_of_another_region_is_compared_like_the_pipeline_s(
-    compare: Callable[..., str], supported: dict[str, Any], tmp_path: Path
-) -> None:
-    assert compare(REGIONS="ap-south-1 eu-central-1") == "same"
-    assert "not of an assembly; Pipeline would be deployed with other stacks" in compare(REGIONS="ap-south-1")
-    write(tmp_path / "cdk.out" / f"{SUPPORT}.template.json", {"Resources": {"Evil": {}}})
-    assert compare(REGIONS="eu-central-1") == f"changed: {SUPPORT} changes"
-
-
-def test_what_is_synthesized_for_another_region_is_the_same_when_it_is_deployed(
-    compare: Callable[..., str], variant: Assembly, tmp_path: Path
-) -> None:
-    """By the variables and over the assembly of a pipeline that delivers to two regions."""
-    manifest = json.loads((variant.directory / "manifest.json").read_text())
-    for name, each in manifest["artifacts"].items():
-        if each["type"] == "aws:cloudformation:stack":
-            template = json.loads((variant.directory / each["properties"]["templateFile"]).read_text())
-            deployed = tmp_path / "deployed" / each["properties"].get("stackName", name)
-            write(deployed, template)
-            tags = each["properties"].get("tags", {}).items()
-            write(deployed.with_name(f"{deployed.name}.tags"), [{"Key": key, "Value": value} for key, value in tags])
-    [step] = [each for each in stage(variant, "Build")["Actions"] if each["Name"] == "Compare"]
-    found = project(variant, step)["Environment"]["EnvironmentVariables"]
-    variables = {each["Name"]: each["Value"] for each in found}
-    assert variables["REGIONS"] == "eu-west-1"
-    [read] = [
-        each["Resource"]
-        for policy in variant.properties(STACK, "AWS::IAM::Policy")
-        for each in policy["PolicyDocument"]["Statement"]
-        if "cloudformation:GetTemplate" in each["Action"] and "support" in json.dumps(each["Resource"])
-    ]
-    assert f":cloudformation:eu-west-1:444444444444:stack/{STACK}-support-eu-west-1/*" in json.dumps(read)
-    assert compare(there=variant.directory, **variables) == "same"
-
-
-SUPPORT_TAMPERED = {
-    "another region": {"environment": "aws://444444444444/eu-west-1"},
-    "another role": {"assumeRoleArn": ROLE.replace("us-east-1", "eu-central-1") % "deploy"},
-    "another name": {"stackName": "Pipeline-support-eu-west-1"},
-    "another topic": {"notificationArns": ["arn:aws:sns:us-east-1:444444444444:theirs"]},
-    "a template of the bucket": {"stackTemplateAssetObjectUrl": f"s3://{ASSETS}/evil.json"},
-    "other tags": {"tags": {}},
-    "an asset": {},
-}
-
-
-@pytest.mark.exhaustive("test_the_stack_for_artifacts_of_another_region_is_compared_like_the_pipeline_s")
-@pytest.mark.parametrize("changed", SUPPORT_TAMPERED.values(), ids=SUPPORT_TAMPERED.keys())
-def test_whatever_else_is_deployed_in_another_region_is_a_change(
-    compare: Callable[..., str], supported: dict[str, Any], tmp_path: Path, changed: dict[str, Any]
-) -> None:
-    if not changed:
-        source = {"path": "manifest.json", "packaging": "file"}
-        file = {"source": source, "destinations": {"x": {"objectKey": "a"}}}
-        write(tmp_path / "cdk.out" / f"{SUPPORT}.assets.json", {"files": {"a": file}})
-    (supported if "environment" in changed else supported["properties"]).update(changed)
-    assert compare(REGIONS="eu-central-1").startswith("changed: ")
 
 
 def test_what_cannot_be_compared_is_not_the_same(compare: Callable[[], str], tmp_path: Path) -> None:

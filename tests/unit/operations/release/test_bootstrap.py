@@ -41,19 +41,23 @@ def test_the_template_is_what_the_cli_shows(template: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_trust_of_another_account_names_the_pipelines_roles(template: dict[str, Any], role: str) -> None:
-    found = limited(template, toolchain="444444444444")
+def test_every_trust_of_another_account_names_the_pipelines_roles(
+    template: dict[str, Any], config: Config, role: str
+) -> None:
+    found = limited(template, config)
     statements = list(trusting(found, role))
     assert len(statements) == len(list(trusting(template, role))) >= 1
     for statement in statements:
         condition = statement["Condition"]
         for branch in condition["Fn::If"][1:] if "Fn::If" in condition else [condition]:
-            [arn] = branch["ArnLike"]["aws:PrincipalArn"]
+            arn, *publishing = branch["ArnLike"]["aws:PrincipalArn"]
             assert arn.startswith("arn:*:iam::444444444444:role/NovaPipelineStack-Pipeline")
+            publishes = role in ("FilePublishingRole", "ImagePublishingRole")
+            assert publishing == ["arn:*:iam::444444444444:role/nova-*-publish-step"] * publishes
 
 
-def test_nothing_else_of_the_template_changes(template: dict[str, Any]) -> None:
-    found = limited(template, toolchain="444444444444")
+def test_nothing_else_of_the_template_changes(template: dict[str, Any], config: Config) -> None:
+    found = limited(template, config)
     for role in ROLES:
         for made, given in zip(trusting(found, role), trusting(template, role), strict=True):
             if "Condition" in given:
@@ -69,15 +73,15 @@ def test_the_role_that_deploys_is_the_one_that_the_template_of_the_pipeline_has(
     assert pipeline["RoleArn"]["Fn::GetAtt"][0].startswith("PipelineRole")
 
 
-def test_a_trust_that_is_not_known_is_refused(template: dict[str, Any]) -> None:
+def test_a_trust_that_is_not_known_is_refused(template: dict[str, Any], config: Config) -> None:
     changed = copy.deepcopy(template)
     for statement in trusting(changed, "DeploymentActionRole"):
         statement["Condition"] = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     with pytest.raises(RefusedError, match="sets a condition that Nova does not know"):
-        limited(changed, toolchain="444444444444")
+        limited(changed, config)
     changed["Resources"]["DeploymentActionRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"] = []
     with pytest.raises(RefusedError, match="DeploymentActionRole: trusts no account"):
-        limited(changed, toolchain="444444444444")
+        limited(changed, config)
 
 
 def test_where_github_actions_delivers_no_account_is_trusted(github_config: Config) -> None:

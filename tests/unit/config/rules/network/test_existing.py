@@ -253,7 +253,9 @@ def test_tests_ask_a_service_where_its_users_do(raw: dict[str, Any]) -> None:
     config = parse_config(raw)
     carts, stock = (resolved(service, config.environments[0]) for service in config.services[:2])
     plain, tls = "http://shared-1234567890.us-east-1.elb.amazonaws.com", "https://staging.nova.example.com"
-    assert asked_at(carts.service, carts.environment, plain) == "http://carts.example.com"
-    assert asked_at(stock.service, stock.environment, plain) == plain
+    assert asked_at(carts.service, carts.environment, plain) == (plain, "carts.example.com"), "no record leads there"
+    assert asked_at(stock.service, stock.environment, plain) == (plain, "")
     staging = resolved(config.services[0], config.environments[1])
-    assert asked_at(staging.service, staging.environment, tls) == tls
+    assert asked_at(staging.service, staging.environment, tls) == (tls, "")
+    own = staging.service.model_copy(update={"hosts": ("carts.nova.example.com",)})
+    assert asked_at(own, staging.environment, tls) == ("https://carts.nova.example.com", "")

@@ -27,13 +27,13 @@ def test_a_worker_does_not_say_where_its_queues_are(raw: dict[str, Any], table: 
     ("queue", "oldest"),
     [
         ({}, 120),
-        ({"visibility_seconds": 120}, 120),
-        ({"visibility_seconds": 900}, 900),
+        ({"visibility_seconds": 61}, 122),
+        ({"visibility_seconds": 900}, 1800),
         ({"oldest_seconds": 60}, 60),
         ({"oldest_seconds": 300, "visibility_seconds": 600}, 300),
     ],
 )
-def test_a_message_is_old_after_a_try_unless_the_file_says_when(
+def test_a_message_is_old_after_two_tries_unless_the_file_says_when(
     raw: dict[str, Any], queue: dict[str, int], oldest: int
 ) -> None:
     raw["services"].append({"name": "w", "queue": queue, **WORKER})
@@ -49,9 +49,9 @@ def test_a_message_is_old_after_a_try_unless_the_file_says_when(
         (
             {"visibility_seconds": 180},
             {"bake_minutes": 5},
-            ["w: in dev, staging, prod the bake ends before the alarm on messages older than 180 s"],
+            ["w: in dev, staging, prod the bake ends before the alarm on messages older than 360 s"],
         ),
-        ({"visibility_seconds": 180}, {"bake_minutes": 6}, []),
+        ({"visibility_seconds": 180}, {"bake_minutes": 9}, []),
         (
             {"oldest_seconds": 300},
             {"bake_minutes": 7},

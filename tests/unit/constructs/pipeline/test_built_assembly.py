@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers.exhaustive import one_of_each
-from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.pipeline.built_assembly import refuse_others
 from nova_infra.machine.tools import digest_of_tools
 
 FILES = {
