@@ -189,6 +189,7 @@ class QueueRecord:
         left: Messages of the last minute's end that nobody had taken.
         rate: Messages that are sent to it in a minute that has any.
         every: Minutes from one that has messages to the next.
+        unfinished: Messages that the release alone was sent, where it has finished none of them.
     """
 
     hidden: float
@@ -200,6 +201,7 @@ class QueueRecord:
     left: int = 0
     rate: int = 1
     every: int = 1
+    unfinished: int = 0
 
 
 @dataclass

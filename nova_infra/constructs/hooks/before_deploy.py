@@ -85,7 +85,7 @@ class BeforeDeploy(Construct):
                 "Command": list(service.before_deploy),
                 "Setting": "before_deploy" if service.kind == "web" else "run_before_promotion",
                 "Seconds": str(service.timeout_seconds if service.kind == "job" else MAX_RELEASE_SECONDS),
-                "Key": _key(service, release),
+                "Key": run_key(service, release),
                 "Done": parameter,
                 "Subnets": [subnet.subnet_id for subnet in subnets],
                 "SecurityGroups": [each.security_group_id for each in security_groups],
@@ -151,7 +151,7 @@ class BeforeDeploy(Construct):
         acknowledge_own_policy(role)
 
 
-def _key(service: Service, release: str) -> str:
+def run_key(service: Service, release: str) -> str:
     """Identifies a run: the image and the settings that the command sees. The same run is not repeated."""
     settings = {"before_deploy", "environment", "secrets", "connects_to", "user"}
     # A job runs again with what it may do now. A migration that has run has run.

@@ -190,12 +190,12 @@ class PlayedEnvironment:
         await self._load.learn(baseline=True)
 
     async def hear_answers(self) -> None:
-        """Wait until the serving revisions have answered every operation, a few minutes at most.
+        """Wait until what runs has answered every operation, and finished a message: a few minutes at most.
 
         A deployment without a bake is over before anybody has asked it anything.
         """
         for _ in range(_MOST_MINUTES_TO_ANSWER):
-            if self._load.knows_answers():
+            if self._load.knows_answers() and self._queues.knows_work(self._services.revisions()):
                 return
             await self.next_minute()
 
@@ -218,7 +218,7 @@ class PlayedEnvironment:
         await self._load.stop()
         await self._services.stop()
         await self._balancers.stop()
-        await self._discovery.stop()
+        self._discovery.stop()
         await self._stand_ins.stop()
         await self._dependencies.stop()
 

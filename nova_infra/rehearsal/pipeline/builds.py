@@ -12,6 +12,7 @@ from nova_infra.machine.commands import run_command
 from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.record import ActionRecord
+from nova_infra.synthesis import not_looked_up
 
 _MOST = 3
 _LONGEST = 400
@@ -68,9 +69,13 @@ async def run_build_command(
         )
 
 
-def asks_aws(commands: Sequence[str]) -> bool:
-    """Whether a command calls AWS by its CLI: here it has no credentials, and in AWS those of its project's role."""
-    return any(_AWS.search(command) for command in commands)
+def asks_aws(commands: Sequence[str], synthesized: Path | None = None) -> bool:
+    """Whether a step calls AWS: here it has no credentials, and in AWS those of its project's role.
+
+    Args:
+        synthesized: The assembly that it makes, if it does: that of an app asks for what nobody has looked up.
+    """
+    return any(map(_AWS.search, commands)) or (synthesized is not None and bool(not_looked_up(synthesized)))
 
 
 def manifest_of(directory: Path) -> float:

@@ -281,7 +281,8 @@ class Player:
         # What links an artifact of an earlier step is CDK's own: everything runs in one directory here.
         if install := [command for command in action.install if "CODEBUILD_SRC_DIR_" not in command]:
             record.note = f"not run here: {'; '.join(install)}"
-        if self.candidate.app and asks_aws(action.commands):
+        makes = self.candidate.assembly.directory if action.leaves else None
+        if self.candidate.app and asks_aws(action.commands, makes):
             record.note, record.played = (
                 "not played: its commands ask AWS, with its own role's permissions",
                 "simulated",

@@ -120,6 +120,11 @@ def _unknown_to(answers: dict[str, dict[int, int]]) -> str:
 def _unworked(record: Record, deployment: DeploymentRecord) -> str:
     """Why a service that no request reaches had nothing to do, a clause; empty where it had."""
     queues = {name: queue for name, queue in record.queues.items() if deployment.service in queue.workers}
+    for name, queue in queues.items():
+        if queue.unfinished:
+            count = "the only message" if queue.unfinished == 1 else f"none of {queue.unfinished} messages"
+            verb = "did not finish" if queue.unfinished == 1 else "finished"
+            return f"{deployment.service} {verb} {count} of {name} that it was sent"
     if any(queue.sent for queue in queues.values()) or record.called.get(deployment.service):
         return ""
     if queues:

@@ -50,6 +50,7 @@ class Handling:
     longer than the one before: once for each revision, some minutes are then as in AWS again.
 
     Attributes:
+        gave_up: Whether it was waited in vain for a message that these tasks have taken.
         pause: The longest that messages waited, in seconds, while the worker had none in hand: it works after it has
             deleted them, or asks for more only now and then. None while it has not taken any.
     """
@@ -73,6 +74,8 @@ class Handling:
     _waiting: int = 0
     _taken: int = 0
     _done: int = 0
+    _done_before: int = 0
+    gave_up: bool = False
 
     @property
     def is_due(self) -> bool:
@@ -124,7 +127,9 @@ class Handling:
         self._waiting, self._taken, self._done = waiting, taken, done
         if not waiting and not taken:
             return False
-        return now - self._changed < self._patience and now - self._began < MOST_SECONDS
+        goes_on = now - self._changed < self._patience and now - self._began < MOST_SECONDS
+        self.gave_up |= bool(taken) and not goes_on
+        return goes_on
 
     def hide(self, seconds_per_minute: float) -> float:
         """Seconds for which a message that is received from now on has to be hidden.
@@ -206,7 +211,12 @@ class Handling:
 
     def renew(self) -> None:
         """Note that the worker's tasks run another revision, which may take longer."""
-        self._doubted = None
+        self._doubted, self._done_before, self.gave_up = None, self._done, False
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether a message has been deleted since the worker's tasks run what they run now."""
+        return self._done > self._done_before
 
     def _note_pause(self, now: float, waiting: int, taken: int, done: int) -> None:
         if self._idle_since is not None and (taken or done > self._done):

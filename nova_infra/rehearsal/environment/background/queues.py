@@ -150,12 +150,21 @@ class Queues:
                 queue.poisoned += 1
         await gather(*(self._measure(name, queue) for name, queue in self._queues.items()))
 
+    def knows_work(self, running: Mapping[str, Collection[str]]) -> bool:
+        """Whether the release's workers have each finished a message, or are not expected to."""
+        return all(
+            queue.handling.has_finished or queue.handling.gave_up or not queue.examples
+            for queue in self._queues.values()
+            if _of_worker(queue, running) & self._released
+        )
+
     def note_gaps(self, running: Mapping[str, Collection[str]]) -> None:
         """Note where the release got only some of the examples."""
         for name, queue in self._queues.items():
             revisions, count = _of_worker(queue, running), len(queue.examples)
             is_alone = revisions <= self._released and revisions == queue.revisions
             sent = queue.turn if is_alone else 0
+            queue.record.unfinished = 0 if queue.handling.has_finished else sent
             if revisions & self._released and sent < count:
                 why = queue.handling.why_so_few if is_alone else "old and new tasks ran to the end"
                 because = f", because {why}" if why else ""

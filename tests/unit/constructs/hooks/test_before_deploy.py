@@ -10,7 +10,7 @@ from botocore.stub import ANY, Stubber
 
 from nova_infra.config import Service
 from nova_infra.constructs.hooks import before_deploy_handler as function
-from nova_infra.constructs.hooks.before_deploy import _key
+from nova_infra.constructs.hooks.before_deploy import run_key
 
 WANTED = {
     "Cluster": "nova-live",
@@ -192,5 +192,5 @@ def test_a_job_runs_again_with_what_it_may_do_now_and_a_migration_that_has_run_d
     own = {"schedule": "none"} if kind == "job" else {"paths": ("/shop/*",)}
     may = [[{"actions": [each], "resources": ["arn:aws:s3:::b/*"]}] for each in ("s3:GetObject", "s3:PutObject")]
     before, after = (Service.model_validate({"name": "shop", "kind": kind, **own, "permissions": each}) for each in may)
-    assert (_key(before, "1") != _key(after, "1")) is again
-    assert _key(before, "1") == _key(before, "1") != _key(before, "2")
+    assert (run_key(before, "1") != run_key(after, "1")) is again
+    assert run_key(before, "1") == run_key(before, "1") != run_key(before, "2")

@@ -52,6 +52,12 @@ def test_commands_that_ask_aws_are_known() -> None:
     assert not asks_aws(["echo aws is fine", "aws --version", "pytest tests/aws", "./aws x"])
 
 
+def test_a_synthesis_asks_aws_for_zones_that_nobody_has_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"missing": [{"provider": "availability-zones", "props": {}}]}')
+    assert asks_aws(["cdk synth"], tmp_path)
+    assert not asks_aws(["cdk synth"], tmp_path / "elsewhere")
+
+
 @pytest.mark.parametrize(
     ("commands", "leaves", "played"),
     [(("cdk synth",), "cdk.out", True), (("make images",), "", False), (("docker build .",), "out", False)],

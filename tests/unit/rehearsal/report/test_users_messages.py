@@ -38,13 +38,24 @@ def test_what_becomes_of_messages_is_what_users_meet(
         (QueueRecord(hidden=30, sent=70, workers=["service-2"]), "✓", "All 3 stages succeeded", "make drills"),
         (QueueRecord(hidden=30, workers=["service-2"]), "!", "service-2 got no messages", "services/<name>/messages"),
         (
+            QueueRecord(hidden=30, sent=5, workers=["service-2"], unfinished=3),
+            "!",
+            "service-2 finished none of 3 messages of mails",
+            "",
+        ),
+        (
             QueueRecord(hidden=30, sent=70, workers=["other"]),
             "!",
             "nothing here gives service-2 work",
             "before the last",
         ),
     ],
-    ids=["a worker with messages", "a worker without", "neither a worker nor behind a load balancer"],
+    ids=[
+        "a worker with messages",
+        "a worker without",
+        "a worker that finishes none",
+        "neither a worker nor behind a load balancer",
+    ],
 )
 def test_what_had_nothing_to_do_was_not_tested(
     rehearsed: Callable[..., Record], queue: QueueRecord, sign: str, said: str, remedy: str

@@ -57,6 +57,25 @@ def test_what_a_queue_shows_of_its_worker(
 
 
 @pytest.mark.parametrize(
+    ("looks", "finished", "gave_up"),
+    [
+        ([(0, 1, 0, 5), (1, 0, 1, 5), (2, 0, 0, 6)], True, False),
+        ([(0, 1, 0, 5), (1, 0, 1, 5), (2, 0, 1, 5)], False, False),
+        ([(0, 1, 0, 5), (1, 0, 1, 5), (90, 0, 1, 5)], False, True),
+    ],
+)
+def test_what_the_tasks_before_have_finished_does_not_count(
+    looks: list[tuple[float, int, int, int]], finished: bool, gave_up: bool
+) -> None:
+    handling, _ = handled([(0, 1, 0, 0), (1, 0, 1, 0), (2, 0, 0, 5)], minutes=1)
+    handling.renew()
+    handling.begin(0)
+    for now, waiting, taken, done in looks:
+        handling.look(now, waiting=waiting, taken=taken, done=done)
+    assert (handling.has_finished, handling.gave_up) == (finished, gave_up)
+
+
+@pytest.mark.parametrize(
     ("looks", "hide", "rate", "goes_on"),
     [
         # Nobody knows yet how long this worker takes.
