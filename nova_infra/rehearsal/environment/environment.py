@@ -218,7 +218,7 @@ class PlayedEnvironment:
         await self._load.stop()
         await self._services.stop()
         await self._balancers.stop()
-        await self._discovery.stop()
+        self._discovery.stop()
         await self._stand_ins.stop()
         await self._dependencies.stop()
 

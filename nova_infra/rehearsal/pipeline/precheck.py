@@ -50,7 +50,8 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     sidecars = {each for reading in readings for each in reading.sidecars}
     existing = {each for reading in readings for each in reading.existing}
     alarms = {name: why for reading in readings for name, why in reading.alarms.unevaluated.items()}
-    notes = [", ".join(sorted(areas))] if areas else []
+    notes = sorted(each for each in areas if ": " in each)
+    notes += [", ".join(sorted(areas - set(notes)))] if areas - set(notes) else []
     secrets -= set(provided)
     secrets |= {name for s in pipeline.stages for a in s.actions if isinstance(a, BuildAction) for name in a.secrets}
     if secrets:

@@ -80,7 +80,7 @@ async def asked(value: str, played: PlayedStack, called: dict[str, int]) -> str:
         return "silence"
     finally:
         target.close()
-        await discovery.stop()
+        discovery.stop()
 
 
 def answered(value: str, played: PlayedStack, called: dict[str, int]) -> str:

@@ -147,8 +147,9 @@ def sticky_rule(resources: dict[str, Any]) -> None:
 
 
 def shared_files(resources: dict[str, Any]) -> None:
-    volume = {"Name": "files", "EFSVolumeConfiguration": {"FilesystemId": "fs-1"}}
-    resources["Task"]["Properties"]["Volumes"] = [volume]
+    given = resources["Task"]["Properties"]
+    given["Volumes"] = [{"Name": "files", "EFSVolumeConfiguration": {"FilesystemId": "fs-1"}}]
+    given["ContainerDefinitions"][0]["EnvironmentFiles"] = [{}]
 
 
 def tagged(resources: dict[str, Any]) -> None:
@@ -172,6 +173,7 @@ def test_what_is_played_without_a_part_says_so(
     edited = precheck(of_prod(write_assembly(tmp_path / "edited"), edit))
     assert not any("sticky" in note or "EFS" in note for note in plain)
     assert any(said in note for note in edited) if said else edited == plain
+    assert ("environment files: a task lacks the variables that are in them" in edited) is (edit is shared_files)
 
 
 INSTANCES = [{"CapacityProvider": "instances", "Weight": 1}]
