@@ -110,7 +110,7 @@ class Parts:
             self.failed = True
             groups = [process.pid for process in self._running]
         for group in groups:
-            _signal(group, signal.SIGTERM)
+            _signal(group, signal.SIGINT)  # which pytest cleans up after
         late = time.monotonic() + GRACE_SECONDS
         # `make` ends at once; the others of its group may not.
         while time.monotonic() < late and any(_signal(group, 0) for group in groups):

@@ -81,7 +81,7 @@ class Rule:
 
 _DOCUMENTS = (
     *("AssumeRolePolicyDocument", "FileSystemPolicy", "KeyPolicy", "Policy", "PolicyDocument", "PolicyText"),
-    *("RepositoryPolicyText", "ResourcePolicy"),
+    *("RepositoryPolicy", "RepositoryPolicyText", "ResourcePolicy"),
 )
 # What a document may say that only CloudFormation knows, such as by Fn::Transform.
 _ANYTHING = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}

@@ -54,11 +54,15 @@ class Promotion:
     def before(self, stage: str) -> frozenset[str]:
         """The accounts of the environments before the approval of one; none where it waits for none.
 
+        For a stage that is none of theirs, as of what delivers, those before the first approval.
+
         The toolchain's is left out: what delivers has to reach every environment.
         """
-        if (stage, True) not in [(name, approval) for name, _, approval in self.environments]:
-            return frozenset()
-        return frozenset(account for _, account, _ in self._split(stage)[0]) - {self.toolchain}
+        waiting = [name for name, _, approval in self.environments if approval]
+        if stage not in [name for name, _, _ in self.environments]:
+            stage = next(iter(waiting), "")
+        found = frozenset(account for _, account, _ in self._split(stage)[0]) if stage in waiting else frozenset()
+        return found - {self.toolchain}
 
     def _split(self, stage: str) -> tuple[tuple[tuple[str, str, bool], ...], ...]:
         """The environments before one, and those after it; none of either for another stage."""

@@ -43,6 +43,8 @@ _READ_BY_MANAGED = (
 )
 OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
 """Keys of conditions that requests have only where a service acts for a resource."""
+# Their policies limit what passes through them, and grant nothing.
+_GRANT_NOTHING = ("AWS::EC2::VPCEndpoint",)
 _ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
 _STAR = r"\ue000"
 """What is written as a star, as JSON, while the stars of a pattern are what nobody knows."""
@@ -188,12 +190,12 @@ class Attached:
                     "Condition": {"ArnLike": source} if source else {},
                 }
                 yield policy_id, [self.pattern(properties.get("Principal"))], statement
-            if resource["Type"].startswith("AWS::IAM::"):
+            if resource["Type"].startswith("AWS::IAM::") or resource["Type"] in _GRANT_NOTHING:
                 continue
-            for document in (each for value in properties.values() for each in branches(value)):
-                for statement in branches(document.get("Statement", document if "Principal" in document else None)):
-                    if {"Principal", "NotPrincipal"} & set(statement):
-                        yield policy_id, list(self._principals(statement)), {"Resource": "*", **statement}
+            # A key's policy is about that key alone, whatever it names.
+            own = {"Resource": {"Ref": policy_id}} if resource["Type"] == "AWS::KMS::Key" else {}
+            for each in _with_principals(list(_as_document(resource["Type"], properties).values())):
+                yield policy_id, list(self._principals(each)), {"Resource": "*", **each, **own}
 
     def _principals(self, statement: Mapping[str, Any]) -> Iterator[str]:
         """Patterns of the principals of a statement, without services and identity providers."""
@@ -230,6 +232,24 @@ class Attached:
         marked = (json.loads(json.dumps(each).replace("*", _STAR)) for each in values)
         known = (each for each in map(self.pattern, marked) if "*" not in each)
         return tuple(each.replace(json.loads(f'"{_STAR}"'), "*") for each in known), negated
+
+
+def _with_principals(value: object, depth: int = 4) -> Iterator[Mapping[str, Any]]:
+    """The statements within a resource's properties that name principals: some policies stand deep within them."""
+    if isinstance(value, Mapping) and {"Principal", "NotPrincipal"} & set(value):
+        yield value
+    elif depth and isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _with_principals(each, depth if isinstance(value, list) else depth - 1)
+
+
+def _as_document(kind: str, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Properties in which each statement is written as in a policy: an event bus takes one in another form, too."""
+    if kind != "AWS::Events::EventBusPolicy" or "Principal" not in properties:
+        return properties
+    asked = properties.get("Condition", {})
+    known = {asked["Type"]: {asked["Key"]: asked.get("Value")}} if {"Type", "Key"} <= set(asked) else {}
+    return {"Statement": {**properties, "Effect": "Allow", "Condition": known}}
 
 
 def pattern_in(template: Template, value: object) -> str:

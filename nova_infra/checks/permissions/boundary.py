@@ -6,7 +6,7 @@ It is not IAM's permissions boundary, which ``operations/doctor/boundary.py`` ch
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.permissions.protected import TAKING, goals, goals_beside
+from nova_infra.checks.permissions.protected import TAKING, early_accounts, goals, goals_beside
 from nova_infra.checks.permissions.reach import Goal, Graph
 from nova_infra.checks.permissions.ways.deployed import reach_of_deployed
 from nova_infra.checks.permissions.ways.run_steps import RunStep, other_pipelines, projects_beside, steps_before
@@ -29,6 +29,7 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
             *steps_before(template, pipeline, before=places[-1]),
             *other_pipelines(template, pipeline_id),
             *projects_beside(template),
+            *_let_in(graph, early_accounts(before, production)),
         ]
         for step in steps:
             # Images are built before any environment, by the one project that may start containers.
@@ -41,6 +42,12 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
                 continue
             reached = [*protected, *goals_beside(pipeline, before, production, stores=step.stores, pushes=pushes)]
             yield from _ways(graph, step, reached, pipeline_id)
+
+
+def _let_in(graph: Graph, accounts: frozenset[str]) -> Iterator[RunStep]:
+    """Whom of earlier environments' accounts the template lets do something: their tasks run the repository."""
+    for principal in graph.let_in(accounts):
+        yield RunStep(principal, "", (principal,), {}, stores=False)
 
 
 def _ways(graph: Graph, step: RunStep, reached: list[Goal], pipeline_id: str) -> Iterator[Finding]:

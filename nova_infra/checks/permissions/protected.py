@@ -123,8 +123,8 @@ _DATA = (
 )
 _OWN_WORK = tuple(action for _, _, but in _SERVICES for action in but)
 _NAMED_SERVICES = tuple(f"{service}:*" for _, services, _ in _SERVICES for service in services)
-# Those of the pipeline's own template. Another region's, which has the artifacts too, is named by an alias of CDK's.
-_OWN_KEYS = "${*}"
+# Of the pipeline's own template: a role, which is followed, or a key. Another region's is named by an alias of CDK's.
+_OWN = "${*}"
 # Another way to the objects of any bucket.
 _ACCESS_POINTS = ("arn:aws:s3:*:*:accesspoint/*",)
 _ACCESS_GRANTS = ("arn:*:s3:*:*:access-grants/*",)
@@ -142,7 +142,7 @@ def goals(
         production: The stage of the last environment.
     """
     accounts = _accounts([production])
-    elsewhere = _elsewhere(before, production)
+    elsewhere = early_accounts(before, production)
     # Names of an earlier environment's own roles, which matter where it shares production's account.
     harmless = (
         *(f"*:role/{prefix}-{role}" for stage in before for prefix in _prefixes(stage) for role in ("release", "gate")),
@@ -157,7 +157,7 @@ def goals(
             tuple(f"arn:aws:iam::{account}:role/*" for account in accounts),
             harmless=harmless,
         ),
-        Goal("a role that may do anything here", TAKING, harmless=(*harmless, looking_up), elsewhere=elsewhere),
+        Goal("a role that may do anything here", TAKING, harmless=(*harmless, looking_up, _OWN), elsewhere=elsewhere),
         *(
             Goal(
                 what,
@@ -199,7 +199,8 @@ def _within_production(accounts: Collection[str], own_account: str | None) -> li
     ]
 
 
-def _elsewhere(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) -> frozenset[str]:
+def early_accounts(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) -> frozenset[str]:
+    """The accounts that only stages of earlier environments deploy to."""
     return frozenset(_accounts(before)) - frozenset(_accounts([production]))
 
 
@@ -212,7 +213,7 @@ def goals_beside(
     pushes: bool,
 ) -> list[Goal]:
     """What is protected from one step because it belongs to another."""
-    elsewhere = _elsewhere(before, production)
+    elsewhere = early_accounts(before, production)
     # Of the registries that ready images come from, each by its name.
     logins = ("arn:*:secretsmanager:*:*:secret:*-??????", "arn:*:kms:*:*:key/*") if pushes else ()
     return [
@@ -223,7 +224,7 @@ def goals_beside(
             harmless_actions=(*READING, *(_STORING if stores else ())),
         ),
         Goal("the source of others", _CONNECTING, harmless=tuple(_connections(pipeline)), elsewhere=elsewhere),
-        Goal("what others have encrypted", _ENCRYPTING, harmless=(_OWN_KEYS, *logins), elsewhere=elsewhere),
+        Goal("what others have encrypted", _ENCRYPTING, harmless=(_OWN, *logins), elsewhere=elsewhere),
         Goal(
             "secrets",
             (*SECRETS, *PARAMETERS),

@@ -6,7 +6,7 @@ approval protects. A permissions boundary that the template shows cuts it short.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nova_infra.checks.permissions.attached import ROLE, Attached
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, overlap
@@ -102,6 +102,17 @@ class Graph:
                         if not denied and not goal.spares(pattern):
                             yield Path(way, statement.policy, action, pattern, goal)
 
+    def let_in(self, accounts: frozenset[str]) -> Iterator[str]:
+        """Whom of some accounts the template lets do something, each from then on as if a role of it could do that."""
+        found = dict[str, list[Statement]]()
+        for logical_id, principals, statement in self.attached.on_resources():
+            for principal in principals:
+                if (principal if principal.isdigit() else account_of(principal)) in accounts:
+                    own = (f"${{{logical_id}}}",) if self.template.resources[logical_id]["Type"] == ROLE else ()
+                    found.setdefault(principal, []).append(replace(statement, resources=own or statement.resources))
+        self._statements.update(found)
+        yield from found
+
     def ways(self, start: str) -> dict[str, tuple[str, ...]]:
         """Every role that can be assumed from one, to the roles on the way there; the nearest first."""
         ways: dict[str, tuple[str, ...]] = {start: (start,)}
@@ -119,7 +130,7 @@ class Graph:
         for logical_id, _ in self.template.of_type(ROLE):
             possible = able if self.attached.lets_roles_in(logical_id) else able - {"sts:AssumeRole"}
             names = self.attached.names(logical_id) if possible else ()
-            if self.attached.trusts(logical_id, role) or any(
+            if (role in self.template.resources and self.attached.trusts(logical_id, role)) or any(
                 allowing(statements, action, name) for action in possible for name in names
             ):
                 yield logical_id

@@ -12,6 +12,7 @@ from nova_infra.checks.rule import Finding, Rule, Template, as_list
 _TRUST = "Properties.AssumeRolePolicyDocument"
 _OURS = ("-observer", "-release", "-operator", "-gate", "-deploy")
 _EXACT = ("StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
+_CERTIFIED = "aws:PrincipalTag/x509"
 _AUDIENCE = "sts.amazonaws.com"
 ISSUER = "token.actions.githubusercontent.com"
 """The issuer of GitHub jobs' tokens."""
@@ -60,6 +61,10 @@ def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
             yield "anybody may assume it"
         elif ours and (role == "root" or each.isdigit()) and not callers:
             yield f"every role of {each} may assume it"
+    services = [pattern_of(each) for each in branches(principal.get("Service"), mappings=False)]
+    named = any(_exact(conditions, f"{_CERTIFIED}{part}") for part in ("Subject/CN", "SAN/DNS", "SAN/URI"))
+    if any(each.startswith("rolesanywhere.") for each in services) and not named:
+        yield "whoever has a certificate may assume it: no subject is named word for word"
     for provider in map(pattern_of, branches(principal.get("Federated"), mappings=False)):
         keys = {key for operator in conditions.values() for key in operator}
         issuers = {key.rpartition(":")[0] for key in keys if key.endswith((":sub", ":aud"))} or {""}

@@ -52,12 +52,10 @@ class ProcessTask(Task):
     Attributes:
         sources: Checkout whose ``services/`` hold what the image would contain.
         asset: What the image would be built from, where an assembly holds it: the process runs in a copy of that.
-        doubts: What only its image would show is written here, a clause by its revision.
     """
 
     sources: Path
     asset: DockerAsset | None = None
-    doubts: dict[str, str] = field(default_factory=dict)
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
     _process: Process | None = None
     _meter: UsageMeter | None = None
@@ -238,12 +236,12 @@ class ProcessTask(Task):
     def _note_own_port(self) -> None:
         """Note a program that seems to take another port where nothing sets PORT; here PORT is always set."""
         if self.asset is not None and (doubt := doubted_port(self.asset, self.definition, self._words())):
-            self.doubts[self.definition.revision] = doubt
+            self.doubt(doubt)
 
     def _note_written(self) -> None:
         """Note a program that wrote where the definition lets nobody write; here it may write anywhere."""
         if wrote := wrote_read_only(self.definition, self.asset, self._place("work"), self._place("tmp")):
-            self.doubts[self.definition.revision] = (
+            self.doubt(
                 f"only its image shows whether a task can do without {wrote}, which it wrote: its root file system "
                 "is read-only (mount a volume there, or play it with a container engine)"
             )

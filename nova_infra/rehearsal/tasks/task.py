@@ -43,6 +43,7 @@ class Task(ABC):
             on its port, as programs start in real time, and then as fast as all health checks.
         port: The port of this machine that stands for the container's port.
         address: What it takes for its own address.
+        doubts: What only its image, or AWS, would show is written here, a clause by its revision.
         stopped_because: Why it was ended from outside before its time, if it was.
         killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
     """
@@ -53,11 +54,16 @@ class Task(ABC):
     pace: Pace = field(default=COMPRESSED, kw_only=True)
     port: int = field(default_factory=lambda: free_port(), kw_only=True)
     address: str = field(default="127.0.0.1", kw_only=True)
+    doubts: dict[str, str] = field(default_factory=dict, kw_only=True)
     stopped_because: str = field(default="", kw_only=True)
     killed_at_stop: bool = field(default=False, kw_only=True)
     _listening_since: float = field(default=0.0, kw_only=True)
     _started_in: float = field(default=0.0, kw_only=True)
     _peak: float = field(default=0.0, kw_only=True)
+
+    def doubt(self, clause: str) -> None:
+        """Note what only its image, or AWS, would show."""
+        self.doubts[self.definition.revision] = clause
 
     @property
     def elsewhere_seconds(self) -> float:

@@ -111,14 +111,15 @@ def test_the_parts_have_a_directory_for_what_they_share_and_it_is_gone_afterward
     assert not Path((tmp_path / "place").read_text().strip()).exists()
 
 
-def test_an_interruption_stops_what_runs(make: Make, tmp_path: Path) -> None:
-    process = make.start(unit="echo $$ > pid; exec sleep 60")
+def test_an_interruption_stops_what_runs_and_lets_it_clean_up(make: Make, tmp_path: Path) -> None:
+    process = make.start(unit="trap 'echo > cleaned; exit' INT; echo $$ > pid; while :; do sleep 0.05; done")
     while not (pid := tmp_path / "pid").exists() or not pid.read_text():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in said
+    assert (tmp_path / "cleaned").exists()
     with pytest.raises(ProcessLookupError):
         os.killpg(int(pid.read_text()), 0)
 
@@ -135,7 +136,7 @@ def test_what_does_not_stop_is_killed(
     parts: ModuleType, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`make` ends at once, and what it has started goes on without it."""
-    stand_in = make.stand_in(unit="(trap '' TERM; echo > started; while :; do sleep 0.1; done) & echo $$ > pid; wait")
+    stand_in = make.stand_in(unit="(trap '' INT; echo > started; while :; do sleep 0.1; done) & echo $$ > pid; wait")
     monkeypatch.setenv("MAKE", str(stand_in))
     monkeypatch.setattr(parts, "GRACE_SECONDS", 0.3)
     running = parts.Parts(len("unit"), str(tmp_path))

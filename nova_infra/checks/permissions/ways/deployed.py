@@ -13,14 +13,19 @@ from nova_infra.checks.permissions.attached import ROLE, Attached, branches
 from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
 from nova_infra.checks.permissions.reach import account_of
 from nova_infra.checks.permissions.statements import COMPARES, Statement, contains, overlap, pattern_of
+from nova_infra.checks.permissions.ways.wires import leaves
 from nova_infra.checks.rule import Finding, Template
+from nova_infra.checks.stages import PIPELINE
 
 _TAKING = ("sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity")
 # What a step of the pipeline may not do either, where an environment is in the pipeline's account.
 _DELIVERING = ("codepipeline:*", "codebuild:*", "codeconnections:*", "codestar-connections:*", "ecr:*", "signer:*")
 _TASKS = "ecs-tasks"
-# Services that run what a role's owner has written; the others only do what they are for.
-_RUNNING = (_TASKS, "lambda", "states", "codebuild", "ec2", "batch", "glue", "sagemaker", "tasks.apprunner", "pods.eks")
+# Services that run what a role's owner has written, or call what he names; the others only do what they are for.
+_RUNNING = (
+    *(_TASKS, "lambda", "states", "codebuild", "ec2", "batch", "glue", "sagemaker", "tasks.apprunner", "pods.eks"),
+    *("scheduler", "pipes", "ssm"),
+)
 # Keys of conditions that tell whose request it is, or from whose resource or network it comes. An organization is
 # none of them: it has the accounts of all environments, as a rule.
 _TELLING = (
@@ -32,6 +37,17 @@ _TELLING = (
 _WITHIN = ("aws:principalisawsservice", "elasticfilesystem:accessedviamounttarget")
 _FOR_USERS = {"execute-api:Invoke", "lambda:InvokeFunctionUrl", "vpc-lattice-svcs:Invoke"}
 _SEARCH_DOMAINS = ("AWS::OpenSearchService::Domain", "AWS::Elasticsearch::Domain")
+# What hands on data of its account, and the property that says to whom.
+_HANDED_ON = {
+    "AWS::Backup::BackupPlan": "BackupPlan",
+    "AWS::Events::Rule": "Targets",
+    "AWS::LakeFormation::PrincipalPermissions": "Principal",
+    "AWS::Logs::SubscriptionFilter": "DestinationArn",
+    "AWS::Oam::Link": "SinkIdentifier",
+    "AWS::RAM::ResourceShare": "Principals",
+    "AWS::S3::Bucket": "ReplicationConfiguration",
+    "AWS::SNS::Subscription": "Endpoint",
+}
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
 
 
@@ -53,9 +69,15 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
         if template.account in template.beyond and _runs(role, (_TASKS,), others=False):
             for statement, action, resource in _delivering(statements):
                 yield _finding(statement.policy, f"{name} may {action} on {resource}: what delivers, or an image")
+    # What the pipeline's own template lets them do, another search follows to its end.
+    if any(template.of_type(PIPELINE)):
+        return
     for logical_id, principal, statement in _let_in(template, attached):
         for action in dict.fromkeys(_counting(statement)):
             yield _finding(logical_id, f"{principal} may {action}: its environment comes before the approval")
+    for logical_id, key, account in _handed_on(template):
+        said = f"{account} gets data of this account: its environment comes before the approval"
+        yield Finding(logical_id, f"Properties.{key}", said)
 
 
 def _finding(logical_id: str, said: str) -> Finding:
@@ -126,6 +148,17 @@ def _let_in(template: Template, attached: Attached) -> Iterator[tuple[str, str, 
                 yield logical_id, f"anybody, and so {' and '.join(met)},", statement
 
 
+def _handed_on(template: Template) -> Iterator[tuple[str, str, str]]:
+    """What sends data to an account of an earlier environment: by which property, and to which account."""
+    earlier = template.before - {template.account}
+    for kind, key in _HANDED_ON.items() if earlier else ():
+        for logical_id, properties in template.of_type(kind):
+            for pattern in map(pattern_of, leaves(properties.get(key))):
+                account = pattern if pattern.isdigit() else account_of(pattern)
+                if account in earlier:
+                    yield logical_id, key, account
+
+
 def _sources(statement: Statement) -> Iterator[str]:
     """The accounts and resources for which a service may ask."""
     for operator, key, values in statement.conditions:
@@ -134,7 +167,7 @@ def _sources(statement: Statement) -> Iterator[str]:
 
 
 def _is_for_users(resource: Mapping[str, Any], statement: Statement) -> bool:
-    """Whether a policy lets nobody of another account in: an endpoint's holds in its network, a URL's is for users.
+    """Whether a policy lets nobody of another account in: a URL's is for users.
 
     So does that of a search domain in a VPC, but for the domain itself, which is changed through a public address:
     https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html.
@@ -144,7 +177,7 @@ def _is_for_users(resource: Mapping[str, Any], statement: Statement) -> bool:
         searches = all(contains("es:eshttp*", each.lower()) for each in statement.actions) and not statement.not_actions
         below = all(each.endswith("/*") for each in statement.resources) and not statement.not_resources
         return searches or below
-    return resource["Type"] == "AWS::EC2::VPCEndpoint" or properties.get("InvokedViaFunctionUrl") in (True, "true")
+    return properties.get("InvokedViaFunctionUrl") in (True, "true")
 
 
 def _may_meet(account: str, statement: Statement, template: Template) -> bool:

@@ -76,11 +76,24 @@ class RunStep:
 def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int) -> Iterator[RunStep]:
     """The steps before a stage that get the repository or what was made from it, except the update of the pipeline."""
     for stage in stages(pipeline)[:before]:
+        for rule in _rules(stage):
+            # By the pipeline's role, if it names none.
+            role = _role(template, rule.get("RoleArn", pipeline.get("RoleArn")))
+            yield RunStep(str(rule.get("Name")), str(stage["Name"]), (role,), {}, stores=False)
         for action in actions(stage, "Build", "Test", "Compute", "Invoke"):
             project, roles = _runs_by(template, pipeline, action)
             if action["InputArtifacts"] and not _runs(project, _UPDATE):
                 stores, publishes = bool(action["OutputArtifacts"]), _runs(project, _PUBLISH)
                 yield RunStep(str(action["Name"]), str(stage["Name"]), roles, project, stores, publishes)
+
+
+def _rules(stage: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The rules of a stage's conditions that run commands or a function."""
+    for key in ("BeforeEntry", "OnSuccess", "OnFailure"):
+        for condition in as_list(stage.get(key, {}).get("Conditions")):
+            for rule in as_list(condition.get("Rules")):
+                if rule.get("RuleTypeId", {}).get("Provider") in ("Commands", "LambdaInvoke"):
+                    yield rule
 
 
 def projects_beside(template: Template) -> Iterator[RunStep]:

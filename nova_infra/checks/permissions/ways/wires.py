@@ -1,9 +1,11 @@
 """What passes messages on: aliases, dead-letter queues and destinations of failures, logs and notifications of AWS."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nova_infra.checks.rule import Template, as_list
+from nova_infra.checks.rule import Template, as_list, referenced
 
 ANYBODY = "*"
 """Stands for whoever may start something without a permission."""
@@ -26,20 +28,39 @@ _NAMES_OF = {
     "AWS::StepFunctions::StateMachineAlias": "RoutingConfiguration",
     "AWS::StepFunctions::StateMachineVersion": "StateMachineArn",
 }
-# Where AWS reports calls, builds, mails, requests, packets, metrics and log lines, which anybody can cause.
+# Where AWS reports calls, builds, mails, requests, files, metrics and log lines, which anybody can cause.
 _TOLD = {
+    "AWS::AppSync::DataSource": ("LambdaConfig",),
+    "AWS::Bedrock::Agent": ("ActionGroups",),
     "AWS::CloudTrail::Trail": ("CloudWatchLogsLogGroupArn", "SnsTopicName", "S3BucketName"),
     "AWS::CloudFront::Distribution": ("DistributionConfig",),
     "AWS::CloudWatch::MetricStream": ("FirehoseArn",),
     "AWS::CodeStarNotifications::NotificationRule": ("Targets",),
+    "AWS::Config::ConfigRule": ("Source",),
     "AWS::EC2::FlowLog": ("LogDestination", "LogGroupName"),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": ("LoadBalancerAttributes",),
     "AWS::Logs::AccountPolicy": ("PolicyDocument",),
     "AWS::Route53::HostedZone": ("QueryLoggingConfig",),
     "AWS::S3::Bucket": ("LoggingConfiguration",),
+    "AWS::S3ObjectLambda::AccessPoint": ("ObjectLambdaConfiguration",),
     "AWS::SES::ReceiptRule": ("Rule",),
+    "AWS::Transfer::Workflow": ("Steps",),
     "AWS::WAFv2::LoggingConfiguration": ("LogDestinationConfigs",),
 }
+# What does something by a role whenever somebody writes in a channel, or changes what is watched.
+_BY_A_ROLE = {
+    "AWS::AppSync::DataSource": "ServiceRoleArn",
+    "AWS::Chatbot::MicrosoftTeamsChannelConfiguration": "IamRoleArn",
+    "AWS::Chatbot::SlackChannelConfiguration": "IamRoleArn",
+    "AWS::Config::RemediationConfiguration": "Parameters",
+}
+# What runs a script or a template that lies in a bucket, and the property that says by which role.
+_FETCHES = {
+    "AWS::CloudFormation::StackSet": "AdministrationRoleARN",
+    "AWS::EC2::Instance": "IamInstanceProfile",
+    "AWS::Glue::Job": "Role",
+}
+_FETCHED = re.compile(r"s3://([\w.${}-]+)|https://([\w.${}-]+?)\.s3[.-]")
 
 
 @dataclass(frozen=True)
@@ -67,9 +88,24 @@ def wires_between(template: Template) -> Iterator[Wire]:
         for key in _TOLD.get(kind, ()):
             for each in leaves(properties.get(key)):
                 yield Wire("", (), each, by=ANYBODY)
+        for each in leaves(properties.get(_BY_A_ROLE.get(kind, ""))):
+            yield Wire("", (), None, each, ANYBODY)
+    yield from _fetched(template)
     yield from _moved_on(template)
     yield from _consumers(template)
     yield from _pipelines(template)
+
+
+def _fetched(template: Template) -> Iterator[Wire]:
+    """What runs whatever is in a bucket, by the role of its own or of its profile."""
+    for kind, key in _FETCHES.items():
+        for _, properties in template.of_type(kind):
+            profile = template.resources.get(referenced(properties.get(key)) or "", {})
+            by_profile = profile.get("Type") == "AWS::IAM::InstanceProfile"
+            roles = as_list(profile["Properties"].get("Roles")) if by_profile else [properties.get(key)]
+            for bucket in _FETCHED.findall(json.dumps(properties, default=str)):
+                for role in roles:
+                    yield Wire({"Fn::Sub": f"arn:aws:s3:::{''.join(bucket)}"}, STORES, None, role)
 
 
 def _moved_on(template: Template) -> Iterator[Wire]:

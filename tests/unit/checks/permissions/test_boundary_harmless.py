@@ -12,6 +12,7 @@ from helpers.grants import (
     Template,
     action_of,
     grant,
+    policy,
     role_of,
     role_of_the_tests,
     starts_another_build,
@@ -19,6 +20,13 @@ from helpers.grants import (
 )
 from nova_infra.checks.rule import Finding
 from nova_infra.checks.rules import findings
+
+
+def _own_key(template: Template) -> None:
+    principal = {"AWS": {"Fn::GetAtt": [role_of(template, action_of(template, "Staging")), "Arn"]}}
+    document = policy(statement(["kms:Decrypt", "kms:GenerateDataKey"], Principal=principal))
+    template["Resources"]["Own"] = {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": document}}
+
 
 HARMLESS: dict[str, Callable[[Template], None]] = {
     "production's observer": lambda t: grant(t, statement("sts:AssumeRole", f"{PROD}/nova-prod-observer")),
@@ -45,6 +53,13 @@ HARMLESS: dict[str, Callable[[Template], None]] = {
     ),
     "either of two that read": lambda t: grant(
         t, {"Fn::If": ["Condition", statement("iam:Get*"), statement("codepipeline:List*")]}
+    ),
+    "a key of its own, whose policy names it": _own_key,
+    "an endpoint's policy, which grants nothing": lambda t: t["Resources"].update(
+        Endpoint={
+            "Type": "AWS::EC2::VPCEndpoint",
+            "Properties": {"PolicyDocument": policy(statement("*", Principal="*"))},
+        }
     ),
     "after the approval": lambda t: grant(t, statement("sts:AssumeRole", f"{PROD}/nova-prod-release"), stage="Prod"),
 }

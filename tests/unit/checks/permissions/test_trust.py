@@ -275,5 +275,18 @@ def test_no_service_and_no_other_provider_may_take_what_a_step_takes() -> None:
     assert told("nova-prod-release", step, OTHER_ISSUER) != []
 
 
+def test_a_role_for_certificates_names_whose() -> None:
+    service = {"Service": "rolesanywhere.amazonaws.com"}
+    said = "whoever has a certificate may assume it: no subject is named word for word"
+    assert told("backups", taken_by(service)) == [said]
+    assert told("backups", taken_by(service, StringLike={"aws:PrincipalTag/x509Subject/CN": "*"})) == [said]
+    assert told("backups", taken_by(service, StringEquals={"aws:PrincipalTag/x509Subject/CN": "host-7"})) == []
+
+
+def test_a_denial_does_not_end_what_is_read_of_a_trust() -> None:
+    denied = {"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    assert told("helper", denied, taken_by({"AWS": "*"})) == ["anybody may assume it"]
+
+
 def test_a_services_own_role_may_have_such_a_name() -> None:
     assert told("database-operator", taken_by({"Service": "lambda.amazonaws.com"})) == []

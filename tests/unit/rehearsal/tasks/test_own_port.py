@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers.exhaustive import one_of_each
 from nova_infra.assembly import DockerAsset
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -21,26 +20,23 @@ Define = Callable[..., TaskDefinition]
 
 @pytest.mark.parametrize(
     ("file", "text", "port"),
-    one_of_each(
-        [
-            ("server.py", 'PORT = int(os.environ.get("PORT", "8080"))', 8080),
-            ("server.py", "port = int(os.getenv('PORT', 8080))", 8080),
-            ("server.py", 'port = int(os.getenv("PORT") or 9000)', 9000),
-            ("server.js", "app.listen(process.env.PORT || 3000)", 3000),
-            ("server.ts", "const port = Number(process.env['PORT'] ?? '3001')", 3001),
-            ("run.sh", "exec serve --port ${PORT:-5000}", 5000),
-            ("app.rb", 'set :port, ENV.fetch("PORT", 4567)', 4567),
-            ("main.py", "if __name__ == '__main__': run(os.environ.get('PORT', 5000))", 5000),
-            ("server.py", 'os.environ.get("DB_PORT", "5432"), os.environ["PORT"]', None),
-            ("server.py", "cfg.get('PORT', 5432)", None),
-            ("server.py", 'os.getenv("PORT", "8080"), os.getenv("PORT", "9090")', None),
-            ("server.py", 'serve(7070); os.getenv("PORT", "8080")', None),
-            ("server.py", 'os.environ.setdefault("PORT", "1"); os.getenv("PORT", "8080")', None),
-            ("run.sh", "export PORT=80\nexec serve --port ${PORT:-5000}", None),
-            ("README.md", 'os.getenv("PORT", "8080")', None),
-        ],
-        lambda case: (case[0], case[2] is None),
-    ),
+    [
+        ("server.py", 'PORT = int(os.environ.get("PORT", "8080"))', 8080),
+        ("server.py", "port = int(os.getenv('PORT', 8080))", 8080),
+        ("server.py", 'port = int(os.getenv("PORT") or 9000)', 9000),
+        ("server.js", "app.listen(process.env.PORT || 3000)", 3000),
+        ("server.ts", "const port = Number(process.env['PORT'] ?? '3001')", 3001),
+        ("run.sh", "exec serve --port ${PORT:-5000}", 5000),
+        ("app.rb", 'set :port, ENV.fetch("PORT", 4567)', 4567),
+        ("main.py", "if __name__ == '__main__': run(os.environ.get('PORT', 5000))", 5000),
+        ("server.py", 'os.environ.get("DB_PORT", "5432"), os.environ["PORT"]', None),
+        ("server.py", "cfg.get('PORT', 5432)", None),
+        ("server.py", 'os.getenv("PORT", "8080"), os.getenv("PORT", "9090")', None),
+        ("server.py", 'serve(7070); os.getenv("PORT", "8080")', None),
+        ("server.py", 'os.environ.setdefault("PORT", "1"); os.getenv("PORT", "8080")', None),
+        ("run.sh", "export PORT=80\nexec serve --port ${PORT:-5000}", None),
+        ("README.md", 'os.getenv("PORT", "8080")', None),
+    ],
 )
 def test_the_file_that_is_run_says_which_port_is_taken_without_the_variable(
     file: str, text: str, port: int | None, tmp_path: Path

@@ -309,8 +309,8 @@ def test_what_is_beyond_an_approval_and_what_comes_before_it() -> None:
     assert PROMOTION.beyond("Dev") == {STAGING, PROD, TOOLS}
     assert PROMOTION.beyond("Staging") == {PROD, TOOLS}
     assert PROMOTION.beyond("Prod") == PROMOTION.beyond("NovaPipelineStack") == frozenset()
-    assert PROMOTION.before("Dev") == PROMOTION.before("NovaPipelineStack") == frozenset()
-    assert PROMOTION.before("Staging") == {DEV}
+    assert PROMOTION.before("Dev") == frozenset()
+    assert PROMOTION.before("Staging") == PROMOTION.before("NovaPipelineStack") == {DEV}
     assert PROMOTION.before("Prod") == {DEV, STAGING}
     shared = Promotion(DEV, (("Dev", DEV, False), ("Prod", PROD, True)))
     assert shared.before("Prod") == frozenset()

@@ -105,7 +105,20 @@ def bootstrap_role_by_letters(template: Template) -> None:
     grant(template, allow("sts:AssumeRole", "arn:aws:iam::333333333333:role/cdk-x-??????-role-333333333333-us-east-1"))
 
 
+def commands_as_a_condition(template: Template) -> None:
+    """By the pipeline's own role, which deploys production."""
+    rule = {"Name": "Look", "RuleTypeId": {"Category": "Rule", "Provider": "Commands"}, "Commands": ["make look"]}
+    staging = template["Resources"]["Pipeline"]["Properties"]["Stages"][2]
+    staging["BeforeEntry"] = {"Conditions": [{"Result": "FAIL", "Rules": [rule]}]}
+
+
+def account_of_an_earlier_environment(template: Template) -> None:
+    trust = allow("sts:AssumeRole", Principal={"AWS": "arn:aws:iam::222222222222:root"})
+    template["Resources"]["PipelineRole"]["Properties"]["AssumeRolePolicyDocument"] = trust
+
+
 BEGINNINGS = (
+    *(commands_as_a_condition, account_of_an_earlier_environment),
     *(role_of_a_batch, function_in_the_pipeline, state_machine_in_the_pipeline, function_of_another_template),
     *(started_in_another_account, project_that_a_push_starts, another_pipeline, only_environment),
     *(policy_by_a_condition, trust_by_a_condition, role_by_letters, bootstrap_role_by_letters),

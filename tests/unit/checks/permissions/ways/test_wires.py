@@ -263,6 +263,53 @@ NO_WAYS = {
 }
 
 
+SCRIPT = "s3://${Reports}/job.py"
+STORED = ("s3:PutObject", {"Fn::Sub": "${Reports.Arn}/*"})
+PROFILE: Resource = ("AWS::IAM::InstanceProfile", {"Roles": [{"Ref": "Role"}]})
+START = {"Fn::Base64": {"Fn::Sub": f"#!/bin/sh\naws s3 cp {SCRIPT} - | sh"}}
+PLAIN: Resource = ("AWS::S3::Bucket", {"BucketName": "reports"})
+WAYS |= {
+    "a source of an API": template(
+        Told=("AWS::AppSync::DataSource", {"LambdaConfig": {"FunctionArn": arn("Function")}})
+    ),
+    "a source of an API, by its role": template(Told=("AWS::AppSync::DataSource", {"ServiceRoleArn": arn("Role")})),
+    "what changes an object that is read": template(
+        Told=("AWS::S3ObjectLambda::AccessPoint", {"ObjectLambdaConfiguration": {"Arn": arn("Function")}})
+    ),
+    "a file that is sent": template(Told=("AWS::Transfer::Workflow", {"Steps": [{"Target": arn("Function")}]})),
+    "a resource that is changed": template(Told=("AWS::Config::ConfigRule", {"Source": {"Id": arn("Function")}})),
+    "what mends a resource": template(
+        Told=("AWS::Config::RemediationConfiguration", {"Parameters": {"Role": {"Values": [arn("Role")]}}})
+    ),
+    "a channel": template(Told=("AWS::Chatbot::SlackChannelConfiguration", {"IamRoleArn": arn("Role")})),
+    "a script in a bucket": template(
+        *STORED, Reports=PLAIN, Job=("AWS::Glue::Job", {"Role": arn("Role"), "Location": {"Fn::Sub": SCRIPT}})
+    ),
+    "what a machine begins with": template(
+        *STORED,
+        Reports=PLAIN,
+        Profile=PROFILE,
+        Machine=("AWS::EC2::Instance", {"IamInstanceProfile": {"Ref": "Profile"}, "UserData": START}),
+    ),
+    "a template in a bucket": template(
+        *STORED,
+        Reports=PLAIN,
+        Set=(
+            "AWS::CloudFormation::StackSet",
+            {"AdministrationRoleARN": arn("Role"), "TemplateURL": "https://reports.s3.amazonaws.com/x.json"},
+        ),
+    ),
+}
+NO_WAYS |= {
+    "a script in another bucket": template(
+        *STORED, Reports=PLAIN, Job=("AWS::Glue::Job", {"Role": arn("Role"), "Location": "s3://others/job.py"})
+    ),
+    "a channel by another role": template(
+        Other=("AWS::IAM::Role", {}), Told=("AWS::Chatbot::SlackChannelConfiguration", {"IamRoleArn": arn("Other")})
+    ),
+}
+
+
 def details(template: Template) -> list[str]:
     return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
 
