@@ -63,6 +63,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     running.server_close()
 
 
+def test_a_path_is_asked_again_three_times_two_seconds_apart(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that never answers takes little of what the function has: Lambda would end it without an answer."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    assert smoke_test_handler.handler(event(server, "/missing"), None) == {"hookStatus": "FAILED"}
+    assert waited == [0, 2, 2, 2]
+
+
 def event(server: Any, *paths: str) -> dict[str, Any]:
     urls = [f"http://127.0.0.1:{server.server_port}{path}" for path in paths]
     return {"hookDetails": {"header": "x-nova-test", "value": "new-revision", "urls": urls}}
