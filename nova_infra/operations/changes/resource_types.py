@@ -80,7 +80,6 @@ _CONDITIONS = (
     ("AWS::CodeBuild::Project/Artifacts", "s3_locations"),
     ("AWS::EC2::SecurityGroup/SecurityGroupEgress/*", "protocols_and_port_ranges_include"),
     ("AWS::EC2::SecurityGroup/SecurityGroupIngress/*", "protocols_and_port_ranges_include"),
-    ("AWS::ElasticLoadBalancingV2::TargetGroup", "targettype_restrictions"),
     ("AWS::Lambda::EventSourceMapping", "eventsourcearn_sqs_exclusive"),
     ("AWS::Lambda::EventSourceMapping", "eventsourcearn_stream_inclusive"),
     ("AWS::Lambda::Function", "packagetype_image_exclusions"),

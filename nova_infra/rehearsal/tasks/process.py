@@ -24,13 +24,11 @@ from nova_infra.rehearsal.tasks.own_port import doubted_port
 from nova_infra.rehearsal.tasks.read_only import wrote_read_only
 from nova_infra.rehearsal.tasks.task import (
     SECRET,
-    SILENT,
     STAY_SECONDS,
     Task,
     TaskFailedError,
     free_port,
-    in_a_line,
-    tail,
+    last_words,
 )
 from nova_infra.rehearsal.usage.filling.disk import written
 from nova_infra.rehearsal.usage.pressure import Pressure
@@ -301,7 +299,7 @@ class ProcessTask(Task):
                 if now - elsewhere_since > self.elsewhere_seconds:
                     raise self.listens_elsewhere(ports)
             if self._started_in > self.patience:
-                raise self.listens_nowhere(self._last_words())
+                raise self.listens_nowhere(last_words(self.log))
             await asyncio.sleep(_POLL_SECONDS)
 
     async def hear_out(self) -> None:
@@ -327,11 +325,8 @@ class ProcessTask(Task):
             return self.stopped_because
         code = self._process.exit_code
         if code is not None and code < 0:
-            return f"it was ended by {signal.Signals(-code).name} from outside: {self._last_words()}"
-        return f"essential container exited with code {code}: {self._last_words()}"
-
-    def _last_words(self) -> str:
-        return in_a_line((tail(self.log, 1) or [SILENT])[0])
+            return f"it was ended by {signal.Signals(-code).name} from outside: {last_words(self.log)}"
+        return f"essential container exited with code {code}: {last_words(self.log)}"
 
     async def _read_log(self, process: Process) -> None:
         rest = b""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from nova_infra.documents.last_words import telling_first
 from nova_infra.documents.text import shortened
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -26,6 +27,7 @@ DRILLED_ELSEWHERE_SECONDS = 1.0
 SPARE_STOP_SECONDS = 1.0
 SILENT = "it printed nothing"
 _LINE_LENGTH = 240
+_LAST_LINES = 30
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
 
@@ -281,6 +283,11 @@ def in_a_line(said: str) -> str:
     except (ValueError, KeyError, TypeError):
         pass
     return shortened(said, _LINE_LENGTH)
+
+
+def last_words(lines: Iterable[str]) -> str:
+    """Which of a program's last lines says why it ended, short enough for a sentence: Node's last one names Node."""
+    return in_a_line((telling_first(tail(lines, _LAST_LINES)) or [SILENT])[0])
 
 
 def tail(lines: Iterable[str], count: int) -> list[str]:

@@ -67,7 +67,7 @@ def test_a_path_is_asked_again_three_times_two_seconds_apart(server: Any, monkey
     """A path that never answers takes little of what the function has: Lambda would end it without an answer."""
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
-    assert smoke_test_handler.handler(event(server, "/missing"), None) == {"hookStatus": "FAILED"}
+    assert smoke_test_handler.handler(event(server, "/gone"), None) == {"hookStatus": "FAILED"}
     assert waited == [0, 2, 2, 2]
 
 

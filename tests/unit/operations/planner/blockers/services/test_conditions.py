@@ -114,7 +114,7 @@ def _keywords(schema: Any) -> Iterator[str]:
 
 def test_every_word_of_a_condition_is_understood() -> None:
     table = resource_types.conditions
-    kinds = ("Lambda::Function", "Route53::RecordSet", "EC2::SecurityGroup", "ElasticLoadBalancingV2::TargetGroup")
+    kinds = ("Lambda::Function", "Route53::RecordSet", "EC2::SecurityGroup", "ApiGateway::Stage")
     found = {word for kind in kinds for schema in table(f"AWS::{kind}") for word in _keywords(schema)}
     assert {"if", "allOf", "pattern", "dependentExcluded"} <= found
     assert found <= TESTS.keys() | {"if", "then", "else"}
