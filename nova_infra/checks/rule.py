@@ -18,6 +18,7 @@ class Template:
             the rules judge in its shape.
         beyond: Accounts that an approval protects from it, because it is deployed before.
         before: Accounts of what is deployed before the approval of this one.
+        transforms: Names of the macros that make of it what is deployed, but for those that change no permission.
         unread: What has another shape than the rules can judge.
     """
 
@@ -25,6 +26,7 @@ class Template:
     account: str | None = None
     beyond: frozenset[str] = frozenset()
     before: frozenset[str] = frozenset()
+    transforms: tuple[str, ...] = ()
     unread: tuple["Finding", ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:

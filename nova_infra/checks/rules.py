@@ -13,7 +13,7 @@ from nova_infra.checks.rollback.background import BACKGROUND_RULES
 from nova_infra.checks.rollback.hooks import HOOK_RULES
 from nova_infra.checks.rollback.services import SERVICE_RULES
 from nova_infra.checks.rollback.unread import UNREAD_RULES
-from nova_infra.checks.rule import Finding, Rule, Template
+from nova_infra.checks.rule import Finding, Rule, Template, as_list
 
 RULES: tuple[Rule, ...] = (
     *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES, *HOOK_RULES, *UNREAD_RULES), key=lambda rule: rule.id),
@@ -25,6 +25,8 @@ RULES: tuple[Rule, ...] = (
 _PERMISSIONS = frozenset({*(rule.id for rule in (*TRUST_RULES, *JOB_RULES, *POLICY_RULES)), "NOVA-P06"})
 """The rules that read both branches of a policy by themselves, so that they judge each template once."""
 _UNTRIED = f"more than {MOST} combinations of conditions decide what it is"
+_HARMLESS_MACROS = ("AWS::LanguageExtensions", "AWS::CodeDeployBlueGreen", "AWS::SecretsManager-2020-07-23")
+"""Macros that make no role but one of AWS's for a secret. A loop of the first is no resource, which is a finding."""
 _RUN_BY_ROLES = ("AWS::CodeBuild::Project", "AWS::CodePipeline::Pipeline", "AWS::ECS::TaskDefinition")
 """What else those read."""
 
@@ -44,11 +46,17 @@ def findings(
         before: Accounts of what is deployed before the approval of this one.
     """
     found: dict[tuple[Rule, Finding], None] = {}
+    macros = _macros(template)
     for outcome in outcomes(template):
         unread = tuple(Finding(each, "Condition", _UNTRIED) for each in outcome.untried)
-        loaded = Template(outcome.resources, account, beyond, before, unread)
+        loaded = Template(outcome.resources, account, beyond, before, macros, unread)
         found |= {(rule, each): None for rule in RULES if rule.id not in _PERMISSIONS for each in rule.check(loaded)}
     for resources in branches_of(template, _RUN_BY_ROLES):
-        loaded = Template(resources, account, beyond, before)
+        loaded = Template(resources, account, beyond, before, macros)
         found |= {(rule, each): None for rule in RULES if rule.id in _PERMISSIONS for each in rule.check(loaded)}
     return list(found)
+
+
+def _macros(template: Mapping[str, Any]) -> tuple[str, ...]:
+    named = (each.get("Name") if isinstance(each, Mapping) else each for each in as_list(template.get("Transform")))
+    return tuple(str(each) for each in named if each not in _HARMLESS_MACROS)

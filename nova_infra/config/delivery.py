@@ -114,7 +114,9 @@ class Source(Model):
         ]
         | None
     ) = None
-    """Name of a Secrets Manager secret that holds a GitHub token, in the toolchain's account."""
+    """Name of a Secrets Manager secret that holds a GitHub token, in the toolchain's account. It needs the scopes
+    ``repo`` and ``admin:repo_hook``. CloudFormation reads it when the pipeline changes: store a new token under another
+    name, and write that here. Default: none."""
     ignore_paths: Annotated[
         tuple[PathsInRepository, ...],
         Field(max_length=8),

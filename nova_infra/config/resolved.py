@@ -172,7 +172,14 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{key}", _written(value)
+
+
+def _written(value: Any) -> Any:
+    """A value without what its tables leave out: TOML has no null."""
+    if isinstance(value, Mapping):
+        return {key: _written(each) for key, each in value.items() if each is not None}
+    return tuple(map(_written, value)) if isinstance(value, tuple) else value
 
 
 def _has(layer: Any, path: list[str]) -> bool:

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.config.resolved import resolved, suite_asked
+from nova_infra.config.resolved import Resolved, resolved, suite_asked
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
 from nova_infra.constructs.hooks.smoke_test import SmokeTest
@@ -147,8 +147,16 @@ class PlatformStack(cdk.Stack):
     def _add_hooks(self, prefix: str, config: Config, environment: Environment, group: Mapping[str, str]) -> None:
         """The functions that ECS calls during deployments, where a service has a use for them."""
         kept = retention(environment.log_retention_days)
-        if _tests(config, environment):
-            SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=kept)
+        if tested := _tested(config, environment):
+            SmokeTest(
+                self,
+                "Smoke",
+                prefix=prefix,
+                cluster=self.cluster_name,
+                stops=any(each.environment.scaling.stops for each in tested),
+                key=self.key,
+                retention=kept,
+            )
         if group:
             ReleaseGroup(
                 self,
@@ -279,7 +287,7 @@ class PlatformStack(cdk.Stack):
         return self._zones
 
 
-def _tests(config: Config, environment: Environment) -> bool:
-    """Whether a service's new revisions are tested in an environment before any user reaches them."""
+def _tested(config: Config, environment: Environment) -> list[Resolved]:
+    """The services whose new revisions are tested in an environment before any user reaches them."""
     found = (resolved(service, environment) for service in config.services)
-    return any(smoke_paths(each.service, each.environment, config.services) for each in found)
+    return [each for each in found if smoke_paths(each.service, each.environment, config.services)]

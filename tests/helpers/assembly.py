@@ -1,6 +1,7 @@
 """A cloud assembly as the tests of the synthesis look at it."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -85,6 +86,11 @@ class Assembly:
         return template
 
 
+def _unlike(name: str, place: str, known: Collection[str]) -> str:
+    """A stack's name, with its account and region if another stack has that name, too, such as GitHub's roles."""
+    return f"{name} in {place.removeprefix('aws://')}" if name in known else name
+
+
 def read_assembly(directory: Path) -> Assembly:
     """Read what a synthesis has written."""
     texts: dict[str, str] = {}
@@ -97,6 +103,7 @@ def read_assembly(directory: Path) -> Assembly:
             for key, artifact in artifacts.items()
             if artifact["type"] == "aws:cloudformation:stack"
         }
+        names = {key: _unlike(name, artifacts[key]["environment"], texts) for key, name in names.items()}
         for key, name in names.items():
             texts[name] = (manifest.parent / artifacts[key]["properties"]["templateFile"]).read_text()
             if artifacts[key]["properties"].get("terminationProtection"):

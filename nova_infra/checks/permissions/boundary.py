@@ -17,6 +17,8 @@ from nova_infra.checks.stages import PIPELINE, actions, environments, stages
 def production_out_of_reach(template: Template) -> Iterator[Finding]:
     """Each way from what runs the repository's code before the approval to what the approval protects."""
     yield from reach_of_deployed(template)
+    if template.beyond or any(template.of_type(PIPELINE)):
+        yield from _made_by_macros(template)
     graph = None
     for pipeline_id, pipeline in template.of_type(PIPELINE):
         places = environments(pipeline)
@@ -42,6 +44,14 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
                 continue
             reached = [*protected, *goals_beside(pipeline, before, production, stores=step.stores, pushes=pushes)]
             yield from _ways(graph, step, reached, pipeline_id)
+
+
+def _made_by_macros(template: Template) -> Iterator[Finding]:
+    serverless = [name for name, each in template.resources.items() if each["Type"].startswith("AWS::Serverless::")]
+    for macro in template.transforms:
+        for logical_id in serverless or list(template.resources)[:1]:
+            said = f"{macro} makes roles that only CloudFormation shows: write the resources themselves"
+            yield Finding(logical_id, "Transform", said)
 
 
 def _let_in(graph: Graph, accounts: frozenset[str]) -> Iterator[RunStep]:

@@ -68,8 +68,8 @@ def _partitions(toolchain: Toolchain, source: Source | None, environments: Mappi
             if arn.split(":")[1] != own:
                 yield f"{key}.operators[{number}]: {arn!r} is not in {own}, but {remedy}: name a role in {own}"
     connection = source.connection_arn if source is not None else None
-    _, partition, _, region, *_ = (connection or f"arn:{own}:::").split(":")
-    if {partition, aws_regions().get(region, partition)} != {own}:
+    _, partition, _, region, *_ = (connection or f"arn:{own}::{toolchain.region}:").split(":")
+    if {partition, aws_regions().get(region)} != {own}:
         yield f"source.connection_arn: {connection!r} is not in {own}, but {remedy}: name a connection in {own}"
 
 

@@ -26,7 +26,7 @@ TESTED = "POST_TEST_TRAFFIC_SHIFT"
 """The stage at which requests with a header reach only the new revision."""
 
 
-def smoke_hook(prefix: str, urls: list[str], host: str, stack: cdk.Stack) -> dict[str, Any]:
+def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack, *, host: str, stops: bool) -> dict[str, Any]:
     """The hook that makes the environment's function request some addresses, as CloudFormation takes it.
 
     CloudFormation asks for the details as the text of a JSON object: "must be a JSON object as a string".
@@ -34,10 +34,12 @@ def smoke_hook(prefix: str, urls: list[str], host: str, stack: cdk.Stack) -> dic
 
     Args:
         host: What their ``Host`` says instead of the address; empty where it says the same.
+        stops: Whether there are times at which no task runs, so that none can answer.
     """
     header, value = TEST_HEADER
-    details = stack.to_json_string({"header": header, "value": value, "urls": urls, **({"host": host} if host else {})})
-    return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": details}
+    special = {"host": host, "stops": stops}
+    details = {"header": header, "value": value, "urls": urls, **{key: each for key, each in special.items() if each}}
+    return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": stack.to_json_string(details)}
 
 
 def group_hook(prefix: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:

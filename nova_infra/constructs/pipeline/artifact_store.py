@@ -42,6 +42,14 @@ class ArtifactStore(Construct):
         )
 
 
+def expire_replica(bucket: s3.IBucket) -> None:
+    """Keep CDK's copies of artifacts in another region no longer than the artifacts themselves."""
+    replica = bucket.node.default_child
+    assert isinstance(replica, s3.CfnBucket)
+    rule = s3.CfnBucket.RuleProperty(status="Enabled", expiration_in_days=KEPT_FOR.to_days())
+    replica.lifecycle_configuration = s3.CfnBucket.LifecycleConfigurationProperty(rules=[rule])
+
+
 def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifacts: Iterable[str]) -> None:
     """Let a role that CDK lets write to the whole bucket write its own artifacts, and delete nothing.
 

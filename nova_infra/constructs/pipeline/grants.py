@@ -10,6 +10,7 @@ from aws_cdk import pipelines
 from constructs import IConstruct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, acknowledge_own_policy
+from nova_infra.constructs.pipeline.artifact_store import expire_replica
 
 _READ = ("kms:GenerateDataKey*", "kms:ReEncrypt*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
 _WRITE = ("s3:Abort*", "s3:DeleteObject*")
@@ -54,6 +55,7 @@ def acknowledge_grants(
     for support in pipeline.pipeline.cross_region_support.values():
         # It has a name, which would be taken after a first deployment that failed.
         support.replication_bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        expire_replica(support.replication_bucket)
         _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)
     for step in images:
         acknowledge(

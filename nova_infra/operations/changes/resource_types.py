@@ -8,7 +8,7 @@ it is not what the installed schemas say.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, resources
@@ -74,6 +74,18 @@ _OTHERS = re.compile(
 )
 """The types whose limits are kept: those of the templates, and what is usual beside them; of the latter, words that
 are not ``_CLOSED`` count as growing."""
+_CONDITIONS = (
+    ("AWS::ApiGateway::RestApi", "openapi_properties"),
+    ("AWS::ApiGateway::Stage/MethodSettings/*", "method_settings_resource_path"),
+    ("AWS::CodeBuild::Project/Artifacts", "s3_locations"),
+    ("AWS::EC2::SecurityGroup/SecurityGroupEgress/*", "protocols_and_port_ranges_include"),
+    ("AWS::EC2::SecurityGroup/SecurityGroupIngress/*", "protocols_and_port_ranges_include"),
+    ("AWS::Lambda::EventSourceMapping", "eventsourcearn_sqs_exclusive"),
+    ("AWS::Lambda::EventSourceMapping", "eventsourcearn_stream_inclusive"),
+    ("AWS::Lambda::Function", "packagetype_image_exclusions"),
+    ("AWS::Route53::RecordSet", "recordset_pattern"),
+)
+"""Types, with paths in them, and the files of cfn-lint's conditions on them: those of its errors that AWS refuses."""
 _CLOSED = re.compile(
     r"Status$|State$|Enabled$|Action$|Scope$|ReadWriteType|RestrictionType|SslSupportMethod|LaunchType|AssignPublicIp"
     r"|InvocationType|StartingPosition|DeletionProtection|Mode$|Period$|HttpTokens|Behavior$|ClientBroker|BareMetal"
@@ -155,6 +167,12 @@ def limits(name: str) -> Mapping[str, Bounds]:
     return found
 
 
+def conditions(name: str) -> Sequence[Mapping[str, Any]]:
+    """AWS's conditions on a type's properties: JSON schemas, without references."""
+    found: Sequence[Mapping[str, Any]] = _table()["conditions"].get(name, ())
+    return found
+
+
 @cache
 def _table() -> dict[str, Any]:
     file = resources.files(__package__) / "resource_types.json"
@@ -182,7 +200,35 @@ def drawn_from_schemas() -> str:
             limited.append(f"{json.dumps(name)}:{json.dumps(found, separators=(',', ':'))}")
     stateful = sorted({*read("AdditionalSpecs/StatefulResources.json")["ResourceTypes"], *_FURTHER_STATEFUL})
     types, most = ",\n".join(lines), ",\n".join(limited)
-    return f'{{"stateful":{json.dumps(stateful)},\n"limits":{{\n{most}\n}},\n"types":{{\n{types}\n}}}}\n'
+    held: dict[str, list[Any]] = {}
+    for place, file in _CONDITIONS:
+        kind, _, path = place.partition("/")
+        schema = read(f"schemas/extensions/{kind.lower().replace('::', '_')}/{file}.json")
+        held.setdefault(kind, []).append(_at(path, _whole(schema, schema.get("definitions", {}))))
+    needed = ",\n".join(f"{json.dumps(kind)}:{json.dumps(each, separators=(',', ':'))}" for kind, each in held.items())
+    return (
+        f'{{"stateful":{json.dumps(stateful)},\n"limits":{{\n{most}\n}},\n"conditions":{{\n{needed}\n}},\n'
+        f'"types":{{\n{types}\n}}}}\n'
+    )
+
+
+def _whole(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """A schema with what it refers to in the place of each reference, and without what only describes it."""
+    if isinstance(schema, list):
+        return [_whole(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _whole(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    left_out = ("definitions", "description", "additionalProperties")
+    return {key: _whole(each, definitions) for key, each in schema.items() if key not in left_out}
+
+
+def _at(path: str, schema: Any) -> Any:
+    """The schema of an object in which another one is at a path; ``*`` stands for the entries of a list."""
+    for name in reversed(path.split("/") if path else ()):
+        schema = {"items": schema} if name == "*" else {"properties": {name: schema}}
+    return schema
 
 
 def _limits(schema: Mapping[str, Any], part: Mapping[str, Any], path: str) -> Iterator[tuple[str, list[Any]]]:

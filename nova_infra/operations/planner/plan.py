@@ -62,6 +62,7 @@ from nova_infra.operations.planner.blockers.resources.tasks import (
 from nova_infra.operations.planner.blockers.resources.texts import refused_texts
 from nova_infra.operations.planner.blockers.resources.values import refused_values
 from nova_infra.operations.planner.blockers.services.clusters import refused_clusters
+from nova_infra.operations.planner.blockers.services.conditions import broken_conditions
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
 from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries
 from nova_infra.operations.planner.blockers.services.edges import refused_edges
@@ -202,7 +203,8 @@ def _refusals(step: Step) -> tuple[Refusal, ...]:
     """What AWS would refuse of a stack, each place once: what knows more of it than its limit comes first."""
     refusals = dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step))
     said = {refusal.where.replace("[]", "") for refusal in refusals}
-    return (*refusals, *dict.fromkeys(each for each in beyond_limits(step) if each.where.replace("[]", "") not in said))
+    others = (*beyond_limits(step), *broken_conditions(step))
+    return (*refusals, *dict.fromkeys(each for each in others if each.where.replace("[]", "") not in said))
 
 
 def _same(world: World, stack: StackTemplate) -> bool:

@@ -20,6 +20,11 @@ from nova_infra.config.values.fields import aws_regions
 from nova_infra.errors import RefusedError
 from nova_infra.names import BOOTSTRAP_QUALIFIER, REGISTRY_STACK
 
+_REFERENCE = re.compile(
+    r"\{\{resolve:(secretsmanager|ssm-secure|ssm):((?:arn:[^:}\"$]*:[^:}\"$]*:[^:}\"$]*:[^:}\"$]*:secret:)?[^:}\"$\\]*)(.)"
+)
+"""A dynamic reference: its kind, what it names, and the character after that."""
+
 MAX_CHARACTERS = 6_144
 """Of a managed policy: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
 
@@ -131,6 +136,7 @@ def _statements(
     bucket = f"arn:aws:s3:::cdk-{BOOTSTRAP_QUALIFIER}-assets-{account}-*"
     yield _allow("Templates", ["s3:GetObject*", "s3:GetBucket*", "s3:List*"], [bucket, f"{bucket}/*"])
     yield _allow("Bootstrap", ["ssm:GetParameters"], f"arn:aws:ssm:*:{account}:parameter/cdk-bootstrap/*")
+    yield from _read(templates, account)
     roles = [f"arn:aws:iam::{account}:role/{name}" for name in names]
     yield _allow("Roles", [f"iam:{action}" for action in _ROLE_ACTIONS], roles)
     if policies := sorted(_managed_policies(templates)):
@@ -157,6 +163,37 @@ def _statements(
             f"arn:aws:ssm:*:{account}:parameter/cdk-bootstrap/*",
         ],
     }
+
+
+def _read(templates: Iterable[Template], account: str) -> Iterator[dict[str, Any]]:
+    """What CloudFormation reads itself, with its own role, to fill in values: dynamic references, and parameters.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
+    """
+    found: dict[str, set[str]] = {"secretsmanager": set(), "ssm": set()}
+    for template in templates:
+        # A quotation mark or ${ ends what stands in the template as text; the rest is known when it is deployed.
+        for kind, name, end in _REFERENCE.findall(json.dumps(template)):
+            found["ssm" if kind == "ssm-secure" else kind].add(f"{name}*" if end in ('"', "$") else name)
+        found["ssm"] |= {
+            str(each["Default"])
+            for each in template.get("Parameters", {}).values()
+            if "AWS::SSM::Parameter::" in str(each.get("Type")) and "Default" in each
+        }
+    bootstrap = ("/cdk-bootstrap/", "arn:")
+    secrets = [
+        f"{name}*" if name.startswith("arn:") else f"arn:aws:secretsmanager:*:{account}:secret:{name}-??????"
+        for name in sorted(found["secretsmanager"])
+    ]
+    parameters = [
+        f"arn:aws:ssm:*:{account}:parameter/{name.removeprefix('/')}"
+        for name in sorted(found["ssm"])
+        if not name.startswith(bootstrap)
+    ]
+    if secrets:
+        yield _allow("SecretsOfTemplates", ["secretsmanager:GetSecretValue"], secrets)
+    if parameters:
+        yield _allow("ParametersOfTemplates", ["ssm:GetParameters"], parameters)
 
 
 def _services(types: Iterable[str]) -> tuple[list[str], list[str]]:

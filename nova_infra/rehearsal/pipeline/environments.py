@@ -202,13 +202,13 @@ class Environments:
             try:
                 await gather(*deployments)
             except DeploymentFailedError as error:
-                beside = sorted({name for each in templates_of(stage, self.baseline) for name in _sidecars(each)})
+                beside = any(map(_has_sidecars, templates_of(stage, self.baseline)))
                 if self.baseline.is_candidate and not beside:
                     self.tell(f"{stage.name}: {self.baseline.name} does not run there")
                     return  # The candidate fails by itself, as it has to.
                 remedy = "name a revision that does with --baseline"
-                if beside:  # What one of them does first may be what the task lacks: AWS may well run it.
-                    remedy = f"tasks have further containers ({', '.join(beside)}), none of which runs here: " + remedy
+                if beside:  # AWS may well run it.
+                    remedy = f"further containers of a task do not run here, and one may be what it lacks: {remedy}"
                 raise NovaError(f"baseline: {self.baseline.name} does not run: {error}: {remedy}") from None
 
 
@@ -223,11 +223,10 @@ async def _lasting(placed: PlacedTask, seconds: float) -> str | None:
     return fault
 
 
-def _sidecars(template: Template) -> list[str]:
-    """Names of the containers that others run beside in a task."""
+def _has_sidecars(template: Template) -> bool:
+    """Whether a task has a further container: none is run, and what it does first may be what the task lacks."""
     tasks = resources_of_type(template, "AWS::ECS::TaskDefinition").values()
-    found = [each.get("Properties", {}).get("ContainerDefinitions", ()) for each in tasks]
-    return [str(container.get("Name")) for each in found if len(each) > 1 for container in each]
+    return any(len(each.get("Properties", {}).get("ContainerDefinitions", ())) > 1 for each in tasks)
 
 
 _RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"

@@ -24,13 +24,11 @@ from nova_infra.rehearsal.tasks.own_port import doubted_port
 from nova_infra.rehearsal.tasks.read_only import wrote_read_only
 from nova_infra.rehearsal.tasks.task import (
     SECRET,
-    SILENT,
     STAY_SECONDS,
     Task,
     TaskFailedError,
     free_port,
-    in_a_line,
-    tail,
+    last_words,
 )
 from nova_infra.rehearsal.usage.filling.disk import written
 from nova_infra.rehearsal.usage.pressure import Pressure
@@ -52,12 +50,10 @@ class ProcessTask(Task):
     Attributes:
         sources: Checkout whose ``services/`` hold what the image would contain.
         asset: What the image would be built from, where an assembly holds it: the process runs in a copy of that.
-        doubts: What only its image would show is written here, a clause by its revision.
     """
 
     sources: Path
     asset: DockerAsset | None = None
-    doubts: dict[str, str] = field(default_factory=dict)
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
     _process: Process | None = None
     _meter: UsageMeter | None = None
@@ -238,12 +234,12 @@ class ProcessTask(Task):
     def _note_own_port(self) -> None:
         """Note a program that seems to take another port where nothing sets PORT; here PORT is always set."""
         if self.asset is not None and (doubt := doubted_port(self.asset, self.definition, self._words())):
-            self.doubts[self.definition.revision] = doubt
+            self.doubt(doubt)
 
     def _note_written(self) -> None:
         """Note a program that wrote where the definition lets nobody write; here it may write anywhere."""
         if wrote := wrote_read_only(self.definition, self.asset, self._place("work"), self._place("tmp")):
-            self.doubts[self.definition.revision] = (
+            self.doubt(
                 f"only its image shows whether a task can do without {wrote}, which it wrote: its root file system "
                 "is read-only (mount a volume there, or play it with a container engine)"
             )
@@ -303,7 +299,7 @@ class ProcessTask(Task):
                 if now - elsewhere_since > self.elsewhere_seconds:
                     raise self.listens_elsewhere(ports)
             if self._started_in > self.patience:
-                raise self.listens_nowhere(self._last_words())
+                raise self.listens_nowhere(last_words(self.log))
             await asyncio.sleep(_POLL_SECONDS)
 
     async def hear_out(self) -> None:
@@ -329,11 +325,8 @@ class ProcessTask(Task):
             return self.stopped_because
         code = self._process.exit_code
         if code is not None and code < 0:
-            return f"it was ended by {signal.Signals(-code).name} from outside: {self._last_words()}"
-        return f"essential container exited with code {code}: {self._last_words()}"
-
-    def _last_words(self) -> str:
-        return in_a_line((tail(self.log, 1) or [SILENT])[0])
+            return f"it was ended by {signal.Signals(-code).name} from outside: {last_words(self.log)}"
+        return f"essential container exited with code {code}: {last_words(self.log)}"
 
     async def _read_log(self, process: Process) -> None:
         rest = b""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from nova_infra.documents.last_words import telling_first
 from nova_infra.documents.text import shortened
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -26,6 +27,7 @@ DRILLED_ELSEWHERE_SECONDS = 1.0
 SPARE_STOP_SECONDS = 1.0
 SILENT = "it printed nothing"
 _LINE_LENGTH = 240
+_LAST_LINES = 30
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
 
@@ -43,6 +45,7 @@ class Task(ABC):
             on its port, as programs start in real time, and then as fast as all health checks.
         port: The port of this machine that stands for the container's port.
         address: What it takes for its own address.
+        doubts: What only its image, or AWS, would show is written here, a clause by its revision.
         stopped_because: Why it was ended from outside before its time, if it was.
         killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
     """
@@ -53,11 +56,16 @@ class Task(ABC):
     pace: Pace = field(default=COMPRESSED, kw_only=True)
     port: int = field(default_factory=lambda: free_port(), kw_only=True)
     address: str = field(default="127.0.0.1", kw_only=True)
+    doubts: dict[str, str] = field(default_factory=dict, kw_only=True)
     stopped_because: str = field(default="", kw_only=True)
     killed_at_stop: bool = field(default=False, kw_only=True)
     _listening_since: float = field(default=0.0, kw_only=True)
     _started_in: float = field(default=0.0, kw_only=True)
     _peak: float = field(default=0.0, kw_only=True)
+
+    def doubt(self, clause: str) -> None:
+        """Note what only its image, or AWS, would show."""
+        self.doubts[self.definition.revision] = clause
 
     @property
     def elsewhere_seconds(self) -> float:
@@ -275,6 +283,11 @@ def in_a_line(said: str) -> str:
     except (ValueError, KeyError, TypeError):
         pass
     return shortened(said, _LINE_LENGTH)
+
+
+def last_words(lines: Iterable[str]) -> str:
+    """Which of a program's last lines says why it ended, short enough for a sentence: Node's last one names Node."""
+    return in_a_line((telling_first(tail(lines, _LAST_LINES)) or [SILENT])[0])
 
 
 def tail(lines: Iterable[str], count: int) -> list[str]:

@@ -10,6 +10,8 @@ from nova_infra.scaffold.copilot.reading.part import TomlTable
 from nova_infra.scaffold.copilot.writing import inline
 
 _ROUNDS = 5  # a value that goes may leave another one alone
+_NEEDED = re.compile(r"services\[\d+\]\.(environments\.[\w-]+\.)?(image|command|environment|secrets|sidecars)\b")
+"""What a service is not the same without: its comment alone would be missed."""
 _FAULT = re.compile(rf"{re.escape(CONFIG_FILE)}: (\w+)(?:\[(\d+)\])?\.([\w.-]+)(?:\[\d+\][\w.\[\]-]*)?: (.+)")
 
 
@@ -20,19 +22,25 @@ def fit(tables: Sequence[tuple[str, TomlTable]]) -> tuple[str, ...]:
         tables: Headers and tables of the whole file.
 
     Returns:
-        What is refused still, such as for a value that is missing: one line each.
+        What a person has to change before it can be used, such as a value that is missing: one line each.
     """
     faults: list[str] = []
+    needed: dict[str, None] = {}
     for _ in range(_ROUNDS):
         try:
             parse_config(_plain(tables))
-            return ()
+            return tuple(needed)
         except ConfigError as error:
             faults = str(error).splitlines()
         taken = [_take_out(tables, fault) for fault in faults]  # each of them, not only the first
+        needed |= dict.fromkeys(
+            each
+            for each, gone in zip(faults, taken, strict=True)
+            if gone and _NEEDED.match(each.removeprefix(f"{CONFIG_FILE}: "))
+        )
         if not any(taken):
             break
-    return tuple(faults)
+    return (*needed, *(each for each in faults if each not in needed))
 
 
 def _plain(tables: Sequence[tuple[str, TomlTable]]) -> dict[str, Any]:

@@ -32,7 +32,9 @@ class WebServiceStack(WorkloadStack):
                 runtime=environment,
                 name=props.name,
                 cluster_name=platform.cluster_name,
-                test=smoke_hook(props.prefix, smoke, host, self) if smoke else None,
+                test=smoke_hook(props.prefix, smoke, self, host=host, stops=environment.scaling.stops)
+                if smoke
+                else None,
                 together=group_hook(props.prefix, props.group_minutes, self) if props.group_minutes else None,
             ),
             topic=platform.topic,

@@ -1,6 +1,7 @@
 """What happens beside a rollback: releases, other rollbacks, interruptions, and services of others."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -256,7 +257,10 @@ def test_a_service_that_was_pointed_elsewhere_is_repaired(
     ecs.register_task_definition(family="hand", containerDefinitions=[container])
     ecs.update_service(cluster="nova-prod", service="nova-prod-carts-service", taskDefinition="hand:1")
     told = back(to=deployment.commit(1))
-    assert any("carts-service: repair: was pointed at hand:1 outside CloudFormation" in line for line in told)
+    [repaired] = [
+        line for line in told if "carts-service: repair: was pointed at hand:1 outside CloudFormation" in line
+    ]
+    assert re.search(r" \(sha256:[0-9a-f]{12}\) again$", repaired)
     [found] = [s for s in deployment.environment.services() if s.name == "carts-service"]
     assert found.revision.startswith("nova-prod-carts-service:")
     assert read_holds(deployment.environment) == ()

@@ -108,6 +108,7 @@ def _service(service: PlayedService) -> dict[str, Any]:
         "serviceArn": service.arn("service"),
         "serviceName": service.name,
         "status": "ACTIVE",
+        "desiredCount": service.desired,
         **({"currentServiceDeployment": _deployment_arn(service, under_way)} if under_way else {}),
         "currentServiceRevisions": [{"arn": service.arn("service-revision")}] if service.revision else [],
     }

@@ -18,7 +18,7 @@ from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare
 from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
 from nova_infra.rehearsal.tasks.containers.seccomp import profile_option
 from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
-from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port
+from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, last_words
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.filling.disk import of_container, written
@@ -217,7 +217,7 @@ class ContainerTask(Task):
             if self._started_in > self.patience and found.anywhere:
                 raise self.listens_elsewhere(found.reachable, found.inside)
             if self._started_in > self.patience:
-                raise self.listens_nowhere(watching.last_words(await self.said_now()))
+                raise self.listens_nowhere(last_words(await self.said_now()))
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _limit_processor(self) -> None:
@@ -327,5 +327,5 @@ class ContainerTask(Task):
             killed_for_memory=self._oom_kills > 0,
             peak=self._peak,
             memory=self.definition.memory,
-            said=watching.last_words(self._log),
+            said=last_words(self._log),
         )

@@ -2,13 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import psutil
 
 from nova_infra.containers.engine import Engine
-from nova_infra.rehearsal.tasks.task import SILENT, in_a_line, tail
 
 _LOOKS = 20
 _KILLED = 137
@@ -102,11 +100,6 @@ async def last_output(engine: Engine, name: str) -> list[str]:
         if lines := [*out.splitlines(), *said.splitlines()]:
             return lines
     return []
-
-
-def last_words(lines: Iterable[str]) -> str:
-    """The last line that is not blank, short enough for a sentence."""
-    return in_a_line((tail(lines, 1) or [SILENT])[0])
 
 
 def end_in_words(exit_code: int | None, *, killed_for_memory: bool, peak: float, memory: int, said: str) -> str:

@@ -18,6 +18,7 @@ from helpers.grants import (
     starts_another_build,
     statement,
 )
+from helpers.small_pipeline import small_pipeline
 from nova_infra.checks.rule import Finding
 from nova_infra.checks.rules import findings
 
@@ -116,4 +117,19 @@ def test_a_finding_names_the_step_the_way_and_the_end(assembly: Any) -> None:
 
 def test_the_grants_of_the_pipeline_as_it_is_lead_nowhere(assembly: Any) -> None:
     template = json.loads(assembly.texts["NovaPipelineStack"])
+    assert [finding for rule, finding in findings(template) if rule.id == "NOVA-P06"] == []
+
+
+@pytest.mark.parametrize("macro", ["AWS::Serverless-2016-10-31", ["AWS::LanguageExtensions", "Ours"], {"Name": "Own"}])
+def test_what_a_macro_makes_is_shown_by_nobody_and_so_a_finding(macro: Any) -> None:
+    template = small_pipeline() | {"Transform": macro}
+    assert [finding.location for rule, finding in findings(template) if rule.id == "NOVA-P06"] == ["Transform"]
+    function = {"Resources": {"Own": {"Type": "AWS::Serverless::Function"}}, "Transform": macro}
+    early = findings(function, account="111111111111", beyond=frozenset({"333333333333"}))
+    assert [finding.logical_id for _, finding in early] == ["Own"]
+    assert findings(function, account="333333333333") == []
+
+
+def test_a_macro_that_makes_no_role_of_its_own_is_no_finding() -> None:
+    template = small_pipeline() | {"Transform": ["AWS::LanguageExtensions", "AWS::SecretsManager-2020-07-23"]}
     assert [finding for rule, finding in findings(template) if rule.id == "NOVA-P06"] == []

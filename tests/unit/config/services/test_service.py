@@ -145,6 +145,15 @@ def as_written(value: Any, given: Any) -> Any:
     return value
 
 
+def test_a_list_of_tables_is_shown_as_it_can_be_written(raw: dict[str, Any]) -> None:
+    permission = {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::b-{environment}/*"]}
+    raw["services"][0]["permissions"] = [permission]
+    config = parse_config(raw)
+    found = origins(config.services[0], config.environments[0], config.services)
+    [shown] = [each.value for each in found if each.key == "permissions"]
+    assert shown == ({"actions": ("s3:GetObject",), "resources": (f"arn:aws:s3:::b-{config.environments[0].name}/*",)},)
+
+
 def test_the_table_of_precedence_has_every_key_that_can_differ() -> None:
     assert {key.partition(".")[0] for key in PRECEDENCE} == set(Overrides.model_fields)
 

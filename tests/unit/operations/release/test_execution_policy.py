@@ -198,3 +198,46 @@ def test_it_is_written_for_the_partition_of_its_stacks(tmp_path: Path) -> None:
     policy = execution_policy(Assembly(tmp_path), PROD, platform="nova")
     assert "arn:aws:" not in json.dumps(policy)
     assert allowed(policy, "iam:CreateRole", f"arn:aws-us-gov:iam::{PROD}:role/nova-prod-x")
+
+
+def test_what_cloudformation_reads_to_fill_in_values_can_be_read(tmp_path: Path) -> None:
+    secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop/db-a1B2c3"
+    template = {
+        "Parameters": {
+            "Zone": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/acme/zone"},
+            "Version": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"},
+        },
+        "Resources": {
+            "Topic": {
+                "Type": "AWS::SNS::Topic",
+                "Properties": {
+                    "DisplayName": "{{resolve:secretsmanager:github-token:SecretString:::}}",
+                    "TopicName": f"{{{{resolve:secretsmanager:{secret}:SecretString:name}}}}",
+                    "Tags": [
+                        {"Key": "a", "Value": "{{resolve:ssm:/acme/tag:3}}"},
+                        {"Key": "b", "Value": "{{resolve:ssm-secure:plain}}"},
+                        {"Key": "c", "Value": {"Fn::Sub": "{{resolve:ssm:/of/${AWS::StackName}/x}}"}},
+                        {"Key": "d", "Value": {"Fn::Join": ["", ["{{resolve:secretsmanager:", {"Ref": "X"}, "}}"]]}},
+                    ],
+                },
+            }
+        },
+    }
+    properties = {"templateFile": "Acme.json", "stackName": "Acme"}
+    artifact = {"type": "aws:cloudformation:stack", "environment": "aws://111122223333/eu-west-1"}
+    artifacts = {"Acme": {**artifact, "properties": properties}}
+    (tmp_path / "Acme.json").write_text(json.dumps(template))
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
+    policy = execution_policy(Assembly(tmp_path), "111122223333", platform="acme")
+    found = {each["Sid"]: (each.get("Action"), each["Resource"]) for each in policy["Statement"]}
+    ours = "arn:aws:secretsmanager:*:111122223333:secret:"
+    assert found["SecretsOfTemplates"] == (
+        ["secretsmanager:GetSecretValue"],
+        [f"{ours}*-??????", f"{secret}*", f"{ours}github-token-??????"],
+    )
+    parameters = [f"arn:aws:ssm:*:111122223333:parameter/{name}" for name in ("acme/tag", "acme/zone", "of/*", "plain")]
+    assert found["ParametersOfTemplates"] == (["ssm:GetParameters"], parameters)
+    template["Resources"]["Topic"]["Properties"], template["Parameters"] = {}, {}
+    (tmp_path / "Acme.json").write_text(json.dumps(template))
+    policy = execution_policy(Assembly(tmp_path), "111122223333", platform="acme")
+    assert not [each["Sid"] for each in policy["Statement"] if each["Sid"].endswith("OfTemplates")]

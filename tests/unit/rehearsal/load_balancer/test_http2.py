@@ -271,3 +271,47 @@ def test_a_check_asks_for_the_targets_own_address(port: int, host: str) -> None:
         return found
 
     assert (asyncio.run(play()), asked) == (True, [host])
+
+
+@pytest.mark.parametrize("version", ["HTTP1", "HTTP2"])
+@pytest.mark.parametrize(
+    ("allowed", "healthy", "doubted"),
+    [
+        ((), True, False),
+        (("10.0.0.10:8080",), True, False),
+        (("127.0.0.1:8080", "shop.example.com"), True, True),
+        (("shop.example.com",), False, False),
+    ],
+)
+def test_a_process_that_lets_only_this_machine_s_address_pass_is_doubted(
+    version: str, allowed: tuple[str, ...], healthy: bool, doubted: bool
+) -> None:
+    """In AWS a check names the task's address, which no list of hosts has by itself."""
+    doubts: list[str] = []
+
+    def status(host: str) -> int:
+        return 200 if not allowed or host in allowed else 400
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=status(request.headers["Host"]))
+
+    async def play(port: int) -> bool:
+        target = target_at(port)
+        task = cast(Any, target.task)
+        task.address, task.doubt, task.definition.port = "127.0.0.1", doubts.append, 8080
+        async with open_client() as client:
+            return await probe(client, group_of(version), target)
+
+    async def played() -> bool:
+        if version == "HTTP2":
+            async with serving(lambda headers, _: Reply(status(headers[":authority"]))) as port:
+                return await play(port)
+        runner = web.ServerRunner(web.Server(answer))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        found = await play(runner.addresses[0][1])
+        await runner.cleanup()
+        return found
+
+    assert asyncio.run(played()) == healthy
+    assert ["lets health checks pass" in each for each in doubts] == [True] * doubted

@@ -21,7 +21,7 @@ from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import Record
 
 ROOT = Path(__file__).parents[4]
-FUNCTION = ROOT / "nova_infra" / "constructs" / "hooks" / "smoke_function.py"
+FUNCTION = ROOT / "nova_infra" / "constructs" / "hooks" / "smoke_test_handler.py"
 HANDLER = FUNCTION.with_name("release_group_handler.py")
 
 

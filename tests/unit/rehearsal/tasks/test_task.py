@@ -48,6 +48,21 @@ def test_a_task_runs_until_it_is_stopped(definition: Define, sources: Path) -> N
     assert (fault, task.killed_at_stop) == ("", False)
 
 
+def test_of_what_a_program_printed_last_the_line_counts_that_says_why() -> None:
+    node = [
+        "node:fs:562",
+        "  return binding.open(",
+        "Error: EROFS: read-only file system",
+        "    at open",
+        "}",
+        "",
+        "Node.js v24.19.0",
+    ]
+    assert base.last_words(node) == "Error: EROFS: read-only file system"
+    assert base.last_words(["starts", "cannot find my model", ""]) == "cannot find my model"
+    assert base.last_words([]) == base.SILENT
+
+
 @pytest.mark.exhaustive("test_a_task_that_is_killed_from_outside_says_so")
 def test_a_task_that_exits_says_how_and_what_it_printed_last(definition: Define, sources: Path) -> None:
     assert start(definition("exit"), sources)[1] == (

@@ -52,6 +52,19 @@ def test_a_worker_of_ordered_messages_stays_one_and_what_sqs_would_do_besides_is
     assert ("subscribe.queue.fifo.content_based_deduplication = true" in text) is isinstance(fifo, dict)
 
 
+def test_what_a_service_is_not_the_same_without_is_still_to_change(write: Write, tmp_path: Path) -> None:
+    """Its comment alone would be missed: without its image, it would be built from a directory that is not there."""
+    tagged = {**API, "image": {"location": "ghcr.io/acme/api:2.3", "port": 8081}}
+    places = {f"environments__{name}": {"name": name, "type": "Environment"} for name in ("prod", "test")}
+    directory = write(api=tagged, **places)
+    output = tmp_path / "made.toml"
+    result = CliRunner().invoke(nova, ["import", "copilot", str(directory), "--output", str(output)])
+    assert result.exit_code == 1
+    [line] = [line for line in result.output.splitlines() if line.startswith("still to change: ")]
+    assert line.startswith("still to change: nova.toml: services[0].image: 'ghcr.io/acme/api:2.3' is a tag, which may")
+    parse_config(tomllib.loads(output.read_text()))
+
+
 def test_a_job_keeps_its_time(write: Write) -> None:
     [service] = read(write(report=JOB))["services"]
     assert (service["kind"], service["schedule"], service["timeout_seconds"]) == ("job", "cron(0 6 ? * MON *)", 5400)

@@ -229,7 +229,7 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
     for path, words in _ON_FARGATE.items() if is_fargate else ():
         for value in values_at(properties, path):
             if _is_no_word(value, words):
-                yield path, f"is {value}", _choice(words)
+                yield path, f"is {value}", choice(words)
 
 
 def _beyond(path: str, value: Any, limit: Bounds) -> Iterator[Fault]:
@@ -237,7 +237,7 @@ def _beyond(path: str, value: Any, limit: Bounds) -> Iterator[Fault]:
     match limit.of, value:
         case "words", _:
             if not limit.grows and _is_no_word(value, limit.words):
-                yield path, f"is {value}", _choice(limit.words)
+                yield path, f"is {value}", choice(limit.words)
         case "number", _:
             yield from _number(path, value, limit)
         case "list", list():
@@ -279,14 +279,15 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _choice(words: Sequence[str]) -> str:
+def choice(words: Sequence[str]) -> str:
+    """The remedy of a value that has to be one of some words."""
     *others, last = words
     return f"make it {', '.join(others)} or {last}" if others else f"make it {last}"
 
 
 def _nearest(value: Any, words: Sequence[str]) -> str:
     near = get_close_matches(str(value).upper(), {each.upper(): each for each in words}, n=1, cutoff=0.7)
-    return f"the nearest is {next(each for each in words if each.upper() == near[0])}" if near else _choice(words[:12])
+    return f"the nearest is {next(each for each in words if each.upper() == near[0])}" if near else choice(words[:12])
 
 
 def _of_tags(tags: Any) -> Iterator[Fault]:

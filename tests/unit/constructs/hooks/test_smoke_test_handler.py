@@ -4,11 +4,12 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nova_infra.constructs.hooks import smoke_function
+from nova_infra.constructs.hooks import smoke_test_handler
 
 ANSWERS = {
     "/good": [200],
@@ -62,6 +63,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     running.server_close()
 
 
+def test_a_path_is_asked_again_three_times_two_seconds_apart(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that never answers takes little of what the function has: Lambda would end it without an answer."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    assert smoke_test_handler.handler(event(server, "/gone"), None) == {"hookStatus": "FAILED"}
+    assert waited == [0, 2, 2, 2]
+
+
 def event(server: Any, *paths: str) -> dict[str, Any]:
     urls = [f"http://127.0.0.1:{server.server_port}{path}" for path in paths]
     return {"hookDetails": {"header": "x-nova-test", "value": "new-revision", "urls": urls}}
@@ -79,18 +88,18 @@ def event(server: Any, *paths: str) -> dict[str, Any]:
     ],
 )
 def test_every_path_has_to_be_answered_well(server: Any, paths: list[str], status: str) -> None:
-    assert smoke_function.handler(event(server, *paths), None) == {"hookStatus": status}
+    assert smoke_test_handler.handler(event(server, *paths), None) == {"hookStatus": status}
 
 
 def test_it_asks_with_the_header_that_leads_to_the_new_revision(server: Any) -> None:
-    smoke_function.handler(event(server, "/good"), None)
+    smoke_test_handler.handler(event(server, "/good"), None)
     assert server.asked == [("/good", "new-revision")]
 
 
 def test_a_host_that_no_record_leads_to_is_asked_for_at_the_address(server: Any) -> None:
     asked = event(server, "/full", "/slash")
     asked["hookDetails"]["host"] = "shop.example.com"
-    assert smoke_function.handler(asked, None) == {"hookStatus": "SUCCEEDED"}
+    assert smoke_test_handler.handler(asked, None) == {"hookStatus": "SUCCEEDED"}
     assert [path for path, _ in server.asked] == ["/full", "/good", "/slash", "/good"]
     assert {*server.hosts} == {"shop.example.com"}
     assert {value for _, value in server.asked} == {"new-revision"}
@@ -99,14 +108,14 @@ def test_a_host_that_no_record_leads_to_is_asked_for_at_the_address(server: Any)
 @pytest.mark.parametrize("path", ["/elsewhere", "/neighbour", "/full"])
 def test_what_another_host_would_answer_is_red(server: Any, path: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It may be another environment, which runs well."""
-    assert smoke_function.handler(event(server, path), None) == {"hookStatus": "FAILED"}
+    assert smoke_test_handler.handler(event(server, path), None) == {"hookStatus": "FAILED"}
     assert [asked for asked, _ in server.asked] == [path]
     assert f"{path} answered 30" in (said := capsys.readouterr().out)
     assert "which is not what is tested: name a path that does not" in said
 
 
 def test_a_services_own_red_is_not_asked_for_again(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    smoke_function.handler(event(server, "/broken", "/good"), None)
+    smoke_test_handler.handler(event(server, "/broken", "/good"), None)
     assert [path for path, _ in server.asked] == ["/broken", "/good"]
     assert "/broken answered 500" in capsys.readouterr().out
 
@@ -114,13 +123,40 @@ def test_a_services_own_red_is_not_asked_for_again(server: Any, capsys: pytest.C
 def test_no_target_that_answers_is_red(server: Any) -> None:
     asked = event(server, "/good")
     asked["hookDetails"]["urls"] = ["http://127.0.0.1:1/good"]
-    assert smoke_function.handler(asked, None) == {"hookStatus": "FAILED"}
+    assert smoke_test_handler.handler(asked, None) == {"hookStatus": "FAILED"}
 
 
 def test_details_may_arrive_as_text(server: Any) -> None:
     details = json.dumps(event(server, "/good")["hookDetails"])
-    assert smoke_function.handler({"hookDetails": details}, None) == {"hookStatus": "SUCCEEDED"}
+    assert smoke_test_handler.handler({"hookDetails": details}, None) == {"hookStatus": "SUCCEEDED"}
 
 
 def test_a_call_without_details_is_red() -> None:
-    assert smoke_function.handler({}, None) == {"hookStatus": "FAILED"}
+    assert smoke_test_handler.handler({}, None) == {"hookStatus": "FAILED"}
+
+
+@pytest.mark.parametrize(
+    ("path", "stops", "desired", "status", "asks"),
+    [
+        ("/gone", True, 0, "SUCCEEDED", 1),
+        ("/gone", True, 1, "FAILED", 1),
+        ("/gone", False, 0, "FAILED", 0),  # somebody stopped it by hand
+        ("/good", True, 0, "SUCCEEDED", 0),
+    ],
+)
+def test_a_service_that_its_schedule_has_stopped_is_not_tested(
+    server: Any, monkeypatch: pytest.MonkeyPatch, path: str, stops: bool, desired: int, status: str, asks: int
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def describe_services(**given: Any) -> dict[str, Any]:
+        asked.append(given)
+        return {"services": [{"desiredCount": desired}]}
+
+    ecs = SimpleNamespace(describe_services=describe_services)
+    monkeypatch.setattr("boto3.client", lambda name: {"ecs": ecs}[name])
+    called = event(server, path)
+    called["hookDetails"] |= {"stops": True} if stops else {}
+    called["executionDetails"] = {"serviceArn": "arn:aws:ecs:eu-west-1:111122223333:service/acme-qa/acme-qa-shop"}
+    assert smoke_test_handler.handler(called, None) == {"hookStatus": status}
+    assert asked == [{"cluster": "acme-qa", "services": ["acme-qa-shop"]}] * asks
