@@ -140,7 +140,8 @@ class Discovery:
 
     async def _connect(self, service: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         played = self._services.get(service)
-        tasks = [entry.task for entry in played.tasks if entry.task.running] if played is not None else []
+        entries = played.tasks if played is not None else []
+        tasks = [each.task for each in entries if each.task.running and not each.target.draining]
         if not tasks:
             return
         self._called[service] = self._called.get(service, 0) + 1

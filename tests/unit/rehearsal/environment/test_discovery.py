@@ -63,7 +63,8 @@ async def asked(value: str, played: PlayedStack, called: dict[str, int]) -> str:
 
     target = await asyncio.start_server(answer, "127.0.0.1", 0)
     task = SimpleNamespace(running=True, port=target.sockets[0].getsockname()[1])
-    eggs: Any = SimpleNamespace(tasks=[SimpleNamespace(task=task)])
+    leaving = SimpleNamespace(task=SimpleNamespace(running=True, port=1), target=SimpleNamespace(draining=True))
+    eggs: Any = SimpleNamespace(tasks=[leaving, SimpleNamespace(task=task, target=SimpleNamespace(draining=False))])
     discovery = Discovery({"eggs": eggs}, called, SourceRuntime())
     try:
         await discovery.apply(played)
