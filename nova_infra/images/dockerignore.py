@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_TOKENS = re.compile(r"\*\*/?|\*|\?|\[[^]]*\]|\\.|.", re.DOTALL)
+_TOKENS = re.compile(r"\*\*/?|\*|\?|\[(?:\\.|[^]\\])*\]|\\.|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _expression(pattern: str) -> str:
             case "?":
                 parts.append("[^/]")
             case _ if token.startswith("[") and len(token) > 2:
-                parts.append(token.replace("[!", "[^", 1))
+                parts.append("[" + token[1:].replace("[", "\\[").replace("!", "^", 1 if token[1] == "!" else 0))
             case _ if token.startswith("\\"):
                 parts.append(re.escape(token[1:]))
             case _:

@@ -55,17 +55,22 @@ class KnownAlarms:
         self._strange |= {each: self._strange.get(each, where) for each in found}
         return found
 
-    def check(self, prefix: str) -> None:
-        """Refuse a name of the environment's own that none of its stacks, all of which have been read, makes.
+    def check(self, prefix: str, others: Iterable[str] = ()) -> None:
+        """Refuse a misspelt name of the environment's own. Another name may be that of an alarm made elsewhere.
 
         Args:
             prefix: What the names of the environment begin with; empty if that is not known.
+            others: The same of other environments.
         """
-        for name, where in self._strange.items():
-            if prefix and name.startswith(prefix) and name not in self._names:
-                near = difflib.get_close_matches(name, self._names, 1)
-                remedy = f"write {near[0]!r}" if near else "correct the name, or let its stack make it"
-                raise UnresolvableError(f"{where}: {name!r} is not an alarm of this environment: {remedy}")
+        longer = tuple(each for each in others if each.startswith(prefix) and each != prefix)
+        for name, where in self._strange.items() if prefix else ():
+            if name in self._names or not name.startswith(prefix) or name.startswith(longer):
+                continue
+            ends = [each.removeprefix(prefix) for each in self._names if each.startswith(prefix)]
+            near = difflib.get_close_matches(name.removeprefix(prefix), ends, 1, cutoff=0.85)
+            if near and _digits(near[0]) == _digits(name.removeprefix(prefix)):
+                meant = f"{prefix}{near[0]}"
+                raise UnresolvableError(f"{where}: {name!r} is not an alarm of this environment: write {meant!r}")
 
     def _evaluated(self, name: str, read: Callable[[], Any]) -> Any:
         try:
@@ -73,3 +78,7 @@ class KnownAlarms:
         except UnresolvableError as error:
             self.unevaluated[name] = str(error)
             return None
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))

@@ -1,6 +1,7 @@
 """HTTP clients of the rehearsal: one sends requests, the other checks targets' health."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,19 +44,32 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
         target.last_fault = f"nothing listens on port {port}, which its health checks ask"
         return False
     asked = _ask_health if group.settings.version == "HTTP1" else _ask_health_http2
-    address = target.task.address
+
+    async def passes(address: str) -> bool:
+        return await asked(client, group, target, _with_port(address, target, port))
+
+    own = target.task.address
+    if not own.startswith("127."):
+        return await passes(own)
     # A process has no address of its own, and many an app lets this machine's pass that refuses a task's in AWS.
-    for own in (_OF_A_TASK, address) if address.startswith("127.") else (address,):
-        if await asked(client, group, target, _with_port(own, target, port)):
-            if own.startswith("127."):
-                target.task.doubt(
-                    f"only AWS knows whether a task lets health checks pass: it refuses those that name {_OF_A_TASK}, "
-                    f"such as the address of its own, and takes those that name {own}"
-                )
-            return True
-        if " answered " not in target.last_fault:
-            break
-    return False
+    if await passes(target.checked_as or _OF_A_TASK):
+        target.checked_as = target.checked_as or _OF_A_TASK
+        return True
+    if target.checked_as or not _refused_name(target) or not await passes(own):
+        return False
+    if await passes(_OF_A_TASK) or not _refused_name(target):
+        return True
+    target.checked_as = own
+    target.task.doubt(
+        f"only AWS knows whether a task lets health checks pass: it refuses those that name {_OF_A_TASK}, such as the "
+        f"address of its own, and takes those that name {own}"
+    )
+    return True
+
+
+def _refused_name(target: Target) -> bool:
+    """Whether the last check was answered as one for a host that is not served here."""
+    return re.search(r" answered (400|403|404|421)$", target.last_fault) is not None
 
 
 async def _ask_health(client: aiohttp.ClientSession, group: TargetGroup, target: Target, host: str) -> bool:

@@ -105,7 +105,9 @@ def _readings(release: Release) -> dict[str, StageReading]:
             for action in wave:
                 if isinstance(action, DeployAction):
                     reading.read(action.stack_name, release.template(action))
-        reading.alarms.check(environment_prefix(stage))
+        if not release.app:  # its stacks may have any names
+            prefixes = filter(None, map(environment_prefix, release.pipeline().stages))
+            reading.alarms.check(environment_prefix(stage), prefixes)
     return found
 
 

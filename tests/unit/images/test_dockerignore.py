@@ -24,6 +24,8 @@ from nova_infra.images.dockerignore import DockerIgnore
         ("[ab].txt\n[!ab].md", ["a.txt", "c.md"], ["c.txt", "a.md"]),
         ("a\\*b", ["a*b"], ["axb"]),
         ("a.b", ["a.b"], ["axb"]),
+        ("a[b\\]c]d", ["abd", "a]d", "acd"], ["axd"]),
+        ("[[a]", ["[", "a"], ["b"]),
     ],
 )
 def test_a_file_is_kept_out_as_docker_keeps_it_out(text: str, ignored: list[str], kept: list[str]) -> None:

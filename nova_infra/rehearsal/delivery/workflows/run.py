@@ -61,6 +61,7 @@ class PushedRun:
             services: What ``nova services`` lists; nothing where that is not known.
         """
         self._source, self.branch, self._engine, self._event = source, branch, engine, "push"
+        self._of_branch = True
         self._services = json.dumps([{"name": each} for each in services]) if services else UNKNOWN
         self.skipped: dict[str, str] = {}
         self.assumed: dict[str, str] = {}
@@ -75,6 +76,9 @@ class PushedRun:
         on = source.content.get("on") or ()
         events = [on] if isinstance(on, str) else list(on)
         other._event = "push" if "push" in events else events[0] if len(events) == 1 else UNKNOWN
+        push = on.get("push") if isinstance(on, Mapping) else None
+        of_tags = isinstance(push, Mapping) and "tags" in push and "branches" not in push
+        other._of_branch = other._event == "push" and not of_tags
         return other
 
     @property
@@ -254,7 +258,7 @@ class PushedRun:
             **{"workflow": str(self._source.content.get("name") or self._source.path), "head_ref": "", "base_ref": ""},
             **{"event": event, "sha": sha, "run_id": str(push), "run_number": str(push), "run_attempt": "1"},
         }
-        if self._event != "push":
+        if not self._of_branch:
             said = ("event", "ref", "ref_name", "ref_type", "head_ref", "base_ref", "sha")
             github |= {**dict.fromkeys(said, UNKNOWN), "event_name": self._event}
         return {"github": github, "vars": Open(), "secrets": Open()}
@@ -277,7 +281,7 @@ class PushedRun:
             str(k): self._value(begins, v, given) if begins is not None and isinstance(v, str) else v
             for k, v in job.inputs.items()
         }
-        inputs = inputs if begins is not None or self._event == "push" else Open()
+        inputs = inputs if begins is not None or self._of_branch else Open()
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
         environment = Open(environment) if job.sets_more({}) else environment
         known = {**self._github(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}

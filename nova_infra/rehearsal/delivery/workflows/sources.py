@@ -18,12 +18,15 @@ _HARMLESS = re.compile(
 # https://github.blog/changelog/2024-04-16-deprecation-notice-v3-of-the-artifact-actions/, and the same of caches.
 _SHUT_DOWN = re.compile(r"actions/(?:(?:up|down)load-artifact@v[123]|cache@v[12])(?:\.|$)")
 _FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
-# A line that ends its script if the command fails, and that nothing catches.
+# A line that ends a plain script if the command fails, and what makes a script another than a list of commands.
 _OF_HISTORY = re.compile(
     r"^[ \t]*((?:\w+=[\"']?\$\()?(?:git|nova)(?![\w.-])[^\n|&;#<>]*?)(?=[ \t]*(?:$|#|\d?>))", re.MULTILINE
 )
 _FORMER = re.compile(r"(?<![\w/])(?:HEAD|@)((?:[~^]\d*(?!\{))+)")
-_DESCRIBES = re.compile(r"(?:\w+=[\"']?\$\()?git describe(?!.*--(?:always|all|contains))")
+_NOT_PLAIN = re.compile(
+    r"\bset[ \t]+\+|<<|\(\)|^[ \t]*[{(]|\b(?:if|then|else|for|while|until|case|function|trap|exit|return|eval)\b",
+    re.MULTILINE,
+)
 _HERE = ("", ".", "./")
 _ELSEWHERE = r"(?![^\n]*\s(?:-\w*[Cf]|--(?:directory|file|makefile)\b))"
 _OF_THE_CHECKOUT = re.compile(rf"^[ \t]*(?:(make)(?![\w.-]){_ELSEWHERE}|nova(?![\w.-])|\./([\w./-]+))", re.MULTILINE)
@@ -133,7 +136,7 @@ def _in_no_directory(step: JobStep, before: Sequence[JobStep], root: Path) -> st
 
 
 def _without_history(step: JobStep, before: Sequence[JobStep]) -> str:
-    """Commits, or tags, that a command needs and the checkout leaves out: it brings one commit unless it says more."""
+    """Commits that a command needs and the checkout leaves out: it brings one unless it says more."""
     checkouts = [each for each in before if "actions/checkout@" in each.uses]
     if not checkouts or anything_may_be_done(before) or any(_FETCHES.search(each.script) for each in before):
         return ""
@@ -141,13 +144,19 @@ def _without_history(step: JobStep, before: Sequence[JobStep]) -> str:
     depth = given.get("fetch-depth", "1")
     if len(checkouts) > 1 or is_unknown(dict(given)) or not depth.isdigit() or depth == "0":
         return ""
-    for line in _OF_HISTORY.findall(step.commands.partition("git fetch")[0].replace("\\\n", " ")):
+    commands = step.commands.partition("git fetch")[0].replace("\\\n", " ")
+    if step.shell not in ("", "bash") or _NOT_PLAIN.search(commands) or _odd_quotes(commands):
+        return ""
+    for line in _OF_HISTORY.findall(commands):
         needed = max((_depth(steps) for steps in _FORMER.findall(line)), default=1)
         if needed > int(depth):
             return f"its checkout brings {depth} of the last commits, not {needed} (fetch-depth): {line.strip()}"
-        if _DESCRIBES.match(line) and given.get("fetch-tags") != "true":
-            return f"its checkout brings no tags (fetch-depth, fetch-tags): {line.strip()}"
     return ""
+
+
+def _odd_quotes(commands: str) -> bool:
+    """Whether a text between quotes goes on in another line, which then is no command."""
+    return any(line.count(quote) % 2 for line in commands.splitlines() for quote in ("'", '"'))
 
 
 def _depth(steps: str) -> int:

@@ -48,3 +48,16 @@ def test_an_alarm_that_another_team_makes_may_exist() -> None:
     reading.read("acme-dev-shop", guarded("db-errors"))
     reading.alarms.check("acme-dev-")
     assert any("db-errors, which no stack up to here makes, exists" in each for each in reading.unknown)
+
+
+@pytest.mark.parametrize("name", ["acme-dev-synthetic-login", "acme-dev-eu-shop-errors", "acme-dev-shop-errors-2"])
+def test_another_name_with_the_environment_s_prefix_may_be_made_elsewhere(name: str) -> None:
+    reading = StageReading()
+    reading.read("acme-dev-shop", guarded(name))
+    reading.alarms.check("acme-dev-", ["acme-dev-eu-"])
+
+
+def test_a_name_of_another_environment_is_not_a_misspelt_one() -> None:
+    reading = StageReading()
+    reading.read("acme-dev-shop", guarded("acme-dev-x-shop-errors"))
+    reading.alarms.check("acme-dev-", ["acme-dev-x-"])

@@ -315,3 +315,27 @@ def test_a_process_that_lets_only_this_machine_s_address_pass_is_doubted(
 
     assert asyncio.run(played()) == healthy
     assert ["lets health checks pass" in each for each in doubts] == [True] * doubted
+
+
+def test_a_check_that_is_answered_badly_is_not_asked_again_by_another_name() -> None:
+    asked: list[str] = []
+    statuses = [503, 200, 503, 400, 200, 200]
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(request.headers["Host"])
+        return web.Response(status=statuses[len(asked) - 1])
+
+    async def play() -> list[bool]:
+        runner = web.ServerRunner(web.Server(answer))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        target = target_at(runner.addresses[0][1])
+        task = cast(Any, target.task)
+        task.address, task.doubt = "127.0.0.1", pytest.fail
+        async with open_client() as client:
+            found = [await probe(client, group_of("HTTP1"), target) for _ in range(5)]
+        await runner.cleanup()
+        return found
+
+    assert asyncio.run(play()) == [False, True, False, False, True]
+    assert {each.partition(":")[0] for each in asked} == {"10.0.0.10"}
