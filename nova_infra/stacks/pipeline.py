@@ -28,7 +28,7 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
-from nova_infra.constructs.pipeline.asset_publishing import PublishStep, early_accounts, has_assets, publish_early
+from nova_infra.constructs.pipeline.asset_publishing import PublishStep, early, has_assets, publish_early
 from nova_infra.constructs.pipeline.built_assembly import WANTED, Tool, carry_cli, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
 from nova_infra.constructs.pipeline.connection import deliver_pushes, grant_connection, source_of
@@ -122,7 +122,7 @@ class NovaPipelineStack(cdk.Stack):
             deployment = self._add_environment(
                 each, stage, stacks.platform.url_output, config=config, tools=build.tools
             )
-            if each.account not in early_accounts(config.environments) and has_assets(deployment):
+            if each not in early(config.environments) and has_assets(deployment):
                 prefix = environment_prefix(config.platform.name, each.name)
                 tool = tool_versions.cdk_assets
                 deployment.add_pre(PublishStep(self.pipeline, deployment, environment=each, prefix=prefix, tool=tool))

@@ -4,9 +4,10 @@ It is not IAM's permissions boundary, which ``operations/doctor/boundary.py`` ch
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from nova_infra.checks.permissions.protected import TAKING, early_accounts, goals, goals_beside
+from nova_infra.checks.permissions.protected import TAKING, early_accounts, goals, goals_beside, publishing_roles
 from nova_infra.checks.permissions.reach import Goal, Graph
 from nova_infra.checks.permissions.ways.deployed import reach_of_deployed
 from nova_infra.checks.permissions.ways.run_steps import RunStep, other_pipelines, projects_beside, steps_before
@@ -40,10 +41,21 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
             ]
             if step.publishes:
                 # By a role of the assembly's choice; it starts and changes nothing, whatever else its own role may do.
-                yield from _ways(graph, step, [goal for goal in protected if goal.actions == TAKING], pipeline_id)
+                own = publishing_roles(_up_to_approval(pipeline, step.stage))
+                taking = (goal for goal in protected if goal.actions == TAKING)
+                asked = [replace(goal, harmless=(*goal.harmless, *own)) for goal in taking]
+                yield from _ways(graph, step, asked, pipeline_id)
                 continue
             reached = [*protected, *goals_beside(pipeline, before, production, stores=step.stores, pushes=pushes)]
             yield from _ways(graph, step, reached, pipeline_id)
+
+
+def _up_to_approval(pipeline: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The stages up to the next approval after one. A later one may share their account, which they publish to."""
+    found = stages(pipeline)
+    at = next((place for place, each in enumerate(found) if each["Name"] == name), len(found))
+    end = next((place for place in range(at + 1, len(found)) if actions(found[place], "Approval")), len(found))
+    return found[:end] if at < len(found) else []
 
 
 def _made_by_macros(template: Template) -> Iterator[Finding]:

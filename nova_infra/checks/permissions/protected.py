@@ -259,9 +259,20 @@ def _buckets(pipeline: Mapping[str, Any]) -> list[str]:
 
 def _accounts(stages: Iterable[Mapping[str, Any]]) -> list[str]:
     """The accounts that stages deploy to."""
+    return sorted(set(re.findall(r":iam::(\d{12}):", _roles(stages))))
+
+
+def publishing_roles(stages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Patterns of the roles by which the assets of stages are published, as CDK's bootstrap calls them."""
+    found = sorted(set(re.findall(r":role/(cdk-\w+)-deploy-role-(\d{12}-[\w-]+)", _roles(stages))))
+    return tuple(f"*:role/{cdk}-{kind}-publishing-role-{place}" for cdk, place in found for kind in ("file", "image"))
+
+
+def _roles(stages: Iterable[Mapping[str, Any]]) -> str:
+    """The ARNs of the roles by which stages are deployed."""
     found = [action for stage in stages for action in deployments(stage)]
     arns = [arn for a in found for arn in (a.get("RoleArn"), a["Configuration"].get("RoleArn")) if arn]
-    return sorted(set(re.findall(r":iam::(\d{12}):", " ".join(map(as_text, arns)))))
+    return " ".join(map(as_text, arns))
 
 
 def _prefixes(stage: Mapping[str, Any]) -> list[str]:

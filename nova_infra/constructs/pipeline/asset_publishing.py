@@ -21,10 +21,9 @@ from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import BOOTSTRAP_QUALIFIER, step_role_name
 
 
-def early_accounts(environments: Sequence[Environment]) -> list[str]:
-    """The accounts of the environments before the first one that waits for an approval."""
-    first = next((place for place, each in enumerate(environments) if each.approval), len(environments))
-    return list(dict.fromkeys(each.account for each in environments[:first]))
+def early(environments: Sequence[Environment]) -> Sequence[Environment]:
+    """The environments before the first one that waits for an approval."""
+    return environments[: next((place for place, each in enumerate(environments) if each.approval), None)]
 
 
 class PublishStep(pipelines.CodeBuildStep):
@@ -48,7 +47,7 @@ class PublishStep(pipelines.CodeBuildStep):
             "Publish",
             input=pipeline.synth.primary_output,
             install_commands=tool.install(),
-            commands=[_program([environment.account], '"$CODEBUILD_SRC_DIR"/buildspec-*Asset.yaml')],
+            commands=[_program(stack, [environment], '"$CODEBUILD_SRC_DIR"/buildspec-*Asset.yaml')],
             build_environment=codebuild.BuildEnvironment(privileged=_has_images(deployment)),
             role=iam.Role(
                 pipeline,
@@ -60,6 +59,9 @@ class PublishStep(pipelines.CodeBuildStep):
                 allow(["sts:AssumeRole"], on=[f"{roles}-{kind}-publishing-role-{place}" for kind in ("file", "image")])
             ],
         )
+        for each in deployment.pre:
+            # Not before a preflight that may refuse, nor side by side: a new account may run one build at a time.
+            self.add_step_dependency(each)
 
 
 def has_assets(deployment: pipelines.StageDeployment) -> bool:
@@ -78,8 +80,9 @@ def publish_early(pipeline: pipelines.CodePipeline, environments: Sequence[Envir
     CDK's projects would run whatever a file in the assembly says. It still says which assets there are: listed in the
     template, each change of one would be a change of the pipeline.
     """
-    early = early_accounts(environments)
-    later = sorted({each.account for each in environments} - set(early))
+    first = early(environments)
+    later = _roles(environments) - _roles(first)
+    accounts = {each.account for each in first}
     for node in pipeline.node.find_all():
         if "Assets" not in node.node.path.split("/"):
             continue
@@ -87,14 +90,23 @@ def publish_early(pipeline: pipelines.CodePipeline, environments: Sequence[Envir
             listed = cdk.Stack.of(node).resolve(node.source)["buildSpec"]
             phases = {
                 "install": {"runtime-versions": {"python": DELIVERED}, "commands": tool.install()},
-                "build": {"commands": [_program(early, listed)]},
+                "build": {"commands": [_program(cdk.Stack.of(pipeline), first, listed)]},
             }
             node.add_property_override("Source.BuildSpec", json.dumps({"version": "0.2", "phases": phases}, indent=2))
         if isinstance(node, iam.Role) and later:
-            roles = [f"arn:{cdk.Aws.PARTITION}:iam::{account}:role/*" for account in later]
+            # Of an account that an earlier environment is in, too, only the roles of another region.
+            named = {(account, name if account in accounts else "*") for account, name in later}
+            roles = [f"arn:{cdk.Aws.PARTITION}:iam::{account}:role/{name}" for account, name in sorted(named)]
             denied = iam.PolicyStatement(effect=iam.Effect.DENY, actions=["sts:AssumeRole"], resources=roles)
             node.add_to_principal_policy(denied)
 
 
-def _program(accounts: Iterable[str], lists: str) -> str:
-    return f'python3 -I - "$CODEBUILD_SRC_DIR" {",".join(accounts) or "none"} {lists} {PUBLISH}'
+def _roles(environments: Iterable[Environment]) -> set[tuple[str, str]]:
+    """The account and the name of the roles by which CDK deploys to environments."""
+    return {(each.account, f"cdk-{BOOTSTRAP_QUALIFIER}-*-role-{each.account}-{each.region}") for each in environments}
+
+
+def _program(stack: cdk.Stack, environments: Iterable[Environment], lists: str) -> str:
+    stages = (stack.node.find_child(each.stage) for each in environments)
+    directories = ",".join(each.artifact_id for each in stages if isinstance(each, cdk.Stage))
+    return f'python3 -I - "$CODEBUILD_SRC_DIR" {directories or "none"} {lists} {PUBLISH}'

@@ -1,8 +1,10 @@
 """What a pipeline keeps in another region than its own."""
 
+import json
 import tomllib
 from typing import Any
 
+from nova_infra.checks.rules import findings
 from nova_infra.config import parse_config
 
 CONFIG = """
@@ -16,8 +18,16 @@ token_secret = "github"
 name = "far"
 account = "111111111111"
 region = "eu-central-1"
+tests = "integration"
 allow_plain_http = true
 network = { cidr = "10.10.0.0/16", zones = ["a", "b"] }
+[[environments]]
+name = "live"
+account = "333333333333"
+region = "us-east-1"
+approval = true
+domain = { name = "shop.example.com", zone_id = "Z0SHOP" }
+network = { cidr = "10.20.0.0/16", zones = ["a", "b"] }
 [[services]]
 name = "shop"
 image = "ghcr.io/org/shop:1.4@sha256:DIGEST"
@@ -26,12 +36,22 @@ image = "ghcr.io/org/shop:1.4@sha256:DIGEST"
 
 def test_copies_of_artifacts_expire_with_the_artifacts(synthesize: Any) -> None:
     assembly = synthesize(parse_config(tomllib.loads(CONFIG.replace("DIGEST", "a" * 64))))
+    [far] = [name for name in assembly.templates if "-support-" in name]
 
     def kept(stack: str) -> list[Any]:
         buckets = assembly.properties(stack, "AWS::S3::Bucket")
         rules = [rule for each in buckets for rule in each["LifecycleConfiguration"]["Rules"]]
         return [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule]
 
-    [far] = [name for name in assembly.templates if "-support-" in name]
     assert kept(far) == [90]
     assert 90 in kept("NovaPipelineStack")
+
+
+def test_what_deploys_there_before_an_approval_reads_the_copies_and_changes_none(synthesize: Any) -> None:
+    assembly = synthesize(parse_config(tomllib.loads(CONFIG.replace("DIGEST", "a" * 64))))
+    [text] = [json.dumps(assembly.template(name)) for name in assembly.templates if "-support-" in name]
+    before = frozenset({"111111111111"})
+    assert findings(json.loads(text), account="444444444444", before=before) == []
+    for old, new in (("s3:GetObject*", "s3:PutObject"), ("kms:Decrypt", "kms:*"), ("-deploy-role-", "-other-role-")):
+        changed = findings(json.loads(text.replace(old, new)), account="444444444444", before=before)
+        assert {rule.id for rule, _ in changed} == {"NOVA-P06"}, new

@@ -49,6 +49,10 @@ _HANDED_ON = {
     "AWS::SNS::Subscription": "Endpoint",
 }
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
+# CDK's stack with the artifacts for another region: what deploys there reads them, as it does in the pipeline's region.
+_COPIES = "CrossRegionCodePipelineReplicationBucket"
+_DEPLOYS = re.compile(r"arn:[^:]*:iam::\d{12}:role/cdk-\w+-deploy-role-[\w-]+")
+_FETCHES = ("kms:Decrypt", "s3:GetObject*")
 
 
 def reach_of_deployed(template: Template) -> Iterator[Finding]:
@@ -73,7 +77,8 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
     if any(template.of_type(PIPELINE)):
         return
     for logical_id, principal, statement in _let_in(template, attached):
-        for action in dict.fromkeys(_counting(statement)):
+        needed = _FETCHES if logical_id.startswith(_COPIES) and _DEPLOYS.fullmatch(principal) else ()
+        for action in (each for each in dict.fromkeys(_counting(statement)) if each not in needed):
             yield _finding(logical_id, f"{principal} may {action}: its environment comes before the approval")
     for logical_id, key, account in _handed_on(template):
         said = f"{account} gets data of this account: its environment comes before the approval"

@@ -18,20 +18,20 @@ EMPTY = "/tmp/empty"  # noqa: S108 - the container is the build's own
 """Where tools run that would read their options from files where they run."""
 PUBLISH = """<<'PROGRAM'
 import json, os, re, subprocess, sys
-assembly, accounts, *lists = sys.argv[1:]
+assembly, stages, *lists = sys.argv[1:]
 for listed in lists:
     with open(os.path.join(assembly, listed), encoding="utf-8") as file:
         commands = json.load(file)["phases"]["build"]["commands"]
     for command in commands:
-        found = re.fullmatch(r'cdk-assets --path "([\\w./-]+)" --verbose publish "(\\w+:(\\w+)[\\w.-]*)"', command)
+        found = re.fullmatch(r'cdk-assets --path "([\\w./-]+)" --verbose publish "(\\w+:[\\w.-]+)"', command)
         if not found:
             sys.exit(f"assets: {command!r} is not what CDK writes to publish an asset: find out who changed it")
-        if found[3] in accounts.split(","):
+        if found[1].partition("/")[0] in stages.split(","):
             publish = ["cdk-assets", "--path", found[1], "--verbose", "publish", found[2]]
             subprocess.run(publish, cwd=assembly, check=True)
 PROGRAM
 """
-"""The program that publishes the assets of lists, which CDK has written into the assembly, in some accounts."""
+"""The program that publishes the assets of some stages, from lists that CDK has written into the assembly."""
 # What CDK's own steps run, and nothing else: they read the assembly as data, once its digest has been compared. What
 # they deploy is approved beforehand (NOVA-P08). What they publish they publish by whichever role the assembly names.
 _COMPARED = re.escape(f'test "$(cd "$CODEBUILD_SRC_DIR" && {DIGEST})" = "$ASSEMBLY" || ')
@@ -48,7 +48,8 @@ _UPDATE = re.compile(
     rf'{_INSTALLED}cd {EMPTY}\ncdk -a "\$CODEBUILD_SRC_DIR" deploy [\w .-]+ --require-approval=never --verbose'
 )
 _PUBLISH = re.compile(
-    rf'{_INSTALLED}python3 -I - "\$CODEBUILD_SRC_DIR" (none|[\d,]+) buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml '
+    rf'{_INSTALLED}python3 -I - "\$CODEBUILD_SRC_DIR" [\w,-]+ '
+    r'(buildspec-[0-9a-f]+-(File|Docker)Asset\.yaml|"\$CODEBUILD_SRC_DIR"/buildspec-\*Asset\.yaml) '
     rf"{re.escape(PUBLISH)}"
 )
 _FROM_NOWHERE = ("CODEPIPELINE", "NO_SOURCE")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,14 @@ from nova_infra.config import parse_config
 from nova_infra.constructs.pipeline.built_assembly import refuse_another
 
 EXAMPLE = ROOT / "tests/unit/nova.toml"
+Change = Callable[[dict[str, Any], dict[str, Any]], list[dict[str, Any]]]
 
 
-@pytest.fixture(scope="module")
-def with_assets(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    """Two environments, of which the later one waits for an approval, and a service with assets of its own."""
-    place = tmp_path_factory.mktemp("assets")
+def made_of(example: Path, place: Path, change: Change) -> Assembly:
+    """The environments that become of the first and the last one, and a service with assets of its own."""
     shutil.copytree(example, place / "example")
     raw = tomllib.loads(EXAMPLE.read_text())
-    raw["environments"] = [raw["environments"][0], raw["environments"][-1]]
+    raw["environments"] = change(raw["environments"][0], raw["environments"][-1])
     raw["services"] = raw["services"][:1]
     own = place / "example" / "services" / raw["services"][0]["name"]
     (own / "code").mkdir(parents=True, exist_ok=True)
@@ -46,6 +46,12 @@ def with_assets(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Asse
     )
     build_app(parse_config(raw), root=place / "example", outdir=place / "cdk.out", image_tag="abc123").synth()
     return read_assembly(place / "cdk.out")
+
+
+@pytest.fixture(scope="module")
+def with_assets(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """Two environments, of which the later one waits for an approval."""
+    return made_of(example, tmp_path_factory.mktemp("assets"), lambda first, last: [first, last])
 
 
 @dataclass
@@ -68,8 +74,8 @@ class Published:
         command = ["bash", "-c", commands(self.made, action)[-1]]
         ended = subprocess.run(command, env=environment, check=False, cwd=self.place, capture_output=True)
         found = said.read_text().splitlines()
-        wanted = r"--path assembly-\S+\.assets\.json --verbose publish [0-9a-f]{64}:(\d{12}-\S+)"
-        told = [known[1][:12] for each in found if (known := re.fullmatch(wanted, each))]
+        wanted = r"--path assembly-\S+\.assets\.json --verbose publish [0-9a-f]{64}:(\d{12}-[a-z]+-[a-z]+-\d)(?:-\S+)?"
+        told = [known[1] for each in found if (known := re.fullmatch(wanted, each))]
         assert len(told) == len(found)
         return told if ended.returncode == 0 else None
 
@@ -97,12 +103,12 @@ def test_assets_of_an_environment_that_waits_for_an_approval_are_published_after
     names = [each["Name"] for each in pipeline(with_assets)["Stages"]]
     assert names.index("Assets") < names.index("ApproveProduction") < names.index("Prod")
     published, assets = Published(with_assets, tmp_path), stage(with_assets, "Assets")["Actions"]
-    assert [published.by(each) for each in assets] == 2 * [["111111111111"]]
+    assert [published.by(each) for each in assets] == 2 * [["111111111111-us-east-1"]]
     actions = {each["Name"]: each for each in stage(with_assets, "Prod")["Actions"]}
-    assert published.by(actions["Publish"]) == 2 * ["333333333333"]
+    assert published.by(actions["Publish"]) == 2 * ["333333333333-us-east-1"]
     assert project(with_assets, actions["Publish"])["Environment"]["PrivilegedMode"] is True, "it builds an image"
     deployed = [each["RunOrder"] for name, each in actions.items() if name.endswith(".Deploy")]
-    assert actions["Publish"]["RunOrder"] < min(deployed)
+    assert actions["Preflight"]["RunOrder"] < actions["Publish"]["RunOrder"] < min(deployed)
 
 
 def test_no_step_before_the_approval_may_publish_to_the_account_behind_it(with_assets: Assembly) -> None:
@@ -139,10 +145,45 @@ def test_a_step_that_publishes_runs_nothing_that_a_list_says(with_assets: Assemb
 
 def test_a_role_that_may_publish_behind_the_approval_is_a_finding(with_assets: Assembly) -> None:
     """CDK gives the role that publishes everything before anybody approves."""
-    template = with_assets.template(STACK)
-    assert findings(template) == []
+    assert found_without_denials(with_assets) == {"NOVA-P06"}
+
+
+def found_without_denials(made: Assembly) -> set[str]:
+    """The rules that a pipeline's template breaks only if CDK's own steps may publish whatever CDK lets them."""
+    template = made.template(STACK)
+    assert findings(template, account="444444444444") == []
     for each in template["Resources"].values():
         if each["Type"] == "AWS::IAM::Policy" and "PipelineAssets" in json.dumps(each["Properties"]["Roles"]):
             held = each["Properties"]["PolicyDocument"]["Statement"]
             held[:] = [statement for statement in held if statement["Effect"] == "Allow"]
-    assert {rule.id for rule, _ in findings(template)} == {"NOVA-P06"}
+    return {rule.id for rule, _ in findings(template, account="444444444444")}
+
+
+@pytest.mark.parametrize(
+    ("first_account", "account"),
+    [("111111111111", "111111111111"), ("444444444444", "444444444444"), ("111111111111", "333333333333")],
+)
+def test_environments_that_share_an_account_publish_what_is_theirs(
+    first_account: str, account: str, example: Path, tmp_path: Path
+) -> None:
+    """The toolchain's, too. Where they share the region as well, they have a bucket in common: nobody can tell more."""
+
+    def changed(first: dict[str, Any], last: dict[str, Any]) -> list[dict[str, Any]]:
+        shared = {"account": account, "shared_account": "the same people run both"}
+        other = {
+            "network": {"cidr": "10.40.0.0/16"},
+            "domain": {"name": "us.nova.example.com", "zone_id": "Z00000000000000WEST"},
+        }
+        west = last | shared | other | {"name": "west", "region": "us-west-2"}
+        east = last | {"tests": "e2e"} | (shared if first_account == account else {"account": account})
+        return [first | {"account": first_account}, east, west]
+
+    made = made_of(example, tmp_path, changed)
+    published = Published(made, tmp_path)
+    told: dict[str, list[str]] = {}
+    for each in pipeline(made)["Stages"]:
+        actions = [action for action in each["Actions"] if each["Name"] == "Assets" or action["Name"] == "Publish"]
+        told |= {each["Name"]: [place for action in actions for place in published.by(action) or ()]} if actions else {}
+    east = [] if first_account == account else 2 * [f"{account}-us-east-1"]
+    assert told == {"Assets": 2 * [f"{first_account}-us-east-1"], "Prod": east, "West": 2 * [f"{account}-us-west-2"]}
+    assert found_without_denials(made) == {"NOVA-P06"}, "what is behind the approval in another region, too"
