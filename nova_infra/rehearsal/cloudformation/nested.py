@@ -131,7 +131,8 @@ def flattened(template: Template, read: Callable[[str], Template]) -> Template:
     for name, each in inner.items():
         _take_up(kept, each, moves[name], outer, _listed(template["Resources"][name].get("DependsOn", [])))
     taken = {name for section in _SECTIONS for name in kept.get(section, {})} - set(own)
-    kept["Metadata"] = {**template.get("Metadata", {}), NESTED: sorted(taken)}
+    metadata = template.get("Metadata")
+    kept["Metadata"] = {**(metadata if isinstance(metadata, Mapping) else {}), NESTED: sorted(taken)}
     return kept
 
 

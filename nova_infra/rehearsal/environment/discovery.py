@@ -61,7 +61,7 @@ class Discovery:
         self._called = called
         self._gateway = runtime.gateway
         self._here = runtime.on_this_machine("//127.0.0.1:").strip("/:")
-        self._names: dict[tuple[str, int], _Name] = {}
+        self._names: dict[tuple[str, int, str | None], _Name] = {}
         self._spaces: dict[str, str] = {}
         self._registered: dict[str, str] = {}
         self._ingress: dict[str, list[Mapping[str, Any]]] = {}
@@ -89,7 +89,7 @@ class Discovery:
             if (joined := self._space_of(service)) is not None:
                 self._joined[task_definition] = joined
             for name in self._names_of(stack, service):
-                self._names[name.host, name.port] = name
+                self._names[name.host, name.port, name.space] = name
                 for way in ((name.service, name.target_port), _NOWHERE):
                     if way not in self._ports:
                         await self._open(way)

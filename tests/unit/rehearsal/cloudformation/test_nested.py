@@ -183,6 +183,9 @@ def test_stacks_that_wait_for_each_other_or_cannot_be_read_stay_as_they_are() ->
     inner = {"Parameters": {"P": {"Type": "String"}}, "Resources": {"Q": queue()}, "Outputs": {"O": {"Value": "x"}}}
     cyclic = {"Resources": {"A": nested("a.json", **of("B")), "B": nested("a.json", **of("A"))}}
     assert flattened(cyclic, {"a.json": inner}.__getitem__) is cyclic
+    assert flattened({"Metadata": None, "Resources": {"A": nested("a.json")}}, lambda _: inner)["Resources"].keys() == {
+        "AQ"
+    }
     odd = {"Resources": {"A": nested("a.json"), "B": {"Type": STACK, "Metadata": ["no"]}}}
     for section, broken in (("Outputs", {"O": {}}), ("Parameters", {"P": {}}), ("Outputs", [])):
         assert flattened(odd, {"a.json": {"Resources": {"Q": queue()}, section: broken}}.__getitem__) is odd

@@ -137,3 +137,17 @@ def test_a_service_is_deployed_after_those_that_it_depends_on() -> None:
     assert [[each.name for each in wave] for wave in in_order(played)] == [["eggs", "shop"]]
     played.template["Resources"]["Eggs"]["DependsOn"] = ["Shop"]
     assert [[each.name for each in wave] for wave in in_order(played)] == [["shop"], ["eggs"]]
+
+
+def test_one_name_in_two_namespaces_leads_each_to_its_own() -> None:
+    joined = {"ServiceConnectConfiguration": {"Enabled": True, "Namespace": "other"}}
+    offered = {
+        **joined["ServiceConnectConfiguration"],
+        "Services": [{"PortName": "web", "ClientAliases": [{"Port": 80, "DnsName": "eggs"}]}],
+    }
+    geese = service("Geese", ServiceConnectConfiguration=offered)
+    played = stack(found_by=connect(DnsName="eggs", Port=80), Way=FROM_SHOP, **geese)
+    played.revisions = {**played.revisions, "GeeseTask": "g:1"}
+    shop = played.template["Resources"]["Shop"]["Properties"]["ServiceConnectConfiguration"]
+    shop["Namespace"] = {"Fn::GetAtt": ["Space", "Arn"]}
+    assert answered("http://eggs", played, {}) == "a dozen"
