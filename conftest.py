@@ -59,7 +59,9 @@ def temporary_place() -> str:
     with contextlib.suppress(OSError):
         found = os.statvfs(_MEMORY)
         usable = os.access(_MEMORY, os.W_OK) and not found.f_flag & os.ST_NOEXEC
-        if "TMPDIR" not in os.environ and usable and found.f_bavail * found.f_frsize > _ROOM:
+        # What is free there is not free of memory, which programs may fill.
+        room = min(found.f_bavail * found.f_frsize, psutil.virtual_memory().available)
+        if "TMPDIR" not in os.environ and usable and room > _ROOM:
             return _MEMORY
     return tempfile.gettempdir()
 

@@ -77,6 +77,7 @@ PACKER = {
     "queue": {
         "name": "orders-{environment}",
         "dead": "lost-{environment}",
+        "fifo": True,
         "messages_per_task": 31,
         "oldest_seconds": 240,
         "dead_messages": 3,

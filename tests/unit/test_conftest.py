@@ -41,13 +41,18 @@ def test_a_test_that_says_so_may_read_it() -> None:
     assert (ROOT / "nova.toml").read_text()
 
 
+NOSUID, NOEXEC = 2, 8
+"""As Linux says how a file system is mounted."""
+
+
 @pytest.mark.parametrize(
-    ("named", "flags", "blocks", "place"),
+    ("named", "flags", "blocks", "memory", "place"),
     [
-        ({}, os.ST_NOSUID, 2**20, "/dev/shm"),
-        ({}, os.ST_NOEXEC, 2**20, "/elsewhere"),
-        ({}, os.ST_NOSUID, 2**18, "/elsewhere"),
-        ({"TMPDIR": "/elsewhere"}, os.ST_NOSUID, 2**20, "/elsewhere"),
+        ({}, NOSUID, 2**20, 2**20, "/dev/shm"),
+        ({}, NOEXEC, 2**20, 2**20, "/elsewhere"),
+        ({}, NOSUID, 2**18, 2**20, "/elsewhere"),
+        ({}, NOSUID, 2**20, 2**18, "/elsewhere"),
+        ({"TMPDIR": "/elsewhere"}, NOSUID, 2**20, 2**20, "/elsewhere"),
     ],
 )
 def test_temporary_files_are_in_memory_that_has_room_and_runs_programs_unless_a_place_is_named(
@@ -56,11 +61,14 @@ def test_temporary_files_are_in_memory_that_has_room_and_runs_programs_unless_a_
     named: dict[str, str],
     flags: int,
     blocks: int,
+    memory: int,
     place: str,
 ) -> None:
     [conftest] = [each for each in pytestconfig.pluginmanager.get_plugins() if hasattr(each, "temporary_place")]
-    monkeypatch.setattr(conftest, "os", SimpleNamespace(**{**vars(os), "environ": named}))
+    monkeypatch.setattr(conftest, "os", SimpleNamespace(**{**vars(os), "environ": named, "ST_NOEXEC": NOEXEC}))
     monkeypatch.setattr(conftest.os, "access", lambda *_: True)
+    available = SimpleNamespace(available=memory * 4096)
+    monkeypatch.setattr(conftest, "psutil", SimpleNamespace(virtual_memory=lambda: available))
     monkeypatch.setattr(conftest.os, "statvfs", lambda _: SimpleNamespace(f_flag=flags, f_bavail=blocks, f_frsize=4096))
     monkeypatch.setattr(tempfile, "tempdir", "/elsewhere")
     assert conftest.temporary_place() == place

@@ -35,6 +35,12 @@ def asked_at(service: Service, environment: Environment, url: str) -> tuple[str,
     return (url, host) if environment.domain is None or not host else (f"https://{host}", "")
 
 
+def followed_to(service: Service, environment: Environment, url: str) -> dict[str, str]:
+    """Each of a service's several hosts to the base URL at which tests follow a redirect to it."""
+    hosts = [each for each in service.hosts if not {"*", "?"} & set(each)]
+    return {each: url if environment.domain is None else f"https://{each}" for each in hosts} if hosts[1:] else {}
+
+
 def is_reachable(service: Service) -> bool:
     """Whether tests can ask a service through the public load balancer, over HTTP."""
     return not (service.protocol == "grpc" or service.internal or any("*" in host for host in service.hosts[:1]))

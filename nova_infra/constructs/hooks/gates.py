@@ -1,5 +1,6 @@
 """ECS's lifecycle hooks that pause a deployment until somebody answers, or until their timeout rolls it back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -26,7 +27,9 @@ TESTED = "POST_TEST_TRAFFIC_SHIFT"
 """The stage at which requests with a header reach only the new revision."""
 
 
-def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack, *, host: str, stops: bool) -> dict[str, Any]:
+def smoke_hook(
+    prefix: str, urls: list[str], stack: cdk.Stack, *, host: str, hosts: Mapping[str, str], stops: bool
+) -> dict[str, Any]:
     """The hook that makes the environment's function request some addresses, as CloudFormation takes it.
 
     CloudFormation asks for the details as the text of a JSON object: "must be a JSON object as a string".
@@ -34,10 +37,11 @@ def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack, *, host: str, sto
 
     Args:
         host: What their ``Host`` says instead of the address; empty where it says the same.
+        hosts: The service's names, each with the base URL at which a redirect to it is followed.
         stops: Whether there are times at which no task runs, so that none can answer.
     """
     header, value = TEST_HEADER
-    special = {"host": host, "stops": stops}
+    special = {"host": host, "hosts": hosts, "stops": stops}
     details = {"header": header, "value": value, "urls": urls, **{key: each for key, each in special.items() if each}}
     return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": stack.to_json_string(details)}
 

@@ -9,6 +9,8 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -41,43 +43,63 @@ def wants_none(event: dict[str, Any]) -> bool:
     return bool(service["desiredCount"] == 0)
 
 
-def ask(url: str, details: dict[str, str]) -> str:
+def ask(url: str, details: dict[str, Any]) -> str:
     """What is wrong with the answer to a request; nothing where it is good."""
     fault = ""
+    opener = urllib.request.build_opener(Here(details.get("hosts", {})))
     for attempt in range(TRIES):
         time.sleep(SECONDS * bool(attempt))
         request = urllib.request.Request(url, headers={details["header"]: details["value"]})  # noqa: S310  the template's
         if details.get("host"):
             request.add_header("Host", details["host"])
         try:
-            with urllib.request.build_opener(Here()).open(request, timeout=10) as answer:
+            with opener.open(request, timeout=10) as answer:
                 answer.read()
                 return ""
         except urllib.error.HTTPError as error:
-            fault = f"{url} answered {error.code}{error.reason if isinstance(error, ElsewhereError) else ''}"
+            if 300 <= error.code < 400 and not error.msg.startswith(Here.inf_msg):
+                return led_away(url, error)
+            fault = f"{url} answered {error.code}"
             # What the load balancer says itself may be over in a moment; what the service says will not.
             if error.code not in (502, 503, 504):
                 return fault
-        except OSError as error:
+        except ValueError as error:
+            return f"{url} leads to what is no address: {error}"
+        except (OSError, HTTPException) as error:
             fault = f"{url} did not answer: {error}"
     return fault
 
 
-class ElsewhereError(urllib.error.HTTPError):
-    """A redirect that leaves what is tested."""
+def led_away(url: str, error: urllib.error.HTTPError) -> str:
+    """What is wrong with a redirect that is not followed: nothing, if the service said it, since it did answer."""
+    # So the load balancer signs what it says itself.
+    if not error.headers.get("Server", "").startswith("awselb/"):
+        return ""
+    to = error.headers.get("Location")
+    return f"{url} answered {error.code}: the load balancer itself leads to {to}, so the service was not tested"
 
 
 class Here(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to the host that was asked: any other may answer well whatever the new revision does."""
+    """Follows redirects to the service's own hosts: any other may answer well whatever the new revision does."""
+
+    def __init__(self, hosts: Mapping[str, str]) -> None:
+        """Know the service's hosts, each with the base URL at which it is asked, where there are several."""
+        self.hosts = hosts
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """Refuse another host; reach one's own at the address that was asked."""
+        """Follow to no other host; reach one's own at the load balancer that was asked."""
         asked, to = urlsplit(req.full_url), urlsplit(newurl)
-        own = {place(asked), place(urlsplit(f"//{req.get_header('Host', asked.netloc)}"))}
-        if place(to) not in own:
-            why = f" and leads to {to.netloc}, which is not what is tested: name a path that does not"
-            raise ElsewhereError(req.full_url, code, why, headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, to._replace(netloc=asked.netloc).geturl())
+        if place(to) in (place(asked), place(urlsplit(f"//{req.get_header('Host', asked.netloc)}"))):
+            there = to._replace(netloc=asked.netloc)
+        elif place(to) in [(host, None) for host in self.hosts]:
+            base = urlsplit(self.hosts[str(to.hostname)])
+            there = to._replace(scheme=base.scheme, netloc=base.netloc)
+        else:
+            return None
+        request = super().redirect_request(req, fp, code, msg, headers, there.geturl())
+        if request is not None and "Host" in req.headers and to.hostname in self.hosts:
+            request.add_header("Host", str(to.hostname))
+        return request
 
 
 def place(address: SplitResult) -> tuple[str | None, int | None]:

@@ -120,6 +120,7 @@ class ReleaseRoles(Construct):
                 on=["*"],
             ),
             allow(["states:ListExecutions"], on=[f"{self._place('states')}:stateMachine:{prefix}-*"]),
+            allow(["states:DescribeExecution"], on=[f"{self._place('states')}:execution:{prefix}-*:*"]),
             allow(["scheduler:GetSchedule"], on=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]),
             # The queues of workers may have any names.
             allow(["sqs:GetQueueAttributes"], on=[f"{self._place('sqs')}:*"]),

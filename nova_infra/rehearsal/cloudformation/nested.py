@@ -1,20 +1,24 @@
 """Puts what nested stacks hold into their parent's template, to be planned and played with the rest.
 
 A nested stack is created, updated and taken back with its parent. One whose template is not in the assembly, that is
-under a condition, or whose template has a transform stays what it is: nothing is known of what it holds.
+under a condition, or whose template has a transform or cannot be read stays what it is, and so do those that wait for
+each other: nothing is known of what they hold.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from nova_infra.assembly import Template
+from nova_infra.assembly import Template, readable
+from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.blockers.resources.quotas import NESTED
 
 _STACK = "AWS::CloudFormation::Stack"
 _FILLED = re.compile(r"\$\{([^!}][^}]*)\}")
-_SECTIONS = {"Resources", "Parameters", "Outputs", "Conditions", "Mappings"}
+_BY_NAME = ("Conditions", "Mappings")
+_SECTIONS = ("Resources", "Parameters", "Outputs", *_BY_NAME)
 _PLAIN = {*_SECTIONS, "Description", "Metadata", "AWSTemplateFormatVersion"}
 
 
@@ -27,12 +31,14 @@ class _Move:
         own: These names.
         values: What stands for a parameter, or for ``STACK.Outputs.NAME``.
         held: Name of a nested stack to the resources that have taken its place.
+        stored: What its parent passes for parameters of Systems Manager.
     """
 
     prefix: str = ""
     own: frozenset[str] = frozenset()
     values: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, list[str]] = field(default_factory=dict)
+    stored: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, name: str) -> str:
         return f"{self.prefix}{name}" if name in self.own else name
@@ -77,9 +83,7 @@ class _Move:
         return None
 
     def _named(self, name: str, otherwise: Any) -> Any:
-        if name in self.held:  # its id
-            return name
-        return self.values.get(name, otherwise)
+        return _id_of(name) if name in self.held else self.values.get(name, otherwise)
 
     def _filled(self, text: str, variables: Mapping[str, Any]) -> str | list[Any]:
         given = {key: self.value(each) for key, each in variables.items()}
@@ -89,8 +93,10 @@ class _Move:
             if found[1] in given:
                 return found[0]
             if found[1] in self.values or found[1] in self.held:
-                key = re.sub(r"\W", "", found[1])
-                given[key] = self._named(found[1], None)
+                key, value = re.sub(r"\W", "", found[1]), self._named(found[1], None)
+                if isinstance(value, Mapping) and isinstance(text := value.get("Fn::Sub"), str):
+                    return text
+                given[key] = value
                 return f"${{{key}}}"
             return f"${{{self.name(head)}{dot}{attribute}}}"
 
@@ -105,10 +111,11 @@ def flattened(template: Template, read: Callable[[str], Template]) -> Template:
         read: The template at a path that an asset names.
     """
     found = {name: read(path) for name, path in _paths(template)}
-    inner = {name: flattened(each, read) for name, each in found.items() if each.keys() <= _PLAIN}
-    if not inner:
+    known = {name: each for name, each in found.items() if each.keys() <= _PLAIN and not readable(each)[1]}
+    inner = {name: flattened(each, read) for name, each in known.items()}
+    if not inner or _wait_for_each_other(template, inner):
         return template
-    moves = {name: _move(name, each, inner, template) for name, each in inner.items()}
+    moves = {name: _move(name, each, template["Resources"][name]) for name, each in inner.items()}
     held = {name: [moves[name].name(own) for own in each.get("Resources", {})] for name, each in inner.items()}
     values = {
         f"{name}.Outputs.{key}": moves[name].value(output["Value"])
@@ -119,33 +126,72 @@ def flattened(template: Template, read: Callable[[str], Template]) -> Template:
         values = {name: _Move(values=values, held=held).value(each) for name, each in values.items()}
     outer = _Move(values=values, held=held)
     kept = {key: outer.value(part) for key, part in template.items() if key not in ("Resources", "Metadata")}
-    kept["Metadata"] = {**template.get("Metadata", {}), NESTED: [own for names in held.values() for own in names]}
     kept["Resources"] = {n: outer.resource(each) for n, each in template["Resources"].items() if n not in inner}
+    own = [name for section in _SECTIONS for name in kept.get(section, {})]
     for name, each in inner.items():
-        move, needs = moves[name], _listed(template["Resources"][name].get("DependsOn", []))
-        for section in ("Conditions", "Mappings"):
-            moved = {move.name(own): outer.value(move.value(part)) for own, part in each.get(section, {}).items()}
-            kept |= {section: {**kept.get(section, {}), **moved}} if moved else {}
-        for own, given in each.get("Resources", {}).items():
-            resource = move.resource(given)
-            if needs:
-                resource["DependsOn"] = [*needs, *resource.get("DependsOn", [])]
-            kept["Resources"][move.name(own)] = outer.resource(resource)
+        _take_up(kept, each, moves[name], outer, _listed(template["Resources"][name].get("DependsOn", [])))
+    taken = {name for section in _SECTIONS for name in kept.get(section, {})} - set(own)
+    metadata = template.get("Metadata")
+    kept["Metadata"] = {**(metadata if isinstance(metadata, Mapping) else {}), NESTED: sorted(taken)}
     return kept
 
 
-def _move(name: str, each: Template, inner: Mapping[str, Template], template: Template) -> _Move:
-    own = {key for section in ("Resources", "Conditions", "Mappings") for key in each.get(section, {})}
-    given = {key: part["Default"] for key, part in each.get("Parameters", {}).items() if "Default" in part}
-    given |= template["Resources"][name].get("Properties", {}).get("Parameters", {})
-    return _Move(_prefix(name, inner, template), frozenset(own), given)
+def _take_up(kept: Template, each: Template, move: _Move, outer: _Move, needs: list[str]) -> None:
+    """Add what a nested stack holds to the template that takes it up."""
+    exported = {name: output for name, output in each.get("Outputs", {}).items() if "Export" in output}
+    sections = {"Outputs": exported, "Parameters": _stored(each), **{key: each.get(key, {}) for key in _BY_NAME}}
+    for section, parts in sections.items():
+        moved = {f"{move.prefix}{own}": outer.resource(move.resource(part)) for own, part in parts.items()}
+        kept |= {section: {**kept.get(section, {}), **moved}} if moved else {}
+    for name in move.stored:
+        kept["Parameters"][move.name(name)]["Default"] = move.stored[name]
+    for own, given in each.get("Resources", {}).items():
+        resource = move.resource(given)
+        if needs:
+            resource["DependsOn"] = [*needs, *resource.get("DependsOn", [])]
+        kept["Resources"][move.name(own)] = outer.resource(resource)
 
 
-def _prefix(name: str, inner: Mapping[str, Any], template: Template) -> str:
-    """What CDK's users call a nested stack, where no other name begins so."""
-    short = name.partition("NestedStack")[0]
-    taken = [each for each in {*inner, *template["Resources"]} - {name} if each.startswith(short)]
-    return name if taken or not short else short
+def _move(name: str, each: Template, stack: Mapping[str, Any]) -> _Move:
+    stored = _stored(each)
+    own = {key for section in ("Resources", *_BY_NAME) for key in each.get(section, {})} | {*stored}
+    passed = stack.get("Properties", {}).get("Parameters", {})
+    given: dict[str, Any] = {"AWS::StackId": _id_of(name)}
+    given |= {"AWS::StackName": {"Fn::Sub": f"${{AWS::StackName}}-{name}"}}
+    for key, part in each.get("Parameters", {}).items():
+        value = passed.get(key, part.get("Default"))
+        if key not in stored and value is not None:
+            listed = str(part["Type"]).startswith(("List<", "CommaDelimitedList"))
+            given[key] = {"Fn::Split": [",", value]} if listed and not isinstance(value, list) else value
+    kept = {key: passed[key] for key in stored if isinstance(passed.get(key), str)}
+    return _Move(name, frozenset(own), given, stored=kept)
+
+
+def _stored(each: Template) -> dict[str, Any]:
+    """Parameters that name a value of Systems Manager: they are not that value."""
+    parameters = each.get("Parameters", {})
+    return {key: part for key, part in parameters.items() if str(part["Type"]).startswith("AWS::SSM::")}
+
+
+def _id_of(name: str) -> dict[str, str]:
+    """The id of a nested stack, whose second part is its name."""
+    of_stack = f"stack/${{AWS::StackName}}-{name}/0"
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:cloudformation:${{AWS::Region}}:${{AWS::AccountId}}:{of_stack}"}
+
+
+def _wait_for_each_other(template: Template, inner: Mapping[str, Any]) -> bool:
+    needs = {
+        name: {
+            *references(template["Resources"][name].get("Properties")),
+            *_listed(template["Resources"][name].get("DependsOn", [])),
+        }
+        & inner.keys()
+        for name in inner
+    }
+    try:
+        return not list(TopologicalSorter(needs).static_order())
+    except CycleError:
+        return True
 
 
 def _listed(value: Any) -> list[Any]:
@@ -154,6 +200,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _paths(template: Template) -> Iterator[tuple[str, str]]:
     for name, each in template.get("Resources", {}).items():
-        path = each.get("Metadata", {}).get("aws:asset:path") if each["Type"] == _STACK else None
+        metadata = each.get("Metadata") if each["Type"] == _STACK else None
+        path = metadata.get("aws:asset:path") if isinstance(metadata, Mapping) else None
         if isinstance(path, str) and "Condition" not in each:
             yield name, path

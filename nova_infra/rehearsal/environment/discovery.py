@@ -25,19 +25,26 @@ _MAP = "AWS::ServiceDiscovery"
 _SPACES = ("PrivateDnsNamespace", "PublicDnsNamespace", "HttpNamespace")
 _GROUP = "AWS::EC2::SecurityGroup"
 _PIECE = 65536
+_NOT_BY_TLS = "".join(f"(?<!{each}://)" for each in ("https", "wss", "rediss", "amqps", "grpcs"))
+"""Precedes no address that a certificate is for: its name must stay."""
 _NOWHERE = ("", 0)
 """The way to a service whose security groups do not let the caller in: nothing is ever answered there."""
 
 
 @dataclass(frozen=True)
 class _Name:
-    """A name, the port that it is asked at, and who answers there."""
+    """A name, the port that it is asked at, and who answers there.
+
+    Attributes:
+        space: Service Connect's namespace, whose members alone know the name; None for one that DNS knows.
+    """
 
     host: str
     port: int
     service: str
     groups: tuple[str, ...]
     target_port: int
+    space: str | None = None
 
 
 class Discovery:
@@ -54,11 +61,12 @@ class Discovery:
         self._called = called
         self._gateway = runtime.gateway
         self._here = runtime.on_this_machine("//127.0.0.1:").strip("/:")
-        self._names: dict[tuple[str, int], _Name] = {}
+        self._names: dict[tuple[str, int, str | None], _Name] = {}
         self._spaces: dict[str, str] = {}
         self._registered: dict[str, str] = {}
         self._ingress: dict[str, list[Mapping[str, Any]]] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
+        self._joined: dict[str, str] = {}
         self._ports: dict[tuple[str, int], int] = {}
         self._servers: list[asyncio.Server] = []
         self._turns = itertools.count()
@@ -76,9 +84,12 @@ class Discovery:
         for rule in _all(stack, f"{_GROUP}Ingress"):
             self._ingress.setdefault(_plain(rule.get("GroupId")), []).append(rule)
         for service in _all(stack, "AWS::ECS::Service"):
-            self._groups[str(service.get("TaskDefinition"))] = _groups(service)
+            task_definition = str(service.get("TaskDefinition"))
+            self._groups[task_definition] = _groups(service)
+            if (joined := self._space_of(service)) is not None:
+                self._joined[task_definition] = joined
             for name in self._names_of(stack, service):
-                self._names[name.host, name.port] = name
+                self._names[name.host, name.port, name.space] = name
                 for way in ((name.service, name.target_port), _NOWHERE):
                     if way not in self._ports:
                         await self._open(way)
@@ -94,22 +105,29 @@ class Discovery:
                 yield from (
                     _Name(host, int(each["ContainerPort"]), *owner, int(each["ContainerPort"])) for each in mapped
                 )
-        connect = service.get("ServiceConnectConfiguration", {})
-        given = str(connect.get("Namespace", ""))
-        space = self._spaces.get(given, given)
-        for offered in connect.get("Services", []):
+        space = self._space_of(service)
+        for offered in service["ServiceConnectConfiguration"].get("Services", []) if space is not None else ():
             port = called.get(str(offered.get("PortName")))
             plain = f"{offered.get('DiscoveryName', offered.get('PortName'))}.{space}"
             for alias in offered.get("ClientAliases") or [{"Port": port}]:
                 if port is not None:
-                    yield _Name(str(alias.get("DnsName", plain)), int(alias["Port"]), *owner, port)
+                    yield _Name(str(alias.get("DnsName", plain)), int(alias["Port"]), *owner, port, space)
+
+    def _space_of(self, service: Mapping[str, Any]) -> str | None:
+        """The namespace of Service Connect that a service is in; empty for its cluster's, None for none."""
+        connect = service.get("ServiceConnectConfiguration", {})
+        given = str(connect.get("Namespace", ""))
+        return self._spaces.get(given, given) if str(connect.get("Enabled")).lower() == "true" else None
 
     def lead(self, environment: Mapping[str, str], task_definition: str) -> dict[str, str]:
         """The variables of a service's tasks, with addresses of this machine for those names."""
         found = dict(environment)
         for name in self._names.values():
-            host, port = re.escape(name.host), "(:80)?" if name.port == 80 else f":{name.port}"
-            pattern = re.compile(rf"(?<=http://){host}{port}(?![\w.:-])|(?<![\w./-]){host}:{name.port}(?!\d)")
+            if not self._is_known_to(name, task_definition):
+                continue
+            host = re.escape(name.host)
+            bare = rf"|(?:(?<=http://)|(?<=ws://)){host}(?![\w.:-])" if name.port == 80 else ""
+            pattern = re.compile(rf"{_NOT_BY_TLS}(?<![\w.-]){host}:{name.port}(?!\d){bare}")
             way = (name.service, name.target_port) if self._is_open(name, task_definition) else _NOWHERE
             found = {key: pattern.sub(f"{self._here}:{self._ports[way]}", value) for key, value in found.items()}
         return found
@@ -129,6 +147,12 @@ class Discovery:
         self._servers.append(await asyncio.start_server(handle, sock=listening))
         if self._gateway is not None:
             self._servers.append(await asyncio.start_server(handle, sock=bound(self._gateway, port)))
+
+    def _is_known_to(self, name: _Name, task_definition: str) -> bool:
+        if name.space is None:
+            return True
+        joined = self._joined.get(task_definition)
+        return joined is not None and (joined == name.space or not joined or not name.space)
 
     def _is_open(self, name: _Name, task_definition: str) -> bool:
         """Whether the security groups of a service may let another in: those that no stack holds may."""

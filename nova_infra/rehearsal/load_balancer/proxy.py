@@ -230,7 +230,8 @@ class LoadBalancer:
             case FixedResponse() as answer:
                 return web.Response(status=answer.status, content_type=answer.content_type, text=answer.body)
             case Redirect() as redirect:
-                return web.Response(status=redirect.status, headers={"Location": self._location(redirect, request)})
+                signed = {"Location": self._location(redirect, request), "Server": "awselb/2.0"}
+                return web.Response(status=redirect.status, headers=signed)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return web.Response(status=501, text="the rehearsal's load balancer does not carry WebSockets")
         group = rule.choose()

@@ -2,7 +2,7 @@
 
 from constructs import Construct
 
-from nova_infra.config.services.smoke import asked_at, smoke_paths
+from nova_infra.config.services.smoke import asked_at, followed_to, smoke_paths
 from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
 from nova_infra.constructs.settings import ServiceSettings
 from nova_infra.constructs.web.host_names import HostNames
@@ -32,7 +32,14 @@ class WebServiceStack(WorkloadStack):
                 runtime=environment,
                 name=props.name,
                 cluster_name=platform.cluster_name,
-                test=smoke_hook(props.prefix, smoke, self, host=host, stops=environment.scaling.stops)
+                test=smoke_hook(
+                    props.prefix,
+                    smoke,
+                    self,
+                    host=host,
+                    hosts=followed_to(service, environment, platform.ingress.url),
+                    stops=environment.scaling.stops,
+                )
                 if smoke
                 else None,
                 together=group_hook(props.prefix, props.group_minutes, self) if props.group_minutes else None,

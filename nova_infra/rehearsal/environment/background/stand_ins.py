@@ -1,6 +1,7 @@
 """The servers that stand in for AWS behind a proxy with the tasks' roles, and the values of a task's secrets there."""
 
 import asyncio
+import hashlib
 import json
 import math
 import re
@@ -162,10 +163,12 @@ class StandIns:
         """Put messages into a queue, by its name; return their ids."""
         assert self._aws is not None, "it has a queue"
         sent = []
-        group = {"MessageGroupId": "rehearsal"} if queue.endswith(".fifo") else {}
         for body in bodies:
-            if group:
-                group["MessageDeduplicationId"] = uuid.uuid4().hex
+            group = {}
+            if queue.endswith(".fifo"):
+                # A group for each text: senders have many, and one message that nobody handles holds up its own alone.
+                own = hashlib.sha256(body.encode()).hexdigest()
+                group = {"MessageGroupId": own, "MessageDeduplicationId": uuid.uuid4().hex}
             url = self._queue_url(queue)
             answer = await asyncio.to_thread(
                 self._aws.call, "sqs", "send_message", QueueUrl=url, MessageBody=body, **group

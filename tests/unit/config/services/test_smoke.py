@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from nova_infra.config import Rollout, Service, parse_config
+from nova_infra.config import Domain, Rollout, Service, parse_config
 from nova_infra.config.resolved import resolved
-from nova_infra.config.services.smoke import smoke_paths
+from nova_infra.config.services.smoke import followed_to, smoke_paths
 
 KIT = ("/carts-service/version", "/carts-service/openapi.json")
 
@@ -59,3 +59,30 @@ def test_no_smoke_paths_need_a_reason(raw: dict[str, Any], refused: Callable[[],
 def test_a_reason_that_excuses_nothing(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["services"][0]["untested_reason"] = "Its only path needs a signed request."
     assert "services[0].untested_reason: has no effect without smoke = []" in refused()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "domain", "followed"),
+    [
+        (["shop.example.com"], None, {}),
+        (["shop.example.com", "*.example.com"], None, {}),
+        (
+            ["shop.example.com", "www.example.com"],
+            None,
+            dict.fromkeys(["shop.example.com", "www.example.com"], "http://lb"),
+        ),
+        (
+            ["shop.example.com", "www.example.com"],
+            {"name": "example.com", "zone_id": "Z0123456789ABCDEFGHIJ"},
+            {"shop.example.com": "https://shop.example.com", "www.example.com": "https://www.example.com"},
+        ),
+    ],
+)
+def test_redirects_are_followed_between_the_hosts_of_a_service(
+    raw: dict[str, Any], hosts: list[str], domain: dict[str, str] | None, followed: dict[str, str]
+) -> None:
+    config = parse_config(raw)
+    found = resolved(config.services[0], config.environments[0])
+    service = found.service.model_copy(update={"hosts": tuple(hosts)})
+    environment = found.environment.model_copy(update={"domain": Domain(**domain) if domain else None})
+    assert followed_to(service, environment, "http://lb") == followed

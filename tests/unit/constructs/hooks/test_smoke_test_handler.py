@@ -22,12 +22,22 @@ ANSWERS = {
     "/full": [302],
     "/elsewhere": [302],
     "/neighbour": [302],
+    "/port": [302],
+    "/app": [302],
+    "/round": [302],
+    "/own": [301],
+    "/own-red": [301],
 }
 LEADS_TO = {
     "/slash": "/good",
     "/full": "http://shop.example.com/good",
     "/elsewhere": "https://api.example.com/good",
     "/neighbour": "http://127.0.0.1:1/good",
+    "/port": "http://shop.example.com:http/good",
+    "/app": "shop-app://good",
+    "/round": "/round",
+    "/own": "https://www.example.com/good",
+    "/own-red": "https://www.example.com/missing",
 }
 
 
@@ -37,6 +47,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr("time.sleep", lambda _: None)
     asked: list[tuple[str, str]] = []
     hosts: list[str] = []
+    signature: list[str] = []
     left = {path: list(statuses) for path, statuses in ANSWERS.items()}
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,8 +55,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             asked.append((self.path, self.headers.get("x-nova-test", "")))
             hosts.append(self.headers["Host"])
             statuses = left[self.path]
-            self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
+            self.send_response_only(statuses.pop(0) if len(statuses) > 1 else statuses[0])
             self.send_header("Content-Length", "0")
+            for each in signature:
+                self.send_header("Server", each)
             if self.path in LEADS_TO:
                 self.send_header("Location", LEADS_TO[self.path])
             self.end_headers()
@@ -54,7 +67,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             """Logs nothing."""
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.asked, running.hosts = asked, hosts  # type: ignore[attr-defined]
+    running.asked, running.hosts, running.signature = asked, hosts, signature  # type: ignore[attr-defined]
     thread = threading.Thread(target=running.serve_forever, args=(0.01,))
     thread.start()
     yield running
@@ -105,13 +118,54 @@ def test_a_host_that_no_record_leads_to_is_asked_for_at_the_address(server: Any)
     assert {value for _, value in server.asked} == {"new-revision"}
 
 
-@pytest.mark.parametrize("path", ["/elsewhere", "/neighbour", "/full"])
-def test_what_another_host_would_answer_is_red(server: Any, path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It may be another environment, which runs well."""
-    assert smoke_test_handler.handler(event(server, path), None) == {"hookStatus": "FAILED"}
+@pytest.mark.parametrize("path", ["/elsewhere", "/neighbour", "/full", "/app"])
+def test_a_redirect_to_another_host_is_the_services_own_answer_and_not_followed(server: Any, path: str) -> None:
+    """There may be another environment, which runs well, or somebody else's page to log in at."""
+    assert smoke_test_handler.handler(event(server, path), None) == {"hookStatus": "SUCCEEDED"}
     assert [asked for asked, _ in server.asked] == [path]
-    assert f"{path} answered 30" in (said := capsys.readouterr().out)
-    assert "which is not what is tested: name a path that does not" in said
+
+
+def test_a_redirect_to_another_host_by_the_load_balancer_itself_is_red(
+    server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.signature.append("awselb/2.0")
+    assert smoke_test_handler.handler(event(server, "/elsewhere"), None) == {"hookStatus": "FAILED"}
+    said = "/elsewhere answered 302: the load balancer itself leads to https://api.example.com/good, so the service"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("path", "status"), [("/own", "SUCCEEDED"), ("/own-red", "FAILED")])
+@pytest.mark.parametrize("host", ["example.com", ""])
+def test_a_redirect_to_another_host_of_the_service_is_followed(server: Any, path: str, status: str, host: str) -> None:
+    asked = event(server, path)
+    base = f"http://127.0.0.1:{server.server_port}"
+    asked["hookDetails"] |= {"host": host, "hosts": {"example.com": base, "www.example.com": base}}
+    assert smoke_test_handler.handler(asked, None) == {"hookStatus": status}
+    assert [each for each, _ in server.asked] == [path, LEADS_TO[path].removeprefix("https://www.example.com")]
+    assert server.hosts[1] == ("www.example.com" if host else base.removeprefix("http://"))
+    assert {value for _, value in server.asked} == {"new-revision"}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/port", "leads to what is no address: Port could not"), ("/round", "/round answered 302")]
+)
+def test_a_redirect_that_leads_nowhere_is_red(
+    server: Any, path: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert smoke_test_handler.handler(event(server, path), None) == {"hookStatus": "FAILED"}
+    assert said in capsys.readouterr().out
+
+
+def test_an_answer_that_is_no_http_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    import http.client
+
+    def cut(*_: object, **__: object) -> None:
+        raise http.client.BadStatusLine("SSH-2.0")
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", cut)
+    details = {"header": "x-nova-test", "value": "new-revision"}
+    assert smoke_test_handler.ask("http://shop/up", details) == "http://shop/up did not answer: SSH-2.0"
 
 
 def test_a_services_own_red_is_not_asked_for_again(server: Any, capsys: pytest.CaptureFixture[str]) -> None:

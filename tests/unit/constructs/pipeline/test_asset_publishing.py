@@ -161,7 +161,10 @@ def found_without_denials(made: Assembly) -> set[str]:
 
 @pytest.mark.parametrize(
     ("first_account", "account"),
-    [("111111111111", "111111111111"), ("444444444444", "444444444444"), ("111111111111", "333333333333")],
+    [
+        *(("111111111111", "111111111111"), ("444444444444", "444444444444")),
+        *(("111111111111", "333333333333"), ("444444444444", "333333333333")),
+    ],
 )
 def test_environments_that_share_an_account_publish_what_is_theirs(
     first_account: str, account: str, example: Path, tmp_path: Path

@@ -28,7 +28,8 @@ FROM_SHOP: dict[str, Any] = {
 
 def connect(**alias: Any) -> dict[str, Any]:
     offered: dict[str, Any] = {"PortName": "web", **({"ClientAliases": [alias]} if alias else {})}
-    return {"ServiceConnectConfiguration": {"Namespace": {"Fn::GetAtt": ["Space", "Arn"]}, "Services": [offered]}}
+    joined = {"Enabled": True, "Namespace": {"Fn::GetAtt": ["Space", "Arn"]}}
+    return {"ServiceConnectConfiguration": {**joined, "Services": [offered]}}
 
 
 def service(name: str, **properties: Any) -> dict[str, Any]:
@@ -49,7 +50,8 @@ def service(name: str, **properties: Any) -> dict[str, Any]:
 
 
 def stack(*, found_by: dict[str, Any], **more: Any) -> PlayedStack:
-    resources = {"Space": SPACE, "Entry": ENTRY, **service("Eggs", **found_by), **service("Shop"), **more}
+    joined = {"ServiceConnectConfiguration": {"Enabled": True}} if "ServiceConnectConfiguration" in found_by else {}
+    resources = {"Space": SPACE, "Entry": ENTRY, **service("Eggs", **found_by), **service("Shop", **joined), **more}
     return PlayedStack("farm", {"Resources": resources}, exports={}, revisions={"EggsTask": "e:1", "ShopTask": "s:1"})
 
 
@@ -71,7 +73,7 @@ async def asked(value: str, played: PlayedStack, called: dict[str, int]) -> str:
         led = discovery.lead({"EGGS": value}, "s:1")["EGGS"]
         if led == value:
             return led
-        host, _, port = led.removeprefix("http://").removesuffix("/all").partition(":")
+        host, _, port = led.removesuffix("/all").rpartition("/")[2].rpartition("@")[2].partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"how many\n")
         said = await asyncio.wait_for(reader.read(), 0.5)
@@ -97,6 +99,9 @@ def answered(value: str, played: PlayedStack, called: dict[str, int]) -> str:
         (connect(DnsName="eggs", Port=80), "http://eggs:80"),
         (connect(DnsName="eggs", Port=8080), "http://eggs:8080/all"),
         (connect(), "http://web.farm.internal:9000"),
+        (REGISTRY, "redis://hen:cluck@eggs.farm.internal:9000"),
+        (REGISTRY, "grpc://eggs.farm.internal:9000"),
+        (connect(DnsName="eggs", Port=80), "ws://eggs"),
     ],
 )
 def test_an_address_in_a_variable_leads_to_the_service(found_by: dict[str, Any], value: str) -> None:
@@ -106,10 +111,17 @@ def test_an_address_in_a_variable_leads_to_the_service(found_by: dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    "value", ["http://eggs.farm.internal", "http://eggs.farm.internal:9001", "https://eggs.farm.internal", "eggs", "x"]
+    "value",
+    ["http://eggs.farm.internal", "http://eggs.farm.internal:9001", "https://eggs.farm.internal:9000", "eggs", "x"],
 )
 def test_what_leads_nowhere_in_aws_leads_nowhere_here(value: str) -> None:
     assert answered(value, stack(found_by=REGISTRY, Way=FROM_SHOP), {}) == value
+
+
+def test_who_is_not_in_service_connect_knows_none_of_its_names() -> None:
+    played = stack(found_by=connect(DnsName="eggs", Port=80), Way=FROM_SHOP)
+    del played.template["Resources"]["Shop"]["Properties"]["ServiceConnectConfiguration"]
+    assert answered("http://eggs", played, {}) == "http://eggs"
 
 
 def test_a_service_that_lets_nobody_in_does_not_answer() -> None:
@@ -125,3 +137,17 @@ def test_a_service_is_deployed_after_those_that_it_depends_on() -> None:
     assert [[each.name for each in wave] for wave in in_order(played)] == [["eggs", "shop"]]
     played.template["Resources"]["Eggs"]["DependsOn"] = ["Shop"]
     assert [[each.name for each in wave] for wave in in_order(played)] == [["shop"], ["eggs"]]
+
+
+def test_one_name_in_two_namespaces_leads_each_to_its_own() -> None:
+    joined = {"ServiceConnectConfiguration": {"Enabled": True, "Namespace": "other"}}
+    offered = {
+        **joined["ServiceConnectConfiguration"],
+        "Services": [{"PortName": "web", "ClientAliases": [{"Port": 80, "DnsName": "eggs"}]}],
+    }
+    geese = service("Geese", ServiceConnectConfiguration=offered)
+    played = stack(found_by=connect(DnsName="eggs", Port=80), Way=FROM_SHOP, **geese)
+    played.revisions = {**played.revisions, "GeeseTask": "g:1"}
+    shop = played.template["Resources"]["Shop"]["Properties"]["ServiceConnectConfiguration"]
+    shop["Namespace"] = {"Fn::GetAtt": ["Space", "Arn"]}
+    assert answered("http://eggs", played, {}) == "a dozen"

@@ -267,6 +267,7 @@ def test_a_redirect_to_another_host_leads_there() -> None:
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         async with client.get(f"{url}/x", allow_redirects=False) as response:
             assert response.headers["Location"] == "https://www.example.com:443/x"
+            assert response.headers["Server"] == "awselb/2.0", "so it signs its own answers in AWS"
 
     world.play(story)
 

@@ -39,10 +39,12 @@ max_tasks = 3
 def test_it_is_asked_at_the_environment_itself_and_may_be_asleep(synthesize: Any) -> None:
     assembly = synthesize(parse_config(tomllib.loads(CONFIG)), environment="dev")
     [hook] = assembly.only("nova-dev-shop", "AWS::ECS::Service")["DeploymentConfiguration"]["LifecycleHooks"]
-    before, balancer, after = hook["HookDetails"]["Fn::Join"][1]
-    assert "DNSName" in json.dumps(balancer), "shop.example.com may lead to another environment"
-    details = json.loads(f"{before}balancer{after}")
+    parts = hook["HookDetails"]["Fn::Join"][1]
+    balancers = [each for each in parts if not isinstance(each, str)]
+    assert all("DNSName" in json.dumps(each) for each in balancers), "shop.example.com may lead elsewhere"
+    details = json.loads("".join(each if isinstance(each, str) else "balancer" for each in parts))
     assert details["urls"] == ["http://balancer/up"]
+    assert details["hosts"] == dict.fromkeys(["shop.example.com", "www.example.com"], "http://balancer")
     assert (details["host"], details["stops"]) == ("shop.example.com", True)
     policies = assembly.properties("nova-dev-platform", "AWS::IAM::Policy")
     statements = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]

@@ -138,6 +138,21 @@ def play(story: Callable[[StandIns], Awaitable[None]], gaps: list[str] | None = 
     return denied
 
 
+def test_a_message_in_hand_holds_up_none_of_another_text_in_a_fifo_queue() -> None:
+    def two(definition: TaskDefinition) -> list[str]:
+        queues, url = Aws(definition).client("sqs"), definition.environment["QUEUE"]
+        return [each["Body"] for _ in range(2) for each in queues.receive_message(QueueUrl=url)["Messages"]]
+
+    async def story(stand_ins: StandIns) -> None:
+        stack = resolved(template())
+        await stand_ins.expect([template()])
+        await stand_ins.apply(stack)
+        await stand_ins.send(stack.physical_name("Mail"), ["poison", "good"])
+        assert await asyncio.to_thread(two, led(stand_ins, stack)) == ["poison", "good"]
+
+    play(story)
+
+
 @pytest.mark.exhaustive("test_another_server_that_stands_for_aws_is_used_in_place_of_one_of_ours")
 def test_a_task_uses_a_table_a_bucket_a_parameter_a_secret_and_a_queue_of_its_stack() -> None:
     def use(definition: TaskDefinition) -> None:
