@@ -69,7 +69,9 @@ def _partitions(toolchain: Toolchain, source: Source | None, environments: Mappi
                 yield f"{key}.operators[{number}]: {arn!r} is not in {own}, but {remedy}: name a role in {own}"
     connection = source.connection_arn if source is not None else None
     _, partition, _, region, *_ = (connection or f"arn:{own}::{toolchain.region}:").split(":")
-    if {partition, aws_regions().get(region)} != {own}:
+    if partition == own and region not in aws_regions():
+        yield f"source.connection_arn: {connection!r} is in {region!r}, which is no region of {own}: name one that is"
+    elif {partition, aws_regions().get(region)} != {own}:
         yield f"source.connection_arn: {connection!r} is not in {own}, but {remedy}: name a connection in {own}"
 
 
