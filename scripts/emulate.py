@@ -28,7 +28,7 @@ from emulated_templates import makeable, set_image, write
 from nova_infra.assembly import Assembly
 from nova_infra.config import Config, load_config
 from nova_infra.config.resolved import resolved
-from nova_infra.names import REGISTRY_STACK, dead_queue_name, environment_prefix, queue_name, stack_name
+from nova_infra.names import REGISTRY_STACK, environment_prefix, stack_name
 
 NOT_SHOWN = (
     "permissions, quotas, tasks, health, traffic, alarms, rollouts and what CloudFormation refuses: the emulator has "
@@ -205,7 +205,7 @@ class Emulation:
         for service in self._config.services:
             own, stack = resolved(service, self.environment).service, stack_name(self._prefix, service.name)
             if own.queue is not None and not own.queue.existing:
-                found |= {queue_name(stack, own.queue.name), dead_queue_name(stack, own.queue.name, own.queue.dead)}
+                found |= set(own.queue.names(stack))
         return found
 
     def stripped(self) -> str:

@@ -135,7 +135,7 @@ def test_a_host_of_two_environments_is_refused_where_each_would_make_its_record(
     service: dict[str, Any], said: list[str]
 ) -> None:
     zone = {"zone_id": "Z00000000001", "zone_name": "example.com"}
-    zoned = {name: {"domain": {"name": f"{name}.example.com", **zone}} for name in ("dev", "prod")}
+    zoned: dict[str, Any] = {name: {"domain": {"name": f"{name}.example.com", **zone}} for name in ("dev", "prod")}
     case = {"services": [{"name": "api", **service}], "environments": zoned}
     assert [line[: len(each)] for line, each in zip(lines(case), said, strict=True)] == said
     zoned["dev"] = {"domain": None, "allow_plain_http": True}

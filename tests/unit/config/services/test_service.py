@@ -102,7 +102,7 @@ WORKER, JOB = {"kind": "worker"}, {"kind": "job", "schedule": "rate(9 minutes)"}
 GET, PUT = ({"actions": [f"s3:{verb}Object"], "resources": ["arn:aws:s3:::b/*"]} for verb in ("Get", "Put"))
 # Key to the kind of a service that has it, and its values in [[environments]] (None: it has no such key), [[services]]
 # and [services.environments.prod].
-PRECEDENCE: dict[str, tuple[dict[str, str], Any, Any, Any]] = {
+PRECEDENCE: dict[str, tuple[dict[str, Any], Any, Any, Any]] = {
     "scaling.max_tasks": (WEB, 12, 13, 14),
     "rollout.bake_minutes": (WORKER, 6, 7, 8),
     "alarms.latency_ms": (WEB, None, 800, 900),

