@@ -42,7 +42,7 @@ def stack(directory: Path, name: str, template: dict[str, Any]) -> dict[str, Any
 
 
 def with_assets(stacks: dict[str, Any]) -> dict[str, Any]:
-    """A manifest's entries for stacks: CDK lists the assets of each beside it."""
+    """A manifest's entries for stacks: each has an entry that lists its assets, as CDK writes it."""
     lists = {
         f"{name}.assets": {"type": "cdk:asset-manifest", "properties": {"file": f"{each['displayName']}.assets.json"}}
         for name, each in stacks.items()

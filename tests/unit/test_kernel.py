@@ -127,6 +127,7 @@ def test_a_synthesis_that_is_interrupted_says_nothing_and_leaves_nothing(number:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "CDK_OUTDIR": str(tmp_path / "out")}
     with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, start_new_session=True) as process:
         while not (places := [*tmp_path.glob("*/jsii-kernel-*")]):
+            assert process.poll() is None, "it ended before CDK started"
             time.sleep(0.01)
         [node] = psutil.Process(process.pid).children()
         assert node.cmdline()[-2].endswith("program.js")

@@ -67,7 +67,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             """Logs nothing."""
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.asked, running.hosts, running.signature = asked, hosts, signature  # type: ignore[attr-defined]
+    running.asked, running.hosts, running.signature = asked, hosts, signature  # type: ignore[attr-defined]  # read by the handler
     thread = threading.Thread(target=running.serve_forever, args=(0.01,))
     thread.start()
     yield running

@@ -39,7 +39,7 @@ def supported(tmp_path: Path, artifacts: dict[str, Any]) -> dict[str, Any]:
     for path in (there / f"{SUPPORT}.template.json", tmp_path / "deployed" / "Pipeline-support-eu-central-1"):
         write(path, template)
     write(tmp_path / "deployed" / "Pipeline-support-eu-central-1.tags", [{"Key": "team", "Value": "platform"}])
-    return artifacts[SUPPORT]  # type: ignore[no-any-return]  # what was put there above
+    return artifacts[SUPPORT]  # type: ignore[no-any-return]  # JSON, a dictionary
 
 
 def test_the_stack_for_artifacts_of_another_region_is_compared_like_the_pipeline_s(

@@ -49,7 +49,7 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 NEEDED = ("image", "command", "environment", "secrets", "sidecars")
-"""Keys that a person is told of where their values are refused; the configuration is one without them, too."""
+"""Keys that the import names where it refuses their values: a configuration without them would still be valid."""
 
 # Keys that only say something with others.
 TOGETHER: dict[str, dict[str, Any]] = {

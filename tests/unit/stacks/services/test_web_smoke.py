@@ -1,4 +1,4 @@
-"""What a web service's smoke test is told where no record leads to its host, and a schedule stops it."""
+"""The smoke test of a web service to whose host no record leads, and which a schedule stops."""
 
 import json
 import tomllib

@@ -278,7 +278,7 @@ WAYS |= {
     ),
     "a file that is sent": template(Told=("AWS::Transfer::Workflow", {"Steps": [{"Target": arn("Function")}]})),
     "a resource that is changed": template(Told=("AWS::Config::ConfigRule", {"Source": {"Id": arn("Function")}})),
-    "what mends a resource": template(
+    "a remediation of a resource": template(
         Told=("AWS::Config::RemediationConfiguration", {"Parameters": {"Role": {"Values": [arn("Role")]}}})
     ),
     "a channel": template(Told=("AWS::Chatbot::SlackChannelConfiguration", {"IamRoleArn": arn("Role")})),
