@@ -1,4 +1,4 @@
-"""Values of ``nova.toml`` that are valid alone but contradict each other."""
+"""Contradictions between tables of ``nova.toml``: engine, promotion, names; calls most other rules."""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network

@@ -1,4 +1,4 @@
-"""Refuses services that contradict themselves or their environments."""
+"""The rules for services: calls those in ``service/``, and judges task counts, names and image tags itself."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 

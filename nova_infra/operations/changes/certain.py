@@ -1,4 +1,4 @@
-"""Separates what a template states from what only CloudFormation knows: parameters, conditions, other functions.
+"""Reads values that a template states; what only CloudFormation knows (``Ref``, ``Fn::If``) is uncertain.
 
 Any property may be a function instead of its value, and any entry of a list as well:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html.

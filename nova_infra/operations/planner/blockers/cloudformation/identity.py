@@ -1,4 +1,4 @@
-"""Refuses two resources that AWS could not tell apart: what identifies a type, if a template can set it.
+"""Refuses two resources that are the same for AWS, such as two records of one name: by what identifies a type.
 
 From the types' pages in the CloudFormation template reference, "Return values" and the properties that name them, and
 for load balancers from https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html

@@ -1,4 +1,4 @@
-"""Task definitions and services that ECS does not accept, and deployments that cannot move.
+"""Task definitions and ECS services that ECS refuses (CPU and memory), and deployments that cannot move.
 
 Limits: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html,
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html,

@@ -1,4 +1,4 @@
-"""Caches and search domains: numbers of nodes and zones that do not fit together, and switches that need one another.
+"""ElastiCache and OpenSearch: numbers of nodes and zones that do not fit, switches that need one another.
 
 https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html,
 https://docs.aws.amazon.com/opensearch-service/latest/developerguide/managedomains-multiaz.html,

@@ -1,4 +1,4 @@
-"""Databases and volumes: changes that AWS does not take back, names that an engine keeps, and restarts.
+"""RDS databases and EBS volumes: changes that AWS does not take back, reserved names, restarts.
 
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html,
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.Upgrading.html,

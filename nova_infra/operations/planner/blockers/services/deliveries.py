@@ -1,4 +1,4 @@
-"""What one resource delivers to another that does not let it, or not for long enough.
+"""Deliveries that are refused or lost: a bucket's, topic's, log group's or rule's, by the target's policy.
 
 S3, CloudWatch Logs and Lambda try the destination when it is set, and refuse. SNS and EventBridge do not:
 what they cannot deliver is lost. See

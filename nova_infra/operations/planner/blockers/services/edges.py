@@ -1,4 +1,4 @@
-"""What users meet first: CloudFront distributions and records of Route 53 that do not fit what they belong to.
+"""CloudFront distributions and Route 53 records that do not fit their certificate, zone or target.
 
 https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html,
 https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateDistribution.html,

@@ -1,4 +1,4 @@
-"""Lambda functions: runtimes that are over, variables that Lambda keeps for itself, more variables than it takes.
+"""Lambda functions: runtimes that are over, reserved or too many environment variables.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtime-support-policy.html,
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html,

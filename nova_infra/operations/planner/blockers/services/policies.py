@@ -1,4 +1,4 @@
-"""Refuses a release whose policies IAM or KMS would reject: for grammar, size, or keys that nobody could change.
+"""Refuses policies that IAM or KMS would reject: grammar, size, or a key that nobody could change.
 
 How large they may be is in ``checks/permissions/policies.py``, which judges the project's own templates more strictly.
 

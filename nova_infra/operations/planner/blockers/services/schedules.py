@@ -1,4 +1,4 @@
-"""Schedules that start more often than their hour or day lets expect: CDK fills each omitted field of cron with ``*``.
+"""Reports cron expressions that start more often than meant: CDK fills each omitted field with ``*``.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 """
