@@ -1,4 +1,4 @@
-"""How Python talks to CDK, which runs in Node. Each is called before ``aws_cdk`` is imported, which starts Node."""
+"""Speeds up CDK's process in Node (jsii) and its start: call these before ``aws_cdk`` is imported."""
 
 import atexit
 import io

@@ -1,4 +1,4 @@
-"""Reads every statement that applies to a role: inline, in separate policies, in resource policies; ``NotAction`` too.
+"""Finds and reads each policy statement that applies to a role, ``NotAction`` too, of resources as well.
 
 What only CloudFormation knows counts as anything: a holder, a principal or a resource by a parameter, and a condition's
 two branches both. So does a policy that is named and not shown.

@@ -1,4 +1,4 @@
-"""Publishes the assets of services' own constructs: those of an environment that waits for an approval after it.
+"""When the pipeline publishes assets of services' own constructs: after the approval, where there is one.
 
 CDK Pipelines publishes all of them before anything is deployed, under names that Build chooses, and uploads nothing
 under a name that is taken. So what a release that nobody approved had left in production's bucket would be what a later

@@ -1,4 +1,4 @@
-"""Values of CloudFormation templates as readable text."""
+"""Shows values of templates as readable text; finds what they refer to."""
 
 import json
 import re

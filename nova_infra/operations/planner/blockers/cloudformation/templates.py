@@ -1,4 +1,4 @@
-"""What of a template CloudFormation itself finds wrong before it calls any service: "template validation error".
+"""Refuses what CloudFormation calls a "template validation error": parameters, arguments of functions.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html,
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-findinmap.html,

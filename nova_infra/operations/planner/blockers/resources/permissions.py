@@ -1,4 +1,4 @@
-"""Roles of a template that may not do what its other resources need them for: a deployment would fail at its start.
+"""Roles that lack permissions which resources need: execution role, schedule, function, state machine.
 
 Only what is sure is refused. A permission under a condition counts as given, and so does a policy of AWS's own that is
 not known, a resource that another stack names, and everything of a role that is not in the template. Sources:

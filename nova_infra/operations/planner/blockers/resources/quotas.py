@@ -1,4 +1,4 @@
-"""AWS's limits on what a template, an account and some resources may contain.
+"""Quotas: 500 resources a template, VPCs and load balancers a region, policies a role, rules a group.
 
 Quotas that AWS raises on request are only reported: no template says whether one has been raised.
 
