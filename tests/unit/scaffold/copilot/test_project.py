@@ -215,32 +215,6 @@ def test_a_count_of_an_environment_takes_the_place_of_the_services_spot(
     assert found.refused == ()
 
 
-def test_spot_that_no_environment_has_is_a_comment(write: Write) -> None:
-    counts = {"test": {"count": 1}, "prod": {"count": {"range": "3-20"}}}
-    api = {**API, "count": {"range": {"min": 4, "max": 9, "spot_from": 4}}, "environments": counts}
-    environments = {f"environments__{name}": {"name": name, "type": "Environment"} for name in counts}
-    text = import_copilot(write(api=api, **environments)).text
-    assert "spot =" not in text
-    assert "count.range.spot_from = 4: Each environment has a count of its own" in " ".join(text.split("\n#   "))
-
-
-def test_what_the_two_checks_of_a_service_differ_in_is_a_comment(write: Write) -> None:
-    own = {"command": ["CMD", "/check"], "interval": "20s", "timeout": "6s", "start_period": "15s"}
-    balancers = {"path": "/deep", "interval": "15s", "timeout": "6s", "grace_period": "2m"}
-    api = {**API, "image": {**API["image"], "healthcheck": own}, "http": {**API["http"], "healthcheck": balancers}}
-    text = import_copilot(write(api=api)).text
-    assert tomllib.loads(text)["services"][0]["health"] == {
-        "path": "/deep",
-        "command": ["/check"],
-        "interval": 15,
-        "timeout": 6,
-        "start_seconds": 120,
-    }
-    assert "image.healthcheck.interval = '20s': Both checks have one `interval`: 15" in text
-    assert "image.healthcheck.start_period = '15s': Both checks have one `start_seconds`: 120" in text
-    assert "image.healthcheck.timeout" not in text
-
-
 def test_account_and_region_are_those_of_the_certificates_or_of_the_subnets_zones(write: Write) -> None:
     certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
     subnets = {"public": [{"cidr": "10.0.0.0/24", "az": "ap-southeast-2a"}, {"az": "ap-southeast-2c"}]}
