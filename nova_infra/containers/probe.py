@@ -1,4 +1,4 @@
-"""Checks that an engine can do what a rehearsal needs: start a container with its limits, and get the base images."""
+"""Checks that an engine can start a container with its limits, and get the base images."""
 
 import io
 import re

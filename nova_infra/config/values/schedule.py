@@ -1,4 +1,4 @@
-"""The types of schedules (``cron``, ``rate``) and time zones in ``nova.toml``, refused where AWS would refuse them."""
+"""The types of schedules (``cron``, ``rate``) and time zones, refused where AWS would refuse them."""
 
 from functools import cache
 from zoneinfo import available_timezones

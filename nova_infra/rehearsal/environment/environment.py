@@ -1,4 +1,4 @@
-"""One environment on this machine: its stacks, services, load balancers, alarms and load."""
+"""One environment: deploys stacks as CloudFormation would; has its services, load balancers, alarms, load."""
 
 from __future__ import annotations
 

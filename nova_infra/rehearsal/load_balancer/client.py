@@ -1,4 +1,4 @@
-"""HTTP clients of the rehearsal: one sends requests, the other checks targets' health."""
+"""HTTP clients: one sends users' requests, the other asks targets for their health (health checks)."""
 
 import asyncio
 import re

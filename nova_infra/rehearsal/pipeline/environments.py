@@ -1,4 +1,4 @@
-"""Opens the environments of a pipeline with what runs there before, and closes them.
+"""Opens a pipeline's environments with the baseline running in them, and closes them.
 
 Time stands still in an environment until the candidate reaches it, so what runs before may start early: while the tests
 of one environment are played, the next one gets ready, and the last one closes. Which of its two target groups a

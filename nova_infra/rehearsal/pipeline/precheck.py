@@ -1,4 +1,4 @@
-"""Reads everything that a release's pipeline would deploy before anything starts, to report unknowns at once."""
+"""Reads all that a pipeline would deploy before anything starts: unknowns, what is taken for granted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task definitions: what one revision of a task runs, as its template says."""
+"""Reads a task definition from a template: container, ports, health check, stop timeout, memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

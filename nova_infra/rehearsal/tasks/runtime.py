@@ -1,4 +1,4 @@
-"""Runs tasks: in a container engine, or as processes of this machine."""
+"""Chooses containers or processes (``--tasks``) to run tasks, and starts them."""
 
 from __future__ import annotations
 

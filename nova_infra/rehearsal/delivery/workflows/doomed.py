@@ -1,4 +1,4 @@
-"""The reasons why a step is sure to fail on GitHub, which are known before any command runs."""
+"""Why a step or job is sure to fail on GitHub: no token, no role, no artifact, no runner, time limit."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

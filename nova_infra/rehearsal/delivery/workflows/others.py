@@ -1,4 +1,4 @@
-"""The workflows beside the one that delivers: what is sure to fail in them."""
+"""Finds jobs that are sure to fail in the workflows beside the one that delivers."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What of the repository is there when a step begins: what was checked out, and the project's own actions."""
+"""What a step has of the repository: what was checked out (depth, path), and the project's own actions."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

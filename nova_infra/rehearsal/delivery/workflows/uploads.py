@@ -1,4 +1,4 @@
-"""Artifacts of one name, of which GitHub takes one in each run, and refuses the second (409).
+"""Artifacts of one name in a run: GitHub refuses the second upload (409).
 
 See https://github.com/actions/upload-artifact#not-uploading-to-the-same-artifact.
 """

@@ -1,4 +1,4 @@
-"""An image as the engine describes it."""
+"""What the engine says of an image: architecture, program, stop signal, volumes."""
 
 from __future__ import annotations
 

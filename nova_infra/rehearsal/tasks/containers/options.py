@@ -1,4 +1,4 @@
-"""Turns a task definition into a container's options: memory, mounts, user, variables, made-up values for secrets."""
+"""A container's options from its task definition: memory, mounts, user, variables, made-up secrets."""
 
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The place of a rehearsal's containers: an engine, a network and a label to find them by."""
+"""Network and labels of a rehearsal's containers; finds and removes what a killed one left."""
 
 from __future__ import annotations
 
