@@ -1,4 +1,4 @@
-"""Creates the CDK app: which stacks exist for a configuration and a context (environment, image tag, canary share)."""
+"""The CDK app: which stacks exist for a configuration and a context (environment, image tag, canary share)."""
 
 import json
 from collections.abc import Sequence

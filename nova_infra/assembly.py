@@ -1,4 +1,4 @@
-"""Reads a synthesized cloud assembly: its stacks, their templates, image assets, and its digest."""
+"""Reads a synthesized cloud assembly (``cdk.out``): its stacks, templates, image assets, and its digest."""
 
 import hashlib
 import json

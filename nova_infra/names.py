@@ -1,4 +1,4 @@
-"""Every physical name of stacks, roles, alarms, queues, logs and repositories: the contract of synthesis and tools.
+"""The physical names of stacks, roles, alarms, queues, log groups and repositories, for synthesis and tools.
 
 An installation has a ``platform`` name; an environment's names begin with its ``prefix``, ``<platform>-<environment>``.
 Imports neither CDK nor botocore.

@@ -1,4 +1,4 @@
-"""Synthesizing the working tree, for the commands that need its assembly.
+"""Synthesizes the working tree (``cdk synth``), for the commands that need its assembly.
 
 CDK asks AWS while it synthesizes. Where nobody has asked, and this machine may not, likely zones stand for those of an
 app's environments: https://docs.aws.amazon.com/cdk/v2/guide/context.html

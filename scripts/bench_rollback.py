@@ -1,4 +1,4 @@
-"""Times ``nova rollback`` for 4 and for 45 services, and the first line of ``nova logs``: part of ``make bench``.
+"""Times ``nova rollback`` for 4 and 45 services, and the first line of ``nova logs``: in ``make bench``.
 
 AWS is a local server that answers each call after 80 ms, at most five DescribeStacks a second, and updates a stack at
 once: what is measured is what Nova adds to the slowest update. It runs no tasks, so that the verification at the end

@@ -1,4 +1,4 @@
-"""Times the first picture of ``nova watch`` over 45 services that are all being deployed: part of ``make bench``.
+"""Times the first picture of ``nova watch`` over 45 services under deployment: in ``make bench``.
 
 AWS is a local server that answers each call after 80 ms. Exits with 1 when the limit is passed.
 """

@@ -1,4 +1,4 @@
-"""Runs tests in forks of a process that has loaded what they need and no mutant changes: most of a test run's time."""
+"""Runs a mutant's tests in forks of a process that has loaded all they need: most of a test's time."""
 
 import importlib
 import json

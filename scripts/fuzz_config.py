@@ -1,4 +1,4 @@
-"""Reads made-up configurations: each is accepted, or refused in lines that name a key: make fuzz-config COUNT=10000.
+"""Reads made-up configurations: each is accepted, or refused by key: ``make fuzz-config COUNT=10000``.
 
 They come from the schema of ``nova.toml``: every key is there now and then, with a value that fits, one of another
 kind, or one that accidents and attackers write. A third go through the file itself, with damaged bytes. A finding is an

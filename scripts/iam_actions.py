@@ -1,4 +1,4 @@
-"""Writes the list of IAM's actions that permissions in ``nova.toml`` are checked against, from cfn-lint's own data.
+"""Writes the list of IAM's actions that permissions in ``nova.toml`` are checked against, from cfn-lint.
 
 Run it after an update of cfn-lint: ``python scripts/iam_actions.py``. A test compares the two.
 """

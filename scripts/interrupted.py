@@ -1,4 +1,4 @@
-"""Interrupts whole rehearsals at chosen moments, and says what they leave behind: ``python scripts/interrupted.py``.
+"""Interrupts whole rehearsals at chosen moments, and says what they leave behind.
 
 ``python scripts/interrupted.py baseline traffic`` plays two of the moments. It needs an engine, and takes a few
 minutes for each that comes late. Exits with 1 if anything is left: a process, a container, a network, a volume, an

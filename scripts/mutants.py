@@ -1,10 +1,10 @@
-"""Breaks the code in one place at a time, and lists what no test notices: make mutants [SAMPLE=200] [MUTATE="FILE …"].
+"""Breaks the code in one place at a time, and lists what no test notices: ``make mutants``.
 
 The tree is copied to `.nova/mutants` first: what is broken there is nobody's. A mutant meets the test modules that are
 named after its module or import it, then the other tests of its room, of `HABITS` and of `ALSO`, and then every unit
 test that reaches its module by whatever it imports: the quickest first, until one fails. cosmic-ray makes the mutants,
 as `requirements-mutants.txt` has it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all
-files, the same for each seed, and every mutant that is drawn is tried.
+files (``make mutants SAMPLE=200 MUTATE="FILE …"``), the same for each seed, and every mutant that is drawn is tried.
 
 Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one in
 `scripts/equivalent_mutants.toml`: those that change nothing that anybody could see are counted apart.

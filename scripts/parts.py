@@ -1,4 +1,4 @@
-"""Runs targets of the Makefile, such as the parts of the unit tests, side by side: ``make test``.
+"""Runs targets of the Makefile side by side (``make test``); ``tests/helpers/exhaustive`` chooses the cases.
 
 One more runs than there are processors, because some wait for what they have started. Give the
 longest first: what is short then fills the end, where nothing else is left. What several targets read and one has to

@@ -1,4 +1,4 @@
-"""Writes ``docs/configuration.md``: every key of ``nova.toml`` with its type, default, an example and its meaning."""
+"""Writes ``docs/configuration.md``: each key of ``nova.toml`` with type, default, example and meaning."""
 
 import re
 from collections.abc import Iterator, Mapping

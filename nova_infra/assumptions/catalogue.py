@@ -1,4 +1,4 @@
-"""Lists every experiment, and how many minutes and how much money a run takes."""
+"""Lists all experiments of ``nova prove``, with the minutes and the money that a run takes."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""The rows of ``rows.toml``: each a behaviour of AWS or CDK that something here depends on."""
+"""The rows of ``rows.toml``, of which ``docs/assumptions.md`` is made: what AWS and CDK are relied on to do."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Runs experiments side by side in a sandbox account, and removes everything afterwards, whatever happens."""
+"""``nova prove``: runs experiments side by side in a sandbox account, and removes everything afterwards."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed, wait

@@ -1,4 +1,4 @@
-"""Acknowledges findings, each on its own construct and with its reason."""
+"""Acknowledges findings of the rules, each on its own construct and with its reason."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a template's resources are, in each way in which its conditions may turn out together.
+"""What a template's ``Conditions`` and ``Fn::If`` make of its resources, in each way that they may turn out.
 
 Conditions are read down to what they compare: two that contradict each other are never taken for true together. Those
 that decide on resources that refer to each other are tried in all combinations, the others beside them as they come.

@@ -1,4 +1,4 @@
-"""The rules as a plugin of CDK's policy validation."""
+"""Runs the rules at every synthesis, as a plugin of CDK's policy validation."""
 
 import json
 from collections.abc import Iterable, Iterator

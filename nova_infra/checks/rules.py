@@ -1,4 +1,4 @@
-"""All rules, from the tuples that their modules list them in, and the findings of a template."""
+"""All rules, from the tuples that their modules list them in; runs them, and gives a template's findings."""
 
 from collections.abc import Mapping
 from typing import Any

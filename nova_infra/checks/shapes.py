@@ -1,4 +1,4 @@
-"""Reads properties in the shapes that the rules judge, wherever a template may have something else instead.
+"""Reads the properties that rules judge, whatever a template has in their place, such as text for a number.
 
 Any property may be a function of CloudFormation's, a null or a value of another kind. What has not its shape is left
 out, so that no rule fails on it, and is reported, so that none passes for it.

@@ -1,4 +1,4 @@
-"""The stages and actions of a synthesized pipeline, as the rules need them."""
+"""The stages and actions of a synthesized CodePipeline, as the rules need them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

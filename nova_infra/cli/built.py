@@ -1,4 +1,4 @@
-"""The options --assembly and --digest: which assembly a command works on, and whether it is the one that was built."""
+"""The options --assembly and --digest: which assembly a command works on, and that it is the one Build made."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""The tables of ``nova.toml`` about delivery: toolchain, source, images, notifications and the engine."""
+"""``[platform]``, ``[toolchain]``, ``[source]``, ``[delivery]``, ``[images]``, ``[release]``, notifications."""
 
 import re
 from pathlib import Path

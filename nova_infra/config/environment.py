@@ -1,4 +1,4 @@
-"""``[[environments]]``: where releases go, and how carefully: approval, deployment window, ``on_failure``."""
+"""``[[environments]]``: account, VPC, domain, approval, deployment ``window``, ``on_failure``; their order."""
 
 from typing import Annotated, Literal
 

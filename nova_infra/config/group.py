@@ -1,4 +1,4 @@
-"""The services of a release that are deployed together, and how long their deployments may take."""
+"""The services that ``together`` deploys as one, and how long a release's deployments may take."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""The settings that the constructs of web services, workers and jobs share, built from the configuration's models."""
+"""The settings that web services, workers and jobs share, made of the models in ``config/services``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Builds the image of an assembly's asset: ``python -m … NAME ARCHITECTURE DIRECTORY DOCKERFILE [ARGUMENT=VALUE …]``.
+"""Builds the image of an assembly's asset, as a program: ``python -m … NAME ARCHITECTURE DIRECTORY …``.
 
 A program of its own, so that a rehearsal can end it while it builds.
 """

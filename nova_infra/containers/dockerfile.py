@@ -1,4 +1,4 @@
-"""Reads Dockerfiles: what they run, and what of them not every engine or format of images can hold."""
+"""Reads Dockerfiles: command, variables, volumes, users; and what not every engine or image format can hold."""
 
 import contextlib
 import json

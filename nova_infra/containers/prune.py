@@ -1,4 +1,4 @@
-"""Finds the images on this machine that no branch uses any more."""
+"""``nova image prune``: finds the images on this machine that no branch uses any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds an environment and connects to its account."""
+"""Finds an environment by name (``nova.toml``, ``--region``), and assumes the role for what a command does."""
 
 from __future__ import annotations
 

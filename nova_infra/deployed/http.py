@@ -1,4 +1,4 @@
-"""HTTP requests to a deployed environment."""
+"""HTTP requests to a deployed environment, such as for ``/version``."""
 
 import urllib.error
 import urllib.request

@@ -1,4 +1,4 @@
-"""An environment of a rehearsal that runs on this machine."""
+"""An environment of a rehearsal that runs on this machine, asked as if it were in AWS."""
 
 import hashlib
 import json

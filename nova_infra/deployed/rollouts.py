@@ -1,4 +1,4 @@
-"""The data classes of a deployment in progress, as ECS, the load balancer and CloudWatch describe it; times are UTC."""
+"""The data classes of a deployment in progress, as ECS, load balancer and CloudWatch have it; times are UTC."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

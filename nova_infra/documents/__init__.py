@@ -1,1 +1,1 @@
-"""Reports: each is written once, as a :class:`~nova_infra.documents.model.Document`, and rendered in four formats."""
+"""Reports: each is written once, as a `Document`, and rendered in four formats."""

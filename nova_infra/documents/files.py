@@ -1,4 +1,4 @@
-"""Reads what a person or another program has written, whatever stands in the place of its file."""
+"""Reads a file that a person or a program has written, whatever stands in its place: a clause says what."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Puts the line that says why a program failed before its other last lines."""
+"""Chooses which of a program's last lines to show: first the one that says why it failed."""
 
 import re
 from collections.abc import Sequence

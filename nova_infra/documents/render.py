@@ -1,4 +1,4 @@
-"""Renders a document in the format that was asked for."""
+"""Renders a document as text, Markdown, HTML or JSON, as ``--format`` asks."""
 
 import json
 from typing import Any, Literal

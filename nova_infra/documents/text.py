@@ -1,4 +1,4 @@
-"""Shortens and cleans text for one line of output."""
+"""Words for one line of output: shortens, cleans, counts and lists."""
 
 import re
 from collections.abc import Iterable, Sequence

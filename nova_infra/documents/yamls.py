@@ -1,4 +1,4 @@
-"""Reads YAML that may be anybody's: nested too deeply, or with aliases that repeat each other without end."""
+"""Reads anybody's YAML: nested too deeply, or with aliases that repeat each other without end."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Builds a service's image and publishes it, or copies a ready one; pulls by a mirror of Docker Hub where it can."""
+"""``nova image build``: builds and pushes a service's image, or copies a ready one, with its attestations."""
 
 from __future__ import annotations
 

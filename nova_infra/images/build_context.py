@@ -1,4 +1,4 @@
-"""Decides which files an image is built from, the same on every machine.
+"""Decides which files an image is built from (git's index), the same on every machine.
 
 Git's index says which files there are and which are executable, because it is the same in every clone: what git has
 not been told of neither counts nor is built, and a file system that knows no executable bit makes no difference. A

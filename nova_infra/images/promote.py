@@ -1,4 +1,4 @@
-"""Tags the images of a release with the release's name."""
+"""Tags the images of a release in ECR with the release's name."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Decides which vulnerabilities keep an image from being deployed: serious ones with a fix that nobody accepted.
+"""Decides which vulnerabilities (of ECR's scan) refuse an image: serious, with a fix, accepted by nobody.
 
 Both delivery engines judge by the same two scans: one before an image is pushed (``scanning/``), and ECR's own, of what
 is in the registry.

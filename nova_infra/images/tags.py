@@ -1,4 +1,4 @@
-"""Images by content: an image's tag is a hash of what it is built from.
+"""The content tag of a service's image: a hash of all that it is built from.
 
 The same files give the same tag on every machine, so a commit that touches one service builds one image and changes one
 service's templates. What counts is each file's path, git's executable bit and its content, and the build's arguments.

@@ -1,4 +1,4 @@
-"""Runs the shell commands of a build."""
+"""Runs the shell commands of a build or test step, keeps their last lines, and stops all that they started."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Processes and their descendants, which never outlive the command that started them.
+"""Starts processes, and ends them with all of their descendants, however their command ends.
 
 Every process is started here, in a session of its own, and carries a mark in its environment that its descendants
 inherit. Stopping one stops its descendants; whatever has slipped away from that (a daemon that was orphaned on

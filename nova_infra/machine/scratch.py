@@ -1,4 +1,4 @@
-"""Temporary directories that name their owner, so that those of a killed process can be removed."""
+"""Temporary directories that name their owner, so that a killed process's are removed later; full disks."""
 
 import errno
 import os

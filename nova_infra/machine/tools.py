@@ -1,4 +1,4 @@
-"""The project's own tools: the Python, Node and CDK CLI that its locks name, and the digest of what releases run."""
+"""The project's own Python, Node and CDK CLI, by its locks; and the digest of all that releases run."""
 
 import os
 import sys

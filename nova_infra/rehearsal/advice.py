@@ -1,4 +1,4 @@
-"""What to do next after a rehearsal, in words that fit a project of Nova or anybody's CDK app."""
+"""What to do next after a rehearsal: commands and places of files, for a project of Nova or any CDK app."""
 
 import shlex
 from pathlib import Path

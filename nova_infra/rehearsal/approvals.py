@@ -1,4 +1,4 @@
-"""Approvals in a rehearsal: given in advance, or asked for on the terminal."""
+"""Approvals and answers of gates in a rehearsal: given in advance, or asked for on the terminal."""
 
 import asyncio
 import sys

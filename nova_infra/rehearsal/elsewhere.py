@@ -1,4 +1,4 @@
-"""Finds what else answers a service's users once a release has begun: other services, or the load balancer itself."""
+"""What else answers a service's users after a release: other services, or the load balancer itself."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The record of a rehearsal as plain data, for the report, the terminal and ``--json``."""
+"""The data classes of what happened in a rehearsal, for the report, the terminal and ``--json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many times as long a new revision takes for an answer as the old one."""
+"""How many times slower a new revision answers than the old one: the threshold, and the mean."""
 
 import math
 from statistics import median

@@ -1,4 +1,4 @@
-"""Changes several files and directories of a project at once: all of them, or none."""
+"""Writes and removes several files of a project at once: all of them, or none."""
 
 import contextlib
 import shutil

@@ -1,4 +1,4 @@
-"""Writes the workflows of GitHub Actions that follow from ``nova.toml``, and finds those that no longer do."""
+"""Writes ``.github/workflows`` from ``workflow_templates/*.j2`` and ``nova.toml``; finds those out of date."""
 
 import re
 from collections.abc import Iterator, Mapping

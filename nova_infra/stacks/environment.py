@@ -1,4 +1,4 @@
-"""One environment: what is shared, and one stack per service."""
+"""All stacks of one environment: the platform, one for each service, the overview; and their order."""
 
 from collections.abc import Mapping
 

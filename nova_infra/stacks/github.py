@@ -1,4 +1,4 @@
-"""GitHub Actions' roles in one account: who deploys, and who publishes images of the delivered and the early branch."""
+"""The stack of GitHub Actions' roles in an account: who deploys, who publishes images of which branch."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The dashboard and the composite alarm over all services of one environment."""
+"""The stack with the dashboard and the composite alarm over all services of an environment."""
 
 from collections.abc import Mapping
 

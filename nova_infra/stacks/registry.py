@@ -1,4 +1,4 @@
-"""The image repositories, their scanning, and the signing of images."""
+"""The stack of the image repositories (ECR), their scanning, and the signing of images."""
 
 from collections.abc import Sequence
 

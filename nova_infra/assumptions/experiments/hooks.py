@@ -1,4 +1,4 @@
-"""An experiment with a hook that asks a function."""
+"""An experiment with an ECS lifecycle hook that calls a Lambda function."""
 
 from collections.abc import Iterator
 from dataclasses import replace

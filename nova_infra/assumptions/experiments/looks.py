@@ -1,4 +1,4 @@
-"""Reads a service for an experiment: its deployments, rules and tasks."""
+"""Reads an ECS service for an experiment: its deployments, listener rules and tasks."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Removes everything that experiments made in an account: at the end of each run, and for ``nova prove --clean``."""
+"""Removes everything that experiments made in an account: after each run, and for ``nova prove --clean``."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

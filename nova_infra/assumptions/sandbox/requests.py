@@ -1,4 +1,4 @@
-"""Requests to the load balancer of the experiments, sent as they are written: nothing normalizes their paths."""
+"""Requests to the experiments' load balancer, sent as they are written: nothing normalizes their paths."""
 
 import http.client
 from collections.abc import Mapping

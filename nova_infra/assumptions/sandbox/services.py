@@ -1,4 +1,4 @@
-"""The template of a service in the network that experiments share, with a rollout that an experiment chooses."""
+"""The template of a service in the network that experiments share, with the rollout that one chooses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

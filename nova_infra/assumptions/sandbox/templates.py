@@ -1,4 +1,4 @@
-"""The CloudFormation templates of the experiments: the network and load balancer that they share, and a service.
+"""The CloudFormation templates of the experiments: network, load balancer and roles that they share.
 
 They are as small as the claim allows: no NAT, no keys, tasks of a quarter of a vCPU in public subnets whose security
 group lets nobody but the load balancer in.

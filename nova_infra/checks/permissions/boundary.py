@@ -1,4 +1,4 @@
-"""Checks the approval's boundary: no code that runs before the approval reaches what it protects.
+"""``NOVA-P06``: nothing that runs code before the approval reaches what the approval protects.
 
 It is not IAM's permissions boundary, which ``operations/doctor/boundary.py`` checks.
 """

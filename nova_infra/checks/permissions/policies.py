@@ -1,4 +1,4 @@
-"""``NOVA-L…``: checks the size of every policy in a synthesized template, of IAM, KMS, S3 and ECR, and nothing else.
+"""``NOVA-L…``: the size of every policy in a synthesized template, of IAM (10,240 characters), KMS, S3, ECR.
 
 The planner refuses a policy that is sure to be too large, and one for its grammar: ``blockers/services/policies``.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: "IAM does not count white space when

@@ -1,4 +1,4 @@
-"""The targets that an approval protects: what writes to production, by any action but a few harmless ones.
+"""Lists what an approval protects: writing to production, by any action but a few harmless ones.
 
 The few are reading, and what a step needs for its own work. All others count, known or not, because what they do today
 says nothing of tomorrow; what a step needs besides can be acknowledged.

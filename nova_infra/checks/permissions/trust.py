@@ -1,4 +1,4 @@
-"""``NOVA-P09``, ``NOVA-P10``: who may assume the roles on either side of the approval, and that observers only read."""
+"""``NOVA-P09``, ``NOVA-P10``: who may assume roles on both sides of the approval; observers only read."""
 
 import re
 from collections.abc import Iterator, Mapping

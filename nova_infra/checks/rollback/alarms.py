@@ -1,4 +1,4 @@
-"""``NOVA-R…`` about alarms: an alarm that can fire notices a failing release in time."""
+"""``NOVA-R03`` to ``R08``, ``R14`` to ``R16``: the alarms roll back a failing release, and fire in time."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""``NOVA-R…`` for services without requests: workers, their queues, and jobs."""
+"""``NOVA-R17`` to ``NOVA-R20``: workers, their dead-letter queues, and jobs whose failed runs are noticed."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""``NOVA-R…``: a failing release of a service can be rolled back, and is."""
+"""``NOVA-R01``, ``R02``, ``R09`` to ``R13``: circuit breaker, capacity, pinned image, old task definitions."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""``NOVA-R22``: whatever the other rules judge stands in the template, where they can read it."""
+"""``NOVA-R22``: what the other rules judge stands in the template, where they can read it."""
 
 from collections.abc import Iterator
 

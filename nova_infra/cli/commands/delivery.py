@@ -1,4 +1,4 @@
-"""For deliveries and their set-up: ``nova services``, ``github``, ``deploy``, ``registry``, ``diff``, ``policy``."""
+"""``nova services``, ``github``, ``deploy``, ``registry``, ``diff``, ``policy``: deliveries and their set-up."""
 
 import json
 from pathlib import Path

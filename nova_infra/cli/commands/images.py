@@ -1,4 +1,4 @@
-"""``nova image …``: images by content. Slow imports happen inside the commands that need them."""
+"""``nova image tag``, ``build``, ``scan``, …: images by content. Commands import what is slow when they run."""
 
 from __future__ import annotations
 

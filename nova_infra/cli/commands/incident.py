@@ -1,4 +1,4 @@
-"""The ``nova`` commands for operators of an environment: logs, tasks, exec, run, scale, open."""
+"""``nova logs``, ``tasks``, ``exec``, ``run``, ``scale``, ``open``: for operators of an environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands for a project's own files: starts projects, checks nova.toml, adds and removes services."""
+"""``nova init``, ``import copilot``, ``service``, ``config``: for a project's own files."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The ``nova prove`` command: settles open assumptions in a sandbox account."""
+"""``nova prove``: settles open assumptions about AWS in a sandbox account."""
 
 from __future__ import annotations
 

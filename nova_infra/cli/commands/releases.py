@@ -1,4 +1,4 @@
-"""The ``nova`` commands about releases: list, verify, preflight, hold, accept red alarms."""
+"""``nova releases``, ``verify``, ``preflight``, ``hold``, ``release-hold``, ``accept-red``."""
 
 from __future__ import annotations
 

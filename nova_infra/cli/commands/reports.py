@@ -1,4 +1,4 @@
-"""The commands that look at deployed environments and change nothing: status, explain, brief, doctor."""
+"""``nova status``, ``explain``, ``brief``, ``doctor``, ``cost``, ``access``: they look and change nothing."""
 
 from __future__ import annotations
 

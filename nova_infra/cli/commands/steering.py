@@ -1,4 +1,4 @@
-"""The ``nova`` commands that steer a rollout: watch it, answer it, roll it back."""
+"""``nova watch``, ``promote``, ``abort``, ``gate``, ``rollback``: they steer a rollout."""
 
 from __future__ import annotations
 

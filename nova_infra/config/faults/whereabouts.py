@@ -1,4 +1,4 @@
-"""Finds the place in ``nova.toml`` that caused a fault when several tables contribute to a value."""
+"""Finds the place in ``nova.toml`` that caused a fault where several tables contribute to a value."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Refuses addresses in variables that lead to a closed port, which would show only as a timeout."""
+"""Refuses addresses in variables that lead to a closed port, which would only show as a timeout."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Refuses what AWS would accept and nobody should deploy, such as the powers of a deployment in a service's hands."""
+"""Refuses what AWS would take and nobody should deploy, such as a deployment's powers in a service's hands."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The keys of a job: schedule, time limit, overlap."""
+"""The keys of a job: schedule, time limit, whether runs may overlap."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""``[[services]]``: one service of any kind, its overrides by environment, and its rule's priority, paths and hosts."""
+"""``[[services]]``: one service of any kind, its overrides by environment, its rule's priority, paths, hosts."""
 
 import hashlib
 from typing import Annotated, Any, Literal

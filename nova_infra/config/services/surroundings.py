@@ -1,4 +1,4 @@
-"""A container's surroundings: variables, secrets, permissions, connections, sidecars."""
+"""A container's surroundings: variables, secrets, IAM permissions, ``connects_to``, sidecars."""
 
 import re
 from ipaddress import IPv4Network

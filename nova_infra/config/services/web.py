@@ -1,4 +1,4 @@
-"""The keys of a web service: paths, hosts, targets of scaling, alarm thresholds; `container` has the health check."""
+"""The keys of a web service: paths, hosts, scaling targets, alarm thresholds; `container` has the health check."""
 
 from typing import Annotated, Literal
 

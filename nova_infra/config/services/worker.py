@@ -1,4 +1,4 @@
-"""The keys of a worker: its queue."""
+"""The keys of a worker: its SQS queue, visibility timeout, tries before the dead-letter queue."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What an environment may take over by its id: a load balancer with its listener, a cluster."""
+"""The ids of an existing ECS cluster, load balancer and listener that an environment may take over."""
 
 import re
 from typing import Annotated

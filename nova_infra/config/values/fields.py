@@ -1,4 +1,4 @@
-"""The types of single values in ``nova.toml``. Each says what is wrong with a value and what to write instead."""
+"""The types of single values in ``nova.toml``: what is wrong with a value, and what to write instead."""
 
 import json
 import re

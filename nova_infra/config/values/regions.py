@@ -1,4 +1,4 @@
-"""What some AWS regions lack of what Nova creates there.
+"""What some AWS regions lack of what Nova creates there, such as notification rules.
 
 From the resource types that CloudFormation lists for each region, as cfn-lint carries them, and where it carries only
 copies of another region's list, from the services whose endpoints the AWS SDK lists: a test compares.

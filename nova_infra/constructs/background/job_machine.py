@@ -1,4 +1,4 @@
-"""The state machine of a job: it starts a task, waits for its end, and fails if the task fails. It repeats no run."""
+"""A job's state machine (Step Functions): runs a task, waits for it, fails with it, and repeats no run."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A job on Fargate: its schedule, which repeats a start that failed, and the alarms on missed and failed runs."""
+"""A scheduled job: EventBridge schedule, task, and the alarms on runs that were missed or failed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

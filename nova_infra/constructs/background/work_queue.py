@@ -1,4 +1,4 @@
-"""A worker's queue and dead-letter queue: visibility timeout, how long messages are kept, how often they are tried."""
+"""A worker's SQS queue and dead-letter queue: visibility timeout, retention, how often a message is tried."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam

@@ -1,4 +1,4 @@
-"""A worker's alarms: the oldest message and dead letters roll a deployment back, too few tasks only notify."""
+"""A worker's alarms: oldest message and dead letters roll a deployment back, too few tasks only notify."""
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns

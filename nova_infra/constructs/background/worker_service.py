@@ -1,4 +1,4 @@
-"""A worker on Fargate: no listener, a queue, scaling by its backlog, and rolling deployments that alarms roll back."""
+"""A worker on Fargate: queue, scaling by its backlog, rolling deployments that alarms roll back; no listener."""
 
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ec2 as ec2

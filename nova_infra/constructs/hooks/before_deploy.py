@@ -1,4 +1,4 @@
-"""A command that runs once in a new image before the service is deployed, such as a database migration."""
+"""The custom resource of ``before_deploy``: a command, such as a migration, in the image to be deployed."""
 
 import hashlib
 import inspect

@@ -1,4 +1,4 @@
-"""Runs a service's command in its new image before the service takes that image; a Lambda function, inline."""
+"""The Lambda code of ``before_deploy``: runs the command in the new image before the service takes it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""ECS's lifecycle hooks that pause a deployment until somebody answers, or until their timeout rolls it back."""
+"""The lifecycle hooks of a deployment: pauses (PAUSE, timeout, rollback), smoke tests, waiting for others."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A Lambda function that ECS calls at lifecycle hooks: its timeout, its role, and the role that ECS calls it with."""
+"""A Lambda function that ECS calls at lifecycle hooks: its timeout, its role, and the role to call it by."""
 
 from collections.abc import Sequence
 

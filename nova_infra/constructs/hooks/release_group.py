@@ -1,4 +1,4 @@
-"""The Lambda function that makes the services of a release wait for one another."""
+"""The Lambda function of ``together``, by which the services of a release wait for one another."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Makes the services of a release wait for one another before any user reaches them; a Lambda function, inline.
+"""The Lambda code of ``together``: services of a release wait for one another before users reach them.
 
 ECS calls it for each service at PRE_PRODUCTION_TRAFFIC_SHIFT, which is before every step. It keeps nothing: what it
 answers follows from what ECS says of all services of the release at that moment, so it may be called again at any time.

@@ -1,4 +1,4 @@
-"""Creates the Lambda function of the smoke tests; its code is ``smoke_test_handler``."""
+"""The Lambda function of the smoke tests; `smoke_test_handler` is its code."""
 
 from pathlib import Path
 

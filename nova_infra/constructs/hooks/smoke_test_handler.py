@@ -1,4 +1,4 @@
-"""The code of the smoke tests' function: requests a new revision's smoke paths before any user reaches it.
+"""The Lambda code of the smoke tests: requests a new revision's smoke paths before any user reaches it.
 
 ECS calls it at POST_TEST_TRAFFIC_SHIFT, when requests with the header reach only the new revision. It stands in the
 template as text, so it knows nothing but Python's own library, and boto3, which Lambda has.

@@ -1,4 +1,4 @@
-"""The permissions for building images, publishing them and reading scan findings."""
+"""IAM permissions to build and publish images, to log in to registries, and to read scan findings."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""An existing load balancer as the way into an environment: only rules and certificates are added to it."""
+"""An existing load balancer as the way into an environment: gets listener rules and certificates only."""
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2

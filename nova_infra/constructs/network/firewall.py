@@ -1,4 +1,4 @@
-"""The firewall (WAF) before a load balancer: default action, AWS's managed rules, which block or count, and its log."""
+"""The firewall (WAF web ACL) of a load balancer: default action, managed rules that block or count, its log."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The public load balancer, the only way into an environment: listeners, TLS, timeouts, access logs."""
+"""The public load balancer (ALB): its security group, listeners, TLS policy, idle timeout, access logs."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm

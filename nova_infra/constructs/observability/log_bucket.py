@@ -1,4 +1,4 @@
-"""The bucket for the logs of the load balancer and the network."""
+"""The S3 bucket for access logs of the load balancer and flow logs of the network."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3

@@ -1,4 +1,4 @@
-"""The AWS services that publish alerts."""
+"""Which AWS services may publish to the alert topic, and who they are in its policies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

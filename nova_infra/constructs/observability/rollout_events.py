@@ -1,4 +1,4 @@
-"""The messages about a deployment: when it begins, waits, ends or is rolled back, each event goes to the alert topic.
+"""EventBridge rules that announce a deployment's start, waits, end and rollback to the alert topic.
 
 The words of what operators do are in ``operations/rollback/run`` and ``operations/rollout/answer``; those of alarms in
 ``constructs/tasks/alarms``.

@@ -1,4 +1,4 @@
-"""The bucket for the artifacts that a pipeline's stages pass on."""
+"""The S3 bucket for the artifacts that a pipeline's stages pass on, and its replicas in other regions."""
 
 from collections.abc import Iterable
 

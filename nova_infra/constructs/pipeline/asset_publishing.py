@@ -1,4 +1,4 @@
-"""Publishes the assets of services' own constructs: those of an environment that waits for an approval after it.
+"""When the pipeline publishes assets of services' own constructs: after the approval, where there is one.
 
 CDK Pipelines publishes all of them before anything is deployed, under names that Build chooses, and uploads nothing
 under a name that is taken. So what a release that nobody approved had left in production's bucket would be what a later
@@ -83,9 +83,8 @@ def publish_early(pipeline: pipelines.CodePipeline, environments: Sequence[Envir
     first = early(environments)
     later = _roles(environments) - _roles(first)
     accounts = {each.account for each in first}
-    for node in pipeline.node.find_all():
-        if "Assets" not in node.node.path.split("/"):
-            continue
+    assets = pipeline.node.try_find_child("Assets")
+    for node in assets.node.find_all() if assets is not None else ():
         if isinstance(node, codebuild.CfnProject):
             listed = cdk.Stack.of(node).resolve(node.source)["buildSpec"]
             phases = {

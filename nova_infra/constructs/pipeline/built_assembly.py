@@ -1,4 +1,4 @@
-"""Gives steps what Build made, the assembly or the CDK CLI, and refuses another assembly and tools not approved."""
+"""Hands Build's assembly and CDK CLI to later steps, which refuse any other assembly or tool."""
 
 import json
 from base64 import b64decode

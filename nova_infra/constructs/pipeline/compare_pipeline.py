@@ -1,4 +1,4 @@
-"""Compares the pipeline that a commit describes with the deployed one; the build spec of a step holds this very text.
+"""Compares the pipeline that a commit describes with the deployed one: the very text of a step's build spec.
 
 It runs nothing of the commit: the standard library and the AWS CLI of the build image read the assembly as data. What
 it prints is ``same`` where updating the pipeline would change nothing, and would do nothing else. Its argument is the

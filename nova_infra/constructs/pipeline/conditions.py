@@ -1,4 +1,4 @@
-"""When a stage of a pipeline may start (the deployment window), what runs side by side in it, what follows failures."""
+"""When a stage may start (deployment window), what runs side by side in it, and what follows failures."""
 
 from collections.abc import Collection
 from typing import Any

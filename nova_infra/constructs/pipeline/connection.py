@@ -1,4 +1,4 @@
-"""The pipeline's source: what starts it, and who may read it through a CodeConnections connection."""
+"""The pipeline's source: its triggers and path filters, and who may use the CodeConnections connection."""
 
 from collections.abc import Iterator
 

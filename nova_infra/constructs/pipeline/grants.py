@@ -1,4 +1,4 @@
-"""Acknowledges the policies that CDK generates for a pipeline, each with its reason on the role that has it."""
+"""Acknowledges cdk-nag's findings on the policies that CDK generates for a pipeline, each with its reason."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The steps of the pipeline and the build images they run in, on CDK's default compute size.
+"""The pipeline's steps (CodeBuild): build image, compute size, commands, permissions, sources.
 
 What each step does is a make target, which finds the locked tools by itself. A fixed step then needs no
 deployment of the pipeline, which mutates only after its Build stage has succeeded (aws/aws-cdk#36120).

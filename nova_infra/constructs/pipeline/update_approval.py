@@ -1,4 +1,4 @@
-"""The separate approval that a change of the pipeline itself needs."""
+"""The separate approval that a change of the pipeline itself needs (self-mutation)."""
 
 from collections.abc import Sequence
 from pathlib import Path

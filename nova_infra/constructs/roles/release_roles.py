@@ -1,4 +1,4 @@
-"""The roles observer, release, operator and gate of an environment: what each may do, such as read logs."""
+"""The IAM roles observer, release, operator and gate of an environment: their trust and permissions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The alarms that all tasks have: CPU and memory of the busiest one, and too few of them; what missing data means."""
+"""The alarms of all tasks: CPU, memory, too few tasks; what missing data means. `web/alarms` has the rest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Autoscaling: the fewest and most tasks by time of day, and the targets on CPU and requests."""
+"""Autoscaling: least and most tasks, by time of day too, and target tracking on CPU and requests."""
 
 from collections.abc import Mapping
 

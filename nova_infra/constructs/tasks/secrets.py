@@ -1,4 +1,4 @@
-"""What a container gets as secret variables, and the login for its image, from Secrets Manager or Parameter Store."""
+"""A container's secret variables and its image's login, from Secrets Manager or Parameter Store."""
 
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam

@@ -1,4 +1,4 @@
-"""An ECS service on Fargate whose deployments the circuit breaker and alarms roll back, whatever its traffic.
+"""An ECS service on Fargate: circuit breaker, Spot, ECS Exec, subnets, security group, alarms that roll back.
 
 Its tasks may open connections to HTTP, HTTPS and what ``connects_to`` names.
 """

@@ -1,4 +1,4 @@
-"""The task definition: container, logs, secrets, and the two roles."""
+"""The ECS task definition: container, health check, log group, read-only root, task and execution role."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A web service's alarms on errors, unanswered requests and latency; `tasks/alarms` has those on CPU and memory."""
+"""A web service's alarms on errors (5xx), unanswered requests and latency; `tasks/alarms` has CPU and memory."""
 
 from collections.abc import Mapping
 

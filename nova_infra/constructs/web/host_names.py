@@ -1,4 +1,4 @@
-"""A service's own host names: certificates and DNS records."""
+"""A service's own host names: ACM certificates and Route 53 records."""
 
 from collections.abc import Sequence
 

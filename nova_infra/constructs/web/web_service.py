@@ -1,4 +1,4 @@
-"""A web service on Fargate: rollout, hooks, health check grace period, listener rules. See also `tasks/service`."""
+"""A web service: canary, bakes, hooks, health check grace, listener rules. `tasks/service` is its ECS service."""
 
 import re
 from collections.abc import Mapping, Sequence

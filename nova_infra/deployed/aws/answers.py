@@ -1,4 +1,4 @@
-"""Converts AWS API answers into Nova's data classes."""
+"""Converts answers of ECS, CloudFormation and CloudWatch (Describe…) into Nova's data classes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Workers' queues and jobs of an environment in AWS."""
+"""Workers' queues (SQS) and runs of jobs (Step Functions) of an environment in AWS."""
 
 import json
 from collections.abc import Mapping, Sequence

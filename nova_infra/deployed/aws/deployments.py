@@ -1,4 +1,4 @@
-"""Reads what ECS and the load balancer answer of deployments that are under way."""
+"""Reads a deployment under way from answers of ECS and the load balancer: stage, hooks, weights of a rule."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""CloudWatch's metrics of services and deployments: the queries for GetMetricData, and how to read the answers."""
+"""CloudWatch's metrics of services and deployments: GetMetricData's queries, and how to read the answers."""
 
 import re
 from abc import abstractmethod

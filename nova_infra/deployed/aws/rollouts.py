@@ -1,4 +1,4 @@
-"""Deployments that are under way in AWS: what ECS, the load balancer and CloudWatch say of them, in few calls."""
+"""Asks ECS, the load balancer and CloudWatch about all deployments under way, in few calls."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

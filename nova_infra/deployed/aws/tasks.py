@@ -1,4 +1,4 @@
-"""Reads a service's logs in AWS, and runs its tasks for operators: one-off tasks, shells, capacity."""
+"""Calls of ``nova logs``, ``run``, ``exec`` and ``scale``: logs, RunTask, ExecuteCommand, scalable targets."""
 
 import contextlib
 import secrets

@@ -1,4 +1,4 @@
-"""Reads the toolchain account's pipeline executions, superseded ones included, and publishes to the approval topic."""
+"""The toolchain's account: CodePipeline's executions, superseded ones too, and the topic for approvals."""
 
 from __future__ import annotations
 

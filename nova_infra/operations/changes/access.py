@@ -1,4 +1,4 @@
-"""Finds access that a new template adds: policies of every kind, roles, public access.
+"""Finds access that a new template adds: policies of every kind, trust, public access.
 
 A policy document is recognized wherever it is: those of identities, resources, keys, endpoints and trust.
 """

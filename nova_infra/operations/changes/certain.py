@@ -1,4 +1,4 @@
-"""Separates what a template states from what only CloudFormation knows: parameters, conditions, other functions.
+"""Reads values that a template states; what only CloudFormation knows (``Ref``, ``Fn::If``) is uncertain.
 
 Any property may be a function instead of its value, and any entry of a list as well:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html.
@@ -6,6 +6,7 @@ A check that reads properties by these functions neither fails on one nor takes 
 list is taken as a template has it.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -95,7 +96,13 @@ def as_given(value: Any) -> Any:
             for key, each in value.items()
             if each != _NO_VALUE
         }
-    return [as_given(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return [
+        each if isinstance(each, str) and "{{resolve:" not in each else as_given(each)
+        for each in value
+        if each != _NO_VALUE
+    ]
 
 
 def certain_entries(entries: Any) -> list[Any]:
@@ -111,6 +118,25 @@ def may_be_left_out(value: Any) -> bool:
         case {"Fn::If": [_, then, otherwise]}:
             return may_be_left_out(then) or may_be_left_out(otherwise)
     return False
+
+
+def is_given(properties: Mapping[str, Any], name: str) -> bool:
+    """Whether a property is certain to be there, and not switched off."""
+    value = properties.get(name)
+    return value is not None and not may_be_left_out(value) and not is_off(value)
+
+
+def may_be_given(properties: Mapping[str, Any], name: str) -> bool:
+    """Whether a property may be there, and not switched off."""
+    return properties.get(name) not in (None, _NO_VALUE) and not is_off(properties[name])
+
+
+def parsed(text: Any) -> Any:
+    """What a text in JSON says; None for anything else."""
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def values_at(value: Any, path: str) -> Iterator[Any]:

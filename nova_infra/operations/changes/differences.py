@@ -1,4 +1,4 @@
-"""Compares a stack's new template with the deployed one: what changes, and what a create-only property replaces.
+"""Compares a new template with the deployed one: what changes, and what a create-only property replaces.
 
 Resource by resource and property by property, in four groups that an approver reads in this order: what replaces or
 deletes data, what widens access, what opens the network, and the rest.

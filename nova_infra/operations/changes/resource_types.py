@@ -1,4 +1,4 @@
-"""Facts about resource types: which properties force a replacement, what they may be, and which types hold data.
+"""Facts from AWS's schemas: create-only properties, patterns, limits and conditions, types that hold data.
 
 Which properties can only be set when a resource is created is in AWS's resource schemas. ``resource_types.json`` is
 drawn from those that cfn-lint ships, for every type in us-east-1: reading it takes milliseconds, where cfn-lint would

@@ -1,4 +1,4 @@
-"""``nova diff`` and the comment on a pull request: what a change of code does to the stacks, from two assemblies."""
+"""``nova diff`` and the comment on a pull request: what a commit changes in the stacks, from two assemblies."""
 
 import subprocess
 from collections import Counter

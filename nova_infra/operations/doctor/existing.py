@@ -1,4 +1,4 @@
-"""Checks that an existing cluster and load balancer are as ``nova.toml`` says, and what their owners have to allow."""
+"""Checks an existing cluster and load balancer against ``nova.toml``, and what their owners must allow."""
 
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_network

@@ -1,4 +1,4 @@
-"""Checks what a first deployment needs: GitHub's OIDC provider, service-linked roles, zones: ``nova doctor --first``.
+"""``nova doctor --first``: GitHub's OIDC provider, service-linked roles, zones, TODOs left in ``nova.toml``.
 
 AWS makes each when it is first needed, or somebody else does before; none is part of a template.
 """

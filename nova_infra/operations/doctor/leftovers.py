@@ -1,4 +1,4 @@
-"""Finds resources that a first deployment would create and that exist already, which CloudFormation refuses.
+"""Finds records, queues and registry settings that exist already, which a first deployment would create.
 
 Nothing of this is in a template that is deployed: a record that was made by hand, the queue of a worker that was
 removed, which is kept for its messages, or a setting that a registry has once:

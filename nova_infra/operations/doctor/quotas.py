@@ -1,4 +1,4 @@
-"""Checks an account's quotas (vCPUs, addresses, CodeBuild's concurrent builds) for all environments in it together."""
+"""Checks an account's quotas (vCPUs, addresses, CodeBuild's builds) for all environments in it together."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Refuses a release that, by the live weights of a rule, would send traffic to an empty target group.
+"""Preflight: refuses a release whose listener rule would send traffic to an empty target group.
 
 CloudFormation writes the weights of the template into a listener rule whenever it updates the rule, and the template's
 are those before the first deployment: https://github.com/aws/aws-cdk/issues/36649. ECS does not shift them back.

@@ -1,4 +1,4 @@
-"""Finds what still runs although nova.toml no longer has it: removed, renamed or moved services.
+"""Finds stacks of services that nova.toml no longer has, and the listener rules that they still hold.
 
 A delivery creates and updates stacks and deletes none. What is left over keeps its tasks, its alarms and its rule on
 the load balancer, which may stand before the rule of a service that the release has.

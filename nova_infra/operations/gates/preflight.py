@@ -1,4 +1,4 @@
-"""Decides whether a release may be deployed to an environment now.
+"""``nova preflight``: may a release be deployed now? Alarms, holds, stacks, room, certificates.
 
 The alarms come first: where one is in ALARM when a deployment starts, ECS watches none of the service's alarms in it,
 so that a bad release would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html

@@ -1,4 +1,4 @@
-"""Decides what is wrong with a running environment: stacks, deployments, tasks, versions, alarms."""
+"""What is wrong with a running environment: stacks, failed deployments, wrong tasks or versions, alarms."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

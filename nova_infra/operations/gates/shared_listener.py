@@ -1,4 +1,4 @@
-"""Checks whether a release's listener rules collide with other owners' rules on a shared listener.
+"""Preflight: a release's listener rules that collide with other owners' on a shared listener (priority, path).
 
 CreateRule refuses a priority that is in use, and an earlier rule that fits takes the requests:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html.

@@ -1,4 +1,4 @@
-"""Refuses, in the preflight, a release whose images the registry has not signed.
+"""Preflight: refuses a release whose images the registry has not signed.
 
 ECR signs what the delivered branch's role pushes, with a profile that no other role may use, and says so by digest.
 """

@@ -1,4 +1,4 @@
-"""Checks whether alarms have enough requests to judge by."""
+"""Whether alarms get enough requests to judge a canary by."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

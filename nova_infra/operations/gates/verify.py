@@ -1,4 +1,4 @@
-"""Checks whether an environment runs what it should, asked from outside its VPC, and waits for what may recover."""
+"""``nova verify``: does an environment run the release? Reads all, ``/version`` too; waits for what may recover."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""``nova open``: links to an environment: its address, the console, the dashboard."""
+"""``nova open``: links to an environment's address, the console, the dashboard."""
 
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.documents.model import Document, Section, Table

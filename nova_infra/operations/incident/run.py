@@ -1,4 +1,4 @@
-"""Runs one task of a service with another command, such as a migration or a repair."""
+"""``nova run``: runs a task of a service with another command, such as a migration or a repair."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

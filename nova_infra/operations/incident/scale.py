@@ -1,4 +1,4 @@
-"""Scales a service for an incident; AWS itself restores the usual numbers when the time is up."""
+"""``nova scale``: sets a service's task counts for an incident; AWS restores them when the time is up."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The tasks of a service, as a report."""
+"""``nova tasks``: the tasks of a service, as a report; which one ``nova exec`` enters."""
 
 from collections.abc import Sequence
 from datetime import datetime

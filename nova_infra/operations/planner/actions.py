@@ -1,4 +1,4 @@
-"""What happens to each resource of a stack: created, updated, replaced (by `changes/differences`), deleted, kept."""
+"""What happens to each resource of a stack: created, updated, replaced (by `changes/differences`), deleted."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -43,7 +43,8 @@ from nova_infra.operations.planner.blockers.network.reach import (
 )
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
 from nova_infra.operations.planner.blockers.network.ways import closed_stores
-from nova_infra.operations.planner.blockers.resources.combinations import refused_combinations
+from nova_infra.operations.planner.blockers.resources.conditions import broken_conditions
+from nova_infra.operations.planner.blockers.resources.ecs_services import refused_services
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits, unknown_words
 from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers, shortened
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
@@ -53,22 +54,17 @@ from nova_infra.operations.planner.blockers.resources.quotas import (
     resource_quotas,
     template_limits,
 )
+from nova_infra.operations.planner.blockers.resources.rows import refused_rows
 from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
-from nova_infra.operations.planner.blockers.resources.tasks import (
-    impossible_sizes,
-    refused_services,
-    refused_task_definitions,
-)
-from nova_infra.operations.planner.blockers.resources.texts import refused_texts
-from nova_infra.operations.planner.blockers.resources.values import refused_values
-from nova_infra.operations.planner.blockers.services.clusters import refused_clusters
-from nova_infra.operations.planner.blockers.services.conditions import broken_conditions
+from nova_infra.operations.planner.blockers.resources.tasks import impossible_sizes, refused_task_definitions
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
 from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries
 from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
+from nova_infra.operations.planner.blockers.services.messages import crowded_schedules, refused_messages
+from nova_infra.operations.planner.blockers.services.monitoring import refused_monitoring
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
-from nova_infra.operations.planner.blockers.services.schedules import crowded_schedules
+from nova_infra.operations.planner.blockers.services.stores import refused_stores
 from nova_infra.operations.planner.blockers.services.updates import other_branches, refused_updates
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -97,14 +93,14 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     circular_references,
     refused_task_definitions,
     refused_services,
-    refused_values,
     refused_updates,
-    refused_texts,
-    refused_combinations,
+    refused_rows,
+    refused_messages,
+    refused_monitoring,
+    refused_stores,
     refused_properties,
     refused_policies,
     refused_databases,
-    refused_clusters,
     refused_edges,
     refused_functions,
     refused_deliveries,

@@ -1,4 +1,4 @@
-"""What roles may do, how their policies name it, and who may assume them, for the rehearsal and the planner.
+"""What roles of a template may do, and who may assume them, for the rehearsal and the planner.
 
 In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
 """

@@ -1,4 +1,4 @@
-"""A plan as a report."""
+"""``nova plan``'s report: stacks, their resources, refusals and consequences."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""All deployed stacks while a release goes through: what exists, who owns which name, who exports what."""
+"""The deployed stacks while a release goes through: what exists, who owns which name, who exports what."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

@@ -1,1 +1,1 @@
-"""The records of an environment's releases: ledger, holds, waivers, answers, scalings; and what follows from them."""
+"""The records of an environment's releases: ledger, holds, waivers, answers, scalings."""

@@ -1,4 +1,4 @@
-"""What was done to deployments under way: promotions, aborts, and a test suite's load, as the ledger stores them."""
+"""What was done to deployments: promoted, aborted, and a suite's measured load, as the ledger stores them."""
 
 from dataclasses import dataclass
 from datetime import datetime

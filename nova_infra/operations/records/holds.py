@@ -1,4 +1,4 @@
-"""Holds: releases that must not be deployed to an environment until somebody ends the hold.
+"""Holds (``nova hold``): releases that must not be deployed to an environment until somebody ends the hold.
 
 Each is a separate parameter below ``/<platform>/<environment>/hold/``, so that two people who write at once do not
 overwrite each other. A hold that has ended stays, and says who ended it and why. A hold that a rollback writes also

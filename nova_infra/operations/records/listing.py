@@ -1,4 +1,4 @@
-"""The list of an environment's releases, as a report."""
+"""``nova releases``: the list of an environment's releases, with its metrics, as a report."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Finds releases in the ledger: by name, or the last good one. `rollback/plan` chooses what to roll back to."""
+"""Finds releases in the ledger: by name, or the last good one. `rollback/plan` chooses what to return to."""
 
 from collections.abc import Container, Mapping
 from datetime import datetime

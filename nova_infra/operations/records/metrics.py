@@ -1,4 +1,4 @@
-"""The four delivery metrics of an environment, from its ledger.
+"""The four delivery metrics (DORA) of an environment, from its ledger.
 
 Their names and meaning are DORA's (https://dora.dev/guides/dora-metrics/): how often is released, how long a commit
 takes to get there, how many releases have to be rolled back, and how long that takes. Where the ledger holds too

@@ -1,4 +1,4 @@
-"""The common form of ledger, holds, waivers and locks: compact JSON in one parameter of Parameter Store.
+"""The form of ledger, holds, waivers and locks in Parameter Store: compact JSON in one parameter.
 
 Whatever reads them has to live with what somebody else wrote there, and with what a newer Nova wrote.
 """

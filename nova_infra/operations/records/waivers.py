@@ -1,4 +1,4 @@
-"""Waivers: red alarms, certificates or quotas that one release may be deployed despite, for some hours.
+"""Waivers (``nova accept-red``): red alarms, certificates or quotas that one release may be deployed despite.
 
 They are for a preflight that is red for a reason outside the release, such as a leak of the old revision that keeps the
 memory alarm red and that the release fixes. Each waiver is a parameter below

@@ -1,4 +1,4 @@
-"""CDK's bootstrap template for an environment's account, which only the pipeline's roles may use."""
+"""``nova policy bootstrap``: CDK's bootstrap template, which only the pipeline's roles may use."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""The candidate: its name, its templates and its images."""
+"""The release to be deployed: its name, templates and images, for the brief."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

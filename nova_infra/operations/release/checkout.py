@@ -1,4 +1,4 @@
-"""The release in a checkout of the repository: the one that the delivery steps deliver."""
+"""The release in a checkout: its commit, and its images by digest as the registry has them."""
 
 import hashlib
 import os

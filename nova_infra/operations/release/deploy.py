@@ -1,4 +1,4 @@
-"""Deploys one environment of a synthesized assembly, or its image repositories, unchanged."""
+"""``nova deploy``, ``nova registry``: deploys an environment, or the repositories, of an assembly, unchanged."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The permissions boundary for everything that the toolchain's account creates; part of its bootstrap.
+"""The permissions boundary for all that the toolchain account creates; part of its bootstrap.
 
 Roles of the pipeline's stack may do no more than an approved template gives them, and nothing of what is denied here,
 whatever the template says. CloudFormation, which makes them, has the boundary itself: it makes no role without it, and

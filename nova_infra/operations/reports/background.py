@@ -1,4 +1,4 @@
-"""Workers' queues and jobs, as rows of the reports."""
+"""Workers' queues and jobs, as rows of status, explain and brief."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Explains why a release failed: the first thing that went wrong, what it means, what to do next."""
+"""``nova explain``: why a release failed: what went wrong first, what it means, what to do."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Collects the facts for a brief, and records what could not be read without stopping there."""
+"""Collects the facts for a brief, and records what could not be read."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future

@@ -1,4 +1,4 @@
-"""Cancels the updates in progress, which restores what ran before them."""
+"""``nova rollback --cancel``: cancels updates in progress, which restores what ran before."""
 
 import secrets
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Plans a rollback: to which release, of which services, what runs afterwards, and what blocks it."""
+"""Plans a rollback: to which release, of which services, what runs then, and what blocks it (an image is gone)."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass

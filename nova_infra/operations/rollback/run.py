@@ -1,4 +1,4 @@
-"""Rolling an environment back: read, plan, ask, read again, change, verify, record."""
+"""``nova rollback``: plans, asks, reads again, updates, verifies, records, and puts the bad release on hold."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""Reads an environment for a rollback: before the plan, and again after the confirmation."""
+"""Reads an environment, and its images in ECR, for a rollback: before the plan, and after the confirmation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A service's deployed template with only its image changed."""
+"""Changes a deployed template for a rollback: only the image's tag; all traffic at once."""
 
 import copy
 import json

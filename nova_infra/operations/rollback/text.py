@@ -1,4 +1,4 @@
-"""A rollback's plan as a report, and the refusal of a plan that would change more than it may."""
+"""A rollback's plan as a report; refuses one that would change more than it may."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

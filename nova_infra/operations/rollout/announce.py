@@ -1,4 +1,4 @@
-"""Sends what an operator did, in its caller's words. A failed announcement does not stop the operation."""
+"""Sends what an operator did to the alert topic. A failed announcement does not stop the operation."""
 
 from typing import Protocol
 

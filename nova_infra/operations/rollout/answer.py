@@ -1,4 +1,4 @@
-"""Answers deployments in progress: promotes or aborts them, and records who, when and why."""
+"""``nova promote``, ``nova abort``: answers deployments in progress, and records who, when and why."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

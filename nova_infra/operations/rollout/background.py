@@ -1,4 +1,4 @@
-"""Workers' queues and jobs during a release: read less often than deployments, because each costs a call or two."""
+"""Reads workers' queues and jobs during ``nova watch``: seldom, because each costs a call or two."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Follows rollouts: turns two consecutive answers of AWS into the events between them."""
+"""Follows deployments by what ECS answers again and again: stage, time left, gate, why they rolled back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

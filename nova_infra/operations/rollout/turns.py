@@ -1,4 +1,4 @@
-"""Describes a rollout in lines, one for each change between two readings."""
+"""Describes deployments in lines for a pipe: one for each change between two readings."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Watches the rollouts of an environment until all have ended: a live picture, lines in a pipe, or JSON."""
+"""``nova watch``: reads all deployments until they have ended: a live picture, lines in a pipe, or JSON."""
 
 import json
 import time

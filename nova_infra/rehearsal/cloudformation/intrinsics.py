@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions: ``Ref``, ``Fn::If``, ``Fn::Sub`` and the others become values."""
+"""Resolves intrinsic functions, such as ``Ref``, ``Fn::If`` and ``Fn::Sub``, to values."""
 
 import re
 from collections.abc import Callable, Mapping

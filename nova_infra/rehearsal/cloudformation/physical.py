@@ -1,4 +1,4 @@
-"""Names, ``Ref`` and attributes of resources that tasks use by name: queues, tables, buckets and others.
+"""Physical names, ``Ref`` and ``Fn::GetAtt`` of queues, tables, buckets and others that tasks use by name.
 
 CloudFormation makes up a name where a template gives none. Here it is made of the stack and the logical id, without
 letters that differ each time. What ``Ref`` and ``Fn::GetAtt`` give: "Return values" of each type in

@@ -1,4 +1,4 @@
-"""The shapes that a resource's property may have, and whether a value has a shape."""
+"""The shapes that a played resource's property may have, and whether a value has one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

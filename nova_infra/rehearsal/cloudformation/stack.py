@@ -1,4 +1,4 @@
-"""A CloudFormation stack: a template with every reference replaced by a value."""
+"""A stack: a template with every reference replaced by a value."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The resource types and property values that the rehearsal knows of CloudFormation.
+"""Which resource types the rehearsal plays, takes for granted or does not know; refuses unknown properties.
 
 A type is either played, and then every property of it that a template uses must be listed here, or it is not rehearsed,
 which the report says. A property that is not known is an error that names it: what is left out silently would make the

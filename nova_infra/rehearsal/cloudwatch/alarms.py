@@ -1,4 +1,4 @@
-"""CloudWatch alarms: their definition in a template, and their state from the data, missing data included.
+"""CloudWatch alarms: their definition, and their state from the data (missing data, M of N).
 
 See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html.
 """

@@ -1,4 +1,4 @@
-"""The alarms that an environment's stacks make, and those that something names and none of them makes."""
+"""Which alarms an environment's stacks make, and which are named but made by none of them."""
 
 import difflib
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""What a rehearsal cannot judge because all here is HTTP: code that chooses the protocol by itself.
+"""Finds changed code that chooses ``http`` or ``https`` itself: a rehearsal cannot judge it.
 
 In AWS an environment with a domain is reached by HTTPS alone, and its port 80 redirects. Here each URL of it leads to
 this machine without TLS, so replacing ``https://`` by ``http://`` changes nothing.

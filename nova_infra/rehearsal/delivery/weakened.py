@@ -1,4 +1,4 @@
-"""Finds what a release removes from the delivery itself: approvals, tests, environments."""
+"""Finds what a release removes from the pipeline or workflow itself: approvals, tests, environments."""
 
 import re
 from collections.abc import Iterator

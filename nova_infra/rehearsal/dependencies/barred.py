@@ -1,4 +1,4 @@
-"""Finds dependencies that production would keep a task from: no security group or network ACL opens their port."""
+"""Finds dependencies that security groups or network ACLs would keep a task from in production."""
 
 from collections.abc import Collection, Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""Starts a dependency's container, such as a database, which stands here for the one in production."""
+"""Starts a dependency's container, such as a database, and waits for it to be ready."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The dependencies of one environment: a container for each, and the names that lead to it."""
+"""The dependencies of one environment: a container for each, and the names that lead tasks to it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is recorded of the connections to a dependency."""
+"""The record of the connections that tasks hold to a dependency."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""How many connections a dependency takes in production, by its command or by what RDS has by default."""
+"""``max_connections`` of a dependency in production: by its command, or by what RDS has by default."""
 
 import re
 from dataclasses import dataclass

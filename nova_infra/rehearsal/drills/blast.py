@@ -1,4 +1,4 @@
-"""Measures how far a bad release got, minute by minute."""
+"""Measures how far a bad release got (blast radius), minute by minute."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Chooses the part of the pipeline that a drill plays: only what its fault can reach.
+"""Chooses the stages and services that a drill plays: only what its fault can reach.
 
 The candidate is released with the fault over the candidate itself, so that nothing but the fault differs, and in
 production over the one service that has the fault, unless the drill is about its neighbours.

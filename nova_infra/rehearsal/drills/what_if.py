@@ -1,4 +1,4 @@
-"""Repeats drills with another canary, to compare how far a fault gets."""
+"""``--what-if``: repeats drills with another canary, to compare how far a fault gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that the ECS service scheduler gives: start a task, stop it, shift traffic, wait at a hook, finish."""
+"""What the ECS scheduler commands: start a task, stop it, shift traffic, wait at a hook, finish."""
 
 from dataclasses import dataclass
 from typing import Literal

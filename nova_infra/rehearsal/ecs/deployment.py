@@ -1,4 +1,4 @@
-"""Carries out what the ECS service scheduler decides: starts and stops tasks, moves traffic, keeps the record."""
+"""Carries out a deployment as the scheduler decides: starts and stops tasks, moves traffic, keeps the record."""
 
 import asyncio
 from collections.abc import Callable, Mapping

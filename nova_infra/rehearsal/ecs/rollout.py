@@ -1,4 +1,4 @@
-"""How deployments proceed by ``DeploymentConfiguration``: CANARY or LINEAR steps, bakes, the circuit breaker."""
+"""Reads ``DeploymentConfiguration``: CANARY or LINEAR steps, bakes, the circuit breaker's threshold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ECS's service scheduler: decides what a deployment does next, and when it rolls back, without doing it.
+"""Decides what a deployment does next, and when it rolls back: order of steps, circuit breaker; does nothing.
 
 A pure state machine: it takes what happened to tasks and the minutes that pass, and returns commands. It
 knows no process, no clock and no load balancer, so every rule of it can be tested with simulated time.

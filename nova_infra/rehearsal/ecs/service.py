@@ -1,4 +1,4 @@
-"""An ECS service and its running tasks: how one starts, is replaced, and takes its share of requests."""
+"""A running ECS service: how its tasks start, are replaced, and take their share of requests."""
 
 import asyncio
 import contextlib

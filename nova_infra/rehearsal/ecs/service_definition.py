@@ -1,4 +1,4 @@
-"""Reads an ECS service from a template."""
+"""Reads an ECS service from a template: desired count, target groups, hooks, which services come first."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

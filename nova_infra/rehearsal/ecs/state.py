@@ -1,4 +1,4 @@
-"""A deployment's state, worded as ECS's API does."""
+"""A deployment's state, in the words of ECS's API."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Decides what a service is asked, how often, how many at once (Little's law), and records each revision's answers."""
+"""What users ask a service, how often and how many at once (Little's law); records each revision's answers."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Names by which services find each other: Cloud Map's and Service Connect's, as far as variables hold their addresses.
+"""Names by which services find each other (Cloud Map, Service Connect), as far as variables hold them.
 
 What a task's code or files hold is not known, and Service Connect's proxies are not played.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts.html,

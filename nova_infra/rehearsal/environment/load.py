@@ -1,4 +1,4 @@
-"""Synthetic users: steady traffic, so that a bad canary fails. What each service is asked is decided in ``asked``."""
+"""Synthetic users: steady traffic, so that a bad canary fails. `asked` decides what they ask."""
 
 import asyncio
 import itertools

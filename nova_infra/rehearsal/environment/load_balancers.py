@@ -1,4 +1,4 @@
-"""The load balancers of an environment, as its stacks describe them: listeners, rules, target groups and names."""
+"""The load balancers of an environment's stacks, with their names and addresses: starts, finds, stops them."""
 
 import asyncio
 import contextlib

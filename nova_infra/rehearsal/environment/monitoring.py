@@ -1,4 +1,4 @@
-"""What CloudWatch does in one environment: measure, evaluate alarms, notify."""
+"""Runs CloudWatch for one environment: measures each minute, evaluates alarms, notifies."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any

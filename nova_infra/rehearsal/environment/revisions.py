@@ -1,4 +1,4 @@
-"""Task definitions of an environment, with a new revision number for each change."""
+"""Registers task definitions of an environment: a new revision number for each change."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The services of an environment: how each is deployed, kept running and stopped."""
+"""Deploys the services of an environment, keeps their tasks running, and stops them."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The shapes of answers: a release whose answers lack a field, a header or a cookie's attribute breaks its users.
+"""The shapes of answers: a field, a header or a cookie's attribute that a release's answers lack.
 
 Only what every answer had before and none has since counts, so that what comes and goes by itself says nothing.
 """

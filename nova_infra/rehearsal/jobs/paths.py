@@ -1,4 +1,4 @@
-"""References, payloads and choices of the Amazon States Language, as far as machines of jobs use them.
+"""JSONPaths, payloads and choices of the Amazon States Language, as far as machines of jobs use them.
 
 https://states-language.net/spec.html
 """

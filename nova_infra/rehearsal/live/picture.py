@@ -1,4 +1,4 @@
-"""Draws a running rehearsal: lines that fit the terminal, whatever its size."""
+"""Draws the live view of a running rehearsal: lines that fit the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""HTTP clients of the rehearsal: one sends requests, the other checks targets' health."""
+"""HTTP clients: one sends users' requests, the other asks targets for their health (health checks)."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
         target.last_fault = fault
         return False
     port, definition = group.settings.check_port, target.task.definition
-    # What a sidecar would listen on is not known: none of them runs here.
+    # What a container would listen on that does not run here is not known.
     if port not in (0, definition.port) and not definition.sidecars and target.task.listens_on(port) is False:
         target.last_fault = f"nothing listens on port {port}, which its health checks ask"
         return False

@@ -1,4 +1,4 @@
-"""The headers that a load balancer passes on, and those that it adds."""
+"""The headers that a load balancer passes on, and those that it adds, such as X-Amzn-Trace-Id."""
 
 import re
 import secrets

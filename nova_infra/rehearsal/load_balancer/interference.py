@@ -1,4 +1,4 @@
-"""Faults between the load balancer and its targets, as if the target itself failed, in any language."""
+"""Puts a drill's faults between load balancer and targets: errors, delays, dropped requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalizes a request's path before listener rules are compared with it, which `routing` does.
+"""Normalizes a request's path before `routing` compares listener rules with it.
 
 A load balancer evaluates rules "only after URI normalization occurs" (Path conditions in
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html). AWS does not say which

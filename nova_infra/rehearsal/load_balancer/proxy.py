@@ -1,4 +1,4 @@
-"""The load balancer: a reverse proxy that obeys the rules, checks and drains targets, closes idle connections."""
+"""The load balancer: answers 502, 503, 504 itself, checks and drains targets, closes idle connections."""
 
 import asyncio
 import functools

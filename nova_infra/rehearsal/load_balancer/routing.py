@@ -1,4 +1,4 @@
-"""Chooses a request's target group: compares its path, host and headers with listener rules, then weights decide."""
+"""Chooses a request's target group by listener rules (path, host, headers), then by weights."""
 
 import functools
 import re

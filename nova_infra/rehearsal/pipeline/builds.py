@@ -1,4 +1,4 @@
-"""Runs the commands of a build action, with the variables that earlier actions gave."""
+"""Runs the commands of a build action (CodeBuild), with the variables that earlier actions gave."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Changes to a template that stand for another release, a fault, or another canary. Each returns a new template."""
+"""Edits templates: another release, a drill's fault, another canary. Each returns a new template."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Plans the candidate over the baseline, as CloudFormation would: refusals and replacements."""
+"""``nova plan`` of a rehearsal: the candidate over the baseline: refusals and replacements."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The candidate and the baseline: each is an assembly and its sources."""
+"""The candidate and the baseline of a rehearsal: each is an assembly and its sources."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Lists the actions that a rehearsal only simulates, and creates the empty record."""
+"""Lists the actions that a rehearsal only simulates; creates the empty record."""
 
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,

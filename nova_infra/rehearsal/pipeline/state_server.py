@@ -1,4 +1,4 @@
-"""The server that the release tools ask in a rehearsal instead of AWS, over HTTP on loopback.
+"""The server that ``nova preflight``, ``verify`` and others ask in a rehearsal instead of AWS.
 
 The pipeline's steps call ``nova preflight`` and ``nova verify`` as they do in AWS. Their other implementation of
 :class:`nova_infra.deployed.protocol.DeployedEnvironment` asks here instead of AWS.

@@ -1,4 +1,4 @@
-"""Finds the operations that answer worse than before the release."""
+"""Finds operations that answer worse than before the release."""
 
 import math
 from collections import Counter

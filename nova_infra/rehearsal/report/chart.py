@@ -1,4 +1,4 @@
-"""One deployment on one time axis: an SVG picture that needs no script, and the same story as a list of events."""
+"""The chart of one deployment: an SVG on one time axis, and the same story as a list of events."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

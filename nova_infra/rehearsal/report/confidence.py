@@ -1,4 +1,4 @@
-"""Lists what a verdict rests on: played, projected, simulated and assumed about AWS, and what is not covered."""
+"""Lists what a verdict rests on: played, projected, simulated, assumed about AWS, and not covered."""
 
 import re
 from collections import Counter

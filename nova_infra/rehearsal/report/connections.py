@@ -1,4 +1,4 @@
-"""Compares connections to a dependency, times the most tasks that a rollout can have, with what it allows."""
+"""Compares tasks' connections to a database, times the most tasks of a rollout, with its limit."""
 
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 

@@ -1,4 +1,4 @@
-"""Counts the requests by which each alarm judged a deployment, and names alarms that would have ended it."""
+"""Counts the requests that each alarm judged a deployment by; names alarms that would have ended it."""
 
 from itertools import pairwise
 

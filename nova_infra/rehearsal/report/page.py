@@ -1,4 +1,4 @@
-"""The report of a rehearsal: one HTML file that needs nothing else; its colours and layout are in ``report.css``.
+"""The HTML report of a rehearsal, one file: its parts and words; ``report.css`` has colours and layout.
 
 This module works out what it says; how it looks is in ``report.html.j2`` and ``report.css``.
 """

@@ -1,4 +1,4 @@
-"""A rehearsal's verdict in words, ✓, ✗ or !, the same for the terminal and the report."""
+"""A rehearsal's verdict in words, ✓, ✗ or !, and where and why it was stopped."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Reads requests that a browser or a proxy has recorded, as a HAR file: http://www.softwareishard.com/blog/har-12-spec/."""
+"""Reads requests that a browser or a proxy has recorded (HAR): http://www.softwareishard.com/blog/har-12-spec/."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A request that synthetic users send, and the operation that it belongs to."""
+"""One request of synthetic users, and the operation that it belongs to."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""The faults that a drill puts into a release, from outside the service's code, so that any language works."""
+"""A drill's faults within a task: another command, port or variables, from outside the service's code."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The port that a program takes where nothing sets the variable PORT, as the files that its command names say."""
+"""Guesses the port that a program takes without the variable PORT, from the files that its command names."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""Runs a task as a process of its sources, without a container engine; stops it by SIGTERM, then SIGKILL."""
+"""Runs a task as a process of its sources, without an engine; stops it by SIGTERM, then SIGKILL."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What a program without a container wrote where a read-only root file system would not let it."""
+"""Finds what a process wrote where a read-only root file system would not let it."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath

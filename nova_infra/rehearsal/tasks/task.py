@@ -1,4 +1,4 @@
-"""What tasks in containers and in processes share: start, health checks, stop timeout and faults."""
+"""What tasks in containers and in processes share: start, health checks, stop timeout, faults."""
 
 import asyncio
 import json

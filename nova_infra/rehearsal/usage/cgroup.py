@@ -1,4 +1,4 @@
-"""Measures a container's memory and CPU over time, from its cgroup (v1 or v2), child processes included."""
+"""Measures a container's memory and CPU from its cgroup (v1 or v2), child processes included."""
 
 from __future__ import annotations
 

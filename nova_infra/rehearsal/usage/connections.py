@@ -1,4 +1,4 @@
-"""Connections that a task holds to a dependency."""
+"""Counts the connections that a task holds to a dependency."""
 
 from pathlib import Path
 from typing import NamedTuple

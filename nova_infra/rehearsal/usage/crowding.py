@@ -1,4 +1,4 @@
-"""Estimates how much longer a program takes because other programs use the processors."""
+"""How much longer a program takes because others use the processors."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""When a task, not the load balancer, closes a connection that nobody uses.
+"""How long a task keeps idle connections: one that closes before the load balancer does causes a 502.
 
 A load balancer keeps connections to its targets open. A target that closes one first may do so while a request is on
 its way to it, which the load balancer then answers with 502: see "HTTP 502" in

@@ -1,4 +1,4 @@
-"""The program that puts pressure on a task: it works, or holds more and more memory. It needs no other module.
+"""The program that puts pressure on a task's CPU or memory: started alone, it needs no other module.
 
 ``python pressing.py cpu|memory|children|killed-by-kernel STEP MOST SERVICE FILE…``: how many MiB more it holds every
 half second, how many MiB the task may hold with it, the service's first process, and the files by which it joins a

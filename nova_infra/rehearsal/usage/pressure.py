@@ -1,4 +1,4 @@
-"""Puts pressure on a task: a program of the rehearsal's own works or holds memory in its control group.
+"""Starts `pressing` in a task's control group: CPU and memory drills for any image.
 
 It needs nothing of the task's image.
 """

@@ -1,4 +1,4 @@
-"""Measures what a process and its children use, without the noise of a busy machine."""
+"""Measures the CPU and memory of a process and its children, without a busy machine's noise."""
 
 import time
 from dataclasses import dataclass

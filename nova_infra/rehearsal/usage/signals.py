@@ -1,4 +1,4 @@
-"""Checks whether a process handles a signal, as Linux lists it.
+"""Whether a process handles a signal such as SIGTERM, as Linux lists it.
 
 See https://man7.org/linux/man-pages/man5/proc_pid_status.5.html.
 """

@@ -1,4 +1,4 @@
-"""The answers to the keys of Copilot's manifests, read from ``keys.toml``."""
+"""What becomes of each key of Copilot's manifests: the rows of ``keys.toml``."""
 
 import tomllib
 from collections.abc import Iterator

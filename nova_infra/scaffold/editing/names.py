@@ -1,4 +1,4 @@
-"""Checks the name of a new service."""
+"""Checks the name of a new service, and that no directory or Python module has it."""
 
 import importlib.util
 import keyword

@@ -1,4 +1,4 @@
-"""The answers that a new project needs, and their defaults."""
+"""The answers that a new project needs: their checks and defaults."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""One worker or one job in one environment."""
+"""The stack of one worker or one job in one environment."""
 
 import aws_cdk as cdk
 from constructs import Construct

@@ -1,4 +1,4 @@
-"""A service's own resources: ``services/<name>/infrastructure.py``, plain CDK in the service's stack."""
+"""``services/<name>/infrastructure.py``: a service's own resources, plain CDK in the service's stack."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""One web service in one environment."""
+"""The stack of one web service in one environment."""
 
 from constructs import Construct
 

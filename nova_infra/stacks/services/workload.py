@@ -1,4 +1,4 @@
-"""The common part of the stacks of web services, workers and jobs: name, task, command before the release."""
+"""What the stacks of web services, workers and jobs share: name, task, ``before_deploy``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Alarms as a way to production: which metrics somebody may write, and what reacts to an alarm's state."""
+"""Alarms as a way to production: which metrics somebody may write, and what an alarm's state starts."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Finds what an environment before the approval reaches of what the approval protects: its tasks run the repository.
+"""What tasks of an environment before the approval reach, across accounts, of what the approval protects.
 
 Its account and those of later environments are different ones, as a rule. So what counts is a permission that names an
 account behind the approval, one to assume a role that may be there, and whatever an environment behind the approval

@@ -1,4 +1,4 @@
-"""Which events an EventBridge rule may match; if that is uncertain, it counts as matching.
+"""Which events the pattern of an EventBridge rule may match; if that is uncertain, it counts as matching.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 """

@@ -1,4 +1,4 @@
-"""``NOVA-P11``: the permissions that GitHub jobs reach, with their own role and every role that it can assume.
+"""``NOVA-P11``: what GitHub jobs may do, by their own role (OIDC trust) and every role that it can assume.
 
 A template does not say which environments wait for an approval, so no job may reach anything but its own work: an
 environment's job the roles of its environment, and a branch's job its repositories. Everything that writes counts

@@ -1,4 +1,4 @@
-"""The permissions that a permissions boundary leaves a role.
+"""What a permissions boundary leaves a role: the intersection of two sets of IAM statements.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 """

@@ -1,4 +1,4 @@
-"""The steps that run code of the repository, or code made from it, and their roles."""
+"""The pipeline's steps and CodeBuild projects that run code of the repository, and their roles."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Escalation: actions that let a caller use another role by changing or starting something that runs with it.
+"""Privilege escalation: actions that use another role by changing or starting what runs with it.
 
 A message, an object, an item, an event, an image, a metric or a log line starts what is subscribed to it.
 """

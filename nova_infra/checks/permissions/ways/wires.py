@@ -1,4 +1,4 @@
-"""What passes messages on: aliases, dead-letter queues and destinations of failures, logs and notifications of AWS."""
+"""What passes messages on: aliases, dead-letter queues, destinations of failures, logs, AWS's notifications."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Finds the permissions that a signed AWS request needs, and words a denial as AWS does.
+"""Finds the IAM permissions that a signed AWS request needs, and words a denial as AWS does.
 
 Which action an operation is authorized by, and on what: the "Actions, resources, and condition keys" of each service,
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html.

@@ -1,4 +1,4 @@
-"""Turns failed calls to AWS into errors of one line."""
+"""Turns failed calls to AWS (throttled, denied, expired credentials) into errors of one line."""
 
 from botocore.exceptions import (
     BotoCoreError,

@@ -1,4 +1,4 @@
-"""Which messages tasks have received and not deleted, from what they say to SQS and what it answers."""
+"""Which SQS messages tasks have received and not deleted, by what they ask SQS and what it answers."""
 
 import json
 import re

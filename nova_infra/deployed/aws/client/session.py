@@ -1,4 +1,4 @@
-"""Calls to AWS: lazily made clients, retries, pages, threads, and errors in one line."""
+"""botocore's clients: credentials, assumed roles, retries of throttled calls, pages, threads."""
 
 from __future__ import annotations
 

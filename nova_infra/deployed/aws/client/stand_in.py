@@ -1,4 +1,4 @@
-"""Calls to a server that stands in for AWS on this machine."""
+"""A client for a server that stands in for AWS on this machine, such as moto's."""
 
 from typing import Any
 

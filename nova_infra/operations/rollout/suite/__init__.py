@@ -1,1 +1,1 @@
-"""Lets an environment's test suite answer for new revisions: routes it there, runs it, checks that it reached them."""
+"""Lets an environment's test suite answer for new revisions: routes it there, and checks that it came."""

@@ -1,4 +1,4 @@
-"""Lets an environment's test suite answer the waiting deployments: green promotes, red rolls back.
+"""``nova gate``: an environment's test suite answers the waiting deployments: green promotes, red rolls back.
 
 Green counts only for new revisions that the suite has reached.
 """

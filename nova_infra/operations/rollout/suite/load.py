@@ -1,4 +1,4 @@
-"""Sends new revisions requests while they bake: runs the environment's test suite again and again.
+"""A test suite as load: runs it again and again while a new revision bakes, so that its alarms can judge.
 
 A canary that nobody calls proves nothing. The suite's requests reach the new revision alone, and its alarms count them.
 """

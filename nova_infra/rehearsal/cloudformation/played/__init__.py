@@ -1,1 +1,1 @@
-"""The resource types that a rehearsal plays, and what their properties may say. A name with ``!`` has to be there."""
+"""The resource types that a rehearsal plays, and what their properties may say; ``!`` is required."""

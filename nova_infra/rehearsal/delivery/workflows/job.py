@@ -1,4 +1,4 @@
-"""A job of a workflow and its steps, before anything is known of a run."""
+"""The data classes of a workflow's jobs and steps, before anything is known of a run."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

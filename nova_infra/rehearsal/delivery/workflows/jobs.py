@@ -1,4 +1,4 @@
-"""All jobs of a workflow: one for each combination of a matrix, and those of the workflows that it calls.
+"""All jobs of a workflow: those of a matrix, of called (reusable) workflows, in the order of ``needs``.
 
 A called workflow has a beginning, which waits for what the call needs, and an end, which has its outputs.
 See https://docs.github.com/en/actions/how-tos/reuse-automations/reuse-workflows and

@@ -1,4 +1,4 @@
-"""What a workflow lets through although something failed, or nobody was asked."""
+"""What a workflow lets through: ``continue-on-error``, ``|| true``, a missing approval, concurrency."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

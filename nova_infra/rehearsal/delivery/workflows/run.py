@@ -1,4 +1,4 @@
-"""A run that a push starts: which jobs and steps it runs by ``needs`` and ``if``, and what their contexts hold."""
+"""A run that a push starts: which jobs and steps run by ``needs`` and ``if``, and what their contexts hold."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Receives the tasks' calls to AWS: denies what their roles do not allow, and passes on the rest.
+"""Receives tasks' calls to AWS: denies what their task roles do not allow, passes on the rest.
 
 What a task asks about itself is answered here, too.
 """

@@ -1,4 +1,4 @@
-"""Commands that run in a new image before its service takes it."""
+"""Plays ``before_deploy``: commands that run in a new image before its service takes it."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Measures how a worker handles its messages: how long each takes, which come back, and how often it asks for more.
+"""Measures how a worker handles messages: how long each takes, which come back, how often it asks for more.
 
 Pure: its caller says what the queue holds, again and again, and when.
 """

@@ -1,4 +1,4 @@
-"""Answers what a task asks about itself, at the address that ECS gives it.
+"""ECS's task metadata endpoint: answers what a task asks about itself.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
 """

@@ -1,4 +1,4 @@
-"""Messages for workers, and what CloudWatch measures of their queues."""
+"""Sends workers their messages, and measures their queues as CloudWatch does."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Creates the resources that templates declare in a server that stands in for AWS."""
+"""Creates queues, tables, buckets, parameters and secrets of templates in the server that stands in for AWS."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The servers that stand in for AWS behind a proxy with the tasks' roles, and the values of a task's secrets there."""
+"""Starts the servers that stand in for AWS, the proxy with the tasks' roles, and fills in tasks' secrets."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""An image as the engine describes it."""
+"""What the engine says of an image: architecture, program, stop signal, volumes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ class EngineImage:
         """What asks it to stop, as this machine numbers it; None where it has none of that name."""
         number = getattr(signal, self.stop_signal, None)
         return number if isinstance(number, signal.Signals) else None
+
+    def declares(self, path: str) -> bool:
+        """Whether it declares a path as a volume."""
+        return path.rstrip("/") in {volume.rstrip("/") for volume in self.volumes}
 
     @classmethod
     def read(cls, name: str, found: Mapping[str, Any]) -> EngineImage:

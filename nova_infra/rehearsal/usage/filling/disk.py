@@ -1,4 +1,4 @@
-"""How much a task has written to its disk: the directories of a process, or a container's layer and volumes."""
+"""How much a task has written to its disk: a process's directories, a container's layer and volumes."""
 
 import contextlib
 import os

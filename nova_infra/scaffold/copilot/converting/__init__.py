@@ -1,1 +1,1 @@
-"""Turns what was read into tables of ``nova.toml``: each key of a manifest, listed in ``keys.toml``, is mapped here."""
+"""Converts manifests to tables of ``nova.toml``, key by key as ``keys.toml`` lists them."""

@@ -1,4 +1,4 @@
-"""Environments and the pipeline: ``[[environments]]`` in promotion order, and ``[source]``."""
+"""Converts environments and pipeline: ``[[environments]]`` in promotion order, and ``[source]``."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Workers' queues and jobs' schedules."""
+"""Converts a worker's queues (``subscribe``) and a job's schedule."""
 
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
 from nova_infra.scaffold.copilot.reading.values import schedule, seconds, whole_seconds

@@ -1,4 +1,4 @@
-"""How many tasks a service has, and how many of them are on Spot."""
+"""Converts ``count``: how many tasks a service has, its scaling, and how many are on Spot."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Services and jobs: one manifest becomes one ``[[services]]`` table and its overrides by environment."""
+"""Converts one manifest to a ``[[services]]`` table with its overrides by environment."""
 
 import re
 from dataclasses import dataclass, field

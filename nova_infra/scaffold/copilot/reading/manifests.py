@@ -1,4 +1,4 @@
-"""Reads a directory of Copilot's manifests and reports everything that is wrong with them at once, by file and line."""
+"""Reads a directory of Copilot's manifests; reports all that is wrong with them, by file and line."""
 
 import re
 from collections.abc import Iterator

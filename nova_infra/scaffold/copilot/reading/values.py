@@ -1,4 +1,4 @@
-"""Copilot's own notations: durations, ranges, schedules, placeholders in names. Anything else is a ValueError."""
+"""Parses Copilot's notations: durations, ranges, schedules, placeholders. Anything else is a ValueError."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""What a stack removes while others use it: exports, including those of a VPC with a new CIDR; capacity providers.
+"""Refuses to remove exports that other stacks import, and capacity providers in use; imports without export.
 
 Imports that no stack exports are found here, too.
 

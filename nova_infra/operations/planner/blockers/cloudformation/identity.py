@@ -1,4 +1,4 @@
-"""Refuses two resources that AWS could not tell apart: what identifies a type, if a template can set it.
+"""Refuses two resources that are the same for AWS, such as two records of one name: by what identifies a type.
 
 From the types' pages in the CloudFormation template reference, "Return values" and the properties that name them, and
 for load balancers from https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html
@@ -37,6 +37,8 @@ IDENTITIES: dict[str, Identity] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": Identity(
         ("ResourceId", "ScalableDimension", "ServiceNamespace"), named=False
     ),
+    "AWS::AutoScaling::AutoScalingGroup": Identity(("AutoScalingGroupName",)),
+    "AWS::Backup::BackupVault": Identity(("BackupVaultName",)),
     "AWS::Chatbot::SlackChannelConfiguration": Identity(("ConfigurationName",), "account"),
     "AWS::CloudWatch::Alarm": Identity(("AlarmName",), kind="alarm"),
     "AWS::CloudWatch::CompositeAlarm": Identity(("AlarmName",), kind="alarm"),
@@ -44,15 +46,26 @@ IDENTITIES: dict[str, Identity] = {
     "AWS::CodeBuild::Project": Identity(("Name",)),
     "AWS::CodePipeline::Pipeline": Identity(("Name",)),
     "AWS::CodeStarNotifications::NotificationRule": Identity(("Name",)),
-    "AWS::DynamoDB::Table": Identity(("TableName",)),
+    "AWS::DynamoDB::GlobalTable": Identity(("TableName",), kind="table"),
+    "AWS::DynamoDB::Table": Identity(("TableName",), kind="table"),
+    "AWS::EC2::KeyPair": Identity(("KeyName",)),
+    "AWS::EC2::LaunchTemplate": Identity(("LaunchTemplateName",)),
     "AWS::EC2::SecurityGroup": Identity(("GroupName", "VpcId")),
     "AWS::ECR::Repository": Identity(("RepositoryName",)),
+    "AWS::ECS::CapacityProvider": Identity(("Name",)),
     "AWS::ECS::Cluster": Identity(("ClusterName",)),
     "AWS::ECS::Service": Identity(("ServiceName", "Cluster")),
+    "AWS::ElastiCache::CacheCluster": Identity(("ClusterName",)),
+    "AWS::ElastiCache::ReplicationGroup": Identity(("ReplicationGroupId",)),
+    "AWS::ElastiCache::ServerlessCache": Identity(("ServerlessCacheName",)),
+    "AWS::ElastiCache::SubnetGroup": Identity(("CacheSubnetGroupName",)),
     f"{_ELB}::Listener": Identity(("Port", "LoadBalancerArn"), named=False),
     f"{_ELB}::ListenerRule": Identity(("Priority", "ListenerArn"), named=False),
     f"{_ELB}::LoadBalancer": Identity(("Name",)),
     f"{_ELB}::TargetGroup": Identity(("Name",)),
+    "AWS::Events::ApiDestination": Identity(("Name",)),
+    "AWS::Events::Connection": Identity(("Name",)),
+    "AWS::Events::EventBus": Identity(("Name",)),
     "AWS::Events::Rule": Identity(("Name", "EventBusName")),
     "AWS::IAM::Group": Identity(("GroupName",), "account"),
     "AWS::IAM::InstanceProfile": Identity(("InstanceProfileName",), "account"),
@@ -60,21 +73,32 @@ IDENTITIES: dict[str, Identity] = {
     "AWS::IAM::OIDCProvider": Identity(("Url",), "account", named=False),
     "AWS::IAM::Role": Identity(("RoleName",), "account"),
     "AWS::IAM::User": Identity(("UserName",), "account"),
+    "AWS::Kinesis::Stream": Identity(("Name",)),
+    "AWS::KinesisFirehose::DeliveryStream": Identity(("DeliveryStreamName",)),
     "AWS::KMS::Alias": Identity(("AliasName",)),
     "AWS::Lambda::Function": Identity(("FunctionName",)),
     "AWS::Logs::LogGroup": Identity(("LogGroupName",)),
+    "AWS::OpenSearchService::Domain": Identity(("DomainName",)),
+    "AWS::Pipes::Pipe": Identity(("Name",)),
+    "AWS::RDS::DBCluster": Identity(("DBClusterIdentifier",)),
+    "AWS::RDS::DBInstance": Identity(("DBInstanceIdentifier",)),
+    "AWS::RDS::DBSubnetGroup": Identity(("DBSubnetGroupName",)),
     "AWS::Route53::RecordSet": Identity(("Name", "Type", "HostedZoneId", "SetIdentifier"), "account", named=False),
     "AWS::S3::Bucket": Identity(("BucketName",), "world"),
-    "AWS::SNS::Topic": Identity(("TopicName",)),
-    "AWS::SQS::Queue": Identity(("QueueName",)),
-    "AWS::SSM::Parameter": Identity(("Name",)),
     "AWS::Scheduler::Schedule": Identity(("Name", "GroupName")),
     "AWS::Scheduler::ScheduleGroup": Identity(("Name",)),
     "AWS::SecretsManager::Secret": Identity(("Name",)),
+    "AWS::ServiceDiscovery::HttpNamespace": Identity(("Name",)),
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": Identity(("Name", "Vpc")),
+    "AWS::ServiceDiscovery::Service": Identity(("Name", "NamespaceId")),
+    "AWS::SNS::Topic": Identity(("TopicName",)),
+    "AWS::SQS::Queue": Identity(("QueueName",)),
+    "AWS::SSM::Parameter": Identity(("Name",)),
     "AWS::StepFunctions::StateMachine": Identity(("StateMachineName",)),
+    "AWS::Synthetics::Canary": Identity(("Name",)),
     "AWS::WAFv2::WebACL": Identity(("Name", "Scope")),
 }
-"""Type to its identity. A type that is missing has no name of its own, or this project never creates it."""
+"""Type to its identity. A type that is missing has no name of its own, or its names are not compared."""
 
 
 def identity(resource: Mapping[str, Any], key: StackKey, meaning: Callable[[Any], str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Images whose repository no deployed stack creates."""
+"""Refuses images whose ECR repository no deployed stack creates."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""References that lead nowhere, or in a circle: CloudFormation refuses such a template before it changes anything.
+"""Refuses references that lead nowhere, and circular dependencies.
 
 "Unresolved resource dependencies" and "Circular dependency between resources":
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html.

@@ -1,4 +1,4 @@
-"""Refuses names, listener ports and priorities that are taken, such as two listener rules of one priority."""
+"""Refuses names, listener ports and rule priorities that another resource holds at that moment."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

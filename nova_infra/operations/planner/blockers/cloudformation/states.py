@@ -1,4 +1,4 @@
-"""Stacks that cannot be updated as they are, and stacks that have moved or been left behind.
+"""Refuses stacks in a state such as ROLLBACK_FAILED, and moved ones; names those that are left behind.
 
 See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html, stack status codes.
 """

@@ -1,4 +1,4 @@
-"""What CloudFormation waits for in vain: wait conditions that nobody signals, custom resources that never answer.
+"""Refuses wait conditions that nobody signals, and custom resources that never answer.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-waitcondition.html,
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html.

@@ -1,1 +1,1 @@
-"""What keeps requests from tasks, and tasks from what they need: addresses, ways, security groups, listener rules."""
+"""What keeps requests from tasks, and tasks from what they need: subnets, groups, listener rules."""

@@ -1,4 +1,4 @@
-"""Services on Fargate that certainly reach neither the registry of their image nor their file system.
+"""Refuses tasks on Fargate whose network surely reaches neither the image's registry nor EFS.
 
 Only networks and file systems that the release's own stacks hold whole are judged.
 """

@@ -1,4 +1,4 @@
-"""Health checks that change for tasks that already run.
+"""Reports health checks of target groups that change for tasks that already run.
 
 A target group is changed in place, before the service gets its new revision, and its targets are checked by the new
 settings at once: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyTargetGroup.html. ECS

@@ -1,4 +1,4 @@
-"""Listener rules whose change AWS refuses, or that resets the weights that ECS gave them.
+"""Refuses changes of listener rules that AWS refuses, or that reset the weights that ECS gave them.
 
 See https://github.com/aws/aws-cdk/issues/36649: CloudFormation writes the template's weights, whichever colour serves.
 """

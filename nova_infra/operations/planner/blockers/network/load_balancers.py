@@ -1,4 +1,4 @@
-"""Counts a load balancer's rules and target groups, over all its listeners and all stacks.
+"""Quotas of a load balancer: its rules and target groups, over all of its listeners and stacks.
 
 Rules are a quota that AWS raises on request, so more of them are only reported; target groups are a limit:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html.

@@ -1,4 +1,4 @@
-"""Address ranges that overlap while old and new subnets exist in one VPC, and subnets whose zones do not suit.
+"""Refuses subnets whose CIDRs overlap while both exist, and subnets in unsuited availability zones.
 
 For a VPC that is replaced, see ``cloudformation/exports``.
 """

@@ -1,4 +1,4 @@
-"""Security groups that keep tasks from what they need: their load balancer, their image, their log.
+"""Refuses security groups that keep tasks from their load balancer, image or log; repeated rules.
 
 Only groups that the template holds whole are judged. Without SecurityGroupEgress a group lets everything out:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-securitygroup.html.

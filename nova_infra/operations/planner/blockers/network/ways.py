@@ -1,4 +1,4 @@
-"""Ports that tasks certainly cannot reach: neither their security groups nor their network ACLs let them through.
+"""Refuses ports that tasks surely cannot reach: security groups and network ACLs, for databases and siblings.
 
 Both drop what they do not allow, so a connection ends in its client's timeout. Only what templates state is judged:
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html and

@@ -1,1 +1,1 @@
-"""What single AWS services refuse in a resource: sizes, values, limits and permissions."""
+"""What AWS refuses of many kinds of resources: limits, conditions, quotas, permissions, lost data; ECS."""

@@ -1,4 +1,4 @@
-"""Numbers, lengths and counts beyond what the service behind a resource accepts.
+"""Numbers, lengths, counts and words beyond what a property takes: AWS's schemas, and rows of its own.
 
 Most are drawn from the schemas of the resource types. The others are a minimum or maximum of the service's reference
 or its page of quotas: API_SetQueueAttributes (SQS), API_CreateSchedule (Scheduler), API_CreateRole (IAM),

@@ -1,4 +1,4 @@
-"""What is lost when a resource that holds something is deleted or replaced. A plan lists it first.
+"""What data is lost when a resource is deleted or replaced: DeletionPolicy, retention. A plan lists it first.
 
 A resource is kept only where its template says so: DeletionPolicy for what leaves a stack, UpdateReplacePolicy for what
 is replaced. Without them CloudFormation deletes it, except for databases of RDS, of which it keeps a snapshot:

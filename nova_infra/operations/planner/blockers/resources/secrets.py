@@ -1,4 +1,4 @@
-"""Secret keys that would be missing when a task starts.
+"""Refuses keys that a secret's JSON will lack when a task reads it.
 
 A task whose definition names a key that the secret's JSON has not does not start ("ResourceInitializationError …
 retrieved secret from Secrets Manager did not contain json key"):

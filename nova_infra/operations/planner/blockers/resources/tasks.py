@@ -1,25 +1,21 @@
-"""Task definitions and services that ECS does not accept, and deployments that cannot move.
+"""Task definitions that ECS refuses: CPU and memory sizes, containers, ports, volumes, health checks, logs.
 
 Limits: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html,
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html.
 """
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from nova_infra.checks.rule import as_list, referenced
-from nova_infra.documents.text import counted
+from nova_infra.checks.rule import as_list
 from nova_infra.operations.changes.certain import (
     is_function,
-    is_known,
     is_off,
     is_on,
     is_whole,
-    may_be_left_out,
     number,
     table,
     tables,
@@ -27,7 +23,7 @@ from nova_infra.operations.changes.certain import (
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
-_TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
+TASK = "AWS::ECS::TaskDefinition"
 # Property of a health check to the least and the most that it may be.
 _CHECK = {"Interval": (5, 300), "Timeout": (2, 60), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
@@ -51,13 +47,13 @@ _NOTHING: Mapping[str, str] = {"Ref": "AWS::NoValue"}
 
 def refused_task_definitions(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition that ECS would not register."""
-    for logical_id, properties in step.given_of_type(_TASK):
+    for logical_id, properties in step.given_of_type(TASK):
         yield from step.refuse_each(logical_id, (*_of_task(properties), *_of_containers(properties)))
 
 
 def impossible_sizes(step: Step) -> Iterator[Refusal]:
     """Refuse a task definition for Fargate whose CPU and memory do not go together."""
-    for logical_id, properties in step.given_of_type(_TASK):
+    for logical_id, properties in step.given_of_type(TASK):
         size = [properties.get(name) for name in ("Cpu", "Memory")]
         runs_on = as_list(properties.get("RequiresCompatibilities"))
         if "FARGATE" not in runs_on or not all(str(value).isdecimal() for value in size):
@@ -72,36 +68,6 @@ def impossible_sizes(step: Step) -> Iterator[Refusal]:
             f"Fargate has no task size of {cpu} CPU units and {memory} MiB",
             remedy,
         )
-
-
-def refused_services(step: Step) -> Iterator[Refusal]:
-    """Refuse a service that does not fit its task definition, and one whose deployment could not replace a task."""
-    changing = {action.logical_id for action in step.actions if action.changes}
-    for logical_id, properties in step.after.of_type(_SERVICE):
-        if logical_id not in changing:
-            continue  # Nothing asks ECS then, whatever becomes of the rule that leads to it.
-        task = step.after.resources.get(referenced(properties.get("TaskDefinition")) or "", {})
-        found = [*_of_service(properties, task.get("Properties", {}) if task.get("Type") == _TASK else None)]
-        for balancer in tables(properties.get("LoadBalancers")):
-            found += [*_of_balancer(balancer, task.get("Properties", {})), *_of_shifting(properties, balancer)]
-            named = referenced(table(balancer.get("AdvancedConfiguration")).get("ProductionListenerRule"))
-            found += _of_rule(step.after.resources.get(named or "", {}))
-            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/alb.html
-            group = step.after.resources.get(referenced(balancer.get("TargetGroupArn")) or "", {}).get("Properties", {})
-            if (task.get("Properties", {}).get("NetworkMode"), group.get("TargetType")) == ("awsvpc", "instance"):
-                found.append(("LoadBalancers.TargetGroupArn", "has instances, but awsvpc needs ip", "make its type ip"))
-        yield from step.refuse_each(logical_id, found)
-        desired, configuration = (
-            _desired(step, logical_id, properties),
-            table(properties.get("DeploymentConfiguration")),
-        )
-        if (stuck := _stuck(configuration, desired)) is not None:
-            yield step.refuse(
-                f"{logical_id}.DeploymentConfiguration",
-                stuck,
-                "raise MaximumPercent, or lower MinimumHealthyPercent",
-                "this deployment would never end: ECS could neither stop nor start a task",
-            )
 
 
 def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
@@ -141,8 +107,8 @@ def _of_log(container: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _of_containers(properties: Mapping[str, Any]) -> Iterator[Fault]:
-    containers, names = tables(properties.get("ContainerDefinitions")), _names(properties, "ContainerDefinitions")
-    volumes = _names(properties, "Volumes")
+    containers, names = tables(properties.get("ContainerDefinitions")), entry_names(properties, "ContainerDefinitions")
+    volumes = entry_names(properties, "Volumes")
     if repeated := [name for name, count in Counter(map(_name, containers)).items() if name and count > 1]:
         yield "ContainerDefinitions", f"has several containers named {repeated[0]}", "rename one"
     if (
@@ -162,6 +128,10 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[Fault]:
         if is_whole(properties.get("ContainerDefinitions")) and not routers:
             fault = "logs by awsfirelens, and no container is its router"
             yield "LogConfiguration.LogDriver", fault, "add a container with FirelensConfiguration"
+    for options in (table(each.get("LogConfiguration")) for each in containers):
+        given = options.get("Options", {}) if options.get("LogDriver") == "awslogs" else None
+        if isinstance(given, Mapping) and not is_function(given) and "awslogs-group" not in given:
+            yield "LogConfiguration.Options", "lacks awslogs-group, which awslogs needs", "add it"
     for each in containers:
         yield from _of_container(each, names, volumes)
         if properties.get("NetworkMode") == "awsvpc":
@@ -236,98 +206,7 @@ def _of_order(containers: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
         yield "DependsOn", f"{' waits for '.join(error.args[1])}", "take one of these out"
 
 
-def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -> Iterator[Fault]:
-    """What API_CreateService says of a service and its task definition, None where another stack has that one."""
-    given = {name for name, value in properties.items() if not may_be_left_out(value)}
-    if {"LaunchType", "CapacityProviderStrategy"} <= given:
-        yield "CapacityProviderStrategy", "cannot be combined with LaunchType", "keep one of them"
-    if task is None:
-        return
-    if is_on(properties.get("EnableExecuteCommand")) and task.get("TaskRoleArn", _NOTHING) == _NOTHING:
-        yield "EnableExecuteCommand", "needs a task role, and its task definition has none", "add TaskRoleArn there"
-    kinds = task.get("RequiresCompatibilities")
-    providers = {str(each.get("CapacityProvider")) for each in tables(properties.get("CapacityProviderStrategy"))}
-    fargate = {str(properties.get("LaunchType")), *providers} & {"FARGATE", "FARGATE_SPOT"}
-    if fargate and kinds and is_known(kinds) and "FARGATE" not in as_list(kinds):
-        fault = f"runs on Fargate, and its task definition is for {' and '.join(map(str, as_list(kinds)))}"
-        yield "TaskDefinition", fault, "add FARGATE to RequiresCompatibilities there"
-    if task.get("NetworkMode") == "awsvpc" and properties.get("NetworkConfiguration", _NOTHING) == _NOTHING:
-        yield "NetworkConfiguration", "is missing, and tasks with awsvpc need subnets", "add it"
-
-
-def _of_shifting(properties: Mapping[str, Any], balancer: Mapping[str, Any]) -> Iterator[Fault]:
-    """What a deployment needs to move traffic between two target groups.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html
-    """
-    advanced = table(balancer.get("AdvancedConfiguration"))
-    strategy = table(properties.get("DeploymentConfiguration")).get("Strategy")
-    if strategy not in ("BLUE_GREEN", "CANARY", "LINEAR") or not advanced:
-        return
-    where = "LoadBalancers.AdvancedConfiguration"
-    if advanced.get("RoleArn", _NOTHING) == _NOTHING:
-        yield f"{where}.RoleArn", "is missing: ECS may not move traffic without it", "name an infrastructure role"
-    first, second = balancer.get("TargetGroupArn"), advanced.get("AlternateTargetGroupArn")
-    if first is not None and first == second:
-        yield f"{where}.AlternateTargetGroupArn", "is the same as TargetGroupArn", "name a second target group"
-
-
-def _of_balancer(balancer: Mapping[str, Any], task: Mapping[str, Any]) -> Iterator[Fault]:
-    if not _names(task, "ContainerDefinitions"):
-        return
-    containers = {_name(each): each for each in tables(task["ContainerDefinitions"]) if _name(each)}
-    name, port = (balancer.get(key) for key in ("ContainerName", "ContainerPort"))
-    if not isinstance(name, str):
-        return
-    if name not in containers:
-        fault = f"sends requests to the container {name}, and its task definition has {' and '.join(containers)}"
-        yield "LoadBalancers", fault, "correct ContainerName"
-        return
-    mappings = containers[name].get("PortMappings")
-    ports = [number(each.get("ContainerPort")) for each in tables(mappings)]
-    unknown = None in ports or not is_whole(mappings)
-    if (wanted := number(port)) is not None and not unknown and wanted not in ports:
-        has = f"has {' and '.join(f'{each:g}' for each in ports)}" if ports else "has none"
-        yield "LoadBalancers", f"sends requests to port {wanted:g} of {name}, which {has}", "correct ContainerPort"
-
-
-def _of_rule(rule: Mapping[str, Any]) -> Iterator[Fault]:
-    """A production rule that forwards nowhere: ECS moves traffic by the weights of its target groups."""
-    actions = rule.get("Properties", {}).get("Actions")
-    if actions and is_whole(actions) and not any(each.get("Type") == "forward" for each in tables(actions)):
-        where = "LoadBalancers.AdvancedConfiguration.ProductionListenerRule"
-        yield where, "forwards to no target group, so ECS cannot move its traffic", "make it forward to both"
-
-
-def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
-    """Why a rolling deployment could neither stop nor start a task, in a clause; None if it could.
-
-    Both shares are of the desired count, the least rounded up and the most rounded down:
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
-    """
-    least, most = (
-        number(configuration.get(key, default))
-        for key, default in (("MinimumHealthyPercent", 100), ("MaximumPercent", 200))
-    )
-    if configuration.get("Strategy", "ROLLING") != "ROLLING" or least is None or most is None or desired < 1:
-        return None
-    if math.floor(desired * most / 100) > desired or math.ceil(desired * least / 100) < desired:
-        return None
-    of = counted(desired, "task")
-    return f"keeps at least {least:g} % and at most {most:g} % of {of}, which leaves no room to replace one"
-
-
-def _desired(step: Step, logical_id: str, properties: Mapping[str, Any]) -> int:
-    """The fewest tasks of a service, as far as its template says."""
-    if (count := number(properties.get("DesiredCount"))) is not None:
-        return int(count)
-    for _, target in step.after.of_type("AWS::ApplicationAutoScaling::ScalableTarget"):
-        if logical_id in str(target.get("ResourceId")) and (least := number(target.get("MinCapacity"))) is not None:
-            return int(least)
-    return 1
-
-
-def _names(properties: Mapping[str, Any], key: str) -> list[str] | None:
+def entry_names(properties: Mapping[str, Any], key: str) -> list[str] | None:
     """The names of all entries of a list; None where only CloudFormation knows one of them."""
     entries = properties.get(key)
     names = [each.get("Name") for each in tables(entries)]

@@ -1,1 +1,1 @@
-"""What one service of AWS refuses by rules of its own: policies, functions, databases."""
+"""What a service of AWS refuses of its own resources: one module for one or a few services."""

@@ -1,19 +1,34 @@
-"""Databases and volumes: changes that AWS does not take back, names that an engine keeps, and restarts.
+"""Databases (RDS, DynamoDB), caches, search domains, EBS volumes: refused sizes and keys, no way back, restarts.
 
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html,
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.Upgrading.html,
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html,
 https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html,
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html.
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html,
+https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html,
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html,
+https://docs.aws.amazon.com/opensearch-service/latest/developerguide/managedomains-multiaz.html,
+https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_ClusterConfig.html (dedicated masters),
+https://docs.aws.amazon.com/opensearch-service/latest/developerguide/fgac.html.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import number, table
+from nova_infra.operations.changes.certain import (
+    is_function,
+    is_given,
+    is_known,
+    is_off,
+    is_on,
+    number,
+    table,
+    tables,
+    values_at,
+)
 from nova_infra.operations.planner.model import Action, Consequence, Refusal
-from nova_infra.operations.planner.step import Fault, Step
+from nova_infra.operations.planner.step import Fault, Judges, Step
 
 _DATABASES = ("AWS::RDS::DBInstance", "AWS::RDS::DBCluster")
 _VERSIONED = (
@@ -34,10 +49,13 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _RESTARTS = ("DBInstanceClass", "EngineVersion")
 _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rdsadmin",), "mariadb": ("rdsadmin",)}
 """Engine to names that no master user may have."""
+_FAILOVER = "AutomaticFailoverEnabled"
+_KEYS = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 
 
 def refused_databases(step: Step) -> Iterator[Refusal]:
     """Refuse what no database does: go back to an older version, shrink, or take a name that its engine keeps."""
+    yield from step.judged_by(_JUDGES)
     for action, before, after in _databases(step):
         yield from step.refuse_each(
             action.logical_id,
@@ -134,3 +152,84 @@ def _minutes(window: str, *, is_weekly: bool) -> int | None:
 
 def _numbers(version: Any) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", str(version)))) if isinstance(version, str | int) else ()
+
+
+def _cache(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    fails_over, zones = (is_on(properties.get(key)) for key in (_FAILOVER, "MultiAZEnabled"))
+    if zones and _is_off(properties.get(_FAILOVER)):
+        yield "MultiAZEnabled", f"is on, and {_FAILOVER} is not", f"set {_FAILOVER}, or leave it out"
+    nodes, replicas = (number(properties.get(key)) for key in ("NumCacheClusters", "ReplicasPerNodeGroup"))
+    if fails_over and nodes is not None and nodes < 2:
+        yield "NumCacheClusters", f"is {nodes:g}, and automatic failover needs a second node", "make it 2 at least"
+    elif fails_over and zones and nodes is None and replicas == 0:
+        yield "ReplicasPerNodeGroup", "is 0, and there is no other zone to fail over to", "make it 1 at least"
+
+
+def _domain(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    cluster = table(properties.get("ClusterConfig"))
+    nodes = number(cluster.get("InstanceCount", 1))
+    zones = number(table(cluster.get("ZoneAwarenessConfig")).get("AvailabilityZoneCount", 2))
+    where = "ClusterConfig.InstanceCount"
+    if is_on(cluster.get("ZoneAwarenessEnabled")) and nodes is not None and zones is not None:
+        if nodes < zones:
+            yield where, f"is {nodes:g}, for {zones:g} zones", "have a node in each zone at least"
+        elif zones == 2 and nodes % 2:
+            yield where, f"is {nodes:g}, an odd number for two zones", "make it even"
+    masters = number(cluster.get("DedicatedMasterCount"))
+    if is_on(cluster.get("DedicatedMasterEnabled")) and masters is not None and (masters < 3 or masters == 4):
+        yield "ClusterConfig.DedicatedMasterCount", f"is {masters:g}", "make it 3 or 5"
+    if not is_on(table(properties.get("AdvancedSecurityOptions")).get("Enabled")):
+        return
+    for name, key in (
+        ("EncryptionAtRestOptions", "Enabled"),
+        ("NodeToNodeEncryptionOptions", "Enabled"),
+        ("DomainEndpointOptions", "EnforceHTTPS"),
+    ):
+        if not is_function(properties.get(name)) and _is_off(table(properties.get(name)).get(key)):
+            yield f"{name}.{key}", "is off, and fine-grained access control needs it", "switch it on"
+
+
+def _cluster(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    scaling = table(properties.get("ServerlessV2ScalingConfiguration"))
+    least, most = (scaling.get(key) for key in ("MinCapacity", "MaxCapacity"))
+    if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+        yield "ServerlessV2ScalingConfiguration.MinCapacity", f"is {least}, above a maximum of {most}", "lower it"
+
+
+def _table(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    if properties.get("BillingMode") == "PAY_PER_REQUEST" and is_given(properties, "ProvisionedThroughput"):
+        yield "ProvisionedThroughput", "is set, and the table pays per request", "leave it out"
+    for key in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        for each in tables([*values_at(properties, f"{key}[].Projection")]):
+            if each.get("ProjectionType") in ("ALL", "KEYS_ONLY") and each.get("NonKeyAttributes", []) != []:
+                fault = f"is set, and the index projects {each['ProjectionType']}"
+                yield f"{key}.Projection.NonKeyAttributes", fault, "leave it out, or project INCLUDE"
+    keys = properties.get("KeySchema")
+    if isinstance(keys, list) and is_known(keys) and [each.get("KeyType") for each in tables(keys)].count("HASH") != 1:
+        yield "KeySchema", "has not one key of type HASH", "make one key HASH, and another RANGE at most"
+    yield from _attributes(properties)
+
+
+def _attributes(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    if not all(is_known(properties.get(name)) for name in _KEYS):
+        return
+    indexes = ("GlobalSecondaryIndexes[].KeySchema[]", "LocalSecondaryIndexes[].KeySchema[]", "KeySchema[]")
+    used = {str(name) for path in indexes for name in values_at(properties, f"{path}.AttributeName")}
+    if not (defined := set(map(str, values_at(properties, "AttributeDefinitions[].AttributeName")))):
+        return
+    if missing := sorted(used - defined):
+        yield "KeySchema", f"has the key {missing[0]}, which AttributeDefinitions lacks", "define it there"
+    elif spare := sorted(defined - used):
+        yield "AttributeDefinitions", f"has {spare[0]}, which is not a key of the table or an index", "leave it out"
+
+
+def _is_off(value: Any) -> bool:
+    return value is None or is_off(value)
+
+
+_JUDGES: Judges = {
+    "AWS::DynamoDB::Table": _table,
+    "AWS::ElastiCache::ReplicationGroup": _cache,
+    "AWS::OpenSearchService::Domain": _domain,
+    "AWS::RDS::DBCluster": _cluster,
+}

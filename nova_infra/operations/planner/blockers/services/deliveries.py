@@ -1,4 +1,4 @@
-"""What one resource delivers to another that does not let it, or not for long enough.
+"""Deliveries that are refused or lost: a bucket's, topic's, log group's or rule's, by the target's policy.
 
 S3, CloudWatch Logs and Lambda try the destination when it is set, and refuse. SNS and EventBridge do not:
 what they cannot deliver is lost. See
@@ -16,7 +16,7 @@ from nova_infra.checks.permissions.attached import branches
 from nova_infra.checks.permissions.statements import contains
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.certain import is_function, number, table, tables, values_at
-from nova_infra.operations.planner.blockers.resources.texts import keeps_order
+from nova_infra.operations.planner.blockers.services.messages import keeps_order
 from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Step
 

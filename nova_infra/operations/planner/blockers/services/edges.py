@@ -1,4 +1,4 @@
-"""What users meet first: CloudFront distributions and records of Route 53 that do not fit what they belong to.
+"""CloudFront distributions, Route 53 records and WAF ACLs: certificates, origins, zones, rules that are refused.
 
 https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html,
 https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateDistribution.html,
@@ -8,11 +8,20 @@ https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecord
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.config.values.fields import aws_regions
-from nova_infra.operations.changes.certain import is_known, is_whole, table, tables, values_at
+from nova_infra.operations.changes.certain import (
+    is_given,
+    is_known,
+    is_whole,
+    may_be_left_out,
+    table,
+    tables,
+    values_at,
+)
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
@@ -31,6 +40,7 @@ def refused_edges(step: Step) -> Iterator[Refusal]:
         if properties.get("Scope") == "CLOUDFRONT" and region != _HOME and aws_regions().get(region) == "aws":
             fault = f"is CLOUDFRONT, and the stack is in {region}"
             yield step.refuse(f"{logical_id}.Scope", fault, f"deploy it in {_HOME}")
+        yield from step.refuse_each(logical_id, _acl(properties))
     for logical_id, properties in step.given_of_type("AWS::Route53::RecordSet"):
         yield from step.refuse_each(logical_id, _record(properties, _zone_of(step, properties)))
 
@@ -68,6 +78,9 @@ def _zone_of(step: Step, record: Mapping[str, Any]) -> str:
 
 
 def _record(properties: Mapping[str, Any], zone: str) -> Iterator[Fault]:
+    has_values = "ResourceRecords" in properties and not may_be_left_out(properties["ResourceRecords"])
+    if has_values and "TTL" not in properties:
+        yield "TTL", "is missing, and a record with values needs one", "add it, such as 300"
     given = properties.get("Name")
     if not zone or not isinstance(given, str):
         return
@@ -76,3 +89,17 @@ def _record(properties: Mapping[str, Any], zone: str) -> Iterator[Fault]:
         yield "Name", f"is {given}, outside of its zone {zone}", "choose a name that ends in the zone's"
     elif name == zone and properties.get("Type") == "CNAME":
         yield "Type", "is CNAME at the name of the zone itself", "make it an alias of type A"
+
+
+def _acl(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    """API_Rule: a rule has an Action, one that refers to a group of rules an OverrideAction."""
+    rules = tables(properties.get("Rules"))
+    names = Counter(each["Name"] for each in rules if isinstance(each.get("Name"), str))
+    if twice := [name for name, count in names.items() if count > 1]:
+        yield "Rules.Name", f"has {twice[0]} twice", "give each rule a name of its own"
+    for each in rules:
+        of_group = {"ManagedRuleGroupStatement", "RuleGroupReferenceStatement"} & table(each.get("Statement")).keys()
+        needed, other = ("OverrideAction", "Action") if of_group else ("Action", "OverrideAction")
+        if is_given(each, other) and is_known(each.get("Statement")):
+            what = "refers to a group of rules" if of_group else "has a statement of its own"
+            yield f"Rules.{other}", f"is set in {each.get('Name')}, which {what}", f"make it {needed}"

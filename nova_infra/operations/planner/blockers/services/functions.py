@@ -1,17 +1,18 @@
-"""Lambda functions: runtimes that are over, variables that Lambda keeps for itself, more variables than it takes.
+"""Lambda functions (runtime, variables), state machines, CodeBuild projects, CodePipelines: refused properties.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtime-support-policy.html,
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html,
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html,
+https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html, API_CreateProject (CodeBuild).
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import table
+from nova_infra.operations.changes.certain import may_be_given, table, tables
 from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.step import Fault, Judges, Step
 
 _OVER = (
     *("nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "python2.7"),
@@ -28,10 +29,13 @@ _OWN = (
     *("LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"),
 )
 _MOST_BYTES = 4096
+_ENDING = ("Choice", "Succeed", "Fail")
+_STATES = ("Task", "Pass", "Wait", "Parallel", "Map", *_ENDING)
 
 
 def refused_functions(step: Step) -> Iterator[Refusal]:
-    """Refuse functions that Lambda does not take."""
+    """Refuse functions that Lambda does not take, and machines, builds and pipelines."""
+    yield from step.judged_by(_JUDGES)
     new = {action.logical_id for action in step.actions if action.makes_new}
     for logical_id, properties in step.given_of_type("AWS::Lambda::Function"):
         runtime = properties.get("Runtime")
@@ -50,3 +54,49 @@ def _of_variables(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if (size := len(json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode())) > _MOST_BYTES:
         fault = f"has {size:,} bytes, but Lambda allows {_MOST_BYTES:,}"
         yield fault, "put large values into a parameter or a file of the function"
+
+
+def _machine(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    text = properties.get("DefinitionString")
+    if not isinstance(text, str) or "DefinitionSubstitutions" in properties:
+        return
+    try:
+        machine = json.loads(text)
+    except ValueError:
+        yield "DefinitionString", "is no JSON", "write the machine in the Amazon States Language"
+        return
+    start, states = (machine.get(key) if isinstance(machine, dict) else None for key in ("StartAt", "States"))
+    if not isinstance(start, str) or not isinstance(states, dict) or start not in states:
+        fault = f"starts at {start}, which is none of its states" if isinstance(start, str) else "starts at no state"
+        yield "DefinitionString", fault, "name one in StartAt"
+    for name, state in table(states).items():
+        if not isinstance(state, Mapping) or state.get("Type") in _ENDING:
+            continue
+        if state.get("Type") not in _STATES:
+            yield "DefinitionString", f"has {name} of type {state.get('Type')}", f"make it one of {', '.join(_STATES)}"
+        elif "Next" not in state and state.get("End") is not True:
+            yield "DefinitionString", f"does not say what comes after {name}", "add Next or End to that state"
+        elif isinstance(state.get("Next"), str) and state["Next"] not in table(states):
+            yield "DefinitionString", f"goes from {name} to {state['Next']}, which is none of its states", "correct it"
+
+
+def _pipeline(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html."""
+    stages = tables(properties.get("Stages"))
+    for where, parts in (("Stages", stages), *((f"Stages.{s.get('Name')}", tables(s.get("Actions"))) for s in stages)):
+        names = [each["Name"] for each in parts if isinstance(each.get("Name"), str)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            yield where, f"has {twice[0]} twice", "rename one"
+
+
+def _project(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    source = table(properties.get("Source"))
+    if source.get("Type") == "NO_SOURCE" and not may_be_given(source, "BuildSpec"):
+        yield "Source.BuildSpec", "is missing, and there is no source to have one", "write it here"
+
+
+_JUDGES: Judges = {
+    "AWS::StepFunctions::StateMachine": _machine,
+    "AWS::CodePipeline::Pipeline": _pipeline,
+    "AWS::CodeBuild::Project": _project,
+}

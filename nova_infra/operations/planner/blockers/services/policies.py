@@ -1,4 +1,4 @@
-"""Refuses a release whose policies IAM or KMS would reject: for grammar, size, or keys that nobody could change.
+"""Refuses policies that IAM or KMS would reject: grammar, size, trust, a key that nobody could change.
 
 How large they may be is in ``checks/permissions/policies.py``, which judges the project's own templates more strictly.
 
@@ -53,6 +53,7 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[Fault]:
     if kind == "AWS::IAM::Role":
         yield from _grammar("AssumeRolePolicyDocument", properties.get("AssumeRolePolicyDocument"))
         yield from _sids("AssumeRolePolicyDocument", properties.get("AssumeRolePolicyDocument"))
+        yield from _trust(properties)
     if kind == "AWS::KMS::Key":
         yield from _key(properties)
 
@@ -70,6 +71,18 @@ def _of_identity(where: str, document: Any) -> Iterator[Fault]:
                 yield f"{place}.Resource", f"is {each}", "write an ARN, or *"
         if key := next((key for key in ("Principal", "NotPrincipal") if key in statement), ""):
             yield f"{place}.{key}", "is set, and a policy of an identity has none", "leave it out"
+
+
+def _trust(properties: Mapping[str, Any]) -> Iterator[Fault]:
+    place = "AssumeRolePolicyDocument.Statement"
+    for statement in tables(table(properties.get("AssumeRolePolicyDocument")).get("Statement")):
+        if key := next((key for key in ("Resource", "NotResource") if key in statement), ""):
+            yield f"{place}.{key}", "is set, and a trust has none: the role is its resource", "leave it out"
+        for action in as_list(statement.get("Action", [])):
+            if isinstance(action, str) and not re.match(r"(?i)sts:|\*", action):
+                yield f"{place}.Action", f"is {action}, and a trust is about sts: actions", "make it sts:AssumeRole"
+        if "*" in as_list(table(statement.get("Principal")).get("Service")):
+            yield f"{place}.Principal.Service", "is *", "name the service, such as ecs-tasks.amazonaws.com"
 
 
 def _grammar(where: str, document: Any) -> Iterator[Fault]:

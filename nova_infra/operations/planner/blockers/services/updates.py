@@ -1,4 +1,4 @@
-"""Changes in place that the service behind a resource refuses: CloudFormation tries them and rolls back.
+"""Updates in place that a service refuses: DynamoDB indexes, Cognito pools, caches, streams.
 
 Each is on the type's page of the template reference ("Updates are not supported") or in the service's reference:
 API_UpdateTable and API_UpdateTimeToLive (DynamoDB), API_UpdateShardCount (Kinesis), API_UpdateUserPool (Cognito),

@@ -1,4 +1,4 @@
-"""Whether a push starts a workflow.
+"""Whether a push starts a workflow: ``on``, branches, ``paths`` and ``paths-ignore``.
 
 See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet.
 """

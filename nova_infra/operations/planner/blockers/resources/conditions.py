@@ -1,4 +1,4 @@
-"""What a property needs or excludes by the value of another, as AWS's own conditions say that cfn-lint comes with.
+"""What a property needs or excludes by another's value, by AWS's own conditions, as cfn-lint ships them.
 
 They are JSON schemas, of which ``resource_types.json`` keeps those that `nova_infra.operations.changes.resource_types`
 names. One is broken only where the template states all that decides: what only CloudFormation knows may be right.

@@ -7,7 +7,7 @@ import pytest
 
 from nova_infra.operations.changes import resource_types
 from nova_infra.operations.planner import StackKey, StackTemplate, plan
-from nova_infra.operations.planner.blockers.services.conditions import TESTS, holds
+from nova_infra.operations.planner.blockers.resources.conditions import TESTS, holds
 
 KEY = StackKey("210987654321", "eu-north-1", "carts")
 IMAGE = {
