@@ -242,7 +242,7 @@ class PlayedService:
         """Note, once for each revision, after how long it closes an idle connection."""
         revision = task.definition.revision
         first = self.tasks[-1:] and sum(each.task.definition.revision == revision for each in self.tasks) <= 1
-        if not (self.is_asked and first and group.settings.version == "HTTP1"):
+        if not (self.load_balancer.protocol != "TCP" and self.is_asked and first and group.settings.version == "HTTP1"):
             return
         seen_open = partial(self.kept_open.__setitem__, revision)
         kept = await seconds_kept(task.port, group.settings.health_path, seen_open)
