@@ -79,9 +79,17 @@ def health_times(part: Part, table: TomlTable, *place: str) -> None:
         timeout = max(2, interval - 1)
         note = f"A check has to end before the next one begins: timeout becomes {timeout}."
         table.notes.append(part.note(*place, what=note))
-    table.put("health.interval", interval)
-    table.put("health.timeout", timeout)
-    table.put("health.start_seconds", times["grace_period"] or times["start_period"])
+    start = times["grace_period"] or times["start_period"]
+    for ours, theirs, value in (
+        ("interval", "interval", interval),
+        ("timeout", "timeout", timeout),
+        ("start_seconds", "start_period", start),
+    ):
+        earlier = table.values.get("health", {}).get(ours)
+        if value is not None and earlier not in (None, value):  # a sidecar has one check, and a service two
+            note = f"Both checks have one `{ours}`: {value}, as the load balancer's."
+            table.notes.append(part.note("image", "healthcheck", theirs, what=note))
+        table.put(f"health.{ours}", value)
 
 
 def _paths(part: Part, table: TomlTable) -> None:
