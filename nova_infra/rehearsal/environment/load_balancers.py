@@ -150,13 +150,14 @@ class LoadBalancers:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
             return
+        load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
+        port, name = int(properties["Port"]), host_of(load_balancer, stack.home)
         if arn not in self._listeners:
-            load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
             kind = NetworkLoadBalancer if protocol in TRANSPORT else LoadBalancer
             listener = kind(
                 full_name=full_name_of(load_balancer),
                 protocol=protocol,
-                public_port=int(properties["Port"]),
+                public_port=port,
                 siblings=self._siblings.setdefault(load_balancer, {}),
                 store=self._store,
                 pace=self._pace,
@@ -164,9 +165,18 @@ class LoadBalancers:
             )
             self._listeners[arn] = listener
             await listener.start(self._gateway)
-            listener.public_name = host_of(load_balancer, stack.home)
+            listener.public_name = name
             self._urls |= dict.fromkeys(_public_urls(listener), listener.url)
         listener = self._listeners[arn]
+        if (protocol, port) != (listener.protocol, listener.public_port):
+            # Such as where a domain is new: it is the same listener, with its rules.
+            siblings, here = self._siblings[load_balancer], listener.url
+            for known in (siblings, self._urls):
+                for place in [place for place, local in known.items() if local == here]:
+                    del known[place]
+            listener.protocol, listener.public_port = protocol, port
+            siblings[f"{protocol.lower()}:{port}"] = here
+            self._urls |= dict.fromkeys(_public_urls(listener), here)
         listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
         default = read_default_rule(properties["DefaultActions"], arn, self._groups)
         listener.rules.append(default)

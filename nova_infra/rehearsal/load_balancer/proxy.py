@@ -74,7 +74,7 @@ class LoadBalancer:
         self.full_name = full_name
         self.public_name = ""
         self.protocol = protocol
-        self._public_port = public_port
+        self.public_port = public_port
         self._siblings = siblings
         self._store = store
         self._names: dict[int, str] = {}
@@ -93,7 +93,7 @@ class LoadBalancer:
         return self._with_port(self.public_name)
 
     def _with_port(self, name: str) -> str:
-        return name if _USUAL[self.protocol] == self._public_port or not name else f"{name}:{self._public_port}"
+        return name if _USUAL[self.protocol] == self.public_port or not name else f"{name}:{self.public_port}"
 
     def _name_of(self, request: web.BaseRequest) -> PublicName | None:
         """What a client would ask for in AWS, if it asks for an address of this machine."""
@@ -129,7 +129,7 @@ class LoadBalancer:
         self.port = self._runner.addresses[0][1]
         if gateway is not None:
             await web.SockSite(self._runner, bound(gateway, self.port), backlog=1024).start()
-        self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
+        self._siblings[f"{self.protocol.lower()}:{self.public_port}"] = self.url
 
     async def address_of(self, host: str, gateway: str | None = None) -> str:
         """The base URL on this machine of a name that leads here.
@@ -252,7 +252,7 @@ class LoadBalancer:
         location = redirect.location(
             protocol=self.protocol,
             host=url.host or "",
-            port=str(self._public_port),
+            port=str(self.public_port),
             path=request.path,
             query=request.query_string,
         )
@@ -285,7 +285,7 @@ class LoadBalancer:
                 target,
                 answer,
                 protocol=self.protocol,
-                public_port=self._public_port,
+                public_port=self.public_port,
                 version=group.settings.version,
                 idle_seconds=waits,
                 name=self._name_of(request),
