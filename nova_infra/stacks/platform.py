@@ -13,6 +13,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
+from nova_infra.config.environment import Network
 from nova_infra.config.resolved import Resolved, resolved, suite_asked
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
@@ -88,16 +89,16 @@ class PlatformStack(cdk.Stack):
         self.cluster = self._cluster(environment, vpc)
         self.ingress: Ingress | ExistingIngress = self._ingress(prefix, environment, vpc)
         self._export()
-        self.private_ingress = (
-            self._private_ingress(prefix, environment, vpc)
-            if any(service.internal for service in config.services)
-            else None
-        )
+        internal = any(service.internal for service in config.services)
+        self.private_ingress = self._private_ingress(prefix, environment, vpc) if internal else None
         self._protect(prefix, environment)
         self.topic = self._alerts(prefix, environment, publishers)
         self._add_hooks(prefix, config, environment, group)
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
+        self._tell_tools(network)
+
+    def _tell_tools(self, network: Network) -> None:
         if network.cluster_name is not None:
             # The tools look for it where there is no cluster of the environment's own name.
             cdk.CfnOutput(self, CLUSTER_OUTPUT, value=self.cluster_name)

@@ -95,14 +95,8 @@ def rollback(
         notify(note)
     nonce = secrets.token_hex(8)
     with change_sets(environment, plan, nonce, canary=request.canary) as changes:
-        shown = document(
-            environment.name,
-            plan,
-            changes,
-            canary=request.canary,
-            now=environment.now(),
-            plan_only=request.plan_only,
-        )
+        now, canary, plan_only = environment.now(), request.canary, request.plan_only
+        shown = document(environment.name, plan, changes, canary=canary, now=now, plan_only=plan_only)
         (show or partial(_as_lines, notify))(shown)
         if not request.allow_other_changes:
             refused_changes(plan, changes)

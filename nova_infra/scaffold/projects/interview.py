@@ -62,9 +62,8 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     engine = engine or question(f"What delivers: {' or '.join(ENGINES)}", ENGINES[0], answers.checked_engine)
     fits = partial(answers.checked_toolchain_region, engine=engine)
     if regions.keys() != ACCOUNTS.keys():
-        text, check = (
-            ("AWS region of the rest", answers.checked_region) if "toolchain" in regions else ("AWS region", fits)
-        )
+        rest = ("AWS region of the rest", answers.checked_region)
+        text, check = rest if "toolchain" in regions else ("AWS region", fits)
         region: str = question(text, regions.get("toolchain", REGION), check)
         regions = dict.fromkeys(ACCOUNTS, region) | regions
     for place, placeholder in ACCOUNTS.items():
