@@ -56,20 +56,20 @@ class EnvironmentStacks:
             props = WorkloadProps(config, self.platform, each.environment, each.service, tag, group_minutes=waits)
             self.services[name] = kind(scope, props)
         for name, extension in extensions.items():
-            extend(
-                extension,
-                self.services[name],
-                self.services[name].task,
-                name=name,
-                environment=environment.name,
-                platform=self.platform,
-                security_group=self.services[name].security_group,
-            )
+            self._extend(name, extension, environment)
         OverviewStack(
-            scope,
-            "overview",
-            prefix=prefix,
-            environment=environment,
+            scope, "overview", prefix=prefix, environment=environment, platform=self.platform, services=self.services
+        )
+
+    def _extend(self, name: str, extension: Extension, environment: Environment) -> None:
+        """Add a service's own resources to its stack."""
+        stack = self.services[name]
+        extend(
+            extension,
+            stack,
+            stack.task,
+            name=name,
+            environment=environment.name,
             platform=self.platform,
-            services=self.services,
+            security_group=stack.security_group,
         )

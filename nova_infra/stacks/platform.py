@@ -7,6 +7,7 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -75,13 +76,7 @@ class PlatformStack(cdk.Stack):
         )
         self._zones = [f"{environment.region}{letter}" for letter in environment.network.zones]
         publishers = [Publisher.alarms(self), Publisher.events()]
-        self.key = EncryptionKey(
-            self,
-            "Encryption",
-            name=f"{prefix}: log groups and the alert topic",
-            publishers=publishers,
-            log_groups=encrypted_log_groups(prefix),
-        ).key
+        self.key = self._encryption_key(prefix, publishers)
         self._log_retention_days = environment.log_retention_days
         vpc = self._vpc(prefix, environment)
         network = environment.network
@@ -97,6 +92,15 @@ class PlatformStack(cdk.Stack):
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
         self._tell_tools(network)
+
+    def _encryption_key(self, prefix: str, publishers: Sequence[Publisher]) -> kms.IKey:
+        return EncryptionKey(
+            self,
+            "Encryption",
+            name=f"{prefix}: log groups and the alert topic",
+            publishers=publishers,
+            log_groups=encrypted_log_groups(prefix),
+        ).key
 
     def _tell_tools(self, network: Network) -> None:
         if network.cluster_name is not None:

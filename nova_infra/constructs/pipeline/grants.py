@@ -31,8 +31,7 @@ def acknowledge_grants(
     bucket = artifacts.node.default_child
     assert isinstance(bucket, cdk.CfnResource)
     stack = cdk.Stack.of(pipeline)
-    partition = stack.partition
-    place = f"{stack.region}:{stack.account}"
+    partition, place = stack.partition, f"{stack.region}:{stack.account}"
     synthesis = pipeline.synth_project.node.path
     objects = f"Resource::<{stack.get_logical_id(bucket)}.Arn>/*"
     _accept_artifacts(pipeline.pipeline.role, objects, writes=True)

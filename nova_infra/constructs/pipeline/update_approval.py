@@ -62,12 +62,6 @@ class UpdateApproval(Construct):
                 variables_namespace=NAMESPACE,
             )
         )
-        changes = codepipeline.Rule(
-            name="PipelineChanges",
-            provider="VariableCheck",
-            version="1",
-            configuration={"Variable": f"#{{{NAMESPACE}.{_VARIABLE}}}", "Value": "same", "Operator": "NE"},
-        )
         pipeline.pipeline.add_stage(
             stage_name=STAGE,
             placement=codepipeline.StagePlacement(right_before=stages["UpdatePipeline"]),
@@ -77,7 +71,7 @@ class UpdateApproval(Construct):
                 )
             ],
             before_entry=codepipeline.Conditions(
-                conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[changes])]
+                conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[_changes()])]
             ),
         )
 
@@ -135,3 +129,9 @@ class UpdateApproval(Construct):
             "A stack's ARN ends with an id that nobody knows before",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
         )
+
+
+def _changes() -> codepipeline.Rule:
+    """The rule that the comparison found a change."""
+    asked = {"Variable": f"#{{{NAMESPACE}.{_VARIABLE}}}", "Value": "same", "Operator": "NE"}
+    return codepipeline.Rule(name="PipelineChanges", provider="VariableCheck", version="1", configuration=asked)

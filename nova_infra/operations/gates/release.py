@@ -1,4 +1,4 @@
-"""``nova verify``, ``nova preflight``: judge a release of a checkout or the ledger, with waivers; write the ledger."""
+"""``nova verify`` and ``nova preflight`` as a whole: the release, waivers, orphans, secrets, the ledger's entry."""
 
 from collections.abc import Callable
 from dataclasses import replace

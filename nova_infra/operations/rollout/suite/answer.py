@@ -50,13 +50,7 @@ def answer_by_suite(
         suite = SuiteCommand(command, environment.url, Path.cwd(), Path(directory, "suite.log"), notify, seconds)
         # Whatever runs again and again says only what is wrong, and keeps the output of its latest run.
         quiet = replace(suite, log=Path(directory, "load.log"), tell=lambda _: None, afresh=True)
-        return SuiteGate(
-            environment,
-            released,
-            suite.run,
-            patience,
-            notify,
-            seconds,
-            load=SuiteLoad(environment, loaded, quiet.run, notify) if loaded else None,
-            only_loaded=set(loaded) - set(services),
-        ).answer()
+        load = SuiteLoad(environment, loaded, quiet.run, notify) if loaded else None
+        only = set(loaded) - set(services)
+        gate = SuiteGate(environment, released, suite.run, patience, notify, seconds, load=load, only_loaded=only)
+        return gate.answer()
