@@ -12,8 +12,6 @@ from nova_infra.operations.planner.blockers.cloudformation.identity import IDENT
 from nova_infra.scaffold.editing.leftovers import after_removal
 
 CONFIG = """
-[platform]
-name = "nova"
 [toolchain]
 account = "444444444444"
 region = "us-east-1"
@@ -43,10 +41,8 @@ name = "stopped"
 kind = "worker"
 queue = { name = "more-{environment}", messages_per_task = 40, oldest_seconds = 90, tries = 7 }
 scaling.max_tasks = 9
-scaling.schedules = [
-    { schedule = "0 20 * * *", min_tasks = 0, max_tasks = 0 },
-    { schedule = "0 6 * * *", min_tasks = 2, max_tasks = 9 },
-]
+scaling.schedules = [{ schedule = "0 20 * * *", min_tasks = 0, max_tasks = 0 },
+    { schedule = "0 6 * * *", min_tasks = 2, max_tasks = 9 }]
 [[services]]
 name = "slow"
 kind = "worker"
