@@ -15,6 +15,7 @@ from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.environment.shapes import lost
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
+from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
 from nova_infra.rehearsal.record import USERS, DeploymentRecord, Requests
 from nova_infra.rehearsal.requests.files import RequestFiles
@@ -143,6 +144,8 @@ class Load:
         number, balancer, each = str(next(self._numbers)), asked.service.load_balancer, asked.next_sample()
         user = next(self._users[asked.service.name])
         headers = [*asked.headers(each), (USER_HEADER, user), (REQUEST_HEADER, number)]
+        if balancer.protocol in TRANSPORT:
+            headers.append(("Connection", "close"))  # A connection stays with its target: each user has his own.
         began, status = asyncio.get_running_loop().time(), 0
         body, parts = b"", [("", "")]
         try:

@@ -189,8 +189,7 @@ class PushedRun:
     ) -> bool:
         """Whether what follows a job, or a step of it, surely goes on if it fails."""
         known = contexts or self._open(job)
-        value = self._value(job, as_text(content.get("continue-on-error")), known)
-        return value is True or value == "true"
+        return self._text(job, as_text(content.get("continue-on-error")), known) == "true"
 
     def _open(self, job: WorkflowJob) -> dict[str, Any]:
         """The contexts of a job's steps, as far as they are known before it runs."""
@@ -306,20 +305,15 @@ class PushedRun:
                 continue
             unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
             found[name] = UNKNOWN if unsure else value
-        own = 1
         if "nova github outputs" in script:
             found |= {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
         elif "nova registry --compare" in script:
             found["changed"] = "false"
         elif (deploys := deployed(script)) and "--outputs" in script:
             found["url"] = f"#{{{deploys[0]}.Url}}"
-        else:
-            own = 0
-        return (
-            found
-            if own or (said and len(re.findall("GITHUB_OUTPUT|::set-output ", script)) == len(said))
-            else Open(found)
-        )
+        elif not said or len(re.findall("GITHUB_OUTPUT|::set-output ", script)) != len(said):
+            return Open(found)
+        return found
 
     def _why_skipped(self, job: WorkflowJob) -> str:
         if job.ends:

@@ -50,12 +50,7 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
     else:
         table.put("health.path", part.take(*place, "path", kind=str))
         health_times(part, table, *place)
-    # Nova drains for all but the last ten of the seconds that a task gets to stop.
-    delay = part.take("http", "deregistration_delay", kind=object, convert=whole_seconds)
-    if delay is not None and delay + 10 > MAX_STOP:
-        note = f"Fargate gives a task {MAX_STOP} s to stop, of which the last ten are not for requests."
-        table.notes.append(part.note("http", "deregistration_delay", what=note))
-    table.put("stop_seconds", delay and min(delay + 10, MAX_STOP))
+    _draining(part, table)
     version = part.take("http", "version", kind=str)
     if version is not None and version not in _PROTOCOLS:
         part.fault("http", "version", what=f"{version!r} is not a version: write http1, http2 or grpc")
@@ -64,6 +59,15 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
     part.take("http", "target_port", kind=object, convert=lambda value: table.put("port", int(value)))
     if part.take("http", "redirect_to_https", kind=bool) is False:
         part.leave("http", "redirect_to_https")
+
+
+def _draining(part: Part, table: TomlTable) -> None:
+    """Nova drains for all but the last ten of the seconds that a task gets to stop."""
+    delay = part.take("http", "deregistration_delay", kind=object, convert=whole_seconds)
+    if delay is not None and delay + 10 > MAX_STOP:
+        note = f"Fargate gives a task {MAX_STOP} s to stop, of which the last ten are not for requests."
+        table.notes.append(part.note("http", "deregistration_delay", what=note))
+    table.put("stop_seconds", delay and min(delay + 10, MAX_STOP))
 
 
 def health_times(part: Part, table: TomlTable, *place: str) -> None:

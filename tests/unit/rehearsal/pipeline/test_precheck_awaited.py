@@ -38,7 +38,7 @@ def test_what_others_wait_for_is_another_one_with_another_image_command_or_healt
     readings = StageReading(), StageReading()
     for reading, value in zip(readings, values, strict=True):
         init = {"Name": "init", "Image": "y", "Essential": False, key: value}
-        waits = [{"ContainerName": "init", "Condition": "HEALTHY"}, {"ContainerName": ["odd"], "Condition": "SUCCESS"}]
+        waits = [{"ContainerName": "init", "Condition": "HEALTHY"}]
         main = {"Name": "main", "Image": "x", "PortMappings": [{"ContainerPort": 8080}], "DependsOn": waits}
         task = {"ContainerDefinitions": [init, main], "Memory": "512"}
         reading.read("web", {"Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}})
