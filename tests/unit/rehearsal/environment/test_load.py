@@ -323,7 +323,14 @@ def test_a_rollout_without_a_canary_asks_at_the_usual_rate() -> None:
 
 def test_what_a_new_service_was_asked_is_recorded_although_nobody_knew_it_before() -> None:
     behind = Behind(documented("/tiny/a"))
-    made = {"service": "tiny", "new": "tiny:1", "old": None, "not_asked": [], "asked_from": "", "poorer": []}
+    made: dict[str, Any] = {
+        "service": "tiny",
+        "new": "tiny:1",
+        "old": None,
+        "not_asked": [],
+        "asked_from": "",
+        "poorer": [],
+    }
     elsewhere = SimpleNamespace(**made, environment="Staging", baseline=False)
     behind.records = [SimpleNamespace(**made, environment="Prod", baseline=False), elsewhere]
     asked = behind.run(1)
