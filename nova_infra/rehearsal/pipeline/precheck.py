@@ -25,7 +25,7 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition, ports_of, read
 
 _UNCALLED = "Lambda functions that no deployment calls"
 _SPOT = "Spot and its interruptions"
-_UNSTARTED = "tasks that EventBridge rules start"
+_UNSTARTED = "tasks that events start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold, and who owns it (they begin empty here)"
 _FURTHER_GROUPS = "requests through all but the first target group of a service"
@@ -290,7 +290,8 @@ def _areas(stack: PlayedStack) -> set[str]:
     if not all(map(is_playable, properties_of("AWS::Lambda::Function"))):
         found.add(_UNCALLED)
     # Rules are not played, so what of them only CloudFormation knows stays as it is.
-    if any(_has_key(rule, "EcsParameters") for rule in resources_of_type(stack.template, "AWS::Events::Rule").values()):
+    rules = resources_of_type(stack.template, "AWS::Events::Rule").values()
+    if any(_has_key(rule, "EcsParameters") and not _has_key(rule, "ScheduleExpression") for rule in rules):
         found.add(_UNSTARTED)
     if any(any(map(_is_sticky, properties_of(f"{_ELB}::{kind}"))) for kind in _ROUTING):
         found.add(_STICKY)
