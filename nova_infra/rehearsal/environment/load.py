@@ -57,10 +57,16 @@ class Load:
         return asked
 
     def compare(self, environment: str, deployments: list[DeploymentRecord]) -> None:
-        """Record what the answers of an environment's new revisions lack that earlier answers had."""
+        """Record what an environment's new revisions were asked, and what their answers lack that earlier ones had.
+
+        A new service is asked nothing before it serves, and a new revision may say something else of itself.
+        """
         for each in deployments:
             asked = self._asked.get(each.service)
-            if each.environment == environment and each.old and not each.baseline and asked is not None:
+            if each.environment != environment or each.baseline or asked is None:
+                continue
+            each.not_asked, each.asked_from = asked.left_out, asked.origin
+            if each.old:
                 each.poorer = lost(asked.shapes.get(each.old, {}), asked.shapes.get(each.new, {}))
 
     async def start(self) -> None:
