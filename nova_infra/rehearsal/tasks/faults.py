@@ -25,7 +25,7 @@ class Fault:
     """One kind of fault.
 
     Attributes:
-        edit: What it changes in a container's definition, besides the label; None where nothing.
+        edit: What it changes in a container's definition, in addition to the label; None where nothing.
     """
 
     place: Place
