@@ -4,13 +4,14 @@ The most specific value wins, key by key: ``[services.environments.NAME]``, then
 ``[[environments]]``, then the default.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.runtime import Rollout, Scaling
@@ -91,6 +92,15 @@ def _resolved(one: _Same[Service], where: _Same[Environment]) -> Resolved:
         final = final.model_copy(update={"hosts": (host,)})
     update = {"scaling": Scaling.model_validate(shared["scaling"]), "rollout": rollout}
     return Resolved(final, environment.model_copy(update=update))
+
+
+def usable(services: Mapping[int, Service], environment: Environment) -> dict[int, Resolved]:
+    """The services in one environment by their place in the file, except those refused there: that is reported."""
+    found: dict[int, Resolved] = {}
+    for index, service in services.items():
+        with contextlib.suppress(ValidationError):
+            found[index] = resolved(service, environment)
+    return found
 
 
 def suite_gated(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:

@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from pydantic import ValidationError
-
 from nova_infra.config.environment import Environment, Network
-from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.resolved import Resolved, usable
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.config.values.fields import aws_regions
@@ -80,11 +78,7 @@ def _is_tested(found: Resolved, services: Mapping[int, Service]) -> bool:
 
 def _public(services: Mapping[int, Service], environment: Environment) -> Iterator[tuple[int, Resolved]]:
     """Place and settings of the services on the environment's public load balancer."""
-    for index, service in services.items():
-        try:
-            found = resolved(service, environment)
-        except ValidationError:
-            continue  # another check says so
+    for index, found in usable(services, environment).items():
         if found.service.kind == "web" and not found.service.internal:
             yield index, found
 

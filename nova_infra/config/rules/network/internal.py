@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pydantic import ValidationError
-
 from nova_infra.config.environment import Environment
-from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.resolved import Resolved, usable
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.smoke import smoke_paths
 
@@ -62,10 +60,6 @@ def asked_from_outside(
 
 
 def _public(environment: Environment, services: Iterable[Service]) -> Iterator[Resolved]:
-    for service in services:
-        try:
-            found = resolved(service, environment)
-        except ValidationError:
-            continue  # another check says so
+    for found in usable(dict(enumerate(services)), environment).values():
         if found.service.kind == "web" and not found.service.internal:
             yield found
