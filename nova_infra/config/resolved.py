@@ -60,6 +60,24 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     return _resolved(_Same(service), _Same(environment))
 
 
+def usable(services: Mapping[int, Service], environment: Environment) -> dict[int, Resolved]:
+    """The services in one environment by their place in the file, except those refused there: that is reported."""
+    found: dict[int, Resolved] = {}
+    for index, service in services.items():
+        with contextlib.suppress(ValidationError):
+            found[index] = resolved(service, environment)
+    return found
+
+
+def on_public_load_balancer(
+    services: Mapping[int, Service], environment: Environment
+) -> Iterator[tuple[int, Resolved]]:
+    """Place and settings of the services on an environment's public load balancer, without those that are faulty."""
+    for index, found in usable(services, environment).items():
+        if found.service.kind == "web" and not found.service.internal:
+            yield index, found
+
+
 @dataclass(frozen=True, eq=False)
 class _Same(Generic[_Model]):
     """A model as a key, equal to itself alone: to compare two takes longer than to resolve them."""
@@ -92,15 +110,6 @@ def _resolved(one: _Same[Service], where: _Same[Environment]) -> Resolved:
         final = final.model_copy(update={"hosts": (host,)})
     update = {"scaling": Scaling.model_validate(shared["scaling"]), "rollout": rollout}
     return Resolved(final, environment.model_copy(update=update))
-
-
-def usable(services: Mapping[int, Service], environment: Environment) -> dict[int, Resolved]:
-    """The services in one environment by their place in the file, except those refused there: that is reported."""
-    found: dict[int, Resolved] = {}
-    for index, service in services.items():
-        with contextlib.suppress(ValidationError):
-            found[index] = resolved(service, environment)
-    return found
 
 
 def suite_gated(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
 
 
 def actions_besides(environment: Environment, services: Mapping[int, Service]) -> int:
-    """How many actions an environment's stage in the pipeline has, besides the one of each service."""
+    """How many actions an environment's stage in the pipeline has, in addition to that of each service."""
     found = usable(services, environment).values()
     asks = any(each.service.kind == "web" and each.environment.rollout.asks_suite for each in found)
     # The stacks platform and overview, and the step that verifies; then the preflight, the tests and the gate.

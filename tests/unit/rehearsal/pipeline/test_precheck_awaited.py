@@ -30,7 +30,11 @@ def test_a_container_that_others_wait_for_is_doubted_unless_it_only_has_to_start
 
 @pytest.mark.parametrize(
     ("key", "values"),
-    [("Image", ("a", "b")), ("Command", (["a"], ["b"])), ("HealthCheck", ({"Command": ["a"]}, {"Command": ["b"]}))],
+    [
+        ("Image", ("a", "b")),
+        ("Command", (["a"], ["b"])),
+        ("HealthCheck", ({"Command": ["CMD", "a"]}, {"Command": ["CMD", "b"]})),
+    ],
 )
 def test_what_others_wait_for_is_another_one_with_another_image_command_or_health_check(
     key: str, values: tuple[Any, Any]
