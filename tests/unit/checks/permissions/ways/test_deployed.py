@@ -1,5 +1,6 @@
 """What a service of an environment before the approval reaches of what the approval protects."""
 
+import json
 from typing import Any
 
 import pytest
@@ -69,6 +70,9 @@ BEYOND = {
         "secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:us-east-1:{PROD}:secret:nova/token-??????"
     ),
     "what production's users wrote": allow("dynamodb:Query", f"arn:aws:dynamodb:us-east-1:{PROD}:table/orders"),
+    "a bus in an account by most of its digits": allow(
+        "events:PutEvents", "arn:aws:events:us-east-1:3333333333??:event-bus/default"
+    ),
     "a queue in production": allow("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{PROD}:orders"),
 }
 WITHIN = {
@@ -80,6 +84,8 @@ WITHIN = {
     ),
     "a table of its own": allow("dynamodb:*", f"arn:aws:dynamodb:us-east-1:{DEV}:table/orders"),
     "any table": allow("dynamodb:PutItem"),
+    "a queue of any account": allow("sqs:SendMessage", "arn:aws:sqs:*:*:orders"),
+    "a queue in an account by other digits": allow("sqs:SendMessage", "arn:aws:sqs:*:5555*:orders"),
     "its image": allow(["ecr:BatchGetImage"], f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/carts-service"),
     "a bucket": allow("s3:PutObject", "arn:aws:s3:::reports/*"),
     "what is said of a stack": allow("cloudformation:DescribeStacks", f"arn:aws:cloudformation:*:{PROD}:stack/x/*"),
@@ -156,6 +162,10 @@ def test_what_only_a_service_of_aws_does_is_nobodys_code() -> None:
     assert details(template, DEV, "Dev")
     assert details(trusted_by(template, "lambda"), DEV, "Dev")
     assert details(trusted_by(template, "ecs"), DEV, "Dev") == []
+    bus = f"arn:aws:events:us-east-1:{PROD}:event-bus/orders"
+    assert details(trusted_by(with_task(allow("events:PutEvents", bus)), "events"), DEV, "Dev") == [
+        f"Task may events:PutEvents on {bus}: behind the approval"
+    ]
     somebody = allow("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{DEV}:root"})
     template["Resources"]["Task"]["Properties"]["AssumeRolePolicyDocument"] = somebody
     assert details(template, DEV, "Dev")
@@ -213,6 +223,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "who owns the topic": where("StringEquals", "AWS:SourceOwner", PROD),
     "through an endpoint": where("StringEquals", "aws:SourceVpce", "vpce-0123456789abcdef0"),
     "who mounts a file system": where("Bool", "elasticfilesystem:AccessedViaMountTarget", "true"),
+    "what no ARN looks like": where("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{DEV}"),
     "who is a service of AWS's": where("Bool", "aws:PrincipalIsAWSService", "true"),
 }
 
@@ -302,6 +313,39 @@ def test_it_may_let_in_whoever_delivers_and_those_who_only_look() -> None:
     put(template, "Role", "AWS::IAM::Role", AssumeRolePolicyDocument=trust)
     looking = allow("sqs:GetQueueAttributes", Principal={"AWS": DEV})
     put(template, "Policy", "AWS::SQS::QueuePolicy", PolicyDocument=looking)
+    assert details(template, PROD, "Prod") == []
+
+
+def test_production_names_no_account_of_an_earlier_environment() -> None:
+    """Whatever it is for: something would pass between the two that nobody has approved."""
+    named: dict[str, tuple[str, dict[str, Any]]] = {
+        "PeerOwnerId": ("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": DEV}),
+        "Principals": ("AWS::RAM::ResourceShare", {"Principals": [DEV]}),
+        "Targets": ("AWS::Events::Rule", {"Targets": [{"Arn": f"arn:aws:events:us-east-1:{DEV}:event-bus/x"}]}),
+        "Layers": ("AWS::Lambda::Function", {"Layers": [{"Fn::Sub": f"arn:aws:lambda:x:{DEV}:layer:x:1"}]}),
+        "ContainerDefinitions": (
+            "AWS::ECS::TaskDefinition",
+            {"ContainerDefinitions": [{"Image": f"{DEV}.dkr.ecr.us-east-1.amazonaws.com/shop:1"}]},
+        ),
+    }
+    for key, (kind, properties) in named.items():
+        template: Template = {"Resources": {}}
+        put(template, "Thing", kind, **properties)
+        loaded = Loaded(template["Resources"], PROD, frozenset(), PROMOTION.before("Prod"))
+        [found] = production_out_of_reach(loaded)
+        said = f"something passes between this account and {DEV}: its environment comes before the approval"
+        assert (found.logical_id, found.location, found.detail) == ("Thing", f"Properties.{key}", said)
+        assert details(template, DEV, "Dev") == []
+        others = json.loads(json.dumps(template).replace(DEV, f"1{DEV}"))
+        assert details(others, PROD, "Prod") == []
+
+
+def test_what_code_or_people_read_may_name_any_account() -> None:
+    template: Template = {"Resources": {}}
+    variables = {"Environment": [{"Name": "FROM", "Value": DEV}]}
+    put(template, "Task", "AWS::ECS::TaskDefinition", ContainerDefinitions=[variables], Tags=[{"Value": DEV}])
+    put(template, "Alarm", "AWS::CloudWatch::Alarm", AlarmDescription=f"as in {DEV}")
+    put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sqs:*", f"arn:aws:sqs:*:{DEV}:x")}])
     assert details(template, PROD, "Prod") == []
 
 
