@@ -112,7 +112,7 @@ types-tests: types ## Strict type checks of tests, the services' included, and s
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
 RULES = tests/unit/checks tests/unit/config
 OPERATIONS = tests/unit/operations tests/unit/cli tests/unit/images tests/unit/deployed
-PARTS = unit-synthesis unit-others unit-rehearsal unit-operations unit-rules unit-services types lint
+PARTS = unit-synthesis unit-operations unit-rehearsal unit-others unit-rules unit-services lint types
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides.
 FURTHER_PARTS = types-tests insecure

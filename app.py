@@ -2,8 +2,10 @@
 
 import gc
 import os
+import re
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +28,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except RuntimeError as error:
-        # CDK has printed each finding by then; a traceback through its internals would bury them.
-        if not str(error).startswith("ValidationFailed"):
+        # What CDK finds, as `ValidationFailed: …` or of a line of somebody's: a traceback through CDK would bury it.
+        files = ((Path(each.filename), each.lineno) for each in traceback.extract_tb(error.__traceback__))
+        own = [f"{path.relative_to(ROOT)}:{line}: " for path, line in files if path.is_relative_to(ROOT / "services")]
+        is_named = re.match(r"[A-Z]\w+: ", str(error)) is not None
+        if type(error.__cause__).__name__ != "JavaScriptError" or not (own or is_named):
             raise
-        print(error, file=sys.stderr)
+        print(f"{(own or [''])[-1]}{error}", file=sys.stderr)
         return 1
     return 0
 

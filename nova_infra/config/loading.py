@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nova_infra.config.delivery import Delivery, Images, ReleaseSettings, Source, Toolchain
+from nova_infra.config.delivery import Delivery, Images, Platform, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.faults.salvage import usable_services
 from nova_infra.config.rehearsal.dependency import Dependency
@@ -92,6 +92,7 @@ def _parts(data: Mapping[str, Any], services: Mapping[int, Service]) -> ValidPar
     names = [each.get("name") if isinstance(each, dict) else None for each in environments]
     texts = [name for name in names if isinstance(name, str)]
     return ValidParts(
+        platform=_valid(Platform, [data.get("platform", {})]).get(0, Platform()),
         toolchain=_valid(Toolchain, [data.get("toolchain")]).get(0),
         source=_valid(Source, [data.get("source")]).get(0),
         delivery=_valid(Delivery, [data.get("delivery", {})]).get(0),

@@ -28,6 +28,7 @@ class ValidParts:
         services: By their place in the file.
     """
 
+    platform: Platform
     toolchain: Toolchain | None
     source: Source | None
     delivery: Delivery | None

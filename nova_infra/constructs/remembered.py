@@ -1,10 +1,11 @@
-"""Remembers answers of CDK that never change: each question costs a message to CDK's Node process."""
+"""Remembers answers of CDK that never change, and durations: each costs a message to CDK's Node process."""
 
 import functools
 from collections.abc import Callable
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -53,3 +54,15 @@ def group_id(group: ec2.ISecurityGroup) -> str:
 def execution_role(definition: ecs.TaskDefinition) -> iam.IRole:
     """The execution role of a task definition, which CDK makes when it is first asked for."""
     return definition.obtain_execution_role()
+
+
+@functools.cache
+def seconds(amount: float) -> cdk.Duration:
+    """A duration in seconds."""
+    return cdk.Duration.seconds(amount)
+
+
+@functools.cache
+def minutes(amount: float) -> cdk.Duration:
+    """A duration in minutes."""
+    return cdk.Duration.minutes(amount)

@@ -179,6 +179,13 @@ class Engine:
                 return first
         raise self.rubbish("image inspect", said)
 
+    def full_name(self, name: str) -> str:
+        """An image's name with its registry: Podman knows no default one."""
+        first, slash, _ = name.partition("/")
+        if self.is_docker or (slash and ("." in first or ":" in first or first == "localhost")):
+            return name
+        return f"docker.io/{name}" if slash else f"docker.io/library/{name}"
+
     def image_names(self) -> dict[str, str]:
         """Every name in the store, with its tag, to the image's id."""
         name = "{{.Name}}" if self.program == "buildah" else "{{.Repository}}"

@@ -87,12 +87,7 @@ def require_start(engine: Engine) -> Limits:
     Raises:
         EngineError: This machine does not let the engine run containers.
     """
-    if engine.image(_PROBE) is None:
-        with scratch_directory("probe") as directory:
-            archive = Path(directory, "image.tar")
-            with tarfile.open(archive, "w") as tar:
-                tar.addfile(tarfile.TarInfo("probe"), io.BytesIO())
-            engine.run("import", str(archive), _PROBE)
+    have_program(engine, _PROBE, "probe", b"")
     # What this process may have tells nothing of a daemon, which may have less.
     open_files = sorted({MOST_OPEN_FILES, own_open_files(), FARGATE_OPEN_FILES}, reverse=True)
     processes = list(_PROCESSES)
@@ -104,6 +99,18 @@ def require_start(engine: Engine) -> Limits:
         else:
             raise error
     return Limits(open_files[0], processes[0])
+
+
+def have_program(engine: Engine, image: str, name: str, program: bytes) -> None:
+    """Have an image in the engine's store that holds one program and nothing else."""
+    if engine.image(image) is not None:
+        return
+    with scratch_directory("image") as directory:
+        archive, file = Path(directory, "image.tar"), tarfile.TarInfo(name)
+        file.size, file.mode = len(program), 0o755
+        with tarfile.open(archive, "w") as tar:
+            tar.addfile(file, io.BytesIO(program))
+        engine.run("import", str(archive), image)
 
 
 def limit_options(soft: int, hard: int, processes: int | None) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
-from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 
 NO_TARGET = "no target"
@@ -20,6 +19,21 @@ REQUESTS_PER_MINUTE = 40
 
 USERS = 200
 """Users of each service. Each sends one request in five simulated minutes."""
+
+
+@dataclass
+class ConnectionsRecord:
+    """Connections to a dependency.
+
+    Attributes:
+        limit: How many it takes in production; None where nobody says.
+        origin: Where the limit comes from, in a clause.
+        most: Revision to the most that one of its tasks held at once.
+    """
+
+    limit: int | None
+    origin: str = ""
+    most: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

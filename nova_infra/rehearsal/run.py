@@ -94,7 +94,9 @@ def rehearse(options: Options) -> bool:
             # What AWS would refuse, the plan has said: what is left is what the rehearsal does not know.
             if prepared.unknown is not None:
                 raise prepared.unknown
-            record.granted = taken_for_granted(prepared.candidate, baseline, provided(prepared.config))
+            record.granted = taken_for_granted(
+                prepared.candidate, baseline, provided(prepared.config), prepared.runtime.runs
+            )
             record.granted += chosen_protocols(prepared.config, prepared.candidate.sources, baseline.sources)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
@@ -145,7 +147,7 @@ def _prepare(options: Options, console: Console) -> _Prepared:
     delivery = delivery_of(candidate)
     delivery.pipeline.until(options.until)  # refuses a stage that there is not
     try:
-        gaps = precheck(candidate, provided(config))
+        gaps = precheck(candidate, provided(config), runtime.runs)
     except UnresolvableError as error:
         return _Prepared(options, candidate, config, runtime, delivery, files, [], [], unknown=error)
     gaps += [f"jobs outside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
@@ -230,6 +232,7 @@ def _runtime(options: Options, candidate: Release, config: Config | None, consol
         _require_kit(config)
         if config.rehearsal.dependencies:
             runtime = SourceRuntime(engine_for(config))
+    runtime.assets = assets
     runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     return runtime
 

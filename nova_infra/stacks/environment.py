@@ -48,32 +48,28 @@ class EnvironmentStacks:
             environment=environment,
             group={name: image_tags[name] for name in members},
         )
-        minutes = group_minutes(config.release, config.services, environment)
+        minutes = dict.fromkeys(members, group_minutes(config.release, config.services, environment))
         self.services: dict[str, WebServiceStack | BackgroundStack] = {}
         for each in (resolved(service, environment) for service in config.services):
-            name = each.service.name
-            waits = minutes if name in members else 0
-            props = WorkloadProps(
-                config, self.platform, each.environment, each.service, image_tags[name], group_minutes=waits
-            )
-            self.services[name] = (
-                WebServiceStack(scope, props) if each.service.kind == "web" else BackgroundStack(scope, props)
-            )
+            name, kind = each.service.name, WebServiceStack if each.service.kind == "web" else BackgroundStack
+            waits, tag = minutes.get(name, 0), image_tags[name]
+            props = WorkloadProps(config, self.platform, each.environment, each.service, tag, group_minutes=waits)
+            self.services[name] = kind(scope, props)
         for name, extension in extensions.items():
-            extend(
-                extension,
-                self.services[name],
-                self.services[name].task,
-                name=name,
-                environment=environment.name,
-                platform=self.platform,
-                security_group=self.services[name].security_group,
-            )
+            self._extend(name, extension, environment)
         OverviewStack(
-            scope,
-            "overview",
-            prefix=prefix,
-            environment=environment,
+            scope, "overview", prefix=prefix, environment=environment, platform=self.platform, services=self.services
+        )
+
+    def _extend(self, name: str, extension: Extension, environment: Environment) -> None:
+        """Add a service's own resources to its stack."""
+        stack = self.services[name]
+        extend(
+            extension,
+            stack,
+            stack.task,
+            name=name,
+            environment=environment.name,
             platform=self.platform,
-            services=self.services,
+            security_group=stack.security_group,
         )

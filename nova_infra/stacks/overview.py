@@ -1,6 +1,6 @@
 """The stack with the dashboard and the composite alarm over all services of an environment."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -41,6 +41,19 @@ class OverviewStack(cdk.Stack):
         for each in services.values():
             self.add_stack_dependency(each)
         web = {name: stack for name, stack in services.items() if isinstance(stack, WebServiceStack)}
+        self._canary_alarm(prefix, web, services)
+        if not web:
+            return
+        Dashboard(
+            self,
+            "Dashboard",
+            prefix=prefix,
+            cluster_name=platform.cluster_name,
+            load_balancers={service: stack.web_service.load_balancer_full_name for service, stack in web.items()},
+            target_groups={service: stack.web_service.target_group_full_names for service, stack in web.items()},
+        )
+
+    def _canary_alarm(self, prefix: str, web: Collection[str], services: Mapping[str, cdk.Stack]) -> None:
         # At most 90 of the 100 alarms that one may be composed of.
         kinds = ("errors", "unanswered")
         names = [alarm_name(stack_name(prefix, service), kind) for service in web for kind in kinds]
@@ -56,14 +69,4 @@ class OverviewStack(cdk.Stack):
             alarm_rule=" OR ".join(f'ALARM("{name}")' for name in names),
             # Each service's own alarm has already notified someone: this one answers for all services together.
             actions_enabled=False,
-        )
-        if not web:
-            return
-        Dashboard(
-            self,
-            "Dashboard",
-            prefix=prefix,
-            cluster_name=platform.cluster_name,
-            load_balancers={service: stack.web_service.load_balancer_full_name for service, stack in web.items()},
-            target_groups={service: stack.web_service.target_group_full_names for service, stack in web.items()},
         )

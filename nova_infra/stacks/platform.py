@@ -7,12 +7,14 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
+from nova_infra.config.environment import Network
 from nova_infra.config.resolved import Resolved, resolved, suite_asked
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
@@ -74,13 +76,7 @@ class PlatformStack(cdk.Stack):
         )
         self._zones = [f"{environment.region}{letter}" for letter in environment.network.zones]
         publishers = [Publisher.alarms(self), Publisher.events()]
-        self.key = EncryptionKey(
-            self,
-            "Encryption",
-            name=f"{prefix}: log groups and the alert topic",
-            publishers=publishers,
-            log_groups=encrypted_log_groups(prefix),
-        ).key
+        self.key = self._encryption_key(prefix, publishers)
         self._log_retention_days = environment.log_retention_days
         vpc = self._vpc(prefix, environment)
         network = environment.network
@@ -88,16 +84,25 @@ class PlatformStack(cdk.Stack):
         self.cluster = self._cluster(environment, vpc)
         self.ingress: Ingress | ExistingIngress = self._ingress(prefix, environment, vpc)
         self._export()
-        self.private_ingress = (
-            self._private_ingress(prefix, environment, vpc)
-            if any(service.internal for service in config.services)
-            else None
-        )
+        internal = any(service.internal for service in config.services)
+        self.private_ingress = self._private_ingress(prefix, environment, vpc) if internal else None
         self._protect(prefix, environment)
         self.topic = self._alerts(prefix, environment, publishers)
         self._add_hooks(prefix, config, environment, group)
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
+        self._tell_tools(network)
+
+    def _encryption_key(self, prefix: str, publishers: Sequence[Publisher]) -> kms.IKey:
+        return EncryptionKey(
+            self,
+            "Encryption",
+            name=f"{prefix}: log groups and the alert topic",
+            publishers=publishers,
+            log_groups=encrypted_log_groups(prefix),
+        ).key
+
+    def _tell_tools(self, network: Network) -> None:
         if network.cluster_name is not None:
             # The tools look for it where there is no cluster of the environment's own name.
             cdk.CfnOutput(self, CLUSTER_OUTPUT, value=self.cluster_name)

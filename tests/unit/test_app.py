@@ -180,6 +180,38 @@ def test_the_entry_point_ends_with_code_2_and_one_line(example: Path) -> None:
     assert line.endswith(": choose one of them, or add it to nova.toml")
 
 
+@pytest.mark.parametrize(
+    ("said", "place", "shown"),
+    [
+        ("TooManyResourcesInStack: 622 are more than 500", "services/desk/infrastructure.py", True),
+        ("There is already a Construct with name 'A'", "services/desk/infrastructure.py", True),
+        ("ValidationFailed: WARNING x", "nova_infra/app.py", True),
+        ("There is already a Construct with name 'A'", "nova_infra/app.py", False),
+    ],
+)
+def test_what_cdk_finds_in_a_services_file_is_said_without_a_traceback(
+    said: str, place: str, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from jsii.errors import JavaScriptError
+
+    entry, names = load_entry_point(), {"JavaScriptError": JavaScriptError}
+    exec(
+        compile(
+            f"\ndef synthesize(_):\n    raise RuntimeError({said!r}) from JavaScriptError('at x')", ROOT / place, "exec"
+        ),
+        names,
+    )
+    monkeypatch.setattr("nova_infra.config.load_config", lambda _: None)
+    monkeypatch.setattr(entry, "synthesize", names["synthesize"])
+    if shown:
+        assert entry.main() == 1
+        where = f"{place}:3: " if place.startswith("services") else ""
+        assert capsys.readouterr().err == f"{where}{said}\n"
+    else:
+        with pytest.raises(RuntimeError):
+            entry.main()
+
+
 def test_another_share_of_traffic_also_holds_where_a_service_has_its_own_rollout(
     app: ModuleType, raw: dict[str, Any]
 ) -> None:

@@ -90,13 +90,17 @@ def test_one_process_answers_for_cdk_or_those_that_jsii_starts(changed: str, pro
 
 @pytest.mark.parametrize(
     ("says", "fault"),
-    [
-        (None, "not found, and CDK runs in Node"),
-        ("exit 3", "does not run as Node does"),
-        ("echo Python 3.11", "does not run as Node does"),
-        ("[ $1 = --version ] && echo v14.21.3", "is Node v14.21.3, and CDK needs 18 or newer"),
-        ("[ $1 = --version ] && echo v24.19.0", "CDK does not start in it"),
-    ],
+    # What is no program, and what is none of Node's: each in a process of its own.
+    one_of_each(
+        [
+            (None, "not found, and CDK runs in Node"),
+            ("[ $1 = --version ] && echo v14.21.3", "is Node v14.21.3, and CDK needs 18 or newer"),
+            ("exit 3", "does not run as Node does"),
+            ("echo Python 3.11", "does not run as Node does"),
+            ("[ $1 = --version ] && echo v24.19.0", "CDK does not start in it"),
+        ],
+        kind=lambda case: case[0] is None,
+    ),
 )
 def test_a_node_that_cdk_cannot_use_is_said_in_one_line(says: str | None, fault: str, tmp_path: Path) -> None:
     node = tmp_path / "node"
@@ -120,7 +124,7 @@ def test_somebody_s_own_runtime_of_jsii_is_started_by_jsii() -> None:
     assert said.stderr.splitlines()[-1].endswith("leave JSII_NODE and JSII_RUNTIME unset")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", one_of_each([signal.SIGINT, signal.SIGKILL]))
 def test_a_synthesis_that_is_interrupted_says_nothing_and_leaves_nothing(number: int, tmp_path: Path) -> None:
     """Both as CDK starts; the one signal reaches Python alone, the other every process of the terminal."""
     program = [sys.executable, str(ROOT / "app.py")]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
@@ -96,24 +96,13 @@ def _composite_alarm(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _idle_colour(sandbox: Sandbox) -> Iterator[Reading]:
     """The load balancer's own requests are the busy colour; a load balancer that is not there is the idle one."""
-    begun = sandbox.now()
-    queries = [
-        _requests("busy", sandbox.ground["Balancer"]),
-        _requests("idle", "app/none/0000000000000000"),
-        {"Id": "both", "Expression": "SUM([busy, idle])"},
-    ]
+    begun, busy = sandbox.now(), _requests("busy", sandbox.ground["Balancer"])
+    idle = _requests("idle", "app/none/0000000000000000")
 
     def counted() -> dict[str, list[float]] | None:
-        answer = sandbox.call(
-            "cloudwatch",
-            "get_metric_data",
-            MetricDataQueries=queries,
-            StartTime=begun - timedelta(minutes=1),
-            EndTime=sandbox.now() + timedelta(minutes=1),
-        )
-        values = {each["Id"]: list(each.get("Values", ())) for each in answer["MetricDataResults"]}
-        if values.get("busy"):
-            return values
+        found = _values(sandbox, begun, busy, idle, {"Id": "both", "Expression": "SUM([busy, idle])"})
+        if found.get("busy"):
+            return found
         ask(sandbox.ground["Address"], "/")
         return None
 
@@ -122,6 +111,26 @@ def _idle_colour(sandbox: Sandbox) -> Iterator[Reading]:
         raise UndecidedError("the metric that should have no data has some")
     said = f"with busy {values['busy']} and idle {values.get('idle', [])}, SUM gives {values.get('both', [])}"
     yield held_if("idle-colour", values.get("both") == values["busy"], said)
+    begun = sandbox.now() + timedelta(minutes=2)  # the minute after the last request's
+    sandbox.sleep(360)
+    values = _values(sandbox, begun, busy, {"Id": "filled", "Expression": "FILL(busy, 0)"})
+    if values.get("busy"):
+        raise UndecidedError("somebody else has asked the load balancer")
+    filled = values.get("filled", [])
+    said = f"in minutes after the last request, FILL gives {filled or 'nothing'}"
+    yield held_if("fill-after-the-last-data", bool(filled) and not any(filled), said)
+
+
+def _values(sandbox: Sandbox, begun: datetime, *queries: dict[str, Any]) -> dict[str, list[float]]:
+    """Id of each query to its values since a minute before a time."""
+    answer = sandbox.call(
+        "cloudwatch",
+        "get_metric_data",
+        MetricDataQueries=list(queries),
+        StartTime=begun - timedelta(minutes=1),
+        EndTime=sandbox.now() + timedelta(minutes=1),
+    )
+    return {each["Id"]: list(each.get("Values", ())) for each in answer["MetricDataResults"]}
 
 
 def _requests(name: str, balancer: str) -> dict[str, Any]:
@@ -137,5 +146,5 @@ EXPERIMENTS = (
     Experiment("parameters", ("parameter-versions", "parameter-history"), 2, _parameters, ground=False),
     Experiment("change-set", ("executed-change-set",), 5, _change_set, ground=False),
     Experiment("composite-alarm", ("composite-alarm",), 2, _composite_alarm, ground=False),
-    Experiment("idle-colour", ("idle-colour",), 6, _idle_colour),
+    Experiment("idle-colour", ("idle-colour", "fill-after-the-last-data"), 13, _idle_colour),
 )

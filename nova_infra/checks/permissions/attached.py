@@ -246,13 +246,14 @@ def _managed_policies() -> dict[str, tuple[tuple[str, str], ...]]:
     }
 
 
-def _with_principals(value: object, depth: int = 4) -> Iterator[Mapping[str, Any]]:
+def _with_principals(value: object, depth: int = 4) -> list[Mapping[str, Any]]:
     """The statements within a resource's properties that name principals: some policies stand deep within them."""
-    if isinstance(value, Mapping) and {"Principal", "NotPrincipal"} & set(value):
-        yield value
-    elif depth and isinstance(value, Mapping | list):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            yield from _with_principals(each, depth if isinstance(value, list) else depth - 1)
+    if isinstance(value, dict) and ("Principal" in value or "NotPrincipal" in value):
+        return [value]
+    if not depth or not isinstance(value, dict | list):
+        return []
+    parts, left = (value, depth) if isinstance(value, list) else (value.values(), depth - 1)
+    return [found for each in parts if isinstance(each, dict | list) for found in _with_principals(each, left)]
 
 
 def _as_document(kind: str, properties: Mapping[str, Any]) -> Mapping[str, Any]:

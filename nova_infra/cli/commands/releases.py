@@ -11,14 +11,11 @@ import click
 from nova_infra.cli.built import built_assembly
 from nova_infra.cli.commands.reports import where_options, whereabouts
 from nova_infra.cli.output import format_option, show
-from nova_infra.errors import CheckFailedError, NotDeployedError, RefusedError
 
 if TYPE_CHECKING:
     from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
     from nova_infra.documents.render import Format
     from nova_infra.names import Role
-    from nova_infra.operations.gates.preflight import Known
-    from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage
 
 
 def in_environment(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,38 +70,14 @@ def verify(release: str | None, checkout: bool, patience: float, assembly: Path 
 
     Checks images by digest, deployments, alarms, and each service's /version over HTTP.
     """
-    from datetime import UTC, datetime
-
-    from nova_infra.assembly import digest_of_files
-    from nova_infra.operations.gates.orphans import orphans, told
-    from nova_infra.operations.gates.traffic import judged_by
-    from nova_infra.operations.gates.verify import verify as look
-    from nova_infra.operations.records.ledger import Entry, append
-    from nova_infra.operations.records.lookup import short
-    from nova_infra.operations.records.waivers import read_waivers, waived
-    from nova_infra.operations.release.checkout import unsigned
+    from nova_infra.operations.gates.release import verify_release
 
     target = open_environment("release" if checkout else "observer", where)
-    name, images, committed_at = _release(target, release, checkout)
-    found = look(target, images, patience=patience, notify=click.echo)
-    now = datetime.now(UTC).replace(microsecond=0)
-    waivers = waived(read_waivers(target), name, now=now) if found else {}
-    in_spite = [f"{each.text}: {waivers[each.subject]}" for each in found if each.subject in waivers]
-    faults = [each.text for each in found if each.subject not in waivers]
-    if checkout:
-        faults += unsigned(target, images, Path.cwd())
-        outcome: Outcome = "failed" if faults else "verified"
-        reason = next(iter([*faults, *in_spite]), "")
-        built = digest_of_files(assembly) if assembly is not None and target.played() is None else ""
-        append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at, built))
-    known = _known(target, where, checkout)
-    for stack in orphans(target.prefix, target.stacks(), known.services) if known is not None else ():
-        click.echo(told(stack))
-    for line in in_spite:
-        click.echo(line)
-    for line in judged_by(target):
-        click.echo(line)
-    _report(faults, f"{target.name} runs {short(name)}: {len(images)} services as released")
+    place = whereabouts(where["region"], where["platform"])
+    said = verify_release(
+        target, release, place, checkout=checkout, assembly=assembly, patience=patience, notify=click.echo
+    )
+    click.echo(said)
 
 
 @click.command()
@@ -117,58 +90,11 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     Checks alarms, holds, other deployments, stacks, quotas, certificates, signatures, secrets and the listener rules'
     weights.
     """
-    from datetime import UTC, datetime
-
-    from nova_infra.assembly import digest_of
-    from nova_infra.operations.gates.orphans import told
-    from nova_infra.operations.gates.preflight import judge, survey
-    from nova_infra.operations.gates.traffic import loaded_by_suite, to_be_judged_by
-    from nova_infra.operations.records.holds import refusals
-    from nova_infra.operations.records.lookup import short
-    from nova_infra.operations.release.checkout import unsigned
-    from nova_infra.operations.release.secrets import missing_secrets
+    from nova_infra.operations.gates.release import allow_deployment
 
     target = open_environment("observer", where)
-    try:
-        released_templates = release_templates(target, assembly) or None
-        if released_templates:
-            click.echo(f"templates: {digest_of(released_templates)}")  # as the brief said
-        conditions = survey(target, _known(target, where, checkout), released_templates)
-    except NotDeployedError:
-        click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may start")
-        return
-    name, images, unsigned_images = None, {}, list[str]()
-    if checkout:
-        name, released, _ = _release(target, None, checkout=True)
-        images = {service: image.digest for service, image in released.items()}
-        unsigned_images = unsigned(target, released, Path.cwd())
-    judged = judge(conditions, name, images, now=datetime.now(UTC))
-    for stack in conditions.orphans:
-        click.echo(told(stack))
-    for line in to_be_judged_by(target, loaded_by_suite(Path.cwd(), target.name) if checkout else ()):
-        click.echo(line)
-    for blocker, waiver in judged.waived:
-        click.echo(f"{blocker.text}: {waiver}: {blocker.lost}")
-    secrets = missing_secrets(target, released_templates or {})
-    for line in secrets.not_checked:
-        click.echo(line)
-    refused = [blocker.text for blocker in judged.refused] + unsigned_images + [*secrets.missing]
-    held = name is not None and refusals(conditions.holds, name, images)
-    if name is not None and not held and any(blocker.subject for blocker in judged.refused):
-        command = f'nova accept-red {target.name} {short(name)} --why "…"'
-        refused.append(f"if the red is not the release's fault and the release cannot wait: `{command}`, then retry")
-    _report(refused, f"{target.name}: a deployment may start")
-
-
-def release_templates(target: ObservedEnvironment, assembly: Path | None) -> dict[str, Any]:
-    """Stack to its template in the release: a rehearsal knows what it plays. Empty where no assembly is given."""
-    if (played := target.played()) is not None:
-        return dict(played.templates)
-    if assembly is None:
-        return {}
-    from nova_infra.assembly import Assembly
-
-    return Assembly(assembly).templates(target.prefix)
+    place = whereabouts(where["region"], where["platform"])
+    click.echo(allow_deployment(target, place, checkout=checkout, assembly=assembly, notify=click.echo))
 
 
 @click.command()
@@ -236,49 +162,6 @@ def accept_red(release: str, why: str, **where: Any) -> None:
 COMMANDS = (releases, verify, preflight, accept_red, hold, release_hold)
 
 
-def _release(
-    environment: ObservedEnvironment, release: str | None, checkout: bool
-) -> tuple[str, dict[str, ReleasedImage], Any]:
-    """Name, images and commit time of the release that a command is about."""
-    if checkout:
-        from nova_infra.operations.release.checkout import released
-
-        return released(environment, Path.cwd())
-    entry = _entry(environment, release)
-    return entry.release, dict(entry.images), entry.committed_at
-
-
-def _known(environment: ObservedEnvironment, where: dict[str, Any], checkout: bool) -> Known | None:
-    """What nova.toml says of the services; in a rehearsal, with what the release that is played runs."""
-    from nova_infra.config import load_config
-    from nova_infra.deployed.connect import service_names
-    from nova_infra.operations.gates.orphans import wanted_rules
-    from nova_infra.operations.gates.preflight import Known
-
-    if (played := environment.played()) is not None:
-        # A job runs nothing between its runs.
-        return Known(tuple({*played.images, *(service_names(whereabouts(None, None)) or ())}))
-    if checkout:
-        config = load_config(Path.cwd())
-        here = config.environment(environment.name)
-        balancer = here.network.load_balancer
-        listener = balancer.listener if balancer is not None else ""
-        return Known([service.name for service in config.services], wanted_rules(config, here), listener)
-    names = service_names(whereabouts(where["region"], where["platform"]))
-    return Known(names) if names is not None else None
-
-
-def _entry(environment: ObservedEnvironment, release: str | None) -> Entry:
-    from nova_infra.operations.records.ledger import read_ledger
-    from nova_infra.operations.records.lookup import matching
-
-    ledger = read_ledger(environment)
-    if not ledger.entries:
-        environment.service_names()  # refuses an environment that does not exist
-        raise RefusedError(f"release: the ledger of {environment.name} is empty: nothing was released there yet")
-    return ledger.entries[0] if release is None else matching(ledger, release)[0]
-
-
 def _tell_unknown(environment: ObservedEnvironment, release: str) -> None:
     """Warn about a name that is neither a commit nor a known release: it may be a typo."""
     from nova_infra.operations.records.ledger import read_ledger
@@ -286,10 +169,3 @@ def _tell_unknown(environment: ObservedEnvironment, release: str) -> None:
 
     if not is_hexadecimal(release) and all(entry.release != release for entry in read_ledger(environment).entries):
         click.echo(f"no release is called {release} yet: this takes effect when one is")
-
-
-def _report(faults: list[str], otherwise: str) -> None:
-
-    if faults:
-        raise CheckFailedError("\n".join(faults))
-    click.echo(otherwise)

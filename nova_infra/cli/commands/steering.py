@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nova_infra.cli.built import built_assembly
-from nova_infra.cli.commands.releases import in_environment, release_templates, wait_option
+from nova_infra.cli.commands.releases import in_environment, wait_option
 from nova_infra.cli.commands.reports import whereabouts
 from nova_infra.cli.output import ask, format_option, notify, rendered
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
@@ -108,37 +107,13 @@ def gate(
 
     Exits with 0 if every run was green, with 1 if one was red, and with 2 if nothing can be asked.
     """
-    import tempfile
-    from dataclasses import replace
-
     from nova_infra.deployed.connect import connect_gate
-    from nova_infra.operations.rollout.suite.command import SuiteCommand
-    from nova_infra.operations.rollout.suite.gate import SuiteGate
-    from nova_infra.operations.rollout.suite.load import SuiteLoad
+    from nova_infra.operations.rollout.suite.answer import answer_by_suite
 
-    everyone = tuple(dict.fromkeys((*services, *loaded)))
-    if not everyone:
+    if not (services or loaded):
         raise RefusedError("service: not given: name the services that wait for the suite, or pass --load NAME")
     target = connect_gate(where["environment"], where=whereabouts(where["region"], where["platform"]))
-    released = _released(target, everyone, assembly)
-    seconds = 10.0
-    if target.played() is not None:
-        seconds, patience = 0.5, min(patience, 30)
-    with tempfile.TemporaryDirectory(prefix="nova-gate-") as directory:
-        suite = SuiteCommand(command, target.url, Path.cwd(), Path(directory, "suite.log"), click.echo, seconds)
-        # Whatever runs again and again says only what is wrong, and keeps the output of its latest run.
-        quiet = replace(suite, log=Path(directory, "load.log"), tell=lambda _: None, afresh=True)
-        asked = SuiteGate(
-            target,
-            released,
-            suite.run,
-            patience,
-            click.echo,
-            seconds,
-            load=SuiteLoad(target, loaded, quiet.run, click.echo) if loaded else None,
-            only_loaded=set(loaded) - set(services),
-        )
-        red = asked.answer()
+    red = answer_by_suite(target, services, loaded, command, patience=patience, assembly=assembly, notify=click.echo)
     if red:
         raise CheckFailedError("\n".join(f"rolled back: {line}" for line in red))
 
@@ -203,15 +178,6 @@ def rollback(
 
 
 COMMANDS = (watch, promote, abort, gate, rollback)
-
-
-def _released(target: Any, services: Sequence[str], assembly: Path | None) -> dict[str, Any]:
-    """Each service to its template in the release."""
-    wanted = release_templates(target, assembly)
-    stacks = {service: target.stack_name(service) for service in services}
-    if missing := [service for service, stack in stacks.items() if stack not in wanted]:
-        raise RefusedError(f"service: {missing[0]!r} is not in the release: pass --assembly cdk.out, or correct it")
-    return {service: wanted[stack] for service, stack in stacks.items()}
 
 
 def _operated(where: dict[str, Any]) -> Any:

@@ -71,7 +71,9 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
     yield from between_environments(environments, services)
     yield from internal_load_balancers(environments, services, last=parts.environment_count - 1)
     yield from _services(services, environments)
-    yield from service_contradictions(environments, services, names=parts.environment_names)
+    yield from service_contradictions(
+        environments, services, names=parts.environment_names, platform=parts.platform.name
+    )
     yield from smoke_contradictions(environments, services)
     yield from rollout_contradictions(environments, services, in_job=in_job)
     yield from group_contradictions(parts.release, environments, services, in_job=in_job)

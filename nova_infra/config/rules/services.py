@@ -12,17 +12,24 @@ from nova_infra.config.rules.service import kinds, queues, surroundings
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.surroundings import Permission
 from nova_infra.config.values.actions import misspelt
+from nova_infra.schedules import expression
 
 
 def service_contradictions(
-    environments: Mapping[int, Environment], services: Mapping[int, Service], *, names: Collection[str] | None
+    environments: Mapping[int, Environment],
+    services: Mapping[int, Service],
+    *,
+    names: Collection[str] | None,
+    platform: str,
 ) -> Iterator[str]:
     """Every contradiction, as the path of the key that was written, what is wrong and what to do.
 
     Args:
         names: The names of all environments, those with faults of their own included; None where one is not known.
+        platform: What the names of everything in AWS begin with.
     """
     yield from _between(environments, services)
+    yield from queues.between(environments, services, platform)
     for index, service in services.items():
         key = f"services[{index}]"
         for name, override in service.environments.items():
@@ -53,7 +60,7 @@ def service_contradictions(
 
 def _between(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
     lines: dict[str, None] = {}
-    hosts = web.RecordsOfEnvironments()
+    hosts = web.RecordsOfEnvironments(environments.values())
     for place, environment in environments.items():
         found = {
             index: each
@@ -67,11 +74,7 @@ def _between(environments: Mapping[int, Environment], services: Mapping[int, Ser
             for line in (*web.between(webs, environment), *hosts.again(webs, environment)):
                 own = whereabouts.get(line.partition(".")[0])
                 lines[own.line(line) if own else line] = None
-        workers = [(key, each) for key, each in keyed if each.kind == "worker"]
-        for line in queues.between(workers):
-            lines[whereabouts[line.partition(".")[0]].line(line)] = None
     yield from lines
-    yield from queues.between_environments(environments, services)
 
 
 def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
@@ -131,9 +134,11 @@ def _numbers_of_tasks(key: str, found: Resolved) -> Iterator[str]:
             f"{key}.scaling.schedules: leave {environment.name} without tasks, and no other schedule brings them "
             "back: add one with min_tasks = 1 or more"
         )
-    times = [(each.schedule, each.time_zone) for each in scaling.schedules]
-    if repeated := next((time for number, time in enumerate(times) if time in times[:number]), None):
-        yield f"{key}.scaling.schedules: has two entries at {repeated[0]!r}, and only one would win: remove one"
+    # Which of the two fields of days has the ? does not matter, nor does the form.
+    times = [(expression(each.schedule).replace("?", "*"), each.time_zone) for each in scaling.schedules]
+    if again := next((number for number, time in enumerate(times) if time in times[:number]), None):
+        at = scaling.schedules[again].schedule
+        yield f"{key}.scaling.schedules: has two entries at {at!r}, and only one would win: remove one"
     if scaling.spot is not None and scaling.spot.base >= scaling.most:
         yield (
             f"{key}.scaling.spot.base: keeps {scaling.spot.base} of at most {scaling.most} tasks on demand, so that "

@@ -1,7 +1,7 @@
 """Refuses paths, hosts and health checks of web services that contradict each other."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import GRPC_WITHOUT_HEALTH, Service
@@ -148,8 +148,9 @@ def _one_record(
 class RecordsOfEnvironments:
     """The hosts that Nova makes DNS records for: each of them can lead to one environment."""
 
-    def __init__(self) -> None:
-        self._owners: dict[str, str] = {}
+    def __init__(self, environments: Iterable[Environment]) -> None:
+        """Note the environments' own domains."""
+        self._owners = {each.domain.name: each.name for each in environments if each.domain is not None}
 
     def again(self, services: Sequence[tuple[str, Service]], environment: Environment) -> Iterator[str]:
         """Hosts in an environment that are another's, too, so that one of them would get the other's requests."""

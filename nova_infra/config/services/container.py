@@ -26,12 +26,11 @@ ImageReference = Annotated[
         "write <registry>/<name>:<tag>@sha256:<64 digits>, as docker buildx imagetools inspect prints it",
     ),
 ]
-Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 
-def _begins_with_its_program(command: tuple[str, ...]) -> tuple[str, ...]:
+def _begins_with_its_program(command: tuple[str, ...], others: str = "CMD(-SHELL)?") -> tuple[str, ...]:
     program = command[0]
-    if program in ("CMD", "CMD-SHELL") or re.search(r"\s(-|&&|\|\||https?:)", program):
+    if re.fullmatch(others, program, re.DOTALL):
         raise refusal(
             f"would run a program of the name {program!r}",
             'begin with the program, with each word by itself, or write ["sh", "-c", "…"] for a line of a shell',
@@ -39,7 +38,12 @@ def _begins_with_its_program(command: tuple[str, ...]) -> tuple[str, ...]:
     return command
 
 
-Check = Annotated[Command, AfterValidator(_begins_with_its_program)]
+Command = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1), AfterValidator(_begins_with_its_program)
+]
+Check = Annotated[
+    Command, AfterValidator(lambda command: _begins_with_its_program(command, r".*\s(-|&&|\|\||https?:).*"))
+]
 """A command that runs in a container as it stands: no entry point comes before it, and no shell reads it."""
 
 User = Annotated[

@@ -4,7 +4,11 @@ from functools import cache
 from zoneinfo import available_timezones
 
 from nova_infra.config.values.fields import refusal
-from nova_infra.schedules import comes, cron, parse
+from nova_infra.documents.text import counted
+from nova_infra.schedules import Cron, comes, cron, parse
+
+_LEAST_MINUTES = 10
+"""A window that is open for less is taken for the time at which a release starts, which it does not set."""
 
 
 def schedule(value: str) -> str:
@@ -24,10 +28,26 @@ def window(value: str) -> str:
     if seconds != "*" or not 5 <= len(fields) <= 6:
         raise refusal("is not a schedule", remedy)
     try:
-        is_ahead = comes(cron(*fields))
+        times = cron(*fields)
     except ValueError as error:
         raise refusal(f"is not a schedule: it {error}", remedy) from None
-    return _ahead(value, is_ahead)
+    if (longest := _longest_minutes(times)) < _LEAST_MINUTES and comes(times):
+        raise refusal(
+            f"opens for {counted(longest, 'minute')} at a time, and each matching minute is one in which a stage may "
+            "start, so hardly any release would meet it",
+            "write * for the minutes, as in * * 9-17 ? * MON-THU",
+        )
+    return _ahead(value, comes(times))
+
+
+def _longest_minutes(times: Cron) -> int:
+    """The most minutes in a row in which it comes on a day."""
+    open_in = {60 * hour + minute for hour in times.hours for minute in times.minutes}
+    longest = run = 0
+    for minute in range(24 * 60):
+        run = run + 1 if minute in open_in else 0
+        longest = max(longest, run)
+    return longest
 
 
 def _ahead(value: str, is_ahead: bool) -> str:

@@ -58,17 +58,12 @@ class ScheduledJob(Construct):
         self._name, cluster_name = settings.names(self, cluster)
         self._actions = [topic.topic_arn] if topic is not None else None
         self.group = outbound_group(self, self._name, cluster.vpc, service.connects_to)
-        where = selected(cluster.vpc, subnets)
         states = definition(
             partition=cdk.Stack.of(self).partition,
             cluster=cluster_name,
             family=task_definition.family,
             task_definition=task_definition.task_definition_arn,
-            network={
-                "AssignPublicIp": "ENABLED" if where.has_public else "DISABLED",
-                "SecurityGroups": [self.group.security_group_id],
-                "Subnets": where.subnet_ids,
-            },
+            network=self._network(selected(cluster.vpc, subnets)),
             timeout_seconds=service.timeout_seconds,
             allow_overlap=service.allow_overlap,
         )
@@ -79,6 +74,13 @@ class ScheduledJob(Construct):
         self._failed()
         if service.schedule is not None and service.is_scheduled:
             self._schedule(expression(service.schedule), service.time_zone)
+
+    def _network(self, where: ec2.SelectedSubnets) -> dict[str, Any]:
+        return {
+            "AssignPublicIp": "ENABLED" if where.has_public else "DISABLED",
+            "SecurityGroups": [self.group.security_group_id],
+            "Subnets": where.subnet_ids,
+        }
 
     def _log_group(self, days: int, key: kms.IKey | None) -> logs.LogGroup:
         return logs.LogGroup(
@@ -183,10 +185,11 @@ class ScheduledJob(Construct):
             return stack.format_arn(service="ecs", resource=resource)
 
         in_cluster = {"ArnEquals": {"ecs:cluster": arn(f"cluster/{cluster_name}")}}
+        revisions, tasks = arn(f"task-definition/{family}:*"), arn(f"task/{cluster_name}/*")
         statements = [
             # By family: a policy that named the revision would change with every release.
-            (["ecs:RunTask"], [arn(f"task-definition/{family}:*")], in_cluster),
-            (["ecs:StopTask", "ecs:DescribeTasks"], [arn(f"task/{cluster_name}/*")], None),
+            (["ecs:RunTask"], [revisions], in_cluster),
+            (["ecs:StopTask", "ecs:DescribeTasks"], [tasks], None),
             (["ecs:ListTasks"], ["*"], in_cluster),
             (
                 ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
@@ -211,9 +214,6 @@ class ScheduledJob(Construct):
         acknowledge(
             role,
             "Listing tasks, delivering logs and traces know no narrower resource; tasks have no ARN before they run",
-            *(
-                f"{AWS_SOLUTIONS}-IAM5[Resource::{resource}]"
-                for resource in ("*", arn(f"task-definition/{family}:*"), arn(f"task/{cluster_name}/*"))
-            ),
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in ("*", revisions, tasks)),
         )
         return role

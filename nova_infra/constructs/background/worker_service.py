@@ -46,16 +46,7 @@ class WorkerService(Construct):
         check_settings(self, settings, "worker")
         service, runtime = settings.service, settings.runtime
         name, cluster_name = settings.names(self, cluster)
-        self.alarms = WorkerAlarms(
-            self,
-            "Alarms",
-            cluster_name=cluster_name,
-            service_name=name,
-            queue=(service.queue, queue.name, queue.dead_name) if service.queue and queue else None,
-            runtime=runtime,
-            thresholds=service.alarms,
-            topic=topic,
-        )
+        self.alarms = self._alarms(cluster_name, name, settings, queue, topic)
         self.security_group = outbound_group(self, name, cluster.vpc, service.connects_to)
         self.service = fargate_service(
             self,
@@ -69,9 +60,27 @@ class WorkerService(Construct):
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,
         )
         self.alarms.notify_after(service_resource(self.service))
-        target = scale_on_cpu(
-            self.service, cluster_name, name, range_=runtime.scaling, cpu_percent=service.targets.cpu_percent
+        self._scale(cluster_name, name, settings, queue)
+
+    def _alarms(
+        self, cluster_name: str, name: str, settings: ServiceSettings, queue: WorkQueue | None, topic: sns.ITopic | None
+    ) -> WorkerAlarms:
+        service = settings.service
+        return WorkerAlarms(
+            self,
+            "Alarms",
+            cluster_name=cluster_name,
+            service_name=name,
+            queue=(service.queue, queue.name, queue.dead_name) if service.queue and queue else None,
+            runtime=settings.runtime,
+            thresholds=service.alarms,
+            topic=topic,
         )
+
+    def _scale(self, cluster_name: str, name: str, settings: ServiceSettings, queue: WorkQueue | None) -> None:
+        service, tasks = settings.service, settings.runtime.scaling
+        cpu = service.targets.cpu_percent
+        target = scale_on_cpu(self.service, cluster_name, name, range_=tasks, cpu_percent=cpu)
         if queue is not None and service.queue is not None:
             self._backlog(target, name, cluster_name, queue.name, service.queue.messages_per_task)
 

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -25,6 +26,28 @@ LIMIT = cdk.Duration.minutes(15)
 """A Lambda function waits for the command, and may run no longer than this:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 _IMPORT = "from nova_infra.documents.last_words import telling_first\n"
+
+
+def _command(service: Service, release: str) -> dict[str, Any]:
+    """What the function is told of the command."""
+    assert service.before_deploy is not None, "nothing to run"
+    return {
+        "Command": list(service.before_deploy),
+        "Setting": "before_deploy" if service.kind == "web" else "run_before_promotion",
+        "Seconds": str(service.timeout_seconds if service.kind == "job" else MAX_RELEASE_SECONDS),
+        "Key": run_key(service, release),
+    }
+
+
+def _task(task: FargateTask, cluster_name: str) -> dict[str, Any]:
+    """What the function is told of the task, and of where its log is."""
+    return {
+        "Cluster": cluster_name,
+        "Family": task.definition.family,
+        "Container": CONTAINER,
+        "LogGroup": task.log_group.log_group_name,
+        "LogPrefix": task.name,
+    }
 
 
 def handler_source() -> str:
@@ -66,11 +89,8 @@ class BeforeDeploy(Construct):
             key: Key of the function's log group. Default: CloudWatch's own.
         """
         super().__init__(scope, construct_id)
-        assert service.before_deploy is not None, "nothing to run"
-        definition = task.definition
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         function = self._function(role, key)
-        task.log_group.grant(role, "logs:GetLogEvents")
         self._may_run(role, task, cluster_name, parameter)
         self.resource = cdk.CustomResource(
             self,
@@ -79,21 +99,14 @@ class BeforeDeploy(Construct):
             service_token=function.function_arn,
             service_timeout=LIMIT.plus(cdk.Duration.minutes(1)),
             properties={
-                "Cluster": cluster_name,
-                "Family": definition.family,
-                "Container": CONTAINER,
-                "Command": list(service.before_deploy),
-                "Setting": "before_deploy" if service.kind == "web" else "run_before_promotion",
-                "Seconds": str(service.timeout_seconds if service.kind == "job" else MAX_RELEASE_SECONDS),
-                "Key": run_key(service, release),
+                **_command(service, release),
+                **_task(task, cluster_name),
                 "Done": parameter,
                 "Subnets": [subnet.subnet_id for subnet in subnets],
                 "SecurityGroups": [each.security_group_id for each in security_groups],
-                "LogGroup": task.log_group.log_group_name,
-                "LogPrefix": task.name,
             },
         )
-        self.resource.node.add_dependency(definition, role)
+        self.resource.node.add_dependency(task.definition, role)
 
     def _function(self, role: iam.Role, key: kms.IKey | None) -> lambda_.Function:
         group = logs.LogGroup(
@@ -128,6 +141,7 @@ class BeforeDeploy(Construct):
         return function
 
     def _may_run(self, role: iam.Role, task: FargateTask, cluster_name: str, parameter: str) -> None:
+        task.log_group.grant(role, "logs:GetLogEvents")
         stack, definition = cdk.Stack.of(self), task.definition
         cluster = stack.format_arn(service="ecs", resource="cluster", resource_name=cluster_name)
         family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")

@@ -42,14 +42,7 @@ class HookFunction(Construct):
             code: Its Python code, with a function ``handler``.
         """
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
-            self,
-            "Log",
-            log_group_name=hook_log_group(name),
-            encryption_key=key,
-            retention=retention,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        log_group = self._log_group(name, key, retention)
         role = iam.Role(self, "Role", role_name=name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         writes = allow(["logs:CreateLogStream", "logs:PutLogEvents"], on=[log_group.log_group_arn])
         self.may = iam.Policy(self, "Writes", statements=[writes, *statements], roles=[role])
@@ -67,6 +60,9 @@ class HookFunction(Construct):
         )
         function.node.add_dependency(self.may)
         self._let_ecs_call(name, function)
+        self._acknowledge(function)
+
+    def _acknowledge(self, function: lambda_.Function) -> None:
         acknowledge_own_policy(self.may)
         acknowledge(
             function,
@@ -75,6 +71,16 @@ class HookFunction(Construct):
             f"{NIST}-LambdaConcurrency",
             f"{NIST}-LambdaDLQ",
             f"{NIST}-LambdaInsideVPC",
+        )
+
+    def _log_group(self, name: str, key: kms.IKey, retention: logs.RetentionDays) -> logs.LogGroup:
+        return logs.LogGroup(
+            self,
+            "Log",
+            log_group_name=hook_log_group(name),
+            encryption_key=key,
+            retention=retention,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
         )
 
     def _let_ecs_call(self, name: str, function: lambda_.Function) -> None:

@@ -14,6 +14,11 @@ from nova_infra.constructs.hooks.hook_function import HookFunction
 from nova_infra.constructs.statements import allow
 from nova_infra.names import services_in_cluster, stack_name, together_name
 
+_READS = (
+    *("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions", "ecs:DescribeServices"),
+    "ecs:ListServiceDeployments",
+)
+
 
 class ReleaseGroup(HookFunction):
     """The function of a release that goes together: it reads deployments from ECS, and changes nothing.
@@ -51,17 +56,7 @@ class ReleaseGroup(HookFunction):
             code=f"{code}\n\nRELEASE.update({json.dumps(tags)})\n",
             key=key,
             retention=retention,
-            statements=[
-                allow(
-                    [
-                        "ecs:DescribeServiceDeployments",
-                        "ecs:DescribeServiceRevisions",
-                        "ecs:DescribeServices",
-                        "ecs:ListServiceDeployments",
-                    ],
-                    on=arns,
-                )
-            ],
+            statements=[allow(list(_READS), on=arns)],
         )
         acknowledge(
             self.may,

@@ -33,15 +33,7 @@ class ExistingIngress(Construct):
         super().__init__(scope, construct_id)
         # One of its groups is enough: a rule about a group is about every interface that has it, whatever others.
         group = ec2.SecurityGroup.from_security_group_id(self, "Group", balancer.security_group, mutable=False)
-        self.load_balancer = elbv2.ApplicationLoadBalancer.from_application_load_balancer_attributes(
-            self,
-            "LoadBalancer",
-            load_balancer_arn=balancer.arn,
-            load_balancer_dns_name=balancer.dns_name,
-            load_balancer_canonical_hosted_zone_id=balancer.zone_id,
-            security_group_id=balancer.security_group,
-            vpc=vpc,
-        )
+        self.load_balancer = self._existing(balancer, vpc)
         self.listener = elbv2.ApplicationListener.from_application_listener_attributes(
             self, "Listener", listener_arn=balancer.listener, security_group=group
         )
@@ -57,3 +49,14 @@ class ExistingIngress(Construct):
             listener=self.listener,
         )
         self.url = f"https://{domain.name}"
+
+    def _existing(self, balancer: ExistingLoadBalancer, vpc: ec2.IVpc) -> elbv2.IApplicationLoadBalancer:
+        return elbv2.ApplicationLoadBalancer.from_application_load_balancer_attributes(
+            self,
+            "LoadBalancer",
+            load_balancer_arn=balancer.arn,
+            load_balancer_dns_name=balancer.dns_name,
+            load_balancer_canonical_hosted_zone_id=balancer.zone_id,
+            security_group_id=balancer.security_group,
+            vpc=vpc,
+        )

@@ -166,10 +166,7 @@ def application_load_balancer(
         deletion_protection=deletion_protection,
     )
     if not deletion_protection:
-        acknowledge(
-            load_balancer,
-            "What needs an approval to change needs one to remove",
-            f"{NIST}-ELBDeletionProtectionEnabled",
-        )
+        said = "What needs an approval to change needs one to remove"
+        acknowledge(load_balancer, said, f"{NIST}-ELBDeletionProtectionEnabled")
     load_balancer.log_access_logs(log_bucket, log_prefix)
     return load_balancer

@@ -93,6 +93,10 @@ class RolloutEvents(Construct):
                 _target("Chat", chat_arn, _text(shown, {**known, "id": "$.detail.deploymentId"})),
             )
         self._stack_goes_back(environment, prefix, topic_arn, chat_arn)
+        self._own_messages(environment, prefix, topic_arn, chat_arn)
+
+    def _own_messages(self, environment: str, prefix: str, topic_arn: str, chat_arn: str | None) -> None:
+        """What Nova's commands say that they have done."""
         # As it is: a text with quotes in it would break a template. Without quotes around it, EventBridge writes it as
         # JSON.
         told = "$.detail.message"

@@ -83,9 +83,8 @@ def publish_early(pipeline: pipelines.CodePipeline, environments: Sequence[Envir
     first = early(environments)
     later = _roles(environments) - _roles(first)
     accounts = {each.account for each in first}
-    for node in pipeline.node.find_all():
-        if "Assets" not in node.node.path.split("/"):
-            continue
+    assets = pipeline.node.try_find_child("Assets")
+    for node in assets.node.find_all() if assets is not None else ():
         if isinstance(node, codebuild.CfnProject):
             listed = cdk.Stack.of(node).resolve(node.source)["buildSpec"]
             phases = {

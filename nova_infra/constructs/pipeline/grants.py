@@ -31,8 +31,7 @@ def acknowledge_grants(
     bucket = artifacts.node.default_child
     assert isinstance(bucket, cdk.CfnResource)
     stack = cdk.Stack.of(pipeline)
-    partition = stack.partition
-    place = f"{stack.region}:{stack.account}"
+    partition, place = stack.partition, f"{stack.region}:{stack.account}"
     synthesis = pipeline.synth_project.node.path
     objects = f"Resource::<{stack.get_logical_id(bucket)}.Arn>/*"
     _accept_artifacts(pipeline.pipeline.role, objects, writes=True)
@@ -44,32 +43,29 @@ def acknowledge_grants(
             _accept_project(own.default_child, role, stack=stack, partition=partition, place=place)
             _accept_artifacts(role, objects, writes=own.path == synthesis)
         if isinstance(node, iam.Role) and node.node.scope is not None and node.node.scope.node.id == "Assets":
-            acknowledge(
-                node,
-                "CDK gives the projects that publish assets one role; what they log and report is not known before, "
-                "and a login to ECR has no narrower resource",
-                _iam5("Resource::*"),
-                _iam5(f"Resource::arn:{partition}:logs:{place}:log-group:/aws/codebuild/*"),
-                _iam5(f"Resource::arn:{partition}:codebuild:{place}:report-group/*"),
-            )
+            _accept_assets(node, partition=partition, place=place)
     for support in pipeline.pipeline.cross_region_support.values():
-        # It has a name, which would be taken after a first deployment that failed.
-        support.replication_bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
-        expire_replica(support.replication_bucket)
         _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)
+    said = "A login to ECR and the lists of Inspector have no narrower resource; one build makes and signs all images"
     for step in images:
-        acknowledge(
-            step.project,
-            "A login to ECR and the lists of Inspector have no narrower resource; one build makes and signs all images",
-            _iam5("Resource::*"),
-            *(_iam5(f"Resource::{stack.resolve(each)}") for each in published),
-        )
+        acknowledge(step.project, said, *(_iam5(f"Resource::{stack.resolve(each)}") for each in ("*", *published)))
     acknowledge(
         pipeline.self_mutation_project,
         "The pipeline deploys itself by CDK's bootstrap roles, which a condition on their tag narrows; "
         "listing stacks and buckets has no narrower resource",
         _iam5("Resource::*"),
         _iam5(f"Resource::arn:*:iam::{stack.account}:role/*"),
+    )
+
+
+def _accept_assets(role: iam.Role, *, partition: str, place: str) -> None:
+    acknowledge(
+        role,
+        "CDK gives the projects that publish assets one role; what they log and report is not known before, "
+        "and a login to ECR has no narrower resource",
+        _iam5("Resource::*"),
+        _iam5(f"Resource::arn:{partition}:logs:{place}:log-group:/aws/codebuild/*"),
+        _iam5(f"Resource::arn:{partition}:codebuild:{place}:report-group/*"),
     )
 
 
@@ -84,6 +80,9 @@ def _accept_artifacts(role: iam.IRole | None, objects: str, *, writes: bool) -> 
 
 
 def _accept_replica(bucket: s3.IBucket, role: iam.IRole, *, stack: cdk.Stack) -> None:
+    # It has a name, which would be taken after a first deployment that failed.
+    bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+    expire_replica(bucket)
     acknowledge(
         bucket,
         "A copy of artifacts for one region, made again by every execution",

@@ -144,7 +144,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             env: Its variables. Default: those that install what the commands need, and nothing for tests.
             timeout: How long it may take. Default: that of every step.
         """
-        stack = Stack.of(scope)
+        assumed = f"arn:{Stack.of(scope).partition}:iam::{environment.account}:role/{role_name(prefix, role)}"
         super().__init__(
             step.capitalize(),
             input=tools.source,
@@ -159,13 +159,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
                 role_name=step_role_name(prefix, step),
                 assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"),
             ),
-            role_policy_statements=[
-                allow(
-                    ["sts:AssumeRole"],
-                    on=[f"arn:{stack.partition}:iam::{environment.account}:role/{role_name(prefix, role)}"],
-                ),
-                *more,
-            ],
+            role_policy_statements=[allow(["sts:AssumeRole"], on=[assumed]), *more],
         )
 
 

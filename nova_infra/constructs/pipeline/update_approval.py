@@ -62,12 +62,6 @@ class UpdateApproval(Construct):
                 variables_namespace=NAMESPACE,
             )
         )
-        changes = codepipeline.Rule(
-            name="PipelineChanges",
-            provider="VariableCheck",
-            version="1",
-            configuration={"Variable": f"#{{{NAMESPACE}.{_VARIABLE}}}", "Value": "same", "Operator": "NE"},
-        )
         pipeline.pipeline.add_stage(
             stage_name=STAGE,
             placement=codepipeline.StagePlacement(right_before=stages["UpdatePipeline"]),
@@ -77,7 +71,7 @@ class UpdateApproval(Construct):
                 )
             ],
             before_entry=codepipeline.Conditions(
-                conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[changes])]
+                conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[_changes()])]
             ),
         )
 
@@ -90,11 +84,8 @@ class UpdateApproval(Construct):
     ) -> codebuild.PipelineProject:
         """The project that compares. It runs no code of the commit, and may read these deployed stacks."""
         stack = cdk.Stack.of(self)
-        variables = {
-            "STACKS": " ".join(stacks),
-            "PLACE": f"aws://{stack.account}/{stack.region}",
-            "QUALIFIER": BOOTSTRAP_QUALIFIER,
-        }
+        place = f"aws://{stack.account}/{stack.region}"
+        variables = {"STACKS": " ".join(stacks), "PLACE": place, "QUALIFIER": BOOTSTRAP_QUALIFIER}
         support = pipeline.pipeline.cross_region_support
         if support:
             variables["REGIONS"] = " ".join(sorted(support))
@@ -102,6 +93,11 @@ class UpdateApproval(Construct):
             f"{COMPARE} && export {_VARIABLE} && echo ${_VARIABLE}",
             f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
         ]
+        spec = {
+            "version": "0.2",
+            "env": {"exported-variables": [_VARIABLE, ASSEMBLY]},
+            "phases": {"install": {"runtime-versions": {"python": DELIVERED}}, "build": {"commands": commands}},
+        }
         project = codebuild.PipelineProject(
             self,
             "Compare",
@@ -109,22 +105,19 @@ class UpdateApproval(Construct):
             environment_variables={
                 name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
             },
-            build_spec=codebuild.BuildSpec.from_object(
-                {
-                    "version": "0.2",
-                    "env": {"exported-variables": [_VARIABLE, ASSEMBLY]},
-                    "phases": {
-                        "install": {"runtime-versions": {"python": DELIVERED}},
-                        "build": {"commands": commands},
-                    },
-                }
-            ),
+            build_spec=codebuild.BuildSpec.from_object(spec),
             encryption_key=pipeline.pipeline.artifact_bucket.encryption_key,
             timeout=cdk.Duration.minutes(10),
             logging=logging,
         )
         places = [*((stack.region, name) for name in stacks)]
         places += [(region, support[region].stack.stack_name) for region in sorted(support)]
+        self._let_read(project, places)
+        return project
+
+    def _let_read(self, project: codebuild.PipelineProject, places: Sequence[tuple[str, str]]) -> None:
+        """Let the project read the deployed stacks of these regions and names."""
+        stack = cdk.Stack.of(self)
         arns = [
             stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*", region=region)
             for region, name in places
@@ -136,4 +129,9 @@ class UpdateApproval(Construct):
             "A stack's ARN ends with an id that nobody knows before",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
         )
-        return project
+
+
+def _changes() -> codepipeline.Rule:
+    """The rule that the comparison found a change."""
+    asked = {"Variable": f"#{{{NAMESPACE}.{_VARIABLE}}}", "Value": "same", "Operator": "NE"}
+    return codepipeline.Rule(name="PipelineChanges", provider="VariableCheck", version="1", configuration=asked)

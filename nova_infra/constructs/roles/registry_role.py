@@ -1,5 +1,7 @@
 """The role that CloudFormation deploys the image repositories with, for a GitHub job that has few permissions."""
 
+from collections.abc import Iterable
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -61,6 +63,10 @@ class RegistryRole(Construct):
             description="Creates the image repositories for CloudFormation, and deletes none",
             assumed_by=iam.ServicePrincipal("cloudformation.amazonaws.com"),
         )
+        self._allow(arn, bootstrap, _settings() if settings else ())
+
+    def _allow(self, arn: str, bootstrap: str, more: Iterable[iam.PolicyStatement]) -> None:
+        region = self._region
         policy = iam.Policy(
             self,
             "Policy",
@@ -74,7 +80,7 @@ class RegistryRole(Construct):
                     only_if={"StringEquals": {"kms:ViaService": f"ecr.{region}.{cdk.Stack.of(self).url_suffix}"}},
                 ),
                 allow(["ssm:GetParameters"], on=[bootstrap]),
-                *(_settings() if settings else ()),
+                *more,
             ],
         )
         acknowledge_own_policy(policy)

@@ -94,20 +94,7 @@ class ReleaseRoles(Construct):
         """What every role may do: read what the environment runs, and nothing that its tasks log."""
         arn, prefix = self._arn, self._prefix
         return [
-            allow(["ecs:ListServices", "ecs:ListTasks"], on=["*"], only_if=self._in_cluster),
-            allow(
-                [
-                    "ecs:DescribeServiceDeployments",
-                    "ecs:DescribeServiceRevisions",
-                    "ecs:DescribeServices",
-                    "ecs:DescribeTasks",
-                    "ecs:ListServiceDeployments",
-                ],
-                on=[
-                    *(arn("ecs", kind, self._own) for kind in ("service", "service-deployment", "service-revision")),
-                    self._tasks,
-                ],
-            ),
+            *self._look_at_services(),
             allow(
                 # None of these can be allowed for only some resources.
                 [
@@ -125,11 +112,7 @@ class ReleaseRoles(Construct):
             # The queues of workers may have any names.
             allow(["sqs:GetQueueAttributes"], on=[f"{self._place('sqs')}:*"]),
             allow(
-                [
-                    "cloudformation:DescribeStackEvents",
-                    "cloudformation:GetTemplate",
-                    "cloudformation:ListStackResources",
-                ],
+                [f"cloudformation:{each}" for each in ("DescribeStackEvents", "GetTemplate", "ListStackResources")],
                 on=[arn("cloudformation", "stack", f"{prefix}-*/*")],
             ),
             # All stacks in one call: asked for one by one, many are throttled. There is no narrower form of it.
@@ -143,6 +126,22 @@ class ReleaseRoles(Construct):
             allow(["ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"], on=[repositories]),
             allow(["acm:DescribeCertificate"], on=[arn("acm", "certificate", "*")]),
             allow(["servicequotas:GetServiceQuota"], on=[arn("servicequotas", "fargate", "*")]),
+        ]
+
+    def _look_at_services(self) -> list[iam.PolicyStatement]:
+        kinds = ("service", "service-deployment", "service-revision")
+        return [
+            allow(["ecs:ListServices", "ecs:ListTasks"], on=["*"], only_if=self._in_cluster),
+            allow(
+                [
+                    "ecs:DescribeServiceDeployments",
+                    "ecs:DescribeServiceRevisions",
+                    "ecs:DescribeServices",
+                    "ecs:DescribeTasks",
+                    "ecs:ListServiceDeployments",
+                ],
+                on=[*(self._arn("ecs", kind, self._own) for kind in kinds), self._tasks],
+            ),
         ]
 
     def _check(self) -> list[iam.PolicyStatement]:

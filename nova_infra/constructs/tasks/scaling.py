@@ -40,33 +40,41 @@ class Autoscaling(Construct):
         target = scale_on_cpu(service, cluster_name, name, range_=range_, cpu_percent=targets.cpu_percent)
         # The predefined metric knows one target group only, and each deployment moves the traffic to the other one. A
         # policy for each would never scale in: the idle colour's has no data.
-        scaling.CfnScalingPolicy(
-            self,
-            "Requests",
-            policy_name=f"{name}-requests",
-            policy_type="TargetTrackingScaling",
-            scaling_target_id=target.ref,
-            target_tracking_scaling_policy_configuration=_Policy.TargetTrackingScalingPolicyConfigurationProperty(
-                target_value=targets.requests_per_minute,
-                customized_metric_specification=_requests_per_task(load_balancer, target_groups),
-            ),
-        )
+        #
+        # SUM takes the colours that have data, and has none itself once nobody asks: tracking it never scales in then.
+        # With FILL it does, but does not scale out: the newest minute, whose data has not arrived, would count as 0,
+        # and tracking wants three minutes in a row. So one policy scales out, and the other in.
+        for policy, of_one, only_out in (("Requests", "{}", True), ("Idle", "FILL({},0)", None)):
+            scaling.CfnScalingPolicy(
+                self,
+                policy,
+                policy_name=f"{name}-{policy.lower()}",
+                policy_type="TargetTrackingScaling",
+                scaling_target_id=target.ref,
+                target_tracking_scaling_policy_configuration=_Policy.TargetTrackingScalingPolicyConfigurationProperty(
+                    target_value=targets.requests_per_minute,
+                    customized_metric_specification=_requests_per_task(load_balancer, target_groups, of_one),
+                    disable_scale_in=only_out,
+                ),
+            )
 
 
 def _requests_per_task(
-    load_balancer: str, target_groups: Mapping[str, str]
+    load_balancer: str, target_groups: Mapping[str, str], of_one: str
 ) -> scaling.CfnScalingPolicy.CustomizedMetricSpecificationProperty:
-    """The requests per task and minute, over both colours."""
+    """The requests per task and minute, over both colours.
+
+    Args:
+        of_one: What of one colour is added up, with ``{}`` for its metric.
+    """
 
     def of(group: str) -> AlarmMetric:
         dimensions = {"LoadBalancer": load_balancer, "TargetGroup": group}
         return AlarmMetric("AWS/ApplicationELB", "RequestCountPerTarget", dimensions)
 
-    # FILL would answer 0 for the newest minute, whose data has not arrived, and the policy wants three minutes in a
-    # row: it would never scale out. SUM takes the colours that have data.
     both = _Policy.TargetTrackingMetricDataQueryProperty(
         id="requests",
-        expression=f"SUM([{','.join(target_groups)}])",
+        expression=f"SUM([{','.join(map(of_one.format, target_groups))}])",
         label="requests per task and minute",
         return_data=True,
     )

@@ -16,8 +16,7 @@ from constructs import Construct, IDependable
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config.services.runtime import Runtime, Spot
-from nova_infra.constructs.remembered import execution_role, node_of, remembered, vpc_of
-from nova_infra.constructs.tasks.durations import minutes
+from nova_infra.constructs.remembered import execution_role, minutes, node_of, remembered, vpc_of
 
 
 def fargate_service(

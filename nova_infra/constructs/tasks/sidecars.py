@@ -1,6 +1,7 @@
 """Additional containers in each task."""
 
 import re
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
@@ -9,7 +10,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from nova_infra.config import Service, Sidecar
-from nova_infra.constructs.tasks.durations import seconds
+from nova_infra.config.services.container import Health
+from nova_infra.config.services.surroundings import SidecarHealth
+from nova_infra.constructs.remembered import seconds
 from nova_infra.constructs.tasks.secrets import registry_login, secret_value
 
 # Each registry has further names, for FIPS 140 and for IPv6: https://docs.aws.amazon.com/general/latest/gr/ecr.html,
@@ -49,20 +52,23 @@ def add_sidecars(
             essential=sidecar.essential,
             stop_timeout=seconds(service.stop_seconds),
             logging=logging,
-            health_check=ecs.HealthCheck(
-                command=["CMD", *sidecar.health.command],
-                interval=seconds(sidecar.health.interval),
-                timeout=seconds(sidecar.health.timeout),
-                retries=3,
-                start_period=seconds(sidecar.health.start_seconds),
-            )
-            if sidecar.health
-            else None,
+            health_check=health_check(sidecar.health, sidecar.health.command) if sidecar.health else None,
         )
         if sidecar.health:
             container.add_container_dependencies(
                 ecs.ContainerDependency(container=added, condition=ecs.ContainerDependencyCondition.HEALTHY)
             )
+
+
+def health_check(health: Health | SidecarHealth, command: Sequence[str]) -> ecs.HealthCheck:
+    """The health check of a container."""
+    return ecs.HealthCheck(
+        command=["CMD", *command],
+        interval=seconds(health.interval),
+        timeout=seconds(health.timeout),
+        retries=3,
+        start_period=seconds(health.start_seconds),
+    )
 
 
 def _image(scope: Construct, sidecar: Sidecar, role: iam.IRole) -> ecs.ContainerImage:

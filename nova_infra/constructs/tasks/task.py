@@ -12,11 +12,10 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.observability.retention import retention
-from nova_infra.constructs.remembered import execution_role
-from nova_infra.constructs.tasks.durations import seconds
+from nova_infra.constructs.remembered import execution_role, seconds
 from nova_infra.constructs.tasks.permissions import grant, name_policy_by_grants
 from nova_infra.constructs.tasks.secrets import secret_value
-from nova_infra.constructs.tasks.sidecars import add_sidecars
+from nova_infra.constructs.tasks.sidecars import add_sidecars, health_check
 from nova_infra.names import CONTAINER
 
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
@@ -58,7 +57,19 @@ class FargateTask(Construct):
             key: Key of the log group. Default: CloudWatch's own.
         """
         super().__init__(scope, construct_id)
-        self.definition = ecs.FargateTaskDefinition(
+        self.definition = self._definition(name, service)
+        self.port = service.port if service.kind == "web" else None
+        self.name, self.log_group = name, self._log_group(runtime, key)
+        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
+        container = self._container(image, service, runtime, variables or {}, logging)
+        add_sidecars(self, container, service, logging)
+        container.add_mount_points(
+            ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - the container's
+        )
+        self._grant(service)
+
+    def _definition(self, name: str, service: Service) -> ecs.FargateTaskDefinition:
+        definition = ecs.FargateTaskDefinition(
             self,
             "Definition",
             family=name,
@@ -71,22 +82,16 @@ class FargateTask(Construct):
             volumes=[ecs.Volume(name="tmp")],
         )
         # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
-        self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-        self.port = service.port if service.kind == "web" else None
-        self.name, self.log_group = name, self._log_group(runtime, key)
-        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
-        container = self._container(image, service, runtime, variables or {}, logging)
-        add_sidecars(self, container, service, logging)
+        definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        return definition
+
+    def _grant(self, service: Service) -> None:
+        """Let both roles do what the service needs, and nothing else."""
         task_role, starts = self.definition.task_role, execution_role(self.definition)
         grant(task_role, service.permissions)
         name_policy_by_grants(starts, _read_at_start(service))
-        name_policy_by_grants(
-            task_role,
-            (each.model_dump(include={"actions", "resources"}) for each in service.permissions),
-        )
-        container.add_mount_points(
-            ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - the container's
-        )
+        permissions = (each.model_dump(include={"actions", "resources"}) for each in service.permissions)
+        name_policy_by_grants(task_role, permissions)
         _acknowledge(self.definition, starts)
 
     def _container(
@@ -138,15 +143,7 @@ def _read_at_start(service: Service) -> Iterator[object]:
 
 def _health_check(service: Service) -> ecs.HealthCheck | None:
     command = service.health.command or (KIT_HEALTH_COMMAND if service.kit else None)
-    if command is None:
-        return None
-    return ecs.HealthCheck(
-        command=["CMD", *command],
-        interval=seconds(service.health.interval),
-        timeout=seconds(service.health.timeout),
-        retries=3,
-        start_period=seconds(service.health.start_seconds),
-    )
+    return health_check(service.health, command) if command is not None else None
 
 
 def _command(service: Service) -> tuple[str, ...] | None:

@@ -96,7 +96,13 @@ def as_given(value: Any) -> Any:
             for key, each in value.items()
             if each != _NO_VALUE
         }
-    return [as_given(each) for each in value if each != _NO_VALUE] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return [
+        each if isinstance(each, str) and "{{resolve:" not in each else as_given(each)
+        for each in value
+        if each != _NO_VALUE
+    ]
 
 
 def certain_entries(entries: Any) -> list[Any]:

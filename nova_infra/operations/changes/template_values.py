@@ -7,6 +7,9 @@ from typing import Any
 
 _NAMED = re.compile(r"\$\{([^!}][^}]*)\}")
 """What ``Fn::Sub`` fills in; ``${!…}`` stands for itself."""
+PARTS = dict, list
+"""What has parts that may refer to others; written down once, since a union is made anew each time that it is asked."""
+_REFER = frozenset(("Ref", "Fn::GetAtt", "Fn::Sub"))
 
 
 def shown(value: Any) -> str:
@@ -41,24 +44,34 @@ def shown(value: Any) -> str:
 
 def references(value: Any) -> Iterator[str]:
     """Logical ids and parameters, pseudo parameters included, that a value refers to."""
-    if isinstance(value, dict):
-        for function, argument in value.items():
+    found: list[str] = []
+    _add_references(value, found)
+    return iter(found)
+
+
+def _add_references(value: Any, found: list[str]) -> None:
+    # Into a list, since a generator hands each name on through every level, and this is asked of every resource.
+    if isinstance(value, list):
+        for item in value:
+            if isinstance(item, PARTS):
+                _add_references(item, found)
+        return
+    for function, argument in value.items() if isinstance(value, dict) else ():
+        if function in _REFER:
             match function, argument:
                 case "Ref", str(name):
-                    yield name
+                    found.append(name)
+                    continue
                 case "Fn::GetAtt", str(name) | [str(name), *_]:
-                    yield name.partition(".")[0]
+                    found.append(name.partition(".")[0])
+                    continue
                 case "Fn::Sub", str(text):
-                    yield from (name.partition(".")[0] for name in _NAMED.findall(text))
+                    found += (name.partition(".")[0] for name in _NAMED.findall(text))
                 case "Fn::Sub", [str(text), dict(variables)]:
-                    yield from (name.partition(".")[0] for name in _NAMED.findall(text) if name not in variables)
-                    yield from references(variables)
-                case _ if isinstance(argument, dict | list):
-                    yield from references(argument)
-    elif isinstance(value, list):
-        for item in value:
-            if isinstance(item, dict | list):
-                yield from references(item)
+                    found += (name.partition(".")[0] for name in _NAMED.findall(text) if name not in variables)
+                    argument = variables
+        if isinstance(argument, PARTS):
+            _add_references(argument, found)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -13,8 +13,8 @@ from nova_infra.documents.text import counted
 from nova_infra.errors import NovaError
 from nova_infra.names import environment_prefix, stack_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.gates.listener_rules import collisions, of_others
 from nova_infra.operations.gates.orphans import wanted_rules
-from nova_infra.operations.gates.shared_listener import collisions, of_others
 
 _IDLE_SECONDS = 60
 """The default idle timeout, after which a request counts as unanswered. The shortest bake allows for it."""

@@ -17,10 +17,9 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Certificate, Stack, Template
 from nova_infra.errors import RefusedError
 from nova_infra.machine.parallel import threads
-from nova_infra.operations.gates.listener_rules import misdirected
+from nova_infra.operations.gates.listener_rules import collisions, misdirected, of_others
 from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken
 from nova_infra.operations.gates.problems import under_way, way_out
-from nova_infra.operations.gates.shared_listener import collisions, of_others
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins

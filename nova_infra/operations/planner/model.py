@@ -1,5 +1,6 @@
 """The data classes of a plan: stacks, what happens to their resources, and what blocks the plan."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,9 +9,10 @@ from typing import Any, NamedTuple
 
 from nova_infra.assembly import readable
 from nova_infra.checks.conditions import Logic
+from nova_infra.checks.rule import Template as Judged
 from nova_infra.checks.rule import as_list
 from nova_infra.operations.changes.certain import as_given
-from nova_infra.operations.changes.template_values import references, shown
+from nova_infra.operations.changes.template_values import PARTS, references, shown
 
 Template = Mapping[str, Any]
 
@@ -69,6 +71,16 @@ class StackTemplate:
         for logical_id, resource in self.resources.items():
             found.setdefault(resource["Type"], []).append((logical_id, resource.get("Properties", {})))
         return found
+
+    @cached_property
+    def judged(self) -> Judged:
+        """Its resources as the rules and the search for permissions read them."""
+        return Judged(self.resources)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the template without spaces."""
+        return len(json.dumps(self.template, separators=(",", ":")))
 
     @cached_property
     def named(self) -> dict[str, tuple[str, ...]]:
@@ -196,14 +208,9 @@ def _with_properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     return resource if isinstance(resource.get("Properties", {}), Mapping) else {**resource, "Properties": {}}
 
 
-def _imports(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "Fn::ImportValue":
-                yield shown(inner)
-            elif isinstance(inner, dict | list):
-                yield from _imports(inner)
-    elif isinstance(value, list):
-        for item in value:
-            if isinstance(item, dict | list):
-                yield from _imports(item)
+def _imports(value: Any) -> list[str]:
+    if isinstance(value, dict) and "Fn::ImportValue" in value:
+        others = [each for key, each in value.items() if key != "Fn::ImportValue"]
+        return [shown(value["Fn::ImportValue"]), *_imports(others)]
+    parts = value.values() if isinstance(value, dict) else value
+    return [name for each in parts if isinstance(each, PARTS) for name in _imports(each)]

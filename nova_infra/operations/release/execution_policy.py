@@ -12,7 +12,7 @@ Some types say nothing of their handlers, and AWS changes them without notice: t
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.assembly import Assembly, Template
@@ -137,19 +137,7 @@ def _statements(
     yield _allow("Templates", ["s3:GetObject*", "s3:GetBucket*", "s3:List*"], [bucket, f"{bucket}/*"])
     yield _allow("Bootstrap", ["ssm:GetParameters"], f"arn:aws:ssm:*:{account}:parameter/cdk-bootstrap/*")
     yield from _read(templates, account)
-    roles = [f"arn:aws:iam::{account}:role/{name}" for name in names]
-    yield _allow("Roles", [f"iam:{action}" for action in _ROLE_ACTIONS], roles)
-    if policies := sorted(_managed_policies(templates)):
-        condition = {"ArnLike": {"iam:PolicyARN": policies}}
-        yield _allow("ManagedPolicies", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, condition)
-    services = sorted(_trusted_services(templates))
-    yield _allow("PassRoles", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": services}})
-    yield _allow(
-        "ServiceLinkedRoles", ["iam:CreateServiceLinkedRole"], f"arn:aws:iam::{account}:role/aws-service-role/*"
-    )
-    if "AWS::IAM::OIDCProvider" in types:
-        provider = f"arn:aws:iam::{account}:oidc-provider/*"
-        yield _allow("IdentityProviders", ["iam:*OpenIDConnectProvider*"], provider)
+    yield from _of_roles(templates, account, names, types)
     if never := [action for action in NEVER if action.partition(":")[0] in regional]:
         yield {"Sid": "NothingButResources", "Effect": "Deny", "Action": never, "Resource": "*"}
     yield {
@@ -163,6 +151,25 @@ def _statements(
             f"arn:aws:ssm:*:{account}:parameter/cdk-bootstrap/*",
         ],
     }
+
+
+def _of_roles(
+    templates: Sequence[Template], account: str, names: Sequence[str], types: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """What CloudFormation may do with roles: make those of these names, and pass them to the services they trust."""
+    roles = [f"arn:aws:iam::{account}:role/{name}" for name in names]
+    yield _allow("Roles", [f"iam:{action}" for action in _ROLE_ACTIONS], roles)
+    if policies := sorted(_managed_policies(templates)):
+        condition = {"ArnLike": {"iam:PolicyARN": policies}}
+        yield _allow("ManagedPolicies", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, condition)
+    services = sorted(_trusted_services(templates))
+    yield _allow("PassRoles", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": services}})
+    yield _allow(
+        "ServiceLinkedRoles", ["iam:CreateServiceLinkedRole"], f"arn:aws:iam::{account}:role/aws-service-role/*"
+    )
+    if "AWS::IAM::OIDCProvider" in types:
+        provider = f"arn:aws:iam::{account}:oidc-provider/*"
+        yield _allow("IdentityProviders", ["iam:*OpenIDConnectProvider*"], provider)
 
 
 def _read(templates: Iterable[Template], account: str) -> Iterator[dict[str, Any]]:

@@ -30,6 +30,9 @@ _DEPLOYING = ("PipelineRole", "PipelineAssets")
 _BUILDING = ("PipelineImages",)
 
 
+_BOOTSTRAP = f"role/cdk-{BOOTSTRAP_QUALIFIER}-*"
+
+
 def boundary_document(config: Config) -> dict[str, Any]:
     """The boundary's policy document."""
     document = {"Version": "2012-10-17", "Statement": list(_statements(config))}
@@ -67,26 +70,36 @@ def bounded(template: Mapping[str, Any], config: Config) -> dict[str, Any]:
 
 
 def _statements(config: Config) -> Iterator[dict[str, Any]]:
-    platform, account = config.platform.name, config.toolchain.account
     iam = f"arn:{aws_regions()[config.toolchain.region]}:iam::"
-    policy = f"{iam}{account}:policy/{boundary_name(platform)}"
-    bootstrap = f"role/cdk-{BOOTSTRAP_QUALIFIER}-*"
+    yield {"Sid": "WhatTheRolesOwnPoliciesSay", "Effect": "Allow", "Action": "*", "Resource": "*"}
+    yield from _of_environments(config, iam)
+    yield from _of_roles(config, iam)
+    yield from _of_releases(config, iam)
+
+
+def _of_environments(config: Config, iam: str) -> Iterator[dict[str, Any]]:
+    """Who may take roles in the environments' accounts."""
+    platform, account = config.platform.name, config.toolchain.account
     accounts = sorted({environment.account for environment in config.environments})
     steps = [step_role_name(environment_prefix(platform, each.name), "*") for each in config.environments]
     publishing = step_role_name(environment_prefix(platform, "*"), "publish")
     deploying = [
         f"{iam}{account}:role/{each}" for each in (*(f"{PIPELINE_STACK}-{one}*" for one in _DEPLOYING), publishing)
     ]
-    building = [f"{iam}{account}:role/{PIPELINE_STACK}-{each}*" for each in _BUILDING]
     taking = ["sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity"]
-    yield {"Sid": "WhatTheRolesOwnPoliciesSay", "Effect": "Allow", "Action": "*", "Resource": "*"}
     yield _deny(
         "RolesOfEnvironments",
         taking,
         [f"{iam}{each}:role/*" for each in accounts],
         _but_for([*deploying, *(f"{iam}{account}:role/{step}" for step in steps)]),
     )
-    yield _deny("Deployments", taking, [f"{iam}{each}:{bootstrap}" for each in accounts], _but_for(deploying))
+    yield _deny("Deployments", taking, [f"{iam}{each}:{_BOOTSTRAP}" for each in accounts], _but_for(deploying))
+
+
+def _of_roles(config: Config, iam: str) -> Iterator[dict[str, Any]]:
+    """What nobody may change: this boundary, who has it, and the bootstrap."""
+    account = config.toolchain.account
+    policy = f"{iam}{account}:policy/{boundary_name(config.platform.name)}"
     yield _deny(
         "RolesWithoutThisBoundary",
         [
@@ -112,23 +125,26 @@ def _statements(config: Config) -> Iterator[dict[str, Any]]:
             *("iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:DetachRolePolicy", "iam:DeleteRole*"),
             "iam:PassRole",
         ],
-        [policy, f"{iam}{account}:{bootstrap}"],
+        [policy, f"{iam}{account}:{_BOOTSTRAP}"],
     )
     yield _deny(
         "StackOfTheBootstrap",
         ["cloudformation:*"],
         f"{iam.replace(':iam::', ':cloudformation:*:')}{account}:stack/CDKToolkit/*",
     )
+
+
+def _of_releases(config: Config, iam: str) -> Iterator[dict[str, Any]]:
+    """What a release rests on: approvals, ledgers, images and signatures."""
+    platform, account = config.platform.name, config.toolchain.account
+    building = [f"{iam}{account}:role/{PIPELINE_STACK}-{each}*" for each in _BUILDING]
     yield _deny("Approvals", ["codepipeline:PutApprovalResult", "codepipeline:OverrideStageCondition"], "*")
-    yield _deny("Ledgers", ["ssm:PutParameter", "ssm:DeleteParameter*"], f"{_ssm(iam)}parameter/{platform}/*")
+    parameters = f"{iam.replace(':iam::', ':ssm:*:*:')}parameter/{platform}/*"
+    yield _deny("Ledgers", ["ssm:PutParameter", "ssm:DeleteParameter*"], parameters)
     images = f"{iam.replace(':iam::', ':ecr:*:')}{account}:repository/{repository_name(platform, '*')}"
     yield _deny("Images", ["ecr:PutImage", "ecr:InitiateLayerUpload"], images, _but_for(building))
     yield _deny("Signatures", ["signer:SignPayload"], "*", _but_for(building))
     yield _deny("ImagesRemoved", ["ecr:BatchDeleteImage"], images)
-
-
-def _ssm(iam: str) -> str:
-    return iam.replace(":iam::", ":ssm:*:*:")
 
 
 def _deny(

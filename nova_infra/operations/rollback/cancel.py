@@ -50,10 +50,16 @@ def cancel_updates(
         return "planned"
     if not confirm():
         raise RefusedError("rollback: not confirmed: nothing was changed")
-    ledger = read_ledger(environment).version
-    with RollbackLock(
-        environment, Claim(secrets.token_hex(8), release="what ran before", ledger=ledger), notify
-    ) as lock:
+    _stop(environment, busy, stoppable, notify)
+    return "stopped"
+
+
+def _stop(
+    environment: DeployedEnvironment, busy: Sequence[Stack], stoppable: Sequence[str], notify: Callable[[str], None]
+) -> None:
+    """Stop what can be stopped, and wait for all that is busy."""
+    claim = Claim(secrets.token_hex(8), release="what ran before", ledger=read_ledger(environment).version)
+    with RollbackLock(environment, claim, notify) as lock:
         with threads() as pool:
             cancelled = [pool.submit(environment.cancel_update, name) for name in stoppable]
             wait(cancelled)  # one that is refused does not keep the others from being asked for
@@ -62,7 +68,6 @@ def cancel_updates(
         for stack in environment.wait_for_stacks([stack.name for stack in busy]):
             notify(f"{stack.name}: {stack.status}" + ("" if stack.updatable else f": {way_out(stack)}"))
         lock.done = True
-    return "stopped"
 
 
 def _what(stack: Stack) -> str:

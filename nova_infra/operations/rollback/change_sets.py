@@ -1,11 +1,11 @@
 """The change sets of a rollback: created in parallel, executed in parallel, and none left behind."""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 
 from nova_infra.deployed.protocol import DeployedEnvironment
-from nova_infra.deployed.stack import ChangeSet, Stack
+from nova_infra.deployed.stack import ChangeSet, Stack, Template
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import side_by_side, threads
 from nova_infra.operations.rollback.plan import CHANGE_SET_PREFIX, Move, RollbackPlan, change_set_prefix
@@ -35,10 +35,7 @@ def change_sets(
 
     def make(move: Move) -> None:
         stack = move.service.stack
-        template = with_image(move.service.template, move.image.tag, stack=stack.name)
-        if move.repair:
-            template = renewed(template, prefix, stack=stack.name)
-        template = by_itself(template) if canary else at_once(template)
+        template = _template(move, prefix, canary=canary)
         name = f"{prefix}-{move.service.name}"[:_MAX_NAME]
         begun.append(ChangeSet(stack.name, name, ()))
         description = f"Back to release {plan.target.release}"
@@ -52,11 +49,7 @@ def change_sets(
 
     pool = threads()
     try:
-        pending = [pool.submit(make, move) for move in plan.moves]
-        wait(pending, return_when=FIRST_EXCEPTION)
-        for future in pending:
-            if future.done() and (error := future.exception()) is not None:
-                raise error
+        _wait([pool.submit(make, move) for move in plan.moves])
         yield made
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -64,6 +57,23 @@ def change_sets(
         for change_set in [each for each in begun if each.stack in made or each.stack not in ready]:
             last.submit(delete, change_set)
         last.shutdown()  # A second interruption ends this wait; the threads go on while the program does.
+
+
+def _template(move: Move, prefix: str, *, canary: bool) -> Template:
+    """What a service's stack goes back to."""
+    stack = move.service.stack.name
+    template = with_image(move.service.template, move.image.tag, stack=stack)
+    if move.repair:
+        template = renewed(template, prefix, stack=stack)
+    return by_itself(template) if canary else at_once(template)
+
+
+def _wait(pending: Sequence[Future[None]]) -> None:
+    """Wait for all, or for the first error, which is raised."""
+    wait(pending, return_when=FIRST_EXCEPTION)
+    for future in pending:
+        if future.done() and (error := future.exception()) is not None:
+            raise error
 
 
 def execute(

@@ -134,8 +134,6 @@ def make_plan(
     moving = {move.service.name for move in moves}
     bad = _left_release(ledger, target, moves, claim)
     images = _images_afterwards(by_name, {service.name for service in touched}, target)
-    partly = any(images[name].digest != target.images[name].digest for name in by_name.keys() & target.images.keys())
-    mixture = f"{short(bad)}{_MIXED}{_MIXED.join(sorted(only))}@{short(target.release)}"
     latest = current(ledger, {service.name: service.image.digest for service in deployed})
     return RollbackPlan(
         target=target,
@@ -144,11 +142,19 @@ def make_plan(
         settled=tuple(service.name for service in touched if service.name not in moving),
         ignored=_ignored(by_name, target, strangers),
         images=images,
-        result=mixture if partly else target.release,
+        result=_result(by_name, images, target, bad, only),
         recorded=latest is not None and latest.outcome != "deployed" and not moves,
         deployed=tuple(deployed),
         ledger=ledger.version,
     )
+
+
+def _result(
+    by_name: Mapping[str, Deployed], images: Mapping[str, ReleasedImage], target: Entry, bad: str, only: Sequence[str]
+) -> str:
+    """Name of what runs afterwards: the release, or a mixture where some services stay."""
+    partly = any(images[name].digest != target.images[name].digest for name in by_name.keys() & target.images.keys())
+    return f"{short(bad)}{_MIXED}{_MIXED.join(sorted(only))}@{short(target.release)}" if partly else target.release
 
 
 def _require_known(

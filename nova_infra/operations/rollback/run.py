@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -80,12 +80,10 @@ def rollback(
         CheckFailedError: A service did not go back, or the environment does not run as it should afterwards.
         AwsError: AWS refused a call or could not be reached.
     """
-    stopped = "idle"
-    if request.cancel:
-        asked = None if request.plan_only else confirm
-        stopped = cancel_updates(environment, request.services, asked, notify)
-        if stopped == "planned":
-            return
+    asked = None if request.plan_only else confirm
+    stopped = cancel_updates(environment, request.services, asked, notify) if request.cancel else "idle"
+    if stopped == "planned":
+        return
     seen = _settled(environment, request, notify)
     if stopped == "stopped" and request.to is None and (restored := restored_release(seen.ledger, seen.deployed)):
         notify(f"{environment.name} runs {short(restored)}, as before the update: there is nothing else to do.")
@@ -95,17 +93,7 @@ def rollback(
         notify(note)
     nonce = secrets.token_hex(8)
     with change_sets(environment, plan, nonce, canary=request.canary) as changes:
-        shown = document(
-            environment.name,
-            plan,
-            changes,
-            canary=request.canary,
-            now=environment.now(),
-            plan_only=request.plan_only,
-        )
-        (show or partial(_as_lines, notify))(shown)
-        if not request.allow_other_changes:
-            refused_changes(plan, changes)
+        _show(environment, plan, changes, request, show or partial(_as_lines, notify))
         if request.plan_only:
             return
         if not confirm():
@@ -114,6 +102,20 @@ def rollback(
             holds = _refuse_changes(environment, plan, seen.holds, request)
             _carry_out(environment, plan, changes, holds, request, lock, notify)
             lock.done = True
+
+
+def _show(
+    environment: DeployedEnvironment,
+    plan: RollbackPlan,
+    changes: Mapping[str, ChangeSet],
+    request: Request,
+    show: Callable[[Document], object],
+) -> None:
+    """Show the plan with its change sets, and refuse one that would change more than it may."""
+    now, canary, plan_only = environment.now(), request.canary, request.plan_only
+    show(document(environment.name, plan, changes, canary=canary, now=now, plan_only=plan_only))
+    if not request.allow_other_changes:
+        refused_changes(plan, changes)
 
 
 def _as_lines(notify: Tell, shown: Document) -> None:

@@ -13,12 +13,12 @@ KIND = "NotPlayed::"
 """Begins the type of a resource that is left out; what is not covered follows."""
 
 _ELB = "AWS::ElasticLoadBalancingV2"
-_NETWORK = "network and gateway load balancers, and requests through them"
+_NETWORK = "load balancers of gateways and of networks (but for TCP), and requests through them"
 INSTANCES = "services on instances"
 _GENERATED = "what macros write into a template"
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-macros.html
 _BY_MACROS = ("Transform", "Hooks")
-_TRANSPORT = ("TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC", "GENEVE")
+_TRANSPORT = ("UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE")
 
 
 def playable(template: Template) -> Template:
@@ -28,6 +28,9 @@ def playable(template: Template) -> Template:
         return template  # refused by name where it is read
     resources: dict[str, Any] = kept.get("Resources", {})
     left = {logical_id: why for logical_id, each in resources.items() if (why := _why(each))}
+    for logical_id, each in resources.items():
+        if each["Type"] == f"{_ELB}::Listener" and any(name in left for name in _groups_of(each.get("Properties", {}))):
+            left.setdefault(logical_id, _NETWORK)
     # A service runs where its task definition can, whatever its cluster offers.
     for logical_id, each in resources.items():
         definition = each.get("Properties", {}).get("TaskDefinition")
@@ -57,9 +60,12 @@ def _why(resource: Mapping[str, Any]) -> str:
     match resource["Type"]:
         case "AWS::CloudFormation::Stack":
             return "what nested stacks hold"
-        case "AWS::ElasticLoadBalancingV2::LoadBalancer" if given.get("Type") in ("network", "gateway"):
+        case "AWS::ElasticLoadBalancingV2::LoadBalancer" if given.get("Type") == "gateway":
             return _NETWORK
-        case "AWS::ElasticLoadBalancingV2::TargetGroup" | "AWS::ElasticLoadBalancingV2::Listener":
+        case "AWS::ElasticLoadBalancingV2::TargetGroup":
+            others = (*_TRANSPORT, "TLS")  # its targets would speak TLS
+            return _NETWORK if given.get("Protocol") in others or given.get("TargetType") == "alb" else ""
+        case "AWS::ElasticLoadBalancingV2::Listener":
             return _NETWORK if given.get("Protocol") in _TRANSPORT else ""
         case "AWS::ECS::Service" if _controller(given) != "ECS":
             return f"services deployed by {_controller(given)}"
@@ -86,6 +92,14 @@ def _tables(entries: Any) -> list[Any]:
 
 def _referred_to(value: Any) -> str:
     return str(value.get("Ref", "")) if isinstance(value, Mapping) else ""
+
+
+def _groups_of(listener: Mapping[str, Any]) -> list[str]:
+    """Logical ids of the target groups that a listener's default actions name."""
+    actions = _tables(listener.get("DefaultActions"))
+    forwards = [each.get("ForwardConfig") for each in actions]
+    weighted = [group for each in _tables(forwards) for group in _tables(each.get("TargetGroups"))]
+    return [_group_of(each) for each in (*actions, *weighted) if "TargetGroupArn" in each]
 
 
 def _group_of(balancer: Any) -> str:

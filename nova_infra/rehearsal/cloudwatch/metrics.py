@@ -19,6 +19,8 @@ MEASURED: dict[tuple[str, str], frozenset[frozenset[str]]] = {
     ("ECS/ContainerInsights", "DesiredTaskCount"): _OF_A_SERVICE,
     ("AWS/ApplicationELB", "HealthyHostCount"): _OF_A_GROUP,
     ("AWS/ApplicationELB", "UnHealthyHostCount"): _OF_A_GROUP,
+    ("AWS/NetworkELB", "HealthyHostCount"): _OF_A_GROUP,
+    ("AWS/NetworkELB", "UnHealthyHostCount"): _OF_A_GROUP,
     ("AWS/ApplicationELB", "RequestCount"): _OF_A_GROUP | _OF_A_BALANCER,
     ("AWS/ApplicationELB", "TargetResponseTime"): _OF_A_GROUP | _OF_A_BALANCER,
     ("AWS/ApplicationELB", "TargetConnectionErrorCount"): _OF_A_GROUP | _OF_A_BALANCER,

@@ -7,8 +7,8 @@ from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.dependencies.barred import barred, is_used
 from nova_infra.rehearsal.dependencies.container import DependencyContainer
-from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 from nova_infra.rehearsal.dependencies.limits import limit_of
+from nova_infra.rehearsal.record import ConnectionsRecord
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.rehearsal.tasks.task import Task

@@ -89,10 +89,10 @@ async def have_dependency_image(engine: Engine, dependency: Dependency, *, root:
         if dependency.build is not None:
             await _build(engine, name, root / dependency.build, log)
             return name
-        await engine.call("pull", "--quiet", _full_name(name, engine))
+        await engine.call("pull", "--quiet", engine.full_name(name))
     except NovaError as error:
         raise EngineError(f"rehearsal.dependencies: {dependency.name}: {error}") from None
-    return _full_name(name, engine)
+    return engine.full_name(name)
 
 
 async def _build(engine: Engine, name: str, directory: Path, log: Path) -> None:
@@ -103,11 +103,3 @@ async def _build(engine: Engine, name: str, directory: Path, log: Path) -> None:
     )
     if code:
         raise EngineError(f"{said[-1] if said else 'its image does not build'}; all of its output: {log}")
-
-
-def _full_name(name: str, engine: Engine) -> str:
-    """A name with its registry: Podman knows no default one."""
-    first, slash, _ = name.partition("/")
-    if engine.is_docker or (slash and ("." in first or ":" in first or first == "localhost")):
-        return name
-    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
@@ -242,7 +243,8 @@ class PlayedService:
         """Note, once for each revision, after how long it closes an idle connection."""
         revision = task.definition.revision
         first = self.tasks[-1:] and sum(each.task.definition.revision == revision for each in self.tasks) <= 1
-        if not (self.is_asked and first and group.settings.version == "HTTP1"):
+        speaks = group.settings.version == "HTTP1" and self.load_balancer.protocol not in TRANSPORT
+        if not (self.is_asked and first and speaks):
             return
         seen_open = partial(self.kept_open.__setitem__, revision)
         kept = await seconds_kept(task.port, group.settings.health_path, seen_open)

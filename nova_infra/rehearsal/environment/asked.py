@@ -16,8 +16,8 @@ from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 from nova_infra.rehearsal.environment.shapes import Shape
 from nova_infra.rehearsal.load_balancer.client import ask_task
 from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS, status_in_words
-from nova_infra.rehearsal.load_balancer.paths import normalized
-from nova_infra.rehearsal.load_balancer.routing import RoutingRule
+from nova_infra.rehearsal.load_balancer.network import TRANSPORT
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule, normalized
 from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE
 from nova_infra.rehearsal.requests.grpc_methods import GrpcMethods, call_of
 from nova_infra.rehearsal.requests.openapi import DOCUMENTS, looks_like_one, operations_of, read_document
@@ -144,6 +144,11 @@ class Asked:
             if any(each in known for known in self._samples.values()):
                 continue
             status = await self._probe(session, port, each)
+            if not status and each.origin == "paths" and self.service.load_balancer.protocol in TRANSPORT:
+                self.left_out = [
+                    "it gave no answer of HTTP, so nobody connected to it: name requests in a file if it has"
+                ]
+                continue
             self._count(revision, each.operation, status)
             if each.origin != "document" or 0 < status < 500:
                 self._samples.setdefault(each.operation, []).append(each)

@@ -18,13 +18,12 @@ from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.service import PlayedService
-from nova_infra.rehearsal.load_balancer.sockets import bound
+from nova_infra.rehearsal.load_balancer.sockets import bound, pass_on
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _MAP = "AWS::ServiceDiscovery"
 _SPACES = ("PrivateDnsNamespace", "PublicDnsNamespace", "HttpNamespace")
 _GROUP = "AWS::EC2::SecurityGroup"
-_PIECE = 65536
 _NOT_BY_TLS = "".join(f"(?<!{each}://)" for each in ("https", "wss", "rediss", "amqps", "grpcs"))
 """Precedes no address that a certificate is for: its name must stay."""
 _NOWHERE = ("", 0)
@@ -172,15 +171,7 @@ class Discovery:
         with contextlib.suppress(OSError):
             back, forth = await asyncio.open_connection("127.0.0.1", tasks[next(self._turns) % len(tasks)].port)
             with contextlib.closing(forth):
-                await gather(_pass_on(reader, forth), _pass_on(back, writer))
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(_PIECE):
-            writer.write(piece)
-            await writer.drain()
-        writer.write_eof()
+                await gather(pass_on(reader, forth), pass_on(back, writer))
 
 
 def _opens(rule: Mapping[str, Any], callers: tuple[str, ...], port: int) -> bool:

@@ -266,8 +266,9 @@ class PlayedEnvironment:
                 await self._apply(previous)
             self._rolled_back[stack_name] = str(error)
             raise
-        if not baseline:
-            await self._run_jobs(stack, sources, again=LONG_RUNS in faults)
+        if not baseline and not await self._jobs.run(stack, self._definition, sources, again=LONG_RUNS in faults):
+            for _ in range(_MINUTES_TO_BE_HEARD):
+                await self.next_minute()
         if previous is not None:
             await self._clean_up(previous, stack)
         self._stacks[stack_name] = stack
@@ -332,15 +333,14 @@ class PlayedEnvironment:
         if self._balancers.remove(previous, stack):
             self._load.forget()
 
-    async def _run_jobs(self, stack: PlayedStack, sources: Path, *, again: bool) -> None:
-        """The time of a stack's jobs has come."""
-        ended_well = await self._jobs.run(stack, self._definition, sources, again=again)
-        for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
-            await self.next_minute()
-
     def _definition(self, reference: str) -> TaskDefinition:
         """The task definition that a resource refers to, with addresses of this machine."""
         definition = self._revisions[reference]
+        # What a task is told about itself is about the container that is led last.
+        further = tuple(self._led(each, reference) for each in definition.further)
+        return replace(self._led(definition, reference), further=further)
+
+    def _led(self, definition: TaskDefinition, reference: str) -> TaskDefinition:
         led = self._stand_ins.lead(definition)
         environment = {
             key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)

@@ -15,6 +15,7 @@ from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.environment.shapes import lost
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
+from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
 from nova_infra.rehearsal.record import USERS, DeploymentRecord, Requests
 from nova_infra.rehearsal.requests.files import RequestFiles
@@ -56,10 +57,16 @@ class Load:
         return asked
 
     def compare(self, environment: str, deployments: list[DeploymentRecord]) -> None:
-        """Record what the answers of an environment's new revisions lack that earlier answers had."""
+        """Record what an environment's new revisions were asked, and what their answers lack that earlier ones had.
+
+        A new service is asked nothing before it serves, and a new revision may say something else of itself.
+        """
         for each in deployments:
             asked = self._asked.get(each.service)
-            if each.environment == environment and each.old and not each.baseline and asked is not None:
+            if each.environment != environment or each.baseline or asked is None:
+                continue
+            each.not_asked, each.asked_from = asked.left_out, asked.origin
+            if each.old:
                 each.poorer = lost(asked.shapes.get(each.old, {}), asked.shapes.get(each.new, {}))
 
     async def start(self) -> None:
@@ -137,6 +144,8 @@ class Load:
         number, balancer, each = str(next(self._numbers)), asked.service.load_balancer, asked.next_sample()
         user = next(self._users[asked.service.name])
         headers = [*asked.headers(each), (USER_HEADER, user), (REQUEST_HEADER, number)]
+        if balancer.protocol in TRANSPORT:
+            headers.append(("Connection", "close"))  # A connection stays with its target: each user has his own.
         began, status = asyncio.get_running_loop().time(), 0
         body, parts = b"", [("", "")]
         try:

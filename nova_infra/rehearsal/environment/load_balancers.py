@@ -14,6 +14,7 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
+from nova_infra.rehearsal.load_balancer.network import TRANSPORT, NetworkLoadBalancer
 from nova_infra.rehearsal.load_balancer.proxy import IDLE_TIMEOUT_SECONDS, LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import (
     INTERNET,
@@ -149,12 +150,14 @@ class LoadBalancers:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
             return
+        load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
+        port, name = int(properties["Port"]), host_of(load_balancer, stack.home)
         if arn not in self._listeners:
-            load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
-            listener = LoadBalancer(
+            kind = NetworkLoadBalancer if protocol in TRANSPORT else LoadBalancer
+            listener = kind(
                 full_name=full_name_of(load_balancer),
                 protocol=protocol,
-                public_port=int(properties["Port"]),
+                public_port=port,
                 siblings=self._siblings.setdefault(load_balancer, {}),
                 store=self._store,
                 pace=self._pace,
@@ -162,9 +165,18 @@ class LoadBalancers:
             )
             self._listeners[arn] = listener
             await listener.start(self._gateway)
-            listener.public_name = host_of(load_balancer, stack.home)
-            self._urls[f"{protocol}://{listener.public_name}".lower()] = listener.url
+            listener.public_name = name
+            self._urls |= dict.fromkeys(_public_urls(listener), listener.url)
         listener = self._listeners[arn]
+        if (protocol, port) != (listener.protocol, listener.public_port):
+            # Such as where a domain is new: it is the same listener, with its rules.
+            siblings, here = self._siblings[load_balancer], listener.url
+            for known in (siblings, self._urls):
+                for place in [place for place, local in known.items() if local == here]:
+                    del known[place]
+            listener.protocol, listener.public_port = protocol, port
+            siblings[f"{protocol.lower()}:{port}"] = here
+            self._urls |= dict.fromkeys(_public_urls(listener), here)
         listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
         default = read_default_rule(properties["DefaultActions"], arn, self._groups)
         listener.rules.append(default)
@@ -234,6 +246,13 @@ class LoadBalancers:
                 self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._gateway) if listener else local
                 if listener and listener.public_name == alias and "*" not in name:
                     listener.public_name = name
+
+
+def _public_urls(listener: LoadBalancer) -> list[str]:
+    """What users of a listener call it. Of TCP nothing says what is spoken over it."""
+    schemes = {"TCP": ("http", "https"), "TLS": ("https",)}.get(listener.protocol, (listener.protocol.lower(),))
+    host = listener.public_host if listener.protocol in TRANSPORT else listener.public_name
+    return [f"{scheme}://{host}" for scheme in schemes]
 
 
 def _networks(stack: PlayedStack) -> Users:

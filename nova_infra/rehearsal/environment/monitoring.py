@@ -10,6 +10,7 @@ from nova_infra.rehearsal.cloudwatch.alarms import PlayedAlarm, State, read_alar
 from nova_infra.rehearsal.cloudwatch.composite import CompositeAlarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
+from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.record import UNMEASURED, Notification
 
 METRIC_DELAY = 1
@@ -187,8 +188,9 @@ class Monitoring:
             healthy = sum(target.healthy is True for target in group.targets)
             unhealthy = sum(target.healthy is False for target in group.targets)
             place = {"LoadBalancer": service.load_balancer.full_name, "TargetGroup": group.name}
-            self._record("AWS/ApplicationELB", "HealthyHostCount", place, healthy)
-            self._record("AWS/ApplicationELB", "UnHealthyHostCount", place, unhealthy)
+            kind = "AWS/NetworkELB" if service.load_balancer.protocol in TRANSPORT else "AWS/ApplicationELB"
+            self._record(kind, "HealthyHostCount", place, healthy)
+            self._record(kind, "UnHealthyHostCount", place, unhealthy)
 
     def _record(self, namespace: str, name: str, dimensions: Mapping[str, str], value: float) -> None:
         self.store.record(Metric.of(namespace, name, dimensions), value)

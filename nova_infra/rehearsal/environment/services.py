@@ -190,7 +190,6 @@ class Services:
             record.answers = asked.answers_of(record.new)
             record.answers_before = asked.answers_of(record.old) if record.old else {}
             record.elsewhere = asked.elsewhere
-            record.not_asked, record.asked_from = asked.left_out, asked.origin
             record.has_requests = service.is_asked
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
             record.unlisted = self._monitoring.unlisted(service.name, rollout.alarms)

@@ -1,26 +1,31 @@
-"""Runs jobs: once after they are deployed, and again while a run is in progress."""
+"""Runs jobs and tasks that a schedule starts: once after they are deployed, and jobs again while a run is going."""
 
 import asyncio
+import contextlib
 import itertools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from nova_infra.rehearsal.clock import Pace
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.jobs.machine import JobExecution, StateMachine
 from nova_infra.rehearsal.jobs.runs import RUN_TASK, JobRuns
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import LONG_RUNS
-from nova_infra.rehearsal.tasks.once import Ended, run_once
+from nova_infra.rehearsal.tasks.once import TOO_LONG, Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.schedules import parse
 
 MACHINE = "AWS::StepFunctions::StateMachine"
 SCHEDULE = "AWS::Scheduler::Schedule"
+RULE = "AWS::Events::Rule"
 """Stands for no schedule: only the release itself starts the machine."""
 MOST_SECONDS = 60.0
 """Longest real time for a run here, if its own limit is longer: nobody waits an hour on a laptop."""
@@ -76,12 +81,39 @@ class PlayedJobs:
         Returns:
             Whether every run ended well, or goes on.
         """
+        alone = [await self._alone(stack.name, each, definition_of, sources) for each in _started_alone(stack)]
         schedules = stack.resources(SCHEDULE)
         machines = [each for each in stack.resources(MACHINE) if RUN_TASK in _definition(stack, each)]
-        if not schedules:
-            return True
+        if not schedules or not machines:
+            return all(alone)
         interval = min(_interval(stack, each) for each in schedules)
-        return all([await self._come(stack, each, definition_of, sources, interval, again) for each in machines])
+        come = [await self._come(stack, each, definition_of, sources, interval, again) for each in machines]
+        return all([*alone, *come])
+
+    async def _alone(
+        self, stack: str, given: Mapping[str, Any], definition_of: Callable[[str], TaskDefinition], sources: Path
+    ) -> bool:
+        """A task that its schedule starts without a state machine has its time once; return whether it ended well."""
+        reference = str(given["EcsParameters"].get("TaskDefinitionArn"))
+        try:
+            definition = _overridden(definition_of(reference), given.get("Input"))
+        except KeyError:
+            self._gaps.append(f"{stack}: a task that a schedule starts: its task definition is in no stack here")
+            return True
+        went = f"{stack}: a run of {definition.revision}"
+        await self._runtime.build(definition, sources)
+        ended = await run_once(self._runtime, definition, sources=sources, seconds=self._most_seconds)
+        if ended.exit_code == 0:
+            self._tell(f"{went} succeeded")
+            return True
+        if ended.reason == TOO_LONG:
+            self._tell(f"{went} was still going after {self._most_seconds:g} s: the rehearsal goes on without it")
+            self._gaps.append(f"{stack}: the end of its run: it was still going after {self._most_seconds:g} s")
+            return True
+        why = ": ".join([ended.reason or f"it exited with {ended.exit_code}", *ended.said[:1]])
+        self._tell(f"{went} failed: {why}")
+        self._wrong.append(f"{went.partition(': ')[2]} failed: {why}")
+        return False
 
     async def _come(
         self,
@@ -152,6 +184,39 @@ class PlayedJobs:
             Metric.of("AWS/States", _FAILURES[ended.status], {"StateMachineArn": stack.ref(logical_id)}), 1
         )
         return False
+
+
+def _started_alone(stack: PlayedStack) -> Iterator[Mapping[str, Any]]:
+    """The targets of schedules that are tasks: of rules, and of EventBridge's scheduler."""
+    for logical_id in (*stack.resources(RULE), *stack.resources(SCHEDULE)):
+        with contextlib.suppress(UnresolvableError):  # of a rule that leads elsewhere, or is not known here
+            given = stack.properties(logical_id)
+            targets = given.get("Targets") or [given.get("Target")]
+            for target in targets if given.get("ScheduleExpression") and given.get("State") != "DISABLED" else ():
+                if isinstance(target, Mapping) and isinstance(target.get("EcsParameters"), Mapping):
+                    yield target
+
+
+def _overridden(definition: TaskDefinition, given: Any) -> TaskDefinition:
+    """A task with what the input of its schedule's target changes in its containers.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerOverride.html
+    """
+    try:
+        changes = {str(each["name"]): each for each in json.loads(given)["containerOverrides"]}
+    except (TypeError, ValueError, KeyError):  # none, or what only the event says
+        return definition
+
+    def changed(container: TaskDefinition) -> TaskDefinition:
+        change = changes.get(container.name, {})
+        variables = {str(each["name"]): str(each["value"]) for each in change.get("environment") or ()}
+        return replace(
+            container,
+            command=tuple(map(str, change.get("command") or container.command)),
+            environment={**container.environment, **variables},
+        )
+
+    return replace(changed(definition), further=tuple(map(changed, definition.further)))
 
 
 def _twice(name: str, runs: JobRuns, *, executions: int) -> list[str]:

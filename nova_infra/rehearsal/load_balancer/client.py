@@ -39,10 +39,12 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
         target.last_fault = fault
         return False
     port, definition = group.settings.check_port, target.task.definition
-    # What a sidecar would listen on is not known: none of them runs here.
+    # What a container would listen on that does not run here is not known.
     if port not in (0, definition.port) and not definition.sidecars and target.task.listens_on(port) is False:
         target.last_fault = f"nothing listens on port {port}, which its health checks ask"
         return False
+    if group.settings.by_connection:
+        return await _takes_connection(group, target)
     asked = _ask_health if group.settings.version == "HTTP1" else _ask_health_http2
 
     async def passes(address: str) -> bool:
@@ -65,6 +67,21 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
         f"address of its own, and takes those that name {own}"
     )
     return True
+
+
+async def _takes_connection(group: TargetGroup, target: Target) -> bool:
+    """Connect to a target once, if it listens: an engine may take connections in place of a container."""
+    port = target.task.definition.port
+    try:
+        if target.task.listens_on(port) is not False:
+            async with asyncio.timeout(with_others(group.settings.timeout)):
+                _, writer = await asyncio.open_connection("127.0.0.1", target.task.port)
+            writer.close()
+            return True
+    except (OSError, TimeoutError):
+        pass  # said below
+    target.last_fault = f"port {port} takes no connection"
+    return False
 
 
 def _refused_name(target: Target) -> bool:

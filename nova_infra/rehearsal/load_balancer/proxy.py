@@ -13,22 +13,28 @@ from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, open_client,
 from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, Silence, TargetAnswer, exchange
 from nova_infra.rehearsal.load_balancer.headers import PublicName
 from nova_infra.rehearsal.load_balancer.interference import Interference
-from nova_infra.rehearsal.load_balancer.paths import normalized
-from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, RoutingRule
+from nova_infra.rehearsal.load_balancer.routing import (
+    REQUEST_HEADER,
+    USER_HEADER,
+    FixedResponse,
+    Redirect,
+    RoutingRule,
+    normalized,
+)
 from nova_infra.rehearsal.load_balancer.sockets import bound, port_of
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.tasks.task import Task
 
-# A connection that a service may be about to close is not used again: servers keep idle ones for 5 s and more, and the
-# load balancer's own 60 s would be an hour of compressed time.
+# No connection that a service may be about to close is used again. The load balancer's own 60 s would be an hour here.
 _KEEP_ALIVE_SECONDS = 2.0
 # HTTP headers: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
 _MOST_LINE_BYTES = 16 * 1024
-# Which the HTTP client would add where the load balancer's own client sent none.
+# What the HTTP client would add.
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 IDLE_TIMEOUT_SECONDS = 60.0
 """AWS's default."""
 _NEVER_SHORTER = 60.0
+_USUAL = {"HTTP": 80, "HTTPS": 443, "TCP": 80, "TLS": 443}
 
 
 class LoadBalancer:
@@ -36,7 +42,7 @@ class LoadBalancer:
 
     Attributes:
         full_name: The ``LoadBalancer`` dimension of its metrics.
-        protocol: ``HTTP`` or ``HTTPS``. Without a certificate both are spoken in plain text here.
+        protocol: ``HTTP`` or ``HTTPS``, spoken in plain text here, or ``TCP`` or ``TLS`` of a network load balancer.
         rules: Its rules, the default one included.
         port: The port it listens on, once started.
         public_name: The name by which its users know it, but for those who ask for a rule's own host.
@@ -57,7 +63,6 @@ class LoadBalancer:
         """Create it without rules.
 
         Args:
-            protocol: ``HTTP`` or ``HTTPS``.
             siblings: ``<protocol>:<public port>`` to base URL on this machine, of all listeners of the load balancer.
             idle_timeout: Seconds that it waits in AWS for a silent target.
         """
@@ -69,7 +74,7 @@ class LoadBalancer:
         self.full_name = full_name
         self.public_name = ""
         self.protocol = protocol
-        self._public_port = public_port
+        self.public_port = public_port
         self._siblings = siblings
         self._store = store
         self._names: dict[int, str] = {}
@@ -88,8 +93,7 @@ class LoadBalancer:
         return self._with_port(self.public_name)
 
     def _with_port(self, name: str) -> str:
-        usual = {"HTTP": 80, "HTTPS": 443}.get(self.protocol) == self._public_port
-        return name if usual or not name else f"{name}:{self._public_port}"
+        return name if _USUAL[self.protocol] == self.public_port or not name else f"{name}:{self.public_port}"
 
     def _name_of(self, request: web.BaseRequest) -> PublicName | None:
         """What a client would ask for in AWS, if it asks for an address of this machine."""
@@ -125,7 +129,7 @@ class LoadBalancer:
         self.port = self._runner.addresses[0][1]
         if gateway is not None:
             await web.SockSite(self._runner, bound(gateway, self.port), backlog=1024).start()
-        self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
+        self._siblings[f"{self.protocol.lower()}:{self.public_port}"] = self.url
 
     async def address_of(self, host: str, gateway: str | None = None) -> str:
         """The base URL on this machine of a name that leads here.
@@ -140,8 +144,7 @@ class LoadBalancer:
                 return f"http://127.0.0.1:{port}"
         assert self._runner is not None, "started"
         listening = bound("127.0.0.1", 0)
-        port = listening.getsockname()[1]
-        self._names[port] = host
+        self._names[port := listening.getsockname()[1]] = host
         await web.SockSite(self._runner, listening, backlog=1024).start()
         if gateway is not None:
             await web.SockSite(self._runner, bound(gateway, port), backlog=1024).start()
@@ -165,7 +168,7 @@ class LoadBalancer:
 
     @property
     def _client(self) -> aiohttp.ClientSession:
-        assert self._session is not None, "requests follow start()"
+        assert self._session is not None, "started"
         return self._session
 
     async def stop(self) -> None:
@@ -249,7 +252,7 @@ class LoadBalancer:
         location = redirect.location(
             protocol=self.protocol,
             host=url.host or "",
-            port=str(self._public_port),
+            port=str(self.public_port),
             path=request.path,
             query=request.query_string,
         )
@@ -282,7 +285,7 @@ class LoadBalancer:
                 target,
                 answer,
                 protocol=self.protocol,
-                public_port=self._public_port,
+                public_port=self.public_port,
                 version=group.settings.version,
                 idle_seconds=waits,
                 name=self._name_of(request),

@@ -1,10 +1,13 @@
-"""The ports of this machine that a load balancer listens on."""
+"""The ports of this machine that a load balancer listens on, and connections that are passed on."""
 
+import asyncio
+import contextlib
 import socket
 import sys
 
 from aiohttp import web
 
+_PIECE = 65536
 _IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
 
 
@@ -22,3 +25,12 @@ def bound(address: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
     bound.bind((address, port))
     return bound
+
+
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what one side of a connection sends, to its end."""
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(_PIECE):
+            writer.write(piece)
+            await writer.drain()
+        writer.write_eof()

@@ -135,6 +135,7 @@ class TargetGroupSettings:
         codes: Status codes that are good, such as ``200`` or ``200-299``; gRPC's own where it speaks that.
         drain: Seconds that a target may take to finish its requests.
         version: Protocol that it speaks to its targets: ``HTTP1``, ``HTTP2`` or ``GRPC``.
+        by_connection: Whether a target that takes a connection is healthy.
         check_port: The port that its checks ask; 0 for that of the requests. To another, any answer is good.
     """
 
@@ -147,6 +148,7 @@ class TargetGroupSettings:
     drain: float
     version: str = "HTTP1"
     check_port: int = 0
+    by_connection: bool = False
 
     def accepts(self, status: int, port: int = 0) -> bool:
         """Whether a status code counts as healthy, if a task whose requests go to a port answers so."""
@@ -206,14 +208,22 @@ def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
     version = properties.get("ProtocolVersion", "HTTP1")
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
     path, matcher, good = ("/AWS.ALB/healthcheck", "GrpcCode", "12") if version == "GRPC" else ("/", "HttpCode", "200")
+    is_of_network = properties.get("Protocol") == "TCP"
+    by_connection = is_of_network and properties.get("HealthCheckProtocol", "TCP") == "TCP"
+    if is_of_network:
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html
+        good = "200-399"
     return TargetGroupSettings(
         health_path=properties.get("HealthCheckPath", path),
         interval=float(properties.get("HealthCheckIntervalSeconds", 30)),
-        timeout=float(properties.get("HealthCheckTimeoutSeconds", 5)),
+        timeout=float(
+            properties.get("HealthCheckTimeoutSeconds", (10 if by_connection else 6) if is_of_network else 5)
+        ),
         unhealthy_threshold=int(properties.get("UnhealthyThresholdCount", 2)),
         healthy_threshold=int(properties.get("HealthyThresholdCount", 5)),
         codes=properties.get("Matcher", {}).get(matcher, good),
         drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
         version=version,
         check_port=health_port(properties),
+        by_connection=by_connection,
     )

@@ -202,13 +202,13 @@ class Environments:
             try:
                 await gather(*deployments)
             except DeploymentFailedError as error:
-                beside = any(map(_has_sidecars, templates_of(stage, self.baseline)))
+                beside = self.runtime.leaves_out and any(map(_has_sidecars, templates_of(stage, self.baseline)))
                 if self.baseline.is_candidate and not beside:
                     self.tell(f"{stage.name}: {self.baseline.name} does not run there")
                     return  # The candidate fails by itself, as it has to.
                 remedy = "name a revision that does with --baseline"
                 if beside:  # AWS may well run it.
-                    remedy = f"further containers of a task do not run here, and one may be what it lacks: {remedy}"
+                    remedy = f"not all containers of a task run here, and one may be what it lacks: {remedy}"
                 raise NovaError(f"baseline: {self.baseline.name} does not run: {error}: {remedy}") from None
 
 
@@ -224,7 +224,7 @@ async def _lasting(placed: PlacedTask, seconds: float) -> str | None:
 
 
 def _has_sidecars(template: Template) -> bool:
-    """Whether a task has a further container: none is run, and what it does first may be what the task lacks."""
+    """Whether a task has a further container: what it does first may be what the task lacks."""
     tasks = resources_of_type(template, "AWS::ECS::TaskDefinition").values()
     return any(len(each.get("Properties", {}).get("ContainerDefinitions", ())) > 1 for each in tasks)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
@@ -21,13 +21,13 @@ from nova_infra.rehearsal.load_balancer.routing import existing_balancer, read_d
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.pipeline.builds import environment_prefix
 from nova_infra.rehearsal.pipeline.release import Release
-from nova_infra.rehearsal.tasks.definition import ports_of, read_task_definition
+from nova_infra.rehearsal.tasks.definition import TaskDefinition, ports_of, read_task_definition
 
 _UNCALLED = "Lambda functions that no deployment calls"
 _SPOT = "Spot and its interruptions"
-_UNSTARTED = "tasks that EventBridge rules start"
+_UNSTARTED = "tasks that events start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
-_SHARED = "what file systems of EFS hold (each task has an empty directory there)"
+_SHARED = "what file systems of EFS hold, and who owns it (they begin empty here)"
 _FURTHER_GROUPS = "requests through all but the first target group of a service"
 _HEALTH_PORT = "the answers to health checks on a port of their own (a task counts as healthy here if it listens there)"
 _ELB = "AWS::ElasticLoadBalancingV2"
@@ -35,7 +35,15 @@ _DEFAULT = "DefaultCapacityProviderStrategy"
 _ROUTING = ("TargetGroup", "Listener", "ListenerRule")
 
 
-def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
+Runs = Callable[[TaskDefinition], bool]
+"""Whether a further container of a task runs here."""
+
+
+def _none_runs(_: TaskDefinition) -> bool:
+    return False
+
+
+def precheck(release: Release, provided: Collection[str] = (), runs: Runs = _none_runs) -> list[str]:
     """Read everything that the release's pipeline deploys.
 
     Args:
@@ -44,7 +52,7 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     Returns:
         What of it is not rehearsed, in sentences.
     """
-    pipeline, readings = release.pipeline(), _readings(release).values()
+    pipeline, readings = release.pipeline(), _readings(release, runs).values()
     areas = {each for reading in readings for each in reading.areas}
     secrets = {name for reading in readings for names in reading.secrets.values() for name in names}
     sidecars = {each for reading in readings for each in reading.sidecars}
@@ -64,14 +72,16 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
 
 
-def taken_for_granted(candidate: Release, baseline: Release, provided: Collection[str] = ()) -> list[str]:
+def taken_for_granted(
+    candidate: Release, baseline: Release, provided: Collection[str] = (), runs: Runs = _none_runs
+) -> list[str]:
     """Secrets and parameters that the release's tasks need to start and that only AWS can check, a clause each.
 
     No template makes them, and what runs before does not use them, or may never have run.
     """
-    before = {} if baseline.stands_in else _readings(baseline)
+    before = {} if baseline.stands_in else _readings(baseline, runs)
     found = []
-    for name, reading in _readings(candidate).items():
+    for name, reading in _readings(candidate, runs).items():
         known = before[name].secrets if name in before else {}
         for service in sorted(reading.left.keys() & before[name].services) if name in before else ():
             raise UnresolvableError(
@@ -96,11 +106,11 @@ def taken_for_granted(candidate: Release, baseline: Release, provided: Collectio
     return said_once(found)
 
 
-def _readings(release: Release) -> dict[str, StageReading]:
+def _readings(release: Release, runs: Runs) -> dict[str, StageReading]:
     """Stage to what its stacks hold."""
     found = {}
     for stage in release.pipeline().stages:
-        reading = found[stage.name] = StageReading()
+        reading = found[stage.name] = StageReading(runs)
         for wave in stage.waves():
             for action in wave:
                 if isinstance(action, DeployAction):
@@ -140,7 +150,8 @@ class StageReading:
         left: What is left out, by stack and logical id, and what it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runs: Runs = _none_runs) -> None:
+        self._runs = runs
         self.secrets: dict[str, set[str]] = {}
         self.areas: set[str] = set()
         self.sidecars: set[str] = set()
@@ -173,10 +184,12 @@ class StageReading:
         for logical_id in stack.resources("AWS::ECS::TaskDefinition"):
             properties = stack.required(logical_id, "ContainerDefinitions", "Memory")
             definition = read_task_definition(properties, f"{stack_name}.{logical_id}", stack.serving(logical_id))
-            for variable, origin in definition.secrets.items():
-                if not self._declares(origin):
-                    self.secrets.setdefault(origin, set()).add(variable)
-            self._read_sidecars(stack, logical_id, properties, definition.sidecars)
+            for each in (definition, *definition.further):
+                for variable, origin in each.secrets.items():
+                    if not self._declares(origin):
+                        self.secrets.setdefault(origin, set()).add(variable)
+            left_out = [each.name for each in definition.further if not self._runs(each)]
+            self._read_sidecars(stack, logical_id, properties, left_out)
         for logical_id, each in template["Resources"].items():
             if may_not_exist(kind := str(each["Type"])):
                 self.types.add(kind)
@@ -204,9 +217,8 @@ class StageReading:
 
     def _read_sidecars(self, stack: PlayedStack, task: str, given: Mapping[str, Any], names: Collection[str]) -> None:
         self.sidecars |= set(names)
-        given_ones = [each for each in given["ContainerDefinitions"] if isinstance(each.get("DependsOn"), list)]
-        waits = [one for each in given_ones for one in each["DependsOn"] if isinstance(one, dict)]
-        awaited = {str(one.get("ContainerName")) for one in waits if one.get("Condition") != "START"}
+        waits = [one for each in given["ContainerDefinitions"] for one in each.get("DependsOn", ())]
+        awaited = {str(one["ContainerName"]) for one in waits if one["Condition"] != "START"}
         for each in given["ContainerDefinitions"]:
             runs = repr(sorted((key, value) for key, value in each.items() if value and key != "Image"))
             if each.get("Name") in names and each.get("Essential", True) in (True, "true"):
@@ -278,7 +290,8 @@ def _areas(stack: PlayedStack) -> set[str]:
     if not all(map(is_playable, properties_of("AWS::Lambda::Function"))):
         found.add(_UNCALLED)
     # Rules are not played, so what of them only CloudFormation knows stays as it is.
-    if any(_has_key(rule, "EcsParameters") for rule in resources_of_type(stack.template, "AWS::Events::Rule").values()):
+    rules = resources_of_type(stack.template, "AWS::Events::Rule").values()
+    if any(_has_key(rule, "EcsParameters") and not _has_key(rule, "ScheduleExpression") for rule in rules):
         found.add(_UNSTARTED)
     if any(any(map(_is_sticky, properties_of(f"{_ELB}::{kind}"))) for kind in _ROUTING):
         found.add(_STICKY)

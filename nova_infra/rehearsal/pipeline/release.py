@@ -1,6 +1,7 @@
 """The candidate and the baseline of a rehearsal: each is an assembly and its sources."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -126,9 +127,15 @@ def left_out(release: Release, stage: Stage) -> dict[str, Template]:
     return {name: template for name, template in found.items() if template is not None}
 
 
+_SCHEDULES = ("AWS::Events::Rule", "AWS::Scheduler::Schedule")
+
+
 def runs_tasks(template: Template) -> bool:
-    """Whether a stack has anything that runs: a service, or the machine of a job."""
-    return any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine"))
+    """Whether a stack has anything that runs: a service, the machine of a job, or a schedule that starts a task."""
+    if any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine")):
+        return True
+    starts = [each for kind in _SCHEDULES for each in resources_of_type(template, kind).values()]
+    return any({"EcsParameters", "ScheduleExpression"} <= set(re.findall(r"\w+", repr(each))) for each in starts)
 
 
 def _stacks_of(stage: Stage) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from nova_infra.documents.text import counted, listed
+from nova_infra.documents.text import counted, listed, said_once
 from nova_infra.rehearsal.advice import REQUESTS, place_of
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.connections import counted_connections
@@ -89,6 +89,11 @@ def confidence(record: Record) -> list[str]:
             f"Not covered: {refused}. Every request was refused, before and after: add requests that succeed to "
             f"{place_of(REQUESTS, in_project=not record.app)}."
         )
+    clauses = (
+        (each.environment, f"{each.service}: {why}") for each in released if each.answers for why in each.not_asked
+    )
+    if partly := said_once(clauses):
+        said.append(f"Not covered, requests: {listed(partly, _MOST_NAMED)}.")
     said += _not_covered(record.not_rehearsed)
     if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:
         said.append(f"Assumed about AWS, and not yet proven there: {'; '.join(rests)}. See docs/assumptions.md.")

@@ -165,6 +165,8 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
     besides = f"{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}"
+    # It may be the cause, and then only here.
+    besides += "".join(f" Besides, {clause}." for clause in record.granted)
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",

@@ -1,7 +1,7 @@
 """Reads a task definition from a template: container, ports, health check, stop timeout, memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
@@ -36,6 +36,25 @@ class HealthCheck:
 
 _DISK = 20
 """GiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html."""
+_START_TIMEOUT = 180.0
+"""Seconds: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html, startTimeout."""
+
+
+@dataclass(frozen=True)
+class SharedMount:
+    """A volume that is more than an empty directory which one container writes to.
+
+    Attributes:
+        volume: What is mounted: a name within the task, or what tells a file system of EFS from any other.
+        lasts: Whether all tasks share it, and it stays when they end.
+        is_everybodys: Whether any user may write to it: an access point acts as its own user for all.
+    """
+
+    path: str
+    volume: str
+    read_only: bool = False
+    lasts: bool = False
+    is_everybodys: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +73,15 @@ class TaskDefinition:
         read_only_root: Whether nothing but the mounts can be written.
         mounts: Paths in the container that volumes are mounted at, and can be written.
         fault: A drill's fault, empty in every other release.
-        sidecars: Names of the further containers, which are not run here.
+        name: The container's name in the task.
+        essential: Whether the task ends with it.
+        waits_for: Containers that it starts after, each with the condition.
+        start_timeout: Seconds that others wait for it.
+        shared: Volumes that it has in common with others, or may only read.
+        volumes_from: Containers whose mounts it has as well, each with how it may use them.
+        is_router: Whether it passes on the logs of others.
+        further: The task's other containers.
+        sidecars: Names of those of them that are not run here.
         hosts: Names of hosts that lead to addresses of this machine's containers.
         capabilities: Capabilities of Linux, each with a ``+`` or a ``-``, that it gets or loses.
         init: Whether an init process runs before it, and passes signals on.
@@ -81,6 +108,14 @@ class TaskDefinition:
     mounts: tuple[str, ...] = ()
     architecture: str = "amd64"
     fault: str = ""
+    name: str = ""
+    essential: bool = True
+    waits_for: tuple[tuple[str, str], ...] = ()
+    start_timeout: float = _START_TIMEOUT
+    shared: tuple[SharedMount, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+    is_router: bool = False
+    further: tuple["TaskDefinition", ...] = ()
     sidecars: tuple[str, ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()
@@ -110,17 +145,30 @@ def read_task_definition(
     Args:
         serving: Container and port that a load balancer's requests go to; empty and 0 where no service says it.
     """
-    container, sidecars = _service_first(properties["ContainerDefinitions"], revision, serving[0])
+    containers = properties["ContainerDefinitions"]
+    if not containers:
+        raise UnresolvableError(f"{revision}: ContainerDefinitions is empty: name a container")
+    place = _service_first(containers, serving[0])
+    read = [_container(properties, number, revision) for number in range(len(containers))]
+    further = (*read[:place], *read[place + 1 :])
+    port = _port(containers[place], serving[1])
+    return replace(read[place], port=port, further=further, sidecars=tuple(each.name for each in further))
+
+
+def _container(properties: Mapping[str, Any], number: int, revision: str) -> TaskDefinition:
+    """What one container of a task runs."""
+    container, where = properties["ContainerDefinitions"][number], f"{revision}: ContainerDefinitions[{number}]"
     if "Image" not in container:
-        raise UnresolvableError(f"{revision}: ContainerDefinitions[0].Image is missing: it names the service's sources")
+        raise UnresolvableError(f"{where}.Image is missing: it names the service's sources")
     linux = container.get("LinuxParameters", {})
+    mounts, shared = _mounts(properties, container)
     return TaskDefinition(
         revision=revision,
         image=container["Image"],
         command=tuple(map(str, container.get("Command", ()))),
         environment={variable["Name"]: str(variable["Value"]) for variable in container.get("Environment", ())},
-        port=_port(container, serving[1]),
-        health_check=_health_check(container.get("HealthCheck"), revision),
+        port=0,
+        health_check=_health_check(container.get("HealthCheck"), where),
         stop_timeout=float(container.get("StopTimeout", 30)),
         memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
         secrets={str(each["Name"]): str(each.get("ValueFrom", "")) for each in container.get("Secrets", ())},
@@ -129,21 +177,28 @@ def read_task_definition(
         user=str(container.get("User", "")),
         working_directory=str(container.get("WorkingDirectory", "")),
         read_only_root=container.get("ReadonlyRootFilesystem", False) in (True, "true"),
-        mounts=tuple(
-            str(mount["ContainerPath"])
-            for mount in container.get("MountPoints", ())
-            if mount.get("ReadOnly", False) not in (True, "true")
-        ),
+        mounts=mounts,
         architecture=_ARCHITECTURES.get(properties.get("RuntimePlatform", {}).get("CpuArchitecture"), "amd64"),
         fault=str(container.get("DockerLabels", {}).get(LABEL, "")),
-        sidecars=sidecars,
+        name=str(container.get("Name", "")),
+        essential=container.get("Essential", True) in (True, "true"),
+        waits_for=tuple(
+            (str(each.get("ContainerName")), str(each.get("Condition"))) for each in container.get("DependsOn", ())
+        ),
+        start_timeout=float(container.get("StartTimeout", _START_TIMEOUT)),
+        shared=shared,
+        volumes_from=tuple(
+            f"{each.get('SourceContainer')}:{'ro' if each.get('ReadOnly', False) in (True, 'true') else 'rw'}"
+            for each in container.get("VolumesFrom", ())
+        ),
+        is_router="FirelensConfiguration" in container,
         capabilities=tuple(
             f"{sign}{name}"
             for sign, key in (("+", "Add"), ("-", "Drop"))
             for name in linux.get("Capabilities", {}).get(key, ())
         ),
         init=linux.get("InitProcessEnabled", False) in (True, "true"),
-        open_files=_open_files(container.get("Ulimits", ()), revision),
+        open_files=_open_files(container.get("Ulimits", ()), where),
         disk=_disk(properties.get("EphemeralStorage")),
         terminal=container.get("PseudoTerminal", False) in (True, "true"),
         interactive=container.get("Interactive", False) in (True, "true"),
@@ -156,12 +211,34 @@ def _disk(storage: Any) -> int:
     return int(str(size)) if str(size).isdecimal() else _DISK
 
 
-def _open_files(limits: Sequence[Mapping[str, Any]], revision: str) -> tuple[int, int] | None:
+def _mounts(
+    properties: Mapping[str, Any], container: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[SharedMount, ...]]:
+    """The paths where a container has an empty directory to itself, and its other mounts."""
+    all_mounts = [each for one in properties["ContainerDefinitions"] for each in one.get("MountPoints", ())]
+    files = {each.get("Name"): each.get("EFSVolumeConfiguration") for each in properties.get("Volumes", ())}
+    own, shared = [], []
+    for mount in container.get("MountPoints", ()):
+        path, source = str(mount["ContainerPath"]), mount.get("SourceVolume")
+        read_only = mount.get("ReadOnly", False) in (True, "true")
+        if isinstance(system := files.get(source), Mapping):
+            access = system.get("AuthorizationConfig")
+            point = access.get("AccessPointId") if isinstance(access, Mapping) else None
+            name = repr((system.get("FilesystemId"), system.get("RootDirectory"), point))
+            shared.append(SharedMount(path, name, read_only, lasts=True, is_everybodys=point is not None))
+        elif read_only or sum(each.get("SourceVolume") == source for each in all_mounts) > 1:
+            shared.append(SharedMount(path, str(source), read_only))
+        else:
+            own.append(path)
+    return tuple(own), tuple(shared)
+
+
+def _open_files(limits: Sequence[Mapping[str, Any]], where: str) -> tuple[int, int] | None:
     """The limits on open files that a container's definition sets, soft and hard.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
     """
-    where = f"{revision}: ContainerDefinitions[0].Ulimits"
+    where = f"{where}.Ulimits"
     if others := [str(each["Name"]) for each in limits if each["Name"] != "nofile"]:
         raise UnresolvableError(
             f"{where}: {others[0]} is not played: nofile is the only limit that AWS documents Fargate to set: leave "
@@ -176,24 +253,20 @@ def _open_files(limits: Sequence[Mapping[str, Any]], revision: str) -> tuple[int
     return found[0] if found else None
 
 
-def _service_first(
-    containers: Sequence[Mapping[str, Any]], revision: str, name: str
-) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The container that requests are for, and the names of the others.
+def _service_first(containers: Sequence[Mapping[str, Any]], name: str) -> int:
+    """The place of the container that requests are for.
 
-    It is the one that a load balancer names, else the only one with a port for TCP: an agent's may be for UDP.
+    It is the one that a load balancer names, or the service's own, or the first with a port for TCP: an agent's may be
+    for UDP. Of a task without any, it is the first essential one, as CDK has it.
     """
-    serving = [each for each in containers if name and each.get("Name") == name]
-    if not serving:
-        serving = [each for each in containers if ports_of(each)] if len(containers) > 1 else list(containers)
-    if not serving:  # a worker or a job with sidecars
-        serving = [each for each in containers if any(v["Name"] == _OWN for v in each.get("Environment", ()))]
-    if len(serving) != 1:
-        raise UnresolvableError(
-            f"{revision}: ContainerDefinitions has {len(containers)} entries, {len(serving)} of them with ports, and "
-            f"the rehearsal cannot tell which one to run: give one a port, or set {_OWN} in its environment"
-        )
-    return serving[0], tuple(str(each.get("Name")) for each in containers if each is not serving[0])
+
+    def rank(place: int) -> tuple[bool, ...]:
+        each = containers[place]
+        is_own = any(variable["Name"] == _OWN for variable in each.get("Environment", ()))
+        is_named = bool(name) and each.get("Name") == name
+        return not is_named, not is_own, each.get("Essential", True) not in (True, "true"), not ports_of(each)
+
+    return min(range(len(containers)), key=rank)
 
 
 def ports_of(container: Mapping[str, Any]) -> list[int]:
@@ -208,13 +281,11 @@ def _port(container: Mapping[str, Any], wanted: int) -> int:
     return wanted if wanted in ports else next(iter(ports), 0)
 
 
-def _health_check(check: Mapping[str, Any] | None, revision: str) -> HealthCheck | None:
+def _health_check(check: Mapping[str, Any] | None, where: str) -> HealthCheck | None:
     if check is None:
         return None
     if check["Command"][:1] not in (["CMD"], ["CMD-SHELL"]):
-        raise UnresolvableError(
-            f"{revision}: ContainerDefinitions[0].HealthCheck.Command must begin with CMD or CMD-SHELL"
-        )
+        raise UnresolvableError(f"{where}.HealthCheck.Command must begin with CMD or CMD-SHELL")
     return HealthCheck(
         command=tuple(check["Command"]),
         interval=float(check.get("Interval", 30)),

@@ -29,6 +29,7 @@ from nova_infra.rehearsal.dependencies.container import Needed
 from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.place import Place
+from nova_infra.rehearsal.tasks.containers.several import task_of
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
@@ -61,6 +62,15 @@ class TaskRuntime(ABC):
     dependencies: tuple[Needed, ...] = ()
     place: Place | None = None
     doubts: Mapping[str, str] = MappingProxyType({})
+
+    def runs(self, container: TaskDefinition) -> bool:  # noqa: ARG002 - the same for each
+        """Whether a further container of a task runs here."""
+        return False
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether there may be containers that do not run here."""
+        return True
 
     def asset_of(self, definition: TaskDefinition) -> DockerAsset | None:
         """The sources of an image, where an assembly holds them."""
@@ -164,6 +174,7 @@ class ImageRuntime(TaskRuntime):
     limits: Limits | None = None
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
     _images: dict[str, EngineImage] = field(default_factory=dict)
+    _lacking: set[str] = field(default_factory=set)
     _ready: dict[str, list[ContainerTask]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -187,7 +198,25 @@ class ImageRuntime(TaskRuntime):
     def on_this_machine(self, url: str) -> str:
         return url.replace("//127.0.0.1:", f"//{_HOST_NAME}:")
 
+    def runs(self, container: TaskDefinition) -> bool:
+        """Whether its image is at hand. A router of logs has nowhere to send them."""
+        if container.is_router or container.image in self._lacking:
+            return False
+        try:
+            return self.asset_of(container) is not None or bool(self._image(container.image))
+        except NovaError:  # whatever keeps it from being pulled
+            self._lacking.add(container.image)
+            return False
+
+    @property
+    def leaves_out(self) -> bool:
+        return bool(self._lacking)
+
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
+        for each in (definition, *definition.further):
+            await self._build(each, sources)
+
+    async def _build(self, definition: TaskDefinition, sources: Path) -> None:
         name = definition.image.removesuffix(PREVIOUS)
         asset = self.asset_of(definition)
         if asset is None and definition.repository not in services_of(sources):
@@ -225,28 +254,24 @@ class ImageRuntime(TaskRuntime):
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:  # noqa: ARG002 - in the image
         """A container that can be started."""
         ready = self._ready.get(_key(definition))
-        if ready:
-            task = ready.pop()
-            task.patience = patience
-            return task
         try:
-            return replace(self._container(definition), patience=patience)
+            task = ready.pop() if ready else self._container(definition)
         except ImageError as error:
             raise TaskFailedError(f"CannotPullContainerError: {error}") from None
+        task.patience = patience
+        return task
 
     def _container(self, definition: TaskDefinition) -> ContainerTask:
         assert self.place is not None, "entered"
-        name = f"{self.place.network.name}-{next(self._numbers)}"
-        return ContainerTask(
-            self._limited(definition),
-            self.starts,
-            0.0,
-            engine=self.engine,
-            image=self._image(definition.image),
-            network=self.place.network,
-            name=name,
-            label=self.place.label,
-            directory=self.place.directory,
+        place, beside = self.place, [each for each in definition.further if self.runs(each)]
+        left_out = tuple(each.name for each in definition.further if each not in beside)
+        return task_of(
+            self._limited(replace(definition, further=(), sidecars=left_out)),
+            [self._limited(each) for each in beside],
+            image_of=self._image,
+            place=place,
+            names=(f"{place.network.name}-{number}" for number in self._numbers),
+            starts=self.starts,
             pace=self.pace,
         )
 
@@ -262,7 +287,8 @@ class ImageRuntime(TaskRuntime):
         """The image that a definition names: one of that name, or the one built for it here."""
         name = name.removesuffix(PREVIOUS)
         if name not in self._images:
-            for candidate in (name, local_name(name)):
+            stand_in = f"localhost/{name.partition('@')[0].rpartition('/')[2]}"
+            for candidate in (name, local_name(name), stand_in):
                 if (found := self.engine.image(candidate)) is not None:
                     self._images[name] = EngineImage.read(candidate, found)
                     break
@@ -273,6 +299,7 @@ class ImageRuntime(TaskRuntime):
     def _pulled(self, name: str) -> EngineImage:
         if re.search(r"\.dkr[.-]ecr(-fips)?\.", name) or name.startswith("localhost/"):
             raise ImageError(f"{name}: is not in {self.engine.program}'s store: nova image build --local builds it")
+        name = self.engine.full_name(name)
         self.engine.run("pull", "--quiet", name)
         return EngineImage.read(name, self.engine.image(name) or {})
 

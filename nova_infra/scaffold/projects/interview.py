@@ -1,7 +1,7 @@
 """Asks for the answers that a new project needs and that were not given as options."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,17 +62,22 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     engine = engine or question(f"What delivers: {' or '.join(ENGINES)}", ENGINES[0], answers.checked_engine)
     fits = partial(answers.checked_toolchain_region, engine=engine)
     if regions.keys() != ACCOUNTS.keys():
-        text, check = (
-            ("AWS region of the rest", answers.checked_region) if "toolchain" in regions else ("AWS region", fits)
-        )
-        region: str = question(text, regions.get("toolchain", REGION), check)
-        regions = dict.fromkeys(ACCOUNTS, region) | regions
+        regions = _of_all_places(regions, question, fits)
     for place, placeholder in ACCOUNTS.items():
         of = "the pipeline and the images" if place == "toolchain" else place
         accounts[place] = accounts.get(place) or question(f"AWS account of {of}", placeholder, answers.checked_account)
     answers.of_option("--region", regions["toolchain"], fits)
     services = services or question("Services to start with", SERVICE, answers.checked_services)
     return Answers(name, repository, engine, accounts, regions, services)
+
+
+def _of_all_places(
+    regions: Mapping[str, str], question: Callable[..., str], fits: Callable[[str], str]
+) -> dict[str, str]:
+    """Each place's region: what is not given is asked once."""
+    rest = ("AWS region of the rest", answers.checked_region)
+    text, check = rest if "toolchain" in regions else ("AWS region", fits)
+    return {**dict.fromkeys(ACCOUNTS, question(text, regions.get("toolchain", REGION), check)), **regions}
 
 
 def has_terminal() -> bool:

@@ -14,36 +14,17 @@ class WebServiceStack(WorkloadStack):
     """A web service behind the environment's load balancer, or behind the private one."""
 
     def __init__(self, scope: Construct, props: WorkloadProps) -> None:
-        config, platform = props.config, props.platform
-        environment, service = props.environment, props.service
+        platform, environment, service = props.platform, props.environment, props.service
         super().__init__(scope, props, variables={"PORT": str(service.port)})
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
-        base, host = asked_at(service, environment, platform.ingress.url)
-        smoke = [f"{base}{path}" for path in smoke_paths(service, environment, config.services)]
         self.web_service = WebService(
             self,
             "Web",
             cluster=platform.cluster,
             listener=ingress.listener,
             image=self.task,
-            settings=ServiceSettings(
-                service=service,
-                runtime=environment,
-                name=props.name,
-                cluster_name=platform.cluster_name,
-                test=smoke_hook(
-                    props.prefix,
-                    smoke,
-                    self,
-                    host=host,
-                    hosts=followed_to(service, environment, platform.ingress.url),
-                    stops=environment.scaling.stops,
-                )
-                if smoke
-                else None,
-                together=group_hook(props.prefix, props.group_minutes, self) if props.group_minutes else None,
-            ),
+            settings=self._settings(props),
             topic=platform.topic,
             load_balancer=ingress.load_balancer,
             subnets=self._subnets,
@@ -64,3 +45,18 @@ class WebServiceStack(WorkloadStack):
                 listener=ingress.listener,
             )
             self.web_service.service.node.add_dependency(names)  # its smoke test asks them at once
+
+    def _settings(self, props: WorkloadProps) -> ServiceSettings:
+        """How it runs, and the hooks at which its deployments are tested and wait for others."""
+        environment, service, url = props.environment, props.service, props.platform.ingress.url
+        base, host = asked_at(service, environment, url)
+        smoke = [f"{base}{path}" for path in smoke_paths(service, environment, props.config.services)]
+        hosts, stops = followed_to(service, environment, url), environment.scaling.stops
+        return ServiceSettings(
+            service=service,
+            runtime=environment,
+            name=props.name,
+            cluster_name=props.platform.cluster_name,
+            test=smoke_hook(props.prefix, smoke, self, host=host, hosts=hosts, stops=stops) if smoke else None,
+            together=group_hook(props.prefix, props.group_minutes, self) if props.group_minutes else None,
+        )

@@ -291,3 +291,4 @@ def test_connections_beyond_the_limit_are_told_to_come_back(serve: Serve) -> Non
     deadline = time.monotonic() + 10
     while running.answer(HEALTH)[0] != 200:
         assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -43,10 +43,10 @@ def test_what_the_kit_imports_is_installed_without_any_service() -> None:
     groups = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["dependency-groups"]
     tools = [each for each in (*groups["dev"], *groups["deployed"]) if isinstance(each, str)]
     asked = {canonicalize_name(Requirement(each).name) for each in [*kit, *tools]}
-    distributions = packages_distributions()
+    installed, distributions = _with_what_they_need(asked), packages_distributions()
     missing = {
         name
         for name in _imported()
-        if not {canonicalize_name(each) for each in distributions.get(name, ())} & _with_what_they_need(asked)
+        if not {canonicalize_name(each) for each in distributions.get(name, ())} & installed
     }
     assert missing == set()

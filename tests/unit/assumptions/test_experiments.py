@@ -250,9 +250,26 @@ CASES: list[tuple[str, Any, dict[str, str]]] = [
         ),
         {"test-rule": "held", "new-configuration": "held", "back-to-rolling": "undecided"},
     ),
-    ("idle-colour", given(get_metric_data=then(metrics(), metrics(busy=[3.0], both=[3.0]))), {"idle-colour": "held"}),
-    ("idle-colour", given(get_metric_data=metrics(busy=[3.0], both=[])), {"idle-colour": "refuted"}),
-    ("idle-colour", given(get_metric_data=metrics()), {"idle-colour": "undecided"}),
+    (
+        "idle-colour",
+        given(get_metric_data=then(metrics(), metrics(busy=[3.0], both=[3.0]), metrics(filled=[0.0, 0.0]))),
+        {"idle-colour": "held", "fill-after-the-last-data": "held"},
+    ),
+    (
+        "idle-colour",
+        given(get_metric_data=then(metrics(busy=[3.0], both=[]), metrics(filled=[]))),
+        {"idle-colour": "refuted", "fill-after-the-last-data": "refuted"},
+    ),
+    (
+        "idle-colour",
+        given(get_metric_data=metrics(busy=[3.0], both=[3.0], filled=[3.0])),
+        {"idle-colour": "held", "fill-after-the-last-data": "undecided"},
+    ),
+    (
+        "idle-colour",
+        given(get_metric_data=metrics()),
+        {"idle-colour": "undecided", "fill-after-the-last-data": "undecided"},
+    ),
 ]
 
 

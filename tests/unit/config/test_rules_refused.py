@@ -265,7 +265,7 @@ WORKER = {"kind": "worker", "image": f"ghcr.io/a/b@sha256:{'c' * 64}"}
         ),
         (
             {"w": {}, "w-dead": {}},
-            "services[5].queue.name: its default, ending with 'w-dead', is also a queue of w, and",
+            "services[5].queue.name: its default, 'nova-dev-w-dead', is also a queue of w (by default,",
         ),
     ],
 )

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from helpers.assembly import Assembly
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
-from nova_infra.config import parse_config
 from nova_infra.constructs.pipeline.built_assembly import refuse_another, refuse_others
 from nova_infra.machine.tools import digest_of_tools
 
@@ -262,18 +261,3 @@ def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembl
         ("Prod", "Preflight"): ["arn:aws:iam::333333333333:role/nova-prod-observer"],
         ("Prod", "Verify"): ["arn:aws:iam::333333333333:role/nova-prod-release"],
     }
-
-
-def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments(
-    raw: dict[str, Any], synthesize: Callable[..., Assembly]
-) -> None:
-    raw["toolchain"]["permissions_boundary"] = True
-    raw["environments"], raw["services"] = raw["environments"][1:], raw["services"][:1]
-    made = synthesize(parse_config(raw))
-    boundary = "arn:aws:iam::444444444444:policy/nova-boundary"
-    roles = made.resources(STACK, "AWS::IAM::Role")
-    assert {json.dumps(role["Properties"].get("PermissionsBoundary")) for role in roles.values()} == {f'"{boundary}"'}
-    assert "PermissionsBoundary" not in made.texts["nova-prod-platform"]
-    # The boundary knows roles by what their names begin with.
-    for begins in ("PipelineRole", "PipelineImages"):
-        assert any(name.startswith(begins) for name in roles)

@@ -1,13 +1,16 @@
 """Refuses queues that contradict themselves or each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
+from nova_infra.config.faults.whereabouts import KeyPlace
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.worker import Queue
+from nova_infra.names import environment_prefix, stack_name
 
 MAX_NAME = 80
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html."""
@@ -73,52 +76,98 @@ def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
                 yield f"{key}.{other}: is set when a queue is created, but this one exists already: remove it"
 
 
-def between(workers: Sequence[tuple[str, Service]]) -> Iterator[str]:
-    """Queues of one environment that have the same name.
+@dataclass(frozen=True)
+class _Made:
+    """A queue that Nova makes.
+
+    Attributes:
+        key: Where the file gives its name, or would.
+        default: Whether the file leaves the name out.
+    """
+
+    key: str
+    default: bool
+    service: str
+    environment: str
+
+
+def between(environments: Mapping[int, Environment], services: Mapping[int, Service], platform: str) -> Iterator[str]:
+    """Queues of one account and region that would be made twice, and permissions on those that nobody makes.
 
     Args:
-        workers: The workers, as they are in the environment, each with its place in the file.
+        platform: What the default names begin with.
     """
-    seen: dict[str, str] = {}
-    for key, service in workers:
-        for each, name in _made(service):
-            if (other := seen.setdefault(name, service.name)) != service.name:
-                what = repr(name) if not name.startswith(":") else f"its default, ending with {name[1:]!r},"
-                yield (
-                    f"{key}.queue.{each}: {what} is also a queue of {other}, and SQS allows each name once: "
-                    "give it its own name, or write existing = true"
-                )
-                break  # the other queue has its name from this one
+    seen: dict[tuple[str, str, str], _Made] = {}
+    lines: dict[tuple[str, str], str] = {}
+    ends: dict[tuple[str, str], list[str]] = {}
+    for place, environment in environments.items():
+        own: dict[str, _Made] = {}
+        for index, service in services.items():
+            for name, made in _made(index, service, place, environment, platform):
+                first = seen.setdefault((environment.account, environment.region, name), made)
+                if first is not made:
+                    lines.setdefault((first.key, made.key), _twice(name, first, made))
+                    break  # the other queue has its name from this one
+                own[name] = made
+        for index, service in services.items() if own else ():
+            for line, remedy in _misnamed(f"services[{index}]", service, environment, own):
+                line = KeyPlace(index, service, place, environment).line(line)
+                ends.setdefault((line, remedy), []).append(environment.name)
+    yield from lines.values()
+    yield from (f"{line} in {', '.join(names)}: {remedy}" for (line, remedy), names in ends.items())
 
 
-def between_environments(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
-    """Queues that two environments of one account and region would both make."""
-    for index, service in services.items():
-        seen: dict[tuple[str, str, str], str] = {}
-        for environment in environments.values() if service.kind == "worker" else ():
-            try:
-                found = resolved(service, environment).service
-            except ValidationError:
-                continue
-            for each, name in _made(found):
-                if name.startswith(":"):
-                    continue  # a default, which has the environment's name in it
-                place = (environment.account, environment.region, name)
-                if (other := seen.setdefault(place, environment.name)) != environment.name:
-                    yield (
-                        f"services[{index}].queue.{each}: {name!r} would be made by {other} and by {environment.name}, "
-                        "which share an account: write {environment} into it"
-                    )
-                    break
+def _twice(name: str, first: _Made, made: _Made) -> str:
+    what = f"{made.key}: {'its default, ' if made.default else ''}{name!r}{',' if made.default else ''}"
+    other = f"{first.service} ({'by default, ' if first.default else ''}{first.key})"
+    once = "and SQS allows each name once: give it its own name"
+    if first.environment == made.environment:
+        if first.service == made.service:
+            return f"{what} is the queue itself ({first.key}): write another name"
+        return f"{what} is also a queue of {other}, {once}, or write existing = true"
+    where = f"{first.environment} and by {made.environment}, which share an account"
+    if first.key == made.key:
+        return f"{what} would be made by {where}: write {{environment}} into it"
+    return f"{what} of {made.environment} is also a queue of {other} in {first.environment}, {once}"
 
 
-def _made(service: Service) -> Iterator[tuple[str, str]]:
-    """The names of a worker's own that the queues get which are made for it, each with the key that gives it."""
-    queue = service.queue
+def _made(
+    index: int, service: Service, place: int, environment: Environment, platform: str
+) -> Iterator[tuple[str, _Made]]:
+    """The names of the queues that are made for a worker in an environment."""
+    try:
+        queue = resolved(service, environment).service.queue if service.kind == "worker" else None
+    except ValidationError:
+        return
     if queue is None or queue.existing:
         return
-    # A default begins with the environment's prefix, here with a colon, which no given name has.
-    stack = f":{service.name}"
-    work, dead = queue.names(stack)
-    yield "name", work
-    yield "dead" if queue.dead is not None else "name", dead
+    where = KeyPlace(index, service, place, environment)
+    names = queue.names(stack_name(environment_prefix(platform, environment.name), service.name))
+    for name, key in zip(names, ("name", "name" if queue.dead is None else "dead"), strict=True):
+        written = where.line(f"{where.key}.queue.{key}: ").partition(": ")[0]
+        yield name, _Made(written, getattr(queue, key) is None, service.name, environment.name)
+
+
+def _misnamed(
+    key: str, service: Service, environment: Environment, own: Mapping[str, _Made]
+) -> Iterator[tuple[str, str]]:
+    """Permissions on queues that Nova makes, but for ``.fifo`` at the end: IAM takes them, and they match nothing.
+
+    Each with its remedy.
+    """
+    try:
+        permissions = resolved(service, environment).service.permissions
+    except ValidationError:
+        return
+    begins = f":sqs:{environment.region}:{environment.account}:"
+    for place, permission in enumerate(permissions):
+        for number, arn in enumerate(permission.resources):
+            name = arn.partition(begins)[2]
+            fifo = name.endswith(".fifo")
+            if name not in own and (made := own.get(name.removesuffix(".fifo") if fifo else f"{name}.fifo")):
+                where = f"{key}.permissions[{place}].resources[{number}]: ends {'with' if fifo else 'without'} .fifo"
+                kind = "no FIFO queue" if fifo else "a FIFO queue"
+                yield (
+                    f"{where}, but the queue of {made.service} ({made.key}) is {kind}",
+                    f"{'remove' if fifo else 'add'} .fifo",
+                )

@@ -9,6 +9,7 @@ from nova_infra.config.resolved import PLACEHOLDERS
 from nova_infra.config.rules.addresses import addresses, is_local, is_open
 from nova_infra.config.rules.service import queues
 from nova_infra.config.services.service import Service
+from nova_infra.config.services.surroundings import Login, Secret
 from nova_infra.config.values.fields import aws_regions
 from nova_infra.config.values.repeats import repeated
 
@@ -86,19 +87,7 @@ def _placeholders(key: str, service: Service) -> Iterator[str]:
             for n, permission in enumerate(service.permissions)
             for m, arn in enumerate(permission.resources)
         },
-        **{
-            f"secrets.{name}": text
-            for name, secret in service.secrets.items()
-            for text in (secret.secret or secret.parameter, secret.key)
-            if text
-        },
-        **{
-            f"sidecars[{n}].credentials": text
-            for n, sidecar in enumerate(service.sidecars)
-            if sidecar.credentials is not None
-            for text in (sidecar.credentials.secret, sidecar.credentials.key)
-            if text
-        },
+        **{path: text for path, each in _secrets(service) for text in (_place(each), each.key) if text},
     }
     if service.queue is not None:
         strict |= {
@@ -164,20 +153,43 @@ def _arns(service: Service) -> Iterator[tuple[str, str]]:
     for place, permission in enumerate(service.permissions):
         for number, arn in enumerate(permission.resources):
             yield f"permissions[{place}].resources[{number}]", arn
-    for name, secret in service.secrets.items():
-        yield f"secrets.{name}", secret.secret or ""
-        yield f"secrets.{name}.key", secret.key or ""
+    for path, each in _secrets(service):
+        yield path, each.secret or ""
+        yield f"{path}.key", each.key or ""
     if service.queue is not None:
         yield "queue.key", service.queue.key or ""
 
 
-def _keys_elsewhere(key: str, service: Service, environment: Environment) -> Iterator[str]:
-    """Customer managed keys of other regions. What has a name alone is in the environment's, and so is its key.
+def _secrets(service: Service) -> Iterator[tuple[str, Secret | Login]]:
+    """Every secret that the tasks of a service read, with its key."""
+    yield from ((f"secrets.{name}", each) for name, each in service.secrets.items())
+    for number, sidecar in enumerate(service.sidecars):
+        yield from ((f"sidecars[{number}].secrets.{name}", each) for name, each in sidecar.secrets.items())
+        if sidecar.credentials is not None:
+            yield f"sidecars[{number}].credentials", sidecar.credentials
 
+
+def _place(secret: Secret | Login) -> str | None:
+    return secret.secret or (secret.parameter if isinstance(secret, Secret) else None)
+
+
+def _keys_elsewhere(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    """Secrets of other accounts without their key, which AWS's own opens to nobody there, and keys of other regions.
+
+    What has a name alone is in the environment's region, and so is its key.
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html;
     https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html: also a replica has its own
     region's ARN.
     """
-    keys = {f"secrets.{name}": each.key for name, each in service.secrets.items() if not _is_arn(each.secret)}
+    for path, each in _secrets(service):
+        account = each.secret.split(":")[4] if each.secret is not None and _is_arn(each.secret) else ""
+        if account.isdigit() and account != environment.account and each.key is None:
+            yield (
+                f"{key}.{path}: is in the account {account}, and {environment.name} in {environment.account}, where "
+                "nobody can read what AWS's own key encrypts: name its customer managed key in key = …, or write "
+                "{account}"
+            )
+    keys = {path: each.key for path, each in _secrets(service) if not _is_arn(each.secret)}
     if service.queue is not None and service.queue.existing:
         keys["queue"] = service.queue.key
     for path, arn in keys.items():

@@ -1,4 +1,4 @@
-"""``nova gate``: an environment's test suite answers the waiting deployments: green promotes, red rolls back.
+"""Answers waiting deployments by runs of a test suite: green promotes, red rolls back; until all have ended.
 
 Green counts only for new revisions that the suite has reached.
 """

@@ -42,6 +42,7 @@ _OF_NO_MATTER_TO_REQUESTS = (
         "routing.http2.enabled",
     ),
     *("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "routing.http.xff_client_port.enabled"),
+    *("dns_record.client_routing_policy", "secondary_ips.auto_assigned.per_subnet"),
 )
 _OF_NO_MATTER_TO_TARGETS = (
     *(
@@ -53,13 +54,20 @@ _OF_NO_MATTER_TO_TARGETS = (
     *("load_balancing.cross_zone.enabled", "stickiness.type"),
     *("stickiness.lb_cookie.duration_seconds", "stickiness.app_cookie.duration_seconds"),
     *("stickiness.app_cookie.cookie_name",),
+    # Of a network load balancer's. Connections end here with their tasks at the latest.
+    *("deregistration_delay.connection_termination.enabled", "preserve_client_ip.enabled"),
+    *("target_health_state.unhealthy.connection_termination.enabled",),
+    *("target_health_state.unhealthy.draining_interval_seconds", "target_failover.on_deregistration"),
+    *("target_failover.on_unhealthy",),
 )
 
 LOAD_BALANCING: dict[str, dict[str, Any]] = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {
         "Name": ANY,
         "Scheme": ANY,
-        "Type": Only(("application",)),
+        "Type": Only(("application", "network")),
+        "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": ANY,
+        "EnablePrefixForIpv6SourceNat": ANY,
         "IpAddressType": ANY,
         "SecurityGroups": ANY,
         "Subnets": ANY,
@@ -76,7 +84,7 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
     },
     "AWS::ElasticLoadBalancingV2::Listener": {
         "LoadBalancerArn": TEXT,
-        "Protocol": Only(("HTTP", "HTTPS")),
+        "Protocol": Only(("HTTP", "HTTPS", "TCP", "TLS")),
         "Port": Number(1, 65535),
         "DefaultActions": Each(_ACTION),
         "Certificates": ANY,
@@ -108,20 +116,21 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "HealthCheckEnabled": Only(("true",)),
         "HealthCheckPath": TEXT,
         "HealthCheckPort": TEXT,
-        "HealthCheckProtocol": Only(("HTTP",)),
+        "HealthCheckProtocol": Only(("HTTP", "TCP")),
         "HealthCheckIntervalSeconds": Number(5, 300),
         "HealthCheckTimeoutSeconds": Number(2, 120),
         "HealthyThresholdCount": Number(2, 10),
         "UnhealthyThresholdCount": Number(2, 10),
         "Matcher": {"HttpCode": TEXT, "GrpcCode": ANY},
         "Port": ANY,
-        "Protocol": Only(("HTTP",)),
+        "Protocol": Only(("HTTP", "TCP")),
         "ProtocolVersion": Only(("HTTP1", "HTTP2", "GRPC")),
         "TargetType": Only(("ip", "instance")),  # whose services are left out
         "TargetGroupAttributes": Attributes(
             {
                 "deregistration_delay.timeout_seconds": Number(0, 3600),
                 "stickiness.enabled": FLAG,
+                "proxy_protocol_v2.enabled": Only(("false",)),
                 # Tasks of a service are alike, and a minute's requests are few: turns are as good as any.
                 "load_balancing.algorithm.type": Only(("round_robin", "least_outstanding_requests", "weighted_random")),
                 **dict.fromkeys(_OF_NO_MATTER_TO_TARGETS, ANY),

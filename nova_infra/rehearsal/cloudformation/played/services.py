@@ -45,7 +45,7 @@ _CONTAINER = {
     "Image": TEXT,
     "Command": Each(TEXT),
     "Essential": FLAG,
-    "DependsOn": ANY,
+    "DependsOn": Each({"ContainerName!": TEXT, "Condition!": Only(("START", "COMPLETE", "SUCCESS", "HEALTHY"))}),
     "Environment": Each({"Name!": TEXT, "Value!": TEXT}),
     "EnvironmentFiles": NotPlayed("environment files: a task lacks the variables that are in them"),
     "RestartPolicy": NotPlayed("restarts of a container within its task"),
@@ -70,7 +70,8 @@ _CONTAINER = {
     },
     "StopTimeout": Number(0, 120),
     "LogConfiguration": ANY,
-    "FirelensConfiguration": ANY,  # of a router, which is a sidecar and not run
+    "FirelensConfiguration": ANY,  # of a router, which is not run
+    "SystemControls": NotPlayed("SystemControls: tasks run with this machine's kernel parameters"),
     "DockerLabels": ANY,
     "EntryPoint": Each(TEXT),
     "User": TEXT,
@@ -78,11 +79,12 @@ _CONTAINER = {
     "Cpu": Number(0),
     "Memory": Number(4),
     "MemoryReservation": ANY,
-    "MountPoints": Each({"ContainerPath!": TEXT, "SourceVolume": ANY, "ReadOnly": FLAG}),
+    "MountPoints": Each({"ContainerPath!": TEXT, "SourceVolume": TEXT, "ReadOnly": FLAG}),
+    "VolumesFrom": Each({"SourceContainer": TEXT, "ReadOnly": FLAG}),
     "ReadonlyRootFilesystem": ANY,
     "PseudoTerminal": FLAG,
     "Interactive": FLAG,
-    "StartTimeout": Number(2, 120),  # for containers that others wait for, and one is run
+    "StartTimeout": Number(2, 120),
     "Ulimits": Each({"Name!": TEXT, "SoftLimit!": Number(0), "HardLimit!": Number(0)}),
     # The rest of it Fargate does not take:
     # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinuxParameters.html
@@ -175,6 +177,7 @@ SERVICES: dict[str, dict[str, Any]] = {
         "EphemeralStorage": ANY,
         "EnableFaultInjection": ANY,
         "PidMode": ANY,
+        "ProxyConfiguration": NotPlayed("the proxy of App Mesh: requests do not go through it"),
         "ExecutionRoleArn": ANY,
         "TaskRoleArn": ANY,
         "NetworkMode": Only(("awsvpc",)),

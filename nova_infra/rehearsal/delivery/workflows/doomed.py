@@ -1,7 +1,7 @@
 """Why a step or job is sure to fail on GitHub: no token, no role, no artifact, no runner, time limit."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from nova_infra.rehearsal.delivery.workflows.sources import (
     anything_may_be_done,
     first_commands,
     why_not_there,
+    why_unresolved,
 )
 
 _SET_UP = "./.github/actions/setup"
@@ -21,6 +22,11 @@ _SIGN_IN = "./.github/actions/sign-in"
 # What it signs in with instead of a token.
 _OTHER_WAYS = {"aws-access-key-id", "role-chaining", "web-identity-token-file", "use-existing-credentials"}
 _ASKS_AWS = re.compile(r"^\s*make (?:verify|preflight) ENVIRONMENT=[\"']?([\w-]+)", re.MULTILINE)
+_USES_AWS = re.compile(
+    r"^\s*(?:aws\s(?!configure)|nova (?:deploy|registry|rollback|verify|preflight|status)\b"
+    r"|make (?:image|verify|preflight)\b)",
+    re.MULTILINE,
+)
 _ASSEMBLY = re.compile(r"--assembly[= ][\"']?([^\s\"']+)")
 _DIGEST = re.compile(r"--digest[= ][\"']?\$\{?(\w+)")
 _SEVERAL_LINES = re.compile(
@@ -82,6 +88,7 @@ def why_doomed(
                 _without_shell(step),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
+                _with_a_laptops_settings(job, step, before, root),
                 _without_artifact(step, uploads),
                 _of_several_lines(step),
                 _without_assembly(step, before),
@@ -123,6 +130,34 @@ def _without_credentials(job: WorkflowJob, step: JobStep, before: Sequence[JobSt
             yield f"{role}, which the job takes, may not touch {asked[0]}"
 
 
+def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], root: Path) -> str:
+    """What the environment names and GitHub's machines do not have: a profile, or a stand-in for AWS."""
+    own = [root / each.uses / "action.yml" for each in before if each.uses.startswith("./")]
+    done = [each.script for each in before] + [_text_of(each) for each in own]
+    used = {key: value for each in before for key, value in each.inputs.items()}
+    if "self-hosted" in str(job.content.get("runs-on")) or not _USES_AWS.search(step.commands):
+        return ""
+    if (
+        anything_may_be_done(before)
+        or "aws-profile" in used
+        or re.search(r"\.aws\b|aws configure|AWS_", " ".join(done))
+    ):
+        return ""
+    for name, value in step.variables.items():
+        if is_unknown(value) or not value or "AWS_CONFIG_FILE" in step.variables:
+            continue
+        if name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+            return f"{name} names a profile {value!r}, which GitHub's machines do not have: remove the variable"
+        is_near = re.match(r"https?://(?:localhost|127\.0\.0\.1)\b", value)
+        if name.startswith("AWS_ENDPOINT_URL") and is_near and not job.content.get("services") and not any(done):
+            return f"{name} leads to {value}, where nothing answers on GitHub's machine: remove the variable"
+    return ""
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 def _without_artifact(step: JobStep, uploads: Collection[str] | None) -> str:
     wanted = step.inputs.get("name")
     if "actions/download-artifact@" not in step.uses or not wanted or "run-id" in step.inputs:
@@ -156,8 +191,7 @@ def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], ro
 
 def _may_bring_make(root: Path) -> bool:
     """Whether the project's own set-up does anything else before it calls make first."""
-    path = root / _SET_UP / "action.yml"
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    text = _text_of(root / _SET_UP / "action.yml")
     before, found, first = re.sub(r"(?m)(?:^|\s)#.*", "", text).partition("run:")
     others = re.search(r"\buses:\s*[\"']?(?!actions/)\S", before)
     return bool(found) and (others is not None or not re.match(r"[\s|>-]*make\b", first))
@@ -185,6 +219,11 @@ def why_no_service(services: Any) -> str:
             wanted = "POSTGRES_PASSWORD" if official[1] == "postgres" else f"{official[1].upper()}_ROOT_PASSWORD"
             return f"its service {name} ({said['image']}) ends at once without a password: set {wanted} in its env"
     return ""
+
+
+def why_not_set_up(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Why GitHub cannot load what a job's steps use, whether they run or not; empty if it may."""
+    return next(filter(None, (why_unresolved(str(step.get("uses", ""))) for step in steps)), "")
 
 
 def why_no_runner(labels: Collection[str]) -> str:

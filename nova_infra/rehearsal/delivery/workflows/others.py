@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nova_infra.documents.files import UnreadableFileError, read_text
-from nova_infra.rehearsal.delivery.workflows.doomed import why_doomed, why_no_runner
+from nova_infra.rehearsal.delivery.workflows.doomed import why_doomed, why_no_runner, why_not_set_up
 from nova_infra.rehearsal.delivery.workflows.job import JobStep
 from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, ordered
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText
@@ -44,6 +44,9 @@ def _failing(source: WorkflowText, run: PushedRun, root: Path) -> Iterator[str]:
             continue
         if why := why_no_runner(run.labels(job)):
             yield f"{job.name} never starts: {why}"
+            continue
+        if why := why_not_set_up(job.steps):
+            yield f"{job.name} fails whenever it runs: {why}"
             continue
         before: list[JobStep] = []
         uploads, environment = run.uploads_before(job, jobs), run.environment_of(job)

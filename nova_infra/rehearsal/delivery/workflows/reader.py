@@ -19,7 +19,13 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.workflows.doomed import why_cut, why_doomed, why_no_runner, why_no_service
+from nova_infra.rehearsal.delivery.workflows.doomed import (
+    why_cut,
+    why_doomed,
+    why_no_runner,
+    why_no_service,
+    why_not_set_up,
+)
 from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed, shell_command
 from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, ordered, why_no_combinations
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
@@ -31,7 +37,7 @@ from nova_infra.rehearsal.delivery.workflows.language.triggers import (
 from nova_infra.rehearsal.delivery.workflows.others import failing_beside
 from nova_infra.rehearsal.delivery.workflows.risks import Risks
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
-from nova_infra.rehearsal.delivery.workflows.uploads import second_uploads
+from nova_infra.rehearsal.delivery.workflows.uploads import outlived, second_uploads
 
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
 _INSTALLS = (
@@ -173,6 +179,7 @@ class _WorkflowReader:
             (
                 *self._risks(),
                 *dict.fromkeys(each.risk for each in twice if each not in refused),
+                *outlived(self._jobs, self._run, self._approved),
                 *self._undelivered(found),
                 *unstarted_by,
                 *failing_beside(self._source.path, self._run, self._root),
@@ -287,6 +294,7 @@ class _WorkflowReader:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
         return (
             why_no_runner(self._run.labels(job))
+            or why_not_set_up(job.steps)
             or why_no_service(job.content.get("services"))
             or why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))
         )

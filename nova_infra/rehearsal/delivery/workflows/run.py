@@ -68,6 +68,7 @@ class PushedRun:
         self._outputs: dict[str, dict[str, Any]] = {}
         self._entered: dict[str, WorkflowJob] = {}
         self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any]]] = {}
+        self._given: dict[str, dict[str, Any]] = {}
 
     def of(self, source: WorkflowText) -> "PushedRun":
         """The run that the same push, or else something of which little is known, starts of another workflow."""
@@ -188,8 +189,7 @@ class PushedRun:
     ) -> bool:
         """Whether what follows a job, or a step of it, surely goes on if it fails."""
         known = contexts or self._open(job)
-        value = self._value(job, as_text(content.get("continue-on-error")), known)
-        return value is True or value == "true"
+        return self._text(job, as_text(content.get("continue-on-error")), known) == "true"
 
     def _open(self, job: WorkflowJob) -> dict[str, Any]:
         """The contexts of a job's steps, as far as they are known before it runs."""
@@ -275,6 +275,13 @@ class PushedRun:
                 clash = {k: UNKNOWN for k, v in outputs.items() if v and shared.get(k, v) != v}
                 outputs = outputs if not shared else {**outputs, **shared, **clash}
                 needs[base] = {"result": min(result, other["result"], key=_WORST_FIRST.index), "outputs": outputs}
+        if job.name not in self._given:
+            self._given[job.name] = self._own_contexts(job)
+        known = {**self._given[job.name], "needs": needs}
+        return {**known, "jobs": needs} if job.ends else known
+
+    def _own_contexts(self, job: WorkflowJob) -> dict[str, Any]:
+        """What the results of other jobs change nothing of."""
         begins = job.called_by
         given = self._contexts(begins) if begins is not None else {}
         inputs = {
@@ -284,8 +291,7 @@ class PushedRun:
         inputs = inputs if begins is not None or self._of_branch else Open()
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
         environment = Open(environment) if job.sets_more({}) else environment
-        known = {**self._github(1), "needs": needs, "matrix": job.matrix, "inputs": inputs, "env": environment}
-        return {**known, "jobs": needs} if job.ends else known
+        return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment}
 
     def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
@@ -299,20 +305,15 @@ class PushedRun:
                 continue
             unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
             found[name] = UNKNOWN if unsure else value
-        own = 1
         if "nova github outputs" in script:
             found |= {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
         elif "nova registry --compare" in script:
             found["changed"] = "false"
         elif (deploys := deployed(script)) and "--outputs" in script:
             found["url"] = f"#{{{deploys[0]}.Url}}"
-        else:
-            own = 0
-        return (
-            found
-            if own or (said and len(re.findall("GITHUB_OUTPUT|::set-output ", script)) == len(said))
-            else Open(found)
-        )
+        elif not said or len(re.findall("GITHUB_OUTPUT|::set-output ", script)) != len(said):
+            return Open(found)
+        return found
 
     def _why_skipped(self, job: WorkflowJob) -> str:
         if job.ends:

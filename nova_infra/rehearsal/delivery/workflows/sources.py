@@ -17,6 +17,13 @@ _HARMLESS = re.compile(
 )
 # https://github.blog/changelog/2024-04-16-deprecation-notice-v3-of-the-artifact-actions/, and the same of caches.
 _SHUT_DOWN = re.compile(r"actions/(?:(?:up|down)load-artifact@v[123]|cache@v[12])(?:\.|$)")
+# "The provided ref is the shortened version of a commit SHA, which is not supported": so says the runner. Digits alone
+# may be a tag, and letters alone a branch.
+_PART_OF_A_COMMIT = re.compile(r"(?=\d*[a-f])(?=[a-f]*\d)(?![0-9a-f]{40}$|[0-9a-f]{64}$)[0-9a-f]{7,}")
+# All tags of these begin with a small v.
+_NO_TAG = re.compile(
+    r"actions/(?:checkout|cache|setup-\w+|(?:up|down)load-artifact)(?:/\w+)?@(?:V[\d.]+|\d{1,3}(?:\.\d+)*)"
+)
 _FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
 # A line that ends a plain script if the command fails, and what makes a script another than a list of commands.
 _OF_HISTORY = re.compile(
@@ -57,6 +64,17 @@ def why_not_there(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
         or _in_no_directory(step, before, root)
         or _without_history(step, before)
     )
+
+
+def why_unresolved(uses: str) -> str:
+    """Why GitHub finds no such version of an action; empty if it may.
+
+    It looks for those of all steps of a job before the first one runs.
+    """
+    action, _, version = uses.partition("@")
+    if not (_PART_OF_A_COMMIT.fullmatch(version) or _NO_TAG.fullmatch(uses)):
+        return ""
+    return f"GitHub finds no version {version!r} of {action}: write a tag as it is, or all 40 digits of a commit"
 
 
 def first_commands(step: JobStep) -> str:
@@ -193,6 +211,8 @@ def _faults_of_a_step(step: Any) -> Iterator[str]:
         return
     if "run" in step and not step.get("shell"):
         yield "has no shell:, which a composite action needs for every run:"
+    if why := why_unresolved(str(step.get("uses", ""))):
+        yield f"cannot be loaded: {why}"
     yield from (f"has {key}, which is no key of a step there" for key in step if key not in _KEYS)
     texts = [*step.values(), *(value for each in step.values() if isinstance(each, Mapping) for value in each.values())]
     for expression in (found for text in texts if isinstance(text, str) for found in embedded(text)):

@@ -3,16 +3,20 @@
 See https://github.com/actions/upload-artifact#not-uploading-to-the-same-artifact.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from nova_infra.documents.text import counted
 from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.jobs import runs_often
 from nova_infra.rehearsal.delivery.workflows.language.values import Open, is_unknown
 from nova_infra.rehearsal.delivery.workflows.run import PushedRun
 
 _MAY_BE_MISSING = ("ignore", "warn")
+_APPROVAL_DAYS = 30
+"""How long a job waits for an environment's reviewers:
+https://docs.github.com/en/actions/how-tos/deploy/configure-and-manage-deployments/review-deployments."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,32 @@ class SecondUpload:
     def risk(self) -> str:
         """The same of a run in which both may upload, as a clause."""
         return f"{self.upload.job.name} may fail: {self.why}"
+
+
+def outlived(jobs: Sequence[WorkflowJob], run: PushedRun, approved: Collection[str]) -> Iterator[str]:
+    """The artifacts that may be gone when an approval comes, a clause each.
+
+    Args:
+        approved: Environments that somebody has to approve.
+    """
+    asked = [job for job in jobs if job.name not in run.skipped and run.environment_of(job) in approved]
+    for gate in asked:
+        kept = {
+            step.inputs.get("name", "artifact"): (job, step.inputs.get("retention-days", "0"))
+            for job in jobs
+            if job.name in gate.ancestors and job.name not in run.skipped
+            for step in run.steps_of(job)
+            if "actions/upload-artifact@" in step.uses
+        }
+        for job in (each for each in jobs if each is gate or gate.name in each.ancestors):
+            for step in run.steps_of(job) if job.name not in run.skipped else ():
+                uploader, days = kept.get(step.inputs.get("name", ""), (gate, "0"))
+                if "actions/download-artifact@" in step.uses and days.isdigit() and 0 < int(days) < _APPROVAL_DAYS:
+                    yield (
+                        f"{job.name} fails if {gate.name} is approved later than {counted(int(days), 'day')} after "
+                        f"{uploader.name}: the artifact {step.inputs['name']!r} is gone by then (retention-days), and "
+                        f"an approval may take {_APPROVAL_DAYS}"
+                    )
 
 
 def second_uploads(jobs: Sequence[WorkflowJob], run: PushedRun) -> Iterator[SecondUpload]:

@@ -11,12 +11,13 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import NO_PROGRAM
-from nova_infra.rehearsal.tasks.once import Ended, run_once
+from nova_infra.rehearsal.tasks.once import TOO_LONG, Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _HANGING_SECONDS = 2.0
 LIMIT_SECONDS = 15 * 60 - 45
 """Seconds after which the function that waits for the command stops its task, here as in AWS, in real time."""
+MINUTE = 60
 TOLD_SECONDS = 60.0
 """When to report that a command still runs."""
 
@@ -45,7 +46,8 @@ class PlayedBeforeDeploy:
             definition = definition_of(_reference(stack, logical_id, family))
             await self._runtime.build(definition, sources)
             seconds = min(float(wanted.get("Seconds", LIMIT_SECONDS)), LIMIT_SECONDS)
-            patience = f"{family}: {setting} still runs: it has {seconds // 60:g} minutes, as in AWS"
+            limit = f"{seconds:g} s" if seconds < 2 * MINUTE else f"{seconds // MINUTE:g} minutes"
+            patience = f"{family}: {setting} still runs: it has {limit}, as in AWS"
             telling = asyncio.get_running_loop().call_later(TOLD_SECONDS, self._tell, patience)
             try:
                 ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources, seconds)
@@ -53,6 +55,9 @@ class PlayedBeforeDeploy:
                 telling.cancel()
             if ended.exit_code != 0:
                 how = f"exited with {ended.exit_code}" if ended.exit_code is not None else f"failed: {ended.reason}"
+                if ended.reason == TOO_LONG:
+                    how = f"failed: it did not end within {limit}"
+                    how += " (timeout_seconds)" if setting == "run_before_promotion" else ""
                 raise DeploymentFailedError(f"{family}: {setting} {how}: {' | '.join(ended.said) or 'no output'}")
             self._done.add(key)
             self._tell(f"{family}: {setting} has run in {definition.revision}")

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nova_infra.containers.engine import Engine
@@ -40,6 +40,7 @@ class ContainerTask(Task):
     Attributes:
         label: Label by which everything of the rehearsal is found.
         directory: Where the engine is called: its monitor may leave files there.
+        volumes: Each of its shared volumes to the place of it.
         pid: Its first process; 0 before it starts, -1 where it has ended before it was seen.
     """
 
@@ -49,6 +50,7 @@ class ContainerTask(Task):
     name: str
     label: str
     directory: str
+    volumes: Mapping[str, str] = field(default_factory=dict)
     _created: bool = False
     _id: str = ""
     pid: int = 0
@@ -78,6 +80,7 @@ class ContainerTask(Task):
         options = create_options(
             self.definition, self.image, self.network, name=self.name, label=self.label, port=self.port,
             podman=not self.engine.is_docker, directories=empty_directories(self.directory, self.name, paths),
+            volumes=self.volumes,
         )  # fmt: skip
         profile = profile_option(self.directory)
         code, _, said = await self.engine.attempt("create", *profile, *options, directory=self.directory)
@@ -96,7 +99,7 @@ class ContainerTask(Task):
         async with self.starts:
             await self._run()
             await (self._wait_for_port() if self.definition.port else self._stay())
-        await self._limit_processor()
+        await self.limit_processor()
         await self.wait_for_health()
         if self._meter is not None:
             self._meter.restart()
@@ -220,7 +223,7 @@ class ContainerTask(Task):
                 raise self.listens_nowhere(last_words(await self.said_now()))
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _limit_processor(self) -> None:
+    async def limit_processor(self) -> None:
         """Limit it to its CPU units from now on. While it starts, its time is counted as if it were limited already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
         if not (self._group and self._group.limit_processor(share)):
@@ -235,6 +238,11 @@ class ContainerTask(Task):
             if done or await self._ends_within(GONE_SECONDS):
                 return
         raise EngineError(f"{self.engine.program} {command}: {last_lines(said, 2)}: {otherwise}")
+
+    async def kill_for_memory(self) -> None:
+        """End it as the kernel does where the task holds more memory than it may."""
+        self._oom_kills += 1
+        await self.engine.attempt("kill", "--signal=KILL", self.name)
 
     def listens_on(self, port: int) -> bool | None:
         found = listening(self.pid) if self._group is not None else None

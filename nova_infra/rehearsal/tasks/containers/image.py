@@ -31,6 +31,10 @@ class EngineImage:
         number = getattr(signal, self.stop_signal, None)
         return number if isinstance(number, signal.Signals) else None
 
+    def declares(self, path: str) -> bool:
+        """Whether it declares a path as a volume."""
+        return path.rstrip("/") in {volume.rstrip("/") for volume in self.volumes}
+
     @classmethod
     def read(cls, name: str, found: Mapping[str, Any]) -> EngineImage:
         """From what the engine's ``image inspect`` says."""

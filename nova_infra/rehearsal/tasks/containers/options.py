@@ -1,7 +1,7 @@
 """A container's options from its task definition: memory, mounts, user, variables, made-up secrets."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from nova_infra.rehearsal.tasks.task import SECRET
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinuxParameters.html
 # https://github.com/aws/containers-roadmap/issues/1721
 _OF_DOCKER = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
-_AS_FARGATE = ("--shm-size=64m", "--sysctl=net.ipv4.ip_unprivileged_port_start=1024")
+_SHARED_MEMORY = "--shm-size=64m"
+_PORTS_OF_ROOT = "--sysctl=net.ipv4.ip_unprivileged_port_start=1024"
 
 RELABEL = ",z" if Path("/sys/fs/selinux").exists() else ""
 """The mount option without which SELinux keeps containers out of this machine's directories."""
@@ -31,11 +32,17 @@ class ContainerNetwork:
     """The network of a rehearsal's containers.
 
     Attributes:
+        name: What the engine calls it; ``container:`` and a container's name where it is that container's.
         gateway: This machine's address in it, None where the engine has a name for it.
     """
 
     name: str
     gateway: str | None
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether another container of the task opens it."""
+        return self.name.startswith("container:")
 
 
 def create_options(
@@ -48,6 +55,7 @@ def create_options(
     port: int,
     podman: bool,
     directories: Mapping[str, str] | None = None,
+    volumes: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The options of an engine's create command: all that the task definition says, and nothing else.
 
@@ -56,9 +64,10 @@ def create_options(
         port: The port of this machine that leads to it.
         podman: Whether the engine is Podman, which has options of its own.
         directories: Path in the container to the empty directory of this machine that is there, for Podman.
+        volumes: Each of its shared volumes to a directory of this machine, or to the engine's volume.
     """
     variables = {**definition.environment, **dict.fromkeys(definition.secrets, SECRET)}
-    mounts = _mounts(definition, image, directories or {}, podman=podman)
+    mounts = [*_mounts(definition, image, directories or {}, podman=podman), *_shared(definition, image, volumes or {})]
     if definition.fault == "no-tmp":
         # Docker cannot leave out a volume that the image declares.
         mounts += ["--image-volume=ignore"] if podman else [f"--tmpfs={path}:ro" for path in image.volumes]
@@ -66,10 +75,9 @@ def create_options(
     return [
         f"--name={name}",
         f"--label={label}",
-        f"--network={network.name}",
-        *_AS_FARGATE,
+        _SHARED_MEMORY,
+        *network_options(definition, network, port),
         *_capabilities(definition.capabilities, podman=podman),
-        *([f"--publish=127.0.0.1:{port}:{definition.port}"] if definition.port else []),
         f"--memory={definition.memory}m",
         f"--memory-swap={definition.memory}m",
         *(limit_options(*definition.open_files, definition.processes) if definition.open_files else []),
@@ -78,8 +86,6 @@ def create_options(
         "--no-healthcheck",
         # A user whom the image does not name gets a comment in place of the line that Podman writes for him.
         *(["--http-proxy=false", "--passwd-entry=#"] if podman else []),
-        *([f"--add-host=host.docker.internal:{network.gateway}"] if network.gateway else []),
-        *(f"--add-host={host}:{address}" for host, address in sorted(definition.hosts.items())),
         *(["--read-only"] if definition.read_only_root else []),
         *(["--read-only-tmpfs=false"] if definition.read_only_root and podman else []),
         *mounts,
@@ -92,13 +98,34 @@ def create_options(
     ]
 
 
+def network_options(definition: TaskDefinition, network: ContainerNetwork, port: int) -> list[str]:
+    """The options of what opens a task's network; where another container opens it, that network is all there is."""
+    if network.is_anothers:
+        return [f"--network={network.name}"]
+    return [
+        f"--network={network.name}",
+        _PORTS_OF_ROOT,
+        *([f"--publish=127.0.0.1:{port}:{definition.port}"] if definition.port else []),
+        *([f"--add-host=host.docker.internal:{network.gateway}"] if network.gateway else []),
+        *(f"--add-host={host}:{address}" for host, address in sorted(definition.hosts.items())),
+    ]
+
+
 def bare_mounts(definition: TaskDefinition, image: EngineImage) -> list[str]:
     """Paths of volumes that the image does not declare: ECS gives them to root, 0755, whatever the image has there.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
     """
-    declared = {volume.rstrip("/") for volume in image.volumes}
-    return [path for path in definition.mounts if path.rstrip("/") not in declared]
+    return [path for path in definition.mounts if not image.declares(path)]
+
+
+def _shared(definition: TaskDefinition, image: EngineImage, volumes: Mapping[str, str]) -> Iterator[str]:
+    """The volumes that it shares: what an image has at a path that it declares is copied to one that is empty."""
+    for mount in definition.shared:
+        source, access = volumes[mount.volume], "ro" if mount.read_only else "rw"
+        of_engine = "" if image.declares(mount.path) else ",nocopy"
+        yield f"--volume={source}:{mount.path}:{access}{RELABEL if source.startswith('/') else of_engine}"
+    yield from (f"--volumes-from={each}" for each in definition.volumes_from)
 
 
 def _mounts(

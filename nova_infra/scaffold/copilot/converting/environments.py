@@ -27,12 +27,7 @@ def names(workspace: Workspace) -> list[str]:
 
     Where there is neither, what the services' manifests say of environments names them.
     """
-    staged = [
-        stage["name"]
-        for pipeline in workspace.pipelines
-        for stage in pipeline.get("stages") or []
-        if isinstance(stage, dict) and isinstance(stage.get("name"), str)
-    ]
+    staged = list(_stages(workspace))
     known = [manifest.data["name"] for manifest in workspace.environments]
     if not staged and not known:
         overrides = [manifest.get("environments") for manifest in workspace.workloads]
@@ -63,13 +58,7 @@ def convert(
         application: The platform's name, for placeholders of domains.
     """
     manifests = {manifest.data["name"]: manifest for manifest in workspace.environments}
-    stages = {
-        stage["name"]: Part(pipeline, ("stages", f"[{number}]"))
-        for pipeline in workspace.pipelines
-        for number, stage in enumerate(pipeline.get("stages") or [])
-        if isinstance(stage, dict) and isinstance(stage.get("name"), str)
-    }
-    order = names(workspace)
+    stages, order = _stages(workspace), names(workspace)
     tables = []
     ranges: list[IPv4Network] = []
     for number, name in enumerate(order):
@@ -78,28 +67,39 @@ def convert(
         said = _place_of(found) if found is not None else (None, None)
         account, place = accounts.get(name, said[0]), regions.get(name) or said[1] or region
         table = TomlTable({"name": name, "account": account or list(ACCOUNTS.values())[1 + number % 3]})
-        if account is None:
-            table.notes.append("TODO the account of this environment; this one is a placeholder.")
-        table.put("region", place)
-        if place is None:
-            table.put("region", REGION)
-            table.notes.append("TODO the region of this environment; this one is a placeholder.")
-        stage = stages.get(name)
-        _promotion(table, stage, first=number == 0, last=last)
+        table.put("region", place or REGION)
+        missing = [what for what, value in (("account", account), ("region", place)) if value is None]
+        table.notes += [f"TODO the {what} of this environment; this one is a placeholder." for what in missing]
+        _promotion(table, stages.get(name), first=number == 0, last=last)
         table.put("exec", any({"*", name} & workload.exec_in for workload in workloads) or None)
         table.put("log_retention_days", _retention(workloads, name))
         _domain(table, workloads, name, application, last=last)
         table.put("rollout", _rollout(last))
         table.put("network", _network(found, table, ranges))
         if found is not None:
-            found.used |= {("name",), ("type",)}
-            if not _NAME.fullmatch(name) or len(name) > 16:
-                found.fault(("name",), f"{name!r}: write at most 16 lower-case letters, digits and single hyphens")
-            if Part(found).take("observability", "container_insights", kind=bool) is False:
-                Part(found).leave("observability", "container_insights")
-            table.notes += left_over(found)
+            table.notes += _rest_of(found, name)
         tables.append(table)
     return tables
+
+
+def _stages(workspace: Workspace) -> dict[str, Part]:
+    """The stages of the pipelines, by the environments that they deploy to."""
+    return {
+        stage["name"]: Part(pipeline, ("stages", f"[{number}]"))
+        for pipeline in workspace.pipelines
+        for number, stage in enumerate(pipeline.get("stages") or [])
+        if isinstance(stage, dict) and isinstance(stage.get("name"), str)
+    }
+
+
+def _rest_of(manifest: Manifest, name: str) -> list[str]:
+    """Notes of what of an environment's manifest is not converted; what is wrong with its name is a fault."""
+    manifest.used |= {("name",), ("type",)}
+    if not _NAME.fullmatch(name) or len(name) > 16:
+        manifest.fault(("name",), f"{name!r}: write at most 16 lower-case letters, digits and single hyphens")
+    if Part(manifest).take("observability", "container_insights", kind=bool) is False:
+        Part(manifest).leave("observability", "container_insights")
+    return left_over(manifest)
 
 
 def source(workspace: Workspace, *, account: str, region: str, repository: str) -> TomlTable:

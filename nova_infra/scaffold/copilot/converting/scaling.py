@@ -53,7 +53,7 @@ def _target(part: Part, table: TomlTable, theirs: str, ours: str) -> None:
 
 
 def separate_spot(
-    table: TomlTable, inner: dict[str, Any], counts: Mapping[str, Any], environments: Sequence[str]
+    part: Part, table: TomlTable, inner: dict[str, Any], counts: Mapping[str, Any], environments: Sequence[str]
 ) -> None:
     """Move what a service says of Spot to those environments that it applies to.
 
@@ -70,6 +70,9 @@ def separate_spot(
     if "spot" not in own or not replaced:
         return
     spot = own.pop("spot")
+    if replaced.issuperset(environments):
+        where = ("count", "range", "spot_from") if part.has("count", "range", "spot_from") else ("count", "spot")
+        table.notes.append(part.note(*where, what="Each environment has a count of its own, which takes its place."))
     for name in environments:
         if name not in replaced:
             others = inner.setdefault(name, TomlTable())

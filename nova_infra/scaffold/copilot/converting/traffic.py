@@ -50,12 +50,7 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
     else:
         table.put("health.path", part.take(*place, "path", kind=str))
         health_times(part, table, *place)
-    # Nova drains for all but the last ten of the seconds that a task gets to stop.
-    delay = part.take("http", "deregistration_delay", kind=object, convert=whole_seconds)
-    if delay is not None and delay + 10 > MAX_STOP:
-        note = f"Fargate gives a task {MAX_STOP} s to stop, of which the last ten are not for requests."
-        table.notes.append(part.note("http", "deregistration_delay", what=note))
-    table.put("stop_seconds", delay and min(delay + 10, MAX_STOP))
+    _draining(part, table)
     version = part.take("http", "version", kind=str)
     if version is not None and version not in _PROTOCOLS:
         part.fault("http", "version", what=f"{version!r} is not a version: write http1, http2 or grpc")
@@ -64,6 +59,15 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
     part.take("http", "target_port", kind=object, convert=lambda value: table.put("port", int(value)))
     if part.take("http", "redirect_to_https", kind=bool) is False:
         part.leave("http", "redirect_to_https")
+
+
+def _draining(part: Part, table: TomlTable) -> None:
+    """Nova drains for all but the last ten of the seconds that a task gets to stop."""
+    delay = part.take("http", "deregistration_delay", kind=object, convert=whole_seconds)
+    if delay is not None and delay + 10 > MAX_STOP:
+        note = f"Fargate gives a task {MAX_STOP} s to stop, of which the last ten are not for requests."
+        table.notes.append(part.note("http", "deregistration_delay", what=note))
+    table.put("stop_seconds", delay and min(delay + 10, MAX_STOP))
 
 
 def health_times(part: Part, table: TomlTable, *place: str) -> None:
@@ -79,9 +83,17 @@ def health_times(part: Part, table: TomlTable, *place: str) -> None:
         timeout = max(2, interval - 1)
         note = f"A check has to end before the next one begins: timeout becomes {timeout}."
         table.notes.append(part.note(*place, what=note))
-    table.put("health.interval", interval)
-    table.put("health.timeout", timeout)
-    table.put("health.start_seconds", times["grace_period"] or times["start_period"])
+    start = times["grace_period"] or times["start_period"]
+    for ours, theirs, value in (
+        ("interval", "interval", interval),
+        ("timeout", "timeout", timeout),
+        ("start_seconds", "start_period", start),
+    ):
+        earlier = table.values.get("health", {}).get(ours)
+        if value is not None and earlier not in (None, value):  # a sidecar has one check, and a service two
+            note = f"Both checks have one `{ours}`: {value}, as the load balancer's."
+            table.notes.append(part.note("image", "healthcheck", theirs, what=note))
+        table.put(f"health.{ours}", value)
 
 
 def _paths(part: Part, table: TomlTable) -> None:

@@ -76,7 +76,7 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
     _place_host_names(result, inner, environments)
     traffic.cut_paths(manifest, result.table, inner.values())
     replaced = {name: each.get("count") for name, each in (overrides or {}).items() if isinstance(each, dict)}
-    scaling.separate_spot(result.table, inner, replaced, environments)
+    scaling.separate_spot(Part(manifest), result.table, inner, replaced, environments)
     if inner:
         result.table.values["environments"] = TomlTable(inner)
     return result

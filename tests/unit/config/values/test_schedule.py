@@ -36,6 +36,27 @@ def test_a_window_that_never_opens_is_refused(raw: dict[str, Any], cron: str) ->
     assert line == f"nova.toml: environments[2].window.cron: {cron!r} never comes: correct its day, month or year"
 
 
+@pytest.mark.parametrize(
+    ("fields", "minutes"),
+    [
+        ("0 9 ? * MON-FRI", "1 minute"),
+        ("0,30 * * * ?", "1 minute"),
+        ("55-59 9-17 * * ?", "5 minutes"),
+        ("*/2 * * * ?", "1 m"),
+    ],
+)
+def test_a_window_that_hardly_any_release_would_meet_is_refused(raw: dict[str, Any], fields: str, minutes: str) -> None:
+    [line] = faults(changed(raw, "environments.2.window", {"cron": f"* {fields}"}))
+    assert line.startswith(f"nova.toml: environments[2].window.cron: '* {fields}' opens for {minutes}")
+
+
+@pytest.mark.parametrize("fields", ["0-9 9 ? * MON-FRI", "* 23,0 * * ?", "30-59 9-17 1 * ?"])
+def test_a_short_window_is_a_window(raw: dict[str, Any], fields: str) -> None:
+    raw["environments"][2]["on_failure"] = "stop"
+    changed(raw, "environments.2.window", {"cron": f"* {fields}"})
+    assert parse_config(raw).environments[2].window is not None
+
+
 @pytest.mark.parametrize("year", ["1999", "2026", "2099"])
 def test_a_window_is_a_window_in_whatever_year_the_file_is_read(raw: dict[str, Any], year: str) -> None:
     """Once its year is over, the file still has to load: a rollback reads it as well."""

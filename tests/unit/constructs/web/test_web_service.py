@@ -258,18 +258,29 @@ def test_tasks_scale_between_the_bounds_of_their_environment(assembly: Assembly)
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 10)
 
 
-def test_tasks_scale_on_cpu_and_on_requests_over_both_colours(variant: Assembly) -> None:
-    policies = {
-        policy["PolicyName"]: policy["TargetTrackingScalingPolicyConfiguration"]
+def _scaling_policies(variant: Assembly) -> dict[str, dict[str, Any]]:
+    return {
+        policy["PolicyName"].removeprefix("acme-live-search-"): policy["TargetTrackingScalingPolicyConfiguration"]
         for policy in variant.properties("acme-live-search", "AWS::ApplicationAutoScaling::ScalingPolicy")
     }
-    assert set(policies) == {"acme-live-search-cpu", "acme-live-search-requests"}
-    assert policies["acme-live-search-cpu"] == {
+
+
+def test_tasks_scale_in_when_nobody_asks_any_more(variant: Assembly) -> None:
+    """Tracking what has no data never scales in, and tracking what is filled with 0 never scales out."""
+    idle = _scaling_policies(variant)["idle"]
+    assert idle == {"TargetValue": 300, "CustomizedMetricSpecification": ANY}
+    assert idle["CustomizedMetricSpecification"]["Metrics"][-1]["Expression"] == "SUM([FILL(blue,0),FILL(green,0)])"
+
+
+def test_tasks_scale_on_cpu_and_on_requests_over_both_colours(variant: Assembly) -> None:
+    policies = _scaling_policies(variant)
+    assert set(policies) == {"cpu", "requests", "idle"}
+    assert policies["cpu"] == {
         "TargetValue": 40,
         "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
     }, "which leaves AWS's cooldowns as they are: fast out, slow in"
-    requests = policies["acme-live-search-requests"]
-    assert requests == {"TargetValue": 300, "CustomizedMetricSpecification": ANY}
+    requests = policies["requests"]
+    assert requests == {"TargetValue": 300, "CustomizedMetricSpecification": ANY, "DisableScaleIn": True}
     *colours, total = requests["CustomizedMetricSpecification"]["Metrics"]
     assert {each["MetricStat"]["Metric"]["MetricName"] for each in colours} == {"RequestCountPerTarget"}
     assert {each["MetricStat"]["Stat"] for each in colours} == {"Sum"}, "AWS: the only valid statistic"

@@ -167,7 +167,7 @@ def run(deployment: Any, monkeypatch: pytest.MonkeyPatch, example: Path) -> Call
             cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="fine")
     cloudwatch.set_alarm_state(AlarmName="nova-prod-carts-service-memory", StateValue="ALARM", StateReason="95 %")
     monkeypatch.setattr("nova_infra.cli.commands.releases.open_environment", lambda *_: deployment.environment)
-    monkeypatch.setattr("nova_infra.operations.release.checkout.released", lambda *_: (FIX, dict(entry.images), None))
+    monkeypatch.setattr("nova_infra.operations.gates.release.released", lambda *_: (FIX, dict(entry.images), None))
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(nova, arguments)

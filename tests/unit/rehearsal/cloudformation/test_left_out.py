@@ -12,7 +12,7 @@ from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 INSTANCES = "services on instances"
-NETWORK = "network and gateway load balancers, and requests through them"
+NETWORK = "load balancers of gateways and of networks (but for TCP), and requests through them"
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,10 @@ NETWORK = "network and gateway load balancers, and requests through them"
         ("AWS::ECS::Service", {"DeploymentController": {"Type": "CODE_DEPLOY"}}, "services deployed by CODE_DEPLOY"),
         ("AWS::ECS::TaskSet", {}, "services deployed by EXTERNAL"),
         ("AWS::ECS::TaskDefinition", {"RequiresCompatibilities": ["EC2"]}, INSTANCES),
-        (f"{_ELB}::LoadBalancer", {"Type": "network"}, NETWORK),
-        (f"{_ELB}::TargetGroup", {"Protocol": "TCP"}, NETWORK),
-        (f"{_ELB}::Listener", {"Protocol": "TLS"}, NETWORK),
+        (f"{_ELB}::LoadBalancer", {"Type": "gateway"}, NETWORK),
+        (f"{_ELB}::TargetGroup", {"Protocol": "TLS"}, NETWORK),
+        (f"{_ELB}::TargetGroup", {"Protocol": "TCP", "TargetType": "alb"}, NETWORK),
+        (f"{_ELB}::Listener", {"Protocol": "UDP"}, NETWORK),
     ],
 )
 def test_what_is_left_out_says_what_is_not_covered(kind: str, properties: dict[str, Any], area: str) -> None:
@@ -43,6 +44,9 @@ def test_what_is_left_out_says_what_is_not_covered(kind: str, properties: dict[s
         ("AWS::ECS::TaskDefinition", {"RequiresCompatibilities": ["EC2", "FARGATE"]}),
         ("AWS::ECS::TaskDefinition", {}),
         (f"{_ELB}::LoadBalancer", {"Type": "application"}),
+        (f"{_ELB}::LoadBalancer", {"Type": "network"}),
+        (f"{_ELB}::Listener", {"Protocol": "TLS", "DefaultActions": [{"TargetGroupArn": {"Ref": "Elsewhere"}}]}),
+        (f"{_ELB}::TargetGroup", {"Protocol": "TCP", "TargetType": "ip"}),
         (f"{_ELB}::TargetGroup", {"Protocol": "HTTP"}),
     ],
 )
@@ -76,6 +80,16 @@ def test_a_service_whose_tasks_need_instances_is_left_out_with_them() -> None:
     assert left["Service"]["Type"] == left["Task"]["Type"]
 
 
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_listener_goes_with_the_target_group_that_it_leads_to(weighted: bool) -> None:
+    group = {"TargetGroupArn": {"Ref": "Web"}}
+    action = {"Type": "forward", **({"ForwardConfig": {"TargetGroups": [group]}} if weighted else group)}
+    listener = {"Type": f"{_ELB}::Listener", "Properties": {"Protocol": "TCP", "DefaultActions": [action]}}
+    balancer = {"Type": f"{_ELB}::TargetGroup", "Properties": {"Protocol": "TCP", "TargetType": "alb"}}
+    left = playable({"Resources": {"Listener": listener, "Web": balancer}})["Resources"]
+    assert area_not_rehearsed(left["Listener"]["Type"]) == NETWORK
+
+
 def test_a_service_behind_both_kinds_of_load_balancer_keeps_the_one_that_is_played() -> None:
     groups = {name: {"Type": f"{_ELB}::TargetGroup", "Properties": {"Protocol": p}} for name, p in GROUPS.items()}
     balancers = [{"TargetGroupArn": {"Ref": name}} for name in GROUPS]
@@ -86,7 +100,7 @@ def test_a_service_behind_both_kinds_of_load_balancer_keeps_the_one_that_is_play
     assert len(balancers) == 2
 
 
-GROUPS = {"Net": "TCP", "Web": "HTTP"}
+GROUPS = {"Net": "UDP", "Web": "HTTP"}
 
 
 DAMAGE: list[Any] = [None, 5, "x", [], {}, True, ["x"], {"x": 5}, {"Fn::If": ["x"]}]

@@ -172,7 +172,7 @@ def test_a_migration_that_fails_must_stop_the_stage_before_anything_is_deployed(
     record = new_record(planned.pipeline, candidate=candidate, baseline=candidate)
     action = record.stages[0].actions[0]
     record.stages[0].status = action.status = "failed"
-    action.note = "tiny: before_deploy failed: it did not end in time: no output"
+    action.note = "tiny: before_deploy failed: it did not end within 14 minutes: no output"
     record.notifications = [Notification("Prod", 1, "alerts", "nova failed in Prod")]
     assert drill.check(record, "tiny") == []
     action.note = "it crashed"

@@ -96,7 +96,7 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
         )
         target = SimpleNamespace(draining=False)
         balancer: Any = SimpleNamespace(
-            register=lambda *_: target, wait_healthy=nothing, keep_checking=lambda *_: ended.wait()
+            protocol="HTTP", register=lambda *_: target, wait_healthy=nothing, keep_checking=lambda *_: ended.wait()
         )
         runtime: Any = SimpleNamespace(task=lambda *_: task)
         group = TargetGroup("group", read_target_group({}))

@@ -41,6 +41,7 @@ class Behind:
         self.answer, self.paths, self.weights = answer, tuple(paths), weights
         self.renamed = ""
         self.known: list[bool] = []
+        self.records: list[Any] = []
         self.asked: list[web.BaseRequest] = []
         self.at_once: list[int] = []
         self.totals: dict[str, Requests] = {}
@@ -105,6 +106,7 @@ class Behind:
             whose.service.tasks = tasks
             for _ in range(minutes):
                 await load.minute()
+            load.compare("Prod", self.records)
             self.known = [load.knows_answers()]
             load.forget()
             self.known.append(load.knows_answers())
@@ -317,3 +319,20 @@ def test_what_was_answered_before_something_changed_is_asked_again() -> None:
 def test_a_rollout_without_a_canary_asks_at_the_usual_rate() -> None:
     asked = Behind(documented("/tiny/a")).run(0, config=replace(rollout(10, 9), strategy="ROLLING"))
     assert asked.requests_per_minute == REQUESTS_PER_MINUTE
+
+
+def test_what_a_new_service_was_asked_is_recorded_although_nobody_knew_it_before() -> None:
+    behind = Behind(documented("/tiny/a"))
+    made: dict[str, Any] = {
+        "service": "tiny",
+        "new": "tiny:1",
+        "old": None,
+        "not_asked": [],
+        "asked_from": "",
+        "poorer": [],
+    }
+    elsewhere = SimpleNamespace(**made, environment="Staging", baseline=False)
+    behind.records = [SimpleNamespace(**made, environment="Prod", baseline=False), elsewhere]
+    asked = behind.run(1)
+    assert [each.asked_from for each in behind.records] == ["their OpenAPI documents", ""]
+    assert behind.records[0].not_asked is asked.left_out

@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from nova_infra.rehearsal.clock import COMPRESSED
@@ -110,6 +111,40 @@ def test_users_name_the_domain_that_leads_to_it_or_its_own_name(port: int, names
             await balancers.apply(stack)
             listener, *_ = balancers.place_of(shop)
             assert listener.public_host == host
+        finally:
+            await balancers.stop()
+
+    asyncio.run(play())
+
+
+def test_a_listener_that_gets_a_domain_is_reached_by_it_and_by_its_new_protocol_alone() -> None:
+    before = platform("0.0.0.0/0")
+    after = platform("0.0.0.0/0")
+    balancer = {"Ref": "Balancer"}
+    redirect = {"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}
+    alias = {"DNSName": {"Fn::GetAtt": ["Balancer", "DNSName"]}, "HostedZoneId": "Z1"}
+    secure = {"Port": 443, "Protocol": "HTTPS"}
+    plain = {"LoadBalancerArn": balancer, "Port": 80, "Protocol": "HTTP", "DefaultActions": [redirect]}
+    record = {"Name": "shop.example.jp.", "Type": "A", "AliasTarget": alias}
+    after["Resources"]["Listener"]["Properties"] |= secure
+    # The template's order is nobody's promise: the new one may come before the one that leaves port 80.
+    redirects = {"Redirect": {"Type": f"{ELB}::Listener", "Properties": plain}}
+    after["Resources"] = (
+        redirects | after["Resources"] | {"Record": {"Type": "AWS::Route53::RecordSet", "Properties": record}}
+    )
+
+    async def play() -> None:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
+        home = Home(region="eu-north-1")
+        own = "web-0424345710.eu-north-1.elb.amazonaws.com"
+        try:
+            await balancers.apply(PlayedStack("web", before, exports={}, revisions={}, home=home))
+            here = balancers.localize(f"http://{own}")
+            await balancers.apply(PlayedStack("web", after, exports={}, revisions={}, home=home))
+            assert balancers.localize("https://shop.example.jp") == balancers.localize(f"https://{own}") == here
+            assert balancers.localize(f"http://{own}") not in (here, f"http://{own}")
+            async with aiohttp.ClientSession() as client, client.get(balancers.localize(f"http://{own}")) as answer:
+                assert (str(answer.url), answer.status) == (f"{here}/", 404)
         finally:
             await balancers.stop()
 

@@ -139,3 +139,56 @@ def test_what_a_job_does_twice_is_reported(tmp_path: Path) -> None:
     assert retried == [
         "a run of dev-report failed and was started again (Retry): what it had done by then is done twice"
     ]
+
+
+RULE = "AWS::Events::Rule"
+DAILY = "cron(0 6 * * ? *)"
+
+
+def started_alone(sources: Path, kind: str, **given: Any) -> tuple[bool, list[str], list[str], list[str]]:
+    """What is told, is a gap and is wrong of a task that a schedule starts, whose program fails by itself."""
+    target = {"Arn": "cluster", "EcsParameters": {"TaskDefinitionArn": "arn:report:7"}, **given.pop("target", {})}
+    properties = {"ScheduleExpression": DAILY, **({"Targets": [target]} if kind == RULE else {"Target": target})}
+    template = {"Resources": {"Nightly": {"Type": kind, "Properties": {**properties, **given}}}}
+    container = {"Name": "report", "Image": "registry/report:one", "Command": [sys.executable, "-c", "exit('no data')"]}
+    definition = read_task_definition({"Memory": "512", "ContainerDefinitions": [container]}, "report:7")
+    told, gaps, wrong = list[str](), list[str](), list[str]()
+    jobs = PlayedJobs(SourceRuntime(), MetricStore(), pace=COMPRESSED, tell=told.append, gaps=gaps, wrong=wrong)
+    stack = PlayedStack("books", template, exports={}, revisions={})
+    return asyncio.run(jobs.run(stack, {"arn:report:7": definition}.__getitem__, sources)), told, gaps, wrong
+
+
+FAILS = "a run of report:7 failed: it exited with 1: no data"
+NO_DATA = "import os; exit(os.environ['KIND'] != 'weekly')"
+OVERRIDE = {
+    "name": "report",
+    "command": [sys.executable, "-c", NO_DATA],
+    "environment": [{"name": "KIND", "value": "weekly"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told", "gaps"),
+    [
+        (RULE, {}, f"books: {FAILS}", 0),
+        ("AWS::Scheduler::Schedule", {}, f"books: {FAILS}", 0),
+        (
+            RULE,
+            {"target": {"Input": json.dumps({"containerOverrides": [OVERRIDE]})}},
+            "books: a run of report:7 succeeded",
+            0,
+        ),
+        (RULE, {"target": {"Input": "<aws.events.event>"}}, f"books: {FAILS}", 0),
+        (RULE, {"State": "DISABLED"}, "", 0),
+        (RULE, {"ScheduleExpression": None, "EventPattern": {"source": ["aws.s3"]}}, "", 0),
+        (RULE, {"target": {"EcsParameters": {"TaskDefinitionArn": "arn:elsewhere:1"}}}, "", 1),
+    ],
+)
+def test_a_task_that_a_schedule_starts_by_itself_runs_once_and_its_end_is_judged(
+    tmp_path: Path, kind: str, given: dict[str, Any], told: str, gaps: int
+) -> None:
+    well, said, gone, wrong = started_alone(tmp_path, kind, **given)
+    assert said == [told] * bool(told)
+    assert well == (FAILS not in told)
+    assert wrong == [FAILS] * (not well)
+    assert len(gone) == gaps

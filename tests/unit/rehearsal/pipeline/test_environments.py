@@ -14,6 +14,7 @@ from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.pipeline.environments import Environments
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 LOOK = "Dev is looked at"
 
@@ -56,7 +57,7 @@ def environments(*, seconds: float) -> Environments:
     ]
     nothing = cast(Any, None)
     return Environments(
-        nothing, nothing, nothing, record, print, nothing, 1.0, SuiteAnswers(GoesOn()), RequestFiles(), seconds
+        nothing, nothing, nothing, record, print, SourceRuntime(), 1.0, SuiteAnswers(GoesOn()), RequestFiles(), seconds
     )
 
 
@@ -170,6 +171,6 @@ def test_what_runs_before_must_run_unless_it_is_all_of_the_candidate(
         asyncio.run(opened.deploy_baseline(stage, broken))
         assert told == ["Dev: old does not run there"]
     else:
-        beside = "further containers of a task do not run here, .* lacks: " if containers > 1 else ""
+        beside = "not all containers of a task run here, .* lacks: " if containers > 1 else ""
         with pytest.raises(NovaError, match=f"baseline: old does not run: it exits: {beside}name a revision"):
             asyncio.run(opened.deploy_baseline(stage, broken))

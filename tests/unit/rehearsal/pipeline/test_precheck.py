@@ -257,7 +257,7 @@ def test_a_condition_that_is_met_changes_nothing_of_what_is_read(
     edited = write_assembly(tmp_path / "edited")
     template = json.loads((edited / "Prod.json").read_text())
     (edited / "Prod.json").write_text(json.dumps(template | {"Conditions": {"Met": {"Fn::Equals": ["1", "1"]}}}))
-    for part in ("Lambda functions", "Spot", "EventBridge", "sticky", "EFS", "sidecars: proxy"):
+    for part in ("Lambda functions", "Spot", "tasks that events start", "sticky", "EFS", "sidecars: proxy"):
         assert any(part in note for note in plain), part
     assert precheck(of_prod(edited, wrapped)) == plain
 

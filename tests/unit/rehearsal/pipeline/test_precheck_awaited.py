@@ -30,7 +30,11 @@ def test_a_container_that_others_wait_for_is_doubted_unless_it_only_has_to_start
 
 @pytest.mark.parametrize(
     ("key", "values"),
-    [("Image", ("a", "b")), ("Command", (["a"], ["b"])), ("HealthCheck", ({"Command": ["a"]}, {"Command": ["b"]}))],
+    [
+        ("Image", ("a", "b")),
+        ("Command", (["a"], ["b"])),
+        ("HealthCheck", ({"Command": ["CMD", "a"]}, {"Command": ["CMD", "b"]})),
+    ],
 )
 def test_what_others_wait_for_is_another_one_with_another_image_command_or_health_check(
     key: str, values: tuple[Any, Any]
@@ -38,7 +42,7 @@ def test_what_others_wait_for_is_another_one_with_another_image_command_or_healt
     readings = StageReading(), StageReading()
     for reading, value in zip(readings, values, strict=True):
         init = {"Name": "init", "Image": "y", "Essential": False, key: value}
-        waits = [{"ContainerName": "init", "Condition": "HEALTHY"}, {"ContainerName": ["odd"], "Condition": "SUCCESS"}]
+        waits = [{"ContainerName": "init", "Condition": "HEALTHY"}]
         main = {"Name": "main", "Image": "x", "PortMappings": [{"ContainerPort": 8080}], "DependsOn": waits}
         task = {"ContainerDefinitions": [init, main], "Memory": "512"}
         reading.read("web", {"Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}})

@@ -3,6 +3,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,13 @@ from nova_infra.assembly import AssembledStack, Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline import release as module
-from nova_infra.rehearsal.pipeline.release import Release, baseline_of, deployed_by_hand, one_after_the_other
+from nova_infra.rehearsal.pipeline.release import (
+    Release,
+    baseline_of,
+    deployed_by_hand,
+    one_after_the_other,
+    runs_tasks,
+)
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -125,3 +132,19 @@ def test_stacks_that_wait_for_each_other_are_named() -> None:
         deployed_by_hand(stacks)
     with pytest.raises(NovaError, match=r"manifest\.json: a waits for itself: run"):
         deployed_by_hand([replace(stacks[0], dependencies=("a",))])
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "runs"),
+    [
+        ("AWS::ECS::Service", {}, True),
+        ("AWS::Events::Rule", {"ScheduleExpression": "rate(1 day)", "Targets": [{"EcsParameters": {}}]}, True),
+        ("AWS::Scheduler::Schedule", {"ScheduleExpression": "rate(1 day)", "Target": {"EcsParameters": {}}}, True),
+        ("AWS::Events::Rule", {"EventPattern": {}, "Targets": [{"EcsParameters": {}}]}, False),
+        ("AWS::Events::Rule", {"ScheduleExpression": "rate(1 day)", "Targets": [{"Arn": "function"}]}, False),
+    ],
+)
+def test_a_stack_runs_something_where_a_service_or_a_schedule_starts_tasks(
+    kind: str, properties: dict[str, Any], runs: bool
+) -> None:
+    assert runs_tasks({"Resources": {"It": {"Type": kind, "Properties": properties}}}) == runs

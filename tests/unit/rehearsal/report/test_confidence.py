@@ -36,6 +36,19 @@ def test_an_operation_that_only_ever_refused_is_not_covered(rehearsed: Make) -> 
     assert line(record, "Not covered: POST") == "", "it is known, and worse now"
 
 
+def test_what_users_may_ask_besides_is_not_covered_and_said_once(rehearsed: Make) -> None:
+    record = rehearsed(2)
+    released = [each for each in record.deployments if not each.baseline]
+    for deployment in released:
+        deployment.not_asked = ["gRPC /shop.Shop/Watch streams"]
+    assert line(record, "Not covered, requests") == "", "of what was not asked at all, the verdict says why"
+    for deployment in released:
+        deployment.answers = {"gRPC /shop.Shop/Place": {200: 9}}
+    said = line(record, "Not covered, requests: ")
+    assert said.count("gRPC /shop.Shop/Watch streams") == len({each.service for each in released})
+    assert f"{released[0].service}: gRPC /shop.Shop/Watch streams" in said
+
+
 def test_what_is_not_covered_is_grouped_by_its_reason(rehearsed: Make) -> None:
     record = rehearsed()
     record.not_rehearsed = [

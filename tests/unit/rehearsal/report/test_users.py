@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
-from nova_infra.rehearsal.record import DeploymentRecord, MinuteRecord, Record, Requests
+from nova_infra.rehearsal.record import ConnectionsRecord, DeploymentRecord, MinuteRecord, Record, Requests
 from nova_infra.rehearsal.report.confidence import confidence
 from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict

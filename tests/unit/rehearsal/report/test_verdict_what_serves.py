@@ -30,6 +30,16 @@ def test_a_previous_release_that_fails_since_is_said_to_fail(
     assert verdict(record).why.endswith(f"In Prod now: {said}")
 
 
+def test_what_only_aws_knows_is_said_of_a_release_that_is_stopped_here(rehearsed: Make) -> None:
+    record = rehearsed(1, bad=1)
+    record.granted = ["only AWS knows where desk gets by 'https://' (desk.py:3) in live: here all is HTTP"]
+    said = verdict(record)
+    assert said.sign == "✗"
+    assert said.why.endswith(
+        " Besides, only AWS knows where desk gets by 'https://' (desk.py:3) in live: here all is HTTP."
+    )
+
+
 def test_a_deployment_that_did_not_roll_back_serves_the_failed_release(rehearsed: Make) -> None:
     record = rehearsed(1, bad=1)
     deployment = record.deployments[-1]

@@ -5,11 +5,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nova_infra.assembly import Assembly
 from nova_infra.containers.engine import Engine
+from nova_infra.errors import NovaError
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.pipeline.edits import previous_images
@@ -62,6 +64,42 @@ def rehearse(tmp_path: Path, engine: Engine, candidate: Release) -> Rehearse:
         return asyncio.run(asyncio.wait_for(whole(), 300))
 
     return play
+
+
+def around(image: str, **changed: str) -> list[dict[str, Any]]:
+    """An init container that leaves a file, the app that needs it, and a helper; ``changed`` are their behaviours."""
+    at = {"SourceVolume": "files", "ContainerPath": "/data"}
+    waits = {"DependsOn": [{"ContainerName": "init", "Condition": "SUCCESS"}]}
+    parts = {
+        "init": ("leaves:/data/x", {"Essential": False, "User": "0", "MountPoints": [at]}),
+        "app": ("reads:/data/x", {"MountPoints": [{**at, "ReadOnly": True}], **waits}),
+        "helper": ("stays", {}),
+    }
+    return [
+        {"Name": name, "Image": image, "Environment": [{"Name": "FAULT", "Value": changed.get(name, behaviour)},
+            {"Name": "PORT", "Value": "4000"}], **more}
+        for name, (behaviour, more) in parts.items()
+    ]  # fmt: skip
+
+
+@pytest.mark.exhaustive("rehearsal/pipeline/test_player.py::test_a_good_release_goes_through_with_its_canary")
+@pytest.mark.parametrize("helper", ["stays", "exit-later"])
+def test_all_containers_of_a_task_are_rehearsed(
+    rehearse: Rehearse, candidate: Release, image: str, helper: str
+) -> None:
+    for name in ("Dev.json", "Prod.json"):
+        path = candidate.assembly.directory / name
+        template = json.loads(path.read_text())
+        task = template["Resources"]["Task"]["Properties"]
+        task["ContainerDefinitions"][0]["Environment"] += [{"Name": "FAULT", "Value": "front:4000"}]
+        task["ContainerDefinitions"] += around(image, helper=helper)
+        task["Volumes"] = [*task.get("Volumes", ()), {"Name": "files"}]
+        path.write_text(json.dumps(template))
+    if helper == "stays":
+        assert rehearse().succeeded
+    else:
+        with pytest.raises(NovaError, match="container helper: essential container exited with code 3: cannot find"):
+            rehearse()
 
 
 @pytest.mark.exhaustive("rehearsal/pipeline/test_player.py::test_a_good_release_goes_through_with_its_canary")

@@ -19,9 +19,9 @@ from nova_infra.containers.errors import EngineError, ImageError
 from nova_infra.containers.probe import own_open_files
 from nova_infra.rehearsal.dependencies.container import DependencyContainer, Needed
 from nova_infra.rehearsal.dependencies.environment import Dependencies
-from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 from nova_infra.rehearsal.dependencies.limits import limit_of
 from nova_infra.rehearsal.dependencies.needed import have_dependency_image, image_name
+from nova_infra.rehearsal.record import ConnectionsRecord
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
 from nova_infra.rehearsal.tasks.containers.place import Place

@@ -6,17 +6,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
 from nova_infra.machine import tools
-from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks import process as module
 from nova_infra.rehearsal.tasks import task as base
-from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition, read_task_definition
+from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
 from nova_infra.rehearsal.tasks.faults import WRONG_PORT
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.task import TaskFailedError
@@ -295,52 +293,3 @@ def test_a_start_that_is_cancelled_leaves_no_process(definition: Define, sources
         assert not task.running
 
     asyncio.run(asyncio.wait_for(play(), 10))
-
-
-CONTAINER = {"Image": "host/repo/audio:abc", "Command": ["run"], "PortMappings": [{"ContainerPort": 80}]}
-
-
-def test_a_definition_is_read_with_the_defaults_of_ecs() -> None:
-    read = read_task_definition({"Memory": "512", "ContainerDefinitions": [CONTAINER]}, "audio:3")
-    assert (read.repository, read.release, read.stop_timeout, read.memory) == ("audio", "abc", 30, 512)
-
-
-def test_a_container_without_a_port_gets_no_requests() -> None:
-    worker = CONTAINER | {"PortMappings": []}
-    assert read_task_definition({"Memory": "512", "ContainerDefinitions": [worker]}, "audio:3").port == 0
-
-
-AGENT = {"Name": "agent", "Image": "agent:1", "PortMappings": [{"ContainerPort": 2000, "Protocol": "udp"}]}
-PROXY = {"Name": "proxy", "Image": "proxy:1", "PortMappings": [{"ContainerPort": 81}, {"ContainerPort": 82}]}
-
-
-@pytest.mark.parametrize(
-    ("containers", "serving", "image", "port"),
-    [
-        ([AGENT, CONTAINER], ("", 0), CONTAINER["Image"], 80),
-        ([CONTAINER, PROXY], ("proxy", 82), "proxy:1", 82),
-        ([PROXY], ("proxy", 0), "proxy:1", 81),
-        ([PROXY], ("proxy", 99), "proxy:1", 81),
-        ([AGENT], ("", 0), "agent:1", 0),
-    ],
-)
-def test_what_runs_is_the_container_and_port_that_requests_go_to(
-    containers: list[Any], serving: tuple[str, int], image: str, port: int
-) -> None:
-    read = read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3", serving)
-    assert (read.image, read.port) == (image, port)
-    assert len(read.sidecars) == len(containers) - 1
-
-
-@pytest.mark.parametrize(
-    ("containers", "said"),
-    [
-        ([CONTAINER, CONTAINER], "2 entries"),
-        ([{key: value for key, value in CONTAINER.items() if key != "Image"}], "Image is missing"),
-        ([CONTAINER | {"HealthCheck": {"Command": ["python", "check"]}}], "must begin with CMD"),
-    ],
-)
-def test_a_definition_that_cannot_be_run_is_refused_by_name(containers: list[Any], said: str) -> None:
-    with pytest.raises(UnresolvableError, match="audio:3: ContainerDefinitions") as error:
-        read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3")
-    assert said in str(error.value)

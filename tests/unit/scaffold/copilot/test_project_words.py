@@ -112,3 +112,29 @@ def test_host_names_that_lead_nowhere_take_no_path_s_place(write: Write) -> None
     http = {"path": "a", "alias": names, "additional_rules": [{"path": "b"}]}
     made = read(write(api={**API, "http": http, "environments": overrides}))
     assert made["services"][0]["paths"] == ["/a", "/a/*", "/b", "/b/*"]
+
+
+def test_spot_that_no_environment_has_is_a_comment(write: Write) -> None:
+    counts = {"test": {"count": 1}, "prod": {"count": {"range": "3-20"}}}
+    api = {**API, "count": {"range": {"min": 4, "max": 9, "spot_from": 4}}, "environments": counts}
+    environments = {f"environments__{name}": {"name": name, "type": "Environment"} for name in counts}
+    text = import_copilot(write(api=api, **environments)).text
+    assert "spot =" not in text
+    assert "count.range.spot_from = 4: Each environment has a count of its own" in unwrapped(text)
+
+
+def test_what_the_two_checks_of_a_service_differ_in_is_a_comment(write: Write) -> None:
+    own = {"command": ["CMD", "/check"], "interval": "20s", "timeout": "6s", "start_period": "15s"}
+    balancers = {"path": "/deep", "interval": "15s", "timeout": "6s", "grace_period": "2m"}
+    api = {**API, "image": {**API["image"], "healthcheck": own}, "http": {**API["http"], "healthcheck": balancers}}
+    text = import_copilot(write(api=api)).text
+    assert tomllib.loads(text)["services"][0]["health"] == {
+        "path": "/deep",
+        "command": ["/check"],
+        "interval": 15,
+        "timeout": 6,
+        "start_seconds": 120,
+    }
+    assert "image.healthcheck.interval = '20s': Both checks have one `interval`: 15" in text
+    assert "image.healthcheck.start_period = '15s': Both checks have one `start_seconds`: 120" in text
+    assert "image.healthcheck.timeout" not in text

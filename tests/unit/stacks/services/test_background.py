@@ -12,8 +12,6 @@ from nova_infra.operations.planner.blockers.cloudformation.identity import IDENT
 from nova_infra.scaffold.editing.leftovers import after_removal
 
 CONFIG = """
-[platform]
-name = "nova"
 [toolchain]
 account = "444444444444"
 region = "us-east-1"
@@ -38,6 +36,13 @@ scaling.min_tasks = 2
 scaling.max_tasks = 9
 scaling.spot = { percent = 80, base = 1 }
 scaling.schedules = [{ schedule = "0 20 * * *", time_zone = "Asia/Tokyo", min_tasks = 0, max_tasks = 4 }]
+[[services]]
+name = "stopped"
+kind = "worker"
+queue = { name = "more-{environment}", messages_per_task = 40, oldest_seconds = 90, tries = 7 }
+scaling.max_tasks = 9
+scaling.schedules = [{ schedule = "0 20 * * *", min_tasks = 0, max_tasks = 0 },
+    { schedule = "0 6 * * *", min_tasks = 2, max_tasks = 9 }]
 [[services]]
 name = "slow"
 kind = "worker"
@@ -116,19 +121,16 @@ def test_a_worker_that_sleeps_by_its_schedule_rings_no_alarm_meanwhile(assembly:
     assert compared == ["IF(running<1,IF(running<desired,1,IF(desired<1,1,0)),0)"]
 
 
-def test_messages_that_wait_for_a_worker_that_is_stopped_ring_no_alarm(synthesize: Any) -> None:
-    morning = '{ schedule = "0 6 * * *", min_tasks = 2, max_tasks = 9 }'
-    stops = CONFIG.replace("min_tasks = 0, max_tasks = 4 }", f"min_tasks = 0, max_tasks = 0 }}, {morning}")
-    assembly = synthesize(parse_config(tomllib.loads(stops)), environment="dev")
-    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-mailer", "AWS::CloudWatch::Alarm")}
-    oldest = alarms["nova-dev-mailer-oldest"]
+def test_messages_that_wait_for_a_worker_that_is_stopped_ring_no_alarm(assembly: Any) -> None:
+    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-stopped", "AWS::CloudWatch::Alarm")}
+    oldest = alarms["nova-dev-stopped-oldest"]
     assert [each["Expression"] for each in oldest["Metrics"] if each["ReturnData"]] == [
         "IF(FILL(desired,0)<1,0,FILL(age,0))"
     ]
     assert (oldest["Threshold"], oldest["DatapointsToAlarm"], oldest["EvaluationPeriods"]) == (90, 5, 7)
-    watched = assembly.only("nova-dev-mailer", "AWS::ECS::Service")["DeploymentConfiguration"]["Alarms"]["AlarmNames"]
-    assert "nova-dev-mailer-dead" in watched
-    assert "nova-dev-mailer-oldest" not in watched, "its five minutes do not fit into the bake"
+    watched = assembly.only("nova-dev-stopped", "AWS::ECS::Service")["DeploymentConfiguration"]["Alarms"]["AlarmNames"]
+    assert "nova-dev-stopped-dead" in watched
+    assert "nova-dev-stopped-oldest" not in watched, "its five minutes do not fit into the bake"
 
 
 def test_a_worker_that_does_not_run_yet_wakes_nobody(assembly: Any) -> None:

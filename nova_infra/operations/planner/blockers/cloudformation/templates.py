@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.certain import number
-from nova_infra.operations.changes.template_values import shown
+from nova_infra.operations.changes.template_values import PARTS, shown
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 
@@ -85,5 +85,5 @@ def _of_functions(value: Any, template: Mapping[str, Any]) -> Iterator[_Fault]:
                 yield f"asks {logical_id} for {wanted}, but it has only {', '.join(known)}", "correct the attribute"
         case dict() | list():
             for inner in value.values() if isinstance(value, dict) else value:
-                if isinstance(inner, dict | list):
+                if isinstance(inner, PARTS):
                     yield from _of_functions(inner, template)

@@ -1,4 +1,4 @@
-"""Load balancers, listeners, rules, target groups; endpoints, routes, CIDRs, security groups: refused properties.
+"""Load balancers, listeners, rules, target groups, endpoints, routes, CIDRs, security groups: what is refused.
 
 Each is a sentence of the API reference: API_CreateRule, API_CreateListener, API_CreateLoadBalancer, API_Matcher and
 API_CreateTargetGroup (Elastic Load Balancing), API_CreateVpcEndpoint, API_CreateRoute, API_CreateFlowLogs and

@@ -84,7 +84,7 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
     """Refuse what cannot start because a role of the same template lacks a permission."""
     if not step.actions:
         return
-    template, statements = Template(step.after.resources), dict[str, list[Statement]]()
+    template, statements = step.after.judged, dict[str, list[Statement]]()
     place = StackPlace.of(step.after.key)
     # Lambda tries out what a role may do where it is given it; what a role loses later is missed at run time.
     of_roles = any(action.type.startswith("AWS::IAM::") for action in step.actions)
@@ -114,7 +114,8 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
     """
     if step.before is None or not any(action.type.startswith("AWS::IAM::") for action in step.actions):
         return
-    before, meanwhile = Template(step.before.resources), Template({**step.before.resources, **step.after.resources})
+    before, after = step.before.judged, step.after.judged
+    meanwhile = after.with_resources({**before.resources, **after.resources})
     lost: dict[tuple[str, str, str], list[str]] = {}
     for need in dict.fromkeys(_of_running_tasks(before, StackPlace.of(step.after.key))):
         if need.role not in step.after.resources:

@@ -97,23 +97,21 @@ def template_limits(step: Step) -> Iterator[Refusal]:
             yield step.refuse(
                 "", f"has {count} {section.lower()}, but CloudFormation allows {limit}", "split the stack"
             )
-    size = _compact(template)
+    size = step.after.size
     if size > _BYTES and not nested:
         yield step.refuse("", f"its template has {size:,} bytes, but CloudFormation allows {_BYTES:,}", "divide it")
 
 
 def beyond_rollback(step: Step) -> Iterator[Consequence]:
     """Warn about a service's template that becomes too long for ``nova rollback``, which sends it without a bucket."""
-    before, after = (_compact(each.template) if each is not None else 0 for each in (step.before, step.after))
-    if after > MAX_BYTES_WITHOUT_BUCKET >= before and REVISION_OUTPUT in step.after.template.get("Outputs", {}):
+    after = step.after.size
+    if after <= MAX_BYTES_WITHOUT_BUCKET or (step.before is not None and step.before.size > MAX_BYTES_WITHOUT_BUCKET):
+        return
+    if REVISION_OUTPUT in step.after.template.get("Outputs", {}):
         what = f"its template has {after:,} bytes, and nova rollback changes none of over {MAX_BYTES_WITHOUT_BUCKET:,}"
         yield step.note(
             "", f"{what}: shorten infrastructure.py, or go back by delivering an earlier commit", hurts=True
         )
-
-
-def _compact(template: Mapping[str, Any]) -> int:
-    return len(json.dumps(template, separators=(",", ":")))
 
 
 def account_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:

@@ -22,11 +22,11 @@ jobs:
     outputs:
       engine: ${{ steps.known.outputs.engine }}
     steps:
-      - uses: actions/checkout@1
+      - uses: actions/checkout@v7
       - run: make check
       - id: known
         run: nova github outputs >> "$GITHUB_OUTPUT"
-      - uses: actions/upload-artifact@1
+      - uses: actions/upload-artifact@v7
         with: {name: cdk-out}
   deploy-lab:
     needs: check
@@ -38,8 +38,8 @@ jobs:
     outputs:
       url: ${{ steps.deploy.outputs.url }}
     steps:
-      - uses: actions/checkout@1
-      - uses: actions/download-artifact@1
+      - uses: actions/checkout@v7
+      - uses: actions/download-artifact@v7
         with: {name: cdk-out, path: cdk.out}
       - uses: ./.github/actions/sign-in
         with: {environment: lab}
@@ -49,7 +49,7 @@ jobs:
     needs: deploy-lab
     runs-on: x
     steps:
-      - uses: actions/checkout@1
+      - uses: actions/checkout@v7
       - run: make integration
         env:
           BASE_URL: ${{ needs.deploy-lab.outputs.url }}
@@ -61,8 +61,8 @@ jobs:
     concurrency: {group: live, cancel-in-progress: false}
     permissions: {id-token: write, contents: read}
     steps:
-      - uses: actions/checkout@1
-      - uses: actions/download-artifact@1
+      - uses: actions/checkout@v7
+      - uses: actions/download-artifact@v7
         with: {name: cdk-out, path: cdk.out}
       - uses: ./.github/actions/sign-in
         with: {environment: live}
@@ -70,7 +70,7 @@ jobs:
   measure:
     runs-on: x
     steps:
-      - uses: actions/checkout@1
+      - uses: actions/checkout@v7
       - run: make coverage
 """
 
@@ -123,8 +123,8 @@ GATE = """\
     environment: live
     permissions: {id-token: write, contents: read}
     steps:
-      - uses: actions/checkout@1
-      - uses: actions/download-artifact@1
+      - uses: actions/checkout@v7
+      - uses: actions/download-artifact@v7
         with: {name: cdk-out}
       - uses: ./.github/actions/sign-in
         with: {environment: live}

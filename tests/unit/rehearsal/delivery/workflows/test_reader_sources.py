@@ -114,6 +114,8 @@ def test_what_may_be_there_is_not_missed(job: str, pattern: str, replacement: st
         ("runs: {using: docker}", "says no runs: image:"),
         ("name: x", "says no runs: using:"),
         ("runs: {a", "cannot be read ("),
+        ("runs: {using: composite, steps: [{uses: a/b@3d3c42e}]}", "step 1 cannot be loaded: GitHub finds no version"),
+        ("runs: {using: composite, steps: [{uses: a/b@20261127}, {uses: a/b@facade1x}, {uses: ./x}]}", ""),
         ("runs: {using: composite, steps: [{run: 'ls ${{ inputs.a }}', shell: sh, if: always()}]}", ""),
         ("runs: {using: docker, image: Dockerfile}", ""),
     ],
@@ -273,6 +275,10 @@ def test_what_fails_in_a_workflow_beside_the_delivery_is_named(
         (
             "{runs-on: x, steps: [{uses: actions/download-artifact@v4, with: {name: out}}]}",
             "a fails whenever it runs: actions/download-artifact@v4: no job that it needs uploads the artifact 'out'",
+        ),
+        (
+            "{runs-on: x, steps: [{run: date, if: false}, {uses: a/b@3d3c42e, if: false}]}",
+            "a fails whenever it runs: GitHub finds no version '3d3c42e' of a/b",
         ),
         ("{runs-on: x, steps: [{run: make check}]}", "a fails whenever it runs: 1: no step before it checks the"),
         (

@@ -1,4 +1,4 @@
-"""What starts nothing although it should, and what GitHub refuses of artifacts."""
+"""What starts nothing although it should, and what GitHub refuses of artifacts, or does not have."""
 
 from pathlib import Path
 
@@ -102,3 +102,74 @@ TAKEN = ("e2e-test", r"name: e2e", "name: integration")
 def test_only_what_surely_uploads_takes_a_name(tmp_path: Path, changes: list[Change], sign: str) -> None:
     told = [each for each in said(read(tmp_path, *changes)) if "(409)" in each]
     assert [each[0] for each in told] == list(sign)
+
+
+PIN, SETUP, DAYS = r"actions/checkout@\w+", "      - uses: ./.github/actions/setup", r"retention-days: 30 "
+STEP_ENV = r"env:\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (
+            ("deploy-prod", PIN, "actions/checkout@3d3c42e"),
+            "✗ deploy-prod: its start: GitHub finds no version '3d3c42e'",
+        ),
+        (("deploy-dev", PIN, f"actions/checkout@{'3d3c4' * 8}2"), "✗ deploy-dev: its start: GitHub finds no version"),
+        (
+            ("e2e-test", PIN, "actions/checkout@7"),
+            "✗ e2e-test: its start: GitHub finds no version '7' of actions/checkout",
+        ),
+        (("e2e-test", PIN, "actions/checkout@V7"), "✗ e2e-test: its start: GitHub finds no version 'V7'"),
+        (
+            ("e2e-test", SETUP, "      - {uses: a/b@3d3c42e, if: false}\n" + SETUP),
+            "GitHub finds no version '3d3c42e' of a/b",
+        ),
+        (
+            ("cdk-synth", DAYS, "retention-days: 1 "),
+            "! deploy-prod fails if deploy-prod is approved later than 1 day after",
+        ),
+        (("cdk-synth", DAYS, "retention-days: 29 "), "the artifact 'cdk-out' is gone by then (retention-days), and an"),
+        (
+            ("", r"^env:\n", "env:\n  AWS_PROFILE: nova-ci\n"),
+            "✗ registry: Deploy the early branch's image repositories: A",
+        ),
+        (
+            ("build", STEP_ENV, "env:\n          AWS_DEFAULT_PROFILE: ci\n"),
+            "AWS_DEFAULT_PROFILE names a profile 'ci', whi",
+        ),
+        (
+            ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),
+            "✗ deploy-dev: CDK Deploy: AWS_PROFILE names",
+        ),
+        (
+            ("", r"^env:\n", "env:\n  AWS_ENDPOINT_URL: http://localhost:4566\n"),
+            "AWS_ENDPOINT_URL leads to http://localhost:",
+        ),
+    ],
+)
+def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_path: Path) -> None:
+    assert any(verdict in each for each in said(read(tmp_path, change)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [
+            ("e2e-test", PIN, "actions/checkout@v7.0.1"),
+            ("integration-test", PIN, "actions/checkout@main"),
+            ("integration-test", r"path: integration.xml", "path: integration.xml\n          retention-days: 1"),
+            ("e2e-test", r"    runs-on:", "    env: {AWS_PROFILE: nova-ci}\n    runs-on:"),
+        ],
+        [
+            ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),
+            ("deploy-dev", SETUP, "      - run: aws configure set region eu-west-1 --profile ci\n" + SETUP),
+        ],
+        [
+            ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),
+            ("deploy-dev", r"runs-on: .*", "runs-on: [self-hosted, fast-20]"),
+        ],
+    ],
+)
+def test_what_github_may_have_is_not_missed(changes: list[Change], tmp_path: Path) -> None:
+    assert said(read(tmp_path, *changes)) == []

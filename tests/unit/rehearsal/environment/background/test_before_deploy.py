@@ -81,7 +81,7 @@ def test_a_jobs_own_setting_is_named(project: Project) -> None:
 
 def test_a_command_that_hangs_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(before_deploy, "LIMIT_SECONDS", 2)
-    with pytest.raises(DeploymentFailedError, match="it did not end in time: waiting"):
+    with pytest.raises(DeploymentFailedError, match="shop: before_deploy failed: it did not end within 2 s: waiting"):
         project.run("import time; print('waiting', flush=True); time.sleep(600)")
 
 
@@ -97,9 +97,11 @@ def test_a_slow_command_has_the_minutes_that_it_has_in_aws(project: Project, mon
 
 def test_a_job_has_no_longer_than_its_own_limit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(before_deploy, "TOLD_SECONDS", 0.0)
-    with pytest.raises(DeploymentFailedError, match="it did not end in time: waiting"):
-        project.run("import time; print('waiting', flush=True); time.sleep(600)", Seconds="3")
-    assert project.told == ["shop: before_deploy still runs: it has 0 minutes, as in AWS"]
+    said = r"shop: run_before_promotion failed: it did not end within 3 s \(timeout_seconds\): waiting"
+    sleeps = "import time; print('waiting', flush=True); time.sleep(600)"
+    with pytest.raises(DeploymentFailedError, match=said):
+        project.run(sleeps, Seconds="3", Setting="run_before_promotion")
+    assert project.told == ["shop: run_before_promotion still runs: it has 3 s, as in AWS"]
 
 
 @pytest.mark.exhaustive("test_a_jobs_own_setting_is_named")
@@ -113,7 +115,7 @@ def test_a_program_that_is_not_there_fails(project: Project) -> None:
     ("fault", "said"),
     [
         ("command-fails", "shop: before_deploy failed: CannotStartContainerError: /no-such-program: No such file"),
-        ("command-hangs", "shop: before_deploy failed: it did not end in time: no output"),
+        ("command-hangs", "shop: before_deploy failed: it did not end within 14 minutes: no output"),
     ],
 )
 def test_a_drill_lets_it_fail_or_hang_and_it_runs_in_the_next_release(project: Project, fault: str, said: str) -> None:

@@ -138,6 +138,7 @@ def play(story: Callable[[StandIns], Awaitable[None]], gaps: list[str] | None = 
     return denied
 
 
+@pytest.mark.exhaustive("test_what_cannot_be_judged_of_a_call_is_not_covered")
 def test_a_message_in_hand_holds_up_none_of_another_text_in_a_fifo_queue() -> None:
     def two(definition: TaskDefinition) -> list[str]:
         queues, url = Aws(definition).client("sqs"), definition.environment["QUEUE"]

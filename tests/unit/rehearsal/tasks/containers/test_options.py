@@ -101,7 +101,7 @@ def test_limits_that_are_not_played_are_refused_with_the_reason(
 
 def mounted(*paths: str, podman: bool, volumes: tuple[str, ...] = (), **container: Any) -> list[str]:
     """The options that say what is where, for a task that mounts these paths."""
-    mounts = [{"SourceVolume": "v", "ContainerPath": path} for path in paths]
+    mounts = [{"SourceVolume": path, "ContainerPath": path} for path in paths]
     found = properties({})
     found["ContainerDefinitions"][0] |= {"MountPoints": mounts, **container}
     image = replace(IMAGE, volumes=volumes)
@@ -135,6 +135,26 @@ def test_no_directory_of_a_mac_is_mounted(monkeypatch: pytest.MonkeyPatch) -> No
     given: dict[str, Any] = {"WorkingDirectory": "/nowhere", "ReadonlyRootFilesystem": True}
     wanted = ["--tmpfs=/tmp:rw,exec,mode=0755", "--tmpfs=/nowhere:ro,exec,mode=0755"]
     assert mounted("/tmp", podman=True, **given) == wanted
+
+
+def test_a_volume_that_containers_share_is_mounted_with_the_files_of_the_image_that_declares_it(label: str) -> None:
+    found = properties({})
+    at = [("pages", "/srv/www/", True), ("files", "/data", False), ("pages", "/new", False)]
+    found["ContainerDefinitions"][0]["MountPoints"] = [
+        {"SourceVolume": volume, "ContainerPath": path, "ReadOnly": read_only} for volume, path, read_only in at
+    ]
+    found["Volumes"] = [{"Name": "files", "EFSVolumeConfiguration": {"FilesystemId": "fs-1"}}, {"Name": "pages"}]
+    definition = read_task_definition(found, "shop:1")
+    [files] = [each.volume for each in definition.shared if each.lasts]
+    image = replace(IMAGE, volumes=("/srv/www",))
+    made = create_options(
+        definition, image, ContainerNetwork("container:n1-1", "10.97.0.1"), name="n1-2", label="l=3", port=8123,
+        podman=True, volumes={"pages": "n1-1-77", files: "/host/files"},
+    )  # fmt: skip
+    assert [each for each in made if each.startswith("--volume")] == [
+        "--volume=n1-1-77:/srv/www/:ro", f"--volume=/host/files:/data:rw{label}", "--volume=n1-1-77:/new:rw,nocopy",
+    ]  # fmt: skip
+    assert not [each for each in made if each.startswith(("--publish", "--sysctl", "--add-host"))], "another opens it"
 
 
 @pytest.mark.parametrize("podman", [True, False])

@@ -73,6 +73,38 @@ def test_what_two_resources_have_at_once_is_refused_although_it_does_not_change(
     assert "LogGroup '/acme/portal' belongs to first.Log already" in refused[1]
 
 
+def test_a_name_of_another_stack_is_taken_where_aws_has_each_once() -> None:
+    spaces = "AWS::ServiceDiscovery::"
+    first = {
+        "Names": resource(f"{spaces}HttpNamespace", Name="shop"),
+        "Hosts": resource(f"{spaces}PrivateDnsNamespace", Name="shop.internal", Vpc="vpc-0a"),
+        "Mail": resource(f"{spaces}Service", Name="mail", NamespaceId="ns-1"),
+        "Login": resource("AWS::SecretsManager::Secret", Name="shop/login"),
+        "Orders": resource("AWS::DynamoDB::Table", TableName="orders"),
+        "Data": resource("AWS::RDS::DBInstance", DBInstanceIdentifier="shop"),
+        "Clicks": resource("AWS::Kinesis::Stream", Name="clicks"),
+    }
+    second = {
+        **first,
+        "Hosts": resource(f"{spaces}PrivateDnsNamespace", Name="shop.internal", Vpc="vpc-0b"),
+        "Mail": resource(f"{spaces}Service", Name="mail", NamespaceId="ns-2"),
+        "Orders": resource("AWS::DynamoDB::GlobalTable", TableName="orders"),
+    }
+    stacks = [
+        StackTemplate(StackKey("210987654321", "eu-north-1", name), {"Resources": each})
+        for name, each in (("first", first), ("second", second))
+    ]
+    refused = {each.where: each.fault for each in plan(stacks[:1], [stacks[1:]]).refusals if "belongs to" in each.fault}
+    assert sorted(refused) == [
+        "Clicks.Name",
+        "Data.DBInstanceIdentifier",
+        "Login.Name",
+        "Names.Name",
+        "Orders.TableName",
+    ]
+    assert "HttpNamespace 'shop' belongs to first.Names" in refused["Names.Name"]
+
+
 @pytest.mark.parametrize(
     ("service", "suffix", "refused"),
     [("ecs", {}, True), ("ecs", {"CustomSuffix": "a"}, False), ("rds", {}, False)],

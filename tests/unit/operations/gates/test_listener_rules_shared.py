@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from nova_infra.operations.gates.listener_rules import collisions, of_others
 from nova_infra.operations.gates.orphans import ListenerRule
 from nova_infra.operations.gates.preflight import Known, blockers, survey
-from nova_infra.operations.gates.shared_listener import collisions, of_others
 
 MINE = ListenerRule(70, ("/carts/*",), ("shop.example.com",), tested=True)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from nova_infra.rehearsal.load_balancer.paths import normalized
+from nova_infra.rehearsal.load_balancer.routing import normalized
 
 
 @pytest.mark.parametrize(
