@@ -1,6 +1,5 @@
 """What a service of an environment before the approval reaches of what the approval protects."""
 
-import json
 from typing import Any
 
 import pytest
@@ -313,39 +312,6 @@ def test_it_may_let_in_whoever_delivers_and_those_who_only_look() -> None:
     put(template, "Role", "AWS::IAM::Role", AssumeRolePolicyDocument=trust)
     looking = allow("sqs:GetQueueAttributes", Principal={"AWS": DEV})
     put(template, "Policy", "AWS::SQS::QueuePolicy", PolicyDocument=looking)
-    assert details(template, PROD, "Prod") == []
-
-
-def test_production_names_no_account_of_an_earlier_environment() -> None:
-    """Whatever it is for: something would pass between the two that nobody has approved."""
-    named: dict[str, tuple[str, dict[str, Any]]] = {
-        "PeerOwnerId": ("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": DEV}),
-        "Principals": ("AWS::RAM::ResourceShare", {"Principals": [DEV]}),
-        "Targets": ("AWS::Events::Rule", {"Targets": [{"Arn": f"arn:aws:events:us-east-1:{DEV}:event-bus/x"}]}),
-        "Layers": ("AWS::Lambda::Function", {"Layers": [{"Fn::Sub": f"arn:aws:lambda:x:{DEV}:layer:x:1"}]}),
-        "ContainerDefinitions": (
-            "AWS::ECS::TaskDefinition",
-            {"ContainerDefinitions": [{"Image": f"{DEV}.dkr.ecr.us-east-1.amazonaws.com/shop:1"}]},
-        ),
-    }
-    for key, (kind, properties) in named.items():
-        template: Template = {"Resources": {}}
-        put(template, "Thing", kind, **properties)
-        loaded = Loaded(template["Resources"], PROD, frozenset(), PROMOTION.before("Prod"))
-        [found] = production_out_of_reach(loaded)
-        said = f"something passes between this account and {DEV}: its environment comes before the approval"
-        assert (found.logical_id, found.location, found.detail) == ("Thing", f"Properties.{key}", said)
-        assert details(template, DEV, "Dev") == []
-        others = json.loads(json.dumps(template).replace(DEV, f"1{DEV}"))
-        assert details(others, PROD, "Prod") == []
-
-
-def test_what_code_or_people_read_may_name_any_account() -> None:
-    template: Template = {"Resources": {}}
-    variables = {"Environment": [{"Name": "FROM", "Value": DEV}]}
-    put(template, "Task", "AWS::ECS::TaskDefinition", ContainerDefinitions=[variables], Tags=[{"Value": DEV}])
-    put(template, "Alarm", "AWS::CloudWatch::Alarm", AlarmDescription=f"as in {DEV}")
-    put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sqs:*", f"arn:aws:sqs:*:{DEV}:x")}])
     assert details(template, PROD, "Prod") == []
 
 
