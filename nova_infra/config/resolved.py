@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.runtime import Rollout, Scaling
@@ -57,6 +57,19 @@ def resolved(service: Service, environment: Environment) -> Resolved:
         pydantic.ValidationError: An override contradicts what it is merged with.
     """
     return _resolved(_Same(service), _Same(environment))
+
+
+def on_public_load_balancer(
+    services: Mapping[int, Service], environment: Environment
+) -> Iterator[tuple[int, Resolved]]:
+    """Place and settings of the services on an environment's public load balancer, without those that are faulty."""
+    for index, service in services.items():
+        try:
+            found = resolved(service, environment)
+        except ValidationError:
+            continue  # another check says so
+        if found.service.kind == "web" and not found.service.internal:
+            yield index, found
 
 
 @dataclass(frozen=True, eq=False)

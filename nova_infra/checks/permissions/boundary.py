@@ -88,7 +88,7 @@ def _ways(graph: Graph, step: RunStep, reached: list[Goal], pipeline_id: str) ->
 
 
 def _approved(pipeline: Mapping[str, Any], production: int) -> bool:
-    """Whether the only environment needs an approval, besides the one for changes to the pipeline itself."""
+    """Whether the only environment needs an approval, in addition to the one for changes to the pipeline itself."""
     found = stages(pipeline)[:production]
     updates = [place for place, stage in enumerate(found) if stage["Name"] == "UpdatePipeline"]
     return any(asks(stage) for stage in found[(updates or [0])[-1] :])

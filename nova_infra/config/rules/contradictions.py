@@ -82,7 +82,7 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
 
 
 def actions_besides(environment: Environment, services: Mapping[int, Service]) -> int:
-    """How many actions an environment's stage in the pipeline has, besides the one of each service."""
+    """How many actions an environment's stage in the pipeline has, in addition to that of each service."""
     asks = any(e.service.kind == "web" and e.environment.rollout.asks_suite for e in services_in(services, environment))
     # The stacks platform and overview, and the step that verifies; then the preflight, the tests and the gate.
     return 3 + environment.approval + (environment.tests is not None) + asks

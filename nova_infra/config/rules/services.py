@@ -1,4 +1,4 @@
-"""The rules for services: calls those in ``service/``, and judges task counts, names and image tags itself."""
+"""The rules for services: calls those in ``service/``; judges task counts, IAM actions and image tags itself."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
