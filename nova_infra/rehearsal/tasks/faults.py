@@ -1,4 +1,4 @@
-"""A drill's faults within a task: another command, port or variables, from outside the service's code."""
+"""A drill's faults, and where each is put: task definition, container, load balancer, queue, job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
