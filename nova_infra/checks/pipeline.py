@@ -7,7 +7,7 @@ from typing import Any
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.ways.run_steps import project_and_role
 from nova_infra.checks.rule import Finding, Rule, Template, as_text
-from nova_infra.checks.stages import PIPELINE, actions, deployments, environments, stages
+from nova_infra.checks.stages import PIPELINE, actions, asks, deployments, environments, stages
 
 MAX_STAGES = 50
 MAX_ACTIONS_PER_STAGE = 50
@@ -25,11 +25,11 @@ def _approved(template: Template) -> Iterator[Finding]:
             continue
         yield from _deployed_early(logical_id, pipeline, places)
         before, production = places[-2:]
-        if not any(actions(stage, "Approval") for stage in stages(pipeline)[before + 1 : production]):
+        if not any(asks(stage) for stage in stages(pipeline)[before + 1 : production]):
             yield Finding(
                 logical_id,
                 f"Properties.Stages.{production}",
-                f"no approval stands between {stages(pipeline)[before]['Name']} and "
+                f"no approval that nothing may skip stands between {stages(pipeline)[before]['Name']} and "
                 f"{stages(pipeline)[production]['Name']}",
             )
 

@@ -19,6 +19,12 @@ def actions(stage: Mapping[str, Any], *categories: str) -> list[Mapping[str, Any
     return [action for action in stage["Actions"] if action["ActionTypeId"]["Category"] in categories]
 
 
+def asks(stage: Mapping[str, Any]) -> bool:
+    """Whether a stage waits for an approval, whatever a condition before it says."""
+    skips = any(each.get("Result") == "SKIP" for each in stage.get("BeforeEntry", {}).get("Conditions", ()))
+    return bool(actions(stage, "Approval")) and not skips
+
+
 def deployments(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """A stage's stack deployments."""
     return [a for a in actions(stage, "Deploy") if a["ActionTypeId"]["Provider"] == "CloudFormation"]

@@ -4,13 +4,14 @@ The most specific value wins, key by key: ``[services.environments.NAME]``, then
 ``[[environments]]``, then the default.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.runtime import Rollout, Scaling
@@ -57,6 +58,24 @@ def resolved(service: Service, environment: Environment) -> Resolved:
         pydantic.ValidationError: An override contradicts what it is merged with.
     """
     return _resolved(_Same(service), _Same(environment))
+
+
+def usable(services: Mapping[int, Service], environment: Environment) -> dict[int, Resolved]:
+    """The services in one environment by their place in the file, except those refused there: that is reported."""
+    found: dict[int, Resolved] = {}
+    for index, service in services.items():
+        with contextlib.suppress(ValidationError):
+            found[index] = resolved(service, environment)
+    return found
+
+
+def on_public_load_balancer(
+    services: Mapping[int, Service], environment: Environment
+) -> Iterator[tuple[int, Resolved]]:
+    """Place and settings of the services on an environment's public load balancer, without those that are faulty."""
+    for index, found in usable(services, environment).items():
+        if found.service.kind == "web" and not found.service.internal:
+            yield index, found
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """What the command line says about where to look, besides the environment's name.
+    """What the command line says about where to look, in addition to the environment's name.
 
     Attributes:
         root: The current directory: where it holds a ``nova.toml``, that says the rest.

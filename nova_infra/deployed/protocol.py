@@ -164,7 +164,7 @@ class FollowedEnvironment(ObservedEnvironment, Protocol):
 
 
 class RecordedEnvironment(ObservedEnvironment, Protocol):
-    """What the release role may write down besides: ledger, holds and waivers."""
+    """What the release role may also write down: ledger, holds and waivers."""
 
     def caller(self) -> str:
         """Who asks, for the record: the last part of an ARN, or what starts the builds."""
@@ -193,7 +193,7 @@ class SteeredEnvironment(FollowedEnvironment, RecordedEnvironment, Protocol):
 
 
 class DeployedEnvironment(RecordedEnvironment, Protocol):
-    """What the release role may change besides, which a rehearsal does not play."""
+    """What the release role may also change, which a rehearsal does not play."""
 
     def announce(self, message: str) -> None:
         """Notify everybody who subscribes to the environment's alerts, in one message."""

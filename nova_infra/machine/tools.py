@@ -82,7 +82,7 @@ def digest_of_tools(root: Path, *, also: Sequence[str] = ()) -> str:
     """The digest of a project's release tools: 64 hexadecimal digits.
 
     Args:
-        also: Directories in it that count besides, such as ``ACTIONS`` where GitHub delivers.
+        also: Further directories in it that count, such as ``ACTIONS`` where GitHub delivers.
     """
     import hashlib
 

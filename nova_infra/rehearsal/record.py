@@ -253,7 +253,7 @@ class StageRecord:
     """One stage of the pipeline.
 
     Attributes:
-        note: What came of it besides: why nothing entered it, whether it was played again or taken back.
+        note: What else came of it: why nothing entered it, whether it was played again or taken back.
         began: When it began, in seconds after the rehearsal did.
     """
 

@@ -57,6 +57,15 @@ def said(workflow: Workflow) -> list[str]:
     return [*closed, *doomed, *(f"! {each}" for each in workflow.unsafe)]
 
 
+def with_action(root: Path, text: str) -> None:
+    """Give a checkout the project's own actions; `own` says what is given."""
+    for name in ("setup", "sign-in", "own"):
+        (root / ".github/actions" / name).mkdir(parents=True)
+        (root / ".github/actions" / name / "action.yml").write_text(
+            text if name == "own" else "runs: {using: node24, main: x}"
+        )
+
+
 CHECKOUT = r"      - uses: actions/checkout@.*\n        with:\n.*\n"
 ENVIRONMENT = r"    environment:\n      name: (dev|prod)\n.*\n"
 PERMISSIONS = r"    permissions:\n.*\n.*id-token.*\n"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from nova_infra.assembly import Assembly, AssemblyError
+from nova_infra.assembly import Assembly, AssemblyError, DockerAsset
+from nova_infra.containers.asset import asset_command
 
 PIPELINE = {"Resources": {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {}}}}
 
@@ -159,4 +160,15 @@ def test_an_image_is_built_from_files_that_are_there(tmp_path: Path) -> None:
         assembly.docker_assets()
     (tmp_path / "asset.1f").mkdir()
     (tmp_path / "asset.1f" / "Dockerfile").touch()
-    assert assembly.docker_assets()["1f"].directory == tmp_path / "asset.1f"
+    assert assembly.docker_assets()["1f"] == DockerAsset(tmp_path / "asset.1f", "Dockerfile", {})
+    source = {"directory": "asset.1f", "dockerBuildTarget": "shop", "platform": "linux/arm64"}
+    (tmp_path / "P.assets.json").write_text(json.dumps({"dockerImages": {"1f": {"source": source}}}))
+    found = assembly.docker_assets()["1f"]
+    assert (found.target, found.platform) == ("shop", "linux/arm64")
+    assert asset_command("shop:1f", "arm64", found)[3:] == [
+        "shop:1f",
+        "arm64",
+        str(found.directory),
+        "Dockerfile",
+        "shop",
+    ]

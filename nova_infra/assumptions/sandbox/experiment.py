@@ -39,7 +39,7 @@ class Experiment:
         minutes: How long it takes, without the removal of what it has made.
         read: Does what the rows say, and yields a reading for each.
         tasks: How many tasks of a quarter of a vCPU run at once at most.
-        usd: What it costs besides its tasks.
+        usd: What it costs in addition to its tasks.
         ground: Whether it needs the network, the load balancer and the cluster that experiments share.
     """
 

@@ -8,10 +8,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from nova_infra.checks.permissions.statements import (
     COMPARES,
+    OWN_ACCOUNT,
     Statement,
     overlap,
     pattern_here,
@@ -22,27 +25,13 @@ from nova_infra.checks.rule import Template, as_list
 
 ROLE = "AWS::IAM::Role"
 
-# Of AWS's own policies, those that change nothing but logs. Anybody may give a policy of his own such a name.
-_HARMLESS_MANAGED = re.compile(
-    r"arn:[^:]*:iam::aws:policy/(?:[\w-]+/)*\w*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess|AWSLambda\w*ExecutionRole)"
-)
-# Which of them read what may be a secret, or what users have written.
-_READ_BY_MANAGED = (
-    (("ReadOnlyAccess", "AmazonSSMReadOnlyAccess"), ("ssm:GetParameter*",)),
-    (
-        ("AWSSecretsManagerClientReadOnlyAccess",),
-        ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"),
-    ),
-    (
-        ("ReadOnlyAccess", "CloudWatchLogsReadOnlyAccess", "CloudWatchReadOnlyAccess"),
-        ("logs:FilterLogEvents", "logs:GetLogEvents"),
-    ),
-    (("ReadOnlyAccess", "AmazonS3ReadOnlyAccess"), ("s3:GetObject*",)),
-    (("ReadOnlyAccess", "AmazonDynamoDBReadOnlyAccess"), ("dynamodb:GetItem", "dynamodb:Query")),
-    (("ReadOnlyAccess", "AmazonKinesisReadOnlyAccess"), ("kinesis:GetRecords",)),
-)
+_OF_AWS = re.compile(r"arn:[^:]*:iam::aws:policy/(?:[\w-]+/)*([\w-]+)")
+"""Anybody may give a policy of his own the name of one of these."""
+READS_BY_NAME = re.compile(r"\w*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess)")
+_LIST = Path(__file__).with_name("managed_policies.txt")
 OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
 """Keys of conditions that requests have only where a service acts for a resource."""
+_OF_CALLERS = ("aws:principalaccount", "aws:principalarn")
 # Their policies limit what passes through them, and grant nothing.
 _GRANT_NOTHING = ("AWS::EC2::VPCEndpoint",)
 _ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
@@ -86,6 +75,8 @@ class Attached:
                 found += self._read(policy_id, document)
         for managed in branches(properties.get("ManagedPolicyArns"), mappings=False):
             found += self._managed(role, managed)
+        if "Groups" in properties:
+            found += self._managed(role, "what its groups may do")
         for policy_id, principals, statement in self._on_resources:
             if self._is_open(statement) and any(self._means(principal, role) for principal in principals):
                 read = self._read(policy_id, {"Statement": [statement]})
@@ -124,7 +115,8 @@ class Attached:
     def _means(self, pattern: str, role: str) -> bool:
         if _ACCOUNT.fullmatch(pattern):
             return False  # the account's own policies then say who
-        name = self._template.resources[role].get("Properties", {}).get("RoleName")
+        properties = self._template.resources[role].get("Properties", {})
+        name = properties.get("RoleName", properties.get("UserName"))
         bare = () if name is None else (pattern_of(name),)
         return any(overlap(pattern, each) for each in (*self.names(role), *bare))
 
@@ -136,9 +128,20 @@ class Attached:
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn
         """
         return not any(
-            key in OF_SERVICES and COMPARES.fullmatch(operator) and values and all(map(_is_known_source, values))
+            COMPARES.fullmatch(operator)
+            and values
+            and (
+                (key in OF_SERVICES and all(map(_is_known_source, values)))
+                or (key in _OF_CALLERS and all(map(self._is_elsewhere, values)))
+            )
             for operator, key, values in _conditions(statement)
         )
+
+    def _is_elsewhere(self, pattern: str) -> bool:
+        """Whether a condition's value names another account than the template's, if that is known."""
+        named = re.fullmatch(r"(?:arn:[^:]*:(?:iam|sts)::)?(\d{12})(?::.*)?", pattern)
+        own = self._template.account
+        return named is not None and own is not None and named[1] not in (own, OWN_ACCOUNT)
 
     def _managed(self, role: str, managed: object) -> Iterator[Statement]:
         shown = self._shown(managed)
@@ -146,12 +149,12 @@ class Attached:
             yield from self._read(policy_id, document)
         if shown:
             return
-        harmless = _HARMLESS_MANAGED.fullmatch(self.pattern(managed))
-        name = self.pattern(managed).rpartition("/")[2]
-        read = tuple(action for names, actions in _READ_BY_MANAGED if name in names for action in actions)
-        for actions in [read] if harmless else [("*",)]:
-            if actions:
-                yield Statement(role, True, actions, False, ("*",), False, conditional=False)
+        named = _OF_AWS.fullmatch(self.pattern(managed))
+        known = _managed_policies().get(named[1]) if named else None
+        if known is None:
+            known = () if named and READS_BY_NAME.fullmatch(named[1]) else (("*", "*"),)
+        for action, resource in known:
+            yield Statement(role, True, (action,), False, (resource,), False, conditional=False)
 
     def _shown(self, managed: object) -> list[tuple[str, Mapping[str, Any]]]:
         """The managed policies of the template that a reference or an ARN means, with their documents."""
@@ -168,9 +171,9 @@ class Attached:
             properties = resource.get("Properties", {})
             match resource["Type"]:
                 case "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy":
-                    holders = properties.get("Roles")
-                case "AWS::IAM::RolePolicy":
-                    holders = properties.get("RoleName")
+                    holders = [*as_list(properties.get("Roles")), *as_list(properties.get("Users"))]
+                case "AWS::IAM::RolePolicy" | "AWS::IAM::UserPolicy":
+                    holders = properties.get("RoleName", properties.get("UserName"))
                 case _:
                     continue
             patterns = [self.pattern(each) for each in branches(holders, mappings=False)]
@@ -232,6 +235,15 @@ class Attached:
         marked = (json.loads(json.dumps(each).replace("*", _STAR)) for each in values)
         known = (each for each in map(self.pattern, marked) if "*" not in each)
         return tuple(each.replace(json.loads(f'"{_STAR}"'), "*") for each in known), negated
+
+
+@cache
+def _managed_policies() -> dict[str, tuple[tuple[str, str], ...]]:
+    """What each of AWS's policies that change nothing reads of secrets and of users' data: the action, and of what."""
+    lines = map(str.split, _LIST.read_text(encoding="utf-8").splitlines())
+    return {
+        name: tuple((each.partition("@")[0], each.partition("@")[2] or "*") for each in reads) for name, *reads in lines
+    }
 
 
 def _with_principals(value: object, depth: int = 4) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from nova_infra.checks.permissions.reach import Goal, Graph
 from nova_infra.checks.permissions.ways.deployed import reach_of_deployed
 from nova_infra.checks.permissions.ways.run_steps import RunStep, other_pipelines, projects_beside, steps_before
 from nova_infra.checks.rule import Finding, Template
-from nova_infra.checks.stages import PIPELINE, actions, environments, stages
+from nova_infra.checks.stages import PIPELINE, actions, asks, environments, stages
 
 
 def production_out_of_reach(template: Template) -> Iterator[Finding]:
@@ -88,7 +88,7 @@ def _ways(graph: Graph, step: RunStep, reached: list[Goal], pipeline_id: str) ->
 
 
 def _approved(pipeline: Mapping[str, Any], production: int) -> bool:
-    """Whether the only environment needs an approval, besides the one for changes to the pipeline itself."""
+    """Whether the only environment needs an approval, in addition to the one for changes to the pipeline itself."""
     found = stages(pipeline)[:production]
     updates = [place for place, stage in enumerate(found) if stage["Name"] == "UpdatePipeline"]
-    return any(actions(stage, "Approval") for stage in found[(updates or [0])[-1] :])
+    return any(asks(stage) for stage in found[(updates or [0])[-1] :])

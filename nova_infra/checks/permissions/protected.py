@@ -30,11 +30,18 @@ CREDENTIALS = (
     *("sso:GetRoleCredentials", "cognito-identity:GetCredentialsForIdentity", "cognito-identity:GetOpenIdToken*"),
     *("sts:GetFederationToken", "sts:GetDelegatedAccessToken", "sts:GetWebIdentityToken"),
     *("codeconnections:GetConnectionToken", "codestar-connections:GetConnectionToken", "ssm:GetAccessToken"),
+    *("codeconnections:GetIndividualAccessToken", "codestar-connections:GetIndividualAccessToken"),
+    *("elasticmapreduce:Get*PresignedURL", "athena:GetSessionEndpoint", "cloudshell:GetFile*Urls"),
+    *("lakeformation:GetDataAccess", "states:GetActivityTask", "datazone:GetDomainExecutionRoleCredentials"),
     *("redshift:GetClusterCredentials*", "redshift:GetIdentityCenterAuthToken", "redshift-serverless:GetCredentials"),
     *("redshift-serverless:GetIdentityCenterAuthToken", "elasticmapreduce:GetClusterSessionCredentials"),
     *("emr-containers:GetManagedEndpointSessionCredentials", "lakeformation:GetTemporary*Credentials"),
     *("datazone:GetEnvironmentCredentials", "datazone:GetIamPortalLoginUrl", "quicksight:Get*EmbedUrl"),
-    *("bedrock-agentcore:GetResource*", "bedrock-agentcore:GetWorkloadAccessToken*"),
+    *(
+        "bedrock-agentcore:GetResource*Key",
+        "bedrock-agentcore:GetResource*Token",
+        "bedrock-agentcore:GetWorkloadAccessToken*",
+    ),
     *("connect:GetFederationToken", "amplifybackend:GetToken", "license-manager:GetAccessToken"),
     *("ec2:GetPasswordData", "gamelift:GetComputeAuthToken", "gamelift:GetInstanceAccess"),
     *("lightsail:GetInstanceAccessDetails", "lightsail:GetBucketAccessKeys"),
@@ -122,6 +129,8 @@ _DATA = (
     *("ses:Send*", "bedrock:InvokeModel*", "athena:StartQueryExecution", "athena:StopQueryExecution"),
 )
 _OWN_WORK = tuple(action for _, _, but in _SERVICES for action in but)
+HARMLESS = (*READING, *_OWN_WORK, *_DATA)
+"""What changes nothing that the approval protects: reading, sending data, and what is a step's own."""
 _NAMED_SERVICES = tuple(f"{service}:*" for _, services, _ in _SERVICES for service in services)
 # Of the pipeline's own template: a role, which is followed, or a key. Another region's is named by an alias of CDK's.
 _OWN = "${*}"

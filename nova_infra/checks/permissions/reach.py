@@ -143,8 +143,11 @@ class Graph:
     def statements(self, role: str) -> list[Statement]:
         """What a role of the template may do; nothing for one that is not in it."""
         if role not in self._statements:
-            known = role in self.template.resources
-            self._statements[role] = self.attached.statements(role) if known else []
+            kind = self.template.resources.get(role, {}).get("Type", "")
+            # A stack within the stack is deployed by a role that may do what its template needs.
+            whole = [Statement(role, True, ("*",), False, ("*",), False, conditional=False)]
+            known = self.attached.statements(role) if kind.startswith("AWS::IAM::") else whole if kind else []
+            self._statements[role] = known
         return self._statements[role]
 
 

@@ -1,4 +1,4 @@
-"""Matches policy statements as IAM would: wildcards, ARNs, Deny. In doubt they grant. `attached` reads them.
+"""Matches policy statements as IAM would: wildcards, ARNs, all actions but some. `attached` reads them.
 
 A condition of an Allow is taken as met, a permissions boundary that the template does not show as none, a policy of
 AWS's own that is not known to read only as everything, and a value that only CloudFormation knows as any value. See

@@ -1,4 +1,4 @@
-"""``nova image tag``, ``build``, ``scan``, …: images by content. Commands import what is slow when they run."""
+"""``nova image tag``, ``exists``, ``build``, ``scan``, ``promote``, ``prune``: images by content."""
 
 from __future__ import annotations
 

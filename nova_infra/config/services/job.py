@@ -18,7 +18,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 
 
 class Job(Model):
-    """What a service of ``kind = "job"`` may say besides."""
+    """What a service of ``kind = "job"`` may also say."""
 
     schedule: JobSchedule | None = None
     """When it runs: ``rate(15 minutes)``, ``cron(0 3 * * ? *)`` as EventBridge writes it, or a crontab's five fields.

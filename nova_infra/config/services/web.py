@@ -44,7 +44,7 @@ Host = Annotated[
 
 
 class Web(Model):
-    """What a service of ``kind = "web"`` may say besides."""
+    """What a service of ``kind = "web"`` may also say."""
 
     paths: Annotated[tuple[PathPattern, ...], Field(max_length=5)] = Field(default_factory=tuple)
     """Path patterns that the load balancer forwards to it. Default: ``/<name>/*``, or every path where there are

@@ -92,7 +92,7 @@ class Queue(Model):
 
 
 class Worker(Model):
-    """What a service of ``kind = "worker"`` may say besides."""
+    """What a service of ``kind = "worker"`` may also say."""
 
     queue: Queue | None = None
     """Where its work comes from. Default: no queue, and only its CPU scales it."""

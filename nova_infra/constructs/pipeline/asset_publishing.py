@@ -65,7 +65,7 @@ class PublishStep(pipelines.CodeBuildStep):
 
 
 def has_assets(deployment: pipelines.StageDeployment) -> bool:
-    """Whether something besides templates has to be published before a stage is deployed."""
+    """Whether anything but templates has to be published before a stage is deployed."""
     return any(stack.assets for stack in deployment.stacks)
 
 

@@ -140,7 +140,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         Args:
             step: ``preflight``, ``verify`` or ``brief``: the make target.
             role: ``observer`` or ``release``: what it may do there.
-            more: What it may do here besides.
+            more: What else it may do here.
             env: Its variables. Default: those that install what the commands need, and nothing for tests.
             timeout: How long it may take. Default: that of every step.
         """

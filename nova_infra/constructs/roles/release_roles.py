@@ -145,7 +145,7 @@ class ReleaseRoles(Construct):
         ]
 
     def _check(self) -> list[iam.PolicyStatement]:
-        """What the preflight may do besides: see whether a release's secrets exist, whatever their names, no values."""
+        """What else the preflight may do: see whether a release's secrets exist, whatever their names, no values."""
         return [
             allow(["secretsmanager:DescribeSecret"], on=[f"{self._place('secretsmanager')}:secret:*"]),
             # This cannot be allowed for only some parameters.

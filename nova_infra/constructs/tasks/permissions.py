@@ -47,7 +47,7 @@ def name_policy_by_grants(role: iam.IRole, grants: Iterable[object]) -> None:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html
 
     Args:
-        grants: What its policy grants besides what every service gets; nothing where it keeps its usual name. A policy
+        grants: What its policy grants beyond what every service gets; nothing where it keeps its usual name. A policy
             that is too long, with all that is granted to the role elsewhere, keeps its name, too.
     """
     said = json.dumps(sorted({json.dumps(each, sort_keys=True) for each in grants}))

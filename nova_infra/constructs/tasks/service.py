@@ -124,7 +124,7 @@ def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - 
 
 
 def _require_insights(scope: Construct, cluster: ecs.ICluster) -> None:
-    """Warn where the alarm on too few tasks would ring for ever, because nothing counts them."""
+    """Warn where the alarm on too few tasks would ring forever, because nothing counts them."""
     if not _counts_tasks(cluster):
         cdk.Annotations.of(scope).add_warning_v2(
             "nova:container-insights",

@@ -53,7 +53,7 @@ class FargateTask(Construct):
             name: Its family, and the name of its log group.
             runtime: How long logs are kept, and whether ECS Exec may write the root file system. ``/tmp`` can always be
                 written.
-            variables: Environment variables besides the service's.
+            variables: Environment variables in addition to the service's.
             key: Key of the log group. Default: CloudWatch's own.
         """
         super().__init__(scope, construct_id)

@@ -56,7 +56,7 @@ def build_variables(
     """The variables of a build, and the names of those that AWS looks up: their values are made up here.
 
     Args:
-        given: What the pipeline's action sets besides.
+        given: What the pipeline's action also sets.
     """
     of_project = project["Environment"].get("EnvironmentVariables", ())
     env = spec.get("env", {})

@@ -10,6 +10,12 @@ from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction
 _UNNAMED = re.compile(r": \d+$")
 
 
+_MAKES = re.compile(r"\bmake((?:[ \t]+[\w=./$\"'{}-]+)+)")
+_CHECK = re.compile(r"(?:unit-?)?tests?|check|audit|lint|types|integration|e2e|verify|preflight|gate")
+_ANOTHER = re.compile(r"\b(?:pytest|tox|nox|npm|python[\d.]*|(?:ba)?sh)\b|(?:^|\s)\.?/|scripts/")
+"""What may do the same as a target of make that is gone."""
+
+
 def weakened(before: Pipeline, after: Pipeline) -> list[str]:
     """What used to stop bad releases and no longer does, a clause each.
 
@@ -20,6 +26,7 @@ def weakened(before: Pipeline, after: Pipeline) -> list[str]:
 
 
 def _weakened(before: Pipeline, after: Pipeline) -> Iterator[str]:
+    said: set[str] = set()
     for stage in after.stages:
         earlier = next((each for each in before.stages if each.name == stage.name), None)
         if earlier is None or not _deploys(stage):
@@ -35,6 +42,25 @@ def _weakened(before: Pipeline, after: Pipeline) -> Iterator[str]:
         first_checks = [each for each in first_checks if each not in _tests(earlier)]
         if checks := _lost(first_checks, [each for each in stage.actions if isinstance(each, BuildAction)]):
             yield f"{stage.name} is deployed without {listed(checks, 3)}"
+        targets = sorted(_targets_lost([*first, earlier], [*now, stage]) - said)
+        said |= {*targets}
+        if targets and not tests and not checks:
+            yield f"nothing runs make {listed(targets, 3)} any more before {stage.name} or after it"
+
+
+def _targets_lost(before: list[Stage], after: list[Stage]) -> set[str]:
+    """Checks that make ran, and nothing runs now, unless another program may do the same."""
+    scripts = [
+        [line for stage in stages for each in stage.actions if isinstance(each, BuildAction) for line in each.commands]
+        for stages in (before, after)
+    ]
+    if any(_ANOTHER.search(line) for line in scripts[1] if line not in scripts[0]):
+        return set()
+    ran = [
+        {word for line in lines for found in _MAKES.findall(line) for word in found.split() if _CHECK.fullmatch(word)}
+        for lines in scripts
+    ]
+    return ran[0] - ran[1]
 
 
 def _lost(before: list[BuildAction], after: list[BuildAction]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A drill's faults within a task: another command, port or variables, from outside the service's code."""
+"""A drill's faults, and where each is put: task definition, container, load balancer, queue, job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Fault:
     """One kind of fault.
 
     Attributes:
-        edit: What it changes in a container's definition, besides the label; None where nothing.
+        edit: What it changes in a container's definition, in addition to the label; None where nothing.
     """
 
     place: Place

@@ -26,7 +26,7 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
 
     Returns:
         How many seconds it kept the connection; None where the connection ends with the answer, there is no answer, or
-        the task has ended and its connections with it. It may take for ever: cancel it.
+        the task has ended and its connections with it. It may take forever: cancel it.
     """
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -1,6 +1,6 @@
 """Projects a task's CPU time from a minute that lasts a second onto one that lasts sixty.
 
-A compressed minute holds the requests of a real one, so what they cost is the same; what a task does besides, such as
+A compressed minute holds the requests of a real one, so what they cost is the same; what a task also does, such as
 spinning, goes on for sixty times as long. To tell one from the other, a short part of each minute has no requests.
 """
 

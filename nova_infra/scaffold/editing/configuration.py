@@ -1,7 +1,7 @@
 """Adds, removes or renames a service in the text of ``nova.toml``; all else, comments included, stays as it is.
 
 The entries are found by their lines, because a comment above an entry goes with it, which no TOML library knows. What
-comes out is read again and held against what was asked for: a file that is written in another way is refused, never
+comes out is read again and compared with what was asked for: a file that is written in another way is refused, never
 spoilt.
 """
 

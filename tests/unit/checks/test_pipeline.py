@@ -98,8 +98,13 @@ def action_of_tests(template: dict[str, Any]) -> dict[str, Any]:
 _PROD_DEPLOYER = "arn:aws:iam::333333333333:role/cdk-hnb659fds-deploy-role-333333333333-us-east-1"
 _ANY_ACCOUNT = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::*:role/x"]]}
 
+_SMALL = {"Variable": "#{Tests.SIZE}", "Value": "small", "Operator": "NE"}
+_RULE = {"Name": "Small", "RuleTypeId": {"Category": "Rule", "Provider": "VariableCheck"}, "Configuration": _SMALL}
+_SKIPPED = {"BeforeEntry": {"Conditions": [{"Result": "SKIP", "Rules": [_RULE]}]}}
+
 CHANGES = [
     ("NOVA-P01", "no approval", lambda t: remove_stage(t, "ApproveProduction")),
+    ("NOVA-P01", "an approval that something may skip", lambda t: stage(t, "ApproveProduction").update(_SKIPPED)),
     ("NOVA-P01", "approval before staging", lambda t: move_stage(t, "ApproveProduction", 5)),
     (
         "NOVA-P02",

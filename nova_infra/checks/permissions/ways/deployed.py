@@ -13,7 +13,6 @@ from nova_infra.checks.permissions.attached import ROLE, Attached, branches
 from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
 from nova_infra.checks.permissions.reach import account_of
 from nova_infra.checks.permissions.statements import COMPARES, Statement, contains, overlap, pattern_of
-from nova_infra.checks.permissions.ways.wires import leaves
 from nova_infra.checks.rule import Finding, Template
 from nova_infra.checks.stages import PIPELINE
 
@@ -21,7 +20,7 @@ _TAKING = ("sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity")
 # What a step of the pipeline may not do either, where an environment is in the pipeline's account.
 _DELIVERING = ("codepipeline:*", "codebuild:*", "codeconnections:*", "codestar-connections:*", "ecr:*", "signer:*")
 _TASKS = "ecs-tasks"
-# Services that run what a role's owner has written, or call what he names; the others only do what they are for.
+# Services that run what a role's owner has written, or call what he names; others take no role but one that is named.
 _RUNNING = (
     *(_TASKS, "lambda", "states", "codebuild", "ec2", "batch", "glue", "sagemaker", "tasks.apprunner", "pods.eks"),
     *("scheduler", "pipes", "ssm"),
@@ -37,17 +36,11 @@ _TELLING = (
 _WITHIN = ("aws:principalisawsservice", "elasticfilesystem:accessedviamounttarget")
 _FOR_USERS = {"execute-api:Invoke", "lambda:InvokeFunctionUrl", "vpc-lattice-svcs:Invoke"}
 _SEARCH_DOMAINS = ("AWS::OpenSearchService::Domain", "AWS::Elasticsearch::Domain")
-# What hands on data of its account, and the property that says to whom.
-_HANDED_ON = {
-    "AWS::Backup::BackupPlan": "BackupPlan",
-    "AWS::Events::Rule": "Targets",
-    "AWS::LakeFormation::PrincipalPermissions": "Principal",
-    "AWS::Logs::SubscriptionFilter": "DestinationArn",
-    "AWS::Oam::Link": "SinkIdentifier",
-    "AWS::RAM::ResourceShare": "Principals",
-    "AWS::S3::Bucket": "ReplicationConfiguration",
-    "AWS::SNS::Subscription": "Endpoint",
-}
+# Where a production template may name an earlier environment's account without anything passing between the two: in
+# policies, which are judged by what they allow, and in texts that code reads.
+_NAMED_FREELY = re.compile(
+    r"(?i).*policy(documents?|text)?|policies|environment(variables)?|statement|tags|.*description|value|dashboardbody"
+)
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
 # CDK's stack with the artifacts for another region: what deploys there reads them, as it does in the pipeline's region.
 _COPIES = "CrossRegionCodePipelineReplicationBucket"
@@ -62,11 +55,10 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
     beyond = template.beyond - {template.account}
     unknown = "may be behind the approval, as the stack's own account is not known: give it in env"
     for logical_id, role in template.of_type(ROLE) if template.beyond else ():
-        if not _runs(role, _RUNNING, others=True):
-            continue
         statements = attached.statements(logical_id)
         name = pattern_of(role.get("RoleName", "")) or logical_id
-        for statement, action, resource in _beyond(statements, beyond):
+        taking = _TAKING if _runs(role, _RUNNING, others=True) else ()
+        for statement, action, resource in _beyond(statements, beyond, taking):
             is_sure = template.account is not None or account_of(resource) in beyond
             where = "behind the approval" if is_sure else unknown
             yield _finding(statement.policy, f"{name} may {action} on {resource}: {where}")
@@ -80,8 +72,8 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
         needed = _FETCHES if logical_id.startswith(_COPIES) and _DEPLOYS.fullmatch(principal) else ()
         for action in (each for each in dict.fromkeys(_counting(statement)) if each not in needed):
             yield _finding(logical_id, f"{principal} may {action}: its environment comes before the approval")
-    for logical_id, key, account in _handed_on(template):
-        said = f"{account} gets data of this account: its environment comes before the approval"
+    for logical_id, key, account in _named(template):
+        said = f"something passes between this account and {account}: its environment comes before the approval"
         yield Finding(logical_id, f"Properties.{key}", said)
 
 
@@ -95,17 +87,25 @@ def _counting(statement: Statement) -> Iterator[str]:
     yield from statement.actions_within((*CONTENTS, *CREDENTIALS))
 
 
-def _beyond(statements: list[Statement], beyond: frozenset[str]) -> Iterator[tuple[Statement, str, str]]:
+def _beyond(
+    statements: list[Statement], beyond: frozenset[str], takes: Sequence[str]
+) -> Iterator[tuple[Statement, str, str]]:
     roles = [f"arn:aws:iam::{account}:role/*" for account in sorted(beyond)]
     for statement in statements:
-        counting, taking = dict.fromkeys(_counting(statement)), dict.fromkeys(statement.actions_within(_TAKING))
+        counting, taking = dict.fromkeys(_counting(statement)), dict.fromkeys(statement.actions_within(takes))
         resources = statement.resources_within(["*"]) if statement.not_resources else statement.resources
         for resource in resources:
-            named = account_of(resource) in beyond
+            named = any(_names(resource, each) for each in beyond)
             may_be = any(overlap(resource, each) for each in roles)
             for action in counting if named else taking if may_be else ():
                 if not any(each.forbids(action, resource) for each in statements):
                     yield statement, action, resource
+
+
+def _names(resource: str, account: str) -> bool:
+    """Whether a pattern of ARNs names an account, also by some of its digits."""
+    written = (resource.split(":", 5)[4:5] or [""])[0]
+    return account_of(resource) == account or (written.strip("*?") != "" and overlap(written, account))
 
 
 def _delivering(statements: list[Statement]) -> Iterator[tuple[Statement, str, str]]:
@@ -153,15 +153,30 @@ def _let_in(template: Template, attached: Attached) -> Iterator[tuple[str, str, 
                 yield logical_id, f"anybody, and so {' and '.join(met)},", statement
 
 
-def _handed_on(template: Template) -> Iterator[tuple[str, str, str]]:
-    """What sends data to an account of an earlier environment: by which property, and to which account."""
+def _named(template: Template) -> Iterator[tuple[str, str, str]]:
+    """Where a resource names an account of an earlier environment: by which property, and which account."""
     earlier = template.before - {template.account}
-    for kind, key in _HANDED_ON.items() if earlier else ():
-        for logical_id, properties in template.of_type(kind):
-            for pattern in map(pattern_of, leaves(properties.get(key))):
-                account = pattern if pattern.isdigit() else account_of(pattern)
-                if account in earlier:
-                    yield logical_id, key, account
+    for logical_id, resource in template.resources.items() if earlier else ():
+        if resource["Type"].startswith("AWS::IAM::"):
+            continue
+        for key, value in resource.get("Properties", {}).items():
+            texts = " ".join(_texts({key: value}))
+            for account in sorted(each for each in earlier if re.search(rf"(?<!\d){each}(?!\d)", texts)):
+                yield logical_id, key, account
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of properties in which an account may mean that something passes between it and this one."""
+    match value:
+        case {**named}:
+            for key, each in named.items():
+                if not _NAMED_FREELY.fullmatch(str(key)):
+                    yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case str() | int():
+            yield str(value)
 
 
 def _sources(statement: Statement) -> Iterator[str]:

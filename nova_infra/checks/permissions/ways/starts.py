@@ -46,10 +46,20 @@ _BUILDS = ("codebuild:StartBuild", "codebuild:StartBuildBatch")
 _MEASURES = ("cloudwatch:PutMetricData",)
 _REDDENS = ("cloudwatch:SetAlarmState",)
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
-# Services that have a function run for whoever sends a request, a mail or a sign-up.
-_ASKED_BY_ANYBODY = (
-    *("appsync", "cognito-idp", "cognito-sync", "connect", "edgelambda", "elasticloadbalancing", "lex", "lexv2", "ses"),
-    *("vpc-lattice", "alexa-appkit.amazon.com"),
+# Services that have a function run for what wires show, or for AWS alone. Others may do so for anybody's request.
+_ASKED_BY_WIRES = (
+    *(
+        "backup",
+        "cloudformation",
+        "codecommit",
+        "codedeploy",
+        "codepipeline",
+        "dynamodb",
+        "events",
+        "kinesis",
+        "lambda",
+    ),
+    *("lambda.alarms.cloudwatch", "logs", "s3", "scheduler", "secretsmanager", "sns", "sqs", "states"),
 )
 _APIS = ("apigateway",)
 """Those that ask only who a method's or a route's own setting lets in."""
@@ -224,9 +234,10 @@ def _unasked(template: Template) -> Iterator[Wire]:
         for kind in ("AWS::ApiGateway::Method", "AWS::ApiGatewayV2::Route")
         for _, each in template.of_type(kind)
     )
-    services = (*_ASKED_BY_ANYBODY, *(_APIS if is_open else ()))
+    asked = (*_ASKED_BY_WIRES, *(() if is_open else _APIS))
     for _, permission in template.of_type("AWS::Lambda::Permission"):
-        if str(permission.get("Principal")).removesuffix(".amazonaws.com") in services:
+        service = re.fullmatch(r"([a-z0-9.-]+)\.amazon(aws)?\.com", str(permission.get("Principal")))
+        if service and service[1] not in asked:
             yield Wire("", (), permission.get("FunctionName"), by=ANYBODY)
     for _, method in template.of_type("AWS::ApiGateway::Method") if is_open else ():
         yield Wire("", (), None, method.get("Integration", {}).get("Credentials"), ANYBODY)

@@ -2,10 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from nova_infra.checks.permissions.statements import pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
+from nova_infra.checks.shapes import is_function
 
 ANYBODY = "*"
 """Stands for whoever may start something without a permission."""
@@ -21,6 +24,7 @@ SENDS = {
 STORES = ("s3:PutObject*", "s3:DeleteObject*", "s3:RestoreObject")
 DELIVERS = ("firehose:PutRecord", "firehose:PutRecordBatch")
 
+ROLE = "AWS::IAM::Role"
 # Other names of a thing: who starts one starts the other.
 _NAMES_OF = {
     "AWS::Lambda::Alias": "FunctionName",
@@ -28,39 +32,30 @@ _NAMES_OF = {
     "AWS::StepFunctions::StateMachineAlias": "RoutingConfiguration",
     "AWS::StepFunctions::StateMachineVersion": "StateMachineArn",
 }
-# Where AWS reports calls, builds, mails, requests, files, metrics and log lines, which anybody can cause.
+# Where AWS reports requests, metrics, log lines and files, which anybody can cause.
 _TOLD = {
-    "AWS::AppSync::DataSource": ("LambdaConfig",),
-    "AWS::Bedrock::Agent": ("ActionGroups",),
-    "AWS::CloudTrail::Trail": ("CloudWatchLogsLogGroupArn", "SnsTopicName", "S3BucketName"),
-    "AWS::CloudFront::Distribution": ("DistributionConfig",),
     "AWS::CloudWatch::MetricStream": ("FirehoseArn",),
-    "AWS::CodeStarNotifications::NotificationRule": ("Targets",),
-    "AWS::Config::ConfigRule": ("Source",),
     "AWS::EC2::FlowLog": ("LogDestination", "LogGroupName"),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": ("LoadBalancerAttributes",),
     "AWS::Logs::AccountPolicy": ("PolicyDocument",),
-    "AWS::Route53::HostedZone": ("QueryLoggingConfig",),
     "AWS::S3::Bucket": ("LoggingConfiguration",),
-    "AWS::S3ObjectLambda::AccessPoint": ("ObjectLambdaConfiguration",),
-    "AWS::SES::ReceiptRule": ("Rule",),
-    "AWS::Transfer::Workflow": ("Steps",),
-    "AWS::WAFv2::LoggingConfiguration": ("LogDestinationConfigs",),
 }
-# What does something by a role whenever somebody writes in a channel, or changes what is watched.
-_BY_A_ROLE = {
-    "AWS::AppSync::DataSource": "ServiceRoleArn",
-    "AWS::Chatbot::MicrosoftTeamsChannelConfiguration": "IamRoleArn",
-    "AWS::Chatbot::SlackChannelConfiguration": "IamRoleArn",
-    "AWS::Config::RemediationConfiguration": "Parameters",
-}
-# What runs a script or a template that lies in a bucket, and the property that says by which role.
-_FETCHES = {
-    "AWS::CloudFormation::StackSet": "AdministrationRoleARN",
-    "AWS::EC2::Instance": "IamInstanceProfile",
-    "AWS::Glue::Job": "Role",
-}
-_FETCHED = re.compile(r"s3://([\w.${}-]+)|https://([\w.${}-]+?)\.s3[.-]")
+# What nobody starts but by a call that counts by itself, or by a wire that is known. Anything else may do what it is
+# for, with whatever it names, whenever anybody writes to it.
+_QUIET = re.compile(
+    r"Custom::.*|AWS::(ApiGateway|ApiGatewayV2|ApplicationAutoScaling|AutoScaling|Backup|Batch|CDK|Cloud9|CloudFormation"
+    r"|CloudWatch|CodeArtifact|CodeBuild|CodeConnections|CodePipeline|DynamoDB|EC2|ECR|ECS|EFS|EKS|EMR"
+    r"|ElasticLoadBalancingV2|Events|Glue|IAM|KMS|Kinesis|KinesisFirehose|Lambda|Logs|Pipes|RDS|Redshift|RolesAnywhere"
+    r"|S3|SNS|SQS|SSM|SageMaker|Scheduler|SecretsManager|ServiceCatalog|StepFunctions)::.*"
+)
+# Where something only writes to, or gets as a text that it may do anything with.
+_WRITTEN = re.compile(
+    r"(?i).*(log|output|destination|artifact|export|result|report|tracing|inventory).*|environment(variables)?|tags|buildspec"
+)
+_BUCKET = re.compile(
+    r"s3://([\w.${}-]+)|https?://([\w.${}-]+?)\.s3[.-]|https?://s3[\w.-]*\.amazonaws\.com/([\w.${}-]+)"
+    r"|arn:aws:s3:::([\w.${}-]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -88,24 +83,65 @@ def wires_between(template: Template) -> Iterator[Wire]:
         for key in _TOLD.get(kind, ()):
             for each in leaves(properties.get(key)):
                 yield Wire("", (), each, by=ANYBODY)
-        for each in leaves(properties.get(_BY_A_ROLE.get(kind, ""))):
-            yield Wire("", (), None, each, ANYBODY)
-    yield from _fetched(template)
+        if not _QUIET.fullmatch(kind):
+            for each in leaves(properties):
+                yield Wire("", (), each, by=ANYBODY)
+                for role in _roles(template, each):
+                    yield Wire("", (), None, role, ANYBODY)
+        if kind == "AWS::IAM::AccessKey":
+            # Whoever reads the stack's outputs or wherever it is kept.
+            yield Wire("", (), None, properties.get("UserName"), ANYBODY)
+        yield from _fetched(template, logical_id, resource)
     yield from _moved_on(template)
     yield from _consumers(template)
     yield from _pipelines(template)
 
 
-def _fetched(template: Template) -> Iterator[Wire]:
-    """What runs whatever is in a bucket, by the role of its own or of its profile."""
-    for kind, key in _FETCHES.items():
-        for _, properties in template.of_type(kind):
-            profile = template.resources.get(referenced(properties.get(key)) or "", {})
-            by_profile = profile.get("Type") == "AWS::IAM::InstanceProfile"
-            roles = as_list(profile["Properties"].get("Roles")) if by_profile else [properties.get(key)]
-            for bucket in _FETCHED.findall(json.dumps(properties, default=str)):
-                for role in roles:
-                    yield Wire({"Fn::Sub": f"arn:aws:s3:::{''.join(bucket)}"}, STORES, None, role)
+def _roles(template: Template, value: object) -> Iterator[object]:
+    """The role that a value refers to, or those of an instance profile."""
+    found = template.resources.get(referenced(value) or "", {})
+    if found.get("Type") == ROLE:
+        yield value
+    if found.get("Type") == "AWS::IAM::InstanceProfile":
+        yield from as_list(found["Properties"].get("Roles"))
+
+
+def _fetched(template: Template, logical_id: str, resource: Mapping[str, Any]) -> Iterator[Wire]:
+    """What does whatever a script, a template or a package in a bucket says, by the roles that it names.
+
+    A nested stack and an included part of the template are deployed by a role that the template does not show.
+    """
+    properties, kind = resource.get("Properties", {}), resource["Type"]
+    if kind.startswith("AWS::IAM::") or kind == "AWS::CodePipeline::Pipeline":
+        return
+    named = list(leaves(properties))
+    whole = kind == "AWS::CloudFormation::Stack" or "Fn::Transform" in json.dumps(resource, default=str)
+    roles = [{"Ref": logical_id}] if whole else [role for each in named for role in _roles(template, each)]
+    if roles:
+        beside = (template.resources.get(referenced(each) or "", {}) for each in named)
+        layers = [each["Properties"] for each in beside if each.get("Type") == "AWS::Lambda::LayerVersion"]
+        for bucket in _buckets([resource if whole else properties, *layers]):
+            for role in roles:
+                yield Wire(bucket, STORES, None, role)
+
+
+def _buckets(value: Any) -> Iterator[object]:
+    """The buckets that some properties name, but for those that are only written to."""
+    match value:
+        case list() | {"Fn::Base64": _} | {"Fn::Transform": _} | {"Fn::If": _}:
+            for each in value.values() if isinstance(value, dict) else value:
+                yield from _buckets(each)
+        case {"Type": "S3", "Location": location}:
+            yield {"Fn::Sub": f"arn:aws:s3:::{pattern_of(location).partition('/')[0]}"}
+        case {**named} if not is_function(named):
+            for key, each in named.items():
+                if str(key).lower().endswith(("bucket", "bucketname")) and (isinstance(each, str) or referenced(each)):
+                    yield {"Fn::Sub": f"arn:aws:s3:::{each}"} if isinstance(each, str) else each
+                elif not _WRITTEN.fullmatch(str(key)):
+                    yield from _buckets(each)
+        case str() | dict():
+            for found in _BUCKET.findall(pattern_of(value)):
+                yield {"Fn::Sub": f"arn:aws:s3:::{''.join(found)}"}
 
 
 def _moved_on(template: Template) -> Iterator[Wire]:

@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from pydantic import ValidationError
-
 from nova_infra.config.environment import Environment, Network
-from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.resolved import Resolved, on_public_load_balancer
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.config.values.fields import aws_regions
@@ -52,7 +50,7 @@ def between_environments(environments: Mapping[int, Environment], services: Mapp
         if one is None or other is None or one.listener != other.listener:
             continue
         taken = _places(services, first)
-        for index, found in _public(services, second):
+        for index, found in on_public_load_balancer(services, second):
             name, priority = found.service.name, found.service.priority
             if priority in taken:
                 whose = f"also that of {taken[priority]} in {first.name}"
@@ -68,7 +66,7 @@ def between_environments(environments: Mapping[int, Environment], services: Mapp
 
 def _places(services: Mapping[int, Service], environment: Environment) -> dict[int, str]:
     """The owner of each priority on the environment's public load balancer: a service's rule, or that of its tests."""
-    found = [each for _, each in _public(services, environment)]
+    found = [each for _, each in on_public_load_balancer(services, environment)]
     tests = {e.service.priority - 1: f"the tests of {e.service.name}" for e in found if _is_tested(e, services)}
     return tests | {each.service.priority: each.service.name for each in found}
 
@@ -76,17 +74,6 @@ def _places(services: Mapping[int, Service], environment: Environment) -> dict[i
 def _is_tested(found: Resolved, services: Mapping[int, Service]) -> bool:
     smoke = smoke_paths(found.service, found.environment, services.values())
     return found.environment.rollout.asks_suite or bool(smoke)
-
-
-def _public(services: Mapping[int, Service], environment: Environment) -> Iterator[tuple[int, Resolved]]:
-    """Place and settings of the services on the environment's public load balancer."""
-    for index, service in services.items():
-        try:
-            found = resolved(service, environment)
-        except ValidationError:
-            continue  # another check says so
-        if found.service.kind == "web" and not found.service.internal:
-            yield index, found
 
 
 def _vpc(key: str, network: Network) -> Iterator[str]:

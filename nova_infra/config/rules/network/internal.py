@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pydantic import ValidationError
-
 from nova_infra.config.environment import Environment
-from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.resolved import on_public_load_balancer
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.smoke import smoke_paths
 
@@ -34,7 +32,7 @@ def asked_from_outside(
         is_last: Whether it is the last environment; the others cannot do without tests.
     """
     services = tuple(services)
-    public = list(_public(environment, services))
+    public = [each for _, each in on_public_load_balancer(dict(enumerate(services)), environment)]
     smoked = [e.service.name for e in public if smoke_paths(e.service, e.environment, services)]
     asking_suite = [e for e in public if e.environment.rollout.asks_suite]
     gated = [e.service.name for e in asking_suite if e.environment.rollout.gate == "suite"]
@@ -59,13 +57,3 @@ def asked_from_outside(
         "deployment would fail",
         remedy,
     )
-
-
-def _public(environment: Environment, services: Iterable[Service]) -> Iterator[Resolved]:
-    for service in services:
-        try:
-            found = resolved(service, environment)
-        except ValidationError:
-            continue  # another check says so
-        if found.service.kind == "web" and not found.service.internal:
-            yield found

@@ -13,6 +13,8 @@ from nova_infra.rehearsal.delivery.workflows.sources import (
     SIGNS_IN,
     anything_may_be_done,
     first_commands,
+    text_of,
+    why_inputs_refused,
     why_not_there,
     why_unresolved,
 )
@@ -27,6 +29,7 @@ _USES_AWS = re.compile(
     r"|make (?:image|verify|preflight)\b)",
     re.MULTILINE,
 )
+_CALLS_NOVA = re.compile(r"^[ \t]*(?:-[ \t]+)?(?:run:[ \t]*)?nova[ \t]", re.MULTILINE)
 _ASSEMBLY = re.compile(r"--assembly[= ][\"']?([^\s\"']+)")
 _DIGEST = re.compile(r"--digest[= ][\"']?\$\{?(\w+)")
 _SEVERAL_LINES = re.compile(
@@ -84,7 +87,9 @@ def why_doomed(
             None,
             (
                 why_not_there(step, before, root),
+                why_inputs_refused(step, root),
                 _without_make(job, step, before, root),
+                _without_nova(step, before, root),
                 _without_shell(step),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
@@ -132,8 +137,7 @@ def _without_credentials(job: WorkflowJob, step: JobStep, before: Sequence[JobSt
 
 def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     """What the environment names and GitHub's machines do not have: a profile, or a stand-in for AWS."""
-    own = [root / each.uses / "action.yml" for each in before if each.uses.startswith("./")]
-    done = [each.script for each in before] + [_text_of(each) for each in own]
+    done = [each.script for each in before] + [text_of(root / e.uses) for e in before if e.uses.startswith("./")]
     used = {key: value for each in before for key, value in each.inputs.items()}
     if "self-hosted" in str(job.content.get("runs-on")) or not _USES_AWS.search(step.commands):
         return ""
@@ -152,10 +156,6 @@ def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[J
         if name.startswith("AWS_ENDPOINT_URL") and is_near and not job.content.get("services") and not any(done):
             return f"{name} leads to {value}, where nothing answers on GitHub's machine: remove the variable"
     return ""
-
-
-def _text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _without_artifact(step: JobStep, uploads: Collection[str] | None) -> str:
@@ -189,9 +189,23 @@ def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], ro
     )
 
 
+def _without_nova(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
+    """Whether a step calls ``nova`` where nothing has put it on the path: only a virtual environment has it."""
+    calls = _CALLS_NOVA.search(text_of(root / step.uses) if step.uses.startswith("./") else step.commands)
+    if not calls or not text_of(root / _SET_UP) or anything_may_be_done(before):
+        return ""
+    actions = [text_of(root / each.uses) for each in before if each.uses.startswith("./")]
+    scripts = " ".join([step.script, *(each.script for each in before)])
+    if re.search("PATH|install|activate", scripts) or any(
+        "GITHUB_PATH" in each or "composite" not in each for each in actions
+    ):
+        return ""
+    return f"no step before it puts nova on the path: {_SET_UP} does"
+
+
 def _may_bring_make(root: Path) -> bool:
     """Whether the project's own set-up does anything else before it calls make first."""
-    text = _text_of(root / _SET_UP / "action.yml")
+    text = text_of(root / _SET_UP)
     before, found, first = re.sub(r"(?m)(?:^|\s)#.*", "", text).partition("run:")
     others = re.search(r"\buses:\s*[\"']?(?!actions/)\S", before)
     return bool(found) and (others is not None or not re.match(r"[\s|>-]*make\b", first))
@@ -226,14 +240,20 @@ def why_not_set_up(steps: Sequence[Mapping[str, Any]]) -> str:
     return next(filter(None, (why_unresolved(str(step.get("uses", ""))) for step in steps)), "")
 
 
-def why_no_runner(labels: Collection[str]) -> str:
-    """Why no machine ever takes a job; empty if one may. Labels of a project's own runners may be anything else."""
+def why_no_runner(labels: Collection[str], *, builds: bool = False) -> str:
+    """Why no machine takes a job, or none that can do it; empty if one may. Own runners may have any other label.
+
+    Args:
+        builds: Whether it builds images.
+    """
     if len(labels) != 1 or is_unknown(list(labels)):
         return ""
     label = next(iter(labels)).lower()
     found = re.fullmatch(r"(ubuntu|windows|macos)-(\d+)(?:\.(\d+))?(?:-arm|-large|-xlarge|-intel)?", label)
     if found is None:
         return ""
+    if builds and found[1] != "ubuntu":
+        return f"GitHub's machine {label} has no engine for Linux containers, and the job builds images"
     is_client = found[1] == "windows" and len(found[2]) != len(str(_GONE["windows"]))  # such as windows-11-arm
     gone = int(found[2]) < _GONE[found[1]] and not is_client
     never = found[1] == "ubuntu" and (int(found[2]) % 2 or found[3] != "04")
@@ -243,9 +263,18 @@ def why_no_runner(labels: Collection[str]) -> str:
 def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
     if not deployed(step.commands):
         return ""
+    if quoted := re.search(r"--(?:digest|assembly)[= ]'(\$\w+)'", step.script):
+        return f"between single quotes {quoted[1]} stays as it is: write double ones"
     digest = _DIGEST.search(step.script)
-    built = step.variables.get(digest[1]) if digest is not None else None
-    if built == "" and not is_unknown(built):
+    built = step.variables.get(digest[1], "") if digest is not None else None
+    may_be_set = any("GITHUB_ENV" in each.script for each in before) or anything_may_be_done(before)
+    if (
+        digest is not None
+        and f"{digest[1]}=" not in step.script
+        and not may_be_set
+        and not built
+        and not is_unknown(built)
+    ):
         return "the digest of what was built is empty, so nothing may be deployed"
     found = _ASSEMBLY.search(step.commands)
     place = PurePosixPath(found[1] if found else "cdk.out")

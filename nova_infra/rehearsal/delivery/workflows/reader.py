@@ -57,7 +57,7 @@ _PLAIN = re.compile(r"[\w ./:=@%+,\"$'{}-]+")
 # Places of GitHub's own machines, and how tests report there.
 _RUNNER = "/home/runner/"
 _OURS = ("./.github/actions/setup", "./.github/actions/sign-in")
-_REPORTS = ("PYTEST_ADDOPTS",)
+_REPORT = re.compile(r"^--junit-?xml[= ]\S+ ?")
 _QUIET = {"GITHUB_OUTPUT": "/dev/null", "GITHUB_STEP_SUMMARY": "/dev/null", "GITHUB_ENV": "/dev/null"}
 
 
@@ -263,7 +263,7 @@ class _WorkflowReader:
         elif not step.certain or not re.match(r"(/\S*/)?(ba)?sh\b", step.shell or "sh"):
             self._unplayed.append(name)
         else:
-            values = {k: v for k, v in step.variables.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
+            values = {k: _REPORT.sub("", v) for k, v in step.variables.items() if not v.startswith(_RUNNER)}
             if step.directory:
                 script = f"cd {shlex.quote(step.directory)}\n{script}"
             tolerated = step.tolerated or self._run.tolerates(job, job.content)
@@ -293,7 +293,7 @@ class _WorkflowReader:
         if own and own == whole:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
         return (
-            why_no_runner(self._run.labels(job))
+            why_no_runner(self._run.labels(job), builds=any(IMAGES.search(script) for script in job.scripts()))
             or why_not_set_up(job.steps)
             or why_no_service(job.content.get("services"))
             or why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))

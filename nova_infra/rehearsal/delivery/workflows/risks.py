@@ -1,5 +1,6 @@
 """What a workflow lets through: ``continue-on-error``, ``|| true``, a missing approval, concurrency."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,19 @@ from nova_infra.rehearsal.delivery.workflows.job import IMAGES, JobStep, Workflo
 from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, bare
 from nova_infra.rehearsal.delivery.workflows.language.shell import checks
 from nova_infra.rehearsal.delivery.workflows.language.values import as_text, is_unknown
+
+_SWITCHES_OFF = {
+    "PYTEST_ADDOPTS": re.compile(r"--co(?:llect-only)?\b"),
+    "MAKEFLAGS": re.compile(
+        r"(?:^|\s)(?:-?[a-z]*[inqt][a-z]*|--(?:dry-run|just-print|recon|ignore-errors|touch|question))(?!\S)"
+    ),
+}
+"""What makes a check that runs nothing, or whose failure counts for nothing."""
+
+
+def _switched_off(variables: Mapping[str, str]) -> str:
+    found = ((name, off.search(variables.get(name, ""))) for name, off in _SWITCHES_OFF.items())
+    return next((f"{name} says {option[0].strip()}" for name, option in found if option), "")
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,8 @@ class Risks:
         for step in job.steps:
             script, shell = job.commands(step), as_text(step.get("shell", job.defaults.get("shell")))
             for check, ignored in checks(EMBEDDED.sub("x", script), shell):
-                if why := "continue-on-error" if self.tolerates(job, step) else ignored:
+                off = _switched_off(job.variables(step))
+                if why := "continue-on-error" if self.tolerates(job, step) else ignored or off:
                     yield f"{job.name} goes on even if {check} fails ({why})"
 
     def _always(self, job: WorkflowJob) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nova_infra.documents.yamls import compose, is_boundless, values
 from nova_infra.rehearsal.delivery.workflows.job import JobStep
-from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError, embedded, named
+from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, ExpressionError, embedded, named
 from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
 
 SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
@@ -24,6 +24,10 @@ _PART_OF_A_COMMIT = re.compile(r"(?=\d*[a-f])(?=[a-f]*\d)(?![0-9a-f]{40}$|[0-9a-
 _NO_TAG = re.compile(
     r"actions/(?:checkout|cache|setup-\w+|(?:up|down)load-artifact)(?:/\w+)?@(?:V[\d.]+|\d{1,3}(?:\.\d+)*)"
 )
+# https://github.com/actions/toolkit/blob/main/packages/artifact/src/internal/upload/path-and-artifact-name-validation.ts
+_NOT_IN_NAMES = re.compile(r'["<>|*?\r\n\\/:]')
+_SESSION = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+"""https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"""
 _FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
 # A line that ends a plain script if the command fails, and what makes a script another than a list of commands.
 _OF_HISTORY = re.compile(
@@ -75,6 +79,48 @@ def why_unresolved(uses: str) -> str:
     if not (_PART_OF_A_COMMIT.fullmatch(version) or _NO_TAG.fullmatch(uses)):
         return ""
     return f"GitHub finds no version {version!r} of {action}: write a tag as it is, or all 40 digits of a commit"
+
+
+def text_of(action: Path) -> str:
+    """What the project's own action says; empty where there is none."""
+    path = action / "action.yml"
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def why_inputs_refused(step: JobStep, root: Path) -> str:
+    """What an action, or one that the project's own action uses, refuses of what it is given; empty if nothing."""
+    inner = _content(root / step.uses / "action.yml") if step.uses.startswith("./") else {}
+    steps = (inner.get("runs") or {}).get("steps") or [] if isinstance(inner.get("runs"), dict) else []
+    for each in ({"uses": step.uses, "with": step.inputs}, *(each for each in steps if isinstance(each, Mapping))):
+        found = each.get("with")
+        given = {str(k): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
+        if why := _refused(str(each.get("uses", "")), given, step.variables):
+            return why
+    return ""
+
+
+def _refused(uses: str, given: Mapping[str, str], variables: Mapping[str, str]) -> str:
+    action = uses.partition("@")[0]
+    name, version = given.get("name", ""), given.get("python-version", "")
+    if action == "actions/upload-artifact" and not is_unknown(name) and (sign := _NOT_IN_NAMES.search(name)):
+        return f"GitHub takes no {sign[0]} in an artifact's name {name!r}"
+    if action == "actions/setup-python" and re.fullmatch(r"3\.[1-6]", version):
+        return f"GitHub has no Python {version}: write the version between quotes, or YAML reads 3.10 as 3.1"
+    if action != "aws-actions/configure-aws-credentials" or is_unknown(dict(given)):
+        return ""
+    seconds, audience = given.get("role-duration-seconds", ""), given.get("audience", "")
+    session = EMBEDDED.sub("xx", given.get("role-session-name", "xx"))
+    if "aws-region" not in given and not {"AWS_REGION", "AWS_DEFAULT_REGION"} & variables.keys():
+        return f"{action} says no aws-region, which it needs"
+    if seconds.isdigit() and int(seconds) and not 900 <= int(seconds) <= 43200:
+        return f"{action} asks for a session of {seconds} s, and AWS gives 900 to 43200"
+    if audience and "${{" not in audience and not audience.startswith("sts.amazonaws.com"):
+        return f"{action} signs in as audience {audience}, and the roles trust sts.amazonaws.com"
+    if not _SESSION.fullmatch(session):
+        return (
+            f"{action} calls its session {given['role-session-name']!r}: AWS takes 2 to 64 letters, digits and +=,.@_-"
+        )
+    return ""
 
 
 def first_commands(step: JobStep) -> str:
@@ -184,15 +230,11 @@ def _depth(steps: str) -> int:
 
 def _faults(path: Path) -> Iterator[str]:
     """What GitHub refuses in an action's file when it reaches the step that uses it."""
-    import yaml
-
-    try:
-        root = compose(path.read_text(encoding="utf-8"))
-        content = None if is_boundless(root) else values(root)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        yield f"cannot be read ({getattr(error, 'problem', None) or 'it is not YAML'})"
+    content = _content(path)
+    if isinstance(content.get(""), str):
+        yield content[""]
         return
-    runs = content.get("runs") if isinstance(content, dict) else None
+    runs = content.get("runs")
     if not isinstance(runs, dict) or not isinstance(runs.get("using"), str):
         yield "says no runs: using:"
     elif runs["using"].lower() == "composite":
@@ -203,6 +245,18 @@ def _faults(path: Path) -> Iterator[str]:
             yield from (f"step {number} {fault}" for fault in _faults_of_a_step(each))
     elif (needed := "image" if runs["using"].lower() == "docker" else "main") not in runs:
         yield f"says no runs: {needed}:"
+
+
+def _content(path: Path) -> dict[Any, Any]:
+    """What an action's file holds; under an empty key why it cannot be read."""
+    import yaml
+
+    try:
+        root = compose(path.read_text(encoding="utf-8"))
+        content = None if is_boundless(root) else values(root)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        return {"": f"cannot be read ({getattr(error, 'problem', None) or 'it is not YAML'})"}
+    return content if isinstance(content, dict) else {}
 
 
 def _faults_of_a_step(step: Any) -> Iterator[str]:

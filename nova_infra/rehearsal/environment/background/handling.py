@@ -44,7 +44,7 @@ class Handling:
 
     Work takes real time, and how much is not known at first. So the first minute has a single message; from then on
     there are as many as a task handles in twenty seconds, up to ten. Where one takes it more than a minute, there is
-    one every few minutes. For some minutes, and until the end of a message has been seen, but not for ever, the worker
+    one every few minutes. For some minutes, and until the end of a message has been seen, but not forever, the worker
     is waited for as long as a minute may last, and messages are hidden for as long as in AWS; then both are as
     short as the worker was seen to allow. If one comes back all the same, either it failed, or this revision takes
     longer than the one before: once for each revision, some minutes are then as in AWS again.

@@ -170,7 +170,7 @@ class Queues:
                 because = f", because {why}" if why else ""
                 self._gaps.append(
                     f"{name}: the release alone got {sent} of {count} example messages{because}: "
-                    f"{'mend that first' if queue.handling.is_stuck else 'a longer bake has time for the others'}"
+                    f"{'fix that first' if queue.handling.is_stuck else 'a longer bake has time for the others'}"
                 )
 
     async def _send(self, name: str, queue: _Queue) -> None:

@@ -1,4 +1,4 @@
-"""Runs a task of several containers: one network, started in the order of what they wait for, stopped in reverse.
+"""Runs a task of several containers: one network; started as they wait for one another, stopped in reverse.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html, and for what is said where a
 container waits in vain, agent/engine/dependencygraph of https://github.com/aws/amazon-ecs-agent.

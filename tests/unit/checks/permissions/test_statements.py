@@ -77,3 +77,20 @@ def test_what_is_compared_is_in_one_partition() -> None:
         assert pattern_of({"Fn::Join": ["", [f"arn:{partition}:iam::", account, ":role/x"]]}) == "arn:aws:iam::*:role/x"
         assert pattern_of({"Fn::Join": ["", ["arn:", partition, ":s3:::b"]]}) == "arn:aws:s3:::b"
     assert pattern_of("arn:aws*:s3:::b") == "arn:aws*:s3:::b"
+
+
+@pytest.mark.parametrize(
+    ("granted", "wanted", "harmless", "found"),
+    [
+        ("sts:*", "sts:Assume*", (), ["sts:Assume*"]),
+        ("sts:AssumeRole", "sts:Assume*", (), ["sts:AssumeRole"]),
+        ("s3:*Object", "s3:Put*", (), ["s3:*Object"]),
+        ("*", "sts:Assume*", ("sts:*",), []),
+        ("sqs:*", "sts:Assume*", (), []),
+    ],
+)
+def test_of_two_patterns_the_narrower_one_is_what_counts(
+    granted: str, wanted: str, harmless: tuple[str, ...], found: list[str]
+) -> None:
+    statement = Statement("Role", True, (granted,), False, ("*",), False, conditional=False)
+    assert list(statement.actions_within((wanted,), but=harmless)) == found

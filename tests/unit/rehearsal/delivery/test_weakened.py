@@ -53,3 +53,28 @@ def test_a_step_without_a_name_is_known_by_its_commands() -> None:
 
     assert weakened(job("make test", "make e2e"), job("make e2e")) == ["Dev is no longer tested by try: 4 (make test)"]
     assert weakened(job("make test", "make e2e"), job("make lint", "make test", "make e2e")) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "before", "after", "gone"),
+    [
+        ("Build", "make check", "make lint", "check"),
+        ("Build", "make check", "make check-nothing", "check"),
+        ("Build", "make setup audit\nmake check", "make setup", "audit, check"),
+        ("Dev", "make verify ENVIRONMENT=dev", "echo verify", "verify"),
+        ("Build", "make check", "make clean check", ""),
+        ("Build", "make check", "pytest tests", ""),
+        ("Build", "make check", "scripts/check.sh", ""),
+        ("Build", "make docs", "make lint", ""),
+    ],
+)
+def test_a_check_that_makes_way_for_another_command_under_its_name_is_missed(
+    place: str, before: str, after: str, gone: str
+) -> None:
+    def delivery(commands: str) -> Pipeline:
+        step = BuildAction("Try", 4, (), (commands,), {}, False, False)
+        build, more = (Stage("Build", (step,)), ()) if place == "Build" else (Stage("Build", ()), (step,))
+        return Pipeline("p", (build, Stage("Dev", (*DEV.actions, *more)), QA))
+
+    said = [f"nothing runs make {gone} any more before Dev or after it"] if gone else []
+    assert weakened(delivery(before), delivery(after)) == said

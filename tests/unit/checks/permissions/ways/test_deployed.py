@@ -69,6 +69,9 @@ BEYOND = {
         "secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:us-east-1:{PROD}:secret:nova/token-??????"
     ),
     "what production's users wrote": allow("dynamodb:Query", f"arn:aws:dynamodb:us-east-1:{PROD}:table/orders"),
+    "a bus in an account by most of its digits": allow(
+        "events:PutEvents", "arn:aws:events:us-east-1:3333333333??:event-bus/default"
+    ),
     "a queue in production": allow("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{PROD}:orders"),
 }
 WITHIN = {
@@ -80,6 +83,8 @@ WITHIN = {
     ),
     "a table of its own": allow("dynamodb:*", f"arn:aws:dynamodb:us-east-1:{DEV}:table/orders"),
     "any table": allow("dynamodb:PutItem"),
+    "a queue of any account": allow("sqs:SendMessage", "arn:aws:sqs:*:*:orders"),
+    "a queue in an account by other digits": allow("sqs:SendMessage", "arn:aws:sqs:*:5555*:orders"),
     "its image": allow(["ecr:BatchGetImage"], f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/carts-service"),
     "a bucket": allow("s3:PutObject", "arn:aws:s3:::reports/*"),
     "what is said of a stack": allow("cloudformation:DescribeStacks", f"arn:aws:cloudformation:*:{PROD}:stack/x/*"),
@@ -156,6 +161,10 @@ def test_what_only_a_service_of_aws_does_is_nobodys_code() -> None:
     assert details(template, DEV, "Dev")
     assert details(trusted_by(template, "lambda"), DEV, "Dev")
     assert details(trusted_by(template, "ecs"), DEV, "Dev") == []
+    bus = f"arn:aws:events:us-east-1:{PROD}:event-bus/orders"
+    assert details(trusted_by(with_task(allow("events:PutEvents", bus)), "events"), DEV, "Dev") == [
+        f"Task may events:PutEvents on {bus}: behind the approval"
+    ]
     somebody = allow("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{DEV}:root"})
     template["Resources"]["Task"]["Properties"]["AssumeRolePolicyDocument"] = somebody
     assert details(template, DEV, "Dev")
@@ -213,6 +222,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "who owns the topic": where("StringEquals", "AWS:SourceOwner", PROD),
     "through an endpoint": where("StringEquals", "aws:SourceVpce", "vpce-0123456789abcdef0"),
     "who mounts a file system": where("Bool", "elasticfilesystem:AccessedViaMountTarget", "true"),
+    "what no ARN looks like": where("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{DEV}"),
     "who is a service of AWS's": where("Bool", "aws:PrincipalIsAWSService", "true"),
 }
 

@@ -180,6 +180,23 @@ def test_only_the_delivered_branch_pushes_what_is_released(added: dict[str, Any]
     assert len(found(early, TOOLS)) == len(found(approved, TOOLS)) == 1
 
 
+def test_a_role_that_comes_first_is_named_as_well() -> None:
+    template = environment()
+    trust = allow("sts:AssumeRole", Principal={"AWS": arn("Job")})
+    put(template, "Bridge", "AWS::IAM::Role", AssumeRolePolicyDocument=trust)
+    grant(template, allow("sqs:SendMessage"), role="Bridge")
+    assert found(template, DEV) == ["nova-dev-deploy assumes Bridge, which may sqs:SendMessage on *"]
+
+
+def test_a_user_with_a_key_is_a_job_that_anybody_runs() -> None:
+    template: Template = {"Resources": {}}
+    policies = [{"PolicyDocument": allow(["sqs:SendMessage", "sqs:GetQueueUrl"])}]
+    put(template, "User", "AWS::IAM::User", UserName="pusher", Policies=policies)
+    assert found(template, TOOLS) == []
+    put(template, "Key", "AWS::IAM::AccessKey", UserName={"Ref": "User"})
+    assert found(template, TOOLS) == ["pusher may sqs:SendMessage on *"]
+
+
 def test_the_role_that_a_job_passes_counts_with_it() -> None:
     template = images()
     grant(template, allow("iam:PutRolePolicy"), role="Registry")

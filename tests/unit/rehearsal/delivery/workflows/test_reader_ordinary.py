@@ -25,7 +25,7 @@ LAB = Stage("Lab", (DeployAction("shop.Deploy", 1, "acme-lab-shop", "Lab/shop.js
 CHECKOUT = "- uses: actions/checkout@v4"
 SIGN_IN = """\
 - uses: aws-actions/configure-aws-credentials@v4
-  with: {role-to-assume: x}"""
+  with: {role-to-assume: x, aws-region: y}"""
 DEPLOY = "- run: make synth && nova deploy lab"
 BEFORE = """\
 name: Delivery
@@ -302,7 +302,7 @@ def test_an_odd_workflow_is_read_or_refused_in_a_line(seed: int) -> None:
         ("environment: lab", "strategy: {matrix: {include: [a]}}", "job deploy: strategy.matrix holds what"),
         ("environment: lab", "defaults: {run: x}", "job deploy: defaults.run holds what"),
         ("environment: lab", "env: x", "job deploy: env holds what"),
-        ("with: {role-to-assume: x}", "with: x", "step 2 of job deploy: with holds what"),
+        ("with: {role-to-assume: x, aws-region: y}", "with: x", "step 2 of job deploy: with holds what"),
         ("environment: lab", "environment: \"${{ format('{1}', 'a') }}\"", "for which it gives nothing"),
         ("environment: lab", f"environment: {DEEP!r}", "is nested too deeply"),
     ],

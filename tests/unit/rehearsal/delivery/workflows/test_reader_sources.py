@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.edited_workflow import Change, read, said
+from helpers.edited_workflow import Change, read, said, with_action
 from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob
 from nova_infra.rehearsal.delivery.workflows.sources import why_not_there
@@ -16,19 +16,12 @@ from nova_infra.rehearsal.delivery.workflows.sources import why_not_there
 IN = r"    runs-on: .*"
 ACTION = r"(      - uses: )./.github/actions/setup"
 CHECKOUT = r"(persist-credentials:.*)"
+ON_PATH = "{run: echo x >> $GITHUB_PATH, shell: sh}"
 DATABASE = "services: {{db: {{image: {}, options: --health-cmd ready{}}}}}"
 
 
 def job_in(what: str) -> str:
     return f"    runs-on: ubuntu-24.04\n    {what}"
-
-
-def with_action(root: Path, text: str) -> None:
-    for name in ("setup", "sign-in", "own"):
-        (root / ".github/actions" / name).mkdir(parents=True)
-        (root / ".github/actions" / name / "action.yml").write_text(
-            text if name == "own" else "runs: {using: node24, main: x}"
-        )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +149,9 @@ def test_what_a_checkout_at_another_path_brings_is_found(run: str) -> None:
 def test_a_set_up_may_bring_make(steps: str, missed: bool, tmp_path: Path) -> None:
     with_action(tmp_path, "")
     for name in ("setup", "sign-in"):
-        (tmp_path / f".github/actions/{name}/action.yml").write_text(f"runs: {{using: composite, steps: {steps}}}")
+        (tmp_path / f".github/actions/{name}/action.yml").write_text(
+            f"runs: {{using: composite, steps: {steps[:-1]}, {ON_PATH}]}}"
+        )
     workflow = read(tmp_path, ("e2e-test", IN, job_in("container: python:3.13-slim")))
     assert any("which has no make" in each for each in said(workflow)) == missed
     prepared = ("e2e-test", CHECKOUT, "persist-credentials: false\n      - run: ./ci/prepare.sh")

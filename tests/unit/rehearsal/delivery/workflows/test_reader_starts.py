@@ -105,7 +105,7 @@ def test_only_what_surely_uploads_takes_a_name(tmp_path: Path, changes: list[Cha
 
 
 PIN, SETUP, DAYS = r"actions/checkout@\w+", "      - uses: ./.github/actions/setup", r"retention-days: 30 "
-STEP_ENV = r"env:\n"
+STEP_ENV, CHECK_STEP = r"env:\n", "run: make check"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,18 @@ STEP_ENV = r"env:\n"
             ("", r"^env:\n", "env:\n  AWS_ENDPOINT_URL: http://localhost:4566\n"),
             "AWS_ENDPOINT_URL leads to http://localhost:",
         ),
+        (("cdk-synth", r"name: cdk-out", "name: cdk/out"), "GitHub takes no / in an artifact's name 'cdk/out'"),
+        (("e2e-test", r"name: e2e", "name: 'e2e: report'"), "GitHub takes no : in an artifact's name"),
+        (("deploy-dev", r"ASSEMBLY:", "ASEMBLY:"), "✗ deploy-dev: CDK Deploy: the digest of what was built is empty"),
+        (("deploy-dev", r'"\$ASSEMBLY"', "'$ASSEMBLY'"), "between single quotes $ASSEMBLY stays as it is"),
+        (("build", r"runs-on: .*", "runs-on: macos-15"), "✗ build: its start: GitHub's machine macos-15 has no engine"),
+        (("build", r"runs-on: .*", "runs-on: windows-2025"), "windows-2025 has no engine for Linux containers"),
+        (
+            ("e2e-test", r"--junit-xml=e2e.xml", "--co"),
+            "! e2e-test goes on even if make e2e fails (PYTEST_ADDOPTS says",
+        ),
+        (("test", CHECK_STEP, CHECK_STEP + "\n        env: {MAKEFLAGS: -n}"), "make check fails (MAKEFLAGS says -n)"),
+        (("test", CHECK_STEP, CHECK_STEP + "\n        env: {MAKEFLAGS: --ignore-errors}"), "says --ignore-errors"),
     ],
 )
 def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_path: Path) -> None:
@@ -160,6 +172,10 @@ def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_p
             ("integration-test", PIN, "actions/checkout@main"),
             ("integration-test", r"path: integration.xml", "path: integration.xml\n          retention-days: 1"),
             ("e2e-test", r"    runs-on:", "    env: {AWS_PROFILE: nova-ci}\n    runs-on:"),
+            ("test", CHECK_STEP, CHECK_STEP + "\n        env: {MAKEFLAGS: -j2 --no-print-directory}"),
+            ("integration-test", r"(--junit-xml)", r"--color=no --cov=x --junit-xml"),
+            ("deploy-staging", r"ASSEMBLY:", "OTHER:"),
+            ("deploy-staging", r"run: nova deploy", "run: ASSEMBLY=$OTHER nova deploy"),
         ],
         [
             ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),

@@ -1,0 +1,50 @@
+"""Accounts of earlier environments that a production template names."""
+
+import json
+from typing import Any
+
+from helpers.small_pipeline import Template, allow, put
+from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.rule import Finding
+from nova_infra.checks.rule import Template as Loaded
+from nova_infra.checks.stages import Promotion
+
+DEV, PROD, TOOLS = "111111111111", "333333333333", "444444444444"
+PROMOTION = Promotion(TOOLS, (("Dev", DEV, False), ("Prod", PROD, True)))
+
+
+def findings(template: Template, account: str, stage: str) -> list[Finding]:
+    loaded = Loaded(template["Resources"], account, PROMOTION.beyond(stage), PROMOTION.before(stage))
+    return list(production_out_of_reach(loaded))
+
+
+def test_production_names_no_account_of_an_earlier_environment() -> None:
+    """Whatever it is for: something would pass between the two that nobody has approved."""
+    named: dict[str, tuple[str, dict[str, Any]]] = {
+        "PeerOwnerId": ("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": DEV}),
+        "Principals": ("AWS::RAM::ResourceShare", {"Principals": [DEV]}),
+        "Targets": ("AWS::Events::Rule", {"Targets": [{"Arn": f"arn:aws:events:us-east-1:{DEV}:event-bus/x"}]}),
+        "Layers": ("AWS::Lambda::Function", {"Layers": [{"Fn::Sub": f"arn:aws:lambda:x:{DEV}:layer:x:1"}]}),
+        "ContainerDefinitions": (
+            "AWS::ECS::TaskDefinition",
+            {"ContainerDefinitions": [{"Image": f"{DEV}.dkr.ecr.us-east-1.amazonaws.com/shop:1"}]},
+        ),
+    }
+    for key, (kind, properties) in named.items():
+        template: Template = {"Resources": {}}
+        put(template, "Thing", kind, **properties)
+        [found] = findings(template, PROD, "Prod")
+        said = f"something passes between this account and {DEV}: its environment comes before the approval"
+        assert (found.logical_id, found.location, found.detail) == ("Thing", f"Properties.{key}", said)
+        assert findings(template, DEV, "Dev") == []
+        others = json.loads(json.dumps(template).replace(DEV, f"1{DEV}"))
+        assert findings(others, PROD, "Prod") == []
+
+
+def test_what_code_or_people_read_may_name_any_account() -> None:
+    template: Template = {"Resources": {}}
+    variables = {"Environment": [{"Name": "FROM", "Value": DEV}]}
+    put(template, "Task", "AWS::ECS::TaskDefinition", ContainerDefinitions=[variables], Tags=[{"Value": DEV}])
+    put(template, "Alarm", "AWS::CloudWatch::Alarm", AlarmDescription=f"as in {DEV}")
+    put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sqs:*", f"arn:aws:sqs:*:{DEV}:x")}])
+    assert findings(template, PROD, "Prod") == []
