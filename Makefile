@@ -217,8 +217,9 @@ browser: setup ## Make sure that the end-to-end tests have a browser: the machin
 		echo "browser: Playwright could not install it: $${why:-see .nova/browser.log}: install Chromium from your system's packages," \
 			"or name one in CHROMIUM_PATH" >&2; exit 2; }
 
+# What is missing on a page is waited for, half a minute in each test: five of them tell as much as fifty.
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
-	@pytest -q -rsfE tests/deployed $(wildcard services/*/tests/e2e)
+	@pytest -q -rsfE --maxfail=5 tests/deployed $(wildcard services/*/tests/e2e)
 
 .PHONY: emulate
 emulate: setup ## Deploy all of this to an emulator of AWS with the CDK CLI: a second release, a rollback, removed services
