@@ -16,8 +16,8 @@ from nova_infra.errors import RefusedError
 Template = dict[str, Any]
 """A CloudFormation template as parsed JSON."""
 
-SCHEMA_MAJOR_VERSIONS = range(50, 60)
-"""Versions of the cloud assembly's manifest that this interpreter was written against."""
+SCHEMA_MAJOR_VERSIONS = range(36, 60)
+"""Versions of the cloud assembly's manifest that it reads: what CDK wrote from July 2024 on, with 2.150, was tried."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w./:-]*(?: \([\w./-]+\))?", re.ASCII)
 _STACK = "aws:cloudformation:stack"
@@ -186,7 +186,8 @@ class Assembly:
         version = str(manifest.get("version"))
         if not version.split(".")[0].isdigit() or int(version.split(".")[0]) not in SCHEMA_MAJOR_VERSIONS:
             known = f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}"
-            raise AssemblyError.of(f"{self.directory}: is an assembly of version {version}, but Nova reads {known}")
+            remedy = f"but Nova reads {known}: synthesize it with a later aws-cdk-lib, or update Nova"
+            raise AssemblyError(f"{self.directory}: is an assembly of version {version}, {remedy}")
         with _synthesized(self.directory / "manifest.json"):
             artifacts = [each for each in manifest.get("artifacts", {}).values() if each["type"] == _STACK]
             paths = [str(each["properties"]["templateFile"]) for each in artifacts]

@@ -37,7 +37,7 @@ def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
         Assembly(tmp_path).pipeline_template()
 
 
-@pytest.mark.parametrize("version", ["36.0.0", "99.1.0", "none"])
+@pytest.mark.parametrize("version", ["35.0.0", "99.1.0", "none"])
 def test_an_assembly_of_another_version_is_refused(tmp_path: Path, version: str) -> None:
     with pytest.raises(AssemblyError, match=f"of version {version}"):
         write(tmp_path, version=version).pipeline_template()
@@ -172,3 +172,19 @@ def test_an_image_is_built_from_files_that_are_there(tmp_path: Path) -> None:
         "Dockerfile",
         "shop",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_read"), [("35.0.0", False), ("36.0.0", True), ("59.1.0", True), ("60.0.0", False)]
+)
+def test_an_assembly_of_another_version_is_refused_with_the_versions_that_are_read(
+    tmp_path: Path, version: str, is_read: bool
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": version, "artifacts": {}}))
+    if is_read:
+        assert Assembly(tmp_path).pipelines() == []
+    else:
+        with pytest.raises(
+            AssemblyError, match=rf"of version {version}, but Nova reads 36 to 59: synthesize it with a"
+        ):
+            Assembly(tmp_path).pipelines()
