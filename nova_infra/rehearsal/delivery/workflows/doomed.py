@@ -7,7 +7,7 @@ from typing import Any
 
 from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
-from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed
+from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed, may_sign, why_not_permitted
 from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
 from nova_infra.rehearsal.delivery.workflows.sources import (
     SIGNS_IN,
@@ -53,18 +53,6 @@ _TIMEOUT_MINUTES = 360
 """What GitHub gives a job that says nothing."""
 
 
-def may_sign(permissions: Any) -> bool:
-    """Whether GitHub signs tokens for a job: ``read-all`` and ``{}`` do not allow it."""
-    return permissions == "write-all" or (isinstance(permissions, dict) and permissions.get("id-token") == "write")
-
-
-def may_read(permissions: Any) -> bool:
-    """Whether a job's token may read the repository: it may, unless permissions are given without that."""
-    if isinstance(permissions, dict):
-        return permissions.get("contents") in ("read", "write")
-    return True
-
-
 def why_doomed(
     job: WorkflowJob,
     step: JobStep,
@@ -88,6 +76,7 @@ def why_doomed(
             (
                 why_not_there(step, before, root),
                 why_inputs_refused(step, root),
+                why_not_permitted(job, step, before),
                 _without_make(job, step, before, root),
                 _without_nova(step, before, root),
                 _without_shell(step),
@@ -110,6 +99,8 @@ def _without_token(job: WorkflowJob, step: JobStep, environment: str) -> Iterato
         yield "the job has no permission id-token: write, so AWS gives it no role"
     if step.uses == _SIGN_IN:
         wanted = step.inputs.get("environment", "")
+        if is_unknown(wanted) and not (environment or is_unknown(environment)):
+            yield "the role for an environment is only for that environment's jobs, and the job names none"
         if is_unknown(wanted) or is_unknown(environment):
             return
         own = f"runs in the environment {environment}" if environment else "names no environment"

@@ -28,7 +28,9 @@ _NO_TAG = re.compile(
 _NOT_IN_NAMES = re.compile(r'["<>|*?\r\n\\/:]')
 _SESSION = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"""
-_FETCHES = re.compile(r"\b(git|gh|tar|unzip|curl|wget|aws s3|rsync|scp)\s")
+_FETCHES = re.compile(
+    r"\b(git|gh(?! (?:run|pr|issue|workflow) (?:list|view)\b)|tar|unzip|curl|wget|aws s3|rsync|scp)\s"
+)
 # A line that ends a plain script if the command fails, and what makes a script another than a list of commands.
 _OF_HISTORY = re.compile(
     r"^[ \t]*((?:\w+=[\"']?\$\()?(?:git|nova)(?![\w.-])[^\n|&;#<>]*?)(?=[ \t]*(?:$|#|\d?>))", re.MULTILINE

@@ -69,11 +69,13 @@ INIT = "container app: failed to resolve container ordering dependency: app wait
 
 @pytest.mark.parametrize(
     ("changed", "answer", "said"),
-    [
-        ({}, 200, ""),
-        ({"behaviour": "exit"}, 0, f"{INIT} exited with code 3: cannot find my model"),
-        ({"port": 4001}, 502, ""),
-    ],
+    one_of_each(
+        [
+            ({}, 200, ""),
+            ({"behaviour": "exit"}, 0, f"{INIT} exited with code 3: cannot find my model"),
+            ({"port": 4001}, 502, ""),
+        ]
+    ),
 )
 def test_containers_share_a_network_and_a_volume_and_start_in_order(
     run: Run, define: Define, beside: Define, changed: dict[str, Any], answer: int, said: str
