@@ -62,7 +62,7 @@ test-all: setup ## The same with all cases; only the remaining ones if the other
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Run the tests that another Python could fail: make test-python PYTHON=python3.13
-	@CASES= python scripts/parts.py unit-services types unit-commands
+	@CASES= SPREAD='--numprocesses=2 --dist=worksteal' python scripts/parts.py unit-services types unit-commands
 
 check: setup ## Run all of test-all, unless it has passed for this tree: what the pipeline's Build stage runs
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi
@@ -112,7 +112,8 @@ types-tests: types ## Strict type checks of tests, the services' included, and s
 WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehearsal/load_balancer
 RULES = tests/unit/checks tests/unit/config
 OPERATIONS = tests/unit/operations tests/unit/cli tests/unit/images tests/unit/deployed
-PARTS = unit-synthesis unit-operations unit-rehearsal unit-others unit-rules unit-services lint types
+# The longest first, so that none is left alone at the end: of all cases, the rules' take twice as long as any others.
+PARTS = unit-synthesis unit-rules unit-rehearsal unit-operations unit-others unit-services lint types
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides.
 FURTHER_PARTS = types-tests insecure
@@ -146,7 +147,7 @@ unit-commands: setup
 	@$(UNIT) --numprocesses=logical --dist=worksteal tests/unit/cli tests/unit/config
 
 unit-services: setup ## Unit tests of the services, except the exhaustive ones
-	@pytest -q -rsfE -m "$(CASES)" services || { code=$$?; [ $$code = 5 ] && [ "$(CASES)" = '$(TAIL)' ] || exit $$code; }
+	@pytest -q -rsfE $(SPREAD) -m "$(CASES)" services || { code=$$?; [ $$code = 5 ] && [ "$(CASES)" = '$(TAIL)' ] || exit $$code; }
 
 # Coverage by itself, without `make test`: measuring takes half as long again.
 coverage: setup ## Measure which lines and branches the tests run: coverage.xml, and a page in .nova/coverage
@@ -216,8 +217,9 @@ browser: setup ## Make sure that the end-to-end tests have a browser: the machin
 		echo "browser: Playwright could not install it: $${why:-see .nova/browser.log}: install Chromium from your system's packages," \
 			"or name one in CHROMIUM_PATH" >&2; exit 2; }
 
+# What is missing on a page is waited for, half a minute in each test: five of them tell as much as fifty.
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
-	@pytest -q -rsfE tests/deployed $(wildcard services/*/tests/e2e)
+	@pytest -q -rsfE --maxfail=5 tests/deployed $(wildcard services/*/tests/e2e)
 
 .PHONY: emulate
 emulate: setup ## Deploy all of this to an emulator of AWS with the CDK CLI: a second release, a rollback, removed services

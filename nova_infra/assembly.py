@@ -16,8 +16,8 @@ from nova_infra.errors import RefusedError
 Template = dict[str, Any]
 """A CloudFormation template as parsed JSON."""
 
-SCHEMA_MAJOR_VERSIONS = range(50, 60)
-"""Versions of the cloud assembly's manifest that this interpreter was written against."""
+SCHEMA_MAJOR_VERSIONS = range(36, 60)
+"""Versions of the cloud assembly's manifest that it reads: what CDK wrote from July 2024 on, with 2.150, was tried."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w./:-]*(?: \([\w./-]+\))?", re.ASCII)
 _STACK = "aws:cloudformation:stack"
@@ -28,6 +28,7 @@ _OF_TEMPLATE = {
 """What follows from a stack's template and from the version of CDK."""
 _LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"', "cdk-tarball-image-asset"]
 """How CDK publishes a tarball of an image, whose name follows: nothing of it is run."""
+_PARTS_OF_IMAGE = (("dockerFile", "Dockerfile"), ("dockerBuildArgs", {}), ("dockerBuildTarget", ""), ("platform", ""))
 
 
 class AssemblyError(RefusedError):
@@ -63,20 +64,18 @@ class AssembledStack:
 
 @dataclass(frozen=True)
 class DockerAsset:
-    """An image whose sources are in an assembly."""
+    """An image whose sources are in an assembly: of its last stage, and for its builder, unless it says which."""
 
     directory: Path
     dockerfile: str
     arguments: Mapping[str, str]
+    target: str = ""
+    platform: str = ""
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """A directory that ``cdk synth`` wrote.
-
-    Attributes:
-        directory: The directory with ``manifest.json``.
-    """
+    """A directory that ``cdk synth`` wrote: the one with ``manifest.json``."""
 
     directory: Path
 
@@ -157,8 +156,8 @@ class Assembly:
             with _synthesized(path):
                 for tag, image in listed.get("dockerImages", {}).items():
                     if directory := (source := image["source"]).get("directory"):
-                        named = source.get("dockerFile", "Dockerfile"), source.get("dockerBuildArgs", {})
-                        found[tag] = asset = DockerAsset((path.parent / directory).resolve(), *named)
+                        parts = [(path.parent / directory).resolve(), *(source.get(*each) for each in _PARTS_OF_IMAGE)]
+                        found[tag] = asset = DockerAsset(*parts)
                         if not (file := asset.directory / asset.dockerfile).is_file():
                             raise AssemblyError.of(f"{path}: builds an image from {file}, which is not there")
         return found
@@ -187,7 +186,8 @@ class Assembly:
         version = str(manifest.get("version"))
         if not version.split(".")[0].isdigit() or int(version.split(".")[0]) not in SCHEMA_MAJOR_VERSIONS:
             known = f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}"
-            raise AssemblyError.of(f"{self.directory}: is an assembly of version {version}, but Nova reads {known}")
+            remedy = f"but Nova reads {known}: synthesize it with a later aws-cdk-lib, or update Nova"
+            raise AssemblyError(f"{self.directory}: is an assembly of version {version}, {remedy}")
         with _synthesized(self.directory / "manifest.json"):
             artifacts = [each for each in manifest.get("artifacts", {}).values() if each["type"] == _STACK]
             paths = [str(each["properties"]["templateFile"]) for each in artifacts]

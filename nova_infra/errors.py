@@ -1,5 +1,8 @@
 """The errors that a user of Nova reads: one line each, with the exit code of the command."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
+
 
 class NovaError(Exception):
     """A fault that the user can fix: each line names the key, what is wrong with it, and what to do.
@@ -45,3 +48,22 @@ class NotDeployedError(RefusedError):
 
 class StrangerError(RefusedError):
     """Something was not deployed by Nova, so that Nova leaves it alone."""
+
+
+@contextlib.contextmanager
+def noting(faults: list[NovaError]) -> Iterator[None]:
+    """Note a fault instead of stopping there."""
+    try:
+        yield
+    except NovaError as error:
+        faults.append(error)
+
+
+def raise_all(faults: Sequence[NovaError]) -> None:
+    """Raise what went wrong, if anything did: the fault itself, or all of them in one."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        error = NovaError("\n".join(map(str, faults)))
+        error.exit_code = max(fault.exit_code for fault in faults)
+        raise error

@@ -4,6 +4,7 @@ The most specific value wins, key by key: ``[services.environments.NAME]``, then
 ``[[environments]]``, then the default.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,15 +60,20 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     return _resolved(_Same(service), _Same(environment))
 
 
+def usable(services: Mapping[int, Service], environment: Environment) -> dict[int, Resolved]:
+    """The services in one environment by their place in the file, except those refused there: that is reported."""
+    found: dict[int, Resolved] = {}
+    for index, service in services.items():
+        with contextlib.suppress(ValidationError):
+            found[index] = resolved(service, environment)
+    return found
+
+
 def on_public_load_balancer(
     services: Mapping[int, Service], environment: Environment
 ) -> Iterator[tuple[int, Resolved]]:
     """Place and settings of the services on an environment's public load balancer, without those that are faulty."""
-    for index, service in services.items():
-        try:
-            found = resolved(service, environment)
-        except ValidationError:
-            continue  # another check says so
+    for index, found in usable(services, environment).items():
         if found.service.kind == "web" and not found.service.internal:
             yield index, found
 

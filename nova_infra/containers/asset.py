@@ -18,15 +18,16 @@ from nova_infra.images.build_context import ContextFile, Kind, content_of
 def asset_command(name: str, architecture: str, asset: DockerAsset) -> list[str]:
     """The command that builds it."""
     arguments = [f"{key}={value}" for key, value in asset.arguments.items()]
-    return [sys.executable, "-m", __name__, name, architecture, str(asset.directory), asset.dockerfile, *arguments]
+    where = str(asset.directory), asset.dockerfile, asset.target
+    return [sys.executable, "-m", __name__, name, architecture, *where, *arguments]
 
 
 def main(arguments: list[str]) -> int:
     """Build it; returns the exit code."""
-    name, architecture, directory, dockerfile, *pairs = arguments
+    name, architecture, directory, dockerfile, target, *pairs = arguments
     given = dict(pair.split("=", 1) for pair in pairs)
     try:
-        recipe = Recipe(name, dockerfile, f"linux/{architecture}", given, tuple(asset_files(Path(directory))))
+        recipe = Recipe(name, dockerfile, f"linux/{architecture}", given, tuple(asset_files(Path(directory))), target)
         build(detect(ENGINES), recipe, tell=print)
     except NovaError as error:
         print(error)

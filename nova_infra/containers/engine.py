@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _KEEPS_TIMES = (
     "not reproducible: Docker's classic image store keeps the times of this build, so a second build of the same "
     "files gets another digest; Docker's containerd image store does not, and neither do released images"
 )
+EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
 
@@ -178,6 +180,11 @@ class Engine:
             if isinstance(first, dict):
                 return first
         raise self.rubbish("image inspect", said)
+
+    @property
+    def emulates(self) -> bool:
+        """Whether it may run programs for another architecture, as far as this machine shows it."""
+        return sys.platform != "linux" or any(EMULATORS.glob("qemu-*"))
 
     def full_name(self, name: str) -> str:
         """An image's name with its registry: Podman knows no default one."""

@@ -1,4 +1,4 @@
-"""Vulnerabilities that are accepted until a date, in a file that is reviewed like code."""
+"""Reads the reviewed file of vulnerabilities that are accepted until a date; `scan` compares it with today."""
 
 import datetime
 from pathlib import Path

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -104,7 +104,7 @@ def _build(registry: Registry, source: ImageSource, address: str, tools: Images,
             f"--platform={source.platform}",
             f"--sbom=generator={nearest(tools.sbom_generator)}",
             "--provenance=mode=max",
-            *_build_arguments(arguments),
+            *(f"--build-arg={name}={value}" for name, value in sorted(arguments.items())),
             *([f"--target={source.target}"] if source.target else []),
             f"--file={directory}/{source.dockerfile_path}",
         )
@@ -122,10 +122,6 @@ def _check_ready(source: ImageSource, check: Check) -> None:
         docker("pull", "--quiet", f"--platform={source.platform}", source.image)
         docker("save", f"--output={archive}", source.image)
         check(archive, "docker-archive")
-
-
-def _build_arguments(arguments: Mapping[str, str]) -> list[str]:
-    return [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
 
 
 def _origin_login(registry: Registry, source: ImageSource) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""Decides which vulnerabilities (of ECR's scan) refuse an image: serious, with a fix, accepted by nobody.
+"""Decides which vulnerabilities refuse an image: serious, with a fix, and accepted by nobody or no longer.
 
 Both delivery engines judge by the same two scans: one before an image is pushed (``scanning/``), and ECR's own, of what
 is in the registry.

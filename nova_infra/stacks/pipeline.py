@@ -1,4 +1,4 @@
-"""The CodePipeline from a push to production: the order of its stages and their steps. It updates itself."""
+"""The CodePipeline: its stages in order, its logs and its alert topic. It updates itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

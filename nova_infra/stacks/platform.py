@@ -1,4 +1,4 @@
-"""The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
+"""The shared stack of an environment: VPC, cluster, load balancers (deletion protection), key, alerts, roles."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial

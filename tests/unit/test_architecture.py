@@ -29,8 +29,17 @@ def imported(path: Path) -> frozenset[str]:
     return frozenset(_imported(path))
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Those within a statement, at any depth: their expressions, which import nothing, are most of a module."""
+    for each in (
+        each for name in ("body", "orelse", "handlers", "finalbody", "cases") for each in getattr(node, name, ())
+    ):
+        yield each
+        yield from _statements(each)
+
+
 def _imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(parsed(path)):
+    for node in _statements(parsed(path)):
         match node:
             case ast.Import(names=names):
                 yield from (name.name for name in names)

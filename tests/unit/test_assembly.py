@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from nova_infra.assembly import Assembly, AssemblyError
+from nova_infra.assembly import Assembly, AssemblyError, DockerAsset
+from nova_infra.containers.asset import asset_command
 
 PIPELINE = {"Resources": {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {}}}}
 
@@ -36,7 +37,7 @@ def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
         Assembly(tmp_path).pipeline_template()
 
 
-@pytest.mark.parametrize("version", ["36.0.0", "99.1.0", "none"])
+@pytest.mark.parametrize("version", ["35.0.0", "99.1.0", "none"])
 def test_an_assembly_of_another_version_is_refused(tmp_path: Path, version: str) -> None:
     with pytest.raises(AssemblyError, match=f"of version {version}"):
         write(tmp_path, version=version).pipeline_template()
@@ -159,4 +160,31 @@ def test_an_image_is_built_from_files_that_are_there(tmp_path: Path) -> None:
         assembly.docker_assets()
     (tmp_path / "asset.1f").mkdir()
     (tmp_path / "asset.1f" / "Dockerfile").touch()
-    assert assembly.docker_assets()["1f"].directory == tmp_path / "asset.1f"
+    assert assembly.docker_assets()["1f"] == DockerAsset(tmp_path / "asset.1f", "Dockerfile", {})
+    source = {"directory": "asset.1f", "dockerBuildTarget": "shop", "platform": "linux/arm64"}
+    (tmp_path / "P.assets.json").write_text(json.dumps({"dockerImages": {"1f": {"source": source}}}))
+    found = assembly.docker_assets()["1f"]
+    assert (found.target, found.platform) == ("shop", "linux/arm64")
+    assert asset_command("shop:1f", "arm64", found)[3:] == [
+        "shop:1f",
+        "arm64",
+        str(found.directory),
+        "Dockerfile",
+        "shop",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_read"), [("35.0.0", False), ("36.0.0", True), ("59.1.0", True), ("60.0.0", False)]
+)
+def test_an_assembly_of_another_version_is_refused_with_the_versions_that_are_read(
+    tmp_path: Path, version: str, is_read: bool
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": version, "artifacts": {}}))
+    if is_read:
+        assert Assembly(tmp_path).pipelines() == []
+    else:
+        with pytest.raises(
+            AssemblyError, match=rf"of version {version}, but Nova reads 36 to 59: synthesize it with a"
+        ):
+            Assembly(tmp_path).pipelines()

@@ -113,6 +113,14 @@ def test_whatever_runs_tests_names_the_failed_ones_at_the_end() -> None:
     assert [letters for letters in shown if not {"f", "E", "s"} <= set(letters)] == []
 
 
+def test_a_broken_page_is_not_waited_for_in_every_test() -> None:
+    """Each of them waits for half a minute: a rehearsal of such a release took longer than four minutes."""
+    makefile = (ROOT.parent / "Makefile").read_text(encoding="utf-8")
+    [suite] = re.findall(r"^e2e:.*\n\t(.*)", makefile, re.MULTILINE)
+    [most] = re.findall(r"--maxfail=(\d+)", suite)
+    assert 1 < int(most) < 10
+
+
 def test_make_knows_the_services_where_no_python_is_on_the_path(tmp_path: Path) -> None:
     """Debian has no ``python``; without one make would type, lint and lock no service, and say nothing."""
     python = tmp_path / ".venv" / "bin" / "python"

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nova_infra.errors import CheckFailedError, NovaError, RefusedError
+from nova_infra.errors import RefusedError
 
 if TYPE_CHECKING:
     from nova_infra.config import Config
-    from nova_infra.images.build import Check
-    from nova_infra.images.registry import Registry, StoredImage
-    from nova_infra.images.scanning.grype import Kind
-    from nova_infra.images.tags import ImageSource
 
 
 @click.group()
@@ -32,12 +27,12 @@ def tag(service: str | None) -> None:
 
     It is a hash of what the image is built from.
     """
-    from nova_infra.images.tags import image_sources, left_out
+    from nova_infra.images.tags import image_sources
 
     root, config = _project()
     chosen = [service] if service else None
     sources = image_sources(root, config, chosen)
-    click.echo("".join(f"{each}\n" for each in left_out(root, config, chosen)), nl=False, err=True)
+    _say_left_out(root, config, chosen)
     width = max(len(source.service) for source in sources)
     for source in sources:
         click.echo(source.tag if service else f"{source.service:{width}}  {source.tag}")
@@ -50,12 +45,13 @@ def exists(services: Sequence[str]) -> None:
 
     Checks the named SERVICEs, or every service. Exits with 0 if it has all of them and with 2 if one is missing.
     """
+    from nova_infra.images.publish import repository
     from nova_infra.images.tags import image_sources
 
     root, config = _project()
     missing = []
     for source in image_sources(root, config, services or None):
-        registry = _registry(config, source.service)
+        registry = repository(config, source.service)
         if registry.find(source.tag) is None:
             missing.append(f"{registry.name}:{source.tag}")
         else:
@@ -81,65 +77,18 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
     root, config = _project()
     names = _chosen(config, services, architecture)
     # A rehearsal plays this very command: it builds for real, and publishes nothing.
-    if local or os.environ.get(REHEARSAL_VARIABLE):
-        _build_here(root, config, names)
+    rehearsed = bool(os.environ.get(REHEARSAL_VARIABLE))
+    if not (local or rehearsed):
+        from nova_infra.images.publish import publish
+
+        publish(root, config, names, release=release, early=early, notify=click.echo)
         return
-    from nova_infra.images.promote import promote
-    from nova_infra.images.tags import image_sources
+    from nova_infra.containers.local import build_here
 
-    if early and config.early_branch is None:
-        raise RefusedError("--early: there is no early branch: set early_branch under [delivery], or leave it out")
-    commit = _commit(root, required=release)
-    sources = image_sources(root, config, names)
-    registries = {name: _registry(config, name, early=early) for name in names}
-    _publish(root, config, sources, registries, signed=not early)
-    tags = {source.service: source.tag for source in sources}
-    places = [registries]
-    if config.early_branch is not None and not early:
-        # The first environment pulls from nowhere else, whichever branch it gets a release of.
-        places.append(_copy_early(config, registries, tags))
-    # Last, so that only complete images that may be deployed carry a release's name.
-    for place in places if release and commit is not None else ():
-        click.echo("\n".join(promote(place, tags=tags, release=str(commit))))
-
-
-def _publish(
-    root: Path, config: Config, sources: Sequence[ImageSource], registries: Mapping[str, Registry], *, signed: bool
-) -> None:
-    """Build, push and scan what is not there. A fault of one image keeps none of the others from being published."""
-    from nova_infra.images.build import docker, ensure_image
-    from nova_infra.images.signing import wait_for_signature
-
-    found: dict[str, StoredImage] = {}
-    faults: list[NovaError] = []
-    for source in sources:
-        name = f"{registries[source.service].name}:{source.tag}"
-        with _noting(faults):
-            found[source.service], built = ensure_image(
-                registries[source.service],
-                source,
-                tools=config.images,
-                check=_check(root, config, source.service, lambda *arguments: docker(*arguments, quiet=True)),
-            )
-            click.echo(f"built and pushed {name}" if built else f"{name} is in the registry already: not built again")
-    # After all builds: the registry scans the first ones meanwhile.
-    for service, stored in found.items():
-        with _noting(faults):
-            _scan(root, registries[service], stored, service)
-            if signed:
-                wait_for_signature(registries[service], stored)
-    _raise(faults)
-
-
-def _copy_early(config: Config, registries: Mapping[str, Registry], tags: Mapping[str, str]) -> dict[str, Registry]:
-    """Copy images to the early branch's repositories, and return those."""
-    from nova_infra.images.build import ensure_copy
-
-    copies = {name: _registry(config, name, early=True) for name in registries}
-    for name, registry in copies.items():
-        if ensure_copy(registry, registries[name], tags[name]):
-            click.echo(f"copied {registries[name].name}:{tags[name]} to {registry.name}")
-    return copies
+    _say_left_out(root, config, names)
+    if rehearsed:
+        click.echo("not covered: vulnerabilities in images: they are scanned before they are pushed")
+    build_here(root, config, names, click.echo)
 
 
 @image.command()
@@ -151,24 +100,16 @@ def scan(services: Sequence[str], local: bool) -> None:
     Judges the images of these files: of the named SERVICEs, or of every service. Exits with 1 if one has a serious
     vulnerability that has a fix and was not accepted.
     """
-    if local:
-        _scan_here(*_project(), services)
-        return
-    from nova_infra.images.tags import image_sources
-
     root, config = _project()
-    faults: list[str] = []
-    for source in image_sources(root, config, services or None):
-        registry = _registry(config, source.service)
-        found = registry.find(source.tag)
-        if found is None:
-            raise RefusedError(f"{registry.name}:{source.tag}: not in the registry: build it with nova image build")
-        try:
-            _scan(root, registry, found, source.service)
-        except CheckFailedError as error:
-            faults.append(str(error))
-    if faults:
-        raise CheckFailedError("\n".join(faults))
+    if local:
+        from nova_infra.containers.local import scan_here
+
+        _say_left_out(root, config, [config.service(name).name for name in services] or None)
+        scan_here(root, config, services, click.echo)
+    else:
+        from nova_infra.images.publish import scan
+
+        scan(root, config, services, click.echo)
 
 
 @image.command()
@@ -181,13 +122,14 @@ def promote(release: str, services: Sequence[str], origin: str | None) -> None:
     Tags the images of the named SERVICEs, or of every service. Builds and copies nothing. Afterwards
     `cdk deploy -c imageTag=RELEASE` deploys them.
     """
-    from nova_infra.images.promote import promote as add_release
+    from nova_infra.images.publish import promote as add_release
+    from nova_infra.images.publish import repository
     from nova_infra.images.tags import checked_tag, image_tags
 
     root, config = _project()
     names = [config.service(name).name for name in services] or [service.name for service in config.services]
     tags = dict.fromkeys(names, checked_tag("--from", origin)) if origin else image_tags(root, config)
-    registries = {name: _registry(config, name) for name in names}
+    registries = {name: repository(config, name) for name in names}
     click.echo("\n".join(add_release(registries, tags=tags, release=checked_tag("RELEASE", release))))
 
 
@@ -221,87 +163,6 @@ def _chosen(config: Config, services: Sequence[str], architecture: str | None) -
     return found
 
 
-@contextlib.contextmanager
-def _noting(faults: list[NovaError]) -> Iterator[None]:
-    """Note a fault instead of stopping there."""
-    try:
-        yield
-    except NovaError as error:
-        faults.append(error)
-
-
-def _raise(faults: Sequence[NovaError]) -> None:
-    """Raise what went wrong, if anything did: the fault itself, or all of them in one."""
-    if len(faults) == 1:
-        raise faults[0]
-    if faults:
-        error = NovaError("\n".join(map(str, faults)))
-        error.exit_code = max(fault.exit_code for fault in faults)
-        raise error
-
-
-def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
-    from nova_infra.containers.build import ENGINES, local_name
-    from nova_infra.containers.engine import detect
-    from nova_infra.containers.local import have_image
-    from nova_infra.deployed.connect import REHEARSAL_VARIABLE
-    from nova_infra.images.tags import image_sources, left_out
-    from nova_infra.names import repository_name
-
-    engine = detect(ENGINES)
-    sources = image_sources(root, config, services)
-    click.echo("".join(f"{each}\n" for each in left_out(root, config, services)), nl=False, err=True)
-    faults: list[NovaError] = []
-    for source in sources:
-        name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
-        with _noting(faults):
-            built = have_image(engine, source, name, tell=click.echo)
-            click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
-    if os.environ.get(REHEARSAL_VARIABLE):
-        click.echo("not covered: vulnerabilities in images: they are scanned before they are pushed")
-    _raise(faults)
-
-
-def _scan_here(root: Path, config: Config, services: Sequence[str]) -> None:
-    """Scan the images of these files on this machine, as a pull request does: it may not ask a registry."""
-    from nova_infra.containers.build import local_name
-    from nova_infra.containers.engine import detect
-    from nova_infra.images.tags import image_sources
-    from nova_infra.machine.scratch import scratch_directory
-    from nova_infra.names import repository_name
-
-    engine = detect()
-    names = [config.service(name).name for name in services] or [service.name for service in config.services]
-    _build_here(root, config, names)
-    faults: list[NovaError] = []
-    for source in image_sources(root, config, names):
-        name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
-        with scratch_directory("scan") as scratch:
-            archive = Path(scratch, "image.tar")
-            engine.run("save", f"--output={archive}", name)
-            with _noting(faults):
-                _check(root, config, source.service, engine.run)(archive, "docker-archive")
-                click.echo(f"scanned {name}")
-    _raise(faults)
-
-
-def _check(root: Path, config: Config, service: str, run: Callable[..., str]) -> Check:
-    """Judges an image that is a file, by what the scanner finds in it."""
-    from datetime import UTC, datetime
-
-    from nova_infra.images.accepted_vulnerabilities import read_accepted
-    from nova_infra.images.scan import refusals
-    from nova_infra.images.scanning.grype import scan_archive
-
-    def check(archive: Path, kind: Kind) -> None:
-        found = scan_archive(archive, kind, scanner=config.images.scanner, run=lambda arguments: run(*arguments))
-        today = datetime.now(UTC).date()
-        if lines := refusals(found, service, service=service, accepted=read_accepted(root), today=today):
-            raise CheckFailedError("\n".join(lines))
-
-    return check
-
-
 def _project() -> tuple[Path, Config]:
     from nova_infra.config import load_config
 
@@ -309,39 +170,11 @@ def _project() -> tuple[Path, Config]:
     return root, load_config(root)
 
 
-def _registry(config: Config, service: str, *, early: bool = False) -> Registry:
-    from nova_infra.deployed.aws.client.session import sign_in
-    from nova_infra.images.registry import Registry
-    from nova_infra.names import early_repository_name, repository_name
+def _say_left_out(root: Path, config: Config, services: Sequence[str] | None) -> None:
+    """Warn about files that images could contain and do not."""
+    from nova_infra.images.tags import left_out
 
-    aws = sign_in(region=config.toolchain.region)
-    return Registry((early_repository_name if early else repository_name)(config.platform.name, service), aws=aws)
-
-
-def _scan(root: Path, registry: Registry, found: StoredImage, service: str) -> None:
-    from datetime import UTC, datetime
-
-    from nova_infra.images.accepted_vulnerabilities import read_accepted
-    from nova_infra.images.scan import check_image
-
-    today = datetime.now(UTC).date()
-    left = check_image(registry, found, service=service, accepted=read_accepted(root), today=today)
-    click.echo(f"{registry.name}: scanned: {left} serious vulnerabilities that have no fix or are accepted")
-
-
-def _commit(root: Path, *, required: bool) -> str | None:
-    from nova_infra.images.tags import current_commit
-    from nova_infra.machine.git import why_unreadable
-
-    # A pipeline whose source is a token gets an archive without git, of exactly the commit that CodeBuild names.
-    archive = not (root / ".git").exists()
-    commit = os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION") if archive else current_commit(root)
-    if commit is None and required:
-        fault = (
-            why_unreadable(root) or "the files here are not those of a commit: commit or stash what git status lists"
-        )
-        raise RefusedError(f"--release: {fault}")
-    return commit
+    click.echo("".join(f"{each}\n" for each in left_out(root, config, services)), nl=False, err=True)
 
 
 COMMANDS = (image,)

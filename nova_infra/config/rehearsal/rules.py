@@ -4,11 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from nova_infra.config.environment import Environment
 from nova_infra.config.rehearsal.dependency import Dependency
-from nova_infra.config.resolved import filled, resolved
+from nova_infra.config.resolved import filled, usable
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.repeats import repeated
 
@@ -95,15 +93,11 @@ def uncovered(
 
 
 def _places(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[_Place]:
-    for service in services.values():
-        for environment in environments.values():
-            try:
-                connections = resolved(service, environment).service.connects_to
-            except ValidationError:  # It has been reported.
-                continue
-            for connection in connections:
+    for environment in environments.values():
+        for each in usable(services, environment).values():
+            for connection in each.service.connects_to:
                 host, _, port = connection.rpartition(":")
-                yield _Place(host, int(port), service.name)
+                yield _Place(host, int(port), each.service.name)
 
 
 _SECRET = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_\w{30,}")

@@ -6,12 +6,13 @@ from itertools import combinations
 
 from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import usable
 from nova_infra.config.root import ValidParts
 from nova_infra.config.rules.group import group_contradictions
 from nova_infra.config.rules.network.existing import between_environments, existing_parts
 from nova_infra.config.rules.network.internal import internal_load_balancers
 from nova_infra.config.rules.rollouts import rollout_contradictions
-from nova_infra.config.rules.services import largest, service_contradictions, services_in
+from nova_infra.config.rules.services import largest, service_contradictions
 from nova_infra.config.rules.smoke import smoke_contradictions
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.repeats import repeated
@@ -83,7 +84,8 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
 
 def actions_besides(environment: Environment, services: Mapping[int, Service]) -> int:
     """How many actions an environment's stage in the pipeline has, in addition to that of each service."""
-    asks = any(e.service.kind == "web" and e.environment.rollout.asks_suite for e in services_in(services, environment))
+    found = usable(services, environment).values()
+    asks = any(each.service.kind == "web" and each.environment.rollout.asks_suite for each in found)
     # The stacks platform and overview, and the step that verifies; then the preflight, the tests and the gate.
     return 3 + environment.approval + (environment.tests is not None) + asks
 
@@ -187,7 +189,7 @@ def _private_network(
     if environment.network.nat_gateways > 0:
         return
     needed = list(_ENDPOINTS_TO_START)
-    found = services_in(services, environment)
+    found = usable(services, environment).values()
     secrets = [secret for each in found for secret in each.service.secrets.values()]
     secrets += [secret for each in found for car in each.service.sidecars for secret in car.secrets.values()]
     needed += ["secretsmanager"] if any(each.secret for each in secrets) else []

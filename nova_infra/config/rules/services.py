@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.faults.whereabouts import KeyPlace
-from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.resolved import Resolved, resolved, usable
 from nova_infra.config.rules import web
 from nova_infra.config.rules.service import kinds, queues, surroundings
 from nova_infra.config.services.service import Service
@@ -62,11 +62,7 @@ def _between(environments: Mapping[int, Environment], services: Mapping[int, Ser
     lines: dict[str, None] = {}
     hosts = web.RecordsOfEnvironments(environments.values())
     for place, environment in environments.items():
-        found = {
-            index: each
-            for index, service in services.items()
-            if (each := _service_in(service, environment)) is not None
-        }
+        found = {index: each.service for index, each in usable(services, environment).items()}
         whereabouts = {f"services[{index}]": KeyPlace(index, services[index], place, environment) for index in found}
         keyed = [(f"services[{index}]", each) for index, each in found.items()]
         for internal in (False, True):
@@ -164,23 +160,4 @@ def _moving_tags(key: str, service: Service, environment: Environment) -> Iterat
 
 def largest(services: Mapping[int, Service], environment: Environment) -> int:
     """How many tasks an environment may run outside of deployments, all services together."""
-    return sum(each.environment.scaling.most for each in services_in(services, environment))
-
-
-def services_in(services: Mapping[int, Service], environment: Environment) -> list[Resolved]:
-    """The services as they are in an environment, except those refused there."""
-    found = (_resolved(service, environment) for service in services.values())
-    return [each for each in found if each is not None]
-
-
-def _service_in(service: Service, environment: Environment) -> Service | None:
-    found = _resolved(service, environment)
-    return found.service if found is not None else None
-
-
-def _resolved(service: Service, environment: Environment) -> Resolved | None:
-    """The service in an environment; None where it is refused there."""
-    try:
-        return resolved(service, environment)
-    except ValidationError:
-        return None
+    return sum(each.environment.scaling.most for each in usable(services, environment).values())

@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
+from nova_infra.checks.rule import as_list
 from nova_infra.config import Toolchain
 from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.names import (
@@ -257,7 +258,7 @@ class ReleaseRoles(Construct):
         acknowledge_own_policy(policy)
         written = cdk.Stack.of(self).resolve(policy.document)["Statement"]
         resources = dict.fromkeys(
-            each for statement in written if statement["Effect"] == "Allow" for each in _listed(statement["Resource"])
+            each for statement in written if statement["Effect"] == "Allow" for each in as_list(statement["Resource"])
         )
         acknowledge(
             policy,
@@ -272,10 +273,6 @@ def _place(stack: cdk.Stack) -> Callable[[str], str]:
     """The beginning of a service's ARNs in a stack's region and account: asking CDK for each ARN would take longer."""
     partition, region, account = stack.partition, stack.region, stack.account
     return lambda service: f"arn:{partition}:{service}:{region}:{account}"
-
-
-def _listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
 
 
 def steering(deployments: str) -> iam.PolicyStatement:

@@ -1,4 +1,4 @@
-"""An environment's stacks in CloudFormation: templates, failures, change sets, and waiting for updates."""
+"""An environment's stacks in CloudFormation: templates, failures, change sets with parameters, waiting."""
 
 import json
 import re

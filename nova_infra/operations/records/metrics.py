@@ -103,7 +103,8 @@ def _frequency(known: Sequence[DeliveredRelease]) -> DeliveryMetric:
         return DeliveryMetric(name, f"not enough time to tell (all {len(known)} within a day)", False, definition)
     # As many intervals as there are deployments after the first.
     per_week = (len(known) - 1) / (span / timedelta(weeks=1))
-    return DeliveryMetric(name, f"{per_week:.1f} a week ({len(known)} in {_days(span)})", True, definition)
+    days = counted(max(1, round(span / timedelta(days=1))), "day")
+    return DeliveryMetric(name, f"{per_week:.1f} a week ({len(known)} in {days})", True, definition)
 
 
 def _lead_time(known: Sequence[DeliveredRelease]) -> DeliveryMetric:
@@ -159,7 +160,3 @@ def duration(span: timedelta) -> str:
     if seconds < 36 * 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86400:.1f} days"
-
-
-def _days(span: timedelta) -> str:
-    return counted(max(1, round(span / timedelta(days=1))), "day")

@@ -1,4 +1,4 @@
-"""``nova status``: each service with its release, tasks, deployment, alarms and faults, such as drift."""
+"""``nova status``: what is known of each service, drift too; the fields of its classes are its JSON's keys."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future

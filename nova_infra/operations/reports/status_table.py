@@ -1,4 +1,4 @@
-"""The table of ``nova status``, and the same facts as JSON."""
+"""The table of ``nova status``, and its JSON, whose keys are the fields of `status`'s data classes."""
 
 import json
 from collections.abc import Iterator, Sequence

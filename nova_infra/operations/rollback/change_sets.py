@@ -1,4 +1,4 @@
-"""The change sets of a rollback: created in parallel, executed in parallel, and none left behind."""
+"""Creates and executes a rollback's change sets in parallel, and leaves none; `aws/stacks` fills them in."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, readable
+from nova_infra.operations.changes.certain import tables
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 
 KIND = "NotPlayed::"
@@ -82,12 +83,8 @@ def _controller(service: Mapping[str, Any]) -> str:
 
 
 def _on_instances(service: Mapping[str, Any]) -> bool:
-    providers = [each.get("CapacityProvider", "FARGATE") for each in _tables(service.get("CapacityProviderStrategy"))]
+    providers = [each.get("CapacityProvider", "FARGATE") for each in tables(service.get("CapacityProviderStrategy"))]
     return any(each not in ("FARGATE", "FARGATE_SPOT") for each in providers)
-
-
-def _tables(entries: Any) -> list[Any]:
-    return [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
 
 
 def _referred_to(value: Any) -> str:
@@ -96,9 +93,9 @@ def _referred_to(value: Any) -> str:
 
 def _groups_of(listener: Mapping[str, Any]) -> list[str]:
     """Logical ids of the target groups that a listener's default actions name."""
-    actions = _tables(listener.get("DefaultActions"))
+    actions = tables(listener.get("DefaultActions"))
     forwards = [each.get("ForwardConfig") for each in actions]
-    weighted = [group for each in _tables(forwards) for group in _tables(each.get("TargetGroups"))]
+    weighted = [group for each in tables(forwards) for group in tables(each.get("TargetGroups"))]
     return [_group_of(each) for each in (*actions, *weighted) if "TargetGroupArn" in each]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.names import BEFORE_DEPLOY, together_name
 from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED
+from nova_infra.rehearsal.tasks.definition import place_for_requests
 from nova_infra.rehearsal.tasks.faults import put_into
 
 Edit = Callable[[Template], Template]
@@ -39,7 +40,7 @@ def _with_tag(value: Any, tag: str) -> Any:
 
 
 def fault_in(repository: str | None, fault: str) -> Edit:
-    """Put a fault into the service whose image comes from a repository.
+    """Put a fault into the service whose image comes from a repository: into the container that gets its requests.
 
     Args:
         repository: Last part of the image's name, without the tag; None for every service.
@@ -48,7 +49,13 @@ def fault_in(repository: str | None, fault: str) -> Edit:
 
     def edit(template: Template) -> Template:
         copy = _copy(template)
-        for container in _containers(copy):
+        services = resources_of_type(copy, "AWS::ECS::Service").values()
+        served = [each for service in services for each in service["Properties"].get("LoadBalancers", ())]
+        names = {str(each.get("ContainerName")) for each in served}
+        for definition in resources_of_type(copy, "AWS::ECS::TaskDefinition").values():
+            containers = definition["Properties"]["ContainerDefinitions"]
+            named = next((each["Name"] for each in containers if each.get("Name") in names), "")
+            container = containers[place_for_requests(containers, named)]
             if repository in (None, repository_of(container)):
                 put_into(container, fault)
         return copy

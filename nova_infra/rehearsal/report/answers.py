@@ -44,7 +44,7 @@ def displaced_operations(elsewhere: Elsewhere) -> list[str]:
     """
     found = []
     for operation, revisions in elsewhere.by_others.items():
-        before, to = elsewhere.before.get(operation, {}), listed([_service(each) for each in revisions])
+        before, to = elsewhere.before.get(operation, {}), listed([each.rpartition(":")[0] for each in revisions])
         after = _together(revisions)
         if not before:
             found.append(f"{operation} is taken by the listener rule of {to}, which comes first")
@@ -143,7 +143,7 @@ def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
     if _share(before, _direct) >= 0.5 and _rises(before, after, _redirected, least=0.5):
         return True
     good = _share(before, _good)
-    return good >= 0.5 and _rises(before, after, _bad, least=1 - good / 2)
+    return good >= 0.5 and _rises(before, after, lambda status: not _good(status), least=1 - good / 2)
 
 
 def _rises(
@@ -175,10 +175,6 @@ def _failed(status: int) -> bool:
 
 def _good(status: int) -> bool:
     return 0 < status < 400
-
-
-def _bad(status: int) -> bool:
-    return not _good(status)
 
 
 def _direct(status: int) -> bool:
@@ -221,7 +217,3 @@ def _before(operation: str, answers: dict[int, int] | None) -> str:
         return ""
     status = max(answers, key=lambda each: answers[each])
     return f" ({status_in_words(operation, status)} before)" if status else " (none before either)"
-
-
-def _service(revision: str) -> str:
-    return revision.rpartition(":")[0]

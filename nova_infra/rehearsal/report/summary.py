@@ -50,7 +50,7 @@ def show_verdict(console: Console, said: Verdict, report: Path) -> None:
 
 def _pipeline(record: Record, width: int) -> Iterator[Text]:
     yield Text()
-    yield _title(f"{record.pipeline}: {record.candidate} over {record.baseline}", width)
+    yield Text(fit(f"{record.pipeline}: {record.candidate} over {record.baseline}", width), "bold")
     for stage in record.stages:
         sign, style = SIGNS[stage.status]
         line = Text(f"  {sign} {fit(stage.name, _NAME):{_NAME}} ", style)
@@ -195,7 +195,3 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
     if slow := record.slow_minutes + sum(result.record.slow_minutes for result in drills):
         yield f"The machine was busy, so the clock waited: {counted(slow, 'simulated minute')} took longer."
     yield from confidence(record)
-
-
-def _title(text: str, width: int) -> Text:
-    return Text(fit(text, width), "bold")

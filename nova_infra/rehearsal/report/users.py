@@ -40,7 +40,20 @@ at most so many times the least."""
 
 def what_users_meet(record: Record) -> list[str]:
     """What users notice, now or soon, although nothing stopped the release, a clause each."""
-    return [*_failed(record), *record.unsafe, *said_once(_of_environments(record))]
+    services = sorted({each.service for each in record.deployments}, key=len, reverse=True)
+    return [*_failed(record), *record.unsafe, *_of_services(said_once(_of_environments(record)), services)]
+
+
+def _of_services(clauses: list[str], services: list[str]) -> list[str]:
+    """Say once what several services share: what a release does to one of forty, it may do to all."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for clause in clauses:
+        service = next((each for each in services if clause.startswith(f"{each} ")), "")
+        kinds.setdefault((clause.removeprefix(service), clause if not service else ""), []).append(service)
+    return [
+        f"{first}{rest}{f' (so do {listed(more, _MOST_NAMED)})' if more else ''}"
+        for (rest, _), (first, *more) in kinds.items()
+    ]
 
 
 def _failed(record: Record) -> list[str]:

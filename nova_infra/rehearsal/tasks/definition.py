@@ -148,7 +148,7 @@ def read_task_definition(
     containers = properties["ContainerDefinitions"]
     if not containers:
         raise UnresolvableError(f"{revision}: ContainerDefinitions is empty: name a container")
-    place = _service_first(containers, serving[0])
+    place = place_for_requests(containers, serving[0])
     read = [_container(properties, number, revision) for number in range(len(containers))]
     further = (*read[:place], *read[place + 1 :])
     port = _port(containers[place], serving[1])
@@ -253,7 +253,7 @@ def _open_files(limits: Sequence[Mapping[str, Any]], where: str) -> tuple[int, i
     return found[0] if found else None
 
 
-def _service_first(containers: Sequence[Mapping[str, Any]], name: str) -> int:
+def place_for_requests(containers: Sequence[Mapping[str, Any]], name: str) -> int:
     """The place of the container that requests are for.
 
     It is the one that a load balancer names, or the service's own, or the first with a port for TCP: an agent's may be

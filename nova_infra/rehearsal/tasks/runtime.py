@@ -53,6 +53,7 @@ class TaskRuntime(ABC):
         dependencies: What nova.toml has started alongside the services.
         place: Where containers run; None where there are none.
         doubts: Revision to what only its image would show, a clause.
+        gaps: What turned out not to be covered, to a sentence.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class TaskRuntime(ABC):
     dependencies: tuple[Needed, ...] = ()
     place: Place | None = None
     doubts: Mapping[str, str] = MappingProxyType({})
+    gaps: Mapping[str, str] = MappingProxyType({})
 
     def runs(self, container: TaskDefinition) -> bool:  # noqa: ARG002 - the same for each
         """Whether a further container of a task runs here."""
@@ -174,7 +176,10 @@ class ImageRuntime(TaskRuntime):
     limits: Limits | None = None
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
     _images: dict[str, EngineImage] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+    gaps: dict[str, str] = field(default_factory=dict)
     _lacking: set[str] = field(default_factory=set)
+    _pulled_ones: set[str] = field(default_factory=set)
     _ready: dict[str, list[ContainerTask]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -229,7 +234,7 @@ class ImageRuntime(TaskRuntime):
                 if found is not None and not EngineImage.read(known, found).stands_in:
                     return
             command = shlex.join(
-                asset_command(local, definition.architecture, asset)
+                asset_command(local, self._architecture(definition), asset)
                 if asset is not None
                 else build_command(local, definition.repository, definition.architecture)
             )
@@ -266,22 +271,36 @@ class ImageRuntime(TaskRuntime):
         place, beside = self.place, [each for each in definition.further if self.runs(each)]
         left_out = tuple(each.name for each in definition.further if each not in beside)
         return task_of(
-            self._limited(replace(definition, further=(), sidecars=left_out)),
-            [self._limited(each) for each in beside],
+            self.as_here(replace(definition, further=(), sidecars=left_out)),
+            [self.as_here(each) for each in beside],
             image_of=self._image,
             place=place,
             names=(f"{place.network.name}-{number}" for number in self._numbers),
             starts=self.starts,
             pace=self.pace,
+            gaps=self.gaps,
         )
 
-    def _limited(self, definition: TaskDefinition) -> TaskDefinition:
+    def as_here(self, definition: TaskDefinition) -> TaskDefinition:
         """A definition with the limits that Fargate would give it, or as much of them as this machine has."""
+        definition = replace(definition, architecture=self._architecture(definition))
         if self.limits is None:
             return definition
         soft, hard = definition.open_files or (FARGATE_OPEN_FILES, FARGATE_OPEN_FILES)
         most = self.limits.open_files
         return replace(definition, open_files=(min(soft, most), min(hard, most)), processes=self.limits.processes)
+
+    def _architecture(self, definition: TaskDefinition) -> str:
+        """What a task's image is for here: of an app's, on a machine that runs nothing else, what this machine is."""
+        wanted, ours, asset = definition.architecture, self.engine.architecture, self.asset_of(definition)
+        if wanted == ours or self.engine.emulates or (asset is None and definition.image not in self._pulled_ones):
+            return wanted
+        self.gaps[wanted] = f"{wanted}: tasks for it ran as {ours} here, which is what this machine is"
+        if asset is not None and not asset.platform:
+            # https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_ecr_assets-readme.html
+            builder = "its asset names no platform, so it is for that of the machine that builds it"
+            self.doubts[definition.revision] = f"only AWS knows whether {definition.name} is for {wanted}: {builder}"
+        return ours
 
     def _image(self, name: str) -> EngineImage:
         """The image that a definition names: one of that name, or the one built for it here."""
@@ -299,6 +318,7 @@ class ImageRuntime(TaskRuntime):
     def _pulled(self, name: str) -> EngineImage:
         if re.search(r"\.dkr[.-]ecr(-fips)?\.", name) or name.startswith("localhost/"):
             raise ImageError(f"{name}: is not in {self.engine.program}'s store: nova image build --local builds it")
+        self._pulled_ones.add(name)
         name = self.engine.full_name(name)
         self.engine.run("pull", "--quiet", name)
         return EngineImage.read(name, self.engine.image(name) or {})

@@ -23,7 +23,7 @@ _HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
 
 def with_entry(text: str, name: str, keys: str = "") -> str:
     """``nova.toml`` with a service at its end."""
-    end = _line_end(text)
+    end = "\r\n" if "\r\n" in text else "\n"
     before = text if text.endswith("\n") else text + end
     lines = ["", "[[services]]", f'name = "{name}"', *keys.splitlines(), ""]
     data = tomllib.loads(text)
@@ -88,10 +88,6 @@ def _differences(one: Any, other: Any) -> int:
     if isinstance(one, list) and isinstance(other, list):
         return sum(map(_differences, one, other)) + abs(len(one) - len(other))
     return int(one != other)
-
-
-def _line_end(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _place(text: str, name: str) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from helpers.exhaustive import one_of_each
 from nova_infra.deployed.aws.client.session import sign_in
 from nova_infra.errors import CheckFailedError, RefusedError
 from nova_infra.images.build import ensure_image
-from nova_infra.images.promote import promote
+from nova_infra.images.publish import promote
 from nova_infra.images.registry import Registry
 from nova_infra.images.tags import ImageSource
 

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from nova_infra.config.environment import Environment
 from nova_infra.config.faults.whereabouts import KeyPlace
-from nova_infra.config.resolved import resolved
+from nova_infra.config.resolved import resolved, usable
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.worker import Queue
 from nova_infra.names import environment_prefix, stack_name
@@ -102,16 +100,20 @@ def between(environments: Mapping[int, Environment], services: Mapping[int, Serv
     ends: dict[tuple[str, str], list[str]] = {}
     for place, environment in environments.items():
         own: dict[str, _Made] = {}
-        for index, service in services.items():
-            for name, made in _made(index, service, place, environment, platform):
+        here = {index: each.service for index, each in usable(services, environment).items()}
+        for index, service in here.items():
+            if service.queue is None or service.queue.existing:
+                continue
+            where = KeyPlace(index, services[index], place, environment)
+            for name, made in _made(service, service.queue, where, environment.name, platform):
                 first = seen.setdefault((environment.account, environment.region, name), made)
                 if first is not made:
                     lines.setdefault((first.key, made.key), _twice(name, first, made))
                     break  # the other queue has its name from this one
                 own[name] = made
-        for index, service in services.items() if own else ():
+        for index, service in here.items() if own else ():
             for line, remedy in _misnamed(f"services[{index}]", service, environment, own):
-                line = KeyPlace(index, service, place, environment).line(line)
+                line = KeyPlace(index, services[index], place, environment).line(line)
                 ends.setdefault((line, remedy), []).append(environment.name)
     yield from lines.values()
     yield from (f"{line} in {', '.join(names)}: {remedy}" for (line, remedy), names in ends.items())
@@ -132,20 +134,13 @@ def _twice(name: str, first: _Made, made: _Made) -> str:
 
 
 def _made(
-    index: int, service: Service, place: int, environment: Environment, platform: str
+    service: Service, queue: Queue, where: KeyPlace, environment: str, platform: str
 ) -> Iterator[tuple[str, _Made]]:
     """The names of the queues that are made for a worker in an environment."""
-    try:
-        queue = resolved(service, environment).service.queue if service.kind == "worker" else None
-    except ValidationError:
-        return
-    if queue is None or queue.existing:
-        return
-    where = KeyPlace(index, service, place, environment)
-    names = queue.names(stack_name(environment_prefix(platform, environment.name), service.name))
+    names = queue.names(stack_name(environment_prefix(platform, environment), service.name))
     for name, key in zip(names, ("name", "name" if queue.dead is None else "dead"), strict=True):
         written = where.line(f"{where.key}.queue.{key}: ").partition(": ")[0]
-        yield name, _Made(written, getattr(queue, key) is None, service.name, environment.name)
+        yield name, _Made(written, getattr(queue, key) is None, service.name, environment)
 
 
 def _misnamed(
@@ -155,12 +150,8 @@ def _misnamed(
 
     Each with its remedy.
     """
-    try:
-        permissions = resolved(service, environment).service.permissions
-    except ValidationError:
-        return
     begins = f":sqs:{environment.region}:{environment.account}:"
-    for place, permission in enumerate(permissions):
+    for place, permission in enumerate(service.permissions):
         for number, arn in enumerate(permission.resources):
             name = arn.partition(begins)[2]
             fifo = name.endswith(".fifo")

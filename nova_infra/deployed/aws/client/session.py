@@ -127,7 +127,7 @@ class Aws:
         lost = False
         for attempt in range(1, WRITES + 1):
             try:
-                answer: dict[str, Any] = getattr(self._once(service), operation)(**arguments)
+                answer: dict[str, Any] = getattr(self.client(service, config=_ONCE), operation)(**arguments)
                 return answer
             except SDK_ERRORS as error:
                 lost = lost or unanswered(error)
@@ -137,10 +137,6 @@ class Aws:
                     raise translated(error, f"{service}:{operation}") from None
             pause(random.uniform(0.5, 1) * min(0.3 * 2**attempt, 8))  # noqa: S311  spreads calls, hides nothing
         raise AssertionError("the last attempt returns or raises")
-
-    def _once(self, service: str) -> Any:
-        """The client of a service that repeats nothing by itself."""
-        return self.client(service, config=_ONCE)
 
     def assumed(self, role_arn: str) -> Aws:
         """The same region by a role, for an hour at most."""

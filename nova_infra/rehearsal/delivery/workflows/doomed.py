@@ -7,7 +7,7 @@ from typing import Any
 
 from nova_infra.names import REGISTRY_ENVIRONMENT
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
-from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed
+from nova_infra.rehearsal.delivery.workflows.job import JobStep, WorkflowJob, deployed, may_sign, why_not_permitted
 from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
 from nova_infra.rehearsal.delivery.workflows.sources import (
     SIGNS_IN,
@@ -53,18 +53,6 @@ _TIMEOUT_MINUTES = 360
 """What GitHub gives a job that says nothing."""
 
 
-def may_sign(permissions: Any) -> bool:
-    """Whether GitHub signs tokens for a job: ``read-all`` and ``{}`` do not allow it."""
-    return permissions == "write-all" or (isinstance(permissions, dict) and permissions.get("id-token") == "write")
-
-
-def may_read(permissions: Any) -> bool:
-    """Whether a job's token may read the repository: it may, unless permissions are given without that."""
-    if isinstance(permissions, dict):
-        return permissions.get("contents") in ("read", "write")
-    return True
-
-
 def why_doomed(
     job: WorkflowJob,
     step: JobStep,
@@ -87,9 +75,10 @@ def why_doomed(
             None,
             (
                 why_not_there(step, before, root),
-                why_inputs_refused(step, root),
+                why_inputs_refused(step, before, root),
+                why_not_permitted(job, step, before),
                 _without_make(job, step, before, root),
-                _without_nova(step, before, root),
+                _without_nova(job, step, before, root),
                 _without_shell(step),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
@@ -110,6 +99,8 @@ def _without_token(job: WorkflowJob, step: JobStep, environment: str) -> Iterato
         yield "the job has no permission id-token: write, so AWS gives it no role"
     if step.uses == _SIGN_IN:
         wanted = step.inputs.get("environment", "")
+        if is_unknown(wanted) and not (environment or is_unknown(environment)):
+            yield "the role for an environment is only for that environment's jobs, and the job names none"
         if is_unknown(wanted) or is_unknown(environment):
             return
         own = f"runs in the environment {environment}" if environment else "names no environment"
@@ -139,7 +130,7 @@ def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[J
     """What the environment names and GitHub's machines do not have: a profile, or a stand-in for AWS."""
     done = [each.script for each in before] + [text_of(root / e.uses) for e in before if e.uses.startswith("./")]
     used = {key: value for each in before for key, value in each.inputs.items()}
-    if "self-hosted" in str(job.content.get("runs-on")) or not _USES_AWS.search(step.commands):
+    if not _on_its_machine(job) or not _USES_AWS.search(step.commands):
         return ""
     if (
         anything_may_be_done(before)
@@ -148,7 +139,7 @@ def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[J
     ):
         return ""
     for name, value in step.variables.items():
-        if is_unknown(value) or not value or "AWS_CONFIG_FILE" in step.variables:
+        if is_unknown(value) or not value or "AWS_CONFIG_FILE" in step.variables or name in step.script:
             continue
         if name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
             return f"{name} names a profile {value!r}, which GitHub's machines do not have: remove the variable"
@@ -189,10 +180,17 @@ def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], ro
     )
 
 
-def _without_nova(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
+def _on_its_machine(job: WorkflowJob) -> bool:
+    """Whether a job runs on a machine of GitHub's as it comes, of which is known what it has."""
+    return re.search(r"\b(?:ubuntu|windows|macos)-", str(job.content.get("runs-on"))) is not None and not (
+        "self-hosted" in str(job.content.get("runs-on")) or job.content.get("container")
+    )
+
+
+def _without_nova(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     """Whether a step calls ``nova`` where nothing has put it on the path: only a virtual environment has it."""
     calls = _CALLS_NOVA.search(text_of(root / step.uses) if step.uses.startswith("./") else step.commands)
-    if not calls or not text_of(root / _SET_UP) or anything_may_be_done(before):
+    if not calls or not text_of(root / _SET_UP) or anything_may_be_done(before) or not _on_its_machine(job):
         return ""
     actions = [text_of(root / each.uses) for each in before if each.uses.startswith("./")]
     scripts = " ".join([step.script, *(each.script for each in before)])
@@ -263,14 +261,15 @@ def why_no_runner(labels: Collection[str], *, builds: bool = False) -> str:
 def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
     if not deployed(step.commands):
         return ""
-    if quoted := re.search(r"--(?:digest|assembly)[= ]'(\$\w+)'", step.script):
+    quoted = re.search(r"--(?:digest|assembly)[= ]'(\$\w+)'", step.script)
+    if quoted is not None and not re.search(r"-c\s+\"", step.script):
         return f"between single quotes {quoted[1]} stays as it is: write double ones"
     digest = _DIGEST.search(step.script)
     built = step.variables.get(digest[1], "") if digest is not None else None
     may_be_set = any("GITHUB_ENV" in each.script for each in before) or anything_may_be_done(before)
     if (
         digest is not None
-        and f"{digest[1]}=" not in step.script
+        and not re.search(rf"\b{digest[1]}=|\bread\b.*\b{digest[1]}\b", step.script)
         and not may_be_set
         and not built
         and not is_unknown(built)

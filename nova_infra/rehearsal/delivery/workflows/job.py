@@ -1,7 +1,7 @@
 """The data classes of a workflow's jobs and steps, before anything is known of a run."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,23 @@ GATE = re.compile(rf"{_COMMAND}make gate ENVIRONMENT=[\"']?([^\s\"';&|)]+)", re.
 IMAGES = re.compile(rf"{_COMMAND}(?:make images?|nova image build)\b", re.MULTILINE)
 _OF_A_MATRIX = re.compile(r"\$\{\{\s*matrix\.[^}]*\}\}")
 _GIVEN = re.compile(r"\$\{\{\s*(env|inputs)\.([\w-]+)\s*\}\}")
+_OF_GH = re.compile(r"^[ \t]*(?:\w+=\S* )*gh (?:release|pr|issue|run|workflow|label|cache)\b", re.MULTILINE)
+_WRITES = tuple(
+    (re.compile(pattern, re.MULTILINE), scopes)
+    for pattern, scopes in (
+        (r"^[ \t]*gh release (?:create|upload|edit|delete)\b|^softprops/action-gh-release@", ("contents",)),
+        (r"^[ \t]*gh pr (?:create|merge|review)\b", ("pull-requests",)),
+        (r"^[ \t]*gh (?:pr|issue) (?:comment|edit|close)\b", ("issues or pull-requests",)),
+        (r"^[ \t]*git push(?:[ \t]+(?:-\S+|origin\b[^\n]*))*[ \t]*$", ("contents",)),
+        (r"^actions/attest(?:-[\w-]+)?@", ("attestations", "id-token")),
+        (r"^github/codeql-action/(?:analyze|upload-sarif)@", ("security-events",)),
+        (r"^actions/deploy-pages@", ("pages", "id-token")),
+    )
+)
+"""What a step does with the job's token:
+https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps."""
+_BRINGS_NO_TOKEN = re.compile(r"\./|(?:actions|github|aws-actions)/(?!create-github-app-token)")
+_OTHER_TOKEN = re.compile(r"secrets\s*(?:\.|\[)\s*(?!['\"]?GITHUB_TOKEN\b)", re.IGNORECASE)
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -160,3 +177,41 @@ def shell_command(shell: str) -> str:
     if "{0}" in shell:
         return shell.replace("{0}", "-c")
     return {"": "bash -e -c", "bash": "bash --noprofile --norc -eo pipefail -c"}.get(shell, f"{shell} -e -c")
+
+
+def may_sign(permissions: Any) -> bool:
+    """Whether GitHub signs tokens for a job: ``read-all`` and ``{}`` do not allow it."""
+    return permissions == "write-all" or (isinstance(permissions, dict) and permissions.get("id-token") == "write")
+
+
+def may_read(permissions: Any) -> bool:
+    """Whether a job's token may read the repository: it may, unless permissions are given without that."""
+    if isinstance(permissions, dict):
+        return permissions.get("contents") in ("read", "write")
+    return True
+
+
+def why_not_permitted(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]) -> str:
+    """What the job's token may not do for a step, or what ``gh`` lacks; empty if another token may do it, too.
+
+    Args:
+        before: The job's steps that ran before it.
+    """
+    if any(each.uses and not _BRINGS_NO_TOKEN.match(each.uses) for each in before):
+        return ""
+    called = _OF_GH.search(step.commands)
+    if called is not None and not any("gh auth" in each.script or "GITHUB_ENV" in each.script for each in before):
+        if not any(name in step.variables for name in ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN")):
+            return "gh has no token: set GH_TOKEN to ${{ github.token }} in its env"
+        has_checkout = any("checkout" in f"{each.uses}{each.script}" or "git " in each.script for each in before)
+        if not has_checkout and "GH_REPO" not in step.variables and not re.search(r"--repo|-R\b|\bcd ", step.commands):
+            return "gh knows no repository: nothing is checked out, and its env has no GH_REPO"
+    if not isinstance(job.permissions, Mapping | str) or _OTHER_TOKEN.search(str(job.content)):
+        return ""
+    does = f"{step.uses}\n{step.commands}"
+    scopes = (scope for pattern, needed in _WRITES for scope in needed if pattern.search(does))
+    given = job.permissions if isinstance(job.permissions, Mapping) else {}
+    if job.permissions == "write-all" or step.inputs.get("upload") in ("never", "false"):
+        return ""
+    lacking = [each for each in scopes if not any(given.get(one) == "write" for one in each.split(" or "))]
+    return f"the job has no permission {lacking[0]}: write" if lacking else ""

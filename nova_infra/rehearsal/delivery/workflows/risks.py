@@ -5,8 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.doomed import may_read
-from nova_infra.rehearsal.delivery.workflows.job import IMAGES, JobStep, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.job import IMAGES, JobStep, WorkflowJob, may_read
 from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, bare
 from nova_infra.rehearsal.delivery.workflows.language.shell import checks
 from nova_infra.rehearsal.delivery.workflows.language.values import as_text, is_unknown

@@ -64,7 +64,7 @@ class Metadata:
 
     def _container(self, definition: TaskDefinition, peer: str) -> dict[str, Any]:
         family, _, revision = definition.revision.rpartition(":")
-        name, task = definition.repository, self._task_arn(definition, peer)
+        name, task = definition.name or definition.repository, self._task_arn(definition, peer)
         return {
             "DockerId": f"{task.rpartition('/')[2]}-1",
             "Name": name,
@@ -101,5 +101,5 @@ class Metadata:
             "PullStoppedAt": self._began,
             "AvailabilityZone": f"{self._home.region}a",
             "LaunchType": "FARGATE",
-            "Containers": [self._container(definition, peer)],
+            "Containers": [self._container(each, peer) for each in (definition, *definition.further)],
         }

@@ -43,7 +43,7 @@ def found(action: str) -> list[str]:
     return [each.detail for each in production_out_of_reach(Template(template["Resources"]))]
 
 
-@pytest.mark.parametrize("action", [*one_of_each(CHANGING), *one_of_each(CREDENTIALS)])
+@pytest.mark.parametrize("action", [*one_of_each(CHANGING), *one_of_each(CREDENTIALS, kind=lambda each: "s3" in each)])
 def test_what_changes_something_or_gives_credentials_is_a_way(action: str) -> None:
     assert any(f"may {action} on *" in each for each in found(action))
 

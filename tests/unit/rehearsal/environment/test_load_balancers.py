@@ -8,10 +8,11 @@ import aiohttp
 import pytest
 
 from nova_infra.rehearsal.clock import COMPRESSED
-from nova_infra.rehearsal.cloudformation.physical import Home
+from nova_infra.rehearsal.cloudformation.physical import Home, host_of
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
+from nova_infra.rehearsal.load_balancer.network import NetworkLoadBalancer
 
 ELB = "AWS::ElasticLoadBalancingV2"
 NOT_FOUND = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
@@ -145,6 +146,46 @@ def test_a_listener_that_gets_a_domain_is_reached_by_it_and_by_its_new_protocol_
             assert balancers.localize(f"http://{own}") not in (here, f"http://{own}")
             async with aiohttp.ClientSession() as client, client.get(balancers.localize(f"http://{own}")) as answer:
                 assert (str(answer.url), answer.status) == (f"{here}/", 404)
+        finally:
+            await balancers.stop()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "known", "unknown"),
+    [
+        ("TCP", 80, "http://{}", "ftp://{}"),
+        ("TCP", 5432, "https://{}:5432", "http://{}"),
+        ("TLS", 443, "https://{}", "http://{}"),
+    ],
+)
+def test_a_network_load_balancer_is_known_by_what_may_be_spoken_over_it(
+    protocol: str, port: int, known: str, unknown: str
+) -> None:
+    listener = {"LoadBalancerArn": {"Ref": "Balancer"}, "Protocol": protocol, "Port": port}
+    listener["DefaultActions"] = [{"Type": "forward", "TargetGroupArn": {"Ref": "Group"}}]
+    group = {"Protocol": "TCP", "TargetType": "ip", "Port": 80}
+    template = {
+        "Resources": {
+            "Balancer": {"Type": f"{ELB}::LoadBalancer", "Properties": {"Type": "network"}},
+            "Group": {"Type": f"{ELB}::TargetGroup", "Properties": group},
+            "Listener": {"Type": f"{ELB}::Listener", "Properties": listener},
+        }
+    }
+
+    async def play() -> None:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
+        stack = PlayedStack("mail", template, exports={}, revisions={})
+        try:
+            await balancers.apply(stack)
+            wanted: Any = SimpleNamespace(name="mail", groups=["mail/Group"], rule=None)
+            found, rule, [its_group] = balancers.place_of(wanted)
+            host = host_of(stack.ref("Balancer"), stack.home)
+            assert balancers.localize(known.format(host)) == found.url
+            assert balancers.localize(unknown.format(host)) == unknown.format(host)
+            assert isinstance(found, NetworkLoadBalancer)
+            assert rule.choose() is its_group
         finally:
             await balancers.stop()
 

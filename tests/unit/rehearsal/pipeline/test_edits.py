@@ -66,6 +66,20 @@ def test_a_fault_goes_into_the_definition_of_its_service_alone(template: dict[st
     assert container(fault_in(None, "no-program")(template))["EntryPoint"] == ["/no-such-program"]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_of_a_task_with_several_containers_the_one_that_gets_its_requests_has_the_fault(
+    template: dict[str, Any], named: bool
+) -> None:
+    own = container(template)
+    init = {"Name": "init", "Image": own["Image"], "Essential": False}
+    template["Resources"]["Task"]["Properties"]["ContainerDefinitions"].insert(0, init)
+    if named:
+        own["Name"] = template["Resources"]["Service"]["Properties"]["LoadBalancers"][0]["ContainerName"] = "app"
+    edited = fault_in(None, "wrong-port")(template)["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+    assert edited[0] == init
+    assert edited[1]["PortMappings"][0]["ContainerPort"] == own["PortMappings"][0]["ContainerPort"] + 1
+
+
 def test_another_canary_changes_the_rollout_and_nothing_else(template: dict[str, Any]) -> None:
     edited = canary(5, 10)(template)
     rollout = edited["Resources"]["Service"]["Properties"]["DeploymentConfiguration"]

@@ -286,3 +286,15 @@ def test_a_few_slow_answers_are_seen_although_the_mean_hardly_moves(
     found = "; ".join(what_users_meet(record))
     assert said in found
     assert bool(found) is bool(said)
+
+
+def test_what_several_services_share_is_said_once(deployed: Callable[..., DeploymentRecord], rehearsed: Make) -> None:
+    record = rehearsed()
+    record.deployments = [deployed(name) for name in ("shop", "shop-desk", "cart", "mail", "bank", "post")]
+    for each in record.deployments[:-1]:
+        each.losses = ["it exited with 1"]
+    record.deployments[0].losses = ["it exited with 1", "it exited with 1"]
+    assert what_users_meet(record) == [
+        "shop lost 2 tasks while serving, the last because it exited with 1",
+        "shop-desk lost a task while serving, the last because it exited with 1 (so do cart, mail, bank)",
+    ]

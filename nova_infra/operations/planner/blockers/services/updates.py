@@ -92,7 +92,7 @@ def _fixed(kind: str, old: _Properties, new: _Properties, replaced: set[str]) ->
     for name, default in _FIXED.get(kind, {}).items():
         was, becomes = (each.get(name, default) for each in (old, new))
         follows = name != "AvailabilityZone" and set(references(becomes)) & replaced
-        if follows or not _may_be_the_same(was, becomes):
+        if follows or (is_known(was) and is_known(becomes) and _plain(was) != _plain(becomes)):
             yield name, "cannot be changed", "give the resource another logical id"
 
 
@@ -105,10 +105,6 @@ def _by_code_deploy(step: Step, old: _Properties, new: _Properties, replaced: se
         if not same(old.get(name), new.get(name)) or set(references(new.get(name))) & replaced:
             fault = "cannot change while CODE_DEPLOY deploys the service: ECS leaves that to CodeDeploy"
             yield name, fault, "deploy it by CodeDeploy, or give a new service the DeploymentController ECS"
-
-
-def _may_be_the_same(one: Any, other: Any) -> bool:
-    return not (is_known(one) and is_known(other)) or _plain(one) == _plain(other)
 
 
 def _plain(value: Any) -> Any:

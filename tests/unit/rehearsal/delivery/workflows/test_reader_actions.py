@@ -41,9 +41,16 @@ def test_what_an_action_refuses_of_its_inputs_stops_its_job(action: str, fault: 
     assert [fault in each for each in told] == ([True] if fault else [])
 
 
-def test_a_region_may_be_a_variable(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [
+        "{uses: ./.github/actions/own, env: {AWS_REGION: x}}",
+        "{run: 'echo AWS_REGION=x >> $GITHUB_ENV'}\n      - uses: ./.github/actions/own",
+    ],
+)
+def test_a_region_may_be_a_variable(before: str, tmp_path: Path) -> None:
     with_action(tmp_path, SIGN_IN.format(""))
-    own = "      - {uses: ./.github/actions/own, env: {AWS_REGION: x}}\n      - uses: ./.github/actions/setup"
+    own = f"      - {before}\n      - uses: ./.github/actions/setup"
     assert said(read(tmp_path, ("integration-test", ACTION, own))) == []
 
 
@@ -61,6 +68,12 @@ def test_a_region_may_be_a_variable(tmp_path: Path) -> None:
             ],
             True,
         ),
+        ("run: make setup, shell: sh", [("test", r"runs-on: .*", "runs-on: [self-hosted, x]")], False),
+        (
+            "run: make setup, shell: sh",
+            [("test", r"runs-on: .*", "runs-on: ubuntu-24.04\n    container: acme/ci")],
+            False,
+        ),
         (
             "run: make setup, shell: sh",
             [("test", r"run: make check", 'run: echo "$PWD/.venv/bin" >> "$GITHUB_PATH"')],
@@ -76,3 +89,67 @@ def test_nova_is_on_no_path_until_a_step_puts_it_there(
     told = [each for each in said(read(tmp_path, *change)) if "no step before it puts nova on the path" in each]
     jobs = {each.split(":")[0] for each in told}
     assert ("✗ test" in jobs or "✗ integration-test" in jobs) == missed
+
+
+def beside(root: Path, job: str) -> list[str]:
+    """What is said of a job of a workflow beside the delivery."""
+    (root / ".github" / "workflows").mkdir(parents=True)
+    head = "name: Back\non: {workflow_dispatch: {inputs: {environment: {type: string}}}}\npermissions: {}\n"
+    (root / ".github" / "workflows" / "back.yml").write_text(f"{head}jobs: {{a: {{runs-on: x, {job}}}}}\n")
+    return [each for each in said(read(root)) if each.startswith("! back.yml: a fails")]
+
+
+TOKEN = "env: {GH_TOKEN: '${{ github.token }}', GH_REPO: x}"
+SOURCES = "{uses: actions/checkout@v7}"
+
+
+@pytest.mark.parametrize(
+    ("job", "fault"),
+    [
+        (f"permissions: {{contents: read}}, steps: [{{run: gh release create x, {TOKEN}}}]", "contents: write"),
+        (f"permissions: read-all, steps: [{{run: gh pr comment 1, {TOKEN}}}]", "issues or pull-requests: write"),
+        (f"permissions: {{issues: write}}, steps: [{{run: gh pr merge 1, {TOKEN}}}]", "pull-requests: write"),
+        (f"permissions: {{contents: write}}, steps: [{{run: gh issue close 1, {TOKEN}}}]", "pull-requests: write"),
+        (
+            f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push --tags origin main}}]",
+            "contents: write",
+        ),
+        (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push}}]", "contents: write"),
+        ("permissions: {attestations: write}, steps: [{uses: actions/attest-build-provenance@v4}]", "id-token: write"),
+        ("steps: [{uses: github/codeql-action/analyze@v4}]", "security-events: write"),
+        ("permissions: {pages: write}, steps: [{uses: actions/deploy-pages@v4}]", "id-token: write"),
+        (f"steps: [{SOURCES}, {{run: gh run list}}]", "gh has no token: set GH_TOKEN"),
+        ("steps: [{run: gh run list, env: {GH_TOKEN: x}}]", "gh knows no repository: nothing is checked out"),
+        (
+            "steps: [{uses: ./.github/actions/sign-in, with: {environment: '${{ inputs.environment }}'}}]",
+            "checks the rep",
+        ),
+        (f"permissions: {{contents: write}}, steps: [{{run: gh release create x, {TOKEN}}}]", ""),
+        (f"permissions: write-all, steps: [{{run: gh pr comment 1, {TOKEN}}}]", ""),
+        ("steps: [{run: gh release create x, env: {GH_TOKEN: '${{ secrets.BOT }}', GH_REPO: x}}]", ""),
+        (f"steps: [{{uses: actions/create-github-app-token@v2}}, {{run: gh pr close 1, {TOKEN}}}]", ""),
+        ("steps: [{run: gh auth login --with-token < x}, {run: gh run list --repo a/b}]", ""),
+        ("steps: [{run: gh run list --repo a/b, env: {GITHUB_TOKEN: x}}]", ""),
+        (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: echo git push}}]", ""),
+        (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push heroku main}}]", ""),
+        (f"permissions: {{pull-requests: write}}, steps: [{{run: gh issue comment 1, {TOKEN}}}]", ""),
+        ("steps: [{uses: github/codeql-action/analyze@v4, with: {upload: never}}]", ""),
+    ],
+)
+def test_a_job_may_do_what_its_token_may(job: str, fault: str, tmp_path: Path) -> None:
+    assert [fault in each for each in beside(tmp_path, job)] == ([True] if fault else [])
+
+
+@pytest.mark.parametrize(("environment", "missed"), [("", True), ("environment: '${{ inputs.environment }}', ", False)])
+def test_a_role_that_only_a_run_chooses_is_for_an_environments_jobs(
+    environment: str, missed: bool, tmp_path: Path
+) -> None:
+    with_action(tmp_path, "runs: {using: node24, main: x}")
+    sign_in = "{uses: ./.github/actions/sign-in, with: {environment: '${{ inputs.environment }}'}}"
+    job = f"{environment}permissions: {{id-token: write}}, steps: [{SOURCES}, {sign_in}]"
+    assert ["and the job names none" in each for each in beside(tmp_path, job)] == [True] * missed
+
+
+def test_a_list_of_runs_brings_no_sources(tmp_path: Path) -> None:
+    job = "steps: [{run: gh run list --repo a/b, env: {GH_TOKEN: x}}, {run: make check}]"
+    assert ["no step before it checks the repository out" in each for each in beside(tmp_path, job)] == [True]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import urllib.request
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,18 @@ def test_a_task_is_told_about_itself_whatever_stands_for_aws(endpoint: str) -> N
     assert found[""]["Networks"][0]["IPv4Addresses"] == ["127.0.0.1"]
     assert found[""]["Labels"]["com.amazonaws.ecs.task-arn"] == task["TaskARN"]
     assert found["/stats"] == {}
+
+
+def test_a_task_is_told_of_all_its_containers_by_their_names() -> None:
+    metadata = Metadata(HOME)
+    init = replace(definition(), name="init", image="busybox:1")
+    url = metadata.variables(replace(definition(), name="web", further=(init,)), "")["ECS_CONTAINER_METADATA_URI_V4"]
+    answer = metadata.answer(f"{url}/task", "10.97.0.2")
+    assert answer is not None
+    assert [(each["Name"], each["Image"]) for each in answer["Containers"]] == [
+        ("web", "r/shop:9"),
+        ("init", "busybox:1"),
+    ]
 
 
 def test_tasks_are_told_apart_by_revision_and_by_address() -> None:
