@@ -88,7 +88,7 @@ class Assembly:
 
 def _unlike(name: str, place: str, known: Collection[str]) -> str:
     """A stack's name, with its account and region if another stack has that name, too, such as GitHub's roles."""
-    return f"{name} in {place.removeprefix('aws://')}" if name in known else name
+    return f"{name}-in-{place.removeprefix('aws://').replace('/', '-')}" if name in known else name
 
 
 def read_assembly(directory: Path) -> Assembly:

@@ -207,7 +207,7 @@ def test_every_stack_reads_the_bootstrap_that_the_doctor_asks_for(
     }
     assert versions == {BOOTSTRAP_VERSION}
     for account in ("111111111111", "222222222222", "333333333333"):
-        template = github_assembly.templates[f"nova-github-actions in {account}/us-east-1"]
+        template = github_assembly.templates[f"nova-github-actions-in-{account}-us-east-1"]
         assert set(re.findall(r":role/(cdk-[\w-]+)", str(template))) == {
             names.bootstrap_role_name(role, account, "us-east-1")
             for role in ("deploy-role", "file-publishing-role", "lookup-role")

@@ -35,10 +35,10 @@ def test_stacks_of_one_name_are_told_apart_by_where_they_are(tmp_path: Path) -> 
     found = read_assembly(tmp_path)
     assert {name: template["Description"] for name, template in found.templates.items()} == {
         "roles": "Roles0",
-        "roles in 222222222222/us-east-1": "Roles1",
-        "roles in 222222222222/eu-west-1": "Roles2",
+        "roles-in-222222222222-us-east-1": "Roles1",
+        "roles-in-222222222222-eu-west-1": "Roles2",
         "Last": "Last",
-        "Last in 222222222222/eu-west-1": "Inner",
+        "Last-in-222222222222-eu-west-1": "Inner",
     }
-    assert found.order["Last"] == {"roles", "roles in 222222222222/eu-west-1"}
-    assert found.protected == {"roles in 222222222222/eu-west-1"}
+    assert found.order["Last"] == {"roles", "roles-in-222222222222-eu-west-1"}
+    assert found.protected == {"roles-in-222222222222-eu-west-1"}
