@@ -25,7 +25,7 @@ from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 MOST_REQUESTS_PER_MINUTE = 400
 _REMEMBERED = 20
-_ORIGINS = {"file": "the requests in their files", "document": "their OpenAPI documents", "paths": "their paths"}
+_ORIGINS = {"file": "their files", "document": "their OpenAPI documents", "paths": "their paths"}
 
 
 @dataclass(eq=False)

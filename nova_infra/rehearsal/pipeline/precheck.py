@@ -17,6 +17,7 @@ from nova_infra.rehearsal.cloudwatch.known import STRANGE, KnownAlarms
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
+from nova_infra.rehearsal.environment.background.resources import fields_of
 from nova_infra.rehearsal.load_balancer.routing import existing_balancer, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.pipeline.builds import environment_prefix
@@ -88,7 +89,7 @@ def taken_for_granted(
                 f"{service}: becomes one of {reading.left[service]}, which the rehearsal does not play: change it in a "
                 "release of its own, which can be judged only in AWS"
             )
-        things = {_in_words(origin) for origin in known}
+        things = {*map(_in_words, known), *(f"the secret {each}" for each in reading.made)}
         for origin, variables in reading.secrets.items():
             if origin not in known and (wanted := sorted(variables - set(provided))):
                 thing, part = _in_words(origin), _part_of(origin)
@@ -143,6 +144,7 @@ class StageReading:
         secrets: What no template makes and values of variables come from, with the names of these variables.
         sidecars: Names of the containers that are not run.
         existing: Load balancers that no stack makes, as CloudWatch knows them.
+        made: Names of the secrets and parameters that its stacks make, with the secrets' fields where templates say.
         alarms: The alarms that its stacks make.
         essential: Containers that are not run and end or hold up their tasks, in words, with what they run.
         unmapped: Health checks of a port that no container maps, where some do not run here, a clause each.
@@ -165,7 +167,7 @@ class StageReading:
         self.essential: dict[str, str] = {}
         self._ports: dict[str, set[int]] = {}
         self._listeners: set[str] = set()
-        self._secrets: set[str] = set()
+        self.made: dict[str, frozenset[str] | None] = {}
         self._exports: dict[str, Any] = {}
         self._groups: dict[str, TargetGroup] = {}
         self._rules: set[str] = set()
@@ -180,7 +182,8 @@ class StageReading:
         for resource_type in PLAYED:
             for logical_id in stack.resources(resource_type):
                 stack.properties(logical_id)
-        self._secrets |= {stack.physical_name(each) for kind in (SECRET, PARAMETER) for each in stack.resources(kind)}
+        self.made |= dict.fromkeys(map(stack.physical_name, stack.resources(PARAMETER)))
+        self.made |= {stack.physical_name(each): fields_of(stack, each) for each in stack.resources(SECRET)}
         for logical_id in stack.resources("AWS::ECS::TaskDefinition"):
             properties = stack.required(logical_id, "ContainerDefinitions", "Memory")
             definition = read_task_definition(properties, f"{stack_name}.{logical_id}", stack.serving(logical_id))
@@ -229,9 +232,13 @@ class StageReading:
             self._ports[stack.ref(task)] = {port for each in given["ContainerDefinitions"] for port in ports_of(each)}
 
     def _declares(self, origin: str) -> bool:
-        """Whether a template makes the secret or the parameter that a value comes from."""
-        name = origin.partition(":secret:")[2].partition(":")[0] or origin.rpartition(":parameter")[2]
-        return bool({name, name.removeprefix("/")} & self._secrets)
+        """Whether a template makes the secret, with the field of it, or the parameter that a value comes from."""
+        name, _, part = origin.partition(":secret:")[2].partition(":")
+        if name in self.made:
+            fields, field = self.made[name], part.partition(":")[0]
+            return not field or fields is None or field in fields
+        parameter = origin.rpartition(":parameter")[2] or origin
+        return not name and bool({parameter, parameter.removeprefix("/")} & self.made.keys())
 
     def _read_load_balancers(self, stack: PlayedStack) -> None:
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):

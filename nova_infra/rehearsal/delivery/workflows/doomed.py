@@ -75,10 +75,10 @@ def why_doomed(
             None,
             (
                 why_not_there(step, before, root),
-                why_inputs_refused(step, root),
+                why_inputs_refused(step, before, root),
                 why_not_permitted(job, step, before),
                 _without_make(job, step, before, root),
-                _without_nova(step, before, root),
+                _without_nova(job, step, before, root),
                 _without_shell(step),
                 *_without_token(job, step, environment),
                 *_without_credentials(job, step, before),
@@ -130,7 +130,7 @@ def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[J
     """What the environment names and GitHub's machines do not have: a profile, or a stand-in for AWS."""
     done = [each.script for each in before] + [text_of(root / e.uses) for e in before if e.uses.startswith("./")]
     used = {key: value for each in before for key, value in each.inputs.items()}
-    if "self-hosted" in str(job.content.get("runs-on")) or not _USES_AWS.search(step.commands):
+    if not _on_its_machine(job) or not _USES_AWS.search(step.commands):
         return ""
     if (
         anything_may_be_done(before)
@@ -139,7 +139,7 @@ def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[J
     ):
         return ""
     for name, value in step.variables.items():
-        if is_unknown(value) or not value or "AWS_CONFIG_FILE" in step.variables:
+        if is_unknown(value) or not value or "AWS_CONFIG_FILE" in step.variables or name in step.script:
             continue
         if name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
             return f"{name} names a profile {value!r}, which GitHub's machines do not have: remove the variable"
@@ -180,10 +180,17 @@ def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], ro
     )
 
 
-def _without_nova(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
+def _on_its_machine(job: WorkflowJob) -> bool:
+    """Whether a job runs on a machine of GitHub's as it comes, of which is known what it has."""
+    return re.search(r"\b(?:ubuntu|windows|macos)-", str(job.content.get("runs-on"))) is not None and not (
+        "self-hosted" in str(job.content.get("runs-on")) or job.content.get("container")
+    )
+
+
+def _without_nova(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     """Whether a step calls ``nova`` where nothing has put it on the path: only a virtual environment has it."""
     calls = _CALLS_NOVA.search(text_of(root / step.uses) if step.uses.startswith("./") else step.commands)
-    if not calls or not text_of(root / _SET_UP) or anything_may_be_done(before):
+    if not calls or not text_of(root / _SET_UP) or anything_may_be_done(before) or not _on_its_machine(job):
         return ""
     actions = [text_of(root / each.uses) for each in before if each.uses.startswith("./")]
     scripts = " ".join([step.script, *(each.script for each in before)])
@@ -254,14 +261,15 @@ def why_no_runner(labels: Collection[str], *, builds: bool = False) -> str:
 def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
     if not deployed(step.commands):
         return ""
-    if quoted := re.search(r"--(?:digest|assembly)[= ]'(\$\w+)'", step.script):
+    quoted = re.search(r"--(?:digest|assembly)[= ]'(\$\w+)'", step.script)
+    if quoted is not None and not re.search(r"-c\s+\"", step.script):
         return f"between single quotes {quoted[1]} stays as it is: write double ones"
     digest = _DIGEST.search(step.script)
     built = step.variables.get(digest[1], "") if digest is not None else None
     may_be_set = any("GITHUB_ENV" in each.script for each in before) or anything_may_be_done(before)
     if (
         digest is not None
-        and f"{digest[1]}=" not in step.script
+        and not re.search(rf"\b{digest[1]}=|\bread\b.*\b{digest[1]}\b", step.script)
         and not may_be_set
         and not built
         and not is_unknown(built)

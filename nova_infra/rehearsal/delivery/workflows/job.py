@@ -24,9 +24,9 @@ _WRITES = tuple(
     (re.compile(pattern, re.MULTILINE), scopes)
     for pattern, scopes in (
         (r"^[ \t]*gh release (?:create|upload|edit|delete)\b|^softprops/action-gh-release@", ("contents",)),
-        (r"^[ \t]*gh pr (?:comment|create|edit|close|merge|review)\b", ("pull-requests",)),
-        (r"^[ \t]*gh issue (?:comment|create|edit|close)\b", ("issues",)),
-        (r"^[ \t]*git push\b", ("contents",)),
+        (r"^[ \t]*gh pr (?:create|merge|review)\b", ("pull-requests",)),
+        (r"^[ \t]*gh (?:pr|issue) (?:comment|edit|close)\b", ("issues or pull-requests",)),
+        (r"^[ \t]*git push(?:[ \t]+(?:-\S+|origin\b[^\n]*))*[ \t]*$", ("contents",)),
         (r"^actions/attest(?:-[\w-]+)?@", ("attestations", "id-token")),
         (r"^github/codeql-action/(?:analyze|upload-sarif)@", ("security-events",)),
         (r"^actions/deploy-pages@", ("pages", "id-token")),
@@ -211,5 +211,7 @@ def why_not_permitted(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]
     does = f"{step.uses}\n{step.commands}"
     scopes = (scope for pattern, needed in _WRITES for scope in needed if pattern.search(does))
     given = job.permissions if isinstance(job.permissions, Mapping) else {}
-    lacking = [each for each in scopes if job.permissions != "write-all" and given.get(each) != "write"]
+    if job.permissions == "write-all" or step.inputs.get("upload") in ("never", "false"):
+        return ""
+    lacking = [each for each in scopes if not any(given.get(one) == "write" for one in each.split(" or "))]
     return f"the job has no permission {lacking[0]}: write" if lacking else ""

@@ -57,7 +57,8 @@ _PLAIN = re.compile(r"[\w ./:=@%+,\"$'{}-]+")
 # Places of GitHub's own machines, and how tests report there.
 _RUNNER = "/home/runner/"
 _OURS = ("./.github/actions/setup", "./.github/actions/sign-in")
-_REPORT = re.compile(r"^--junit-?xml[= ]\S+ ?")
+_ENGINE = re.compile("docker|podman|colima|wsl", re.IGNORECASE)
+_REPORT = re.compile(r"--junit-?xml[= ]\S+ ?")
 _QUIET = {"GITHUB_OUTPUT": "/dev/null", "GITHUB_STEP_SUMMARY": "/dev/null", "GITHUB_ENV": "/dev/null"}
 
 
@@ -289,11 +290,12 @@ class _WorkflowReader:
 
     def _why_never(self, job: WorkflowJob) -> str:
         """Why GitHub never starts a job that it does not skip; empty if it does."""
+        builds = any(IMAGES.search(each) for each in job.scripts()) and not _ENGINE.search(str(job.content))
         own, whole = (self._run.group(job, each.get("concurrency"), 1) for each in (job.content, self._content))
         if own and own == whole:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"
         return (
-            why_no_runner(self._run.labels(job), builds=any(IMAGES.search(script) for script in job.scripts()))
+            why_no_runner(self._run.labels(job), builds=builds)
             or why_not_set_up(job.steps)
             or why_no_service(job.content.get("services"))
             or why_no_combinations(job.content, lambda text: self._run.evaluated(job, text))

@@ -1,14 +1,14 @@
 """What a step has of the repository: what was checked out (depth, path), and the project's own actions."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nova_infra.documents.yamls import compose, is_boundless, values
 from nova_infra.rehearsal.delivery.workflows.job import JobStep
 from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, ExpressionError, embedded, named
-from nova_infra.rehearsal.delivery.workflows.language.values import is_unknown
+from nova_infra.rehearsal.delivery.workflows.language.values import Open, is_unknown
 
 SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
 # What surely gives no credentials; somebody's own action may.
@@ -89,19 +89,25 @@ def text_of(action: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def why_inputs_refused(step: JobStep, root: Path) -> str:
+def why_inputs_refused(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     """What an action, or one that the project's own action uses, refuses of what it is given; empty if nothing."""
+    if isinstance(step.inputs, Open):
+        return ""
+    # Who signs in once sets the region for all steps that follow.
+    sets_more = anything_may_be_done(before) or any("GITHUB_ENV" in each.script for each in before)
+    sets_more = sets_more or any(name in each.uses for each in before for name in SIGNS_IN)
+    variables = {*step.variables, *(["AWS_REGION"] if sets_more else [])}
     inner = _content(root / step.uses / "action.yml") if step.uses.startswith("./") else {}
     steps = (inner.get("runs") or {}).get("steps") or [] if isinstance(inner.get("runs"), dict) else []
     for each in ({"uses": step.uses, "with": step.inputs}, *(each for each in steps if isinstance(each, Mapping))):
         found = each.get("with")
-        given = {str(k): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
-        if why := _refused(str(each.get("uses", "")), given, step.variables):
+        given = {str(k).lower(): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
+        if why := _refused(str(each.get("uses", "")), given, variables):
             return why
     return ""
 
 
-def _refused(uses: str, given: Mapping[str, str], variables: Mapping[str, str]) -> str:
+def _refused(uses: str, given: Mapping[str, str], variables: Collection[str]) -> str:
     action = uses.partition("@")[0]
     name, version = given.get("name", ""), given.get("python-version", "")
     if action == "actions/upload-artifact" and not is_unknown(name) and (sign := _NOT_IN_NAMES.search(name)):
@@ -112,7 +118,7 @@ def _refused(uses: str, given: Mapping[str, str], variables: Mapping[str, str]) 
         return ""
     seconds, audience = given.get("role-duration-seconds", ""), given.get("audience", "")
     session = EMBEDDED.sub("xx", given.get("role-session-name", "xx"))
-    if "aws-region" not in given and not {"AWS_REGION", "AWS_DEFAULT_REGION"} & variables.keys():
+    if "aws-region" not in given and "AWS_REGION" not in variables:
         return f"{action} says no aws-region, which it needs"
     if seconds.isdigit() and int(seconds) and not 900 <= int(seconds) <= 43200:
         return f"{action} asks for a session of {seconds} s, and AWS gives 900 to 43200"

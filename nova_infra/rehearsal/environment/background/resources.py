@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.deployed.aws.client.stand_in import StandInAws
+from nova_infra.names import BEFORE_DEPLOY
 from nova_infra.rehearsal.cloudformation import physical
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.tasks.task import SECRET
 
 
@@ -136,6 +138,23 @@ def secret_value(properties: Mapping[str, Any]) -> str:
     return SECRET
 
 
+def fields_of(stack: PlayedStack, secret: str) -> frozenset[str] | None:
+    """The fields that a template gives a secret; None if it does not say, or something else of it may add others."""
+    properties, kinds = stack.properties(secret), {str(each["Type"]) for each in stack.template["Resources"].values()}
+    adds = any(each.startswith(_FILLERS) and each != BEFORE_DEPLOY for each in kinds)
+    if adds or not {"SecretString", "GenerateSecretString"} & properties.keys():
+        return None
+    try:
+        found = json.loads(secret_value(properties))
+    except (TypeError, ValueError):  # no JSON, or a template of it that is no object
+        found = None
+    return frozenset(found if isinstance(found, dict) else ())
+
+
+_FILLERS = (
+    *("AWS::SecretsManager::SecretTargetAttachment", "AWS::SecretsManager::RotationSchedule"),
+    *("AWS::CloudFormation::CustomResource", "Custom::"),
+)
 _Make = Callable[[StandInAws, Resource, Resource | None], None]
 
 _MAKERS: dict[str, _Make] = {

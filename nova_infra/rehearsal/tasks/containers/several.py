@@ -64,10 +64,12 @@ class SeveralContainers(ContainerTask):
 
     Attributes:
         stopped_because: Why another container ended the task.
+        gaps: The name of a container that failed, and that the task goes on without, to a sentence on it.
     """
 
     others: Sequence[ContainerTask] = field(kw_only=True)
     pause: Pause = field(kw_only=True)
+    gaps: dict[str, str] = field(kw_only=True, default_factory=dict)
     _parts: dict[str, _Part] = field(default_factory=dict)
     _fallen: ContainerTask | None = None
     _fall: asyncio.Task[None] | None = None
@@ -155,10 +157,20 @@ class SeveralContainers(ContainerTask):
             if check is not None:
                 await each.wait_for_health()
                 part.healthy = True
+            if not each.definition.essential:
+                await self._note_end(each)
         except TaskFailedError as error:
             part.failure = str(error)
             if each.definition.essential and each.exit_code is None:  # else its end says more
                 raise TaskFailedError(f"container {part.name}: {error}") from None
+
+    async def _note_end(self, container: ContainerTask) -> None:
+        """Wait for the end of one that the task goes on without, and note it where it failed."""
+        await container.ended()
+        if container.exit_code and not self._ends:
+            name, said = container.definition.name, last_words(container.said)
+            ended = f"exited with code {container.exit_code} ({said})"
+            self.gaps.setdefault(name, f"what {name} would go on to do: it {ended}, and is not essential to its task")
 
     async def _wait_for_others(self, waiter: TaskDefinition) -> None:
         """Wait for what a container waits for. One that does not run here counts as what it is waited for."""
@@ -232,9 +244,9 @@ class SeveralContainers(ContainerTask):
 
     def read_usage(self) -> Usage | None:
         found = [super().read_usage(), *(each.read_usage() for each in self.others)]
-        known = [each for each in found if each is not None]
-        if len(known) < len(found):
+        if found[0] is None:
             return None
+        known = [each for each in found if each is not None]  # One of the others may just have ended.
         cpu, memory = (sum(getattr(each, name) for each in known) for name in ("cpu", "memory"))
         return Usage(min(cpu, 100.0), memory, sum(each.spent for each in known), max(each.had for each in known))
 
@@ -253,6 +265,7 @@ def task_of(
     names: Iterator[str],
     starts: asyncio.Semaphore,
     pace: Pace,
+    gaps: dict[str, str],
 ) -> ContainerTask:
     """A task.
 
@@ -261,6 +274,7 @@ def task_of(
         beside: Its other containers that run here.
         names: What the engine may call containers.
         starts: Limits how many tasks start side by side.
+        gaps: What turns out not to be covered is written here.
     """
     containers = [(each, image_of(each.image)) for each in (first, *beside)]
     owner = next(names)
@@ -281,6 +295,7 @@ def task_of(
         **own[1],
         others=[ContainerTask(each, asyncio.Semaphore(), _patience(each), **how) for each, how in others],
         pause=Pause(place, owner, first),
+        gaps=gaps,
     )
 
 

@@ -132,7 +132,7 @@ def test_calls_of_a_file_are_made_with_their_json_as_a_message(tmp_path: Path) -
     asked = asked_of(answer, written=written(tmp_path, text))
     assert asked.operations == ["gRPC /shop.Shop/Place", "gRPC /shop.Shop/List"]
     assert calls == [framed(b"\x0a\x03tea\x1a\x03\x10\xac\x02"), framed(b"")]
-    assert asked.origin == "the requests in their files"
+    assert asked.origin == "their files"
 
 
 @pytest.mark.parametrize(

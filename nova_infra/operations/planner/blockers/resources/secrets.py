@@ -12,7 +12,7 @@ from typing import Any
 
 from nova_infra.operations.changes.certain import is_function, tables
 from nova_infra.operations.changes.template_values import references, shown
-from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.model import Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 _SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type, not a password
@@ -27,6 +27,7 @@ _OF_DATABASES = frozenset(
     }
 )
 _KEY_OF = re.compile(r"\$\{(\w+)\}:(\w[^:$]*)(?::.*)?")
+_KEY_OF_NAME = re.compile(r"arn:[^:]*(?:::Partition\})?:secretsmanager:(.*):secret:([^:$]+):(\w[^:$]*)(?::.*)?")
 
 
 def missing_secret_keys(step: Step) -> Iterator[Refusal]:
@@ -35,33 +36,37 @@ def missing_secret_keys(step: Step) -> Iterator[Refusal]:
     What a secret holds that is deployed already, only AWS knows: somebody may have changed it. The same goes for a new
     one that a rotation or a custom resource may write to.
     """
-    before = step.before.resources if step.before is not None else {}
     for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition") if step.actions else ():
         for container in tables(properties.get("ContainerDefinitions")):
             for each in tables(container.get("Secrets")):
-                named, key = _named(each.get("ValueFrom"))
-                secret = _attached_to(step, named)
-                resource = step.after.resources.get(secret, {})
-                if not key or resource.get("Type") != _SECRET or secret in before:
-                    continue
-                keys = _keys_when_made(step, secret, resource.get("Properties", {}))
+                stack, secret, key = _named(step, shown(each.get("ValueFrom")))
+                keys = _keys_when_made(step, stack, secret) if key else None
                 if keys is not None and key not in keys:
                     added = ["what its database adds, such as host"] if keys >= _OF_DATABASES else []
                     own = [*sorted(keys - _OF_DATABASES), *added] if added else sorted(keys)
                     has = f"has {' and '.join(own)}" if own else "is no JSON object"
+                    what = secret if stack is step.after else f"{stack.key.name}.{secret}"
                     yield step.refuse(
                         f"{logical_id}.Secrets",
-                        f"{each.get('Name')} is the key {key} of {secret}, which {has}, so no task starts "
+                        f"{each.get('Name')} is the key {key} of {what}, which {has}, so no task starts "
                         "(ResourceInitializationError)",
-                        f"correct the key, or add it to {secret}",
+                        f"correct the key, or add it to {what}",
                         "this would fail",
                     )
 
 
-def _named(value: Any) -> tuple[str, str]:
-    """The secret of the same stack and the key that a reference names; empty if it names none."""
-    match = _KEY_OF.fullmatch(shown(value))
-    return (match[1], match[2]) if match is not None else ("", "")
+def _named(step: Step, value: str) -> tuple[StackTemplate, str, str]:
+    """The stack, the secret of it and the key that a reference names; an empty key if it names none that is known."""
+    if match := _KEY_OF.fullmatch(value):
+        return step.after, _attached_to(step, match[1]), match[2]
+    place = step.after.key
+    here = value.replace("${AWS::Region}", place.region).replace("${AWS::AccountId}", place.account)
+    if match := _KEY_OF_NAME.fullmatch(here):
+        for stack in (step.after, *step.release.values()) if match[1] == f"{place.region}:{place.account}" else ():
+            for logical_id, properties in stack.of_type(_SECRET) if stack.key[:2] == place[:2] else ():
+                if properties.get("Name") == match[2]:
+                    return stack, logical_id, match[3]
+    return step.after, "", ""
 
 
 def _attached_to(step: Step, logical_id: str) -> str:
@@ -72,17 +77,26 @@ def _attached_to(step: Step, logical_id: str) -> str:
     return next(iter(references(resource.get("Properties", {}).get("SecretId"))), "")
 
 
-def _keys_when_made(step: Step, secret: str, properties: Mapping[str, Any]) -> set[str] | None:
+def _keys_when_made(step: Step, stack: StackTemplate, secret: str) -> set[str] | None:
     """The keys of a new secret, with those that its stack adds; None if the templates do not say."""
+    before = step.before if stack is step.after else step.world.stacks.get(stack.key)
+    resource = stack.resources.get(secret, {})
+    if resource.get("Type") != _SECRET or (before is not None and secret in before.resources):
+        return None
+    properties = resource.get("Properties", {})
     writers = {
-        str(resource["Type"])
-        for resource in step.after.resources.values()
-        if _writes(str(resource["Type"])) and secret in set(references(resource.get("Properties", {})))
+        str(each["Type"])
+        for each in stack.resources.values()
+        if _writes(str(each["Type"])) and _mentions(each.get("Properties", {}), secret, properties.get("Name"))
     }
     keys = _keys(properties)
     if keys is None or writers - {_ATTACHMENT}:
         return None
     return keys | _OF_DATABASES if writers else keys
+
+
+def _mentions(properties: Any, secret: str, name: Any) -> bool:
+    return secret in set(references(properties)) or (isinstance(name, str) and name in json.dumps(properties))
 
 
 def _writes(kind: str) -> bool:

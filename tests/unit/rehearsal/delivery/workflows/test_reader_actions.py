@@ -41,9 +41,16 @@ def test_what_an_action_refuses_of_its_inputs_stops_its_job(action: str, fault: 
     assert [fault in each for each in told] == ([True] if fault else [])
 
 
-def test_a_region_may_be_a_variable(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [
+        "{uses: ./.github/actions/own, env: {AWS_REGION: x}}",
+        "{run: 'echo AWS_REGION=x >> $GITHUB_ENV'}\n      - uses: ./.github/actions/own",
+    ],
+)
+def test_a_region_may_be_a_variable(before: str, tmp_path: Path) -> None:
     with_action(tmp_path, SIGN_IN.format(""))
-    own = "      - {uses: ./.github/actions/own, env: {AWS_REGION: x}}\n      - uses: ./.github/actions/setup"
+    own = f"      - {before}\n      - uses: ./.github/actions/setup"
     assert said(read(tmp_path, ("integration-test", ACTION, own))) == []
 
 
@@ -60,6 +67,12 @@ def test_a_region_may_be_a_variable(tmp_path: Path) -> None:
                 ("integration-test", r"run: .*", "run: nova status"),
             ],
             True,
+        ),
+        ("run: make setup, shell: sh", [("test", r"runs-on: .*", "runs-on: [self-hosted, x]")], False),
+        (
+            "run: make setup, shell: sh",
+            [("test", r"runs-on: .*", "runs-on: ubuntu-24.04\n    container: acme/ci")],
+            False,
         ),
         (
             "run: make setup, shell: sh",
@@ -94,8 +107,13 @@ SOURCES = "{uses: actions/checkout@v7}"
     ("job", "fault"),
     [
         (f"permissions: {{contents: read}}, steps: [{{run: gh release create x, {TOKEN}}}]", "contents: write"),
-        (f"permissions: read-all, steps: [{{run: gh pr comment 1, {TOKEN}}}]", "pull-requests: write"),
-        (f"permissions: {{contents: write}}, steps: [{{run: gh issue close 1, {TOKEN}}}]", "issues: write"),
+        (f"permissions: read-all, steps: [{{run: gh pr comment 1, {TOKEN}}}]", "issues or pull-requests: write"),
+        (f"permissions: {{issues: write}}, steps: [{{run: gh pr merge 1, {TOKEN}}}]", "pull-requests: write"),
+        (f"permissions: {{contents: write}}, steps: [{{run: gh issue close 1, {TOKEN}}}]", "pull-requests: write"),
+        (
+            f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push --tags origin main}}]",
+            "contents: write",
+        ),
         (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push}}]", "contents: write"),
         ("permissions: {attestations: write}, steps: [{uses: actions/attest-build-provenance@v4}]", "id-token: write"),
         ("steps: [{uses: github/codeql-action/analyze@v4}]", "security-events: write"),
@@ -113,6 +131,9 @@ SOURCES = "{uses: actions/checkout@v7}"
         ("steps: [{run: gh auth login --with-token < x}, {run: gh run list --repo a/b}]", ""),
         ("steps: [{run: gh run list --repo a/b, env: {GITHUB_TOKEN: x}}]", ""),
         (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: echo git push}}]", ""),
+        (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push heroku main}}]", ""),
+        (f"permissions: {{pull-requests: write}}, steps: [{{run: gh issue comment 1, {TOKEN}}}]", ""),
+        ("steps: [{uses: github/codeql-action/analyze@v4, with: {upload: never}}]", ""),
     ],
 )
 def test_a_job_may_do_what_its_token_may(job: str, fault: str, tmp_path: Path) -> None:

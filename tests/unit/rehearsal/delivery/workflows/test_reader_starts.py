@@ -176,6 +176,8 @@ def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_p
             ("integration-test", r"(--junit-xml)", r"--color=no --cov=x --junit-xml"),
             ("deploy-staging", r"ASSEMBLY:", "OTHER:"),
             ("deploy-staging", r"run: nova deploy", "run: ASSEMBLY=$OTHER nova deploy"),
+            ("build", r"runs-on: .*", "runs-on: macos-15"),
+            ("build", SETUP, "      - uses: docker/setup-docker-action@v4\n" + SETUP),
         ],
         [
             ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),

@@ -16,6 +16,7 @@ from helpers.engines import limits_of
 from helpers.exhaustive import one_of_each
 from nova_infra.containers.engine import Engine
 from nova_infra.rehearsal.tasks.containers.place import pause_program
+from nova_infra.rehearsal.tasks.containers.several import SeveralContainers
 from nova_infra.rehearsal.tasks.definition import HealthCheck, SharedMount, TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
@@ -145,6 +146,23 @@ def test_a_task_that_serves_ends_with_any_essential_container(run: Run, define: 
         assert task.stopped_reason() == "container helper: essential container exited with code 3: cannot find my model"
 
     assert run(define(name="main", further=(beside("helper", "exit-later"),)), wait)[1] == ""
+
+
+@pytest.mark.exhaustive(FIRST)
+def test_a_task_goes_on_without_a_container_that_is_not_essential_and_it_is_measured_and_noted(
+    run: Run, define: Define, beside: Define
+) -> None:
+    async def look(task: Task) -> None:
+        assert isinstance(task, SeveralContainers)
+        async with asyncio.timeout(60):
+            while not task.gaps:
+                assert task.read_usage() is not None
+                await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(status, task.port) == 200
+        said = "it exited with code 3 (cannot find my model), and is not essential to its task"
+        assert task.gaps == {"helper": f"what helper would go on to do: {said}"}
+
+    assert run(define(name="main", further=(beside("helper", "exit-later", essential=False),)), look)[1] == ""
 
 
 @pytest.mark.exhaustive(FIRST)
