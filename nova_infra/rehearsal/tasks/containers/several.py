@@ -206,7 +206,7 @@ class SeveralContainers(ContainerTask):
 
     async def _guard_task(self) -> None:
         """Keep the containers together within the memory of the task: the kernel ends the one that holds most."""
-        limit = max(each.definition.memory for each in (self, *self.others))
+        limit = self.definition.task_memory or self.definition.memory
         while True:
             held = [super().memory, *(each.memory for each in self.others)]
             self.note_memory(sum(held))
