@@ -221,6 +221,14 @@ def test_containers_together_may_hold_no_more_than_the_task(
 
 
 @pytest.mark.exhaustive(FIRST)
+def test_a_container_may_have_the_mounts_of_any_other(run: Run, define: Define, beside: Define) -> None:
+    """It reads what the one with requests writes, as a shipper of logs does, and another has its mounts in turn."""
+    reads = beside("reads", "reads:/tmp/x", 4000, volumes_from=("main:ro",), waits_for=(("main", "START"),))
+    chained = beside("chained", "reads:/tmp/x", 4001, volumes_from=("reads:ro",), waits_for=(("reads", "START"),))
+    assert play(run, define("writes:/tmp/x", name="main", further=(chained, reads))) == (200, "")
+
+
+@pytest.mark.exhaustive(FIRST)
 @pytest.mark.parametrize("whose", ["main", "other"])
 def test_a_working_directory_that_an_image_lacks_is_made_for_each_container(
     run: Run, define: Define, beside: Define, whose: str
