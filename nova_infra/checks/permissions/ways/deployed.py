@@ -41,6 +41,9 @@ _SEARCH_DOMAINS = ("AWS::OpenSearchService::Domain", "AWS::Elasticsearch::Domain
 _NAMED_FREELY = re.compile(
     r"(?i).*policy(documents?|text)?|policies|environment(variables)?|statement|tags|.*description|value|dashboardbody"
 )
+_JUDGED_BY_WHAT_THEY_ALLOW = (
+    *("AWS::IAM::", "AWS::Lambda::Permission", "AWS::Lambda::LayerVersionPermission", "AWS::Events::EventBusPolicy"),
+)
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
 # CDK's stack with the artifacts for another region: what deploys there reads them, as it does in the pipeline's region.
 _COPIES = "CrossRegionCodePipelineReplicationBucket"
@@ -157,9 +160,10 @@ def _named(template: Template) -> Iterator[tuple[str, str, str]]:
     """Where a resource names an account of an earlier environment: by which property, and which account."""
     earlier = template.before - {template.account}
     for logical_id, resource in template.resources.items() if earlier else ():
-        if resource["Type"].startswith("AWS::IAM::"):
+        properties = resource.get("Properties", {})
+        if resource["Type"].startswith(_JUDGED_BY_WHAT_THEY_ALLOW):
             continue
-        for key, value in resource.get("Properties", {}).items():
+        for key, value in properties.items():
             texts = " ".join(_texts({key: value}))
             for account in sorted(each for each in earlier if re.search(rf"(?<!\d){each}(?!\d)", texts)):
                 yield logical_id, key, account

@@ -47,4 +47,6 @@ def test_what_code_or_people_read_may_name_any_account() -> None:
     put(template, "Task", "AWS::ECS::TaskDefinition", ContainerDefinitions=[variables], Tags=[{"Value": DEV}])
     put(template, "Alarm", "AWS::CloudWatch::Alarm", AlarmDescription=f"as in {DEV}")
     put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sqs:*", f"arn:aws:sqs:*:{DEV}:x")}])
+    reading = {"Action": "lambda:GetLayerVersion", "LayerVersionArn": "arn:x", "Principal": DEV}
+    put(template, "Layer", "AWS::Lambda::LayerVersionPermission", **reading)
     assert findings(template, PROD, "Prod") == []
