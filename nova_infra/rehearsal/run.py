@@ -104,7 +104,7 @@ def rehearse(options: Options) -> bool:
         record.seconds = time.monotonic() - began
         released = [each.new for each in record.deployments if not each.baseline]
         doubts = prepared.runtime.doubts
-        record.not_rehearsed += sorted(prepared.runtime.gaps)
+        record.not_rehearsed += prepared.runtime.gaps.values()
         record.granted += dict.fromkeys(doubts[each] for each in released if each in doubts)
     return _show(record, results, options, console)
 

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -53,7 +53,7 @@ class TaskRuntime(ABC):
         dependencies: What nova.toml has started alongside the services.
         place: Where containers run; None where there are none.
         doubts: Revision to what only its image would show, a clause.
-        gaps: What turned out not to be covered, a sentence each.
+        gaps: What turned out not to be covered, to a sentence.
     """
 
     kind: Kind
@@ -63,7 +63,7 @@ class TaskRuntime(ABC):
     dependencies: tuple[Needed, ...] = ()
     place: Place | None = None
     doubts: Mapping[str, str] = MappingProxyType({})
-    gaps: Collection[str] = ()
+    gaps: Mapping[str, str] = MappingProxyType({})
 
     def runs(self, container: TaskDefinition) -> bool:  # noqa: ARG002 - the same for each
         """Whether a further container of a task runs here."""
@@ -177,7 +177,7 @@ class ImageRuntime(TaskRuntime):
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
     _images: dict[str, EngineImage] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
-    gaps: set[str] = field(default_factory=set)
+    gaps: dict[str, str] = field(default_factory=dict)
     _lacking: set[str] = field(default_factory=set)
     _pulled_ones: set[str] = field(default_factory=set)
     _ready: dict[str, list[ContainerTask]] = field(default_factory=dict)
@@ -278,6 +278,7 @@ class ImageRuntime(TaskRuntime):
             names=(f"{place.network.name}-{number}" for number in self._numbers),
             starts=self.starts,
             pace=self.pace,
+            gaps=self.gaps,
         )
 
     def as_here(self, definition: TaskDefinition) -> TaskDefinition:
@@ -294,7 +295,7 @@ class ImageRuntime(TaskRuntime):
         wanted, ours, asset = definition.architecture, self.engine.architecture, self.asset_of(definition)
         if wanted == ours or self.engine.emulates or (asset is None and definition.image not in self._pulled_ones):
             return wanted
-        self.gaps.add(f"{wanted}: tasks for it ran as {ours} here, which is what this machine is")
+        self.gaps[wanted] = f"{wanted}: tasks for it ran as {ours} here, which is what this machine is"
         if asset is not None and not asset.platform:
             # https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_ecr_assets-readme.html
             builder = "its asset names no platform, so it is for that of the machine that builds it"

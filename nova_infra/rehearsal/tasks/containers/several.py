@@ -7,7 +7,7 @@ container waits in vain, agent/engine/dependencygraph of https://github.com/aws/
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from nova_infra.machine.parallel import gather
@@ -64,10 +64,12 @@ class SeveralContainers(ContainerTask):
 
     Attributes:
         stopped_because: Why another container ended the task.
+        gaps: The name of a container that failed, and that the task goes on without, to a sentence on it.
     """
 
     others: Sequence[ContainerTask] = field(kw_only=True)
     pause: Pause = field(kw_only=True)
+    gaps: dict[str, str] = field(kw_only=True, default_factory=dict)
     _parts: dict[str, _Part] = field(default_factory=dict)
     _fallen: ContainerTask | None = None
     _fall: asyncio.Task[None] | None = None
@@ -90,9 +92,17 @@ class SeveralContainers(ContainerTask):
         if self._created:
             return
         self.port, self.address = await self.pause.begin(self.port)
-        for waits in (False, True):
-            await gather(*(each.create() for each in self.others if bool(each.definition.volumes_from) == waits))
-        await super().create()
+        made = {each.name: each for each in (self, *self.others)}
+        sources = {name: [of.rpartition(":")[0] for of in each.definition.volumes_from] for name, each in made.items()}
+        order = TopologicalSorter(sources)
+        try:
+            order.prepare()
+        except CycleError:
+            raise TaskFailedError("VolumesFrom: its containers take volumes from each other") from None
+        while order.is_active():
+            ready = order.get_ready()
+            await gather(*(ContainerTask.create(made[each]) for each in ready))
+            order.done(*ready)
 
     async def start(self) -> None:
         await self._together(self._rise())
@@ -155,10 +165,20 @@ class SeveralContainers(ContainerTask):
             if check is not None:
                 await each.wait_for_health()
                 part.healthy = True
+            if not each.definition.essential:
+                await self._note_end(each)
         except TaskFailedError as error:
             part.failure = str(error)
             if each.definition.essential and each.exit_code is None:  # else its end says more
                 raise TaskFailedError(f"container {part.name}: {error}") from None
+
+    async def _note_end(self, container: ContainerTask) -> None:
+        """Wait for the end of one that the task goes on without, and note it where it failed."""
+        await container.ended()
+        if container.exit_code and not self._ends:
+            name, said = container.definition.name, last_words(container.said)
+            ended = f"exited with code {container.exit_code} ({said})"
+            self.gaps.setdefault(name, f"what {name} would go on to do: it {ended}, and is not essential to its task")
 
     async def _wait_for_others(self, waiter: TaskDefinition) -> None:
         """Wait for what a container waits for. One that does not run here counts as what it is waited for."""
@@ -194,7 +214,7 @@ class SeveralContainers(ContainerTask):
 
     async def _guard_task(self) -> None:
         """Keep the containers together within the memory of the task: the kernel ends the one that holds most."""
-        limit = max(each.definition.memory for each in (self, *self.others))
+        limit = self.definition.task_memory or self.definition.memory
         while True:
             held = [super().memory, *(each.memory for each in self.others)]
             self.note_memory(sum(held))
@@ -232,9 +252,9 @@ class SeveralContainers(ContainerTask):
 
     def read_usage(self) -> Usage | None:
         found = [super().read_usage(), *(each.read_usage() for each in self.others)]
-        known = [each for each in found if each is not None]
-        if len(known) < len(found):
+        if found[0] is None:
             return None
+        known = [each for each in found if each is not None]  # One of the others may just have ended.
         cpu, memory = (sum(getattr(each, name) for each in known) for name in ("cpu", "memory"))
         return Usage(min(cpu, 100.0), memory, sum(each.spent for each in known), max(each.had for each in known))
 
@@ -253,6 +273,7 @@ def task_of(
     names: Iterator[str],
     starts: asyncio.Semaphore,
     pace: Pace,
+    gaps: dict[str, str],
 ) -> ContainerTask:
     """A task.
 
@@ -261,6 +282,7 @@ def task_of(
         beside: Its other containers that run here.
         names: What the engine may call containers.
         starts: Limits how many tasks start side by side.
+        gaps: What turns out not to be covered is written here.
     """
     containers = [(each, image_of(each.image)) for each in (first, *beside)]
     owner = next(names)
@@ -281,6 +303,7 @@ def task_of(
         **own[1],
         others=[ContainerTask(each, asyncio.Semaphore(), _patience(each), **how) for each, how in others],
         pause=Pause(place, owner, first),
+        gaps=gaps,
     )
 
 
