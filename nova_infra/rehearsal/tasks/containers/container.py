@@ -293,8 +293,8 @@ class ContainerTask(Task):
         if self._created and not self._removed:
             self._removed = True
             await self.engine.attempt("rm", "--force", "--volumes", self.name, directory=self.directory)
-            remove_directories(self.directory, self.name)
-            if ends:
+            if ends:  # Otherwise it is made again, with what is mounted in it.
+                remove_directories(self.directory, self.name)
                 self._gone.set()
 
     @property

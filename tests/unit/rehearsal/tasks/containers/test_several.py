@@ -229,7 +229,7 @@ def test_a_container_may_have_the_mounts_of_any_other(run: Run, define: Define, 
 
 
 @pytest.mark.exhaustive(FIRST)
-@pytest.mark.parametrize("whose", ["main", "other"])
+@pytest.mark.parametrize("whose", ["main", "other", "alone"])
 def test_a_working_directory_that_an_image_lacks_is_made_for_each_container(
     run: Run, define: Define, beside: Define, whose: str
 ) -> None:
@@ -237,6 +237,8 @@ def test_a_working_directory_that_an_image_lacks_is_made_for_each_container(
     there = {"main": "", "other": "", whose: "/work/here"}
     other = beside("other", "", 4000, working_directory=there["other"])
     task = define(name="main", working_directory=there["main"], further=(other,))
+    if whose == "alone":
+        task = define(shared=(replace(FILES, read_only=True),), working_directory="/work/here")
     assert play(run, task) == (200, "")
 
 
