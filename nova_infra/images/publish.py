@@ -1,4 +1,4 @@
-"""Publishes images in ECR: builds or copies them, scans, waits for signatures, tags a release's (``nova image``)."""
+"""Publishes images in ECR: builds or copies, scans, waits for signatures, tags releases (``nova image``)."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

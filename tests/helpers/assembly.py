@@ -88,7 +88,7 @@ class Assembly:
 
 def _unlike(name: str, place: str, known: Collection[str]) -> str:
     """A stack's name, with its account and region if another stack has that name, too, such as GitHub's roles."""
-    return f"{name} in {place.removeprefix('aws://')}" if name in known else name
+    return f"{name}-in-{place.removeprefix('aws://').replace('/', '-')}" if name in known else name
 
 
 def read_assembly(directory: Path) -> Assembly:
@@ -98,12 +98,11 @@ def read_assembly(directory: Path) -> Assembly:
     protected: set[str] = set()
     for manifest in directory.rglob("manifest.json"):
         artifacts = json.loads(manifest.read_text())["artifacts"]
-        names = {
-            key: artifact["properties"].get("stackName", key)
-            for key, artifact in artifacts.items()
-            if artifact["type"] == "aws:cloudformation:stack"
-        }
-        names = {key: _unlike(name, artifacts[key]["environment"], texts) for key, name in names.items()}
+        names: dict[str, str] = {}
+        for key, artifact in artifacts.items():
+            if artifact["type"] == "aws:cloudformation:stack":
+                name = artifact["properties"].get("stackName", key)
+                names[key] = _unlike(name, artifact["environment"], {*texts, *names.values()})
         for key, name in names.items():
             texts[name] = (manifest.parent / artifacts[key]["properties"]["templateFile"]).read_text()
             if artifacts[key]["properties"].get("terminationProtection"):

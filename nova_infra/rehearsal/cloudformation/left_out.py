@@ -65,7 +65,8 @@ def _why(resource: Mapping[str, Any]) -> str:
             return _NETWORK
         case "AWS::ElasticLoadBalancingV2::TargetGroup":
             others = (*_TRANSPORT, "TLS")  # its targets would speak TLS
-            return _NETWORK if given.get("Protocol") in others or given.get("TargetType") == "alb" else ""
+            left = given.get("Protocol") in others or given.get("TargetType") == "alb"
+            return _NETWORK if left or (given.get("Protocol") == "TCP" and _speaks_more(given)) else ""
         case "AWS::ElasticLoadBalancingV2::Listener":
             return _NETWORK if given.get("Protocol") in _TRANSPORT else ""
         case "AWS::ECS::Service" if _controller(given) != "ECS":
@@ -75,6 +76,13 @@ def _why(resource: Mapping[str, Any]) -> str:
         case "AWS::ECS::TaskDefinition" if "FARGATE" not in str(given.get("RequiresCompatibilities", "FARGATE")):
             return INSTANCES
     return ""
+
+
+def _speaks_more(group: Mapping[str, Any]) -> bool:
+    """Whether targets of a group of TCP are asked over TLS, or get the proxy protocol before what users send."""
+    attributes = {str(each.get("Key")): each.get("Value") for each in tables(group.get("TargetGroupAttributes"))}
+    proxied = str(attributes.get("proxy_protocol_v2.enabled", "false")).lower() != "false"
+    return proxied or group.get("HealthCheckProtocol", "TCP") not in ("TCP", "HTTP")
 
 
 def _controller(service: Mapping[str, Any]) -> str:

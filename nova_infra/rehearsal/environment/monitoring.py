@@ -180,7 +180,8 @@ class Monitoring:
             elif entry.task.running:
                 self._unknown[service.name] = self._unknown.get(service.name, 0) + 1
             if usage.memory:
-                share = 100 * usage.memory / entry.task.definition.memory
+                definition = entry.task.definition
+                share = 100 * usage.memory / (definition.task_memory or definition.memory)
                 self._record("AWS/ECS", "MemoryUtilization", dimensions, min(share, 100.0))
         self._record("ECS/ContainerInsights", "RunningTaskCount", dimensions, len(running))
         self._record("ECS/ContainerInsights", "DesiredTaskCount", dimensions, service.desired)

@@ -1,7 +1,6 @@
 """Runs jobs and tasks that a schedule starts: once after they are deployed, and jobs again while a run is going."""
 
 import asyncio
-import contextlib
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -81,7 +80,8 @@ class PlayedJobs:
         Returns:
             Whether every run ended well, or goes on.
         """
-        alone = [await self._alone(stack.name, each, definition_of, sources) for each in _started_alone(stack)]
+        started = list(_started_alone(stack, self._gaps))
+        alone = [await self._alone(stack.name, each, definition_of, sources) for each in started]
         schedules = stack.resources(SCHEDULE)
         machines = [each for each in stack.resources(MACHINE) if RUN_TASK in _definition(stack, each)]
         if not schedules or not machines:
@@ -186,15 +186,25 @@ class PlayedJobs:
         return False
 
 
-def _started_alone(stack: PlayedStack) -> Iterator[Mapping[str, Any]]:
-    """The targets of schedules that are tasks: of rules, and of EventBridge's scheduler."""
+def _started_alone(stack: PlayedStack, gaps: list[str]) -> Iterator[Mapping[str, Any]]:
+    """The targets of schedules that are tasks: of rules, and of EventBridge's scheduler.
+
+    Args:
+        gaps: What cannot be known here is added to these sentences.
+    """
     for logical_id in (*stack.resources(RULE), *stack.resources(SCHEDULE)):
-        with contextlib.suppress(UnresolvableError):  # of a rule that leads elsewhere, or is not known here
+        raw = repr(stack.template["Resources"][logical_id])
+        if not ("'EcsParameters'" in raw and "'ScheduleExpression'" in raw):
+            continue
+        try:
             given = stack.properties(logical_id)
-            targets = given.get("Targets") or [given.get("Target")]
-            for target in targets if given.get("ScheduleExpression") and given.get("State") != "DISABLED" else ():
-                if isinstance(target, Mapping) and isinstance(target.get("EcsParameters"), Mapping):
-                    yield target
+        except UnresolvableError as error:
+            gaps.append(f"a task that a schedule starts: {error}")
+            continue
+        targets = given.get("Targets") or [given.get("Target")]
+        for target in targets if given.get("ScheduleExpression") and given.get("State") != "DISABLED" else ():
+            if isinstance(target, Mapping) and isinstance(target.get("EcsParameters"), Mapping):
+                yield target
 
 
 def _overridden(definition: TaskDefinition, given: Any) -> TaskDefinition:
@@ -204,19 +214,18 @@ def _overridden(definition: TaskDefinition, given: Any) -> TaskDefinition:
     """
     try:
         changes = {str(each["name"]): each for each in json.loads(given)["containerOverrides"]}
-    except (TypeError, ValueError, KeyError):  # none, or what only the event says
+        further = tuple(_changed(each, changes.get(each.name, {})) for each in definition.further)
+        return replace(_changed(definition, changes.get(definition.name, {})), further=further)
+    except (TypeError, ValueError, KeyError, AttributeError):  # none, or what only the event says, or ECS refuses
         return definition
 
-    def changed(container: TaskDefinition) -> TaskDefinition:
-        change = changes.get(container.name, {})
-        variables = {str(each["name"]): str(each["value"]) for each in change.get("environment") or ()}
-        return replace(
-            container,
-            command=tuple(map(str, change.get("command") or container.command)),
-            environment={**container.environment, **variables},
-        )
 
-    return replace(changed(definition), further=tuple(map(changed, definition.further)))
+def _changed(container: TaskDefinition, change: Mapping[str, Any]) -> TaskDefinition:
+    command, variables = change.get("command") or [*container.command], change.get("environment") or []
+    if not (isinstance(command, list) and isinstance(variables, list)):
+        raise TypeError("ECS takes lists")
+    environment = {**container.environment, **{str(each["name"]): str(each["value"]) for each in variables}}
+    return replace(container, command=tuple(map(str, command)), environment=environment)
 
 
 def _twice(name: str, runs: JobRuns, *, executions: int) -> list[str]:

@@ -65,7 +65,8 @@ class TaskDefinition:
         revision: ``family:number``.
         port: The port it listens on; 0 for one that nothing sends requests to.
         stop_timeout: Seconds from SIGTERM to SIGKILL.
-        memory: MiB of the task.
+        memory: MiB of the container: its own limit, or else the task's.
+        task_memory: MiB of the task, where that is another; 0 where it is the same.
         secrets: Environment variables whose values are secrets, each with where ECS takes the value from; here they get
             a stand-in.
         cpu: CPU units of the task; 1024 are one processor.
@@ -99,6 +100,7 @@ class TaskDefinition:
     health_check: HealthCheck | None
     stop_timeout: float
     memory: int
+    task_memory: int = field(default=0, kw_only=True)
     secrets: Mapping[str, str] = field(default_factory=dict)
     cpu: int = 1024
     entry_point: tuple[str, ...] = ()
@@ -171,6 +173,7 @@ def _container(properties: Mapping[str, Any], number: int, revision: str) -> Tas
         health_check=_health_check(container.get("HealthCheck"), where),
         stop_timeout=float(container.get("StopTimeout", 30)),
         memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
+        task_memory=int(properties["Memory"]),
         secrets={str(each["Name"]): str(each.get("ValueFrom", "")) for each in container.get("Secrets", ())},
         cpu=int(float(properties.get("Cpu") or container.get("Cpu") or 0)) or 1024,
         entry_point=tuple(map(str, container.get("EntryPoint", ()))),

@@ -48,17 +48,13 @@ class _Work:
 
 
 def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
-    """Each permission of a GitHub job's role, or of a role that it can assume, that the job does not need.
-
-    A user with a key counts as a job without work: a job, or whoever else has it, may do what the user may.
-    """
+    """Each permission of a GitHub job's role, or of a role that it can assume, that the job does not need."""
     graph = None
-    for logical_id, role in (*template.of_type(ROLE), *users_with_a_key(template)):
-        is_user = "AssumeRolePolicyDocument" not in role
-        if not is_user and not any(ISSUER in str(each) for each in subjects_and_provider(role)):
+    for logical_id, role in template.of_type(ROLE):
+        if not any(ISSUER in str(each) for each in subjects_and_provider(role)):
             continue
         graph = graph or Graph(template)
-        name = pattern_of(role.get("UserName" if is_user else "RoleName", logical_id))
+        name = pattern_of(role.get("RoleName", logical_id))
         ways = graph.ways(logical_id)
         held = {each: graph.statements(each) for each in ways}
         work = _work_of(name, template.account or _first_account(held[logical_id]), taken=tuple(ways)[1:])
@@ -69,14 +65,6 @@ def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
                     yield Finding(
                         statement.policy, "Properties.PolicyDocument", f"{name}{by} may {action} on {resource}"
                     )
-
-
-def users_with_a_key(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Logical id and properties of each user that an access key of the template is for."""
-    keys = [pattern_of(each.get("UserName")) for _, each in template.of_type("AWS::IAM::AccessKey")]
-    for logical_id, user in template.of_type("AWS::IAM::User"):
-        if any(each in (f"${{{logical_id}}}", user.get("UserName")) for each in keys):
-            yield logical_id, user
 
 
 def subjects_and_provider(role: Mapping[str, Any]) -> Iterator[Any]:

@@ -29,6 +29,7 @@ _USES_AWS = re.compile(
     r"|make (?:image|verify|preflight)\b)",
     re.MULTILINE,
 )
+_STARTS = re.compile(r"docker|podman|localstack|moto|&[ \t]*$", re.MULTILINE)
 _CALLS_NOVA = re.compile(r"^[ \t]*(?:-[ \t]+)?(?:run:[ \t]*)?nova[ \t]", re.MULTILINE)
 _ASSEMBLY = re.compile(r"--assembly[= ][\"']?([^\s\"']+)")
 _DIGEST = re.compile(r"--digest[= ][\"']?\$\{?(\w+)")
@@ -129,8 +130,9 @@ def _without_credentials(job: WorkflowJob, step: JobStep, before: Sequence[JobSt
 def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     """What the environment names and GitHub's machines do not have: a profile, or a stand-in for AWS."""
     done = [each.script for each in before] + [text_of(root / e.uses) for e in before if e.uses.startswith("./")]
+    done += [step.script]
     used = {key: value for each in before for key, value in each.inputs.items()}
-    if not _on_its_machine(job) or not _USES_AWS.search(step.commands):
+    if not job.on_githubs_machine or not _USES_AWS.search(step.commands):
         return ""
     if (
         anything_may_be_done(before)
@@ -144,7 +146,8 @@ def _with_a_laptops_settings(job: WorkflowJob, step: JobStep, before: Sequence[J
         if name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
             return f"{name} names a profile {value!r}, which GitHub's machines do not have: remove the variable"
         is_near = re.match(r"https?://(?:localhost|127\.0\.0\.1)\b", value)
-        if name.startswith("AWS_ENDPOINT_URL") and is_near and not job.content.get("services") and not any(done):
+        started = job.content.get("services") or any(each.script for each in before) or _STARTS.search(step.script)
+        if name.startswith("AWS_ENDPOINT_URL") and is_near and not started:
             return f"{name} leads to {value}, where nothing answers on GitHub's machine: remove the variable"
     return ""
 
@@ -180,17 +183,10 @@ def _without_make(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], ro
     )
 
 
-def _on_its_machine(job: WorkflowJob) -> bool:
-    """Whether a job runs on a machine of GitHub's as it comes, of which is known what it has."""
-    return re.search(r"\b(?:ubuntu|windows|macos)-", str(job.content.get("runs-on"))) is not None and not (
-        "self-hosted" in str(job.content.get("runs-on")) or job.content.get("container")
-    )
-
-
 def _without_nova(job: WorkflowJob, step: JobStep, before: Sequence[JobStep], root: Path) -> str:
     """Whether a step calls ``nova`` where nothing has put it on the path: only a virtual environment has it."""
     calls = _CALLS_NOVA.search(text_of(root / step.uses) if step.uses.startswith("./") else step.commands)
-    if not calls or not text_of(root / _SET_UP) or anything_may_be_done(before) or not _on_its_machine(job):
+    if not calls or not text_of(root / _SET_UP) or anything_may_be_done(before) or not job.on_githubs_machine:
         return ""
     actions = [text_of(root / each.uses) for each in before if each.uses.startswith("./")]
     scripts = " ".join([step.script, *(each.script for each in before)])

@@ -19,14 +19,16 @@ GATE = re.compile(rf"{_COMMAND}make gate ENVIRONMENT=[\"']?([^\s\"';&|)]+)", re.
 IMAGES = re.compile(rf"{_COMMAND}(?:make images?|nova image build)\b", re.MULTILINE)
 _OF_A_MATRIX = re.compile(r"\$\{\{\s*matrix\.[^}]*\}\}")
 _GIVEN = re.compile(r"\$\{\{\s*(env|inputs)\.([\w-]+)\s*\}\}")
-_OF_GH = re.compile(r"^[ \t]*(?:\w+=\S* )*gh (?:release|pr|issue|run|workflow|label|cache)\b", re.MULTILINE)
+_OF_GH = re.compile(r"^[ \t]*gh (release|pr|issue|run|workflow|label|cache)\b", re.MULTILINE)
+_SETS_MORE = re.compile("GITHUB_ENV|GH_TOKEN|GITHUB_TOKEN|GH_REPO|gh auth|git remote|insteadOf")
+"""What a script may do about tokens and repositories by itself."""
 _WRITES = tuple(
     (re.compile(pattern, re.MULTILINE), scopes)
     for pattern, scopes in (
         (r"^[ \t]*gh release (?:create|upload|edit|delete)\b|^softprops/action-gh-release@", ("contents",)),
         (r"^[ \t]*gh pr (?:create|merge|review)\b", ("pull-requests",)),
         (r"^[ \t]*gh (?:pr|issue) (?:comment|edit|close)\b", ("issues or pull-requests",)),
-        (r"^[ \t]*git push(?:[ \t]+(?:-\S+|origin\b[^\n]*))*[ \t]*$", ("contents",)),
+        (r"^[ \t]*git push(?![^\n]*[ \t](?:-n|--dry-run)\b)(?:[ \t]+(?:-\S+|origin\b[^\n]*))*[ \t]*$", ("contents",)),
         (r"^actions/attest(?:-[\w-]+)?@", ("attestations", "id-token")),
         (r"^github/codeql-action/(?:analyze|upload-sarif)@", ("security-events",)),
         (r"^actions/deploy-pages@", ("pages", "id-token")),
@@ -34,7 +36,9 @@ _WRITES = tuple(
 )
 """What a step does with the job's token:
 https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps."""
-_BRINGS_NO_TOKEN = re.compile(r"\./|(?:actions|github|aws-actions)/(?!create-github-app-token)")
+_BRINGS_NO_TOKEN = re.compile(
+    r"\./\.github/actions/(?:setup|sign-in)$|(?:actions|github|aws-actions)/(?!create-github-app-token)"
+)
 _OTHER_TOKEN = re.compile(r"secrets\s*(?:\.|\[)\s*(?!['\"]?GITHUB_TOKEN\b)", re.IGNORECASE)
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -101,6 +105,13 @@ class WorkflowJob:
         variables = {key: in_matrix(value, self.matrix) for key, value in self.variables(step).items()}
         variables = {key: value for key, value in variables.items() if "${{" not in value}
         return VARIABLE.sub(lambda found: variables.get(found[1] or found[2], found.group()), self.script(step))
+
+    @property
+    def on_githubs_machine(self) -> bool:
+        """Whether it runs on a machine of GitHub's as it comes, of which is known what it has."""
+        runner = str(self.content.get("runs-on"))
+        is_own = "self-hosted" in runner or self.content.get("container")
+        return re.search(r"\b(?:ubuntu|windows|macos)-", runner) is not None and not is_own
 
     def scripts(self) -> Iterator[str]:
         """The commands of all of its steps."""
@@ -197,16 +208,20 @@ def why_not_permitted(job: WorkflowJob, step: JobStep, before: Sequence[JobStep]
     Args:
         before: The job's steps that ran before it.
     """
-    if any(each.uses and not _BRINGS_NO_TOKEN.match(each.uses) for each in before):
+    scripts = "\n".join([*(each.script for each in before), step.script])
+    others = any(each.uses and not _BRINGS_NO_TOKEN.match(each.uses) for each in before)
+    if others or not job.on_githubs_machine or _SETS_MORE.search(scripts):
         return ""
-    called = _OF_GH.search(step.commands)
-    if called is not None and not any("gh auth" in each.script or "GITHUB_ENV" in each.script for each in before):
+    if (called := _OF_GH.search(step.commands)) is not None:
         if not any(name in step.variables for name in ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN")):
             return "gh has no token: set GH_TOKEN to ${{ github.token }} in its env"
-        has_checkout = any("checkout" in f"{each.uses}{each.script}" or "git " in each.script for each in before)
-        if not has_checkout and "GH_REPO" not in step.variables and not re.search(r"--repo|-R\b|\bcd ", step.commands):
+        has_checkout = any("checkout" in each.uses for each in before) or re.search(r"\bgit |\bcd ", scripts)
+        is_told = "GH_REPO" in step.variables or re.search(r"--repo|-R\b|https?:", step.commands)
+        if called[1] not in ("pr", "issue") and not has_checkout and not is_told:  # these take a URL
             return "gh knows no repository: nothing is checked out, and its env has no GH_REPO"
-    if not isinstance(job.permissions, Mapping | str) or _OTHER_TOKEN.search(str(job.content)):
+    begins = job.called_by.content if job.called_by is not None else ()
+    said = str([job.content, job.environment, job.inputs, begins])
+    if not isinstance(job.permissions, Mapping | str) or _OTHER_TOKEN.search(said):
         return ""
     does = f"{step.uses}\n{step.commands}"
     scopes = (scope for pattern, needed in _WRITES for scope in needed if pattern.search(does))

@@ -95,11 +95,14 @@ def why_inputs_refused(step: JobStep, before: Sequence[JobStep], root: Path) -> 
         return ""
     # Who signs in once sets the region for all steps that follow.
     sets_more = anything_may_be_done(before) or any("GITHUB_ENV" in each.script for each in before)
-    sets_more = sets_more or any(name in each.uses for each in before for name in SIGNS_IN)
+    sets_more = sets_more or any(name in each.uses for each in before for name in (*SIGNS_IN, "./"))
     variables = {*step.variables, *(["AWS_REGION"] if sets_more else [])}
     inner = _content(root / step.uses / "action.yml") if step.uses.startswith("./") else {}
-    steps = (inner.get("runs") or {}).get("steps") or [] if isinstance(inner.get("runs"), dict) else []
-    for each in ({"uses": step.uses, "with": step.inputs}, *(each for each in steps if isinstance(each, Mapping))):
+    steps = inner["runs"].get("steps") if isinstance(inner.get("runs"), dict) else []
+    steps = [each for each in steps if isinstance(each, Mapping)] if isinstance(steps, list) else []
+    if re.search("GITHUB_ENV|AWS_REGION", str(steps)):
+        variables.add("AWS_REGION")
+    for each in ({"uses": step.uses, "with": step.inputs}, *(each for each in steps if "if" not in each)):
         found = each.get("with")
         given = {str(k).lower(): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
         if why := _refused(str(each.get("uses", "")), given, variables):
@@ -109,8 +112,8 @@ def why_inputs_refused(step: JobStep, before: Sequence[JobStep], root: Path) -> 
 
 def _refused(uses: str, given: Mapping[str, str], variables: Collection[str]) -> str:
     action = uses.partition("@")[0]
-    name, version = given.get("name", ""), given.get("python-version", "")
-    if action == "actions/upload-artifact" and not is_unknown(name) and (sign := _NOT_IN_NAMES.search(name)):
+    name, version = EMBEDDED.sub("x", given.get("name", "")), given.get("python-version", "")
+    if action == "actions/upload-artifact" and (sign := _NOT_IN_NAMES.search(name)):
         return f"GitHub takes no {sign[0]} in an artifact's name {name!r}"
     if action == "actions/setup-python" and re.fullmatch(r"3\.[1-6]", version):
         return f"GitHub has no Python {version}: write the version between quotes, or YAML reads 3.10 as 3.1"

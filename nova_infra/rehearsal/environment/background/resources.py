@@ -146,7 +146,7 @@ def fields_of(stack: PlayedStack, secret: str) -> frozenset[str] | None:
         return None
     try:
         found = json.loads(secret_value(properties))
-    except ValueError:
+    except (TypeError, ValueError):  # no JSON, or a template of it that is no object
         found = None
     return frozenset(found if isinstance(found, dict) else ())
 

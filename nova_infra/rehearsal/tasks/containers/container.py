@@ -148,9 +148,10 @@ class ContainerTask(Task):
             elif "address already in use" not in said.lower() or attempt == _TRIES:
                 raise start_error(said, self.definition, self.image, self.engine)
             # Another program took the port between its choice and its use. That is not the service's fault.
-            await self._remove()
-            self.port, self._created, self._removed, self._gone = free_port(), False, False, asyncio.Event()
-            await self.create()
+            await self._remove(ends=False)
+            self._created = self._removed = False
+            self.port = self.port if self.network.is_anothers else free_port()
+            await ContainerTask.create(self)  # Of a task of several containers, this one alone.
         self._id, self.pid, address = await watching.read_start(self.engine, self.name)
         self.address = address or self.address
         self._group = ControlGroup.of(self.pid, self._id) if sys.platform == "linux" else None
@@ -288,12 +289,13 @@ class ContainerTask(Task):
             self.killed_at_stop = True
             await self.engine.attempt("kill", "--signal=KILL", self.name)
 
-    async def _remove(self) -> None:
+    async def _remove(self, *, ends: bool = True) -> None:
         if self._created and not self._removed:
             self._removed = True
             await self.engine.attempt("rm", "--force", "--volumes", self.name, directory=self.directory)
             remove_directories(self.directory, self.name)
-            self._gone.set()
+            if ends:
+                self._gone.set()
 
     @property
     def stop_signal(self) -> signal.Signals | None:

@@ -7,7 +7,7 @@ container waits in vain, agent/engine/dependencygraph of https://github.com/aws/
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from nova_infra.machine.parallel import gather
@@ -92,9 +92,17 @@ class SeveralContainers(ContainerTask):
         if self._created:
             return
         self.port, self.address = await self.pause.begin(self.port)
-        for waits in (False, True):
-            await gather(*(each.create() for each in self.others if bool(each.definition.volumes_from) == waits))
-        await super().create()
+        made = {each.name: each for each in (self, *self.others)}
+        sources = {name: [of.rpartition(":")[0] for of in each.definition.volumes_from] for name, each in made.items()}
+        order = TopologicalSorter(sources)
+        try:
+            order.prepare()
+        except CycleError:
+            raise TaskFailedError("VolumesFrom: its containers take volumes from each other") from None
+        while order.is_active():
+            ready = order.get_ready()
+            await gather(*(ContainerTask.create(made[each]) for each in ready))
+            order.done(*ready)
 
     async def start(self) -> None:
         await self._together(self._rise())
@@ -206,7 +214,7 @@ class SeveralContainers(ContainerTask):
 
     async def _guard_task(self) -> None:
         """Keep the containers together within the memory of the task: the kernel ends the one that holds most."""
-        limit = max(each.definition.memory for each in (self, *self.others))
+        limit = self.definition.task_memory or self.definition.memory
         while True:
             held = [super().memory, *(each.memory for each in self.others)]
             self.note_memory(sum(held))

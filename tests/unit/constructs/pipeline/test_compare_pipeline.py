@@ -123,6 +123,15 @@ def template_asset(**changes: Any) -> Callable[[dict[str, Any], Path], None]:
     return change
 
 
+def test_a_setting_that_is_taken_away_is_named(
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
+) -> None:
+    artifacts["Registry"]["properties"] |= {"terminationProtection": False, "tags": {"team": "theirs"}}
+    assert (
+        compare() == "changed: Registry would be deployed with another terminationProtection; Registry gets other tags"
+    )
+
+
 def nested_stack_of_that_name(artifacts: dict[str, Any], directory: Path) -> None:
     manifest = json.loads((directory / "dev" / "manifest.json").read_text())
     manifest["artifacts"]["PipelineDevshop"]["displayName"] = "Pipeline"

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from helpers.rollouts import Rollout, World
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.errors import NovaError, RefusedError
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollout.answer import abort, promote
-
-from .conftest import Rollout, World
 
 GATE = {"hookId": "h1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}
 

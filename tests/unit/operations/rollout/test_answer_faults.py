@@ -8,13 +8,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from helpers.exhaustive import one_of_each
 from helpers.local_aws import HARMLESS, STOPPING, Fault
+from helpers.rollouts import Rollout, World
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.errors import NovaError, RefusedError
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollout.answer import abort, promote
-
-from .conftest import Rollout, World
 
 ANSWERS = {"promoted": promote, "aborted": abort}
 OPERATIONS = {"promoted": "ContinueServiceDeployment", "aborted": "StopServiceDeployment"}

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.rollouts import NOW, World
 from nova_infra.errors import RefusedError
 from nova_infra.operations.rollout.picture import release_lines
 from nova_infra.operations.rollout.turns import turns
 from nova_infra.operations.rollout.view import JobView, ReleaseView
 from nova_infra.operations.rollout.watch import looks
-
-from .conftest import NOW, World
 
 
 def run(status: str, minutes_ago: int) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.rollouts import NOW, PREFIX, World
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.operations.rollout.view import ReleaseView, RolloutView
 from nova_infra.operations.rollout.watch import looks
-
-from .conftest import NOW, PREFIX, World
 
 GROUP = {
     "hookId": "h",

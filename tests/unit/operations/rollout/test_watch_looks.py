@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.rollouts import NOW, PREFIX, Rollout, World, target_group
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import AwsError, NovaError, RefusedError
@@ -19,8 +20,6 @@ from nova_infra.operations.rollout.follow import Follower
 from nova_infra.operations.rollout.picture import alarm_in_words
 from nova_infra.operations.rollout.view import ReleaseView
 from nova_infra.operations.rollout.watch import looks, seconds_between_looks
-
-from .conftest import NOW, PREFIX, Rollout, World, target_group
 
 
 def watching(

@@ -12,6 +12,7 @@ from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 INSTANCES = "services on instances"
+PROXIED = {"Key": "proxy_protocol_v2.enabled", "Value": "true"}
 NETWORK = "load balancers of gateways and of networks (but for TCP), and requests through them"
 
 
@@ -27,6 +28,8 @@ NETWORK = "load balancers of gateways and of networks (but for TCP), and request
         (f"{_ELB}::LoadBalancer", {"Type": "gateway"}, NETWORK),
         (f"{_ELB}::TargetGroup", {"Protocol": "TLS"}, NETWORK),
         (f"{_ELB}::TargetGroup", {"Protocol": "TCP", "TargetType": "alb"}, NETWORK),
+        (f"{_ELB}::TargetGroup", {"Protocol": "TCP", "HealthCheckProtocol": "HTTPS"}, NETWORK),
+        (f"{_ELB}::TargetGroup", {"Protocol": "TCP", "TargetGroupAttributes": [PROXIED]}, NETWORK),
         (f"{_ELB}::Listener", {"Protocol": "UDP"}, NETWORK),
     ],
 )

@@ -18,7 +18,7 @@ def service(*usages: Usage | None) -> Any:
         SimpleNamespace(
             processor=lambda usage: usage.cpu,
             task=SimpleNamespace(
-                running=True, measure=lambda usage=usage: usage, definition=SimpleNamespace(memory=512)
+                running=True, measure=lambda usage=usage: usage, definition=SimpleNamespace(memory=512, task_memory=0)
             ),
         )
         for usage in usages

@@ -179,6 +179,16 @@ OVERRIDE = {
             0,
         ),
         (RULE, {"target": {"Input": "<aws.events.event>"}}, f"books: {FAILS}", 0),
+        *(
+            (RULE, {"target": {"Input": json.dumps({"containerOverrides": odd})}}, f"books: {FAILS}", 0)
+            for odd in (
+                5,
+                ["report"],
+                [{"name": "report", "command": "abc"}],
+                [{"name": "report", "environment": [{}]}],
+            )
+        ),
+        (RULE, {"target": {"Arn": {"Fn::ImportValue": "ClusterElsewhere"}}}, "", 1),
         (RULE, {"State": "DISABLED"}, "", 0),
         (RULE, {"ScheduleExpression": None, "EventPattern": {"source": ["aws.s3"]}}, "", 0),
         (RULE, {"target": {"EcsParameters": {"TaskDefinitionArn": "arn:elsewhere:1"}}}, "", 1),

@@ -108,6 +108,16 @@ def test_what_its_own_stack_makes_is_there(write_assembly: WriteAssembly, tmp_pa
     assert taken_for_granted(candidate, baseline) == []
 
 
+@pytest.mark.parametrize("text", ["[]", "no JSON"])
+def test_a_secret_of_no_object_has_no_field(write_assembly: WriteAssembly, tmp_path: Path, text: str) -> None:
+    made = {"SecretStringTemplate": text, "GenerateStringKey": "password"}
+    login = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "acme/db", "GenerateSecretString": made}}
+    name = f"{WHOLE_SECRET.replace('{}/db-AbC123', 'acme/db')}:user::"
+    candidate = with_secrets(write_assembly(tmp_path / "new"), {"USER": name}, declared={"Login": login})
+    [clause] = taken_for_granted(candidate, with_secrets(write_assembly(tmp_path / "old"), {}))
+    assert clause.startswith("only AWS knows whether the secret acme/db has the field user")
+
+
 @pytest.mark.parametrize(("more", "said"), [({}, True), ({"Filled": {"Type": "Custom::Filler"}}, False)])
 def test_a_field_that_the_template_does_not_give_its_secret_is_taken_for_granted(
     write_assembly: WriteAssembly, tmp_path: Path, more: dict[str, Any], said: bool

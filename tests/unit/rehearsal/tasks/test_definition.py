@@ -15,6 +15,11 @@ def test_a_definition_is_read_with_the_defaults_of_ecs() -> None:
     assert (read.repository, read.release, read.stop_timeout, read.memory) == ("audio", "abc", 30, 512)
 
 
+def test_a_container_may_have_less_memory_than_its_task() -> None:
+    read = read_task_definition({"Memory": "2048", "ContainerDefinitions": [CONTAINER | {"Memory": 384}]}, "audio:3")
+    assert (read.memory, read.task_memory) == (384, 2048)
+
+
 def test_a_container_without_a_port_gets_no_requests() -> None:
     worker = CONTAINER | {"PortMappings": []}
     assert read_task_definition({"Memory": "512", "ContainerDefinitions": [worker]}, "audio:3").port == 0

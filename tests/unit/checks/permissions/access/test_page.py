@@ -89,19 +89,14 @@ def test_what_is_denied_everywhere_is_not_shown(pipeline: Template) -> None:
 
 @pytest.mark.exhaustive("test_the_page_names_each_way_around_and_each_shared_account")
 def test_a_job_of_githubs_is_after_the_approval_in_a_protected_environment_alone(github_assembly: Any) -> None:
-    found = {
-        each.name.rpartition(":")[2]: each
-        for template in github_assembly.templates.values()
-        for each in jobs(Template(template["Resources"]), protected=["prod"])
-    }
-    assert f"{PROD}/nova-prod-release" in found["prod"].takes
-    assert found["prod"].after
-    again = [
-        each
-        for template in github_assembly.templates.values()
-        for each in jobs(Template(template["Resources"]), protected=["staging"])
-    ]
-    assert not [each for each in again if each.after]
+    for protected in ("prod", "staging"):
+        found = {
+            each.name.rpartition(":")[2]: each
+            for template in github_assembly.templates.values()
+            for each in jobs(Template(template["Resources"]), protected=[protected])
+        }
+        assert {name for name, each in found.items() if each.after} == {protected}
+        assert f"{PROD}/nova-prod-release" in found["prod"].takes
 
 
 def _job_and_its_registry(repositories: str) -> dict[str, Any]:

@@ -188,13 +188,16 @@ def test_a_role_that_comes_first_is_named_as_well() -> None:
     assert found(template, DEV) == ["nova-dev-deploy assumes Bridge, which may sqs:SendMessage on *"]
 
 
-def test_a_user_with_a_key_is_a_job_that_anybody_runs() -> None:
+def test_beside_jobs_a_user_with_a_key_is_one_that_anybody_runs() -> None:
     template: Template = {"Resources": {}}
-    policies = [{"PolicyDocument": allow(["sqs:SendMessage", "sqs:GetQueueUrl"])}]
-    put(template, "User", "AWS::IAM::User", UserName="pusher", Policies=policies)
-    assert found(template, TOOLS) == []
+    policies = [{"PolicyDocument": allow(["ses:SendRawEmail", "ses:GetSendQuota"])}]
+    put(template, "User", "AWS::IAM::User", UserName="mailer", Policies=policies)
     put(template, "Key", "AWS::IAM::AccessKey", UserName={"Ref": "User"})
-    assert found(template, TOOLS) == ["pusher may sqs:SendMessage on *"]
+    assert found(template, PROD) == [], "a service may have one that sends mail"
+    template["Resources"] |= environment()["Resources"]
+    assert found(template, DEV) == ["nova-dev-deploy assumes User, which may ses:SendRawEmail on *"]
+    del template["Resources"]["Key"]
+    assert found(template, DEV) == []
 
 
 def test_the_role_that_a_job_passes_counts_with_it() -> None:

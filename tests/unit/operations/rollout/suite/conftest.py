@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from helpers.rollouts import World, target_group
 from nova_infra.operations.rollout.suite.gate import SuiteGate
-
-from ..conftest import World, target_group
 
 _LONGEST = timedelta(hours=6)
 OLD, NEW = {"Resources": {"Image": "old"}}, {"Resources": {"Image": "new"}}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from helpers.rollouts import target_group
 from nova_infra.errors import PassingError
 
-from ..conftest import target_group
 from .conftest import Release, together
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from helpers.rollouts import target_group
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollout.suite.gate import SuiteGate
 from nova_infra.operations.rollout.suite.load import SuiteLoad
 
-from ..conftest import target_group
 from .conftest import NEW, Release, together
 
 

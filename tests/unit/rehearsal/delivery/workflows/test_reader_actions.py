@@ -32,6 +32,15 @@ SIGN_IN = (
             "no Python 3.1:",
         ),
         ("runs: {using: composite, steps: [{uses: actions/setup-python@v7, with: {python-version: '3.10'}}]}", ""),
+        (
+            "runs: {using: composite, steps: [{uses: actions/upload-artifact@v4, "
+            "with: {name: \"${{ inputs.a || 'b' }}\"}}]}",
+            "",
+        ),
+        (SIGN_IN.format("").replace("with:", "env: {AWS_REGION: x}, with:"), ""),
+        (SIGN_IN.format("").replace("with:", "if: inputs.a, with:"), ""),
+        (SIGN_IN.format("").replace("steps: [", "steps: [{run: echo AWS_REGION=x >> $GITHUB_ENV, shell: sh}, "), ""),
+        ("runs: {using: composite, steps: 5}", "is composite and has no steps:"),
     ],
 )
 def test_what_an_action_refuses_of_its_inputs_stops_its_job(action: str, fault: str, tmp_path: Path) -> None:
@@ -91,11 +100,11 @@ def test_nova_is_on_no_path_until_a_step_puts_it_there(
     assert ("✗ test" in jobs or "✗ integration-test" in jobs) == missed
 
 
-def beside(root: Path, job: str) -> list[str]:
+def beside(root: Path, job: str, env: str = "") -> list[str]:
     """What is said of a job of a workflow beside the delivery."""
     (root / ".github" / "workflows").mkdir(parents=True)
-    head = "name: Back\non: {workflow_dispatch: {inputs: {environment: {type: string}}}}\npermissions: {}\n"
-    (root / ".github" / "workflows" / "back.yml").write_text(f"{head}jobs: {{a: {{runs-on: x, {job}}}}}\n")
+    head = "name: Back\non: {workflow_dispatch: {inputs: {environment: {type: string}}}}\npermissions: {}\n" + env
+    (root / ".github" / "workflows" / "back.yml").write_text(f"{head}jobs: {{a: {{{job}}}}}\n")
     return [each for each in said(read(root)) if each.startswith("! back.yml: a fails")]
 
 
@@ -134,10 +143,30 @@ SOURCES = "{uses: actions/checkout@v7}"
         (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push heroku main}}]", ""),
         (f"permissions: {{pull-requests: write}}, steps: [{{run: gh issue comment 1, {TOKEN}}}]", ""),
         ("steps: [{uses: github/codeql-action/analyze@v4, with: {upload: never}}]", ""),
+        (f"steps: [{SOURCES}, {{run: 'export GH_TOKEN=$T; gh run list'}}]", ""),
+        (f"steps: [{SOURCES}, {{run: 'GH_TOKEN=${{{{ github.token }}}} gh run list'}}]", ""),
+        (f'steps: [{SOURCES}, {{run: "echo $T | gh auth login --with-token\\ngh run list"}}]', ""),
+        (f"steps: [{SOURCES}, {{uses: ./.github/actions/own}}, {{run: gh run list}}]", ""),
+        (f"runs-on: [self-hosted, linux], steps: [{SOURCES}, {{run: gh run list}}]", ""),
+        (f"runs-on: {{group: big}}, steps: [{SOURCES}, {{run: gh run list}}]", ""),
+        ("permissions: {pull-requests: write}, steps: [{run: 'gh pr merge \"$URL\"', env: {GH_TOKEN: x, URL: y}}]", ""),
+        (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push --dry-run}}]", ""),
+        (f"permissions: {{contents: read}}, steps: [{SOURCES}, {{run: git push --mirror https://example.com/a}}]", ""),
+        (
+            f'permissions: {{contents: read}}, steps: [{SOURCES}, {{run: "git remote set-url origin $U\\ngit push"}}]',
+            "",
+        ),
     ],
 )
 def test_a_job_may_do_what_its_token_may(job: str, fault: str, tmp_path: Path) -> None:
+    job = job if job.startswith("runs-on") else f"runs-on: ubuntu-24.04, {job}"
+    with_action(tmp_path, "runs: {using: node24, main: x}")
     assert [fault in each for each in beside(tmp_path, job)] == ([True] if fault else [])
+
+
+def test_a_token_of_the_workflows_own_may_do_more(tmp_path: Path) -> None:
+    job = "runs-on: ubuntu-24.04, permissions: {contents: read}, steps: [{run: gh release create x --repo a/b}]"
+    assert beside(tmp_path, job, "env: {GH_TOKEN: '${{ secrets.RELEASE }}'}\n") == []
 
 
 @pytest.mark.parametrize(("environment", "missed"), [("", True), ("environment: '${{ inputs.environment }}', ", False)])
@@ -146,10 +175,10 @@ def test_a_role_that_only_a_run_chooses_is_for_an_environments_jobs(
 ) -> None:
     with_action(tmp_path, "runs: {using: node24, main: x}")
     sign_in = "{uses: ./.github/actions/sign-in, with: {environment: '${{ inputs.environment }}'}}"
-    job = f"{environment}permissions: {{id-token: write}}, steps: [{SOURCES}, {sign_in}]"
+    job = f"runs-on: ubuntu-24.04, {environment}permissions: {{id-token: write}}, steps: [{SOURCES}, {sign_in}]"
     assert ["and the job names none" in each for each in beside(tmp_path, job)] == [True] * missed
 
 
 def test_a_list_of_runs_brings_no_sources(tmp_path: Path) -> None:
-    job = "steps: [{run: gh run list --repo a/b, env: {GH_TOKEN: x}}, {run: make check}]"
+    job = "runs-on: ubuntu-24.04, steps: [{run: gh run list --repo a/b, env: {GH_TOKEN: x}}, {run: make check}]"
     assert ["no step before it checks the repository out" in each for each in beside(tmp_path, job)] == [True]

@@ -105,6 +105,7 @@ def test_only_what_surely_uploads_takes_a_name(tmp_path: Path, changes: list[Cha
 
 
 PIN, SETUP, DAYS = r"actions/checkout@\w+", "      - uses: ./.github/actions/setup", r"retention-days: 30 "
+MAKES_IT = "run: mkdir ~/.aws; cp config ~/.aws/config; nova deploy"
 STEP_ENV, CHECK_STEP = r"env:\n", "run: make check"
 
 
@@ -178,6 +179,14 @@ def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_p
             ("deploy-staging", r"run: nova deploy", "run: ASSEMBLY=$OTHER nova deploy"),
             ("build", r"runs-on: .*", "runs-on: macos-15"),
             ("build", SETUP, "      - uses: docker/setup-docker-action@v4\n" + SETUP),
+        ],
+        [
+            ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),
+            ("deploy-dev", r"run: nova deploy", MAKES_IT),
+        ],
+        [
+            ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),
+            ("deploy-dev", r"runs-on: .*", "runs-on: ours"),
         ],
         [
             ("deploy-dev", r"^    env:\n", "    env:\n      AWS_PROFILE: ci\n"),

@@ -201,9 +201,9 @@ def test_a_file_system_of_efs_is_there_for_all_tasks_and_another_volume_for_one(
 
 
 @pytest.mark.exhaustive(FIRST)
-@pytest.mark.parametrize(("held", "said"), [("40", "OutOfMemoryError"), ("10", "")])
+@pytest.mark.parametrize(("held", "memory", "said"), [("40", 64, "OutOfMemoryError"), ("40", 256, ""), ("10", 64, "")])
 def test_containers_together_may_hold_no_more_than_the_task(
-    run: Run, define: Define, beside: Define, held: str, said: str
+    run: Run, define: Define, beside: Define, held: str, memory: int, said: str
 ) -> None:
     reasons: list[str] = []
 
@@ -212,9 +212,32 @@ def test_containers_together_may_hold_no_more_than_the_task(
             await asyncio.wait_for(task.ended(), 3)
         reasons.append("" if task.running else task.stopped_reason())
 
-    fault = run(define(f"holds:{held}", name="main", further=(beside("other", f"holds:{held}", 5000),)), wait)[1]
+    fault = run(
+        define(f"holds:{held}", name="main", task_memory=memory, further=(beside("other", f"holds:{held}", 5000),)),
+        wait,
+    )[1]
     assert said in [fault, *reasons][-1]
     assert bool(said) == bool([fault, *reasons][-1])
+
+
+@pytest.mark.exhaustive(FIRST)
+def test_a_container_may_have_the_mounts_of_any_other(run: Run, define: Define, beside: Define) -> None:
+    """It reads what the one with requests writes, as a shipper of logs does, and another has its mounts in turn."""
+    reads = beside("reads", "reads:/tmp/x", 4000, volumes_from=("main:ro",), waits_for=(("main", "START"),))
+    chained = beside("chained", "reads:/tmp/x", 4001, volumes_from=("reads:ro",), waits_for=(("reads", "START"),))
+    assert play(run, define("writes:/tmp/x", name="main", further=(chained, reads))) == (200, "")
+
+
+@pytest.mark.exhaustive(FIRST)
+@pytest.mark.parametrize("whose", ["main", "other"])
+def test_a_working_directory_that_an_image_lacks_is_made_for_each_container(
+    run: Run, define: Define, beside: Define, whose: str
+) -> None:
+    """Podman refuses it at the start, and the container is made once more."""
+    there = {"main": "", "other": "", whose: "/work/here"}
+    other = beside("other", "", 4000, working_directory=there["other"])
+    task = define(name="main", working_directory=there["main"], further=(other,))
+    assert play(run, task) == (200, "")
 
 
 @pytest.mark.exhaustive(FIRST)
