@@ -6,6 +6,7 @@ from functools import partial
 
 from nova_infra.documents.text import counted, listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
+from nova_infra.rehearsal.delivery.workflows.doomed import GO_ON
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
@@ -210,7 +211,8 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
     """What serves in a stage that failed, service by service; services stuck in between come first."""
     last = {d.service: d for d in record.deployments if d.environment == stage.name and not d.baseline}
     if not last:
-        return _nothing_deployed(stage)
+        goes_on = any(each.status == "failed" and GO_ON in each.note for each in stage.actions)
+        return "" if goes_on else _nothing_deployed(stage)
     if stage.status != "failed":
         return ""
     stuck = {name: percent for name, d in last.items() if (percent := _share_of_failed(d))}

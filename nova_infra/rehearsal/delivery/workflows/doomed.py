@@ -50,6 +50,8 @@ _WANTS_ONE_OF = {
 """Official images that end at once without one of these variables: their pages on Docker Hub say so."""
 
 _SYNTHESIZES = re.compile(r"\b(make synth|cdk synth)\b")
+GO_ON = "they go on, and nobody waits for them"
+"""What becomes of deployments in AWS whose job GitHub ends."""
 _TIMEOUT_MINUTES = 360
 """What GitHub gives a job that says nothing."""
 
@@ -303,5 +305,5 @@ def why_cut(minutes: str, stage: Stage, bakes: Callable[[DeployAction], int], *,
         return ""
     return (
         f"GitHub ends the {'job' if whole_job else 'step'} after {limit} minutes (timeout-minutes), but its "
-        f"deployments bake for {needed}: they go on, and nobody waits for them"
+        f"deployments bake for {needed}: {GO_ON}"
     )

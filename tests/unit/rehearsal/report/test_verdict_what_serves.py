@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests
+from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
+from nova_infra.rehearsal.delivery.workflows.doomed import why_cut
+from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.verdict import verdict
 
 Make = Callable[..., Record]
@@ -90,3 +92,11 @@ def test_a_release_that_could_not_be_rolled_back_is_said_to_serve(rehearsed: Mak
         )
         record.deployments[-1].outcome = outcome
     assert verdict(record).why.endswith(f"In Prod now: {serves} service-1, service-2.")
+
+
+def test_a_deployment_that_goes_on_without_its_job_is_not_said_to_be_undone() -> None:
+    live = Stage("Live", (DeployAction("shop.Deploy", 1, "live-shop", "live.json", None),))
+    why = why_cut("10", live, lambda _: 12, whole_job=True)
+    action = ActionRecord("deploy-live: Deploy", "build", 1, "failed", note=why)
+    said = verdict(Record("pipe", "working tree", "HEAD", [StageRecord("Live", [action], "failed")])).why
+    assert said.endswith("they go on, and nobody waits for them.")
